@@ -1,0 +1,49 @@
+# `make` alone says what there is. Nothing here needs root, or anything but Python and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# More options for what a target runs, e.g. make run ARGS='--replicas 5'.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint proto bench chaos
+
+help:
+	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
+	@echo "make test   run the whole test suite"
+	@echo "make lint   check style and types"
+	@echo "make proto  generate the gRPC stubs from proto/"
+	@echo "make bench  measure throughput and latency"
+	@echo "make chaos  trade while processes are killed, and check the history"
+
+$(STAMP): pyproject.toml requirements.txt requirements-dev.txt
+	@echo "Installing what the bazaar needs in $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit("The bazaar needs Python 3.11 or newer: make PYTHON=..." \
+	    if sys.version_info < (3, 11) else 0)'
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    -c requirements.txt -c requirements-dev.txt -e '.[dev]'
+	@touch $@
+
+run: $(STAMP)
+	@echo "Starting the bazaar; Ctrl-C stops it ..."
+	@exec $(BIN)/twistd -n --pidfile= bazaar $(ARGS)
+
+test: $(STAMP)
+	@echo "Running the test suite ..."
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	@echo "Checking style and types ..."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+proto: $(STAMP)
+	@$(BIN)/python proto/generate.py
+
+bench chaos: $(STAMP)
+	@echo "make $@: not yet"

@@ -1,0 +1,234 @@
+"""A small cluster on a table: replicas with their desks and disks, and all messages in a pool.
+
+Nothing happens but what the test does. It decides what becomes of each message that is under
+way: deliver it, deliver it twice, drop it, leave it for later; when disks are done; who is
+alive; who reaches whom; what time it is. Two things are checked whatever happens: one leader a
+term (invariant 1), and the same committed entries everywhere, for ever (invariant 2).
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
+from twisted_bazaar.order.desk import Batch, Known, Question
+from twisted_bazaar.replication.entries import GENESIS, Entry
+from twisted_bazaar.replication.log import MemoryStorage
+from twisted_bazaar.replication.messages import Apply, ApplyReply, Request
+
+from .member import TICK, TIMING, Clock, Member
+
+
+class Learner:
+    """What the protocol asks of a catalog, and no more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.term = self.applied = 0
+        self.digest = GENESIS
+        self.ledger = Ledger()
+        self.rebuilds = 0
+
+    def apply(self, message: Apply) -> ApplyReply:
+        if message.term >= self.term:
+            self.term = message.term
+            if message.rebuild:
+                self.applied, self.digest, self.ledger = 0, GENESIS, Ledger()
+                self.rebuilds += 1
+            for entry in message.entries:
+                assert entry.index <= message.commit
+                if entry.index == self.applied + 1 and entry.follows(self.digest):
+                    self.ledger.apply(entry.index, entry.event)
+                    self.applied, self.digest = entry.index, entry.digest
+        return ApplyReply(self.name, self.term, self.applied, self.digest, message.sent)
+
+
+class Call(msgspec.Struct, frozen=True, eq=False):
+    """A request, and in which life it was made: answers find their way back by it."""
+
+    asker: Member
+    request: Request
+
+
+class Parcel(msgspec.Struct, frozen=True, eq=False):
+    """A request or an answer under way."""
+
+    source: int | str
+    to: int | str
+    message: msgspec.Struct
+    call: Call
+
+
+class Cluster:
+    """Replicas 1 … `size`, and learners. All have started, and their start's guard is over."""
+
+    def __init__(
+        self,
+        size: int = 3,
+        learners: Sequence[str] = (),
+        disks: dict[int, MemoryStorage] | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.ids = tuple(range(1, size + 1))
+        self.learners = {name: Learner(name) for name in learners}
+        self.pool: list[Parcel] = []
+        self.answers: dict[object, msgspec.Struct] = {}
+        """What nominations were answered, by their tickets."""
+        self.cuts: set[tuple[int | str, int | str]] = set()
+        self.members: dict[int, Member] = {}
+        self.storages = disks or {}
+        self._committed: dict[int, Entry] = {}
+        self._leaders: dict[int, int] = {}
+        for id in self.ids:
+            self.start(id)
+        self.pass_time(TIMING.election_timeout + TICK)
+
+    # Who is there, and who reaches whom.
+
+    def start(self, id: int) -> Member:
+        """Begin a life of replica `id`, from what its disk holds."""
+        storage = self.storages.setdefault(id, MemoryStorage())
+        peers = [peer for peer in self.ids if peer != id]
+        member = Member(id, peers, tuple(self.learners), storage, self.clock)
+        self.members[id] = member
+        member.replica.start(self.clock.now)
+        self.carry_out(member)
+        return member
+
+    def kill(self, id: int) -> None:
+        """End a life: what was not written by now is lost."""
+        del self.members[id]
+
+    def cut(self, *members: int | str, inbound: bool = True, outbound: bool = True) -> None:
+        """Separate `members` from everybody else, in one direction or both."""
+        everybody = {*self.ids, *self.learners}
+        for one in members:
+            for other in everybody - set(members):
+                self.cuts |= {(other, one)} if inbound else set()
+                self.cuts |= {(one, other)} if outbound else set()
+
+    def heal(self) -> None:
+        self.cuts.clear()
+
+    # What becomes of what is under way.
+
+    def under_way(
+        self, kind: type, source: int | str | None = None, to: int | str | None = None
+    ) -> list[Parcel]:
+        """The parcels of this kind in the pool, oldest first."""
+        return [
+            parcel
+            for parcel in self.pool
+            if isinstance(parcel.message, kind)
+            and source in (None, parcel.source)
+            and to in (None, parcel.to)
+        ]
+
+    def deliver(self, parcel: Parcel) -> None:
+        self.pool.remove(parcel)
+        self.deliver_copy(parcel)
+
+    def deliver_copy(self, parcel: Parcel) -> None:
+        """Deliver `parcel`, which may come once more (or again, if it was taken off before)."""
+        asker, request = parcel.call.asker, parcel.call.request
+        answers = parcel.message is not request.message
+        here = parcel.to in self.members or parcel.to in self.learners
+        if not here or (parcel.source, parcel.to) in self.cuts:
+            if self.members.get(asker.id) is asker:
+                asker.replica.unreachable(request, self.clock.now)
+                self.carry_out(asker)
+        elif not answers and isinstance(parcel.to, str):
+            reply = self.learners[parcel.to].apply(parcel.message)
+            self.pool.append(Parcel(parcel.to, parcel.source, reply, parcel.call))
+        elif not answers or self.members[parcel.to] is asker:
+            member = self.members[parcel.to]
+            member.replica.step(parcel.message, self.clock.now, None if answers else parcel.call)
+            self.carry_out(member)
+
+    def drop(self, parcel: Parcel) -> None:
+        """Lose `parcel`; who asked is not told yet."""
+        self.pool.remove(parcel)
+
+    def run(self, leave: Iterable[Parcel] = ()) -> None:
+        """Deliver everything, oldest first, but what is to be left for later."""
+        left = list(leave)
+        for _ in range(100_000):
+            parcel = next((parcel for parcel in self.pool if parcel not in left), None)
+            if parcel is None:
+                return
+            self.deliver(parcel)
+        raise AssertionError(f"this never ends: {self.pool}")
+
+    def carry_out(self, member: Member) -> None:
+        """Do what the replica says, and take what it sends into the pool."""
+        done = len(member.committed)
+        member.carry_out()
+        for entry in member.committed[done:]:
+            assert self._committed.setdefault(entry.index, entry) == entry
+        for term in member.terms_led:
+            assert self._leaders.setdefault(term, member.id) == member.id
+        for said in member.sent:
+            if isinstance(said, Request):
+                call = Call(member, said)
+                self.pool.append(Parcel(member.id, said.to, said.message, call))
+            elif isinstance(said.ticket, Call):
+                to = said.ticket.asker.id
+                self.pool.append(Parcel(member.id, to, said.message, said.ticket))
+            else:
+                self.answers[said.ticket] = said.message
+        member.sent.clear()
+
+    # Time, and what front-ends do.
+
+    def pass_time(self, seconds: float, leave: Iterable[Parcel] = ()) -> None:
+        """Let time pass, tick by tick, and deliver all that comes up but `leave`."""
+        until = self.clock.now + seconds
+        while self.clock.now < until:
+            self.clock.now = min(until, self.clock.now + TICK)
+            for member in tuple(self.members.values()):
+                member.replica.tick(self.clock.now)
+                self.carry_out(member)
+            self.run(leave)
+
+    def nominate(self, id: int, ticket: object = "nomination") -> None:
+        """Ask replica `id` to campaign."""
+        self.members[id].replica.campaign(ticket, self.clock.now)
+        self.carry_out(self.members[id])
+
+    def elect(self, id: int) -> Member:
+        """Replica `id` wins, and commits its first entry."""
+        self.nominate(id)
+        self.pass_time(TIMING.heartbeat + 2 * TICK)
+        assert self.members[id].replica.leads
+        return self.members[id]
+
+    def open_market(self, id: int) -> Member:
+        """Replica `id` leads a market with the default stocks, 100 shares of each."""
+        leader = self.elect(id)
+        leader.desk.list_stocks(DEFAULT_LISTING)
+        self.carry_out(leader)
+        self.run()
+        return leader
+
+    def trade(self, id: int, *trades: Trade) -> Batch:
+        """Send trades to replica `id`, in one batch."""
+        batch = Batch(trades)
+        assert self.members[id].desk.decide(batch, Known({}, 0), self.clock.now)
+        self.carry_out(self.members[id])
+        return batch
+
+    def ask(self, id: int) -> Question:
+        """Ask replica `id` for the last order number."""
+        question = Question()
+        self.members[id].desk.ask_last_number(question, self.clock.now)
+        self.carry_out(self.members[id])
+        return question
+
+
+def buy(key: str, quantity: int = 1, stock: str = "GameStart") -> Trade:
+    return Trade(key, stock, Side.BUY, quantity)
+
+
+def sell(key: str, quantity: int = 1, stock: str = "GameStart") -> Trade:
+    return Trade(key, stock, Side.SELL, quantity)

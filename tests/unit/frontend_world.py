@@ -1,0 +1,222 @@
+"""A front-end without the bazaar behind it: the real site and routes over one ledger in memory.
+
+Importing this module imports Klein, and so installs the reactor: only test modules may.
+"""
+
+import gc
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+
+from twisted_bazaar import errors
+from twisted_bazaar.frontend.api import Api
+from twisted_bazaar.frontend.interfaces import Placed, ReplicaReport
+from twisted_bazaar.frontend.site import BazaarSite
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Stock, Trade
+
+TAKEN_AT = 1_700_000_000_123
+
+
+class FakeBazaar:
+    """Every collaborator of the API at once. Answers at once, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.ledger.apply(1, Listed(DEFAULT_LISTING))
+        self.by_key: dict[str, tuple[Trade, int]] = {}
+        self.history: list[Order] = []
+        self.asked: list[object] = []
+        """What the API asked for, in order."""
+        self.answer: Deferred[Any] | Exception | None = None
+        """What every call returns, or fails with, instead of an answer."""
+        self.unready: str | None = None
+
+    def place(self, trade: Trade) -> Deferred[Placed]:
+        return self._answer(trade, lambda: self._place(trade))
+
+    def lookup(self, name: str) -> Deferred[Stock | None]:
+        return self._answer(name, lambda: self.ledger.stocks.get(name))
+
+    def all(self) -> Deferred[Sequence[Stock]]:
+        stocks = self.ledger.stocks
+        return self._answer("all", lambda: [stocks[name] for name in sorted(stocks)])
+
+    def get(self, number: int) -> Deferred[Order | None]:
+        found = [order for order in self.history if order.number == number]
+        return self._answer(number, lambda: found[0] if found else None)
+
+    def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
+        found = [order for order in self.history if order.number > after]
+        return self._answer((after, limit), lambda: found[:limit])
+
+    def report(self) -> Deferred[Sequence[ReplicaReport]]:
+        reports = [
+            ReplicaReport(id, role, 4, 812, 830, "c0ffee", id != 2)
+            for id, role in ((1, "follower"), (2, "follower"), (3, "leader"))
+        ]
+        return self._answer("report", lambda: reports)
+
+    def readiness(self) -> Deferred[str | None]:
+        return self._answer("readiness", lambda: self.unready)
+
+    def _answer(self, asked: object, answer: Any) -> Deferred[Any]:
+        self.asked.append(asked)
+        if isinstance(self.answer, Deferred):
+            return self.answer
+        if self.answer is not None:
+            return fail(self.answer)
+        try:
+            return succeed(answer())
+        except errors.BazaarError as error:
+            return fail(error)
+
+    def _place(self, trade: Trade) -> Placed:
+        seen = self.by_key.get(trade.key)
+        if seen is not None:
+            if seen[0] != trade:
+                raise errors.KeyReused
+            return Placed(seen[1], True)
+        decided = self.ledger.decide(trade)
+        if isinstance(decided, Rejection):
+            raise errors.Rejected(decided)
+        self.ledger.apply(len(self.history) + 2, decided)
+        self.history.append(
+            Order(decided.number, trade.stock, trade.side, trade.quantity, TAKEN_AT)
+        )
+        self.by_key[trade.key] = trade, decided.number
+        return Placed(decided.number, False)
+
+
+class FrontEnd:
+    """The site that serves a `FakeBazaar`, and a client of it that needs no network."""
+
+    def __init__(self, reactor: Any = None, resource: Resource | None = None) -> None:
+        self.bazaar = FakeBazaar()
+        api = Api(
+            trading=self.bazaar,
+            market_data=self.bazaar,
+            orders=self.bazaar,
+            replicas=self.bazaar,
+            readiness=self.bazaar.readiness,
+            fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
+        )
+        self.clock = Clock()
+        self.site = BazaarSite(
+            resource or api.resource(),
+            reactor or self.clock,
+            map("request-{}".format, itertools.count(1)).__next__,
+        )
+        self.treq = StubTreq(self.site.resource)
+        self.treq._agent._serverFactory = self.site
+
+    def begin(self, method: str, path: str, **options: Any) -> "Exchange":
+        """Send a request that may stay unanswered for now."""
+        response = self.treq.request(method, f"http://127.0.0.1{path}", **options)
+        return Exchange(self, response)
+
+    def ask(self, method: str, path: str, **options: Any) -> "Answer":
+        return self.begin(method, path, **options).answer()
+
+    def get(self, path: str, **headers: str) -> "Answer":
+        return self.ask(
+            "GET", path, headers={name.replace("_", "-"): headers[name] for name in headers}
+        )
+
+    def trade(self, side: str, quantity: int, name: str = "GameStart", **options: Any) -> "Answer":
+        trade = {"name": name, "quantity": quantity, "type": side}
+        return self.ask("POST", "/orders", json=trade, **options)
+
+    def connect(self) -> "Connection":
+        return Connection(self.site)
+
+
+class Answer:
+    def __init__(self, response: Any, body: bytes) -> None:
+        self.code: int = response.code
+        self.phrase: bytes = response.phrase
+        self.length: int | str = response.length
+        """What Content-Length said; `UNKNOWN_LENGTH` if nothing."""
+        self.body = body
+        self.json = json.loads(body) if body else None
+        self._headers = response.headers
+
+    def header(self, name: str) -> str | None:
+        values = self._headers.getRawHeaders(name)
+        assert values is None or len(values) == 1
+        return values[0] if values else None
+
+    @property
+    def message(self) -> str:
+        """What a failure says. Holds the shape that every failure has."""
+        assert self.header("content-type") == "application/json"
+        assert self.json.keys() == {"error"}
+        assert self.json["error"].keys() == {"code", "message"}
+        assert self.json["error"]["code"] == self.code
+        message = self.json["error"]["message"]
+        assert isinstance(message, str)
+        return message
+
+
+class Exchange:
+    """A request on its way."""
+
+    def __init__(self, frontend: FrontEnd, response: Deferred[Any]) -> None:
+        self._frontend = frontend
+        self._responses: list[Any] = []
+        response.addBoth(self._responses.append)
+
+    @property
+    def answered(self) -> bool:
+        self._frontend.treq.flush()
+        return bool(self._responses)
+
+    def answer(self) -> Answer:
+        assert self.answered, "there is no answer yet"
+        [response] = self._responses
+        bodies: list[bytes] = []
+        self._frontend.treq.content(response).addCallback(bodies.append)
+        self._frontend.treq.flush()
+        [body] = bodies
+        return Answer(response, body)
+
+
+class Connection:
+    """One connection to the site, seen as bytes."""
+
+    def __init__(self, site: BazaarSite) -> None:
+        self.transport = StringTransport()
+        self.channel = site.buildProtocol(None)
+        self.channel.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> bytes:
+        """Send `data` and return what was answered since the last time."""
+        self.transport.clear()
+        self.channel.dataReceived(data)
+        return self.transport.value()
+
+    def hang_up(self) -> None:
+        self.channel.connectionLost(Failure(ConnectionDone()))
+
+
+@contextmanager
+def failures_logged() -> Iterator[list[str]]:
+    """What is logged as a failure meanwhile, a line each; known when the block is left."""
+    found: list[str] = []
+    with capturedLogs() as events:
+        yield found
+        gc.collect()  # makes Deferreds say that nobody handled their failure
+    for event in events:
+        if "log_failure" in event or event.get("isError"):
+            found.append(formatEvent(event))

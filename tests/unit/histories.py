@@ -1,0 +1,130 @@
+"""Order logs to test with: entries that could have been, and a slow, plain reader of the files."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from zlib import crc32
+
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Listed, Listing, Side, Traded
+from twisted_bazaar.replication.entries import GENESIS, Entry, Event, Opened, encode_entry
+from twisted_bazaar.replication.log import Write
+from twisted_bazaar.replication.logfile import LogFile
+
+AT = 1_790_000_000_000
+
+LISTED = Listed((Listing("GameStart", 1599, 10**9), Listing("Fish, Co", 2050, 10**9)))
+
+
+def extend(before: Sequence[Entry], events: Iterable[Event], term: int = 1) -> list[Entry]:
+    """The entries that `events` become after `before`."""
+    index = before[-1].index if before else 0
+    digest = before[-1].digest if before else GENESIS
+    made: list[Entry] = []
+    for event in events:
+        index += 1
+        made.append(encode_entry(digest, index, term, AT + index, event))
+        digest = made[-1].digest
+    return made
+
+
+def order(number: int, key: str | None = None) -> Traded:
+    """Order `number`, of which there are always enough shares."""
+    stock = LISTED.stocks[number % 2].name
+    side = Side.SELL if number % 3 == 0 else Side.BUY
+    return Traded(number, key or f"key-{number}", stock, side, number % 7 + 1)
+
+
+def history(orders: int) -> list[Entry]:
+    """A leader's first entry, a listing, and then so many orders."""
+    return extend([], [Opened(3), LISTED, *(order(number + 1) for number in range(orders))])
+
+
+def ledger_of(entries: Iterable[Entry]) -> Ledger:
+    """The ledger after `entries`."""
+    ledger = Ledger()
+    for entry in entries:
+        ledger.apply(entry.index, entry.event)
+    return ledger
+
+
+def number_of(entries: Sequence[Entry]) -> int:
+    """The number of the last order among `entries`."""
+    return sum(isinstance(entry.event, Traded) for entry in entries)
+
+
+SMALL = 900
+"""Bytes of a segment that holds a few entries."""
+
+
+@contextmanager
+def opened(folder: Path, segment_bytes: int = SMALL) -> Iterator[LogFile]:
+    """The log of replica 3 in `folder`."""
+    file = LogFile(folder, 3, Random(1), segment_bytes)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def write(file: LogFile, entries: Sequence[Entry] = (), truncate: int | None = None) -> None:
+    """Write without a change of term or vote."""
+    file.write(Write(file.term, file.vote, truncate, tuple(entries)))
+
+
+def check(file: LogFile, entries: Sequence[Entry], term: int = 0, vote: int = 0) -> None:
+    """The log says exactly `entries`, in every way it can be asked."""
+    assert (file.term, file.vote) == (term, vote)
+    assert (file.last_index, file.last_number) == (len(entries), number_of(entries))
+    assert list(file.read(0, len(entries))) == list(entries)
+    for entry in entries:
+        assert file.digest_at(entry.index) == entry.digest
+        if isinstance(entry.event, Traded):
+            assert file.index_of(entry.event.number) == entry.index
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The segments in `folder`, by name and in order."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "log").iterdir())}
+
+
+class Written:
+    """What the files of a log say, read by the letter of their description."""
+
+    def __init__(self, folder: Path) -> None:
+        self.records: list[bytes] = []
+        self.term = 0
+        self.vote = 0
+        self.boots: list[str] = []
+        self.segments = sorted((folder / "log").iterdir())
+        self.lines: list[bytes] = []
+        crc = 0
+        for path in self.segments:
+            text = path.read_bytes()
+            for line in text[: text.rfind(b"\n") + 1].splitlines(keepends=True):
+                content, said = line[:-19], json.loads(line)
+                crc = crc32(content, crc)
+                assert said["crc"] == f"{crc:08x}"
+                if said["kind"] != "segment" or path == self.segments[0]:
+                    self.lines.append(line)
+                self._take(said, content + b"}")
+                end = crc
+                crc = crc32(line[-19:], crc)
+            crc = end
+
+    def _take(self, said: dict[str, object], record: bytes) -> None:
+        match said:
+            case {"kind": "segment"}:
+                assert said["index"] == len(self.records)
+                assert (said["term"], said["vote"]) == (self.term, self.vote)
+            case {"kind": "vote", "term": int(term), "vote": int(vote)}:
+                self.term, self.vote = term, vote
+            case {"kind": "truncated", "after": int(after)}:
+                del self.records[after:]
+            case {"kind": "boot", "boot": str(boot)}:
+                self.boots.append(boot)
+            case {"index": int(index)}:
+                assert index == len(self.records) + 1
+                self.records.append(record)

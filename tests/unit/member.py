@@ -1,0 +1,166 @@
+"""One replica with its desk and its disk, driven by a test. No network, no thread, no clock."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.order.desk import TradingDesk
+from twisted_bazaar.replication.core import Incoming, Replica
+from twisted_bazaar.replication.entries import GENESIS, Entry, Opened, encode_entry
+from twisted_bazaar.replication.log import MemoryStorage, Write
+from twisted_bazaar.replication.messages import (
+    Append,
+    Poll,
+    PollReply,
+    Reply,
+    Request,
+    Vote,
+    VoteReply,
+)
+from twisted_bazaar.timing import Timing
+
+TIMING = Timing()
+TICK = TIMING.heartbeat / 3
+
+
+def entries_of(*terms: int, maker: int = 0) -> list[Entry]:
+    """A log with entries of these terms. Another `maker` makes others in their place."""
+    entries: list[Entry] = []
+    for index, term in enumerate(terms, 1):
+        digest = entries[-1].digest if entries else GENESIS
+        entries.append(encode_entry(digest, index, term, 0, Opened(maker)))
+    return entries
+
+
+def disk(term: int = 0, vote: int = 0, entries: Iterable[Entry] = ()) -> MemoryStorage:
+    """What a replica finds when it starts."""
+    storage = MemoryStorage()
+    storage.write(Write(term, vote, None, tuple(entries)))
+    return storage
+
+
+def append(
+    term: int,
+    log: Sequence[Entry] = (),
+    after: int = 0,
+    upto: int | None = None,
+    commit: int = 0,
+    leader: int = 2,
+    round_: int = 0,
+) -> Append:
+    """What the leader of `term`, whose log is `log`, sends to one that has it up to `after`."""
+    previous_term = log[after - 1].term if after else 0
+    return Append(
+        term, leader, after, previous_term, tuple(log[after:upto]), commit, 0, round_, 0.0
+    )
+
+
+class Clock:
+    """The one time that all of a cluster go by."""
+
+    now = 0.0
+
+
+class Member:
+    """One life of one replica, carried out as its owner has to. Its `storage` outlives it."""
+
+    def __init__(
+        self,
+        id: int,
+        peers: Iterable[int] = (),
+        learners: Sequence[str] = (),
+        storage: MemoryStorage | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.id = id
+        self.clock = clock or Clock()
+        self.storage = storage or MemoryStorage()
+        self.replica = Replica(
+            id, tuple(peers), learners, self.storage, 0, TIMING, lambda: 0, self.clock.now
+        )
+        self.desk = TradingDesk(self.replica, Ledger(), 0)
+        self.slow_disk = False
+        """If set: leave each write under way until `finish_write`."""
+        self.write: Write | None = None
+        self.sent: list[Request | Reply] = []
+        """Said, and not taken off by the test or the cluster yet."""
+        self.committed: list[Entry] = []
+        self.confirmed = 0
+        self.terms_led: set[int] = set()
+
+    def carry_out(self) -> None:
+        """Do all that the replica says, until it says nothing more."""
+        while (ready := self.replica.ready(self.clock.now)) is not None:
+            self.desk.observe(ready)
+            self.committed += ready.committed
+            self.confirmed = ready.confirmed
+            self.terms_led |= {ready.leads} - {0}
+            self.sent += ready.messages
+            self.write = ready.write or self.write
+            if self.write and not self.slow_disk:
+                self._end_write(self.write)
+
+    def finish_write(self) -> None:
+        """The write that is under way, if there is one, reaches the disk."""
+        if self.write:
+            self._end_write(self.write)
+        self.carry_out()
+
+    def _end_write(self, write: Write) -> None:
+        self.storage.write(write)
+        self.write = None
+        self.replica.written(write, self.clock.now)
+
+    def step(self, message: Incoming, ticket: object = None) -> None:
+        """Hand in a request or an answer."""
+        self.replica.step(message, self.clock.now, ticket)
+        self.carry_out()
+
+    def ask(self, request: Incoming) -> Any:
+        """Hand in a request; the answer, or None if it may not be given yet."""
+        self.step(request, request)
+        return next((reply.message for reply in self.take(Reply) if reply.ticket is request), None)
+
+    def take(self, kind: type) -> list[Any]:
+        """Take off what was said: replies, or the requests that carry one kind of message."""
+
+        def wanted(said: Request | Reply) -> bool:
+            return isinstance(said if kind is Reply else said.message, kind)
+
+        taken = [said for said in self.sent if wanted(said)]
+        self.sent = [said for said in self.sent if not wanted(said)]
+        return taken
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.replica.tick(self.clock.now)
+        self.carry_out()
+
+    def stand(self) -> list[Request]:
+        """Be asked to campaign, with all peers willing and none further: the vote requests."""
+        self.replica.campaign("nomination", self.clock.now)
+        self.carry_out()
+        for poll in self.take(Poll):
+            self.step(PollReply(poll.to, 0, 0, 0, 0, 0.0))
+        return self.take(Vote)
+
+    def win(self, *voters: int) -> None:
+        """Be asked to campaign, and win by the votes of `voters` and its own."""
+        self.stand()
+        for voter in voters:
+            self.step(VoteReply(self.replica.term, voter, True))
+
+
+def follower(*terms: int, term: int | None = None, peers: Iterable[int] = (2, 3)) -> Member:
+    """Replica 1, with entries of these terms on disk, which has not heard a leader for long."""
+    latest = max((0, *terms)) if term is None else term
+    member = Member(1, peers, storage=disk(latest, 0, entries_of(*terms)))
+    member.clock.now += 2 * TIMING.election_timeout
+    return member
+
+
+def leader(*terms: int, term: int | None = None, peers: Sequence[int] = (2, 3)) -> Member:
+    """Replica 1, which has just won the next term by the votes of all."""
+    member = follower(*terms, term=term, peers=peers)
+    member.win(*peers)
+    return member

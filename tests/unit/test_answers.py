@@ -1,0 +1,137 @@
+"""What clients are answered: exact prices, whole pages, and failures that say what to do."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from twisted_bazaar import errors
+from twisted_bazaar.frontend import answers
+from twisted_bazaar.frontend.refusals import Refusal, later, refusal_of
+from twisted_bazaar.market import MAX_SHARES, Order, Rejection, Side, Stock, Trade
+
+TRADE = Trade('key "1"', "GameStart", Side.BUY, 5)
+
+
+def order(number: int, at: int = 0) -> Order:
+    return Order(number, "GameStart", Side.SELL, 3, at)
+
+
+@pytest.mark.parametrize(
+    ("cents", "shown"),
+    [
+        (1599, b"15.99"),
+        (2050, b"20.50"),
+        (5, b"0.05"),
+        (0, b"0.00"),
+        (100, b"1.00"),
+        (1990, b"19.90"),
+        (MAX_SHARES, b"90071992547409.91"),
+    ],
+)
+def test_a_price_has_exactly_two_decimals(cents: int, shown: bytes) -> None:
+    body = answers.stock(Stock("GameStart", cents, 100, 7, 12))
+    assert b'"price":%b,' % shown in body
+    assert json.loads(body, parse_float=Decimal)["data"]["price"] * 100 == cents
+
+
+def test_a_stock_is_shown_without_its_version() -> None:
+    stock = Stock('Ü"株', 1599, 100, 7, 12)
+    shown = {"name": 'Ü"株', "price": 15.99, "quantity": 100, "volume": 7}
+    assert json.loads(answers.stock(stock)) == {"data": shown}
+    assert json.loads(answers.stocks([stock, stock])) == {"data": [shown, shown]}
+    assert answers.entity_tag(stock) == b'"12"'
+
+
+@pytest.mark.parametrize(
+    ("at", "time"),
+    [
+        (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+        (1_700_000_000_999, "2023-11-14T22:13:20.999Z"),
+        (1_700_000_000_000, "2023-11-14T22:13:20.000Z"),
+        (7, "1970-01-01T00:00:00.007Z"),
+    ],
+)
+def test_an_order_says_when_it_was_taken_in_utc_to_the_millisecond(at: int, time: str) -> None:
+    assert json.loads(answers.order(order(9, at))) == {
+        "data": {"number": 9, "name": "GameStart", "type": "sell", "quantity": 3, "time": time}
+    }
+
+
+def test_a_page_names_the_next_one_only_if_there_is_more() -> None:
+    def page(numbers: range, limit: int) -> tuple[list[int], int | None]:
+        shown = json.loads(answers.orders([order(number) for number in numbers], limit))
+        return [each["number"] for each in shown["data"]], shown["next"]
+
+    assert page(range(1, 4), 2) == ([1, 2], 2)
+    assert page(range(1, 3), 2) == ([1, 2], None)
+    assert page(range(1, 2), 2) == ([1], None)
+    assert page(range(1, 1), 2) == ([], None)
+
+
+def test_a_failure_has_code_and_message() -> None:
+    body = answers.error(404, 'no "株"')
+    assert json.loads(body) == {"error": {"code": 404, "message": 'no "株"'}}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (
+            errors.Rejected(Rejection.UNKNOWN_STOCK),
+            400,
+            'unknown stock: there is none named "GameStart"',
+        ),
+        (
+            errors.Rejected(Rejection.NOT_ENOUGH_SHARES),
+            409,
+            'not enough shares: buy 5 "GameStart"',
+        ),
+        (
+            errors.Rejected(Rejection.TOO_MANY_SHARES),
+            409,
+            'more shares than a stock can hold: buy 5 "GameStart"',
+        ),
+        (
+            errors.KeyReused(),
+            422,
+            'the idempotency key "key "1"" belongs to another trade',
+        ),
+        (errors.Overloaded("the queue is full"), 503, "was not executed: the queue is full"),
+        (errors.NotExecuted("no leader in time"), 503, "was not executed: no leader in time"),
+        (errors.NotLeader(), 503, "was not executed"),
+        (errors.Overloaded(), 503, "was not executed"),
+        (errors.OutcomeUnknown(), 503, "unknown whether the trade was executed"),
+        (errors.OutcomeUnknown(), 503, 'send it again with Idempotency-Key "key "1""'),
+        (errors.Unavailable("no catalog answers"), 503, "no catalog answers"),
+        (errors.Unavailable(), 503, "ask again"),
+    ],
+)
+def test_each_error_is_told_as_what_the_client_may_do(
+    error: errors.BazaarError, code: int, message: str
+) -> None:
+    refusal = refusal_of(error, TRADE)
+    assert refusal is not None
+    assert refusal.code == code
+    assert message in refusal.message
+    assert (b"Retry-After" in refusal.headers) == (code == 503)
+
+
+def test_an_unknown_outcome_gives_the_key_to_machines_too() -> None:
+    refusal = refusal_of(errors.OutcomeUnknown(), TRADE)
+    assert refusal is not None
+    assert refusal.headers[b"Idempotency-Key"] == b'key "1"'
+    assert b"Idempotency-Key" not in later("for any other reason").headers
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("a bug"), errors.InvariantBroken("a bug"), errors.Damaged("a file"), None],
+)
+def test_what_nobody_foresaw_is_never_told(error: BaseException | None) -> None:
+    assert refusal_of(error, TRADE) is None
+
+
+def test_a_refusal_is_told_as_it_is() -> None:
+    refusal = Refusal(418, "a teapot")
+    assert refusal_of(refusal) is refusal

@@ -1,0 +1,169 @@
+"""The rules of the house, read from the source: who may know of what, and how large it may be."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "twisted_bazaar"
+GENERATED = PACKAGE / "rpc" / "bazaar"
+
+PURE = [
+    "market",
+    "ledger",
+    "timing",
+    "address",
+    "replication.core",
+    "replication.messages",
+    "replication.progress",
+    "replication.log",
+    "replication.entries",
+    "replication.canvass",
+    "order.desk",
+    "catalog.projection",
+    "frontend.leadership",
+    "frontend.queue",
+]
+"""Decisions, which a test can make without a network: time and chance are handed to them."""
+
+WORLD = {
+    "asyncio", "grpc", "klein", "os", "random", "secrets", "socket", "sqlite3", "subprocess",
+    "threading", "time", "treq", "twisted", "txredisapi", "hiredis", "zope",
+}  # fmt: skip
+
+NOBODYS_NAME = {"utils", "util", "helper", "helpers", "manager", "misc", "common", "handler"}
+
+MAX_MODULE_LINES = 500
+MAX_FUNCTION_LINES = 70
+MAX_LINE_COLUMNS = 100
+
+
+def sources() -> list[Path]:
+    folders = ("twisted_bazaar", "plugins", "proto", "load", "tests")
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if GENERATED not in path.parents)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), filename=str(path))
+
+
+def module_name(path: Path) -> str:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def module_path(name: str) -> Path | None:
+    path = ROOT.joinpath(*name.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((each for each in candidates if each.is_file()), None)
+
+
+def imports(path: Path) -> set[str]:
+    """The full names that a module imports, wherever in it, but for those only types need."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package.pop()
+    names: set[str] = set()
+    todo: list[ast.AST] = [tree(path)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            todo += node.orelse
+            continue
+        todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {f"{origin}.{alias.name}" for alias in node.names}
+    return names
+
+
+def reaches(path: Path) -> Iterator[tuple[Path, str]]:
+    """What a module imports, directly or through other modules of ours: (importer, name)."""
+    seen = {path}
+    todo = [path]
+    while todo:
+        importer = todo.pop()
+        for name in imports(importer):
+            yield importer, name
+            # `from .market import Trade` names the module before its last dot.
+            for candidate in (name, name.rpartition(".")[0]):
+                ours = candidate.startswith("twisted_bazaar.") and module_path(candidate)
+                if ours and ours not in seen:
+                    seen.add(ours)
+                    todo.append(ours)
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_decides_knows_nothing_of_the_world(name: str) -> None:
+    path = module_path(f"twisted_bazaar.{name}")
+    if path is None:
+        pytest.skip("not written yet")
+    known = {
+        f"{module_name(importer)} imports {imported}"
+        for importer, imported in reaches(path)
+        if imported.partition(".")[0] in WORLD
+    }
+    assert not known
+
+
+def test_a_front_end_knows_order_and_catalog_only_through_rpc() -> None:
+    known = {
+        f"{module_name(path)} imports {name}"
+        for path in (PACKAGE / "frontend").rglob("*.py")
+        for name in imports(path)
+        if name.startswith(("twisted_bazaar.order", "twisted_bazaar.catalog"))
+    }
+    assert not known
+
+
+def test_only_make_service_touches_the_global_reactor() -> None:
+    touching: set[str] = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = tree(path)
+        allowed = {
+            inner
+            for node in module.body
+            if isinstance(node, ast.FunctionDef) and node.name == "makeService"
+            for inner in ast.walk(node)
+            if path.name == "tap.py"
+        }
+        for node in ast.walk(module):
+            if not isinstance(node, ast.Import | ast.ImportFrom) or node in allowed:
+                continue
+            origin = node.module if isinstance(node, ast.ImportFrom) else None
+            names = {f"{origin}.{each.name}" if origin else each.name for each in node.names}
+            if "twisted.internet.reactor" in names:
+                touching.add(f"{module_name(path)}:{node.lineno}")
+    assert not touching
+
+
+def test_plugins_import_nothing_of_ours() -> None:
+    for path in (ROOT / "plugins").rglob("*.py"):
+        assert imports(path) == {"twisted.application.service.ServiceMaker"}
+
+
+def test_a_module_is_named_for_what_it_holds() -> None:
+    assert not [path for path in sources() if path.stem.strip("_") in NOBODYS_NAME]
+
+
+def test_modules_functions_and_lines_stay_small() -> None:
+    large: list[str] = []
+    for path in sources():
+        where = path.relative_to(ROOT)
+        lines = path.read_text().splitlines()
+        if len(lines) > MAX_MODULE_LINES:
+            large.append(f"{where} has {len(lines)} lines")
+        wide = [n for n, line in enumerate(lines, 1) if len(line) > MAX_LINE_COLUMNS]
+        large += [f"{where}:{n} is wider than {MAX_LINE_COLUMNS}" for n in wide]
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    large.append(f"{where}:{node.lineno} {node.name} has {length} lines")
+    assert not large

@@ -1,0 +1,203 @@
+"""What `twistd bazaar` would run, for what it was asked."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twisted_bazaar import local, tap
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.ports import Ports
+from twisted_bazaar.process_table import Child
+from twisted_bazaar.timing import Timing
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No option of the machine that runs the tests."""
+    for name in tap.Options().variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    ours = Ports()
+    yield ours
+    ours.release()
+
+
+def parse(*arguments: str) -> tap.Options:
+    options = tap.Options()
+    options.parseOptions(list(arguments))
+    return options
+
+
+def config(**changes: Any) -> local.Config:
+    asked: dict[str, Any] = {
+        "listen": "tcp:0:interface=127.0.0.1",
+        "data": Path("/srv/bazaar"),
+        "cache": "off",
+        "replicas": 3,
+        "listing": None,
+        "timing": Timing(),
+    }
+    return local.Config(**{**asked, **changes})
+
+
+def options_of(child: Child) -> list[str]:
+    """What follows the name of the service on its command line, but for the timing."""
+    timing = {"heartbeat", "election-timeout", "ping", "lease", "deadline"}
+    given = [word for word in child.command if word.startswith("--") and "=" in word]
+    return [word for word in given if word[2:].split("=")[0] not in timing | {"pidfile"}]
+
+
+def test_the_default_options_are_those_of_the_contract() -> None:
+    options = dict(parse())
+    assert options == {
+        "listen": "tcp:8081:interface=127.0.0.1",
+        "data": Path("var"),
+        "cache": "auto",
+        "replicas": 3,
+        "listing": None,
+        "heartbeat": 0.06,
+        "election-timeout": 0.3,
+        "ping": 0.06,
+        "lease": 1.0,
+        "deadline": 5.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("--replicas=2", "--replicas must be an odd number from 1 to 9, not '2'"),
+        ("--replicas=11", "--replicas must be an odd number from 1 to 9, not '11'"),
+        ("--replicas=0", "--replicas must be a whole number from 1, not '0'"),
+        ("--cache=disk", "--cache must be auto, redis://HOST:PORT, memory or off, not 'disk'"),
+        ("--listen=8081", "--listen must be an endpoint such as tcp:8081:interface=127.0.0.1"),
+        ("--listing=none.csv", "--listing must be a file that can be read, not 'none.csv'"),
+        ("--heartbeat=1", "--heartbeat must be at most half of the election timeout"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_it(argument: str, line: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(argument)
+    assert str(stopped.value).startswith(f"Options: {line}")
+
+
+def test_every_process_is_told_of_the_others(ports: Ports) -> None:
+    children = {child.name: child for child in local.plan(config(), ports)}
+    assert list(children) == ["frontend", "catalog", "order-1", "order-2", "order-3"]
+    at = {name: child.address for name, child in children.items()}
+    assert len(set(at.values())) == 5
+    assert options_of(children["catalog"]) == [
+        f"--listen={at['catalog']}",
+        "--data=/srv/bazaar/catalog",
+    ]
+    assert options_of(children["order-2"]) == [
+        "--id=2",
+        f"--listen={at['order-2']}",
+        "--data=/srv/bazaar/order-2",
+        f"--peer=1={at['order-1']}",
+        f"--peer=3={at['order-3']}",
+        f"--catalog={at['catalog']}",
+    ]
+    frontend = options_of(children["frontend"])
+    assert f"--listen=tcp:{at['frontend'].split(':')[1]}:interface=127.0.0.1" in frontend
+    assert f"--catalog={at['catalog']}" in frontend
+    assert [word for word in frontend if "replica" in word] == [
+        f"--replica={number}={at[f'order-{number}']}" for number in (1, 2, 3)
+    ]
+    (advertise,) = (word.split("=")[1] for word in frontend if "advertise" in word)
+    assert f"--internal=tcp:{advertise.split(':')[1]}:interface=127.0.0.1" in frontend
+    assert [child.name for child in children.values() if child.takes_requests] == ["frontend"]
+
+
+def test_each_command_line_is_one_that_its_service_is_known_by(ports: Ports) -> None:
+    services = ["bazaar-frontend", "bazaar-catalog", "bazaar-order"]
+    for child, service in zip(local.plan(config(replicas=1), ports), services, strict=True):
+        assert child.command[3:6] == ["-n", "--pidfile=", service]
+
+
+def test_the_timing_is_passed_on_to_all(ports: Ports) -> None:
+    children = local.plan(config(timing=Timing(lease=1.5)), ports)
+    assert all("--lease=1.5" in child.command for child in children)
+
+
+def test_the_listing_goes_to_the_catalog(ports: Ports) -> None:
+    children = local.plan(config(listing=Path("/srv/listing.csv")), ports)
+    told = [c.name for c in children if "--listing=/srv/listing.csv" in c.command]
+    assert told == ["catalog"]
+
+
+def test_any_odd_number_of_replicas_can_be_had(ports: Ports) -> None:
+    names = [child.name for child in local.plan(config(replicas=5), ports)]
+    assert names[2:] == ["order-1", "order-2", "order-3", "order-4", "order-5"]
+
+
+@pytest.mark.parametrize(
+    ("description", "shown"),
+    [
+        ("tcp:0:interface=127.0.0.1", "tcp:{port}:interface=127.0.0.1"),
+        ("tcp:0:127.0.0.1:300", "tcp:{port}:interface=127.0.0.1:backlog=300"),
+        ("tcp:port=0:interface=127.0.0.1:backlog=9", "tcp:{port}:interface=127.0.0.1:backlog=9"),
+        ("tcp:interface=127.0.0.1:port=0", "tcp:{port}:interface=127.0.0.1"),
+    ],
+)
+def test_the_public_port_is_a_real_one_whatever_the_endpoint_says(
+    ports: Ports, description: str, shown: str
+) -> None:
+    frontend = local.plan(config(listen=description), ports)[0]
+    host, port = frontend.address.split(":")
+    assert host == "127.0.0.1"
+    assert int(port) > 0
+    assert f"--listen={shown.format(port=port)}" in frontend.command
+
+
+def test_an_endpoint_of_another_kind_is_left_alone(ports: Ports) -> None:
+    frontend = local.plan(config(listen=r"unix:/tmp/a\:b.sock"), ports)[0]
+    assert frontend.address == r"unix:/tmp/a\:b.sock"
+    assert r"--listen=unix:/tmp/a\:b.sock" in frontend.command
+
+
+def test_a_public_port_that_is_taken_is_refused(ports: Ports) -> None:
+    with pytest.raises(Unusable, match=r"^port 70000 "):
+        local.plan(config(listen="tcp:70000"), ports)
+
+
+def cache_of(children: list[Child]) -> str:
+    return next(word[8:] for word in children[0].command if word.startswith("--cache="))
+
+
+def test_the_cache_asked_for_is_passed_on(ports: Ports) -> None:
+    assert cache_of(local.plan(config(cache="redis://10.0.0.9:6379"), ports)) == (
+        "redis://10.0.0.9:6379"
+    )
+
+
+def test_auto_prefers_the_embedded_server(ports: Ports) -> None:
+    children = local.plan(config(cache="auto"), ports)
+    assert children[-1].name == "redis"
+    assert children[-1].command[0].endswith("valkey-server")
+    assert cache_of(children) == f"redis://{children[-1].address}"
+
+
+def test_auto_takes_a_redis_server_on_path_next(
+    ports: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = tmp_path / "redis-server"
+    server.write_text("#!/bin/sh\n")
+    server.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(local, "_embedded_server", lambda: None)
+    assert local.plan(config(cache="auto"), ports)[-1].command[0] == str(server)
+
+
+def test_auto_makes_do_with_memory(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_embedded_server", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    children = local.plan(config(cache="auto"), ports)
+    assert cache_of(children) == "memory"
+    assert "redis" not in [child.name for child in children]

@@ -1,0 +1,185 @@
+"""When processes start again, in which order they stop, and what the file says meanwhile.
+
+Time and processes are made up here; tests/integration/test_process_table.py has real ones.
+"""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import error
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from twisted_bazaar.console import Console
+from twisted_bazaar.process_table import Child, ProcessTable
+
+
+class Transport:
+    """A process that notes the signals it is sent, and dies only when the test says so."""
+
+    def __init__(self, pid: int, protocol: Any) -> None:
+        self.pid = pid
+        self.protocol = protocol
+        self.signals: list[str] = []
+        protocol.makeConnection(self)
+
+    def signalProcess(self, name: str) -> None:  # noqa: N802  # IProcessTransport's
+        self.signals.append(name)
+
+    def exit(self, status: int) -> None:
+        self._end(status << 8, error.ProcessTerminated if status else error.ProcessDone, status)
+
+    def kill(self, number: signal.Signals) -> None:
+        self._end(number, error.ProcessTerminated, None, number)
+
+    def _end(self, status: int, kind: Any, code: int | None, number: int | None = None) -> None:
+        ended = kind(status) if kind is error.ProcessDone else kind(code, number, status)
+        self.protocol.processEnded(Failure(ended))
+
+
+class World(Clock):
+    """A reactor's clock, and its processes by the name of their command, newest last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[Transport] = []
+
+    def spawnProcess(
+        self, protocol: Any, executable: str, args: list[str], env: dict[str, str]
+    ) -> Transport:
+        self.started.append(Transport(100 + len(self.started), protocol))
+        return self.started[-1]
+
+
+FRONTEND = Child(name="frontend", address="a:1", command=["serve"], takes_requests=True)
+ORDER = Child(name="order-1", address="a:2", command=["keep"])
+
+
+class Table:
+    """A started table of `children` in a made-up world."""
+
+    def __init__(self, folder: Path, *children: Child) -> None:
+        self.world = World()
+        self.path = folder / "processes.json"
+        console = Console(os.open(os.devnull, os.O_WRONLY))
+        self.table = ProcessTable(self.world, self.path, children, {}, console)
+        self.table.startService()
+        self.world.advance(0)
+
+    @property
+    def newest(self) -> Transport:
+        return self.world.started[-1]
+
+    def rows(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.path.read_text()))
+
+
+def test_the_file_lists_every_process(tmp_path: Path) -> None:
+    assert Table(tmp_path, FRONTEND, ORDER).rows() == [
+        {
+            "name": "frontend",
+            "pid": 100,
+            "address": "a:1",
+            "command": ["serve"],
+            "started": "1970-01-01T00:00:00+00:00",
+            "restarts": 0,
+        },
+        {
+            "name": "order-1",
+            "pid": 101,
+            "address": "a:2",
+            "command": ["keep"],
+            "started": "1970-01-01T00:00:00+00:00",
+            "restarts": 0,
+        },
+    ]
+
+
+def test_a_killed_process_is_back_at_once_and_the_file_goes_from_one_pid_to_the_other(
+    tmp_path: Path,
+) -> None:
+    table = Table(tmp_path, ORDER)
+    for life in range(1, 4):
+        table.world.advance(2)
+        table.newest.kill(signal.SIGKILL)
+        table.world.advance(0)
+        (row,) = table.rows()
+        assert (row["pid"], row["restarts"]) == (100 + life, life)
+
+
+def test_while_there_is_no_process_the_file_says_so(tmp_path: Path) -> None:
+    table = Table(tmp_path, ORDER)
+    table.newest.exit(1)
+    table.world.advance(0)
+    assert table.rows()[0]["pid"] is None
+    table.world.advance(0.1)
+    table.world.advance(0)
+    assert table.rows()[0]["pid"] == 101
+
+
+@pytest.mark.parametrize("life", [0.5, 9.0], ids=["at-once", "on-a-slow-machine"])
+def test_a_process_that_fails_by_itself_is_started_less_and_less_often(
+    tmp_path: Path, life: float
+) -> None:
+    table = Table(tmp_path, ORDER)
+    pauses = []
+    for _ in range(8):
+        table.world.advance(life)
+        lives = len(table.world.started)
+        table.newest.exit(1)
+        before = table.world.seconds()
+        while len(table.world.started) == lives:
+            table.world.advance(0.05)
+        pauses.append(round(table.world.seconds() - before, 1))
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_a_process_that_ran_for_long_is_forgiven(tmp_path: Path) -> None:
+    table = Table(tmp_path, ORDER)
+    for _ in range(5):
+        table.newest.exit(1)
+        table.world.advance(5)
+    table.world.advance(60)
+    table.newest.exit(1)
+    table.world.advance(0)
+    assert table.rows()[0]["pid"] == 106
+
+
+def test_those_that_take_requests_stop_before_the_others(tmp_path: Path) -> None:
+    table = Table(tmp_path, ORDER, FRONTEND)
+    order, frontend = table.world.started
+    stopped = table.table.stopService()
+    assert (order.signals, frontend.signals) == ([], ["TERM"])
+    frontend.exit(0)
+    assert order.signals == ["TERM"]
+    assert not stopped.called
+    order.exit(0)
+    assert stopped.called
+    assert not table.path.exists()
+
+
+def test_a_process_that_does_not_stop_is_killed_after_five_seconds(tmp_path: Path) -> None:
+    table = Table(tmp_path, ORDER)
+    stopped = table.table.stopService()
+    table.world.advance(4.9)
+    assert table.newest.signals == ["TERM"]
+    table.world.advance(0.2)
+    assert table.newest.signals == ["TERM", "KILL"]
+    table.newest.kill(signal.SIGKILL)
+    assert stopped.called
+
+
+def test_nothing_starts_again_once_stopping(tmp_path: Path) -> None:
+    table = Table(tmp_path, FRONTEND, ORDER)
+    frontend, order = table.world.started
+    order.exit(1)
+    stopped = table.table.stopService()
+    frontend.exit(1)
+    table.world.advance(60)
+    assert stopped.called
+    assert len(table.world.started) == 2
+    assert not table.path.exists()

@@ -1,0 +1,335 @@
+"""What clients send is taken exactly as meant, or refused in words for a person."""
+
+import itertools
+import json
+from random import Random
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from twisted_bazaar.frontend.keys import FreshKeys
+from twisted_bazaar.frontend.refusals import Refusal
+from twisted_bazaar.frontend.requests import (
+    MAX_ORDER_NUMBER,
+    Page,
+    check_content_type,
+    decode_order_number,
+    decode_page,
+    decode_trade,
+    names_version,
+)
+from twisted_bazaar.market import MAX_TRADE_QUANTITY, Side, Trade
+
+QUANTITY_RULE = "quantity must be an integer from 1 to 1000000000"
+TYPE_RULE = 'type must be "buy" or "sell"'
+NAME_RULE = "name must be text of 1 to 64 characters"
+
+
+def trade_of(body: bytes, keys: list[bytes] | None = None) -> Trade:
+    return decode_trade(body, keys, lambda: "fresh")
+
+
+def trade_body(**changes: object) -> bytes:
+    fields = {"name": "GameStart", "quantity": 5, "type": "buy", **changes}
+    return json.dumps(fields).encode()
+
+
+def refusal_for(body: bytes, keys: list[bytes] | None = None) -> str:
+    with pytest.raises(Refusal) as caught:
+        trade_of(body, keys)
+    assert caught.value.code == 400
+    return caught.value.message
+
+
+def test_a_trade_is_decoded_in_any_layout() -> None:
+    expected = Trade("fresh", "GameStart", Side.BUY, 5)
+    assert trade_of(b'{"name":"GameStart","quantity":5,"type":"buy"}') == expected
+    assert trade_of(b'\r\n{ "type" :\t"buy","quantity":5 , "name":"Game\\u0053tart"} ') == expected
+
+
+@pytest.mark.parametrize("quantity", [1, MAX_TRADE_QUANTITY])
+def test_the_smallest_and_the_largest_quantity_are_taken(quantity: int) -> None:
+    assert trade_of(trade_body(quantity=quantity)).quantity == quantity
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_both_sides_are_taken(side: str) -> None:
+    assert trade_of(trade_body(type=side)).side is Side(side)
+
+
+@pytest.mark.parametrize("name", ["x", "y" * 64, "Überaktie 株", "a/b", "\U0001f41f", "\0"])
+def test_a_stock_name_is_any_text_of_1_to_64_characters(name: str) -> None:
+    assert trade_of(trade_body(name=name)).stock == name
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        *["0", "-0", "-5", "1000000001", "18446744073709551617", "9" * 400, "5.0", "1e3", "5e0"],
+        *["true", '"5"', "null", "[5]", "{}", "NaN", "Infinity", "-Infinity"],
+    ],
+)
+def test_a_quantity_is_an_exact_integer_in_range(quantity: str) -> None:
+    body = b'{"name": "GameStart", "quantity": %b, "type": "buy"}' % quantity.encode()
+    assert refusal_for(body) == QUANTITY_RULE
+
+
+@pytest.mark.parametrize("side", ["", "BUY", "hold", "buy ", 1, None, ["buy"], True])
+def test_an_unknown_type_is_refused(side: object) -> None:
+    assert refusal_for(trade_body(type=side)) == TYPE_RULE
+
+
+@pytest.mark.parametrize("name", ["", "y" * 65, 5, None, ["GameStart"], {"a": 1}])
+def test_a_name_that_cannot_be_a_stock_is_refused(name: object) -> None:
+    assert refusal_for(trade_body(name=name)) == NAME_RULE
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty; send a JSON object with name, quantity, type"),
+        (b" \r\n", "the body is empty; send a JSON object with name, quantity, type"),
+        (b"\xff\xfe", "the body is not UTF-8 text"),
+        (trade_body(name="é").decode("unicode_escape").encode("latin-1"), "not UTF-8"),
+        ('{"name":"x"}'.encode("utf-16"), "the body is not UTF-8 text"),
+        (b"\xef\xbb\xbf" + trade_body(), "the body is not JSON"),
+        (b"name=GameStart&quantity=5", "the body is not JSON: Expecting value at line 1, column 1"),
+        (trade_body() + b"x", "the body is not JSON: Extra data at line 1, column 52"),
+        (trade_body() + trade_body(), "the body is not JSON: Extra data"),
+        (trade_body()[:-1], "the body is not JSON"),
+        (b"{'name': 'GameStart'}", "the body is not JSON"),
+        (b'{"name": "Game\nStart"}', "the body is not JSON"),
+        (b"[" * 60000, "the body is nested too deeply"),
+        (b'{"name":' * 8000, "the body is nested too deeply"),
+        (b'{"quantity": ' + b"9" * 5000 + b"}", "the body holds a number that is too long"),
+        (b"[]", "the body must be a JSON object with name, quantity, type"),
+        (b"null", "the body must be a JSON object with name, quantity, type"),
+        (b'"buy"', "the body must be a JSON object with name, quantity, type"),
+        (b"[" + trade_body() + b"]", "the body must be a JSON object"),
+        (b"{}", "the field name is missing"),
+        (b'{"name": "GameStart", "type": "buy"}', "the field quantity is missing"),
+        (b'{"name": "GameStart", "quantity": 5}', "the field type is missing"),
+        (trade_body(price=1), 'unknown field "price"'),
+        (trade_body(Name="GameStart"), 'unknown field "Name"'),
+        (b'{"name":"a","name":"b","quantity":5,"type":"buy"}', 'the field "name" is given twice'),
+        (
+            b'{"name":"a","quantity":5,"type":"buy","quantity":5}',
+            'the field "quantity" is given twice',
+        ),
+        (
+            b'{"name":"a","quantity":5,"type":"buy","\\u0074ype":"sell"}',
+            'the field "type" is given twice',
+        ),
+        (b'{"name": "\\ud800", "quantity": 5, "type": "buy"}', "half of a surrogate pair"),
+        (b'{"\\ud800": 1}', 'unknown field "?"'),
+        (b'{"' + b"x" * 60000 + b'": 1}', 'unknown field "' + "x" * 64 + '…"'),
+    ],
+)
+def test_a_body_at_fault_is_refused_by_saying_what_is_wrong(body: bytes, message: str) -> None:
+    assert message in refusal_for(body)
+
+
+@given(st.binary(max_size=200))
+@example(b"1" * 5000)
+@example(b'{"a":NaN}')
+def test_any_bytes_are_a_trade_within_the_rules_or_refused_in_utf_8(body: bytes) -> None:
+    check_that_it_is_a_trade_or_refused(body)
+
+
+fields = st.sampled_from(["name", "quantity", "type", "client_order_id", "other"])
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-1, 9),
+    st.floats(),
+    st.text(max_size=70),
+    st.characters(codec=None, categories=["Cs"]),
+    st.sampled_from(["buy", "sell"]),
+    st.lists(st.integers(), max_size=2),
+)
+
+
+@given(st.dictionaries(fields, values))
+def test_any_fields_are_a_trade_within_the_rules_or_refused_in_utf_8(
+    body: dict[str, object],
+) -> None:
+    check_that_it_is_a_trade_or_refused(json.dumps(body).encode())
+
+
+def outcome_of(body: bytes) -> tuple[Refusal | None, Trade | None]:
+    try:
+        return None, trade_of(body)
+    except Refusal as refusal:
+        return refusal, None
+
+
+def check_that_it_is_a_trade_or_refused(body: bytes) -> None:
+    refusal, trade = outcome_of(body)
+    if refusal is not None:
+        assert refusal.code == 400
+        assert refusal.message.encode("utf-8")
+        assert len(refusal.message) < 200
+    if trade is not None:
+        assert 1 <= len(trade.stock) <= 64
+        assert trade.stock.encode("utf-8")
+        assert type(trade.quantity) is int
+        assert 1 <= trade.quantity <= MAX_TRADE_QUANTITY
+        assert 1 <= len(trade.key) <= 128
+
+
+def test_the_key_is_the_header_or_the_field_or_a_fresh_one() -> None:
+    assert trade_of(trade_body()).key == "fresh"
+    assert trade_of(trade_body(), [b"from-header"]).key == "from-header"
+    assert trade_of(trade_body(client_order_id="from field")).key == "from field"
+    assert trade_of(trade_body(client_order_id="both"), [b"both"]).key == "both"
+
+
+def test_a_fresh_key_is_taken_only_where_it_is_needed() -> None:
+    numbers = itertools.count(1)
+    for keys in [b"mine"], None:
+        trade = decode_trade(trade_body(), keys, lambda: str(next(numbers)))
+    assert trade.key == "1"
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 128, "!~", "a b", '"quoted"'])
+def test_a_key_is_1_to_128_printable_ascii_characters(key: str) -> None:
+    assert trade_of(trade_body(), [key.encode()]).key == key
+    assert trade_of(trade_body(client_order_id=key)).key == key
+
+
+@pytest.mark.parametrize("key", ["", " ", "k" * 129, "a\tb", "a\x7f", "é", " a", "a ", "a\n"])
+def test_any_other_key_is_refused(key: str) -> None:
+    rule = "must be 1 to 128 printable ASCII characters, none of the outer ones a space"
+    assert refusal_for(trade_body(), [key.encode()]) == f"the header Idempotency-Key {rule}"
+    assert refusal_for(trade_body(client_order_id=key)) == f"client_order_id {rule}"
+
+
+@pytest.mark.parametrize("key", [None, 5, True, ["k"]])
+def test_a_client_order_id_that_is_no_text_is_refused(key: object) -> None:
+    assert refusal_for(trade_body(client_order_id=key)).startswith("client_order_id must be")
+
+
+def test_two_keys_are_refused() -> None:
+    twice = "the header Idempotency-Key is given twice"
+    assert refusal_for(trade_body(), [b"a", b"b"]) == twice
+    assert refusal_for(trade_body(), [b"a", b"a"]) == twice
+    differ = "Idempotency-Key and client_order_id differ; give one of them"
+    assert refusal_for(trade_body(client_order_id="a"), [b"b"]) == differ
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [b"application/json"],
+        [b"application/json; charset=utf-8"],
+        [b"Application/JSON ;charset=UTF-8"],
+    ],
+)
+def test_a_body_that_is_called_json_or_nothing_is_read(values: list[bytes] | None) -> None:
+    check_content_type(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b""],
+        [b"text/plain"],
+        [b"application/x-www-form-urlencoded"],
+        [b"application/jsonx"],
+        [b"text/plain; application/json"],
+        [b"application/json", b"text/plain"],
+    ],
+)
+def test_a_body_that_is_called_anything_else_is_refused(values: list[bytes]) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_content_type(values)
+    assert caught.value.code == 415
+
+
+def test_order_numbers_are_read() -> None:
+    assert decode_order_number("1") == 1
+    assert decode_order_number(str(MAX_ORDER_NUMBER)) == MAX_ORDER_NUMBER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["0", "-1", "+1", "01", "1.0", "1e3", "abc", "", " 1", "1\n", "1_0", "\u0661", "0x1"],
+        *[str(MAX_ORDER_NUMBER + 1), "99999999999999999999999", "9" * 10000],
+    ],
+)
+def test_what_can_never_number_an_order_is_known_without_asking(text: str) -> None:
+    assert decode_order_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        (b"", Page(0, 100)),
+        (b"after=7", Page(7, 100)),
+        (b"limit=1", Page(0, 1)),
+        (b"limit=500&after=0", Page(0, 500)),
+        (b"after=%31%32", Page(12, 100)),
+        (b"&after=7&", Page(7, 100)),
+        (b"after=%d" % MAX_ORDER_NUMBER, Page(MAX_ORDER_NUMBER, 100)),
+    ],
+)
+def test_a_page_has_defaults(query: bytes, page: Page) -> None:
+    assert decode_page(query) == page
+
+
+AFTER_RULE = "the query parameter after must be an integer from 0 to 9007199254740991"
+LIMIT_RULE = "the query parameter limit must be an integer from 1 to 500"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (b"after=" + value, AFTER_RULE)
+        for value in (b"", b"-1", b"1.0", b"x", b"%2B1", b"+1", b"1_0")
+    ]
+    + [(b"after=" + b"9" * size, AFTER_RULE) for size in (16, 23, 5000)]
+    + [(b"limit=" + value, LIMIT_RULE) for value in (b"", b"0", b"501", b"-1", b"ten", b"1e2")]
+    + [
+        (b"after", AFTER_RULE),
+        (b"after=1&after=1", "the query parameter after is given twice"),
+        (b"limit=1&limit=2", "the query parameter limit is given twice"),
+        (b"page=2", 'unknown query parameter "page"'),
+        (b"After=2", 'unknown query parameter "After"'),
+        (b"after=1&page", 'unknown query parameter "page"'),
+        (b"%ff=1", 'unknown query parameter "\ufffd"'),
+    ],
+)
+def test_a_parameter_at_fault_is_refused_by_name(query: bytes, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        decode_page(query)
+    assert (caught.value.code, caught.value.message) == (400, message)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[b'"12"'], [b'W/"12"'], [b"*"], [b'"11", "12"'], [b'"11",W/"12"'], [b'"1"', b'"12"']],
+)
+def test_if_none_match_names_the_version_it_holds(headers: list[bytes]) -> None:
+    assert names_version(headers, b'"12"')
+
+
+@pytest.mark.parametrize("headers", [None, [], [b""], [b'"1"'], [b"12"], [b'"112", "121"']])
+def test_if_none_match_names_no_other_version(headers: list[bytes] | None) -> None:
+    assert not names_version(headers, b'"12"')
+
+
+def test_fresh_keys_differ_and_grow_and_cannot_be_guessed_from_one_another() -> None:
+    keys = FreshKeys(Random(1))
+    made = [keys() for _ in range(1000)]
+    assert made == sorted(set(made))
+    assert trade_of(trade_body(), [made[0].encode()]).key == made[0]
+    process, _, guard = made[0].split("-")
+    assert len({key.split("-")[2] for key in made}) == 1000
+    assert len(guard) == 12
+    other = FreshKeys(Random(2))().split("-")
+    assert other[0] != process
+    assert other[2] != guard

@@ -1,0 +1,46 @@
+"""`python -m twisted_bazaar`: look into the files of an order replica."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import Unusable
+from .inspection import export, verify
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command and return the exit status: 0, or 1 if the files are no good."""
+    parser = argparse.ArgumentParser(prog="python -m twisted_bazaar", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, purpose in (
+        ("export", "print all orders as CSV"),
+        ("verify", "check the whole log, and print its last number and digest"),
+    ):
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
+    asked = parser.parse_args(arguments)
+    try:
+        if asked.command == "export":
+            export(asked.folder, sys.stdout)
+        else:
+            sound = verify(asked.folder)
+            print(
+                f"ok: replica={sound.replica} last_number={sound.last_number}"
+                f" last_index={sound.last_index} term={sound.term} digest={sound.digest}"
+            )
+        sys.stdout.flush()
+    except Unusable as error:
+        print(f"{asked.command}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever reads us has seen enough. What is left must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

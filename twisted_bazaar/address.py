@@ -1,0 +1,34 @@
+"""Where a service of the bazaar is reached: a host and a TCP port."""
+
+import attrs
+
+__all__ = ["Address"]
+
+
+@attrs.frozen(order=True)
+class Address:
+    """A host (a name, or an IPv4 or IPv6 address without brackets) and a TCP port, 1 to 65535.
+
+    `str` gives what `parse` takes, and what gRPC, Redis and URLs take as well.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `127.0.0.1:7003`, `order-3:7003` or `[::1]:7003`. Raises ValueError otherwise."""
+        host, colon, port = text.strip().rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            host = ""
+        # isdecimal alone would admit digits of other scripts, and int() takes "7_003".
+        number = int(port) if port.isascii() and port.isdecimal() and len(port) <= 5 else 0
+        if not (colon and host and host.isprintable() and " " not in host and 0 < number < 65536):
+            raise ValueError(f"must be HOST:PORT with a port from 1 to 65535, not {text!r}")
+        return cls(host, number)

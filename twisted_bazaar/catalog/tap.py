@@ -1,0 +1,80 @@
+"""`twistd bazaar-catalog`: options, and how a catalog is put together."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import grpc
+from twisted.application.service import Service
+
+from .. import options
+from ..address import Address
+from ..exits import stop_on_signals
+from ..folder import claim
+from ..market import DEFAULT_LISTING, Stock
+from ..options import TimingOptions
+from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
+from ..rpc.server import RpcServer
+from ..services import Late, Layers
+from .database import Snapshot, load, read_listing, save
+from .node import CatalogNode
+from .projection import Position
+from .servicer import Catalog
+
+__all__ = ["CatalogConfig", "Options", "makeService"]
+
+_HANDLER_THREADS = 32
+
+
+@attrs.frozen
+class CatalogConfig:
+    """One catalog."""
+
+    listen: Address
+    data: Path
+    listing: Path | None
+
+
+class Options(TimingOptions):
+    """Options of a catalog."""
+
+    synopsis = "[options]"
+    longdesc = f"Market data, projected from the order log. {TimingOptions.longdesc}"
+    optParameters: ClassVar = [
+        ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
+        ["data", None, None, "Folder of the catalog's file.", options.folder],
+        ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
+    ]
+    required = ("listen", "data")
+
+    config: CatalogConfig
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        self.config = CatalogConfig(self["listen"], self["data"], self["listing"])
+
+
+def makeService(given: Options) -> Service:
+    """A catalog on the process's reactor."""
+    from twisted.internet import reactor
+
+    stop_on_signals(reactor)
+    return Late("bazaar-catalog", lambda: make_catalog_service(reactor, given.config))
+
+
+def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:
+    """A catalog. Raises `Unusable` if its folder or the listing cannot be used or read."""
+    # Held until the process ends.
+    claim(config.data)
+    path = config.data / "catalog.csv"
+    if not path.exists():
+        listing = read_listing(config.listing) if config.listing else DEFAULT_LISTING
+        stocks = [Stock(each.name, each.price, each.quantity, 0, 0) for each in listing]
+        save(path, Snapshot(stocks, Position(), 0))
+    snapshot = load(path)
+    node = CatalogNode(reactor, snapshot, path)
+
+    def add_servicers(server: grpc.Server) -> None:
+        add_CatalogServicer_to_server(Catalog(reactor, node), server)
+
+    return Layers(node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))

@@ -1,0 +1,208 @@
+"""The REST API: one Klein route for each call of the contract, declared once.
+
+A route decodes the request (`requests`), asks one collaborator (`interfaces`) and shows what
+it was told (`answers`); every failure becomes a `Refusal` (`refusals`). Importing this module
+imports Klein, which installs the reactor.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.http import NOT_MODIFIED
+from twisted.web.resource import Resource
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from ..market import Order, Placed, Stock, Trade
+from . import answers
+from .interfaces import MarketData, Orders, Readiness, Replicas, Trading
+from .refusals import NO_SUCH_PATH, Refusal, later, refusal_of, shown
+from .requests import (
+    MAX_STOCK_NAME_CHARACTERS,
+    check_content_type,
+    decode_order_number,
+    decode_page,
+    decode_trade,
+    names_version,
+)
+from .site import BazaarRequest
+
+__all__ = ["Api"]
+
+T = TypeVar("T")
+View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
+
+_OLD = "/api/frontend_service"
+"""Where the system that this one replaces served the same resources."""
+
+
+def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
+    """Declare that `app` answers `method` with the decorated view at each of `paths`."""
+
+    def declare(view: View) -> View:
+        for path in paths:
+            app.route(path, methods=[method], endpoint=f"{method} {path}")(view)
+        return view
+
+    return declare
+
+
+class Api:
+    """The routes, over the collaborators that do the work."""
+
+    app = Klein()
+
+    def __init__(
+        self,
+        *,
+        trading: Trading,
+        market_data: MarketData,
+        orders: Orders,
+        replicas: Replicas,
+        readiness: Readiness,
+        fresh_key: Callable[[], str],
+    ) -> None:
+        self._trading = trading
+        self._market_data = market_data
+        self._orders = orders
+        self._replicas = replicas
+        self._readiness = readiness
+        self._fresh_key = fresh_key
+
+    def resource(self) -> Resource:
+        """What a `BazaarSite` is to serve. It takes only that site's requests."""
+        return self.app.resource()
+
+    @_served(app, "GET", "/stocks/<name>", _OLD + "/trade/stocks/<name>")
+    def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
+        def show(stock: Stock | None) -> bytes:
+            if stock is None:
+                raise _no_such_stock(name)
+            etag = answers.entity_tag(stock)
+            request.responseHeaders.setRawHeaders(b"ETag", [etag])
+            if names_version(request.requestHeaders.getRawHeaders(b"If-None-Match"), etag):
+                request.setResponseCode(NOT_MODIFIED)
+                return b""
+            return answers.stock(stock)
+
+        if len(name) > MAX_STOCK_NAME_CHARACTERS:
+            raise _no_such_stock(name)
+        return _answer(request, self._market_data.lookup(name), show)
+
+    @_served(app, "GET", "/stocks")
+    def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
+        return _answer(request, self._market_data.all(), answers.stocks)
+
+    @_served(app, "POST", "/orders", _OLD + "/trade/orders")
+    def place(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(placed: Placed) -> bytes:
+            if placed.replayed:
+                request.responseHeaders.setRawHeaders(b"Idempotent-Replayed", [b"true"])
+            return answers.placed(placed.number)
+
+        headers = request.requestHeaders
+        check_content_type(headers.getRawHeaders(b"Content-Type"))
+        keys = headers.getRawHeaders(b"Idempotency-Key")
+        trade = decode_trade(request.content.read(), keys, self._fresh_key)
+        return _answer(request, self._trading.place(trade), show, trade)
+
+    @_served(app, "GET", "/orders/<number>", _OLD + "/trade/orders/<number>")
+    def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
+        def show(order: Order | None) -> bytes:
+            if order is None:
+                raise _no_such_order(number)
+            return answers.order(order)
+
+        wanted = decode_order_number(number)
+        if wanted is None:
+            raise _no_such_order(number)
+        return _answer(request, self._orders.get(wanted), show)
+
+    @_served(app, "GET", "/orders", _OLD + "/trade/orders")
+    def orders(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(orders: Sequence[Order]) -> bytes:
+            return answers.orders(orders, page.limit)
+
+        page = decode_page(request.uri.partition(b"?")[2])
+        return _answer(request, self._orders.list(page.after, page.limit + 1), show)
+
+    @_served(app, "GET", "/ping", _OLD + "/ping")
+    def ping(self, request: BazaarRequest) -> bytes:
+        return _finished(b'{"data":"pong"}', request)
+
+    @_served(app, "GET", "/livez")
+    def livez(self, request: BazaarRequest) -> bytes:
+        return _finished(b'{"data":"alive"}', request)
+
+    @_served(app, "GET", "/readyz")
+    def readyz(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(reason: str | None) -> bytes:
+            if reason is not None:
+                raise later(f"not ready: {reason}")
+            return b'{"data":"ready"}'
+
+        return _answer(request, self._readiness(), show)
+
+    @_served(app, "GET", "/replicas")
+    def replicas(self, request: BazaarRequest) -> Deferred[bytes]:
+        return _answer(request, self._replicas.report(), answers.success)
+
+    @app.handle_errors(Exception)
+    def failed(self, request: BazaarRequest, failure: Failure) -> bytes:
+        """What routing or a route raised at once, before there was any Deferred."""
+        return _finished(_refused(failure, request), request)
+
+
+def _answer(
+    request: BazaarRequest,
+    work: Deferred[T],
+    show: Callable[[T], bytes],
+    trade: Trade | None = None,
+) -> Deferred[bytes]:
+    """The body that shows the result of `work`, or why there is none.
+
+    When the client hangs up Klein cancels what it was given. That must not reach the work: a
+    trade would be cut in half, and a lookup may be shared. So Klein gets a shield. It has no
+    canceller: once cancelled it swallows the one result that comes later. Failures of the work
+    are dealt with on this side of it, where Klein cannot skip them.
+    """
+    shield: Deferred[bytes] = Deferred()
+    answer = work.addCallback(show).addErrback(_refused, request, trade)
+    answer.addCallback(_finished, request).addCallback(shield.callback)
+    return shield
+
+
+def _finished(body: bytes, request: BazaarRequest) -> bytes:
+    """Set the headers that every answer has. Without a length, Twisted would send chunks.
+
+    Nothing between us and the client may answer from memory: it could show an older quantity.
+    """
+    headers = request.responseHeaders
+    headers.setRawHeaders(b"Cache-Control", [b"no-cache"])
+    if request.code != NOT_MODIFIED:
+        headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+    return body
+
+
+def _refused(failure: Failure, request: BazaarRequest, trade: Trade | None = None) -> bytes:
+    error = failure.value
+    if isinstance(error, HTTPException):
+        return request.refuse(_not_routed(error))
+    return request.refuse(refusal_of(error, trade) or request.report(failure))
+
+
+def _not_routed(error: HTTPException) -> Refusal:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return Refusal(405, f"only {allowed} can be done here", {b"Allow": allowed.encode()})
+    return NO_SUCH_PATH
+
+
+def _no_such_stock(name: str) -> Refusal:
+    return Refusal(404, f"there is no stock named {shown(name)}")
+
+
+def _no_such_order(number: str) -> Refusal:
+    return Refusal(404, f"there is no order number {shown(number)}")

@@ -1,0 +1,105 @@
+"""The processes that a front-end calls: order replicas and catalogs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from ..errors import BazaarError
+from ..market import Order, Placed, Stock, Trade
+from ..replication.messages import CampaignReply, Status
+from ..rpc.bazaar.v1 import catalog_pb2, order_pb2
+from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
+from ..rpc.bazaar.v1.order_pb2_grpc import OrdersStub
+from ..rpc.channel import Channel
+from ..rpc.wire import (
+    from_wire,
+    order_from_wire,
+    outcome_from_wire,
+    stock_from_wire,
+    trade_to_wire,
+)
+from ..timing import Timing
+
+__all__ = ["CatalogClient", "ReplicaClient"]
+
+
+class ReplicaClient:
+    """An order replica. Every call fails with a `BazaarError`."""
+
+    def __init__(self, channel: Channel, timing: Timing) -> None:
+        self._channel = channel
+        self._timing = timing
+        self._stub = OrdersStub(channel.grpc)
+
+    def _ask(self, name: str, request: Any, timeout: float) -> Deferred[Any]:
+        rpc = getattr(self._stub, name)
+        return self._channel.call(lambda timeout: rpc(request, timeout=timeout), timeout)
+
+    def status(self) -> Deferred[Status]:
+        """How the replica sees itself."""
+        asked = self._ask("Status", order_pb2.StatusRequest(), self._timing.election_timeout)
+        return asked.addCallback(lambda reply: from_wire(reply, Status))
+
+    def campaign(self) -> Deferred[CampaignReply]:
+        """Have it try to lead; answers how that went."""
+        # It goes on campaigning if this runs out, and may be asked again how it goes.
+        timeout = 2 * self._timing.election_timeout
+        asked = self._ask("Campaign", order_pb2.CampaignRequest(), timeout)
+        return asked.addCallback(lambda reply: from_wire(reply, CampaignReply))
+
+    def follow(self, leader: int, term: int) -> Deferred[Any]:
+        """Tell it who leads."""
+        request = order_pb2.FollowRequest(leader=leader, term=term)
+        return self._ask("Follow", request, self._timing.election_timeout)
+
+    def trade(
+        self, trades: Sequence[Trade], timeout: float
+    ) -> Deferred[Sequence[Placed | BazaarError]]:
+        """Have it decide `trades`; answers with an outcome for each, in the same order."""
+
+        def call(timeout: float) -> Sequence[Placed | BazaarError]:
+            request = order_pb2.TradeRequest(trades=map(trade_to_wire, trades))
+            reply = self._stub.Trade(request, timeout=timeout)
+            return [outcome_from_wire(outcome) for outcome in reply.outcomes]
+
+        return self._channel.call(call, timeout)
+
+    def get_order(self, number: int, timeout: float) -> Deferred[Order | None]:
+        """The order `number`; fails with `NotLeader` if only the leader can tell."""
+        asked = self._ask("GetOrder", order_pb2.GetOrderRequest(number=number), timeout)
+        return asked.addCallback(
+            lambda reply: order_from_wire(reply.order) if reply.HasField("order") else None
+        )
+
+    def list_orders(self, after: int, limit: int, timeout: float) -> Deferred[Sequence[Order]]:
+        """Up to `limit` orders above `after`; fails with `NotLeader` as `get_order` does."""
+        asked = self._ask(
+            "ListOrders", order_pb2.ListOrdersRequest(after=after, limit=limit), timeout
+        )
+        return asked.addCallback(lambda reply: [order_from_wire(order) for order in reply.orders])
+
+
+class CatalogClient:
+    """A catalog. Every call fails with a `BazaarError`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._stub = CatalogStub(channel.grpc)
+
+    def lookup(self, names: Sequence[str], timeout: float) -> Deferred[Sequence[Stock]]:
+        """Those of the stocks `names` that there are."""
+        return self._lookup(catalog_pb2.LookupRequest(names=names), timeout)
+
+    def all(self, timeout: float) -> Deferred[Sequence[Stock]]:
+        """Every stock, by name."""
+        return self._lookup(catalog_pb2.LookupRequest(all=True), timeout)
+
+    def _lookup(
+        self, request: catalog_pb2.LookupRequest, timeout: float
+    ) -> Deferred[Sequence[Stock]]:
+        def call(timeout: float) -> Sequence[Stock]:
+            reply = self._stub.Lookup(request, timeout=timeout)
+            return [stock_from_wire(stock) for stock in reply.stocks]
+
+        return self._channel.call(call, timeout)

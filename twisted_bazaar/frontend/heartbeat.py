@@ -1,0 +1,116 @@
+"""The front-end's heartbeat: pings every replica, and has a leader elected when there is none.
+
+    ping ──▶ heard, or silent ──▶ nobody leads? ──▶ campaign ──▶ won ──▶ tell the others
+
+Every arrow is a callback on the Deferred of the step before; what follows from the answers is
+decided in `leadership.Leadership`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..errors import BazaarError
+from ..replication.messages import CampaignReply
+from ..timing import Timing
+from .clients import ReplicaClient
+from .leadership import Leadership
+
+__all__ = ["Heartbeat"]
+
+
+class Heartbeat(Service):
+    """Keeps `leadership` true. `led_by` is called with the leader after each ping of it."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        leadership: Leadership,
+        replicas: Mapping[int, ReplicaClient],
+        timing: Timing,
+        led_by: Callable[[int], None],
+    ) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._leadership = leadership
+        self._replicas = replicas
+        self._interval = timing.ping
+        self._led_by = led_by
+        self._searching = False
+        self._said = 0
+        self._beats = [LoopingCall(self._ping, replica) for replica in replicas]
+        for beat in self._beats:
+            beat.clock = reactor
+
+    def startService(self) -> None:
+        super().startService()
+        for beat in self._beats:
+            beat.start(self._interval).addErrback(self._broken)
+
+    def stopService(self) -> None:
+        super().stopService()
+        for beat in self._beats:
+            beat.stop()
+
+    def _broken(self, failure: Failure) -> None:
+        self.log.failure("the heartbeat stopped", failure)
+
+    def _ping(self, replica: int) -> Deferred[None]:
+        """One beat. The next one waits for the Deferred that this returns."""
+
+        def silent(failure: Failure) -> None:
+            failure.trap(BazaarError)
+            self._leadership.silent(replica)
+
+        pinged = self._replicas[replica].status()
+        return pinged.addCallbacks(self._leadership.heard, silent).addCallback(self._look)
+
+    def _look(self, _: object = None) -> None:
+        """Go on from what is known now."""
+        leader = self._leadership.leader
+        if leader:
+            self._say(leader)
+            self._led_by(leader)
+        elif not self._searching and self.running:
+            nominee = self._leadership.nominee(self._seconds())
+            if nominee is not None:
+                self._nominate(nominee)
+
+    def _nominate(self, nominee: int) -> None:
+        self._searching = True
+        self.log.info("nobody leads; replica {nominee} is asked to campaign", nominee=nominee)
+        campaign = self._replicas[nominee].campaign()
+        campaign.addErrback(lambda failure: failure.trap(BazaarError) and None)
+        campaign.addCallback(self._campaigned, nominee)
+        campaign.addErrback(self._broken)
+
+    def _campaigned(self, reply: CampaignReply | None, nominee: int) -> None:
+        now = self._seconds()
+        again = self._leadership.campaigned(nominee, reply, now)
+        self._searching = False
+        if self._leadership.leader:
+            self._notify()
+            self._look()
+        else:
+            self._reactor.callLater(max(0.0, again - now), self._look)
+
+    def _notify(self) -> None:
+        """Tell the others. Whoever is not reached hears it from the leader."""
+        leadership = self._leadership
+        for replica in leadership.followers:
+            told = self._replicas[replica].follow(leadership.leader, leadership.term)
+            told.addErrback(lambda failure: failure.trap(BazaarError) and None)
+
+    def _say(self, leader: int) -> None:
+        if leader != self._said:
+            term = self._leadership.term
+            self.log.info("replica {leader} leads in term {term}", leader=leader, term=term)
+            self._said = leader

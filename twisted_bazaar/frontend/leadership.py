@@ -1,0 +1,106 @@
+"""Who leads, as one front-end sees it, and whom to nominate when nobody does. Pure.
+
+Highest id first: when no replica that answers leads, the one with the highest id is asked to
+campaign, then the next. A front-end cannot do harm by being wrong, slow or doubled: a replica
+refuses to campaign while a leader is heard, and only a majority of replicas elects.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from ..replication.messages import CampaignReply, Status
+
+__all__ = ["Leadership"]
+
+
+class Leadership:
+    """What the answers of the replicas amount to."""
+
+    def __init__(self, replicas: Iterable[int]) -> None:
+        self._replicas = sorted(replicas, reverse=True)
+        self._known: dict[int, Status] = {}
+        self._reachable: dict[int, bool] = {}
+        self._not_before: dict[int, float] = {}
+        self.leader = 0
+        """Send trades there; 0: nobody leads, as far as is known."""
+        self.term = 0
+        """The highest term that a leader was seen in."""
+
+    def heard(self, status: Status) -> None:
+        """A replica described itself."""
+        replica = status.replica
+        self._known[replica] = status
+        self._reachable[replica] = True
+        if status.role == "leader" and status.term >= self.term:
+            self.leader, self.term = replica, status.term
+        elif replica == self.leader:
+            self.leader = 0
+
+    def silent(self, replica: int) -> None:
+        """A replica did not answer in time."""
+        self._reachable[replica] = False
+        if replica == self.leader:
+            self.leader = 0
+
+    def doubt(self, replica: int) -> None:
+        """A replica that was sent trades did not take them: it leads only if it says so anew."""
+        if replica == self.leader:
+            self.leader = 0
+
+    def nominee(self, now: float) -> int | None:
+        """Whom to ask to campaign now; None: nobody, or not yet."""
+        if self.leader or len(self._reachable) < len(self._replicas):
+            return None
+        responsive = [replica for replica in self._replicas if self._reachable[replica]]
+        for replica in responsive:
+            if self._not_before.get(replica, 0.0) <= now:
+                return replica
+        return None
+
+    def campaigned(self, replica: int, reply: CampaignReply | None, now: float) -> float:
+        """How a nomination ended; None: no answer. Returns when to look for a nominee again.
+
+        One that has to wait since it still hears a leader is asked again when that is over:
+        the next id would have to wait as well. One that lost gives the next id its turn.
+        """
+        if reply is None:
+            self.silent(replica)
+            return now
+        if reply.leader == replica and reply.term >= self.term:
+            self.leader, self.term = replica, reply.term
+            self._not_before.clear()
+            return now
+        if reply.wait > 0:
+            for each in self._replicas:
+                self._not_before[each] = now + reply.wait
+            return now + reply.wait
+        self._not_before[replica] = now + _PATIENCE_SECONDS
+        return now
+
+    @property
+    def followers(self) -> list[int]:
+        """The replicas to be told who leads."""
+        return [
+            replica
+            for replica in self._replicas
+            if replica != self.leader and self._reachable.get(replica)
+        ]
+
+    @property
+    def statuses(self) -> Mapping[int, tuple[Status | None, bool]]:
+        """What every replica said last, if ever, and whether it answers now; by id."""
+        return {
+            replica: (self._known.get(replica), self._reachable.get(replica, False))
+            for replica in sorted(self._replicas)
+        }
+
+    def by_trust(self) -> list[int]:
+        """All replicas in the order in which to ask for what any may know: the leader first,
+        then those that answer."""
+        return sorted(
+            self._replicas,
+            key=lambda replica: (replica != self.leader, not self._reachable.get(replica)),
+        )
+
+
+_PATIENCE_SECONDS = 0.1
+"""How long one that lost is passed over."""

@@ -1,0 +1,52 @@
+"""Where clients come in: listens from start to stop, and lets those inside finish."""
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError, TimeoutError
+from twisted.python.failure import Failure
+
+from ..errors import Unusable
+from .site import BazaarSite
+
+__all__ = ["GRACE_SECONDS", "Listener"]
+
+GRACE_SECONDS = 5.0
+"""How long requests that are under way may take to finish when the service stops."""
+
+
+class Listener(Service):
+    """Serves `site` at `endpoint`, an endpoint string."""
+
+    def __init__(self, reactor: Any, endpoint: str, site: BazaarSite) -> None:
+        self._reactor = reactor
+        self._endpoint = endpoint
+        self._site = site
+        self._port: Any = None
+
+    def startService(self) -> None:
+        """Raises `Unusable` if the endpoint cannot be listened on."""
+        super().startService()
+        failures: list[Failure] = []
+        listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        # Every endpoint of ours is local: it has listened, or failed, when `listen` returns.
+        listening.addCallbacks(self._listens, failures.append)
+        for failure in failures:
+            failure.trap(CannotListenError)
+            raise Unusable(f"--listen {self._endpoint}: {failure.getErrorMessage()}")
+
+    def _listens(self, port: object) -> None:
+        self._port = port
+
+    def stopService(self) -> Deferred[None]:
+        """Stop taking requests, and answer those under way."""
+        super().stopService()
+        closed: Deferred[object] = maybeDeferred(self._port.stopListening if self._port else bool)
+        drained = closed.addCallback(lambda _: self._site.drain())
+
+        def too_slow(failure: Failure) -> None:
+            failure.trap(TimeoutError)
+
+        return drained.addTimeout(GRACE_SECONDS, self._reactor).addErrback(too_slow)

@@ -1,0 +1,68 @@
+"""Reading orders from the replicas.
+
+Any replica answers for an order that it knows to be released, since that cannot change. That
+there is no such order, or none after the last, is for the leader alone to say: while nobody
+leads the question waits, for as long as a leader may lawfully be missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from ..errors import BazaarError, Unavailable
+from ..market import Order
+from ..timing import Timing
+from .clients import ReplicaClient
+from .leadership import Leadership
+
+__all__ = ["OrderReader"]
+
+T = TypeVar("T")
+
+
+class OrderReader:
+    """The replicas, asked the leader first."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        leadership: Leadership,
+        replicas: Mapping[int, ReplicaClient],
+        timing: Timing,
+    ) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._leadership = leadership
+        self._replicas = replicas
+        self._timing = timing
+
+    def get(self, number: int) -> Deferred[Order | None]:
+        """The order `number`; None: there is none. Fails with `Unavailable`."""
+        timeout = self._timing.lease
+        return self._ask(lambda replica: replica.get_order(number, timeout))
+
+    def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
+        """The first `limit` orders above `after`. Fails with `Unavailable`."""
+        timeout = self._timing.lease
+        return self._ask(lambda replica: replica.list_orders(after, limit, timeout))
+
+    def _ask(self, call: Callable[[ReplicaClient], Deferred[T]]) -> Deferred[T]:
+        give_up = self._seconds() + self._timing.deadline
+
+        def ask(replicas: list[int]) -> Deferred[T]:
+            def ask_the_next(failure: Failure) -> Deferred[T]:
+                failure.trap(BazaarError)
+                if replicas[1:]:
+                    return ask(replicas[1:])
+                if self._seconds() + self._timing.ping > give_up:
+                    raise Unavailable("no order replica leads, and none knows the answer")
+                pause: Deferred[None] = deferLater(self._reactor, self._timing.ping)
+                return pause.addCallback(lambda _: ask(self._leadership.by_trust()))
+
+            return call(self._replicas[replicas[0]]).addErrback(ask_the_next)
+
+        return ask(self._leadership.by_trust())

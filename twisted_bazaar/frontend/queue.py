@@ -1,0 +1,149 @@
+"""Trades on their way to the leader: queued, batched, and sent again until they are settled.
+
+Each batch carries everything that came up while the ones before were under way. A trade whose
+batch failed goes back to the head of the queue and is sent to whoever leads next, under the
+same key, so that it is executed once at most; at its deadline the client is told that the
+outcome is unknown, or that it was certainly not executed. Pure.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ..errors import BazaarError, NotExecuted, NotLeader, OutcomeUnknown, Overloaded
+from ..market import Placed, Trade
+
+__all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
+
+MAX_BATCH_TRADES = 512
+"""Trades that one call carries at most."""
+
+Outcome = Placed | BazaarError
+
+
+class Pending:
+    """A trade that a client waits for."""
+
+    def __init__(self, trade: Trade, ticket: object, deadline: float) -> None:
+        self.trade = trade
+        self.ticket = ticket
+        self.deadline = deadline
+        self.doubtful = False
+        """It was sent before, and may have been executed."""
+        self.settled = False
+
+
+class Batch(msgspec.Struct, frozen=True, eq=False):
+    """Trades that are sent together."""
+
+    leader: int
+    pending: Sequence[Pending]
+    deadline: float
+    """When the last of them is given up."""
+
+
+class TradeQueue:
+    """All trades of one front-end that are not settled.
+
+    `capacity` bounds them; `in_flight` is how many batches may be under way at a time: with
+    two, the leader has the next one at hand while it waits for the disks.
+    """
+
+    def __init__(self, capacity: int = 10_000, in_flight: int = 2) -> None:
+        self._capacity = capacity
+        self._max_in_flight = in_flight
+        self._waiting: deque[Pending] = deque()
+        self._in_flight: list[Batch] = []
+        self._settled: list[tuple[Pending, Outcome]] = []
+        self._open = 0
+
+    def add(self, pending: Pending) -> None:
+        """Take in a trade. Raises `Overloaded` if too many are open."""
+        if self._open >= self._capacity:
+            raise Overloaded("too many trades are waiting")
+        self._open += 1
+        self._waiting.append(pending)
+
+    def take(self, leader: int) -> Batch | None:
+        """The batch to send to `leader` now; None: there is nothing to send, or nobody (0)."""
+        if not leader or not self._waiting or len(self._in_flight) >= self._max_in_flight:
+            return None
+        size = min(len(self._waiting), MAX_BATCH_TRADES)
+        pending = [self._waiting.popleft() for _ in range(size)]
+        batch = Batch(leader, pending, max(each.deadline for each in pending))
+        self._in_flight.append(batch)
+        return batch
+
+    def answered(self, batch: Batch, outcomes: Iterable[Outcome]) -> bool:
+        """The leader answered. Whether it took the trades: if not, it may lead no more."""
+        if not self._landed(batch):
+            return True
+        again = []
+        for pending, outcome in zip(batch.pending, outcomes, strict=True):
+            if isinstance(outcome, NotLeader):
+                again.append(pending)
+            elif isinstance(outcome, OutcomeUnknown):
+                pending.doubtful = True
+                again.append(pending)
+            else:
+                self._settle(pending, outcome)
+        self._wait_again(again)
+        return not again
+
+    def lost(self, batch: Batch) -> None:
+        """There was no answer: the trades may have been executed, or not."""
+        if self._landed(batch):
+            for pending in batch.pending:
+                pending.doubtful = True
+            self._wait_again(batch.pending)
+
+    def led_by(self, leader: int) -> None:
+        """`leader` leads: nothing is to be expected any more of what others were sent."""
+        for batch in list(self._in_flight):
+            if batch.leader != leader:
+                self.lost(batch)
+
+    def expire(self, now: float) -> None:
+        """Give up the trades whose deadline has passed."""
+        sent = [pending for batch in self._in_flight for pending in batch.pending]
+        for pending in sent:
+            if pending.deadline <= now and not pending.settled:
+                self._settle(pending, _unknown(pending))
+        if any(pending.deadline <= now for pending in self._waiting):
+            late = [pending for pending in self._waiting if pending.deadline <= now]
+            self._waiting = deque(each for each in self._waiting if each.deadline > now)
+            for pending in late:
+                if pending.doubtful:
+                    self._settle(pending, _unknown(pending))
+                else:
+                    self._settle(pending, NotExecuted("no order replica leads"))
+
+    def take_settled(self) -> Sequence[tuple[Pending, Outcome]]:
+        """What was settled since the last call."""
+        settled, self._settled = self._settled, []
+        return settled
+
+    def _landed(self, batch: Batch) -> bool:
+        """Whether `batch` was still in flight: not given up for another leader."""
+        if batch not in self._in_flight:
+            return False
+        self._in_flight.remove(batch)
+        return True
+
+    def _wait_again(self, again: Sequence[Pending]) -> None:
+        self._waiting.extendleft(each for each in reversed(again) if not each.settled)
+
+    def _settle(self, pending: Pending, outcome: Outcome) -> None:
+        if pending.settled:
+            return
+        if isinstance(outcome, Placed) and pending.doubtful:
+            # That the key was known is no news: it may be this very trade's first sending.
+            outcome = Placed(outcome.number, replayed=False)
+        pending.settled = True
+        self._open -= 1
+        self._settled.append((pending, outcome))
+
+
+def _unknown(pending: Pending) -> OutcomeUnknown:
+    return OutcomeUnknown(f"no answer in time for key {pending.trade.key}")

@@ -1,0 +1,55 @@
+"""How the bazaar is, for those who operate it: from the last pings, which are never old."""
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from ..errors import BazaarError
+from .interfaces import ReplicaReport
+from .leadership import Leadership
+from .market_data import MarketData
+
+__all__ = ["Reports"]
+
+
+class Reports:
+    """What `/replicas` and `/readyz` say."""
+
+    def __init__(self, leadership: Leadership, market_data: MarketData) -> None:
+        self._leadership = leadership
+        self._market_data = market_data
+
+    def report(self) -> Deferred[Sequence[ReplicaReport]]:
+        """Every order replica, by id, as it described itself last."""
+        rows = []
+        for replica, (status, reachable) in self._leadership.statuses.items():
+            if status is None:
+                rows.append(ReplicaReport(replica, "unknown", 0, 0, 0, "", reachable))
+                continue
+            rows.append(
+                ReplicaReport(
+                    replica,
+                    status.role if reachable else "unknown",
+                    status.term,
+                    status.last_number,
+                    status.last_index,
+                    status.digest,
+                    reachable,
+                )
+            )
+        return succeed(rows)
+
+    def readiness(self) -> Deferred[str | None]:
+        """Why trades and lookups cannot be served now; None: they can."""
+        if not self._leadership.leader:
+            return succeed("no order replica leads")
+
+        def unanswered(failure: Failure) -> str:
+            failure.trap(BazaarError)
+            return "no catalog answers"
+
+        def answered(stocks: Sequence[object]) -> str | None:
+            return None if stocks else "no stocks are listed yet"
+
+        return self._market_data.all().addCallbacks(answered, unanswered)

@@ -1,0 +1,104 @@
+"""Carries trades to the leader, batch after batch; `queue.TradeQueue` says which."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from ..errors import BazaarError, Overloaded
+from ..market import Placed, Trade
+from ..timing import Timing
+from .clients import ReplicaClient
+from .leadership import Leadership
+from .queue import Batch, Pending, TradeQueue
+
+__all__ = ["Trading"]
+
+
+class Trading(Service):
+    """The front-end's way to trade."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        leadership: Leadership,
+        replicas: Mapping[int, ReplicaClient],
+        timing: Timing,
+    ) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._leadership = leadership
+        self._replicas = replicas
+        self._patience = timing.deadline
+        self._queue = TradeQueue()
+        self._pumping = False
+        self._expiring = LoopingCall(self._expire)
+        self._expiring.clock = reactor
+        self._expiry_seconds = timing.ping
+
+    def startService(self) -> None:
+        super().startService()
+        self._expiring.start(self._expiry_seconds)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._expiring.stop()
+
+    def place(self, trade: Trade) -> Deferred[Placed]:
+        """Have the leader decide `trade`.
+
+        Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`, at the
+        client deadline at the latest.
+        """
+        answer: Deferred[Placed] = Deferred()
+        try:
+            self._queue.add(Pending(trade, answer, self._seconds() + self._patience))
+        except Overloaded as full:
+            return fail(full)
+        if not self._pumping:
+            # What comes in the same turn of the reactor goes in the same batch.
+            self._pumping = True
+            self._reactor.callLater(0, self._pump)
+        return answer
+
+    def led_by(self, leader: int) -> None:
+        """The heartbeat has just heard the leader."""
+        self._queue.led_by(leader)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Send what can be sent, answer what is settled."""
+        self._pumping = False
+        while (batch := self._queue.take(self._leadership.leader)) is not None:
+            self._send(batch)
+        for pending, outcome in self._queue.take_settled():
+            ticket = pending.ticket
+            assert isinstance(ticket, Deferred)
+            if isinstance(outcome, Placed):
+                ticket.callback(outcome)
+            else:
+                ticket.errback(outcome)
+
+    def _send(self, batch: Batch) -> None:
+        trades = [pending.trade for pending in batch.pending]
+        timeout = max(0.0, batch.deadline - self._seconds())
+
+        def answered(outcomes: Sequence[Placed | BazaarError]) -> None:
+            if not self._queue.answered(batch, outcomes):
+                self._leadership.doubt(batch.leader)
+
+        def lost(failure: Failure) -> None:
+            failure.trap(BazaarError)
+            self._queue.lost(batch)
+            self._leadership.doubt(batch.leader)
+
+        sent = self._replicas[batch.leader].trade(trades, timeout)
+        sent.addCallbacks(answered, lost).addCallback(lambda _: self._pump())
+
+    def _expire(self) -> None:
+        self._queue.expire(self._seconds())
+        self._pump()

@@ -1,0 +1,88 @@
+"""What an operator asks of an order log: its orders as a table, and whether it is sound.
+
+Both only read, and may be asked while the replica runs: they see the log as it was when they
+began. A replica that runs may hold a last few entries that are not committed yet; they cannot
+be told apart here, and may yet be replaced.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from .errors import Damaged, InvariantBroken
+from .ledger import Ledger
+from .market import Traded
+from .replication.entries import GENESIS, Entry
+from .replication.logfile import LogReader
+
+__all__ = ["Soundness", "export", "verify"]
+
+_CHUNK_ENTRIES = 4096
+
+
+class Soundness(msgspec.Struct, frozen=True):
+    """What a log that has been checked from end to end amounts to."""
+
+    replica: int
+    last_number: int
+    last_index: int
+    term: int
+    digest: str
+    """Of the whole log."""
+
+
+def export(folder: Path, out: TextIO) -> None:
+    """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
+
+    Raises `Unusable` if the folder holds no log, and `Damaged` rather than going on past an
+    entry that is not what was written.
+    """
+    table = csv.writer(out, lineterminator="\n")
+    log = LogReader(folder)
+    table.writerow(("transaction_number", "name", "type", "quantity"))
+    for chunk in _chunks(log):
+        table.writerows(
+            (order.number, order.stock, order.side.value, order.quantity)
+            for order in (entry.event for entry in chunk)
+            if isinstance(order, Traded)
+        )
+
+
+def verify(folder: Path) -> Soundness:
+    """Check the log in a replica's `folder`: each line's checksum, each entry's index, term
+    and digest, and by going through all trades again, the ledger.
+
+    Raises `Unusable` if the folder holds no log, and `Damaged`, naming the first bad line or
+    entry.
+    """
+    log = LogReader(folder)
+    ledger = Ledger()
+    digest, term = GENESIS, 0
+    for chunk in _chunks(log):
+        for entry in chunk:
+            try:
+                _check(entry, digest, term, log.term)
+                ledger.apply(entry.index, entry.event)
+            except InvariantBroken as error:
+                raise Damaged(f"{folder}: {error}") from None
+            digest, term = entry.digest, entry.term
+    return Soundness(log.replica, ledger.last_number, log.last_index, log.term, digest)
+
+
+def _check(entry: Entry, digest: str, term: int, last_term: int) -> None:
+    if not entry.follows(digest):
+        raise InvariantBroken(f"entry {entry.index}: its digest does not fit what comes before it")
+    if not term <= entry.term <= last_term:
+        raise InvariantBroken(
+            f"entry {entry.index}: of term {entry.term}, after one of term {term},"
+            f" and the replica is in term {last_term}"
+        )
+
+
+def _chunks(log: LogReader) -> Iterator[Sequence[Entry]]:
+    last = log.last_index
+    for after in range(0, last, _CHUNK_ENTRIES):
+        yield log.read(after, min(after + _CHUNK_ENTRIES, last))

@@ -1,0 +1,75 @@
+"""The ledger: what every stock holds after a prefix of the order log.
+
+Two ledgers that applied the same entries are equal, on whatever machine. The leader decides
+trades on the ledger at the tip of its log; followers and catalogs only apply what was decided.
+Pure and deterministic: no clock, no randomness, no I/O.
+"""
+
+from collections.abc import Iterable
+
+from .errors import InvariantBroken
+from .market import MAX_SHARES, Listed, Rejection, Side, Stock, Trade, Traded
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Stocks by name, and the number of the last order."""
+
+    def __init__(self, stocks: Iterable[Stock] = (), last_number: int = 0) -> None:
+        self.stocks: dict[str, Stock] = {stock.name: stock for stock in stocks}
+        self.last_number = last_number
+
+    def copy(self) -> "Ledger":
+        """A ledger that goes its own way from here; the stocks themselves are immutable."""
+        return Ledger(self.stocks.values(), self.last_number)
+
+    def decide(self, trade: Trade) -> Traded | Rejection:
+        """Judge `trade` at this ledger. Nothing changes until the answer is applied."""
+        stock = self.stocks.get(trade.stock)
+        if stock is None:
+            return Rejection.UNKNOWN_STOCK
+        if trade.side is Side.BUY and stock.quantity < trade.quantity:
+            return Rejection.NOT_ENOUGH_SHARES
+        most = stock.quantity if trade.side is Side.SELL else 0
+        if max(most, stock.volume) + trade.quantity > MAX_SHARES:
+            return Rejection.TOO_MANY_SHARES
+        return Traded(self.last_number + 1, trade.key, trade.stock, trade.side, trade.quantity)
+
+    def apply(self, index: int, event: object) -> tuple[str, ...]:
+        """Take in what log entry `index` says and return the names of the stocks it touched.
+
+        Events that say nothing of stocks (a leader's `opened`) change nothing. An event that
+        no leader can have decided here (a gap in the numbers, shares that are not there)
+        raises `InvariantBroken`: going on would spread a wrong state.
+        """
+        if isinstance(event, Traded):
+            return self._trade(index, event)
+        if isinstance(event, Listed):
+            return self._list(index, event)
+        return ()
+
+    def _trade(self, index: int, order: Traded) -> tuple[str, ...]:
+        stock = self.stocks.get(order.stock)
+        change = order.quantity if order.side is Side.SELL else -order.quantity
+        if stock is None or order.quantity < 1 or not 0 <= stock.quantity + change <= MAX_SHARES:
+            raise InvariantBroken(f"entry {index}: order {order.number} cannot be: {order}")
+        if order.number != self.last_number + 1:
+            raise InvariantBroken(
+                f"entry {index}: order {order.number} follows order {self.last_number}"
+            )
+        self.stocks[order.stock] = Stock(
+            stock.name, stock.price, stock.quantity + change, stock.volume + order.quantity, index
+        )
+        self.last_number = order.number
+        return (order.stock,)
+
+    def _list(self, index: int, event: Listed) -> tuple[str, ...]:
+        names = tuple(listing.name for listing in event.stocks)
+        if len(set(names)) < len(names) or not self.stocks.keys().isdisjoint(names):
+            raise InvariantBroken(f"entry {index}: a stock is listed twice among {names}")
+        for listing in event.stocks:
+            self.stocks[listing.name] = Stock(
+                listing.name, listing.price, listing.quantity, 0, index
+            )
+        return names

@@ -1,0 +1,137 @@
+"""The vocabulary of the bazaar: stocks, trades, and the facts that the order log keeps of them.
+
+Everything here is a frozen value. Quantities are integer shares, prices integer cents, so
+that no sum is ever rounded. This module must know nothing of files, networks or clocks.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+__all__ = [
+    "DEFAULT_LISTING",
+    "MAX_SHARES",
+    "MAX_TRADE_QUANTITY",
+    "Listed",
+    "Listing",
+    "Order",
+    "Placed",
+    "Rejection",
+    "Side",
+    "Stock",
+    "Trade",
+    "Traded",
+]
+
+MAX_TRADE_QUANTITY = 10**9
+"""Shares that one trade may move at most."""
+
+MAX_SHARES = 2**53 - 1
+"""Shares that a stock may hold, or have traded: the largest integer every JSON reader keeps."""
+
+
+class Side(StrEnum):
+    """Which way the shares go, seen from the client."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Rejection(StrEnum):
+    """Why a trade was refused. A refused trade leaves no trace and its key stays free."""
+
+    UNKNOWN_STOCK = "unknown stock"
+    NOT_ENOUGH_SHARES = "not enough shares"
+    TOO_MANY_SHARES = "more shares than a stock can hold"
+
+
+class Stock(msgspec.Struct, frozen=True):
+    """What the market data says of one stock, after the log entry `version`."""
+
+    name: str
+    price: int
+    """In cents."""
+    quantity: int
+    """Shares for sale, 0 … `MAX_SHARES`."""
+    volume: int
+    """Shares bought and sold since the stock was listed."""
+    version: int
+    """Index of the last log entry that touched this stock."""
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """What a client asks for."""
+
+    key: str
+    """The idempotency key: at most one order ever carries it (invariant 5)."""
+    stock: str
+    side: Side
+    quantity: int
+    """Shares, 1 … `MAX_TRADE_QUANTITY`."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A trade that succeeded, as clients read it."""
+
+    number: int
+    """1, 2, 3 … with no gap and no repeat (invariant 4)."""
+    stock: str
+    side: Side
+    quantity: int
+    at: int
+    """When the leader took it: milliseconds since the epoch."""
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """The answer to a trade that succeeded."""
+
+    number: int
+    """Of the order."""
+    replayed: bool
+    """The order was there before this trade came: its key had been used for it."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A stock as it enters the market."""
+
+    name: str
+    price: int
+    """In cents."""
+    quantity: int
+    """Shares for sale to begin with."""
+
+
+class Listed(msgspec.Struct, frozen=True, tag_field="kind", tag="listed"):
+    """The log's fact that these stocks came to the market, all of them or none."""
+
+    stocks: tuple[Listing, ...]
+
+
+class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded"):
+    """The log's fact that a trade succeeded: an order with its number."""
+
+    number: int
+    """1, 2, 3 … with no gap and no repeat (invariant 4)."""
+    key: str
+    stock: str
+    side: Side
+    quantity: int
+
+    def fulfils(self, trade: Trade) -> bool:
+        """Whether this order is what `trade`, which has the same key, asked for."""
+        return (self.stock, self.side, self.quantity) == (trade.stock, trade.side, trade.quantity)
+
+
+DEFAULT_LISTING = (
+    Listing("GameStart", 1599, 100),
+    Listing("RottenFishCo", 2050, 100),
+    Listing("BoarCo", 3400, 100),
+    Listing("MenhirCo", 4999, 100),
+    Listing("LobsterLtd", 1225, 100),
+    Listing("TulipTrust", 875, 100),
+    Listing("CanalWorks", 7310, 100),
+    Listing("SpiceRoute", 6120, 100),
+    Listing("WhaleOil", 2715, 100),
+    Listing("SilkRoad", 9040, 100),
+)
+"""Ten stocks of 100 shares: what a bazaar starts with when its operator lists nothing else."""

@@ -1,0 +1,83 @@
+"""The processes that an order replica calls: its peers, and the catalogs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from ..market import Listing
+from ..replication.messages import (
+    Append,
+    AppendReply,
+    ApplyReply,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Vote,
+    VoteReply,
+)
+from ..rpc.bazaar.v1 import catalog_pb2
+from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
+from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
+from ..rpc.channel import Channel
+from ..rpc.wire import from_wire, stock_from_wire, to_wire
+from ..timing import Timing
+
+__all__ = ["Catalog", "Peer"]
+
+_FETCH_SECONDS = 5.0
+"""A chunk of the log that was read from a cold disk may take this long."""
+
+
+class Peer:
+    """Another order replica."""
+
+    def __init__(self, channel: Channel, timing: Timing) -> None:
+        self._channel = channel
+        self._timeout = timing.election_timeout
+        stub = ReplicationStub(channel.grpc)
+        self._rpcs: dict[type, tuple[Any, type[Any]]] = {
+            Append: (stub.Append, AppendReply),
+            Vote: (stub.Vote, VoteReply),
+            Poll: (stub.Poll, PollReply),
+            Fetch: (stub.Fetch, FetchReply),
+        }
+
+    def ask(self, message: Any) -> Deferred[Any]:
+        """Send an `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
+        timeout = _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout
+        rpc, reply = self._rpcs[type(message)]
+        return self._channel.call(
+            lambda timeout: from_wire(rpc(to_wire(message), timeout=timeout), reply), timeout
+        )
+
+
+class Catalog:
+    """A catalog, which learns from the leader."""
+
+    def __init__(self, name: str, channel: Channel, timing: Timing) -> None:
+        self._name = name
+        self._channel = channel
+        self._timeout = timing.election_timeout
+        self._stub = CatalogStub(channel.grpc)
+
+    def ask(self, message: Any) -> Deferred[Any]:
+        """Send an `Apply`; answers with the reply."""
+        return self._channel.call(
+            lambda timeout: from_wire(
+                self._stub.Apply(to_wire(message), timeout=timeout),
+                ApplyReply,
+                learner=self._name,
+            ),
+            self._timeout,
+        )
+
+    def listing(self) -> Deferred[Sequence[Listing]]:
+        """What the catalog's file holds, for a first leader to list."""
+        return self._channel.call(self._ask_for_listing, self._timeout)
+
+    def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:
+        reply = self._stub.Listing(catalog_pb2.ListingRequest(), timeout=timeout)
+        stocks = map(stock_from_wire, reply.stocks)
+        return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]

@@ -1,0 +1,298 @@
+"""An order replica at work: feeds the protocol and the desk, and carries out what they answer.
+
+Every decision is made by `replication.core.Replica` and `order.desk.TradingDesk`; this Service
+owns the clock, the disk and the channels. All of its state is touched on the reactor thread
+only. What blocks is done on pools: one thread writes the log, one the index, the others wait
+for peers and catalogs.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from ..errors import BazaarError
+from ..market import Listing, Trade
+from ..replication.core import Ready, Replica
+from ..replication.entries import Entry
+from ..replication.index import Index
+from ..replication.leading import MAX_BATCH_ENTRIES
+from ..replication.log import Write
+from ..replication.logfile import LogFile
+from ..replication.messages import CampaignReply, Reply, Request, Status
+from ..timing import Timing
+from .desk import Batch, Known, Outcome, Question, TradingDesk
+from .neighbours import Catalog, Peer
+
+__all__ = ["OrderNode"]
+
+
+class OrderNode(Service):
+    """One order replica. Methods are called on the reactor thread.
+
+    `seconds` is a clock that only goes forward. `fail` is told, in one line, of whatever makes
+    it impossible to go on: a disk that fails, or a state that contradicts the protocol.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        replica: Replica,
+        desk: TradingDesk,
+        logfile: LogFile,
+        index: Index,
+        peers: Mapping[int, Peer],
+        catalogs: Mapping[str, Catalog],
+        timing: Timing,
+        fail: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._replica = replica
+        self._desk = desk
+        self._logfile = logfile
+        self._index = index
+        self._peers = peers
+        self._catalogs = catalogs
+        self._fail = fail
+        self._disk = ThreadPool(1, 1, name="disk")
+        self._indexer = ThreadPool(1, 1, name="index")
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self._tick_seconds = timing.heartbeat / 3
+        self._indexing = False
+        self._listing = False
+        self._stopped = False
+        self._led_term = 0
+
+    def startService(self) -> None:
+        super().startService()
+        self._disk.start()
+        self._indexer.start()
+        self._replica.start(self._seconds())
+        self._ticking.start(self._tick_seconds).addErrback(self._broken)
+
+    def stopService(self) -> None:
+        """Nothing is acknowledged any more; what was is on disk."""
+        super().stopService()
+        self._stopped = True
+        if self._ticking.running:
+            self._ticking.stop()
+        for pool in (self._disk, self._indexer):
+            pool.stop()
+        self._index.close()
+        self._logfile.close()
+
+    # What front-ends ask.
+
+    def trade(self, trades: Sequence[Trade], known: Known) -> Deferred[Sequence[Outcome] | None]:
+        """Decide `trades`; the answers come together. None: look the keys up again."""
+        answer: Deferred[Sequence[Outcome] | None] = Deferred()
+        if not self._desk.decide(Batch(trades, answer), known, self._seconds()):
+            return succeed(None)
+        self._carry_out()
+        return answer
+
+    @inlineCallbacks
+    def orders(self, after: int, limit: int) -> Generator[Any, Any, tuple[Sequence[Entry], int]]:
+        """The orders `after` < number <= `after + limit`, as far as there are any.
+
+        Answers with the last of them that the log file may not hold yet, and with the number
+        of the last of all; those between are to be read from the file. Any replica knows an
+        order that is released, for it cannot change; that there is none yet (a page that is
+        not full) is only for the leader to say. Fails with `NotLeader`.
+        """
+        upto = after + limit
+        if upto > self._desk.released_number:
+            upto = min(upto, (yield self._last_number()))
+        remembered = [self._desk.remembers(number) for number in range(after + 1, upto + 1)]
+        return [entry for entry in remembered if entry is not None], max(after, upto)
+
+    def _last_number(self) -> Deferred[int]:
+        answer: Deferred[int] = Deferred()
+        self._desk.ask_last_number(Question(answer), self._seconds())
+        self._carry_out()
+        return answer
+
+    def status(self) -> Deferred[Status]:
+        """How this replica sees itself."""
+        replica, applied = self._replica, self._desk.applied
+        status = Status(
+            replica.id,
+            replica.role,
+            replica.term,
+            replica.leader(self._seconds()),
+            applied,
+            self._desk.ledger.last_number,
+            replica.log.digest_at(applied),
+        )
+        return succeed(status)
+
+    def campaign(self) -> Deferred[CampaignReply]:
+        """Try to lead; answers how it went."""
+        answer: Deferred[CampaignReply] = Deferred()
+        self._replica.campaign(answer, self._seconds())
+        self._carry_out()
+        return answer
+
+    def follow(self, term: int) -> Deferred[None]:
+        """A front-end says that somebody leads in `term`."""
+        self._replica.follow(term)
+        self._carry_out()
+        return succeed(None)
+
+    # What peers ask.
+
+    def request(self, message: Any) -> Deferred[Any]:
+        """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
+        answer: Deferred[Any] = Deferred()
+        self._replica.step(message, self._seconds(), answer)
+        self._carry_out()
+        return answer
+
+    # What follows.
+
+    def _tick(self) -> None:
+        self._replica.tick(self._seconds())
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        """Do whatever the replica wants done by now."""
+        if self._stopped:
+            return
+        try:
+            while (ready := self._replica.ready(self._seconds())) is not None:
+                self._desk.observe(ready)
+                for message in ready.messages:
+                    self._send(message)
+                if ready.write is not None:
+                    self._write(ready.write)
+                self._say_who_leads(ready)
+                if len(ready.committed) == MAX_BATCH_ENTRIES:
+                    # Much to catch up with: others have their turn in between.
+                    self._reactor.callLater(0, self._carry_out)
+                    break
+        except Exception:
+            self._broken(Failure())
+            return
+        for settled in self._desk.take_settled():
+            self._answer(settled)
+        self._update_index()
+        if self._desk.wants_listing and not self._listing:
+            self._list_stocks()
+
+    def _say_who_leads(self, ready: Ready) -> None:
+        if ready.leads != self._led_term:
+            if ready.leads:
+                self.log.info("leads in term {term}", term=ready.leads)
+            else:
+                self.log.info("leads no more")
+            self._led_term = ready.leads
+
+    def _send(self, message: Request | Reply) -> None:
+        if isinstance(message, Reply):
+            ticket = message.ticket
+            assert isinstance(ticket, Deferred)
+            ticket.callback(message.message)
+            return
+        to = message.to
+        neighbour: Peer | Catalog = self._peers[to] if isinstance(to, int) else self._catalogs[to]
+        answer = neighbour.ask(message.message)
+        answer.addCallbacks(self._answered, self._unanswered, errbackArgs=(message,))
+        answer.addErrback(self._broken)
+
+    def _answered(self, reply: Any) -> None:
+        self._replica.step(reply, self._seconds())
+        self._carry_out()
+
+    def _unanswered(self, failure: Failure, request: Request) -> None:
+        failure.trap(BazaarError)
+        self._replica.unreachable(request, self._seconds())
+        self._carry_out()
+
+    def _write(self, write: Write) -> None:
+        on_disk = deferToThreadPool(self._reactor, self._disk, self._logfile.write, write)
+        on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
+        on_disk.addErrback(self._broken)
+
+    def _written(self, write: Write) -> None:
+        self._replica.written(write, self._seconds())
+        self._carry_out()
+
+    def _disk_failed(self, failure: Failure) -> None:
+        # After a failed fdatasync the page cache lies (Rebello et al., ATC 2020): what is on
+        # disk is only known after a restart.
+        self._stopped = True
+        self._fail(f"the log cannot be written: {failure.getErrorMessage()}")
+
+    def _broken(self, failure: Failure) -> None:
+        self._stopped = True
+        self.log.failure("replica stops", failure)
+        self._fail(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
+
+    def _answer(self, settled: Batch | Question) -> None:
+        ticket = settled.ticket
+        assert isinstance(ticket, Deferred)
+        if isinstance(settled, Batch):
+            ticket.callback(settled.outcomes)
+        elif isinstance(settled.answer, BazaarError):
+            ticket.errback(settled.answer)
+        else:
+            ticket.callback(settled.answer)
+
+    def _update_index(self) -> None:
+        # The index must never be ahead of this replica's own log on disk.
+        upto = min(self._replica.released, self._replica.log.durable)
+        if self._indexing or (update := self._desk.to_index(upto)) is None:
+            return
+        self._indexing = True
+        done = deferToThreadPool(
+            self._reactor,
+            self._indexer,
+            self._index.write,
+            update.entries,
+            update.stocks,
+            update.last_number,
+        )
+        done.addCallback(lambda _: self._indexed(update.entries[-1].index))
+        done.addErrback(self._broken)
+
+    def _indexed(self, index: int) -> None:
+        self._indexing = False
+        self._desk.indexed(index)
+        self._carry_out()
+
+    # A first leader lists what a catalog's file holds.
+
+    def _list_stocks(self) -> None:
+        self._listing = True
+        self._ask_for_listing(list(self._catalogs.values()))
+
+    def _ask_for_listing(self, catalogs: list[Catalog]) -> None:
+        if not catalogs or not self._desk.wants_listing or self._stopped:
+            self._reactor.callLater(self._tick_seconds, self._listing_over)
+            return
+
+        def ask_the_next(failure: Failure) -> None:
+            failure.trap(BazaarError)
+            self._ask_for_listing(catalogs[1:])
+
+        def list_stocks(stocks: Sequence[Listing]) -> None:
+            self._desk.list_stocks(stocks)
+            self._listing_over()
+
+        asked = catalogs[0].listing()
+        asked.addCallbacks(list_stocks, ask_the_next).addErrback(self._broken)
+
+    def _listing_over(self) -> None:
+        self._listing = False
+        self._carry_out()

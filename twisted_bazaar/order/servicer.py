@@ -1,0 +1,120 @@
+"""The gRPC edge of an order replica. Runs on gRPC's threads; the node is asked on the reactor.
+
+What only reads files is done here, on the handler's own thread, before or after the reactor
+is asked: the keys of a batch in the index, the orders of a listing in the log.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from twisted.internet.interfaces import IReactorFromThreads
+
+from ..market import Traded
+from ..replication import messages
+from ..replication.entries import Entry
+from ..replication.index import Index
+from ..replication.logfile import LogFile
+from ..rpc.bazaar.v1 import order_pb2
+from ..rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
+from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
+from ..rpc.server import on_reactor
+from ..rpc.wire import from_wire, order_to_wire, outcome_to_wire, to_wire, trade_from_wire
+from .desk import Known
+from .node import OrderNode
+
+__all__ = ["MAX_LISTED_ORDERS", "Orders", "Replication"]
+
+MAX_LISTED_ORDERS = 1000
+"""Orders that one listing answers at most."""
+
+Context = grpc.ServicerContext
+
+
+class Replication(ReplicationServicer):
+    """What peers ask."""
+
+    def __init__(self, reactor: IReactorFromThreads, node: OrderNode) -> None:
+        self._reactor = reactor
+        self._node = node
+
+    def _step(self, request: Any, kind: Any, context: Context) -> Any:
+        message = from_wire(request, kind)
+        return to_wire(on_reactor(self._reactor, context, self._node.request, message))
+
+    def Append(self, request: Any, context: Context) -> Any:
+        return self._step(request, messages.Append, context)
+
+    def Vote(self, request: Any, context: Context) -> Any:
+        return self._step(request, messages.Vote, context)
+
+    def Poll(self, request: Any, context: Context) -> Any:
+        return self._step(request, messages.Poll, context)
+
+    def Fetch(self, request: Any, context: Context) -> Any:
+        return self._step(request, messages.Fetch, context)
+
+
+class Orders(OrdersServicer):
+    """What front-ends ask."""
+
+    def __init__(
+        self, reactor: IReactorFromThreads, node: OrderNode, logfile: LogFile, index: Index
+    ) -> None:
+        self._reactor = reactor
+        self._node = node
+        self._logfile = logfile
+        self._index = index
+
+    def Trade(self, request: order_pb2.TradeRequest, context: Context) -> order_pb2.TradeReply:
+        trades = [trade_from_wire(trade) for trade in request.trades]
+        while True:
+            known = self._look_up([trade.key for trade in trades])
+            outcomes = on_reactor(self._reactor, context, self._node.trade, trades, known)
+            if outcomes is not None:
+                return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
+
+    def _look_up(self, keys: Sequence[str]) -> Known:
+        found = self._index.find(keys)
+        orders = {}
+        for key, number in found.numbers.items():
+            order = self._read(number - 1, number)[0].event
+            assert isinstance(order, Traded)
+            orders[key] = order
+        return Known(orders, found.index)
+
+    def GetOrder(
+        self, request: order_pb2.GetOrderRequest, context: Context
+    ) -> order_pb2.GetOrderReply:
+        orders = self._list(request.number - 1, 1, context) if request.number > 0 else ()
+        return order_pb2.GetOrderReply(order=order_to_wire(orders[0]) if orders else None)
+
+    def ListOrders(
+        self, request: order_pb2.ListOrdersRequest, context: Context
+    ) -> order_pb2.ListOrdersReply:
+        limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
+        orders = self._list(max(0, request.after), limit, context)
+        return order_pb2.ListOrdersReply(orders=map(order_to_wire, orders))
+
+    def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
+        remembered, upto = on_reactor(self._reactor, context, self._node.orders, after, limit)
+        stored_upto = upto - len(remembered)
+        return [*self._read(after, stored_upto), *remembered]
+
+    def _read(self, after: int, upto: int) -> Sequence[Entry]:
+        """The orders `after` < number <= `upto` from the log file."""
+        if after >= upto:
+            return ()
+        first, last = self._logfile.index_of(after + 1), self._logfile.index_of(upto)
+        entries = self._logfile.read(first - 1, last)
+        return [entry for entry in entries if isinstance(entry.event, Traded)]
+
+    def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
+        return to_wire(on_reactor(self._reactor, context, self._node.status))
+
+    def Campaign(self, request: order_pb2.CampaignRequest, context: Context) -> Any:
+        return to_wire(on_reactor(self._reactor, context, self._node.campaign))
+
+    def Follow(self, request: order_pb2.FollowRequest, context: Context) -> order_pb2.FollowReply:
+        on_reactor(self._reactor, context, self._node.follow, request.term)
+        return order_pb2.FollowReply()

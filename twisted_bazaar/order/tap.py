@@ -1,0 +1,128 @@
+"""`twistd bazaar-order`: options, and how an order replica is put together."""
+
+import random
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import grpc
+from twisted.application.service import Service
+from twisted.logger import Logger
+from twisted.python import usage
+
+from .. import options
+from ..address import Address
+from ..exits import stop_on_signals, stop_with
+from ..folder import claim
+from ..options import TimingOptions
+from ..replication.core import Replica
+from ..replication.index import Index
+from ..replication.logfile import LogFile
+from ..rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
+from ..rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
+from ..rpc.channel import Channels
+from ..rpc.server import RpcServer
+from ..services import Late, Layers
+from ..timing import Timing
+from .desk import TradingDesk
+from .neighbours import Catalog, Peer
+from .node import OrderNode
+from .servicer import Orders, Replication
+
+__all__ = ["Options", "OrderConfig", "makeService"]
+
+_HANDLER_THREADS = 32
+_CALLS_PER_NEIGHBOUR = 3
+"""An append, and a poll or fetch, and one that waits for its timeout."""
+
+
+@attrs.frozen
+class OrderConfig:
+    """One order replica."""
+
+    replica: int
+    listen: Address
+    data: Path
+    peers: Mapping[int, Address]
+    catalogs: tuple[Address, ...]
+    timing: Timing
+
+
+class Options(TimingOptions):
+    """Options of one order replica."""
+
+    synopsis = "[options]"
+    longdesc = f"One replica of the order service. {TimingOptions.longdesc}"
+    optParameters: ClassVar = [
+        ["id", None, None, "This replica's id, from 1.", options.positive_int],
+        ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
+        ["data", None, None, "Folder of the order log and its index.", options.folder],
+    ]
+    repeated: ClassVar = [
+        ("peer", "ID=HOST:PORT of another replica.", options.id_address),
+        ("catalog", "HOST:PORT of a catalog, which learns from the leader.", options.host_port),
+    ]
+    required = ("id", "listen", "data")
+
+    config: OrderConfig
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        peers = self.by_id("peer")
+        if self["id"] in peers:
+            raise usage.UsageError(f"--peer must not name this replica's own id, {self['id']}")
+        self.config = OrderConfig(
+            self["id"], self["listen"], self["data"], peers, self["catalog"], self.timing
+        )
+
+
+def makeService(given: Options) -> Service:
+    """An order replica on the process's reactor."""
+    from twisted.internet import reactor
+
+    stop_on_signals(reactor)
+    return Late("bazaar-order", lambda: make_order_service(reactor, given.config))
+
+
+def make_order_service(reactor: Any, config: OrderConfig) -> Service:
+    """An order replica. Raises `Unusable` if its folder cannot be used or read."""
+    # Held until the process ends.
+    claim(config.data)
+    logfile = LogFile(config.data, config.replica, random.SystemRandom())
+    index = Index(config.data / "index.sqlite", logfile)
+    for remark in filter(None, (logfile.recovered, index.rebuilt)):
+        Logger().warn("{remark}", remark=remark)
+    seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    replica = Replica(
+        config.replica,
+        tuple(config.peers),
+        tuple(map(str, config.catalogs)),
+        logfile,
+        index.index,
+        config.timing,
+        lambda: time.time_ns() // 1_000_000,
+        seconds(),
+    )
+    neighbours = len(config.peers) + len(config.catalogs)
+    channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
+    node = OrderNode(
+        reactor,
+        seconds,
+        replica,
+        TradingDesk(replica, index.ledger(), index.index),
+        logfile,
+        index,
+        {peer: Peer(channels.to(at), config.timing) for peer, at in config.peers.items()},
+        {str(at): Catalog(str(at), channels.to(at), config.timing) for at in config.catalogs},
+        config.timing,
+        lambda line: stop_with(reactor, f"bazaar-order: {line}"),
+    )
+
+    def add_servicers(server: grpc.Server) -> None:
+        add_OrdersServicer_to_server(Orders(reactor, node, logfile, index), server)
+        add_ReplicationServicer_to_server(Replication(reactor, node), server)
+
+    return Layers(channels, node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))

@@ -1,0 +1,472 @@
+"""One replica of the order log: Raft without I/O.
+
+Requests and answers go in by `step`, time by `tick`, trades by `propose`; after each of them
+the owner takes `ready` until it is None and carries out what it says:
+
+    ready = replica.ready(now)
+    start sending ready.messages             # nothing in them rests on what is not on disk
+    start writing ready.write, if any        # say `written` when it is on disk
+    apply ready.committed, in order; show clients what is up to ready.released
+
+`ready` holds back whatever may be said only after the write that is under way, or the next.
+A leader's appends are not held back: it writes its own log while its followers write theirs
+(Ongaro 2014 §10.2.1), and counts itself only once its disk is done.
+
+What is not said here is as in figure 2 of the Raft paper (Ongaro & Ousterhout 2014), but that
+nobody campaigns unless told to (`campaign`), and that a candidate first catches up with the
+furthest replica that it can reach. This module knows no reactor, socket, thread or clock.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ..errors import InvariantBroken, NotLeader
+from ..timing import Timing
+from .canvass import Canvass, FetchFrom, GoAhead, Refused
+from .entries import Entry, Event, Opened, encode_entry
+from .leading import MAX_BATCH_ENTRIES, Leading
+from .log import Log, Storage, Write
+from .messages import (
+    Append,
+    AppendReply,
+    Apply,
+    ApplyReply,
+    CampaignReply,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Reply,
+    Request,
+    Vote,
+    VoteReply,
+)
+from .outbox import Outbox
+from .progress import majority
+
+__all__ = ["Ready", "Replica"]
+
+Incoming = (
+    Append | AppendReply | ApplyReply | Vote | VoteReply | Poll | PollReply | Fetch | FetchReply
+)
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What the owner must carry out, in the order of the module's docstring."""
+
+    messages: Sequence[Request | Reply]
+    write: Write | None
+    committed: Sequence[Entry]
+    """Newly committed entries, `MAX_BATCH_ENTRIES` at most, each exactly once in a life."""
+    released: int
+    """Clients may see what entries up to this index say."""
+    confirmed: int
+    """The last of the rounds given by `confirm` in which a majority took this leader for one."""
+    leads: int
+    """The term that this replica leads in; 0: it does not lead."""
+
+
+class Replica:
+    """The protocol's state. All times are seconds on one monotonic clock of this machine."""
+
+    def __init__(
+        self,
+        replica: int,
+        peers: Sequence[int],
+        learners: Sequence[str],
+        storage: Storage,
+        applied: int,
+        timing: Timing,
+        milliseconds: Callable[[], int],
+        now: float,
+    ) -> None:
+        """Take up the life that `storage` remembers.
+
+        `applied` is the index of the last entry that the owner's own state holds from an
+        earlier life; it was committed and released then. `milliseconds` is the wall clock
+        that entries are stamped with.
+        """
+        self.id = replica
+        self._peers = tuple(peers)
+        self._learners = tuple(learners)
+        self._timing = timing
+        self._milliseconds = milliseconds
+        self.log = Log(storage)
+        self.term = storage.term
+        self._vote = storage.vote
+        self._votes: set[int] | None = None
+        """Who voted for this replica, while it is a candidate in `term`."""
+        self._campaigned = now
+        """When it became a candidate."""
+        self._leader = 0
+        # A leader may have been promised, before the restart, that nobody votes it away.
+        self._leader_heard = now
+        self._leading: Leading | None = None
+        self._canvass: Canvass | None = None
+        self.commit = applied
+        self._applied = applied
+        self.released = applied
+        self._outbox = Outbox()
+        self._told = (applied, 0, 0)
+
+    # What the owner may ask.
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica leads; see `Leading.in_touch` for how sure that is."""
+        return self._leading is not None
+
+    @property
+    def role(self) -> str:
+        """`leader`, `candidate` or `follower`."""
+        if self._leading is not None:
+            return "leader"
+        return "follower" if self._votes is None else "candidate"
+
+    def leader(self, now: float) -> int:
+        """The leader: this replica, or one heard within the election timeout; 0: none."""
+        if self._leading is not None:
+            return self.id
+        return self._leader if self._guard(now) > 0 else 0
+
+    @property
+    def opened(self) -> int:
+        """Index of this leadership's first entry. Raises `NotLeader` if there is none."""
+        if self._leading is None:
+            raise NotLeader(self._leader)
+        return self._leading.opened
+
+    # What goes in.
+
+    def start(self, now: float) -> None:
+        """Ask the peers what this replica missed while it was down (protocol, resync)."""
+        self._begin_canvass(campaign=False, now=now)
+
+    def tick(self, now: float) -> None:
+        """Time has passed. To be called a few times a heartbeat."""
+        if self._leading is not None:
+            if not self._leading.in_touch(now):
+                self._leading, self._leader = None, 0
+        elif self._votes is not None and now - self._campaigned > self._timing.election_timeout:
+            self._give_up_campaign()
+        self._consider_canvass(now)
+
+    def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
+        """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
+        if self._leading is None:
+            raise NotLeader(self._leader)
+        entries = []
+        digest, index, at = self.log.last_digest, self.log.last_index, self._milliseconds()
+        for event in events:
+            index += 1
+            entry = encode_entry(digest, index, self.term, at, event)
+            digest = entry.digest
+            entries.append(entry)
+        self.log.append(entries)
+        return entries
+
+    def confirm(self) -> int:
+        """Begin a round of heartbeats, and return its number.
+
+        Once `Ready.confirmed` has reached it, this replica was the leader at some moment
+        after now (Raft §8). Raises `NotLeader`.
+        """
+        if self._leading is None:
+            raise NotLeader(self._leader)
+        self._leading.round += 1
+        return self._leading.round
+
+    def campaign(self, ticket: object, now: float) -> None:
+        """Try to become the leader, on a front-end's word; a `CampaignReply` tells the end.
+
+        Refused, before any term is raised, while a leader is heard (CheckQuorum's other half).
+        """
+        wait = self._guard(now)
+        if self._leading is not None:
+            self._outbox.say([Reply(ticket, CampaignReply(self.id, self.term, 0.0))])
+        elif wait > 0:
+            self._outbox.say([Reply(ticket, CampaignReply(self.leader(now), self.term, wait))])
+        else:
+            if self._canvass is None or not self._canvass.campaign:
+                self._begin_canvass(campaign=True, now=now)
+            if self._canvass is not None:
+                self._canvass.tickets.append(ticket)
+            self._consider_canvass(now)
+
+    def follow(self, term: int) -> None:
+        """A front-end says that somebody leads in `term`."""
+        if term > self.term:
+            self._adopt(term)
+
+    def step(self, message: Incoming, now: float, ticket: object = None) -> None:
+        """Take in a request, to be answered under `ticket`, or an answer."""
+        match message:
+            case Append():
+                self._on_append(message, now, ticket)
+            case AppendReply():
+                self._on_append_reply(message)
+            case ApplyReply():
+                self._on_apply_reply(message, now)
+            case Vote():
+                self._on_vote(message, now, ticket)
+            case VoteReply():
+                self._on_vote_reply(message, now)
+            case Poll():
+                self._on_poll(now, ticket)
+            case PollReply():
+                self._on_poll_reply(message, now)
+            case Fetch():
+                self._on_fetch(message, ticket)
+            case FetchReply():
+                self._on_fetch_reply(message, now)
+
+    def unreachable(self, request: Request, now: float) -> None:
+        """`request` got no answer in time."""
+        message = request.message
+        if isinstance(message, Append | Apply):
+            if self._leading is not None and message.term == self.term:
+                self._leading.unreachable(request.to, message.sent, now)
+        elif isinstance(message, Poll | Fetch) and self._canvass is not None:
+            assert isinstance(request.to, int)
+            self._canvass.lost(request.to)
+            self._consider_canvass(now)
+
+    def written(self, write: Write, now: float) -> None:
+        """`write` is on disk."""
+        self.log.written(write)
+        self._outbox.written()
+        if self._votes is not None and (write.term, write.vote) == (self.term, self.id):
+            self._votes.add(self.id)
+            self._count_votes(now)
+
+    # What comes out.
+
+    def ready(self, now: float) -> Ready | None:
+        """What to carry out now; None: nothing."""
+        leading = self._leading
+        if leading is not None:
+            self.commit = leading.committed(self.commit)
+            self.released = leading.released(self.commit, self.released, now)
+            self._outbox.say(leading.requests(now, self.commit, self.released))
+        write = self._outbox.take_write(self.log, self.term, self._vote)
+        messages = self._outbox.take_messages()
+        committed: Sequence[Entry] = ()
+        if self._applied < self.commit:
+            upto = min(self.commit, self._applied + MAX_BATCH_ENTRIES)
+            committed = self.log.entries(self._applied, upto)
+            self._applied += len(committed)
+        released = min(self.released, self._applied)
+        told = (released, leading.confirmed if leading else 0, self.term if leading else 0)
+        if not messages and write is None and not committed and told == self._told:
+            return None
+        self._told = told
+        return Ready(messages, write, committed, *told)
+
+    # Terms and roles.
+
+    def _guard(self, now: float) -> float:
+        """Seconds for which this replica votes for nobody, since it has heard a leader."""
+        return max(0.0, self._leader_heard + self._timing.election_timeout - now)
+
+    def _adopt(self, term: int) -> None:
+        """A higher term exists: follow (Raft figure 2, "All servers")."""
+        if self._votes is not None:
+            self._give_up_campaign()
+        self.term, self._vote = term, 0
+        self._leader = 0
+        self._leading = None
+
+    def _give_up_campaign(self) -> None:
+        """Somebody else may have won by now: those who nominated this replica look again."""
+        self._votes = None
+        if self._canvass is not None and self._canvass.campaign:
+            self._end_canvass(Refused(self._leader, 0.0))
+
+    # Following.
+
+    def _on_append(self, message: Append, now: float, ticket: object) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        fits, index = False, 0
+        if message.term == self.term:
+            if self._leading is not None:
+                raise InvariantBroken(f"replica {message.leader} leads in term {self.term}, too")
+            self._leader = message.leader
+            self._leader_heard = now
+            self._give_up_campaign()
+            fits, index = self._take_append(message)
+            if fits:
+                self._end_canvass(Refused(message.leader, 0.0))
+        reply = AppendReply(self.term, self.id, fits, index, message.round, message.sent)
+        self._outbox.say_after_write([Reply(ticket, reply)])
+
+    def _take_append(self, message: Append) -> tuple[bool, int]:
+        """Whether the entries fit, and up to where this log is now the leader's.
+
+        If they do not fit: the index after which the leader may try again. Committed entries
+        are in its log for certain; a shorter log most likely is.
+        """
+        previous = message.previous_index
+        if previous > self.log.last_index:
+            return False, self.log.last_index
+        if self.log.term_at(previous) != message.previous_term:
+            return False, self.commit
+        self._take_entries(message.entries)
+        index = previous + len(message.entries)
+        self.commit = max(self.commit, min(message.commit, index))
+        self.released = max(self.released, min(message.released, self.commit))
+        return True, index
+
+    def _take_entries(self, entries: Sequence[Entry]) -> None:
+        """Append what is new, after truncating what conflicts with it (Raft §5.3)."""
+        for position, entry in enumerate(entries):
+            if entry.index > self.log.last_index:
+                self.log.append(entries[position:])
+                return
+            if self.log.term_at(entry.index) != entry.term:
+                if entry.index <= self.commit:
+                    raise InvariantBroken(f"committed entry {entry.index} would be overwritten")
+                self.log.truncate(entry.index - 1)
+                self.log.append(entries[position:])
+                return
+
+    def _on_vote(self, message: Vote, now: float, ticket: object) -> None:
+        granted = False
+        if self._leading is None and self._guard(now) <= 0 and message.term >= self.term:
+            if message.term > self.term:
+                self._adopt(message.term)
+            mine = (self.log.last_term, self.log.last_index)
+            if self._vote in (0, message.candidate):
+                granted = (message.last_term, message.last_index) >= mine
+        if granted:
+            self._vote = message.candidate
+            self._give_up_campaign()
+        reply = VoteReply(self.term, self.id, granted)
+        self._outbox.say_after_write([Reply(ticket, reply)])
+
+    # Canvassing: before a campaign, and after a start.
+
+    def _on_poll(self, now: float, ticket: object) -> None:
+        wait = self._timing.election_timeout if self._leading is not None else self._guard(now)
+        reply = PollReply(
+            self.id, self.term, self.log.last_index, self.log.last_term, self.leader(now), wait
+        )
+        self._outbox.say([Reply(ticket, reply)])
+
+    def _on_fetch(self, message: Fetch, ticket: object) -> None:
+        after, last = message.after, self.log.last_index
+        fits = after <= last and self.log.digest_at(after) == message.digest
+        entries: Sequence[Entry] = ()
+        if fits:
+            entries = self.log.entries(after, min(last, after + MAX_BATCH_ENTRIES))
+        reply = FetchReply(self.id, self.term, after, fits, entries, last, self.log.last_term)
+        self._outbox.say([Reply(ticket, reply)])
+
+    def _begin_canvass(self, campaign: bool, now: float) -> None:
+        self._canvass = Canvass(self._peers, campaign, now, self._timing.heartbeat)
+        self._outbox.say(Request(peer, Poll(self.id)) for peer in self._peers)
+
+    def _end_canvass(self, refusal: Refused) -> None:
+        canvass, self._canvass = self._canvass, None
+        if canvass is not None:
+            reply = CampaignReply(refusal.leader, self.term, refusal.wait)
+            self._outbox.say(Reply(ticket, reply) for ticket in canvass.tickets)
+
+    def _on_poll_reply(self, message: PollReply, now: float) -> None:
+        if self._canvass is not None:
+            self._canvass.answered(message)
+            self._consider_canvass(now)
+
+    def _consider_canvass(self, now: float) -> None:
+        canvass = self._canvass
+        if canvass is None or self._votes is not None:
+            return
+        match canvass.verdict((self.log.last_term, self.log.last_index), now):
+            case FetchFrom(source):
+                canvass.source, canvass.step_back = source, 1
+                self._fetch(source, self.log.last_index)
+            case GoAhead(term) if canvass.campaign:
+                self._ask_for_votes(max(term, self.term) + 1, now)
+            case GoAhead():
+                self._end_canvass(Refused(0, 0.0))
+            case Refused() as refusal:
+                self._end_canvass(refusal)
+            case None:
+                pass
+
+    def _fetch(self, source: int, after: int) -> None:
+        message = Fetch(self.id, after, self.log.digest_at(after))
+        self._outbox.say([Request(source, message)])
+
+    def _on_fetch_reply(self, message: FetchReply, now: float) -> None:
+        canvass = self._canvass
+        if canvass is None or canvass.source != message.replica:
+            return
+        if message.term > self.term:
+            self._adopt(message.term)
+        mine = (self.log.last_term, self.log.last_index)
+        canvass.fetched(message)
+        if (message.last_term, message.last_index) <= mine:
+            canvass.source = None
+            self._consider_canvass(now)
+        elif message.fits:
+            canvass.step_back = 1
+            self._take_fetched(message)
+        else:
+            # Committed entries are in the log of anyone further: no need to go back beyond.
+            after = max(self.commit, message.after - canvass.step_back)
+            canvass.step_back *= 2
+            self._fetch(message.replica, after)
+
+    def _take_fetched(self, message: FetchReply) -> None:
+        entries, after = message.entries, message.after
+        # A leader may have changed this log since the question went out: then ask anew.
+        still_fits = after <= self.log.last_index and all(
+            entry.follows(self.log.digest_at(after)) for entry in entries[:1]
+        )
+        if still_fits:
+            self._take_entries(entries)
+        self._fetch(message.replica, min(after + len(entries), self.log.last_index))
+
+    # Campaigning.
+
+    def _ask_for_votes(self, term: int, now: float) -> None:
+        self.term, self._vote = term, self.id
+        self._votes = set()
+        self._campaigned = now
+        vote = Vote(term, self.id, self.log.last_index, self.log.last_term)
+        self._outbox.say_after_write(Request(peer, vote) for peer in self._peers)
+
+    def _on_vote_reply(self, message: VoteReply, now: float) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        elif self._votes is not None and message.term == self.term and message.granted:
+            self._votes.add(message.voter)
+            self._count_votes(now)
+
+    def _count_votes(self, now: float) -> None:
+        assert self._votes is not None
+        # Its own vote must be on disk, too: it is as binding as anybody's.
+        if len(self._votes) < majority(len(self._peers) + 1) or self.id not in self._votes:
+            return
+        self._votes = None
+        self._leading = Leading(
+            self.id, self.term, self.log, self._peers, self._learners, self._timing, now
+        )
+        self._end_canvass(Refused(self.id, 0.0))
+        self.propose([Opened(self.id)])
+
+    # Leading.
+
+    def _on_append_reply(self, message: AppendReply) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        elif self._leading is not None and message.term == self.term:
+            self._leading.append_answered(message)
+
+    def _on_apply_reply(self, message: ApplyReply, now: float) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        elif self._leading is not None and message.term == self.term:
+            self._leading.apply_answered(message, now)

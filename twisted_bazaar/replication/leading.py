@@ -1,0 +1,158 @@
+"""What a replica keeps only while it leads: how far everybody is, and what follows from it.
+
+Rules: Raft figure 2, "Leaders"; learners as in the project's protocol page. Pure.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from ..errors import InvariantBroken
+from ..timing import Timing
+from .entries import GENESIS
+from .log import Log
+from .messages import Append, AppendReply, Apply, ApplyReply, Request
+from .progress import Progress, reached_by_majority
+
+__all__ = ["MAX_BATCH_ENTRIES", "Leading"]
+
+MAX_BATCH_ENTRIES = 1024
+"""Entries that one message carries at most: about 200 KB of records."""
+
+
+class _Learner(Progress):
+    """A catalog's progress, and whether answers must still wait for it."""
+
+    def __init__(self, last_index: int, now: float) -> None:
+        super().__init__(last_index, now)
+        self.attached_until = now
+        self.rebuild = False
+
+
+class Leading:
+    """One leadership: from the election that a replica won until it steps down."""
+
+    def __init__(
+        self,
+        replica: int,
+        term: int,
+        log: Log,
+        peers: Iterable[int],
+        learners: Iterable[str],
+        timing: Timing,
+        now: float,
+    ) -> None:
+        self._replica = replica
+        self._term = term
+        self._log = log
+        self._timing = timing
+        self.opened = log.last_index + 1
+        """Index of this leadership's first entry. Once it is committed, so is all before it."""
+        self.round = 0
+        """Rounds of heartbeats that were asked for, by reads that must be sure."""
+        last = log.last_index
+        self._peers = {peer: Progress(last, now) for peer in peers}
+        self._learners = {name: _Learner(last, now) for name in learners}
+        for learner in self._learners.values():
+            # A leader before this one may have kept it attached up to now.
+            learner.attached_until = now + timing.lease
+
+    def requests(self, now: float, commit: int, released: int) -> Iterator[Request]:
+        """Whatever should go out to peers and learners now."""
+        heartbeat = self._timing.heartbeat
+        for peer, progress in self._peers.items():
+            if progress.due(now, self._log.last_index, self.round, heartbeat):
+                progress.sending(now, self.round)
+                yield Request(peer, self._append(progress, commit, released, now))
+        for name, learner in self._learners.items():
+            if learner.due(now, commit, 0, heartbeat):
+                learner.sending(now, 0)
+                yield Request(name, self._apply(learner, commit, now))
+
+    def _append(self, progress: Progress, commit: int, released: int, now: float) -> Append:
+        previous = progress.next - 1
+        upto = min(self._log.last_index, previous + MAX_BATCH_ENTRIES)
+        return Append(
+            self._term,
+            self._replica,
+            previous,
+            self._log.term_at(previous),
+            self._log.entries(previous, upto),
+            commit,
+            released,
+            self.round,
+            now,
+        )
+
+    def _apply(self, learner: _Learner, commit: int, now: float) -> Apply:
+        previous = 0 if learner.rebuild else min(learner.next - 1, commit)
+        upto = min(commit, previous + MAX_BATCH_ENTRIES)
+        return Apply(
+            self._term,
+            self._replica,
+            previous,
+            self._log.digest_at(previous) if previous else GENESIS,
+            self._log.entries(previous, upto),
+            commit,
+            learner.rebuild,
+            now,
+        )
+
+    def append_answered(self, reply: AppendReply) -> None:
+        """Take in a follower's answer to one of this term's appends."""
+        progress = self._peers[reply.follower]
+        progress.answered(reply.sent, reply.round)
+        if not reply.fits:
+            progress.back_up(reply.index)
+            return
+        if reply.index > self._log.last_index:
+            raise InvariantBroken(f"replica {reply.follower} acknowledges entry {reply.index}")
+        progress.matched(reply.index)
+
+    def apply_answered(self, reply: ApplyReply, now: float) -> None:
+        """Take in a learner's answer: how far it is, on which history.
+
+        A learner that is ahead of this log, or on another history than this log's, keeps what
+        a lost log once said: every committed entry is in a leader's log (Raft §5.4.3). It is
+        told to rebuild.
+        """
+        learner = self._learners[reply.learner]
+        learner.answered(reply.sent, 0)
+        applied = reply.applied
+        learner.rebuild = (
+            applied > self._log.last_index or self._log.digest_at(applied) != reply.digest
+        )
+        if not learner.rebuild:
+            learner.match = applied
+            learner.next = applied + 1
+            learner.attached_until = now + self._timing.lease
+
+    def unreachable(self, to: int | str, sent: float, now: float) -> None:
+        """The request to `to` made at `sent` got no answer."""
+        progress = self._peers[to] if isinstance(to, int) else self._learners[to]
+        progress.lost(sent, now + self._timing.heartbeat)
+
+    def committed(self, commit: int) -> int:
+        """The commit index, which was `commit`: on disk at a majority, and of this term."""
+        index = reached_by_majority(
+            [self._log.durable, *(progress.match for progress in self._peers.values())]
+        )
+        # An entry of an earlier term is committed only by one of this term (Raft §5.4.2).
+        return index if index > commit and index >= self.opened else commit
+
+    def released(self, commit: int, released: int, now: float) -> int:
+        """Up to where clients may see: committed, and applied by every attached learner."""
+        waiting = (
+            learner.match for learner in self._learners.values() if now < learner.attached_until
+        )
+        return max(released, min([commit, *waiting]))
+
+    @property
+    def confirmed(self) -> int:
+        """The last round that a majority has answered."""
+        return reached_by_majority(
+            [self.round, *(progress.round for progress in self._peers.values())]
+        )
+
+    def in_touch(self, now: float) -> bool:
+        """Whether a majority answered what was sent within the election timeout."""
+        heard = reached_by_majority([now, *(progress.heard for progress in self._peers.values())])
+        return now - heard <= self._timing.election_timeout

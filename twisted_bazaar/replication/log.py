@@ -1,0 +1,185 @@
+"""The order log as a replica sees it, and the storage it rests on.
+
+`Storage` is what keeps the log over a crash: a file (`logfile.py`), another engine, or memory
+in tests. It is small on purpose, so that a second implementation is one file. `Log` is the
+replica's view: the newest entries in memory, durable or not yet, and the older ones read from
+storage when somebody far behind asks for them.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from ..errors import InvariantBroken
+from .entries import GENESIS, Entry
+
+__all__ = ["Log", "MemoryStorage", "Storage", "Write"]
+
+
+class Write(msgspec.Struct, frozen=True):
+    """What must be durable before anything that rests on it is said to anyone.
+
+    It is done in this order: term and vote, truncation, entries.
+    """
+
+    term: int
+    vote: int
+    """The replica voted for in `term`; 0: none."""
+    truncate: int | None
+    """Forget the entries after this index; None: forget nothing."""
+    entries: tuple[Entry, ...]
+
+
+class Storage(Protocol):
+    """What outlives a crash. Opened and recovered by its constructor.
+
+    `write` is called from one thread at a time; `read` from any, also during a write.
+    """
+
+    @property
+    def term(self) -> int: ...
+    @property
+    def vote(self) -> int: ...
+    @property
+    def last_index(self) -> int:
+        """The index of the last durable entry; 0: there is none."""
+
+    def write(self, write: Write) -> None:
+        """Make `write` durable: when this returns, it survives any crash.
+
+        Raises OSError when the disk fails; nothing may be written or acknowledged after that.
+        """
+
+    def read(self, after: int, upto: int) -> Sequence[Entry]:
+        """The durable entries `after` < index <= `upto`.
+
+        Answers at once; what lies on disk may be read only when the sequence is first used,
+        so that this can happen on another thread. A later truncation does not change it.
+        """
+
+
+class MemoryStorage:
+    """A `Storage` for tests and simulations: durable as long as this object lives."""
+
+    def __init__(self) -> None:
+        self.term = 0
+        self.vote = 0
+        self.entries: list[Entry] = []
+
+    @property
+    def last_index(self) -> int:
+        return len(self.entries)
+
+    def write(self, write: Write) -> None:
+        self.term, self.vote = write.term, write.vote
+        if write.truncate is not None:
+            del self.entries[write.truncate :]
+        self.entries.extend(write.entries)
+
+    def read(self, after: int, upto: int) -> Sequence[Entry]:
+        return self.entries[after:upto]
+
+
+class Log:
+    """All entries, durable or not, and what still has to be written of them.
+
+    The newest `keep` entries stay in memory, so that followers and learners that keep up are
+    served without reading.
+    """
+
+    def __init__(self, storage: Storage, keep: int = 4096) -> None:
+        self._storage = storage
+        self._keep = keep
+        last = storage.last_index
+        self._tail: list[Entry] = list(storage.read(max(0, last - keep), last))
+        self._base = last - len(self._tail)
+        """Index of the entry before the tail. Never above `durable`."""
+        self.durable = last
+        """Entries up to here are on disk as they are here."""
+        self._handed = last
+        """Entries up to here are on disk, or in the write that is under way."""
+        self._truncate: int | None = None
+        self._saved = (storage.term, storage.vote)
+
+    @property
+    def last_index(self) -> int:
+        return self._base + len(self._tail)
+
+    @property
+    def last_term(self) -> int:
+        return self._tail[-1].term if self._tail else 0
+
+    @property
+    def last_digest(self) -> str:
+        return self._tail[-1].digest if self._tail else GENESIS
+
+    def entry_at(self, index: int) -> Entry:
+        """The entry at 1 <= `index` <= `last_index`."""
+        if index > self._base:
+            return self._tail[index - self._base - 1]
+        return self._storage.read(index - 1, index)[0]
+
+    def term_at(self, index: int) -> int:
+        """The term of entry `index`; 0 for index 0, before the first."""
+        return self.entry_at(index).term if index else 0
+
+    def digest_at(self, index: int) -> str:
+        """The digest that names the history up to `index`."""
+        return self.entry_at(index).digest if index else GENESIS
+
+    def entries(self, after: int, upto: int) -> Sequence[Entry]:
+        """The entries `after` < index <= `upto`, or the first of them that lie together."""
+        if after >= self._base:
+            return tuple(self._tail[after - self._base : upto - self._base])
+        return self._storage.read(after, min(upto, self._base))
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Add `entries` at the end, to be part of the next write.
+
+        Raises `InvariantBroken` if they do not follow what is there (invariant 3).
+        """
+        digest, index = self.last_digest, self.last_index
+        for entry in entries:
+            index += 1
+            if entry.index != index or not entry.follows(digest):
+                raise InvariantBroken(f"entry {entry.index} does not follow entry {index - 1}")
+            digest = entry.digest
+        self._tail.extend(entries)
+
+    def truncate(self, after: int) -> None:
+        """Forget the entries after `after`."""
+        if after <= self._base:
+            self._tail = list(self._storage.read(max(0, after - self._keep), after))
+            self._base = after - len(self._tail)
+        else:
+            del self._tail[after - self._base :]
+        if after < self._handed:
+            self._truncate = after if self._truncate is None else min(self._truncate, after)
+            self._handed = after
+        self.durable = min(self.durable, after)
+
+    def take_write(self, term: int, vote: int) -> Write | None:
+        """What has to become durable now; None if all of it is, or is under way.
+
+        The caller carries out one write at a time and says `written` after each.
+        """
+        if (
+            (term, vote) == self._saved
+            and self._truncate is None
+            and self._handed == self.last_index
+        ):
+            return None
+        entries = tuple(self._tail[self._handed - self._base :])
+        write = Write(term, vote, self._truncate, entries)
+        self._saved, self._truncate, self._handed = (term, vote), None, self.last_index
+        return write
+
+    def written(self, write: Write) -> None:
+        """`write` is durable; entries truncated since it was taken do not count."""
+        if write.entries:
+            self.durable = min(write.entries[-1].index, self._handed)
+        if len(self._tail) > 2 * self._keep:
+            surplus = min(len(self._tail) - self._keep, self.durable - self._base)
+            del self._tail[:surplus]
+            self._base += surplus

@@ -1,0 +1,259 @@
+"""The order log on disk: an append-only text file, a JSON object a line, in segments.
+
+    <folder>/log/00000000000000000000.jsonl
+
+Entries, votes, truncations and starts are all lines at the end; nothing is ever changed in
+place. `lines.py` says what a line is, `segments.py` how entries are found, `recovery.py` what
+the files of a crashed replica mean. One write is one `write` and one `fdatasync`.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from threading import Lock
+
+from ..errors import InvariantBroken, Unusable
+from ..market import Traded
+from .entries import GENESIS, Entry
+from .lines import Boot, Truncated, Voted, close_lines, closing, encode_mark, resume
+from .log import Write
+from .recovery import Recovery
+from .segments import StoredEntries
+
+__all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
+
+SEGMENT_BYTES = 64 << 20
+"""A segment that has grown to this size gets no further write."""
+
+_LOG = "log"
+_CLOSING_BYTES = len(closing(0))
+
+
+class _StoredLog:
+    """What can be asked of a log on disk, whoever owns it."""
+
+    def __init__(self, state: Recovery) -> None:
+        self.torn = state.torn
+        """Bytes of an unfinished last line that were left out."""
+        self._state = state
+        self._lock = Lock()
+        """Guards `_state.places`, which one thread writes and all read."""
+
+    @property
+    def term(self) -> int:
+        return self._state.term
+
+    @property
+    def vote(self) -> int:
+        return self._state.vote
+
+    @property
+    def last_index(self) -> int:
+        """The index of the last durable entry; 0: there is none."""
+        return self._state.places.last_index
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last durable order; 0: there is none."""
+        return self._state.places.last_number
+
+    def index_of(self, number: int) -> int:
+        """The index of order 1 <= `number` <= `last_number`."""
+        with self._lock:
+            return self._state.places.index_of(number)
+
+    def read(self, after: int, upto: int) -> Sequence[Entry]:
+        """The durable entries `after` < index <= `upto`, read when they are first used.
+
+        Using them raises `Damaged` if they are not what was written.
+        """
+        with self._lock:
+            positions = self._state.places.positions[after : upto + 1]
+            end = self._state.end
+        if len(positions) > upto - after:
+            end = positions.pop()
+        return StoredEntries(self._state.segments, after + 1, positions, end)
+
+    def digest_at(self, index: int) -> str:
+        """The digest that names the history up to `index`; 0: none of it."""
+        return self.read(index - 1, index)[0].digest if index else GENESIS
+
+
+class LogReader(_StoredLog):
+    """The log in a replica's folder, as it was when this was made.
+
+    Writes nothing, so it may be made while the replica runs; what that is just writing is
+    left out. Raises `Unusable` if there is no log, `Damaged` if it cannot be trusted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with _usable(folder):
+            if not (folder / _LOG).is_dir():
+                raise Unusable(f"{folder}: not the folder of an order replica")
+            state = Recovery(folder / _LOG, replica=None)
+        if state.replica is None:
+            raise Unusable(f"{folder}: holds no order log yet")
+        super().__init__(state)
+        self.replica = state.replica
+        """Whose log this is."""
+
+
+class LogFile(_StoredLog):
+    """A `Storage` in a folder of its own, which must not be another process's as well.
+
+    An unfinished last line is cut off on opening; `recovered` says so. Anything else that
+    cannot be read is `Damaged`, and stays as it is. `random` gives every start its name.
+    """
+
+    def __init__(
+        self, folder: Path, replica: int, random: Random, segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
+        with _usable(folder):
+            _make_folder(folder)
+            _make_folder(folder / _LOG)
+            super().__init__(Recovery(folder / _LOG, replica))
+        self.replica = replica
+        self.recovered: str | None = None
+        """What was lost of a write that a crash cut short, for the operator; None: nothing."""
+        self.boot = f"{random.getrandbits(64):016x}"
+        """Names this start, in the log as well."""
+        self._segment_bytes = segment_bytes
+        self._file: int | None = None
+        self._failed = False
+        with _usable(folder):
+            try:
+                self._open()
+                self._append([encode_mark(Boot(self.boot))])
+            except BaseException:
+                self.close()
+                raise
+
+    def write(self, write: Write) -> None:
+        """Make `write` durable: when this returns, it survives any crash.
+
+        Raises OSError when the disk fails, and from then on `Unusable`: what the file holds
+        is known only when it is read again by another process.
+        """
+        state = self._state
+        contents: list[bytes] = []
+        last = state.places.last_index
+        if write.term < state.term:
+            raise InvariantBroken(f"term {write.term} after term {state.term}")
+        if (write.term, write.vote) != (state.term, state.vote):
+            contents.append(encode_mark(Voted(write.term, write.vote)))
+        if write.truncate is not None and write.truncate < last:
+            last = write.truncate
+            contents.append(encode_mark(Truncated(last)))
+        if write.entries and not (
+            write.entries[0].index == last + 1
+            and write.entries[-1].index == last + len(write.entries)
+        ):
+            raise InvariantBroken(f"entry {write.entries[0].index} written after entry {last}")
+        marks = len(contents)
+        contents += [entry.record[:-1] for entry in write.entries]
+        if not contents:
+            return
+        positions = self._append(contents)[marks:]
+        with self._lock:
+            state.term, state.vote = write.term, write.vote
+            state.places.truncate(last)
+            for entry, position in zip(write.entries, positions, strict=True):
+                state.places.add(position, is_order=type(entry.event) is Traded)
+
+    def close(self) -> None:
+        """Close the file. What was written stays readable; nothing more can be written."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> None:
+        """Make the files such that lines can be added at the end."""
+        state = self._state
+        if state.torn_header is not None:
+            state.torn_header.unlink()
+            _sync_folder(state.segments.folder)
+            self.recovered = f"{state.torn_header}: removed a segment that was never begun"
+        if not state.segments.starts:
+            self._begin_segment()
+            return
+        start = state.segments.starts[-1]
+        path = state.segments.path(start)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        if state.torn and state.torn_header is None:
+            os.ftruncate(self._file, state.end - start)
+            os.fsync(self._file)
+            self.recovered = (
+                f"{path}: cut off an unfinished last line of {state.torn} bytes"
+                f" after entry {state.places.last_index}"
+            )
+
+    def _append(self, contents: list[bytes]) -> list[int]:
+        """Make `contents` durable as lines, and return where each begins."""
+        if self._failed or self._file is None:
+            raise Unusable(f"{self._state.segments.folder}: closed, or an earlier write failed")
+        state = self._state
+        self._failed = True
+        if state.end - state.segments.starts[-1] >= self._segment_bytes:
+            self._begin_segment()
+        lines, crc = close_lines(contents, resume(state.crc))
+        if lines.count(b"\n") != len(contents):
+            raise InvariantBroken("a record holds the end of a line")
+        _write_all(self._file, lines)
+        os.fdatasync(self._file)
+        sizes = (len(content) + _CLOSING_BYTES for content in contents)
+        positions = list(accumulate(sizes, initial=state.end))
+        state.crc = crc
+        state.end = positions.pop()
+        self._failed = False
+        return positions
+
+    def _begin_segment(self) -> None:
+        """Go on in a new file, which is durable before anything else is written to it."""
+        state = self._state
+        lines, crc = close_lines([encode_mark(state.header(self.replica))], state.crc)
+        start = state.end
+        file = os.open(
+            state.segments.path(start), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666
+        )
+        self.close()
+        self._file = file
+        _write_all(file, lines)
+        os.fsync(file)
+        _sync_folder(state.segments.folder)
+        state.segments.starts.append(start)
+        state.crc = crc
+        state.end += len(lines)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    written = os.write(file, data)
+    while written < len(data):
+        written += os.write(file, memoryview(data)[written:])
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder`, and what it lies in, and see to it that its parent durably says so."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """What the system refuses, on opening, as one line for the operator."""
+    try:
+        yield
+    except OSError as error:
+        raise Unusable(f"{folder}: {error}") from error

@@ -1,0 +1,179 @@
+"""What replicas, and a leader and its learners, say to one another. Frozen values.
+
+Requests are answered exactly once or not at all. `sent` and `round` come back in the answer as
+they went out: `sent` is the asker's clock when it asked, so that what an answer proves is
+counted from then; `round` numbers the leader's rounds of heartbeats, so that a read waits for
+one begun after it arrived.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from .entries import Entry
+
+__all__ = [
+    "Append",
+    "AppendReply",
+    "Apply",
+    "ApplyReply",
+    "CampaignReply",
+    "Fetch",
+    "FetchReply",
+    "Poll",
+    "PollReply",
+    "Reply",
+    "Request",
+    "Status",
+    "Vote",
+    "VoteReply",
+]
+
+
+class Append(msgspec.Struct, frozen=True):
+    """The leader's entries for a follower; with none, a heartbeat (Raft figure 2)."""
+
+    term: int
+    leader: int
+    previous_index: int
+    previous_term: int
+    entries: Sequence[Entry]
+    commit: int
+    released: int
+    """The leader's `released` index: what every client may see."""
+    round: int
+    sent: float
+
+
+class AppendReply(msgspec.Struct, frozen=True):
+    term: int
+    follower: int
+    fits: bool
+    """Whether `previous_index` and `previous_term` are in the follower's log."""
+    index: int
+    """If it fits: the follower's disk holds the leader's log up to here. If not: the leader
+    tries again after this index."""
+    round: int
+    sent: float
+
+
+class Vote(msgspec.Struct, frozen=True):
+    """A candidate asks for a vote (Raft figure 2)."""
+
+    term: int
+    candidate: int
+    last_index: int
+    last_term: int
+
+
+class VoteReply(msgspec.Struct, frozen=True):
+    term: int
+    voter: int
+    granted: bool
+
+
+class Poll(msgspec.Struct, frozen=True):
+    """Before it raises its term, or fetches, a replica asks how far the others are."""
+
+    replica: int
+
+
+class PollReply(msgspec.Struct, frozen=True):
+    replica: int
+    term: int
+    last_index: int
+    last_term: int
+    leader: int
+    """The leader that this replica has heard within the election timeout; 0: none."""
+    wait: float
+    """Seconds until it would vote (PreVote, Ongaro 2014 §9.6); 0: it would now."""
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """What came after the history named `digest`, which ends at `after`?"""
+
+    replica: int
+    after: int
+    digest: str
+
+
+class FetchReply(msgspec.Struct, frozen=True):
+    replica: int
+    term: int
+    """To be adopted before the entries are: else a deposed leader could overwrite them."""
+    after: int
+    """As asked."""
+    fits: bool
+    """Whether the asker's history is part of the answering replica's log. If it is not, there
+    are no entries, and the asker tries again from further back."""
+    entries: Sequence[Entry]
+    last_index: int
+    last_term: int
+
+
+class Apply(msgspec.Struct, frozen=True):
+    """The leader's committed entries for a learner; with none, a heartbeat."""
+
+    term: int
+    leader: int
+    previous_index: int
+    previous_digest: str
+    entries: Sequence[Entry]
+    commit: int
+    rebuild: bool
+    """The learner's state is of another history: throw it away and begin at index 0."""
+    sent: float
+
+
+class ApplyReply(msgspec.Struct, frozen=True):
+    learner: str
+    term: int
+    """The highest term the learner has seen."""
+    applied: int
+    digest: str
+    """Names the history up to `applied`."""
+    sent: float
+
+
+class CampaignReply(msgspec.Struct, frozen=True):
+    """How a nomination ended."""
+
+    leader: int
+    """The leader this replica knows now: itself, if it won; 0: none."""
+    term: int
+    wait: float
+    """Seconds until asking this replica again can help, if it refused."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How a replica sees itself. Only a leader that a majority has heard lately says so."""
+
+    replica: int
+    role: str
+    """`leader`, `candidate` or `follower`."""
+    term: int
+    leader: int
+    """Itself, or the leader heard within the election timeout; 0: none."""
+    last_index: int
+    """The last entry that it knows to be committed."""
+    last_number: int
+    """The last order up to there."""
+    digest: str
+    """Names the history up to there."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Carry `message` to `to` (a replica's id or a learner's name) and step the answer.
+
+    If no answer comes in time, say `unreachable`.
+    """
+
+    to: int | str
+    message: Append | Apply | Vote | Poll | Fetch
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Answer the request that was stepped with `ticket`."""
+
+    ticket: object
+    message: AppendReply | VoteReply | PollReply | FetchReply | CampaignReply

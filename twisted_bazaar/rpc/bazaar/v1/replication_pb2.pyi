@@ -1,0 +1,117 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable
+from typing import ClassVar as _ClassVar, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AppendRequest(_message.Message):
+    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent")
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_TERM_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
+    term: int
+    leader: int
+    previous_index: int
+    previous_term: int
+    records: _containers.RepeatedScalarFieldContainer[bytes]
+    commit: int
+    released: int
+    round: int
+    sent: float
+    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ...) -> None: ...
+
+class AppendReply(_message.Message):
+    __slots__ = ("term", "follower", "fits", "index", "round", "sent")
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWER_FIELD_NUMBER: _ClassVar[int]
+    FITS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
+    term: int
+    follower: int
+    fits: bool
+    index: int
+    round: int
+    sent: float
+    def __init__(self, term: _Optional[int] = ..., follower: _Optional[int] = ..., fits: _Optional[bool] = ..., index: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ...) -> None: ...
+
+class VoteRequest(_message.Message):
+    __slots__ = ("term", "candidate", "last_index", "last_term")
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LAST_TERM_FIELD_NUMBER: _ClassVar[int]
+    term: int
+    candidate: int
+    last_index: int
+    last_term: int
+    def __init__(self, term: _Optional[int] = ..., candidate: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ...) -> None: ...
+
+class VoteReply(_message.Message):
+    __slots__ = ("term", "voter", "granted")
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    VOTER_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    term: int
+    voter: int
+    granted: bool
+    def __init__(self, term: _Optional[int] = ..., voter: _Optional[int] = ..., granted: _Optional[bool] = ...) -> None: ...
+
+class PollRequest(_message.Message):
+    __slots__ = ("replica",)
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    def __init__(self, replica: _Optional[int] = ...) -> None: ...
+
+class PollReply(_message.Message):
+    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LAST_TERM_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    term: int
+    last_index: int
+    last_term: int
+    leader: int
+    wait: float
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ...) -> None: ...
+
+class FetchRequest(_message.Message):
+    __slots__ = ("replica", "after", "digest")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    after: int
+    digest: str
+    def __init__(self, replica: _Optional[int] = ..., after: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class FetchReply(_message.Message):
+    __slots__ = ("replica", "term", "after", "fits", "records", "last_index", "last_term")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    FITS_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LAST_TERM_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    term: int
+    after: int
+    fits: bool
+    records: _containers.RepeatedScalarFieldContainer[bytes]
+    last_index: int
+    last_term: int
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., after: _Optional[int] = ..., fits: _Optional[bool] = ..., records: _Optional[_Iterable[bytes]] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,84 @@
+"""Calling out: a gRPC call is a Deferred, and waits on a thread of a pool made for it."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import grpc
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from ..address import Address
+from ..errors import Unavailable
+from .status import error_of
+
+__all__ = ["Channel", "Channels"]
+
+Answer = TypeVar("Answer")
+
+_OPTIONS = (
+    # A peer that was restarted is found again in a fifth of a second; the defaults take
+    # seconds (grpc#11277).
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # Retries are ours to decide: an append or a trade is not sent twice behind our back.
+    ("grpc.enable_retries", 0),
+)
+
+
+class Channel:
+    """A connection to one service of another process, made again whenever it is lost."""
+
+    def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool, address: Address) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self.address = address
+        self.grpc = grpc.insecure_channel(str(address), options=_OPTIONS)
+
+    def call(self, ask: Callable[[float], Answer], timeout: float) -> Deferred[Answer]:
+        """Have `ask(timeout)` make a call on a thread: encode, wait, decode.
+
+        Fails with a `BazaarError`: `Unavailable` if there is no answer within `timeout`
+        seconds. Cancelling gives up waiting; the call itself goes on until its timeout.
+        """
+
+        def wait() -> Answer:
+            try:
+                return ask(timeout)
+            except grpc.RpcError as failure:
+                raise error_of(failure, self.address) from None
+            except ValueError as closed:
+                # What gRPC says of a channel that was closed meanwhile.
+                raise Unavailable(f"{self.address}: {closed}") from None
+
+        return deferToThreadPool(self._reactor, self._pool, wait)
+
+
+class Channels(Service):
+    """The channels of one process, and the threads that wait on them."""
+
+    def __init__(self, reactor: IReactorFromThreads, threads: int) -> None:
+        """`threads` bounds the calls that are under way at a time; further ones queue."""
+        self._reactor = reactor
+        self._pool = ThreadPool(1, threads, name="calls")
+        self._channels: dict[Address, Channel] = {}
+
+    def to(self, address: Address) -> Channel:
+        """The channel to `address`."""
+        if address not in self._channels:
+            self._channels[address] = Channel(self._reactor, self._pool, address)
+        return self._channels[address]
+
+    def startService(self) -> None:
+        super().startService()
+        self._pool.start()
+
+    def stopService(self) -> None:
+        super().stopService()
+        for channel in self._channels.values():
+            channel.grpc.close()
+        self._pool.stop()

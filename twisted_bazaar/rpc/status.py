@@ -1,0 +1,38 @@
+"""How errors cross gRPC: one table, read in both directions."""
+
+from typing import Any, NoReturn
+
+import grpc
+
+from ..errors import BazaarError, NotLeader, Overloaded, Unavailable
+
+__all__ = ["abort_with", "error_of"]
+
+_CODES = {
+    NotLeader: grpc.StatusCode.FAILED_PRECONDITION,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Unavailable: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def abort_with(context: grpc.ServicerContext, error: BazaarError) -> NoReturn:
+    """End a handler with `error`."""
+    code = _CODES.get(type(error), grpc.StatusCode.UNAVAILABLE)
+    context.abort(code, str(error))
+    raise AssertionError("context.abort raises")
+
+
+def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:
+    """What a failed call to `peer` means to the caller.
+
+    Whatever is not one of our own refusals says nothing about whether the call was executed:
+    it is `Unavailable`.
+    """
+    # A failed call is an RpcError and a Call at once, which its types do not say.
+    call: Any = failure
+    code, details = call.code(), call.details()
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        return NotLeader()
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Overloaded(details)
+    return Unavailable(f"{peer}: {code.name.lower()}: {details}")

@@ -1,0 +1,55 @@
+"""Services that rest on one another, and how a process makes them."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+
+from .exits import refusing
+
+__all__ = ["Late", "Layers"]
+
+
+class Layers(MultiService):
+    """Services each of which rests on those before it.
+
+    They start in order, and stop one after the other, the last first: a server finishes the
+    calls that are under way before what it serves goes away. (A MultiService stops all of its
+    services at once.)
+    """
+
+    def __init__(self, *layers: Service) -> None:
+        super().__init__()
+        for layer in layers:
+            layer.setServiceParent(self)
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        Service.stopService(self)
+        for layer in reversed(list(self)):
+            yield maybeDeferred(layer.stopService)
+
+
+class Late(Service):
+    """A service that is made when it starts.
+
+    twistd may fork between `makeService` and `startService`, and neither gRPC nor threads
+    survive that (grpc#13873). A folder or port that is `Unusable` ends the process with one
+    line.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Service]) -> None:
+        self._process = name
+        self._make = make
+        self._made: Service | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        with refusing(self._process):
+            self._made = self._make()
+            self._made.startService()
+
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()
+        return maybeDeferred(self._made.stopService) if self._made else maybeDeferred(bool)
