@@ -22,7 +22,7 @@ PR_SET_PDEATHSIG = 1
 def become(parent: int, command: list[str]) -> None:
     """Turn into `command`, which dies at once when `parent` does. Returns only on failure.
 
-    It gets a session of its own, so that Ctrl-C in a terminal reaches the parent alone, which
+    It is cut off from the terminal, so that Ctrl-C in a terminal reaches the parent alone, which
     then stops its children in good order.
     """
     os.setsid()

@@ -201,9 +201,12 @@ class Index:
 
     def _fit(self, history: History) -> None:
         """Take up what the file says, if it says it of `history`."""
-        ((*values, total),) = self._writer.execute(
+        row = self._writer.execute(
             "SELECT entry, digest, last_number, sum FROM position"
-        )
+        ).fetchone()
+        if row is None:
+            raise _Useless("it does not say what it reflects")
+        *values, total = row
         self._position = position = msgspec.convert(
             dict(zip(_Position.__struct_fields__, values, strict=True)), _Position
         )
@@ -212,10 +215,9 @@ class Index:
             self._total ^= each
         if total != self._total ^ _sum(values):
             raise _Useless("the ledger in it does not add up")
-        if (
-            position.entry > history.last_index
-            or history.digest_at(position.entry) != position.digest
-        ):
+        if position.entry > history.last_index:
+            raise _Useless(f"it goes to entry {position.entry}, the log to {history.last_index}")
+        if history.digest_at(position.entry) != position.digest:
             raise _Useless(f"entry {position.entry} of the log is another one")
 
     def _stocks(self) -> list[Stock]:

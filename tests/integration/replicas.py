@@ -1,0 +1,54 @@
+"""What the order replicas of a bazaar say of themselves."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from .bazaar import Bazaar
+from .waiting import wait_until
+
+
+def leader(bazaar: Bazaar) -> str:
+    """The process name of the replica that leads, once one does."""
+
+    def led_by() -> str | None:
+        rows = bazaar.request("GET", "/replicas").body["data"]
+        leaders = [row["id"] for row in rows if row["role"] == "leader" and row["reachable"]]
+        return f"order-{leaders[0]}" if leaders else None
+
+    name = wait_until(led_by, "a replica leads", 15, bazaar.tail)
+    assert name is not None
+    return name
+
+
+def wait_converged(bazaar: Bazaar, within: float = 20.0) -> None:
+    """Wait until all replicas are reachable and say the same of the log."""
+
+    def converged() -> bool:
+        rows = bazaar.request("GET", "/replicas").body["data"]
+        said = {(row["last_number"], row["last_index"], row["digest"]) for row in rows}
+        return len(said) == 1 and all(row["reachable"] for row in rows)
+
+    wait_until(converged, "all replicas have the same log", within, bazaar.tail)
+
+
+def verify(folder: Path) -> tuple[int, str]:
+    """What `verify` says of a replica's folder: the number of the last order, and the digest."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "twisted_bazaar", "verify", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = re.search(r"last_number=(\d+).*digest=([0-9a-f]{32})", ran.stdout)
+    assert found, ran.stdout
+    return int(found[1]), found[2]
+
+
+def verify_all(bazaar: Bazaar) -> tuple[int, str]:
+    """What `verify` says of every replica: the same."""
+    said = {verify(bazaar.data / f"order-{n}") for n in (1, 2, 3)}
+    assert len(said) == 1, said
+    return said.pop()

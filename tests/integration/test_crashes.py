@@ -1,0 +1,201 @@
+"""Real processes, really killed, while clients trade throughout."""
+
+import shutil
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .bazaar import Bazaar
+from .cluster import Cluster
+from .replicas import leader, verify_all, wait_converged
+from .trader import Trader, all_orders, check_nothing_lost
+from .waiting import wait_until
+
+STOCKS = ["GameStart", "RottenFishCo", "BoarCo", "MenhirCo"]
+FAILOVER_SECONDS = 0.5
+DEADLINE_SECONDS = 5.0
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with Cluster(tmp_path / "cluster") as running:
+        yield running
+
+
+def trader_of(bazaar: Bazaar) -> Trader:
+    return Trader(bazaar.processes()["frontend"]["address"], STOCKS)
+
+
+def wait_trading(trader: Trader, orders: int = 20) -> None:
+    """Wait until `trader` has been acknowledged so many more orders."""
+    wanted = len(trader.acknowledged) + orders
+    wait_until(lambda: len(trader.acknowledged) >= wanted, f"{orders} more orders", 15)
+
+
+def test_no_trade_fails_when_the_leader_is_killed_and_the_gap_is_within_half_a_second(
+    start_bazaar: Callable[..., Bazaar],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bazaar = start_bazaar()
+    gaps = []
+    with trader_of(bazaar) as trader:
+        for _ in range(5):
+            wait_trading(trader)
+            name = leader(bazaar)
+            killed = time.monotonic()
+            pid = bazaar.kill(name)
+            bazaar.wait_restarted(name, pid)
+            wait_trading(trader)
+            wait_converged(bazaar)
+            gaps.append(trader.longest_gap(killed, time.monotonic()))
+    assert trader.failed == []
+    assert trader.broken == []
+    check_nothing_lost(bazaar, trader)
+    wait_converged(bazaar)
+    number, digest = verify_all(bazaar)
+    assert number == len(all_orders(bazaar))
+    with capsys.disabled():
+        shown = ", ".join(f"{gap:.3f}" for gap in gaps)
+        median = statistics.median(gaps)
+        print(
+            f"\n  five leaders killed during {number} orders: longest gaps {shown} s, "
+            f"median {median:.3f} s; digest {digest} on all replicas"
+        )
+    assert statistics.median(gaps) <= FAILOVER_SECONDS
+
+
+def test_nothing_is_lost_when_everything_is_killed_one_by_one(
+    start_bazaar: Callable[..., Bazaar],
+) -> None:
+    bazaar = start_bazaar()
+    with trader_of(bazaar) as trader:
+        wait_trading(trader)
+        followers = sorted({"order-1", "order-2", "order-3"} - {leader(bazaar)})
+        victims = [followers[0], "catalog", "order-1", "order-2", "order-3", "frontend", "redis"]
+        for name in victims:
+            pid = bazaar.kill(name)
+            bazaar.wait_restarted(name, pid)
+            bazaar.wait_ready()
+            wait_trading(trader)
+    assert trader.failed == []
+    wait_converged(bazaar)
+    check_nothing_lost(bazaar, trader)
+    verify_all(bazaar)
+
+
+def test_everything_is_there_again_after_all_processes_were_killed_at_once(
+    tmp_path: Path,
+) -> None:
+    bazaar = Bazaar(tmp_path / "bazaar").start()
+    try:
+        with trader_of(bazaar) as trader:
+            wait_trading(trader, 100)
+            bazaar.kill_all()
+        bazaar.start()
+        wait_converged(bazaar)
+        check_nothing_lost(bazaar, trader)
+        verify_all(bazaar)
+        bazaar.stop()
+    finally:
+        bazaar.kill_all()
+
+
+def test_two_replicas_down_refuse_trades_and_answer_reads_until_one_is_back(
+    cluster: Cluster,
+) -> None:
+    trade = {"name": "GameStart", "quantity": 1, "type": "buy"}
+    assert cluster.request("POST", "/orders", trade).status == 200
+    wait_converged(cluster)
+    before = cluster.request("GET", "/stocks/GameStart").body
+    cluster.kill("order-3")
+    cluster.kill("order-2")
+
+    sent = time.monotonic()
+    refused = cluster.request("POST", "/orders", trade, {"Idempotency-Key": "while-down"})
+    assert refused.status == 503
+    assert "Retry-After" in refused.headers
+    assert time.monotonic() - sent < DEADLINE_SECONDS + 1
+
+    assert cluster.request("GET", "/stocks/GameStart").body == before
+    known = cluster.request("GET", "/orders/1")
+    assert (known.status, known.body["data"]["name"]) == (200, "GameStart")
+
+    cluster.launch("order-2")
+    traded = wait_until(
+        lambda: cluster.request("POST", "/orders", trade, {"Idempotency-Key": "while-down"}),
+        "trading resumes",
+    )
+    assert (traded.status, traded.body) == (200, {"data": {"transaction_number": 2}})
+    cluster.launch("order-3")
+    wait_converged(cluster)
+    verify_all(cluster)
+
+
+def test_a_replica_whose_folder_was_wiped_gets_everything_from_the_others(
+    cluster: Cluster,
+) -> None:
+    with trader_of(cluster) as trader:
+        wait_trading(trader, 100)
+        for name in ("order-1", leader(cluster)):
+            cluster.kill(name)
+            shutil.rmtree(cluster.data / name)
+            cluster.launch(name)
+            wait_trading(trader)
+            wait_until(lambda: len(reachable(cluster)) == 3, "all replicas answer", 15)
+    assert trader.failed == []
+    wait_converged(cluster)
+    check_nothing_lost(cluster, trader)
+    verify_all(cluster)
+
+
+def reachable(cluster: Cluster) -> list[int]:
+    rows = cluster.request("GET", "/replicas").body["data"]
+    return [row["id"] for row in rows if row["reachable"]]
+
+
+def test_a_catalog_whose_folder_was_wiped_is_rebuilt_from_the_order_log(
+    cluster: Cluster,
+) -> None:
+    with trader_of(cluster) as trader:
+        wait_trading(trader, 50)
+    cluster.kill("catalog")
+    shutil.rmtree(cluster.data / "catalog")
+    cluster.launch("catalog")
+    cluster.wait_ready()
+    check_nothing_lost(cluster, trader)
+
+
+def test_a_paused_leader_is_replaced_and_follows_when_it_wakes(cluster: Cluster) -> None:
+    with trader_of(cluster) as trader:
+        wait_trading(trader)
+        paused = leader(cluster)
+        cluster.send(paused, signal.SIGSTOP)
+        wait_until(lambda: leader(cluster) != paused, "another replica leads", 10)
+        wait_trading(trader)
+        cluster.send(paused, signal.SIGCONT)
+        wait_until(lambda: len(reachable(cluster)) == 3, "all replicas answer", 10)
+        wait_trading(trader)
+        assert leader(cluster) != paused
+    assert trader.failed == []
+    wait_converged(cluster)
+    check_nothing_lost(cluster, trader)
+    verify_all(cluster)
+
+
+def test_a_stopped_service_finishes_what_is_under_way_and_exits_with_status_zero(
+    cluster: Cluster,
+) -> None:
+    with trader_of(cluster) as trader:
+        wait_trading(trader)
+        for name in ("order-2", "order-3"):
+            cluster.kill(name, signal.SIGTERM)
+            cluster.launch(name)
+            wait_trading(trader)
+            wait_until(lambda: len(reachable(cluster)) == 3, "all replicas answer", 15)
+    assert trader.failed == []
+    wait_converged(cluster)
+    check_nothing_lost(cluster, trader)

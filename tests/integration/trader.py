@@ -1,0 +1,140 @@
+"""Clients that trade all the time, and remember what they were promised."""
+
+import http.client
+import json
+import random
+import threading
+import time
+from typing import Any, NamedTuple
+
+from .bazaar import Bazaar
+
+RETRY_SECONDS = 0.05
+
+
+class Acknowledged(NamedTuple):
+    """An order that a client was told of."""
+
+    number: int
+    name: str
+    type: str
+    quantity: int
+    sent: float
+    answered: float
+
+
+class Failed(NamedTuple):
+    """A trade that got another answer than success or "not enough shares"."""
+
+    sent: float
+    answered: float
+    what: str
+
+
+class Trader:
+    """`clients` threads that buy and sell at random, each one trade after the other.
+
+    A connection that breaks leaves a trade's outcome unknown: it is sent again with the same
+    key, as often as it takes, as any careful client does. Use it as a context manager.
+    """
+
+    def __init__(self, address: str, stocks: list[str], clients: int = 5, seed: int = 1) -> None:
+        host, _, port = address.rpartition(":")
+        self._address = host, int(port)
+        self._stocks = stocks
+        self.acknowledged: list[Acknowledged] = []
+        self.failed: list[Failed] = []
+        self.broken: list[float] = []
+        """When connections broke."""
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._trade, args=(random.Random(seed * 1000 + n), n))
+            for n in range(clients)
+        ]
+
+    def __enter__(self) -> "Trader":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def longest_gap(self, since: float, until: float) -> float:
+        """The longest time in [`since`, `until`] without an acknowledgement, in seconds."""
+        times = sorted(each.answered for each in self.acknowledged)
+        inside = [since, *(each for each in times if since <= each <= until), until]
+        return max(later - earlier for earlier, later in zip(inside, inside[1:], strict=False))
+
+    def _trade(self, choose: random.Random, client: int) -> None:
+        count = 0
+        connection = http.client.HTTPConnection(*self._address, timeout=10)
+        while not self._stop.is_set():
+            count += 1
+            key = f"trader-{client}-{count}-{choose.getrandbits(32):x}"
+            order = {
+                "name": choose.choice(self._stocks),
+                "quantity": choose.randint(1, 3),
+                "type": choose.choice(("buy", "sell")),
+            }
+            sent = time.monotonic()
+            status, body = self._place(connection, order, key)
+            answered = time.monotonic()
+            if status == 200:
+                number = body["data"]["transaction_number"]
+                self.acknowledged.append(
+                    Acknowledged(number, **order, sent=sent, answered=answered)
+                )
+            elif status != 409:
+                self.failed.append(Failed(sent, answered, f"{status} {body}"))
+        connection.close()
+
+    def _place(
+        self, connection: http.client.HTTPConnection, order: dict[str, Any], key: str
+    ) -> tuple[int, Any]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        while True:
+            try:
+                connection.request("POST", "/orders", json.dumps(order), headers)
+                answer = connection.getresponse()
+                return answer.status, json.loads(answer.read())
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                self.broken.append(time.monotonic())
+                if self._stop.wait(RETRY_SECONDS):
+                    return 409, None
+
+
+def all_orders(bazaar: Bazaar) -> list[dict[str, Any]]:
+    """Every order, page by page."""
+    orders: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        answer = bazaar.request("GET", f"/orders?after={after}&limit=500")
+        assert answer.status == 200, answer
+        orders += answer.body["data"]
+        after = answer.body["next"]
+    return orders
+
+
+def check_nothing_lost(bazaar: Bazaar, trader: Trader, listed: int = 100) -> None:
+    """Every promise made to `trader`, who was the only one to trade, is kept."""
+    orders = all_orders(bazaar)
+    assert [order["number"] for order in orders] == list(range(1, len(orders) + 1))
+    by_number = {order["number"]: order for order in orders}
+    numbers = [promise.number for promise in trader.acknowledged]
+    assert len(set(numbers)) == len(numbers), "one order acknowledged for two trades"
+    for promise in trader.acknowledged:
+        order = by_number[promise.number]
+        kept = (order["name"], order["type"], order["quantity"])
+        assert kept == (promise.name, promise.type, promise.quantity)
+    answer = bazaar.request("GET", "/stocks")
+    assert answer.status == 200, answer
+    for stock in answer.body["data"]:
+        of_stock = [order for order in orders if order["name"] == stock["name"]]
+        bought = sum(order["quantity"] for order in of_stock if order["type"] == "buy")
+        sold = sum(order["quantity"] for order in of_stock if order["type"] == "sell")
+        assert stock["quantity"] == listed - bought + sold >= 0
+        assert stock["volume"] == bought + sold
