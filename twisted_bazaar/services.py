@@ -1,14 +1,28 @@
 """Services that rest on one another, and how a process makes them."""
 
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 
-from .exits import refusing
+from .exits import refusing, stop_on_signals
 
-__all__ = ["Late", "Layers"]
+__all__ = ["Late", "Layers", "monotonic_seconds", "prepare"]
+
+
+def monotonic_seconds() -> float:
+    """Seconds on a clock that only goes forward, also while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def prepare(reactor: Any) -> None:
+    """What each `makeService` does first with the process's reactor."""
+    stop_on_signals(reactor)
+    # Twisted times its calls by the wall clock: set back by an hour, it would stop every
+    # heartbeat for that long.
+    reactor.seconds = monotonic_seconds
 
 
 class Layers(MultiService):

@@ -61,13 +61,15 @@ class Parcel(msgspec.Struct, frozen=True, eq=False):
 
 
 class Cluster:
-    """Replicas 1 … `size`, and learners. All have started, and their start's guard is over."""
+    """Replicas 1 … `size`, and learners. All but those `asleep` have started, and asked around
+    what they missed; the guard of their start is over."""
 
     def __init__(
         self,
         size: int = 3,
         learners: Sequence[str] = (),
         disks: dict[int, MemoryStorage] | None = None,
+        asleep: Iterable[int] = (),
     ) -> None:
         self.clock = Clock()
         self.ids = tuple(range(1, size + 1))
@@ -80,7 +82,7 @@ class Cluster:
         self.storages = disks or {}
         self._committed: dict[int, Entry] = {}
         self._leaders: dict[int, int] = {}
-        for id in self.ids:
+        for id in {*self.ids} - {*asleep}:
             self.start(id)
         self.pass_time(TIMING.election_timeout + TICK)
 

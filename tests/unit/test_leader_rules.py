@@ -138,15 +138,17 @@ def test_a_leader_backs_up_until_the_append_fits() -> None:
 
 def test_a_divergent_follower_is_made_to_agree() -> None:
     """§5.3, figure 7 (f): a follower that led in two terms and committed nothing."""
-    theirs = entries_of(1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, maker=0)
-    mine = entries_of(1, 1, 1, 4, 4, 5, 5, 6, 6, 6)
-    disks = {1: disk(6, 0, mine), 2: disk(3, 0, theirs), 3: disk(6, 0, mine)}
-    cluster = Cluster(disks=disks)
-    cluster.elect(1)
-    cluster.pass_time(2 * TIMING.heartbeat)
-    logs = [member.storage.entries for member in cluster.members.values()]
-    assert logs[0] == logs[1] == logs[2]
-    assert logs[0][: len(mine)] == mine
+    theirs = entries_of(1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3)
+    member = leader(1, 1, 1, 4, 4, 5, 5, 6, 6, 6)
+    other = Member(2, (1, 3), storage=disk(3, 2, theirs))
+    for _ in range(8):
+        for request in member.take(Append):
+            if request.to == 2:
+                member.step(other.ask(request.message))
+        member.pass_time(TIMING.heartbeat)
+    assert other.storage.entries == member.storage.entries
+    assert other.committed == member.committed
+    assert [entry.term for entry in other.committed] == [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7]
 
 
 def test_answers_that_come_late_or_twice_take_nothing_back() -> None:
@@ -281,8 +283,12 @@ def test_an_entry_on_a_majority_can_still_be_overwritten() -> None:
         1: disk(4, 1, old), 2: disk(4, 1, old), 3: disk(4, 1, old),
         4: disk(3, 5, entries_of(1)), 5: disk(3, 5, new),
     }  # fmt: skip
-    cluster = Cluster(5, disks=disks)
+    cluster = Cluster(5, disks=disks, asleep=(4, 5))
     cluster.kill(1)
+    cluster.start(4)
+    cluster.start(5)
+    cluster.pass_time(2 * TIMING.election_timeout)
+    assert cluster.members[2].storage.entries == cluster.members[3].storage.entries == old
     cluster.elect(5)
     cluster.start(1)
     cluster.pass_time(2 * TIMING.heartbeat)
@@ -297,9 +303,7 @@ def test_an_entry_committed_with_one_of_the_leaders_term_stays() -> None:
         1: disk(3, 1, old), 2: disk(3, 1, old), 3: disk(3, 5, entries_of(1)),
         4: disk(3, 5, entries_of(1)), 5: disk(3, 5, new),
     }  # fmt: skip
-    cluster = Cluster(5, disks=disks)
-    cluster.kill(5)
-    cluster.kill(4)
+    cluster = Cluster(5, disks=disks, asleep=(4, 5))
     cluster.elect(1)
     cluster.kill(1)
     cluster.start(4)

@@ -9,13 +9,12 @@ from twisted.application.service import Service
 
 from .. import options
 from ..address import Address
-from ..exits import stop_on_signals
 from ..folder import claim
 from ..market import DEFAULT_LISTING, Stock
 from ..options import TimingOptions
 from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from ..rpc.server import RpcServer
-from ..services import Late, Layers
+from ..services import Late, Layers, prepare
 from .database import Snapshot, load, read_listing, save
 from .node import CatalogNode
 from .projection import Position
@@ -58,7 +57,7 @@ def makeService(given: Options) -> Service:
     """A catalog on the process's reactor."""
     from twisted.internet import reactor
 
-    stop_on_signals(reactor)
+    prepare(reactor)
     return Late("bazaar-catalog", lambda: make_catalog_service(reactor, given.config))
 
 

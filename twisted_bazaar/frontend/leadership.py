@@ -19,32 +19,40 @@ class Leadership:
         self._replicas = sorted(replicas, reverse=True)
         self._known: dict[int, Status] = {}
         self._reachable: dict[int, bool] = {}
+        self._claims: dict[int, int] = {}
+        """The term in which each replica said last that it leads, if it did."""
         self._not_before: dict[int, float] = {}
-        self.leader = 0
-        """Send trades there; 0: nobody leads, as far as is known."""
-        self.term = 0
-        """The highest term that a leader was seen in."""
+
+    @property
+    def leader(self) -> int:
+        """Send trades there; 0: nobody leads, as far as is known.
+
+        One that was deposed may not know it yet: the claim of the highest term counts.
+        """
+        return max(self._claims, key=lambda replica: self._claims[replica], default=0)
+
+    @property
+    def term(self) -> int:
+        """The term in which the leader leads; 0: there is none."""
+        return max(self._claims.values(), default=0)
 
     def heard(self, status: Status) -> None:
         """A replica described itself."""
-        replica = status.replica
-        self._known[replica] = status
-        self._reachable[replica] = True
-        if status.role == "leader" and status.term >= self.term:
-            self.leader, self.term = replica, status.term
-        elif replica == self.leader:
-            self.leader = 0
+        self._known[status.replica] = status
+        self._reachable[status.replica] = True
+        if status.role == "leader":
+            self._claims[status.replica] = status.term
+        else:
+            self._claims.pop(status.replica, None)
 
     def silent(self, replica: int) -> None:
         """A replica did not answer in time."""
         self._reachable[replica] = False
-        if replica == self.leader:
-            self.leader = 0
+        self._claims.pop(replica, None)
 
     def doubt(self, replica: int) -> None:
         """A replica that was sent trades did not take them: it leads only if it says so anew."""
-        if replica == self.leader:
-            self.leader = 0
+        self._claims.pop(replica, None)
 
     def nominee(self, now: float) -> int | None:
         """Whom to ask to campaign now; None: nobody, or not yet."""
@@ -65,8 +73,8 @@ class Leadership:
         if reply is None:
             self.silent(replica)
             return now
-        if reply.leader == replica and reply.term >= self.term:
-            self.leader, self.term = replica, reply.term
+        if reply.leader == replica:
+            self._claims[replica] = reply.term
             self._not_before.clear()
             return now
         if reply.wait > 0:

@@ -1,9 +1,7 @@
 """`twistd bazaar-frontend`: options, and how a front-end is put together."""
 
 import random
-import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
 import attrs
@@ -11,17 +9,20 @@ from twisted.application.service import Service
 
 from .. import options
 from ..address import Address
-from ..exits import stop_on_signals
 from ..options import TimingOptions
 from ..rpc.channel import Channels
-from ..services import Late, Layers
+from ..services import Late, Layers, monotonic_seconds, prepare
 from ..timing import Timing
 
 __all__ = ["FrontendConfig", "Options", "makeService"]
 
-_CALLS_PER_REPLICA = 8
-"""Two batches of trades, a ping, and reads; more of these wait for a thread."""
-_CALLS_PER_CATALOG = 4
+_PINGS_PER_REPLICA = 3
+"""A ping, a campaign, and the word that another leads."""
+_TRADES_PER_REPLICA = 3
+"""Two batches, and one that waits for a leader that has been replaced."""
+_READS_PER_REPLICA = 4
+_LOOKUPS_PER_CATALOG = 4
+"""Further reads and lookups wait for a thread."""
 
 
 @attrs.frozen
@@ -65,7 +66,7 @@ def makeService(given: Options) -> Service:
     """A front-end on the process's reactor."""
     from twisted.internet import reactor
 
-    stop_on_signals(reactor)
+    prepare(reactor)
     return Late("bazaar-frontend", lambda: make_frontend_service(reactor, given.config))
 
 
@@ -84,29 +85,36 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     from .site import BazaarSite
     from .trading import Trading
 
-    timing = config.timing
-    seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-    channels = Channels(
-        reactor,
-        _CALLS_PER_REPLICA * len(config.replicas) + _CALLS_PER_CATALOG * len(config.catalogs),
+    timing, seconds = config.timing, monotonic_seconds
+    # Connections and threads of their own for each kind of call: reads that wait must not
+    # hold up trades, and neither may hold up the pings by which the leader is known.
+    pings, trades, reads = (
+        Channels(reactor, calls * len(config.replicas))
+        for calls in (_PINGS_PER_REPLICA, _TRADES_PER_REPLICA, _READS_PER_REPLICA)
     )
-    replicas = {
-        replica: ReplicaClient(channels.to(at), timing) for replica, at in config.replicas.items()
-    }
-    leadership = Leadership(replicas)
-    trading = Trading(reactor, seconds, leadership, replicas, timing)
-    heartbeat = Heartbeat(reactor, seconds, leadership, replicas, timing, trading.led_by)
-    market_data = MarketData(
-        reactor, [CatalogClient(channels.to(at)) for at in config.catalogs], timing
-    )
+    lookups = Channels(reactor, _LOOKUPS_PER_CATALOG * len(config.catalogs))
+
+    def replicas(channels: Channels) -> dict[int, ReplicaClient]:
+        return {
+            replica: ReplicaClient(channels.to(at), timing)
+            for replica, at in config.replicas.items()
+        }
+
+    leadership = Leadership(config.replicas)
+    trading = Trading(reactor, seconds, leadership, replicas(trades), timing)
+    heartbeat = Heartbeat(reactor, seconds, leadership, replicas(pings), timing, trading.led_by)
+    orders = OrderReader(reactor, seconds, leadership, replicas(reads), timing)
+    catalogs = [CatalogClient(lookups.to(at)) for at in config.catalogs]
+    market_data = MarketData(reactor, catalogs, timing)
     reports = Reports(leadership, market_data)
     api = Api(
         trading=trading,
         market_data=market_data,
-        orders=OrderReader(reactor, seconds, leadership, replicas, timing),
+        orders=orders,
         replicas=reports,
         readiness=reports.readiness,
         fresh_key=FreshKeys(random.SystemRandom()),
     )
     site = BazaarSite(api.resource(), reactor, FreshKeys(random.SystemRandom()))
-    return Layers(channels, trading, heartbeat, Listener(reactor, config.listen, site))
+    listener = Listener(reactor, config.listen, site)
+    return Layers(pings, trades, reads, lookups, trading, heartbeat, listener)

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ from twisted.python import usage
 
 from .. import options
 from ..address import Address
-from ..exits import stop_on_signals, stop_with
+from ..exits import stop_with
 from ..folder import claim
 from ..options import TimingOptions
 from ..replication.core import Replica
@@ -25,7 +24,7 @@ from ..rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from ..rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from ..rpc.channel import Channels
 from ..rpc.server import RpcServer
-from ..services import Late, Layers
+from ..services import Late, Layers, monotonic_seconds, prepare
 from ..timing import Timing
 from .desk import TradingDesk
 from .neighbours import Catalog, Peer
@@ -34,7 +33,7 @@ from .servicer import Orders, Replication
 
 __all__ = ["Options", "OrderConfig", "makeService"]
 
-_HANDLER_THREADS = 32
+_HANDLER_THREADS = 64
 _CALLS_PER_NEIGHBOUR = 3
 """An append, and a poll or fetch, and one that waits for its timeout."""
 
@@ -83,7 +82,7 @@ def makeService(given: Options) -> Service:
     """An order replica on the process's reactor."""
     from twisted.internet import reactor
 
-    stop_on_signals(reactor)
+    prepare(reactor)
     return Late("bazaar-order", lambda: make_order_service(reactor, given.config))
 
 
@@ -95,7 +94,6 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
     index = Index(config.data / "index.sqlite", logfile)
     for remark in filter(None, (logfile.recovered, index.rebuilt)):
         Logger().warn("{remark}", remark=remark)
-    seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     replica = Replica(
         config.replica,
         tuple(config.peers),
@@ -104,13 +102,13 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
         index.index,
         config.timing,
         lambda: time.time_ns() // 1_000_000,
-        seconds(),
+        monotonic_seconds(),
     )
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
     node = OrderNode(
         reactor,
-        seconds,
+        monotonic_seconds,
         replica,
         TradingDesk(replica, index.ledger(), index.index),
         logfile,

@@ -62,6 +62,10 @@ class Leading:
             if progress.due(now, self._log.last_index, self.round, heartbeat):
                 progress.sending(now, self.round)
                 yield Request(peer, self._append(progress, commit, released, now))
+        if commit < self.opened:
+            # Before that, this leader does not know all that is committed, and a catalog
+            # would take itself for current too early.
+            return
         for name, learner in self._learners.items():
             if learner.due(now, commit, 0, heartbeat):
                 learner.sending(now, 0)
