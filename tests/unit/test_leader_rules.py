@@ -178,10 +178,9 @@ def test_a_refusal_that_comes_late_does_no_lasting_harm() -> None:
     acknowledge(member, 2)
     assert member.replica.commit == 4
     member.step(refusal)
-    member.pass_time(TIMING.heartbeat)
-    acknowledge(member, 2)
     member.replica.propose([Opened(1)])
     member.carry_out()
+    acknowledge(member, 2)
     acknowledge(member, 2)
     assert member.replica.commit == 5
 

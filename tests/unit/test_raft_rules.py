@@ -107,10 +107,12 @@ def test_a_term_never_goes_down() -> None:
 
 def test_an_append_of_a_lower_term_is_rejected() -> None:
     """Figure 2, receiver rule 1. The answer names the term, so that the sender steps down; and
-    nobody was heard, so that the sender cannot keep others from being elected."""
+    nobody was heard, so that the sender cannot keep others from being elected. Nor is it an
+    answer to a round: the sender may lead in this term by now, and count its rounds anew."""
     member = follower(1, 4)
-    reply = member.ask(append(3, entries_of(1, 3), after=1, commit=2))
+    reply = member.ask(append(3, entries_of(1, 3), after=1, commit=2, round_=7))
     assert (reply.fits, reply.term) == (False, 4)
+    assert (reply.index, reply.round) == (2, 0)
     assert member.storage.entries == entries_of(1, 4)
     assert member.replica.commit == 0
     assert member.replica.leader(member.clock.now) == 0

@@ -288,17 +288,19 @@ class Replica:
     def _on_append(self, message: Append, now: float, ticket: object) -> None:
         if message.term > self.term:
             self._adopt(message.term)
-        fits, index = False, 0
+        fits, index, round_ = False, self.log.last_index, 0
         if message.term == self.term:
             if self._leading is not None:
                 raise InvariantBroken(f"replica {message.leader} leads in term {self.term}, too")
             self._leader = message.leader
             self._leader_heard = now
+            round_ = message.round
             self._give_up_campaign()
             fits, index = self._take_append(message)
             if fits:
                 self._end_canvass(Refused(message.leader, 0.0))
-        reply = AppendReply(self.term, self.id, fits, index, message.round, message.sent)
+        # The sender may lead again by now, in this term: its old rounds are none of this one.
+        reply = AppendReply(self.term, self.id, fits, index, round_, message.sent)
         self._outbox.say_after_write([Reply(ticket, reply)])
 
     def _take_append(self, message: Append) -> tuple[bool, int]:
@@ -416,6 +418,7 @@ class Replica:
         else:
             # Committed entries are in the log of anyone further: no need to go back beyond.
             after = max(self.commit, message.after - canvass.step_back)
+            after = min(after, self.log.last_index)
             canvass.step_back *= 2
             self._fetch(message.replica, after)
 
@@ -432,7 +435,7 @@ class Replica:
     # Campaigning.
 
     def _ask_for_votes(self, term: int, now: float) -> None:
-        self.term, self._vote = term, self.id
+        self.term, self._vote, self._leader = term, self.id, 0
         self._votes = set()
         self._campaigned = now
         vote = Vote(term, self.id, self.log.last_index, self.log.last_term)

@@ -34,7 +34,7 @@ class Outbox:
         if self._writing:
             return None
         write = log.take_write(term, vote)
-        messages = [_still_true(message, term) for message in self._after_next_write]
+        messages = [_still_true(message, term, log.last_index) for message in self._after_next_write]
         self._after_next_write = []
         if write is None:
             self._now += messages
@@ -53,12 +53,12 @@ class Outbox:
         return messages
 
 
-def _still_true(message: Message, term: int) -> Message:
+def _still_true(message: Message, term: int, last: int) -> Message:
     # An acknowledgement that waited for the disk while the term moved on: its entries may have
     # been truncated before they were ever written, so it must not be given any more.
     if isinstance(message, Reply):
         reply = message.message
         if isinstance(reply, AppendReply) and reply.term < term:
-            refusal = msgspec.structs.replace(reply, term=term, fits=False, index=0)
+            refusal = msgspec.structs.replace(reply, term=term, fits=False, index=last, round=0)
             return Reply(message.ticket, refusal)
     return message

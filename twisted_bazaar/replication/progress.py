@@ -73,5 +73,10 @@ class Progress:
         self.next = max(self.next, self.match + 1)
 
     def back_up(self, index: int) -> None:
-        """It lacks the entry before `next`: try again after `index`."""
-        self.next = max(self.match, min(index, self.next - 2)) + 1
+        """It lacks the entry before `next`: try again after `index`.
+
+        Even what it acknowledged may be gone: entries of earlier terms, in place of which it
+        has fetched others since (protocol, resync).
+        """
+        self.next = max(0, min(index, self.next - 2)) + 1
+        self.match = min(self.match, self.next - 1)
