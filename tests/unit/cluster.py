@@ -6,7 +6,7 @@ alive; who reaches whom; what time it is. Two things are checked whatever happen
 term (invariant 1), and the same committed entries everywhere, for ever (invariant 2).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -152,11 +152,10 @@ class Cluster:
         """Lose `parcel`; who asked is not told yet."""
         self.pool.remove(parcel)
 
-    def run(self, leave: Iterable[Parcel] = ()) -> None:
+    def run(self, leave: Callable[[Parcel], bool] = lambda parcel: False) -> None:
         """Deliver everything, oldest first, but what is to be left for later."""
-        left = list(leave)
         for _ in range(100_000):
-            parcel = next((parcel for parcel in self.pool if parcel not in left), None)
+            parcel = next((parcel for parcel in self.pool if not leave(parcel)), None)
             if parcel is None:
                 return
             self.deliver(parcel)
@@ -183,7 +182,9 @@ class Cluster:
 
     # Time, and what front-ends do.
 
-    def pass_time(self, seconds: float, leave: Iterable[Parcel] = ()) -> None:
+    def pass_time(
+        self, seconds: float, leave: Callable[[Parcel], bool] = lambda parcel: False
+    ) -> None:
         """Let time pass, tick by tick, and deliver all that comes up but `leave`."""
         until = self.clock.now + seconds
         while self.clock.now < until:

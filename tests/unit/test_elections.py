@@ -144,9 +144,9 @@ def test_who_does_not_answer_is_waited_for_one_heartbeat() -> None:
     cluster = Cluster()
     cluster.nominate(3)
     (silent,) = cluster.under_way(Poll, to=1)
-    cluster.run(leave=[silent])
+    cluster.run(leave=lambda parcel: parcel is silent)
     assert cluster.members[3].replica.role == "follower"
-    cluster.pass_time(TIMING.heartbeat, leave=[silent])
+    cluster.pass_time(TIMING.heartbeat, leave=lambda parcel: parcel is silent)
     assert cluster.members[3].replica.role == "leader"
 
 

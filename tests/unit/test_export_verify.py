@@ -181,12 +181,15 @@ def test_a_log_that_may_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_reader_that_has_seen_enough_ends_it_silently(tmp_path: Path) -> None:
     log_of(tmp_path, history(20_000))
+    # Unbuffered, nothing would be left to write at exit.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     for command in ("export", "verify"):
         reading, writing = os.pipe()
         asked = subprocess.Popen(
             [sys.executable, "-m", "twisted_bazaar", command, str(tmp_path)],
             stdout=writing,
             stderr=subprocess.PIPE,
+            env=environment,
             text=True,
         )
         os.close(writing)

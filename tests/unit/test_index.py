@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Traded
-from twisted_bazaar.replication.entries import GENESIS, Entry
+from twisted_bazaar.replication.entries import GENESIS, Entry, Opened
 from twisted_bazaar.replication.index import Found, Index
 from twisted_bazaar.replication.log import Log, MemoryStorage, Write
 from twisted_bazaar.replication.logfile import LogFile
@@ -85,6 +85,9 @@ def test_an_index_says_what_the_log_says_up_to_where_it_is(
             expected = {key: number for key, number in there.items() if key in keys}
             assert index.find(keys) == Found(expected, at)
         index.close()
+        index = Index(path, log_of(entries))
+        assert (index.index, index.rebuilt) == (at, None)
+        index.close()
 
 
 def test_any_keys_are_found(tmp_path: Path) -> None:
@@ -125,7 +128,9 @@ def test_nothing_of_a_batch_is_taken_in_if_not_all_of_it_can_be(tmp_path: Path) 
     repeated = extend(entries[:4], [order(3), order(4, "key-1")])
     index = Index(tmp_path / "index.sqlite", log_of(entries))
     take_in(index, entries[:4])
-    for wrong in (entries[5:], entries[3:], [entries[4], *repeated], repeated):
+    fifth, sixth, seventh = (extend(entries[:at], [Opened(1)]) for at in (4, 5, 6))
+    gaps = ([*fifth, *seventh], [*seventh, *sixth])
+    for wrong in (entries[5:], entries[3:], *gaps, repeated):
         with pytest.raises(InvariantBroken):
             index.write(wrong, ledger_of(entries).stocks.values(), 4)
         assert index.index == 4

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.replication.entries import Entry, Opened
@@ -236,6 +237,7 @@ def test_what_does_not_follow_is_not_written(tmp_path: Path) -> None:
             Write(5, 1, None, (entries[3],)),
             Write(5, 1, 1, (entries[2],)),
             Write(5, 1, None, (entries[2], entries[4])),
+            Write(5, 1, None, (entries[3], entries[3])),
             Write(4, 1, None, (entries[2],)),
         ):
             with pytest.raises(InvariantBroken):
@@ -243,6 +245,17 @@ def test_what_does_not_follow_is_not_written(tmp_path: Path) -> None:
         assert files(tmp_path) == before
         file.write(Write(5, 1, None, (entries[2],)))
         check(file, entries[:3], 5, 1)
+
+
+def test_a_record_that_is_not_one_line_is_not_written(tmp_path: Path) -> None:
+    entries = history(1)
+    broken = replace(entries[2], record=entries[2].record.replace(b",", b",\n", 1))
+    with opened(tmp_path) as file:
+        write(file, entries[:2])
+        with pytest.raises(InvariantBroken):
+            write(file, [broken])
+    with opened(tmp_path) as file:
+        check(file, entries[:2])
 
 
 def test_what_was_read_stays_what_it_was_when_it_is_truncated_later(tmp_path: Path) -> None:
@@ -281,9 +294,10 @@ def test_a_change_behind_our_back_is_noticed_when_reading(tmp_path: Path) -> Non
         assert list(file.read(0, 4)) == entries[:4]
         with pytest.raises(Damaged, match=rf"^{path} line 7: the checksum does not fit"):
             list(file.read(1, 7))
-        path.write_bytes(text[:-30])
-        with pytest.raises(Damaged, match=rf"^{path} line 9: "):
-            list(file.read(5, 7))
+        for length in (len(text) - 30, text.rindex(b"\n", 0, -1) + 1):
+            path.write_bytes(text[:length])
+            with pytest.raises(Damaged, match=rf"^{path} line 9: "):
+                list(file.read(5, 7))
 
 
 def test_entries_can_be_read_while_others_are_written(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ durable, kept elsewhere.
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -122,6 +123,19 @@ def test_a_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> No
         with opened(folder) as file:
             check(file, entries, 2, 0)
             assert file.recovered is None
+
+
+def test_a_segment_that_was_only_just_begun_is_gone_for_good_before_the_log_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments, _ = sound()
+    put(tmp_path, segments | {max(segments): b""})
+    synced: list[dict[str, bytes]] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(files(tmp_path)))
+    with opened(tmp_path):
+        pass
+    without = {name: segments[name] for name in sorted(segments)[:-1]}
+    assert [each for each in synced if max(segments) not in each] == [without]
 
 
 def test_a_very_first_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> None:

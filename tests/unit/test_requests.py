@@ -5,7 +5,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.frontend.keys import FreshKeys
@@ -130,6 +130,7 @@ def test_a_body_at_fault_is_refused_by_saying_what_is_wrong(body: bytes, message
     assert message in refusal_for(body)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"1" * 5000)
 @example(b'{"a":NaN}')
@@ -144,13 +145,16 @@ values = st.one_of(
     st.integers(),
     st.integers(-1, 9),
     st.floats(),
-    st.text(max_size=70),
-    st.characters(codec=None, categories=["Cs"]),
+    # Not st.text(): its first use on a machine takes longer than the health check allows.
+    st.lists(st.sampled_from(["a", " ", "\0", '"', "株", "\U0001f41f", "\ud800"]), max_size=70).map(
+        "".join
+    ),
     st.sampled_from(["buy", "sell"]),
     st.lists(st.integers(), max_size=2),
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(fields, values))
 def test_any_fields_are_a_trade_within_the_rules_or_refused_in_utf_8(
     body: dict[str, object],

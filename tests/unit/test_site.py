@@ -138,8 +138,8 @@ async def test_a_chunked_body_is_one_body(served: Served) -> None:
 async def test_a_body_may_have_64_kib_and_not_one_byte_more(
     served: Served, shape: Callable[[bytes], bytes]
 ) -> None:
-    assert b"transaction_number" in await served.send(shape(TRADE_BODY.ljust(LIMIT)), PING)
-    answered = await served.send(shape(TRADE_BODY.ljust(LIMIT + 1)), PING)
+    assert b"transaction_number" in await served.send(shape(TRADE_BODY.rjust(LIMIT)), PING)
+    answered = await served.send(shape(TRADE_BODY.rjust(LIMIT + 1)), PING)
     assert_refused(answered.partition(b"HTTP/1.1 200")[0], 413, TOO_LARGE)
     assert served.asked == [TRADE]
 
@@ -157,7 +157,13 @@ async def test_after_a_body_of_1_mb_the_connection_goes_on(
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize(
-    "request_bytes", [sized(3 * DISCARDED) + b" " * 3 * DISCARDED, chunked(b" " * 3 * DISCARDED)]
+    "request_bytes",
+    [
+        sized(3 * DISCARDED) + b" " * 3 * DISCARDED,
+        chunked(b" " * 3 * DISCARDED),
+        chunked(b" " * (DISCARDED + 1)),
+    ],
+    ids=["with its length", "chunked", "chunked and complete"],
 )
 async def test_a_body_beyond_all_bounds_is_answered_before_the_end_and_not_by_a_reset(
     served: Served, request_bytes: bytes
@@ -268,6 +274,13 @@ async def test_what_is_not_http_is_400_in_json_and_nothing_is_done(
 async def test_a_raw_byte_in_a_path_that_is_no_utf_8_is_404(served: Served) -> None:
     raw = await served.send(b"GET /stocks/\x80 HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert_refused(raw, 404, "there is nothing at this path")
+
+
+@pytest.mark.parametrize("target", ["xping", "*", "http://x/ping", "ping"])
+def test_a_target_that_is_no_path_is_404(target: str) -> None:
+    for method in "GET", "OPTIONS":
+        raw = FrontEnd().connect().send(f"{method} {target} HTTP/1.1\r\n\r\n".encode())
+        assert_refused(raw, 404, "there is nothing at this path")
 
 
 @pytest_twisted.ensureDeferred

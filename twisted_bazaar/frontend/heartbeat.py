@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import BazaarError
-from ..replication.messages import CampaignReply
+from ..replication.messages import CampaignReply, Status
 from ..timing import Timing
 from .clients import ReplicaClient
 from .leadership import Leadership
@@ -46,6 +46,7 @@ class Heartbeat(Service):
         self._led_by = led_by
         self._searching = False
         self._said = 0
+        self._said_mistaken: set[tuple[int, int]] = set()
         self._beats = [LoopingCall(self._ping, replica) for replica in replicas]
         for beat in self._beats:
             beat.clock = reactor
@@ -53,25 +54,45 @@ class Heartbeat(Service):
     def startService(self) -> None:
         super().startService()
         for beat in self._beats:
-            beat.start(self._interval).addErrback(self._broken)
+            beat.start(self._interval)
 
     def stopService(self) -> None:
         super().stopService()
         for beat in self._beats:
             beat.stop()
 
-    def _broken(self, failure: Failure) -> None:
-        self.log.failure("the heartbeat stopped", failure)
-
     def _ping(self, replica: int) -> Deferred[None]:
-        """One beat. The next one waits for the Deferred that this returns."""
+        """One beat. The next one waits for the Deferred that this returns, which never fails."""
+
+        def heard(status: Status) -> None:
+            if status.replica == replica:
+                self._leadership.heard(status)
+            else:
+                self._leadership.silent(replica)
+                self._mistaken(replica, status.replica)
 
         def silent(failure: Failure) -> None:
-            failure.trap(BazaarError)
             self._leadership.silent(replica)
+            self._no_answer(failure)
 
         pinged = self._replicas[replica].status()
-        return pinged.addCallbacks(self._leadership.heard, silent).addCallback(self._look)
+        pinged.addCallbacks(heard, silent)
+        return pinged.addCallback(self._look).addErrback(self._unforeseen)
+
+    def _no_answer(self, failure: Failure) -> None:
+        """What is not a `BazaarError` is a bug: it is told, and does not end the heartbeat."""
+        if not failure.check(BazaarError):
+            self._unforeseen(failure)
+
+    def _unforeseen(self, failure: Failure) -> None:
+        self.log.failure("the heartbeat met a failure that nobody foresaw", failure)
+
+    def _mistaken(self, given: int, found: int) -> None:
+        if (given, found) not in self._said_mistaken:
+            self._said_mistaken.add((given, found))
+            self.log.error(
+                "what is given as replica {given} is replica {found}", given=given, found=found
+            )
 
     def _look(self, _: object = None) -> None:
         """Go on from what is known now."""
@@ -88,14 +109,13 @@ class Heartbeat(Service):
         self._searching = True
         self.log.info("nobody leads; replica {nominee} is asked to campaign", nominee=nominee)
         campaign = self._replicas[nominee].campaign()
-        campaign.addErrback(lambda failure: failure.trap(BazaarError) and None)
-        campaign.addCallback(self._campaigned, nominee)
-        campaign.addErrback(self._broken)
+        campaign.addErrback(self._no_answer)
+        campaign.addCallback(self._campaigned, nominee).addErrback(self._unforeseen)
 
     def _campaigned(self, reply: CampaignReply | None, nominee: int) -> None:
+        self._searching = False
         now = self._seconds()
         again = self._leadership.campaigned(nominee, reply, now)
-        self._searching = False
         if self._leadership.leader:
             self._notify()
             self._look()
@@ -107,7 +127,7 @@ class Heartbeat(Service):
         leadership = self._leadership
         for replica in leadership.followers:
             told = self._replicas[replica].follow(leadership.leader, leadership.term)
-            told.addErrback(lambda failure: failure.trap(BazaarError) and None)
+            told.addErrback(self._no_answer)
 
     def _say(self, leader: int) -> None:
         if leader != self._said:

@@ -32,6 +32,8 @@ class Pending:
         self.doubtful = False
         """It was sent before, and may have been executed."""
         self.settled = False
+        self.place = 0
+        """In the queue; it keeps it when it is sent again."""
 
 
 class Batch(msgspec.Struct, frozen=True, eq=False):
@@ -57,12 +59,15 @@ class TradeQueue:
         self._in_flight: list[Batch] = []
         self._settled: list[tuple[Pending, Outcome]] = []
         self._open = 0
+        self._added = 0
 
     def add(self, pending: Pending) -> None:
         """Take in a trade. Raises `Overloaded` if too many are open."""
         if self._open >= self._capacity:
             raise Overloaded("too many trades are waiting")
         self._open += 1
+        self._added += 1
+        pending.place = self._added
         self._waiting.append(pending)
 
     def take(self, leader: int) -> Batch | None:
@@ -91,12 +96,17 @@ class TradeQueue:
         self._wait_again(again)
         return not again
 
-    def lost(self, batch: Batch) -> None:
-        """There was no answer: the trades may have been executed, or not."""
-        if self._landed(batch):
-            for pending in batch.pending:
-                pending.doubtful = True
-            self._wait_again(batch.pending)
+    def lost(self, batch: Batch) -> bool:
+        """There was no answer: the trades may have been executed, or not.
+
+        Whether that is news: nothing was expected any more of a batch that was given up.
+        """
+        if not self._landed(batch):
+            return False
+        for pending in batch.pending:
+            pending.doubtful = True
+        self._wait_again(batch.pending)
+        return True
 
     def led_by(self, leader: int) -> None:
         """`leader` leads: nothing is to be expected any more of what others were sent."""
@@ -132,7 +142,10 @@ class TradeQueue:
         return True
 
     def _wait_again(self, again: Sequence[Pending]) -> None:
-        self._waiting.extendleft(each for each in reversed(again) if not each.settled)
+        if waiting := [pending for pending in again if not pending.settled]:
+            # Two runs, each in order already: that is quick.
+            waiting.extend(self._waiting)
+            self._waiting = deque(sorted(waiting, key=lambda pending: pending.place))
 
     def _settle(self, pending: Pending, outcome: Outcome) -> None:
         if pending.settled:

@@ -129,7 +129,11 @@ def _well_formed(path: bytes) -> bool:
 
 
 class _Channel(HTTPChannel):
-    """A connection. What is not HTTP, or too much of it, is answered in JSON and given up."""
+    """A connection. What is not HTTP, or too much of it, is answered in JSON and given up.
+
+    Twisted has no public way to say this, so some private methods are overridden here. Each
+    has a test that fails on the day Twisted renames it.
+    """
 
     site: "BazaarSite"
     transport: Any

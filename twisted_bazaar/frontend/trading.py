@@ -6,6 +6,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import BazaarError, Overloaded
@@ -20,6 +21,8 @@ __all__ = ["Trading"]
 
 class Trading(Service):
     """The front-end's way to trade."""
+
+    log = Logger()
 
     def __init__(
         self,
@@ -92,9 +95,10 @@ class Trading(Service):
                 self._leadership.doubt(batch.leader)
 
         def lost(failure: Failure) -> None:
-            failure.trap(BazaarError)
-            self._queue.lost(batch)
-            self._leadership.doubt(batch.leader)
+            if not failure.check(BazaarError):
+                self.log.failure("a batch met a failure that nobody foresaw", failure)
+            if self._queue.lost(batch):
+                self._leadership.doubt(batch.leader)
 
         sent = self._replicas[batch.leader].trade(trades, timeout)
         sent.addCallbacks(answered, lost).addCallback(lambda _: self._pump())

@@ -122,6 +122,9 @@ class TradingDesk:
         them up again.
         """
         tip = self._tip
+        if not batch.trades:
+            self._settled.append(batch)
+            return True
         if tip is None or not tip.stocks:
             # A market without stocks waits for its listing: as good as no leader yet.
             self._settle_all(batch, NotLeader(self._replica.leader(now)))
@@ -131,9 +134,6 @@ class TradingDesk:
             return True
         if known.index < self._forgotten:
             return False
-        if not batch.trades:
-            self._settled.append(batch)
-            return True
         orders: list[Traded] = []
         fresh: dict[str, Traded] = {}
         outcomes: list[Outcome] = []

@@ -34,7 +34,9 @@ class Outbox:
         if self._writing:
             return None
         write = log.take_write(term, vote)
-        messages = [_still_true(message, term, log.last_index) for message in self._after_next_write]
+        messages = [
+            _still_true(message, term, log.last_index) for message in self._after_next_write
+        ]
         self._after_next_write = []
         if write is None:
             self._now += messages

@@ -1,0 +1,79 @@
+"""A bazaar in the simulated world: three order replicas, a catalog, front-ends and clients."""
+
+from .frontends import Client, FrontendMember
+from .members import CatalogMember, OrderMember
+from .network import Network
+from .truth import Truth
+from .world import Process, World
+
+__all__ = ["SimulatedBazaar"]
+
+REPLICAS = (1, 2, 3)
+
+
+class SimulatedBazaar:
+    """All processes, by name, and what can be done to them."""
+
+    def __init__(self, world: World, frontends: int, clients: int) -> None:
+        self.world = world
+        self.network = Network(world)
+        self.truth = Truth()
+
+        def rate() -> float:
+            # The safety of orders rests on no clock: let these differ by more than clocks do.
+            return world.random.uniform(0.8, 1.25)
+
+        self.orders = {
+            number: OrderMember(world, number, self.network, self.truth, rate())
+            for number in REPLICAS
+        }
+        self.catalog = CatalogMember(world, "catalog", self.truth, rate())
+        for number, order in self.orders.items():
+            order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
+            order.catalogs = {"catalog": self.catalog}
+        self.frontends = [
+            FrontendMember(world, f"frontend-{number}", self.network, self.orders, rate())
+            for number in range(1, frontends + 1)
+        ]
+        self.clients = [
+            Client(world, f"client-{number}", self.frontends, self.truth)
+            for number in range(1, clients + 1)
+        ]
+        members = [*self.orders.values(), self.catalog, *self.frontends]
+        self.processes: dict[str, Process] = {member.name: member for member in members}
+
+    def start(self) -> None:
+        for process in (*self.processes.values(), *self.clients):
+            process.start()
+
+    def leader(self) -> str:
+        """The name of the replica that leads in the highest term; "": none does."""
+        leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
+        return max(leading, key=lambda order: order.replica.term).name if leading else ""
+
+    def crash(self, name: str, down_seconds: float) -> None:
+        """End a process, and start it again later."""
+        process = self.processes[name]
+        process.crash()
+        self.world.after(down_seconds, process.start)
+
+    def nominate(self, frontend: str, order: str) -> None:
+        """A confused front-end asks `order` to campaign, whoever leads."""
+        for member in self.frontends:
+            if member.name == frontend and member.alive and not member.paused:
+                member.nominate(int(order[-1]))
+
+    def depose(self, frontend: str, order: str) -> None:
+        """A confused front-end says that somebody leads in a term that nobody was elected in."""
+        member = self.orders[int(order[-1])]
+        if member.alive and not member.paused:
+            member.follow(member.replica.term + 1, lambda _: None)
+
+    def heal(self) -> None:
+        """All faults stop."""
+        self.network.heal()
+        for process in self.processes.values():
+            process.resume()
+            process.start()
+        for order in self.orders.values():
+            order.disk.slow = False

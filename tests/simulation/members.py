@@ -1,0 +1,306 @@
+"""Order replicas and catalogs: the code that ships, on simulated disks, clocks and links."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted_bazaar.catalog.database import Snapshot
+from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.errors import BazaarError, NotLeader
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import DEFAULT_LISTING, Trade, Traded
+from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
+from twisted_bazaar.replication.core import Ready, Replica
+from twisted_bazaar.replication.entries import Entry
+from twisted_bazaar.replication.log import MemoryStorage, Write
+from twisted_bazaar.replication.messages import Reply, Request, Status
+from twisted_bazaar.timing import Timing
+
+from .network import Network
+from .truth import Truth
+from .world import Process, World
+
+__all__ = ["CatalogMember", "OrderMember"]
+
+Respond = Callable[[Any], None]
+
+TIMING = Timing()
+TICK_SECONDS = TIMING.heartbeat / 2
+CALL_SECONDS = TIMING.election_timeout
+
+
+class Disk:
+    """A storage whose writes take time; a crash in between leaves any first part of one."""
+
+    def __init__(self, world: World) -> None:
+        self.storage = MemoryStorage()
+        self._world = world
+        self._writing: Write | None = None
+        self.slow = False
+
+    def write(self, write: Write, done: Callable[[], None]) -> None:
+        """Make `write` durable, and call `done` then."""
+        self._writing = write
+        random = self._world.random
+        seconds = random.uniform(0.0001, 0.001)
+        if self.slow:
+            seconds += random.uniform(0.0, 0.4)
+        self._world.after(seconds, self._written, write, done)
+
+    def _written(self, write: Write, done: Callable[[], None]) -> None:
+        if self._writing is write:
+            self._writing = None
+            self.storage.write(write)
+            done()
+
+    def crash(self) -> None:
+        """The machine stops: of the write under way, some first lines are there."""
+        write, self._writing = self._writing, None
+        if write is None:
+            return
+        random, old = self._world.random, self.storage
+        truncate = [] if write.truncate is None else [write.truncate]
+        lines = random.randint(0, 1 + len(truncate) + len(write.entries))
+        if lines == 0:
+            return
+        torn = Write(write.term, write.vote, None, ())
+        if truncate and lines > 1:
+            torn = Write(write.term, write.vote, write.truncate, ())
+        kept = write.entries[: max(0, lines - 1 - len(truncate))]
+        old.write(Write(torn.term, torn.vote, torn.truncate, kept))
+
+
+class OrderMember(Process):
+    """An order replica. Does what `order.node.OrderNode` does, without a reactor."""
+
+    def __init__(
+        self, world: World, number: int, network: Network, truth: Truth, rate: float
+    ) -> None:
+        super().__init__(world, f"order-{number}", rate)
+        self.number = number
+        self._network = network
+        self._truth = truth
+        self.disk = Disk(world)
+        self.peers: Mapping[int, OrderMember] = {}
+        self.catalogs: Mapping[str, CatalogMember] = {}
+        self._indexed = 0
+        self._indexed_keys: dict[str, Traded] = {}
+
+    def started(self) -> None:
+        storage = self.disk.storage
+        ledger = Ledger()
+        self._indexed_keys = {}
+        for entry in storage.entries[: self._indexed]:
+            self._index(ledger, entry)
+        self.replica = Replica(
+            self.number,
+            tuple(self.peers),
+            tuple(self.catalogs),
+            storage,
+            self._indexed,
+            TIMING,
+            lambda: int(self.world.now * 1000),
+            self.seconds,
+        )
+        self.desk = TradingDesk(self.replica, ledger, self._indexed)
+        self._indexing = self._listing = False
+        self._leads = 0
+        self.replica.start(self.seconds)
+        self.carry_out()
+        self.later(TICK_SECONDS, self._tick)
+
+    def _index(self, ledger: Ledger, entry: Entry) -> None:
+        ledger.apply(entry.index, entry.event)
+        if isinstance(entry.event, Traded):
+            self._indexed_keys[entry.event.key] = entry.event
+
+    def crashed(self) -> None:
+        self.disk.crash()
+        # The index is not synced: the end of it may be lost, or all of it.
+        random = self.world.random
+        if random.random() < 0.1:
+            self._indexed = 0
+        elif random.random() < 0.3:
+            self._indexed = max(0, self._indexed - random.randint(0, 20))
+
+    def _tick(self) -> None:
+        self.replica.tick(self.seconds)
+        self.carry_out()
+        self.later(TICK_SECONDS, self._tick)
+
+    # What peers and front-ends ask.
+
+    def step(self, message: Any, reply: Respond) -> None:
+        self.replica.step(message, self.seconds, reply)
+        self.carry_out()
+
+    def status(self, message: None, reply: Respond) -> None:
+        replica = self.replica
+        reply(
+            Status(
+                self.number,
+                replica.role,
+                replica.term,
+                replica.leader(self.seconds),
+                self.desk.applied,
+                self.desk.ledger.last_number,
+                "",
+            )
+        )
+
+    def campaign(self, message: None, reply: Respond) -> None:
+        self.replica.campaign(reply, self.seconds)
+        self.carry_out()
+
+    def follow(self, term: int, reply: Respond) -> None:
+        self.replica.follow(term)
+        self.carry_out()
+        reply(None)
+
+    def trade(self, trades: list[Trade], reply: Respond) -> None:
+        keys = {trade.key for trade in trades}
+        orders = {key: self._indexed_keys[key] for key in keys & self._indexed_keys.keys()}
+        known = Known(orders, self._indexed)
+        # The look-up was on another thread: the index may have moved on since.
+        self.later(self.world.random.random() * 0.002, self._decide, trades, known, reply)
+
+    def _decide(self, trades: list[Trade], known: Known, reply: Respond) -> None:
+        if self.desk.decide(Batch(trades, reply), known, self.seconds):
+            self.carry_out()
+        else:
+            self.trade(trades, reply)
+
+    def get_order(self, number: int, reply: Respond) -> None:
+        def found(last: Any) -> None:
+            if isinstance(last, BazaarError):
+                reply(last)
+            elif number > last:
+                reply(None)
+            else:
+                entry = self.desk.remembers(number)
+                reply(entry.event if entry else self._stored(number))
+
+        if number <= self.desk.released_number:
+            found(self.desk.released_number)
+        else:
+            self.desk.ask_last_number(Question(found), self.seconds)
+            self.carry_out()
+
+    def _stored(self, number: int) -> Traded:
+        for entry in reversed(self.disk.storage.entries):
+            if isinstance(entry.event, Traded) and entry.event.number == number:
+                return entry.event
+        raise AssertionError(f"{self.name} has released order {number} and cannot find it")
+
+    # What follows.
+
+    def carry_out(self) -> None:
+        """Do whatever the replica wants done by now."""
+        while (ready := self.replica.ready(self.seconds)) is not None:
+            self.desk.observe(ready)
+            self._tell(ready)
+            for message in ready.messages:
+                self._send(message)
+            if ready.write is not None:
+                written = self.in_this_life(self._written)
+                self.disk.write(ready.write, lambda write=ready.write: written(write))
+        for settled in self.desk.take_settled():
+            answer = settled.outcomes if isinstance(settled, Batch) else settled.answer
+            settled.ticket(answer)  # type: ignore[operator]
+        self._update_index()
+        if self.desk.wants_listing and not self._listing:
+            self._list_stocks()
+
+    def _tell(self, ready: Ready) -> None:
+        if ready.committed:
+            self._truth.committed(self.number, ready.committed)
+            self._truth.applied(self.name, self.desk.ledger, self.desk.applied)
+        if ready.leads != self._leads:
+            self._leads = ready.leads
+            if ready.leads:
+                self._truth.leads(self.number, ready.leads)
+                self.world.say(self.name, f"leads in term {ready.leads}")
+            else:
+                self.world.say(self.name, "leads no more")
+
+    def _send(self, message: Request | Reply) -> None:
+        if isinstance(message, Reply):
+            message.ticket(message.message)  # type: ignore[operator]
+            return
+        to = self.peers[message.to] if isinstance(message.to, int) else self.catalogs[message.to]
+        self._network.call(
+            self,
+            to,
+            to.step,
+            message.message,
+            self._answered,
+            lambda: self._unanswered(message),
+            CALL_SECONDS,
+        )
+
+    def _answered(self, reply: Any) -> None:
+        self.replica.step(reply, self.seconds)
+        self.carry_out()
+
+    def _unanswered(self, request: Request) -> None:
+        self.replica.unreachable(request, self.seconds)
+        self.carry_out()
+
+    def _written(self, write: Write) -> None:
+        self.replica.written(write, self.seconds)
+        self.carry_out()
+
+    def _update_index(self) -> None:
+        upto = min(self.replica.released, self.replica.log.durable)
+        if self._indexing or (update := self.desk.to_index(upto)) is None:
+            return
+        self._indexing = True
+        self.later(self.world.random.random() * 0.005, self._in_index, update.entries)
+
+    def _in_index(self, entries: list[Entry]) -> None:
+        self._indexing = False
+        self._indexed = entries[-1].index
+        for entry in entries:
+            if isinstance(entry.event, Traded):
+                self._indexed_keys[entry.event.key] = entry.event
+        self.desk.indexed(self._indexed)
+        self.carry_out()
+
+    def _list_stocks(self) -> None:
+        self._listing = True
+        catalog = self.world.random.choice(list(self.catalogs.values()))
+
+        def listed(stocks: Any) -> None:
+            self._listing = False
+            self.desk.list_stocks(stocks)
+            self.carry_out()
+
+        def lost() -> None:
+            self._listing = False
+
+        self._network.call(self, catalog, catalog.listing, None, listed, lost, CALL_SECONDS)
+
+
+class CatalogMember(Process):
+    """A catalog, whose file is a little behind."""
+
+    def __init__(self, world: World, name: str, truth: Truth, rate: float) -> None:
+        super().__init__(world, name, rate)
+        self._truth = truth
+        self._saved = Snapshot((), Position(), 0)
+
+    def started(self) -> None:
+        self.projection = self._saved.projection()
+        self.later(0.25, self._save)
+
+    def _save(self) -> None:
+        self._saved = Snapshot.of(self.projection)
+        self.later(0.25, self._save)
+
+    def step(self, message: Any, reply: Respond) -> None:
+        answer = self.projection.apply(message)
+        self._truth.applied(self.name, self.projection.ledger, answer.applied)
+        answer = type(answer)(self.name, answer.term, answer.applied, answer.digest, answer.sent)
+        reply(answer)
+
+    def listing(self, message: None, reply: Respond) -> None:
+        reply(DEFAULT_LISTING[:3])

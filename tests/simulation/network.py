@@ -1,0 +1,81 @@
+"""Calls between processes, over links that lose, double, delay, reorder and are cut."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .world import Process, World
+
+__all__ = ["Network", "Weather"]
+
+
+class Weather:
+    """How bad the network is now."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        """The share of messages that are lost."""
+        self.doubled = 0.0
+        self.slow = 0.0
+        """The share of messages that are late by up to a second, and so overtaken."""
+
+
+class Network:
+    """Carries calls. A call is answered once, or lost; its request may arrive twice."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.weather = Weather()
+        self._cut: set[tuple[str, str]] = set()
+
+    def cut(self, sender: str, receiver: str) -> None:
+        """Nothing goes from `sender` to `receiver` any more; the other way is not touched."""
+        self._cut.add((sender, receiver))
+
+    def heal(self) -> None:
+        """All links work."""
+        self._cut.clear()
+        self.weather = Weather()
+
+    def call(
+        self,
+        caller: Process,
+        callee: Process,
+        serve: Callable[[Any, Callable[[Any], None]], None],
+        message: Any,
+        answered: Callable[[Any], None],
+        lost: Callable[[], None],
+        timeout: float,
+    ) -> None:
+        """Have `callee` `serve(message, reply)`, and `caller` hear of it within `timeout`."""
+        open_call = [True]
+
+        def once(call: Callable[..., None], *arguments: Any) -> None:
+            if open_call[0]:
+                open_call[0] = False
+                call(*arguments)
+
+        heard = caller.in_this_life(once)
+        caller.later(timeout, once, lost)
+        if not callee.alive and (caller.name, callee.name) not in self._cut:
+            self._world.after(0.0005, heard, lost)
+            return
+
+        def reply(result: Any) -> None:
+            for delay in self._delays(callee.name, caller.name):
+                self._world.after(delay, heard, answered, result)
+
+        serving = callee.in_this_life(serve)
+        for delay in self._delays(caller.name, callee.name):
+            self._world.after(delay, serving, message, reply)
+
+    def _delays(self, sender: str, receiver: str) -> list[float]:
+        """After how long each copy of a message arrives; none if it is lost."""
+        weather, random = self.weather, self._world.random.random
+        if (sender, receiver) in self._cut or (weather.loss and random() < weather.loss):
+            return []
+        delays = [0.0002 + 0.001 * random()]
+        if weather.slow and random() < weather.slow:
+            delays[0] += random()
+        if weather.doubled and random() < weather.doubled:
+            delays.append(delays[0] + 0.3 * random())
+        return delays

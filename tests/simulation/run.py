@@ -1,0 +1,100 @@
+"""Run a plan: faults for a while, then none; then everything must be well again."""
+
+from typing import NamedTuple
+
+from twisted_bazaar.errors import InvariantBroken
+
+from .bazaar import SimulatedBazaar
+from .plan import FAULTS_END_SECONDS, Plan, apply
+from .truth import Violation
+from .world import World
+
+__all__ = ["Outcome", "run", "shrink"]
+
+QUIET_SECONDS = 3.0
+"""Within this time after the last fault trades flow and all logs are the same (invariant 11):
+a trade's deadline does not count, and neither does a client that waits for one."""
+DRAIN_SECONDS = 8.0
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    plan: Plan
+    violation: Violation | None
+    events: int
+    counts: dict[str, int]
+    terms: int
+    trace: list[str]
+
+
+def run(plan: Plan, traced: bool = False) -> Outcome:
+    """Run `plan` from its beginning to its end, or to the first violation."""
+    world = World(plan.seed, traced)
+    bazaar = SimulatedBazaar(world, plan.frontends, plan.clients)
+    violation: Violation | None = None
+    try:
+        _run(plan, world, bazaar)
+    except Violation as found:
+        violation = found
+    except InvariantBroken as found:
+        violation = Violation(3, f"a replica stops itself: {found}")
+    if violation is not None:
+        world.say("truth", str(violation))
+    terms = len(bazaar.truth._leaders)
+    counts = bazaar.truth.counts
+    return Outcome(plan, violation, world.events, counts, terms, world.trace or [])
+
+
+def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
+    bazaar.start()
+    for fault in plan.faults:
+        world.after(fault.at, apply, fault, bazaar)
+    world.run(FAULTS_END_SECONDS)
+    world.say("fault", "no more")
+    bazaar.heal()
+    # A crash or a pause may still end after this: they all have by then.
+    world.run(FAULTS_END_SECONDS + 2.5)
+    bazaar.heal()
+    placed = bazaar.truth.counts["placed"]
+    world.run(FAULTS_END_SECONDS + 2.5 + QUIET_SECONDS)
+    if bazaar.truth.counts["placed"] == placed and not all(c.waiting for c in bazaar.clients):
+        raise Violation(11, f"no trade in {QUIET_SECONDS} s without faults")
+    for client in bazaar.clients:
+        client.idle = True
+    world.run(world.now + DRAIN_SECONDS)
+    _check_converged(bazaar)
+    bazaar.truth.at_the_end()
+
+
+def _check_converged(bazaar: SimulatedBazaar) -> None:
+    entries = bazaar.truth.entries
+    for order in bazaar.orders.values():
+        log = order.replica.log
+        if not entries or log.last_digest != entries[-1].digest:
+            raise Violation(11, f"{order.name} ends at {log.last_index} of {len(entries)} entries")
+        if order.desk.ledger.stocks != bazaar.truth.ledger.stocks:
+            raise Violation(6, f"{order.name} ends with another ledger")
+    if bazaar.catalog.projection.ledger.stocks != bazaar.truth.ledger.stocks:
+        raise Violation(6, "the catalog ends with another ledger")
+
+
+def shrink(plan: Plan, runs: int = 200) -> Plan:
+    """A plan with fewer faults that still breaks the same invariant."""
+    violation = run(plan).violation
+    if violation is None:
+        return plan
+    smaller = plan
+    size = max(1, len(plan.faults) // 2)
+    while runs > 0 and size:
+        for start in range(0, len(smaller.faults), size):
+            faults = smaller.faults[:start] + smaller.faults[start + size :]
+            candidate = smaller._replace(faults=faults)
+            runs -= 1
+            found = run(candidate).violation
+            if found is not None and found.invariant == violation.invariant:
+                smaller = candidate
+                break
+        else:
+            size //= 2
+    return smaller

@@ -1,0 +1,148 @@
+"""What really happened, and the invariants that hold it together (docs/protocol.md).
+
+Told of every step, it raises `Violation` at the first that cannot be: with the number of the
+invariant, so that a test can tell which one caught a fault.
+"""
+
+from collections.abc import Sequence
+
+from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Rejection, Side, Trade, Traded
+from twisted_bazaar.replication.entries import Entry
+
+__all__ = ["Truth", "Violation"]
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+    def __init__(self, invariant: int, what: str) -> None:
+        super().__init__(f"invariant {invariant}: {what}")
+        self.invariant = invariant
+
+
+class Truth:
+    """The one history of the log, as far as any replica has committed it."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.ledger = Ledger()
+        self.orders: dict[int, Traded] = {}
+        self.keys: dict[str, Traded] = {}
+        self._index_of: dict[int, int] = {}
+        self._leaders: dict[int, int] = {}
+        self._quantities: dict[str, list[tuple[int, int]]] = {}
+        """By stock: (index, quantity from there on), ascending."""
+        self.acknowledged_number = 0
+        self.acknowledged_index = 0
+        self.unexecuted: dict[str, Trade] = {}
+        """By key: trades of which a client was told that they were certainly not executed."""
+        self.counts = {"placed": 0, "rejected": 0, "unknown": 0, "refused": 0, "read": 0}
+
+    # Told by the replicas.
+
+    def leads(self, replica: int, term: int) -> None:
+        if self._leaders.setdefault(term, replica) != replica:
+            raise Violation(1, f"{self._leaders[term]} and {replica} lead in term {term}")
+
+    def committed(self, replica: int, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.index <= len(self.entries):
+                known = self.entries[entry.index - 1]
+                if known.digest != entry.digest:
+                    raise Violation(2, f"replica {replica} commits another entry {entry.index}")
+            elif entry.index > len(self.entries) + 1:
+                raise Violation(3, f"replica {replica} commits {entry.index} before the others")
+            else:
+                self._extend(entry)
+
+    def _extend(self, entry: Entry) -> None:
+        last = self.entries[-1].digest if self.entries else "0" * 32
+        if not entry.follows(last):
+            raise Violation(3, f"entry {entry.index} does not follow the one before")
+        event = entry.event
+        if isinstance(event, Traded):
+            if event.key in self.keys:
+                raise Violation(5, f"key {event.key} has orders {self.keys[event.key].number} too")
+            if event.number != self.ledger.last_number + 1:
+                raise Violation(4, f"order {event.number} after {self.ledger.last_number}")
+            self.keys[event.key] = self.orders[event.number] = event
+            self._index_of[event.number] = entry.index
+        self.entries.append(entry)
+        try:
+            touched = self.ledger.apply(entry.index, event)
+        except InvariantBroken as why:
+            raise Violation(6, str(why)) from None
+        for name in touched:
+            quantity = self.ledger.stocks[name].quantity
+            self._quantities.setdefault(name, []).append((entry.index, quantity))
+
+    def applied(self, who: str, ledger: Ledger, index: int) -> None:
+        """`who` has this ledger after entry `index`."""
+        if index == len(self.entries) and ledger.stocks != self.ledger.stocks:
+            raise Violation(6, f"{who} has another ledger after entry {index}")
+
+    # Told by the clients.
+
+    def placed(self, trade: Trade, number: int, last_acknowledged: int, replayed: bool) -> None:
+        """A client was told the number of its order; before it sent the trade, orders up to
+        `last_acknowledged` had been acknowledged."""
+        self.counts["placed"] += 1
+        order = self.orders.get(number)
+        if order is None:
+            raise Violation(7, f"order {number} is acknowledged and not committed")
+        if order.key != trade.key or not order.fulfils(trade):
+            raise Violation(7, f"order {number} is acknowledged for {trade} and is {order}")
+        if number <= last_acknowledged and not replayed:
+            raise Violation(8, f"order {number} was sent after {last_acknowledged} was known")
+        self._acknowledge(number)
+
+    def _acknowledge(self, number: int) -> None:
+        self.acknowledged_number = max(self.acknowledged_number, number)
+        self.acknowledged_index = max(self.acknowledged_index, self._index_of[number])
+
+    def rejected(self, trade: Trade, rejection: Rejection, since: int) -> None:
+        """A trade was rejected; when it was sent, entries up to `since` had been seen."""
+        self.counts["rejected"] += 1
+        history = self._quantities.get(trade.stock, [])
+        if rejection is Rejection.UNKNOWN_STOCK:
+            right = not history or history[0][0] > since
+        else:
+            right = trade.side is Side.BUY and any(
+                quantity < trade.quantity and (end is None or end > since)
+                for (_, quantity), end in zip(
+                    history, [*(index for index, _ in history[1:]), None], strict=True
+                )
+            )
+        if not right:
+            raise Violation(10, f"{trade} was never to be rejected since entry {since}")
+
+    def key_reused(self, trade: Trade) -> None:
+        """A client was told that the key of `trade` belongs to another."""
+        order = self.keys.get(trade.key)
+        if order is None or order.fulfils(trade):
+            raise Violation(10, f"key {trade.key} is not another trade's")
+
+    def not_executed(self, trade: Trade) -> None:
+        """A client was told that `trade` was certainly not executed; it gives up."""
+        self.counts["refused"] += 1
+        self.unexecuted[trade.key] = trade
+
+    def read(self, number: int, found: Traded | None, last_acknowledged: int) -> None:
+        """A client read order `number`."""
+        self.counts["read"] += 1
+        order = self.orders.get(number)
+        if found is None:
+            if number <= last_acknowledged:
+                raise Violation(7, f"order {number} was acknowledged and is not found")
+        elif order != found:
+            raise Violation(7, f"order {number} reads {found} and is {order}")
+        else:
+            self._acknowledge(number)
+
+    def at_the_end(self) -> None:
+        """Nothing more is under way."""
+        for key in self.unexecuted:
+            if key in self.keys:
+                raise Violation(7, f"key {key} was not executed, and is {self.keys[key]}")

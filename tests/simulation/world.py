@@ -1,0 +1,118 @@
+"""Simulated time: a heap of events, processes with clocks of their own, and a trace."""
+
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+__all__ = ["Process", "World"]
+
+
+class World:
+    """Runs events in the order of their time; events at the same time in that of their making."""
+
+    def __init__(self, seed: int, traced: bool = False) -> None:
+        self.random = Random(seed)
+        self.now = 0.0
+        self.events = 0
+        self.trace: list[str] | None = [] if traced else None
+        self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
+        self._made = 0
+
+    def after(self, delay: float, call: Callable[..., Any], *arguments: Any) -> None:
+        """Call it in `delay` seconds."""
+        self._made += 1
+        heapq.heappush(self._heap, (self.now + delay, self._made, call, arguments))
+
+    def run(self, until: float) -> None:
+        """Let time pass up to `until`."""
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            self.now, _, call, arguments = heapq.heappop(heap)
+            self.events += 1
+            call(*arguments)
+        self.now = until
+
+    def say(self, who: str, what: str) -> None:
+        """Add a line to the trace, if there is one."""
+        if self.trace is not None:
+            self.trace.append(f"{self.now * 1000:10.2f} ms  {who:<10} {what}")
+
+
+class Process:
+    """Something that can crash, pause and start again, on a clock that runs at its own rate."""
+
+    def __init__(self, world: World, name: str, rate: float = 1.0) -> None:
+        self.world = world
+        self.name = name
+        self.alive = False
+        self.paused = False
+        self._rate = rate
+        self._offset = world.random.uniform(0, 1000)
+        self._life = 0
+        self._backlog: list[tuple[int, Callable[..., Any], tuple[Any, ...]]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Its own clock."""
+        return self._offset + self._rate * self.world.now
+
+    def later(self, delay: float, call: Callable[..., Any], *arguments: Any) -> None:
+        """Call it after `delay` seconds of its own clock, if it is still in this life."""
+        self.world.after(delay / self._rate, self._wake, self._life, call, arguments)
+
+    def in_this_life(self, call: Callable[..., Any]) -> Callable[..., None]:
+        """`call`, unless this life is over; held back while the process is paused."""
+        life = self._life
+
+        def guarded(*arguments: Any) -> None:
+            self._wake(life, call, arguments)
+
+        return guarded
+
+    def _wake(self, life: int, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        if life != self._life:
+            return
+        if self.paused:
+            self._backlog.append((life, call, arguments))
+        else:
+            call(*arguments)
+
+    def start(self) -> None:
+        """Begin a new life."""
+        if not self.alive:
+            self._life += 1
+            self.alive = True
+            self.paused = False
+            self.world.say(self.name, "starts")
+            self.started()
+
+    def crash(self) -> None:
+        """End this life at once."""
+        if self.alive:
+            self.world.say(self.name, "crashes")
+            self.alive = False
+            self._life += 1
+            self._backlog.clear()
+            self.crashed()
+
+    def pause(self) -> None:
+        """Stand still; what comes in meanwhile waits."""
+        if self.alive:
+            self.world.say(self.name, "pauses")
+            self.paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        if self.alive and self.paused:
+            self.world.say(self.name, "resumes")
+            self.paused = False
+            backlog, self._backlog = self._backlog, []
+            for life, call, arguments in backlog:
+                self._wake(life, call, arguments)
+
+    def started(self) -> None:
+        """What a process does when it starts."""
+
+    def crashed(self) -> None:
+        """What is left of it when it has crashed."""

@@ -1,0 +1,108 @@
+"""Order replicas and catalogs as a front-end sees them; each call waits for the test to answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.replication.messages import CampaignReply, Status
+
+
+def follows(replica: int, term: int = 1) -> Status:
+    """A follower's status."""
+    return Status(replica, "follower", term, 0, 0, 0, "")
+
+
+def leads(replica: int, term: int = 1) -> Status:
+    """A leader's status."""
+    return Status(replica, "leader", term, replica, 0, 0, "")
+
+
+def won(replica: int, term: int) -> CampaignReply:
+    """`replica` was asked to campaign, and leads."""
+    return CampaignReply(replica, term, 0.0)
+
+
+def refused(wait: float, leader: int = 0, term: int = 1) -> CampaignReply:
+    """The replica that was asked to campaign has to wait so long."""
+    return CampaignReply(leader, term, wait)
+
+
+LOST = CampaignReply(0, 1, 0.0)
+"""The campaign failed, and nothing says when another could succeed."""
+
+
+class Call:
+    """Something that was asked, and what the asker holds."""
+
+    def __init__(self, name: str, arguments: tuple[Any, ...]) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.answer: Deferred[Any] = Deferred()
+
+    def reply(self, value: object = None) -> None:
+        self.answer.callback(value)
+
+    def fail(self, error: Exception | None = None) -> None:
+        """It went wrong; unless said otherwise, there was no answer."""
+        self.answer.errback(error or Unavailable("gone"))
+
+
+class _Fake:
+    def __init__(self) -> None:
+        self.asked: list[Call] = []
+        """Everything, in order."""
+
+    def _ask(self, name: str, *arguments: Any) -> Deferred[Any]:
+        call = Call(name, arguments)
+        self.asked.append(call)
+        return call.answer
+
+    def open(self, name: str) -> list[Call]:
+        """The calls of this name that are not answered yet."""
+        return [call for call in self.asked if call.name == name and not call.answer.called]
+
+    def only(self, name: str) -> Call:
+        """The one call of this name that is not answered yet."""
+        [call] = self.open(name)
+        return call
+
+
+class FakeReplica(_Fake):
+    """What a `ReplicaClient` does."""
+
+    def status(self) -> Deferred[Any]:
+        return self._ask("status")
+
+    def campaign(self) -> Deferred[Any]:
+        return self._ask("campaign")
+
+    def follow(self, leader: int, term: int) -> Deferred[Any]:
+        return self._ask("follow", leader, term)
+
+    def trade(self, trades: Sequence[Any], timeout: float) -> Deferred[Any]:
+        return self._ask("trade", trades, timeout)
+
+    def get_order(self, number: int, timeout: float) -> Deferred[Any]:
+        return self._ask("get_order", number, timeout)
+
+    def list_orders(self, after: int, limit: int, timeout: float) -> Deferred[Any]:
+        return self._ask("list_orders", after, limit, timeout)
+
+
+class FakeCatalog(_Fake):
+    """What a `CatalogClient` does."""
+
+    def lookup(self, names: Sequence[str], timeout: float) -> Deferred[Any]:
+        return self._ask("lookup", names, timeout)
+
+    def all(self, timeout: float) -> Deferred[Any]:
+        return self._ask("all", timeout)
+
+
+def result_of(asked: Deferred[Any]) -> list[Any]:
+    """What the Deferred came to, or will: at most one result; a failure as its exception."""
+    results: list[Any] = []
+    asked.addCallbacks(results.append, lambda failure: results.append(failure.value))
+    return results

@@ -1,0 +1,305 @@
+"""Learners: what a leader tells the catalogs, and how long clients' answers wait for them."""
+
+import msgspec
+import pytest
+
+from twisted_bazaar.order.desk import Placed
+from twisted_bazaar.replication.entries import GENESIS, Opened
+from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
+from twisted_bazaar.replication.messages import AppendReply, Apply, ApplyReply, Request
+
+from .cluster import Cluster, Learner, buy
+from .member import TICK, TIMING, Member, disk, entries_of
+
+CATALOG = "catalog"
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Replica 3 leads an open market, and the catalog knows all of it."""
+    cluster = Cluster(learners=[CATALOG])
+    cluster.open_market(3)
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.learners[CATALOG].applied == cluster.members[3].replica.released == 2
+    return cluster
+
+
+def lone_leader(*terms: int, learners: tuple[str, ...] = (CATALOG,)) -> Member:
+    """Replica 1 of one, which has this log and leads the next term."""
+    member = Member(1, (), learners, disk(max((0, *terms)), 0, entries_of(*terms)))
+    member.clock.now += 2 * TIMING.election_timeout
+    member.win()
+    return member
+
+
+def applies(member: Member) -> list[Apply]:
+    return [request.message for request in member.take(Apply)]
+
+
+def answer(message: Apply, applied: int, digest: str, term: int | None = None) -> ApplyReply:
+    return ApplyReply(
+        CATALOG, message.term if term is None else term, applied, digest, message.sent
+    )
+
+
+# What they are told.
+
+
+def test_a_learner_learns_what_is_committed_and_nothing_else(cluster: Cluster) -> None:
+    """A follower may have to give up what it was sent; a catalog's clients have seen it."""
+    cluster.cut(1)
+    cluster.cut(2)
+    cluster.trade(3, buy("key"))
+    cluster.pass_time(TIMING.heartbeat)
+    assert cluster.members[3].replica.log.last_index == 3
+    assert cluster.learners[CATALOG].applied == 2
+    cluster.heal()
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.learners[CATALOG].applied == 3
+    assert cluster.learners[CATALOG].ledger.stocks == cluster.members[3].desk.ledger.stocks
+
+
+def test_a_learner_does_not_count_for_a_majority(cluster: Cluster) -> None:
+    """It has no disk that anybody relies on, and no vote."""
+    cluster.kill(1)
+    cluster.kill(2)
+    batch = cluster.trade(3, buy("key"))
+    cluster.pass_time(TIMING.election_timeout / 2)
+    assert cluster.members[3].replica.role == "leader"
+    assert (cluster.members[3].replica.commit, batch.outcomes) == (2, [None])
+    cluster.pass_time(TIMING.election_timeout)
+    assert cluster.members[3].replica.role == "follower"
+
+
+def test_a_learner_that_lost_its_state_is_sent_everything(cluster: Cluster) -> None:
+    """It says how far it is, and the leader goes back to there, however far."""
+    cluster.learners[CATALOG] = Learner(CATALOG)
+    cluster.pass_time(3 * TIMING.heartbeat)
+    assert cluster.learners[CATALOG].applied == 2
+    assert cluster.learners[CATALOG].rebuilds == 0
+
+
+def test_a_learner_that_is_behind_a_new_leader_is_brought_up(cluster: Cluster) -> None:
+    cluster.cut(CATALOG)
+    cluster.trade(3, buy("key"), buy("another"))
+    cluster.pass_time(TIMING.heartbeat)
+    cluster.kill(3)
+    cluster.pass_time(2 * TIMING.election_timeout)
+    cluster.heal()
+    cluster.elect(2)
+    cluster.pass_time(3 * TIMING.heartbeat)
+    assert cluster.learners[CATALOG].applied == cluster.members[2].replica.commit == 5
+
+
+def test_a_learner_is_sent_a_bounded_number_of_entries_at_once() -> None:
+    """The first finds out how far it is."""
+    member = lone_leader(*[1] * (MAX_BATCH_ENTRIES + 4))
+    learner = Learner(CATALOG)
+    sizes = []
+    for _ in range(4):
+        for message in applies(member):
+            sizes.append(len(message.entries))
+            member.step(learner.apply(message))
+        member.pass_time(TIMING.heartbeat)
+    assert sizes == [1, MAX_BATCH_ENTRIES, 5, 0]
+    assert learner.applied == MAX_BATCH_ENTRIES + 5
+
+
+def test_an_idle_learner_hears_the_leader_every_heartbeat(cluster: Cluster) -> None:
+    cluster.clock.now += TIMING.heartbeat
+    cluster.carry_out(cluster.members[3])
+    (parcel,) = cluster.under_way(Apply)
+    assert not parcel.message.entries
+    assert parcel.message.previous_digest == cluster.learners[CATALOG].digest
+
+
+def test_a_new_leader_tells_learners_nothing_before_it_committed_an_entry_of_its_own() -> None:
+    """Until then it does not know all that is committed (§5.4.2, §8), and a catalog that came
+    as far as it knows would take itself for current."""
+    member = Member(1, (2, 3), (CATALOG,), disk(1, 0, entries_of(1, 1, 1)))
+    member.clock.now += 2 * TIMING.election_timeout
+    member.win(2)
+    member.pass_time(TIMING.heartbeat)
+    assert applies(member) == []
+    member.step(AppendReply(2, 2, True, 4, 0, member.clock.now))
+    (message,) = applies(member)
+    assert (message.commit, [entry.index for entry in message.entries]) == (4, [4])
+
+
+# Learners of another history.
+
+
+@pytest.mark.parametrize("theirs", [(1, 1, 1, 1, 1, 1, 1, 1), (1, 3), (3,)])
+def test_a_learner_of_another_history_is_told_to_rebuild(theirs: tuple[int, ...]) -> None:
+    """It is ahead of a leader's log, or has other entries: every committed entry is in the
+    log of a leader (§5.4.3), so what it has comes from a log that was lost."""
+    member = lone_leader(1, 1, 2)
+    learner = Learner(CATALOG)
+    for entry in entries_of(*theirs):
+        learner.applied, learner.digest = entry.index, entry.digest
+    for _ in range(4):
+        for message in applies(member):
+            member.step(learner.apply(message))
+        member.pass_time(TIMING.heartbeat)
+    assert learner.rebuilds == 1
+    assert (learner.applied, learner.digest) == (4, member.replica.log.last_digest)
+
+
+def test_a_rebuild_begins_at_the_beginning_and_is_said_once() -> None:
+    member = lone_leader(1, 1)
+    (message,) = applies(member)
+    member.step(answer(message, 3, "of another history"))
+    member.pass_time(TIMING.heartbeat)
+    (message,) = applies(member)
+    assert (message.rebuild, message.previous_index, len(message.entries)) == (True, 0, 3)
+    assert message.previous_digest == GENESIS
+    member.step(answer(message, 3, member.replica.log.last_digest))
+    member.pass_time(TIMING.heartbeat)
+    (message,) = applies(member)
+    assert not message.rebuild
+
+
+def test_no_answer_waits_for_a_learner_of_another_history() -> None:
+    """It holds no lease that this leader gave: it has to forget what it shows."""
+    member = lone_leader(1, 1)
+    (message,) = applies(member)
+    member.step(answer(message, 3, "of another history"))
+    member.pass_time(TIMING.lease + TICK)
+    (message,) = applies(member)
+    member.step(answer(message, 3, "of another history"))
+    assert member.replica.released == member.replica.commit == 3
+
+
+def test_a_learner_that_heard_a_later_leader_deposes(cluster: Cluster) -> None:
+    """It is not told to rebuild for being ahead: this leader is the one who is behind."""
+    learner = cluster.learners[CATALOG]
+    learner.term, learner.applied, learner.digest = 9, 44, "from a later leader"
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert learner.rebuilds == 0
+    assert cluster.members[3].replica.role == "follower"
+    assert cluster.members[3].replica.term == 9
+
+
+# How long answers wait for them.
+
+
+def test_an_answer_waits_until_the_learner_has_applied_it(cluster: Cluster) -> None:
+    """Committed is not enough: a lookup must not show the older quantity any more."""
+    batch = cluster.trade(3, buy("key"))
+    cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
+    assert cluster.learners[CATALOG].applied == cluster.members[3].replica.commit == 3
+    assert batch.outcomes == [None]
+    cluster.run()
+    assert batch.outcomes == [Placed(1, replayed=False)]
+
+
+def test_a_dead_learner_delays_answers_by_one_lease_once(cluster: Cluster) -> None:
+    """It may show what it has as long as its lease lasts, so that long is waited, no longer."""
+    cluster.cut(CATALOG)
+    first = cluster.trade(3, buy("first"))
+    cluster.pass_time(TIMING.lease - 2 * TIMING.heartbeat)
+    assert first.outcomes == [None]
+    cluster.pass_time(3 * TIMING.heartbeat)
+    assert first.outcomes == [Placed(1, replayed=False)]
+    second = cluster.trade(3, buy("second"))
+    cluster.run()
+    assert second.outcomes == [Placed(2, replayed=False)]
+
+
+def test_a_learner_that_comes_back_is_waited_for_again(cluster: Cluster) -> None:
+    cluster.cut(CATALOG)
+    cluster.pass_time(2 * TIMING.lease)
+    cluster.heal()
+    cluster.pass_time(2 * TIMING.heartbeat)
+    cluster.cut(CATALOG)
+    batch = cluster.trade(3, buy("key"))
+    cluster.pass_time(TIMING.heartbeat)
+    assert (cluster.members[3].replica.commit, batch.outcomes) == (3, [None])
+
+
+def test_answers_wait_for_the_slowest_of_those_that_are_attached() -> None:
+    cluster = Cluster(learners=["here", "gone", "slow"])
+    cluster.open_market(3)
+    cluster.cut("gone")
+    cluster.pass_time(2 * TIMING.lease)
+    cluster.cut("slow", "gone")
+    batch = cluster.trade(3, buy("key"))
+    cluster.pass_time(TIMING.heartbeat)
+    assert cluster.learners["here"].applied == 3
+    assert batch.outcomes == [None]
+    cluster.cuts = {cut for cut in cluster.cuts if "slow" not in cut}
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert batch.outcomes == [Placed(1, replayed=False)]
+
+
+def test_a_new_leader_waits_for_the_learners_of_the_one_before() -> None:
+    """It does not know which of them hold a lease, so it waits for all, for one lease."""
+    cluster = Cluster(learners=[CATALOG])
+    cluster.open_market(3)
+    cluster.pass_time(TIMING.heartbeat)
+    cluster.cut(CATALOG, 3)
+    cluster.pass_time(2 * TIMING.election_timeout)
+    cluster.nominate(2)
+    cluster.pass_time(TIMING.heartbeat)
+    won = cluster.clock.now
+    batch = cluster.trade(2, buy("key"))
+    cluster.pass_time(TIMING.lease - 2 * TIMING.heartbeat)
+    assert cluster.members[2].replica.commit == 4
+    assert batch.outcomes == [None]
+    cluster.pass_time(won + TIMING.lease + TICK - cluster.clock.now)
+    assert batch.outcomes == [Placed(1, replayed=False)]
+
+
+def test_a_learner_that_must_begin_anew_takes_nothing_back(cluster: Cluster) -> None:
+    """What clients have seen stays seen."""
+    cluster.trade(3, buy("key"))
+    cluster.pass_time(TIMING.heartbeat)
+    assert cluster.members[3].replica.released == 3
+    cluster.learners[CATALOG] = Learner(CATALOG)
+    cluster.pass_time(TIMING.heartbeat)
+    assert cluster.members[3].replica.released == 3
+
+
+def test_followers_learn_what_is_released(cluster: Cluster) -> None:
+    """They answer for released orders, too, and the next leader begins with what it knows."""
+    cluster.cut(CATALOG)
+    cluster.trade(3, buy("key"))
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert {member.replica.commit for member in cluster.members.values()} == {3}
+    assert {member.replica.released for member in cluster.members.values()} == {2}
+    cluster.pass_time(TIMING.lease + TIMING.heartbeat)
+    assert {member.replica.released for member in cluster.members.values()} == {3}
+    assert {member.desk.released_number for member in cluster.members.values()} == {1}
+
+
+def test_an_apply_that_is_lost_is_sent_again(cluster: Cluster) -> None:
+    """After a pause, as appends are."""
+    cluster.cut(CATALOG)
+    cluster.trade(3, buy("key"))
+    cluster.run()
+    assert cluster.under_way(Apply) == []
+    cluster.heal()
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.learners[CATALOG].applied == 3
+
+
+def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -> None:
+    """One from an older life of the learner counts for what it said then, no more."""
+    member = lone_leader(1)
+    learner = Learner(CATALOG)
+    seen = []
+    for _ in range(3):
+        for message in applies(member):
+            seen.append(learner.apply(message))
+            member.step(seen[-1])
+        member.pass_time(TIMING.heartbeat)
+    assert member.replica.released == 2
+    member.take(Request)
+    member.replica.propose([Opened(1)])
+    member.carry_out()
+    for reply in seen:
+        member.step(reply)
+    assert (member.replica.commit, member.replica.released) == (3, 2)
+    stale = msgspec.structs.replace(seen[-1], term=0)
+    member.step(stale)
+    assert member.replica.role == "leader"

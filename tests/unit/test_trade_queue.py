@@ -1,0 +1,455 @@
+"""The queue of trades: each is settled exactly once, and never told more than what is known."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from twisted_bazaar.errors import (
+    BazaarError,
+    KeyReused,
+    NotExecuted,
+    NotLeader,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+)
+from twisted_bazaar.frontend.queue import MAX_BATCH_TRADES, Batch, Outcome, Pending, TradeQueue
+from twisted_bazaar.market import Placed, Rejection, Side, Trade
+
+REJECTED = Rejected(Rejection.NOT_ENOUGH_SHARES)
+
+
+def pending(number: int, deadline: float = 5.0) -> Pending:
+    return Pending(Trade(f"key-{number}", "GameStart", Side.BUY, 1), number, deadline)
+
+
+def queue_of(count: int, **limits: int) -> TradeQueue:
+    """A queue with trades 1 … `count` waiting."""
+    queue = TradeQueue(**limits)
+    for number in range(1, count + 1):
+        queue.add(pending(number))
+    return queue
+
+
+def sent(queue: TradeQueue, leader: int = 3) -> Batch:
+    """The next batch, of which there must be one."""
+    batch = queue.take(leader)
+    assert batch is not None
+    return batch
+
+
+def tickets(batch: Batch | None) -> list[object]:
+    return [each.ticket for each in batch.pending] if batch else []
+
+
+def settled(queue: TradeQueue) -> dict[object, Outcome]:
+    return {each.ticket: outcome for each, outcome in queue.take_settled()}
+
+
+def placed(number: int, replayed: bool = False) -> Placed:
+    return Placed(number, replayed)
+
+
+# Batches.
+
+
+def test_everything_that_waits_goes_in_one_batch() -> None:
+    queue = queue_of(3)
+    assert tickets(queue.take(3)) == [1, 2, 3]
+    assert queue.take(3) is None
+
+
+def test_a_batch_carries_what_came_while_others_were_in_flight() -> None:
+    queue = queue_of(1)
+    first = sent(queue)
+    queue.add(pending(2))
+    second = sent(queue)
+    queue.add(pending(3))
+    queue.add(pending(4))
+    assert (tickets(first), tickets(second)) == ([1], [2])
+    assert queue.take(3) is None, "two are in flight"
+    queue.answered(first, [placed(1)])
+    assert tickets(queue.take(3)) == [3, 4]
+
+
+def test_nothing_is_sent_while_nobody_leads() -> None:
+    queue = queue_of(1)
+    assert queue.take(0) is None
+    assert tickets(queue.take(2)) == [1]
+
+
+def test_a_batch_is_bounded_and_the_rest_is_next() -> None:
+    queue = queue_of(MAX_BATCH_TRADES + 1)
+    assert len(sent(queue).pending) == MAX_BATCH_TRADES
+    assert tickets(sent(queue)) == [MAX_BATCH_TRADES + 1]
+
+
+def test_a_batch_is_given_up_when_the_last_of_its_trades_is() -> None:
+    queue = TradeQueue()
+    for number, deadline in ((1, 7.0), (2, 9.0), (3, 8.0)):
+        queue.add(pending(number, deadline))
+    assert sent(queue).deadline == 9.0
+
+
+# Capacity.
+
+
+def test_more_than_fits_is_refused_at_once() -> None:
+    queue = queue_of(2, capacity=2)
+    with pytest.raises(Overloaded):
+        queue.add(pending(3))
+    assert tickets(sent(queue)) == [1, 2]
+    assert settled(queue) == {}
+
+
+def test_what_is_in_flight_takes_its_place_until_it_is_settled() -> None:
+    queue = queue_of(2, capacity=2)
+    batch = sent(queue)
+    with pytest.raises(Overloaded):
+        queue.add(pending(3))
+    queue.answered(batch, [placed(1), NotLeader()])
+    queue.add(pending(4))
+    with pytest.raises(Overloaded):
+        queue.add(pending(5))
+
+
+# Outcomes.
+
+
+@pytest.mark.parametrize("outcome", [placed(7), placed(7, True), REJECTED, KeyReused("k")])
+def test_what_the_leader_decided_is_the_answer(outcome: Outcome) -> None:
+    queue = queue_of(1)
+    assert queue.answered(sent(queue), [outcome])
+    assert settled(queue) == {1: outcome}
+    assert settled(queue) == {}, "once"
+    assert queue.take(3) is None
+
+
+def test_a_leader_that_is_overloaded_is_not_asked_again() -> None:
+    full = Overloaded("the leader has too many trades under way")
+    queue = queue_of(1)
+    assert queue.answered(sent(queue), [full])
+    assert settled(queue) == {1: full}
+
+
+@pytest.mark.parametrize(("outcome", "doubtful"), [(NotLeader(), False), (OutcomeUnknown(), True)])
+def test_what_was_not_decided_is_sent_again(outcome: BazaarError, doubtful: bool) -> None:
+    queue = queue_of(2)
+    assert not queue.answered(sent(queue), [outcome, placed(1)]), "it may lead no more"
+    assert settled(queue) == {2: placed(1)}
+    again = sent(queue, leader=2)
+    assert tickets(again) == [1]
+    assert again.pending[0].doubtful is doubtful
+
+
+def test_what_was_lost_is_sent_again() -> None:
+    queue = queue_of(2)
+    queue.lost(sent(queue))
+    again = sent(queue, leader=2)
+    assert tickets(again) == [1, 2]
+    assert all(each.doubtful for each in again.pending)
+    assert settled(queue) == {}
+
+
+def test_once_doubtful_always_doubtful() -> None:
+    """The second leader did not execute it; the first may have."""
+    queue = queue_of(1)
+    queue.lost(sent(queue))
+    queue.answered(sent(queue), [NotLeader()])
+    queue.expire(5.0)
+    assert isinstance(settled(queue)[1], OutcomeUnknown)
+
+
+def test_a_replay_is_shown() -> None:
+    queue = queue_of(1)
+    queue.answered(sent(queue), [placed(7, replayed=True)])
+    assert settled(queue) == {1: placed(7, replayed=True)}
+
+
+@pytest.mark.parametrize("how", ["lost", "unknown", "another leader"])
+def test_a_replay_of_the_trades_own_first_sending_is_none(how: str) -> None:
+    queue = queue_of(1)
+    first = sent(queue)
+    if how == "lost":
+        queue.lost(first)
+    elif how == "unknown":
+        queue.answered(first, [OutcomeUnknown()])
+    else:
+        queue.led_by(2)
+    queue.answered(sent(queue, leader=2), [placed(7, replayed=True)])
+    assert settled(queue) == {1: placed(7, replayed=False)}
+
+
+def test_a_trade_that_no_leader_took_shows_that_it_was_replayed() -> None:
+    queue = queue_of(1)
+    queue.answered(sent(queue), [NotLeader()])
+    queue.answered(sent(queue, leader=2), [placed(7, replayed=True)])
+    assert settled(queue) == {1: placed(7, replayed=True)}
+
+
+# Another leader.
+
+
+def test_nothing_is_expected_of_the_old_leader_when_another_leads() -> None:
+    queue = queue_of(1)
+    old = sent(queue, leader=3)
+    queue.led_by(2)
+    again = sent(queue, leader=2)
+    assert tickets(again) == [1]
+    queue.led_by(2)
+    assert queue.take(2) is None, "what the new leader was sent is not given up"
+    assert queue.answered(old, [placed(7)]), "a late answer says nothing of who leads now"
+    assert settled(queue) == {}
+    queue.answered(again, [REJECTED])
+    assert settled(queue) == {1: REJECTED}
+
+
+@pytest.mark.parametrize("late", ["answer", "not leader", "loss"])
+def test_what_becomes_late_of_a_batch_that_was_given_up_changes_nothing(late: str) -> None:
+    queue = queue_of(1)
+    old = sent(queue)
+    queue.led_by(2)
+    again = sent(queue, leader=2)
+    if late == "loss":
+        assert not queue.lost(old)
+    else:
+        queue.answered(old, [placed(7) if late == "answer" else NotLeader()])
+    assert queue.take(2) is None
+    assert settled(queue) == {}
+    queue.answered(again, [placed(7)])
+    assert settled(queue) == {1: placed(7)}
+
+
+def led_by_another(queue: TradeQueue, first: Batch, second: Batch) -> None:
+    queue.led_by(2)
+
+
+def lost_in_order(queue: TradeQueue, first: Batch, second: Batch) -> None:
+    queue.lost(first)
+    queue.lost(second)
+
+
+def lost_backwards(queue: TradeQueue, first: Batch, second: Batch) -> None:
+    queue.lost(second)
+    queue.lost(first)
+
+
+def not_leader(queue: TradeQueue, first: Batch, second: Batch) -> None:
+    queue.answered(first, [NotLeader()] * len(first.pending))
+    queue.answered(second, [OutcomeUnknown()] * len(second.pending))
+
+
+@pytest.mark.parametrize("fail", [led_by_another, lost_in_order, lost_backwards, not_leader])
+def test_what_is_sent_again_keeps_its_place(
+    fail: Callable[[TradeQueue, Batch, Batch], None],
+) -> None:
+    queue = queue_of(2)
+    first = sent(queue)
+    for number in (3, 4):
+        queue.add(pending(number))
+    second = sent(queue)
+    queue.add(pending(5))
+    fail(queue, first, second)
+    assert tickets(queue.take(2)) == [1, 2, 3, 4, 5]
+
+
+# Deadlines.
+
+
+def test_a_trade_that_was_never_sent_was_not_executed() -> None:
+    queue = queue_of(1)
+    queue.expire(4.9)
+    assert settled(queue) == {}
+    queue.expire(5.0)
+    assert type(settled(queue)[1]) is NotExecuted
+    assert queue.take(3) is None
+
+
+def test_a_trade_that_no_leader_took_was_not_executed() -> None:
+    queue = queue_of(1)
+    queue.answered(sent(queue), [NotLeader()])
+    queue.expire(5.0)
+    assert type(settled(queue)[1]) is NotExecuted
+
+
+def test_of_a_trade_that_is_in_flight_nothing_is_known() -> None:
+    queue = queue_of(1)
+    batch = sent(queue)
+    queue.expire(5.0)
+    [outcome] = settled(queue).values()
+    assert isinstance(outcome, OutcomeUnknown)
+    assert "key-1" in str(outcome)
+    queue.expire(6.0)
+    queue.answered(batch, [placed(1)])
+    assert settled(queue) == {}, "it has been answered"
+    assert queue.take(3) is None
+
+
+def test_of_a_trade_that_was_lost_nothing_is_known() -> None:
+    queue = queue_of(1)
+    queue.lost(sent(queue))
+    queue.expire(5.0)
+    assert isinstance(settled(queue)[1], OutcomeUnknown)
+
+
+def test_a_trade_that_was_given_up_is_not_sent_again() -> None:
+    queue = TradeQueue()
+    queue.add(pending(1, deadline=5.0))
+    queue.add(pending(2, deadline=6.0))
+    batch = sent(queue)
+    queue.expire(5.0)
+    queue.lost(batch)
+    assert tickets(queue.take(2)) == [2]
+
+
+def test_only_what_is_late_is_given_up() -> None:
+    queue = TradeQueue()
+    for number, deadline in ((1, 6.0), (2, 5.0), (3, 7.0)):
+        queue.add(pending(number, deadline))
+    queue.expire(5.5)
+    assert list(settled(queue)) == [2]
+    assert tickets(queue.take(3)) == [1, 3]
+
+
+def test_what_is_given_up_makes_room() -> None:
+    queue = queue_of(2, capacity=2)
+    sent(queue)
+    queue.expire(5.0)
+    for number in (3, 4):
+        queue.add(pending(number, 9.0))
+    with pytest.raises(Overloaded):
+        queue.add(pending(5))
+
+
+# Whatever happens.
+
+CAPACITY = 6
+
+decisions = st.sampled_from(
+    [placed(1), placed(1, True), REJECTED, KeyReused(), Overloaded(), NotLeader(), OutcomeUnknown()]
+)
+
+
+class Model(RuleBasedStateMachine):
+    """A front-end to which everything happens, beside what is known of each trade."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = TradeQueue(CAPACITY, in_flight=2)
+        self.now = 0.0
+        self.trades: list[Pending] = []
+        self.outcomes: dict[Pending, Outcome] = {}
+        self.flying: list[Batch] = []
+        """Sent, and neither answered nor lost, though perhaps given up."""
+        self.given_up: list[Batch] = []
+        self.unknown: set[Pending] = set()
+        """Sent, and not certainly turned away."""
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 3.0]))
+    def add(self, seconds: float) -> None:
+        trade = pending(len(self.trades), self.now + seconds)
+        if len(self.trades) - len(self.outcomes) >= CAPACITY:
+            with pytest.raises(Overloaded):
+                self.queue.add(trade)
+        else:
+            self.queue.add(trade)
+            self.trades.append(trade)
+
+    @rule(leader=st.integers(0, 3))
+    def take(self, leader: int) -> None:
+        batch = self.queue.take(leader)
+        if batch is not None:
+            assert leader == batch.leader
+            assert batch.pending
+            assert not set(batch.pending) & set(self.outcomes), "it was settled before"
+            expected = [each for each in self.flying if each not in self.given_up]
+            assert len(expected) < 2
+            for other in expected:
+                assert not set(batch.pending) & set(other.pending), "it is in flight twice"
+            order = [self.trades.index(each) for each in batch.pending]
+            assert order == sorted(order)
+            self.flying.append(batch)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        batch = self._land(data)
+        outcomes = data.draw(
+            st.lists(decisions, min_size=len(batch.pending), max_size=len(batch.pending))
+        )
+        took = self.queue.answered(batch, outcomes)
+        if batch in self.given_up:
+            assert took
+            return
+        turned_away = [isinstance(each, NotLeader | OutcomeUnknown) for each in outcomes]
+        assert took is not any(turned_away)
+        for each, outcome in zip(batch.pending, outcomes, strict=True):
+            if isinstance(outcome, OutcomeUnknown):
+                self.unknown.add(each)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        batch = self._land(data)
+        assert self.queue.lost(batch) is (batch not in self.given_up)
+        self.unknown.update(batch.pending)
+
+    def _land(self, data: st.DataObject) -> Batch:
+        batch = data.draw(st.sampled_from(self.flying))
+        self.flying.remove(batch)
+        return batch
+
+    @rule(leader=st.integers(1, 3))
+    def led_by(self, leader: int) -> None:
+        self.queue.led_by(leader)
+        for batch in self.flying:
+            if batch.leader != leader and batch not in self.given_up:
+                self.given_up.append(batch)
+                self.unknown.update(batch.pending)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        flying = {each for batch in self.flying for each in batch.pending}
+        self.queue.expire(self.now)
+        for each, outcome in self._collect().items():
+            assert each.deadline <= self.now
+            assert isinstance(outcome, OutcomeUnknown) or type(outcome) is NotExecuted
+            if each in self.unknown or each in flying:
+                assert isinstance(outcome, OutcomeUnknown), "it may have been executed"
+            else:
+                assert isinstance(outcome, NotExecuted), "it was certainly not executed"
+        assert all(each.deadline > self.now for each in self.trades if each not in self.outcomes)
+
+    def _collect(self) -> dict[Pending, Outcome]:
+        news = self.queue.take_settled()
+        for each, outcome in news:
+            assert each not in self.outcomes, "it was settled before"
+            assert not isinstance(outcome, NotLeader)
+            if isinstance(outcome, Placed) and each in self.unknown:
+                assert not outcome.replayed
+            self.outcomes[each] = outcome
+        return dict(news)
+
+    @invariant()
+    def nothing_is_settled_twice(self) -> None:
+        self._collect()
+        assert len(self.trades) - len(self.outcomes) <= CAPACITY
+
+    def teardown(self) -> None:
+        for batch in self.flying:
+            self.queue.lost(batch)
+        self.queue.expire(self.now + 10.0)
+        self._collect()
+        assert len(self.outcomes) == len(self.trades)
+        fresh: Sequence[Pending] = [pending(number, self.now + 20) for number in range(CAPACITY)]
+        for each in fresh:
+            self.queue.add(each)
+        assert sent(self.queue).pending == fresh
+
+
+Model.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestEachTradeIsSettledExactlyOnce = Model.TestCase
