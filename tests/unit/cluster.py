@@ -80,6 +80,8 @@ class Cluster:
         self.cuts: set[tuple[int | str, int | str]] = set()
         self.members: dict[int, Member] = {}
         self.storages = disks or {}
+        self._unanswered: dict[Call, int] = {}
+        """Calls that reached a replica, which has not answered yet."""
         self._committed: dict[int, Entry] = {}
         self._leaders: dict[int, int] = {}
         for id in {*self.ids} - {*asleep}:
@@ -99,8 +101,10 @@ class Cluster:
         return member
 
     def kill(self, id: int) -> None:
-        """End a life: what was not written by now is lost."""
+        """End a life: what was not written by now is lost, and so is what was not answered."""
         del self.members[id]
+        for call in [call for call, member in self._unanswered.items() if member == id]:
+            self._fail(call)
 
     def cut(self, *members: int | str, inbound: bool = True, outbound: bool = True) -> None:
         """Separate `members` from everybody else, in one direction or both."""
@@ -133,20 +137,26 @@ class Cluster:
 
     def deliver_copy(self, parcel: Parcel) -> None:
         """Deliver `parcel`, which may come once more (or again, if it was taken off before)."""
-        asker, request = parcel.call.asker, parcel.call.request
-        answers = parcel.message is not request.message
+        asker, answers = parcel.call.asker, parcel.message is not parcel.call.request.message
         here = parcel.to in self.members or parcel.to in self.learners
         if not here or (parcel.source, parcel.to) in self.cuts:
-            if self.members.get(asker.id) is asker:
-                asker.replica.unreachable(request, self.clock.now)
-                self.carry_out(asker)
+            self._fail(parcel.call)
         elif not answers and isinstance(parcel.to, str):
             reply = self.learners[parcel.to].apply(parcel.message)
             self.pool.append(Parcel(parcel.to, parcel.source, reply, parcel.call))
         elif not answers or self.members[parcel.to] is asker:
             member = self.members[parcel.to]
+            if not answers:
+                self._unanswered[parcel.call] = member.id
             member.replica.step(parcel.message, self.clock.now, None if answers else parcel.call)
             self.carry_out(member)
+
+    def _fail(self, call: Call) -> None:
+        """Tell who asked, if it is still alive, that there will be no answer."""
+        self._unanswered.pop(call, None)
+        if self.members.get(call.asker.id) is call.asker:
+            call.asker.replica.unreachable(call.request, self.clock.now)
+            self.carry_out(call.asker)
 
     def drop(self, parcel: Parcel) -> None:
         """Lose `parcel`; who asked is not told yet."""
@@ -174,6 +184,7 @@ class Cluster:
                 call = Call(member, said)
                 self.pool.append(Parcel(member.id, said.to, said.message, call))
             elif isinstance(said.ticket, Call):
+                self._unanswered.pop(said.ticket, None)
                 to = said.ticket.asker.id
                 self.pool.append(Parcel(member.id, to, said.message, said.ticket))
             else:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -293,6 +294,38 @@ def test_an_answer_says_exactly_how_much_of_the_log_it_covers(tmp_path: Path) ->
         asker.join()
     assert wrong == []
     assert index.find(keys) == Found(numbers(entries), len(entries))
+    index.close()
+
+
+def test_a_closed_index_refuses_and_stays_as_it_is(tmp_path: Path) -> None:
+    entries = history(3)
+    index = Index(tmp_path / "index.sqlite", log_of(entries))
+    take_in(index, entries[:4])
+    index.close()
+    with pytest.raises(Unusable, match="closed"):
+        index.find(["key-1"])
+    with pytest.raises(Unusable, match="closed"):
+        index.write(entries[4:], [], 3)
+    index = Index(tmp_path / "index.sqlite", log_of(entries))
+    assert (index.index, index.rebuilt) == (4, None)
+    index.close()
+
+
+def test_a_file_that_another_process_changes_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = history(3)
+    path = made(tmp_path / "index.sqlite", entries)
+    connect = partial(sqlite3.connect, timeout=0)
+    monkeypatch.setattr("twisted_bazaar.replication.index.sqlite3.connect", connect)
+    other = connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Unusable, match=f"^{path}: another process uses it$"):
+        Index(path, log_of(entries))
+    other.close()
+    index = Index(path, log_of(entries))
+    assert (index.index, index.rebuilt) == (5, None)
     index.close()
 
 

@@ -154,15 +154,14 @@ def test_entries_truncated_during_their_write_are_not_durable(log: Log) -> None:
     assert (again.truncate, [entry.term for entry in again.entries]) == (2, [2])
 
 
-def test_durable_entries_that_are_truncated_are_durable_no_more(log: Log) -> None:
-    log.append(history(3))
-    write = log.take_write(1, 0)
-    assert write is not None
-    log._storage.write(write)
-    log.written(write)
-    assert log.durable == 5
-    log.truncate(2)
-    assert log.durable == 2
+def test_durable_entries_that_are_truncated_are_durable_no_more() -> None:
+    storage = MemoryStorage()
+    storage.write(Write(1, 0, None, tuple(history(3))))
+    for after in (4, 2, 0):
+        log = Log(storage, KEEP)
+        assert log.durable == 5
+        log.truncate(after)
+        assert log.durable == after
 
 
 def test_a_truncation_before_the_write_is_taken_needs_no_mark_on_disk(log: Log) -> None:

@@ -308,10 +308,11 @@ def test_a_candidate_votes_for_itself_on_disk_before_it_asks_others() -> None:
 def test_a_candidate_wins_only_once_its_own_vote_is_written() -> None:
     """§5.2: its own vote is as binding as anybody's. (No answer can come before, but that is
     not for the one who counts to rely on.)"""
-    member = follower(1, peers=(2,))
+    member = follower(1)
     member.slow_disk = True
     member.stand()
     member.step(VoteReply(2, 2, True))
+    member.step(VoteReply(2, 3, True))
     assert member.replica.role == "candidate"
     member.finish_write()
     assert member.replica.role == "leader"
@@ -336,9 +337,9 @@ def test_the_candidates_log_is_on_disk_before_it_asks_for_votes() -> None:
 
 def test_a_vote_for_a_lower_term_is_refused() -> None:
     """Figure 2, receiver rule 1."""
-    member = follower(1, 4)
-    reply = member.ask(Vote(3, 2, 9, 3))
-    assert (reply.granted, reply.term) == (False, 4)
+    member = follower(1, 4, term=6)
+    reply = member.ask(Vote(5, 2, 9, 4))
+    assert (reply.granted, reply.term) == (False, 6)
 
 
 def test_a_replica_votes_once_a_term() -> None:

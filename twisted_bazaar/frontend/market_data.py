@@ -80,14 +80,16 @@ class MarketData:
     ) -> Deferred[Sequence[Stock]]:
         """Ask one catalog after the other; the one that answered is asked first next time."""
 
-        def ask(tries: int) -> Deferred[Sequence[Stock]]:
+        def ask(catalogs: Sequence[CatalogClient]) -> Deferred[Sequence[Stock]]:
             def ask_the_next(failure: Failure) -> Deferred[Sequence[Stock]]:
                 failure.trap(BazaarError)
-                self._catalogs.append(self._catalogs.pop(0))
-                if tries == 1:
+                # Others may have put it last meanwhile, and another first.
+                self._catalogs.remove(catalogs[0])
+                self._catalogs.append(catalogs[0])
+                if not catalogs[1:]:
                     raise Unavailable("no catalog answers")
-                return ask(tries - 1)
+                return ask(catalogs[1:])
 
-            return call(self._catalogs[0]).addErrback(ask_the_next)
+            return call(catalogs[0]).addErrback(ask_the_next)
 
-        return ask(len(self._catalogs))
+        return ask(tuple(self._catalogs))

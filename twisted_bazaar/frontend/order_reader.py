@@ -42,27 +42,27 @@ class OrderReader:
 
     def get(self, number: int) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `Unavailable`."""
-        timeout = self._timing.lease
-        return self._ask(lambda replica: replica.get_order(number, timeout))
+        return self._ask(lambda replica, timeout: replica.get_order(number, timeout))
 
     def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
         """The first `limit` orders above `after`. Fails with `Unavailable`."""
-        timeout = self._timing.lease
-        return self._ask(lambda replica: replica.list_orders(after, limit, timeout))
+        return self._ask(lambda replica, timeout: replica.list_orders(after, limit, timeout))
 
-    def _ask(self, call: Callable[[ReplicaClient], Deferred[T]]) -> Deferred[T]:
+    def _ask(self, call: Callable[[ReplicaClient, float], Deferred[T]]) -> Deferred[T]:
         give_up = self._seconds() + self._timing.deadline
 
         def ask(replicas: list[int]) -> Deferred[T]:
             def ask_the_next(failure: Failure) -> Deferred[T]:
                 failure.trap(BazaarError)
+                pause = 0.0 if replicas[1:] else self._timing.ping
+                if self._seconds() + pause >= give_up:
+                    raise Unavailable("no order replica leads, and none knows the answer")
                 if replicas[1:]:
                     return ask(replicas[1:])
-                if self._seconds() + self._timing.ping > give_up:
-                    raise Unavailable("no order replica leads, and none knows the answer")
-                pause: Deferred[None] = deferLater(self._reactor, self._timing.ping)
-                return pause.addCallback(lambda _: ask(self._leadership.by_trust()))
+                paused: Deferred[None] = deferLater(self._reactor, pause)
+                return paused.addCallback(lambda _: ask(self._leadership.by_trust()))
 
-            return call(self._replicas[replicas[0]]).addErrback(ask_the_next)
+            timeout = min(self._timing.lease, give_up - self._seconds())
+            return call(self._replicas[replicas[0]], timeout).addErrback(ask_the_next)
 
         return ask(self._leadership.by_trust())

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from threading import Event
 from typing import Protocol
 
 import msgspec
@@ -95,7 +96,7 @@ class Index:
         self._path = path
         self._idle: deque[sqlite3.Connection] = deque()
         """Connections for reading that nobody uses now."""
-        self._closed = False
+        self._closed = Event()
         self.rebuilt: str | None = None
         """Why an earlier file was thrown away, for the operator; None: it was not."""
         try:
@@ -105,7 +106,7 @@ class Index:
                 self._fit(history)
             except (sqlite3.Error, msgspec.ValidationError, _Useless) as error:
                 self._writer.close()
-                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                if _code(error) == sqlite3.SQLITE_BUSY:
                     raise Unusable(f"{path}: another process uses it") from error
                 self.rebuilt = f"{path}: made anew: {error}"
                 self._delete()
@@ -175,7 +176,7 @@ class Index:
 
     def close(self) -> None:
         """Close the file, once the calls under way are done."""
-        self._closed = True
+        self._closed.set()
         self._close_idle()
         self._writer.close()
 
@@ -231,6 +232,8 @@ class Index:
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         """A connection for this call: as many exist as calls were ever under way at once."""
+        if self._closed.is_set():
+            raise Unusable(f"{self._path}: closed")
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -240,7 +243,7 @@ class Index:
             yield connection
         finally:
             self._idle.append(connection)
-            if self._closed:
+            if self._closed.is_set():
                 self._close_idle()
 
     def _close_idle(self) -> None:
@@ -254,15 +257,20 @@ class Index:
             yield
         except sqlite3.IntegrityError as error:
             raise InvariantBroken(f"{self._path}: {error}") from error
-        except sqlite3.OperationalError as error:
-            raise Unusable(f"{self._path}: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
+            if _code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise Unusable(f"{self._path}: {error}") from error
             self._delete()
             raise Damaged(f"{self._path}: {error}: the next start makes it anew") from error
 
     def _delete(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def _code(error: Exception) -> int:
+    """What SQLite calls the kind of `error`; 0: it is not SQLite's."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _sum(row: Sequence[object]) -> int:

@@ -1,0 +1,242 @@
+"""Deliberate faults in the code that ships: the simulator must catch each, or it proves little.
+
+A mutant replaces one method while it is in force. Each names the rule that it breaks.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+
+from twisted_bazaar.errors import NotLeader
+from twisted_bazaar.market import Placed, Traded
+from twisted_bazaar.order import desk
+from twisted_bazaar.replication import core, leading, log, outbox
+from twisted_bazaar.replication.messages import AppendReply, Reply, VoteReply
+
+__all__ = ["MUTANTS", "Mutant"]
+
+
+class Mutant(NamedTuple):
+    """One fault."""
+
+    name: str
+    target: Any
+    attribute: str
+    replacement: Callable[..., Any]
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        with patch.object(self.target, self.attribute, self.replacement):
+            yield
+
+
+MUTANTS: list[Mutant] = []
+
+
+def mutant(target: Any, attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare the function below as what replaces `attribute` of `target`; its docstring or
+    name says what it breaks, and it is called with the original first."""
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        original = getattr(target, attribute)
+        if isinstance(original, property):
+            get = original.fget
+            replaced: Any = property(lambda self: function(get, self))
+        else:
+
+            def replaced(*arguments: Any, **named: Any) -> Any:
+                return function(original, *arguments, **named)
+
+        MUTANTS.append(Mutant(function.__name__, target, attribute, replaced))
+        return function
+
+    return declare
+
+
+@mutant(leading.Leading, "committed")
+def commit_before_majority(original: Any, self: Any, commit: int) -> int:
+    acknowledged = [progress.match for progress in self._peers.values()]
+    index = max(self._log.durable, *acknowledged)
+    return index if index > commit and index >= self.opened else commit
+
+
+@mutant(leading.Leading, "committed")
+def commit_entries_of_earlier_terms_by_counting(original: Any, self: Any, commit: int) -> int:
+    acknowledged = [progress.match for progress in self._peers.values()]
+    return max(commit, leading.reached_by_majority([self._log.durable, *acknowledged]))
+
+
+@mutant(leading.Leading, "committed")
+def count_a_learner_for_quorum(original: Any, self: Any, commit: int) -> int:
+    members = [*self._peers.values(), *self._learners.values()]
+    index = sorted([self._log.durable, *(each.match for each in members)])[-2]
+    return index if index > commit and index >= self.opened else commit
+
+
+@mutant(core.Replica, "_on_append")
+def no_term_check_on_append(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
+    if message.term < self.term and self._leading is None:
+        message = msgspec.structs.replace(message, term=self.term)
+    original(self, message, now, ticket)
+
+
+@mutant(core.Replica, "_take_append")
+def no_consistency_check_on_append(original: Any, self: Any, message: Any) -> tuple[bool, int]:
+    if message.previous_index <= self.log.last_index:
+        previous = self.log.term_at(message.previous_index)
+        message = msgspec.structs.replace(message, previous_term=previous, entries=())
+        fits, index = original(self, message)
+        return fits, index
+    return original(self, message)
+
+
+@mutant(core.Replica, "_on_vote")
+def vote_twice_in_a_term(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
+    if message.term == self.term and self._leading is None:
+        self._vote = 0
+    original(self, message, now, ticket)
+
+
+@mutant(core.Replica, "_on_vote")
+def vote_for_a_log_that_lacks_entries(
+    original: Any, self: Any, message: Any, now: float, ticket: Any
+) -> None:
+    longest = msgspec.structs.replace(message, last_index=1 << 60, last_term=1 << 60)
+    original(self, longest, now, ticket)
+
+
+@mutant(outbox.Outbox, "say_after_write")
+def acknowledge_before_fsync(original: Any, self: Any, messages: Any) -> None:
+    self.say(messages)
+
+
+@mutant(log.Log, "written")
+def a_leader_counts_itself_before_its_disk(original: Any, self: Any, write: Any) -> None:
+    original(self, write)
+    self.durable = self.last_index
+
+
+@mutant(outbox, "_still_true")
+def acknowledge_what_was_truncated_before_it_was_written(
+    original: Any, message: Any, term: int
+) -> Any:
+    return message
+
+
+@mutant(log.Log, "take_write")
+def a_vote_is_forgotten_over_a_restart(original: Any, self: Any, term: int, vote: int) -> Any:
+    return original(self, term, 0)
+
+
+@mutant(log.Log, "take_write")
+def a_term_is_forgotten_over_a_restart(original: Any, self: Any, term: int, vote: int) -> Any:
+    return original(self, self.last_term, 0)
+
+
+@mutant(core.Replica, "_on_fetch_reply")
+def adopt_entries_before_the_term(original: Any, self: Any, message: Any, now: float) -> None:
+    original(self, msgspec.structs.replace(message, term=0), now)
+
+
+@mutant(core.Replica, "_take_entries")
+def skip_truncation_on_rejoin(original: Any, self: Any, entries: Any) -> None:
+    original(self, [entry for entry in entries if entry.index > self.log.last_index])
+
+
+@mutant(core.Replica, "_guard")
+def ignore_the_campaign_guard(original: Any, self: Any, now: float) -> float:
+    return 0.0
+
+
+@mutant(leading.Leading, "in_touch")
+def a_leader_without_a_majority_stays(original: Any, self: Any, now: float) -> bool:
+    return True
+
+
+@mutant(core.Replica, "_count_votes")
+def win_without_a_majority(original: Any, self: Any, now: float) -> None:
+    self._votes |= set(self._peers[:1])
+    original(self, now)
+
+
+@mutant(core.Replica, "_on_vote_reply")
+def count_votes_of_earlier_terms(original: Any, self: Any, message: Any, now: float) -> None:
+    if message.term < self.term:
+        message = msgspec.structs.replace(message, term=self.term, granted=True)
+    original(self, message, now)
+
+
+@mutant(core.Replica, "propose")
+def no_opened_entry(original: Any, self: Any, events: Any) -> Any:
+    events = [event for event in events if not isinstance(event, core.Opened)]
+    return original(self, events)
+
+
+@mutant(desk.TradingDesk, "_lead")
+def forget_the_keys_on_failover(original: Any, self: Any) -> None:
+    original(self)
+    self._orders = {
+        entry.event.key: entry
+        for entry in self._numbers.values()
+        if isinstance(entry.event, Traded)
+    }
+
+
+@mutant(desk.TradingDesk, "decide")
+def trust_a_look_up_that_is_too_old(
+    original: Any, self: Any, batch: Any, known: Any, now: float
+) -> bool:
+    return original(self, batch, msgspec.structs.replace(known, index=1 << 60), now)
+
+
+@mutant(desk.TradingDesk, "_hold")
+def reject_at_once_on_an_uncommitted_tip(
+    original: Any, self: Any, batch: Any, outcomes: Any
+) -> None:
+    original(self, batch, outcomes)
+    for waiting in self._for_round:
+        if waiting.asker is batch:
+            self._answer(batch, waiting.position, waiting.outcome)
+    self._for_round = type(self._for_round)(w for w in self._for_round if w.asker is not batch)
+
+
+@mutant(core.Replica, "confirm")
+def no_quorum_round_for_a_404_or_a_rejection(original: Any, self: Any) -> int:
+    return 0
+
+
+@mutant(desk.TradingDesk, "_hold")
+def acknowledge_before_commit(original: Any, self: Any, batch: Any, outcomes: Any) -> None:
+    for position, outcome in enumerate(outcomes):
+        self._answer(batch, position, outcome)
+
+
+@mutant(desk.TradingDesk, "_resign")
+def a_deposed_leader_answers_as_if_committed(original: Any, self: Any) -> None:
+    for waiting in self._for_release:
+        if isinstance(waiting.outcome, Placed):
+            self._settle(waiting, waiting.outcome)
+    self._for_release.clear()
+    original(self)
+
+
+@mutant(desk.TradingDesk, "_resign")
+def a_deposed_leader_says_not_executed(original: Any, self: Any) -> None:
+    for waiting in self._for_release:
+        self._settle(waiting, NotLeader())
+    self._for_release.clear()
+    original(self)
+
+
+@mutant(desk.TradingDesk, "_lead")
+def decide_on_the_committed_ledger_only(original: Any, self: Any) -> None:
+    original(self)
+    self._tip = self.ledger.copy()
+
+
+@mutant(core.Replica, "_still_fits", ) if hasattr(core.Replica, "_still_fits") else (lambda f: f)
+def take_stale_fetches(original: Any, self: Any, message: Any) -> bool:
+    return True
