@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.logger import Logger
 
 from .exits import refusing, stop_on_signals
 
@@ -33,6 +34,8 @@ class Layers(MultiService):
     services at once.)
     """
 
+    log = Logger()
+
     def __init__(self, *layers: Service) -> None:
         super().__init__()
         for layer in layers:
@@ -42,7 +45,11 @@ class Layers(MultiService):
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         Service.stopService(self)
         for layer in reversed(list(self)):
-            yield maybeDeferred(layer.stopService)
+            try:
+                yield maybeDeferred(layer.stopService)
+            except Exception:
+                # What it rests on is to stop in good order all the same.
+                self.log.failure("{layer} did not stop", layer=layer)
 
 
 class Late(Service):

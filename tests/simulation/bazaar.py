@@ -8,15 +8,24 @@ from .world import Process, World
 
 __all__ = ["SimulatedBazaar"]
 
-REPLICAS = (1, 2, 3)
-
 
 class SimulatedBazaar:
     """All processes, by name, and what can be done to them."""
 
-    def __init__(self, world: World, frontends: int, clients: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        replicas: int = 3,
+        frontends: int = 1,
+        confused: int = 0,
+        clients: int = 1,
+        batch: int = 1024,
+        slow: float = 0.0,
+    ) -> None:
         self.world = world
         self.network = Network(world)
+        self.network.weather.slow = slow
         self.truth = Truth()
 
         def rate() -> float:
@@ -24,15 +33,20 @@ class SimulatedBazaar:
             return world.random.uniform(0.8, 1.25)
 
         self.orders = {
-            number: OrderMember(world, number, self.network, self.truth, rate())
-            for number in REPLICAS
+            number: OrderMember(world, number, self.network, self.truth, rate(), batch)
+            for number in range(1, replicas + 1)
         }
         self.catalog = CatalogMember(world, "catalog", self.truth, rate())
         for number, order in self.orders.items():
             order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
             order.catalogs = {"catalog": self.catalog}
+            order.disk.often_slow = slow
+            order.won = self._won
+        self._traps: list[float] = []
         self.frontends = [
-            FrontendMember(world, f"frontend-{number}", self.network, self.orders, rate())
+            FrontendMember(
+                world, f"frontend-{number}", self.network, self.orders, rate(), number <= confused
+            )
             for number in range(1, frontends + 1)
         ]
         self.clients = [
@@ -57,6 +71,14 @@ class SimulatedBazaar:
         process.crash()
         self.world.after(down_seconds, process.start)
 
+    def trap(self, leaders: int, seconds: float) -> None:
+        """Crash each of the next `leaders` that are elected, `seconds` after that."""
+        self._traps += [seconds] * leaders
+
+    def _won(self, order: OrderMember) -> None:
+        if self._traps:
+            self.world.after(self._traps.pop(), self.crash, order.name, 0.4)
+
     def nominate(self, frontend: str, order: str) -> None:
         """A confused front-end asks `order` to campaign, whoever leads."""
         for member in self.frontends:
@@ -72,6 +94,7 @@ class SimulatedBazaar:
     def heal(self) -> None:
         """All faults stop."""
         self.network.heal()
+        self._traps.clear()
         for process in self.processes.values():
             process.resume()
             process.start()

@@ -27,8 +27,10 @@ class FrontendMember(Process):
         network: Network,
         replicas: Mapping[int, OrderMember],
         rate: float,
+        confused: bool,
     ) -> None:
         super().__init__(world, name, rate)
+        self._confused = confused
         self._network = network
         self._replicas = replicas
 
@@ -63,6 +65,8 @@ class FrontendMember(Process):
         elif not self._searching:
             nominee = self.leadership.nominee(self.seconds)
             if nominee is not None:
+                if self._confused:
+                    nominee = self.world.random.choice(list(self._replicas))
                 self.nominate(nominee)
 
     def nominate(self, nominee: int) -> None:
@@ -195,7 +199,8 @@ class Client(Process):
         elif kind < 0.65:
             self._trade(frontend, self._new_trade())
         elif kind < 0.75 and self._placed:
-            trade, number = random.choice(self._placed)
+            # Mostly a late one, whose key is on its way into the index.
+            trade, number = random.choice(self._placed[-3:] * 3 + self._placed)
             self._trade(frontend, trade, number)
         elif kind < 0.78 and self._placed:
             trade, _ = random.choice(self._placed)

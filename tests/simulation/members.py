@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted_bazaar.catalog.database import Snapshot
-from twisted_bazaar.catalog.projection import Position, Projection
-from twisted_bazaar.errors import BazaarError, NotLeader
+from twisted_bazaar.catalog.projection import Position
+from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
@@ -23,7 +23,8 @@ __all__ = ["CatalogMember", "OrderMember"]
 
 Respond = Callable[[Any], None]
 
-TIMING = Timing()
+TIMING = Timing(deadline=2.0)
+"""As it is, but that clients give up sooner: that, too, must happen while a leader is missing."""
 TICK_SECONDS = TIMING.heartbeat / 2
 CALL_SECONDS = TIMING.election_timeout
 
@@ -36,21 +37,24 @@ class Disk:
         self._world = world
         self._writing: Write | None = None
         self.slow = False
+        """All writes take long."""
+        self.often_slow = 0.0
+        """The share of writes that take long."""
 
-    def write(self, write: Write, done: Callable[[], None]) -> None:
-        """Make `write` durable, and call `done` then."""
+    def write(self, write: Write, done: Callable[[Write], None]) -> None:
+        """Make `write` durable, and call `done(write)` then."""
         self._writing = write
         random = self._world.random
         seconds = random.uniform(0.0001, 0.001)
-        if self.slow:
+        if self.slow or (self.often_slow and random.random() < self.often_slow):
             seconds += random.uniform(0.0, 0.4)
         self._world.after(seconds, self._written, write, done)
 
-    def _written(self, write: Write, done: Callable[[], None]) -> None:
+    def _written(self, write: Write, done: Callable[[Write], None]) -> None:
         if self._writing is write:
             self._writing = None
             self.storage.write(write)
-            done()
+            done(write)
 
     def crash(self) -> None:
         """The machine stops: of the write under way, some first lines are there."""
@@ -73,15 +77,24 @@ class OrderMember(Process):
     """An order replica. Does what `order.node.OrderNode` does, without a reactor."""
 
     def __init__(
-        self, world: World, number: int, network: Network, truth: Truth, rate: float
+        self,
+        world: World,
+        number: int,
+        network: Network,
+        truth: Truth,
+        rate: float,
+        batch: int,
     ) -> None:
         super().__init__(world, f"order-{number}", rate)
         self.number = number
+        self._batch = batch
         self._network = network
         self._truth = truth
         self.disk = Disk(world)
         self.peers: Mapping[int, OrderMember] = {}
         self.catalogs: Mapping[str, CatalogMember] = {}
+        self.won: Callable[[OrderMember], None] = lambda member: None
+        """Told when this replica is elected."""
         self._indexed = 0
         self._indexed_keys: dict[str, Traded] = {}
 
@@ -100,6 +113,7 @@ class OrderMember(Process):
             TIMING,
             lambda: int(self.world.now * 1000),
             self.seconds,
+            self._batch,
         )
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._indexing = self._listing = False
@@ -161,7 +175,9 @@ class OrderMember(Process):
         orders = {key: self._indexed_keys[key] for key in keys & self._indexed_keys.keys()}
         known = Known(orders, self._indexed)
         # The look-up was on another thread: the index may have moved on since.
-        self.later(self.world.random.random() * 0.002, self._decide, trades, known, reply)
+        random = self.world.random.random
+        delay = 0.002 if random() < 0.9 else 0.1
+        self.later(random() * delay, self._decide, trades, known, reply)
 
     def _decide(self, trades: list[Trade], known: Known, reply: Respond) -> None:
         if self.desk.decide(Batch(trades, reply), known, self.seconds):
@@ -201,8 +217,7 @@ class OrderMember(Process):
             for message in ready.messages:
                 self._send(message)
             if ready.write is not None:
-                written = self.in_this_life(self._written)
-                self.disk.write(ready.write, lambda write=ready.write: written(write))
+                self.disk.write(ready.write, self.in_this_life(self._written))
         for settled in self.desk.take_settled():
             answer = settled.outcomes if isinstance(settled, Batch) else settled.answer
             settled.ticket(answer)  # type: ignore[operator]
@@ -219,6 +234,7 @@ class OrderMember(Process):
             if ready.leads:
                 self._truth.leads(self.number, ready.leads)
                 self.world.say(self.name, f"leads in term {ready.leads}")
+                self.won(self)
             else:
                 self.world.say(self.name, "leads no more")
 

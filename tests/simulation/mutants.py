@@ -14,7 +14,6 @@ from twisted_bazaar.errors import NotLeader
 from twisted_bazaar.market import Placed, Traded
 from twisted_bazaar.order import desk
 from twisted_bazaar.replication import core, leading, log, outbox
-from twisted_bazaar.replication.messages import AppendReply, Reply, VoteReply
 
 __all__ = ["MUTANTS", "Mutant"]
 
@@ -71,13 +70,15 @@ def commit_entries_of_earlier_terms_by_counting(original: Any, self: Any, commit
 
 @mutant(leading.Leading, "committed")
 def count_a_learner_for_quorum(original: Any, self: Any, commit: int) -> int:
-    members = [*self._peers.values(), *self._learners.values()]
-    index = sorted([self._log.durable, *(each.match for each in members)])[-2]
+    # A learner that was sent everything would have acknowledged all that is on the leader's disk.
+    index = max(self._log.durable if self._learners else 0, original(self, commit))
     return index if index > commit and index >= self.opened else commit
 
 
 @mutant(core.Replica, "_on_append")
-def no_term_check_on_append(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
+def no_term_check_on_append(
+    original: Any, self: Any, message: Any, now: float, ticket: Any
+) -> None:
     if message.term < self.term and self._leading is None:
         message = msgspec.structs.replace(message, term=self.term)
     original(self, message, now, ticket)
@@ -121,7 +122,7 @@ def a_leader_counts_itself_before_its_disk(original: Any, self: Any, write: Any)
 
 @mutant(outbox, "_still_true")
 def acknowledge_what_was_truncated_before_it_was_written(
-    original: Any, message: Any, term: int
+    original: Any, message: Any, *now: Any
 ) -> Any:
     return message
 
@@ -235,8 +236,3 @@ def a_deposed_leader_says_not_executed(original: Any, self: Any) -> None:
 def decide_on_the_committed_ledger_only(original: Any, self: Any) -> None:
     original(self)
     self._tip = self.ledger.copy()
-
-
-@mutant(core.Replica, "_still_fits", ) if hasattr(core.Replica, "_still_fits") else (lambda f: f)
-def take_stale_fetches(original: Any, self: Any, message: Any) -> bool:
-    return True

@@ -1,5 +1,6 @@
 """Calls between processes, over links that lose, double, delay, reorder and are cut."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -25,11 +26,19 @@ class Network:
     def __init__(self, world: World) -> None:
         self._world = world
         self.weather = Weather()
-        self._cut: set[tuple[str, str]] = set()
+        self._cut: Counter[tuple[str, str]] = Counter()
 
-    def cut(self, sender: str, receiver: str) -> None:
-        """Nothing goes from `sender` to `receiver` any more; the other way is not touched."""
-        self._cut.add((sender, receiver))
+    def cut(self, sender: str, receiver: str, seconds: float) -> None:
+        """For a while nothing goes from `sender` to `receiver`; the other way is not touched."""
+        link = (sender, receiver)
+        self._cut[link] += 1
+        self._world.after(seconds, self._mend, link)
+
+    def _mend(self, link: tuple[str, str]) -> None:
+        if self._cut[link] > 1:
+            self._cut[link] -= 1
+        else:
+            self._cut.pop(link, None)
 
     def heal(self) -> None:
         """All links work."""

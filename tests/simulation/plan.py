@@ -5,129 +5,173 @@ from typing import NamedTuple
 
 from .bazaar import SimulatedBazaar
 
-__all__ = ["Fault", "Plan", "draw"]
+__all__ = ["FAULTS_END_SECONDS", "Fault", "Plan", "apply", "draw"]
 
-FAULTS_END_SECONDS = 4.0
-REPLICAS = (1, 2, 3)
+FAULTS_END_SECONDS = 6.0
+LONGEST_FAULT_SECONDS = 1.5
 
 
 class Fault(NamedTuple):
-    """One thing that goes wrong at a moment."""
+    """One thing that goes wrong at a moment, for a while."""
 
     at: float
     kind: str
     who: tuple[str, ...] = ()
-    amount: float = 0.0
+    seconds: float = 0.0
+    share: float = 0.0
 
 
 class Plan(NamedTuple):
     """A whole schedule. The same plan always runs the same."""
 
     seed: int
+    replicas: int
     frontends: int
+    confused: int
+    """How many of the front-ends nominate any replica instead of the highest."""
     clients: int
+    batch: int
+    """Entries that a message carries at most."""
+    slow: float
+    """The share of messages that are late, and of writes that take long, at all times."""
     faults: tuple[Fault, ...]
 
 
 def draw(seed: int) -> Plan:
     """The plan that `seed` stands for."""
     random = Random(f"plan {seed}")
-    frontends = random.choice((1, 1, 2, 2, 3))
+    replicas = random.choice((3, 3, 3, 5))
+    frontends = random.choice((1, 2, 2, 3))
+    confused = random.choice((0, 0, 1, frontends))
     clients = random.choice((1, 2, 4, 8))
+    batch = random.choice((1, 2, 1024))
     # Few faults leave time to see what each does; many meet in ways nobody thinks of.
-    number = random.choice((0, 1, 2, 4, 8, 16, 30))
-    faults = [_fault(random, frontends) for _ in range(number)]
-    return Plan(seed, frontends, clients, tuple(sorted(faults)))
+    number = random.choice((1, 4, 8, 16, 40))
+    slow = random.choice((0.0, 0.0, 0.01, 0.05))
+    drawn = [fault for _ in range(number) for fault in _faults(random, replicas, frontends)]
+    faults = tuple(sorted(drawn))
+    return Plan(seed, replicas, frontends, confused, clients, batch, slow, faults)
 
 
-def _fault(random: Random, frontends: int) -> Fault:
-    at = round(random.uniform(0.0, FAULTS_END_SECONDS), 4)
-    orders = [f"order-{number}" for number in REPLICAS]
+def _faults(random: Random, replicas: int, frontends: int) -> list[Fault]:
+    """One thing from the menu; some are several faults that belong together."""
+    at = round(random.uniform(0.4, FAULTS_END_SECONDS), 4)
+    seconds = random.choice((0.02, 0.15, 0.5, 1.0)) * random.uniform(0.5, 1.5)
+    orders = [f"order-{number + 1}" for number in random.sample(range(replicas), replicas)]
     fronts = [f"frontend-{number}" for number in range(1, frontends + 1)]
     everybody = [*orders, *fronts, "catalog"]
     kind = random.choice(_MENU)
-    order = random.choice(orders)
-    pair = random.sample(everybody, 2)
-    seconds = random.choice((0.01, 0.1, 0.4, 1.0))
     match kind:
-        case "crash" | "crash_leader" | "pause" | "pause_leader":
-            who = random.choice([*orders, order, random.choice(everybody)])
-            return Fault(at, kind, (who,), seconds * random.random() * 2)
-        case "cut" | "cut_one_way":
-            return Fault(at, kind, tuple(pair))
-        case "isolate" | "isolate_leader" | "deafen":
-            return Fault(at, kind, (order,))
-        case "slow_disk":
-            return Fault(at, kind, (order,), seconds)
+        case "crash" | "pause":
+            return [Fault(at, kind, (random.choice([*orders, *everybody]),), seconds)]
+        case "crash_two":
+            # Both lose what is not synced; that one is back sooner decides who elects.
+            return [
+                Fault(at, "crash", (orders[0],), seconds * random.random()),
+                Fault(at, "crash", (orders[1],), seconds),
+            ]
+        case "crash_all":
+            return [Fault(at, "crash", (name,), random.random() * 0.4) for name in orders]
+        case "cut":
+            one, other = random.sample(everybody, 2)
+            return [Fault(at, "cut", pair, seconds) for pair in ((one, other), (other, one))]
+        case "cut_one_way":
+            return [Fault(at, "cut", tuple(random.sample(everybody, 2)), seconds)]
+        case "slow_disks":
+            # What is under way when all crash is lost on each of them.
+            crash = [Fault(at + seconds / 2, "crash", (name,), random.random()) for name in orders]
+            return [Fault(at, "slow_disk", (name,), seconds) for name in orders] + crash
         case "loss" | "doubled" | "slow":
-            return Fault(at, kind, (), random.uniform(0.01, 0.4))
+            return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.5))]
         case "nominate" | "depose":
-            return Fault(at, kind, (random.choice(fronts), order))
+            return [Fault(at, kind, (random.choice(fronts), orders[0]))]
+        case "race":
+            # The leader is gone, and front-ends that do not agree nominate two at once.
+            gone = random.choice(("crash_leader", "isolate_leader", "part_leader"))
+            later = at + random.uniform(0.2, 0.6)
+            apart = random.choice((0.0, 0.0005, 0.002, 0.01))
+            first, second = random.choice(fronts), random.choice(fronts)
+            return [
+                Fault(at, gone, (orders[2],), seconds + 0.5),
+                Fault(later, "nominate", (first, orders[0])),
+                Fault(later + apart, "nominate", (second, orders[1])),
+            ]
+        case "trap":
+            # The next leaders are gone as soon as they lead: their first entries are on
+            # some disks only.
+            return [Fault(at, kind, (str(random.randint(1, 4)),), random.random() * 0.008)]
         case _:
-            return Fault(at, kind)
+            return [Fault(at, kind, (orders[0],), seconds)]
 
 
 _MENU = (
-    *("crash",) * 5,
-    *("crash_leader",) * 4,
-    *("crash_all",) * 1,
-    *("pause",) * 2,
+    *("crash",) * 3,
+    *("crash_leader",) * 3,
+    *("crash_two",) * 3,
+    *("crash_all",) * 2,
+    *("pause",) * 1,
     *("pause_leader",) * 2,
-    *("cut",) * 3,
-    *("cut_one_way",) * 3,
-    *("isolate",) * 2,
-    *("isolate_leader",) * 3,
-    *("deafen",) * 2,
-    *("heal",) * 5,
+    *("cut",) * 2,
+    *("cut_one_way",) * 2,
+    *("isolate",) * 1,
+    *("isolate_leader",) * 4,
+    *("part_leader",) * 8,
+    *("deafen_leader",) * 4,
+    *("mute_leader",) * 4,
     *("slow_disk",) * 2,
+    *("slow_disks",) * 2,
     *("loss",) * 2,
-    *("doubled",) * 2,
-    *("slow",) * 2,
-    *("nominate",) * 4,
-    *("depose",) * 2,
+    *("doubled",) * 1,
+    *("slow",) * 3,
+    *("nominate",) * 3,
+    *("depose",) * 1,
+    *("race",) * 4,
+    *("trap",) * 5,
 )
-"""What may go wrong, the likelier the more often it is there. Most are plain faults; the last
-two are a front-end that is confused: it nominates a replica although another leads, or says
-that a term has begun which has not."""
+"""What may go wrong, the likelier the more often it is there. Plain faults alone have blind
+spots: the last three are front-ends that are confused. They nominate a replica although another
+leads, say that a term has begun which has not, or nominate two at once."""
 
 
 def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
     """Let it happen."""
-    bazaar.world.say("fault", f"{fault.kind} {' '.join(fault.who)} {fault.amount or ''}".strip())
-    network, kind = bazaar.network, fault.kind
+    name = fault.who[0] if fault.who else ""
+    kind, of, _ = fault.kind.partition("_leader")
+    if of:
+        name = bazaar.leader() or name
+    bazaar.world.say("fault", f"{fault.kind} {' '.join(fault.who)} {fault.seconds:.3f} s")
+    network, after = bazaar.network, bazaar.world.after
+    others = [other for other in bazaar.processes if other != name]
     match kind:
         case "crash":
-            bazaar.crash(fault.who[0], fault.amount)
-        case "crash_leader":
-            bazaar.crash(bazaar.leader() or fault.who[0], fault.amount)
-        case "crash_all":
-            for name in ("order-1", "order-2", "order-3", "catalog"):
-                bazaar.crash(name, 0.1)
-        case "pause" | "pause_leader":
-            name = (kind == "pause_leader" and bazaar.leader()) or fault.who[0]
+            bazaar.crash(name, fault.seconds)
+        case "pause":
             process = bazaar.processes[name]
             process.pause()
-            bazaar.world.after(fault.amount, process.resume)
+            after(fault.seconds, process.resume)
         case "cut":
-            network.cut(*fault.who)
-            network.cut(*reversed(fault.who))
-        case "cut_one_way":
-            network.cut(*fault.who)
-        case "isolate" | "isolate_leader" | "deafen":
-            name = (kind == "isolate_leader" and bazaar.leader()) or fault.who[0]
-            for other in bazaar.processes:
-                network.cut(other, name)
+            network.cut(*fault.who, fault.seconds)
+        case "isolate" | "part" | "deafen" | "mute":
+            for other in others:
+                # One that is parted from its peers still answers front-ends.
+                if kind == "part" and not other.startswith("order"):
+                    continue
+                if kind != "mute":
+                    network.cut(other, name, fault.seconds)
                 if kind != "deafen":
-                    network.cut(name, other)
-        case "heal":
-            network.heal()
+                    network.cut(name, other, fault.seconds)
         case "slow_disk":
-            disk = bazaar.orders[int(fault.who[0][-1])].disk
+            disk = bazaar.orders[int(name[-1])].disk
             disk.slow = True
-            bazaar.world.after(fault.amount, setattr, disk, "slow", False)
+            after(fault.seconds, setattr, disk, "slow", False)
         case "loss" | "doubled" | "slow":
-            setattr(network.weather, kind, fault.amount)
+            setattr(network.weather, kind, fault.share)
+            after(fault.seconds, setattr, network.weather, kind, 0.0)
+        case "trap":
+            bazaar.trap(int(name), fault.seconds)
         case "nominate":
             bazaar.nominate(*fault.who)
         case "depose":
             bazaar.depose(*fault.who)
+        case _:
+            raise AssertionError(f"no such fault: {fault.kind}")

@@ -36,8 +36,8 @@ class Truth:
         """By stock: (index, quantity from there on), ascending."""
         self.acknowledged_number = 0
         self.acknowledged_index = 0
-        self.unexecuted: dict[str, Trade] = {}
-        """By key: trades of which a client was told that they were certainly not executed."""
+        self.unexecuted: list[Trade] = []
+        """Trades of which a client was told that they were certainly not executed."""
         self.counts = {"placed": 0, "rejected": 0, "unknown": 0, "refused": 0, "read": 0}
 
     # Told by the replicas.
@@ -127,7 +127,7 @@ class Truth:
     def not_executed(self, trade: Trade) -> None:
         """A client was told that `trade` was certainly not executed; it gives up."""
         self.counts["refused"] += 1
-        self.unexecuted[trade.key] = trade
+        self.unexecuted.append(trade)
 
     def read(self, number: int, found: Traded | None, last_acknowledged: int) -> None:
         """A client read order `number`."""
@@ -143,6 +143,7 @@ class Truth:
 
     def at_the_end(self) -> None:
         """Nothing more is under way."""
-        for key in self.unexecuted:
-            if key in self.keys:
-                raise Violation(7, f"key {key} was not executed, and is {self.keys[key]}")
+        for trade in self.unexecuted:
+            order = self.keys.get(trade.key)
+            if order is not None and order.fulfils(trade):
+                raise Violation(7, f"{trade} was not executed, and is order {order.number}")

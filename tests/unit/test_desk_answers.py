@@ -59,6 +59,23 @@ def test_a_rejection_waits_for_the_log_that_it_was_judged_on(cluster: Cluster) -
     assert isinstance(rejected.outcomes[0], Rejected)
 
 
+def test_a_rejection_waits_until_the_catalogs_show_why() -> None:
+    """The order that took the shares is committed, but the catalog still shows them: who is
+    told that there are none must not look and find a hundred."""
+    cluster = Cluster(learners=["catalog"])
+    cluster.open_market(3)
+    cluster.pass_time(TIMING.heartbeat)
+    cluster.trade(3, buy("all", 100))
+    rejected = cluster.trade(3, buy("one more"))
+    cluster.cut("catalog")
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.members[3].replica.commit == 3
+    assert rejected.outcomes == [None]
+    cluster.heal()
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert isinstance(rejected.outcomes[0], Rejected)
+
+
 def test_a_rejection_that_rests_on_a_lost_order_is_never_given(cluster: Cluster) -> None:
     """The next leader has all 100 shares: "not enough" was never true."""
     cluster.cut(3)

@@ -5,14 +5,15 @@
     GameStart,15.99,95,5,12
 
 An operator hands in the first listing in the same format; the columns after `quantity` and
-the comment may be left out there. Everything that a file of index 1 or more says can be
-rebuilt from the order log.
+the position may be left out there, and lines that begin with # are comments. Everything that
+a file of index 1 or more says can be rebuilt from the order log.
 """
 
 import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -24,9 +25,17 @@ from .projection import Position, Projection
 
 __all__ = ["Snapshot", "load", "read_listing", "save"]
 
-_POSITION = re.compile(r"# index (\d+), term (\d+), digest ([0-9a-f]{32}), orders (\d+)")
-_PRICE = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?")
+_POSITION_START = "# index"
+_POSITION = re.compile(
+    rf"{_POSITION_START} (\d{{1,18}}), term (\d{{1,18}}), digest ([0-9a-f]{{32}}), "
+    r"orders (\d{1,18})\r?\n",
+    re.ASCII,
+)
+_PRICE = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?", re.ASCII)
+_NUMBER = re.compile(r"\d{1,16}", re.ASCII)
 _COLUMNS = ("name", "price", "quantity", "volume", "version")
+_MAX_NAME_CHARACTERS = 64
+_SHOWN_CHARACTERS = 80
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -59,51 +68,76 @@ def read_listing(path: Path) -> Sequence[Listing]:
 def load(path: Path) -> Snapshot:
     """Read a file. Raises `Unusable` if it cannot be read, `Damaged` if it makes no sense."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as why:
         raise Unusable(f"{path} cannot be read: {why.strerror}") from None
+    try:
+        # Some spreadsheets mark UTF-8 by a first character that means nothing.
+        text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as why:
-        raise Damaged(f"{path} is not UTF-8: {why}") from None
+        line = content.count(b"\n", 0, why.start) + 1
+        raise Damaged(f"{path} line {line}: not UTF-8") from None
     position, last_number = Position(), 0
     if found := _POSITION.match(text):
         index, term, digest, last_number_text = found.groups()
         position, last_number = Position(int(index), digest, int(term)), int(last_number_text)
-    elif text.startswith("#"):
+    elif text.startswith(_POSITION_START):
         raise Damaged(f"{path} line 1: not a position in the order log")
-    return Snapshot(tuple(_stocks(path, text)), position, last_number)
+    headers = (_COLUMNS,) if position.index else (_COLUMNS[:3], _COLUMNS)
+    return Snapshot(_stocks(path, text, headers), position, last_number)
 
 
-def _stocks(path: Path, text: str) -> Iterator[Stock]:
-    lines = text.splitlines(keepends=True)
-    header: tuple[str, ...] = ()
-    seen: set[str] = set()
-    for row in csv.reader(line if not line.startswith("#") else "\n" for line in lines):
-        line = f"{path}: {','.join(row)[:80]!r}"
-        if not row:
-            continue
+def _stocks(path: Path, text: str, headers: Sequence[Sequence[str]]) -> Sequence[Stock]:
+    # A comment becomes an empty line, so that the lines after it keep their numbers.
+    lines = (line if line[0] != "#" else "\n" for line in StringIO(text, newline=None))
+    rows = csv.reader(lines, strict=True)
+    header: list[str] = []
+    stocks: dict[str, Stock] = {}
+    try:
+        for row in rows:
+            if not header:
+                header = [name.strip() for name in row]
+                if header and tuple(header) not in headers:
+                    raise ValueError(f"{_must_be(headers)}, not {_shown(','.join(row))}")
+            elif row:
+                stock = _stock(row, header)
+                if stock.name in stocks:
+                    raise ValueError(f"{_shown(stock.name)} is listed twice")
+                stocks[stock.name] = stock
         if not header:
-            header = tuple(row)
-            if header not in (_COLUMNS, _COLUMNS[:3]):
-                raise Damaged(f"{line}: the columns must be name,price,quantity")
-            continue
-        stock = _stock(row, header)
-        if stock is None or stock.name in seen:
-            raise Damaged(f"{line}: not a stock's {','.join(header)}, or listed twice")
-        seen.add(stock.name)
-        yield stock
+            raise ValueError(f"{_must_be(headers)}, not missing")
+    except (csv.Error, ValueError) as why:
+        raise Damaged(f"{path} line {rows.line_num}: {why}") from None
+    return tuple(stocks.values())
 
 
-def _stock(row: Sequence[str], header: Sequence[str]) -> Stock | None:
-    if len(row) != len(header) or not 1 <= len(row[0]) <= 64 or not row[0].isprintable():
-        return None
-    price = _PRICE.fullmatch(row[1])
-    if price is None or not all(re.fullmatch(r"\d{1,16}", number) for number in row[2:]):
-        return None
+def _must_be(headers: Sequence[Sequence[str]]) -> str:
+    return f"the columns must be {','.join(headers[0])}"
+
+
+def _stock(row: Sequence[str], header: Sequence[str]) -> Stock:
+    if len(row) != len(header):
+        raise ValueError(f"there must be {len(header)} values, not {len(row)}")
+    name, price_text, *numbers = row[0], *map(str.strip, row[1:])
+    if not (1 <= len(name) <= _MAX_NAME_CHARACTERS and name.isprintable()):
+        raise ValueError(
+            f"name must be 1 to {_MAX_NAME_CHARACTERS} printable characters, not {_shown(name)}"
+        )
+    price = _PRICE.fullmatch(price_text)
+    if price is None:
+        raise ValueError(f"price must be an amount such as 15.99, not {_shown(price_text)}")
     cents = int(price[1]) * 100 + int((price[2] or "").ljust(2, "0"))
-    quantity, volume, version = (*map(int, row[2:]), 0, 0)[:3]
-    if quantity > MAX_SHARES or volume > MAX_SHARES:
-        return None
-    return Stock(row[0], cents, quantity, volume, version)
+    for column, number in zip(header[2:], numbers, strict=True):
+        if not _NUMBER.fullmatch(number) or int(number) > MAX_SHARES:
+            raise ValueError(
+                f"{column} must be a whole number up to {MAX_SHARES}, not {_shown(number)}"
+            )
+    quantity, volume, version = (*map(int, numbers), 0, 0)[:3]
+    return Stock(name, cents, quantity, volume, version)
+
+
+def _shown(text: str) -> str:
+    return ascii(text) if len(text) <= _SHOWN_CHARACTERS else ascii(text[:_SHOWN_CHARACTERS]) + "…"
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
@@ -117,9 +151,12 @@ def save(path: Path, snapshot: Snapshot) -> None:
         )
         table = csv.writer(file, lineterminator="\n")
         table.writerow(_COLUMNS)
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for stock in sorted(snapshot.stocks, key=lambda stock: stock.name):
             price = f"{stock.price // 100}.{stock.price % 100:02}"
-            table.writerow((stock.name, price, stock.quantity, stock.volume, stock.version))
+            # Without quotes, a name that begins so would be a comment.
+            to = quoted if stock.name.startswith("#") else table
+            to.writerow((stock.name, price, stock.quantity, stock.volume, stock.version))
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

@@ -12,7 +12,7 @@ import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -44,9 +44,12 @@ class CatalogNode(Service):
         self._projection = projection = snapshot.projection()
         self._stocks = snapshot.stocks
         self._path = path
+        self._reactor = reactor
         self._saved = projection.position
+        self._failing = False
         self._saving = LoopingCall(self._save)
         self._saving.clock = reactor
+        self._saving_ended: Deferred[LoopingCall] | None = None
         self._look()
 
     def _look(self) -> None:
@@ -55,15 +58,16 @@ class CatalogNode(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._saving.start(_SAVE_SECONDS, now=False)
+        self._saving_ended = self._saving.start(_SAVE_SECONDS, now=False)
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
-        saving, self._saving = self._saving, LoopingCall(lambda: None)
-        if not saving.running:
+        if self._saving_ended is None:
             return None
-        saving.stop()
-        return self._save()
+        # A save that is under way ends first: all of them write the same temporary file.
+        ended = self._saving_ended.addCallback(lambda _: self._save())
+        self._saving.stop()
+        return ended
 
     def apply(self, message: Apply) -> Deferred[ApplyReply]:
         """Take in what the leader sends."""
@@ -85,14 +89,19 @@ class CatalogNode(Service):
         if self._projection.position == self._saved or not self._projection.ledger.stocks:
             return None
         snapshot = Snapshot.of(self._projection)
-        saved = deferToThread(save, self._path, snapshot)
+        pool = self._reactor.getThreadPool()
+        saved = deferToThreadPool(self._reactor, pool, save, self._path, snapshot)
         saved.addCallbacks(lambda _: self._now_saved(snapshot), self._not_saved)
         return saved
 
     def _now_saved(self, snapshot: Snapshot) -> None:
         self._saved = snapshot.position
+        self._failing = False
 
     def _not_saved(self, failure: Failure) -> None:
         # Nothing is lost: the order log is the truth, and the next try is soon.
-        failure.trap(OSError)
-        self.log.error("cannot write {path}: {why}", path=self._path, why=failure.value)
+        if not failure.check(OSError):
+            self.log.failure("cannot write {path}", failure, path=self._path)
+        elif not self._failing:
+            self.log.error("cannot write {path}: {why}", path=self._path, why=failure.value)
+        self._failing = True

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from ..errors import BazaarError
+from ..errors import BazaarError, Unavailable
 from ..market import Order, Placed, Stock, Trade
 from ..replication.messages import CampaignReply, Status
 from ..rpc.bazaar.v1 import catalog_pb2, order_pb2
@@ -61,6 +61,8 @@ class ReplicaClient:
         def call(timeout: float) -> Sequence[Placed | BazaarError]:
             request = order_pb2.TradeRequest(trades=map(trade_to_wire, trades))
             reply = self._stub.Trade(request, timeout=timeout)
+            if len(reply.outcomes) != len(trades):
+                raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")
             return [outcome_from_wire(outcome) for outcome in reply.outcomes]
 
         return self._channel.call(call, timeout)

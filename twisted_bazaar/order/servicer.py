@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 from twisted.internet.interfaces import IReactorFromThreads
 
+from ..errors import Damaged
 from ..market import Traded
 from ..replication import messages
 from ..replication.entries import Entry
@@ -79,7 +80,8 @@ class Orders(OrdersServicer):
         orders = {}
         for key, number in found.numbers.items():
             order = self._read(number - 1, number)[0].event
-            assert isinstance(order, Traded)
+            if not isinstance(order, Traded) or order.key != key:
+                raise Damaged(f"the index says that key {key} has order {number}, {order}")
             orders[key] = order
         return Known(orders, found.index)
 

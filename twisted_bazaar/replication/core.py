@@ -58,7 +58,7 @@ class Ready(msgspec.Struct, frozen=True):
     messages: Sequence[Request | Reply]
     write: Write | None
     committed: Sequence[Entry]
-    """Newly committed entries, `MAX_BATCH_ENTRIES` at most, each exactly once in a life."""
+    """Newly committed entries, a batch at most, each exactly once in a life."""
     released: int
     """Clients may see what entries up to this index say."""
     confirmed: int
@@ -80,17 +80,19 @@ class Replica:
         timing: Timing,
         milliseconds: Callable[[], int],
         now: float,
+        batch: int = MAX_BATCH_ENTRIES,
     ) -> None:
         """Take up the life that `storage` remembers.
 
         `applied` is the index of the last entry that the owner's own state holds from an
         earlier life; it was committed and released then. `milliseconds` is the wall clock
-        that entries are stamped with.
+        that entries are stamped with. A message carries `batch` entries at most.
         """
         self.id = replica
         self._peers = tuple(peers)
         self._learners = tuple(learners)
         self._timing = timing
+        self._batch = batch
         self._milliseconds = milliseconds
         self.log = Log(storage)
         self.term = storage.term
@@ -253,7 +255,7 @@ class Replica:
         messages = self._outbox.take_messages()
         committed: Sequence[Entry] = ()
         if self._applied < self.commit:
-            upto = min(self.commit, self._applied + MAX_BATCH_ENTRIES)
+            upto = min(self.commit, self._applied + self._batch)
             committed = self.log.entries(self._applied, upto)
             self._applied += len(committed)
         released = min(self.released, self._applied)
@@ -361,7 +363,7 @@ class Replica:
         fits = after <= last and self.log.digest_at(after) == message.digest
         entries: Sequence[Entry] = ()
         if fits:
-            entries = self.log.entries(after, min(last, after + MAX_BATCH_ENTRIES))
+            entries = self.log.entries(after, min(last, after + self._batch))
         reply = FetchReply(self.id, self.term, after, fits, entries, last, self.log.last_term)
         self._outbox.say([Reply(ticket, reply)])
 
@@ -455,7 +457,14 @@ class Replica:
             return
         self._votes = None
         self._leading = Leading(
-            self.id, self.term, self.log, self._peers, self._learners, self._timing, now
+            self.id,
+            self.term,
+            self.log,
+            self._peers,
+            self._learners,
+            self._timing,
+            self._batch,
+            now,
         )
         self._end_canvass(Refused(self.id, 0.0))
         self.propose([Opened(self.id)])

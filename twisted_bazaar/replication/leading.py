@@ -38,12 +38,14 @@ class Leading:
         peers: Iterable[int],
         learners: Iterable[str],
         timing: Timing,
+        batch: int,
         now: float,
     ) -> None:
         self._replica = replica
         self._term = term
         self._log = log
         self._timing = timing
+        self._batch = batch
         self.opened = log.last_index + 1
         """Index of this leadership's first entry. Once it is committed, so is all before it."""
         self.round = 0
@@ -73,7 +75,7 @@ class Leading:
 
     def _append(self, progress: Progress, commit: int, released: int, now: float) -> Append:
         previous = progress.next - 1
-        upto = min(self._log.last_index, previous + MAX_BATCH_ENTRIES)
+        upto = min(self._log.last_index, previous + self._batch)
         return Append(
             self._term,
             self._replica,
@@ -88,7 +90,7 @@ class Leading:
 
     def _apply(self, learner: _Learner, commit: int, now: float) -> Apply:
         previous = 0 if learner.rebuild else min(learner.next - 1, commit)
-        upto = min(commit, previous + MAX_BATCH_ENTRIES)
+        upto = min(commit, previous + self._batch)
         return Apply(
             self._term,
             self._replica,

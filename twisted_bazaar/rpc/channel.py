@@ -12,6 +12,7 @@ from twisted.python.threadpool import ThreadPool
 
 from ..address import Address
 from ..errors import Unavailable
+from ..services import monotonic_seconds
 from .status import error_of
 
 __all__ = ["Channel", "Channels"]
@@ -40,15 +41,20 @@ class Channel:
         self.grpc = grpc.insecure_channel(str(address), options=_OPTIONS)
 
     def call(self, ask: Callable[[float], Answer], timeout: float) -> Deferred[Answer]:
-        """Have `ask(timeout)` make a call on a thread: encode, wait, decode.
+        """Have `ask(seconds left)` make a call on a thread: encode, wait, decode.
 
         Fails with a `BazaarError`: `Unavailable` if there is no answer within `timeout`
-        seconds. Cancelling gives up waiting; the call itself goes on until its timeout.
+        seconds, of which waiting for a thread is part. Cancelling gives up waiting; the call
+        itself goes on until its timeout.
         """
+        give_up = monotonic_seconds() + timeout
 
         def wait() -> Answer:
+            left = give_up - monotonic_seconds()
+            if left <= 0:
+                raise Unavailable(f"{self.address}: too many calls are under way")
             try:
-                return ask(timeout)
+                return ask(left)
             except grpc.RpcError as failure:
                 raise error_of(failure, self.address) from None
             except ValueError as closed:

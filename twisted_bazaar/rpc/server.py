@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from ..address import Address
 from ..errors import BazaarError, Unusable
+from ..services import monotonic_seconds
 from .status import abort_with
 
 __all__ = ["GRACE_SECONDS", "RpcServer", "on_reactor"]
@@ -23,6 +24,9 @@ GRACE_SECONDS = 5.0
 
 _LONGEST_WAIT_SECONDS = 30.0
 """A handler gives up after this long when its caller named no deadline."""
+
+_NO_DEADLINE_SECONDS = 1e9
+"""More than this is left, says gRPC, of the time of a caller that named none."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,17 +42,23 @@ def on_reactor(
     """On a handler's thread: have the reactor call `function`, and wait for what it answers.
 
     Never longer than the caller waits, so that no thread is held for a caller that is gone;
-    a `BazaarError` ends the handler with its status.
+    a `BazaarError` ends the handler with its status. What the caller has given up by the time
+    the reactor comes to it is not begun: a process that stood still for a while must not
+    decide trades of long ago.
     """
+    left = context.time_remaining()
+    if left is None or left > _NO_DEADLINE_SECONDS:
+        left = _LONGEST_WAIT_SECONDS
+    give_up = monotonic_seconds() + left
     answers: SimpleQueue[T | Failure] = SimpleQueue()
 
     def ask() -> None:
-        maybeDeferred(function, *args, **kwargs).addBoth(answers.put)
+        if monotonic_seconds() < give_up:
+            maybeDeferred(function, *args, **kwargs).addBoth(answers.put)
 
     reactor.callFromThread(ask)
-    left = context.time_remaining()
     try:
-        answer = answers.get(timeout=_LONGEST_WAIT_SECONDS if left is None else max(0.0, left))
+        answer = answers.get(timeout=max(0.0, left))
     except Empty:
         context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the reactor took too long")
         raise

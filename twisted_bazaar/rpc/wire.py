@@ -16,7 +16,7 @@ from ..errors import (
     Overloaded,
     Rejected,
 )
-from ..market import Order, Placed, Rejection, Side, Stock, Trade, Traded
+from ..market import MAX_TRADE_QUANTITY, Order, Placed, Rejection, Side, Stock, Trade, Traded
 from ..replication import messages
 from ..replication.entries import Entry, decode_entry
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
@@ -130,7 +130,9 @@ def trade_to_wire(trade: Trade) -> order_pb2.Trade:
 
 
 def trade_from_wire(wire: order_pb2.Trade) -> Trade:
-    """The inverse of `trade_to_wire`."""
+    """The inverse of `trade_to_wire`. Raises ValueError if no front-end of ours made it."""
+    if wire.side not in _SIDES or not 1 <= wire.quantity <= MAX_TRADE_QUANTITY or not wire.key:
+        raise ValueError(f"not a trade: {wire}")
     return Trade(wire.key, wire.stock, _SIDES[wire.side], wire.quantity)
 
 
@@ -152,13 +154,13 @@ def outcome_to_wire(outcome: Placed | BazaarError) -> order_pb2.Outcome:
 
 
 def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | BazaarError:
-    """The inverse of `outcome_to_wire`."""
+    """The inverse of `outcome_to_wire`. One that nobody here knows promises nothing."""
     match wire.WhichOneof("outcome"):
         case "number":
             return Placed(wire.number, wire.replayed)
         case "rejection" if wire.rejection == order_pb2.REJECTION_KEY_REUSED:
             return KeyReused("the idempotency key belongs to another trade")
-        case "rejection":
+        case "rejection" if wire.rejection in _REJECTIONS:
             return Rejected(_REJECTIONS[wire.rejection])
         case "retry" if wire.retry == order_pb2.RETRY_NOT_LEADER:
             return NotLeader()

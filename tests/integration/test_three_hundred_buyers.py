@@ -1,0 +1,88 @@
+"""Three hundred clients want the hundred shares that there are, all at once."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import pytest_twisted
+from twisted.internet.defer import gatherResults
+
+from .bazaar import Bazaar
+from .web_client import Reply, WebClient, web_client
+
+BUYERS = 300
+SHARES = 100
+"""What a bazaar lists of each stock."""
+STOCK = "GameStart"
+
+
+async def buy_one_each(web: WebClient, keys: Sequence[str | None]) -> list[Reply]:
+    """All at once, each on a connection of its own; the answers in the order of `keys`."""
+    calls = [web.trade("buy", 1, STOCK, key) for key in keys]
+    replies: list[Reply] = await gatherResults(calls, consumeErrors=True)
+    return replies
+
+
+def bought(replies: Sequence[Reply]) -> list[int]:
+    """The order numbers of those that got a share; the others were told that none is left."""
+    for reply in replies:
+        if reply.code != 200:
+            message = f'not enough shares: buy 1 "{STOCK}"'
+            assert (reply.code, reply.json) == (409, {"error": {"code": 409, "message": message}})
+    return [reply.data["transaction_number"] for reply in replies if reply.code == 200]
+
+
+async def assert_sold_out_to_a_hundred(web: WebClient) -> None:
+    """Nothing is left, and the orders 1 … 100 are on record: one share each, and no others."""
+    sold_out = {"name": STOCK, "price": 15.99, "quantity": 0, "volume": SHARES}
+    assert await web.stock(STOCK) == sold_out
+    assert sold_out in (await web.get("/stocks")).data
+    listed = await web.orders()
+    assert [order["number"] for order in listed] == list(range(1, SHARES + 1))
+    wanted: dict[str, Any] = {"name": STOCK, "type": "buy", "quantity": 1}
+    looked_up = [web.get(f"/orders/{order['number']}") for order in listed]
+    for order, reply in zip(listed, await gatherResults(looked_up), strict=True):
+        assert order == {"number": order["number"], **wanted, "time": order["time"]}
+        assert reply.data == order
+    assert (await web.get(f"/orders/{SHARES + 1}")).code == 404
+    assert (await web.trade("buy", 1, STOCK)).code == 409
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_hundred_of_three_hundred_get_a_share_and_the_numbers_1_to_100(
+    start_bazaar: Callable[..., Bazaar],
+) -> None:
+    bazaar = start_bazaar("--cache=off")
+    async with web_client(bazaar.url, BUYERS) as web:
+        replies = await buy_one_each(web, [None] * BUYERS)
+        assert sorted(bought(replies)) == list(range(1, SHARES + 1))
+        assert not any(reply.header("Idempotent-Replayed") for reply in replies)
+        await assert_sold_out_to_a_hundred(web)
+
+
+@pytest_twisted.ensureDeferred
+async def test_buyers_that_send_their_key_twice_at_once_get_one_answer_and_one_share(
+    start_bazaar: Callable[..., Bazaar],
+) -> None:
+    bazaar = start_bazaar("--cache=off")
+    once = [f"once-{n}" for n in range(BUYERS // 2)]
+    twice = [f"twice-{n}" for n in range(BUYERS // 2)]
+    keys = once + twice + twice
+    Random(1).shuffle(keys)
+    async with web_client(bazaar.url, len(keys)) as web:
+        answers: dict[str, list[Reply]] = {}
+        replies = await buy_one_each(web, keys)
+        for key, reply in zip(keys, replies, strict=True):
+            answers.setdefault(key, []).append(reply)
+        bought(replies)
+        for same in answers.values():
+            assert len({(reply.code, reply.body) for reply in same}) == 1
+            replayed = [reply.header("Idempotent-Replayed") for reply in same]
+            assert replayed.count("true") < len(same), "somebody was the first"
+        assert sorted(bought([same[0] for same in answers.values()])) == list(range(1, SHARES + 1))
+        await assert_sold_out_to_a_hundred(web)
+        for again, same in zip(
+            await buy_one_each(web, list(answers)), answers.values(), strict=True
+        ):
+            assert (again.code, again.body) == (same[0].code, same[0].body)
+            assert again.header("Idempotent-Replayed") == ("true" if again.code == 200 else None)

@@ -1,0 +1,280 @@
+"""What crosses the wire arrives as it was sent, or is refused; errors arrive as what they mean."""
+
+import math
+from typing import Any
+
+import grpc
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twisted_bazaar.errors import (
+    BazaarError,
+    Damaged,
+    InvariantBroken,
+    KeyReused,
+    NotExecuted,
+    NotLeader,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    Unusable,
+)
+from twisted_bazaar.market import (
+    MAX_SHARES,
+    MAX_TRADE_QUANTITY,
+    Order,
+    Placed,
+    Rejection,
+    Side,
+    Stock,
+    Trade,
+    Traded,
+)
+from twisted_bazaar.replication import messages
+from twisted_bazaar.replication.entries import encode_entry
+from twisted_bazaar.rpc import wire
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
+from twisted_bazaar.rpc.status import abort_with, error_of
+
+from .histories import history
+
+LOG = history(4)
+
+int64 = st.integers(0, 2**63 - 1)
+ids = st.integers(0, 2**31 - 1)
+text = st.text(st.characters(exclude_categories=["Cs"]))
+seconds = st.floats(0, allow_infinity=False)
+entries = st.integers(0, len(LOG)).map(lambda count: tuple(LOG[:count]))
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "entries": entries,
+    "sent": seconds,
+    "wait": seconds,
+    "leader": ids,
+    "replica": ids,
+    "follower": ids,
+    "candidate": ids,
+    "voter": ids,
+    "digest": text,
+    "previous_digest": text,
+    "role": text,
+    "learner": st.just("127.0.0.1:7000"),
+    "fits": st.booleans(),
+    "granted": st.booleans(),
+    "rebuild": st.booleans(),
+}
+"""What a field of a message may hold; those that are not here are numbers."""
+
+INSIDE = {"Request", "Reply"}
+"""What a replica says to its owner, and to nobody else."""
+
+KINDS: list[Any] = [getattr(messages, name) for name in messages.__all__ if name not in INSIDE]
+
+
+def over_the_wire(sent: Any) -> Any:
+    """As the other side reads it."""
+    return type(sent).FromString(sent.SerializeToString())
+
+
+@given(st.data())
+def test_every_message_arrives_as_it_was_sent(data: st.DataObject) -> None:
+    for kind in KINDS:
+        message = kind(*(data.draw(FIELDS.get(name, int64)) for name in kind.__struct_fields__))
+        known = {"learner": message.learner} if kind is messages.ApplyReply else {}
+        arrived = wire.from_wire(over_the_wire(wire.to_wire(message)), kind, **known)
+        assert arrived == message
+        for entry in getattr(arrived, "entries", ()):
+            assert entry.record == LOG[entry.index - 1].record, "the very bytes that go to disk"
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 1234567.123456789, math.inf])
+def test_a_clock_is_not_rounded(value: float) -> None:
+    reply = messages.AppendReply(1, 2, True, 3, 4, value)
+    assert wire.from_wire(over_the_wire(wire.to_wire(reply)), messages.AppendReply) == reply
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"", b"{}", b"\xff\xfe", LOG[1].record[:-1], LOG[1].record + b" ", b"[" * 2000],
+    ids=["empty", "nothing", "binary", "cut", "longer", "deep"],
+)
+@pytest.mark.parametrize("kind", [messages.Append, messages.Apply, messages.FetchReply])
+def test_a_record_that_is_none_is_damaged(kind: Any, record: bytes) -> None:
+    fields = {name: () if name == "entries" else 1 for name in kind.__struct_fields__}
+    fields |= {"previous_digest": "", "fits": True, "rebuild": False}
+    message = kind(**{name: fields[name] for name in kind.__struct_fields__})
+    sent = wire.to_wire(message)
+    sent.records.extend([LOG[0].record, record])
+    with pytest.raises(Damaged):
+        wire.from_wire(over_the_wire(sent), kind)
+
+
+# Stocks, orders, trades.
+
+
+amounts = st.integers(0, MAX_SHARES)
+quantities = st.integers(1, MAX_TRADE_QUANTITY)
+sides = st.sampled_from(Side)
+keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=128)
+
+
+@given(st.builds(Stock, text, amounts, amounts, amounts, amounts))
+def test_a_stock_arrives_as_it_was_sent(stock: Stock) -> None:
+    assert wire.stock_from_wire(over_the_wire(wire.stock_to_wire(stock))) == stock
+
+
+@given(st.builds(Trade, keys, text, sides, quantities))
+def test_a_trade_arrives_as_it_was_sent(trade: Trade) -> None:
+    assert wire.trade_from_wire(over_the_wire(wire.trade_to_wire(trade))) == trade
+
+
+@given(st.builds(Traded, amounts.map(lambda n: n + 1), keys, text, sides, quantities), amounts)
+def test_an_order_arrives_without_its_key(traded: Traded, at: int) -> None:
+    """The key is its client's own: who knows it could pretend that a trade was a replay."""
+    sent = wire.order_to_wire(encode_entry("", 5, 1, at, traded))
+    assert wire.order_from_wire(over_the_wire(sent)) == Order(
+        traded.number, traded.stock, traded.side, traded.quantity, at
+    )
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        order_pb2.Trade(key="k", stock="A", quantity=1),
+        order_pb2.Trade(key="k", stock="A", quantity=1, side=9),  # type: ignore[arg-type]
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=0),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_SELL, quantity=-5),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=2**62),
+        order_pb2.Trade(stock="A", side=market_pb2.SIDE_BUY, quantity=1),
+    ],
+    ids=["no side", "strange side", "nothing", "negative", "huge", "no key"],
+)
+def test_a_trade_that_no_front_end_makes_is_none(strange: order_pb2.Trade) -> None:
+    with pytest.raises(ValueError):
+        wire.trade_from_wire(over_the_wire(strange))
+
+
+# Outcomes.
+
+
+OUTCOMES = [
+    Placed(1, replayed=False),
+    Placed(2**53 - 1, replayed=True),
+    *map(Rejected, Rejection),
+    KeyReused("k"),
+    NotLeader(3),
+    Overloaded("full"),
+    OutcomeUnknown("who knows"),
+]
+
+
+def same_outcome(arrived: object, sent: object) -> bool:
+    if isinstance(sent, Rejected):
+        return isinstance(arrived, Rejected) and arrived.rejection is sent.rejection
+    return arrived == sent if isinstance(sent, Placed) else type(arrived) is type(sent)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)
+def test_an_outcome_arrives_as_what_it_means(outcome: Placed | BazaarError) -> None:
+    arrived = wire.outcome_from_wire(over_the_wire(wire.outcome_to_wire(outcome)))
+    assert same_outcome(arrived, outcome)
+    if isinstance(arrived, BazaarError):
+        assert str(arrived), "it may be shown to a client"
+
+
+@pytest.mark.parametrize("outcome", [Unavailable("?"), NotExecuted("?"), Damaged("?")])
+def test_what_has_no_outcome_of_its_own_promises_nothing(outcome: BazaarError) -> None:
+    arrived = wire.outcome_from_wire(over_the_wire(wire.outcome_to_wire(outcome)))
+    assert type(arrived) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        order_pb2.Outcome(),
+        order_pb2.Outcome(retry=order_pb2.RETRY_UNSPECIFIED),
+        order_pb2.Outcome(retry=99),  # type: ignore[arg-type]
+        order_pb2.Outcome(rejection=order_pb2.REJECTION_UNSPECIFIED),
+        order_pb2.Outcome(rejection=99),  # type: ignore[arg-type]
+    ],
+    ids=["empty", "no retry", "strange retry", "no rejection", "strange rejection"],
+)
+def test_an_outcome_that_this_version_does_not_know_promises_nothing(
+    strange: order_pb2.Outcome,
+) -> None:
+    """A replica of a later version must not make the front-end lose the rest of the batch."""
+    assert type(wire.outcome_from_wire(over_the_wire(strange))) is OutcomeUnknown
+
+
+# Errors of whole calls.
+
+
+class Aborted(Exception):
+    pass
+
+
+class Context:
+    """What a handler sees of its call."""
+
+    def abort(self, code: grpc.StatusCode, details: str) -> None:
+        self.code, self.details = code, details
+        raise Aborted
+
+
+class Failed(grpc.RpcError):
+    """What a caller sees of a failed call."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        self.code = lambda: code
+        self.details = lambda: details
+
+
+def across(error: BazaarError) -> BazaarError:
+    """`error` ends a handler: what its caller gets."""
+    context = Context()
+    with pytest.raises(Aborted):
+        abort_with(context, error)  # type: ignore[arg-type]
+    return error_of(Failed(context.code, context.details), "127.0.0.1:7003")
+
+
+def test_an_error_with_a_status_of_its_own_crosses_as_itself() -> None:
+    assert type(across(NotLeader(3))) is NotLeader
+    overloaded = across(Overloaded("too many trades are waiting"))
+    assert type(overloaded) is Overloaded
+    assert str(overloaded) == "too many trades are waiting"
+    unavailable = across(Unavailable("the catalog has not heard from the leader yet"))
+    assert type(unavailable) is Unavailable
+    assert "the catalog has not heard from the leader yet" in str(unavailable)
+    assert "127.0.0.1:7003" in str(unavailable)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotExecuted("?"), OutcomeUnknown("?"), KeyReused("?"), Damaged("?"), Unusable("?")]
+    + [Rejected(Rejection.UNKNOWN_STOCK)],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_other_error_crosses_as_one_that_promises_nothing(error: BazaarError) -> None:
+    assert type(across(error)) is Unavailable
+
+
+@pytest.mark.parametrize("code", grpc.StatusCode)
+@pytest.mark.parametrize("details", ["why", ""])
+def test_whatever_status_a_call_ends_with_is_an_error_of_ours(
+    code: grpc.StatusCode, details: str
+) -> None:
+    error = error_of(Failed(code, details), "127.0.0.1:7003")
+    assert isinstance(error, BazaarError)
+    assert not isinstance(error, InvariantBroken)
+    assert "None" not in str(error)
+
+
+def test_a_message_of_a_kind_that_does_not_travel_is_refused() -> None:
+    class Private(msgspec.Struct):
+        pass
+
+    with pytest.raises(KeyError):
+        wire.to_wire(Private())
