@@ -13,9 +13,13 @@ from .exits import refusing, stop_on_signals
 __all__ = ["Late", "Layers", "monotonic_seconds", "prepare"]
 
 
+# Only Linux has the first. On macOS and the BSDs the other one is what comes nearest to it.
+_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 def monotonic_seconds() -> float:
     """Seconds on a clock that only goes forward, also while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(_CLOCK)
 
 
 def prepare(reactor: Any) -> None:

@@ -79,6 +79,17 @@ class SimulatedBazaar:
         if self._traps:
             self.world.after(self._traps.pop(), self.crash, order.name, 0.4)
 
+    def race(self, names: tuple[str, ...], apart: float, tries: int = 500) -> None:
+        """Have two replicas campaign at once, as soon as neither hears a leader any more."""
+        orders = [self.orders[int(name[-1])] for name in names]
+        free = [each.alive and each.replica.leader(each.seconds) == 0 for each in orders]
+        if all(free):
+            orders[0].in_this_life(orders[0].campaign)(None, lambda _: None)
+            campaign = orders[1].in_this_life(orders[1].campaign)
+            self.world.after(apart, campaign, None, lambda _: None)
+        elif tries:
+            self.world.after(0.001, self.race, names, apart, tries - 1)
+
     def nominate(self, frontend: str, order: str) -> None:
         """A confused front-end asks `order` to campaign, whoever leads."""
         for member in self.frontends:

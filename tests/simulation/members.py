@@ -217,6 +217,7 @@ class OrderMember(Process):
             for message in ready.messages:
                 self._send(message)
             if ready.write is not None:
+                self._truth.writes(self.number, ready.write)
                 self.disk.write(ready.write, self.in_this_life(self._written))
         for settled in self.desk.take_settled():
             answer = settled.outcomes if isinstance(settled, Batch) else settled.answer

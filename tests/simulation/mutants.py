@@ -4,8 +4,8 @@ A mutant replaces one method while it is in force. Each names the rule that it b
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import Any
 from unittest.mock import patch
 
 import msgspec
@@ -13,43 +13,50 @@ import msgspec
 from twisted_bazaar.errors import NotLeader
 from twisted_bazaar.market import Placed, Traded
 from twisted_bazaar.order import desk
-from twisted_bazaar.replication import core, leading, log, outbox
+from twisted_bazaar.replication import canvass, core, leading, log, outbox
 
 __all__ = ["MUTANTS", "Mutant"]
 
 
-class Mutant(NamedTuple):
-    """One fault."""
+class Mutant:
+    """One fault: what replaces which attributes while it is in force."""
 
-    name: str
-    target: Any
-    attribute: str
-    replacement: Callable[..., Any]
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._patches: list[tuple[Any, str, Any]] = []
+
+    def replace(self, target: Any, attribute: str, replacement: Any) -> None:
+        """Add `replacement` for `attribute` of `target`."""
+        self._patches.append((target, attribute, replacement))
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        with patch.object(self.target, self.attribute, self.replacement):
+        with ExitStack() as stack:
+            for patched in self._patches:
+                stack.enter_context(patch.object(*patched))
             yield
 
 
-MUTANTS: list[Mutant] = []
+MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(target: Any, attribute: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare the function below as what replaces `attribute` of `target`; its docstring or
-    name says what it breaks, and it is called with the original first."""
+def mutant(
+    target: Any, attribute: str, part_of: str = ""
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare the function below as what replaces `attribute` of `target`.
+
+    It is called with the original first. Its name says what it breaks; some faults have more
+    than one part, since two rules forbid them.
+    """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         original = getattr(target, attribute)
-        if isinstance(original, property):
-            get = original.fget
-            replaced: Any = property(lambda self: function(get, self))
-        else:
 
-            def replaced(*arguments: Any, **named: Any) -> Any:
-                return function(original, *arguments, **named)
+        def replaced(*arguments: Any, **named: Any) -> Any:
+            return function(original, *arguments, **named)
 
-        MUTANTS.append(Mutant(function.__name__, target, attribute, replaced))
+        name = part_of or function.__name__
+        MUTANTS.setdefault(name, Mutant(name)).replace(target, attribute, replaced)
         return function
 
     return declare
@@ -109,6 +116,16 @@ def vote_for_a_log_that_lacks_entries(
     original(self, longest, now, ticket)
 
 
+@mutant(canvass.Canvass, "verdict", part_of="vote_for_a_log_that_lacks_entries")
+def and_campaign_without_catching_up(
+    original: Any, self: Any, last: tuple[int, int], now: float
+) -> Any:
+    verdict = original(self, last, now)
+    if self.campaign and isinstance(verdict, canvass.FetchFrom):
+        return canvass.GoAhead(max(reply.term for reply in self._answers.values()))
+    return verdict
+
+
 @mutant(outbox.Outbox, "say_after_write")
 def acknowledge_before_fsync(original: Any, self: Any, messages: Any) -> None:
     self.say(messages)
@@ -120,21 +137,15 @@ def a_leader_counts_itself_before_its_disk(original: Any, self: Any, write: Any)
     self.durable = self.last_index
 
 
-@mutant(outbox, "_still_true")
-def acknowledge_what_was_truncated_before_it_was_written(
-    original: Any, message: Any, *now: Any
-) -> Any:
-    return message
+@mutant(log.MemoryStorage, "write")
+def a_vote_is_forgotten_over_a_restart(original: Any, self: Any, write: Any) -> None:
+    original(self, msgspec.structs.replace(write, vote=0))
 
 
-@mutant(log.Log, "take_write")
-def a_vote_is_forgotten_over_a_restart(original: Any, self: Any, term: int, vote: int) -> Any:
-    return original(self, term, 0)
-
-
-@mutant(log.Log, "take_write")
-def a_term_is_forgotten_over_a_restart(original: Any, self: Any, term: int, vote: int) -> Any:
-    return original(self, self.last_term, 0)
+@mutant(log.MemoryStorage, "write")
+def a_term_is_forgotten_over_a_restart(original: Any, self: Any, write: Any) -> None:
+    original(self, write)
+    self.term = self.entries[-1].term if self.entries else 0
 
 
 @mutant(core.Replica, "_on_fetch_reply")

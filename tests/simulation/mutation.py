@@ -9,8 +9,9 @@ import time
 from typing import NamedTuple
 
 from .mutants import MUTANTS, Mutant
-from .plan import draw
+from .plan import directed, draw
 from .run import run
+from .scenarios import SCENARIOS
 
 __all__ = ["Verdict", "hunt", "main"]
 
@@ -28,11 +29,15 @@ class Verdict(NamedTuple):
 def hunt(mutant: Mutant, seeds: int, base: int = 0) -> Verdict:
     """Run schedules until one catches `mutant`."""
     with mutant.in_force():
-        for count in range(1, seeds + 1):
-            violation = run(draw(base + count - 1)).violation
+        plans = [directed(name, seed) for name in SCENARIOS for seed in range(base, base + 3)]
+        plans += [draw(seed) for seed in range(base, base + seeds)]
+        for count, plan in enumerate(plans, 1):
+            violation = run(plan).violation
             if violation is not None:
-                return Verdict(count, violation.invariant, str(violation))
-    return Verdict(seeds, None, "not caught")
+                return Verdict(
+                    count, violation.invariant, f"{plan.scenario or plan.seed}: {violation}"
+                )
+    return Verdict(len(plans), None, "not caught")
 
 
 def main() -> int:
@@ -42,7 +47,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only these mutants")
     asked = parser.parse_args()
     missed = 0
-    for mutant in MUTANTS:
+    for mutant in MUTANTS.values():
         if asked.names and mutant.name not in asked.names:
             continue
         began = time.process_time()
@@ -50,7 +55,7 @@ def main() -> int:
         seconds = time.process_time() - began
         missed += verdict.invariant is None
         print(
-            f"{mutant.name:52} {verdict.seeds:5} {seconds:6.1f} s  {verdict.what[:90]}", flush=True
+            f"{mutant.name:52} {verdict.seeds:5} {seconds:6.1f} s  {verdict.what[:120]}", flush=True
         )
     print(f"{missed} missed")
     return 1 if missed else 0

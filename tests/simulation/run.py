@@ -1,11 +1,13 @@
 """Run a plan: faults for a while, then none; then everything must be well again."""
 
+import traceback
 from typing import NamedTuple
 
 from twisted_bazaar.errors import InvariantBroken
 
 from .bazaar import SimulatedBazaar
 from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan, apply
+from .scenarios import SCENARIOS
 from .truth import Violation
 from .world import World
 
@@ -47,25 +49,36 @@ def run(plan: Plan, traced: bool = False) -> Outcome:
         violation = found
     except InvariantBroken as found:
         violation = Violation(3, f"a replica stops itself: {found}")
+    except Exception as found:
+        world.say("truth", traceback.format_exc())
+        violation = Violation(0, f"a process breaks: {found!r}")
     if violation is not None:
         world.say("truth", str(violation))
-    terms = len(bazaar.truth._leaders)
-    counts = bazaar.truth.counts
-    return Outcome(plan, violation, world.events, counts, terms, world.trace or [])
+    truth = bazaar.truth
+    return Outcome(plan, violation, world.events, truth.counts, truth.terms, world.trace or [])
 
 
 def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
     bazaar.start()
+    if plan.scenario:
+        SCENARIOS[plan.scenario](bazaar)
     for fault in plan.faults:
         world.after(fault.at, apply, fault, bazaar)
-    world.run(FAULTS_END_SECONDS)
+    if plan.faults:
+        world.run(FAULTS_END_SECONDS)
+    _recover(world, bazaar)
+
+
+def _recover(world: World, bazaar: SimulatedBazaar) -> None:
+    """Faults stop: everything must become well, and stay so."""
     world.say("fault", "no more")
     bazaar.heal()
     # A crash or a pause may still end after this: they all have by then.
-    world.run(FAULTS_END_SECONDS + LONGEST_FAULT_SECONDS)
+    world.run(world.now + LONGEST_FAULT_SECONDS)
     bazaar.heal()
     placed = bazaar.truth.counts["placed"]
     world.run(world.now + QUIET_SECONDS)
+    _check_sticky(world, bazaar)
     if bazaar.truth.counts["placed"] == placed:
         raise Violation(11, f"no trade in {QUIET_SECONDS} s without faults")
     for client in bazaar.clients:
@@ -73,6 +86,17 @@ def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
     world.run(world.now + DRAIN_SECONDS)
     _check_converged(bazaar)
     bazaar.truth.at_the_end()
+
+
+def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
+    """A leader that works is not deposed, whoever is nominated by whom."""
+    leader, terms = bazaar.leader(), bazaar.truth.terms
+    for frontend in bazaar.frontends:
+        for order in bazaar.orders.values():
+            bazaar.nominate(frontend.name, order.name)
+            world.run(world.now + 0.05)
+    if (bazaar.leader(), bazaar.truth.terms) != (leader, terms):
+        raise Violation(11, f"{leader} led and was deposed by a nomination")
 
 
 def _check_converged(bazaar: SimulatedBazaar) -> None:

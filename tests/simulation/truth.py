@@ -10,6 +10,7 @@ from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
 from twisted_bazaar.replication.entries import Entry
+from twisted_bazaar.replication.log import Write
 
 __all__ = ["Truth", "Violation"]
 
@@ -40,11 +41,21 @@ class Truth:
         """Trades of which a client was told that they were certainly not executed."""
         self.counts = {"placed": 0, "rejected": 0, "unknown": 0, "refused": 0, "read": 0}
 
+    @property
+    def terms(self) -> int:
+        """In how many terms somebody led."""
+        return len(self._leaders)
+
     # Told by the replicas.
 
     def leads(self, replica: int, term: int) -> None:
         if self._leaders.setdefault(term, replica) != replica:
             raise Violation(1, f"{self._leaders[term]} and {replica} lead in term {term}")
+
+    def writes(self, replica: int, write: Write) -> None:
+        """A replica makes `write` durable."""
+        if write.entries and write.entries[-1].term > write.term:
+            raise Violation(1, f"replica {replica} takes entries of a term that it is not in")
 
     def committed(self, replica: int, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -57,6 +57,11 @@ class Process:
         """Its own clock."""
         return self._offset + self._rate * self.world.now
 
+    def slow_down(self, rate: float) -> None:
+        """From now on its clock runs at `rate`."""
+        self._offset = self.seconds - rate * self.world.now
+        self._rate = rate
+
     def later(self, delay: float, call: Callable[..., Any], *arguments: Any) -> None:
         """Call it after `delay` seconds of its own clock, if it is still in this life."""
         self.world.after(delay / self._rate, self._wake, self._life, call, arguments)
