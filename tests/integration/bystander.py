@@ -23,6 +23,7 @@ class Bystander:
         """How long each trade took."""
         self.troubles: list[str] = []
         """Everything that was not a success."""
+        self._reported = 0
         self._connection = http.client.HTTPConnection(address, timeout=REQUEST_SECONDS)
         self._turn = threading.Lock()
         self._ended = threading.Event()
@@ -42,6 +43,13 @@ class Bystander:
         """Within, it has no trade under way."""
         with self._turn:
             yield
+
+    def report(self) -> tuple[list[float], list[str]]:
+        """How long its trades took and what went wrong, since it was asked last."""
+        report = self.seconds[self._reported :], self.troubles[:]
+        self._reported = len(self.seconds)
+        self.troubles.clear()
+        return report
 
     def _run(self) -> None:
         while not self._ended.wait(PAUSE_SECONDS):

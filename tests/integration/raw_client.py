@@ -3,10 +3,12 @@
 import json
 import socket
 import struct
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 PATIENCE_SECONDS = 15.0
+STUCK_SECONDS = 0.5
 
 RESET = struct.pack("ii", 1, 0)
 """For SO_LINGER: closing cuts the connection off."""
@@ -60,10 +62,15 @@ class RawClient:
 
     def send(self, data: bytes) -> None:
         """Send as much as the other side takes: it may have seen enough before the end."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+
+    def send_until_stuck(self, data: bytes) -> None:
+        """Send it again and again, reading nothing, until the other side takes no more."""
+        self._socket.settimeout(STUCK_SECONDS)
+        with suppress(TimeoutError):
+            while True:
+                self._socket.sendall(data)
 
     def answer(self) -> RawAnswer | None:
         """Wait for the next answer; None: the connection was closed instead."""

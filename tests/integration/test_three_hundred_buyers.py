@@ -1,6 +1,12 @@
 """Three hundred clients want the hundred shares that there are, all at once."""
 
+import os
+import select
+import signal
+import socket
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from random import Random
 from typing import Any
 
@@ -14,6 +20,8 @@ BUYERS = 300
 SHARES = 100
 """What a bazaar lists of each stock."""
 STOCK = "GameStart"
+LET_IN_SECONDS = 0.9
+"""Who finds the door shut knocks again after a second."""
 
 
 async def buy_one_each(web: WebClient, keys: Sequence[str | None]) -> list[Reply]:
@@ -86,3 +94,34 @@ async def test_buyers_that_send_their_key_twice_at_once_get_one_answer_and_one_s
         ):
             assert (again.code, again.body) == (same[0].code, same[0].body)
             assert again.header("Idempotent-Replayed") == ("true" if again.code == 200 else None)
+
+
+def test_three_hundred_may_come_in_at_once_while_the_front_end_is_busy(
+    start_bazaar: Callable[..., Bazaar],
+) -> None:
+    bazaar = start_bazaar("--cache=off")
+    host, _, port = bazaar.processes()["frontend"]["address"].rpartition(":")
+    with ExitStack() as stack:
+        busy = bazaar.kill("frontend", signal.SIGSTOP)
+        stack.callback(os.kill, busy, signal.SIGCONT)
+        poll = select.poll()
+        clients: dict[int, socket.socket] = {}
+        for _ in range(BUYERS):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((host, int(port)))
+            poll.register(client, select.POLLOUT)
+            clients[client.fileno()] = client
+        outside = set(clients)
+        deadline = time.monotonic() + LET_IN_SECONDS
+        while outside and (left := deadline - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left * 1000):
+                poll.unregister(descriptor)
+                outside.remove(descriptor)
+        assert not outside, f"{len(outside)} of {BUYERS} were not let in"
+        os.kill(busy, signal.SIGCONT)
+        for client in clients.values():
+            client.settimeout(10)
+            client.sendall(b"GET /ping HTTP/1.1\r\nHost: bazaar\r\n\r\n")
+        for client in clients.values():
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")

@@ -181,6 +181,10 @@ class Client(Process):
         self.waiting = 0
         """Calls that were not answered yet."""
 
+    def use(self, frontends: Sequence[FrontendMember]) -> None:
+        """Go to these front-ends only."""
+        self._frontends = frontends
+
     def started(self) -> None:
         self._next()
 
@@ -256,7 +260,9 @@ class Client(Process):
     def _read(self, frontend: FrontendMember) -> None:
         truth = self._truth
         last = truth.acknowledged_number
-        number = self.world.random.randint(1, last + 2)
+        random = self.world.random
+        # The newest order is the one that somebody may not have heard of.
+        number = last if last and random.random() < 0.5 else random.randint(1, last + 2)
         self.waiting += 1
 
         def answered(found: Traded | BazaarError | None) -> None:

@@ -38,12 +38,16 @@ class Disk:
         self._writing: Write | None = None
         self.slow = False
         """All writes take long."""
+        self.stuck = False
+        """No write is ever done."""
         self.often_slow = 0.0
         """The share of writes that take long."""
 
     def write(self, write: Write, done: Callable[[Write], None]) -> None:
         """Make `write` durable, and call `done(write)` then."""
         self._writing = write
+        if self.stuck:
+            return
         random = self._world.random
         seconds = random.uniform(0.0001, 0.001)
         if self.slow or (self.often_slow and random.random() < self.often_slow):
@@ -59,7 +63,8 @@ class Disk:
     def crash(self) -> None:
         """The machine stops: of the write under way, some first lines are there."""
         write, self._writing = self._writing, None
-        if write is None:
+        if write is None or self.stuck:
+            self.stuck = False
             return
         random, old = self._world.random, self.storage
         truncate = [] if write.truncate is None else [write.truncate]

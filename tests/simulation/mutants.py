@@ -104,7 +104,7 @@ def no_consistency_check_on_append(original: Any, self: Any, message: Any) -> tu
 @mutant(core.Replica, "_on_vote")
 def vote_twice_in_a_term(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
     if message.term == self.term and self._leading is None:
-        self._vote = 0
+        self.vote = 0
     original(self, message, now, ticket)
 
 
@@ -131,10 +131,12 @@ def acknowledge_before_fsync(original: Any, self: Any, messages: Any) -> None:
     self.say(messages)
 
 
-@mutant(log.Log, "written")
-def a_leader_counts_itself_before_its_disk(original: Any, self: Any, write: Any) -> None:
-    original(self, write)
-    self.durable = self.last_index
+@mutant(leading.Leading, "committed")
+def a_leader_counts_itself_before_its_disk(original: Any, self: Any, commit: int) -> int:
+    durable, self._log.durable = self._log.durable, self._log.last_index
+    index: int = original(self, commit)
+    self._log.durable = durable
+    return index
 
 
 @mutant(log.MemoryStorage, "write")

@@ -34,9 +34,8 @@ def hunt(mutant: Mutant, seeds: int, base: int = 0) -> Verdict:
         for count, plan in enumerate(plans, 1):
             violation = run(plan).violation
             if violation is not None:
-                return Verdict(
-                    count, violation.invariant, f"{plan.scenario or plan.seed}: {violation}"
-                )
+                what = f"{plan.scenario or plan.seed}: {violation}"
+                return Verdict(count, violation.invariant, what)
     return Verdict(len(plans), None, "not caught")
 
 

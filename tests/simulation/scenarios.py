@@ -5,6 +5,8 @@ Each is played on a fresh bazaar, and then everything has to become well again, 
 
 from collections.abc import Callable
 
+from twisted_bazaar.errors import BazaarError
+
 from .bazaar import SimulatedBazaar
 from .members import OrderMember
 from .truth import Violation
@@ -70,6 +72,10 @@ def part(bazaar: SimulatedBazaar, order: OrderMember, seconds: float) -> None:
         bazaar.network.cut(peer.name, order.name, seconds)
 
 
+def _leads(order: OrderMember) -> bool:
+    return order.alive and order.replica.leads
+
+
 @scenario
 def trades_flow_while_the_leader_is_parted_from_its_peers(bazaar: SimulatedBazaar) -> None:
     leader = elected(bazaar)
@@ -127,9 +133,25 @@ def a_leader_that_is_about_to_step_down_tells_no_old_news(bazaar: SimulatedBazaa
     world.run(world.now + 0.3)
     leader.slow_down(0.5)
     world.run(world.now + 0.3)
+    reader = bazaar.frontends[1]
+    for client in bazaar.clients:
+        client.use(bazaar.frontends[:1])
     part(bazaar, leader, 1.5)
+    bazaar.network.cut(bazaar.frontends[0].name, leader.name, 1.5)
     for peer in leader.peers.values():
-        bazaar.network.cut(bazaar.frontends[1].name, peer.name, 1.5)
+        bazaar.network.cut(reader.name, peer.name, 1.5)
+
+    def read() -> None:
+        number = bazaar.truth.acknowledged_number
+
+        def answered(found: object) -> None:
+            if not isinstance(found, BazaarError):
+                bazaar.truth.read(number, found, number)  # type: ignore[arg-type]
+
+        reader.get_order(number, answered)
+
+    for step in range(300):
+        world.after(step * 0.005, read)
     world.run(world.now + 1.5)
 
 
@@ -143,17 +165,18 @@ def an_entry_of_an_earlier_term_is_not_committed_by_counting(bazaar: SimulatedBa
     part(bazaar, first, 10.0)
     world.run(world.now + 0.1)
     first.crash()
-    # The second leader has its first entry on its own disk alone.
-    second = _won(bazaar)
-    for peer in second.peers.values():
-        network.cut(second.name, peer.name, 10.0)
+    # The second leader has its first entry on its own disk alone: it is cut off as soon as it
+    # has been voted for.
+    third = _voter(bazaar)
+    second = next(each for each in bazaar.orders.values() if each not in (first, third))
+    network.cut(second.name, third.name, 10.0)
+    wait(bazaar, lambda: _leads(second), "the second leads", 1.0)
     world.run(world.now + 0.01)
     second.crash()
     # The first one comes back, and has the third copy its entries, but not those of its new
     # term.
     network.heal()
     first.start()
-    third = next(order for order in bazaar.orders.values() if order not in (first, second))
     wait(bazaar, lambda: _leads(first), "the first leads again", 3.0)
     opened = first.replica.opened
     wait(bazaar, lambda: third.replica.log.last_index >= opened - 1, "copied", 1.0)
@@ -167,15 +190,80 @@ def an_entry_of_an_earlier_term_is_not_committed_by_counting(bazaar: SimulatedBa
     world.run(world.now + 0.5)
 
 
-def _leads(order: OrderMember) -> bool:
-    return order.alive and order.replica.leads
+def _voter(bazaar: SimulatedBazaar) -> OrderMember:
+    """A replica that has voted for another in a term in which nobody leads yet."""
 
+    def voter() -> OrderMember | None:
+        for order in bazaar.orders.values():
+            if order.alive and order.replica.vote not in (0, order.number):
+                candidate = bazaar.orders[order.replica.vote]
+                if candidate.alive and not _leads(candidate) and order.replica.term > 1:
+                    return order
+        return None
 
-def _won(bazaar: SimulatedBazaar) -> OrderMember:
-    def leader() -> OrderMember | None:
-        return next(filter(_leads, bazaar.orders.values()), None)
-
-    wait(bazaar, leader, "a leader", 3.0)
-    found = leader()
+    wait(bazaar, voter, "a vote", 3.0)
+    found = voter()
     assert found is not None
     return found
+
+
+def _campaign(*candidates: OrderMember) -> None:
+    for candidate in candidates:
+        candidate.campaign(None, lambda _: None)
+
+
+def _leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
+    """Two candidates that do not reach each other, and a voter; nobody leads, and no front-end
+    has a say."""
+    leader = elected(bazaar)
+    world, network = bazaar.world, bazaar.network
+    world.run(world.now + 0.3)
+    one, other, voter = bazaar.orders.values()
+    for order in bazaar.orders.values():
+        for frontend in bazaar.frontends:
+            network.cut(frontend.name, order.name, 10.0)
+    network.cut(one.name, other.name, 10.0)
+    network.cut(other.name, one.name, 10.0)
+    leader.follow(leader.replica.term + 1, lambda _: None)
+    world.run(world.now + 0.8)
+    return one, other, voter
+
+
+@scenario
+def two_candidates_ask_one_voter_at_once(bazaar: SimulatedBazaar) -> None:
+    one, other, _ = _leaderless(bazaar)
+    _campaign(one, other)
+    bazaar.world.run(bazaar.world.now + 0.2)
+
+
+@scenario
+def a_voter_restarts_between_two_requests_of_one_term(bazaar: SimulatedBazaar) -> None:
+    """The second candidate has asked who is willing before the first one won, and its clock is
+    slow, so that it asks for votes long after, in the same term."""
+    one, other, voter = _leaderless(bazaar)
+    world, network = bazaar.world, bazaar.network
+    other.slow_down(0.2)
+    voter.slow_down(10.0)
+    _campaign(one, other)
+    wait(bazaar, lambda: _leads(one), "the first candidate leads", 1.0)
+    network.cut(one.name, voter.name, 10.0)
+    voter.crash()
+    voter.start()
+    world.run(world.now + 0.4)
+
+
+@scenario
+def a_leader_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> None:
+    """Only one follower hears it, and then neither of the two is there."""
+    leader = elected(bazaar)
+    world, network = bazaar.world, bazaar.network
+    world.run(world.now + 0.3)
+    near, far = leader.peers.values()
+    network.cut(leader.name, far.name, 10.0)
+    leader.disk.stuck = True
+    world.run(world.now + 0.2)
+    leader.crash()
+    near.crash()
+    network.heal()
+    leader.start()
+    world.run(world.now + 1.0)

@@ -32,7 +32,9 @@ class Threads:
     def __init__(self) -> None:
         self.work: list[tuple[Callable[[bool, Any], None], Callable[[], Any]]] = []
 
-    def callInThreadWithCallback(self, on_result: Any, function: Any, *args: Any) -> None:  # noqa: N802
+    def callInThreadWithCallback(  # noqa: N802
+        self, on_result: Any, function: Any, *args: Any
+    ) -> None:
         self.work.append((on_result, lambda: function(*args)))
 
     def finish(self) -> None:

@@ -219,8 +219,12 @@ happenings = st.lists(
 )
 
 
-@given(happenings)
-def test_whoever_is_nominated_answers_and_nobody_is_while_one_leads(happened: list) -> None:
+@given(st.booleans(), happenings)
+def test_whoever_is_nominated_answers_and_nobody_is_while_one_leads(
+    all_follow: bool, happened: list
+) -> None:
+    if all_follow:
+        happened = [("follows", replica, 1) for replica in REPLICAS] + happened
     leadership, now = Leadership(REPLICAS), 0.0
     answers: dict[int, bool] = {}
     claims: set[int] = set()

@@ -172,47 +172,48 @@ def test_an_entry_that_cannot_be_stops_it_where_it_was() -> None:
     check(projection, 3)
 
 
-def in_log(after: int, count: int, ahead: int, term: int, rebuild: bool) -> Apply:
-    upto = min(after + count, len(LOG))
-    return sends(after, upto, min(upto + ahead, len(LOG)), term=term, rebuild=rebuild and not after)
-
-
-messages = st.lists(
-    st.builds(
-        in_log,
-        st.integers(0, len(LOG)),
-        st.integers(0, 4),
-        st.integers(0, 3),
-        st.integers(1, 3),
-        st.booleans(),
-    )
-    | st.builds(
-        lambda after, term: sends(after, 10, log=OTHER, term=term),
-        st.integers(5, 10),
-        st.integers(1, 3),
-    ),
-    max_size=20,
-)
-
-
-@given(messages, st.booleans())
+@given(st.data())
 def test_whatever_comes_however_often_in_whatever_order_it_is_a_prefix(
-    sent: list[Apply], in_order: bool
+    data: st.DataObject,
 ) -> None:
     projection = empty()
-    if in_order:
-        sent = sorted(sent, key=lambda message: (message.term, message.previous_index))
-    for message in sent:
-        before = projection.position
+    for _ in range(data.draw(st.integers(0, 20))):
+        before, was_current = projection.position, projection.current
+        message = data.draw(messages_near(before.index))
         reply = projection.apply(message)
         after = projection.position
         check(projection, after.index)
         assert (reply.term, reply.applied, reply.digest) == (after.term, after.index, after.digest)
         assert after.term == max(before.term, message.term)
         if message.term < before.term:
-            assert after == before
-        elif not message.rebuild:
+            assert (after, projection.current) == (before, was_current)
+            continue
+        ends = [message.previous_digest, *(entry.digest for entry in message.entries)][-1]
+        has_all = after.index == message.commit and after.digest == ends
+        if message.rebuild:
+            assert projection.current is has_all
+        else:
             assert after.index >= before.index
+            assert projection.current is (was_current or has_all)
     projection.apply(sends(0, len(LOG), term=4))
     check(projection, len(LOG))
     assert projection.current
+
+
+def messages_near(index: int) -> st.SearchStrategy[Apply]:
+    """What a leader, or one of another history, may send to one that has `index` entries."""
+
+    def ours(back: int, count: int, ahead: int, term: int, rebuild: bool) -> Apply:
+        after = 0 if rebuild else min(max(0, index - back), len(LOG))
+        upto = min(after + count, len(LOG))
+        return sends(after, upto, min(upto + ahead, len(LOG)), term=term, rebuild=rebuild)
+
+    def theirs(back: int, count: int, term: int) -> Apply:
+        after = min(max(5, index - back), len(OTHER))
+        return sends(after, min(after + count, len(OTHER)), log=OTHER, term=term)
+
+    back, count, terms = st.integers(-2, 3), st.integers(0, 4), st.sampled_from([1, 2, 2, 2, 3])
+    rebuild = st.sampled_from([False, False, False, True])
+    return st.builds(ours, back, count, st.integers(0, 2), terms, rebuild) | st.builds(
+        theirs, back, count, terms
+    )

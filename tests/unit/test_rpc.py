@@ -1,8 +1,6 @@
 """Real gRPC on loopback: calls, deadlines, failures and stops, seen from the reactor."""
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,10 +10,8 @@ from typing import Any
 import grpc
 import pytest
 import pytest_twisted
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 from twisted_bazaar.address import Address
 from twisted_bazaar.catalog.database import Snapshot
@@ -45,7 +41,6 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer, add_Orde
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.server import RpcServer, on_reactor
 from twisted_bazaar.rpc.wire import stock_to_wire
-from twisted_bazaar.services import Late, Layers
 from twisted_bazaar.timing import Timing
 
 from .histories import history, ledger_of
@@ -386,120 +381,3 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     asked = ["nope", "Fish, Co", "GameStart"]
     assert await world.catalog.lookup(asked, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
     assert await world.catalog.all(SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
-
-
-# Services that rest on one another, and their clock.
-
-
-def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forward() -> None:
-    code = (
-        "import time; del time.CLOCK_BOOTTIME; "
-        "from twisted_bazaar.services import monotonic_seconds; print(monotonic_seconds() > 0)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (ran.stdout, ran.stderr) == ("True\n", "")
-
-
-class Layer(Service):
-    def __init__(self, name: str, happened: list[str], stops: object = None) -> None:
-        self.name = name
-        self._happened = happened
-        self._stops = stops
-
-    def startService(self) -> None:
-        super().startService()
-        self._happened.append(f"{self.name} starts")
-
-    def stopService(self) -> Any:
-        super().stopService()
-        self._happened.append(f"{self.name} stops")
-        if isinstance(self._stops, Exception):
-            raise self._stops
-        return self._stops
-
-
-def test_layers_start_in_order_and_stop_the_last_first_each_after_the_other() -> None:
-    happened: list[str] = []
-    slow: Deferred[None] = Deferred()
-    layers = Layers(
-        Layer("disk", happened), Layer("node", happened, slow), Layer("server", happened)
-    )
-    layers.startService()
-    assert happened == ["disk starts", "node starts", "server starts"]
-    happened.clear()
-    stopped: list[object] = []
-    layers.stopService().addCallback(stopped.append)
-    assert (happened, stopped) == (["server stops", "node stops"], [])
-    slow.callback(None)
-    assert (happened[2:], stopped) == (["disk stops"], [None])
-    assert not layers.running
-
-
-@pytest.mark.parametrize("how", ["raises", "fails"])
-def test_a_layer_that_cannot_stop_leaves_none_of_the_others_running(
-    how: str, logged_failures: list[Failure]
-) -> None:
-    happened: list[str] = []
-    bug = KeyError("a bug")
-    layers = Layers(
-        Layer("disk", happened), Layer("node", happened, bug if how == "raises" else fail(bug))
-    )
-    layers.startService()
-    stopped: list[object] = []
-    layers.stopService().addCallback(stopped.append)
-    assert happened[2:] == ["node stops", "disk stops"]
-    assert stopped == [None]
-    assert [failure.type for failure in logged_failures] == [KeyError]
-    logged_failures.clear()
-
-
-def test_a_late_service_is_made_when_it_starts_and_not_before() -> None:
-    happened: list[str] = []
-
-    def make() -> Layer:
-        happened.append("made")
-        return Layer("late", happened)
-
-    late = Late("bazaar-late", make)
-    assert happened == []
-    late.startService()
-    assert happened == ["made", "late starts"]
-    late.stopService()
-    assert happened[2:] == ["late stops"]
-
-
-def test_a_late_service_stops_when_what_it_made_has_stopped() -> None:
-    slow: Deferred[None] = Deferred()
-    late = Late("bazaar-late", lambda: Layer("late", [], slow))
-    late.startService()
-    stopped: list[object] = []
-    late.stopService().addCallback(stopped.append)
-    assert stopped == []
-    slow.callback(None)
-    assert stopped == [None]
-
-
-def test_a_late_service_that_was_never_started_stops() -> None:
-    stopped: list[object] = []
-    Late("bazaar-late", lambda: Layer("late", [])).stopService().addCallback(stopped.append)
-    assert len(stopped) == 1
-
-
-@pytest.mark.parametrize("where", ["made", "started"])
-def test_a_late_service_that_cannot_be_is_one_line(
-    where: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def make() -> Service:
-        if where == "made":
-            raise Unusable("no room")
-        service = Layer("late", [])
-        service.startService = refuse  # type: ignore[method-assign]
-        return service
-
-    def refuse() -> None:
-        raise Unusable("no room")
-
-    with pytest.raises(SystemExit) as left:
-        Late("bazaar-late", make).startService()
-    assert left.value.code == 1
-    assert capfd.readouterr().err == "bazaar-late: no room\n"

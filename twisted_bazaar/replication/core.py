@@ -96,7 +96,8 @@ class Replica:
         self._milliseconds = milliseconds
         self.log = Log(storage)
         self.term = storage.term
-        self._vote = storage.vote
+        self.vote = storage.vote
+        """The replica that this one voted for in `term`; 0: none."""
         self._votes: set[int] | None = None
         """Who voted for this replica, while it is a candidate in `term`."""
         self._campaigned = now
@@ -251,7 +252,7 @@ class Replica:
             self.commit = leading.committed(self.commit)
             self.released = leading.released(self.commit, self.released, now)
             self._outbox.say(leading.requests(now, self.commit, self.released))
-        write = self._outbox.take_write(self.log, self.term, self._vote)
+        write = self._outbox.take_write(self.log, self.term, self.vote)
         messages = self._outbox.take_messages()
         committed: Sequence[Entry] = ()
         if self._applied < self.commit:
@@ -275,7 +276,7 @@ class Replica:
         """A higher term exists: follow (Raft figure 2, "All servers")."""
         if self._votes is not None:
             self._give_up_campaign()
-        self.term, self._vote = term, 0
+        self.term, self.vote = term, 0
         self._leader = 0
         self._leading = None
 
@@ -341,10 +342,10 @@ class Replica:
             if message.term > self.term:
                 self._adopt(message.term)
             mine = (self.log.last_term, self.log.last_index)
-            if self._vote in (0, message.candidate):
+            if self.vote in (0, message.candidate):
                 granted = (message.last_term, message.last_index) >= mine
         if granted:
-            self._vote = message.candidate
+            self.vote = message.candidate
             self._give_up_campaign()
         reply = VoteReply(self.term, self.id, granted)
         self._outbox.say_after_write([Reply(ticket, reply)])
@@ -437,7 +438,7 @@ class Replica:
     # Campaigning.
 
     def _ask_for_votes(self, term: int, now: float) -> None:
-        self.term, self._vote, self._leader = term, self.id, 0
+        self.term, self.vote, self._leader = term, self.id, 0
         self._votes = set()
         self._campaigned = now
         vote = Vote(term, self.id, self.log.last_index, self.log.last_term)

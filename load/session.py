@@ -1,0 +1,121 @@
+"""HTTP calls as a client makes them: over kept connections, each bounded as a whole."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import msgspec
+from treq.client import HTTPClient
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionClosed
+from twisted.python.failure import Failure
+from twisted.web._newclient import RequestNotSent
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    PartialDownloadError,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    readBody,
+)
+from twisted.web.http_headers import Headers
+
+__all__ = ["NoAnswer", "NotSent", "Reply", "Session"]
+
+_CONNECT_SECONDS = 2.0
+_KEEP_SECONDS = 30.0
+"""How long an idle connection is kept: less than a front-end keeps it, so that a request
+seldom meets a connection that is just being closed."""
+
+_MESSAGE_CHARACTERS = 200
+
+
+class NoAnswer(Exception):
+    """The answer never came, or not in time, or broke off: the request may have been served."""
+
+
+class NotSent(NoAnswer):
+    """There was not even a connection: the request was certainly not served."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer, whatever its status."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: bytes) -> str | None:
+        values = self.headers.getRawHeaders(name)
+        return values[-1].decode("latin-1") if values else None
+
+    def json(self) -> Any:
+        """The body, decoded. Raises msgspec.DecodeError."""
+        return msgspec.json.decode(self.body)
+
+
+class Session:
+    """Connections to any number of front-ends, up to `connections` to each."""
+
+    def __init__(self, reactor: Any, connections: int) -> None:
+        self._reactor = reactor
+        # treq would share a pool that keeps two connections to a host.
+        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = connections
+        self._pool.cachedConnectionTimeout = _KEEP_SECONDS
+        # Whether a request is sent again is for its sender to decide, and to record.
+        self._pool.retryAutomatically = False
+        agent: Any = Agent(reactor, connectTimeout=_CONNECT_SECONDS, pool=self._pool)
+        self._http = HTTPClient(agent)
+
+    def get(self, url: str, timeout: float) -> Deferred[Reply]:
+        """GET. Fails with `NoAnswer` if there is no answer within `timeout` seconds."""
+        return self._call("GET", url, None, {}, timeout)
+
+    def post(
+        self, url: str, body: object, headers: Mapping[str, str], timeout: float
+    ) -> Deferred[Reply]:
+        """POST `body` as JSON. Fails like `get`."""
+        sent = {"Content-Type": "application/json", **headers}
+        return self._call("POST", url, msgspec.json.encode(body), sent, timeout)
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are not in use."""
+        closed: Deferred[None] = self._pool.closeCachedConnections()
+        return closed
+
+    def _call(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> Deferred[Reply]:
+        # treq's own timeout ends with the headers; this one covers the body, too.
+        call = Deferred.fromCoroutine(self._ask(method, url, body, headers))
+        call.addTimeout(timeout, self._reactor)
+        return call.addErrback(_translate)
+
+    async def _ask(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
+        response = await self._http.request(
+            method,
+            url,
+            headers=Headers({name: [value] for name, value in headers.items()}),
+            data=body,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        # Unlike treq's, this ends the connection when it is cancelled.
+        content = await readBody(response.original)
+        return Reply(response.code, response.headers, content)
+
+
+def _translate(failure: Failure) -> NoReturn:
+    """Tell apart what may have been served from what was certainly not."""
+    if failure.check(ConnectError, RequestNotSent):
+        raise NotSent(f"no connection: {failure.value}") from None
+    if failure.check(defer.TimeoutError, defer.CancelledError):
+        raise NoAnswer("no answer in time") from None
+    broken = (ResponseFailed, RequestTransmissionFailed, ConnectionClosed, ConnectionAborted)
+    if failure.check(*broken, PartialDownloadError):
+        raise NoAnswer(f"the connection broke: {failure.value}"[:_MESSAGE_CHARACTERS]) from None
+    failure.raiseException()
