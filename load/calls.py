@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
+
 from twisted_bazaar.market import Side
 
 from .history import (

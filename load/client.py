@@ -36,6 +36,7 @@ class Memory:
     def __init__(self) -> None:
         self.numbers: deque[int] = deque(maxlen=1000)
         self.trades: deque[TradeCall] = deque(maxlen=200)
+        self.placed_at = 0.0
 
 
 class Clients:
@@ -45,6 +46,7 @@ class Clients:
         self,
         reactor: Any,
         seconds: Callable[[], float],
+        session: Session,
         urls: Sequence[str],
         stocks: Sequence[str],
         history: History,
@@ -55,12 +57,11 @@ class Clients:
     ) -> None:
         """Client n asks the front-ends `urls`, its own most of the time. `seed` decides what
         they ask, and the `think_seconds` on average between calls how much."""
-        self._session = Session(reactor, count)
-        memory = Memory()
+        self._memory = memory = Memory()
         self._clients = [
             _Client(
                 reactor,
-                Caller(self._session, seconds, urls, history, number),
+                Caller(session, seconds, urls, history, number),
                 Random(f"{seed}-{number}"),
                 memory,
                 stocks,
@@ -71,6 +72,11 @@ class Clients:
         ]
         self._reactor = reactor
         self._running: list[Deferred[None]] = []
+
+    @property
+    def placed_at(self) -> float:
+        """When the last trade that was acknowledged had been sent."""
+        return self._memory.placed_at
 
     def start(self) -> None:
         self._running = [Deferred.fromCoroutine(each.run()) for each in self._clients]
@@ -86,7 +92,6 @@ class Clients:
         finally:
             if late.active():
                 late.cancel()
-            await self._session.close()
 
     def _give_up(self) -> None:
         for each, running in zip(self._clients, self._running, strict=True):
@@ -214,6 +219,7 @@ class _Client:
             if call.verdict is Verdict.PLACED and call.number is not None:
                 self._memory.numbers.append(call.number)
                 self._memory.trades.append(call)
+                self._memory.placed_at = max(self._memory.placed_at, call.sent)
                 if self._random.random() < 0.3:
                     await self._lookup(name)
             if self.leaving or call.verdict not in (Verdict.UNKNOWN, Verdict.NOT_EXECUTED):

@@ -22,13 +22,14 @@ def leader(bazaar: Bazaar) -> str:
     return name
 
 
-def wait_converged(bazaar: Bazaar, within: float = 20.0) -> None:
-    """Wait until all replicas are reachable and say the same of the log."""
+def wait_converged(bazaar: Bazaar, number: int, within: float = 20.0) -> None:
+    """Wait until all replicas are reachable and say the same of a log with order `number`."""
 
     def converged() -> bool:
         rows = bazaar.request("GET", "/replicas").body["data"]
         said = {(row["last_number"], row["last_index"], row["digest"]) for row in rows}
-        return len(said) == 1 and all(row["reachable"] for row in rows)
+        there = all(row["reachable"] and row["last_number"] >= number for row in rows)
+        return len(said) == 1 and there
 
     wait_until(converged, "all replicas have the same log", within, bazaar.tail)
 

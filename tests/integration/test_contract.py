@@ -5,10 +5,8 @@ they need no order among them.
 """
 
 import json
-import os
 import re
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +16,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from .bazaar import Bazaar
-from .web_client import Reply, WebClient, web_client
+from .web_client import Reply, WebClient, assert_json, assert_refused, web_client
 
 OLD = "/api/frontend_service"
 GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
@@ -27,7 +25,6 @@ UNUSED = [f"Stock{n:02}" for n in range(40)]
 LISTING = ["GameStart,15.99,100", "Ünter & Söhne,10.50,7", *(f"{name},1,100" for name in UNUSED)]
 
 SETTLED_SECONDS = 10.0
-SHORT_DEADLINE_SECONDS = 1.5
 LIMIT = 64 * 1024
 
 
@@ -57,26 +54,8 @@ async def web(bazaar: Bazaar) -> AsyncIterator[WebClient]:
         yield client
 
 
-def assert_json(reply: Reply, code: int) -> None:
-    assert reply.code == code, reply
-    assert reply.header("Content-Type") == "application/json"
-    assert reply.length == len(reply.body)
-
-
-def assert_refused(reply: Reply, code: int, said: str = "") -> None:
-    """The one shape that every failure has, with `said` in its message."""
-    assert_json(reply, code)
-    assert reply.json == {"error": {"code": code, "message": reply.json["error"]["message"]}}
-    assert said in reply.json["error"]["message"]
-    assert reply.json["error"]["message"]
-
-
-async def numbers_after(web: WebClient, after: int) -> list[int]:
-    return [order["number"] for order in await web.orders(after)]
-
-
 async def last_number(web: WebClient) -> int:
-    return max(await numbers_after(web, 0), default=0)
+    return max(await web.numbers(), default=0)
 
 
 # GET /stocks/<name> and GET /stocks
@@ -200,7 +179,7 @@ async def test_a_replay_has_the_same_body_says_so_and_trades_nothing(
     assert (crossed.body, crossed.header("Idempotent-Replayed")) == (first.body, "true")
     assert (await web.stock(stock))["quantity"] == 97
     number = first.data["transaction_number"]
-    assert await numbers_after(web, number - 1) == [number]
+    assert await web.numbers(number - 1) == [number]
 
 
 @pytest_twisted.ensureDeferred
@@ -224,7 +203,7 @@ async def test_a_refused_trade_leaves_no_trace_and_its_key_free(web: WebClient, 
     assert_refused(await web.trade("buy", 101, stock, key), 409)
     assert_refused(await web.trade("buy", 1, "Nope", key), 400, "unknown stock")
     assert_refused(await web.trade("hold", 1, stock, key), 400, "type")
-    assert await numbers_after(web, before) == []
+    assert await web.numbers(before) == []
     assert (await web.get(f"/stocks/{stock}")).header("ETag") == etag
     placed = await web.trade("buy", 100, stock, key)
     assert placed.json == {"data": {"transaction_number": before + 1}}
@@ -430,49 +409,6 @@ async def test_three_replicas_one_of_them_the_leader_come_to_the_same_digest(
         assert row["term"] >= 1
         assert row["last_index"] > last
         assert row["digest"]
-
-
-@pytest.fixture
-def halted(start_bazaar: Callable[..., Bazaar]) -> Iterator[tuple[Bazaar, Callable[[int], None]]]:
-    """A bazaar with short deadlines, and what sends all its order replicas a signal."""
-    bazaar = start_bazaar("--cache=off", f"--deadline={SHORT_DEADLINE_SECONDS}")
-
-    def send(number: int) -> None:
-        for replica in 1, 2, 3:
-            os.kill(bazaar.process_id(f"order-{replica}"), number)
-
-    yield bazaar, send
-    send(signal.SIGCONT)
-
-
-@pytest_twisted.ensureDeferred
-async def test_a_trade_whose_outcome_is_unknown_is_503_and_names_the_key_that_finds_out(
-    halted: tuple[Bazaar, Callable[[int], None]],
-) -> None:
-    bazaar, send = halted
-    async with web_client(bazaar.url) as web:
-        for attempt in range(1, 6):
-            send(signal.SIGSTOP)
-            reply = await web.trade("buy", 5, "GameStart")
-            assert_refused(reply, 503)
-            assert reply.header("Retry-After") == "1"
-            assert_refused(await web.get("/readyz"), 503, "not ready: no order replica leads")
-            assert (await web.get("/livez")).code == 200
-            send(signal.SIGCONT)
-            if reply.header("Idempotency-Key") is not None:
-                break
-            # On a machine that slow the leader was missed before the trade came.
-            assert "the trade was not executed" in reply.json["error"]["message"]
-            bazaar.wait_ready()
-            assert attempt < 5, "no trade was ever under way when the replicas halted"
-        key = reply.header("Idempotency-Key")
-        assert "it is unknown whether the trade was executed" in reply.json["error"]["message"]
-        assert f'Idempotency-Key "{key}"' in reply.json["error"]["message"]
-        bazaar.wait_ready()
-        found = await web.trade("buy", 5, "GameStart", key)
-        assert found.json == {"data": {"transaction_number": 1}}
-        assert await web.stock("GameStart") == {**GAME_START, "quantity": 95, "volume": 5}
-        assert await numbers_after(web, 0) == [1]
 
 
 # What is not there

@@ -50,12 +50,12 @@ def test_no_trade_fails_when_the_leader_is_killed_and_the_gap_is_within_half_a_s
             pid = bazaar.kill(name)
             bazaar.wait_restarted(name, pid)
             wait_trading(trader)
-            wait_converged(bazaar)
+            wait_converged(bazaar, trader.last_number)
             gaps.append(trader.longest_gap(killed, time.monotonic()))
     assert trader.failed == []
     assert trader.broken == []
     check_nothing_lost(bazaar, trader)
-    wait_converged(bazaar)
+    wait_converged(bazaar, trader.last_number)
     number, digest = verify_all(bazaar)
     assert number == len(all_orders(bazaar))
     with capsys.disabled():
@@ -82,7 +82,7 @@ def test_nothing_is_lost_when_everything_is_killed_one_by_one(
             bazaar.wait_ready()
             wait_trading(trader)
     assert trader.failed == []
-    wait_converged(bazaar)
+    wait_converged(bazaar, trader.last_number)
     check_nothing_lost(bazaar, trader)
     verify_all(bazaar)
 
@@ -96,7 +96,7 @@ def test_everything_is_there_again_after_all_processes_were_killed_at_once(
             wait_trading(trader, 100)
             bazaar.kill_all()
         bazaar.start()
-        wait_converged(bazaar)
+        wait_converged(bazaar, trader.last_number)
         check_nothing_lost(bazaar, trader)
         verify_all(bazaar)
         bazaar.stop()
@@ -109,7 +109,7 @@ def test_two_replicas_down_refuse_trades_and_answer_reads_until_one_is_back(
 ) -> None:
     trade = {"name": "GameStart", "quantity": 1, "type": "buy"}
     assert cluster.request("POST", "/orders", trade).status == 200
-    wait_converged(cluster)
+    wait_converged(cluster, 1)
     before = cluster.request("GET", "/stocks/GameStart").body
     cluster.kill("order-3")
     cluster.kill("order-2")
@@ -131,7 +131,7 @@ def test_two_replicas_down_refuse_trades_and_answer_reads_until_one_is_back(
     )
     assert (traded.status, traded.body) == (200, {"data": {"transaction_number": 2}})
     cluster.launch("order-3")
-    wait_converged(cluster)
+    wait_converged(cluster, 2)
     verify_all(cluster)
 
 
@@ -147,7 +147,7 @@ def test_a_replica_whose_folder_was_wiped_gets_everything_from_the_others(
             wait_trading(trader)
             wait_until(lambda: len(reachable(cluster)) == 3, "all replicas answer", 15)
     assert trader.failed == []
-    wait_converged(cluster)
+    wait_converged(cluster, trader.last_number)
     check_nothing_lost(cluster, trader)
     verify_all(cluster)
 
@@ -181,7 +181,7 @@ def test_a_paused_leader_is_replaced_and_follows_when_it_wakes(cluster: Cluster)
         wait_trading(trader)
         assert leader(cluster) != paused
     assert trader.failed == []
-    wait_converged(cluster)
+    wait_converged(cluster, trader.last_number)
     check_nothing_lost(cluster, trader)
     verify_all(cluster)
 
@@ -197,5 +197,5 @@ def test_a_stopped_service_finishes_what_is_under_way_and_exits_with_status_zero
             wait_trading(trader)
             wait_until(lambda: len(reachable(cluster)) == 3, "all replicas answer", 15)
     assert trader.failed == []
-    wait_converged(cluster)
+    wait_converged(cluster, trader.last_number)
     check_nothing_lost(cluster, trader)

@@ -5,6 +5,7 @@ import json
 import random
 import threading
 import time
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .bazaar import Bazaar
@@ -62,11 +63,16 @@ class Trader:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def last_number(self) -> int:
+        """Of the last order that was acknowledged."""
+        return max((each.number for each in self.acknowledged), default=0)
+
     def longest_gap(self, since: float, until: float) -> float:
         """The longest time in [`since`, `until`] without an acknowledgement, in seconds."""
         times = sorted(each.answered for each in self.acknowledged)
         inside = [since, *(each for each in times if since <= each <= until), until]
-        return max(later - earlier for earlier, later in zip(inside, inside[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(inside))
 
     def _trade(self, choose: random.Random, client: int) -> None:
         count = 0

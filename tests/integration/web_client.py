@@ -41,6 +41,22 @@ class Reply(NamedTuple):
         return values[0] if values else None
 
 
+def assert_json(reply: Reply, code: int) -> None:
+    """`reply` has that status, and a body of JSON as long as it says."""
+    assert reply.code == code, reply
+    assert reply.header("Content-Type") == "application/json", reply
+    assert reply.length == len(reply.body), reply
+
+
+def assert_refused(reply: Reply, code: int, said: str = "") -> None:
+    """The one shape that every failure has, with `said` in its message."""
+    assert_json(reply, code)
+    message = reply.json["error"]["message"]
+    assert reply.json == {"error": {"code": code, "message": message}}, reply
+    assert message, reply
+    assert said in message, reply
+
+
 class WebClient:
     """Asks the front-end at `url`, over up to `connections` connections that are kept."""
 
@@ -97,6 +113,10 @@ class WebClient:
             if reply.json["next"] is None:
                 return found
             after = reply.json["next"]
+
+    async def numbers(self, after: int = 0) -> list[int]:
+        """Those of all orders above `after`."""
+        return [order["number"] for order in await self.orders(after)]
 
     async def stock(self, name: str) -> dict[str, Any]:
         """What a lookup shows now."""

@@ -79,6 +79,16 @@ class SimulatedBazaar:
         if self._traps:
             self.world.after(self._traps.pop(), self.crash, order.name, 0.4)
 
+    def wipe(self, name: str, down_seconds: float) -> None:
+        """A replica loses its disk, unless another one has not got over that yet: two at once
+        may lose what only they had."""
+        order = self.orders[int(name[-1])]
+        if any(each.disk.storage.suspect for each in self.orders.values()):
+            return
+        order.crash()
+        order.wipe()
+        self.world.after(down_seconds, order.start)
+
     def race(self, names: tuple[str, ...], apart: float, tries: int = 500) -> None:
         """Have two replicas campaign at once, as soon as neither hears a leader any more."""
         orders = [self.orders[int(name[-1])] for name in names]
@@ -110,4 +120,4 @@ class SimulatedBazaar:
             process.resume()
             process.start()
         for order in self.orders.values():
-            order.disk.slow = False
+            order.disk.slow, order.disk.often_slow = False, 0.0

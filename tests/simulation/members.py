@@ -1,11 +1,12 @@
 """Order replicas and catalogs: the code that ships, on simulated disks, clocks and links."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from twisted_bazaar.catalog.database import Snapshot
 from twisted_bazaar.catalog.projection import Position
-from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.errors import BazaarError, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
@@ -33,7 +34,7 @@ class Disk:
     """A storage whose writes take time; a crash in between leaves any first part of one."""
 
     def __init__(self, world: World) -> None:
-        self.storage = MemoryStorage()
+        self.storage = MemoryStorage(suspect="new", fresh=True)
         self._world = world
         self._writing: Write | None = None
         self.slow = False
@@ -100,6 +101,8 @@ class OrderMember(Process):
         self.catalogs: Mapping[str, CatalogMember] = {}
         self.won: Callable[[OrderMember], None] = lambda member: None
         """Told when this replica is elected."""
+        self.stopped = ""
+        """Why it ended by itself, if it did."""
         self._indexed = 0
         self._indexed_keys: dict[str, Traded] = {}
 
@@ -119,11 +122,13 @@ class OrderMember(Process):
             lambda: int(self.world.now * 1000),
             self.seconds,
             self._batch,
+            self.world.random.getrandbits(52),
         )
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._indexing = self._listing = False
         self._leads = 0
-        self.replica.start(self.seconds)
+        with self._stopping():
+            self.replica.start(self.seconds)
         self.carry_out()
         self.later(TICK_SECONDS, self._tick)
 
@@ -141,8 +146,26 @@ class OrderMember(Process):
         elif random.random() < 0.3:
             self._indexed = max(0, self._indexed - random.randint(0, 20))
 
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """A replica that cannot go on says so and ends."""
+        try:
+            yield
+        except Unusable as why:
+            self.world.say(self.name, f"stops: {why}")
+            self.stopped = str(why)
+            self.crash()
+
+    def wipe(self) -> None:
+        """Lose the disk, while down."""
+        assert not self.alive
+        self.world.say(self.name, "is wiped")
+        self.disk.storage = MemoryStorage(suspect="wiped", fresh=True)
+        self._indexed = 0
+
     def _tick(self) -> None:
-        self.replica.tick(self.seconds)
+        with self._stopping():
+            self.replica.tick(self.seconds)
         self.carry_out()
         self.later(TICK_SECONDS, self._tick)
 
@@ -216,6 +239,8 @@ class OrderMember(Process):
 
     def carry_out(self) -> None:
         """Do whatever the replica wants done by now."""
+        if not self.alive:
+            return
         while (ready := self.replica.ready(self.seconds)) is not None:
             self.desk.observe(ready)
             self._tell(ready)
@@ -260,11 +285,13 @@ class OrderMember(Process):
         )
 
     def _answered(self, reply: Any) -> None:
-        self.replica.step(reply, self.seconds)
+        with self._stopping():
+            self.replica.step(reply, self.seconds)
         self.carry_out()
 
     def _unanswered(self, request: Request) -> None:
-        self.replica.unreachable(request, self.seconds)
+        with self._stopping():
+            self.replica.unreachable(request, self.seconds)
         self.carry_out()
 
     def _written(self, write: Write) -> None:

@@ -129,6 +129,8 @@ _MENU = (
     *("slow",) * 3,
     *("nominate",) * 3,
     *("depose",) * 1,
+    *("wipe",) * 3,
+    *("wipe_leader",) * 2,
     *("race",) * 4,
     *("trap",) * 5,
 )
@@ -171,6 +173,8 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
         case "loss" | "doubled" | "slow":
             setattr(network.weather, kind, fault.share)
             after(fault.seconds, setattr, network.weather, kind, 0.0)
+        case "wipe":
+            bazaar.wipe(name, fault.seconds)
         case "trap":
             bazaar.trap(int(name), fault.seconds)
         case "race":

@@ -141,7 +141,7 @@ class Member:
         self.replica.campaign("nomination", self.clock.now)
         self.carry_out()
         for poll in self.take(Poll):
-            self.step(PollReply(poll.to, 0, 0, 0, 0, 0.0))
+            self.step(PollReply(poll.to, 0, 0, 0, 0, 0.0, nonce=poll.message.nonce))
         return self.take(Vote)
 
     def win(self, *voters: int) -> None:

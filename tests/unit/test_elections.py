@@ -85,7 +85,7 @@ def test_a_leader_does_not_vote() -> None:
 
 def test_leadership_is_sticky() -> None:
     """Replica 3 comes back with a higher id than the leader's: it follows."""
-    cluster = Cluster(asleep=(3,))
+    cluster = Cluster(disks={id: disk(1) for id in (1, 2, 3)}, asleep=(3,))
     cluster.elect(2)
     cluster.start(3)
     cluster.pass_time(LONG)
@@ -141,7 +141,7 @@ def test_a_campaign_without_a_majority_ends_at_once() -> None:
 
 def test_who_does_not_answer_is_waited_for_one_heartbeat() -> None:
     """It may be the furthest of all; but it may as well be gone."""
-    cluster = Cluster()
+    cluster = Cluster(disks={id: disk(1) for id in (1, 2, 3)})
     cluster.nominate(3)
     (silent,) = cluster.under_way(Poll, to=1)
     cluster.run(leave=lambda parcel: parcel is silent)
@@ -272,7 +272,7 @@ def test_a_candidate_fetches_from_the_furthest() -> None:
     member.carry_out()
     for poll in member.take(Poll):
         log = logs[poll.to]
-        member.step(PollReply(poll.to, 2, len(log), log[-1], 0, 0.0))
+        member.step(PollReply(poll.to, 2, len(log), log[-1], 0, 0.0, nonce=poll.message.nonce))
     assert [request.to for request in member.take(Fetch)] == [3]
     assert member.replica.term == 1
 
@@ -293,7 +293,7 @@ def test_the_term_of_a_fetch_is_adopted_before_its_entries() -> None:
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 3, 2, 3, 0, 0.0))
+        member.step(PollReply(poll.to, 3, 2, 3, 0, 0.0, nonce=poll.message.nonce))
     (fetch,) = member.take(Fetch)
     log = entries_of(1, 3)
     member.slow_disk = True
@@ -404,7 +404,7 @@ def test_a_campaign_ends_when_another_is_voted_for() -> None:
     assert member.ask(Vote(1, 3, 0, 0)).granted
     assert member.replica.role == "follower"
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 0, 0, 0, 0, 0.0))
+        member.step(PollReply(poll.to, 0, 0, 0, 0, 0.0, nonce=poll.message.nonce))
     assert member.take(Vote) == []
 
 
@@ -423,7 +423,7 @@ def test_a_nomination_during_a_resync_takes_over() -> None:
     member.replica.start(0.0)
     member.carry_out()
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0))
+        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0, nonce=poll.message.nonce))
     (resync,) = member.take(Fetch)
     member.pass_time(LONG)
     member.replica.campaign("nomination", member.clock.now)
@@ -432,7 +432,7 @@ def test_a_nomination_during_a_resync_takes_over() -> None:
     member.step(late)
     assert member.replica.log.last_index == 1
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0))
+        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0, nonce=poll.message.nonce))
     (fetch,) = member.take(Fetch)
     member.step(late)
     assert member.storage.entries == log

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.catalog.projection import Position, Projection
@@ -172,6 +172,7 @@ def test_an_entry_that_cannot_be_stops_it_where_it_was() -> None:
     check(projection, 3)
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_whatever_comes_however_often_in_whatever_order_it_is_a_prefix(
     data: st.DataObject,

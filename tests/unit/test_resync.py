@@ -34,7 +34,7 @@ def fetching(member: Member, term: int, last_index: int, last_term: int) -> Fetc
     """Replica 3 is this far, replica 2 does not answer: what is asked of replica 3."""
     for poll in member.take(Poll):
         if poll.to == 3:
-            member.step(PollReply(3, term, last_index, last_term, 0, 0.0))
+            member.step(PollReply(3, term, last_index, last_term, 0, 0.0, nonce=poll.message.nonce))
         else:
             member.replica.unreachable(poll, member.clock.now)
     member.carry_out()
@@ -255,7 +255,7 @@ def test_a_source_that_fell_back_is_left() -> None:
     log = entries_of(1, 1, 2)
     member = restarted(1, 1)
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, poll.to + 2, 2, 0, 0.0))
+        member.step(PollReply(poll.to, 2, poll.to + 2, 2, 0, 0.0, nonce=poll.message.nonce))
     assert [request.to for request in member.take(Fetch)] == [3]
     member.step(FetchReply(3, 2, 2, True, (), 2, 1))
     assert [request.to for request in member.take(Fetch)] == [2]

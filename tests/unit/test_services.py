@@ -15,7 +15,7 @@ from twisted_bazaar.services import Late, Layers
 
 def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forward() -> None:
     code = (
-        "import time; del time.CLOCK_BOOTTIME; "
+        "import time; vars(time).pop('CLOCK_BOOTTIME', None); "
         "from twisted_bazaar.services import monotonic_seconds; print(monotonic_seconds() > 0)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

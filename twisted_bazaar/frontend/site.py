@@ -157,7 +157,9 @@ class _Channel(HTTPChannel):
             b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
             b"Connection: close\r\n\r\n%b" % (refusal.code, _reason(refusal.code), len(body), body)
         )
-        self.dataReceived = self.lineReceived = self.rawDataReceived = _discard  # type: ignore[method-assign]
+        self.dataReceived = _discard  # type: ignore[method-assign]
+        self.lineReceived = _discard  # type: ignore[method-assign]
+        self.rawDataReceived = _discard  # type: ignore[method-assign]
         if ISSLTransport.providedBy(self.transport):
             self.loseConnection()
             return

@@ -103,6 +103,7 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
         config.timing,
         lambda: time.time_ns() // 1_000_000,
         monotonic_seconds(),
+        nonce=random.SystemRandom().getrandbits(52),
     )
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))

@@ -1,19 +1,34 @@
 """Asking around: who is furthest, would they vote, and what did this replica miss.
 
-A replica canvasses its peers when it starts (to fetch what it missed) and when it is asked to
-campaign (to fetch what it lacks, so that the highest id can win, and to raise its term only if
-a majority would vote: PreVote, Ongaro 2014 §9.6). This keeps the answers and says what they
-amount to; `core.Replica` sends the messages. Pure.
+A replica canvasses its peers
+
+- when it starts, to fetch what it missed;
+- when it is asked to campaign: to fetch what it lacks, so that the highest id can win, and to
+  raise its term only if a majority would vote (PreVote, Ongaro 2014 §9.6);
+- when its storage is suspect, to recall what it may have forgotten.
+
+This keeps the answers, says what they amount to, and what to fetch next; `core.Replica` sends
+the messages. Pure.
 """
 
 from collections.abc import Iterable
+from enum import Enum
 
 import msgspec
 
-from .messages import FetchReply, PollReply
+from .log import Log
+from .messages import Fetch, FetchReply, PollReply
 from .progress import majority
 
-__all__ = ["Canvass", "FetchFrom", "GoAhead", "Refused"]
+__all__ = ["Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose", "Refused"]
+
+
+class Purpose(Enum):
+    """What a canvass is for."""
+
+    RESYNC = "resync"
+    CAMPAIGN = "campaign"
+    RECALL = "recall"
 
 
 class FetchFrom(msgspec.Struct, frozen=True):
@@ -38,59 +53,165 @@ class Refused(msgspec.Struct, frozen=True):
     """Seconds until another try can help."""
 
 
+class Hopeless(msgspec.Struct, frozen=True):
+    """Others may have forgotten as much as this replica: together they cannot be sure."""
+
+    suspects: tuple[int, ...]
+
+
+Verdict = FetchFrom | GoAhead | Refused | Hopeless | None
+
+
 class Canvass:
     """One round of questions, from the first poll to the last fetch."""
 
-    def __init__(self, peers: Iterable[int], campaign: bool, now: float, patience: float) -> None:
-        self.campaign = campaign
+    def __init__(
+        self,
+        replica: int,
+        peers: Iterable[int],
+        purpose: Purpose,
+        nonce: int,
+        now: float,
+        patience: float,
+    ) -> None:
+        """`patience`: seconds for which those that do not answer are waited for."""
+        self.purpose = purpose
+        self.nonce = nonce
         self.tickets: list[object] = []
         """Those who asked this replica to campaign, to be told how it ended."""
+        self._replica = replica
         self._silent = set(peers)
         self._members = len(self._silent) + 1
         self._answers: dict[int, PollReply] = {}
+        self._patience = patience
         self._patient_until = now + patience
+        self._ask_at = dict.fromkeys(self._silent, now)
+        self._suspects_since: float | None = None
         self.source: int | None = None
         """The replica that is being fetched from."""
-        self.step_back = 1
-        """How far the next fetch goes back if this one does not fit: doubles each time."""
+        self._step_back = 1
 
-    def answered(self, reply: PollReply) -> None:
+    # Polling.
+
+    def polls(self, now: float) -> list[int]:
+        """Whom to poll now. Whoever is to recall asks until all have answered for certain."""
+        due = [peer for peer, at in self._ask_at.items() if at <= now]
+        for peer in due:
+            del self._ask_at[peer]
+        return due
+
+    def answered(self, reply: PollReply, now: float) -> None:
         """A peer answered."""
         self._silent.discard(reply.replica)
         self._answers[reply.replica] = reply
+        if reply.suspect:
+            self._ask_again(reply.replica, now)
 
-    def fetched(self, reply: FetchReply) -> None:
-        """The source answered: it is as far as `reply` says, whatever it said before."""
-        answer = self._answers[reply.replica]
-        self._answers[reply.replica] = msgspec.structs.replace(
-            answer, term=reply.term, last_index=reply.last_index, last_term=reply.last_term
-        )
-
-    def lost(self, peer: int) -> None:
+    def lost(self, peer: int, now: float) -> None:
         """A peer cannot be reached, or can no longer."""
-        self._silent.discard(peer)
         self._answers.pop(peer, None)
         if self.source == peer:
             self.source = None
+        self._silent.discard(peer)
+        self._ask_again(peer, now)
 
-    def verdict(self, last: tuple[int, int], now: float) -> FetchFrom | GoAhead | Refused | None:
+    def _ask_again(self, peer: int, now: float) -> None:
+        if self.purpose is Purpose.RECALL:
+            self._ask_at[peer] = now + self._patience
+            if peer not in self._answers:
+                self._silent.add(peer)
+
+    def verdict(self, log: Log, term: int, fresh: bool, now: float) -> Verdict:
         """What to do next; None: wait for more answers.
 
-        `last` is this replica's (last term, last index). All are waited for, since the one
-        that is silent may be the furthest, but only for a while.
+        `term` is this replica's; `fresh`: nothing was ever in its storage.
         """
-        if self.source is not None or (self._silent and now < self._patient_until):
+        if self.source is not None:
+            return None
+        if self.purpose is Purpose.RECALL:
+            return self._recall(log, fresh, now)
+        # All are waited for, since the one that is silent may be the furthest, but only for a
+        # while.
+        if self._silent and now < self._patient_until:
             return None
         willing = 1 + sum(reply.wait <= 0 for reply in self._answers.values())
-        if self.campaign and willing < majority(self._members):
+        # The first leader ever needs all: from then on, one whose storage is fresh has lost it.
+        needed = majority(self._members) if term else self._members
+        if self.purpose is Purpose.CAMPAIGN and willing < needed:
             leader = max((reply.leader for reply in self._answers.values()), default=0)
             wait = max((reply.wait for reply in self._answers.values()), default=0.0)
             return Refused(leader, wait)
+        return self._furthest(log)
+
+    def _recall(self, log: Log, fresh: bool, now: float) -> Verdict:
+        """All others are waited for: each majority that this replica was ever part of has
+        another member among them, which knows the term and the entries."""
+        if self._silent:
+            return None
+        answers = self._answers.values()
+        if fresh and all(reply.last_index == reply.term == 0 for reply in answers):
+            return GoAhead(0)  # a new cluster: nobody has anything to forget
+        suspects = tuple(sorted(reply.replica for reply in answers if reply.suspect))
+        if suspects or not answers:
+            # One that was suspect when it answered may have recalled by now: ask it again.
+            if self._suspects_since is None:
+                self._suspects_since = now
+            hopeless = now - self._suspects_since > _RECALL_PATIENCE * self._patience
+            return Hopeless(suspects) if hopeless else None
+        self._suspects_since = None
+        return self._furthest(log)
+
+    def _furthest(self, log: Log) -> FetchFrom | GoAhead:
         furthest = max(
             self._answers.values(),
             key=lambda reply: (reply.last_term, reply.last_index),
             default=None,
         )
-        if furthest and (furthest.last_term, furthest.last_index) > last:
+        mine = (log.last_term, log.last_index)
+        if furthest and (furthest.last_term, furthest.last_index) > mine:
             return FetchFrom(furthest.replica)
         return GoAhead(max((reply.term for reply in self._answers.values()), default=0))
+
+    # Fetching.
+
+    def fetch_from(self, source: int, log: Log) -> Fetch:
+        """Begin to catch up with `source`."""
+        self.source, self._step_back = source, 1
+        return self._fetch(log, log.last_index)
+
+    def _fetch(self, log: Log, after: int) -> Fetch:
+        return Fetch(self._replica, after, log.digest_at(after))
+
+    def fetched(self, reply: FetchReply, log: Log, committed: int) -> Fetch | None:
+        """Take what the source answered into `log`, and say what to fetch next; None: enough.
+
+        The term of `reply` must have been adopted: else a deposed leader could overwrite the
+        entries.
+        """
+        self._answers[reply.replica] = msgspec.structs.replace(
+            self._answers[reply.replica],
+            term=reply.term,
+            last_index=reply.last_index,
+            last_term=reply.last_term,
+        )
+        if (reply.last_term, reply.last_index) <= (log.last_term, log.last_index):
+            self.source = None
+            return None
+        if not reply.fits:
+            # Committed entries are in the log of anyone further: no need to go back beyond.
+            after = max(committed, min(reply.after - self._step_back, log.last_index))
+            self._step_back *= 2
+            return self._fetch(log, after)
+        self._step_back = 1
+        entries, after = reply.entries, reply.after
+        # A leader may have changed this log since the question went out: then ask anew.
+        if after <= log.last_index and all(
+            entry.follows(log.digest_at(after)) for entry in entries[:1]
+        ):
+            log.take(entries, committed)
+        return self._fetch(log, min(after + len(entries), log.last_index))
+
+
+_RECALL_PATIENCE = 25
+"""How many times as long as for an answer two suspects wait for each other: time enough for
+one that is about to recall."""

@@ -21,9 +21,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..errors import InvariantBroken, NotLeader
+from ..errors import InvariantBroken, NotLeader, Unusable
 from ..timing import Timing
-from .canvass import Canvass, FetchFrom, GoAhead, Refused
+from .canvass import Canvass, FetchFrom, GoAhead, Hopeless, Purpose, Refused
 from .entries import Entry, Event, Opened, encode_entry
 from .leading import MAX_BATCH_ENTRIES, Leading
 from .log import Log, Storage, Write
@@ -81,12 +81,14 @@ class Replica:
         milliseconds: Callable[[], int],
         now: float,
         batch: int = MAX_BATCH_ENTRIES,
+        nonce: int = 0,
     ) -> None:
         """Take up the life that `storage` remembers.
 
         `applied` is the index of the last entry that the owner's own state holds from an
         earlier life; it was committed and released then. `milliseconds` is the wall clock
-        that entries are stamped with. A message carries `batch` entries at most.
+        that entries are stamped with. A message carries `batch` entries at most. `nonce`
+        is below 2**53, and another one in each life.
         """
         self.id = replica
         self._peers = tuple(peers)
@@ -107,6 +109,10 @@ class Replica:
         self._leader_heard = now
         self._leading: Leading | None = None
         self._canvass: Canvass | None = None
+        self._storage = storage
+        self._recalled = False
+        """The storage is suspect, and all that it may lack is back: say so to it."""
+        self._nonce = nonce
         self.commit = applied
         self._applied = applied
         self.released = applied
@@ -142,9 +148,15 @@ class Replica:
 
     # What goes in.
 
+    @property
+    def suspect(self) -> bool:
+        """Whether it may have forgotten votes, or entries that it acknowledged. Until it has
+        recalled them from all others it neither votes nor acknowledges (protocol, resync)."""
+        return self._storage.suspect is not None
+
     def start(self, now: float) -> None:
-        """Ask the peers what this replica missed while it was down (protocol, resync)."""
-        self._begin_canvass(campaign=False, now=now)
+        """Ask the peers what this replica missed while it was down, or has forgotten."""
+        self._begin_canvass(Purpose.RECALL if self.suspect else Purpose.RESYNC, now)
 
     def tick(self, now: float) -> None:
         """Time has passed. To be called a few times a heartbeat."""
@@ -153,6 +165,11 @@ class Replica:
                 self._leading, self._leader = None, 0
         elif self._votes is not None and now - self._campaigned > self._timing.election_timeout:
             self._give_up_campaign()
+        unheard = now - self._leader_heard
+        if not self.leads and unheard > 2 * self._timing.lease + self._timing.election_timeout:
+            # No catalog can still be attached, for one lease, to a leader that released less,
+            # or to one that was elected after it.
+            self.released = self.commit
         self._consider_canvass(now)
 
     def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
@@ -185,17 +202,17 @@ class Replica:
 
         Refused, before any term is raised, while a leader is heard (CheckQuorum's other half).
         """
-        wait = self._guard(now)
+        wait = self._wait(now)
         if self._leading is not None:
             self._outbox.say([Reply(ticket, CampaignReply(self.id, self.term, 0.0))])
         elif wait > 0:
             self._outbox.say([Reply(ticket, CampaignReply(self.leader(now), self.term, wait))])
         else:
-            if self._canvass is None or not self._canvass.campaign:
-                self._begin_canvass(campaign=True, now=now)
-            if self._canvass is not None:
-                self._canvass.tickets.append(ticket)
-            self._consider_canvass(now)
+            canvass = self._canvass
+            if canvass is None or canvass.purpose is not Purpose.CAMPAIGN:
+                self._begin_canvass(Purpose.CAMPAIGN, now, ticket)
+            else:
+                canvass.tickets.append(ticket)
 
     def follow(self, term: int) -> None:
         """A front-end says that somebody leads in `term`."""
@@ -216,7 +233,7 @@ class Replica:
             case VoteReply():
                 self._on_vote_reply(message, now)
             case Poll():
-                self._on_poll(now, ticket)
+                self._on_poll(message, now, ticket)
             case PollReply():
                 self._on_poll_reply(message, now)
             case Fetch():
@@ -232,13 +249,15 @@ class Replica:
                 self._leading.unreachable(request.to, message.sent, now)
         elif isinstance(message, Poll | Fetch) and self._canvass is not None:
             assert isinstance(request.to, int)
-            self._canvass.lost(request.to)
+            self._canvass.lost(request.to, now)
             self._consider_canvass(now)
 
     def written(self, write: Write, now: float) -> None:
         """`write` is on disk."""
         self.log.written(write)
         self._outbox.written()
+        if write.trusted:
+            self._recalled = False
         if self._votes is not None and (write.term, write.vote) == (self.term, self.id):
             self._votes.add(self.id)
             self._count_votes(now)
@@ -252,7 +271,7 @@ class Replica:
             self.commit = leading.committed(self.commit)
             self.released = leading.released(self.commit, self.released, now)
             self._outbox.say(leading.requests(now, self.commit, self.released))
-        write = self._outbox.take_write(self.log, self.term, self.vote)
+        write = self._outbox.take_write(self.log, self.term, self.vote, self._recalled)
         messages = self._outbox.take_messages()
         committed: Sequence[Entry] = ()
         if self._applied < self.commit:
@@ -272,6 +291,12 @@ class Replica:
         """Seconds for which this replica votes for nobody, since it has heard a leader."""
         return max(0.0, self._leader_heard + self._timing.election_timeout - now)
 
+    def _wait(self, now: float) -> float:
+        """Seconds until it would vote, or could campaign; one election timeout, if that is not
+        for time to tell."""
+        never = self.suspect or self._leading is not None
+        return self._timing.election_timeout if never else self._guard(now)
+
     def _adopt(self, term: int) -> None:
         """A higher term exists: follow (Raft figure 2, "All servers")."""
         if self._votes is not None:
@@ -283,12 +308,14 @@ class Replica:
     def _give_up_campaign(self) -> None:
         """Somebody else may have won by now: those who nominated this replica look again."""
         self._votes = None
-        if self._canvass is not None and self._canvass.campaign:
+        if self._canvass is not None and self._canvass.purpose is Purpose.CAMPAIGN:
             self._end_canvass(Refused(self._leader, 0.0))
 
     # Following.
 
     def _on_append(self, message: Append, now: float, ticket: object) -> None:
+        if self.suspect:
+            return  # for the leader it is as good as down
         if message.term > self.term:
             self._adopt(message.term)
         fits, index, round_ = False, self.log.last_index, 0
@@ -317,28 +344,15 @@ class Replica:
             return False, self.log.last_index
         if self.log.term_at(previous) != message.previous_term:
             return False, self.commit
-        self._take_entries(message.entries)
+        self.log.take(message.entries, self.commit)
         index = previous + len(message.entries)
         self.commit = max(self.commit, min(message.commit, index))
         self.released = max(self.released, min(message.released, self.commit))
         return True, index
 
-    def _take_entries(self, entries: Sequence[Entry]) -> None:
-        """Append what is new, after truncating what conflicts with it (Raft §5.3)."""
-        for position, entry in enumerate(entries):
-            if entry.index > self.log.last_index:
-                self.log.append(entries[position:])
-                return
-            if self.log.term_at(entry.index) != entry.term:
-                if entry.index <= self.commit:
-                    raise InvariantBroken(f"committed entry {entry.index} would be overwritten")
-                self.log.truncate(entry.index - 1)
-                self.log.append(entries[position:])
-                return
-
     def _on_vote(self, message: Vote, now: float, ticket: object) -> None:
         granted = False
-        if self._leading is None and self._guard(now) <= 0 and message.term >= self.term:
+        if self._wait(now) <= 0 and message.term >= self.term:
             if message.term > self.term:
                 self._adopt(message.term)
             mine = (self.log.last_term, self.log.last_index)
@@ -352,10 +366,17 @@ class Replica:
 
     # Canvassing: before a campaign, and after a start.
 
-    def _on_poll(self, now: float, ticket: object) -> None:
-        wait = self._timing.election_timeout if self._leading is not None else self._guard(now)
+    def _on_poll(self, message: Poll, now: float, ticket: object) -> None:
         reply = PollReply(
-            self.id, self.term, self.log.last_index, self.log.last_term, self.leader(now), wait
+            self.id,
+            self.term,
+            self.log.last_index,
+            self.log.last_term,
+            self.leader(now),
+            self._wait(now),
+            self.suspect,
+            self._storage.fresh,
+            message.nonce,
         )
         self._outbox.say([Reply(ticket, reply)])
 
@@ -368,9 +389,12 @@ class Replica:
         reply = FetchReply(self.id, self.term, after, fits, entries, last, self.log.last_term)
         self._outbox.say([Reply(ticket, reply)])
 
-    def _begin_canvass(self, campaign: bool, now: float) -> None:
-        self._canvass = Canvass(self._peers, campaign, now, self._timing.heartbeat)
-        self._outbox.say(Request(peer, Poll(self.id)) for peer in self._peers)
+    def _begin_canvass(self, purpose: Purpose, now: float, *tickets: object) -> None:
+        patience = self._timing.heartbeat
+        self._canvass = Canvass(self.id, self._peers, purpose, self._nonce, now, patience)
+        self._canvass.tickets += tickets
+        self._nonce += 1
+        self._consider_canvass(now)
 
     def _end_canvass(self, refusal: Refused) -> None:
         canvass, self._canvass = self._canvass, None
@@ -379,30 +403,33 @@ class Replica:
             self._outbox.say(Reply(ticket, reply) for ticket in canvass.tickets)
 
     def _on_poll_reply(self, message: PollReply, now: float) -> None:
-        if self._canvass is not None:
-            self._canvass.answered(message)
+        if self._canvass is not None and self._canvass.nonce == message.nonce:
+            self._canvass.answered(message, now)
             self._consider_canvass(now)
 
     def _consider_canvass(self, now: float) -> None:
         canvass = self._canvass
         if canvass is None or self._votes is not None:
             return
-        match canvass.verdict((self.log.last_term, self.log.last_index), now):
+        self._outbox.say(Request(peer, Poll(self.id, canvass.nonce)) for peer in canvass.polls(now))
+        match canvass.verdict(self.log, self.term, self._storage.fresh, now):
             case FetchFrom(source):
-                canvass.source, canvass.step_back = source, 1
-                self._fetch(source, self.log.last_index)
-            case GoAhead(term) if canvass.campaign:
+                self._outbox.say([Request(source, canvass.fetch_from(source, self.log))])
+            case GoAhead(term) if canvass.purpose is Purpose.CAMPAIGN:
                 self._ask_for_votes(max(term, self.term) + 1, now)
-            case GoAhead():
+            case GoAhead(term):
+                self._recalled = self.suspect
+                if self.suspect and term > self.term:
+                    self._adopt(term)
                 self._end_canvass(Refused(0, 0.0))
             case Refused() as refusal:
                 self._end_canvass(refusal)
-            case None:
-                pass
-
-    def _fetch(self, source: int, after: int) -> None:
-        message = Fetch(self.id, after, self.log.digest_at(after))
-        self._outbox.say([Request(source, message)])
+            case Hopeless(suspects):
+                others = ", ".join(map(str, suspects)) or "none"
+                raise Unusable(
+                    f"{self._storage.suspect}; other replicas that may have forgotten what they "
+                    f"acknowledged: {others}; there is nobody to recall it from"
+                )
 
     def _on_fetch_reply(self, message: FetchReply, now: float) -> None:
         canvass = self._canvass
@@ -410,30 +437,11 @@ class Replica:
             return
         if message.term > self.term:
             self._adopt(message.term)
-        mine = (self.log.last_term, self.log.last_index)
-        canvass.fetched(message)
-        if (message.last_term, message.last_index) <= mine:
-            canvass.source = None
+        fetch = canvass.fetched(message, self.log, self.commit)
+        if fetch is None:
             self._consider_canvass(now)
-        elif message.fits:
-            canvass.step_back = 1
-            self._take_fetched(message)
         else:
-            # Committed entries are in the log of anyone further: no need to go back beyond.
-            after = max(self.commit, message.after - canvass.step_back)
-            after = min(after, self.log.last_index)
-            canvass.step_back *= 2
-            self._fetch(message.replica, after)
-
-    def _take_fetched(self, message: FetchReply) -> None:
-        entries, after = message.entries, message.after
-        # A leader may have changed this log since the question went out: then ask anew.
-        still_fits = after <= self.log.last_index and all(
-            entry.follows(self.log.digest_at(after)) for entry in entries[:1]
-        )
-        if still_fits:
-            self._take_entries(entries)
-        self._fetch(message.replica, min(after + len(entries), self.log.last_index))
+            self._outbox.say([Request(message.replica, fetch)])
 
     # Campaigning.
 

@@ -29,6 +29,8 @@ class Write(msgspec.Struct, frozen=True):
     truncate: int | None
     """Forget the entries after this index; None: forget nothing."""
     entries: tuple[Entry, ...]
+    trusted: bool = False
+    """From here on the storage is trusted. Done last, after the entries."""
 
 
 class Storage(Protocol):
@@ -44,6 +46,15 @@ class Storage(Protocol):
     @property
     def last_index(self) -> int:
         """The index of the last durable entry; 0: there is none."""
+
+    @property
+    def suspect(self) -> str | None:
+        """Why votes or entries that were acknowledged may be missing, for the operator; None:
+        none are. Until a `Write` that says `trusted`, over any restart."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is suspect only since nothing was ever kept in it."""
 
     def write(self, write: Write) -> None:
         """Make `write` durable: when this returns, it survives any crash.
@@ -62,10 +73,12 @@ class Storage(Protocol):
 class MemoryStorage:
     """A `Storage` for tests and simulations: durable as long as this object lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, suspect: str | None = None, fresh: bool = False) -> None:
         self.term = 0
         self.vote = 0
         self.entries: list[Entry] = []
+        self.suspect = suspect
+        self.fresh = fresh
 
     @property
     def last_index(self) -> int:
@@ -76,6 +89,8 @@ class MemoryStorage:
         if write.truncate is not None:
             del self.entries[write.truncate :]
         self.entries.extend(write.entries)
+        if write.trusted:
+            self.suspect, self.fresh = None, False
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         return self.entries[after:upto]
@@ -159,8 +174,26 @@ class Log:
             self._handed = after
         self.durable = min(self.durable, after)
 
-    def take_write(self, term: int, vote: int) -> Write | None:
-        """What has to become durable now; None if all of it is, or is under way.
+    def take(self, entries: Sequence[Entry], committed: int) -> None:
+        """Append what is new of another log's `entries`, after truncating what conflicts with
+        it (Raft §5.3). The first must follow an entry that both logs have.
+
+        Raises `InvariantBroken` if an entry up to `committed` conflicts (invariant 2).
+        """
+        for position, entry in enumerate(entries):
+            if entry.index > self.last_index:
+                self.append(entries[position:])
+                return
+            if self.term_at(entry.index) != entry.term:
+                if entry.index <= committed:
+                    raise InvariantBroken(f"committed entry {entry.index} would be overwritten")
+                self.truncate(entry.index - 1)
+                self.append(entries[position:])
+                return
+
+    def take_write(self, term: int, vote: int, trusted: bool = False) -> Write | None:
+        """What has to become durable now; None if all of it is, or is under way. With
+        `trusted`, that includes that the storage is.
 
         The caller carries out one write at a time and says `written` after each.
         """
@@ -168,10 +201,11 @@ class Log:
             (term, vote) == self._saved
             and self._truncate is None
             and self._handed == self.last_index
+            and not (trusted and self._storage.suspect)
         ):
             return None
         entries = tuple(self._tail[self._handed - self._base :])
-        write = Write(term, vote, self._truncate, entries)
+        write = Write(term, vote, self._truncate, entries, trusted)
         self._saved, self._truncate, self._handed = (term, vote), None, self.last_index
         return write
 

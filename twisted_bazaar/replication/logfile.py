@@ -33,6 +33,9 @@ _CLOSING_BYTES = len(closing(0))
 
 
 class _StoredLog:
+    suspect: str | None = None
+    fresh = False
+
     """What can be asked of a log on disk, whoever owns it."""
 
     def __init__(self, state: Recovery) -> None:

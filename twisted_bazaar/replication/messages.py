@@ -76,6 +76,8 @@ class Poll(msgspec.Struct, frozen=True):
     """Before it raises its term, or fetches, a replica asks how far the others are."""
 
     replica: int
+    nonce: int = 0
+    """Comes back in the answer, which is then none to a question of an earlier life."""
 
 
 class PollReply(msgspec.Struct, frozen=True):
@@ -87,6 +89,11 @@ class PollReply(msgspec.Struct, frozen=True):
     """The leader that this replica has heard within the election timeout; 0: none."""
     wait: float
     """Seconds until it would vote (PreVote, Ongaro 2014 §9.6); 0: it would now."""
+    suspect: bool = False
+    """It may have forgotten votes, or entries that it acknowledged."""
+    fresh: bool = False
+    """It has never had any."""
+    nonce: int = 0
 
 
 class Fetch(msgspec.Struct, frozen=True):

@@ -67,26 +67,34 @@ class VoteReply(_message.Message):
     def __init__(self, term: _Optional[int] = ..., voter: _Optional[int] = ..., granted: _Optional[bool] = ...) -> None: ...
 
 class PollRequest(_message.Message):
-    __slots__ = ("replica",)
+    __slots__ = ("replica", "nonce")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
     replica: int
-    def __init__(self, replica: _Optional[int] = ...) -> None: ...
+    nonce: int
+    def __init__(self, replica: _Optional[int] = ..., nonce: _Optional[int] = ...) -> None: ...
 
 class PollReply(_message.Message):
-    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait")
+    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "fresh", "nonce")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
     LAST_TERM_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    SUSPECT_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
     replica: int
     term: int
     last_index: int
     last_term: int
     leader: int
     wait: float
-    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ...) -> None: ...
+    suspect: bool
+    fresh: bool
+    nonce: int
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., fresh: _Optional[bool] = ..., nonce: _Optional[int] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("replica", "after", "digest")

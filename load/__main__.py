@@ -1,0 +1,180 @@
+"""`python -m load`: try a bazaar, and judge what its clients were told."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, NoReturn
+
+from .checker import check, sections
+from .history import Unreadable, read
+
+__all__ = ["main"]
+
+CANNOT_RUN = 3
+"""Exit status: there is nothing to judge. One line on standard error says why."""
+VIOLATED = 1
+"""Exit status: something is not as it must be."""
+
+DEFAULT_SECONDS = 60.0
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _refuse(message)
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"load: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(CANNOT_RUN)
+
+
+def _at_least(least: float, kind: type) -> Any:
+    def read_number(text: str) -> Any:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number < 10**9:
+            word = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {word} from {least:g}, not {text!r}")
+        return number
+
+    return read_number
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m load", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    chaos = commands.add_parser(
+        "chaos",
+        help="trade while processes are killed, paused and cut off; then check everything",
+        description="Starts a fresh bazaar, trades while its processes are killed (SIGKILL) and"
+        " paused (SIGSTOP), then another whose services are cut off from one another; heals"
+        " them, and checks every call that was made. Exit status 1: a promise was broken.",
+    )
+    number, count = _at_least(0.0, float), _at_least(1, int)
+    chaos.add_argument("--seconds", type=_at_least(1.0, float), default=DEFAULT_SECONDS,
+                       help="how long things go wrong in all (60)")  # fmt: skip
+    chaos.add_argument("--clients", type=count, default=5, help="that trade throughout (5)")
+    chaos.add_argument("--frontends", type=count, default=1, help="over the same replicas (1)")
+    chaos.add_argument("--seed", type=_at_least(0, int), help="of all choices (any)")
+    for name, what in (("kill", "SIGKILL"), ("pause", "SIGSTOP"), ("cut", "network cuts")):
+        chaos.add_argument(f"--{name}", type=number, default=1.0, metavar="SHARE",
+                           help=f"how much of the faults are {what} (1); 0: none")  # fmt: skip
+    chaos.add_argument("--spare", action="append", default=[], metavar="NAME",
+                       help="a process to leave alone; may be repeated")  # fmt: skip
+    chaos.add_argument("--replicas", type=count, help="of `twistd bazaar` (its own default)")
+    chaos.add_argument("--cache", help="of `twistd bazaar` (its own default)")
+    chaos.add_argument("--url", default="", help="of a bazaar that runs already, with --data")
+    chaos.add_argument("--data", type=Path, help="its folder, which has processes.json")
+    chaos.add_argument("--folder", type=Path, help="for all files; kept (a temporary one)")
+    chaos.add_argument("--history", type=Path, metavar="FILE", help="keep every call in FILE")
+    chaos.add_argument("--json", action="store_true", help="print the figures as JSON")
+    checks = commands.add_parser("check", help="judge a history that was kept")
+    checks.add_argument("file", type=Path)
+    inside = commands.add_parser("inside", help="for chaos itself: one stage, in namespaces")
+    inside.add_argument("question", type=Path)
+    inside.add_argument("answer", type=Path)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Carry out one command and leave."""
+    asked = _options().parse_args(arguments)
+    if asked.command == "check":
+        raise SystemExit(_check(asked.file))
+    # Whoever asks for --help, or judges a file, need not wait for these.
+    from twisted.internet import reactor, task
+    from twisted.internet.defer import Deferred
+
+    from twisted_bazaar.services import monotonic_seconds
+
+    from .fleet import CannotRun, NotInTime
+    from .trial import Trial, run_inside
+
+    if asked.command == "inside":
+        doing = run_inside(reactor, asked.question, asked.answer)
+    else:
+        doing = Trial(reactor, _trial(asked), _tell).run()
+
+    async def do(_: object) -> None:
+        try:
+            status = await doing
+        except (CannotRun, NotInTime, OSError) as why:
+            _refuse(str(why))
+        raise SystemExit(status)
+
+    clock: Any = reactor
+    # Twisted would time its calls by the wall clock.
+    clock.seconds = monotonic_seconds
+    task.react(lambda it: Deferred.fromCoroutine(do(it)))
+    raise AssertionError("react leaves")
+
+
+def _trial(asked: argparse.Namespace) -> Any:
+    from .trial import TrialAsked
+
+    if bool(asked.url) != bool(asked.data):
+        _refuse("--url and --data must be given together")
+    if asked.kill + asked.pause + asked.cut <= 0:
+        _refuse("one of --kill, --pause and --cut must be more than 0")
+    options = [f"--{name}={asked.__dict__[name]}" for name in ("replicas", "cache")
+               if asked.__dict__[name] is not None]  # fmt: skip
+    if options and asked.url:
+        _refuse("--replicas and --cache are for a bazaar that is started here, not with --url")
+    seed = asked.seed if asked.seed is not None else SystemRandom().randrange(10**6)
+    command = (
+        f"python -m load chaos --seconds {asked.seconds:g} --clients {asked.clients}"
+        f" --frontends {asked.frontends} --seed {seed}"
+    )
+    for name in ("kill", "pause", "cut"):
+        share = asked.__dict__[name]
+        command += f" --{name} {share:g}" if share != 1 else ""
+    command += "".join(f" --spare {name}" for name in asked.spare)
+    command += "".join(f" {option}" for option in options)
+    return TrialAsked(
+        seconds=asked.seconds,
+        clients=asked.clients,
+        frontends=asked.frontends,
+        seed=seed,
+        kill=asked.kill,
+        pause=asked.pause,
+        cut=asked.cut,
+        spare=tuple(asked.spare),
+        options=tuple(options),
+        folder=asked.folder,
+        history=asked.history,
+        url=asked.url,
+        data=asked.data,
+        json=asked.json,
+        command=command,
+    )
+
+
+def _tell(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
+def _check(file: Path) -> int:
+    """Judge each section of a history file."""
+    status = 0
+    try:
+        for number, section in enumerate(sections(read(file)), 1):
+            found = check(section)
+            print(f"section {number}: {len(section)} records, {len(found)} violations")
+            for violation in found:
+                print(f"  {violation}")
+            status = VIOLATED if found else status
+    except (Unreadable, ValueError) as why:
+        _refuse(str(why))
+    except OSError as why:
+        _refuse(f"{file} cannot be read: {why.strerror}")
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""A bazaar each of whose services has a network namespace of its own, so that what one sends
+another can be lost, one way or both, without either noticing anything but silence.
+
+We are the router between them: each service is joined to us by a link of its own, and a rule
+that drops what comes from one link for one address is a cut. It has effect within namespaces
+that this process was started in (see `load.arena`), never on the machine's own network.
+"""
+
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.utils import getProcessOutputAndValue
+
+from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
+from .processes import Process, environment, said_last, twistd
+
+__all__ = ["Apart"]
+
+PORT = 7000
+PUBLIC_PORT = 8081
+REPLICAS = 3
+
+
+class Apart(Fleet):
+    """Front-ends, a catalog and three order replicas, with their files in `folder`."""
+
+    def __init__(self, reactor: Any, folder: Path, frontends: int) -> None:
+        data = folder / "data"
+        super().__init__(reactor, data)
+        self.frontends = ["frontend", *(f"frontend-{n}" for n in range(2, frontends + 1))]
+        self.orders = [f"order-{n}" for n in range(1, REPLICAS + 1)]
+        self._log = folder / "log"
+        self._places = {
+            name: place for place, name in enumerate([*self.orders, "catalog", *self.frontends], 1)
+        }
+        self._processes = {
+            name: Process(reactor, ["ip", "netns", "exec", name, *self._command(name)], self._log)
+            for name in self._places
+        }
+        self._cuts: set[tuple[str, str]] = set()
+        self._down: set[str] = set()
+        self._stopping = False
+        self.urls = [f"http://{self._host(name)}:{PUBLIC_PORT}" for name in self.frontends]
+
+    def _host(self, name: str) -> str:
+        return f"10.77.{self._places[name]}.2"
+
+    def _command(self, name: str) -> Sequence[str]:
+        assert self.data is not None
+        host = self._host(name)
+        catalog = f"--catalog={self._host('catalog')}:{PORT}"
+        replicas = [(n, f"{n}={self._host(f'order-{n}')}:{PORT}") for n in range(1, REPLICAS + 1)]
+        own = [f"--listen={host}:{PORT}", f"--data={self.data / name}"]
+        if name == "catalog":
+            return twistd("bazaar-catalog", *own)
+        if name in self.orders:
+            number = int(name.removeprefix("order-"))
+            peers = [f"--peer={address}" for n, address in replicas if n != number]
+            return twistd("bazaar-order", f"--id={number}", *own, *peers, catalog)
+        return twistd(
+            "bazaar-frontend",
+            f"--listen=tcp:{PUBLIC_PORT}:interface={host}",
+            f"--internal=tcp:{PORT}:interface={host}",
+            f"--advertise={host}:{PORT}",
+            "--cache=memory",
+            catalog,
+            *(f"--replica={address}" for _, address in replicas),
+        )
+
+    async def start(self) -> None:
+        """Return when it is ready. Raises `CannotRun` or `NotInTime`."""
+        for name, place in self._places.items():
+            inside, link = ["-n", name], f"link{place}"
+            await self._ip("netns", "add", name)
+            await self._ip("link", "add", link, "type", "veth", "peer", "eth0", "netns", name)
+            await self._ip("addr", "add", f"10.77.{place}.1/24", "dev", link)
+            await self._ip("link", "set", link, "up")
+            await self._ip(*inside, "addr", "add", f"10.77.{place}.2/24", "dev", "eth0")
+            await self._ip(*inside, "link", "set", "eth0", "up")
+            await self._ip(*inside, "link", "set", "lo", "up")
+            await self._ip(*inside, "route", "add", "default", "via", f"10.77.{place}.1")
+        for name, process in self._processes.items():
+            process.on_end = lambda name=name: self._ended(name)
+            process.start()
+        await self.until(self.ready, "the bazaar is ready", START_SECONDS)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        for name in [*self.frontends, "catalog", *self.orders]:
+            if name not in self._down:
+                status = await self._processes[name].stop(STOP_SECONDS)
+                if status != 0:
+                    raise NotInTime(f"{name} ended with status {status} when it was told to stop")
+
+    def names(self) -> Sequence[str]:
+        return list(self._places)
+
+    def pid(self, name: str) -> int | None:
+        return self._processes[name].pid
+
+    async def cut(self, cuts: Iterable[tuple[str, str]]) -> None:
+        """From now on what the first of each pair sends does not reach the second."""
+        for source, target in cuts:
+            if (source, target) not in self._cuts:
+                self._cuts.add((source, target))
+                await self._ip("rule", "add", *self._dropping(source, target))
+
+    async def mend(self) -> None:
+        """End all cuts."""
+        while self._cuts:
+            await self._ip("rule", "del", *self._dropping(*self._cuts.pop()))
+
+    def _dropping(self, source: str, target: str) -> Sequence[str]:
+        link, host = f"link{self._places[source]}", self._host(target)
+        return ["iif", link, "to", host, "priority", "100", "blackhole"]
+
+    def take_down(self, name: str) -> None:
+        """SIGKILL; it does not come back before `heal`."""
+        self._down.add(name)
+        self._processes[name].send(signal.SIGKILL)
+
+    def heal(self) -> None:
+        """End every fault but for cuts, which `mend` ends."""
+        super().heal()
+        for name in list(self._down):
+            self._down.discard(name)
+            self._relaunch(name)
+
+    def _ended(self, name: str) -> None:
+        if not self._stopping and name not in self._down:
+            self.reactor.callLater(RELAUNCH_SECONDS, self._relaunch, name)
+
+    def _relaunch(self, name: str) -> None:
+        if not self._stopping and name not in self._down and self.pid(name) is None:
+            self._processes[name].start()
+
+    def _check(self) -> None:
+        for name, process in self._processes.items():
+            if process.status is not None and process.status > 0:
+                raise CannotRun(f"{name} ended: {said_last(self._log)}")
+
+    async def _ip(self, *words: str) -> None:
+        _, said, status = await getProcessOutputAndValue("ip", words, environment())
+        if status != 0:
+            why = said.decode("utf-8", "replace").strip() or f"status {status}"
+            raise CannotRun(f"ip {' '.join(words)}: {why.splitlines()[-1]}")

@@ -1,0 +1,274 @@
+"""A trial: clients trade while things go wrong; then all is healed, and the history judged.
+
+A trial has up to two stages, each with a fresh bazaar and a history of its own: `processes`
+kills and pauses what `twistd bazaar` runs, `network` cuts services off from one another in
+network namespaces. The second runs in a process of its own, inside them.
+"""
+
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from twisted_bazaar.services import monotonic_seconds
+
+from . import standing
+from .apart import Apart
+from .book import Violation
+from .checker import check
+from .client import Clients
+from .cuts import SCENARIOS, Partitions
+from .faults import Torment
+from .figures import Figures, figures
+from .fleet import Local, NotInTime
+from .history import Call, Fault, History, Opening
+from .session import Session
+from .standing import Log
+
+__all__ = ["Asked", "StageReport", "run_stage"]
+
+WARM_UP_SECONDS = 1.0
+HEALED_SECONDS = 30.0
+"""Within this time after the last fault all replicas have the same log (invariant 11)."""
+
+Tell = Callable[[str], None]
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage is to be."""
+
+    stage: str
+    """`processes` or `network`."""
+    folder: Path
+    seconds: float
+    clients: int
+    frontends: int
+    seed: int
+    kill: float = 1.0
+    pause: float = 1.0
+    spare: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """For `twistd bazaar`."""
+    history: Path | None = None
+    append: bool = False
+    url: str = ""
+    """Of a bazaar that runs already; empty: start one."""
+    data: Path | None = None
+
+
+class ViolationRow(msgspec.Struct, frozen=True):
+    """All violations of one invariant that came after one kind of fault."""
+
+    invariant: int
+    after: str
+    """The fault that had begun last; empty: none, or it came to light in the end."""
+    count: int
+    first: str
+    """What the first of them was."""
+
+
+class StageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stage went."""
+
+    stage: str
+    frontends: int
+    figures: Figures
+    violations: Sequence[ViolationRow]
+    problems: Sequence[str]
+    """What else is not as it must be."""
+    orders: int
+    converged_seconds: float | None
+    """From the end of the last fault until all replicas had the same log."""
+    logs: Sequence[Log] = ()
+
+    @property
+    def clean(self) -> bool:
+        return not self.violations and not self.problems
+
+
+async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
+    """Carry out one stage. Raises `CannotRun` if it cannot begin."""
+    fleet = _fleet(reactor, asked)
+    history = History(asked.history, append=asked.append)
+    try:
+        await fleet.start()
+        opening = await standing.opening(
+            reactor, fleet.urls[0], monotonic_seconds(), f"{asked.stage}, seed {asked.seed}"
+        )
+        history.add(opening)
+        return await _Stage(reactor, asked, fleet, history, tell).run(opening)
+    finally:
+        fleet.heal()
+        history.close()
+
+
+def _fleet(reactor: Any, asked: Asked) -> Local | Apart:
+    if asked.stage == "network":
+        return Apart(reactor, asked.folder, asked.frontends)
+    if asked.url:
+        assert asked.data is not None
+        return Local.attached(reactor, asked.folder, asked.url, asked.data, asked.frontends)
+    return Local(reactor, asked.folder, asked.frontends, asked.options)
+
+
+def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]:
+    rows: dict[tuple[int, str], ViolationRow] = {}
+    for after, violation in violations:
+        key = violation.invariant, after
+        row = rows.get(key) or ViolationRow(*key, 0, str(violation))
+        rows[key] = msgspec.structs.replace(row, count=row.count + 1)
+    return [rows[key] for key in sorted(rows)]
+
+
+class _Stage:
+    """One stage over a fleet that is ready."""
+
+    def __init__(
+        self, reactor: Any, asked: Asked, fleet: Local | Apart, history: History, tell: Tell
+    ) -> None:
+        self._reactor = reactor
+        self._asked = asked
+        self._fleet = fleet
+        self._history = history
+        self._tell = tell
+        self._problems: list[str] = []
+        self._violations: list[tuple[str, Violation]] = []
+        """Each with the fault it came after."""
+        self._orders = 0
+
+    async def run(self, opening: Opening) -> StageReport:
+        asked, fleet = self._asked, self._fleet
+        session = Session(self._reactor, asked.clients)
+        clients = Clients(
+            self._reactor,
+            monotonic_seconds,
+            session,
+            fleet.urls,
+            sorted(opening.listed),
+            self._history,
+            count=asked.clients,
+            seed=f"{asked.seed}-{asked.stage}",
+        )
+        clients.start()
+        await deferLater(self._reactor, WARM_UP_SECONDS)
+        await self._in_time(self._torment(lambda: clients.placed_at))
+        healed = monotonic_seconds()
+        await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
+        await clients.stop()
+        await session.close()
+        converged = await self._converge(healed)
+        logs = await self._end()
+        await self._judge()
+        lively = [scenario.what for scenario in SCENARIOS if scenario.trades_flow]
+        found = figures(self._history.records, lively)
+        self._look_at(found)
+        return StageReport(
+            stage=asked.stage,
+            frontends=asked.frontends,
+            figures=found,
+            violations=_rows(self._violations),
+            problems=self._problems,
+            orders=self._orders,
+            converged_seconds=converged,
+            logs=logs,
+        )
+
+    async def _torment(self, placed_at: Callable[[], float]) -> None:
+        asked = self._asked
+        random = Random(f"{asked.seed}-{asked.stage}-faults")
+        common = (monotonic_seconds, self._history, random, self._tell)
+        if isinstance(self._fleet, Apart):
+            await Partitions(self._fleet, *common).run(asked.seconds)
+        else:
+            torment = Torment(
+                self._fleet,
+                *common,
+                placed_at,
+                kill=asked.kill,
+                pause=asked.pause,
+                spare=asked.spare,
+            )
+            await torment.run(asked.seconds)
+
+    async def _in_time(self, doing: Awaitable[Any]) -> Any:
+        """What comes of `doing`; if it does not in time, invariant 11 is broken, and None."""
+        try:
+            return await doing
+        except NotInTime as late:
+            self._violated(11, str(late))
+            return None
+
+    def _violated(self, invariant: int, what: str) -> None:
+        self._violations.append(("", Violation(invariant, what)))
+
+    async def _converge(self, healed: float) -> float | None:
+        rows = await self._in_time(
+            self._fleet.until(
+                self._fleet.converged, "all replicas have the same log", HEALED_SECONDS
+            )
+        )
+        return monotonic_seconds() - healed if rows else None
+
+    async def _end(self) -> Sequence[Log]:
+        """Record how it all stands, end the bazaar, and look into its files."""
+        fleet = self._fleet
+        ending = await self._in_time(
+            standing.closing(self._reactor, fleet.urls[0], monotonic_seconds())
+        )
+        replicas = sorted(name for name in fleet.names() if name.startswith("order-"))
+        try:
+            await fleet.stop()
+        except NotInTime as why:
+            self._problems.append(str(why))
+        assert fleet.data is not None
+        logs = await standing.verify(fleet.data, replicas)
+        self._orders = len(ending.orders) if ending is not None else 0
+        if ending is not None:
+            self._history.add(await standing.keyed(ending, fleet.data / replicas[0]))
+        self._compare(logs)
+        return logs
+
+    def _compare(self, logs: Sequence[Log]) -> None:
+        """All logs are sound, the same, and hold the orders that clients can read."""
+        for log in logs:
+            if not log.sound:
+                self._violated(2, f"the log of {log.replica}: {log.said}")
+        if len({(log.last_number, log.digest) for log in logs}) > 1:
+            self._violated(11, "the replicas' logs end differently")
+        elif logs and logs[0].sound and logs[0].last_number != self._orders:
+            what = f"{self._orders} orders can be read, the logs hold {logs[0].last_number}"
+            self._violated(2, what)
+
+    async def _judge(self) -> None:
+        try:
+            violations = await deferToThread(check, self._history.records)
+        except ValueError as why:
+            self._problems.append(str(why))
+            return
+        faults = [each for each in self._history.records if isinstance(each, Fault)]
+        faults.sort(key=lambda fault: fault.began)
+        began = [fault.began for fault in faults]
+        for violation in violations:
+            after = ""
+            if violation.calls:
+                call = self._history.records[violation.calls[0]]
+                assert isinstance(call, Call)
+                before = bisect_right(began, call.ended)
+                after = faults[before - 1].what if before else ""
+            self._violations.append((after, violation))
+
+    def _look_at(self, found: Figures) -> None:
+        for status, count in found.unexpected.items():
+            self._problems.append(f"{count} answers of status {status}, which must not be")
+        for row in found.liveness:
+            if not row.alive:
+                late = "none" if row.late_p50 is None else f"{row.late_p50:.2f} s"
+                self._problems.append(
+                    f"trading must go on during {row.what!r}: {row.gap:.2f} s without an"
+                    f" acknowledged trade, {late} a trade in its second half"
+                )

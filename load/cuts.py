@@ -1,0 +1,200 @@
+"""What is done to a network of services: cuts, one way or both, and services that stay down.
+
+Some of these a bazaar must trade through, once it has noticed; they come first, and how it
+does is measured while they last. The rest must only do no harm.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import msgspec
+from twisted.internet.task import deferLater
+
+from .apart import Apart
+from .history import Fault, History
+
+__all__ = ["LASTS_SECONDS", "Partitions", "SCENARIOS", "Roles", "Scenario"]
+
+LASTS_SECONDS = 4.0
+"""A fault that must be traded through lasts this long; others do, or less."""
+CALM_SECONDS = 1.5
+
+Cuts = Sequence[tuple[str, str]]
+
+
+class Roles(msgspec.Struct, frozen=True):
+    """Who is who as a fault begins."""
+
+    leader: str
+    followers: Sequence[str]
+    catalog: str
+    frontends: Sequence[str]
+
+    @property
+    def everybody(self) -> Sequence[str]:
+        return [self.leader, *self.followers, self.catalog, *self.frontends]
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """One state of the network."""
+
+    what: str
+    cuts: Callable[[Roles], Cuts] = lambda _: ()
+    down: Callable[[Roles], Sequence[str]] = lambda _: ()
+    trades_flow: bool = True
+    """Whether the bazaar must trade while it lasts."""
+
+
+def both(one: str, others: Sequence[str]) -> Cuts:
+    """Nothing gets from `one` to `others`, nor back."""
+    return [*one_way([one], others), *one_way(others, [one])]
+
+
+def one_way(sources: Sequence[str], targets: Sequence[str]) -> Cuts:
+    return [(source, target) for source in sources for target in targets if source != target]
+
+
+SCENARIOS = (
+    Scenario(
+        "leader without a majority, which can be pinged",
+        cuts=lambda roles: both(roles.leader, roles.followers),
+    ),
+    Scenario(
+        "cut from leader to catalog, one way",
+        cuts=lambda roles: one_way([roles.leader], [roles.catalog]),
+    ),
+    Scenario("leader down for good", down=lambda roles: [roles.leader]),
+    Scenario(
+        "cut from catalog to leader, one way",
+        cuts=lambda roles: one_way([roles.catalog], [roles.leader]),
+    ),
+    Scenario(
+        "cut from leader to followers, one way",
+        cuts=lambda roles: one_way([roles.leader], roles.followers),
+    ),
+    Scenario(
+        "cut from followers to leader, one way",
+        cuts=lambda roles: one_way(roles.followers, [roles.leader]),
+    ),
+    Scenario(
+        "leader cut off from everybody",
+        cuts=lambda roles: both(roles.leader, roles.everybody[1:]),
+    ),
+    Scenario(
+        "follower cut off from everybody",
+        cuts=lambda roles: both(
+            roles.followers[0],
+            [name for name in roles.everybody if name != roles.followers[0]],
+        ),
+    ),
+    Scenario("follower down for good", down=lambda roles: roles.followers[:1]),
+    Scenario("catalog down for good", down=lambda roles: [roles.catalog]),
+    Scenario(
+        "followers cut off from each other",
+        cuts=lambda roles: both(roles.followers[0], roles.followers[1:]),
+    ),
+    Scenario(
+        "leader cut off from one follower",
+        cuts=lambda roles: both(roles.leader, roles.followers[:1]),
+    ),
+    Scenario(
+        "all replicas cut off from one another",
+        cuts=lambda roles: [
+            *both(roles.leader, roles.followers),
+            *both(roles.followers[0], roles.followers[1:]),
+        ],
+        trades_flow=False,
+    ),
+    Scenario(
+        "front-end cut off from the leader",
+        cuts=lambda roles: both(roles.frontends[0], [roles.leader]),
+        trades_flow=False,
+    ),
+    Scenario(
+        "cut from leader to front-ends, one way",
+        cuts=lambda roles: one_way([roles.leader], roles.frontends),
+        trades_flow=False,
+    ),
+    Scenario(
+        "front-end cut off from the catalog",
+        cuts=lambda roles: both(roles.frontends[0], [roles.catalog]),
+        trades_flow=False,
+    ),
+    Scenario(
+        "leader and catalog cut off from everybody else",
+        cuts=lambda roles: [
+            *both(roles.leader, [*roles.followers, *roles.frontends]),
+            *both(roles.catalog, [*roles.followers, *roles.frontends]),
+        ],
+        trades_flow=False,
+    ),
+    Scenario(
+        "two replicas down for good",
+        down=lambda roles: [roles.leader, roles.followers[0]],
+        trades_flow=False,
+    ),
+)
+
+
+class Partitions:
+    """Deals the scenarios to `fleet` until the time is over, and records them."""
+
+    def __init__(
+        self,
+        fleet: Apart,
+        seconds: Callable[[], float],
+        history: History,
+        random: Random,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._fleet = fleet
+        self._seconds = seconds
+        self._history = history
+        self._random = random
+        self._tell = tell
+        first = [scenario for scenario in SCENARIOS if scenario.trades_flow]
+        rest = [scenario for scenario in SCENARIOS if not scenario.trades_flow]
+        # The three that matter most come in every run, however short.
+        self._left = [*first[:3], *self._shuffled([*first[3:], *rest])]
+
+    def _shuffled(self, scenarios: Sequence[Scenario]) -> Sequence[Scenario]:
+        return self._random.sample(scenarios, len(scenarios))
+
+    async def run(self, seconds: float) -> None:
+        """Go on for so long; when this returns all is whole again."""
+        end = self._seconds() + seconds
+        try:
+            while self._seconds() + LASTS_SECONDS <= end:
+                if not self._left:
+                    self._left = list(self._shuffled(SCENARIOS))
+                await self._stage(self._left.pop(0))
+                await deferLater(self._fleet.reactor, CALM_SECONDS)
+        finally:
+            await self._fleet.mend()
+            self._fleet.heal()
+
+    async def _stage(self, scenario: Scenario) -> None:
+        fleet = self._fleet
+        leader = await fleet.until(fleet.leader, "a replica leads", LASTS_SECONDS)
+        assert leader is not None
+        followers = [name for name in fleet.orders if name != leader]
+        self._random.shuffle(followers)
+        frontends = self._random.sample(fleet.frontends, len(fleet.frontends))
+        roles = Roles(leader, followers, "catalog", frontends)
+        cuts, down = scenario.cuts(roles), scenario.down(roles)
+        names = sorted({*down, *(name for cut in cuts for name in cut)})
+        self._tell(f"{scenario.what} (leader {leader})")
+        began = self._seconds()
+        await fleet.cut(cuts)
+        for name in down:
+            fleet.take_down(name)
+        await deferLater(fleet.reactor, self._lasts(scenario))
+        ended = self._seconds()
+        await fleet.mend()
+        fleet.heal()
+        self._history.add(Fault(what=scenario.what, names=tuple(names), began=began, ended=ended))
+
+    def _lasts(self, scenario: Scenario) -> float:
+        if scenario.trades_flow:
+            return LASTS_SECONDS
+        return self._random.uniform(0.3, 2.0) if self._random.random() < 0.5 else LASTS_SECONDS

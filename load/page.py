@@ -1,0 +1,110 @@
+"""The page of figures that a trial ends with. Pure: reports in, lines out."""
+
+from collections.abc import Iterable, Sequence
+
+from .chaos import StageReport
+from .figures import GAP_BOUND_SECONDS, LATE_BOUND_SECONDS, Figures
+
+__all__ = ["page"]
+
+
+def page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
+    """All figures of a trial; `skipped` says why there was no network stage, if so."""
+    lines: list[str] = []
+    for report in reports:
+        lines += [*_stage(report), ""]
+    if skipped:
+        lines += [f"network: skipped; {skipped}", ""]
+    lines += _verdict(reports)
+    lines.append(f"again: {command}")
+    return "\n".join(lines)
+
+
+def _stage(report: StageReport) -> Iterable[str]:
+    found = report.figures
+    fronts = "1 front-end" if report.frontends == 1 else f"{report.frontends} front-ends"
+    yield f"== {report.stage}: {found.seconds:.0f} s, {fronts}, {report.orders} orders"
+    yield ""
+    yield (
+        f"{'operations':<14}{'calls':>8}{'served':>8}{'refused':>8}{'unknown':>8}"
+        f"{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
+    )
+    for row in found.operations:
+        yield (
+            f"  {row.kind:<12}{row.calls:>8}{row.served:>8}{row.refused:>8}{row.unknown:>8}"
+            f"{row.p50_ms:>9.1f}{row.p99_ms:>9.0f}{row.max_ms:>9.0f}"
+        )
+    yield ""
+    yield f"{'faults':<50}{'count':>6}   no trade acknowledged for"
+    yield f"  {'none yet':<48}{'':>6}   {'':>10}  max {found.calm_gap:.2f} s"
+    for fault in found.faults:
+        spread = f"p50 {fault.gap_p50:.2f} s  max {fault.gap_max:.2f} s"
+        yield f"  {fault.what:<48}{fault.count:>6}   {spread}"
+    yield from _liveness(found)
+    yield ""
+    yield (
+        f"unknown outcomes {found.unknown}, keys sent again {found.resent} of {found.keys},"
+        f" never settled {found.left_unknown}; slowest to settle {found.slowest:.2f} s"
+    )
+    if report.converged_seconds is not None:
+        yield f"all replicas alike {report.converged_seconds:.2f} s after the last fault"
+    for log in report.logs:
+        state = f"number {log.last_number}, digest {log.digest}" if log.sound else log.said
+        yield f"  {log.replica:<12}{state}"
+    yield f"violations {sum(row.count for row in report.violations)}"
+    for violated in report.violations:
+        after = f" after {violated.after!r}" if violated.after else ""
+        yield f"  {violated.count} of invariant {violated.invariant}{after}, such as"
+        yield f"    {violated.first}"
+    for line in report.problems:
+        yield f"  {line}"
+
+
+def _liveness(found: Figures) -> Iterable[str]:
+    if not found.liveness:
+        return
+    yield ""
+    yield (
+        f"while it lasted: trading goes on (gaps up to {GAP_BOUND_SECONDS:g} s, and then"
+        f" {LATE_BOUND_SECONDS:g} s a trade)"
+    )
+    for row in found.liveness:
+        late = "none" if row.late_p50 is None else f"{row.late_p50 * 1000:.0f} ms"
+        mark = "" if row.alive else "   NOT ALIVE"
+        yield f"  {row.what:<48}  gap {row.gap:.2f} s, then {late}{mark}"
+
+
+def _verdict(reports: Sequence[StageReport]) -> Iterable[str]:
+    """The crash experiment in words."""
+    rows = [row for report in reports for row in report.figures.operations]
+    calls = sum(row.calls for row in rows)
+    missed = sum(row.refused + row.unknown for row in rows)
+    slowest = max((report.figures.slowest for report in reports), default=0.0)
+    share = 100 * missed / calls if calls else 0.0
+    yield (
+        f"Did clients notice? {missed} of {calls} calls ({share:.1f} %) got no answer or 503;"
+        f" the slowest trade took {slowest:.1f} s to settle, retries included."
+    )
+    violated = [row for report in reports for row in report.violations]
+    broken = {row.invariant for row in violated}
+    lost = broken & {2, 4, 5, 6, 7, 8}
+    yield (
+        "Were orders lost, doubled or changed? YES, see the violations."
+        if lost
+        else "Were orders lost, doubled or changed? No: every acknowledged order is there, once,"
+        " as it was acknowledged."
+    )
+    alike = all(
+        report.logs and len({(log.sound, log.digest) for log in report.logs}) == 1
+        for report in reports
+    )
+    yield (
+        "Do all replicas end with the same log? Yes: same number, same digest."
+        if alike
+        else "Do all replicas end with the same log? NO."
+    )
+    if broken & {9, 10}:
+        yield "Was everything that clients were shown fresh? NO, see the violations."
+    count = sum(row.count for row in violated)
+    problems = sum(len(report.problems) for report in reports)
+    yield f"{count} violations, {problems} other problems."

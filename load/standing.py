@@ -1,0 +1,133 @@
+"""How a bazaar stands at rest: its orders and market data, and the logs of its replicas."""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.threads import deferToThread
+from twisted.internet.utils import getProcessOutputAndValue
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.market import Side, Traded
+from twisted_bazaar.replication.logfile import LogReader
+
+from .fleet import CannotRun, NotInTime
+from .history import Closing, Opening, Order, Quote
+from .processes import environment
+from .session import NoAnswer, Session
+
+__all__ = ["Log", "closing", "keyed", "opening", "verify"]
+
+PAGE = 500
+PATIENCE_SECONDS = 10.0
+CHUNK_ENTRIES = 4096
+
+
+class _Page(msgspec.Struct):
+    data: tuple[Order, ...]
+    next: int | None
+
+
+class _Market(msgspec.Struct):
+    data: tuple[Quote, ...]
+
+
+class Log(msgspec.Struct, frozen=True):
+    """The log of one replica, as `verify` judges it."""
+
+    replica: str
+    sound: bool
+    said: str
+    """By `verify`, in one line."""
+    last_number: int = 0
+    digest: str = ""
+
+
+async def opening(reactor: Any, url: str, at: float, note: str) -> Opening:
+    """What a history begins with. Raises `CannotRun` if it is no bazaar, or not at rest."""
+    orders, market = await _all(reactor, url)
+    listed = {quote.name: quote.quantity for quote in market}
+    volumes = dict.fromkeys(listed, 0)
+    for order in orders:
+        listed[order.name] += order.quantity if order.type is Side.BUY else -order.quantity
+        volumes[order.name] += order.quantity
+    if volumes != {quote.name: quote.volume for quote in market}:
+        raise CannotRun(f"somebody else trades at {url}: a history needs it for itself")
+    known = orders[-1].number if orders else 0
+    return Opening(at=at, listed=listed, known=known, note=note)
+
+
+async def closing(reactor: Any, url: str, at: float) -> Closing:
+    """What a history ends with. Raises `NotInTime` if it cannot be had."""
+    try:
+        orders, market = await _all(reactor, url)
+    except CannotRun as why:
+        raise NotInTime(str(why)) from None
+    return Closing(at=at, orders=orders, market=market)
+
+
+async def _all(reactor: Any, url: str) -> tuple[tuple[Order, ...], tuple[Quote, ...]]:
+    session = Session(reactor, 1)
+    orders: list[Order] = []
+    try:
+        after: int | None = 0
+        while after is not None:
+            path = f"/orders?after={after}&limit={PAGE}"
+            page = msgspec.json.decode(await _body(session, url + path), type=_Page)
+            orders += page.data
+            after = page.next
+        market = msgspec.json.decode(await _body(session, f"{url}/stocks"), type=_Market)
+    except NoAnswer as why:
+        raise CannotRun(f"{url} does not answer: {why}") from None
+    except msgspec.DecodeError as why:
+        raise CannotRun(f"{url} is no bazaar: {why}") from None
+    finally:
+        await session.close()
+    return tuple(orders), market.data
+
+
+async def _body(session: Session, url: str) -> bytes:
+    reply = await session.get(url, PATIENCE_SECONDS)
+    if reply.status != 200:
+        raise NoAnswer(f"status {reply.status}")
+    return reply.body
+
+
+async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
+    """Have the logs of `replicas` checked from end to end, each in its folder in `data`."""
+    logs = []
+    for replica in replicas:
+        command = ["-m", "twisted_bazaar", "verify", str(data / replica)]
+        out, err, status = await getProcessOutputAndValue(sys.executable, command, environment())
+        said = " ".join((out or err).decode("utf-8", "replace").split())
+        found = re.search(r"last_number=(\d+).*digest=([0-9a-f]+)", said)
+        if status == 0 and found:
+            logs.append(Log(replica, True, said, int(found[1]), found[2]))
+        else:
+            logs.append(Log(replica, False, said or f"status {status}"))
+    return logs
+
+
+async def keyed(ending: Closing, folder: Path) -> Closing:
+    """`ending` with the keys of the orders, which the log in `folder` tells, if it can."""
+    try:
+        keys: Mapping[int, str] = await deferToThread(_keys, folder)
+    except Unusable:
+        return ending
+    orders = tuple(
+        msgspec.structs.replace(order, key=keys.get(order.number)) for order in ending.orders
+    )
+    return msgspec.structs.replace(ending, orders=orders)
+
+
+def _keys(folder: Path) -> dict[int, str]:
+    log = LogReader(folder)
+    events = (
+        entry.event
+        for after in range(0, log.last_index, CHUNK_ENTRIES)
+        for entry in log.read(after, min(after + CHUNK_ENTRIES, log.last_index))
+    )
+    return {event.number: event.key for event in events if isinstance(event, Traded)}

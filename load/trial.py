@@ -1,0 +1,175 @@
+"""`python -m load chaos`: the stages of a trial, one after the other, and its page."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import msgspec
+
+from .arena import enter, furnish
+from .chaos import Asked, StageReport, run_stage
+from .cuts import LASTS_SECONDS
+from .fleet import CannotRun
+from .page import page
+from .processes import Process, said_last
+
+__all__ = ["Trial", "TrialAsked", "run_inside"]
+
+INSIDE_SECONDS = 240.0
+"""What a network stage takes at most beyond its faults, before it is given up."""
+
+Tell = Callable[[str], None]
+
+
+class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    seconds: float
+    clients: int
+    frontends: int
+    seed: int
+    kill: float
+    pause: float
+    cut: float
+    spare: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    folder: Path | None = None
+    history: Path | None = None
+    url: str = ""
+    data: Path | None = None
+    json: bool = False
+    command: str = ""
+    """That repeats the trial."""
+
+
+class Trial:
+    """One trial, in `folder` if one is given, else in one that is removed if all went well."""
+
+    def __init__(self, reactor: Any, asked: TrialAsked, tell: Tell) -> None:
+        self._reactor = reactor
+        self._asked = asked
+        self._tell = tell
+        self._skipped = ""
+        self._folder = Path()
+
+    async def run(self) -> int:
+        """Carry it out, print the page, and return the exit status. Raises `CannotRun`."""
+        asked = self._asked
+        self._folder = self._make_folder()
+        way = await self._way_in()
+        whole = asked.kill + asked.pause + (asked.cut if way else 0.0)
+        reports = []
+        try:
+            if asked.kill + asked.pause > 0:
+                seconds = asked.seconds * (asked.kill + asked.pause) / whole
+                stage = self._stage("processes", seconds)
+                reports.append(await run_stage(self._reactor, stage, self._tell))
+            if way:
+                seconds = max(LASTS_SECONDS, asked.seconds * asked.cut / whole)
+                stage = self._stage("network", seconds, append=bool(reports))
+                reports.append(await self._run_inside(way, stage))
+        except BaseException:
+            self._remove_folder()
+            raise
+        if not reports:
+            raise CannotRun(f"there is nothing to do without cuts, and {self._skipped}")
+        return self._finish(reports)
+
+    def _finish(self, reports: Sequence[StageReport]) -> int:
+        clean = all(report.clean for report in reports)
+        if self._asked.json:
+            told = {"clean": clean, "skipped": self._skipped, "stages": reports}
+            print(msgspec.json.format(msgspec.json.encode(told, enc_hook=str)).decode())
+        else:
+            print(page(reports, self._skipped, self._asked.command))
+        if clean:
+            self._remove_folder()
+        else:
+            print(f"its files are in {self._folder}", file=sys.stderr)
+        return 0 if clean else 1
+
+    def _stage(self, name: str, seconds: float, *, append: bool = False) -> Asked:
+        asked = self._asked
+        folder = self._folder / name
+        folder.mkdir()
+        return Asked(
+            stage=name,
+            folder=folder,
+            seconds=seconds,
+            clients=asked.clients,
+            frontends=asked.frontends,
+            seed=asked.seed,
+            kill=asked.kill,
+            pause=asked.pause,
+            spare=asked.spare,
+            options=asked.options,
+            history=asked.history.absolute() if asked.history else None,
+            append=append,
+            url=asked.url,
+            data=asked.data.absolute() if asked.data else None,
+        )
+
+    async def _way_in(self) -> Sequence[str]:
+        """How to start what is to run in network namespaces; empty: it is not to run."""
+        if self._asked.cut <= 0:
+            self._skipped = "no cuts were asked for"
+        elif self._asked.url:
+            self._skipped = "the bazaar was started by somebody else"
+        else:
+            way, why_not = await enter()
+            if way:
+                return way
+            self._skipped = f"this machine allows no network namespaces: {why_not}"
+        return ()
+
+    async def _run_inside(self, way: Sequence[str], asked: Asked) -> StageReport:
+        """Run a stage in a process of its own, started through `way`."""
+        question, answer = asked.folder / "asked.json", asked.folder / "report.json"
+        question.write_bytes(msgspec.json.encode(asked, enc_hook=str))
+        log = asked.folder / "stage.log"
+        # -P leaves the working directory out of the path, so that is said by itself.
+        root = str(Path(__file__).parents[1])
+        run = f"import sys; sys.path.insert(0, {root!r}); from load.__main__ import main; main()"
+        command = [*way, sys.executable, "-Pc", run, "inside", str(question), str(answer)]
+        process = Process(self._reactor, command, log)
+        process.start()
+        told = 0
+        while process.status is None:
+            await process.wait(0.2)
+            lines = log.read_text(errors="replace").splitlines(keepends=True)
+            for line in lines[told:]:
+                if line.startswith("> ") and line.endswith("\n"):
+                    self._tell(line[2:].rstrip())
+            told = sum(line.endswith("\n") for line in lines)
+        try:
+            return msgspec.json.decode(answer.read_bytes(), type=StageReport)
+        except (OSError, msgspec.DecodeError):
+            raise CannotRun(f"network: {said_last(log)}") from None
+
+    def _make_folder(self) -> Path:
+        folder = self._asked.folder
+        if folder is None:
+            return Path(tempfile.mkdtemp(prefix="bazaar-chaos-"))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise CannotRun(f"--folder {folder} is not empty")
+        except OSError as why:
+            raise CannotRun(f"--folder {folder} cannot be used: {why.strerror}") from None
+        return folder.absolute()
+
+    def _remove_folder(self) -> None:
+        if self._asked.folder is None:
+            rmtree(self._folder, ignore_errors=True)
+
+
+async def run_inside(reactor: Any, question: Path, answer: Path) -> int:
+    """Carry out the stage that `question` describes, in namespaces that are ours alone."""
+    asked = msgspec.json.decode(question.read_bytes(), type=Asked, dec_hook=lambda t, v: t(v))
+    await furnish()
+    report = await run_stage(reactor, asked, lambda line: print(f"> {line}", flush=True))
+    answer.write_bytes(msgspec.json.encode(report))
+    return 0
