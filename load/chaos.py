@@ -258,7 +258,7 @@ class _Stage:
             if violation.calls:
                 call = self._history.records[violation.calls[0]]
                 assert isinstance(call, Call)
-                before = bisect_right(began, call.ended)
+                before = bisect_right(began, call.sent)
                 after = faults[before - 1].what if before else ""
             self._violations.append((after, violation))
 

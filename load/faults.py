@@ -140,7 +140,8 @@ class Torment:
                 self._fleet.kill(name)
         if card.target == "leader and its successor":
             await self._wait(self._random.uniform(0.3, SUCCESSOR_SECONDS))
-            if (leader := await self._fleet.leader()) is not None:
+            leader = await self._fleet.leader()
+            if leader is not None and leader not in self._spare:
                 names = [*names, leader]
                 self._fleet.kill(leader)
         if paused:

@@ -15,17 +15,18 @@ from twisted.internet.error import (
     ConnectionAborted,
     ConnectionClosed,
 )
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import RequestNotSent
 from twisted.web.client import (
     URI,
     Agent,
     HTTPConnectionPool,
-    PartialDownloadError,
     RequestTransmissionFailed,
+    ResponseDone,
     ResponseFailed,
-    readBody,
 )
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 
 __all__ = ["NoAnswer", "NotSent", "Reply", "Session"]
@@ -127,9 +128,34 @@ class Session:
             unbuffered=True,
             reactor=self._reactor,
         )
-        # Unlike treq's, this ends the connection when it is cancelled.
-        content = await readBody(response.original)
-        return Reply(response.code, response.headers, content)
+        collected = _Body()
+        response.deliverBody(collected)
+        return Reply(response.code, response.headers, await collected.whole)
+
+
+class _Body(Protocol):
+    """The body of an answer. Unlike treq's and `readBody`, giving up waiting for the `whole`
+    ends the connection, on which the rest of it could still come."""
+
+    def __init__(self) -> None:
+        self.whole: Deferred[bytes] = Deferred(lambda _: self._give_up())
+        self._parts: list[bytes] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self._parts.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.whole.called:
+            return
+        if reason.check(ResponseDone):
+            self.whole.callback(b"".join(self._parts))
+        else:
+            self.whole.errback(reason)
+
+    def _give_up(self) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            transport.loseConnection()
 
 
 def _translate(failure: Failure) -> NoReturn:
@@ -138,7 +164,7 @@ def _translate(failure: Failure) -> NoReturn:
         raise NotSent(f"no connection: {failure.value}") from None
     if failure.check(defer.TimeoutError, defer.CancelledError):
         raise NoAnswer("no answer in time") from None
-    broken = (ResponseFailed, RequestTransmissionFailed, ConnectionClosed, ConnectionAborted)
-    if failure.check(*broken, PartialDownloadError):
+    broken = (ResponseFailed, RequestTransmissionFailed, PotentialDataLoss)
+    if failure.check(*broken, ConnectionClosed, ConnectionAborted):
         raise NoAnswer(f"the connection broke: {failure.value}"[:MESSAGE_CHARACTERS]) from None
     failure.raiseException()

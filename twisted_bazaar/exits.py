@@ -9,6 +9,7 @@ standard error and status 1.
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, Protocol
@@ -54,11 +55,19 @@ def refuse(line: str) -> NoReturn:
 
 @contextmanager
 def refusing(service: str) -> Iterator[None]:
-    """Around the body of `startService`: an `Unusable` folder or port becomes one line."""
+    """Around the body of `startService`: whatever fails there ends the process with status 1.
+
+    An `Unusable` folder or port becomes one line. What was started by then may have threads,
+    which would keep a process that only raises SystemExit alive for ever.
+    """
     try:
         yield
     except Unusable as why:
-        refuse(f"{service}: {why}")
+        _say(f"{service}: {why}")
+        _leave()
+    except Exception:
+        traceback.print_exc(file=sys.__stderr__)
+        _leave()
 
 
 def stop_with(reactor: Reactor, line: str) -> None:

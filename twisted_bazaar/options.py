@@ -90,7 +90,9 @@ def endpoint(text: str) -> str:
     """A server endpoint string as Twisted reads it, such as `tcp:8081:interface=127.0.0.1`."""
     try:
         # Only the string is read here, so no reactor is needed yet.
-        endpoints.serverFromString(None, text)
+        parsed = endpoints.serverFromString(None, text)
+        if not 0 <= getattr(parsed, "_port", 0) < 65536:
+            raise ValueError
     except (ValueError, TypeError, KeyError, OSError):
         raise ValueError(
             f"must be an endpoint such as tcp:8081:interface=127.0.0.1, not {text!r}"

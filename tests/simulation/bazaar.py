@@ -43,6 +43,8 @@ class SimulatedBazaar:
             order.disk.often_slow = slow
             order.won = self._won
         self._traps: list[float] = []
+        self.lost = False
+        """More was lost than can come back: nothing is expected to become well."""
         self.frontends = [
             FrontendMember(
                 world, f"frontend-{number}", self.network, self.orders, rate(), number <= confused

@@ -129,8 +129,9 @@ class OrderMember(Process):
         self._leads = 0
         with self._stopping():
             self.replica.start(self.seconds)
-        self.carry_out()
-        self.later(TICK_SECONDS, self._tick)
+        if self.alive:
+            self.carry_out()
+            self.later(TICK_SECONDS, self._tick)
 
     def _index(self, ledger: Ledger, entry: Entry) -> None:
         ledger.apply(entry.index, entry.event)
@@ -166,8 +167,9 @@ class OrderMember(Process):
     def _tick(self) -> None:
         with self._stopping():
             self.replica.tick(self.seconds)
-        self.carry_out()
-        self.later(TICK_SECONDS, self._tick)
+        if self.alive:
+            self.carry_out()
+            self.later(TICK_SECONDS, self._tick)
 
     # What peers and front-ends ask.
 

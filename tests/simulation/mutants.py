@@ -155,9 +155,9 @@ def adopt_entries_before_the_term(original: Any, self: Any, message: Any, now: f
     original(self, msgspec.structs.replace(message, term=0), now)
 
 
-@mutant(core.Replica, "_take_entries")
-def skip_truncation_on_rejoin(original: Any, self: Any, entries: Any) -> None:
-    original(self, [entry for entry in entries if entry.index > self.log.last_index])
+@mutant(log.Log, "take")
+def skip_truncation_on_rejoin(original: Any, self: Any, entries: Any, committed: int) -> None:
+    original(self, [entry for entry in entries if entry.index > self.last_index], committed)
 
 
 @mutant(core.Replica, "_guard")
@@ -249,3 +249,30 @@ def a_deposed_leader_says_not_executed(original: Any, self: Any) -> None:
 def decide_on_the_committed_ledger_only(original: Any, self: Any) -> None:
     original(self)
     self._tip = self.ledger.copy()
+
+
+@mutant(core.Replica, "_wait")
+def a_suspect_votes(original: Any, self: Any, now: float) -> float:
+    return original(self, now) if self._leading is not None else self._guard(now)
+
+
+@mutant(core.Replica, "_on_append")
+def a_suspect_acknowledges(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
+    with patch.object(core.Replica, "suspect", False):
+        original(self, message, now, ticket)
+
+
+@mutant(canvass.Canvass, "_recall")
+def a_suspect_asks_a_majority_only(
+    original: Any, self: Any, log: Any, fresh: bool, now: float
+) -> Any:
+    if self._answers and not any(reply.suspect for reply in self._answers.values()):
+        return self._furthest(log)
+    return original(self, log, fresh, now)
+
+
+@mutant(canvass.Canvass, "_recall")
+def two_suspects_trust_each_other(
+    original: Any, self: Any, log: Any, fresh: bool, now: float
+) -> Any:
+    return None if self._silent else self._furthest(log)

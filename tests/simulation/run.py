@@ -66,7 +66,8 @@ def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
         world.after(fault.at, apply, fault, bazaar)
     if plan.faults:
         world.run(FAULTS_END_SECONDS)
-    _recover(world, bazaar)
+    if not bazaar.lost:
+        _recover(world, bazaar)
 
 
 def _recover(world: World, bazaar: SimulatedBazaar) -> None:

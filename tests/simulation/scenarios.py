@@ -65,6 +65,13 @@ def flows(bazaar: SimulatedBazaar, within: float) -> None:
         raise Violation(11, f"no trade flows {within} s after the fault, while it lasts")
 
 
+def hush(bazaar: SimulatedBazaar, seconds: float) -> None:
+    """No front-end reaches any replica."""
+    for order in bazaar.orders.values():
+        for frontend in bazaar.frontends:
+            bazaar.network.cut(frontend.name, order.name, seconds)
+
+
 def part(bazaar: SimulatedBazaar, order: OrderMember, seconds: float) -> None:
     """Cut `order` off from its peers; front-ends and the catalog still reach it."""
     for peer in order.peers.values():
@@ -168,6 +175,8 @@ def an_entry_of_an_earlier_term_is_not_committed_by_counting(bazaar: SimulatedBa
     # The second leader has its first entry on its own disk alone: it is cut off as soon as it
     # has been voted for.
     third = _voter(bazaar)
+    if third is None:
+        return
     second = next(each for each in bazaar.orders.values() if each not in (first, third))
     network.cut(second.name, third.name, 10.0)
     wait(bazaar, lambda: _leads(second), "the second leads", 1.0)
@@ -190,8 +199,9 @@ def an_entry_of_an_earlier_term_is_not_committed_by_counting(bazaar: SimulatedBa
     world.run(world.now + 0.5)
 
 
-def _voter(bazaar: SimulatedBazaar) -> OrderMember:
-    """A replica that has voted for another in a term in which nobody leads yet."""
+def _voter(bazaar: SimulatedBazaar) -> OrderMember | None:
+    """A replica that has voted for another in a term in which nobody leads yet; None: that
+    moment was missed."""
 
     def voter() -> OrderMember | None:
         for order in bazaar.orders.values():
@@ -201,10 +211,8 @@ def _voter(bazaar: SimulatedBazaar) -> OrderMember:
                     return order
         return None
 
-    wait(bazaar, voter, "a vote", 3.0)
-    found = voter()
-    assert found is not None
-    return found
+    wait(bazaar, lambda: voter() or bazaar.leader(), "a vote", 3.0)
+    return voter()
 
 
 def _campaign(*candidates: OrderMember) -> None:
@@ -219,9 +227,7 @@ def _leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, Orde
     world, network = bazaar.world, bazaar.network
     world.run(world.now + 0.3)
     one, other, voter = bazaar.orders.values()
-    for order in bazaar.orders.values():
-        for frontend in bazaar.frontends:
-            network.cut(frontend.name, order.name, 10.0)
+    hush(bazaar, 10.0)
     network.cut(one.name, other.name, 10.0)
     network.cut(other.name, one.name, 10.0)
     leader.follow(leader.replica.term + 1, lambda _: None)
@@ -267,3 +273,70 @@ def a_leader_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> No
     network.heal()
     leader.start()
     world.run(world.now + 1.0)
+
+
+def _written_by_two(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
+    """A leader and a follower that hold what clients were told of, and a third that lacks it."""
+    leader = elected(bazaar)
+    world, network = bazaar.world, bazaar.network
+    world.run(world.now + 0.3)
+    near, far = leader.peers.values()
+    network.cut(leader.name, far.name, 10.0)
+    network.cut(near.name, far.name, 10.0)
+    world.run(world.now + 0.2)
+    return leader, near, far
+
+
+@scenario
+def a_wiped_replica_waits_for_the_one_that_knows(bazaar: SimulatedBazaar) -> None:
+    """It helped to commit what the third one lacks; with that one alone it must not elect."""
+    leader, near, _ = _written_by_two(bazaar)
+    leader.crash()
+    near.crash()
+    near.wipe()
+    bazaar.network.heal()
+    near.start()
+    bazaar.world.run(bazaar.world.now + 2.0)
+    if bazaar.leader():
+        raise Violation(2, f"{bazaar.leader()} was elected without the one that knows")
+
+
+@scenario
+def a_wiped_replica_acknowledges_nothing_before_it_recalled(bazaar: SimulatedBazaar) -> None:
+    """The leader has nobody but the wiped one: it must not commit by its word."""
+    leader, near, far = _written_by_two(bazaar)
+    world = bazaar.world
+    near.crash()
+    near.wipe()
+    near.start()
+    before = len(bazaar.truth.entries)
+    world.run(world.now + 0.25)
+    if leader.replica.commit > before + 1:
+        raise Violation(2, "the leader commits by the word of one that may have forgotten")
+    bazaar.network.heal()
+    world.run(world.now + 1.0)
+    assert far.alive
+
+
+@scenario
+def two_wiped_replicas_stop_and_say_so(bazaar: SimulatedBazaar) -> None:
+    leader, near, far = _written_by_two(bazaar)
+    world = bazaar.world
+    for order in (leader, near):
+        order.crash()
+        order.wipe()
+    bazaar.network.heal()
+    leader.start()
+    near.start()
+    for _ in range(3):
+        # Whoever keeps them running starts again the one that stopped first.
+        world.run(world.now + 2.5)
+        for order in (leader, near):
+            order.start()
+    if bazaar.leader():
+        raise Violation(2, f"{bazaar.leader()} was elected though two have forgotten")
+    for order in (leader, near):
+        if "nobody to recall" not in order.stopped:
+            raise Violation(11, f"{order.name} did not say why it cannot go on")
+    bazaar.lost = True
+    assert far.alive

@@ -13,6 +13,8 @@ from .site import BazaarSite
 
 __all__ = ["GRACE_SECONDS", "Listener"]
 
+BACKLOG = 1024
+"""Connections that may wait to be taken."""
 GRACE_SECONDS = 5.0
 """How long requests that are under way may take to finish when the service stops."""
 
@@ -34,11 +36,13 @@ class Listener(Service):
         # Every endpoint of ours is local: it has listened, or failed, when `listen` returns.
         listening.addCallbacks(self._listens, failures.append)
         for failure in failures:
-            failure.trap(CannotListenError)
+            failure.trap(CannotListenError, OSError)
             raise Unusable(f"--listen {self._endpoint}: {failure.getErrorMessage()}")
 
-    def _listens(self, port: object) -> None:
+    def _listens(self, port: Any) -> None:
         self._port = port
+        # Twisted's own 50 leave clients that come all at once waiting a second each.
+        port.socket.listen(BACKLOG)
 
     def stopService(self) -> Deferred[None]:
         """Stop taking requests, and answer those under way."""

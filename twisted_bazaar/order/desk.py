@@ -184,7 +184,7 @@ class TradingDesk:
 
     def ask_last_number(self, question: Question, now: float) -> None:
         """Answer `question` with the number of the last order, as of some moment after `now`."""
-        if self._tip is None:
+        if self._tip is None or len(self._for_round) >= self._capacity:
             question.answer = NotLeader(self._replica.leader(now))
             self._settled.append(question)
         else:
@@ -216,7 +216,8 @@ class TradingDesk:
             self._resign()
         for entry in ready.committed:
             self._apply(entry)
-        if ready.leads and ready.leads != self._leads:
+        # What earlier leaders left is applied in batches; the tip is not far from there then.
+        if ready.leads and self._tip is None and self.applied >= self._replica.opened:
             self._lead()
         self._leads = ready.leads
         self._release(ready.released, ready.confirmed)
@@ -295,7 +296,7 @@ class TradingDesk:
 
         The caller writes it, says `indexed`, and only then asks for more.
         """
-        lacking = upto - self._indexed
+        lacking = min(upto, self.applied) - self._indexed
         if lacking <= 0:
             return None
         start = len(self._remembered) - (self.applied - self._indexed)

@@ -418,9 +418,11 @@ class Replica:
             case GoAhead(term) if canvass.purpose is Purpose.CAMPAIGN:
                 self._ask_for_votes(max(term, self.term) + 1, now)
             case GoAhead(term):
-                self._recalled = self.suspect
-                if self.suspect and term > self.term:
-                    self._adopt(term)
+                if self.suspect:
+                    self._recalled = True
+                    self._adopt(max(term, self.term))
+                    # Whom it voted for in that term is what nobody can tell: for nobody else.
+                    self.vote = self.id
                 self._end_canvass(Refused(0, 0.0))
             case Refused() as refusal:
                 self._end_canvass(refusal)

@@ -25,6 +25,8 @@ class _Learner(Progress):
         super().__init__(last_index, now)
         self.attached_until = now
         self.rebuild = False
+        self.current_at = 0
+        """If it answers that it has applied this much, it has all that it was told of."""
 
 
 class Leading:
@@ -91,6 +93,7 @@ class Leading:
     def _apply(self, learner: _Learner, commit: int, now: float) -> Apply:
         previous = 0 if learner.rebuild else min(learner.next - 1, commit)
         upto = min(commit, previous + self._batch)
+        learner.current_at = commit
         return Apply(
             self._term,
             self._replica,
@@ -129,7 +132,9 @@ class Leading:
         if not learner.rebuild:
             learner.match = applied
             learner.next = applied + 1
-            learner.attached_until = now + self._timing.lease
+            # One that has much to catch up with would hold up every answer until it has.
+            if applied >= learner.current_at:
+                learner.attached_until = now + self._timing.lease
 
     def unreachable(self, to: int | str, sent: float, now: float) -> None:
         """The request to `to` made at `sent` got no answer."""

@@ -1,0 +1,141 @@
+"""What a page of figures says is what the history says."""
+
+import pytest
+
+from load.chaos import StageReport, ViolationRow
+from load.figures import MINGLED, FaultRow, Figures, LivenessRow, figures, percentile
+from load.history import Fault, LookupCall, Record, TradeCall, Verdict
+from load.page import page
+from load.standing import Log
+from twisted_bazaar.market import Side
+
+
+def trade(
+    key: str, sent: float, ended: float, verdict: Verdict = Verdict.PLACED, status: int = 200
+) -> TradeCall:
+    return TradeCall(
+        client=1, sent=sent, ended=ended, status=status, key=key, name="Fish", type=Side.BUY,
+        quantity=1, verdict=verdict, number=1 if verdict is Verdict.PLACED else None,
+    )  # fmt: skip
+
+
+def steady(*spans: tuple[float, float]) -> list[Record]:
+    """A trade acknowledged every 0.1 s within each span."""
+    times = [begin + n * 0.1 for begin, end in spans for n in range(round((end - begin) * 10) + 1)]
+    return [trade(f"key-{at}", at - 0.01, at) for at in times]
+
+
+def fault(what: str, began: float, ended: float) -> Fault:
+    return Fault(what=what, names=("order-1",), began=began, ended=ended)
+
+
+def gaps(*records: Record) -> dict[str, tuple[int, float]]:
+    return {row.what: (row.count, round(row.gap_max, 2)) for row in figures(records).faults}
+
+
+def test_a_gap_is_the_work_of_the_fault_before_it() -> None:
+    records = steady((1.0, 5.0), (5.8, 9.0), (9.3, 12.0))
+    kill, pause = fault("kill", 5.01, 5.01), fault("pause", 9.02, 9.2)
+    assert gaps(*records, kill, pause) == {"kill": (1, 0.79), "pause": (1, 0.28)}
+    assert round(figures([*records, kill, pause]).calm_gap, 2) == 0.1
+
+
+def test_an_answer_that_was_on_its_way_does_not_hide_a_gap() -> None:
+    records = steady((1.0, 5.0), (7.0, 9.0))
+    assert gaps(*records, fault("kill", 4.97, 4.97)) == {"kill": (1, 2.0)}
+
+
+def test_a_gap_in_which_more_than_one_fault_went_on_is_nobodys_alone() -> None:
+    records = steady((1.0, 5.0), (8.0, 12.0))
+    mingled = gaps(*records, fault("kill", 5.0, 5.0), fault("pause", 6.0, 7.0))
+    assert mingled == {MINGLED: (2, 3.0)}
+
+
+def test_a_fault_that_nobody_noticed_has_a_gap_as_any_other_time() -> None:
+    records = steady((1.0, 12.0))
+    assert gaps(*records, fault("kill redis", 5.05, 5.05)) == {"kill redis": (1, 0.1)}
+
+
+def test_liveness_is_judged_while_the_fault_lasts() -> None:
+    cut = fault("cut", 5.0, 9.0)
+    alive = steady((1.0, 5.0), (6.0, 12.0))
+    (row,) = figures([*alive, cut], ["cut"]).liveness
+    assert row.alive
+    assert round(row.gap, 2) == 1.0
+    healed = steady((1.0, 5.0), (9.5, 12.0))
+    (row,) = figures([*healed, cut], ["cut"]).liveness
+    assert not row.alive
+    assert row.late_p50 is None
+
+
+def test_a_fault_that_delays_every_trade_is_not_lived_through() -> None:
+    cut = fault("cut", 5.0, 9.0)
+    slow = [trade(f"slow-{n}", 5.0 + n * 0.1, 6.0 + n * 0.1) for n in range(40)]
+    (row,) = figures([*steady((1.0, 5.0)), *slow, cut], ["cut"]).liveness
+    assert row.gap < 1.1
+    assert not row.alive
+
+
+def test_trades_are_counted_by_key_and_calls_by_fate() -> None:
+    records: list[Record] = [
+        trade("a", 1.0, 2.0, Verdict.UNKNOWN, 0),
+        trade("a", 2.0, 3.0),
+        trade("b", 3.0, 4.0, Verdict.UNKNOWN, 0),
+        trade("c", 4.0, 5.0, Verdict.NOT_EXECUTED, 503),
+        LookupCall(client=1, sent=5.0, ended=5.5, status=503, name="Fish"),
+        LookupCall(client=1, sent=5.0, ended=5.5, status=500, name="Fish"),
+    ]
+    found = figures(records)
+    assert (found.keys, found.resent, found.unknown, found.left_unknown) == (3, 1, 2, 1)
+    assert found.slowest == 2.0
+    assert found.unexpected == {"500": 1}
+    trades, lookups = found.operations
+    assert (trades.kind, trades.calls, trades.served) == ("trade", 4, 1)
+    assert (trades.refused, trades.unknown, trades.max_ms) == (1, 2, 1000.0)
+    assert (lookups.kind, lookups.refused, lookups.p50_ms) == ("lookup", 1, 500.0)
+
+
+def test_a_history_without_calls_has_figures_too() -> None:
+    assert figures([]).keys == 0
+    assert figures([fault("kill", 1.0, 1.0)]).faults == [FaultRow("kill", 1, 0.0, 0.0)]
+    assert percentile([], 0.5) == 0.0
+
+
+def report(
+    figures: Figures, *violations: ViolationRow, problems: tuple[str, ...] = ()
+) -> StageReport:
+    logs = [Log(f"order-{n}", True, "ok", 3, "d" * 32) for n in (1, 2, 3)]
+    return StageReport(
+        stage="processes", frontends=1, figures=figures, violations=violations,
+        problems=problems, orders=3, converged_seconds=0.5, logs=logs,
+    )  # fmt: skip
+
+
+def test_the_page_says_that_all_is_well() -> None:
+    clean = report(figures(steady((1.0, 5.0))))
+    assert clean.clean
+    text = page([clean], "no cuts were asked for", "python -m load chaos --seed 1")
+    assert "network: skipped; no cuts were asked for" in text
+    assert "No: every acknowledged order is there" in text
+    assert "Yes: same number, same digest." in text
+    assert text.endswith("0 violations, 0 other problems.\nagain: python -m load chaos --seed 1")
+
+
+@pytest.mark.parametrize(
+    ("invariant", "says"),
+    [(7, "YES, see the violations"), (9, "fresh? NO, see the violations")],
+)
+def test_the_page_says_what_is_not(invariant: int, says: str) -> None:
+    violated = ViolationRow(invariant, "kill leader", 2, f"invariant {invariant}: such")
+    bad = report(figures(steady((1.0, 5.0))), violated)
+    assert not bad.clean
+    text = page([bad], "", "again")
+    assert says in text
+    assert f"2 of invariant {invariant} after 'kill leader', such as" in text
+    assert "2 violations, 0 other problems." in text
+
+
+def test_what_was_not_lived_through_is_marked() -> None:
+    found = figures([*steady((1.0, 5.0)), fault("cut", 5.0, 9.0)], ["cut"])
+    assert found.liveness == [LivenessRow("cut", 4.0, None, 1)]
+    assert "NOT ALIVE" in page([report(found, problems=("late",))], "", "again")
