@@ -9,7 +9,10 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint proto bench chaos
+.PHONY: help run test lint proto bench chaos simulate
+
+# How many schedules `make simulate` runs.
+SEEDS ?= 1000
 
 help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
@@ -17,6 +20,7 @@ help:
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
 	@echo "make bench  measure throughput and latency"
+	@echo "make simulate SEEDS=50000   run that many simulated schedules of faults"
 	@echo "make chaos  trade while processes are killed, and check the history"
 
 $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
@@ -47,3 +51,6 @@ proto: $(STAMP)
 
 bench chaos: $(STAMP)
 	@echo "make $@: not yet"
+
+simulate: $(STAMP)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)

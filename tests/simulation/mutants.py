@@ -11,7 +11,7 @@ from unittest.mock import patch
 import msgspec
 
 from twisted_bazaar.errors import NotLeader
-from twisted_bazaar.market import Placed, Traded
+from twisted_bazaar.market import Placed
 from twisted_bazaar.order import desk
 from twisted_bazaar.replication import canvass, core, leading, log, outbox
 
@@ -189,14 +189,14 @@ def no_opened_entry(original: Any, self: Any, events: Any) -> Any:
     return original(self, events)
 
 
-@mutant(desk.TradingDesk, "_lead")
-def forget_the_keys_on_failover(original: Any, self: Any) -> None:
-    original(self)
-    self._orders = {
-        entry.event.key: entry
-        for entry in self._numbers.values()
-        if isinstance(entry.event, Traded)
-    }
+@mutant(desk.TradingDesk, "_replay")
+def forget_the_keys_on_failover(
+    original: Any, self: Any, trade: Any, known: Any, fresh: Any
+) -> Any:
+    entry = self._orders.get(trade.key)
+    if entry is not None and entry.term < self._replica.term:
+        return None
+    return original(self, trade, known, fresh)
 
 
 @mutant(desk.TradingDesk, "decide")
@@ -245,10 +245,14 @@ def a_deposed_leader_says_not_executed(original: Any, self: Any) -> None:
     original(self)
 
 
-@mutant(desk.TradingDesk, "_lead")
-def decide_on_the_committed_ledger_only(original: Any, self: Any) -> None:
-    original(self)
-    self._tip = self.ledger.copy()
+@mutant(desk.TradingDesk, "decide")
+def decide_on_the_committed_ledger_only(
+    original: Any, self: Any, batch: Any, known: Any, now: float
+) -> bool:
+    if self._tip is not None:
+        self._tip = self.ledger.copy()
+    decided: bool = original(self, batch, known, now)
+    return decided
 
 
 @mutant(core.Replica, "_wait")

@@ -1,0 +1,80 @@
+"""Simulated schedules, and proof that they would notice.
+
+`make simulate SEEDS=50000` runs many more.
+"""
+
+import os
+import random
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from .mutants import MUTANTS
+from .mutation import hunt
+from .plan import directed, draw
+from .run import run, shrink
+from .scenarios import SCENARIOS
+
+FRESH_SEEDS = 500
+MUTANT_SEEDS = 120
+WORKERS = os.cpu_count() or 1
+
+
+def failing(seeds: range) -> list[tuple[int, str]]:
+    """Which of `seeds` break an invariant, and which."""
+    outcomes = ((seed, run(draw(seed)).violation) for seed in seeds)
+    return [(seed, str(violation)) for seed, violation in outcomes if violation is not None]
+
+
+def test_nothing_is_lost_doubled_or_oversold_in_fresh_schedules(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = random.SystemRandom().randrange(10**9)
+    with capsys.disabled():
+        print(f"\n  {FRESH_SEEDS} simulated schedules from seed {base}")
+    chunks = [range(at, at + 25) for at in range(base, base + FRESH_SEEDS, 25)]
+    with ProcessPoolExecutor(WORKERS) as pool:
+        failures = [failure for found in pool.map(failing, chunks) for failure in found]
+    assert not failures, "\n".join(
+        f"{what}\nreplay it with: python -m tests.simulation --replay {seed}"
+        for seed, what in failures
+    )
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_random_schedules_meet_too_rarely(name: str) -> None:
+    for seed in range(3):
+        outcome = run(directed(name, seed), traced=True)
+        assert outcome.violation is None, "\n".join(outcome.trace[-40:])
+
+
+def caught(name: str) -> tuple[str, str, bool]:
+    verdict = hunt(MUTANTS[name], MUTANT_SEEDS)
+    return name, f"{verdict.seeds:4} runs: {verdict.what}", verdict.invariant is not None
+
+
+def test_every_deliberate_fault_is_caught(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProcessPoolExecutor(WORKERS) as pool:
+        verdicts = list(pool.map(caught, MUTANTS))
+    with capsys.disabled():
+        missed = [name for name, _, found in verdicts if not found]
+        print(f"\n  {len(verdicts) - len(missed)} of {len(verdicts)} deliberate faults caught")
+    assert not missed, missed
+
+
+def test_a_seed_always_runs_the_same() -> None:
+    first, second = run(draw(7), traced=True), run(draw(7), traced=True)
+    assert first.trace == second.trace
+    assert (first.events, first.counts) == (second.events, second.counts)
+
+
+def test_a_failing_schedule_shrinks_to_one_that_fails_in_the_same_way() -> None:
+    with MUTANTS["acknowledge_before_fsync"].in_force():
+        plan = next(plan for plan in map(draw, range(100)) if run(plan).violation)
+        violation = run(plan).violation
+        smaller = shrink(plan, runs=10)
+        found = run(smaller).violation
+    assert violation is not None
+    assert found is not None
+    assert found.invariant == violation.invariant
+    assert len(smaller.faults) <= len(plan.faults)
