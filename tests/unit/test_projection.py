@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.catalog.projection import Position, Projection
-from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.replication.entries import GENESIS, Entry
 from twisted_bazaar.replication.messages import Apply, ApplyReply
@@ -164,12 +163,15 @@ def test_what_was_current_stays_so_while_it_catches_up() -> None:
     assert projection.current
 
 
-def test_an_entry_that_cannot_be_stops_it_where_it_was() -> None:
-    projection = at(3)
-    impossible = LOG[:3] + extend(LOG[:3], [order(9)])
-    with pytest.raises(InvariantBroken):
-        projection.apply(sends(3, 4, log=impossible))
-    check(projection, 3)
+def test_a_state_that_was_not_made_of_the_log_is_thrown_away() -> None:
+    """Somebody has edited the file: the next order cannot be. It is built again from entry 1."""
+    projection = at(6)
+    projection.ledger.stocks.clear()
+    reply = projection.apply(sends(6, 8))
+    assert (reply.applied, reply.digest) == (0, GENESIS)
+    assert not projection.current
+    projection.apply(sends(0, 8))
+    check(projection, 8)
 
 
 @settings(max_examples=50)

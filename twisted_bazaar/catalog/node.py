@@ -73,8 +73,8 @@ class CatalogNode(Service):
         """Take in what the leader sends."""
         before = self._projection.position, self._projection.current
         reply = self._projection.apply(message)
-        if message.rebuild:
-            self.log.warn("the order log is another history: rebuilding from its beginning")
+        if reply.applied < before[0].index:
+            self.log.warn("what is here is not of this order log: rebuilding from its beginning")
         if (self._projection.position, self._projection.current) != before:
             self._look()
         return succeed(reply)

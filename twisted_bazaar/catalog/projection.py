@@ -7,6 +7,7 @@ leader from where to go on.
 
 import msgspec
 
+from ..errors import InvariantBroken
 from ..ledger import Ledger
 from ..replication.entries import GENESIS, Entry
 from ..replication.messages import Apply, ApplyReply
@@ -50,8 +51,14 @@ class Projection:
     def _take(self, entry: Entry) -> None:
         index, digest, term = self.position.index, self.position.digest, self.position.term
         if entry.index == index + 1 and entry.follows(digest):
-            self.ledger.apply(entry.index, entry.event)
-            self.position = Position(entry.index, entry.digest, term)
+            try:
+                self.ledger.apply(entry.index, entry.event)
+            except InvariantBroken:
+                # What is here was not made of the log, but edited by hand: begin again.
+                self.ledger, self.position = Ledger(), Position(term=term)
+                self.current = False
+            else:
+                self.position = Position(entry.index, entry.digest, term)
 
     def _caught_up(self, message: Apply) -> bool:
         last = message.previous_index + len(message.entries)

@@ -7,7 +7,7 @@ for peers and catalogs.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from ..errors import BazaarError
+from ..errors import BazaarError, Unavailable, Unusable
 from ..market import Listing, Trade
 from ..replication.core import Ready, Replica
 from ..replication.entries import Entry
@@ -31,6 +31,9 @@ from .desk import Batch, Known, Outcome, Question, TradingDesk
 from .neighbours import Catalog, Peer
 
 __all__ = ["OrderNode"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class OrderNode(Service):
@@ -78,8 +81,8 @@ class OrderNode(Service):
         super().startService()
         self._disk.start()
         self._indexer.start()
-        self._replica.start(self._seconds())
-        self._ticking.start(self._tick_seconds).addErrback(self._broken)
+        self._feed(self._replica.start, self._seconds())
+        self._ticking.start(self._tick_seconds)
 
     def stopService(self) -> None:
         """Nothing is acknowledged any more; what was is on disk."""
@@ -97,10 +100,9 @@ class OrderNode(Service):
     def trade(self, trades: Sequence[Trade], known: Known) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; the answers come together. None: look the keys up again."""
         answer: Deferred[Sequence[Outcome] | None] = Deferred()
-        if not self._desk.decide(Batch(trades, answer), known, self._seconds()):
-            return succeed(None)
-        self._carry_out()
-        return answer
+        batch = Batch(trades, answer)
+        decided = self._feed(self._desk.decide, batch, known, self._seconds())
+        return answer if decided else succeed(None)
 
     @inlineCallbacks
     def orders(self, after: int, limit: int) -> Generator[Any, Any, tuple[Sequence[Entry], int]]:
@@ -119,8 +121,7 @@ class OrderNode(Service):
 
     def _last_number(self) -> Deferred[int]:
         answer: Deferred[int] = Deferred()
-        self._desk.ask_last_number(Question(answer), self._seconds())
-        self._carry_out()
+        self._feed(self._desk.ask_last_number, Question(answer), self._seconds())
         return answer
 
     def status(self) -> Deferred[Status]:
@@ -140,14 +141,12 @@ class OrderNode(Service):
     def campaign(self) -> Deferred[CampaignReply]:
         """Try to lead; answers how it went."""
         answer: Deferred[CampaignReply] = Deferred()
-        self._replica.campaign(answer, self._seconds())
-        self._carry_out()
+        self._feed(self._replica.campaign, answer, self._seconds())
         return answer
 
     def follow(self, term: int) -> Deferred[None]:
         """A front-end says that somebody leads in `term`."""
-        self._replica.follow(term)
-        self._carry_out()
+        self._feed(self._replica.follow, term)
         return succeed(None)
 
     # What peers ask.
@@ -155,40 +154,52 @@ class OrderNode(Service):
     def request(self, message: Any) -> Deferred[Any]:
         """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
         answer: Deferred[Any] = Deferred()
-        self._replica.step(message, self._seconds(), answer)
-        self._carry_out()
+        self._feed(self._replica.step, message, self._seconds(), answer)
         return answer
 
     # What follows.
 
+    def _feed(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Tell the replica or the desk something, and carry out what follows.
+
+        Whatever fails in there contradicts the protocol: the process ends before it spreads.
+        """
+        if self._stopped:
+            raise Unavailable("this replica is stopping")
+        try:
+            result = call(*args, **kwargs)
+            self._carry_out()
+        except Exception as why:
+            self._broken(Failure())
+            raise Unavailable(f"this replica must stop: {why}") from None
+        return result
+
     def _tick(self) -> None:
-        self._replica.tick(self._seconds())
-        self._carry_out()
+        if not self._stopped:
+            self._feed(self._replica.tick, self._seconds())
+            self._update_index()
 
     def _carry_out(self) -> None:
         """Do whatever the replica wants done by now."""
-        if self._stopped:
-            return
-        try:
-            while (ready := self._replica.ready(self._seconds())) is not None:
-                self._desk.observe(ready)
-                for message in ready.messages:
-                    self._send(message)
-                if ready.write is not None:
-                    self._write(ready.write)
-                self._say_who_leads(ready)
-                if len(ready.committed) == MAX_BATCH_ENTRIES:
-                    # Much to catch up with: others have their turn in between.
-                    self._reactor.callLater(0, self._carry_out)
-                    break
-        except Exception:
-            self._broken(Failure())
-            return
+        while (ready := self._replica.ready(self._seconds())) is not None:
+            self._desk.observe(ready)
+            for message in ready.messages:
+                self._send(message)
+            if ready.write is not None:
+                self._write(ready.write)
+            self._say_who_leads(ready)
+            if len(ready.committed) == MAX_BATCH_ENTRIES:
+                # Much to catch up with: others have their turn in between.
+                self._reactor.callLater(0, self._go_on)
+                break
         for settled in self._desk.take_settled():
             self._answer(settled)
-        self._update_index()
         if self._desk.wants_listing and not self._listing:
             self._list_stocks()
+
+    def _go_on(self) -> None:
+        if not self._stopped:
+            self._feed(lambda: None)
 
     def _say_who_leads(self, ready: Ready) -> None:
         if ready.leads != self._led_term:
@@ -211,13 +222,13 @@ class OrderNode(Service):
         answer.addErrback(self._broken)
 
     def _answered(self, reply: Any) -> None:
-        self._replica.step(reply, self._seconds())
-        self._carry_out()
+        if not self._stopped:
+            self._feed(self._replica.step, reply, self._seconds())
 
     def _unanswered(self, failure: Failure, request: Request) -> None:
         failure.trap(BazaarError)
-        self._replica.unreachable(request, self._seconds())
-        self._carry_out()
+        if not self._stopped:
+            self._feed(self._replica.unreachable, request, self._seconds())
 
     def _write(self, write: Write) -> None:
         on_disk = deferToThreadPool(self._reactor, self._disk, self._logfile.write, write)
@@ -225,8 +236,8 @@ class OrderNode(Service):
         on_disk.addErrback(self._broken)
 
     def _written(self, write: Write) -> None:
-        self._replica.written(write, self._seconds())
-        self._carry_out()
+        if not self._stopped:
+            self._feed(self._replica.written, write, self._seconds())
 
     def _disk_failed(self, failure: Failure) -> None:
         # After a failed fdatasync the page cache lies (Rebello et al., ATC 2020): what is on
@@ -235,8 +246,11 @@ class OrderNode(Service):
         self._fail(f"the log cannot be written: {failure.getErrorMessage()}")
 
     def _broken(self, failure: Failure) -> None:
+        if self._stopped:
+            return
         self._stopped = True
-        self.log.failure("replica stops", failure)
+        if not failure.check(Unusable):
+            self.log.failure("replica stops", failure)
         self._fail(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
 
     def _answer(self, settled: Batch | Question) -> None:
@@ -250,7 +264,8 @@ class OrderNode(Service):
             ticket.callback(settled.answer)
 
     def _update_index(self) -> None:
-        # The index must never be ahead of this replica's own log on disk.
+        # Once a tick: what came meanwhile is one transaction. The index must never be ahead of
+        # this replica's own log on disk.
         upto = min(self._replica.released, self._replica.log.durable)
         if self._indexing or (update := self._desk.to_index(upto)) is None:
             return
@@ -269,7 +284,6 @@ class OrderNode(Service):
     def _indexed(self, index: int) -> None:
         self._indexing = False
         self._desk.indexed(index)
-        self._carry_out()
 
     # A first leader lists what a catalog's file holds.
 
@@ -287,12 +301,13 @@ class OrderNode(Service):
             self._ask_for_listing(catalogs[1:])
 
         def list_stocks(stocks: Sequence[Listing]) -> None:
-            self._desk.list_stocks(stocks)
-            self._listing_over()
+            self._listing = False
+            if not self._stopped:
+                self._feed(self._desk.list_stocks, stocks)
 
         asked = catalogs[0].listing()
         asked.addCallbacks(list_stocks, ask_the_next).addErrback(self._broken)
 
     def _listing_over(self) -> None:
         self._listing = False
-        self._carry_out()
+        self._go_on()
