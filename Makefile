@@ -49,7 +49,11 @@ lint: $(STAMP)
 proto: $(STAMP)
 	@$(BIN)/python proto/generate.py
 
-bench chaos: $(STAMP)
+chaos: $(STAMP)
+	@echo "Trading while processes are killed, paused and cut off from one another ..."
+	@$(BIN)/python -m load chaos $(ARGS)
+
+bench: $(STAMP)
 	@echo "make $@: not yet"
 
 simulate: $(STAMP)

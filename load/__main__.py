@@ -14,6 +14,8 @@ __all__ = ["main"]
 
 CANNOT_RUN = 3
 """Exit status: there is nothing to judge. One line on standard error says why."""
+INTERRUPTED = 130
+"""Exit status: somebody pressed Ctrl-C."""
 VIOLATED = 1
 """Exit status: something is not as it must be."""
 
@@ -59,7 +61,12 @@ def _options() -> argparse.ArgumentParser:
     number, count = _at_least(0.0, float), _at_least(1, int)
     chaos.add_argument("--seconds", type=_at_least(1.0, float), default=DEFAULT_SECONDS,
                        help="how long things go wrong in all (60)")  # fmt: skip
-    chaos.add_argument("--clients", type=count, default=5, help="that trade throughout (5)")
+    chaos.add_argument(
+        "--clients",
+        type=count,
+        default=5,
+        help="that do all kinds of calls (5); one more a front-end only trades",
+    )
     chaos.add_argument("--frontends", type=count, default=1, help="over the same replicas (1)")
     chaos.add_argument("--seed", type=_at_least(0, int), help="of all choices (any)")
     for name, what in (("kill", "SIGKILL"), ("pause", "SIGSTOP"), ("cut", "network cuts")):
@@ -89,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         raise SystemExit(_check(asked.file))
     # Whoever asks for --help, or judges a file, need not wait for these.
     from twisted.internet import reactor, task
-    from twisted.internet.defer import Deferred
+    from twisted.internet.defer import CancelledError, Deferred
 
     from twisted_bazaar.services import monotonic_seconds
 
@@ -101,17 +108,33 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     else:
         doing = Trial(reactor, _trial(asked), _tell).run()
 
-    async def do(_: object) -> None:
+    async def do() -> None:
         try:
             status = await doing
         except (CannotRun, NotInTime, OSError) as why:
             _refuse(str(why))
+        except CancelledError:
+            status = INTERRUPTED
+        finally:
+            ended.callback(None)
         raise SystemExit(status)
 
-    clock: Any = reactor
-    # Twisted would time its calls by the wall clock.
-    clock.seconds = monotonic_seconds
-    task.react(lambda it: Deferred.fromCoroutine(do(it)))
+    def run(clock: Any) -> Deferred[None]:
+        # Twisted would time its calls by the wall clock.
+        clock.seconds = monotonic_seconds
+        done = Deferred.fromCoroutine(do())
+
+        def interrupted() -> Deferred[None]:
+            if not ended.called:
+                done.cancel()
+            return ended
+
+        # Ctrl-C, or SIGTERM: what was started must be ended first.
+        clock.addSystemEventTrigger("before", "shutdown", interrupted)
+        return done
+
+    ended: Deferred[None] = Deferred()
+    task.react(run)
     raise AssertionError("react leaves")
 
 

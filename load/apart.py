@@ -94,6 +94,11 @@ class Apart(Fleet):
                 if status != 0:
                     raise NotInTime(f"{name} ended with status {status} when it was told to stop")
 
+    async def end(self) -> None:
+        self._stopping = True
+        for process in self._processes.values():
+            await process.end()
+
     def names(self) -> Sequence[str]:
         return list(self._places)
 

@@ -24,8 +24,8 @@ from .checker import check
 from .client import Clients
 from .cuts import SCENARIOS, Partitions
 from .faults import Torment
-from .figures import Figures, figures
-from .fleet import Local, NotInTime
+from .figures import BACK_BOUND_SECONDS, Figures, figures
+from .fleet import CannotRun, Local, NotInTime
 from .history import Call, Fault, History, Opening
 from .session import Session
 from .standing import Log
@@ -94,7 +94,10 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
 async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
     """Carry out one stage. Raises `CannotRun` if it cannot begin."""
     fleet = _fleet(reactor, asked)
-    history = History(asked.history, append=asked.append)
+    try:
+        history = History(asked.history, append=asked.append)
+    except OSError as why:
+        raise CannotRun(f"--history {asked.history} cannot be written: {why.strerror}") from None
     try:
         await fleet.start()
         opening = await standing.opening(
@@ -104,6 +107,7 @@ async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
         return await _Stage(reactor, asked, fleet, history, tell).run(opening)
     finally:
         fleet.heal()
+        await fleet.end()
         history.close()
 
 
@@ -143,7 +147,7 @@ class _Stage:
 
     async def run(self, opening: Opening) -> StageReport:
         asked, fleet = self._asked, self._fleet
-        session = Session(self._reactor, asked.clients)
+        session = Session(self._reactor, asked.clients + len(fleet.urls))
         clients = Clients(
             self._reactor,
             monotonic_seconds,
@@ -183,7 +187,7 @@ class _Stage:
         random = Random(f"{asked.seed}-{asked.stage}-faults")
         common = (monotonic_seconds, self._history, random, self._tell)
         if isinstance(self._fleet, Apart):
-            await Partitions(self._fleet, *common).run(asked.seconds)
+            await Partitions(self._fleet, *common, placed_at).run(asked.seconds)
         else:
             torment = Torment(
                 self._fleet,
@@ -263,6 +267,13 @@ class _Stage:
             self._violations.append((after, violation))
 
     def _look_at(self, found: Figures) -> None:
+        cuts = {scenario.what for scenario in SCENARIOS}
+        for fault in found.faults:
+            if fault.what in cuts and fault.back_max > BACK_BOUND_SECONDS:
+                self._problems.append(
+                    f"trading must go on within {BACK_BOUND_SECONDS:g} s of the end of"
+                    f" {fault.what!r}: it took {fault.back_max:.2f} s"
+                )
         for status, count in found.unexpected.items():
             self._problems.append(f"{count} answers of status {status}, which must not be")
         for row in found.liveness:

@@ -55,8 +55,10 @@ class Clients:
         seed: str,
         think_seconds: float = 0.004,
     ) -> None:
-        """Client n asks the front-ends `urls`, its own most of the time. `seed` decides what
-        they ask, and the `think_seconds` on average between calls how much."""
+        """Client n asks the front-ends `urls`, its own most of the time. One more for each
+        front-end does nothing but trade there: it tells whether that is possible, while others
+        may wait for something else. `seed` decides what they ask, and the `think_seconds` on
+        average between calls how much."""
         self._memory = memory = Memory()
         self._clients = [
             _Client(
@@ -66,9 +68,10 @@ class Clients:
                 memory,
                 stocks,
                 home=number % len(urls),
+                only_trades=number <= len(urls),
                 think_seconds=think_seconds,
             )
-            for number in range(1, count + 1)
+            for number in range(1, len(urls) + count + 1)
         ]
         self._reactor = reactor
         self._running: list[Deferred[None]] = []
@@ -111,6 +114,7 @@ class _Client:
         stocks: Sequence[str],
         *,
         home: int,
+        only_trades: bool,
         think_seconds: float,
     ) -> None:
         self._reactor = reactor
@@ -119,6 +123,7 @@ class _Client:
         self._memory = memory
         self._stocks = stocks
         self._home = home
+        self._only_trades = only_trades
         self._think_seconds = think_seconds
         self._keys = 0
         self.stopping = False
@@ -134,6 +139,8 @@ class _Client:
             self._trade_again: 4,
             self._reuse: 2,
         }
+        if only_trades:
+            steps = {self._trade: 1}
         self._steps, self._weights = list(steps), list(steps.values())
 
     async def run(self) -> None:
@@ -150,7 +157,7 @@ class _Client:
 
     def _via(self) -> int:
         """The front-end to ask: mostly the same, as one that is asked in turn hides more."""
-        if self._random.random() < 0.1:
+        if not self._only_trades and self._random.random() < 0.1:
             return self._random.randrange(self._call.frontends)
         return self._home
 
@@ -160,7 +167,8 @@ class _Client:
 
     async def _failed(self) -> None:
         """There was no answer worth having: next time somewhere else, and not at once."""
-        self._home = (self._home + 1) % self._call.frontends
+        if not self._only_trades:
+            self._home = (self._home + 1) % self._call.frontends
         await self._pause(RETRY_SECONDS)
 
     async def _lookup(self, name: str = "") -> None:
@@ -220,7 +228,7 @@ class _Client:
                 self._memory.numbers.append(call.number)
                 self._memory.trades.append(call)
                 self._memory.placed_at = max(self._memory.placed_at, call.sent)
-                if self._random.random() < 0.3:
+                if not self._only_trades and self._random.random() < 0.3:
                     await self._lookup(name)
             if self.leaving or call.verdict not in (Verdict.UNKNOWN, Verdict.NOT_EXECUTED):
                 return

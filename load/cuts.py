@@ -17,7 +17,11 @@ __all__ = ["LASTS_SECONDS", "Partitions", "SCENARIOS", "Roles", "Scenario"]
 
 LASTS_SECONDS = 4.0
 """A fault that must be traded through lasts this long; others do, or less."""
-CALM_SECONDS = 1.5
+LONG_SECONDS = 13.0
+"""Long enough for TCP to wait long between two attempts."""
+CALM_SECONDS = 1.0
+WHOLE_SECONDS = 30.0
+"""Within this time after a fault every front-end reaches every replica, and trades flow."""
 
 Cuts = Sequence[tuple[str, str]]
 
@@ -29,6 +33,10 @@ class Roles(msgspec.Struct, frozen=True):
     followers: Sequence[str]
     catalog: str
     frontends: Sequence[str]
+
+    @property
+    def replicas(self) -> Sequence[str]:
+        return [self.leader, *self.followers]
 
     @property
     def everybody(self) -> Sequence[str]:
@@ -43,6 +51,7 @@ class Scenario(msgspec.Struct, frozen=True):
     down: Callable[[Roles], Sequence[str]] = lambda _: ()
     trades_flow: bool = True
     """Whether the bazaar must trade while it lasts."""
+    lasts: float = LASTS_SECONDS
 
 
 def both(one: str, others: Sequence[str]) -> Cuts:
@@ -116,6 +125,14 @@ SCENARIOS = (
         trades_flow=False,
     ),
     Scenario(
+        "front-ends cut off from all replicas for long",
+        cuts=lambda roles: [
+            cut for replica in roles.replicas for cut in both(replica, roles.frontends)
+        ],
+        trades_flow=False,
+        lasts=LONG_SECONDS,
+    ),
+    Scenario(
         "front-end cut off from the catalog",
         cuts=lambda roles: both(roles.frontends[0], [roles.catalog]),
         trades_flow=False,
@@ -146,12 +163,15 @@ class Partitions:
         history: History,
         random: Random,
         tell: Callable[[str], None],
+        placed_at: Callable[[], float],
     ) -> None:
+        """`placed_at` says when the last trade that was acknowledged had been sent."""
         self._fleet = fleet
         self._seconds = seconds
         self._history = history
         self._random = random
         self._tell = tell
+        self._placed_at = placed_at
         first = [scenario for scenario in SCENARIOS if scenario.trades_flow]
         rest = [scenario for scenario in SCENARIOS if not scenario.trades_flow]
         # The three that matter most come in every run, however short.
@@ -164,14 +184,32 @@ class Partitions:
         """Go on for so long; when this returns all is whole again."""
         end = self._seconds() + seconds
         try:
-            while self._seconds() + LASTS_SECONDS <= end:
-                if not self._left:
-                    self._left = list(self._shuffled(SCENARIOS))
-                await self._stage(self._left.pop(0))
+            while (scenario := self._deal(end - self._seconds())) is not None:
+                await self._stage(scenario)
+                await self._whole()
                 await deferLater(self._fleet.reactor, CALM_SECONDS)
         finally:
             await self._fleet.mend()
             self._fleet.heal()
+
+    def _deal(self, left: float) -> Scenario | None:
+        """The next that can end within `left` seconds."""
+        if not any(scenario.lasts <= left for scenario in self._left):
+            self._left += self._shuffled(SCENARIOS)
+        for scenario in self._left:
+            if scenario.lasts <= left:
+                self._left.remove(scenario)
+                return scenario
+        return None
+
+    async def _whole(self) -> None:
+        """Return when nothing is left of what was done. Raises `NotInTime`."""
+        done = self._seconds()
+
+        async def whole() -> bool:
+            return self._placed_at() > done and await self._fleet.connected()
+
+        await self._fleet.until(whole, "all is whole again", WHOLE_SECONDS)
 
     async def _stage(self, scenario: Scenario) -> None:
         fleet = self._fleet
@@ -195,6 +233,6 @@ class Partitions:
         self._history.add(Fault(what=scenario.what, names=tuple(names), began=began, ended=ended))
 
     def _lasts(self, scenario: Scenario) -> float:
-        if scenario.trades_flow:
-            return LASTS_SECONDS
-        return self._random.uniform(0.3, 2.0) if self._random.random() < 0.5 else LASTS_SECONDS
+        if scenario.trades_flow or self._random.random() < 0.5:
+            return scenario.lasts
+        return self._random.uniform(0.1, 0.5) * scenario.lasts

@@ -1,6 +1,6 @@
 """The figures of a trial: what its history amounts to. Pure."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -26,6 +26,11 @@ MINGLED = "one upon another"
 """What is shown of a fault that began before the bazaar had recovered from others."""
 
 
+BACK_BOUND_SECONDS = 5.0
+"""When a cut has ended, or what was down is back, trades are acknowledged within this time,
+however long it lasted."""
+
+
 class OperationRow(msgspec.Struct, frozen=True):
     """All calls of one kind."""
 
@@ -48,6 +53,8 @@ class FaultRow(msgspec.Struct, frozen=True):
     count: int
     gap_p50: float
     gap_max: float
+    back_max: float
+    """The longest from the end of such a fault to the next acknowledged trade."""
 
 
 class LivenessRow(msgspec.Struct, frozen=True):
@@ -194,10 +201,25 @@ def _faults(faults: Sequence[Fault], acknowledged: Sequence[float]) -> Sequence[
         for place in others:
             if place > owner and after - began[place] > longest[place]:
                 longest[place], mingled[place] = after - began[place], True
-    gaps: dict[str, list[float]] = defaultdict(list)
+    rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for fault, gap, shared in zip(faults, longest, mingled, strict=True):
-        gaps[MINGLED if shared else fault.what].append(gap)
-    return [FaultRow(what, len(found), median(found), max(found)) for what, found in gaps.items()]
+        back = _next(acknowledged, fault.ended) - fault.ended
+        rows[MINGLED if shared else fault.what].append((gap, back))
+    return [
+        FaultRow(
+            what,
+            len(found),
+            median(gap for gap, _ in found),
+            max(gap for gap, _ in found),
+            max(back for _, back in found),
+        )
+        for what, found in rows.items()
+    ]
+
+
+def _next(acknowledged: Sequence[float], at: float) -> float:
+    place = bisect_left(acknowledged, at)
+    return acknowledged[place] if place < len(acknowledged) else at
 
 
 def _calm_gap(faults: Sequence[Fault], acknowledged: Sequence[float]) -> float:

@@ -81,6 +81,10 @@ class Fleet(ABC):
     async def stop(self) -> None:
         """End it in good order, if it is ours. Raises `NotInTime` or `CannotRun` if that fails."""
 
+    @abstractmethod
+    async def end(self) -> None:
+        """Leave nothing running that is ours, whatever became of it."""
+
     def kill(self, name: str) -> None:
         """SIGKILL. It comes back by itself."""
         self._send(name, self.pid(name), signal.SIGKILL)
@@ -113,24 +117,33 @@ class Fleet(ABC):
     # What it says of itself.
 
     async def replicas(self) -> Sequence[ReplicaRow]:
-        """Every order replica, as some front-end knows it. Raises `NoAnswer`."""
-        last = NoAnswer("there is no front-end")
+        """Every order replica, as the first front-end that answers knows it; else nothing."""
         for url in self.urls:
-            try:
-                reply = await self._session.get(f"{url}/replicas", ASK_SECONDS)
-                return msgspec.json.decode(reply.body, type=_Rows).data
-            except NoAnswer as why:
-                last = why
-            except msgspec.DecodeError:
-                last = NoAnswer(f"{url} does not answer like a bazaar")
-        raise last
+            rows = await self._replicas(url)
+            if rows:
+                return rows
+        return ()
+
+    async def _replicas(self, url: str) -> Sequence[ReplicaRow]:
+        try:
+            reply = await self._session.get(f"{url}/replicas", ASK_SECONDS)
+            return msgspec.json.decode(reply.body, type=_Rows).data
+        except (NoAnswer, msgspec.DecodeError):
+            return ()
+
+    async def connected(self) -> bool:
+        """Whether every front-end reaches every replica, and all agree on who leads."""
+        leaders = set()
+        for url in self.urls:
+            rows = await self._replicas(url)
+            if not rows or not all(row.reachable for row in rows):
+                return False
+            leaders |= {row.id for row in rows if row.role == "leader"}
+        return len(leaders) == 1
 
     async def leader(self) -> str | None:
         """The process that leads, as far as is known."""
-        try:
-            rows = await self.replicas()
-        except NoAnswer:
-            return None
+        rows = await self.replicas()
         leaders = [row for row in rows if row.role == "leader" and row.reachable]
         return f"order-{max(leaders, key=lambda row: row.term).id}" if leaders else None
 
@@ -146,10 +159,7 @@ class Fleet(ABC):
 
     async def converged(self) -> Sequence[ReplicaRow]:
         """All replicas, once they are reachable and have the same log; before, nothing."""
-        try:
-            rows = await self.replicas()
-        except NoAnswer:
-            return ()
+        rows = await self.replicas()
         said = {(row.last_number, row.last_index, row.digest) for row in rows}
         return rows if len(said) == 1 and all(row.reachable for row in rows) else ()
 
@@ -214,6 +224,12 @@ class Local(Fleet):
             status = await self._bazaar.stop(STOP_SECONDS)
             if status != 0:
                 raise NotInTime(f"the bazaar ended with status {status} when it was told to stop")
+
+    async def end(self) -> None:
+        self._stopping = True
+        for process in [*self._more.values(), *([self._bazaar] if self._bazaar else [])]:
+            await process.end()
+        self._ports.release()
 
     def names(self) -> Sequence[str]:
         return [*self._table(), *self._more]

@@ -35,11 +35,11 @@ def _stage(report: StageReport) -> Iterable[str]:
             f"{row.p50_ms:>9.1f}{row.p99_ms:>9.0f}{row.max_ms:>9.0f}"
         )
     yield ""
-    yield f"{'faults':<50}{'count':>6}   no trade acknowledged for"
-    yield f"  {'none yet':<48}{'':>6}   {'':>10}  max {found.calm_gap:.2f} s"
+    yield f"{'faults':<50}{'count':>6}   no trade acknowledged for   back after"
+    yield f"  {'none yet':<48}{'':>6}   {'':>10}  max {found.calm_gap:5.2f} s"
     for fault in found.faults:
-        spread = f"p50 {fault.gap_p50:.2f} s  max {fault.gap_max:.2f} s"
-        yield f"  {fault.what:<48}{fault.count:>6}   {spread}"
+        spread = f"p50 {fault.gap_p50:.2f} s  max {fault.gap_max:5.2f} s"
+        yield f"  {fault.what:<48}{fault.count:>6}   {spread}   {fault.back_max:8.2f} s"
     yield from _liveness(found)
     yield ""
     yield (

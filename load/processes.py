@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -78,7 +78,7 @@ class Process:
         """Return when it has ended, or after so long."""
         if self._life is not None and self.status is None:
             ended = self._life.ended()
-            ended.addTimeout(seconds, self._reactor).addErrback(lambda _: None)
+            ended.addTimeout(seconds, self._reactor).addErrback(lambda why: why.trap(TimeoutError))
             await ended
 
     async def stop(self, within: float) -> int | None:
@@ -91,6 +91,12 @@ class Process:
             if late.active():
                 late.cancel()
         return self.status
+
+    async def end(self) -> None:
+        """SIGKILL, if it still runs; it is gone when this returns."""
+        if self._life is not None and self.pid is not None:
+            self.send(signal.SIGKILL)
+            await self._life.ended()
 
     def _ended(self) -> None:
         if self.on_end is not None:

@@ -18,8 +18,8 @@ from .processes import Process, said_last
 
 __all__ = ["Trial", "TrialAsked", "run_inside"]
 
-INSIDE_SECONDS = 240.0
-"""What a network stage takes at most beyond its faults, before it is given up."""
+TOLD = "> "
+"""What a stage tells its user begins so, among other lines."""
 
 Tell = Callable[[str], None]
 
@@ -71,11 +71,11 @@ class Trial:
                 seconds = max(LASTS_SECONDS, asked.seconds * asked.cut / whole)
                 stage = self._stage("network", seconds, append=bool(reports))
                 reports.append(await self._run_inside(way, stage))
+            if not reports:
+                raise CannotRun(f"there is nothing to do without cuts, and {self._skipped}")
         except BaseException:
             self._remove_folder()
             raise
-        if not reports:
-            raise CannotRun(f"there is nothing to do without cuts, and {self._skipped}")
         return self._finish(reports)
 
     def _finish(self, reports: Sequence[StageReport]) -> int:
@@ -136,18 +136,26 @@ class Trial:
         command = [*way, sys.executable, "-Pc", run, "inside", str(question), str(answer)]
         process = Process(self._reactor, command, log)
         process.start()
-        told = 0
-        while process.status is None:
-            await process.wait(0.2)
-            lines = log.read_text(errors="replace").splitlines(keepends=True)
-            for line in lines[told:]:
-                if line.startswith("> ") and line.endswith("\n"):
-                    self._tell(line[2:].rstrip())
-            told = sum(line.endswith("\n") for line in lines)
+        try:
+            await self._follow(process, log)
+        finally:
+            await process.end()
         try:
             return msgspec.json.decode(answer.read_bytes(), type=StageReport)
         except (OSError, msgspec.DecodeError):
             raise CannotRun(f"network: {said_last(log)}") from None
+
+    async def _follow(self, process: Process, log: Path) -> None:
+        """Pass on what a stage tells, until it ends."""
+        told = 0
+        while process.status is None:
+            await process.wait(0.2)
+            lines = log.read_text(errors="replace").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            for line in whole[told:]:
+                if line.startswith(TOLD):
+                    self._tell(line.removeprefix(TOLD).rstrip())
+            told = len(whole)
 
     def _make_folder(self) -> Path:
         folder = self._asked.folder
@@ -170,6 +178,6 @@ async def run_inside(reactor: Any, question: Path, answer: Path) -> int:
     """Carry out the stage that `question` describes, in namespaces that are ours alone."""
     asked = msgspec.json.decode(question.read_bytes(), type=Asked, dec_hook=lambda t, v: t(v))
     await furnish()
-    report = await run_stage(reactor, asked, lambda line: print(f"> {line}", flush=True))
+    report = await run_stage(reactor, asked, lambda line: print(TOLD + line, flush=True))
     answer.write_bytes(msgspec.json.encode(report))
     return 0

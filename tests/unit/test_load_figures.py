@@ -97,7 +97,7 @@ def test_trades_are_counted_by_key_and_calls_by_fate() -> None:
 
 def test_a_history_without_calls_has_figures_too() -> None:
     assert figures([]).keys == 0
-    assert figures([fault("kill", 1.0, 1.0)]).faults == [FaultRow("kill", 1, 0.0, 0.0)]
+    assert figures([fault("kill", 1.0, 1.0)]).faults == [FaultRow("kill", 1, 0.0, 0.0, 0.0)]
     assert percentile([], 0.5) == 0.0
 
 

@@ -9,6 +9,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
+from twisted_bazaar import exits
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.services import Late, Layers
 
@@ -109,8 +110,15 @@ def test_a_late_service_that_was_never_started_stops() -> None:
 
 @pytest.mark.parametrize("where", ["made", "started"])
 def test_a_late_service_that_cannot_be_is_one_line(
-    where: str, capfd: pytest.CaptureFixture[str]
+    where: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And the process is left at once: threads that run by then would keep it alive."""
+
+    def leave() -> None:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(exits, "_leave", leave)
+
     def make() -> Service:
         if where == "made":
             raise Unusable("no room")
