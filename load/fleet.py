@@ -211,6 +211,8 @@ class Local(Fleet):
             self.urls = [f"http://{self._table()['frontend']['address']}"]
         elif not self._table():
             raise CannotRun(f"there is no bazaar with its files in {self.data}")
+        elif not await self.replicas():
+            raise CannotRun(f"{self.urls[0]} does not answer as a bazaar's front-end")
         for number in range(2, self._wanted + 1):
             self._add_frontend(f"frontend-{number}")
         await self.until(self.ready, "the bazaar is ready", START_SECONDS)

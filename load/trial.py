@@ -11,7 +11,7 @@ import msgspec
 
 from .arena import enter, furnish
 from .chaos import Asked, StageReport, run_stage
-from .cuts import LASTS_SECONDS
+from .cuts import CALM_SECONDS, LASTS_SECONDS
 from .fleet import CannotRun
 from .page import page
 from .processes import Process, said_last
@@ -68,7 +68,7 @@ class Trial:
                 stage = self._stage("processes", seconds)
                 reports.append(await run_stage(self._reactor, stage, self._tell))
             if way:
-                seconds = max(LASTS_SECONDS, asked.seconds * asked.cut / whole)
+                seconds = max(LASTS_SECONDS + CALM_SECONDS, asked.seconds * asked.cut / whole)
                 stage = self._stage("network", seconds, append=bool(reports))
                 reports.append(await self._run_inside(way, stage))
             if not reports:
@@ -81,7 +81,12 @@ class Trial:
     def _finish(self, reports: Sequence[StageReport]) -> int:
         clean = all(report.clean for report in reports)
         if self._asked.json:
-            told = {"clean": clean, "skipped": self._skipped, "stages": reports}
+            told = {
+                "clean": clean,
+                "skipped": self._skipped,
+                "stages": reports,
+                "again": self._asked.command,
+            }
             print(msgspec.json.format(msgspec.json.encode(told, enc_hook=str)).decode())
         else:
             print(page(reports, self._skipped, self._asked.command))
@@ -106,7 +111,7 @@ class Trial:
             pause=asked.pause,
             spare=asked.spare,
             options=asked.options,
-            history=asked.history.absolute() if asked.history else None,
+            history=asked.history and asked.history.absolute(),
             append=append,
             url=asked.url,
             data=asked.data.absolute() if asked.data else None,

@@ -88,7 +88,9 @@ async def test_without_a_whole_answer_the_request_may_have_been_served(
 async def test_a_refused_connection_is_known_at_once_and_nothing_was_served(server: Any) -> None:
     from twisted.internet import reactor
 
-    port = reactor.listenTCP(0, protocol.Factory(), interface="127.0.0.1")  # type: ignore[attr-defined]
+    port = reactor.listenTCP(  # type: ignore[attr-defined]
+        0, protocol.Factory(), interface="127.0.0.1"
+    )
     url = f"http://127.0.0.1:{port.getHost().port}"
     await port.stopListening()
     call = new_session().get(url, 5.0)
