@@ -117,11 +117,9 @@ def vote_for_a_log_that_lacks_entries(
 
 
 @mutant(canvass.Canvass, "verdict", part_of="vote_for_a_log_that_lacks_entries")
-def and_campaign_without_catching_up(
-    original: Any, self: Any, last: tuple[int, int], now: float
-) -> Any:
-    verdict = original(self, last, now)
-    if self.campaign and isinstance(verdict, canvass.FetchFrom):
+def and_campaign_without_catching_up(original: Any, self: Any, *now: Any) -> Any:
+    verdict = original(self, *now)
+    if self.purpose is canvass.Purpose.CAMPAIGN and isinstance(verdict, canvass.FetchFrom):
         return canvass.GoAhead(max(reply.term for reply in self._answers.values()))
     return verdict
 

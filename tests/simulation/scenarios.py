@@ -236,6 +236,22 @@ def _leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, Orde
 
 
 @scenario
+def what_a_deposed_leader_sent_arrives_late(bazaar: SimulatedBazaar) -> None:
+    """Its last appends are on their way while another is elected and commits in their place."""
+    world, network = bazaar.world, bazaar.network
+    for _ in range(4):
+        leader = elected(bazaar)
+        world.run(world.now + 0.3)
+        network.weather.slow = 1.0
+        world.run(world.now + 0.05)
+        leader.crash()
+        network.weather.slow = 0.0
+        elected(bazaar, but=leader)
+        world.run(world.now + 0.5)
+        leader.start()
+
+
+@scenario
 def two_candidates_ask_one_voter_at_once(bazaar: SimulatedBazaar) -> None:
     one, other, _ = _leaderless(bazaar)
     _campaign(one, other)
