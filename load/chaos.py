@@ -5,7 +5,6 @@ kills and pauses what `twistd bazaar` runs, `network` cuts services off from one
 network namespaces. The second runs in a process of its own, inside them.
 """
 
-from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -26,7 +25,7 @@ from .cuts import SCENARIOS, Partitions
 from .faults import Torment
 from .figures import BACK_BOUND_SECONDS, Figures, figures
 from .fleet import CannotRun, Local, NotInTime
-from .history import Call, Fault, History, Opening
+from .history import Call, Closing, Fault, History, Opening
 from .session import Session
 from .standing import Log
 
@@ -54,7 +53,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     spare: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
-    history: Path | None = None
+    history: Path
     append: bool = False
     url: str = ""
     """Of a bazaar that runs already; empty: start one."""
@@ -66,7 +65,7 @@ class ViolationRow(msgspec.Struct, frozen=True):
 
     invariant: int
     after: str
-    """The fault that had begun last; empty: none, or it came to light in the end."""
+    """The fault that was on, or had begun last; empty: none, or it came to light in the end."""
     count: int
     first: str
     """What the first of them was."""
@@ -129,6 +128,15 @@ def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]
     return [rows[key] for key in sorted(rows)]
 
 
+def _culprit(faults: Sequence[Fault], at: float) -> str:
+    """The fault that had gone on for longest `at` that time, or else had begun last."""
+    begun = [fault for fault in faults if fault.began <= at]
+    lasting = [fault for fault in begun if fault.ended >= at]
+    if lasting:
+        return min(lasting, key=lambda fault: fault.began).what
+    return max(begun, key=lambda fault: fault.began).what if begun else ""
+
+
 class _Stage:
     """One stage over a fleet that is ready."""
 
@@ -140,6 +148,7 @@ class _Stage:
         self._fleet = fleet
         self._history = history
         self._tell = tell
+        self._replicas = sorted(name for name in fleet.names() if name.startswith("order-"))
         self._problems: list[str] = []
         self._violations: list[tuple[str, Violation]] = []
         """Each with the fault it came after."""
@@ -203,8 +212,8 @@ class _Stage:
         """What comes of `doing`; if it does not in time, invariant 11 is broken, and None."""
         try:
             return await doing
-        except NotInTime as late:
-            self._violated(11, str(late))
+        except (NotInTime, CannotRun) as why:
+            self._violated(11, str(why))
             return None
 
     def _violated(self, invariant: int, what: str) -> None:
@@ -224,16 +233,22 @@ class _Stage:
         ending = await self._in_time(
             standing.closing(self._reactor, fleet.urls[0], monotonic_seconds())
         )
-        replicas = sorted(name for name in fleet.names() if name.startswith("order-"))
+        replicas = self._replicas
         try:
             await fleet.stop()
-        except NotInTime as why:
+        except (NotInTime, CannotRun) as why:
             self._problems.append(str(why))
         assert fleet.data is not None
         logs = await standing.verify(fleet.data, replicas)
-        self._orders = len(ending.orders) if ending is not None else 0
-        if ending is not None:
-            self._history.add(await standing.keyed(ending, fleet.data / replicas[0]))
+        if ending is None:
+            # Nobody answers: judge by what is on the disks.
+            longest = max(logs, key=lambda log: log.last_number)
+            orders = await standing.logged(fleet.data / longest.replica)
+            ending = Closing(at=monotonic_seconds(), orders=tuple(orders))
+        else:
+            ending = await standing.keyed(ending, fleet.data / replicas[0])
+        self._orders = len(ending.orders)
+        self._history.add(ending)
         self._compare(logs)
         return logs
 
@@ -249,21 +264,14 @@ class _Stage:
             self._violated(2, what)
 
     async def _judge(self) -> None:
-        try:
-            violations = await deferToThread(check, self._history.records)
-        except ValueError as why:
-            self._problems.append(str(why))
-            return
+        violations = await deferToThread(check, self._history.records)
         faults = [each for each in self._history.records if isinstance(each, Fault)]
-        faults.sort(key=lambda fault: fault.began)
-        began = [fault.began for fault in faults]
         for violation in violations:
             after = ""
             if violation.calls:
                 call = self._history.records[violation.calls[0]]
                 assert isinstance(call, Call)
-                before = bisect_right(began, call.sent)
-                after = faults[before - 1].what if before else ""
+                after = _culprit(faults, call.sent)
             self._violations.append((after, violation))
 
     def _look_at(self, found: Figures) -> None:

@@ -82,7 +82,8 @@ class _Checker:
     ) -> None:
         self._calls = calls
         self._book = Book(closing.orders, opening.listed)
-        self._book.check_market(closing.market)
+        if closing.market:
+            self._book.check_market(closing.market)
         self._violations = self._book.violations
         trades = [(place, call) for place, call in calls if isinstance(call, TradeCall)]
         self._keys = Keys(trades, self._book, opening.known)

@@ -49,6 +49,8 @@ class Scenario(msgspec.Struct, frozen=True):
     what: str
     cuts: Callable[[Roles], Cuts] = lambda _: ()
     down: Callable[[Roles], Sequence[str]] = lambda _: ()
+    then_down: Callable[[Roles], Sequence[str]] = lambda _: ()
+    """Who goes down when a quarter of the time is over."""
     trades_flow: bool = True
     """Whether the bazaar must trade while it lasts."""
     lasts: float = LASTS_SECONDS
@@ -73,6 +75,11 @@ SCENARIOS = (
         cuts=lambda roles: one_way([roles.leader], [roles.catalog]),
     ),
     Scenario("leader down for good", down=lambda roles: [roles.leader]),
+    Scenario(
+        "leader cut off from its followers, then down",
+        cuts=lambda roles: both(roles.leader, roles.followers),
+        then_down=lambda roles: [roles.leader],
+    ),
     Scenario(
         "cut from catalog to leader, one way",
         cuts=lambda roles: one_way([roles.catalog], [roles.leader]),
@@ -226,7 +233,11 @@ class Partitions:
         await fleet.cut(cuts)
         for name in down:
             fleet.take_down(name)
-        await deferLater(fleet.reactor, self._lasts(scenario))
+        lasts = self._lasts(scenario)
+        await deferLater(fleet.reactor, lasts / 4)
+        for name in scenario.then_down(roles):
+            fleet.take_down(name)
+        await deferLater(fleet.reactor, lasts * 3 / 4)
         ended = self._seconds()
         await fleet.mend()
         fleet.heal()

@@ -165,7 +165,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     at: float
     orders: tuple[Order, ...]
     """All of them."""
-    market: tuple[Quote, ...]
+    market: tuple[Quote, ...] = ()
+    """Empty: it could not be had."""
 
 
 Record = Opening | TradeCall | LookupCall | MarketCall | OrderCall | PageCall | Fault | Closing

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .history import Closing, Opening, Order, Quote
 from .processes import environment
 from .session import NoAnswer, Session
 
-__all__ = ["Log", "closing", "keyed", "opening", "verify"]
+__all__ = ["Log", "closing", "keyed", "logged", "opening", "verify"]
 
 PAGE = 500
 PATIENCE_SECONDS = 10.0
@@ -73,20 +73,32 @@ async def _all(reactor: Any, url: str) -> tuple[tuple[Order, ...], tuple[Quote, 
     session = Session(reactor, 1)
     orders: list[Order] = []
     try:
-        after: int | None = 0
-        while after is not None:
-            path = f"/orders?after={after}&limit={PAGE}"
-            page = msgspec.json.decode(await _body(session, url + path), type=_Page)
-            orders += page.data
-            after = page.next
-        market = msgspec.json.decode(await _body(session, f"{url}/stocks"), type=_Market)
+        market = await _market(session, url)
+        # What comes late may come while we read: once more, then.
+        while more := await _orders_after(session, url, len(orders)):
+            orders += more
+            market = await _market(session, url)
     except NoAnswer as why:
         raise CannotRun(f"{url} does not answer: {why}") from None
     except msgspec.DecodeError as why:
         raise CannotRun(f"{url} is no bazaar: {why}") from None
     finally:
         await session.close()
-    return tuple(orders), market.data
+    return tuple(orders), market
+
+
+async def _market(session: Session, url: str) -> tuple[Quote, ...]:
+    return msgspec.json.decode(await _body(session, f"{url}/stocks"), type=_Market).data
+
+
+async def _orders_after(session: Session, url: str, after: int | None) -> list[Order]:
+    orders: list[Order] = []
+    while after is not None:
+        path = f"{url}/orders?after={after}&limit={PAGE}"
+        page = msgspec.json.decode(await _body(session, path), type=_Page)
+        orders += page.data
+        after = page.next
+    return orders
 
 
 async def _body(session: Session, url: str) -> bytes:
@@ -113,21 +125,31 @@ async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
 
 async def keyed(ending: Closing, folder: Path) -> Closing:
     """`ending` with the keys of the orders, which the log in `folder` tells, if it can."""
-    try:
-        keys: Mapping[int, str] = await deferToThread(_keys, folder)
-    except Unusable:
-        return ending
+    keys = {order.number: order.key for order in await logged(folder)}
     orders = tuple(
         msgspec.structs.replace(order, key=keys.get(order.number)) for order in ending.orders
     )
     return msgspec.structs.replace(ending, orders=orders)
 
 
-def _keys(folder: Path) -> dict[int, str]:
+async def logged(folder: Path) -> Sequence[Order]:
+    """The orders in the log of the replica in `folder`, with their keys; none if it is unsound."""
+    try:
+        orders: Sequence[Order] = await deferToThread(_logged, folder)
+    except Unusable:
+        return ()
+    return orders
+
+
+def _logged(folder: Path) -> Sequence[Order]:
     log = LogReader(folder)
     events = (
         entry.event
         for after in range(0, log.last_index, CHUNK_ENTRIES)
         for entry in log.read(after, min(after + CHUNK_ENTRIES, log.last_index))
     )
-    return {event.number: event.key for event in events if isinstance(event, Traded)}
+    return [
+        Order(event.number, event.stock, event.side, event.quantity, event.key)
+        for event in events
+        if isinstance(event, Traded)
+    ]

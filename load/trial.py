@@ -93,7 +93,7 @@ class Trial:
         if clean:
             self._remove_folder()
         else:
-            print(f"its files are in {self._folder}", file=sys.stderr)
+            print(f"its files, with the history, are in {self._folder}", file=sys.stderr)
         return 0 if clean else 1
 
     def _stage(self, name: str, seconds: float, *, append: bool = False) -> Asked:
@@ -111,7 +111,7 @@ class Trial:
             pause=asked.pause,
             spare=asked.spare,
             options=asked.options,
-            history=asked.history and asked.history.absolute(),
+            history=(asked.history or self._folder / "history.jsonl").absolute(),
             append=append,
             url=asked.url,
             data=asked.data.absolute() if asked.data else None,

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import msgspec
 
-from .errors import Damaged, InvariantBroken
+from .errors import Damaged, InvariantBroken, Unusable
 from .ledger import Ledger
 from .market import Traded
 from .replication.entries import GENESIS, Entry
@@ -37,11 +37,12 @@ class Soundness(msgspec.Struct, frozen=True):
 def export(folder: Path, out: TextIO) -> None:
     """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
 
-    Raises `Unusable` if the folder holds no log, and `Damaged` rather than going on past an
-    entry that is not what was written.
+    Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` rather than
+    going on past an entry that is not what was written.
     """
     table = csv.writer(out, lineterminator="\n")
     log = LogReader(folder)
+    _check_trust(folder, log)
     table.writerow(("transaction_number", "name", "type", "quantity"))
     for chunk in _chunks(log):
         table.writerows(
@@ -55,8 +56,8 @@ def verify(folder: Path) -> Soundness:
     """Check the log in a replica's `folder`: each line's checksum, each entry's index, term
     and digest, and by going through all trades again, the ledger.
 
-    Raises `Unusable` if the folder holds no log, and `Damaged`, naming the first bad line or
-    entry.
+    Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged`, naming the
+    first bad line or entry.
     """
     log = LogReader(folder)
     ledger = Ledger()
@@ -69,7 +70,14 @@ def verify(folder: Path) -> Soundness:
             except InvariantBroken as error:
                 raise Damaged(f"{folder}: {error}") from None
             digest, term = entry.digest, entry.term
+    _check_trust(folder, log)
     return Soundness(log.replica, ledger.last_number, log.last_index, log.term, digest)
+
+
+def _check_trust(folder: Path, log: LogReader) -> None:
+    """See that what is missing in `folder` was never there."""
+    if log.suspect is not None:
+        raise Unusable(f"{folder}: suspect, may lack orders: {log.suspect}")
 
 
 def _check(entry: Entry, digest: str, term: int, last_term: int) -> None:

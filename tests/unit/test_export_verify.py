@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -16,6 +17,7 @@ from twisted_bazaar.inspection import verify
 from twisted_bazaar.market import Listed, Listing, Side, Traded
 from twisted_bazaar.replication.entries import Entry, Opened, encode_entry
 from twisted_bazaar.replication.log import Write
+from twisted_bazaar.replication.logfile import LogFile
 
 from .histories import LISTED, check, extend, files, history, opened, order
 
@@ -109,10 +111,38 @@ def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     entries = history(3)
     log_of(tmp_path, entries)
     last = max((tmp_path / "log").iterdir())
-    text = last.read_bytes()
-    last.write_bytes(text[:-30])
-    assert verify(tmp_path).digest == entries[-2].digest
-    assert last.read_bytes() == text[:-30]
+    text = last.read_bytes() + b'{"kind":"traded","index":6,'
+    last.write_bytes(text)
+    assert verify(tmp_path).digest == entries[-1].digest
+    assert last.read_bytes() == text
+
+
+def test_a_suspect_folder_proves_nothing(tmp_path: Path) -> None:
+    """Not even one in which everything fits: rows that are missing cannot be seen."""
+    log_of(tmp_path, history(3))
+    (tmp_path / "mark").unlink()
+    file = LogFile(tmp_path, 3, Random(1))
+    file.write(Write(1, 0, None, tuple(history(2))))
+    file.close()
+    for command in ("export", "verify"):
+        done = ask(command, tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"{command}: {tmp_path}: suspect, may lack orders: {file.suspect}\n"
+        assert str(tmp_path / "log.damaged-1") in done.stderr
+
+
+def test_a_log_that_is_shorter_than_it_was_is_damage(tmp_path: Path) -> None:
+    log_of(tmp_path, history(3))
+    last = max((tmp_path / "log").iterdir())
+    lines = last.read_bytes().splitlines(keepends=True)
+    last.write_bytes(b"".join(lines[:-1]))
+    for command in ("export", "verify"):
+        done = ask(command, tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"{command}: {last} line {len(lines)}: {len(lines[-1])} bytes that were on disk are"
+            " missing (after entry 4)\n"
+        )
 
 
 def test_damage_is_named_and_ends_with_status_1(tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Traded
 from twisted_bazaar.replication.entries import GENESIS, Entry, Opened
-from twisted_bazaar.replication.index import Found, Index
+from twisted_bazaar.replication.index import Found, Index, witness_in
 from twisted_bazaar.replication.log import Log, MemoryStorage, Write
 from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.replication.trust import Witness
 
 from .histories import extend, history, ledger_of, order
 
@@ -63,6 +64,7 @@ def test_a_new_index_reflects_nothing(tmp_path: Path) -> None:
     index.close()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 8), max_size=8), st.sets(st.integers(1, 40)), st.booleans())
 def test_an_index_says_what_the_log_says_up_to_where_it_is(
     batches: list[int], asked: set[int], again: bool
@@ -202,7 +204,7 @@ def execute(statement: str) -> object:
     [
         scribble,
         shorten,
-        execute("PRAGMA user_version = 2"),
+        execute("PRAGMA user_version = 1"),
         execute("DROP TABLE stocks"),
         execute("ALTER TABLE position RENAME COLUMN sum TO total"),
         execute("DELETE FROM position"),
@@ -257,6 +259,76 @@ def test_a_file_that_goes_bad_while_it_is_used_is_damage_and_gone_at_the_next_st
     index = Index(path, log_of(entries))
     assert (index.index, index.rebuilt) == (0, None)
     index.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        execute("UPDATE keys SET key = 'yek-3' WHERE key = 'key-3'"),
+        execute("UPDATE keys SET next = 'key-4' WHERE key = 'key-2'"),
+        execute("UPDATE keys SET number = 4 WHERE key = 'key-3'"),
+        execute("UPDATE keys SET sum = sum + 1 WHERE key = 'key-3'"),
+        execute("UPDATE keys SET key = CAST(x'ff' AS TEXT) WHERE key = 'key-3'"),
+        execute("DELETE FROM keys WHERE key = 'key-3'"),
+        execute("DELETE FROM keys"),
+        execute("UPDATE position SET entry = entry + 1"),
+        execute("DELETE FROM position"),
+        execute("ALTER TABLE keys RENAME COLUMN number TO numb"),
+    ],
+)
+def test_a_key_that_cannot_be_found_any_more_is_never_taken_for_a_new_one(
+    tmp_path: Path, spoil: object
+) -> None:
+    """While it runs; the file is closed and opened only at a start."""
+    entries = history(6)
+    path = made(tmp_path / "index.sqlite", entries)
+    index = Index(path, log_of(entries))
+    assert index.find(["key-3"]).numbers == {"key-3": 3}
+    assert callable(spoil)
+    spoil(path)
+    with pytest.raises(Damaged, match=rf"^{path}: .*: the next start makes it anew$"):
+        index.find(["key-3", "key-2 is absent"])
+    index.close()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        execute("DELETE FROM keys WHERE key = 'key-3'"),
+        execute("INSERT INTO keys VALUES ('new', 9, '', 0)"),
+        execute("UPDATE keys SET sum = sum + 1 WHERE key = 'key-3'"),
+        execute("UPDATE position SET keys_sum = keys_sum + 1"),
+    ],
+)
+def test_keys_that_do_not_add_up_are_noticed_at_the_start(tmp_path: Path, spoil: object) -> None:
+    entries = history(6)
+    path = made(tmp_path / "index.sqlite", entries)
+    assert callable(spoil)
+    spoil(path)
+    assert witness_in(path) is None
+    index = Index(path, log_of(entries))
+    assert index.index == 0
+    assert index.rebuilt is not None
+    index.close()
+
+
+def test_an_index_is_witness_to_the_entry_that_it_reflects(tmp_path: Path) -> None:
+    entries = history(6)
+    path = tmp_path / "an index?#%.sqlite"
+    assert witness_in(path) is None
+    assert not path.exists()
+    index = Index(path, log_of(entries))
+    assert witness_in(path) is None
+    for upto in (3, 5):
+        take_in(index, entries[index.index : upto])
+        assert witness_in(path) == Witness(str(path), upto, entries[upto - 1].digest)
+    index.close()
+    assert witness_in(path) == Witness(str(path), 5, entries[4].digest)
+    scribble(path)
+    assert witness_in(path) is None
+    empty(path)
+    assert witness_in(path) is None
 
 
 def test_a_place_where_no_file_can_be_is_refused_in_one_line(tmp_path: Path) -> None:

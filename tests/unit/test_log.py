@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.errors import InvariantBroken
@@ -122,6 +122,7 @@ deeds = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["memory", "file"]), st.lists(deeds, max_size=40))
 def test_a_log_is_a_list_whatever_is_truncated_while_whatever_is_written(
     kind: str, doing: list[tuple[str, int]]
@@ -175,6 +176,18 @@ def test_a_vote_alone_is_written_once(log: Log) -> None:
     assert log.take_write(0, 0) is None
     assert log.take_write(4, 2) == Write(4, 2, None, ())
     assert log.take_write(4, 2) is None
+
+
+def test_trust_is_written_until_the_storage_has_it() -> None:
+    storage = MemoryStorage(suspect="a line is damaged")
+    log = Log(storage)
+    assert log.take_write(0, 0) is None
+    write = log.take_write(0, 0, trusted=True)
+    assert write == Write(0, 0, None, (), trusted=True)
+    storage.write(write)
+    log.written(write)
+    assert storage.suspect is None
+    assert log.take_write(0, 0, trusted=True) is None
 
 
 def test_entries_that_do_not_follow_are_refused_and_none_is_taken(log: Log) -> None:

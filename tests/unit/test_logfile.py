@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -89,6 +89,7 @@ def test_a_write_of_nothing_new_writes_nothing(tmp_path: Path) -> None:
         assert files(tmp_path) == before
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_writes_truncations_and_restarts_leave_the_last_state(data: st.DataObject) -> None:
     with TemporaryDirectory() as name, patch("os.fdatasync"), patch("os.fsync"):

@@ -1,166 +1,35 @@
-"""A log whose files are not as they were left: a torn write is cut off, damage is refused.
+"""A log whose files are not as they were left is damage, whatever the mark beside it knows."""
 
-What cannot be told apart yet: bytes missing at the very end, or overwritten there up to and
-including the last end of line, look like a write that was cut short, though they may have been
-acknowledged. So do whole segments missing at the end. That takes a mark of how much was
-durable, kept elsewhere.
-"""
-
-import json
-import os
 import re
-from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 from zlib import crc32
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.errors import Damaged, Unusable
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.log import Write
 from twisted_bazaar.replication.logfile import LogReader
+from twisted_bazaar.replication.mark import Mark, MarkFile
 
-from .histories import Written, check, extend, files, history, opened, order, write
+from .histories import check, files, opened
+from .spoiled import NOTHING, damaged, last_header, put, sound
 
-
-def log_with_everything(folder: Path) -> list[Entry]:
-    """Four segments with votes, a truncation and two starts in them."""
-    entries = history(6)
-    with opened(folder) as file:
-        file.write(Write(1, 3, None, tuple(entries)))
-        entries[5:] = extend(entries[:5], [order(4, "new"), order(5, "newer")], term=2)
-        file.write(Write(2, 0, 5, tuple(entries[5:])))
-    with opened(folder) as file:
-        made = extend(entries, [order(6 + each) for each in range(10)], term=2)
-        for entry in made:
-            write(file, [entry])
-    return entries + made
+anywhere = settings(deadline=None)
 
 
-def put(folder: Path, segments: dict[str, bytes]) -> None:
-    (folder / "log").mkdir()
-    for name, text in segments.items():
-        (folder / "log" / name).write_bytes(text)
+def knows(data: st.DataObject) -> int:
+    """How much of the log a mark may know: of the last segment, anything."""
+    whole = b"".join(sound()[0].values())
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == 10]
+    return data.draw(st.sampled_from([end for end in ends if end >= last_header()]))
 
 
-@cache
-def sound() -> tuple[dict[str, bytes], list[Entry]]:
-    """The files of a log, and its entries."""
-    with TemporaryDirectory() as folder:
-        entries = log_with_everything(Path(folder))
-        segments = files(Path(folder))
-    assert len(segments) == 4
-    return segments, entries
-
-
-def refused(folder: Path) -> str:
-    """That the log in `folder` is not opened and stays as it is; answers why."""
-    before = files(folder)
-    with pytest.raises(Damaged) as opening, opened(folder):
-        pass
-    with pytest.raises(Damaged) as reading:
-        LogReader(folder)
-    assert str(opening.value) == str(reading.value)
-    assert "\n" not in str(opening.value)
-    assert files(folder) == before
-    return str(opening.value)
-
-
-def survivors(text: bytes, entries: Sequence[Entry], before: int) -> list[Entry]:
-    """The entries in the whole lines of a last segment, and the `before` before it."""
-    records = [line[:-18] + b"}" for line in text.split(b"\n")[:-1]]
-    kept = before + sum(b'"digest"' in record for record in records[1:])
-    assert records[0].startswith(b'{"kind":"segment"')
-    return list(entries[:kept])
-
-
-@given(st.data())
-def test_a_write_cut_short_anywhere_loses_only_the_line_it_was_cut_in(data: st.DataObject) -> None:
-    segments, entries = sound()
-    name = max(segments)
-    text = segments[name]
-    cut = data.draw(st.integers(text.index(b"\n") + 1, len(text)))
-    with TemporaryDirectory() as temporary, patch("os.fdatasync"), patch("os.fsync"):
-        folder = Path(temporary)
-        put(folder, segments | {name: text[:cut]})
-        before = json.loads(text.splitlines()[0])["index"]
-        kept = survivors(text[:cut], entries, before)
-        torn = cut - (text.rfind(b"\n", 0, cut) + 1)
-        with opened(folder) as file:
-            check(file, kept, 2, 0)
-            assert (file.recovered is not None) == (torn > 0)
-            if torn:
-                assert f"{name}: cut off an unfinished last line of {torn} bytes" in str(
-                    file.recovered
-                )
-            write(file, extend(kept, [order(len(kept) - 1, "after")], term=2))
-        Written(folder)
-        with opened(folder) as file:
-            assert (file.recovered, file.last_index) == (None, len(kept) + 1)
-
-
-def test_a_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> None:
-    segments, entries = sound()
-    name = max(segments)
-    before = json.loads(segments[name].splitlines()[0])["index"]
-    header = segments[name].index(b"\n")
-    for cut in (0, 1, 40, header - 1, header):
-        folder = tmp_path / str(cut)
-        folder.mkdir()
-        put(folder, segments | {name: segments[name][:cut]})
-        reader = LogReader(folder)
-        assert (reader.last_index, reader.torn) == (before, cut)
-        with opened(folder) as file:
-            check(file, entries[:before], 2, 0)
-            assert file.recovered is not None
-            assert name in file.recovered
-            write(file, entries[before:])
-        with opened(folder) as file:
-            check(file, entries, 2, 0)
-            assert file.recovered is None
-
-
-def test_a_segment_that_was_only_just_begun_is_gone_for_good_before_the_log_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    segments, _ = sound()
-    put(tmp_path, segments | {max(segments): b""})
-    synced: list[dict[str, bytes]] = []
-    monkeypatch.setattr(os, "fsync", lambda _: synced.append(files(tmp_path)))
-    with opened(tmp_path):
-        pass
-    without = {name: segments[name] for name in sorted(segments)[:-1]}
-    assert [each for each in synced if max(segments) not in each] == [without]
-
-
-def test_a_very_first_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> None:
-    put(tmp_path, {f"{0:020}.jsonl": b'{"kind":"segm'})
-    with pytest.raises(Unusable, match="holds no order log yet"):
-        LogReader(tmp_path)
-    with opened(tmp_path) as file:
-        check(file, [])
-    Written(tmp_path)
-
-
-@pytest.mark.parametrize("text", [b"?", b'{"kind":"segment","format":1,"replica":4,', b"\0" * 500])
-def test_a_last_segment_that_never_began_like_one_is_damage(tmp_path: Path, text: bytes) -> None:
-    segments, _ = sound()
-    name = max(segments)
-    put(tmp_path, segments | {name: text})
-    assert (
-        refused(tmp_path)
-        == f"{tmp_path / 'log' / name}: neither a segment nor the beginning of one"
-    )
-
-
+@anywhere
 @given(st.data())
 def test_a_flipped_bit_is_damage_wherever_it_is(data: st.DataObject) -> None:
-    """Also in the last end of line: what follows a closing that fits was not written there."""
+    """Also in the last end of line, and whatever the mark knows."""
     segments, _ = sound()
     name = data.draw(st.sampled_from(sorted(segments)))
     text = bytearray(segments[name])
@@ -168,11 +37,11 @@ def test_a_flipped_bit_is_damage_wherever_it_is(data: st.DataObject) -> None:
     text[at] ^= 1 << data.draw(st.integers(0, 7))
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        put(folder, segments | {name: bytes(text)})
+        put(folder, segments | {name: bytes(text)}, knows(data))
         line = segments[name].count(b"\n", 0, at) + 1
-        why = refused(folder)
-        assert why.startswith(f"{folder / 'log' / name}")
-        assert f"{name} line {line}: the checksum does not fit (after entry " in why or (
+        why = damaged(folder)
+        assert why.startswith(f"{folder / 'log' / name} line {line}: ")
+        assert "the checksum does not fit (after entry " in why or (
             line == segments[name].count(b"\n")
         )
 
@@ -181,8 +50,8 @@ def test_a_flipped_bit_in_how_the_last_line_ends_is_damage(tmp_path: Path) -> No
     segments, _ = sound()
     name = max(segments)
     text = segments[name]
-    put(tmp_path, segments)
-    for at in range(len(text) - len(b',"crc":"01234567"}\n'), len(text)):
+    put(tmp_path, segments, last_header())
+    for at in range(len(text) - len(b',"end":"01234567"}\n'), len(text)):
         for bit in range(8):
             flipped = bytearray(text)
             flipped[at] ^= 1 << bit
@@ -191,34 +60,57 @@ def test_a_flipped_bit_in_how_the_last_line_ends_is_damage(tmp_path: Path) -> No
                 LogReader(tmp_path)
 
 
+@anywhere
 @given(st.data())
-def test_a_flipped_bit_in_a_torn_line_costs_no_whole_line(data: st.DataObject) -> None:
-    """A bit that makes an end of line in it is damage: no write leaves such a line."""
-    segments, entries = sound()
-    name = max(segments)
-    text = segments[name]
-    start = text.rindex(b"\n", 0, -1) + 1
-    torn = bytearray(text[: data.draw(st.integers(start + 1, len(text) - 1))])
-    at = data.draw(st.integers(start, len(torn) - 1))
-    torn[at] ^= 1 << data.draw(st.integers(0, 7))
-    with TemporaryDirectory() as temporary, patch("os.fdatasync"), patch("os.fsync"):
+def test_whatever_is_missing_of_what_the_mark_knows_is_damage(data: st.DataObject) -> None:
+    """Cut at an end of line, or not; or overwritten with zeros; or whole segments gone."""
+    segments, _ = sound()
+    whole = b"".join(segments.values())
+    known = knows(data)
+    cut = data.draw(st.integers(0, known - 1))
+    damage = whole[:cut]
+    if data.draw(st.booleans()):
+        damage += bytes(len(whole) - cut)
+    kept = {name: damage[int(Path(name).stem) :][: len(text)] for name, text in segments.items()}
+    kept = {name: text for name, text in kept.items() if text}
+    with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        put(folder, segments | {name: bytes(torn)})
-        if b"\n" in torn[start:]:
-            refused(folder)
-            return
-        with opened(folder) as file:
-            check(file, entries[:-1], 2, 0)
-            assert file.recovered is not None
+        put(folder, kept, known)
+        why = damaged(folder)
+        if not kept:
+            assert why == f"{folder / 'log'}: all of the log is missing"
 
 
+def test_what_is_missing_is_named_with_its_place(tmp_path: Path) -> None:
+    segments, _ = sound()
+    name = max(segments)
+    lines = segments[name].splitlines(keepends=True)
+    put(tmp_path, segments | {name: b"".join(lines[:-1])})
+    assert damaged(tmp_path) == (
+        f"{tmp_path / 'log' / name} line {len(lines)}:"
+        f" {len(lines[-1])} bytes that were on disk are missing (after entry 16)"
+    )
+
+
+def test_a_log_that_went_another_way_than_the_mark_knows_is_damage(tmp_path: Path) -> None:
+    """As when an older copy of the log is put back, and the replica ran on from there."""
+    segments, _ = sound()
+    put(tmp_path, segments)
+    MarkFile(tmp_path, NOTHING).replace(Mark(3, None, False, last_header(), 0x1234))
+    name = max(segments)
+    path = tmp_path / "log" / name
+    assert (
+        damaged(tmp_path) == f"{path} line 2: the log was another one up to here (after entry 17)"
+    )
+
+
+@anywhere
 @given(st.data())
 def test_lines_left_out_doubled_or_swapped_are_damage(data: st.DataObject) -> None:
-    """Left out at the very end they are not: see above."""
     segments, _ = sound()
     name = data.draw(st.sampled_from(sorted(segments)))
     lines = segments[name].splitlines(keepends=True)
-    at = data.draw(st.integers(0, len(lines) - 2))
+    at = data.draw(st.integers(0, len(lines) - 1))
     other = data.draw(st.integers(0, len(lines) - 1).filter(lambda other: other != at))
     match data.draw(st.sampled_from(["left out", "doubled", "swapped"])):
         case "left out":
@@ -230,40 +122,55 @@ def test_lines_left_out_doubled_or_swapped_are_damage(data: st.DataObject) -> No
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         put(folder, segments | {name: b"".join(lines)})
-        refused(folder)
+        damaged(folder)
 
 
-def test_a_missing_or_foreign_segment_is_damage(tmp_path: Path) -> None:
+def test_a_missing_segment_is_damage(tmp_path: Path) -> None:
     segments, _ = sound()
     names = sorted(segments)
     for missing, noticed in ((names[0], names[1]), (names[1], names[2]), (names[2], names[3])):
         folder = tmp_path / missing
         folder.mkdir()
         put(folder, {name: text for name, text in segments.items() if name != missing})
-        assert refused(folder).startswith(f"{folder / 'log' / noticed}: the log before it ends at")
+        assert damaged(folder).startswith(f"{folder / 'log' / noticed}: the log before it ends at")
 
 
 def test_an_inner_segment_without_its_end_is_damage(tmp_path: Path) -> None:
     segments, _ = sound()
     name = sorted(segments)[1]
-    put(tmp_path, segments | {name: segments[name][:-5]})
-    assert refused(tmp_path) == f"{tmp_path / 'log' / name}: ends in the middle of a line"
-    (tmp_path / "log" / name).write_bytes(b"")
-    assert refused(tmp_path) == f"{tmp_path / 'log' / name}: ends in the middle of a line"
+    for number, length in enumerate((len(segments[name]) - 5, 0)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        put(folder, segments | {name: segments[name][:length]})
+        line = segments[name][:length].count(b"\n") + 1
+        why = f"{folder / 'log' / name} line {line}: does not end where it should (after entry "
+        assert damaged(folder).startswith(why)
 
 
-def test_the_log_of_another_replica_is_refused(tmp_path: Path) -> None:
+def test_the_log_of_another_replica_is_the_mistake_of_a_person(tmp_path: Path) -> None:
+    """Nothing is moved away, whether the mark is the other's as well, or ours, or gone."""
     segments, _ = sound()
     put(
         tmp_path,
         {name: text.replace(b'"replica":3', b'"replica":2') for name, text in segments.items()},
+        0,
     )
     resealed(tmp_path)
-    with (
-        pytest.raises(Damaged, match="line 1: the header says replica 2, which should be 3"),
-        opened(tmp_path),
-    ):
+    path = tmp_path / "log" / min(segments)
+    before = files(tmp_path)
+    for spoil in (lambda: None, (tmp_path / "mark").unlink):
+        spoil()
+        with (
+            pytest.raises(Unusable, match=rf"^{path}: the log of replica 2, not of 3$") as error,
+            opened(tmp_path),
+        ):
+            pass
+        assert not isinstance(error.value, Damaged)
+        assert files(tmp_path) == before
+    MarkFile(tmp_path, NOTHING).replace(Mark(2, None, False))
+    with pytest.raises(Unusable, match="the folder of replica 2, not of 3"), opened(tmp_path):
         pass
+    assert files(tmp_path) == before
     assert LogReader(tmp_path).replica == 2
 
 
@@ -295,7 +202,7 @@ def resealed(folder: Path) -> None:
         (b'{"kind":"boot"', b'["kind","boot"', "not a line of a log"),
         (b'"vote":3', b'"vote":"3"', "not a line of a log"),
         (b'"format":1', b'"format":2', "format 2, which this version cannot read"),
-        (b'"replica":3,"position":0', b'"replica":2,"position":0', "the header says replica 3"),
+        (b'"replica":3,"position":0', b'"replica":2,"position":0', "the log of replica 2, not of"),
         (b'"position":1770', b'"position":1771', "the header says position 1771"),
         (b'"digest":"0000', b'"digest":"1111', "the header says digest '1111"),
     ],
@@ -305,7 +212,7 @@ def test_lines_that_contradict_one_another_are_refused(
 ) -> None:
     segments, _ = sound()
     name = next(name for name in sorted(segments) if was in segments[name])
-    put(tmp_path, segments | {name: segments[name].replace(was, becomes, 1)})
+    put(tmp_path, segments | {name: segments[name].replace(was, becomes, 1)}, 0)
     resealed(tmp_path)
     with pytest.raises(Unusable, match=why):
         LogReader(tmp_path)
@@ -318,9 +225,9 @@ def test_a_header_in_the_middle_or_none_at_the_beginning_is_refused(tmp_path: Pa
     for number, wrong in enumerate(([lines[0], *lines], lines[1:])):
         folder = tmp_path / str(number)
         folder.mkdir()
-        put(folder, {name: b"".join(wrong)})
+        put(folder, {name: b"".join(wrong)}, 0)
         resealed(folder)
-        assert "a header is not the first line, or is missing" in refused(folder)
+        assert "a header is not the first line, or is missing" in damaged(folder)
 
 
 def test_files_that_are_not_segments_are_left_alone(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
-"""The processes that an order replica calls: its peers, and the catalogs."""
+"""The processes that an order replica calls: its peers, and the catalogs.
+
+Calls fail with `Unusable` only if what they should send cannot be read from this replica's log.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from ..errors import Damaged, Unavailable
 from ..market import Listing
 from ..replication.messages import (
     Append,
@@ -30,6 +34,14 @@ _FETCH_SECONDS = 5.0
 """A chunk of the log that was read from a cold disk may take this long."""
 
 
+def _understand(reply: Any, kind: type[Any], **known: Any) -> Any:
+    """What a neighbour answered. Raises `Unavailable` if that makes no sense."""
+    try:
+        return from_wire(reply, kind, **known)
+    except Damaged as error:
+        raise Unavailable(f"a reply that makes no sense: {error}") from None
+
+
 class Peer:
     """Another order replica."""
 
@@ -49,7 +61,7 @@ class Peer:
         timeout = _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout
         rpc, reply = self._rpcs[type(message)]
         return self._channel.call(
-            lambda timeout: from_wire(rpc(to_wire(message), timeout=timeout), reply), timeout
+            lambda timeout: _understand(rpc(to_wire(message), timeout=timeout), reply), timeout
         )
 
 
@@ -65,7 +77,7 @@ class Catalog:
     def ask(self, message: Any) -> Deferred[Any]:
         """Send an `Apply`; answers with the reply."""
         return self._channel.call(
-            lambda timeout: from_wire(
+            lambda timeout: _understand(
                 self._stub.Apply(to_wire(message), timeout=timeout),
                 ApplyReply,
                 learner=self._name,

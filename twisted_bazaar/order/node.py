@@ -75,6 +75,8 @@ class OrderNode(Service):
         self._indexing = False
         self._listing = False
         self._stopped = False
+        self._asked: set[Deferred[Any]] = set()
+        """Those who wait for an answer."""
         self._led_term = 0
 
     def startService(self) -> None:
@@ -102,7 +104,7 @@ class OrderNode(Service):
         answer: Deferred[Sequence[Outcome] | None] = Deferred()
         batch = Batch(trades, answer)
         decided = self._feed(self._desk.decide, batch, known, self._seconds())
-        return answer if decided else succeed(None)
+        return self._wait(answer) if decided else succeed(None)
 
     @inlineCallbacks
     def orders(self, after: int, limit: int) -> Generator[Any, Any, tuple[Sequence[Entry], int]]:
@@ -122,7 +124,7 @@ class OrderNode(Service):
     def _last_number(self) -> Deferred[int]:
         answer: Deferred[int] = Deferred()
         self._feed(self._desk.ask_last_number, Question(answer), self._seconds())
-        return answer
+        return self._wait(answer)
 
     def status(self) -> Deferred[Status]:
         """How this replica sees itself."""
@@ -142,7 +144,7 @@ class OrderNode(Service):
         """Try to lead; answers how it went."""
         answer: Deferred[CampaignReply] = Deferred()
         self._feed(self._replica.campaign, answer, self._seconds())
-        return answer
+        return self._wait(answer)
 
     def follow(self, term: int) -> Deferred[None]:
         """A front-end says that somebody leads in `term`."""
@@ -155,9 +157,25 @@ class OrderNode(Service):
         """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
         answer: Deferred[Any] = Deferred()
         self._feed(self._replica.step, message, self._seconds(), answer)
-        return answer
+        return self._wait(answer)
 
     # What follows.
+
+    def _wait(self, answer: Deferred[T]) -> Deferred[T]:
+        """`answer`, which comes even if this replica must stop."""
+
+        def answered(result: Any) -> Any:
+            self._asked.discard(answer)
+            return result
+
+        if not answer.called:
+            self._asked.add(answer)
+            answer.addBoth(answered)
+        return answer
+
+    def cannot_read(self, error: Exception) -> None:
+        """What this replica's own files hold is not what was written: see after a restart."""
+        self._broken(Failure(error))
 
     def _feed(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Tell the replica or the desk something, and carry out what follows.
@@ -227,6 +245,8 @@ class OrderNode(Service):
 
     def _unanswered(self, failure: Failure, request: Request) -> None:
         failure.trap(BazaarError)
+        if failure.check(Unusable):
+            failure.raiseException()  # What was to be sent cannot be read.
         if not self._stopped:
             self._feed(self._replica.unreachable, request, self._seconds())
 
@@ -242,16 +262,21 @@ class OrderNode(Service):
     def _disk_failed(self, failure: Failure) -> None:
         # After a failed fdatasync the page cache lies (Rebello et al., ATC 2020): what is on
         # disk is only known after a restart.
-        self._stopped = True
-        self._fail(f"the log cannot be written: {failure.getErrorMessage()}")
+        self._end(f"the log cannot be written: {failure.getErrorMessage()}")
 
     def _broken(self, failure: Failure) -> None:
         if self._stopped:
             return
-        self._stopped = True
         if not failure.check(Unusable):
             self.log.failure("replica stops", failure)
-        self._fail(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
+        self._end(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
+
+    def _end(self, line: str) -> None:
+        """Nothing is decided or acknowledged any more; nobody waits for it in vain."""
+        self._stopped = True
+        self._fail(line)
+        for answer in list(self._asked):
+            answer.errback(Unavailable("this replica had to stop"))
 
     def _answer(self, settled: Batch | Question) -> None:
         ticket = settled.ticket

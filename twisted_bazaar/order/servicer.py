@@ -4,13 +4,14 @@ What only reads files is done here, on the handler's own thread, before or after
 is asked: the keys of a batch in the index, the orders of a listing in the log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..errors import Damaged
+from ..errors import Damaged, Unusable
 from ..market import Traded
 from ..replication import messages
 from ..replication.entries import Entry
@@ -32,6 +33,16 @@ MAX_LISTED_ORDERS = 1000
 Context = grpc.ServicerContext
 
 
+@contextmanager
+def _reading(reactor: IReactorFromThreads, node: OrderNode, context: Context) -> Iterator[None]:
+    """Around what reads this replica's own files: if they are bad, it must not go on."""
+    try:
+        yield
+    except (Unusable, OSError) as error:
+        reactor.callFromThread(node.cannot_read, error)
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+
 class Replication(ReplicationServicer):
     """What peers ask."""
 
@@ -41,7 +52,9 @@ class Replication(ReplicationServicer):
 
     def _step(self, request: Any, kind: Any, context: Context) -> Any:
         message = from_wire(request, kind)
-        return to_wire(on_reactor(self._reactor, context, self._node.request, message))
+        reply = on_reactor(self._reactor, context, self._node.request, message)
+        with _reading(self._reactor, self._node, context):
+            return to_wire(reply)
 
     def Append(self, request: Any, context: Context) -> Any:
         return self._step(request, messages.Append, context)
@@ -70,7 +83,8 @@ class Orders(OrdersServicer):
     def Trade(self, request: order_pb2.TradeRequest, context: Context) -> order_pb2.TradeReply:
         trades = [trade_from_wire(trade) for trade in request.trades]
         while True:
-            known = self._look_up([trade.key for trade in trades])
+            with _reading(self._reactor, self._node, context):
+                known = self._look_up([trade.key for trade in trades])
             outcomes = on_reactor(self._reactor, context, self._node.trade, trades, known)
             if outcomes is not None:
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
@@ -101,7 +115,8 @@ class Orders(OrdersServicer):
     def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
         remembered, upto = on_reactor(self._reactor, context, self._node.orders, after, limit)
         stored_upto = upto - len(remembered)
-        return [*self._read(after, stored_upto), *remembered]
+        with _reading(self._reactor, self._node, context):
+            return [*self._read(after, stored_upto), *remembered]
 
     def _read(self, after: int, upto: int) -> Sequence[Entry]:
         """The orders `after` < number <= `upto` from the log file."""

@@ -18,7 +18,7 @@ from ..exits import stop_with
 from ..folder import claim
 from ..options import TimingOptions
 from ..replication.core import Replica
-from ..replication.index import Index
+from ..replication.index import Index, witness_in
 from ..replication.logfile import LogFile
 from ..rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from ..rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
@@ -90,9 +90,15 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
     """An order replica. Raises `Unusable` if its folder cannot be used or read."""
     # Held until the process ends.
     claim(config.data)
-    logfile = LogFile(config.data, config.replica, random.SystemRandom())
-    index = Index(config.data / "index.sqlite", logfile)
-    for remark in filter(None, (logfile.recovered, index.rebuilt)):
+    index_path = config.data / "index.sqlite"
+    logfile = LogFile(
+        config.data, config.replica, random.SystemRandom(), witness=witness_in(index_path)
+    )
+    index = Index(index_path, logfile)
+    suspicion = logfile.suspect and (
+        f"{config.data}: suspect, until all other replicas have been asked: {logfile.suspect}"
+    )
+    for remark in filter(None, (suspicion, logfile.recovered, index.rebuilt)):
         Logger().warn("{remark}", remark=remark)
     replica = Replica(
         config.replica,

@@ -2,8 +2,12 @@
 
 All of it is derived from the log and can be deleted at any time. It reflects a prefix of the
 log, committed and released, so that nothing in it ever has to be undone; whoever asks looks up
-the entries after that prefix elsewhere. It is SQLite, which does not notice when its file goes
-bad. So the ledger is summed up beside it, and a key's order is to be checked in the log.
+the entries after that prefix elsewhere.
+
+It is SQLite, which does not notice when its file goes bad; and a key that is not found any more
+would be given a second order. So everything in it is summed up, which is checked at the start;
+that a key has no order is proved by the row before where it would be (`links.py`); and the order
+that a key has is to be checked in the log.
 """
 
 import sqlite3
@@ -13,7 +17,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,30 +25,37 @@ from ..errors import Damaged, InvariantBroken, Unusable
 from ..ledger import Ledger
 from ..market import Stock, Traded
 from .entries import GENESIS, Entry
+from .links import HEAD, Link, insert, proves
+from .trust import Witness
 
-__all__ = ["Found", "History", "Index"]
+__all__ = ["Found", "History", "Index", "witness_in"]
 
 _SCHEMA = """
-CREATE TABLE keys (key TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY, number INTEGER NOT NULL, next TEXT NOT NULL, sum INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE stocks (
     name TEXT PRIMARY KEY, price INTEGER NOT NULL, quantity INTEGER NOT NULL,
     volume INTEGER NOT NULL, version INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE position (
-    entry INTEGER NOT NULL, digest TEXT NOT NULL, last_number INTEGER NOT NULL, sum INTEGER NOT NULL
+    entry INTEGER NOT NULL, digest TEXT NOT NULL, last_number INTEGER NOT NULL,
+    stocks_sum INTEGER NOT NULL, keys_sum INTEGER NOT NULL, sum INTEGER NOT NULL
 );
 """
-_FORMAT = 1
+_FORMAT = 2
 _CACHE_KIB = 32 << 10
 """Of pages, for the writer. Keys fall anywhere, so each order may touch a page of its own."""
 _CHECKPOINT_PAGES = 8192
 """32 MiB: the more orders a checkpoint gathers, the fewer times it writes the same page."""
 
-_FIND = """
-SELECT NULL, entry FROM position
-UNION ALL
-SELECT keys.key, number FROM json_each(?) AS wanted CROSS JOIN keys ON keys.key = wanted.value
+_POSITION = "SELECT entry, digest, last_number, stocks_sum, keys_sum, sum FROM position"
+_NEAREST = """
+SELECT wanted.value, keys.key, number, next, keys.sum FROM json_each(?) AS wanted
+CROSS JOIN keys ON keys.key = (SELECT max(key) FROM keys WHERE key <= wanted.value)
 """
+"""The row of each wanted key; if it has none, the last one before where it would be."""
+_FIND = f"SELECT NULL, * FROM position UNION ALL SELECT *, 0, 0 FROM ({_NEAREST})"
 """One statement, so that both parts see the same state of the file."""
 
 
@@ -54,13 +65,21 @@ class _Position(msgspec.Struct, frozen=True):
     entry: int
     digest: str
     last_number: int
+    stocks_sum: int
+    """Of the rows of all stocks."""
+    keys_sum: int
+    """Of the rows of all keys."""
 
 
-_NOTHING = _Position(0, GENESIS, 0)
+_NOTHING = _Position(0, GENESIS, 0, stocks_sum=0, keys_sum=HEAD.sum)
 
 
 class _Useless(Exception):
     """The file cannot be used, and has to be made anew."""
+
+
+_BAD = (sqlite3.Error, msgspec.ValidationError, UnicodeDecodeError, _Useless)
+"""What reading a bad file raises. Text that is not UTF-8 fails in Python, in several ways."""
 
 
 class History(Protocol):
@@ -89,8 +108,6 @@ class Index:
     _position: _Position
     _sums: dict[str, int]
     """Of each stock's row."""
-    _total: int
-    """Of all stocks' rows."""
 
     def __init__(self, path: Path, history: History) -> None:
         self._path = path
@@ -104,7 +121,7 @@ class Index:
             try:
                 self._prepare()
                 self._fit(history)
-            except (sqlite3.Error, msgspec.ValidationError, _Useless) as error:
+            except _BAD as error:
                 self._writer.close()
                 if _code(error) == sqlite3.SQLITE_BUSY:
                     raise Unusable(f"{path}: another process uses it") from error
@@ -127,7 +144,7 @@ class Index:
 
     def ledger(self) -> Ledger:
         """A copy of the ledger after entry `index`."""
-        return Ledger(self._stocks(), self._position.last_number)
+        return Ledger(_stocks_in(self._writer), self._position.last_number)
 
     def write(self, entries: Sequence[Entry], stocks: Iterable[Stock], last_number: int) -> None:
         """Take in the next `entries`; they must be released.
@@ -147,22 +164,39 @@ class Index:
         ]
         rows = [msgspec.structs.astuple(stock) for stock in stocks]
         sums = {row[0]: _sum(row) for row in rows}
-        total = self._total
+        stocks_sum = self._position.stocks_sum
         for name, each in sums.items():
-            total ^= self._sums.get(name, 0) ^ each
-        position = _Position(entries[-1].index, entries[-1].digest, last_number)
-        values = msgspec.structs.astuple(position)
+            stocks_sum ^= self._sums.get(name, 0) ^ each
         with self._checked(), self._writer:
+            execute = self._writer.executemany
             self._writer.execute("BEGIN")
-            self._writer.executemany("INSERT INTO keys VALUES (?, ?)", orders)
-            self._writer.executemany("INSERT OR REPLACE INTO stocks VALUES (?, ?, ?, ?, ?)", rows)
-            self._writer.execute(
-                "UPDATE position SET entry = ?, digest = ?, last_number = ?, sum = ?",
-                (*values, total ^ _sum(values)),
+            keys_sum = self._position.keys_sum + self._put_in(orders)
+            execute("INSERT OR REPLACE INTO stocks VALUES (?, ?, ?, ?, ?)", rows)
+            position = _Position(
+                entries[-1].index, entries[-1].digest, last_number, stocks_sum, keys_sum
+            )
+            execute(
+                "UPDATE position SET (entry, digest, last_number, stocks_sum, keys_sum, sum)"
+                " = (?, ?, ?, ?, ?, ?)",
+                [_sealed(position)],
             )
         self._sums |= sums
-        self._total = total
         self._position = position
+
+    def _put_in(self, orders: Sequence[tuple[str, int]]) -> int:
+        """Put the keys of `orders` in, and return by how much the sum of all grows."""
+        wanted = msgspec.json.encode([key for key, _ in orders]).decode()
+        rows = self._writer.execute(_NEAREST, (wanted,)).fetchall()
+        nearest = _proven(rows, len(orders))
+        changed, added = insert(nearest, orders)
+        before = {link.key: link.sum for link in nearest.values()}
+        self._writer.executemany(
+            "UPDATE keys SET next = ?, sum = ? WHERE key = ?",
+            [(link.next, link.sum, link.key) for link in changed],
+        )
+        self._writer.executemany("INSERT INTO keys VALUES (?, ?, ?, ?)", added)
+        grown = sum(link.sum for link in changed + added)
+        return grown - sum(before[link.key] for link in changed)
 
     def find(self, keys: Collection[str]) -> Found:
         """Which of `keys` have an order, as of one state of the index.
@@ -171,8 +205,11 @@ class Index:
         """
         wanted = msgspec.json.encode(tuple(keys)).decode()
         with self._checked(), self._reader() as connection:
-            numbers = dict(connection.execute(_FIND, (wanted,)))
-        return Found(numbers, index=numbers.pop(None))
+            (first, *rows) = connection.execute(_FIND, (wanted,)).fetchall() or [()]
+            position = _unsealed(first[1:])
+            nearest = _proven(rows, len(keys))
+        numbers = {key: link.number for key, link in nearest.items() if key == link.key != HEAD.key}
+        return Found(numbers, position.entry)
 
     def close(self) -> None:
         """Close the file, once the calls under way are done."""
@@ -189,45 +226,31 @@ class Index:
         execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         ((form,),) = execute("PRAGMA user_version")
         if form == 0:
-            values = msgspec.structs.astuple(_NOTHING)
             self._writer.executescript(
                 f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT};"
-                f"INSERT INTO position VALUES {(*values, _sum(values))}; COMMIT;"
+                f"INSERT INTO keys VALUES {tuple(HEAD)};"
+                f"INSERT INTO position VALUES {_sealed(_NOTHING)}; COMMIT;"
             )
         elif form != _FORMAT:
             raise _Useless(f"it is of format {form}")
         self._position = _NOTHING
         self._sums = {}
-        self._total = 0
 
     def _fit(self, history: History) -> None:
         """Take up what the file says, if it says it of `history`."""
-        row = self._writer.execute(
-            "SELECT entry, digest, last_number, sum FROM position"
-        ).fetchone()
-        if row is None:
-            raise _Useless("it does not say what it reflects")
-        *values, total = row
-        self._position = position = msgspec.convert(
-            dict(zip(_Position.__struct_fields__, values, strict=True)), _Position
-        )
-        for stock in self._stocks():
-            self._sums[stock.name] = each = _sum(msgspec.structs.astuple(stock))
-            self._total ^= each
-        if total != self._total ^ _sum(values):
-            raise _Useless("the ledger in it does not add up")
+        self._position = position = _position_in(self._writer)
+        self._sums = {
+            stock.name: _sum(msgspec.structs.astuple(stock)) for stock in _stocks_in(self._writer)
+        }
         if position.entry > history.last_index:
             raise _Useless(f"it goes to entry {position.entry}, the log to {history.last_index}")
         if history.digest_at(position.entry) != position.digest:
             raise _Useless(f"entry {position.entry} of the log is another one")
 
-    def _stocks(self) -> list[Stock]:
-        rows = self._writer.execute("SELECT name, price, quantity, volume, version FROM stocks")
-        names = Stock.__struct_fields__
-        return [msgspec.convert(dict(zip(names, row, strict=True)), Stock) for row in rows]
-
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA cell_size_check = 1")
+        return connection
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -257,8 +280,8 @@ class Index:
             yield
         except sqlite3.IntegrityError as error:
             raise InvariantBroken(f"{self._path}: {error}") from error
-        except sqlite3.Error as error:
-            if _code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        except _BAD as error:
+            if not _is_rot(error):
                 raise Unusable(f"{self._path}: {error}") from error
             self._delete()
             raise Damaged(f"{self._path}: {error}: the next start makes it anew") from error
@@ -268,9 +291,83 @@ class Index:
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
 
+def witness_in(path: Path) -> Witness | None:
+    """What the index in `path` knows of the log; None: nothing, or the file is no good."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return None
+    try:
+        position = _position_in(connection)
+    except _BAD:
+        return None
+    finally:
+        connection.close()
+    return Witness(str(path), position.entry, position.digest) if position.entry else None
+
+
+def _position_in(connection: sqlite3.Connection) -> _Position:
+    """What the file reflects. Raises `_Useless` if it does not add up."""
+    position = _unsealed(connection.execute(_POSITION).fetchone() or ())
+    stocks_sum = 0
+    for stock in _stocks_in(connection):
+        stocks_sum ^= _sum(msgspec.structs.astuple(stock))
+    if stocks_sum != position.stocks_sum:
+        raise _Useless("the ledger in it does not add up")
+    keys = connection.execute("SELECT count(*) - 1, sum(sum) FROM keys").fetchone()
+    if keys != (position.last_number, position.keys_sum):
+        raise _Useless("the keys in it do not add up")
+    return position
+
+
+def _stocks_in(connection: sqlite3.Connection) -> list[Stock]:
+    rows = connection.execute("SELECT name, price, quantity, volume, version FROM stocks")
+    names = Stock.__struct_fields__
+    return [msgspec.convert(dict(zip(names, row, strict=True)), Stock) for row in rows]
+
+
+def _sealed(position: _Position) -> tuple[object, ...]:
+    values = msgspec.structs.astuple(position)
+    return (*values, _sum(values))
+
+
+def _unsealed(row: Sequence[object]) -> _Position:
+    """The position in its row. Raises `_Useless` if it is not as it was written."""
+    if not row or row[-1] != _sum(row[:-1]):
+        raise _Useless("it does not say what it reflects")
+    names = _Position.__struct_fields__
+    return msgspec.convert(dict(zip(names, row[:-1], strict=True)), _Position)
+
+
+def _proven(rows: Sequence[Sequence[Any]], wanted: int) -> dict[str, Link]:
+    """For each wanted key its row, or the one that proves that it has none.
+
+    Raises `_Useless` if there is no proof for one of them.
+    """
+    if len(rows) != wanted:
+        raise _Useless(f"nothing is found for {wanted - len(rows)} keys")
+    nearest = {row[0]: Link(*row[1:5]) for row in rows}
+    for key, link in nearest.items():
+        if not proves(link, key):
+            raise _Useless(f"neither key {key} nor its absence can be proved")
+    return nearest
+
+
 def _code(error: Exception) -> int:
     """What SQLite calls the kind of `error`; 0: it is not SQLite's."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _is_rot(error: Exception) -> bool:
+    """Whether `error`, one of `_BAD`, says that the file is not as it was written.
+
+    It does if our SQL makes no sense to SQLite (`SQLITE_ERROR`), and without a code of SQLite's:
+    then Python could not read the text.
+    """
+    if isinstance(error, sqlite3.ProgrammingError):
+        return False
+    rot = (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _code(error) in rot
 
 
 def _sum(row: Sequence[object]) -> int:

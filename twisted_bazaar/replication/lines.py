@@ -5,9 +5,13 @@
 The checksum of a line is the CRC-32 of every byte of its segment before the field `crc`, earlier
 checksums included, and goes on from the checksum that closed the segment before. So a line can
 be neither changed nor dropped unseen, and one CRC over any stretch of lines checks them all.
+
+The last line of each write calls that field `end` instead. Whatever follows it was written only
+once the disk had it, so nothing before it can be the rest of a write that was cut short.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 import msgspec
@@ -16,24 +20,30 @@ from ..errors import Damaged
 from .entries import Entry, decode_entry
 
 __all__ = [
+    "BLOCK_BYTES",
+    "CLOSING_BYTES",
     "FORMAT",
     "Boot",
-    "Mark",
+    "Note",
     "Segment",
     "Truncated",
     "Voted",
     "check_lines",
+    "checksum",
     "close_lines",
-    "closing",
+    "closes",
     "decode_line",
-    "encode_mark",
+    "encode_note",
+    "is_torn",
     "resume",
     "sound_bytes",
-    "was_whole",
 ]
 
 FORMAT = 1
 """What a segment's header calls this way of writing."""
+
+BLOCK_BYTES = 512
+"""What a disk writes whole or not at all, at multiples of it."""
 
 
 class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
@@ -73,13 +83,19 @@ class Boot(msgspec.Struct, frozen=True, tag_field="kind", tag="boot"):
     boot: str
 
 
-Mark = Segment | Voted | Truncated | Boot
+Note = Segment | Voted | Truncated | Boot
 """A line that is not a log entry."""
 
-_CLOSING = b',"crc":"%08x"}\n'
-_CLOSING_BYTES = len(_CLOSING % 0)
-_CRC_FIELD = _CLOSING[: _CLOSING.index(b"%")]
-_MARK_KINDS = frozenset({"segment", "vote", "truncated", "boot"})
+_INNER = b',"crc":"%08x"}\n'
+_LAST = b',"end":"%08x"}\n'
+"""How a line ends, and how the last one of a write does."""
+_FINISHED = re.compile(rb',"end":"[0-9a-f]{8}"}\n')
+"""No text in JSON looks like this: a quotation mark in it has a backslash."""
+_CHECKSUM = slice(8, 16)
+_CLOSING = re.compile(rb',"(?:crc|end)":"')
+CLOSING_BYTES = len(_LAST % 0)
+"""How much longer than its content a line is, but for the brace."""
+_NOTE_KINDS = frozenset({"segment", "vote", "truncated", "boot"})
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -88,83 +104,105 @@ class _Kind(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
-_decode_mark: Callable[[bytes], Mark] = msgspec.json.Decoder(Mark).decode
+_decode_note: Callable[[bytes], Note] = msgspec.json.Decoder(Note).decode
 
 
-def encode_mark(mark: Mark) -> bytes:
-    """A mark as `close_lines` takes it."""
-    return _encode(mark)[:-1]
+def encode_note(note: Note) -> bytes:
+    """A note as `close_lines` takes it."""
+    return _encode(note)[:-1]
 
 
-def decode_line(line: bytes) -> Entry | Mark:
+def decode_line(line: bytes) -> Entry | Note:
     """Read a line, newline left out, whose checksum has been found right.
 
     Raises `Damaged` if it is none that this version writes.
     """
-    record = line[: 1 - _CLOSING_BYTES] + b"}"
+    record = line[: 1 - CLOSING_BYTES] + b"}"
     try:
-        if _decode_kind(record).kind in _MARK_KINDS:
-            return _decode_mark(record)
+        if _decode_kind(record).kind in _NOTE_KINDS:
+            return _decode_note(record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"not a line of a log: {record[:80]!r}: {error}") from None
     return decode_entry(record)
 
 
-def closing(crc: int) -> bytes:
-    """How a line whose checksum is `crc` ends, newline included."""
-    return _CLOSING % crc
+def closes(closing: bytes, crc: int) -> bool:
+    """Whether `closing` is that of a line whose checksum is `crc`."""
+    return closing in (_INNER % crc, _LAST % crc)
 
 
-def resume(crc: int) -> int:
-    """The seed for the lines that follow, in the same file, one closed with `crc`.
+def checksum(closing: bytes) -> int:
+    """The checksum in the `closing` of a line. Raises ValueError if it is none."""
+    return int(closing[_CHECKSUM], 16)
 
-    The first line of a file takes as its seed the last `crc` before it as it is.
+
+def resume(closing: bytes) -> int:
+    """The seed for the lines that follow, in the same file, one that ends with `closing`.
+
+    The first line of a file takes as its seed the last checksum before it as it is.
     """
-    return crc32(_CLOSING % crc, crc)
+    return crc32(closing, checksum(closing))
 
 
-def close_lines(contents: Iterable[bytes], seed: int) -> tuple[bytes, int]:
-    """Join `contents`, JSON objects without their last brace, into lines.
+def close_lines(contents: Sequence[bytes], seed: int) -> tuple[bytes, bytes]:
+    """Join `contents`, JSON objects without their last brace, into the lines of one write.
 
-    Each grows by `len(closing(0))` bytes. Returns the lines and the checksum of the last.
+    Each grows by `CLOSING_BYTES`. Returns the lines and the closing of the last.
     """
     parts: list[bytes] = []
-    crc = 0
-    for content in contents:
+    for content in contents[:-1]:
         crc = crc32(content, seed)
-        end = _CLOSING % crc
-        seed = crc32(end, crc)
-        parts += (content, end)
-    return b"".join(parts), crc
+        closing = _INNER % crc
+        seed = crc32(closing, crc)
+        parts += (content, closing)
+    closing = _LAST % crc32(contents[-1], seed)
+    parts += (contents[-1], closing)
+    return b"".join(parts), closing
 
 
-def check_lines(lines: bytes, seed: int) -> int | None:
-    """The checksum of the last of these whole lines; None if any of them is damaged."""
-    crc = crc32(memoryview(lines)[:-_CLOSING_BYTES], seed)
-    return crc if lines[-_CLOSING_BYTES:] == _CLOSING % crc else None
+def check_lines(lines: bytes, seed: int) -> bytes | None:
+    """The closing of the last of these whole lines; None if any of them is damaged."""
+    crc = crc32(memoryview(lines)[:-CLOSING_BYTES], seed)
+    closing = lines[-CLOSING_BYTES:]
+    return closing if closes(closing, crc) else None
 
 
 def sound_bytes(lines: bytes, seed: int) -> int:
     """How many bytes of damaged `lines` come before the first damaged line."""
     start = 0
     while (end := lines.find(b"\n", start) + 1) > 0:
-        crc = check_lines(lines[start:end], seed)
-        if crc is None:
+        closing = check_lines(lines[start:end], seed)
+        if closing is None:
             break
-        start, seed = end, resume(crc)
+        start, seed = end, resume(closing)
     return start
 
 
-def was_whole(tail: bytes, seed: int) -> bool:
-    """Whether a last line without its newline was whole once, and so is not a torn write.
+def is_torn(rest: bytes, at: int, before: bytes) -> bool:
+    """Whether `rest` can be what a crash left of the last write; if not, it is damage.
 
-    A write that was cut short leaves a beginning of what was to be written. So bytes after a
-    closing that fits are not what was written there.
+    `rest` begins at byte `at` of its file, right after a sound line that ends with the closing
+    `before`. Of a write that was cut short, the file may end anywhere, or the disk may have
+    some blocks and not others, which are zeros then; and so is what was being cut off again
+    when the power failed once more. Nothing was written after it.
     """
-    at = tail.find(_CRC_FIELD)
-    while at >= 0:
-        end = (_CLOSING % crc32(tail[:at], seed))[:-1]
-        if tail.startswith(end, at) and len(tail) > at + len(end):
-            return True
-        at = tail.find(_CRC_FIELD, at + 1)
+    if any(found.end() < len(rest) for found in _FINISHED.finditer(rest)):
+        return False
+    line = rest[: rest.find(b"\n") + 1] or rest
+    hole = line.find(b"\0")
+    if hole < 0:
+        return not line.endswith(b"\n") and not _was_whole(line, resume(before))
+    upto = ((at + hole) // BLOCK_BYTES + 1) * BLOCK_BYTES - at
+    lost = not rest[hole:upto].strip(b"\0")
+    return lost and (hole == 0 or (at + hole) % BLOCK_BYTES == 0)
+
+
+def _was_whole(line: bytes, seed: int) -> bool:
+    """Whether a last line without its newline had one once: bytes follow a closing that fits."""
+    for found in _CLOSING.finditer(line):
+        crc = crc32(line[: found.start()], seed)
+        rest = line[found.start() :]
+        for closing in (_INNER % crc, _LAST % crc):
+            if rest.startswith(closing[:-1]) and len(rest) >= len(closing):
+                return True
     return False

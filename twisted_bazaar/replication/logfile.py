@@ -1,10 +1,12 @@
 """The order log on disk: an append-only text file, a JSON object a line, in segments.
 
     <folder>/log/00000000000000000000.jsonl
+    <folder>/mark
 
 Entries, votes, truncations and starts are all lines at the end; nothing is ever changed in
 place. `lines.py` says what a line is, `segments.py` how entries are found, `recovery.py` what
-the files of a crashed replica mean. One write is one `write` and one `fdatasync`.
+the files of a crashed replica mean, `mark.py` how much of them was on disk, and `trust.py` what
+becomes of a log that lacks some of it. One write is one `write` and one `fdatasync`.
 """
 
 import os
@@ -15,27 +17,31 @@ from pathlib import Path
 from random import Random
 from threading import Lock
 
-from ..errors import InvariantBroken, Unusable
+from ..errors import Damaged, InvariantBroken, Unusable
 from ..market import Traded
 from .entries import GENESIS, Entry
-from .lines import Boot, Truncated, Voted, close_lines, closing, encode_mark, resume
+from .lines import (
+    CLOSING_BYTES,
+    Boot,
+    Truncated,
+    Voted,
+    close_lines,
+    encode_note,
+    resume,
+)
 from .log import Write
+from .mark import Mark, mark_path, read_mark, sync_folder, write_all
 from .recovery import Recovery
 from .segments import StoredEntries
+from .trust import Witness, log_path, open_log
 
 __all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
 
 SEGMENT_BYTES = 64 << 20
 """A segment that has grown to this size gets no further write."""
 
-_LOG = "log"
-_CLOSING_BYTES = len(closing(0))
-
 
 class _StoredLog:
-    suspect: str | None = None
-    fresh = False
-
     """What can be asked of a log on disk, whoever owns it."""
 
     def __init__(self, state: Recovery) -> None:
@@ -89,35 +95,49 @@ class LogReader(_StoredLog):
     """The log in a replica's folder, as it was when this was made.
 
     Writes nothing, so it may be made while the replica runs; what that is just writing is
-    left out. Raises `Unusable` if there is no log, `Damaged` if it cannot be trusted.
+    left out. Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
     """
 
     def __init__(self, folder: Path) -> None:
+        log = log_path(folder)
         with _usable(folder):
-            if not (folder / _LOG).is_dir():
+            # First, because a replica that runs moves on.
+            mark = read_mark(folder)
+            if not log.is_dir():
+                if mark is not None and mark.position:
+                    raise Damaged(f"{log}: is missing")
                 raise Unusable(f"{folder}: not the folder of an order replica")
-            state = Recovery(folder / _LOG, replica=None)
-        if state.replica is None:
+            state = Recovery(log, mark.replica if mark else None, mark)
+        if not state.segments.starts or state.replica is None:
             raise Unusable(f"{folder}: holds no order log yet")
+        if mark is None:
+            raise Damaged(f"{mark_path(folder)}: is missing")
         super().__init__(state)
         self.replica = state.replica
         """Whose log this is."""
+        self.suspect = mark.suspect
+        """Why it may lack what the replica acknowledged; None: it does not."""
 
 
 class LogFile(_StoredLog):
     """A `Storage` in a folder of its own, which must not be another process's as well.
 
-    An unfinished last line is cut off on opening; `recovered` says so. Anything else that
-    cannot be read is `Damaged`, and stays as it is. `random` gives every start its name.
+    What a crash left of an unfinished write is cut off on opening; `recovered` says so. A log
+    that may lack anything else is set aside and another begun; `suspect` says so. `witness`
+    knows an entry that the log must have. `random` gives every start its name.
     """
 
     def __init__(
-        self, folder: Path, replica: int, random: Random, segment_bytes: int = SEGMENT_BYTES
+        self,
+        folder: Path,
+        replica: int,
+        random: Random,
+        segment_bytes: int = SEGMENT_BYTES,
+        witness: Witness | None = None,
     ) -> None:
         with _usable(folder):
-            _make_folder(folder)
-            _make_folder(folder / _LOG)
-            super().__init__(Recovery(folder / _LOG, replica))
+            state, self._mark = open_log(folder, replica, witness)
+        super().__init__(state)
         self.replica = replica
         self.recovered: str | None = None
         """What was lost of a write that a crash cut short, for the operator; None: nothing."""
@@ -128,11 +148,22 @@ class LogFile(_StoredLog):
         self._failed = False
         with _usable(folder):
             try:
-                self._open()
-                self._append([encode_mark(Boot(self.boot))])
+                with self._at_risk():
+                    self._open()
+                    self._append([encode_note(Boot(self.boot))])
             except BaseException:
                 self.close()
                 raise
+
+    @property
+    def suspect(self) -> str | None:
+        """Why this may lack what was acknowledged, in one line; None: it is trusted."""
+        return self._mark.mark.suspect
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is suspect only because the folder was new, and still has no entries."""
+        return self._mark.mark.fresh and self.last_index == 0
 
     def write(self, write: Write) -> None:
         """Make `write` durable: when this returns, it survives any crash.
@@ -146,28 +177,34 @@ class LogFile(_StoredLog):
         if write.term < state.term:
             raise InvariantBroken(f"term {write.term} after term {state.term}")
         if (write.term, write.vote) != (state.term, state.vote):
-            contents.append(encode_mark(Voted(write.term, write.vote)))
+            contents.append(encode_note(Voted(write.term, write.vote)))
         if write.truncate is not None and write.truncate < last:
             last = write.truncate
-            contents.append(encode_mark(Truncated(last)))
+            contents.append(encode_note(Truncated(last)))
         if write.entries and not (
             write.entries[0].index == last + 1
             and write.entries[-1].index == last + len(write.entries)
         ):
             raise InvariantBroken(f"entry {write.entries[0].index} written after entry {last}")
-        marks = len(contents)
+        notes = len(contents)
         contents += [entry.record[:-1] for entry in write.entries]
-        if not contents:
+        trusted = write.trusted and self.suspect is not None
+        if not contents and not trusted:
             return
-        positions = self._append(contents)[marks:]
-        with self._lock:
-            state.term, state.vote = write.term, write.vote
-            state.places.truncate(last)
-            for entry, position in zip(write.entries, positions, strict=True):
-                state.places.add(position, is_order=type(entry.event) is Traded)
+        with self._at_risk():
+            positions = self._append(contents)[notes:]
+            with self._lock:
+                state.term, state.vote = write.term, write.vote
+                state.places.truncate(last)
+                for entry, position in zip(write.entries, positions, strict=True):
+                    state.places.add(position, is_order=type(entry.event) is Traded)
+            if trusted:
+                self._mark.replace(Mark(self.replica, None, False, state.end, state.checksum))
 
     def close(self) -> None:
         """Close the file. What was written stays readable; nothing more can be written."""
+        self._failed = True
+        self._mark.close()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -177,7 +214,7 @@ class LogFile(_StoredLog):
         state = self._state
         if state.torn_header is not None:
             state.torn_header.unlink()
-            _sync_folder(state.segments.folder)
+            sync_folder(state.segments.folder)
             self.recovered = f"{state.torn_header}: removed a segment that was never begun"
         if not state.segments.starts:
             self._begin_segment()
@@ -189,68 +226,58 @@ class LogFile(_StoredLog):
             os.ftruncate(self._file, state.end - start)
             os.fsync(self._file)
             self.recovered = (
-                f"{path}: cut off an unfinished last line of {state.torn} bytes"
+                f"{path}: cut off an unfinished write of {state.torn} bytes"
                 f" after entry {state.places.last_index}"
             )
 
+    @contextmanager
+    def _at_risk(self) -> Iterator[None]:
+        """Around whatever writes: if it fails, nothing is written any more."""
+        if self._failed:
+            raise Unusable(f"{self._state.segments.folder}: closed, or an earlier write failed")
+        self._failed = True
+        yield
+        self._failed = False
+
     def _append(self, contents: list[bytes]) -> list[int]:
         """Make `contents` durable as lines, and return where each begins."""
-        if self._failed or self._file is None:
-            raise Unusable(f"{self._state.segments.folder}: closed, or an earlier write failed")
         state = self._state
-        self._failed = True
+        if not contents:
+            return []
         if state.end - state.segments.starts[-1] >= self._segment_bytes:
             self._begin_segment()
-        lines, crc = close_lines(contents, resume(state.crc))
+        assert self._file is not None
+        lines, closing = close_lines(contents, resume(state.closing))
         if lines.count(b"\n") != len(contents):
             raise InvariantBroken("a record holds the end of a line")
-        _write_all(self._file, lines)
+        write_all(self._file, lines)
         os.fdatasync(self._file)
-        sizes = (len(content) + _CLOSING_BYTES for content in contents)
+        sizes = (len(content) + CLOSING_BYTES for content in contents)
         positions = list(accumulate(sizes, initial=state.end))
-        state.crc = crc
         state.end = positions.pop()
-        self._failed = False
+        state.closing = closing
+        # Only now, or a crash might leave a mark that is ahead of the log.
+        self._mark.advance(state.end, state.checksum)
         return positions
 
     def _begin_segment(self) -> None:
         """Go on in a new file, which is durable before anything else is written to it."""
         state = self._state
-        lines, crc = close_lines([encode_mark(state.header(self.replica))], state.crc)
+        header = encode_note(state.header(self.replica))
+        lines, closing = close_lines([header], state.checksum)
         start = state.end
         file = os.open(
             state.segments.path(start), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666
         )
-        self.close()
+        if self._file is not None:
+            os.close(self._file)
         self._file = file
-        _write_all(file, lines)
+        write_all(file, lines)
         os.fsync(file)
-        _sync_folder(state.segments.folder)
+        sync_folder(state.segments.folder)
         state.segments.starts.append(start)
-        state.crc = crc
+        state.closing = closing
         state.end += len(lines)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    written = os.write(file, data)
-    while written < len(data):
-        written += os.write(file, memoryview(data)[written:])
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make `folder`, and what it lies in, and see to it that its parent durably says so."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
 
 
 @contextmanager

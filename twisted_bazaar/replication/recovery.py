@@ -4,8 +4,9 @@ Reading is all that is done here: whoever owns the log repairs it. A million ord
 half a second, because the bytes are checked by one CRC over each block and only lines that are
 not orders are looked into.
 
-What is damage: everything that cannot be read, except an unfinished last line. That one is the
-rest of a write that was under way when the replica died, and that nobody was told of.
+What is damage: everything that cannot be read, everything missing that the mark says was there,
+and everything unreadable beyond the mark that no crash can have left. What a crash can leave is
+the rest of the one write that was under way, and that nobody was told of.
 """
 
 from pathlib import Path
@@ -16,19 +17,23 @@ import msgspec
 from ..errors import Damaged, Unusable
 from .entries import GENESIS, Entry
 from .lines import (
+    CLOSING_BYTES,
     FORMAT,
     Boot,
     Segment,
     Truncated,
     Voted,
     check_lines,
+    checksum,
     close_lines,
+    closes,
     decode_line,
-    encode_mark,
+    encode_note,
+    is_torn,
     resume,
     sound_bytes,
-    was_whole,
 )
+from .mark import Mark
 from .segments import Places, Segments
 
 __all__ = ["Recovery"]
@@ -39,14 +44,12 @@ _BLOCK_BYTES = 1 << 20
 class Recovery:
     """The state of the log in `folder`.
 
-    `replica` is whose log it has to be; None: anyone's. Raises `Damaged` if a file says what
-    was never written so, and OSError if one cannot be read.
-
-    Here, one day, a folder whose own mark tells of a longer log, or whose unfinished line is
-    not of the boot that crashed, makes the replica *suspect*.
+    `replica` is whose log it has to be; None: anyone's. `mark` says how much of it was on disk.
+    Raises `Damaged` if a file is not as it was written, `Unusable` if it is another replica's,
+    and OSError if it cannot be read.
     """
 
-    def __init__(self, folder: Path, replica: int | None) -> None:
+    def __init__(self, folder: Path, replica: int | None, mark: Mark | None) -> None:
         self.replica = replica
         self.segments = Segments(folder)
         self.places = Places()
@@ -56,8 +59,8 @@ class Recovery:
         """Of the last start; empty: none is known."""
         self.end = 0
         """The position after the last whole line."""
-        self.crc = 0
-        """The checksum of the last whole line."""
+        self.closing = b""
+        """Of the last whole line; empty: there is none."""
         self.torn = 0
         """Bytes after `end`, in the last segment: an unfinished line."""
         self.torn_header: Path | None = None
@@ -65,13 +68,22 @@ class Recovery:
         for start in tuple(self.segments.starts):
             self._read_file(start, last=start == self.segments.starts[-1])
         self._check_last_number()
+        if mark is not None and mark.position:
+            self._check_extent(mark)
 
-    def last_digest(self) -> str:
-        """The digest of the last entry."""
-        index = self.places.last_index
-        if index == 0:
-            return GENESIS
-        return self.segments.read(index, self.places.positions[-1:], self.end)[0].digest
+    @property
+    def checksum(self) -> int:
+        """Of the last whole line; 0: there is none."""
+        return checksum(self.closing) if self.closing else 0
+
+    def digest_at(self, index: int) -> str:
+        """The digest that names the history up to 0 <= `index` <= the last; 0: none of it."""
+        return self._entry(index).digest if index else GENESIS
+
+    def _entry(self, index: int) -> Entry:
+        positions = self.places.positions[index - 1 : index + 1]
+        end = positions[1] if len(positions) > 1 else self.end
+        return self.segments.read(index, positions[:1], end)[0]
 
     def header(self, replica: int) -> Segment:
         """The first line of the segment that would begin now."""
@@ -80,10 +92,10 @@ class Recovery:
             replica=replica,
             position=self.end,
             index=self.places.last_index,
-            digest=self.last_digest(),
+            digest=self.digest_at(self.places.last_index),
             term=self.term,
             vote=self.vote,
-            previous=f"{self.crc:08x}",
+            previous=f"{self.checksum:08x}",
         )
 
     def _read_file(self, start: int, last: bool) -> None:
@@ -94,19 +106,21 @@ class Recovery:
             tail = self._read_lines(path, file)
         if not tail and self.end > start:
             return
-        if not last:
-            raise Damaged(f"{path}: ends in the middle of a line")
-        if self.end == start:
-            self._accept_torn_header(path, tail)
-        elif was_whole(tail, resume(self.crc)):
-            raise Damaged(f"{path}: the last line does not end where it should")
-        else:
+        at = self.end - start
+        if last and (is_torn(tail, at, self.closing) if at else self._is_torn_header(tail)):
             self.torn = len(tail)
+            if not at:
+                self.segments.starts.pop()
+                self.torn_header = path
+        elif b"\n" in tail:
+            raise self._damaged(self.end, "the checksum does not fit")
+        else:
+            raise self._damaged(self.end, "does not end where it should")
 
     def _read_lines(self, path: Path, file: BinaryIO) -> bytes:
-        """Take in the whole lines of a file, and return what comes after them."""
+        """Take in the sound lines of a file, and return what comes after them."""
         start = self.end
-        seed = self.crc
+        seed = self.checksum
         tail = b""
         left = path.stat().st_size
         while left > 0 and (data := file.read(min(left, _BLOCK_BYTES))):
@@ -116,13 +130,13 @@ class Recovery:
             lines, tail = lines[:cut], lines[cut:]
             if not lines:
                 continue
-            crc = check_lines(lines, seed)
-            if crc is None:
-                self._take(start, lines[: sound_bytes(lines, seed)])
-                raise self._damaged(self.end, "the checksum does not fit")
+            closing = check_lines(lines, seed)
+            if closing is None:
+                sound = sound_bytes(lines, seed)
+                self._take(start, lines[:sound])
+                return lines[sound:] + tail + file.read(left)
             self._take(start, lines)
-            self.crc = crc
-            seed = resume(crc)
+            seed = resume(closing)
         return tail
 
     def _take(self, start: int, lines: bytes) -> None:
@@ -140,6 +154,8 @@ class Recovery:
                 index = places.last_index + 1
             position += len(line) + 1
         self.end += len(lines)
+        if lines:
+            self.closing = lines[-CLOSING_BYTES:]
 
     def _take_other(self, start: int, line: bytes, position: int) -> None:
         try:
@@ -168,11 +184,13 @@ class Recovery:
                 self.places.add(position, is_order=False)
 
     def _check_header(self, header: Segment, position: int) -> None:
+        path = self.segments.path(position)
         if header.format != FORMAT:
-            path = self.segments.path(position)
             raise Unusable(f"{path}: format {header.format}, which this version cannot read")
         if self.replica is None:
             self.replica = header.replica
+        if self.replica != header.replica:
+            raise Unusable(f"{path}: the log of replica {header.replica}, not of {self.replica}")
         said = msgspec.structs.asdict(header)
         for name, value in msgspec.structs.asdict(self.header(self.replica)).items():
             if said[name] != value:
@@ -180,15 +198,12 @@ class Recovery:
                     position, f"the header says {name} {said[name]!r}, which should be {value!r}"
                 )
 
-    def _accept_torn_header(self, path: Path, tail: bytes) -> None:
-        """See whether a file without a whole line is one whose creation was cut short."""
-        if self.replica is not None:
-            content = encode_mark(self.header(self.replica))
-            if not close_lines([content], self.crc)[0].startswith(tail):
-                raise Damaged(f"{path}: neither a segment nor the beginning of one")
-        self.segments.starts.pop()
-        self.torn = len(tail)
-        self.torn_header = path
+    def _is_torn_header(self, tail: bytes) -> bool:
+        """Whether a crash can have left this of a file that was just being made."""
+        if self.replica is None:
+            return True
+        header, _ = close_lines([encode_note(self.header(self.replica))], self.checksum)
+        return header.startswith(tail) or tail == bytes(len(tail))
 
     def _check_last_number(self) -> None:
         """See that orders are counted as they were, so that their numbers lead to them."""
@@ -196,11 +211,19 @@ class Recovery:
         if number == 0:
             return
         index = self.places.index_of(number)
-        positions = self.places.positions[index - 1 : index + 1]
-        end = positions[1] if len(positions) > 1 else self.end
-        (entry,) = self.segments.read(index, positions[:1], end)
-        if getattr(entry.event, "number", None) != number:
-            raise Damaged(f"{self.segments.where(positions[0])}: should be order {number}")
+        if getattr(self._entry(index).event, "number", None) != number:
+            where = self.segments.where(self.places.positions[index - 1])
+            raise Damaged(f"{where}: should be order {number}")
+
+    def _check_extent(self, mark: Mark) -> None:
+        """See that all is there that was on disk for certain."""
+        if not self.segments.starts:
+            raise Damaged(f"{self.segments.folder}: all of the log is missing")
+        if self.end < mark.position:
+            missing = mark.position - self.end
+            raise self._damaged(self.end, f"{missing} bytes that were on disk are missing")
+        if not closes(self.segments.closing(mark.position), mark.checksum):
+            raise self._damaged(mark.position, "the log was another one up to here")
 
     def _damaged(self, position: int, text: str) -> Damaged:
         where = self.segments.where(position)

@@ -15,14 +15,11 @@ from typing import overload
 
 from ..errors import Damaged
 from .entries import Entry, decode_entry
-from .lines import check_lines, closing, resume, sound_bytes
+from .lines import CLOSING_BYTES, check_lines, resume, sound_bytes
 
 __all__ = ["Places", "Segments", "StoredEntries"]
 
 _NAME = re.compile(r"[0-9]{20}\.jsonl")
-_CLOSING_BYTES = len(closing(0))
-_TAIL_BYTES = len(b'01234567"}\n')
-"""What is read of the line before, so that the checksum can go on from there."""
 
 
 class Places:
@@ -75,6 +72,12 @@ class Segments:
         """The file of the segment that begins at `start`."""
         return self.folder / f"{start:020}.jsonl"
 
+    def closing(self, position: int) -> bytes:
+        """The closing of the line that ends before `position`; empty if there is no such line."""
+        start = self.starts[max(0, bisect_left(self.starts, position) - 1)]
+        with self.path(start).open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), CLOSING_BYTES, max(0, position - start - CLOSING_BYTES))
+
     def where(self, position: int) -> str:
         """A line's file and number, for a person."""
         start = self.starts[bisect_right(self.starts, position) - 1]
@@ -108,10 +111,10 @@ class Segments:
     ) -> Iterator[Entry]:
         base = positions[0]
         with self.path(start).open("rb", buffering=0) as file:
-            before = os.pread(file.fileno(), _TAIL_BYTES, base - start - _TAIL_BYTES)
+            before = os.pread(file.fileno(), CLOSING_BYTES, base - start - CLOSING_BYTES)
             lines = os.pread(file.fileno(), end - base, base - start)
         try:
-            seed = resume(int(before[:8], 16))
+            seed = resume(before)
         except ValueError:
             raise Damaged(f"{self.where(base)}: the line before has no checksum") from None
         if len(lines) < end - base or check_lines(lines, seed) is None:
@@ -119,7 +122,7 @@ class Segments:
             raise Damaged(f"{self.where(bad)}: the checksum does not fit (reading entry {index})")
         for position in positions:
             at = position - base
-            stop = lines.index(b"\n", at) + 1 - _CLOSING_BYTES
+            stop = lines.index(b"\n", at) + 1 - CLOSING_BYTES
             try:
                 entry = decode_entry(lines[at:stop] + b"}")
             except Damaged as error:

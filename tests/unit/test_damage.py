@@ -1,0 +1,66 @@
+"""Damaged folders: nothing acknowledged is lost without a verdict. `tests/damage` says more."""
+
+import sqlite3
+from collections.abc import Callable
+from unittest.mock import patch
+
+import pytest
+
+from twisted_bazaar.replication import index, recovery, trust
+from twisted_bazaar.replication.mark import Mark, MarkFile
+
+from ..damage.judge import Lost
+from ..damage.kinds import INDEX_KINDS, KINDS
+from ..damage.run import INDEX_EVERY, Case, run
+
+FOLDERS = 3000
+SEED = 20
+
+
+def test_nothing_acknowledged_is_lost_without_a_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tally = run(SEED, range(FOLDERS))
+    assert set(tally) == {kind.__name__ for kind in (*KINDS, *INDEX_KINDS)}
+    suspect = sum(counts["suspect"] for counts in tally.values())
+    with capsys.disabled():
+        print(f"\n  {FOLDERS} damaged folders: {suspect} suspect, none lost without a verdict")
+
+
+def test_a_case_is_decided_by_its_seed_and_number() -> None:
+    for number in (3, 501, 1719):
+        one, other = Case(SEED, number), Case(SEED, number)
+        assert (one.kind, one.moment, one.files) == (other.kind, other.moment, other.files)
+
+
+def always(answer: object) -> Callable[..., object]:
+    return lambda *_: answer
+
+
+def trusting(self: MarkFile, mark: Mark) -> None:
+    real_replace(self, Mark(mark.replica, None, False, mark.position, mark.checksum))
+
+
+def not_summed(connection: sqlite3.Connection) -> object:
+    return index._unsealed(connection.execute(index._POSITION).fetchone() or ())
+
+
+real_replace = MarkFile.replace
+OF_LOGS = range(10_000)
+OF_INDEXES = range(INDEX_EVERY - 1, 50_000, INDEX_EVERY)
+
+MISSING = {
+    "the mark is not compared": (recovery.Recovery, "_check_extent", always(None), OF_LOGS),
+    "nor its checksum": (recovery, "closes", always(True), OF_LOGS),
+    "nothing is ever suspect": (MarkFile, "replace", trusting, OF_LOGS),
+    "the index is no witness": (trust, "_check_witness", always(None), OF_INDEXES),
+    "the index need not add up": (index, "_position_in", not_summed, OF_INDEXES),
+    "no key is proved": (index, "proves", always(True), OF_INDEXES),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_what_is_missing_in_the_code_is_noticed(what: str) -> None:
+    where, name, instead, numbers = MISSING[what]
+    with patch.object(where, name, instead), pytest.raises(Lost):
+        run(SEED, numbers)
