@@ -1,6 +1,7 @@
 """`python -m load`: try a bazaar, and judge what its clients were told."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -192,8 +193,12 @@ def _check(file: Path) -> int:
             for violation in found:
                 print(f"  {violation}")
             status = VIOLATED if found else status
+        sys.stdout.flush()
     except (Unreadable, ValueError) as why:
         _refuse(str(why))
+    except BrokenPipeError:
+        # Whoever reads us has seen enough. What is left must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as why:
         _refuse(f"{file} cannot be read: {why.strerror}")
     return status

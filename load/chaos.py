@@ -29,7 +29,7 @@ from .history import Call, Closing, Fault, History, Opening
 from .session import Session
 from .standing import Log
 
-__all__ = ["Asked", "StageReport", "run_stage"]
+__all__ = ["Asked", "StageReport", "ViolationRow", "culprit", "run_stage"]
 
 WARM_UP_SECONDS = 1.0
 HEALED_SECONDS = 30.0
@@ -65,7 +65,7 @@ class ViolationRow(msgspec.Struct, frozen=True):
 
     invariant: int
     after: str
-    """The fault that was on, or had begun last; empty: none, or it came to light in the end."""
+    """The fault that was on, or over last; empty: none, or it came to light in the end."""
     count: int
     first: str
     """What the first of them was."""
@@ -128,13 +128,13 @@ def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]
     return [rows[key] for key in sorted(rows)]
 
 
-def _culprit(faults: Sequence[Fault], at: float) -> str:
-    """The fault that had gone on for longest `at` that time, or else had begun last."""
+def culprit(faults: Sequence[Fault], at: float) -> str:
+    """The fault that had gone on for longest `at` that time, or else was over last."""
     begun = [fault for fault in faults if fault.began <= at]
     lasting = [fault for fault in begun if fault.ended >= at]
     if lasting:
         return min(lasting, key=lambda fault: fault.began).what
-    return max(begun, key=lambda fault: fault.began).what if begun else ""
+    return max(begun, key=lambda fault: fault.ended).what if begun else ""
 
 
 class _Stage:
@@ -271,7 +271,7 @@ class _Stage:
             if violation.calls:
                 call = self._history.records[violation.calls[0]]
                 assert isinstance(call, Call)
-                after = _culprit(faults, call.sent)
+                after = culprit(faults, call.sent)
             self._violations.append((after, violation))
 
     def _look_at(self, found: Figures) -> None:

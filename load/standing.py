@@ -112,7 +112,7 @@ async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
     """Have the logs of `replicas` checked from end to end, each in its folder in `data`."""
     logs = []
     for replica in replicas:
-        command = ["-m", "twisted_bazaar", "verify", str(data / replica)]
+        command = ["-Pm", "twisted_bazaar", "verify", str(data / replica)]
         out, err, status = await getProcessOutputAndValue(sys.executable, command, environment())
         said = " ".join((out or err).decode("utf-8", "replace").split())
         found = re.search(r"last_number=(\d+).*digest=([0-9a-f]+)", said)

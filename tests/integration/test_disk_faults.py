@@ -67,6 +67,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyCluster]
     with FaultyCluster(tmp_path_factory.mktemp("disk") / "cluster") as running:
         assert isinstance(running, FaultyCluster)
         yield running
+        # How they stop is not the matter here: what was just damaged may still be recalled.
+        running.kill_all()
 
 
 @pytest.fixture(scope="module")

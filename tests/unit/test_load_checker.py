@@ -132,3 +132,8 @@ def test_a_section_without_its_ends_cannot_be_judged() -> None:
     for cut in (section()[1:], section()[:-1], []):
         with pytest.raises(ValueError, match="one opening and one closing"):
             check(cut)
+
+
+def test_market_data_that_could_not_be_had_is_not_judged() -> None:
+    records = section(trade("a", 1.0, Verdict.PLACED, 1), orders=[BOUGHT], left=2)
+    assert check([*records[:-1], Closing(at=99.0, orders=(BOUGHT,))]) == []

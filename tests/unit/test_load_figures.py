@@ -2,7 +2,7 @@
 
 import pytest
 
-from load.chaos import StageReport, ViolationRow
+from load.chaos import StageReport, ViolationRow, culprit
 from load.figures import MINGLED, FaultRow, Figures, LivenessRow, figures, percentile
 from load.history import Fault, LookupCall, Record, TradeCall, Verdict
 from load.page import page
@@ -139,3 +139,15 @@ def test_what_was_not_lived_through_is_marked() -> None:
     found = figures([*steady((1.0, 5.0)), fault("cut", 5.0, 9.0)], ["cut"])
     assert found.liveness == [LivenessRow("cut", 4.0, None, 1)]
     assert "NOT ALIVE" in page([report(found, problems=("late",))], "", "again")
+
+
+def test_a_violation_is_told_with_the_fault_that_was_on_or_over_last() -> None:
+    faults = [
+        fault("pause catalog", 1.0, 5.0),
+        fault("kill leader", 2.0, 2.0),
+        fault("pause leader", 4.0, 4.5),
+    ]
+    assert [culprit(faults, at) for at in (0.5, 1.5, 4.2, 6.0)] == [
+        "", "pause catalog", "pause catalog", "pause catalog",
+    ]  # fmt: skip
+    assert culprit([*faults, fault("kill redis", 7.0, 7.0)], 8.0) == "kill redis"
