@@ -9,10 +9,13 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint proto bench chaos simulate
+.PHONY: help run test lint proto bench chaos simulate damage
 
 # How many schedules `make simulate` runs.
 SEEDS ?= 1000
+
+# How many folders `make damage` damages.
+FILES ?= 10000
 
 help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
@@ -21,6 +24,7 @@ help:
 	@echo "make proto  generate the gRPC stubs from proto/"
 	@echo "make bench  measure throughput and latency"
 	@echo "make simulate SEEDS=50000   run that many simulated schedules of faults"
+	@echo "make damage FILES=100000    damage that many order logs, and see that nothing is lost unnoticed"
 	@echo "make chaos  trade while processes are killed, and check the history"
 
 $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
@@ -58,3 +62,6 @@ bench: $(STAMP)
 
 simulate: $(STAMP)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+damage: $(STAMP)
+	@$(BIN)/python -m tests.damage --files $(FILES) $(ARGS)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from twisted_bazaar.replication.index import witness_in
+from twisted_bazaar.replication.logfile import LogReader
 from twisted_bazaar.rpc.server import GRACE_SECONDS
 
 from .cluster import Cluster
@@ -211,6 +213,23 @@ def forget(cluster: FaultyCluster, name: str) -> None:
     (cluster.data / name / "mark").unlink()
 
 
+def keep(cluster: FaultyCluster, name: str) -> None:
+    """Copy the log and the mark as they are now, for `put_back`."""
+    copy = cluster.folder / "copy"
+    shutil.copytree(cluster.data / name / "log", copy / "log")
+    shutil.copy(cluster.data / name / "mark", copy / "mark")
+
+
+def put_back(cluster: FaultyCluster, name: str) -> None:
+    """The log and the mark are as they once were; only the index knows of more."""
+    folder = cluster.data / name
+    known = witness_in(folder / "index.sqlite")
+    assert known is not None
+    shutil.rmtree(folder / "log")
+    shutil.copytree(cluster.folder / "copy", folder, dirs_exist_ok=True)
+    assert LogReader(folder).last_index < known.index
+
+
 def wait_healed(cluster: FaultyCluster, name: str, after: int) -> None:
     """Wait until `name` has said, in the log after so many characters, that it is suspect, and
     has become trusted again."""
@@ -224,10 +243,15 @@ def test_a_damaged_replica_says_so_and_gets_everything_from_the_others(
     cluster: FaultyCluster, everything: Trader
 ) -> None:
     with trading(cluster, everything) as trader:
+        cluster.kill("order-3")
+        keep(cluster, "order-3")
+        back(cluster, "order-3")
+        wait_trading(trader, 50)
         for spoil, name in (
             (damage, leader(cluster)),
             (cut, "order-1"),
             (forget, "order-2"),
+            (put_back, "order-3"),
         ):
             cluster.kill(name)
             before = len(cluster.log.read_text())

@@ -168,10 +168,8 @@ class OrderNode(Service):
             self._asked.discard(answer)
             return result
 
-        if not answer.called:
-            self._asked.add(answer)
-            answer.addBoth(answered)
-        return answer
+        self._asked.add(answer)
+        return answer.addBoth(answered)
 
     def cannot_read(self, error: Exception) -> None:
         """What this replica's own files hold is not what was written: see after a restart."""

@@ -1,0 +1,144 @@
+"""An order replica whose own files turn out to be bad: it ends, and leaves nobody waiting."""
+
+import errno
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from twisted_bazaar.errors import Damaged, Unavailable
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.order.desk import TradingDesk
+from twisted_bazaar.order.neighbours import Peer
+from twisted_bazaar.order.node import OrderNode
+from twisted_bazaar.replication.core import Replica
+from twisted_bazaar.replication.messages import Append, FetchReply, Poll, PollReply
+from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
+
+from .fake_replicas import result_of
+from .leaks import nothing_leaks  # noqa: F401
+from .member import TIMING, append, disk, entries_of
+
+LOG = entries_of(1, 1)
+DAMAGE = Damaged("log/0.jsonl line 3: the checksum does not fit")
+
+
+class SilentPeer:
+    """Another replica, which does not answer."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, Deferred[Any]]] = []
+
+    def ask(self, message: Any) -> Deferred[Any]:
+        answer: Deferred[Any] = Deferred()
+        self.asked.append((message, answer))
+        return answer
+
+
+class Node:
+    """Replica 1 of three, for a while now. Nothing of it waits for a disk."""
+
+    def __init__(self) -> None:
+        clock = Clock()
+        clock.advance(100.0)
+        storage: Any = disk(1, 0, LOG)
+        replica = Replica(1, (2, 3), (), storage, 0, TIMING, lambda: 0, 0.0)
+        self.peer = SilentPeer()
+        self.said: list[str] = []
+        self.node = OrderNode(
+            clock,
+            clock.seconds,
+            replica,
+            TradingDesk(replica, Ledger(), 0),
+            storage,
+            cast(Any, None),
+            cast(Any, {2: self.peer, 3: SilentPeer()}),
+            {},
+            TIMING,
+            self.said.append,
+        )
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def test_what_cannot_be_read_ends_it_in_one_line_and_whoever_waits_is_told(node: Node) -> None:
+    waiting = result_of(node.node.campaign())
+    assert waiting == []
+    node.node.cannot_read(DAMAGE)
+    node.node.cannot_read(Damaged("and another line"))
+    assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+    (told,) = waiting
+    assert isinstance(told, Unavailable)
+
+
+def test_what_was_answered_is_not_answered_again(node: Node) -> None:
+    (told,) = result_of(node.node.request(Poll(2, 7)))
+    assert isinstance(told, PollReply)
+    node.node.cannot_read(DAMAGE)
+    assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+
+
+def test_nothing_is_answered_after_that(node: Node) -> None:
+    node.node.cannot_read(DAMAGE)
+    with pytest.raises(Unavailable):
+        node.node.request(append(2, LOG))
+
+
+def test_what_cannot_be_read_to_be_sent_ends_it(node: Node) -> None:
+    node.node.campaign().addErrback(lambda failure: failure.trap(Unavailable) and None)
+    ((message, answer),) = node.peer.asked
+    assert isinstance(message, Poll)
+    answer.errback(DAMAGE)
+    assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+
+
+def test_a_peer_that_cannot_be_reached_does_not(node: Node) -> None:
+    result_of(node.node.campaign())
+    node.peer.asked[0][1].errback(Unavailable("2: connection refused"))
+    assert node.said == []
+
+
+class Channel:
+    """A connection whose other end answers with whatever bytes."""
+
+    def __init__(self, reply: object) -> None:
+        self.reply = reply
+        self.failure: Exception | None = None
+
+    def call(self, ask: Any, timeout: float) -> None:
+        try:
+            ask(timeout)
+        except Exception as error:
+            self.failure = error
+
+
+def peer_with(channel: Channel) -> Peer:
+    peer = object.__new__(Peer)
+    peer._channel = cast(Any, channel)
+    peer._timeout = 1.0
+    peer._rpcs = {Append: (lambda *_, **__: channel.reply, FetchReply)}
+    return peer
+
+
+def test_a_reply_that_makes_no_sense_is_as_good_as_none() -> None:
+    channel = Channel(replication_pb2.FetchReply(records=[b'{"kind":"bo']))
+    peer_with(channel).ask(append(2, LOG))
+    assert type(channel.failure) is Unavailable
+    assert "makes no sense" in str(channel.failure)
+
+
+@pytest.mark.parametrize("failure", [DAMAGE, OSError(errno.EIO, "Input/output error")])
+def test_entries_that_cannot_be_read_are_not_taken_for_a_silent_peer(failure: Exception) -> None:
+    class Unreadable(tuple[Any, ...]):
+        def __iter__(self) -> Any:
+            raise failure
+
+    channel = Channel(replication_pb2.FetchReply())
+    message = replace(append(2), entries=Unreadable())
+    peer_with(channel).ask(message)
+    assert channel.failure is failure
