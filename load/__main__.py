@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, NoReturn
 
+from .arguments import add_run, at_least
 from .checker import check, sections
 from .history import Unreadable, read
 
@@ -21,6 +23,7 @@ VIOLATED = 1
 """Exit status: something is not as it must be."""
 
 DEFAULT_SECONDS = 60.0
+DEFAULT_RUN_SECONDS = 10.0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,20 +38,6 @@ def _refuse(message: str) -> NoReturn:
     raise SystemExit(CANNOT_RUN)
 
 
-def _at_least(least: float, kind: type) -> Any:
-    def read_number(text: str) -> Any:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number < 10**9:
-            word = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {word} from {least:g}, not {text!r}")
-        return number
-
-    return read_number
-
-
 def _options() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m load", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -59,17 +48,23 @@ def _options() -> argparse.ArgumentParser:
         " paused (SIGSTOP), then another whose services are cut off from one another; heals"
         " them, and checks every call that was made. Exit status 1: a promise was broken.",
     )
-    number, count = _at_least(0.0, float), _at_least(1, int)
-    chaos.add_argument("--seconds", type=_at_least(1.0, float), default=DEFAULT_SECONDS,
+    number, count = at_least(0.0, float), at_least(1, int)
+    chaos.add_argument("--seconds", type=at_least(1.0, float), default=DEFAULT_SECONDS,
                        help="how long things go wrong in all (60)")  # fmt: skip
     chaos.add_argument(
         "--clients",
         type=count,
         default=5,
-        help="that do all kinds of calls (5); one more a front-end only trades",
+        help="that do all kinds of calls (5); two more a front-end only trade, or only look up",
     )
     chaos.add_argument("--frontends", type=count, default=1, help="over the same replicas (1)")
-    chaos.add_argument("--seed", type=_at_least(0, int), help="of all choices (any)")
+    chaos.add_argument(
+        "--caches",
+        choices=("shared", "own"),
+        default="",
+        help="further front-ends cache where the first one does, or in their own memory (by seed)",
+    )
+    chaos.add_argument("--seed", type=at_least(0, int), help="of all choices (any)")
     for name, what in (("kill", "SIGKILL"), ("pause", "SIGSTOP"), ("cut", "network cuts")):
         chaos.add_argument(f"--{name}", type=number, default=1.0, metavar="SHARE",
                            help=f"how much of the faults are {what} (1); 0: none")  # fmt: skip
@@ -82,6 +77,7 @@ def _options() -> argparse.ArgumentParser:
     chaos.add_argument("--folder", type=Path, help="for all files; kept (a temporary one)")
     chaos.add_argument("--history", type=Path, metavar="FILE", help="keep every call in FILE")
     chaos.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_run(commands)
     checks = commands.add_parser("check", help="judge a history that was kept")
     checks.add_argument("file", type=Path)
     inside = commands.add_parser("inside", help="for chaos itself: one stage, in namespaces")
@@ -106,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     if asked.command == "inside":
         doing = run_inside(reactor, asked.question, asked.answer)
+    elif asked.command == "run":
+        doing = _run(asked, reactor)
     else:
         doing = Trial(reactor, _trial(asked), _tell).run()
 
@@ -159,6 +157,7 @@ def _trial(asked: argparse.Namespace) -> Any:
         share = asked.__dict__[name]
         command += f" --{name} {share:g}" if share != 1 else ""
     command += "".join(f" --spare {name}" for name in asked.spare)
+    command += f" --caches {asked.caches}" if asked.caches else ""
     command += "".join(f" {option}" for option in options)
     return TrialAsked(
         seconds=asked.seconds,
@@ -169,6 +168,7 @@ def _trial(asked: argparse.Namespace) -> Any:
         pause=asked.pause,
         cut=asked.cut,
         spare=tuple(asked.spare),
+        caches=asked.caches,
         options=tuple(options),
         folder=asked.folder,
         history=asked.history,
@@ -177,6 +177,50 @@ def _trial(asked: argparse.Namespace) -> Any:
         json=asked.json,
         command=command,
     )
+
+
+def _run(asked: argparse.Namespace, reactor: Any) -> Any:
+    try:
+        from .run import Run, RunAsked
+    except ModuleNotFoundError as why:
+        _refuse(f"run needs {why.name}, one of the project's dev dependencies")
+    from .workload import Mix
+
+    seed = asked.seed if asked.seed is not None else SystemRandom().randrange(10**6)
+    seconds = asked.duration
+    if seconds is None and asked.iterations is None:
+        seconds = DEFAULT_RUN_SECONDS
+    least, most = asked.quantity
+    mix = Mix(
+        clients=asked.clients,
+        share=asked.p,
+        side=asked.side,
+        least=least,
+        most=most,
+        iterations=asked.iterations,
+        seconds=seconds,
+        rate=asked.rate,
+        separate=asked.separate,
+    )
+    command = ["python", "-m", "load", "run", "--url", asked.url, "--clients", asked.clients]
+    command += ["--p", f"{asked.p:g}", "--side", asked.side, "--quantity", f"{least}:{most}"]
+    command += ["--duration", f"{seconds:g}"] if seconds else ["--iterations", asked.iterations]
+    command += ["--rate", f"{asked.rate:g}"] if asked.rate else []
+    command += ["--separate"] if asked.separate else []
+    for each in asked.threshold:
+        command += ["--threshold", each.text]
+    return Run(
+        reactor,
+        RunAsked(
+            url=asked.url,
+            mix=mix,
+            seed=seed,
+            history=asked.history,
+            thresholds=tuple(asked.threshold),
+            json=asked.json,
+            command=shlex.join(map(str, [*command, "--seed", seed])),
+        ),
+    ).run()
 
 
 def _tell(line: str) -> None:

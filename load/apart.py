@@ -6,6 +6,7 @@ that drops what comes from one link for one address is a cut. It has effect with
 that this process was started in (see `load.arena`), never on the machine's own network.
 """
 
+import os
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,8 +14,14 @@ from typing import Any
 
 from twisted.internet.utils import getProcessOutputAndValue
 
+from twisted_bazaar import local
+from twisted_bazaar.address import Address
+from twisted_bazaar.ports import Ports
+from twisted_bazaar.timing import Timing
+
 from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
 from .processes import Process, environment, said_last, twistd
+from .redis import Redis
 
 __all__ = ["Apart"]
 
@@ -24,17 +31,26 @@ REPLICAS = 3
 
 
 class Apart(Fleet):
-    """Front-ends, a catalog and three order replicas, with their files in `folder`."""
+    """Front-ends, a catalog, three order replicas and Redis, if there is one to be had, with
+    their files in `folder`."""
 
-    def __init__(self, reactor: Any, folder: Path, frontends: int) -> None:
-        data = folder / "data"
+    def __init__(self, reactor: Any, folder: Path, further: Sequence[str]) -> None:
+        """`further` says where each further front-end caches: `shared`, with the first one, or
+        `own`, in its memory."""
+        self._data = data = folder / "data"
         super().__init__(reactor, data)
-        self.frontends = ["frontend", *(f"frontend-{n}" for n in range(2, frontends + 1))]
+        data.mkdir(exist_ok=True)
+        self._secret = data / "secret"
+        local.keep_secret(self._secret, os.urandom)
+        self.frontends = ["frontend", *(f"frontend-{n}" for n in range(2, len(further) + 2))]
         self.orders = [f"order-{n}" for n in range(1, REPLICAS + 1)]
         self._log = folder / "log"
-        self._places = {
-            name: place for place, name in enumerate([*self.orders, "catalog", *self.frontends], 1)
-        }
+        self._server = _redis_server(data)
+        redis = ["redis"] if self._server else []
+        names = [*self.orders, "catalog", *self.frontends, *redis]
+        self._places = {name: place for place, name in enumerate(names, 1)}
+        first = "redis" if redis else "memory"
+        self.caches = [first, *("memory" if cache == "own" else first for cache in further)]
         self._processes = {
             name: Process(reactor, ["ip", "netns", "exec", name, *self._command(name)], self._log)
             for name in self._places
@@ -48,24 +64,30 @@ class Apart(Fleet):
         return f"10.77.{self._places[name]}.2"
 
     def _command(self, name: str) -> Sequence[str]:
-        assert self.data is not None
         host = self._host(name)
+        if name == "redis":
+            # What comes later counts. In here nobody can reach it who must not.
+            at = ["--bind", host, "--port", str(PORT), "--protected-mode", "no"]
+            return [*self._server, *at]
+        secret = f"--secret-file={self._secret}"
         catalog = f"--catalog={self._host('catalog')}:{PORT}"
         replicas = [(n, f"{n}={self._host(f'order-{n}')}:{PORT}") for n in range(1, REPLICAS + 1)]
-        own = [f"--listen={host}:{PORT}", f"--data={self.data / name}"]
+        own = [f"--listen={host}:{PORT}", f"--data={self._data / name}"]
         if name == "catalog":
-            return twistd("bazaar-catalog", *own)
+            return twistd("bazaar-catalog", *own, secret)
         if name in self.orders:
             number = int(name.removeprefix("order-"))
             peers = [f"--peer={address}" for n, address in replicas if n != number]
             return twistd("bazaar-order", f"--id={number}", *own, *peers, catalog)
+        cache = self.caches[self.frontends.index(name)]
         return twistd(
             "bazaar-frontend",
             f"--listen=tcp:{PUBLIC_PORT}:interface={host}",
             f"--internal=tcp:{PORT}:interface={host}",
             f"--advertise={host}:{PORT}",
-            "--cache=memory",
+            f"--cache=redis://{self._redis_address()}" if cache == "redis" else "--cache=memory",
             catalog,
+            secret,
             *(f"--replica={address}" for _, address in replicas),
         )
 
@@ -85,10 +107,11 @@ class Apart(Fleet):
             process.on_end = lambda name=name: self._ended(name)
             process.start()
         await self.until(self.ready, "the bazaar is ready", START_SECONDS)
+        await self.until(self.caching, "every front-end caches", START_SECONDS)
 
     async def stop(self) -> None:
         self._stopping = True
-        for name in [*self.frontends, "catalog", *self.orders]:
+        for name in reversed(self._places):
             if name not in self._down:
                 status = await self._processes[name].stop(STOP_SECONDS)
                 if status != 0:
@@ -104,6 +127,12 @@ class Apart(Fleet):
 
     def pid(self, name: str) -> int | None:
         return self._processes[name].pid
+
+    def redis(self) -> Redis | None:
+        return Redis(self._redis_address()) if self._server else None
+
+    def _redis_address(self) -> Address:
+        return Address(self._host("redis"), PORT)
 
     async def cut(self, cuts: Iterable[tuple[str, str]]) -> None:
         """From now on what the first of each pair sends does not reach the second."""
@@ -151,3 +180,15 @@ class Apart(Fleet):
         if status != 0:
             why = said.decode("utf-8", "replace").strip() or f"status {status}"
             raise CannotRun(f"ip {' '.join(words)}: {why.splitlines()[-1]}")
+
+
+def _redis_server(data: Path) -> Sequence[str]:
+    """How `twistd bazaar` would start its Redis; empty: it finds none."""
+    ports = Ports()
+    listen = f"tcp:0:interface={ports.reserve(0).host}"
+    config = local.Config(
+        listen=listen, data=data, cache="auto", replicas=1, listing=None, timing=Timing()
+    )
+    commands = [child.command for child in local.plan(config, ports) if child.name == "redis"]
+    ports.release()
+    return commands[0] if commands else ()

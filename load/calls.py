@@ -76,14 +76,16 @@ class Caller:
 
     async def lookup(self, via: int, name: str, timeout: float) -> LookupCall:
         call, reply = await self._get(via, f"/stocks/{quote(name, safe='')}", timeout)
-        found = None
+        found, source = None, ""
+        if reply is not None:
+            source = reply.header(b"X-Cache") or ""
         if reply is not None and reply.status == 200:
             shown, call = _understand(reply, _Answer[Quote], call)
             version = (reply.header(b"ETag") or "").strip('"')
             if shown is not None:
                 known = int(version) if version.isdecimal() else None
                 found = msgspec.structs.replace(shown.data, version=known)
-        return self._record(LookupCall(**call, name=name, found=found))
+        return self._record(LookupCall(**call, name=name, found=found, source=source))
 
     async def market(self, via: int, timeout: float) -> MarketCall:
         call, reply = await self._get(via, "/stocks", timeout)

@@ -20,11 +20,12 @@ from . import standing
 from .apart import Apart
 from .book import Violation
 from .checker import check
-from .client import Clients
+from .client import Clients, connections
 from .cuts import SCENARIOS, Partitions
 from .faults import Torment
-from .figures import BACK_BOUND_SECONDS, Figures, figures
+from .figures import Figures, figures
 from .fleet import CannotRun, Local, NotInTime
+from .gaps import BACK_BOUND_SECONDS
 from .history import Call, Closing, Fault, History, Opening
 from .session import Session
 from .standing import Log
@@ -51,6 +52,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     kill: float = 1.0
     pause: float = 1.0
     spare: tuple[str, ...] = ()
+    caches: str = ""
+    """`shared`: all front-ends cache where the first one does; `own`: each further one in its
+    memory; empty: as `seed` has it, front-end by front-end."""
     options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
     history: Path
@@ -75,7 +79,8 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
     """How a stage went."""
 
     stage: str
-    frontends: int
+    caches: Sequence[str]
+    """Where each front-end cached: `redis`, `memory` or `off`."""
     figures: Figures
     violations: Sequence[ViolationRow]
     problems: Sequence[str]
@@ -111,12 +116,15 @@ async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
 
 
 def _fleet(reactor: Any, asked: Asked) -> Local | Apart:
+    random = Random(f"{asked.seed}-{asked.stage}-caches")
+    drawn = [random.choice(("shared", "own")) for _ in range(asked.frontends - 1)]
+    further = [asked.caches or cache for cache in drawn]
     if asked.stage == "network":
-        return Apart(reactor, asked.folder, asked.frontends)
+        return Apart(reactor, asked.folder, further)
     if asked.url:
         assert asked.data is not None
-        return Local.attached(reactor, asked.folder, asked.url, asked.data, asked.frontends)
-    return Local(reactor, asked.folder, asked.frontends, asked.options)
+        return Local.attached(reactor, asked.folder, asked.url, asked.data, further)
+    return Local(reactor, asked.folder, further, asked.options)
 
 
 def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]:
@@ -156,7 +164,7 @@ class _Stage:
 
     async def run(self, opening: Opening) -> StageReport:
         asked, fleet = self._asked, self._fleet
-        session = Session(self._reactor, asked.clients + len(fleet.urls))
+        session = Session(self._reactor, connections(asked.clients))
         clients = Clients(
             self._reactor,
             monotonic_seconds,
@@ -172,17 +180,18 @@ class _Stage:
         await self._in_time(self._torment(lambda: clients.placed_at))
         healed = monotonic_seconds()
         await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
+        await self._in_time(fleet.until(fleet.caching, "every front-end caches", HEALED_SECONDS))
         await clients.stop()
         await session.close()
         converged = await self._converge(healed)
         logs = await self._end()
         await self._judge()
-        lively = [scenario.what for scenario in SCENARIOS if scenario.trades_flow]
+        lively = {each.what: each.bound for each in SCENARIOS if each.trades_flow}
         found = figures(self._history.records, lively)
         self._look_at(found)
         return StageReport(
             stage=asked.stage,
-            frontends=asked.frontends,
+            caches=fleet.caches,
             figures=found,
             violations=_rows(self._violations),
             problems=self._problems,
@@ -288,6 +297,7 @@ class _Stage:
             if not row.alive:
                 late = "none" if row.late_p50 is None else f"{row.late_p50:.2f} s"
                 self._problems.append(
-                    f"trading must go on during {row.what!r}: {row.gap:.2f} s without an"
-                    f" acknowledged trade, {late} a trade in its second half"
+                    f"trading and lookups must go on during {row.what!r}: {row.gap:.2f} s without"
+                    f" an acknowledged trade, {late} a trade in its second half,"
+                    f" {row.lookup_gap:.2f} s without a lookup answered at some front-end"
                 )

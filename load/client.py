@@ -1,12 +1,15 @@
 """Clients that trade, look up and read orders at random, and record what they are told.
 
+Most look at the same few stocks, or at one that somebody has just traded, and through different
+front-ends: so what one of them shows, and another must not show any more, is soon seen.
+
 A careful client sends a trade whose outcome it does not learn again under the same key, until
 it knows; these do so too, at whatever front-end answers. Now and then one is less careful: it
 gives up early, sends a key once more although it knows the answer, or uses one for two trades.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -19,15 +22,24 @@ from .calls import Caller
 from .history import History, TradeCall, Verdict
 from .session import Session
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "connections"]
 
 PATIENT_SECONDS = 8.0
 """More than the bazaar's deadline for a trade: an answer is on its way."""
 HASTY_SECONDS = (0.2, 1.0)
 """Less than it: the same key is then sent while its trade is still under way."""
 RETRY_SECONDS = 0.05
+WATCHERS = 3
+"""For each front-end. While it stands still, each of them has one lookup waiting there."""
+POPULAR = 3
+"""Stocks that are looked at more than others."""
 SETTLE_SECONDS = 15.0
 """How long clients that are told to stop go on asking what became of their last trade."""
+
+
+def connections(count: int) -> int:
+    """How many calls to one front-end may be under way, where there are `count` clients."""
+    return 1 + WATCHERS + count
 
 
 class Memory:
@@ -55,23 +67,24 @@ class Clients:
         seed: str,
         think_seconds: float = 0.004,
     ) -> None:
-        """Client n asks the front-ends `urls`, its own most of the time. One more for each
-        front-end does nothing but trade there: it tells whether that is possible, while others
-        may wait for something else. `seed` decides what they ask, and the `think_seconds` on
-        average between calls how much."""
+        """Client n asks the front-ends `urls`, its own most of the time. For each front-end
+        there are more that do nothing but trade there (one), or nothing but look up (three):
+        they tell whether that is possible, while others may wait for something else. `seed`
+        decides what they ask, and the `think_seconds` on average between calls how much."""
         self._memory = memory = Memory()
+        traders, watchers = [_Trader] * len(urls), [_Watcher] * WATCHERS * len(urls)
+        kinds = [*traders, *watchers, *[_Client] * count]
         self._clients = [
-            _Client(
+            kind(
                 reactor,
                 Caller(session, seconds, urls, history, number),
                 Random(f"{seed}-{number}"),
                 memory,
                 stocks,
                 home=number % len(urls),
-                only_trades=number <= len(urls),
-                think_seconds=think_seconds,
+                think_seconds=think_seconds * kind.pace,
             )
-            for number in range(1, len(urls) + count + 1)
+            for number, kind in enumerate(kinds, 1)
         ]
         self._reactor = reactor
         self._running: list[Deferred[None]] = []
@@ -105,6 +118,9 @@ class Clients:
 class _Client:
     """One client."""
 
+    pace = 1.0
+    """How much longer than others it thinks."""
+
     def __init__(
         self,
         reactor: Any,
@@ -114,7 +130,6 @@ class _Client:
         stocks: Sequence[str],
         *,
         home: int,
-        only_trades: bool,
         think_seconds: float,
     ) -> None:
         self._reactor = reactor
@@ -123,14 +138,18 @@ class _Client:
         self._memory = memory
         self._stocks = stocks
         self._home = home
-        self._only_trades = only_trades
         self._think_seconds = think_seconds
         self._keys = 0
         self.stopping = False
         """The call that is under way is the last, but for what settles its outcome."""
         self.leaving = False
         """Nothing more is asked."""
-        steps = {
+        steps = self._mix()
+        self._steps, self._weights = list(steps), list(steps.values())
+
+    def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
+        """What it does, and how often, compared with the rest."""
+        return {
             self._lookup: 36,
             self._trade: 40,
             self._order: 12,
@@ -139,9 +158,6 @@ class _Client:
             self._trade_again: 4,
             self._reuse: 2,
         }
-        if only_trades:
-            steps = {self._trade: 1}
-        self._steps, self._weights = list(steps), list(steps.values())
 
     async def run(self) -> None:
         try:
@@ -157,25 +173,30 @@ class _Client:
 
     def _via(self) -> int:
         """The front-end to ask: mostly the same, as one that is asked in turn hides more."""
-        if not self._only_trades and self._random.random() < 0.1:
-            return self._random.randrange(self._call.frontends)
-        return self._home
+        return self._any() if self._random.random() < 0.1 else self._home
+
+    def _any(self) -> int:
+        return self._random.randrange(self._call.frontends)
 
     def _patience(self) -> float:
-        hasty = self._random.random() < 0.15
-        return self._random.uniform(*HASTY_SECONDS) if hasty else PATIENT_SECONDS
+        return self._haste() if self._random.random() < 0.15 else PATIENT_SECONDS
+
+    def _haste(self) -> float:
+        return self._random.uniform(*HASTY_SECONDS)
 
     async def _failed(self) -> None:
         """There was no answer worth having: next time somewhere else, and not at once."""
-        if not self._only_trades:
-            self._home = (self._home + 1) % self._call.frontends
+        self._home = (self._home + 1) % self._call.frontends
         await self._pause(RETRY_SECONDS)
 
-    async def _lookup(self, name: str = "") -> None:
-        name = name or self._random.choice(self._stocks)
-        call = await self._call.lookup(self._via(), name, self._patience())
+    async def _lookup(self) -> None:
+        call = await self._call.lookup(self._via(), self._name(), self._patience())
         if call.found is None:
             await self._failed()
+
+    def _name(self) -> str:
+        popular = self._random.random() < 0.6
+        return self._random.choice(self._stocks[:POPULAR] if popular else self._stocks)
 
     async def _market(self) -> None:
         if not (await self._call.market(self._via(), self._patience())).found:
@@ -228,10 +249,55 @@ class _Client:
                 self._memory.numbers.append(call.number)
                 self._memory.trades.append(call)
                 self._memory.placed_at = max(self._memory.placed_at, call.sent)
-                if not self._only_trades and self._random.random() < 0.3:
-                    await self._lookup(name)
+                await self._placed(name)
             if self.leaving or call.verdict not in (Verdict.UNKNOWN, Verdict.NOT_EXECUTED):
                 return
             await self._failed()
             if self._random.random() < 0.03:
                 return
+
+    async def _placed(self, name: str) -> None:
+        """A trade of this stock was acknowledged. Now and then, see what any front-end shows."""
+        if self._random.random() < 0.3:
+            await self._call.lookup(self._any(), name, self._haste())
+
+
+class _Trader(_Client):
+    """Trades, and does nothing else, always at the same front-end."""
+
+    def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
+        return {self._trade: 1}
+
+    def _via(self) -> int:
+        return self._home
+
+    async def _failed(self) -> None:
+        await self._pause(RETRY_SECONDS)
+
+    async def _placed(self, name: str) -> None:
+        pass
+
+
+class _Watcher(_Client):
+    """Looks up, and does nothing else, always at the same front-end. It never waits for long:
+    so when one that stood still goes on, it has been asked what others have changed since."""
+
+    pace = 12.0
+
+    def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
+        return {self._lookup: 1}
+
+    def _via(self) -> int:
+        return self._home
+
+    def _patience(self) -> float:
+        return self._haste()
+
+    async def _failed(self) -> None:
+        await self._pause(RETRY_SECONDS)
+
+    def _name(self) -> str:
+        traded = self._memory.trades
+        if traded and self._random.random() < 0.3:
+            return traded[-1].name
+        return super()._name()

@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from .apart import Apart
+from .gaps import GAP_BOUND_SECONDS
 from .history import Fault, History
 
 __all__ = ["LASTS_SECONDS", "Partitions", "SCENARIOS", "Roles", "Scenario"]
@@ -19,7 +20,9 @@ LASTS_SECONDS = 4.0
 """A fault that must be traded through lasts this long; others do, or less."""
 LONG_SECONDS = 13.0
 """Long enough for TCP to wait long between two attempts."""
-CALM_SECONDS = 1.0
+ONE_LEASE_SECONDS = 2.0
+"""A lease, and as much again for a busy machine."""
+CALM_SECONDS = 0.5
 WHOLE_SECONDS = 30.0
 """Within this time after a fault every front-end reaches every replica, and trades flow."""
 
@@ -33,6 +36,8 @@ class Roles(msgspec.Struct, frozen=True):
     followers: Sequence[str]
     catalog: str
     frontends: Sequence[str]
+    redis: Sequence[str] = ()
+    """One, or none."""
 
     @property
     def replicas(self) -> Sequence[str]:
@@ -52,8 +57,11 @@ class Scenario(msgspec.Struct, frozen=True):
     then_down: Callable[[Roles], Sequence[str]] = lambda _: ()
     """Who goes down when a quarter of the time is over."""
     trades_flow: bool = True
-    """Whether the bazaar must trade while it lasts."""
+    """Whether the bazaar must trade, and answer lookups, while it lasts."""
+    bound: float = GAP_BOUND_SECONDS
+    """For how long nobody may be answered, where that is so."""
     lasts: float = LASTS_SECONDS
+    needs_redis: bool = False
 
 
 def both(one: str, others: Sequence[str]) -> Cuts:
@@ -75,6 +83,39 @@ SCENARIOS = (
         cuts=lambda roles: one_way([roles.leader], [roles.catalog]),
     ),
     Scenario("leader down for good", down=lambda roles: [roles.leader]),
+    Scenario(
+        "front-end cut off from the catalog",
+        cuts=lambda roles: both(roles.frontends[0], [roles.catalog]),
+        bound=ONE_LEASE_SECONDS,
+    ),
+    Scenario(
+        "cut from catalog to front-end, one way",
+        cuts=lambda roles: one_way([roles.catalog], roles.frontends[:1]),
+        bound=ONE_LEASE_SECONDS,
+    ),
+    Scenario(
+        "cut from front-end to catalog, one way",
+        cuts=lambda roles: one_way(roles.frontends[:1], [roles.catalog]),
+        bound=ONE_LEASE_SECONDS,
+    ),
+    Scenario(
+        "front-ends cut off from Redis",
+        cuts=lambda roles: [cut for each in roles.redis for cut in both(each, roles.frontends)],
+        bound=ONE_LEASE_SECONDS,
+        needs_redis=True,
+    ),
+    Scenario(
+        "cut from Redis to front-ends, one way",
+        cuts=lambda roles: one_way(roles.redis, roles.frontends),
+        bound=ONE_LEASE_SECONDS,
+        needs_redis=True,
+    ),
+    Scenario(
+        "Redis down for good",
+        down=lambda roles: roles.redis,
+        bound=ONE_LEASE_SECONDS,
+        needs_redis=True,
+    ),
     Scenario(
         "leader cut off from its followers, then down",
         cuts=lambda roles: both(roles.leader, roles.followers),
@@ -140,11 +181,6 @@ SCENARIOS = (
         lasts=LONG_SECONDS,
     ),
     Scenario(
-        "front-end cut off from the catalog",
-        cuts=lambda roles: both(roles.frontends[0], [roles.catalog]),
-        trades_flow=False,
-    ),
-    Scenario(
         "leader and catalog cut off from everybody else",
         cuts=lambda roles: [
             *both(roles.leader, [*roles.followers, *roles.frontends]),
@@ -179,10 +215,11 @@ class Partitions:
         self._random = random
         self._tell = tell
         self._placed_at = placed_at
-        first = [scenario for scenario in SCENARIOS if scenario.trades_flow]
-        rest = [scenario for scenario in SCENARIOS if not scenario.trades_flow]
-        # The three that matter most come in every run, however short.
-        self._left = [*first[:3], *self._shuffled([*first[3:], *rest])]
+        self._all = [each for each in SCENARIOS if fleet.redis() or not each.needs_redis]
+        first = [scenario for scenario in self._all if scenario.trades_flow]
+        rest = [scenario for scenario in self._all if not scenario.trades_flow]
+        # The four that matter most come first, however short a run is.
+        self._left = [*first[:4], *self._shuffled([*first[4:], *rest])]
 
     def _shuffled(self, scenarios: Sequence[Scenario]) -> Sequence[Scenario]:
         return self._random.sample(scenarios, len(scenarios))
@@ -202,7 +239,7 @@ class Partitions:
     def _deal(self, left: float) -> Scenario | None:
         """The next that can end within `left` seconds."""
         if not any(scenario.lasts <= left for scenario in self._left):
-            self._left += self._shuffled(SCENARIOS)
+            self._left += self._shuffled(self._all)
         for scenario in self._left:
             if scenario.lasts <= left:
                 self._left.remove(scenario)
@@ -214,7 +251,9 @@ class Partitions:
         done = self._seconds()
 
         async def whole() -> bool:
-            return self._placed_at() > done and await self._fleet.connected()
+            if self._placed_at() <= done or not await self._fleet.connected():
+                return False
+            return await self._fleet.caching()
 
         await self._fleet.until(whole, "all is whole again", WHOLE_SECONDS)
 
@@ -225,7 +264,8 @@ class Partitions:
         followers = [name for name in fleet.orders if name != leader]
         self._random.shuffle(followers)
         frontends = self._random.sample(fleet.frontends, len(fleet.frontends))
-        roles = Roles(leader, followers, "catalog", frontends)
+        redis = [name for name in fleet.names() if name == "redis"]
+        roles = Roles(leader, followers, "catalog", frontends, redis)
         cuts, down = scenario.cuts(roles), scenario.down(roles)
         names = sorted({*down, *(name for cut in cuts for name in cut)})
         self._tell(f"{scenario.what} (leader {leader})")

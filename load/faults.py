@@ -1,4 +1,5 @@
-"""What is done to the processes of a bazaar: a deck of kills and pauses, dealt at random.
+"""What is done to the processes of a bazaar: a deck of kills, pauses and spoilt caches, dealt
+at random.
 
 Each card is dealt before any comes again, so that a minute shows all of them. Who the leader
 is, is asked when its card comes.
@@ -22,6 +23,12 @@ MIDDLE_SECONDS = (0.8, 2.0)
 """About a lease."""
 LONG_SECONDS = (3.0, 6.0)
 """About the deadline of a trade."""
+WITHIN_LEASE_SECONDS = (0.3, 0.8)
+"""Nothing may change meanwhile for whoever holds a lease: it would go on showing what it knew."""
+PAST_LEASE_SECONDS = (1.3, 2.5)
+"""What it knew has changed since, and nobody has waited for it."""
+OLD_SECONDS = (0.3, 2.0)
+"""How old is what comes back into Redis."""
 CALM_SECONDS = (0.2, 2.0)
 """From when the bazaar has recovered to the next fault."""
 OVERLAP = 0.25
@@ -32,13 +39,17 @@ SUCCESSOR_SECONDS = 1.0
 LEADER, FOLLOWER, FRONTEND = "leader", "follower", "front-end"
 TWO, ALL_REPLICAS = "two replicas", "all replicas"
 SEVERAL, EVERYTHING = "several at once", "everything at once"
+WITHIN_LEASE, PAST_LEASE = " within its lease", " past its lease"
+FLUSH, OLD_DUMP = "flush", "old dump into"
 
 
 class Card(NamedTuple):
     """A fault to come."""
 
     deed: str
-    """`kill`, `pause`, or `mix`: each victim is killed or paused, as it happens."""
+    """`kill`, `pause`, or `mix`: each victim is killed or paused, as it happens. `flush` or
+    `old dump into`: it runs on, and what it holds is lost, or what it held some time ago again.
+    """
     target: str
 
     @property
@@ -52,6 +63,12 @@ def deck(names: Sequence[str], *, kill: bool, pause: bool) -> list[Card]:
     targets += [name for name in ("catalog", "redis") if name in names]
     deeds = [deed for deed, wanted in (("kill", kill), ("pause", pause)) if wanted]
     cards = [Card(deed, target) for deed in deeds for target in targets]
+    if "redis" in names:
+        cards += [Card(FLUSH, "redis"), Card(OLD_DUMP, "redis")]
+    if pause:
+        holders = [name for name in (FRONTEND, "catalog") if name in targets]
+        cards += [Card("pause", f"{holder}{PAST_LEASE}") for holder in holders]
+        cards.append(Card("pause", f"{FRONTEND}{WITHIN_LEASE}"))
     if kill:
         cards.append(Card("kill", "leader and its successor"))
     if kill and pause:
@@ -75,8 +92,9 @@ class Torment:
         pause: float,
         spare: Sequence[str] = (),
     ) -> None:
-        """`kill` and `pause` say how often each is dealt, compared with the other; nothing is
-        done to the processes in `spare`. `tell` is told of each fault; `placed_at` says when
+        """`kill` and `pause` say how often each is dealt, compared with the other, and what
+        spoils a cache as often as the one dealt more; nothing is done to the processes in
+        `spare`. `tell` is told of each fault; `placed_at` says when
         the last trade that was acknowledged had been sent.
         """
         self._fleet = fleet
@@ -86,6 +104,7 @@ class Torment:
         self._tell = tell
         self._placed_at = placed_at
         self._shares = {"kill": kill, "pause": pause, "mix": min(kill, pause)}
+        self._shares |= dict.fromkeys((FLUSH, OLD_DUMP), max(kill, pause))
         self._spare = set(spare)
         self._left: list[Card] = []
         self._under_way: list[Deferred[Any]] = []
@@ -126,8 +145,12 @@ class Torment:
             await self._wait(POLL_SECONDS)
 
     async def _strike(self, card: Card, left: float) -> None:
-        names = await self._victims(card.target)
+        target = card.target.removesuffix(PAST_LEASE).removesuffix(WITHIN_LEASE)
+        names = await self._victims(target)
         if not names:
+            return
+        if card.deed in (FLUSH, OLD_DUMP):
+            await self._spoil(card, names, left)
             return
         began = self._seconds()
         self._tell(f"{card.what} ({', '.join(names)})")
@@ -145,13 +168,34 @@ class Torment:
                 names = [*names, leader]
                 self._fleet.kill(leader)
         if paused:
-            await self._wait(min(left, self._hold()))
+            await self._wait(min(left, self._hold(card)))
             for name in paused:
                 self._fleet.resume(name)
         ended = self._seconds()
         self._history.add(Fault(what=card.what, names=tuple(names), began=began, ended=ended))
 
-    def _hold(self) -> float:
+    async def _spoil(self, card: Card, names: Sequence[str], left: float) -> None:
+        redis = self._fleet.redis()
+        if redis is None:
+            return
+        try:
+            if card.deed == OLD_DUMP:
+                old = await redis.quotes()
+                await self._wait(min(left, self._random.uniform(*OLD_SECONDS)))
+            began = self._seconds()
+            await (redis.put_back(old) if card.deed == OLD_DUMP else redis.flush())
+        except OSError:
+            # It is down or stands still already.
+            return
+        ended = self._seconds()
+        self._tell(f"{card.what} ({', '.join(names)})")
+        self._history.add(Fault(what=card.what, names=tuple(names), began=began, ended=ended))
+
+    def _hold(self, card: Card) -> float:
+        if card.target.endswith(PAST_LEASE):
+            return self._random.uniform(*PAST_LEASE_SECONDS)
+        if card.target.endswith(WITHIN_LEASE):
+            return self._random.uniform(*WITHIN_LEASE_SECONDS)
         spans = (SHORT_SECONDS, MIDDLE_SECONDS, LONG_SECONDS)
         (span,) = self._random.choices(spans, (3, 4, 1))
         return self._random.uniform(*span)

@@ -1,34 +1,20 @@
 """The figures of a trial: what its history amounts to. Pure."""
 
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from statistics import median
 
 import msgspec
 
 from .calls import EXPECTED
-from .history import Call, Fault, Record, TradeCall, Verdict
+from .gaps import FaultRow, LivenessRow, calm_gap, fault_rows, liveness
+from .history import Call, Fault, LookupCall, Record, TradeCall, Verdict
 
-__all__ = ["FaultRow", "Figures", "LivenessRow", "OperationRow", "figures", "percentile"]
+__all__ = ["Figures", "LookupRow", "OperationRow", "figures", "percentile"]
 
-GAP_BOUND_SECONDS = 3.0
-"""While a fault lasts that must be traded through, some trade is acknowledged this often: a
-leader is replaced, and a catalog's lease runs out, within half of it."""
-LATE_BOUND_SECONDS = 0.5
-"""Half-way through such a fault a trade takes no longer than this on average: what had to be
-noticed was, and is not waited for each time."""
-
-IN_FLIGHT_SECONDS = 0.05
-"""An answer that was on its way when a fault began may come so much later."""
-MINGLED = "one upon another"
-"""What is shown of a fault that began before the bazaar had recovered from others."""
-
-
-BACK_BOUND_SECONDS = 5.0
-"""When a cut has ended, or what was down is back, trades are acknowledged within this time,
-however long it lasted."""
+SOURCES = ("hit", "miss", "off")
+"""What an answer to a lookup can say of where it came from."""
+ANSWERS = {200, 404}
+"""What a lookup is answered with, by whoever knows."""
 
 
 class OperationRow(msgspec.Struct, frozen=True):
@@ -46,31 +32,16 @@ class OperationRow(msgspec.Struct, frozen=True):
     max_ms: float
 
 
-class FaultRow(msgspec.Struct, frozen=True):
-    """All faults of one kind, and for how long no trade was acknowledged then."""
+class LookupRow(msgspec.Struct, frozen=True):
+    """The lookups that were answered from one source."""
 
-    what: str
-    count: int
-    gap_p50: float
-    gap_max: float
-    back_max: float
-    """The longest from the end of such a fault to the next acknowledged trade."""
-
-
-class LivenessRow(msgspec.Struct, frozen=True):
-    """One fault that had to be traded through, while it lasted."""
-
-    what: str
-    gap: float
-    """The longest time without an acknowledged trade."""
-    late_p50: float | None
-    """What a trade took that was sent in the second half; None: none was acknowledged."""
-    acknowledged: int
-
-    @property
-    def alive(self) -> bool:
-        late = self.late_p50 is not None and self.late_p50 <= LATE_BOUND_SECONDS
-        return late and self.gap <= GAP_BOUND_SECONDS
+    source: str
+    answered: int
+    share: float
+    """Of all that were answered, from 0 to 1: the hit rate, where the source is `hit`."""
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -78,9 +49,12 @@ class Figures(msgspec.Struct, frozen=True):
 
     seconds: float
     operations: Sequence[OperationRow]
+    lookups: Sequence[LookupRow]
     faults: Sequence[FaultRow]
     calm_gap: float
-    """The longest time without an acknowledged trade while nothing had been done for long."""
+    """The longest time without an acknowledged trade before the first fault."""
+    calm_lookup_gap: float
+    """The same without any lookup answered."""
     liveness: Sequence[LivenessRow]
     unknown: int
     """Trades whose call told nothing of their outcome."""
@@ -96,8 +70,9 @@ class Figures(msgspec.Struct, frozen=True):
     """Answers that a bazaar must not give, by status."""
 
 
-def figures(records: Iterable[Record], lively: Iterable[str] = ()) -> Figures:
-    """The figures of a section; `lively` names the faults that had to be traded through."""
+def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None) -> Figures:
+    """The figures of a section; `lively` names the faults that had to be lived through, each
+    with how long nobody may be answered then."""
     records = list(records)
     calls = [each for each in records if isinstance(each, Call)]
     trades = [each for each in calls if isinstance(each, TradeCall)]
@@ -105,22 +80,28 @@ def figures(records: Iterable[Record], lively: Iterable[str] = ()) -> Figures:
     placed = sorted(
         (each for each in trades if each.verdict is Verdict.PLACED), key=lambda each: each.ended
     )
+    lookups = sorted(
+        (each for each in calls if isinstance(each, LookupCall) and each.status in ANSWERS),
+        key=lambda each: each.ended,
+    )
     times = [each.sent for each in calls] + [each.ended for each in calls]
     begin, end = min(times, default=0.0), max(times, default=0.0)
     acknowledged = [begin, *(each.ended for each in placed), end]
+    looked_up = [begin, *(each.ended for each in lookups), end]
     by_key: dict[str, list[TradeCall]] = defaultdict(list)
     for trade in trades:
         by_key[trade.key].append(trade)
     known = {key: _known(sent) for key, sent in by_key.items()}
-    lively = set(lively)
     unexpected = Counter(str(each.status) for each in calls if each.status not in EXPECTED)
     unexpected += Counter("200, malformed" for c in calls if c.status == 200 and c.message)
     return Figures(
         seconds=end - begin,
         operations=_operations(calls),
-        faults=_faults(faults, acknowledged),
-        calm_gap=_calm_gap(faults, acknowledged),
-        liveness=[_liveness(fault, placed) for fault in faults if fault.what in lively],
+        lookups=_lookups(lookups),
+        faults=fault_rows(faults, acknowledged, looked_up),
+        calm_gap=calm_gap(faults, acknowledged),
+        calm_lookup_gap=calm_gap(faults, looked_up),
+        liveness=liveness(faults, lively or {}, placed, lookups),
         unknown=sum(each.verdict is Verdict.UNKNOWN for each in trades),
         resent=sum(len(sent) > 1 for sent in by_key.values()),
         left_unknown=sum(
@@ -161,6 +142,29 @@ def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
     return rows
 
 
+def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
+    """A row for each source; what was recorded without one is left out."""
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for each in lookups:
+        if each.source:
+            by_source[each.source].append((each.ended - each.sent) * 1000)
+    whole = sum(map(len, by_source.values()))
+    rows = []
+    for source in sorted(by_source, key=(*SOURCES, *sorted(by_source)).index):
+        took = sorted(by_source[source])
+        rows.append(
+            LookupRow(
+                source,
+                len(took),
+                len(took) / whole,
+                percentile(took, 0.5),
+                percentile(took, 0.99),
+                took[-1],
+            )
+        )
+    return rows
+
+
 def _fate(call: Call) -> str:
     if isinstance(call, TradeCall):
         if call.verdict is Verdict.UNKNOWN:
@@ -176,61 +180,3 @@ def _known(sent: Sequence[TradeCall]) -> float | None:
     unclear = (Verdict.UNKNOWN, Verdict.NOT_EXECUTED)
     ended = [each.ended for each in sent if each.verdict not in unclear]
     return min(ended) - min(each.sent for each in sent) if ended else None
-
-
-def _faults(faults: Sequence[Fault], acknowledged: Sequence[float]) -> Sequence[FaultRow]:
-    """By kind of fault, the longest time without an acknowledgement that each one brought.
-
-    Such a gap is the work of the last fault that had begun when it did; if others went on or
-    began during the gap, it is nobody's alone.
-    """
-    began = [fault.began for fault in faults]
-    longest = [0.0] * len(faults)
-    mingled = [False] * len(faults)
-    for before, after in pairwise(acknowledged):
-        owner = bisect_right(began, before + IN_FLIGHT_SECONDS) - 1
-        if owner < 0 or (gap := after - max(before, began[owner])) <= longest[owner]:
-            continue
-        longest[owner] = gap
-        others = [
-            place
-            for place, other in enumerate(faults)
-            if place != owner and other.began < after and other.ended > before
-        ]
-        mingled[owner] = bool(others)
-        for place in others:
-            if place > owner and after - began[place] > longest[place]:
-                longest[place], mingled[place] = after - began[place], True
-    rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for fault, gap, shared in zip(faults, longest, mingled, strict=True):
-        back = _next(acknowledged, fault.ended) - fault.ended
-        rows[MINGLED if shared else fault.what].append((gap, back))
-    return [
-        FaultRow(
-            what,
-            len(found),
-            median(gap for gap, _ in found),
-            max(gap for gap, _ in found),
-            max(back for _, back in found),
-        )
-        for what, found in rows.items()
-    ]
-
-
-def _next(acknowledged: Sequence[float], at: float) -> float:
-    place = bisect_left(acknowledged, at)
-    return acknowledged[place] if place < len(acknowledged) else at
-
-
-def _calm_gap(faults: Sequence[Fault], acknowledged: Sequence[float]) -> float:
-    until = faults[0].began if faults else acknowledged[-1]
-    calm = [each for each in acknowledged if each <= until]
-    return max((after - before for before, after in pairwise(calm)), default=0.0)
-
-
-def _liveness(fault: Fault, placed: Sequence[TradeCall]) -> LivenessRow:
-    during = [each.ended for each in placed if fault.began <= each.ended <= fault.ended]
-    gap = max(after - before for before, after in pairwise([fault.began, *during, fault.ended]))
-    middle = (fault.began + fault.ended) / 2
-    late = [each.ended - each.sent for each in placed if middle <= each.sent <= fault.ended]
-    return LivenessRow(fault.what, gap, median(late) if late else None, len(during))

@@ -11,13 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from twisted.internet.task import deferLater
 
+from twisted_bazaar.address import Address
 from twisted_bazaar.ports import Ports
 
 from .processes import Process, said_last, twistd
+from .redis import Redis
 from .session import NoAnswer, Session
 
 __all__ = ["CannotRun", "Fleet", "Local", "NotInTime", "ReplicaRow"]
@@ -27,6 +30,8 @@ STOP_SECONDS = 15.0
 ASK_SECONDS = 1.0
 POLL_SECONDS = 0.03
 RELAUNCH_SECONDS = 0.1
+LOOKUPS = 3
+"""The first of so many lookups, one after the other, may find nothing in a cache."""
 
 T = TypeVar("T")
 
@@ -55,6 +60,14 @@ class _Rows(msgspec.Struct):
     data: list[ReplicaRow]
 
 
+class _Stock(msgspec.Struct):
+    name: str
+
+
+class _Stocks(msgspec.Struct):
+    data: list[_Stock]
+
+
 class Fleet(ABC):
     """A running bazaar."""
 
@@ -64,6 +77,8 @@ class Fleet(ABC):
         """The folder of its files, if it may be looked into."""
         self.urls: list[str] = []
         """Of the front-ends."""
+        self.caches: list[str] = []
+        """Where each of them caches: `redis`, `memory` or `off`."""
         self._session = Session(reactor, 2)
         self._paused: dict[str, int] = {}
 
@@ -76,6 +91,10 @@ class Fleet(ABC):
     @abstractmethod
     def pid(self, name: str) -> int | None:
         """None: it does not run just now."""
+
+    @abstractmethod
+    def redis(self) -> Redis | None:
+        """Its Redis, if there is one that may be spoilt."""
 
     @abstractmethod
     async def stop(self) -> None:
@@ -157,6 +176,26 @@ class Fleet(ABC):
             return False
         return bool(self.urls)
 
+    async def caching(self) -> bool:
+        """Whether every front-end answers lookups from its cache, if it has one."""
+        try:
+            for url in self.urls:
+                if not await self._caching(url):
+                    return False
+        except (NoAnswer, msgspec.DecodeError):
+            return False
+        return True
+
+    async def _caching(self, url: str) -> bool:
+        reply = await self._session.get(f"{url}/stocks", ASK_SECONDS)
+        stocks = msgspec.json.decode(reply.body, type=_Stocks).data
+        for _ in range(LOOKUPS if stocks else 0):
+            path = f"{url}/stocks/{quote(stocks[0].name, safe='')}"
+            reply = await self._session.get(path, ASK_SECONDS)
+            if reply.header(b"X-Cache") in ("hit", "off"):
+                return True
+        return False
+
     async def converged(self) -> Sequence[ReplicaRow]:
         """All replicas, once they are reachable and have the same log; before, nothing."""
         rows = await self.replicas()
@@ -183,21 +222,27 @@ class Fleet(ABC):
 class Local(Fleet):
     """`twistd bazaar` in `folder`, and perhaps more front-ends over the same replicas."""
 
-    def __init__(self, reactor: Any, folder: Path, frontends: int, options: Sequence[str]) -> None:
+    def __init__(
+        self, reactor: Any, folder: Path, further: Sequence[str], options: Sequence[str]
+    ) -> None:
+        """`further` says where each further front-end caches: `shared`, with the first one, or
+        `own`, in its memory."""
         super().__init__(reactor, folder / "data")
         self._log = folder / "log"
         listen = "--listen=tcp:0:interface=127.0.0.1"
         command = twistd("bazaar", listen, f"--data={self.data}", *options)
         self._bazaar: Process | None = Process(reactor, command, self._log)
-        self._wanted = frontends
+        self._further = further
         self._more: dict[str, Process] = {}
         self._ports = Ports()
         self._stopping = False
 
     @classmethod
-    def attached(cls, reactor: Any, folder: Path, url: str, data: Path, frontends: int) -> "Local":
+    def attached(
+        cls, reactor: Any, folder: Path, url: str, data: Path, further: Sequence[str]
+    ) -> "Local":
         """The one that runs at `url` already, with its files in `data`. It is left running."""
-        running = cls(reactor, folder, frontends, ())
+        running = cls(reactor, folder, further, ())
         running._bazaar = None
         running.data = data
         running.urls = [url.rstrip("/")]
@@ -213,9 +258,15 @@ class Local(Fleet):
             raise CannotRun(f"there is no bazaar with its files in {self.data}")
         elif not await self.replicas():
             raise CannotRun(f"{self.urls[0]} does not answer as a bazaar's front-end")
-        for number in range(2, self._wanted + 1):
-            self._add_frontend(f"frontend-{number}")
+        self.caches = [_cache(self._table()["frontend"]["command"])]
+        for number, cache in enumerate(self._further, 2):
+            self._add_frontend(f"frontend-{number}", cache)
         await self.until(self.ready, "the bazaar is ready", START_SECONDS)
+        await self.until(self.caching, "every front-end caches", START_SECONDS)
+
+    def redis(self) -> Redis | None:
+        row = self._table().get("redis")
+        return Redis(Address.parse(row["address"])) if row is not None else None
 
     async def stop(self) -> None:
         self._stopping = True
@@ -258,13 +309,14 @@ class Local(Fleet):
         if self._bazaar is not None and self._bazaar.status is not None:
             raise CannotRun(said_last(self._log))
 
-    def _add_frontend(self, name: str) -> None:
-        """Another one, run as the first is but for its own addresses."""
+    def _add_frontend(self, name: str, cache: str) -> None:
+        """Another one, run as the first is but for its own addresses, and perhaps cache."""
         public, internal = self._ports.reserve(0), self._ports.reserve(0)
         own = {
             "--listen": f"tcp:{public.port}:interface={public.host}",
             "--internal": f"tcp:{internal.port}:interface={internal.host}",
             "--advertise": str(internal),
+            **({"--cache": "memory"} if cache == "own" else {}),
         }
         command = [
             f"{option}={own[option]}" if (option := word.partition("=")[0]) in own else word
@@ -274,6 +326,7 @@ class Local(Fleet):
         process.on_end = lambda: self._ended(process)
         process.start()
         self.urls.append(f"http://{public}")
+        self.caches.append(_cache(command))
 
     def _ended(self, process: Process) -> None:
         if not self._stopping:
@@ -282,3 +335,9 @@ class Local(Fleet):
     def _relaunch(self, process: Process) -> None:
         if not self._stopping:
             process.start()
+
+
+def _cache(command: Sequence[str]) -> str:
+    """Where a front-end that is started so caches: `redis`, `memory` or `off`."""
+    (cache,) = (word for word in command if word.startswith("--cache="))
+    return cache.removeprefix("--cache=").partition(":")[0]

@@ -113,6 +113,8 @@ class LookupCall(Call, frozen=True, tag="lookup"):
     name: str
     found: Quote | None = None
     """None with status 404: there is no such stock."""
+    source: str = ""
+    """Where the answer came from, as `X-Cache` said: `hit`, `miss` or `off`. Empty: nothing."""
 
 
 class MarketCall(Call, frozen=True, tag="stocks"):

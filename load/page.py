@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from .chaos import StageReport
-from .figures import GAP_BOUND_SECONDS, LATE_BOUND_SECONDS, Figures
+from .figures import Figures
+from .gaps import LATE_BOUND_SECONDS
 
 __all__ = ["page"]
 
@@ -22,8 +23,12 @@ def page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
 
 def _stage(report: StageReport) -> Iterable[str]:
     found = report.figures
-    fronts = "1 front-end" if report.frontends == 1 else f"{report.frontends} front-ends"
-    yield f"== {report.stage}: {found.seconds:.0f} s, {fronts}, {report.orders} orders"
+    count = len(report.caches)
+    fronts = "1 front-end" if count == 1 else f"{count} front-ends"
+    yield (
+        f"== {report.stage}: {found.seconds:.0f} s, {fronts} (cache {', '.join(report.caches)}),"
+        f" {report.orders} orders"
+    )
     yield ""
     yield (
         f"{'operations':<14}{'calls':>8}{'served':>8}{'refused':>8}{'unknown':>8}"
@@ -35,11 +40,22 @@ def _stage(report: StageReport) -> Iterable[str]:
             f"{row.p50_ms:>9.1f}{row.p99_ms:>9.0f}{row.max_ms:>9.0f}"
         )
     yield ""
-    yield f"{'faults':<50}{'count':>6}   no trade acknowledged for   back after"
-    yield f"  {'none yet':<48}{'':>6}   {'':>10}  max {found.calm_gap:5.2f} s"
+    yield (
+        f"{'lookups':<14}{'answered':>8}{'share':>8}{'':>16}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
+    )
+    for source in found.lookups:
+        yield (
+            f"  {source.source:<12}{source.answered:>8}{source.share:>8.1%}{'':>16}"
+            f"{source.p50_ms:>9.1f}{source.p99_ms:>9.0f}{source.max_ms:>9.0f}"
+        )
+    yield ""
+    yield (f"{'faults':<50}{'count':>6}   no trade acknowledged for   back after   no lookup for")
+    calm = f"{'':>10}  max {found.calm_gap:5.2f} s"
+    yield f"  {'none yet':<48}{'':>6}   {calm}   {'':>10}{found.calm_lookup_gap:12.2f} s"
     for fault in found.faults:
         spread = f"p50 {fault.gap_p50:.2f} s  max {fault.gap_max:5.2f} s"
-        yield f"  {fault.what:<48}{fault.count:>6}   {spread}   {fault.back_max:8.2f} s"
+        after = f"{fault.back_max:8.2f} s{fault.lookup_gap_max:12.2f} s"
+        yield f"  {fault.what:<48}{fault.count:>6}   {spread}   {after}"
     yield from _liveness(found)
     yield ""
     yield (
@@ -65,13 +81,14 @@ def _liveness(found: Figures) -> Iterable[str]:
         return
     yield ""
     yield (
-        f"while it lasted: trading goes on (gaps up to {GAP_BOUND_SECONDS:g} s, and then"
-        f" {LATE_BOUND_SECONDS:g} s a trade)"
+        f"while it lasted: trading and, at every front-end, lookups go on (gaps up to the bound,"
+        f" and then {LATE_BOUND_SECONDS:g} s a trade)"
     )
     for row in found.liveness:
         late = "none" if row.late_p50 is None else f"{row.late_p50 * 1000:.0f} ms"
         mark = "" if row.alive else "   NOT ALIVE"
-        yield f"  {row.what:<48}  gap {row.gap:.2f} s, then {late}{mark}"
+        gaps = f"gap {row.gap:.2f} s of {row.bound:g} s, then {late:>6}"
+        yield f"  {row.what:<48}  {gaps}; lookups {row.lookup_gap:.2f} s{mark}"
 
 
 def _verdict(reports: Sequence[StageReport]) -> Iterable[str]:

@@ -35,6 +35,7 @@ class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
     pause: float
     cut: float
     spare: tuple[str, ...] = ()
+    caches: str = ""
     options: tuple[str, ...] = ()
     folder: Path | None = None
     history: Path | None = None
@@ -110,6 +111,7 @@ class Trial:
             kill=asked.kill,
             pause=asked.pause,
             spare=asked.spare,
+            caches=asked.caches,
             options=asked.options,
             history=(asked.history or self._folder / "history.jsonl").absolute(),
             append=append,

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,22 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from .console import Console
+from .errors import Unusable
 from .exits import refusing
 from .folder import Claim, claim
-from .options import timing_arguments
+from .options import secret_file, timing_arguments
 from .ports import Ports
 from .process_table import Child, ProcessTable
 from .timing import Timing
 
-__all__ = ["Config", "Local", "plan"]
+__all__ = ["Config", "Local", "keep_secret", "plan"]
 
 CATALOG_PORT = 7000
 """Wished for, like the three below; order replica 3 gets this plus 3. See `Ports.reserve`."""
 INTERNAL_PORT = 7010
 REDIS_PORT = 7011
+
+SECRET_BYTES = 32
 
 CACHE_MEMORY = "64mb"
 """What the embedded Redis may hold. Past it, what was used longest ago goes."""
@@ -56,11 +59,18 @@ class Config:
 class Local(service.MultiService):
     """The whole bazaar on this machine, in `config.data`, one process a service."""
 
-    def __init__(self, reactor: Any, config: Config, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        environment: Mapping[str, str],
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         super().__init__()
         self._reactor = reactor
         self._config = config
         self._environment = environment
+        self._random_bytes = random_bytes
         self._ports = Ports()
         self._claim: Claim | None = None
 
@@ -71,6 +81,7 @@ class Local(service.MultiService):
             self._claim = claim(data)
             # What an earlier run that was killed left there is not true any more.
             (data / "processes.json").unlink(missing_ok=True)
+            keep_secret(_secret_path(data), self._random_bytes)
             children = plan(self._config, self._ports)
         table = ProcessTable(
             self._reactor, data / "processes.json", children, self._environment, Console(1)
@@ -91,6 +102,32 @@ class Local(service.MultiService):
             self._claim.release()
 
 
+def _secret_path(data: Path) -> Path:
+    return data / "secret"
+
+
+def keep_secret(path: Path, random_bytes: Callable[[int], bytes]) -> None:
+    """Make the cluster's secret, unless an earlier run did. Raises Unusable.
+
+    It is for the user who runs the bazaar only; after a crash there is a whole one or none.
+    """
+    new = path.with_suffix(".new")
+    try:
+        if not path.exists():
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(f"{random_bytes(SECRET_BYTES).hex()}\n")
+                file.flush()
+                os.fsync(descriptor)
+            new.replace(path)
+        secret_file(str(path))
+    except OSError as why:
+        raise Unusable(f"the secret {path} cannot be used: {why.strerror}") from None
+    except ValueError as why:
+        raise Unusable(f"the secret {why}") from None
+
+
 def plan(config: Config, ports: Ports) -> list[Child]:
     """The processes to run, on ports reserved from `ports`. Raises Unusable."""
     data = config.data.absolute()
@@ -100,14 +137,15 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     internal = ports.reserve(INTERNAL_PORT)
     cache, redis = _resolve_cache(config.cache, ports)
     timing = timing_arguments(config.timing)
+    secret = f"--secret-file={_secret_path(data)}"
 
     frontend = [f"--listen={listen}", f"--cache={cache}", f"--catalog={catalog}"]
     frontend += [f"--internal=tcp:{internal.port}:interface={internal.host}"]
-    frontend += [f"--advertise={internal}"]
+    frontend += [f"--advertise={internal}", secret]
     frontend += [f"--replica={n}={address}" for n, address in orders.items()]
 
     listing = [f"--listing={config.listing}"] if config.listing else []
-    own = [f"--listen={catalog}", f"--data={data / 'catalog'}", *listing]
+    own = [f"--listen={catalog}", f"--data={data / 'catalog'}", secret, *listing]
 
     children = [
         Child(

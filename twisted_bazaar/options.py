@@ -33,8 +33,12 @@ __all__ = [
     "positive_int",
     "readable_file",
     "seconds",
+    "secret_file",
     "timing_arguments",
 ]
+
+MIN_SECRET_BYTES = 16
+"""A shorter one could be found by trying."""
 
 Coerce = Callable[[str], Any]
 
@@ -84,6 +88,17 @@ def readable_file(text: str) -> Path:
     if "\0" in text or not path.is_file() or not os.access(path, os.R_OK):
         raise ValueError(f"must be a file that can be read, not {text!r}")
     return path.absolute()
+
+
+def secret_file(text: str) -> bytes:
+    """The secret in a file, without white space at its ends."""
+    try:
+        secret = readable_file(text).read_bytes().strip()
+    except OSError:
+        raise ValueError(f"must be a file that can be read, not {text!r}") from None
+    if len(secret) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be a file of at least {MIN_SECRET_BYTES} bytes, not {text!r}")
+    return secret
 
 
 def endpoint(text: str) -> str:

@@ -63,15 +63,17 @@ class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PushReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The floors are known."""
+    """Nothing older is shown any more."""
 
     upto: int
-    stamp: Stamp
+    stamp: Stamp | None
+    """None: the subscription is over. Nothing at all is shown because of it."""
 
 
 _encode = msgspec.json.Encoder().encode
 _push = msgspec.json.Decoder(Push)
 _reply = msgspec.json.Decoder(PushReply)
+_NOT_ONE = msgspec.DecodeError, UnicodeDecodeError, RecursionError
 
 
 def encode(message: Push | PushReply) -> bytes:
@@ -83,7 +85,7 @@ def decode_push(body: bytes) -> Push:
     """The inverse of `encode`. Raises `Damaged`."""
     try:
         return _push.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as why:
+    except _NOT_ONE as why:
         raise Damaged(f"not a push: {why}") from None
 
 
@@ -91,7 +93,7 @@ def decode_reply(body: bytes) -> PushReply:
     """The inverse of `encode`. Raises `Damaged`."""
     try:
         return _reply.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as why:
+    except _NOT_ONE as why:
         raise Damaged(f"not the answer to a push: {why}") from None
 
 

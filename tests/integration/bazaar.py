@@ -148,8 +148,11 @@ class Bazaar:
 
     def is_ready(self) -> bool:
         """Whether the front-end says so."""
+        return self._says_ready("frontend")
+
+    def _says_ready(self, name: str) -> bool:
         try:
-            return self.request("GET", "/readyz").status == 200
+            return self.request("GET", "/readyz", at=name).status == 200
         except OSError:
             return False
 
@@ -163,9 +166,11 @@ class Bazaar:
         path: str,
         body: object = None,
         headers: Mapping[str, str] | None = None,
+        at: str = "frontend",
     ) -> Answer:
-        """One request on a connection of its own; `body` is sent as JSON. Raises OSError."""
-        host, _, port = self.processes()["frontend"]["address"].rpartition(":")
+        """One request on a connection of its own, to the front-end of the name `at`; `body` is
+        sent as JSON. Raises OSError."""
+        host, _, port = self.processes()[at]["address"].rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=REQUEST_SECONDS)
         content = {} if body is None else {"Content-Type": "application/json"}
         try:

@@ -3,29 +3,47 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from twisted_bazaar.address import Address
 from twisted_bazaar.ports import Ports
 
 from .bazaar import REQUEST_SECONDS, STOP_SECONDS, TWISTD, Bazaar
 from .waiting import wait_until
 
+ONE_FRONTEND: Mapping[str, Sequence[str]] = MappingProxyType({"frontend": ()})
+ONE_CATALOG: Mapping[str, Sequence[str]] = MappingProxyType({"catalog": ()})
+
 
 class Cluster(Bazaar):
-    """A front-end, a catalog and three order replicas, each a process of its own.
+    """Front-ends, catalogs and three order replicas, each a process of its own.
 
-    Like `Bazaar`, but `kill` ends a service for good, until `launch` starts it again.
+    Like `Bazaar`, but `kill` ends a service for good, until `launch` starts it again. The
+    first front-end is `frontend`.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        frontends: Mapping[str, Sequence[str]] = ONE_FRONTEND,
+        catalogs: Mapping[str, Sequence[str]] = ONE_CATALOG,
+    ) -> None:
+        """`options` are for every service; `frontends` and `catalogs` are named here, each
+        with options of its own."""
         super().__init__(folder, *options)
         self._ports = Ports()
-        self.address = {
-            name: str(self._ports.reserve(0))
-            for name in ("frontend", "catalog", "order-1", "order-2", "order-3")
-        }
+        self.frontends = dict(frontends)
+        """The options of each; they may be changed before it is launched."""
+        self._catalogs = dict(catalogs)
+        names = [*frontends, *catalogs, "order-1", "order-2", "order-3"]
+        self.address = {name: str(self._ports.reserve(0)) for name in names}
+        self.internal = {name: self._ports.reserve(0) for name in frontends}
+        """Where front-ends listen for pushes."""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def processes(self) -> dict[str, dict[str, Any]]:
@@ -39,18 +57,43 @@ class Cluster(Bazaar):
 
     def start(self, *, ready: bool = True) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in self.address:
-            self.launch(name)
-        if ready:
-            self.wait_ready()
+        try:
+            for name in self.address:
+                self.launch(name)
+            if ready:
+                self.wait_ready()
+        except BaseException:
+            self.kill_all()
+            raise
         return self
+
+    def add_frontend(self, name: str, *options: str) -> None:
+        """Start another front-end, with `options` of its own."""
+        self.frontends[name] = options
+        self.address[name] = str(self._ports.reserve(0))
+        self.internal[name] = self._ports.reserve(0)
+        self.launch(name)
+
+    def remove_frontend(self, name: str) -> None:
+        """Kill a front-end that was added."""
+        self.kill(name)
+        del self.frontends[name], self.address[name], self.internal[name]
+
+    def url_of(self, name: str) -> str:
+        """Of the front-end `name`, without a slash at the end."""
+        return f"http://{self.address[name]}"
+
+    def is_ready(self) -> bool:
+        """Whether all front-ends that run say so."""
+        running = [name for name in self.frontends if name in self._running]
+        return bool(running) and all(self._says_ready(name) for name in running)
 
     def launch(self, name: str) -> None:
         """Start the service `name`, which does not run."""
         assert name not in self._running
         with self.log.open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [*TWISTD, "-n", "--pidfile=", *self._command(name), *self._options],
+                [*TWISTD, "-n", "--pidfile=", *self.command(name), *self._options],
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -58,22 +101,25 @@ class Cluster(Bazaar):
                 stderr=subprocess.STDOUT,
             )
 
-    def _command(self, name: str) -> list[str]:
+    def command(self, name: str) -> list[str]:
+        """What `launch` starts, but for the options that all services have."""
         at = self.address
-        if name == "frontend":
-            host, _, port = at[name].rpartition(":")
+        catalogs = [f"--catalog={at[catalog]}" for catalog in self._catalogs]
+        if name in self.frontends:
             return [
                 "bazaar-frontend",
-                f"--listen=tcp:{port}:interface={host}",
-                f"--catalog={at['catalog']}",
+                f"--listen={_endpoint(Address.parse(at[name]))}",
+                f"--internal={_endpoint(self.internal[name])}",
+                *catalogs,
                 *(f"--replica={n}={at[f'order-{n}']}" for n in (1, 2, 3)),
+                *self.frontends[name],
             ]
         own = [f"--listen={at[name]}", f"--data={self.data / name}"]
-        if name == "catalog":
-            return ["bazaar-catalog", *own]
+        if name in self._catalogs:
+            return ["bazaar-catalog", *own, *self._catalogs[name]]
         number = int(name.removeprefix("order-"))
         peers = [f"--peer={n}={at[f'order-{n}']}" for n in (1, 2, 3) if n != number]
-        return ["bazaar-order", f"--id={number}", *own, *peers, f"--catalog={at['catalog']}"]
+        return ["bazaar-order", f"--id={number}", *own, *peers, *catalogs]
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """End the service `name`, and wait until it has ended."""
@@ -86,15 +132,37 @@ class Cluster(Bazaar):
         """Send `name` a signal that does not end it."""
         os.kill(self._running[name].pid, number)
 
+    @contextmanager
+    def without(self, *names: str) -> Iterator[None]:
+        """Kill the services `names`, and start them again when the block ends."""
+        for name in names:
+            self.kill(name)
+        try:
+            yield
+        finally:
+            for name in names:
+                self.launch(name)
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """SIGSTOP for the service `name`, and SIGCONT when the block ends."""
+        self.send(name, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send(name, signal.SIGCONT)
+
     def stop(self) -> None:
         """SIGTERM to each, clients' side first; every one must end with status 0."""
-        for name in list(self._running):
-            process = self._running.pop(name)
-            process.terminate()
+        for names in self.frontends.keys(), self._running.keys() - self.frontends.keys():
+            stopping = {name: self._running.pop(name) for name in names & self._running.keys()}
+            for process in stopping.values():
+                process.terminate()
             try:
-                assert process.wait(STOP_SECONDS) == 0, f"{name}: {process.returncode}"
+                for name, process in stopping.items():
+                    assert process.wait(STOP_SECONDS) == 0, f"{name}: {process.returncode}"
             except BaseException:
-                process.kill()
+                self._running |= stopping
                 self.kill_all()
                 raise
         self._ports.release()
@@ -119,3 +187,7 @@ class Cluster(Bazaar):
             self.stop()
         else:
             self.kill_all()
+
+
+def _endpoint(address: Address) -> str:
+    return f"tcp:{address.port}:interface={address.host}"

@@ -316,6 +316,15 @@ def test_a_method_that_is_unknown_is_405(market: Market, method: str) -> None:
         assert answer.headers["allow"] == allowed
 
 
+def test_what_catalogs_tell_a_front_end_is_not_to_be_told_at_the_public_port(
+    market: Market,
+) -> None:
+    push = b'{"life":1,"history":"x","upto":1,"floors":{},"stamp":null,"seconds":0.0}'
+    for headers in [], ["X-Bazaar-Signature: " + "0" * 64]:
+        answer = market.ask(request("POST", "/invalidations", push, *headers))
+        assert_refused(answer, 404, said="there is nothing at this path")
+
+
 # What is no HTTP
 
 

@@ -36,13 +36,20 @@ def clean_stage(ran: "subprocess.CompletedProcess[str]") -> Any:
     return stage
 
 
-def test_nothing_is_lost_while_processes_are_killed_and_paused(
+def hits(stage: Any) -> int:
+    """How many lookups were answered from caches."""
+    rows = stage["figures"]["lookups"]
+    return sum(row["answered"] for row in rows if row["source"] == "hit")
+
+
+def test_nothing_is_lost_nor_shown_late_while_processes_are_killed_and_paused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history = tmp_path / "history.jsonl"
-    # A catalog that was paused past its lease may show an older quantity (docs/protocol.md).
-    arguments = ["--seconds", "8", "--cut", "0", "--spare", "catalog", "--json"]
+    arguments = ["--seconds", "8", "--cut", "0", "--frontends", "2", "--caches", "own", "--json"]
     stage = clean_stage(load("chaos", *arguments, "--history", history))
+    assert len(stage["caches"]) == 2
+    assert hits(stage) > 20
     faults = sum(row["count"] for row in stage["figures"]["faults"])
     assert faults > 0
     assert stage["orders"] > 20
@@ -62,6 +69,7 @@ def test_trading_goes_on_while_the_leader_is_cut_off_from_its_followers() -> Non
     (lived,) = stage["figures"]["liveness"]
     assert lived["what"] == "leader without a majority, which can be pinged"
     assert lived["acknowledged"] > 0
+    assert hits(stage) > 20
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,10 @@ def test_trading_goes_on_while_the_leader_is_cut_off_from_its_followers() -> Non
         ([], "the following arguments are required: command"),
         (["chaos", "--seconds=never"], "argument --seconds: must be a number from 1, not 'never'"),
         (["chaos", "--colour=red"], "unrecognized arguments: --colour=red"),
+        (
+            ["chaos", "--caches=gold"],
+            "argument --caches: invalid choice: 'gold' (choose from 'shared', 'own')",
+        ),
         (["chaos", "--url=http://127.0.0.1:1"], "--url and --data must be given together"),
         (["chaos", "--folder=load"], "--folder load is not empty"),
         (

@@ -1,7 +1,11 @@
-"""A bazaar in the simulated world: three order replicas, a catalog, front-ends and clients."""
+"""A bazaar in the simulated world: order replicas, catalogs, caches, front-ends and clients."""
 
-from .frontends import Client, FrontendMember
-from .members import CatalogMember, OrderMember
+from twisted_bazaar.leases import MAX_DRIFT
+
+from .catalogs import CatalogMember, RedisMember
+from .clients import Client
+from .frontends import FrontendMember
+from .members import OrderMember
 from .network import Network
 from .truth import Truth
 from .world import Process, World
@@ -22,40 +26,61 @@ class SimulatedBazaar:
         clients: int = 1,
         batch: int = 1024,
         slow: float = 0.0,
+        catalogs: int = 1,
+        caches: int = 1,
+        wild_clocks: bool = False,
     ) -> None:
+        """`caches` is how many Redis servers the front-ends share; 0: they do not cache."""
         self.world = world
         self.network = Network(world)
         self.network.weather.slow = slow
-        self.truth = Truth()
+        self.truth = Truth(not wild_clocks)
+        # The safety of orders rests on no clock: let some differ by more than clocks do.
+        drift = (0.8, 1.25) if wild_clocks else (1 - MAX_DRIFT, 1 + MAX_DRIFT)
 
         def rate() -> float:
-            # The safety of orders rests on no clock: let these differ by more than clocks do.
-            return world.random.uniform(0.8, 1.25)
+            # Most often at an end, where it matters.
+            at_an_end = world.random.random() < 0.5
+            return world.random.choice(drift) if at_an_end else world.random.uniform(*drift)
 
         self.orders = {
             number: OrderMember(world, number, self.network, self.truth, rate(), batch)
             for number in range(1, replicas + 1)
         }
-        self.catalog = CatalogMember(world, "catalog", self.truth, rate())
+        self.catalogs = {
+            name: CatalogMember(world, name, self.network, self.truth, rate())
+            for name in ("catalog", "catalog-2")[:catalogs]
+        }
+        self.catalog = self.catalogs["catalog"]
         for number, order in self.orders.items():
             order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
-            order.catalogs = {"catalog": self.catalog}
+            order.catalogs = self.catalogs
             order.disk.often_slow = slow
             order.won = self._won
         self._traps: list[float] = []
         self.lost = False
         """More was lost than can come back: nothing is expected to become well."""
+        self.redises = [RedisMember(world, f"redis-{number}") for number in range(1, caches + 1)]
         self.frontends = [
             FrontendMember(
-                world, f"frontend-{number}", self.network, self.orders, rate(), number <= confused
+                world,
+                f"frontend-{number}",
+                self.network,
+                self.orders,
+                rate(),
+                number <= confused,
+                list(self.catalogs.values()),
+                self.redises[number % caches] if caches else None,
             )
             for number in range(1, frontends + 1)
         ]
+        for catalog in self.catalogs.values():
+            catalog.frontends = {member.name: member for member in self.frontends}
         self.clients = [
             Client(world, f"client-{number}", self.frontends, self.truth)
             for number in range(1, clients + 1)
         ]
-        members = [*self.orders.values(), self.catalog, *self.frontends]
+        members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
 
     def start(self) -> None:

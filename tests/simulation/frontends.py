@@ -1,20 +1,26 @@
-"""Front-ends and their clients: the real leadership and queue, and clients that remember."""
+"""Front-ends: the leadership, the queue, the floors and the lookups that ship."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted_bazaar.errors import BazaarError, KeyReused, NotExecuted, Overloaded, Rejected
+from twisted_bazaar.errors import BazaarError, Overloaded, Unavailable
+from twisted_bazaar.frontend.floors import Floors
 from twisted_bazaar.frontend.leadership import Leadership
+from twisted_bazaar.frontend.lookups import Call, Lookups, Read
 from twisted_bazaar.frontend.queue import Batch, Pending, TradeQueue
-from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade, Traded
+from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.market import Placed, Trade
+from twisted_bazaar.push import Push, Subscription
 from twisted_bazaar.replication.messages import CampaignReply
 
-from .members import CALL_SECONDS, TIMING, OrderMember
+from .catalogs import CatalogMember, RedisMember
+from .members import CALL_SECONDS, TICK_SECONDS, TIMING, OrderMember
 from .network import Network
-from .truth import Truth
 from .world import Process, World
 
-__all__ = ["Client", "FrontendMember"]
+__all__ = ["FrontendMember"]
+
+REDIS_SECONDS = 0.05
 
 
 class FrontendMember(Process):
@@ -28,8 +34,12 @@ class FrontendMember(Process):
         replicas: Mapping[int, OrderMember],
         rate: float,
         confused: bool,
+        catalogs: Sequence[CatalogMember],
+        redis: RedisMember | None,
     ) -> None:
         super().__init__(world, name, rate)
+        self._catalogs = list(catalogs)
+        self._redis = redis
         self._confused = confused
         self._network = network
         self._replicas = replicas
@@ -38,9 +48,15 @@ class FrontendMember(Process):
         self.leadership = Leadership(self._replicas)
         self._queue = TradeQueue()
         self._searching = False
+        lives = self.world.random.getrandbits
+        self.floors = Floors(TIMING, lambda: lives(52) | 1)
+        self._lookups = Lookups(self.floors if self._redis else None)
+        self._subscribing = False
         for replica in self._replicas:
             self._ping(replica)
         self._expire()
+        if self._redis is not None:
+            self._subscribe()
 
     # The heartbeat.
 
@@ -164,125 +180,96 @@ class FrontendMember(Process):
 
         ask(self.leadership.by_trust())
 
+    # Being informed.
 
-class Client(Process):
-    """A client: trades, sends keys again, reads, and holds the bazaar to what it was told."""
-
-    def __init__(
-        self, world: World, name: str, frontends: Sequence[FrontendMember], truth: Truth
-    ) -> None:
-        super().__init__(world, name)
-        self._frontends = frontends
-        self._truth = truth
-        self._count = 0
-        self._placed: list[tuple[Trade, int]] = []
-        self.idle = False
-        """Begin nothing new."""
-        self.waiting = 0
-        """Calls that were not answered yet."""
-
-    def use(self, frontends: Sequence[FrontendMember]) -> None:
-        """Go to these front-ends only."""
-        self._frontends = frontends
-
-    def started(self) -> None:
-        self._next()
-
-    def _next(self) -> None:
-        if self.idle:
+    def _subscribe(self) -> None:
+        self.later(TICK_SECONDS, self._subscribe)
+        if self._subscribing or not self.floors.subscribe(self.seconds):
             return
-        random = self.world.random
-        self.later(random.expovariate(1 / 0.04), self._act)
+        self._subscribing = True
+        subscription = Subscription(self.name, self.floors.life, "")
 
-    def _act(self) -> None:
-        random = self.world.random
-        frontend = random.choice(self._frontends)
-        kind = random.random()
-        if not frontend.alive or frontend.paused:
-            self._next()
-        elif kind < 0.65:
-            self._trade(frontend, self._new_trade())
-        elif kind < 0.75 and self._placed:
-            # Mostly a late one, whose key is on its way into the index.
-            trade, number = random.choice(self._placed[-3:] * 3 + self._placed)
-            self._trade(frontend, trade, number)
-        elif kind < 0.78 and self._placed:
-            trade, _ = random.choice(self._placed)
-            other = Trade(trade.key, trade.stock, trade.side, trade.quantity + 1)
-            self._trade(frontend, other)
-        else:
-            self._read(frontend)
+        def ended(refusal: BazaarError | None) -> None:
+            self._subscribing = False
+            if refusal is not None:
+                self.floors.refused(self.seconds)
 
-    def _new_trade(self) -> Trade:
-        random = self.world.random
-        self._count += 1
-        stock = random.choice(DEFAULT_LISTING[:3]).name if random.random() < 0.97 else "Nobody"
-        side = Side.BUY if random.random() < 0.6 else Side.SELL
-        quantity = random.choice((1, 2, 5, 30))
-        return Trade(f"{self.name}-{self._count}", stock, side, quantity)
+        self._ask_in_turn(list(self._catalogs), "subscribe", subscription, ended)
 
-    def _trade(self, frontend: FrontendMember, trade: Trade, number: int = 0) -> None:
-        truth = self._truth
-        number_before, index_before = truth.acknowledged_number, truth.acknowledged_index
-        tries = [2]
-        self.waiting += 1
+    def push(self, push: Push, reply: Callable[[Any], None]) -> None:
+        """A catalog says what has changed."""
+        answer = self.floors.push(push, self.seconds)
+        reply(answer)
+        if answer is not None and push.floors:
+            self._tell_redis("drop", (push.history, list(push.floors)))
 
-        def answered(outcome: Any) -> None:
-            match outcome:
-                case Placed():
-                    seen = number > 0 or outcome.replayed or tries[0] < 2
-                    truth.placed(trade, outcome.number, number_before, seen)
-                    self._placed.append((trade, outcome.number))
-                case Rejected():
-                    truth.rejected(trade, outcome.rejection, index_before)
-                case KeyReused():
-                    truth.key_reused(trade)
-                case NotExecuted() if tries[0] == 2 and not number:
-                    truth.not_executed(trade)
-                case _:
-                    truth.counts["unknown"] += 1
-                    tries[0] -= 1
-                    other = self.world.random.choice(self._frontends)
-                    if tries[0] and other.alive:
-                        send(other)
-                        return
-            self.waiting -= 1
-            self._next()
+    def _tell_redis(self, what: str, message: Any) -> None:
+        redis = self._redis
+        assert redis is not None
+        serve = getattr(redis, what)
+        self._network.call(self, redis, serve, message, lambda _: None, lambda: None, REDIS_SECONDS)
 
-        def send(frontend: FrontendMember) -> None:
-            guarded = self.in_this_life(once(answered))
-            # A front-end that dies takes its connections with it.
-            self.later(TIMING.deadline + 1, guarded, BazaarError("no answer"))
-            frontend.in_this_life(frontend.place)(trade, guarded)
+    # Lookups.
 
-        send(frontend)
+    def lookup(self, name: str, answer: Callable[[Any], None]) -> None:
+        """Look up a stock: `answer` gets what was `Found`, or an error."""
+        self._lookups.ask(name, answer, self.seconds)
+        self._look_up()
 
-    def _read(self, frontend: FrontendMember) -> None:
-        truth = self._truth
-        last = truth.acknowledged_number
-        random = self.world.random
-        # The newest order is the one that somebody may not have heard of.
-        number = last if last and random.random() < 0.5 else random.randint(1, last + 2)
-        self.waiting += 1
+    def _look_up(self) -> None:
+        while (read := self._lookups.take_read()) is not None:
+            self._read(read)
+        while (call := self._lookups.take_call()) is not None:
+            self._call(call)
+        for ticket, answer in self._lookups.take_answered():
+            ticket(answer)  # type: ignore[operator]
 
-        def answered(found: Traded | BazaarError | None) -> None:
-            self.waiting -= 1
-            if not isinstance(found, BazaarError):
-                truth.read(number, found, last)
-            self._next()
+    def _read(self, read: Read) -> None:
+        redis = self._redis
+        assert redis is not None
 
-        guarded = self.in_this_life(once(answered))
-        self.later(TIMING.deadline, guarded, BazaarError("no answer"))
-        frontend.in_this_life(frontend.get_order)(number, guarded)
+        def had(quotes: Mapping[str, Quote]) -> None:
+            self._lookups.read(read, quotes, self.seconds)
+            self._look_up()
 
+        asked = (read.history, read.names)
+        self._network.call(self, redis, redis.get, asked, had, lambda: had({}), REDIS_SECONDS)
 
-def once(call: Callable[[Any], None]) -> Callable[[Any], None]:
-    """`call`, the first time only."""
-    called = [False]
+    def _call(self, call: Call) -> None:
+        def ended(answer: Any) -> None:
+            if isinstance(answer, BazaarError):
+                self._lookups.failed(call, answer)
+            else:
+                quotes = {
+                    stock.name: Quote(stock.version, b"%d" % stock.quantity) for stock in answer
+                }
+                keep = self._lookups.answered(call, quotes, self.seconds)
+                if keep:
+                    self._tell_redis("put", (call.history, keep))
+            self._look_up()
 
-    def first(argument: Any) -> None:
-        if not called[0]:
-            called[0] = True
-            call(argument)
+        replicas = [self._replicas[replica] for replica in self.leadership.by_trust()]
+        self._ask_in_turn([*self._catalogs, *replicas], "lookup", call.names, ended)
 
-    return first
+    def _ask_in_turn(
+        self, processes: Sequence[Any], what: str, message: Any, ended: Callable[[Any], None]
+    ) -> None:
+        """Ask one after the other; `ended` gets the first answer that is no refusal."""
+        if not processes:
+            ended(Unavailable("nobody answers"))
+            return
+
+        def answered(answer: Any) -> None:
+            if isinstance(answer, BazaarError):
+                self._ask_in_turn(processes[1:], what, message, ended)
+            else:
+                if processes[0] in self._catalogs:
+                    self._catalogs.remove(processes[0])
+                    self._catalogs.insert(0, processes[0])
+                ended(answer)
+
+        serve = getattr(processes[0], what)
+        refused = Unavailable("no answer")
+        self._network.call(
+            self, processes[0], serve, message, answered, lambda: answered(refused), CALL_SECONDS
+        )

@@ -1,14 +1,12 @@
-"""Order replicas and catalogs: the code that ships, on simulated disks, clocks and links."""
+"""Order replicas: the code that ships, on simulated disks, clocks and links."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twisted_bazaar.catalog.database import Snapshot
-from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.errors import BazaarError, Unusable
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import DEFAULT_LISTING, Trade, Traded
+from twisted_bazaar.market import Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
 from twisted_bazaar.replication.core import Ready, Replica
 from twisted_bazaar.replication.entries import Entry
@@ -20,7 +18,10 @@ from .network import Network
 from .truth import Truth
 from .world import Process, World
 
-__all__ = ["CatalogMember", "OrderMember"]
+if TYPE_CHECKING:
+    from .catalogs import CatalogMember
+
+__all__ = ["CALL_SECONDS", "TICK_SECONDS", "TIMING", "OrderMember", "Respond"]
 
 Respond = Callable[[Any], None]
 
@@ -231,6 +232,17 @@ class OrderMember(Process):
             self.desk.ask_last_number(Question(found), self.seconds)
             self.carry_out()
 
+    def lookup(self, names: Sequence[str], reply: Respond) -> None:
+        def released(answer: Any) -> None:
+            if isinstance(answer, BazaarError):
+                reply(answer)
+            else:
+                stocks = self.desk.released_stocks
+                reply([stocks[name] for name in names if name in stocks])
+
+        self.desk.ask_last_number(Question(released), self.seconds)
+        self.carry_out()
+
     def _stored(self, number: int) -> Traded:
         for entry in reversed(self.disk.storage.entries):
             if isinstance(entry.event, Traded) and entry.event.number == number:
@@ -329,29 +341,3 @@ class OrderMember(Process):
             self._listing = False
 
         self._network.call(self, catalog, catalog.listing, None, listed, lost, CALL_SECONDS)
-
-
-class CatalogMember(Process):
-    """A catalog, whose file is a little behind."""
-
-    def __init__(self, world: World, name: str, truth: Truth, rate: float) -> None:
-        super().__init__(world, name, rate)
-        self._truth = truth
-        self._saved = Snapshot((), Position(), 0)
-
-    def started(self) -> None:
-        self.projection = self._saved.projection()
-        self.later(0.25, self._save)
-
-    def _save(self) -> None:
-        self._saved = Snapshot.of(self.projection)
-        self.later(0.25, self._save)
-
-    def step(self, message: Any, reply: Respond) -> None:
-        answer = self.projection.apply(message)
-        self._truth.applied(self.name, self.projection.ledger, answer.applied)
-        answer = type(answer)(self.name, answer.term, answer.applied, answer.digest, answer.sent)
-        reply(answer)
-
-    def listing(self, message: None, reply: Respond) -> None:
-        reply(DEFAULT_LISTING[:3])

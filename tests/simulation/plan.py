@@ -37,11 +37,15 @@ class Plan(NamedTuple):
     faults: tuple[Fault, ...]
     scenario: str = ""
     """A directed schedule instead of drawn faults."""
+    catalogs: int = 1
+    caches: int = 1
+    wild_clocks: bool = False
+    """Whether clocks differ by more than clocks do, so that what leases promise may fail."""
 
 
 def directed(scenario: str, seed: int) -> Plan:
     """The plan that plays `scenario`."""
-    return Plan(seed, 3, 2, 0, 6, 1, 0.0, (), scenario)
+    return Plan(seed, 3, 2, 0, 6, 1, 0.0, (), scenario, caches=2 - seed % 2)
 
 
 def draw(seed: int) -> Plan:
@@ -55,20 +59,64 @@ def draw(seed: int) -> Plan:
     # Few faults leave time to see what each does; many meet in ways nobody thinks of.
     number = random.choice((1, 4, 8, 16, 40))
     slow = random.choice((0.0, 0.0, 0.01, 0.05))
-    drawn = [fault for _ in range(number) for fault in _faults(random, replicas, frontends)]
+    catalogs = random.choice((1, 1, 2))
+    caches = random.choice((0, 1, 1, 1, 2))
+    wild_clocks = random.random() < 0.25
+    cast = _Cast(
+        [f"order-{each}" for each in range(1, replicas + 1)],
+        [f"frontend-{each}" for each in range(1, frontends + 1)],
+        ["catalog", "catalog-2"][:catalogs],
+        [f"redis-{each}" for each in range(1, caches + 1)],
+    )
+    drawn = [fault for _ in range(number) for fault in _faults(random, cast)]
     faults = tuple(sorted(drawn))
-    return Plan(seed, replicas, frontends, confused, clients, batch, slow, faults)
+    return Plan(
+        seed,
+        replicas,
+        frontends,
+        confused,
+        clients,
+        batch,
+        slow,
+        faults,
+        "",
+        catalogs,
+        caches,
+        wild_clocks,
+    )
 
 
-def _faults(random: Random, replicas: int, frontends: int) -> list[Fault]:
+class _Cast(NamedTuple):
+    orders: list[str]
+    frontends: list[str]
+    catalogs: list[str]
+    redises: list[str]
+
+
+def _faults(random: Random, cast: _Cast) -> list[Fault]:
     """One thing from the menu; some are several faults that belong together."""
     at = round(random.uniform(0.4, FAULTS_END_SECONDS), 4)
     seconds = random.choice((0.02, 0.15, 0.5, 1.0)) * random.uniform(0.5, 1.5)
-    orders = [f"order-{number + 1}" for number in random.sample(range(replicas), replicas)]
-    fronts = [f"frontend-{number}" for number in range(1, frontends + 1)]
-    everybody = [*orders, *fronts, "catalog"]
+    orders = random.sample(cast.orders, len(cast.orders))
+    fronts = cast.frontends
+    readers = [*fronts, *cast.catalogs, *cast.redises]
+    everybody = [*orders, *readers]
     kind = random.choice(_MENU)
     match kind:
+        case "crash_reader" | "pause_reader":
+            return [Fault(at, kind.removesuffix("_reader"), (random.choice(readers),), seconds)]
+        case "cut_reader":
+            # Between those that lookups go through, one way or both.
+            one, other = random.choice(cast.catalogs), random.choice([*orders, *fronts])
+            ways = random.choice((((one, other),), ((other, one),), ((one, other), (other, one))))
+            return [Fault(at, "cut", way, seconds) for way in ways]
+        case "flush":
+            return [Fault(at, "crash", (random.choice(cast.redises or fronts),), 0.0)]
+        case "restore":
+            redis = (random.choice(cast.redises),) if cast.redises else ()
+            return (
+                [Fault(at, "dump", redis), Fault(at + seconds, "restore", redis)] if redis else []
+            )
         case "crash" | "pause":
             return [Fault(at, kind, (random.choice([*orders, *everybody]),), seconds)]
         case "crash_two":
@@ -133,6 +181,11 @@ _MENU = (
     *("wipe_leader",) * 2,
     *("race",) * 4,
     *("trap",) * 5,
+    *("crash_reader",) * 3,
+    *("pause_reader",) * 4,
+    *("cut_reader",) * 8,
+    *("flush",) * 1,
+    *("restore",) * 2,
 )
 """What may go wrong, the likelier the more often it is there. Plain faults alone have blind
 spots: the last three are front-ends that are confused. They nominate a replica although another
@@ -179,6 +232,10 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
             bazaar.trap(int(name), fault.seconds)
         case "race":
             bazaar.race(fault.who, fault.seconds)
+        case "dump" | "restore":
+            for redis in bazaar.redises:
+                if redis.name == name:
+                    getattr(redis, kind)()
         case "nominate":
             bazaar.nominate(*fault.who)
         case "depose":

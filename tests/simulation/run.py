@@ -1,10 +1,12 @@
 """Run a plan: faults for a while, then none; then everything must be well again."""
 
 import traceback
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from twisted_bazaar.errors import InvariantBroken
 
+from . import cache_scenarios  # noqa: F401 - they declare themselves
 from .bazaar import SimulatedBazaar
 from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan, apply
 from .scenarios import SCENARIOS
@@ -41,6 +43,9 @@ def run(plan: Plan, traced: bool = False) -> Outcome:
         clients=plan.clients,
         batch=plan.batch,
         slow=plan.slow,
+        catalogs=plan.catalogs,
+        caches=plan.caches,
+        wild_clocks=plan.wild_clocks,
     )
     violation: Violation | None = None
     try:
@@ -77,16 +82,38 @@ def _recover(world: World, bazaar: SimulatedBazaar) -> None:
     # A crash or a pause may still end after this: they all have by then.
     world.run(world.now + LONGEST_FAULT_SECONDS)
     bazaar.heal()
-    placed = bazaar.truth.counts["placed"]
-    world.run(world.now + QUIET_SECONDS)
+    before = dict(bazaar.truth.counts)
+    _soon(world, QUIET_SECONDS, lambda: _check_flows(bazaar, before))
     _check_sticky(world, bazaar)
-    if bazaar.truth.counts["placed"] == placed:
-        raise Violation(11, f"no trade in {QUIET_SECONDS} s without faults")
     for client in bazaar.clients:
         client.idle = True
-    world.run(world.now + DRAIN_SECONDS)
-    _check_converged(bazaar)
+    _soon(world, DRAIN_SECONDS, lambda: _check_converged(bazaar))
     bazaar.truth.at_the_end()
+
+
+def _soon(world: World, seconds: float, check: Callable[[], None]) -> None:
+    """Let time pass until `check` raises no violation any more, but no longer than `seconds`."""
+    deadline = world.now + seconds
+    while True:
+        world.run(min(deadline, world.now + 0.25))
+        try:
+            check()
+        except Violation:
+            if world.now >= deadline:
+                raise
+        else:
+            return
+
+
+def _check_flows(bazaar: SimulatedBazaar, before: Mapping[str, int]) -> None:
+    counts = bazaar.truth.counts
+    if counts["placed"] == before["placed"]:
+        raise Violation(11, f"no trade in {QUIET_SECONDS} s without faults")
+    if counts["hit"] + counts["missed"] == before["hit"] + before["missed"]:
+        raise Violation(11, f"no lookup answered in {QUIET_SECONDS} s without faults")
+    for frontend in bazaar.frontends if bazaar.redises and bazaar.truth.clocks_are_true else ():
+        if not frontend.floors.alive(frontend.seconds):
+            raise Violation(11, f"{frontend.name} has no lease {QUIET_SECONDS} s after the faults")
 
 
 def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
@@ -102,14 +129,18 @@ def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
 
 def _check_converged(bazaar: SimulatedBazaar) -> None:
     entries = bazaar.truth.entries
+    for client in bazaar.clients:
+        if client.waiting:
+            raise Violation(11, f"{client.name} waits for {client.waiting} answers")
     for order in bazaar.orders.values():
         log = order.replica.log
         if not entries or log.last_digest != entries[-1].digest:
             raise Violation(11, f"{order.name} ends at {log.last_index} of {len(entries)} entries")
         if order.desk.ledger.stocks != bazaar.truth.ledger.stocks:
             raise Violation(6, f"{order.name} ends with another ledger")
-    if bazaar.catalog.projection.ledger.stocks != bazaar.truth.ledger.stocks:
-        raise Violation(6, "the catalog ends with another ledger")
+    for catalog in bazaar.catalogs.values():
+        if catalog.projection.ledger.stocks != bazaar.truth.ledger.stocks:
+            raise Violation(6, f"{catalog.name} ends with another ledger")
 
 
 def shrink(plan: Plan, runs: int = 200) -> Plan:

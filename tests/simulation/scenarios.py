@@ -138,11 +138,15 @@ def a_leader_that_is_about_to_step_down_tells_no_old_news(bazaar: SimulatedBazaa
     leader = elected(bazaar)
     world = bazaar.world
     world.run(world.now + 0.3)
+    bazaar.truth.clocks_are_true = False
     leader.slow_down(0.5)
     world.run(world.now + 0.3)
     reader = bazaar.frontends[1]
     for client in bazaar.clients:
         client.use(bazaar.frontends[:1])
+        client.idle = True
+    # What the leader proposed and cannot commit would hold its answers back.
+    world.run(world.now + 0.3)
     part(bazaar, leader, 1.5)
     bazaar.network.cut(bazaar.frontends[0].name, leader.name, 1.5)
     for peer in leader.peers.values():
@@ -157,6 +161,9 @@ def a_leader_that_is_about_to_step_down_tells_no_old_news(bazaar: SimulatedBazaa
 
         reader.get_order(number, answered)
 
+    for client in bazaar.clients:
+        client.idle = False
+        client.started()
     for step in range(300):
         world.after(step * 0.005, read)
     world.run(world.now + 1.5)
@@ -291,6 +298,23 @@ def a_leader_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> No
     world.run(world.now + 1.0)
 
 
+@scenario
+def a_follower_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> None:
+    """It is all that the leader has; then the leader is gone, and it is back without."""
+    leader = elected(bazaar)
+    world, network = bazaar.world, bazaar.network
+    world.run(world.now + 0.3)
+    near, far = leader.peers.values()
+    network.cut(leader.name, far.name, 10.0)
+    near.disk.stuck = True
+    world.run(world.now + 0.2)
+    leader.crash()
+    near.crash()
+    network.heal()
+    near.start()
+    world.run(world.now + 1.5)
+
+
 def _written_by_two(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
     """A leader and a follower that hold what clients were told of, and a third that lacks it."""
     leader = elected(bazaar)
@@ -326,7 +350,7 @@ def a_wiped_replica_acknowledges_nothing_before_it_recalled(bazaar: SimulatedBaz
     near.wipe()
     near.start()
     before = len(bazaar.truth.entries)
-    world.run(world.now + 0.25)
+    world.run(world.now + 0.6)
     if leader.replica.commit > before + 1:
         raise Violation(2, "the leader commits by the word of one that may have forgotten")
     bazaar.network.heal()

@@ -49,7 +49,7 @@ def test_what_random_schedules_meet_too_rarely(name: str) -> None:
 
 
 def caught(name: str) -> tuple[str, str, bool]:
-    verdict = hunt(MUTANTS[name], MUTANT_SEEDS)
+    verdict = hunt(MUTANTS[name], MUTANT_SEEDS, hint=True)
     # Invariant 0 is a process that broke: a mutant that does not fit the code any more.
     return name, f"{verdict.seeds:4} runs: {verdict.what}", bool(verdict.invariant)
 

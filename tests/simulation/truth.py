@@ -7,6 +7,7 @@ invariant, so that a test can tell which one caught a fault.
 from collections.abc import Sequence
 
 from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.frontend.quotes import Found, Source
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
 from twisted_bazaar.replication.entries import Entry
@@ -26,7 +27,7 @@ class Violation(AssertionError):
 class Truth:
     """The one history of the log, as far as any replica has committed it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clocks_are_true: bool = True) -> None:
         self.entries: list[Entry] = []
         self.ledger = Ledger()
         self.orders: dict[int, Traded] = {}
@@ -39,7 +40,11 @@ class Truth:
         self.acknowledged_index = 0
         self.unexecuted: list[Trade] = []
         """Trades of which a client was told that they were certainly not executed."""
-        self.counts = {"placed": 0, "rejected": 0, "unknown": 0, "refused": 0, "read": 0}
+        self.counts = dict.fromkeys(
+            ("placed", "rejected", "unknown", "refused", "read", "hit", "missed"), 0
+        )
+        self._seen: dict[str, int] = {}
+        self.clocks_are_true = clocks_are_true
 
     @property
     def terms(self) -> int:
@@ -111,7 +116,9 @@ class Truth:
 
     def _acknowledge(self, number: int) -> None:
         self.acknowledged_number = max(self.acknowledged_number, number)
-        self.acknowledged_index = max(self.acknowledged_index, self._index_of[number])
+        index, name = self._index_of[number], self.orders[number].stock
+        self.acknowledged_index = max(self.acknowledged_index, index)
+        self._seen[name] = max(self._seen.get(name, 0), index)
 
     def rejected(self, trade: Trade, rejection: Rejection, since: int) -> None:
         """A trade was rejected; when it was sent, entries up to `since` had been seen."""
@@ -151,6 +158,25 @@ class Truth:
             raise Violation(7, f"order {number} reads {found} and is {order}")
         else:
             self._acknowledge(number)
+
+    def seen_version(self, name: str) -> int:
+        """The newest version of a stock that any client can know of by now."""
+        return self._seen.get(name, 0)
+
+    def looked_up(self, name: str, found: Found, least: int) -> None:
+        """A client looked a stock up; before it asked, clients knew of version `least`."""
+        quote = found.quote
+        self.counts["hit" if found.source is Source.HIT else "missed"] += 1
+        version = quote.version if quote is not None else 0
+        if quote is not None:
+            history = dict(self._quantities.get(name, ()))
+            if history.get(version) != int(quote.body):
+                raise Violation(9, f"{name} never had {quote.body!r} shares at entry {version}")
+        # Clocks that differ by more than clocks do may show something old, but nothing untrue.
+        if self.clocks_are_true:
+            if version < least:
+                raise Violation(9, f"{name} is shown as of {version}, and {least} was seen before")
+            self._seen[name] = max(self._seen.get(name, 0), version)
 
     def at_the_end(self) -> None:
         """Nothing more is under way."""

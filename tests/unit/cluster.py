@@ -6,10 +6,12 @@ alive; who reaches whom; what time it is. Two things are checked whatever happen
 term (invariant 1), and the same committed entries everywhere, for ever (invariant 2).
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from twisted_bazaar.leases import Lease
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
 from twisted_bazaar.order.desk import Batch, Known, Question
@@ -21,27 +23,41 @@ from .member import TICK, TIMING, Clock, Member
 
 
 class Learner:
-    """What the protocol asks of a catalog, and no more."""
+    """What the protocol asks of a catalog, and no more: nobody has subscribed at it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, life: int = 1) -> None:
         self.name = name
         self.term = self.applied = 0
         self.digest = GENESIS
         self.ledger = Ledger()
         self.rebuilds = 0
+        self.lease = Lease(life)
+        self.releases = sys.maxsize
+        """It releases nothing beyond this index, as if a front-end did not answer."""
 
-    def apply(self, message: Apply) -> ApplyReply:
+    def apply(self, message: Apply, now: float) -> ApplyReply:
         if message.term >= self.term:
             self.term = message.term
             if message.rebuild:
                 self.applied, self.digest, self.ledger = 0, GENESIS, Ledger()
+                self.lease = Lease(self.lease.life + 1)
                 self.rebuilds += 1
             for entry in message.entries:
                 assert entry.index <= message.commit
                 if entry.index == self.applied + 1 and entry.follows(self.digest):
                     self.ledger.apply(entry.index, entry.event)
                     self.applied, self.digest = entry.index, entry.digest
-        return ApplyReply(self.name, self.term, self.applied, self.digest, message.sent)
+            self.lease.granted(message.stamp, message.lease)
+        return ApplyReply(
+            self.name,
+            self.term,
+            self.applied,
+            self.digest,
+            min(self.applied, self.releases),
+            self.lease.stamp(now),
+            self.lease.alive(now),
+            message.sent,
+        )
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):
@@ -142,7 +158,7 @@ class Cluster:
         if not here or (parcel.source, parcel.to) in self.cuts:
             self._fail(parcel.call)
         elif not answers and isinstance(parcel.to, str):
-            reply = self.learners[parcel.to].apply(parcel.message)
+            reply = self.learners[parcel.to].apply(parcel.message, self.clock.now)
             self.pool.append(Parcel(parcel.to, parcel.source, reply, parcel.call))
         elif not answers or self.members[parcel.to] is asker:
             member = self.members[parcel.to]

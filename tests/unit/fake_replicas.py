@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.push import Subscription
 from twisted_bazaar.replication.messages import CampaignReply, Status
 
 
@@ -90,15 +91,25 @@ class FakeReplica(_Fake):
     def list_orders(self, after: int, limit: int, timeout: float) -> Deferred[Any]:
         return self._ask("list_orders", after, limit, timeout)
 
+    def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Any]:
+        return self._ask("lookup", names, timeout)
+
 
 class FakeCatalog(_Fake):
     """What a `CatalogClient` does."""
 
-    def lookup(self, names: Sequence[str], timeout: float) -> Deferred[Any]:
+    def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Any]:
         return self._ask("lookup", names, timeout)
 
-    def all(self, timeout: float) -> Deferred[Any]:
-        return self._ask("all", timeout)
+    def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[Any]:
+        return self._ask("subscribe", subscription, timeout)
+
+
+class FakeStocks(_Fake):
+    """Those who know the market data: what `Catalogs` does, or the leader by an `OrderReader`."""
+
+    def look_up(self, names: Sequence[str] | None) -> Deferred[Any]:
+        return self._ask("look_up", names)
 
 
 def result_of(asked: Deferred[Any]) -> list[Any]:

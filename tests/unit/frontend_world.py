@@ -20,8 +20,10 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
 from twisted_bazaar import errors
+from twisted_bazaar.frontend import answers
 from twisted_bazaar.frontend.api import Api
 from twisted_bazaar.frontend.interfaces import Placed, ReplicaReport
+from twisted_bazaar.frontend.quotes import Found, Quote, Source
 from twisted_bazaar.frontend.site import BazaarSite
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Stock, Trade
@@ -42,12 +44,14 @@ class FakeBazaar:
         self.answer: Deferred[Any] | Exception | None = None
         """What every call returns, or fails with, instead of an answer."""
         self.unready: str | None = None
+        self.source = Source.MISS
+        """Where lookups are answered from."""
 
     def place(self, trade: Trade) -> Deferred[Placed]:
         return self._answer(trade, lambda: self._place(trade))
 
-    def lookup(self, name: str) -> Deferred[Stock | None]:
-        return self._answer(name, lambda: self.ledger.stocks.get(name))
+    def lookup(self, name: str) -> Deferred[Found]:
+        return self._answer(name, lambda: self._look_up(name))
 
     def all(self) -> Deferred[Sequence[Stock]]:
         stocks = self.ledger.stocks
@@ -81,6 +85,11 @@ class FakeBazaar:
             return succeed(answer())
         except errors.BazaarError as error:
             return fail(error)
+
+    def _look_up(self, name: str) -> Found:
+        stock = self.ledger.stocks.get(name)
+        quote = None if stock is None else Quote(stock.version, answers.stock(stock))
+        return Found(quote, self.source)
 
     def _place(self, trade: Trade) -> Placed:
         seen = self.by_key.get(trade.key)

@@ -7,11 +7,13 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
+from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Listed, Listing, Side, Traded
 from twisted_bazaar.replication.entries import GENESIS, Entry, Event, Opened, encode_entry
 from twisted_bazaar.replication.log import Write
 from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.replication.messages import Apply
 
 AT = 1_790_000_000_000
 
@@ -48,6 +50,26 @@ def ledger_of(entries: Iterable[Entry]) -> Ledger:
     for entry in entries:
         ledger.apply(entry.index, entry.event)
     return ledger
+
+
+def sends(
+    log: Sequence[Entry],
+    after: int,
+    upto: int,
+    commit: int | None = None,
+    term: int = 1,
+    rebuild: bool = False,
+    stamp: Stamp | None = None,
+    lease: float = 1.0,
+    sent: float = 7.5,
+) -> Apply:
+    """A leader's message to a catalog: the entries `after` < index <= `upto` of its log."""
+    digest = log[after - 1].digest if after else GENESIS
+    commit = upto if commit is None else commit
+    entries = tuple(log[after:upto])
+    return Apply(
+        term, 3, after, digest, entries, commit, rebuild, log[0].digest, stamp, lease, sent
+    )
 
 
 def number_of(entries: Sequence[Entry]) -> int:

@@ -40,7 +40,10 @@ def test_a_stock_is_shown_without_its_version() -> None:
     shown = {"name": 'Ü"株', "price": 15.99, "quantity": 100, "volume": 7}
     assert json.loads(answers.stock(stock)) == {"data": shown}
     assert json.loads(answers.stocks([stock, stock])) == {"data": [shown, shown]}
-    assert answers.entity_tag(stock) == b'"12"'
+
+
+def test_a_version_is_an_entity_tag() -> None:
+    assert answers.entity_tag(12) == b'"12"'
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar import errors
 from twisted_bazaar.frontend.interfaces import Placed
+from twisted_bazaar.frontend.quotes import Source
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Stock, Trade
 
 from .frontend_world import FrontEnd, failures_logged
@@ -61,6 +62,39 @@ def test_a_known_version_is_not_sent_again(frontend: FrontEnd, tag: str) -> None
     assert (answer.code, answer.body) == (304, b"")
     assert answer.header("etag") == '"1"'
     assert answer.header("content-type") is None
+
+
+SOURCES = pytest.mark.parametrize(
+    ("source", "shown"), [(Source.HIT, "hit"), (Source.MISS, "miss"), (Source.OFF, "off")]
+)
+
+
+@SOURCES
+@pytest.mark.parametrize(
+    ("name", "tag", "code"),
+    [
+        ("GameStart", None, 200),
+        ("GameStart", '"1"', 304),
+        ("GameStart", '"0"', 200),
+        ("Nope", None, 404),
+        ("Nope", "*", 404),
+    ],
+)
+def test_an_answer_says_where_it_came_from_and_is_otherwise_the_same(
+    frontend: FrontEnd, source: Source, shown: str, name: str, tag: str | None, code: int
+) -> None:
+    headers = {} if tag is None else {"If_None_Match": tag}
+    usual = frontend.get(f"/stocks/{name}", **headers)
+    frontend.bazaar.source = source
+    answer = frontend.get(f"/stocks/{name}", **headers)
+    assert (answer.code, answer.header("x-cache")) == (code, shown)
+    assert (answer.code, answer.body) == (usual.code, usual.body)
+    assert answer.header("etag") == (None if code == 404 else '"1"')
+
+
+@pytest.mark.parametrize("path", ["/stocks", "/orders", "/ping", "/stocks/" + "x" * 65])
+def test_what_no_cache_can_answer_says_nothing_of_it(frontend: FrontEnd, path: str) -> None:
+    assert frontend.get(path).header("x-cache") is None
 
 
 def test_a_newer_version_is_sent(frontend: FrontEnd) -> None:

@@ -16,9 +16,8 @@ from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import MAX_SHARES, Listing, Stock
-from twisted_bazaar.replication.messages import Apply
 
-from .histories import history, ledger_of
+from .histories import history, ledger_of, sends
 
 DIGEST = "0123456789abcdef" * 2
 OLD = Snapshot((Stock("GameStart", 1599, 95, 5, 12),), Position(12, DIGEST, 4), 2)
@@ -78,12 +77,11 @@ def test_what_was_saved_is_loaded(snapshot: Snapshot) -> None:
 def test_a_projection_goes_on_from_what_was_saved(path: Path) -> None:
     log = history(6)
     projection = Projection(Ledger(), Position())
-    projection.apply(Apply(3, 1, 0, "", tuple(log[:5]), 8, False, 0.0))
+    projection.apply(sends(log, 0, 5, term=3))
     save(path, Snapshot.of(projection))
     restarted = load(path).projection()
     assert restarted.position == projection.position == Position(5, log[4].digest, 3)
-    assert not restarted.current
-    restarted.apply(Apply(3, 1, 5, log[4].digest, tuple(log[5:]), 8, False, 0.0))
+    restarted.apply(sends(log, 5, 8, term=3))
     assert restarted.ledger.stocks == ledger_of(log).stocks
     assert restarted.ledger.last_number == 6
 

@@ -1,10 +1,12 @@
-"""A catalog at work: what it shows its readers, and when it writes its file."""
+"""A catalog at work: what it shows, whom it tells, and when it writes its file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -13,14 +15,19 @@ from twisted_bazaar.catalog import node as module
 from twisted_bazaar.catalog.database import Snapshot, load
 from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
+from twisted_bazaar.catalog.publisher import View
+from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.leases import Stamp, kept
 from twisted_bazaar.market import Listing, Stock
-from twisted_bazaar.replication.entries import GENESIS
-from twisted_bazaar.replication.messages import Apply
+from twisted_bazaar.push import Push, PushReply, Subscription
+from twisted_bazaar.replication.messages import ApplyReply
+from twisted_bazaar.timing import Timing
 
 from .fake_replicas import result_of
-from .histories import history, ledger_of
+from .histories import history, ledger_of, sends
 from .leaks import nothing_leaks  # noqa: F401
 
+TIMING = Timing()
 LOG = history(6)
 SOON = 0.5
 """Seconds after which a change is on disk."""
@@ -60,23 +67,58 @@ class ReactorWithThreads(Clock):
         function(*args)
 
 
+class Frontends:
+    """The way to the front-ends; each push waits for the test to answer."""
+
+    def __init__(self) -> None:
+        self.pushed: list[tuple[str, str, Push, Deferred[PushReply]]] = []
+
+    def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
+        answer: Deferred[PushReply] = Deferred()
+        self.pushed.append((address, token, push, answer))
+        return answer
+
+    def answer(self) -> None:
+        """The push that is under way is answered."""
+        _, _, push, answer = self.pushed.pop()
+        answer.callback(PushReply(push.upto, Stamp(push.life, 0.0)))
+
+
 class Catalog:
-    """A catalog that runs, with a file in `path`."""
+    """A catalog that runs, with a file in `path`, and is beyond its first silence."""
 
     def __init__(self, path: Path, snapshot: Snapshot | None = None) -> None:
         self.path = path
         self.reactor = ReactorWithThreads()
         self.threads = self.reactor.threads
-        start = snapshot or Snapshot((), Position(), 0)
-        self.node = CatalogNode(self.reactor, start, path)
+        self.frontends = Frontends()
+        self.node = self.life(snapshot or Snapshot((), Position(), 0))
         self.node.startService()
+        self.reactor.advance(TIMING.lease)
 
-    def apply(self, upto: int, commit: int | None = None, rebuild: bool = False) -> None:
+    def life(self, snapshot: Snapshot) -> CatalogNode:
+        seconds, lives = self.reactor.seconds, count(1).__next__
+        return CatalogNode(
+            self.reactor, seconds, snapshot, self.path, self.frontends, lives, TIMING
+        )
+
+    def apply(self, upto: int, rebuild: bool = False, stamp: Stamp | None = None) -> ApplyReply:
         after = 0 if rebuild else self.node._projection.position.index
-        digest = LOG[after - 1].digest if after else GENESIS
-        message = Apply(1, 3, after, digest, tuple(LOG[after:upto]), commit or upto, rebuild, 0.0)
-        [reply] = result_of(self.node.apply(message))
+        [reply] = result_of(self.node.apply(sends(LOG, after, upto, rebuild=rebuild, stamp=stamp)))
         assert reply.applied == upto
+        return cast(ApplyReply, reply)
+
+    def lease(self) -> None:
+        """The leader grants a lease for an answer that is sent now."""
+        index = self.node._projection.position.index
+        self.apply(index, stamp=self.apply(index).stamp)
+
+    def shown(self) -> Mapping[str, Stock] | None:
+        """What a reader is shown; None: nothing may be."""
+        try:
+            return self.node.stocks()
+        except Unavailable:
+            return None
 
     def pass_time(self) -> None:
         """Long enough for a save to begin, if there is anything to save."""
@@ -95,38 +137,71 @@ def catalog(tmp_path: Path) -> Catalog:
 # What readers see.
 
 
-def test_nothing_may_be_shown_before_all_that_is_committed_is_applied(catalog: Catalog) -> None:
-    assert not catalog.node.view.current
-    catalog.apply(3, commit=8)
-    assert not catalog.node.view.current
+def test_nothing_is_shown_without_a_lease(catalog: Catalog) -> None:
     catalog.apply(8)
-    assert catalog.node.view.current
-    assert catalog.node.view.stocks == ledger_of(LOG).stocks
+    with pytest.raises(Unavailable, match="no lease"):
+        catalog.node.stocks()
+    catalog.lease()
+    assert catalog.shown() == ledger_of(LOG).stocks
+    catalog.reactor.advance(kept(TIMING.lease))
+    with pytest.raises(Unavailable, match="no lease"):
+        catalog.node.stocks()
 
 
-def test_a_view_never_changes_under_a_reader(catalog: Catalog) -> None:
+def test_a_reader_asks_the_clock_itself(catalog: Catalog) -> None:
+    """The reactor may have stood still since, or the whole process."""
+    catalog.apply(8)
+    catalog.lease()
+    catalog.reactor.rightNow += TIMING.lease
+    assert catalog.shown() is None
+
+
+def test_the_clock_is_asked_after_the_view_was_read(catalog: Catalog) -> None:
+    """A reader's thread that was held up in between has seen what may be out of date."""
+    catalog.apply(8)
+    catalog.lease()
+    times = []
+
+    def seconds() -> float:
+        times.append("clock")
+        return catalog.reactor.seconds()
+
+    class Publisher:
+        @property
+        def view(self) -> View:
+            times.append("view")
+            return View({}, 0.0)
+
+    catalog.node._seconds = seconds
+    catalog.node._publisher = cast(Any, Publisher())
+    assert catalog.shown() is None
+    assert times == ["view", "clock"]
+
+
+def test_a_market_without_stocks_is_not_shown(catalog: Catalog) -> None:
+    """The first leader is about to list them: it is no answer that there are none."""
+    catalog.apply(1)
+    catalog.lease()
+    with pytest.raises(Unavailable, match="nothing is listed yet"):
+        catalog.node.stocks()
+
+
+def test_what_a_reader_was_given_never_changes(catalog: Catalog) -> None:
     catalog.apply(4)
-    view, stocks = catalog.node.view, dict(catalog.node.view.stocks)
+    catalog.lease()
+    stocks = catalog.node.stocks()
+    before = dict(stocks)
     catalog.apply(8)
-    assert catalog.node.view is not view
-    assert catalog.node.view.stocks != stocks
-    assert view.stocks == stocks
-    catalog.apply(0, commit=8, rebuild=True)
-    assert (view.stocks, view.current) == (stocks, True)
-    assert (catalog.node.view.stocks, catalog.node.view.current) == ({}, False)
-
-
-def test_a_heartbeat_leaves_the_view_alone(catalog: Catalog) -> None:
-    catalog.apply(8)
-    view = catalog.node.view
-    catalog.apply(8)
-    assert catalog.node.view is view
+    assert stocks == before
+    assert catalog.shown() == ledger_of(LOG).stocks
 
 
 def test_a_first_leader_is_told_what_the_file_lists(tmp_path: Path) -> None:
     listed = Snapshot((Stock("GameStart", 1599, 100, 0, 0),), Position(), 0)
     catalog = Catalog(tmp_path / "catalog.csv", listed)
-    assert catalog.node.view.stocks == {}, "they are not in the log yet"
+    catalog.apply(1)
+    catalog.lease()
+    assert catalog.shown() is None, "they are not in the log yet"
     assert catalog.node.listing() == [Listing("GameStart", 1599, 100)]
 
 
@@ -146,6 +221,91 @@ def test_a_rebuild_is_told_in_the_log(catalog: Catalog) -> None:
     ]
 
 
+# Whom it tells.
+
+
+SUBSCRIPTION = Subscription("127.0.0.1:7001", 71, "token")
+
+
+@pytest.fixture
+def telling(catalog: Catalog) -> Catalog:
+    """It has released entry 6, and tells one front-end, which holds a lease."""
+    catalog.apply(6)
+    catalog.lease()
+    assert result_of(catalog.node.subscribe(SUBSCRIPTION)) == [None]
+    for _ in range(2):
+        catalog.frontends.answer()
+    assert catalog.frontends.pushed == []
+    return catalog
+
+
+def test_a_front_end_that_subscribes_is_told_everything_at_once(catalog: Catalog) -> None:
+    catalog.apply(8)
+    catalog.lease()
+    catalog.node.subscribe(SUBSCRIPTION)
+    [(address, token, push, _)] = catalog.frontends.pushed
+    assert (address, token, push.life) == ("127.0.0.1:7001", "token", 71)
+    assert push.floors == {"GameStart": 8, "Fish, Co": 7}
+
+
+def test_one_that_has_no_lease_takes_no_subscription(catalog: Catalog) -> None:
+    catalog.apply(8)
+    with pytest.raises(Unavailable):
+        catalog.node.subscribe(SUBSCRIPTION)
+    assert catalog.frontends.pushed == []
+
+
+def test_the_leader_is_answered_once_the_front_ends_have_answered(telling: Catalog) -> None:
+    asked = result_of(telling.node.apply(sends(LOG, 6, 8)))
+    assert (len(telling.frontends.pushed), asked) == (1, [])
+    assert telling.shown() == ledger_of(LOG[:6]).stocks
+    telling.frontends.answer()
+    assert telling.shown() == ledger_of(LOG).stocks
+    [reply] = asked
+    assert reply.released == 8
+
+
+def test_the_leader_is_answered_in_time_though_a_front_end_is_not_there(
+    telling: Catalog,
+) -> None:
+    asked = result_of(telling.node.apply(sends(LOG, 6, 8)))
+    telling.reactor.pump([TIMING.heartbeat / 10] * 14)
+    [reply] = asked
+    assert (reply.applied, reply.released) == (8, 6)
+
+
+def test_a_push_that_failed_is_made_again(telling: Catalog) -> None:
+    telling.node.apply(sends(LOG, 6, 8))
+    [(_, _, first, answer)] = telling.frontends.pushed
+    telling.frontends.pushed.clear()
+    answer.errback(Unavailable("gone"))
+    assert telling.frontends.pushed == [], "not at once"
+    telling.reactor.pump([TIMING.heartbeat / 10] * 14)
+    [(_, _, again, _)] = telling.frontends.pushed
+    assert (again.upto, again.floors) == (first.upto, first.floors)
+
+
+def test_a_failure_that_nobody_foresaw_costs_one_lease(
+    telling: Catalog, logged_failures: list[Failure]
+) -> None:
+    asked = result_of(telling.node.apply(sends(LOG, 6, 8)))
+    telling.frontends.pushed.pop()[3].errback(KeyError("a bug"))
+    assert [failure.type for failure in logged_failures] == [KeyError]
+    logged_failures.clear()
+    telling.reactor.pump([TIMING.lease / 20] * 21)
+    assert asked
+    telling.lease()
+    assert telling.shown() == ledger_of(LOG).stocks
+
+
+def test_a_stop_ends_the_pushes(telling: Catalog) -> None:
+    telling.node.stopService()
+    telling.threads.finish()
+    telling.reactor.pump([TIMING.lease / 20] * 21)
+    assert telling.frontends.pushed == []
+    assert not telling.reactor.getDelayedCalls()
+
+
 # The file.
 
 
@@ -155,9 +315,10 @@ def test_a_change_is_saved_soon(catalog: Catalog) -> None:
     catalog.pass_time()
     catalog.threads.finish()
     assert catalog.saved() == 4
-    restarted = CatalogNode(catalog.reactor, load(catalog.path), catalog.path)
-    assert restarted.view.stocks == catalog.node.view.stocks
-    assert not restarted.view.current
+    restarted = catalog.life(load(catalog.path))
+    assert set(restarted.listing()) == set(catalog.node.listing())
+    with pytest.raises(Unavailable):
+        restarted.stocks()
 
 
 def test_what_did_not_change_is_not_saved(catalog: Catalog) -> None:
@@ -235,7 +396,8 @@ def test_a_save_that_failed_is_tried_again_and_nothing_is_lost(
             catalog.threads.finish()
     said = [formatEvent(event) or "" for event in events]
     assert said == [f"cannot write {catalog.path}: [Errno 28] No space left on device"], "once"
-    assert catalog.node.view.current
+    catalog.lease()
+    assert catalog.shown() == ledger_of(LOG[:4]).stocks
     catalog.pass_time()
     catalog.threads.finish()
     assert catalog.saved() == 4
@@ -273,5 +435,5 @@ def test_a_failure_that_nobody_foresaw_is_logged_and_saving_goes_on(
 
 
 def test_one_that_never_started_stops(tmp_path: Path) -> None:
-    node = CatalogNode(ReactorWithThreads(), Snapshot((), Position(), 0), tmp_path / "c.csv")
-    assert node.stopService() is None
+    never = Catalog(tmp_path / "catalog.csv").life(Snapshot((), Position(), 0))
+    assert never.stopService() is None

@@ -4,9 +4,16 @@ import pytest
 
 from twisted_bazaar.errors import KeyReused, NotLeader, OutcomeUnknown, Overloaded, Rejected
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import DEFAULT_LISTING, MAX_SHARES, Listing, Rejection, Trade
+from twisted_bazaar.market import (
+    DEFAULT_LISTING,
+    MAX_SHARES,
+    Listed,
+    Listing,
+    Rejection,
+    Trade,
+)
 from twisted_bazaar.order.desk import Batch, Known, Placed, TradingDesk
-from twisted_bazaar.replication.messages import Append, AppendReply
+from twisted_bazaar.replication.messages import Append, AppendReply, ApplyReply
 
 from .cluster import Cluster, Parcel, buy, sell
 from .member import TICK, TIMING, Member, follower
@@ -258,6 +265,66 @@ def test_a_leader_of_two_terms_in_a_row_holds_nothing_of_the_first(cluster: Clus
     retried = cluster.trade(3, buy("key"))
     cluster.run()
     assert retried.outcomes == [Placed(1, replayed=True)]
+
+
+# Market data from the leader, for when no catalog answers.
+
+
+def shown(cluster: Cluster, id: int) -> tuple[int, int]:
+    """What replica `id` would show of a stock: its quantity and version."""
+    stock = cluster.members[id].desk.released_stocks["GameStart"]
+    return stock.quantity, stock.version
+
+
+def test_the_leader_shows_what_is_released_and_no_more() -> None:
+    """A catalog may still show the old quantity to others."""
+    cluster = Cluster(learners=["catalog"])
+    cluster.open_market(3)
+    cluster.pass_time(2 * TIMING.lease)
+    cluster.learners["catalog"].releases = 2
+    cluster.trade(3, buy("key", 7))
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.members[3].desk.ledger.stocks["GameStart"].quantity == 93
+    assert shown(cluster, 3) == (100, 2)
+    cluster.learners["catalog"].releases = 3
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert shown(cluster, 3) == (93, 3)
+
+
+def test_a_lookup_at_the_leader_shows_all_that_a_catalog_may_have_shown_before() -> None:
+    """The catalog is a moment ahead: it has released an order, and the leader has not heard so.
+    By the time that the question is answered, it has."""
+    cluster = Cluster(learners=["catalog"])
+    cluster.open_market(3)
+    cluster.pass_time(2 * TIMING.lease)
+    cluster.trade(3, buy("key", 7))
+    cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
+    assert cluster.learners["catalog"].ledger.stocks["GameStart"].quantity == 93
+    question = cluster.ask(3)
+    cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
+    assert (question.answer, shown(cluster, 3)) == (None, (100, 2))
+    cluster.run()
+    assert (question.answer, shown(cluster, 3)) == (1, (93, 3))
+
+
+def test_every_replica_knows_what_is_released(cluster: Cluster) -> None:
+    """The next leader begins with that, also of stocks that were only listed."""
+    cluster.trade(3, buy("a", 7))
+    cluster.trade(3, buy("b", 1))
+    cluster.pass_time(3 * TIMING.heartbeat)
+    for member in cluster.members.values():
+        assert member.desk.released_stocks == member.desk.ledger.stocks
+        assert len(member.desk.released_stocks) == len(DEFAULT_LISTING)
+    assert shown(cluster, 1) == (92, 4)
+
+
+def test_a_desk_that_begins_in_the_middle_shows_what_was_released_before() -> None:
+    """It was in the index on disk, and is none of the entries that come now."""
+    ledger = Ledger()
+    ledger.apply(2, Listed(DEFAULT_LISTING))
+    desk = TradingDesk(follower().replica, ledger, 2)
+    assert desk.released_stocks == ledger.stocks
+    assert desk.released_stocks is not ledger.stocks
 
 
 # Bounds.

@@ -15,6 +15,8 @@ PURE = [
     "ledger",
     "timing",
     "address",
+    "leases",
+    "push",
     "replication.core",
     "replication.messages",
     "replication.progress",
@@ -23,8 +25,14 @@ PURE = [
     "replication.canvass",
     "order.desk",
     "catalog.projection",
+    "catalog.publisher",
+    "catalog.subscribers",
     "frontend.leadership",
     "frontend.queue",
+    "frontend.floors",
+    "frontend.lookups",
+    "frontend.quotes",
+    "frontend.breaker",
 ]
 """Decisions, which a test can make without a network: time and chance are handed to them."""
 

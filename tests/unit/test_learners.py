@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
+from twisted_bazaar.leases import Stamp
 from twisted_bazaar.order.desk import Placed
 from twisted_bazaar.replication.entries import GENESIS, Opened
 from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
-from twisted_bazaar.replication.messages import AppendReply, Apply, ApplyReply, Request
+from twisted_bazaar.replication.messages import AppendReply, Apply, ApplyReply
 
 from .cluster import Cluster, Learner, buy
 from .member import TICK, TIMING, Member, disk, entries_of
@@ -16,11 +17,12 @@ CATALOG = "catalog"
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """Replica 3 leads an open market, and the catalog knows all of it."""
+    """Replica 3 leads an open market; the catalog knows all of it, and holds a lease."""
     cluster = Cluster(learners=[CATALOG])
     cluster.open_market(3)
-    cluster.pass_time(2 * TIMING.heartbeat)
+    cluster.pass_time(TIMING.lease + 2 * TIMING.heartbeat)
     assert cluster.learners[CATALOG].applied == cluster.members[3].replica.released == 2
+    assert cluster.learners[CATALOG].lease.alive(cluster.clock.now)
     return cluster
 
 
@@ -36,10 +38,10 @@ def applies(member: Member) -> list[Apply]:
     return [request.message for request in member.take(Apply)]
 
 
-def answer(message: Apply, applied: int, digest: str, term: int | None = None) -> ApplyReply:
-    return ApplyReply(
-        CATALOG, message.term if term is None else term, applied, digest, message.sent
-    )
+def answer(message: Apply, applied: int, digest: str) -> ApplyReply:
+    """What one answers that has released all that it has applied."""
+    stamp = Stamp(1, message.sent)
+    return ApplyReply(CATALOG, message.term, applied, digest, applied, stamp, False, message.sent)
 
 
 # What they are told.
@@ -99,7 +101,7 @@ def test_a_learner_is_sent_a_bounded_number_of_entries_at_once() -> None:
     for _ in range(4):
         for message in applies(member):
             sizes.append(len(message.entries))
-            member.step(learner.apply(message))
+            member.step(learner.apply(message, member.clock.now))
         member.pass_time(TIMING.heartbeat)
     assert sizes == [1, MAX_BATCH_ENTRIES, 5, 0]
     assert learner.applied == MAX_BATCH_ENTRIES + 5
@@ -115,7 +117,7 @@ def test_an_idle_learner_hears_the_leader_every_heartbeat(cluster: Cluster) -> N
 
 def test_a_new_leader_tells_learners_nothing_before_it_committed_an_entry_of_its_own() -> None:
     """Until then it does not know all that is committed (§5.4.2, §8), and a catalog that came
-    as far as it knows would take itself for current."""
+    as far as it knows would be taken for current."""
     member = Member(1, (2, 3), (CATALOG,), disk(1, 0, entries_of(1, 1, 1)))
     member.clock.now += 2 * TIMING.election_timeout
     member.win(2)
@@ -124,6 +126,7 @@ def test_a_new_leader_tells_learners_nothing_before_it_committed_an_entry_of_its
     member.step(AppendReply(2, 2, True, 4, 0, member.clock.now))
     (message,) = applies(member)
     assert (message.commit, [entry.index for entry in message.entries]) == (4, [4])
+    assert message.history == entries_of(1)[0].digest
 
 
 # Learners of another history.
@@ -139,7 +142,7 @@ def test_a_learner_of_another_history_is_told_to_rebuild(theirs: tuple[int, ...]
         learner.applied, learner.digest = entry.index, entry.digest
     for _ in range(4):
         for message in applies(member):
-            member.step(learner.apply(message))
+            member.step(learner.apply(message, member.clock.now))
         member.pass_time(TIMING.heartbeat)
     assert learner.rebuilds == 1
     assert (learner.applied, learner.digest) == (4, member.replica.log.last_digest)
@@ -183,16 +186,28 @@ def test_a_learner_that_heard_a_later_leader_deposes(cluster: Cluster) -> None:
     assert cluster.members[3].replica.term == 9
 
 
-# How long answers wait for them.
+# How long answers wait for them. Who gets a lease is in `test_leases.py`.
 
 
-def test_an_answer_waits_until_the_learner_has_applied_it(cluster: Cluster) -> None:
+def test_an_answer_waits_until_the_learner_has_released_it(cluster: Cluster) -> None:
     """Committed is not enough: a lookup must not show the older quantity any more."""
     batch = cluster.trade(3, buy("key"))
     cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
     assert cluster.learners[CATALOG].applied == cluster.members[3].replica.commit == 3
     assert batch.outcomes == [None]
     cluster.run()
+    assert batch.outcomes == [Placed(1, replayed=False)]
+
+
+def test_what_a_learner_has_applied_and_not_released_is_not_shown_yet(cluster: Cluster) -> None:
+    """One of its front-ends may still show the older quantity."""
+    cluster.learners[CATALOG].releases = 2
+    batch = cluster.trade(3, buy("key"))
+    cluster.pass_time(3 * TIMING.lease)
+    assert cluster.learners[CATALOG].applied == 3
+    assert batch.outcomes == [None]
+    cluster.learners[CATALOG].releases = 3
+    cluster.pass_time(2 * TIMING.heartbeat)
     assert batch.outcomes == [Placed(1, replayed=False)]
 
 
@@ -220,26 +235,44 @@ def test_a_learner_that_comes_back_is_waited_for_again(cluster: Cluster) -> None
     assert (cluster.members[3].replica.commit, batch.outcomes) == (3, [None])
 
 
-def test_answers_wait_for_the_slowest_of_those_that_are_attached() -> None:
-    cluster = Cluster(learners=["here", "gone", "slow"])
+def test_no_answer_waits_for_one_that_holds_no_lease() -> None:
+    """Only one does; the others stand by, and clients are shown nothing by them."""
+    cluster = Cluster(learners=["reader", "standby"])
     cluster.open_market(3)
-    cluster.cut("gone")
-    cluster.pass_time(2 * TIMING.lease)
-    cluster.cut("slow", "gone")
+    cluster.cut("standby")
+    cluster.pass_time(TIMING.lease + 2 * TIMING.heartbeat)
+    cluster.heal()
+    cluster.pass_time(TIMING.lease)
+    cluster.cut("standby")
     batch = cluster.trade(3, buy("key"))
-    cluster.pass_time(TIMING.heartbeat)
-    assert cluster.learners["here"].applied == 3
-    assert batch.outcomes == [None]
-    cluster.cuts = {cut for cut in cluster.cuts if "slow" not in cut}
-    cluster.pass_time(2 * TIMING.heartbeat)
+    cluster.run()
     assert batch.outcomes == [Placed(1, replayed=False)]
+    cluster.cuts.clear()
+    cluster.cut("reader")
+    batch = cluster.trade(3, buy("another"))
+    cluster.pass_time(TIMING.lease / 2)
+    assert cluster.learners["standby"].applied == 4
+    assert batch.outcomes == [None]
+
+
+def test_a_new_leader_waits_for_the_slowest_of_all_learners() -> None:
+    """For one lease, as it does not know which of them holds one."""
+    cluster = Cluster(learners=["here", "gone"])
+    cluster.cut("gone")
+    cluster.open_market(3)
+    assert cluster.learners["here"].applied == cluster.members[3].replica.commit == 2
+    cluster.pass_time(TIMING.lease / 2)
+    assert cluster.members[3].replica.released == 0
+    cluster.heal()
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.members[3].replica.released == 2
 
 
 def test_a_new_leader_waits_for_the_learners_of_the_one_before() -> None:
     """It does not know which of them hold a lease, so it waits for all, for one lease."""
     cluster = Cluster(learners=[CATALOG])
     cluster.open_market(3)
-    cluster.pass_time(TIMING.heartbeat)
+    cluster.pass_time(2 * TIMING.lease)
     cluster.cut(CATALOG, 3)
     cluster.pass_time(2 * TIMING.election_timeout)
     cluster.nominate(2)
@@ -291,13 +324,12 @@ def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -
     member = lone_leader(1)
     learner = Learner(CATALOG)
     seen = []
-    for _ in range(3):
+    while not learner.lease.alive(member.clock.now):
         for message in applies(member):
-            seen.append(learner.apply(message))
+            seen.append(learner.apply(message, member.clock.now))
             member.step(seen[-1])
         member.pass_time(TIMING.heartbeat)
     assert member.replica.released == 2
-    member.take(Request)
     member.replica.propose([Opened(1)])
     member.carry_out()
     for reply in seen:
@@ -306,3 +338,60 @@ def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -
     stale = msgspec.structs.replace(seen[-1], term=0)
     member.step(stale)
     assert member.replica.role == "leader"
+
+
+# What is released where nobody leads.
+
+
+def test_a_follower_that_hears_no_leader_releases_nothing_for_four_leases(
+    cluster: Cluster,
+) -> None:
+    """What it knows to be committed has come to all who may show something by then, or their
+    leases have run out."""
+    cluster.learners[CATALOG].releases = 2
+    cluster.trade(3, buy("key"))
+    cluster.pass_time(2 * TIMING.heartbeat)
+    cluster.cut(1)
+    cluster.pass_time(4 * TIMING.lease - TIMING.heartbeat)
+    assert (cluster.members[1].replica.commit, cluster.members[1].replica.released) == (3, 2)
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.members[1].replica.released == 3
+    assert cluster.members[1].desk.released_number == 1
+
+
+def test_one_that_led_counts_from_when_it_led_last(cluster: Cluster) -> None:
+    """However long ago it is that it heard another: what it committed a moment ago may be shown
+    nowhere yet."""
+    leading = cluster.members[3]
+    cluster.pass_time(4 * TIMING.lease)
+    cluster.learners[CATALOG].releases = 2
+    cluster.trade(3, buy("key"))
+    cluster.run()
+    leading.replica.follow(leading.replica.term + 1)
+    cluster.cut(3)
+    cluster.pass_time(4 * TIMING.lease - TIMING.heartbeat)
+    assert (leading.replica.role, leading.replica.commit) == ("follower", 3)
+    assert leading.replica.released == 2
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert leading.replica.released == 3
+
+
+def test_one_that_leads_again_holds_back_what_it_held_back_before(cluster: Cluster) -> None:
+    """A client that asks again with its key is not answered before the catalog shows it."""
+    leading = cluster.members[3]
+    cluster.pass_time(4 * TIMING.lease)
+    cluster.learners[CATALOG].releases = 2
+    cluster.trade(3, buy("key"))
+    cluster.run()
+    cluster.cut(3)
+    cluster.pass_time(TIMING.election_timeout + 2 * TICK)
+    assert leading.replica.role == "follower"
+    cluster.heal()
+    cluster.elect(3)
+    batch = cluster.trade(3, buy("key"))
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert cluster.learners[CATALOG].lease.alive(cluster.clock.now)
+    assert batch.outcomes == [None]
+    cluster.learners[CATALOG].releases = 4
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert batch.outcomes == [Placed(1, replayed=True)]

@@ -1,5 +1,6 @@
 """Clients: what they ask, what they make of the answers, and that they lose no track of either."""
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -12,7 +13,17 @@ from twisted.web.http_headers import Headers
 from load.calls import Caller
 from load.checker import check
 from load.client import Clients
-from load.history import Closing, History, Opening, Order, Quote, TradeCall, Verdict
+from load.history import (
+    Call,
+    Closing,
+    History,
+    LookupCall,
+    Opening,
+    Order,
+    Quote,
+    TradeCall,
+    Verdict,
+)
 from load.session import Reply
 from twisted_bazaar.market import DEFAULT_LISTING, Side
 
@@ -152,6 +163,50 @@ def test_a_lookup_has_its_version_from_the_entity_tag() -> None:
     call = result(caller(200, {"data": stock}, ETag='"12"').lookup(0, "Fish", 5.0))
     assert call.found == Quote("Fish", 1.5, 3, 9, 12)
     assert result(caller(404, failure("none")).lookup(0, "Fish", 5.0)).found is None
+
+
+def test_a_lookup_tells_where_its_answer_came_from() -> None:
+    stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
+    for answer in (caller(200, {"data": stock}, X_Cache="hit"), caller(404, failure("none"))):
+        call = result(answer.lookup(0, "Fish", 5.0))
+        assert call.source == ("hit" if call.found else "")
+
+
+def test_each_front_end_has_one_that_only_trades_and_three_that_only_look_up() -> None:
+    _, history = trading(0.0, 7)
+    calls = [record for record in history.records if isinstance(record, Call)]
+    does = {
+        client: {(type(each).__name__, each.via) for each in calls if each.client == client}
+        for client in {each.client for each in calls}
+    }
+    assert [does.pop(client) for client in (1, 2)] == [{("TradeCall", 2)}, {("TradeCall", 1)}]
+    watching = [does.pop(client) for client in range(3, 9)]
+    assert watching == [{("LookupCall", 2)}, {("LookupCall", 1)}] * 3
+    assert len(does) == 3
+    assert all(len(each) > 4 for each in does.values())
+
+
+def test_lookups_are_many_and_most_of_them_of_a_few_stocks() -> None:
+    _, history = trading(0.0, 8)
+    calls = [record for record in history.records if isinstance(record, Call)]
+    lookups = [each for each in calls if isinstance(each, LookupCall)]
+    assert 0.3 < len(lookups) / len(calls) < 0.6
+    by_stock = Counter(each.name for each in lookups)
+    assert len(by_stock) == len(LISTED)
+    assert sum(count for _, count in by_stock.most_common(3)) > 0.5 * len(lookups)
+
+
+def test_a_stock_is_looked_at_elsewhere_as_soon_as_a_trade_of_it_is_acknowledged() -> None:
+    _, history = trading(0.0, 9)
+    traded: dict[int, TradeCall] = {}
+    elsewhere = 0
+    for call in history.records:
+        if isinstance(call, TradeCall):
+            traded[call.client] = call
+        elif isinstance(call, LookupCall) and (trade := traded.pop(call.client, None)):
+            at_once = (call.sent, call.name) == (trade.ended, trade.name)
+            elsewhere += at_once and call.via != trade.via
+    assert elsewhere > 20
 
 
 def test_an_answer_that_makes_no_sense_is_recorded_as_such() -> None:

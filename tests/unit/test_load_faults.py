@@ -1,17 +1,46 @@
 """Faults: all of them come, each ends, and nobody is hurt who was to be spared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from load.cuts import SCENARIOS, Roles
 from load.faults import Torment, deck
 from load.history import Fault, History
+from twisted_bazaar.timing import Timing
 
 NAMES = ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]
+
+
+class FakeRedis:
+    """Holds one quote, which says when it was read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.down = False
+        self.flushed = 0
+        self.ages: list[float] = []
+
+    async def flush(self) -> None:
+        self._answer()
+        self.flushed += 1
+
+    async def quotes(self) -> Mapping[bytes, bytes]:
+        self._answer()
+        return {b"bazaar:log:Fish": b"%f" % self._clock.seconds()}
+
+    async def put_back(self, quotes: Mapping[bytes, bytes]) -> None:
+        self._answer()
+        (read_at,) = quotes.values()
+        self.ages.append(self._clock.seconds() - float(read_at))
+
+    def _answer(self) -> None:
+        if self.down:
+            raise ConnectionRefusedError
 
 
 class FakeFleet:
@@ -19,6 +48,7 @@ class FakeFleet:
 
     def __init__(self, clock: Clock) -> None:
         self.reactor = clock
+        self.store = FakeRedis(clock)
         self.done: list[tuple[str, str]] = []
         self.paused: set[str] = set()
 
@@ -27,6 +57,9 @@ class FakeFleet:
 
     async def leader(self) -> str:
         return "order-3"
+
+    def redis(self) -> FakeRedis:
+        return self.store
 
     def kill(self, name: str) -> None:
         self.done.append(("kill", name))
@@ -42,9 +75,12 @@ class FakeFleet:
         self.paused.clear()
 
 
-def tormented(seconds: float, **options: Any) -> tuple[FakeFleet, History]:
+def tormented(
+    seconds: float, *, redis_down: bool = False, **options: Any
+) -> tuple[FakeFleet, History]:
     clock = Clock()
     fleet = FakeFleet(clock)
+    fleet.store.down = redis_down
     history = History()
     fleets: Any = fleet
     shares = {"kill": 1.0, "pause": 1.0, **options}
@@ -72,7 +108,7 @@ def test_in_time_everything_comes_and_all_of_it_ends() -> None:
 def test_a_share_of_nothing_leaves_a_kind_out() -> None:
     fleet, history = tormented(100.0, pause=0.0)
     assert {deed for deed, _ in fleet.done} == {"kill"}
-    assert all(what.startswith("kill") for what in dealt(history))
+    assert not [what for what in dealt(history) if what.startswith(("pause", "mix"))]
     fleet, history = tormented(100.0, kill=0.0)
     assert {deed for deed, _ in fleet.done} == {"pause"}
 
@@ -81,28 +117,68 @@ def test_who_is_to_be_spared_is() -> None:
     fleet, _ = tormented(200.0, spare=["catalog", "order-3"])
     hurt = {name for _, name in fleet.done}
     assert hurt == {"frontend", "order-1", "order-2", "redis"}
+    fleet, _ = tormented(200.0, spare=["redis"])
+    assert (fleet.store.flushed, fleet.store.ages) == (0, [])
 
 
 def test_a_bazaar_without_redis_has_no_cards_for_it() -> None:
     assert not [card for card in deck(NAMES[:-1], kill=True, pause=True) if card.target == "redis"]
 
 
+def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
+    fleet, history = tormented(300.0)
+    faults = [record.what for record in history.records if isinstance(record, Fault)]
+    assert fleet.store.flushed == faults.count("flush redis") > 1
+    assert len(fleet.store.ages) == faults.count("old dump into redis") > 1
+    assert all(age >= 0.3 for age in fleet.store.ages)
+
+
+def test_what_could_not_be_done_to_a_redis_that_is_down_is_no_fault() -> None:
+    _, history = tormented(300.0, redis_down=True)
+    assert dealt(history)
+    assert not dealt(history) & {"flush redis", "old dump into redis"}
+
+
+@pytest.mark.parametrize(
+    ("what", "past"),
+    [
+        ("pause front-end within its lease", False),
+        ("pause front-end past its lease", True),
+        ("pause catalog past its lease", True),
+    ],
+)
+def test_those_with_a_lease_stand_still_for_less_and_for_more_than_it_lasts(
+    what: str, past: bool
+) -> None:
+    _, history = tormented(300.0)
+    faults = [record for record in history.records if isinstance(record, Fault)]
+    # Whatever goes on in the end is cut short.
+    spans = [each.ended - each.began for each in faults if each.what == what and each.ended < 300.0]
+    assert spans
+    assert all((span > Timing().lease + 0.2) is past for span in spans)
+    assert all((span < Timing().lease - 0.1) is not past for span in spans)
+
+
 def test_the_scenarios_cut_between_those_that_there_are() -> None:
-    roles = Roles("order-2", ["order-1", "order-3"], "catalog", ["frontend-2", "frontend"])
-    everybody = set(roles.everybody)
+    roles = Roles(
+        "order-2", ["order-1", "order-3"], "catalog", ["frontend-2", "frontend"], ["redis"]
+    )
+    everybody = {*roles.everybody, *roles.redis}
     assert len({scenario.what for scenario in SCENARIOS}) == len(SCENARIOS)
     for scenario in SCENARIOS:
         cuts, down = scenario.cuts(roles), scenario.down(roles)
         assert cuts or down
+        assert scenario.needs_redis == ("redis" in {*down, *(each for cut in cuts for each in cut)})
         assert {name for cut in cuts for name in cut} | set(down) <= everybody
         assert all(source != target for source, target in cuts)
 
 
-def test_the_three_that_matter_most_come_first() -> None:
-    first = [scenario.what for scenario in SCENARIOS[:3]]
+def test_the_four_that_matter_most_come_first() -> None:
+    first = [scenario.what for scenario in SCENARIOS[:4]]
     assert first == [
         "leader without a majority, which can be pinged",
         "cut from leader to catalog, one way",
         "leader down for good",
+        "front-end cut off from the catalog",
     ]
-    assert all(scenario.trades_flow for scenario in SCENARIOS[:3])
+    assert all(scenario.trades_flow for scenario in SCENARIOS[:4])

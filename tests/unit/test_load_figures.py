@@ -3,7 +3,8 @@
 import pytest
 
 from load.chaos import StageReport, ViolationRow, culprit
-from load.figures import MINGLED, FaultRow, Figures, LivenessRow, figures, percentile
+from load.figures import Figures, LookupRow, figures, percentile
+from load.gaps import MINGLED, FaultRow, LivenessRow
 from load.history import Fault, LookupCall, Record, TradeCall, Verdict
 from load.page import page
 from load.standing import Log
@@ -23,6 +24,14 @@ def steady(*spans: tuple[float, float]) -> list[Record]:
     """A trade acknowledged every 0.1 s within each span."""
     times = [begin + n * 0.1 for begin, end in spans for n in range(round((end - begin) * 10) + 1)]
     return [trade(f"key-{at}", at - 0.01, at) for at in times]
+
+
+def lookup(
+    sent: float, ended: float, source: str = "hit", status: int = 200, via: int = 1
+) -> LookupCall:
+    return LookupCall(
+        client=1, via=via, sent=sent, ended=ended, status=status, name="Fish", source=source
+    )
 
 
 def fault(what: str, began: float, ended: float) -> Fault:
@@ -59,19 +68,58 @@ def test_a_fault_that_nobody_noticed_has_a_gap_as_any_other_time() -> None:
 def test_liveness_is_judged_while_the_fault_lasts() -> None:
     cut = fault("cut", 5.0, 9.0)
     alive = steady((1.0, 5.0), (6.0, 12.0))
-    (row,) = figures([*alive, cut], ["cut"]).liveness
+    (row,) = figures([*alive, cut], {"cut": 3.0}).liveness
     assert row.alive
     assert round(row.gap, 2) == 1.0
     healed = steady((1.0, 5.0), (9.5, 12.0))
-    (row,) = figures([*healed, cut], ["cut"]).liveness
+    (row,) = figures([*healed, cut], {"cut": 3.0}).liveness
     assert not row.alive
     assert row.late_p50 is None
+
+
+def test_how_long_a_gap_may_be_depends_on_the_fault() -> None:
+    records = [*steady((1.0, 5.0), (6.0, 12.0)), fault("cut", 5.0, 9.0)]
+    for bound, alive in ((0.9, False), (1.1, True)):
+        (row,) = figures(records, {"cut": bound}).liveness
+        assert row.alive is alive
+
+
+def test_a_fault_is_lived_through_only_if_every_front_end_answers_lookups() -> None:
+    cut = fault("cut", 5.0, 9.0)
+    trades = steady((1.0, 12.0))
+    always = [lookup(n / 10, n / 10 + 0.01, via=1) for n in range(10, 120)]
+    healed = [lookup(n / 10, n / 10 + 0.01, via=2) for n in (*range(10, 49), *range(91, 120))]
+    (row,) = figures([*trades, *always, cut], {"cut": 3.0}).liveness
+    assert row.alive
+    assert round(row.lookup_gap, 2) == 0.1
+    (row,) = figures([*trades, *always, *healed, cut], {"cut": 3.0}).liveness
+    assert not row.alive
+    assert row.lookup_gap == 4.0
+
+
+def test_lookups_are_told_apart_by_where_their_answers_came_from() -> None:
+    took = [(0.001, "hit")] * 6 + [(0.004, "miss")] * 3 + [(0.002, "off")]
+    records = [lookup(n, n + seconds, source) for n, (seconds, source) in enumerate(took)]
+    # No answer, and an answer from before there were caches, are no part of the hit rate.
+    records += [lookup(20.0, 21.0, "", 0), lookup(22.0, 23.0, "", 503), lookup(24.0, 25.0, "")]
+    assert [
+        (row.source, row.answered, row.share, round(row.p50_ms), round(row.max_ms))
+        for row in figures(records).lookups
+    ] == [("hit", 6, 0.6, 1, 1), ("miss", 3, 0.3, 4, 4), ("off", 1, 0.1, 2, 2)]
+
+
+def test_a_time_without_lookups_is_told_by_fault() -> None:
+    lookups = [lookup(n / 50, n / 50 + 0.01) for n in (*range(50, 250), *range(350, 450))]
+    refused = lookup(6.0, 6.01, status=503)
+    (row,) = figures([*steady((1.0, 9.0)), *lookups, refused, fault("kill", 5.0, 5.0)]).faults
+    assert round(row.lookup_gap_max, 2) == 2.01
+    assert round(row.gap_max, 2) == 0.1
 
 
 def test_a_fault_that_delays_every_trade_is_not_lived_through() -> None:
     cut = fault("cut", 5.0, 9.0)
     slow = [trade(f"slow-{n}", 5.0 + n * 0.1, 6.0 + n * 0.1) for n in range(40)]
-    (row,) = figures([*steady((1.0, 5.0)), *slow, cut], ["cut"]).liveness
+    (row,) = figures([*steady((1.0, 5.0)), *slow, cut], {"cut": 3.0}).liveness
     assert row.gap < 1.1
     assert not row.alive
 
@@ -97,7 +145,7 @@ def test_trades_are_counted_by_key_and_calls_by_fate() -> None:
 
 def test_a_history_without_calls_has_figures_too() -> None:
     assert figures([]).keys == 0
-    assert figures([fault("kill", 1.0, 1.0)]).faults == [FaultRow("kill", 1, 0.0, 0.0, 0.0)]
+    assert figures([fault("kill", 1.0, 1.0)]).faults == [FaultRow("kill", 1, 0.0, 0.0, 0.0, 0.0)]
     assert percentile([], 0.5) == 0.0
 
 
@@ -106,7 +154,7 @@ def report(
 ) -> StageReport:
     logs = [Log(f"order-{n}", True, "ok", 3, "d" * 32) for n in (1, 2, 3)]
     return StageReport(
-        stage="processes", frontends=1, figures=figures, violations=violations,
+        stage="processes", caches=["redis", "memory"], figures=figures, violations=violations,
         problems=problems, orders=3, converged_seconds=0.5, logs=logs,
     )  # fmt: skip
 
@@ -115,6 +163,7 @@ def test_the_page_says_that_all_is_well() -> None:
     clean = report(figures(steady((1.0, 5.0))))
     assert clean.clean
     text = page([clean], "no cuts were asked for", "python -m load chaos --seed 1")
+    assert text.startswith("== processes: 4 s, 2 front-ends (cache redis, memory), 3 orders")
     assert "network: skipped; no cuts were asked for" in text
     assert "No: every acknowledged order is there" in text
     assert "Yes: same number, same digest." in text
@@ -136,9 +185,22 @@ def test_the_page_says_what_is_not(invariant: int, says: str) -> None:
 
 
 def test_what_was_not_lived_through_is_marked() -> None:
-    found = figures([*steady((1.0, 5.0)), fault("cut", 5.0, 9.0)], ["cut"])
-    assert found.liveness == [LivenessRow("cut", 4.0, None, 1)]
+    found = figures([*steady((1.0, 5.0)), fault("cut", 5.0, 9.0)], {"cut": 3.0})
+    assert found.liveness == [LivenessRow("cut", 4.0, None, 1, 0.0, 3.0)]
     assert "NOT ALIVE" in page([report(found, problems=("late",))], "", "again")
+
+
+def test_the_page_says_how_many_lookups_a_cache_answered() -> None:
+    hits, misses = ([lookup(n, n + 0.002, source) for n in range(many)]
+                    for source, many in (("hit", 3), ("miss", 1)))  # fmt: skip
+    found = figures([*hits, *misses])
+    assert [row.source for row in found.lookups] == ["hit", "miss"]
+    assert isinstance(found.lookups[0], LookupRow)
+    lines = page([report(found)], "", "again").splitlines()
+    assert [line.split()[:3] for line in lines if line.startswith(("  hit", "  miss"))] == [
+        ["hit", "3", "75.0%"],
+        ["miss", "1", "25.0%"],
+    ]
 
 
 def test_a_violation_is_told_with_the_fault_that_was_on_or_over_last() -> None:

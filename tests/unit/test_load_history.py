@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from load.history import Fault, History, Unreadable, read
+from load.history import Fault, History, LookupCall, Unreadable, read
 
 from .recorded import Model
 
@@ -39,6 +39,17 @@ def test_without_a_file_it_is_kept_in_memory() -> None:
         history.add(record)
     history.close()
     assert history.records == records
+
+
+def test_a_history_from_before_there_were_caches_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(
+        b'{"kind":"lookup","client":1,"sent":1.0,"ended":2.0,"status":200,"name":"Fish",'
+        b'"found":{"name":"Fish","price":1.0,"quantity":3,"volume":0,"version":2}}\n'
+    )
+    (call,) = read(path)
+    assert isinstance(call, LookupCall)
+    assert (call.found and call.found.version, call.source) == (2, "")
 
 
 def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What `twistd bazaar` would run, for what it was asked."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from twisted_bazaar import local, tap
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.options import secret_file
 from twisted_bazaar.ports import Ports
 from twisted_bazaar.process_table import Child
 from twisted_bazaar.timing import Timing
@@ -95,6 +97,7 @@ def test_every_process_is_told_of_the_others(ports: Ports) -> None:
     assert options_of(children["catalog"]) == [
         f"--listen={at['catalog']}",
         "--data=/srv/bazaar/catalog",
+        "--secret-file=/srv/bazaar/secret",
     ]
     assert options_of(children["order-2"]) == [
         "--id=2",
@@ -112,7 +115,53 @@ def test_every_process_is_told_of_the_others(ports: Ports) -> None:
     ]
     (advertise,) = (word.split("=")[1] for word in frontend if "advertise" in word)
     assert f"--internal=tcp:{advertise.split(':')[1]}:interface=127.0.0.1" in frontend
+    assert "--secret-file=/srv/bazaar/secret" in frontend
     assert [child.name for child in children.values() if child.takes_requests] == ["frontend"]
+
+
+def test_the_secret_is_made_once_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    before = os.umask(0)
+    try:
+        local.keep_secret(path, lambda size: bytes(range(size)))
+    finally:
+        os.umask(before)
+    assert path.read_text() == bytes(range(32)).hex() + "\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    local.keep_secret(path, os.urandom)
+    assert secret_file(str(path)) == bytes(range(32)).hex().encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_crash_while_the_secret_is_made_leaves_none_and_the_next_start_makes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in "fsync", "replace":
+        with monkeypatch.context() as broken:
+            broken.setattr(os, step, crash)
+            with pytest.raises(KeyboardInterrupt):
+                local.keep_secret(path, lambda size: b"1" * size)
+        assert not path.exists()
+    local.keep_secret(path, lambda size: b"2" * size)
+    assert path.read_text() == "32" * 32 + "\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_secret_that_is_spoiled_or_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("short\n")
+    with pytest.raises(Unusable, match=r"^the secret must be a file of at least 16 bytes, not '"):
+        local.keep_secret(path, os.urandom)
+    assert path.read_text() == "short\n"
+    nowhere = tmp_path / "none" / "secret"
+    with pytest.raises(Unusable, match=rf"^the secret {nowhere} cannot be used: No such file"):
+        local.keep_secret(nowhere, os.urandom)
 
 
 def test_each_command_line_is_one_that_its_service_is_known_by(ports: Ports) -> None:

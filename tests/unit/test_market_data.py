@@ -1,31 +1,78 @@
-"""Lookups: everything asked while calls are under way is one call, and any catalog will do."""
+"""Lookups at work: the cache, then a catalog, then the leader's ledger; and all are answered."""
+
+from collections.abc import Mapping, Sequence
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
-from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend import market_data
+from twisted_bazaar.errors import NotLeader, Unavailable
+from twisted_bazaar.frontend import answers
+from twisted_bazaar.frontend.cache import MemoryCache
+from twisted_bazaar.frontend.lookups import Lookups
 from twisted_bazaar.frontend.market_data import MarketData
+from twisted_bazaar.frontend.quotes import Found, Quote, Source
 from twisted_bazaar.market import Stock
-from twisted_bazaar.timing import Timing
 
-from .fake_replicas import Call, FakeCatalog, result_of
+from .fake_publisher import HISTORY, LEASE, FakePublisher
+from .fake_replicas import Call, FakeStocks, result_of
 from .leaks import nothing_leaks  # noqa: F401
 
-TIMING = Timing()
 
-
-def stock(name: str, version: int = 1) -> Stock:
+def stock(name: str, version: int = 5) -> Stock:
     return Stock(name, 100, 5, 0, version)
 
 
-class Market:
-    """A front-end's market data over `count` catalogs."""
+def quote(name: str, version: int = 5) -> Quote:
+    return Quote(version, answers.stock(stock(name, version)))
 
-    def __init__(self, count: int = 1) -> None:
+
+def found(name: str, version: int = 5, source: Source = Source.MISS) -> Found:
+    return Found(quote(name, version), source)
+
+
+class SlowCache(MemoryCache):
+    """A cache whose answers wait for the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[tuple[str, list[str]]] = []
+        self._waiting: list[tuple[Deferred[Mapping[str, Quote]], Mapping[str, Quote]]] = []
+
+    def get(self, history: str, names: Sequence[str]) -> Deferred[Mapping[str, Quote]]:
+        self.reads.append((history, sorted(names)))
+        answer: Deferred[Mapping[str, Quote]] = Deferred()
+        there: list[Mapping[str, Quote]] = []
+        super().get(history, names).addCallback(there.append)
+        self._waiting.append((answer, there[0]))
+        return answer
+
+    def answer(self) -> None:
+        """The oldest read, with what there was then."""
+        answer, there = self._waiting.pop(0)
+        answer.callback(there)
+
+
+class Market:
+    """A front-end's market data. With a cache it knows floors of 5 for A to E."""
+
+    def __init__(self, cache: MemoryCache | None = None, informed: bool = True) -> None:
         self.clock = Clock()
-        self.catalogs = [FakeCatalog() for _ in range(count)]
-        self.data = MarketData(self.clock, self.catalogs, TIMING)  # type: ignore[arg-type]
+        self.publisher = FakePublisher()
+        self.cache = cache
+        self.catalogs, self.leader = FakeStocks(), FakeStocks()
+        self.lookups = Lookups(self.publisher.floors if cache is not None else None)
+        self.data = MarketData(
+            self.clock,
+            lambda: self.publisher.now,
+            self.lookups,
+            cache,
+            self.catalogs,
+            self.leader,
+        )
+        if informed:
+            self.publisher.inform(A=5, B=5, C=5, D=5, E=5)
 
     def look_up(self, *names: str) -> list[list[object]]:
         """Ask for these in one turn of the reactor; what comes of each."""
@@ -33,35 +80,39 @@ class Market:
         self.clock.advance(0)
         return results
 
-    def calls(self, catalog: int = 0) -> list[Call]:
-        return self.catalogs[catalog].open("lookup")
+    def calls(self) -> list[Call]:
+        return self.catalogs.open("look_up")
 
 
 def names(call: Call) -> list[str]:
     return sorted(call.arguments[0])
 
 
-def answer(call: Call) -> None:
+def answer(call: Call, version: int = 5) -> None:
     """There are all stocks that were asked for, but for those that start with a small n."""
-    call.reply([stock(name) for name in call.arguments[0] if not name.startswith("n")])
+    call.reply([stock(name, version) for name in call.arguments[0] if not name.startswith("n")])
+
+
+# Without a cache.
 
 
 def test_a_stock_is_looked_up_and_one_that_is_not_is_none() -> None:
     market = Market()
-    found, not_found = market.look_up("A", "nope")
-    [call] = market.calls()
-    assert call.arguments[1] == TIMING.lease
-    answer(call)
-    assert (found, not_found) == ([stock("A")], [None])
+    results = market.look_up("A", "nope")
+    answer(market.catalogs.only("look_up"))
+    assert results == [[found("A", source=Source.OFF)], [Found(None, Source.OFF)]]
+    assert market.leader.asked == []
 
 
 def test_what_is_asked_in_one_turn_is_one_call_and_a_name_asked_twice_is_sent_once() -> None:
     market = Market()
     results = market.look_up("A", "B", "A")
-    [call] = market.calls()
+    call = market.catalogs.only("look_up")
     assert names(call) == ["A", "B"]
     answer(call)
-    assert results == [[stock("A")], [stock("B")], [stock("A")]]
+    assert [each for [each] in results] == [
+        found(name, source=Source.OFF) for name in ("A", "B", "A")
+    ]
 
 
 def test_everything_asked_while_calls_are_under_way_is_one_call() -> None:
@@ -74,92 +125,172 @@ def test_everything_asked_while_calls_are_under_way_is_one_call() -> None:
     assert names(third) == ["C", "D", "E"]
     answer(third)
     answer(second)
-    assert results == [[stock(name)] for name in "ABCDE"]
+    assert results == [[found(name, source=Source.OFF)] for name in "ABCDE"]
 
 
-def test_no_lookup_joins_a_call_that_was_sent_before_it_was_asked() -> None:
-    """That call may carry what the stock was before a trade that the client knows of."""
-    market = Market()
-    [early] = market.look_up("A")
-    [late] = market.look_up("A")
-    first, second = market.calls()
-    first.reply([stock("A", version=1)])
-    assert (early, late) == ([stock("A", version=1)], [])
-    second.reply([stock("A", version=2)])
-    assert late == [stock("A", version=2)]
+# With one.
 
 
-def test_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market_data, "_MAX_BATCH_NAMES", 2)
-    market = Market()
-    results = market.look_up("A", "B", "C", "D", "E")
-    assert [names(call) for call in market.calls()] == [["A", "B"], ["C", "D"]]
+def test_a_miss_is_a_hit_the_next_time() -> None:
+    market = Market(MemoryCache())
+    [first] = market.look_up("A")
+    answer(market.catalogs.only("look_up"))
+    [second] = market.look_up("A")
+    assert (first, second) == ([found("A")], [found("A", source=Source.HIT)])
+    assert market.calls() == []
+
+
+def test_what_is_asked_in_one_turn_is_one_command_to_the_cache() -> None:
+    cache = SlowCache()
+    market = Market(cache)
+    cache.put(HISTORY, {"A": quote("A"), "B": quote("B", 4)})
+    results = market.look_up("A", "B", "C", "A")
+    assert cache.reads == [(HISTORY, ["A", "B", "C"])]
+    assert market.calls() == []
+    cache.answer()
+    call = market.catalogs.only("look_up")
+    assert names(call) == ["B", "C"]
+    answer(call)
+    hit = found("A", source=Source.HIT)
+    assert results == [[hit], [found("B")], [found("C")], [hit]]
+
+
+def test_what_the_cache_had_is_judged_by_what_is_known_when_it_comes() -> None:
+    cache = SlowCache()
+    market = Market(cache)
+    cache.put(HISTORY, {"A": quote("A")})
+    [result] = market.look_up("A")
+    market.publisher.push({"A": 6})
+    cache.answer()
+    answer(market.catalogs.only("look_up"), 6)
+    assert result == [found("A", 6)]
+
+
+def test_what_the_cache_had_is_not_shown_if_the_lease_has_ended_by_then() -> None:
+    cache = SlowCache()
+    market = Market(cache)
+    cache.put(HISTORY, {"A": quote("A")})
+    [result] = market.look_up("A")
+    market.publisher.now += LEASE
+    cache.answer()
+    assert result == []
+    answer(market.catalogs.only("look_up"))
+    assert result == [found("A")]
+
+
+def test_what_a_catalog_says_is_kept_only_if_it_may_be_shown() -> None:
+    cache = MemoryCache()
+    market = Market(cache)
+    results = market.look_up("A", "B", "nope")
+    market.publisher.push({"A": 6})
+    answer(market.catalogs.only("look_up"), 5)
+    assert results == [[found("A")], [found("B")], [Found(None, Source.MISS)]]
+    assert result_of(cache.get(HISTORY, ["A", "B", "nope"])) == [{"B": quote("B")}]
+
+
+def test_without_a_lease_the_cache_is_left_alone() -> None:
+    cache = SlowCache()
+    market = Market(cache, informed=False)
+    cache.put("", {"A": quote("A")})
+    [result] = market.look_up("A")
+    answer(market.catalogs.only("look_up"))
+    assert result == [found("A")]
+    assert cache.reads == []
+
+
+def test_a_lookup_that_joins_a_call_is_asked_again_if_it_must_be() -> None:
+    market = Market(MemoryCache())
+    [first] = market.look_up("A")
+    call = market.catalogs.only("look_up")
+    market.publisher.push({"A": 6})
+    [joined] = market.look_up("A")
+    assert market.calls() == [call]
+    answer(call, 5)
+    assert (first, joined) == ([found("A", 5)], [])
+    answer(market.catalogs.only("look_up"), 6)
+    assert joined == [found("A", 6)]
+
+
+def test_as_many_lookups_as_there_may_be_are_answered_in_one_turn() -> None:
+    market = Market(MemoryCache())
+    many = [f"stock-{number}" for number in range(10_000)]
+    results = market.look_up(*many)
+    assert isinstance(result_of(market.data.lookup("A"))[0], Unavailable)
     while market.calls():
         answer(market.calls()[0])
-    assert results == [[stock(name)] for name in "ABCDE"]
+    assert results == [[found(name)] for name in many]
 
 
-def test_more_than_fits_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market_data, "_CAPACITY", 2)
-    market = Market()
-    waiting, also_waiting, refused = market.look_up("A", "B", "C")
-    assert isinstance(refused[0], Unavailable)
-    answer(market.calls()[0])
-    assert (waiting, also_waiting) == ([stock("A")], [stock("B")])
+# When somebody fails.
+
+
+@pytest.mark.parametrize("error", [Unavailable("no catalog answers"), NotLeader()])
+def test_when_no_catalog_answers_the_leader_is_asked(error: Exception) -> None:
+    market = Market(MemoryCache())
+    results = market.look_up("A", "nope")
+    everything = result_of(market.data.all())
+    for call in market.calls():
+        call.fail(error)
+    one, all_ = market.leader.open("look_up")
+    assert (names(one), all_.arguments) == (["A", "nope"], (None,))
+    answer(one)
+    all_.reply([stock("A")])
+    assert results == [[found("A")], [Found(None, Source.MISS)]]
+    assert everything == [[stock("A")]]
+    assert market.look_up("A") == [[found("A", source=Source.HIT)]]
+
+
+def test_when_nobody_answers_it_is_unavailable_and_the_next_is_not_held_up() -> None:
+    market = Market(MemoryCache())
+    results = market.look_up("A", "B")
+    results += market.look_up("A")
+    everything = result_of(market.data.all())
+    for call in market.calls():
+        call.fail()
+    for call in market.leader.open("look_up"):
+        call.fail()
+    assert [type(each) for [each] in [*results, everything]] == [Unavailable] * 4
+    [again] = market.look_up("A")
+    answer(market.catalogs.only("look_up"))
+    assert again == [found("A")]
+
+
+def test_a_failure_that_nobody_foresaw_is_logged_and_holds_nobody_up(
+    logged_failures: list[Failure],
+) -> None:
+    market = Market(MemoryCache())
+    results = market.look_up("A", "B")
+    results += market.look_up("A")
+    market.catalogs.only("look_up").fail(KeyError("a bug"))
+    assert [type(each) for [each] in results] == [Unavailable] * 3
+    [failure] = logged_failures
+    assert failure.check(KeyError)
+    logged_failures.clear()
+    assert market.leader.asked == []
+    later = [market.look_up(name)[0] for name in "ABC"]
+    while market.calls():
+        answer(market.calls()[0])
+    assert later == [[found(name)] for name in "ABC"]
+
+
+def test_a_cache_that_cannot_keep_what_it_is_given_costs_nobody_an_answer(
+    logged_failures: list[Failure],
+) -> None:
+    class BrokenCache(MemoryCache):
+        def put(self, history: str, quotes: Mapping[str, Quote]) -> None:
+            raise KeyError("a bug")
+
+    market = Market(BrokenCache())
+    [result] = market.look_up("A")
+    answer(market.catalogs.only("look_up"))
+    assert result == [found("A")]
+    [failure] = logged_failures
+    assert failure.check(KeyError)
+    logged_failures.clear()
 
 
 def test_every_stock_is_asked_of_a_catalog() -> None:
-    market = Market()
+    market = Market(MemoryCache())
     result = result_of(market.data.all())
-    market.catalogs[0].only("all").reply([stock("A"), stock("B")])
+    market.catalogs.only("look_up").reply([stock("A"), stock("B")])
     assert result == [[stock("A"), stock("B")]]
-
-
-def test_the_next_catalog_is_asked_when_one_fails_and_stays_the_first() -> None:
-    market = Market(2)
-    [result] = market.look_up("A")
-    assert market.calls(1) == []
-    market.calls(0)[0].fail()
-    answer(market.calls(1)[0])
-    assert result == [stock("A")]
-    market.look_up("B")
-    assert (market.calls(0), len(market.calls(1))) == ([], 1)
-    answer(market.calls(1)[0])
-
-
-def test_without_any_catalog_that_answers_a_lookup_is_unavailable() -> None:
-    market = Market(2)
-    results = market.look_up("A", "B")
-    everything = result_of(market.data.all())
-    for catalog in (0, 1):
-        market.calls(catalog)[0].fail()
-        market.catalogs[catalog].only("all").fail()
-    assert [type(each[0]) for each in (*results, everything)] == [Unavailable] * 3
-    [again] = market.look_up("A")
-    answer(market.calls(0)[0])
-    assert again == [stock("A")]
-
-
-def test_each_lookup_asks_every_catalog_whatever_others_find_out_meanwhile() -> None:
-    """Two calls fail at one catalog: neither may come back to it instead of asking the other."""
-    market = Market(2)
-    results = [market.look_up(name)[0] for name in "AB"]
-    everything = result_of(market.data.all())
-    for call in [*market.calls(0), market.catalogs[0].only("all")]:
-        call.fail()
-    for call in market.calls(1):
-        answer(call)
-    market.catalogs[1].only("all").reply([stock("A")])
-    assert results == [[stock("A")], [stock("B")]]
-    assert everything == [[stock("A")]]
-
-
-def test_a_failure_that_nobody_foresaw_reaches_those_who_asked_and_nobody_else() -> None:
-    market = Market(2)
-    results = market.look_up("A", "B")
-    market.calls(0)[0].fail(KeyError("a bug"))
-    assert [type(each[0]) for each in results] == [KeyError, KeyError]
-    assert market.calls(1) == []
-    [later] = market.look_up("C")
-    answer(market.calls(0)[0])
-    assert later == [stock("C")]

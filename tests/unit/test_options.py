@@ -1,5 +1,6 @@
 """Options: command line over environment, and one line that names whatever is wrong."""
 
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,6 +9,8 @@ from twisted.python import usage
 
 from twisted_bazaar import options
 from twisted_bazaar.address import Address
+from twisted_bazaar.catalog import tap as catalog_tap
+from twisted_bazaar.frontend import tap as frontend_tap
 from twisted_bazaar.timing import Timing
 
 
@@ -179,6 +182,77 @@ def test_a_file_to_read_must_be_there(tmp_path: Path) -> None:
     for wrong in (tmp_path, tmp_path / "none.csv"):
         with pytest.raises(ValueError, match="must be a file that can be read"):
             options.readable_file(str(wrong))
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (b"0123456789abcdef", b"0123456789abcdef"),
+        (b" \t\r\n0123456789abcdef 0 \n\n", b"0123456789abcdef 0"),
+        (b"\x00\xff" * 8, b"\x00\xff" * 8),
+    ],
+)
+def test_a_secret_is_all_of_its_file_but_for_white_space_at_its_ends(
+    tmp_path: Path, content: bytes, secret: bytes
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    assert options.secret_file(str(file)) == secret
+
+
+@pytest.mark.parametrize("content", [b"", b"\n" * 20, b"0123456789abcde\n"])
+def test_a_secret_that_could_be_guessed_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="must be a file of at least 16 bytes, not '.*secret'"):
+        options.secret_file(str(file))
+
+
+def test_a_secret_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in ("", "/", str(tmp_path), str(tmp_path / "none"), "a\0b", "/dev/zero"):
+        with pytest.raises(ValueError, match="must be a file that can be read"):
+            options.secret_file(wrong)
+    # The user who runs the tests may be one who can read everything.
+    file = tmp_path / "secret"
+    file.write_bytes(b"0123456789abcdef")
+    monkeypatch.setattr(Path, "read_bytes", lambda _: os.read(-1, 1))
+    with pytest.raises(ValueError, match="must be a file that can be read"):
+        options.secret_file(str(file))
+
+
+@pytest.mark.parametrize(
+    ("service", "given"),
+    [
+        (frontend_tap.Options, ["--catalog=a:1", "--replica=1=a:2"]),
+        (catalog_tap.Options, ["--listen=a:1", "--data=x"]),
+    ],
+)
+def test_the_secret_comes_from_the_command_line_or_the_environment_or_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Any, given: list[str]
+) -> None:
+    def parsed(*arguments: str) -> Any:
+        parsing = service()
+        parsing.parseOptions([*given, *arguments])
+        return parsing.config
+
+    for name in service().variables():
+        monkeypatch.delenv(name, raising=False)
+    files = [tmp_path / "one", tmp_path / "other", tmp_path / "short"]
+    for file, content in zip(files, (b"1" * 16, b"2" * 16, b"3"), strict=True):
+        file.write_bytes(content)
+    assert parsed().secret == b""
+    assert parsed(f"--secret-file={files[0]}").secret == b"1" * 16
+    with pytest.raises(SystemExit) as stopped:
+        parsed(f"--secret-file={files[2]}")
+    assert str(stopped.value).startswith("Options: --secret-file must be a file of at least ")
+    assert "\n" not in str(stopped.value)
+    monkeypatch.setenv("BAZAAR_SECRET_FILE", str(files[1]))
+    assert parsed().secret == b"2" * 16
+    assert parsed(f"--secret-file={files[0]}").secret == b"1" * 16
+    # What shows a configuration does not show this.
+    assert "2222" not in repr(parsed())
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.0", "", "²", "1_000", "9" * 19])

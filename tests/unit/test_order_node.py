@@ -1,4 +1,4 @@
-"""An order replica whose own files turn out to be bad: it ends, and leaves nobody waiting."""
+"""An order replica at work: bad files end it, and leave nobody waiting; lookups at the leader."""
 
 import errno
 from typing import Any, cast
@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_bazaar.errors import Damaged, Unavailable
+from twisted_bazaar.errors import BazaarError, Damaged, NotLeader, Unavailable
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.order.desk import TradingDesk
+from twisted_bazaar.market import Stock
+from twisted_bazaar.order.desk import Question, TradingDesk
 from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.replication.core import Replica
@@ -101,6 +102,76 @@ def test_a_peer_that_cannot_be_reached_does_not(node: Node) -> None:
     result_of(node.node.campaign())
     node.peer.asked[0][1].errback(Unavailable("2: connection refused"))
     assert node.said == []
+
+
+# Market data, for when no catalog answers.
+
+
+class Desk(TradingDesk):
+    """A desk whose questions a test answers."""
+
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica, Ledger(), 0)
+        self.asked: list[Question] = []
+
+    def ask_last_number(self, question: Question, now: float) -> None:
+        self.asked.append(question)
+
+    def answer(self, answer: int | BazaarError) -> None:
+        question = self.asked.pop()
+        question.answer = answer
+        self._settled.append(question)
+
+
+@pytest.fixture
+def desk(node: Node) -> Desk:
+    """The desk of `node`."""
+    desk = Desk(node.node._replica)
+    node.node._desk = desk
+    return desk
+
+
+def settle(node: Node) -> None:
+    """The node comes to what its desk has settled."""
+    node.node.follow(0)
+
+
+GAME_START = Stock("GameStart", 1599, 95, 5, 12)
+
+
+def test_a_lookup_is_answered_with_what_is_released_once_the_desk_is_sure(
+    node: Node, desk: Desk
+) -> None:
+    asked = result_of(node.node.lookup())
+    desk.released_stocks["GameStart"] = GAME_START
+    assert asked == []
+    desk.answer(5)
+    settle(node)
+    assert asked == [{"GameStart": GAME_START}]
+    desk.released_stocks.clear()
+    assert asked == [{"GameStart": GAME_START}], "another thread reads it by now"
+
+
+def test_a_lookup_at_one_that_does_not_lead_is_refused(node: Node, desk: Desk) -> None:
+    """Though it knows what is released, it cannot know that nothing more is."""
+    desk.released_stocks["GameStart"] = GAME_START
+    asked = result_of(node.node.lookup())
+    desk.answer(NotLeader(3))
+    settle(node)
+    [told] = asked
+    assert isinstance(told, NotLeader)
+
+
+def test_a_market_without_stocks_is_not_shown(node: Node, desk: Desk) -> None:
+    asked = result_of(node.node.lookup())
+    desk.answer(0)
+    settle(node)
+    [told] = asked
+    assert isinstance(told, Unavailable)
+    assert node.said == []
+
+
+# What comes back from peers.
 
 
 class Channel:

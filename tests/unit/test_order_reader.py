@@ -1,4 +1,5 @@
-"""Reading orders: the leader first, then whoever may know, until somebody does or it is late."""
+"""Reading from the replicas: the leader first, then whoever may know, until somebody does or it
+is late."""
 
 import pytest
 from twisted.internet.task import Clock
@@ -6,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted_bazaar.errors import NotLeader, Unavailable
 from twisted_bazaar.frontend.leadership import Leadership
 from twisted_bazaar.frontend.order_reader import OrderReader
-from twisted_bazaar.market import Order, Side
+from twisted_bazaar.market import Order, Side, Stock
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import Call, FakeReplica, follows, leads, result_of
@@ -80,6 +81,34 @@ def test_a_page_is_read_in_the_same_way(reader: Reader) -> None:
     assert (replica, call.arguments) == (3, (6, 101, TIMING.lease))
     call.reply([ORDER])
     assert result == [[ORDER]]
+
+
+@pytest.mark.parametrize("names", [["A", "B"], None])
+def test_stocks_are_the_leader_s_to_tell(reader: Reader, names: list[str] | None) -> None:
+    stocks = [Stock("A", 100, 5, 0, 1)]
+    result = result_of(reader.orders.look_up(names))
+    replica, call = reader.asked("lookup")
+    assert (replica, call.arguments) == (2, (names, TIMING.lease))
+    call.fail(NotLeader())
+    reader.leadership.heard(leads(3, term=2))
+    for _ in range(2):
+        reader.asked("lookup")[1].fail(NotLeader())
+    reader.clock.advance(TIMING.ping)
+    replica, call = reader.asked("lookup")
+    assert replica == 3, "the leader that there is by then"
+    call.reply(stocks)
+    assert result == [stocks]
+
+
+def test_stocks_without_a_leader_are_unavailable_at_the_deadline(reader: Reader) -> None:
+    result = result_of(reader.orders.look_up(["A"]))
+    while not result:
+        assert reader.clock.seconds() <= TIMING.deadline
+        for error in nobody_knows():
+            reader.asked("lookup")[1].fail(error)
+        reader.clock.advance(TIMING.ping)
+    assert isinstance(result[0], Unavailable)
+    assert not reader.clock.getDelayedCalls()
 
 
 def test_then_those_that_answer_pings_and_the_others_last(reader: Reader) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.replication.entries import GENESIS, Entry
-from twisted_bazaar.replication.messages import Apply, ApplyReply
+from twisted_bazaar.replication.messages import Apply
 
+from . import histories
 from .histories import extend, history, ledger_of, order
 
 LOG = history(6)
@@ -27,9 +28,7 @@ def sends(
     rebuild: bool = False,
 ) -> Apply:
     """A leader's message with the entries `after` < index <= `upto` of its log."""
-    digest = log[after - 1].digest if after else GENESIS
-    entries = tuple(log[after:upto])
-    return Apply(term, 3, after, digest, entries, commit or upto, rebuild, 7.5)
+    return histories.sends(log, after, upto, commit, term, rebuild)
 
 
 def empty() -> Projection:
@@ -53,34 +52,47 @@ def check(projection: Projection, index: int, log: list[Entry] = LOG) -> None:
     assert projection.ledger.last_number == expected.last_number
 
 
-def test_entries_are_applied_in_order_and_the_answer_says_up_to_where() -> None:
+def test_entries_are_applied_in_order() -> None:
     projection = empty()
-    assert projection.apply(sends(0, 3)) == ApplyReply("", 1, 3, LOG[2].digest, 7.5)
+    projection.apply(sends(0, 3))
     check(projection, 3)
     projection.apply(sends(3, 8))
     check(projection, 8)
+    assert projection.beginnings == 0
 
 
-def test_what_leaves_a_gap_is_not_applied_and_the_answer_says_from_where_to_go_on() -> None:
+def test_it_says_what_the_entries_touched_as_each_left_it() -> None:
+    """Clients are shown one after the other, not all at once."""
+    projection = empty()
+    touched = projection.apply(sends(0, 8))
+    assert [stock.version for stock in touched] == [2, 2, 3, 4, 5, 6, 7, 8]
+    for stock in touched:
+        assert stock == ledger_of(LOG[: stock.version]).stocks[stock.name]
+    assert projection.apply(sends(6, 8)) == []
+    assert projection.apply(sends(8, 8)) == []
+
+
+def test_what_leaves_a_gap_is_not_applied() -> None:
     projection = at(2)
-    assert projection.apply(sends(3, 5)) == ApplyReply("", 1, 2, LOG[1].digest, 7.5)
+    assert projection.apply(sends(3, 5)) == []
     check(projection, 2)
 
 
 @pytest.mark.parametrize(("after", "upto", "then"), [(0, 4, 4), (1, 3, 4), (2, 6, 6), (4, 4, 4)])
 def test_what_comes_twice_or_overlaps_is_applied_once(after: int, upto: int, then: int) -> None:
     projection = at(4)
-    projection.apply(sends(after, upto))
+    touched = projection.apply(sends(after, upto))
+    assert [stock.version for stock in touched] == [*range(5, then + 1)]
     check(projection, then)
 
 
 def test_what_is_of_another_history_is_not_applied() -> None:
     projection = at(6)
-    reply = projection.apply(sends(6, 8, log=OTHER, term=2))
-    assert (reply.applied, reply.digest) == (6, LOG[5].digest), "by which the leader knows"
+    projection.apply(sends(6, 8, log=OTHER, term=2))
     check(projection, 6)
     projection.apply(sends(4, 8, log=OTHER, term=2))
     check(projection, 6)
+    assert projection.position.term == 2, "its leader is heard nevertheless, and will say more"
 
 
 def test_an_entry_that_was_changed_is_not_applied_nor_what_comes_after() -> None:
@@ -95,81 +107,38 @@ def test_an_entry_that_was_changed_is_not_applied_nor_what_comes_after() -> None
 def test_a_leader_of_a_lower_term_is_not_heard() -> None:
     projection = at(2)
     projection.apply(sends(2, 2, term=5))
-    reply = projection.apply(sends(2, 4, term=4))
-    assert (reply.term, reply.applied) == (5, 2), "by which it knows that it was deposed"
-    check(projection, 2)
-    projection.apply(sends(0, 4, term=4, rebuild=True))
-    check(projection, 2)
+    for message in (sends(2, 4, term=4), sends(0, 4, term=4, rebuild=True)):
+        assert projection.apply(message) == []
+        check(projection, 2)
+        assert (projection.position.term, projection.beginnings) == (5, 0)
     projection.apply(sends(2, 4, term=5))
     check(projection, 4)
 
 
 def test_a_rebuild_begins_anew_with_what_it_brings() -> None:
     projection = at(6)
-    reply = projection.apply(sends(0, 5, commit=8, log=OTHER, term=2, rebuild=True))
-    assert (reply.term, reply.applied) == (2, 5)
+    touched = projection.apply(sends(0, 5, commit=8, log=OTHER, term=2, rebuild=True))
     check(projection, 5, OTHER)
-    assert not projection.current, "clients were shown more of the other history"
+    assert (projection.position.term, projection.beginnings) == (2, 1)
+    assert [stock.version for stock in touched] == [2, 2, 3, 4, 5]
     projection.apply(sends(5, 8, log=OTHER, term=2))
     check(projection, 8, OTHER)
-    assert projection.current
 
 
 def test_a_rebuild_that_brings_nothing_yet_leaves_nothing() -> None:
     projection = at(6)
-    projection.apply(sends(0, 0, commit=8, term=2, rebuild=True))
+    assert projection.apply(sends(0, 0, commit=8, term=2, rebuild=True)) == []
     check(projection, 0)
-    assert projection.position.term == 2
-    assert not projection.current
-
-
-def test_it_is_current_once_all_that_a_leader_said_is_committed_is_applied() -> None:
-    projection = empty()
-    for message in (sends(0, 3, commit=8), sends(5, 8), sends(3, 6, commit=8)):
-        projection.apply(message)
-        assert not projection.current
-    projection.apply(sends(6, 8))
-    assert projection.current
-
-
-def test_a_heartbeat_is_enough_for_one_that_has_it_all() -> None:
-    """After a restart, from its file."""
-    projection = Projection(ledger_of(LOG[:6]), at(6).position)
-    assert not projection.current
-    projection.apply(sends(5, 5, commit=6))
-    assert not projection.current, "an empty message about what came before says too little"
-    projection.apply(sends(6, 6, commit=8))
-    assert not projection.current
-    projection.apply(sends(6, 6))
-    assert projection.current
-
-
-def test_one_that_has_more_than_is_said_to_be_committed_is_not_made_current_by_it() -> None:
-    projection = Projection(ledger_of(LOG), at(8).position)
-    projection.apply(sends(4, 6))
-    assert not projection.current
-    check(projection, 8)
-
-
-def test_a_leader_of_another_history_makes_nobody_current() -> None:
-    projection = Projection(ledger_of(LOG[:6]), at(6).position)
-    projection.apply(sends(6, 6, log=OTHER, term=2))
-    assert not projection.current
-
-
-def test_what_was_current_stays_so_while_it_catches_up() -> None:
-    projection = at(4)
-    projection.apply(sends(4, 6, commit=8))
-    assert projection.current
+    assert (projection.position.term, projection.beginnings) == (2, 1)
 
 
 def test_a_state_that_was_not_made_of_the_log_is_thrown_away() -> None:
     """Somebody has edited the file: the next order cannot be. It is built again from entry 1."""
     projection = at(6)
     projection.ledger.stocks.clear()
-    reply = projection.apply(sends(6, 8))
-    assert (reply.applied, reply.digest) == (0, GENESIS)
-    assert not projection.current
+    assert projection.apply(sends(6, 8)) == []
+    check(projection, 0)
+    assert (projection.position.term, projection.beginnings) == (1, 1)
     projection.apply(sends(0, 8))
     check(projection, 8)
 
@@ -181,26 +150,22 @@ def test_whatever_comes_however_often_in_whatever_order_it_is_a_prefix(
 ) -> None:
     projection = empty()
     for _ in range(data.draw(st.integers(0, 20))):
-        before, was_current = projection.position, projection.current
+        before, beginnings = projection.position, projection.beginnings
         message = data.draw(messages_near(before.index))
-        reply = projection.apply(message)
+        touched = projection.apply(message)
         after = projection.position
         check(projection, after.index)
-        assert (reply.term, reply.applied, reply.digest) == (after.term, after.index, after.digest)
         assert after.term == max(before.term, message.term)
         if message.term < before.term:
-            assert (after, projection.current) == (before, was_current)
+            assert (after, projection.beginnings, touched) == (before, beginnings, [])
             continue
-        ends = [message.previous_digest, *(entry.digest for entry in message.entries)][-1]
-        has_all = after.index == message.commit and after.digest == ends
-        if message.rebuild:
-            assert projection.current is has_all
-        else:
-            assert after.index >= before.index
-            assert projection.current is (was_current or has_all)
+        assert projection.beginnings == beginnings + message.rebuild
+        started = 0 if message.rebuild else before.index
+        assert after.index >= started
+        # All that was listed, and then one stock an order.
+        assert {stock.version for stock in touched} == {*range(started + 1, after.index + 1)} - {1}
     projection.apply(sends(0, len(LOG), term=4))
     check(projection, len(LOG))
-    assert projection.current
 
 
 def messages_near(index: int) -> st.SearchStrategy[Apply]:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.leases import Stamp
 from twisted_bazaar.replication.messages import (
     AppendReply,
     ApplyReply,
@@ -33,7 +34,7 @@ from .member import TIMING, Member, append, entries_of, follower, leader
         Vote(7, 3, 0, 0),
         AppendReply(7, 3, False, 0, 0, 0.0),
         VoteReply(7, 3, False),
-        ApplyReply("catalog", 7, 0, "", 0.0),
+        ApplyReply("catalog", 7, 0, "", 0, Stamp(1, 0.0), False, 0.0),
     ],
     ids=lambda message: type(message).__name__,
 )
@@ -69,7 +70,7 @@ def test_what_only_asks_around_raises_no_term(message) -> None:
     [
         AppendReply(2, 2, False, 0, 0, 0.0),
         VoteReply(2, 2, False),
-        ApplyReply("catalog", 2, 0, "", 0.0),
+        ApplyReply("catalog", 2, 0, "", 0, Stamp(1, 0.0), False, 0.0),
         append(2),
     ],
     ids=lambda message: type(message).__name__,

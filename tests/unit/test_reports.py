@@ -4,9 +4,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.frontend.catalogs import Catalogs
 from twisted_bazaar.frontend.interfaces import ReplicaReport
 from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.frontend.market_data import MarketData
 from twisted_bazaar.frontend.reports import Reports
 from twisted_bazaar.market import Stock
 from twisted_bazaar.replication.messages import Status
@@ -20,8 +20,8 @@ class Frontend:
     def __init__(self) -> None:
         self.leadership = Leadership([3, 1, 2])
         self.catalog = FakeCatalog()
-        data = MarketData(Clock(), [self.catalog], Timing())  # type: ignore[list-item]
-        self.reports = Reports(self.leadership, data)
+        catalogs = Catalogs(Clock().seconds, [self.catalog], Timing())  # type: ignore[list-item]
+        self.reports = Reports(self.leadership, catalogs)
 
     def readiness(self) -> list[str | None]:
         return result_of(self.reports.readiness())
@@ -62,19 +62,19 @@ def test_with_a_leader_and_stocks_it_is_ready(frontend: Frontend) -> None:
     frontend.leadership.heard(leads(3))
     ready = frontend.readiness()
     assert ready == []
-    frontend.catalog.only("all").reply([Stock("GameStart", 1599, 100, 0, 1)])
+    frontend.catalog.only("lookup").reply([Stock("GameStart", 1599, 100, 0, 1)])
     assert ready == [None]
 
 
 def test_without_stocks_it_is_not_ready(frontend: Frontend) -> None:
     frontend.leadership.heard(leads(3))
     ready = frontend.readiness()
-    frontend.catalog.only("all").reply([])
+    frontend.catalog.only("lookup").reply([])
     assert ready == ["no stocks are listed yet"]
 
 
 def test_without_a_catalog_it_is_not_ready(frontend: Frontend) -> None:
     frontend.leadership.heard(leads(3))
     ready = frontend.readiness()
-    frontend.catalog.only("all").fail(Unavailable("connection refused"))
+    frontend.catalog.only("lookup").fail(Unavailable("connection refused"))
     assert ready == ["no catalog answers"]

@@ -3,9 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -27,11 +27,14 @@ from twisted_bazaar.errors import (
     Unusable,
 )
 from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
+from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import Listing, Placed, Side, Stock, Trade
 from twisted_bazaar.order import neighbours
-from twisted_bazaar.replication.entries import GENESIS
-from twisted_bazaar.replication.messages import Apply, ApplyReply
-from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2
+from twisted_bazaar.order.node import OrderNode
+from twisted_bazaar.order.servicer import Orders
+from twisted_bazaar.push import Push, PushReply, Subscription
+from twisted_bazaar.replication.messages import ApplyReply
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
     CatalogServicer,
     CatalogStub,
@@ -41,9 +44,10 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer, add_Orde
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.server import RpcServer, on_reactor
 from twisted_bazaar.rpc.wire import stock_to_wire
+from twisted_bazaar.services import monotonic_seconds
 from twisted_bazaar.timing import Timing
 
-from .histories import history, ledger_of
+from .histories import history, ledger_of, sends
 
 SOON = 5.0
 """Seconds within which a call that works is answered, however busy the machine is."""
@@ -51,8 +55,8 @@ SOON = 5.0
 GAME_START = Stock("GameStart", 1599, 95, 5, 12)
 
 
-def reply() -> Deferred[catalog_pb2.LookupReply]:
-    return succeed(catalog_pb2.LookupReply(stocks=[stock_to_wire(GAME_START)]))
+def reply() -> Deferred[market_pb2.LookupReply]:
+    return succeed(market_pb2.LookupReply(stocks=[stock_to_wire(GAME_START)]))
 
 
 class Servicer(CatalogServicer):
@@ -60,7 +64,7 @@ class Servicer(CatalogServicer):
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self.answer: Callable[[], Deferred[catalog_pb2.LookupReply]] = reply
+        self.answer: Callable[[], Deferred[market_pb2.LookupReply]] = reply
         self.threads: set[str] = set()
         """Those on which handlers ran."""
 
@@ -83,7 +87,7 @@ class World:
         self.channels.startService()
         self.channel = self.channels.to(self.address)
         self.catalog = CatalogClient(self.channel)
-        self.held: list[Deferred[catalog_pb2.LookupReply]] = []
+        self.held: list[Deferred[market_pb2.LookupReply]] = []
 
     def serve(self, threads: int = 4) -> RpcServer:
         def add(server: grpc.Server) -> None:
@@ -93,9 +97,9 @@ class World:
         server.startService()
         return server
 
-    def hold(self) -> Deferred[catalog_pb2.LookupReply]:
+    def hold(self) -> Deferred[market_pb2.LookupReply]:
         """Leave a lookup unanswered for now."""
-        answer: Deferred[catalog_pb2.LookupReply] = Deferred()
+        answer: Deferred[market_pb2.LookupReply] = Deferred()
         self.held.append(answer)
         return answer
 
@@ -111,7 +115,7 @@ class World:
     async def stop(self) -> None:
         for answer in self.held:
             if not answer.called:
-                answer.callback(catalog_pb2.LookupReply())
+                answer.callback(market_pb2.LookupReply())
         self.channels.stopService()
         await self.server.stopService()
 
@@ -144,7 +148,7 @@ async def error_of(call: Deferred[Any]) -> BazaarError:
 async def test_a_call_is_answered_by_the_reactor(world: World) -> None:
     on = []
 
-    def answer() -> Deferred[catalog_pb2.LookupReply]:
+    def answer() -> Deferred[market_pb2.LookupReply]:
         on.append(threading.current_thread())
         return reply()
 
@@ -157,7 +161,7 @@ async def test_a_call_is_answered_by_the_reactor(world: World) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_call_that_names_no_deadline_is_answered(world: World) -> None:
     stub = CatalogStub(world.channel.grpc)
-    answer = await world.channel.call(lambda _: stub.Lookup(catalog_pb2.LookupRequest()), SOON)
+    answer = await world.channel.call(lambda _: stub.Lookup(market_pb2.LookupRequest()), SOON)
     assert len(answer.stocks) == 1
 
 
@@ -180,7 +184,7 @@ async def test_an_answer_that_comes_too_late_is_nobodys(world: World) -> None:
     await error_of(world.lookup(timeout=0.05))
     await error_of(world.lookup(timeout=0.05))
     first, second = world.held
-    first.callback(catalog_pb2.LookupReply())
+    first.callback(market_pb2.LookupReply())
     second.errback(NotLeader())
     world.servicer.answer = reply
     assert await world.lookup() == [GAME_START]
@@ -192,7 +196,7 @@ async def test_what_its_caller_has_given_up_is_not_begun(world: World) -> None:
     await world.lookup()
     begun: list[bool] = []
 
-    def begin() -> Deferred[catalog_pb2.LookupReply]:
+    def begin() -> Deferred[market_pb2.LookupReply]:
         begun.append(True)
         return reply()
 
@@ -250,7 +254,7 @@ async def test_a_stop_lets_the_calls_under_way_finish(world: World) -> None:
     stopping.addCallback(stopped.append)
     await deferLater(world.reactor, 0.05)
     assert stopped == []
-    world.held[0].callback(catalog_pb2.LookupReply(stocks=[stock_to_wire(GAME_START)]))
+    world.held[0].callback(market_pb2.LookupReply(stocks=[stock_to_wire(GAME_START)]))
     assert await under_way == [GAME_START]
     await world.until(lambda: stopped)
 
@@ -358,6 +362,17 @@ async def test_a_batch_has_an_outcome_for_each_trade_or_none_at_all(
 # A catalog, as the leader and a front-end know it.
 
 
+class Frontends:
+    """The way to the front-ends: what was pushed, and to whom."""
+
+    def __init__(self) -> None:
+        self.pushed: list[tuple[str, str, Push]] = []
+
+    def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
+        self.pushed.append((address, token, push))
+        return Deferred()
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     world: World, tmp_path: Path
@@ -365,19 +380,66 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     log = history(4)
     stocks = ledger_of(log).stocks
     listed = Snapshot((Stock("Listed", 100, 7, 0, 0),), Position(), 0)
-    node = CatalogNode(world.reactor, listed, tmp_path / "catalog.csv")
+    frontends, timing = Frontends(), Timing(lease=20, deadline=30)
+    node = CatalogNode(
+        world.reactor, monotonic_seconds, listed, tmp_path / "c.csv", frontends, lambda: 5, timing
+    )
     await world.server.stopService()
     world.servicer = Catalog(world.reactor, node)  # type: ignore[assignment]
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
-    leaders = neighbours.Catalog("catalog", world.channel, Timing())
+    leaders = neighbours.Catalog("catalog", world.channel, timing)
+    subscription = Subscription("127.0.0.1:7001", 71, "token")
 
     assert await leaders.listing() == [Listing("Listed", 100, 7)]
-    message = Apply(1, 3, 0, GENESIS, tuple(log[:5]), 6, False, 7.5)
-    assert await leaders.ask(message) == ApplyReply("catalog", 1, 5, log[4].digest, 7.5)
-    assert type(await error_of(world.lookup())) is Unavailable, "it may be behind"
-    await leaders.ask(Apply(1, 3, 5, log[4].digest, tuple(log[5:]), 6, False, 8.5))
+    before = monotonic_seconds()
+    first = await leaders.ask(sends(log, 0, 1))
+    assert before < first.stamp.at < monotonic_seconds()
+    assert first == ApplyReply(
+        "catalog", 1, 1, log[0].digest, 1, Stamp(5, first.stamp.at), False, 7.5
+    )
+    reply = await leaders.ask(sends(log, 1, 6, stamp=Stamp(4, first.stamp.at), lease=20))
+    assert (reply.applied, reply.released, reply.holds) == (6, 6, False)
+    assert type(await error_of(world.lookup())) is Unavailable, "there is no lease"
+    assert type(await error_of(world.catalog.subscribe(subscription, SOON))) is Unavailable
+
+    assert (await leaders.ask(sends(log, 6, 6, stamp=reply.stamp, lease=20))).holds
     assert await world.lookup() == [stocks["GameStart"]]
     asked = ["nope", "Fish, Co", "GameStart"]
     assert await world.catalog.lookup(asked, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
-    assert await world.catalog.all(SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
+    assert await world.catalog.lookup(None, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
+    await world.catalog.subscribe(subscription, SOON)
+    [(address, token, push)] = frontends.pushed
+    assert (address, token, push.life, push.upto) == ("127.0.0.1:7001", "token", 71, 6)
+
+
+# An order replica that is asked for market data, as no catalog answers.
+
+
+class Leader:
+    """As much of an order node as a lookup needs."""
+
+    def __init__(self, answer: Callable[[], Deferred[Mapping[str, Stock]]]) -> None:
+        self.lookup = answer
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None:
+    stocks = ledger_of(history(4)).stocks
+    leader = Leader(lambda: succeed(stocks))
+
+    def add(server: grpc.Server) -> None:
+        nothing: Any = None
+        orders = Orders(world.reactor, cast(OrderNode, leader), nothing, nothing)
+        add_OrdersServicer_to_server(orders, server)
+
+    address = Address("127.0.0.1", free_port())
+    server = RpcServer(address, 1, add)
+    server.startService()
+    replica = ReplicaClient(world.channels.to(address), Timing())
+    assert await replica.lookup(["nope", "GameStart"], SOON) == [stocks["GameStart"]]
+    everything = await replica.lookup(None, SOON)
+    assert everything == [stocks["Fish, Co"], stocks["GameStart"]]
+    leader.lookup = lambda: fail(NotLeader(3))
+    assert type(await error_of(replica.lookup(["GameStart"], SOON))) is NotLeader
+    await server.stopService()

@@ -22,6 +22,7 @@ from twisted_bazaar.errors import (
     Unavailable,
     Unusable,
 )
+from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import (
     MAX_SHARES,
     MAX_TRADE_QUANTITY,
@@ -39,7 +40,7 @@ from twisted_bazaar.rpc import wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.status import abort_with, error_of
 
-from .histories import history
+from .histories import history, ledger_of
 
 LOG = history(4)
 
@@ -48,6 +49,7 @@ ids = st.integers(0, 2**31 - 1)
 text = st.text(st.characters(exclude_categories=["Cs"]))
 seconds = st.floats(0, allow_infinity=False)
 entries = st.integers(0, len(LOG)).map(lambda count: tuple(LOG[:count]))
+stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), seconds)
 
 IDS = {"leader", "replica", "follower", "candidate", "voter"}
 LEARNER = "127.0.0.1:7000"
@@ -64,7 +66,8 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.just(LEARNER)
     if hint is int:
         return ids if name in IDS else int64
-    return {bool: st.booleans(), float: seconds, str: text}.get(hint, entries)
+    simple = {bool: st.booleans(), float: seconds, str: text, Stamp: stamps}
+    return simple.get(hint, st.none() | stamps if hint == Stamp | None else entries)
 
 
 def any_message(kind: Any) -> st.SearchStrategy[Any]:
@@ -92,6 +95,14 @@ def test_every_message_arrives_as_it_was_sent(sent: tuple[Any, ...]) -> None:
 def test_a_clock_is_not_rounded(value: float) -> None:
     reply = messages.AppendReply(1, 2, True, 3, 4, value)
     assert wire.from_wire(over_the_wire(wire.to_wire(reply)), messages.AppendReply) == reply
+    stamped = messages.Apply(1, 3, 0, "", (), 0, False, "", Stamp(2**53 - 1, value), value, value)
+    assert wire.from_wire(over_the_wire(wire.to_wire(stamped)), messages.Apply) == stamped
+
+
+def test_a_stamp_of_nothing_is_not_none() -> None:
+    """None says that no lease comes with the message; a clock may well have begun at 0."""
+    sent = messages.Apply(1, 3, 0, "", (), 0, False, "", Stamp(0, 0.0), 1.0, 0.0)
+    assert wire.from_wire(over_the_wire(wire.to_wire(sent)), messages.Apply).stamp == Stamp(0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +113,7 @@ def test_a_clock_is_not_rounded(value: float) -> None:
 @pytest.mark.parametrize("kind", [messages.Append, messages.Apply, messages.FetchReply])
 def test_a_record_that_is_none_is_damaged(kind: Any, record: bytes) -> None:
     fields = {name: () if name == "entries" else 1 for name in kind.__struct_fields__}
-    fields |= {"previous_digest": "", "fits": True, "rebuild": False}
+    fields |= {"previous_digest": "", "fits": True, "rebuild": False, "history": "", "stamp": None}
     message = kind(**{name: fields[name] for name in kind.__struct_fields__})
     sent = wire.to_wire(message)
     sent.records.extend([LOG[0].record, record])
@@ -122,6 +133,30 @@ keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 @given(st.builds(Stock, text, amounts, amounts, amounts, amounts))
 def test_a_stock_arrives_as_it_was_sent(stock: Stock) -> None:
     assert wire.stock_from_wire(over_the_wire(wire.stock_to_wire(stock))) == stock
+
+
+STOCKS = ledger_of(LOG).stocks
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        (market_pb2.LookupRequest(all=True), ["Fish, Co", "GameStart"]),
+        (market_pb2.LookupRequest(all=True, names=["GameStart"]), ["Fish, Co", "GameStart"]),
+        (market_pb2.LookupRequest(names=["GameStart", "Fish, Co"]), ["GameStart", "Fish, Co"]),
+        (market_pb2.LookupRequest(names=["nope", "GameStart"]), ["GameStart"]),
+        (market_pb2.LookupRequest(names=["nope"]), []),
+        (market_pb2.LookupRequest(), []),
+    ],
+    ids=["all", "all and a name", "as asked", "one of them", "unknown", "nothing"],
+)
+def test_a_lookup_is_answered_with_what_it_asked_for(
+    asked: market_pb2.LookupRequest, answered: list[str]
+) -> None:
+    reply = over_the_wire(wire.lookup_to_wire(STOCKS, over_the_wire(asked)))
+    assert [wire.stock_from_wire(each) for each in reply.stocks] == [
+        STOCKS[name] for name in answered
+    ]
 
 
 @given(st.builds(Trade, keys, text, sides, quantities))

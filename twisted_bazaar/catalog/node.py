@@ -1,14 +1,14 @@
-"""A catalog at work: takes in what the leader sends, answers lookups, keeps its file.
+"""A catalog at work: takes in what the leader sends, tells the front-ends, keeps its file.
 
-Entries are applied on the reactor thread. Readers, on gRPC's threads, never wait for that:
-they read an immutable view, which the reactor thread replaces.
+Every decision is the `Publisher`'s; this Service owns the clock, the file and the way to the
+front-ends. All of that is touched on the reactor thread only. Readers, on gRPC's threads,
+never wait for it: they read an immutable view, which the reactor thread replaces.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
@@ -16,72 +16,131 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..errors import BazaarError, Unavailable
 from ..market import Listing, Stock
+from ..push import Push, PushReply, Subscription
 from ..replication.messages import Apply, ApplyReply
+from ..timing import Timing
 from .database import Snapshot, save
+from .publisher import Publisher
+from .subscribers import Pushed
 
-__all__ = ["CatalogNode", "View"]
+__all__ = ["CatalogNode", "ToFrontends"]
 
 _SAVE_SECONDS = 0.25
 """How far the file may be behind. A catalog that was killed fetches the rest from the leader."""
 
 
-class View(msgspec.Struct, frozen=True):
-    """The market data at one point of the order log."""
-
-    stocks: Mapping[str, Stock]
-    current: bool
-    """Whether it may be shown to clients."""
+class ToFrontends(Protocol):
+    def push(self, address: str, token: str, push: Push, /) -> Deferred[PushReply]:
+        """Carry `push` to the front-end at `address`. Fails with a `BazaarError`."""
 
 
 class CatalogNode(Service):
-    """One catalog. `view` may be read on any thread."""
+    """One catalog. `seconds` is a clock that only goes forward; `stocks` may be called on any
+    thread, all else on the reactor's."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, snapshot: Snapshot, path: Path) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        snapshot: Snapshot,
+        path: Path,
+        frontends: ToFrontends,
+        lives: Callable[[], int],
+        timing: Timing,
+    ) -> None:
         """Go on from `snapshot`, which is what the file at `path` holds."""
+        self._seconds = seconds
         self._projection = projection = snapshot.projection()
-        self._stocks = snapshot.stocks
+        self._publisher = Publisher(projection, timing, lives, seconds())
+        self._listed = snapshot.stocks
         self._path = path
         self._reactor = reactor
+        self._frontends = frontends
         self._saved = projection.position
         self._failing = False
         self._saving = LoopingCall(self._save)
         self._saving.clock = reactor
         self._saving_ended: Deferred[LoopingCall] | None = None
-        self._look()
-
-    def _look(self) -> None:
-        projection = self._projection
-        self.view = View(dict(projection.ledger.stocks), projection.current)
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self._tick_seconds = timing.heartbeat / 3
 
     def startService(self) -> None:
         super().startService()
         self._saving_ended = self._saving.start(_SAVE_SECONDS, now=False)
+        self._ticking.start(self._tick_seconds)
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         if self._saving_ended is None:
             return None
+        self._ticking.stop()
         # A save that is under way ends first: all of them write the same temporary file.
         ended = self._saving_ended.addCallback(lambda _: self._save())
         self._saving.stop()
         return ended
 
     def apply(self, message: Apply) -> Deferred[ApplyReply]:
-        """Take in what the leader sends."""
-        before = self._projection.position, self._projection.current
-        reply = self._projection.apply(message)
-        if reply.applied < before[0].index:
+        """Take in what the leader sends; answers when it is released, or after a moment."""
+        beginnings = self._projection.beginnings
+        answer: Deferred[ApplyReply] = Deferred()
+        self._publisher.apply(message, answer, self._seconds())
+        if self._projection.beginnings != beginnings:
             self.log.warn("what is here is not of this order log: rebuilding from its beginning")
-        if (self._projection.position, self._projection.current) != before:
-            self._look()
-        return succeed(reply)
+        self._carry_out()
+        return answer
+
+    def subscribe(self, subscription: Subscription) -> Deferred[None]:
+        """A front-end asks to be told of changes. Raises a `BazaarError` if it cannot be."""
+        self._publisher.subscribe(subscription, self._seconds())
+        self._carry_out()
+        return succeed(None)
+
+    def stocks(self) -> Mapping[str, Stock]:
+        """What clients may see now, by name. Raises `Unavailable` without a lease, and before
+        there is anything to see."""
+        view = self._publisher.view
+        # Asked after the view was read: it was true while the lease held (protocol, leases).
+        if not self._seconds() < view.until:
+            raise Unavailable("this catalog has no lease of the order leader's now")
+        if not view.stocks:
+            raise Unavailable("nothing is listed yet")
+        return view.stocks
+
+    def _tick(self) -> None:
+        self._publisher.tick(self._seconds())
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        for ticket, reply in self._publisher.take_answers():
+            assert isinstance(ticket, Deferred)
+            ticket.callback(reply)
+        for pushed in self._publisher.take_pushes(self._seconds()):
+            self._push(pushed)
+
+    def _push(self, pushed: Pushed) -> None:
+        to, push = pushed.subscription, pushed.push
+
+        def answered(reply: PushReply) -> None:
+            self._publisher.answered(push, reply, self._seconds())
+            self._carry_out()
+
+        def lost(failure: Failure) -> None:
+            failure.trap(BazaarError)
+            self._publisher.unreachable(push, self._seconds())
+
+        sent = self._frontends.push(to.address, to.token, push)
+        sent.addCallbacks(answered, lost).addErrback(
+            lambda failure: self.log.failure("a push went wrong", failure)
+        )
 
     def listing(self) -> Sequence[Listing]:
         """What a first leader should list: what this catalog's file holds."""
-        stocks = self.view.stocks.values() or self._stocks
+        stocks = self._projection.ledger.stocks.values() or self._listed
         return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]
 
     def _save(self) -> Deferred[None] | None:

@@ -5,12 +5,15 @@ answers how far it is; whatever does not fit, it does not apply, and the answer 
 leader from where to go on.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ..errors import InvariantBroken
 from ..ledger import Ledger
+from ..market import Stock
 from ..replication.entries import GENESIS, Entry
-from ..replication.messages import Apply, ApplyReply
+from ..replication.messages import Apply
 
 __all__ = ["Position", "Projection"]
 
@@ -30,40 +33,31 @@ class Projection:
     def __init__(self, ledger: Ledger, position: Position) -> None:
         self.ledger = ledger
         self.position = position
-        self.current = False
-        """Whether this life has applied all that a leader said was committed. Before that,
-        another may have shown clients what comes after."""
+        self.beginnings = 0
+        """How often it was thrown away, to be made anew from the beginning of the log."""
 
-    def apply(self, message: Apply) -> ApplyReply:
-        """Take in a leader's entries, and answer up to where everything is applied."""
-        if message.term >= self.position.term:
-            if message.rebuild:
-                self.ledger, self.position = Ledger(), Position()
-                self.current = False
-            self.position = msgspec.structs.replace(self.position, term=message.term)
-            for entry in message.entries:
-                self._take(entry)
-            if self._caught_up(message):
-                self.current = True
-        position = self.position
-        return ApplyReply("", position.term, position.index, position.digest, message.sent)
+    def apply(self, message: Apply) -> list[Stock]:
+        """Take in a leader's entries. Returns the stocks they touched, as each left them."""
+        if message.term < self.position.term:
+            return []
+        if message.rebuild:
+            self._begin_again()
+        self.position = msgspec.structs.replace(self.position, term=message.term)
+        return [stock for entry in message.entries for stock in self._take(entry)]
 
-    def _take(self, entry: Entry) -> None:
+    def _begin_again(self) -> None:
+        self.ledger, self.position = Ledger(), Position(term=self.position.term)
+        self.beginnings += 1
+
+    def _take(self, entry: Entry) -> Iterator[Stock]:
         index, digest, term = self.position.index, self.position.digest, self.position.term
         if entry.index == index + 1 and entry.follows(digest):
             try:
-                self.ledger.apply(entry.index, entry.event)
+                touched = self.ledger.apply(entry.index, entry.event)
             except InvariantBroken:
-                # What is here was not made of the log, but edited by hand: begin again.
-                self.ledger, self.position = Ledger(), Position(term=term)
-                self.current = False
-            else:
-                self.position = Position(entry.index, entry.digest, term)
-
-    def _caught_up(self, message: Apply) -> bool:
-        last = message.previous_index + len(message.entries)
-        digest = message.entries[-1].digest if message.entries else message.previous_digest
-        return last == message.commit and (last, digest) == (
-            self.position.index,
-            self.position.digest,
-        )
+                # What is here was not made of the log, but edited by hand.
+                self._begin_again()
+                return
+            self.position = Position(entry.index, entry.digest, term)
+            for name in touched:
+                yield self.ledger.stocks[name]

@@ -1,16 +1,18 @@
 """The gRPC edge of a catalog. Lookups are answered on gRPC's threads, from the node's view."""
 
 import grpc
+from twisted.internet.defer import succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
 from ..errors import Unavailable
 from ..market import Stock
+from ..push import Subscription
 from ..replication import messages
-from ..rpc.bazaar.v1 import catalog_pb2
+from ..rpc.bazaar.v1 import catalog_pb2, market_pb2
 from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
 from ..rpc.server import on_reactor
 from ..rpc.status import abort_with
-from ..rpc.wire import from_wire, stock_to_wire, to_wire
+from ..rpc.wire import from_wire, lookup_to_wire, stock_to_wire, to_wire
 from .node import CatalogNode
 
 __all__ = ["Catalog"]
@@ -35,20 +37,20 @@ class Catalog(CatalogServicer):
     def Listing(
         self, request: catalog_pb2.ListingRequest, context: Context
     ) -> catalog_pb2.ListingReply:
-        stocks = (
-            Stock(listing.name, listing.price, listing.quantity, 0, 0)
-            for listing in self._node.listing()
-        )
+        listing = on_reactor(self._reactor, context, lambda: succeed(self._node.listing()))
+        stocks = (Stock(each.name, each.price, each.quantity, 0, 0) for each in listing)
         return catalog_pb2.ListingReply(stocks=map(stock_to_wire, stocks))
 
-    def Lookup(
-        self, request: catalog_pb2.LookupRequest, context: Context
-    ) -> catalog_pb2.LookupReply:
-        view = self._node.view
-        if not view.current:
-            abort_with(context, Unavailable("the catalog has not heard from the leader yet"))
-        if request.all:
-            stocks = [view.stocks[name] for name in sorted(view.stocks)]
-        else:
-            stocks = [view.stocks[name] for name in request.names if name in view.stocks]
-        return catalog_pb2.LookupReply(stocks=map(stock_to_wire, stocks))
+    def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
+        try:
+            stocks = self._node.stocks()
+        except Unavailable as error:
+            abort_with(context, error)
+        return lookup_to_wire(stocks, request)
+
+    def Subscribe(
+        self, request: catalog_pb2.SubscribeRequest, context: Context
+    ) -> catalog_pb2.SubscribeReply:
+        subscription = Subscription(request.address, request.life, request.token)
+        on_reactor(self._reactor, context, self._node.subscribe, subscription)
+        return catalog_pb2.SubscribeReply()

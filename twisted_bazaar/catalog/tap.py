@@ -1,5 +1,6 @@
 """`twistd bazaar-catalog`: options, and how a catalog is put together."""
 
+import random
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,15 +15,19 @@ from ..market import DEFAULT_LISTING, Stock
 from ..options import TimingOptions
 from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from ..rpc.server import RpcServer
-from ..services import Late, Layers, prepare
+from ..services import Late, Layers, monotonic_seconds, prepare
+from ..timing import Timing
 from .database import Snapshot, load, read_listing, save
 from .node import CatalogNode
 from .projection import Position
+from .push import Pusher
 from .servicer import Catalog
 
 __all__ = ["CatalogConfig", "Options", "makeService"]
 
 _HANDLER_THREADS = 32
+_PUSHES_PER_LEASE = 4
+"""A front-end that lets so many go unanswered has lost its lease."""
 
 
 @attrs.frozen
@@ -32,6 +37,9 @@ class CatalogConfig:
     listen: Address
     data: Path
     listing: Path | None
+    secret: bytes = attrs.field(repr=False)
+    """The cluster's; empty if there is none."""
+    timing: Timing
 
 
 class Options(TimingOptions):
@@ -43,6 +51,7 @@ class Options(TimingOptions):
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
         ["data", None, None, "Folder of the catalog's file.", options.folder],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
+        ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
     ]
     required = ("listen", "data")
 
@@ -50,7 +59,9 @@ class Options(TimingOptions):
 
     def postOptions(self) -> None:
         super().postOptions()
-        self.config = CatalogConfig(self["listen"], self["data"], self["listing"])
+        self.config = CatalogConfig(
+            self["listen"], self["data"], self["listing"], self["secret-file"] or b"", self.timing
+        )
 
 
 def makeService(given: Options) -> Service:
@@ -71,9 +82,19 @@ def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:
         stocks = [Stock(each.name, each.price, each.quantity, 0, 0) for each in listing]
         save(path, Snapshot(stocks, Position(), 0))
     snapshot = load(path)
-    node = CatalogNode(reactor, snapshot, path)
+    pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
+    lives = random.SystemRandom()
+    node = CatalogNode(
+        reactor,
+        monotonic_seconds,
+        snapshot,
+        path,
+        pusher,
+        lambda: lives.randrange(1, 2**53),
+        config.timing,
+    )
 
     def add_servicers(server: grpc.Server) -> None:
         add_CatalogServicer_to_server(Catalog(reactor, node), server)
 
-    return Layers(node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))
+    return Layers(pusher, node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))

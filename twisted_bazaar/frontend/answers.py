@@ -69,8 +69,8 @@ def orders(found: Sequence[Order], limit: int) -> bytes:
     return _encode(_Page([_shown_order(each) for each in page], after))
 
 
-def entity_tag(found: Stock) -> bytes:
-    return b'"%d"' % found.version
+def entity_tag(version: int) -> bytes:
+    return b'"%d"' % version
 
 
 def _shown_stock(found: Stock) -> _Stock:

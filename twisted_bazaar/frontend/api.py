@@ -15,9 +15,10 @@ from twisted.web.http import NOT_MODIFIED
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ..market import Order, Placed, Stock, Trade
+from ..market import Order, Placed, Trade
 from . import answers
 from .interfaces import MarketData, Orders, Readiness, Replicas, Trading
+from .quotes import Found
 from .refusals import NO_SUCH_PATH, Refusal, later, refusal_of, shown
 from .requests import (
     MAX_STOCK_NAME_CHARACTERS,
@@ -77,15 +78,17 @@ class Api:
 
     @_served(app, "GET", "/stocks/<name>", _OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
-        def show(stock: Stock | None) -> bytes:
-            if stock is None:
+        def show(found: Found) -> bytes:
+            headers, quote = request.responseHeaders, found.quote
+            headers.setRawHeaders(b"X-Cache", [found.source.value])
+            if quote is None:
                 raise _no_such_stock(name)
-            etag = answers.entity_tag(stock)
-            request.responseHeaders.setRawHeaders(b"ETag", [etag])
+            etag = answers.entity_tag(quote.version)
+            headers.setRawHeaders(b"ETag", [etag])
             if names_version(request.requestHeaders.getRawHeaders(b"If-None-Match"), etag):
                 request.setResponseCode(NOT_MODIFIED)
                 return b""
-            return answers.stock(stock)
+            return quote.body
 
         if len(name) > MAX_STOCK_NAME_CHARACTERS:
             raise _no_such_stock(name)

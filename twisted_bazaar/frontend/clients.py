@@ -7,8 +7,9 @@ from twisted.internet.defer import Deferred
 
 from ..errors import BazaarError, Unavailable
 from ..market import Order, Placed, Stock, Trade
+from ..push import Subscription
 from ..replication.messages import CampaignReply, Status
-from ..rpc.bazaar.v1 import catalog_pb2, order_pb2
+from ..rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from ..rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 from ..rpc.channel import Channel
@@ -81,6 +82,10 @@ class ReplicaClient:
         )
         return asked.addCallback(lambda reply: [order_from_wire(order) for order in reply.orders])
 
+    def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Sequence[Stock]]:
+        """As a catalog's, from the leader's ledger; fails with `NotLeader` at another replica."""
+        return _look_up(self._channel, self._stub.Lookup, names, timeout)
+
 
 class CatalogClient:
     """A catalog. Every call fails with a `BazaarError`."""
@@ -89,19 +94,26 @@ class CatalogClient:
         self._channel = channel
         self._stub = CatalogStub(channel.grpc)
 
-    def lookup(self, names: Sequence[str], timeout: float) -> Deferred[Sequence[Stock]]:
-        """Those of the stocks `names` that there are."""
-        return self._lookup(catalog_pb2.LookupRequest(names=names), timeout)
+    def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Sequence[Stock]]:
+        """Those of the stocks `names` that there are; None: every stock, by name."""
+        return _look_up(self._channel, self._stub.Lookup, names, timeout)
 
-    def all(self, timeout: float) -> Deferred[Sequence[Stock]]:
-        """Every stock, by name."""
-        return self._lookup(catalog_pb2.LookupRequest(all=True), timeout)
+    def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[Any]:
+        """Have it tell this front-end of every change, from now on."""
+        request = catalog_pb2.SubscribeRequest(
+            address=subscription.address, life=subscription.life, token=subscription.token
+        )
+        return self._channel.call(
+            lambda timeout: self._stub.Subscribe(request, timeout=timeout), timeout
+        )
 
-    def _lookup(
-        self, request: catalog_pb2.LookupRequest, timeout: float
-    ) -> Deferred[Sequence[Stock]]:
-        def call(timeout: float) -> Sequence[Stock]:
-            reply = self._stub.Lookup(request, timeout=timeout)
-            return [stock_from_wire(stock) for stock in reply.stocks]
 
-        return self._channel.call(call, timeout)
+def _look_up(
+    channel: Channel, rpc: Any, names: Sequence[str] | None, timeout: float
+) -> Deferred[Sequence[Stock]]:
+    request = market_pb2.LookupRequest(names=names or (), all=names is None)
+
+    def call(timeout: float) -> Sequence[Stock]:
+        return [stock_from_wire(stock) for stock in rpc(request, timeout=timeout).stocks]
+
+    return channel.call(call, timeout)

@@ -12,6 +12,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from ..market import Order, Placed, Stock, Trade
+from .quotes import Found
 
 __all__ = [
     "MAX_PAGE",
@@ -49,8 +50,8 @@ class Trading(Protocol):
 
 
 class MarketData(Protocol):
-    def lookup(self, name: str, /) -> Deferred[Stock | None]:
-        """The stock with this name, or None. Fails with Unavailable."""
+    def lookup(self, name: str, /) -> Deferred[Found]:
+        """What there is of the stock with this name. Fails with Unavailable."""
 
     def all(self) -> Deferred[Sequence[Stock]]:
         """Every stock, by name. Fails with Unavailable."""

@@ -1,13 +1,15 @@
-"""Where clients come in: listens from start to stop, and lets those inside finish."""
+"""Where requests come in: listens from start to stop, and lets those under way finish."""
 
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError, TimeoutError
 from twisted.python.failure import Failure
 
+from ..address import Address
 from ..errors import Unusable
 from .site import BazaarSite
 
@@ -17,15 +19,20 @@ BACKLOG = 1024
 """Connections that may wait to be taken."""
 GRACE_SECONDS = 5.0
 """How long requests that are under way may take to finish when the service stops."""
+_EVERYWHERE = ("0.0.0.0", "::")
+"""To listen at every interface is not to be reached at this address."""
 
 
 class Listener(Service):
-    """Serves `site` at `endpoint`, an endpoint string."""
+    """Serves `site` at `endpoint`, an endpoint string that came with `option`."""
 
-    def __init__(self, reactor: Any, endpoint: str, site: BazaarSite) -> None:
+    def __init__(
+        self, reactor: Any, endpoint: str, site: BazaarSite, option: str = "--listen"
+    ) -> None:
         self._reactor = reactor
         self._endpoint = endpoint
         self._site = site
+        self._named = f"{option} {endpoint}"
         self._port: Any = None
 
     def startService(self) -> None:
@@ -37,12 +44,24 @@ class Listener(Service):
         listening.addCallbacks(self._listens, failures.append)
         for failure in failures:
             failure.trap(CannotListenError, OSError)
-            raise Unusable(f"--listen {self._endpoint}: {failure.getErrorMessage()}")
+            raise Unusable(f"{self._named}: {failure.getErrorMessage()}")
 
     def _listens(self, port: Any) -> None:
         self._port = port
         # Twisted's own 50 leave clients that come all at once waiting a second each.
         port.socket.listen(BACKLOG)
+
+    @property
+    def address(self) -> Address:
+        """The host and the real port that it listens at, once started.
+
+        Raises `Unusable` if nobody could be told to connect there.
+        """
+        assert self._port is not None, "not started"
+        at = self._port.getHost()
+        if not isinstance(at, IPv4Address | IPv6Address) or at.host in _EVERYWHERE:
+            raise Unusable(f"{self._named}: --advertise must say at which HOST:PORT it is reached")
+        return Address(at.host, at.port)
 
     def stopService(self) -> Deferred[None]:
         """Stop taking requests, and answer those under way."""

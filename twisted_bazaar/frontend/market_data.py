@@ -1,95 +1,115 @@
-"""Lookups, answered by a catalog: everything asked while a call is under way is one call."""
+"""Lookups at work: the cache first, then a catalog, then the order leader's ledger.
+
+What to ask whom, and whether an answer may be shown, is decided by `lookups`; this carries it
+out.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..errors import BazaarError, Unavailable
 from ..market import Stock
-from ..timing import Timing
-from .clients import CatalogClient
+from . import answers
+from .cache import Cache
+from .lookups import Call, Lookups, Read
+from .quotes import Found, Quote
 
 __all__ = ["MarketData"]
 
-_MAX_BATCH_NAMES = 256
-_CALLS_UNDER_WAY = 2
-_CAPACITY = 10_000
+
+class Stocks(Protocol):
+    def look_up(self, names: Sequence[str] | None, /) -> Deferred[Sequence[Stock]]:
+        """Those of the stocks `names` that there are; None: all. Fails with `BazaarError`."""
 
 
 class MarketData:
-    """The catalogs, of which any may answer."""
+    """What clients look up."""
 
-    def __init__(self, reactor: Any, catalogs: Sequence[CatalogClient], timing: Timing) -> None:
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        lookups: Lookups,
+        cache: Cache | None,
+        catalogs: Stocks,
+        leader: Stocks,
+    ) -> None:
+        """`cache` is None if `lookups` never asks for one."""
         self._reactor = reactor
-        self._catalogs = list(catalogs)
-        self._timeout = timing.lease
-        self._asked: list[tuple[str, Deferred[Stock | None]]] = []
-        self._calls = 0
+        self._seconds = seconds
+        self._lookups = lookups
+        self._cache = cache
+        self._catalogs = catalogs
+        self._leader = leader
         self._pumping = False
 
-    def lookup(self, name: str) -> Deferred[Stock | None]:
-        """The stock `name`; None: there is none. Fails with `Unavailable`."""
-        answer: Deferred[Stock | None] = Deferred()
-        if len(self._asked) >= _CAPACITY:
-            answer.errback(Unavailable("too many lookups are waiting"))
+    def lookup(self, name: str) -> Deferred[Found]:
+        """The stock `name`. Fails with `Unavailable`."""
+        answer: Deferred[Found] = Deferred()
+        try:
+            self._lookups.ask(name, answer, self._seconds())
+        except Unavailable:
+            answer.errback()
             return answer
-        self._asked.append((name, answer))
         if not self._pumping:
-            # What comes in the same turn of the reactor goes in the same call.
+            # What comes in the same turn of the reactor goes together.
             self._pumping = True
             self._reactor.callLater(0, self._pump)
         return answer
 
     def all(self) -> Deferred[Sequence[Stock]]:
         """Every stock, by name. Fails with `Unavailable`."""
-        return self._ask(lambda catalog: catalog.all(self._timeout))
+        return self._ask(None)
 
     def _pump(self) -> None:
         self._pumping = False
-        while self._asked and self._calls < _CALLS_UNDER_WAY:
-            asked = self._asked[:_MAX_BATCH_NAMES]
-            del self._asked[:_MAX_BATCH_NAMES]
-            self._calls += 1
-            self._look_up(asked)
+        lookups = self._lookups
+        while (read := lookups.take_read()) is not None:
+            self._read(read)
+        while (call := lookups.take_call()) is not None:
+            self._call(call)
+        for ticket, answer in lookups.take_answered():
+            assert isinstance(ticket, Deferred)
+            if isinstance(answer, BazaarError):
+                ticket.errback(answer)
+            else:
+                ticket.callback(answer)
 
-    def _look_up(self, asked: Sequence[tuple[str, Deferred[Stock | None]]]) -> None:
-        names = list({name for name, _ in asked})
+    def _read(self, read: Read) -> None:
+        assert self._cache is not None
+        found = self._cache.get(read.history, read.names)
+        found.addCallback(lambda quotes: self._lookups.read(read, quotes, self._seconds()))
+        self._go_on(found)
 
-        def found(stocks: Sequence[Stock]) -> None:
-            by_name = {stock.name: stock for stock in stocks}
-            for name, answer in asked:
-                answer.callback(by_name.get(name))
+    def _call(self, call: Call) -> None:
+        def answered(stocks: Sequence[Stock]) -> None:
+            quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in stocks}
+            to_keep = self._lookups.answered(call, quotes, self._seconds())
+            if to_keep and self._cache is not None:
+                self._cache.put(call.history, to_keep)
 
-        def not_found(failure: Failure) -> None:
-            for _, answer in asked:
-                answer.errback(failure)
+        def failed(failure: Failure) -> None:
+            error = failure.value
+            if not isinstance(error, BazaarError):
+                self.log.failure("a lookup went wrong", failure)
+                error = Unavailable("the front-end failed")
+            self._lookups.failed(call, error)
 
-        call = self._ask(lambda catalog: catalog.lookup(names, self._timeout))
-        call.addBoth(self._landed)
-        call.addCallbacks(found, not_found)
+        self._go_on(self._ask(call.names).addCallbacks(answered, failed))
 
-    def _landed(self, result: Any) -> Any:
-        self._calls -= 1
-        self._pump()
-        return result
+    def _go_on(self, done: Deferred[Any]) -> None:
+        done.addErrback(lambda failure: self.log.failure("a lookup went wrong", failure))
+        done.addCallback(lambda _: self._pump())
 
-    def _ask(
-        self, call: Callable[[CatalogClient], Deferred[Sequence[Stock]]]
-    ) -> Deferred[Sequence[Stock]]:
-        """Ask one catalog after the other; the one that answered is asked first next time."""
+    def _ask(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
+        def ask_the_leader(failure: Failure) -> Deferred[Sequence[Stock]]:
+            failure.trap(BazaarError)
+            return self._leader.look_up(names)
 
-        def ask(catalogs: Sequence[CatalogClient]) -> Deferred[Sequence[Stock]]:
-            def ask_the_next(failure: Failure) -> Deferred[Sequence[Stock]]:
-                failure.trap(BazaarError)
-                # Others may have put it last meanwhile, and another first.
-                self._catalogs.remove(catalogs[0])
-                self._catalogs.append(catalogs[0])
-                if not catalogs[1:]:
-                    raise Unavailable("no catalog answers")
-                return ask(catalogs[1:])
-
-            return call(catalogs[0]).addErrback(ask_the_next)
-
-        return ask(tuple(self._catalogs))
+        return self._catalogs.look_up(names).addErrback(ask_the_leader)

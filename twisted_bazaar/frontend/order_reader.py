@@ -1,4 +1,4 @@
-"""Reading orders from the replicas.
+"""Reading from the order replicas: orders, and stocks when no catalog answers.
 
 Any replica answers for an order that it knows to be released, since that cannot change. That
 there is no such order, or none after the last, is for the leader alone to say: while nobody
@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from ..errors import BazaarError, Unavailable
-from ..market import Order
+from ..market import Order, Stock
 from ..timing import Timing
 from .clients import ReplicaClient
 from .leadership import Leadership
@@ -47,6 +47,13 @@ class OrderReader:
     def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
         """The first `limit` orders above `after`. Fails with `Unavailable`."""
         return self._ask(lambda replica, timeout: replica.list_orders(after, limit, timeout))
+
+    def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
+        """Those of the stocks `names` that there are, as the leader knows them; None: all.
+
+        For when no catalog answers. Fails with `Unavailable`.
+        """
+        return self._ask(lambda replica, timeout: replica.lookup(names, timeout))
 
     def _ask(self, call: Callable[[ReplicaClient, float], Deferred[T]]) -> Deferred[T]:
         give_up = self._seconds() + self._timing.deadline

@@ -4,7 +4,7 @@ from enum import Enum
 
 import msgspec
 
-__all__ = ["Quote", "Source"]
+__all__ = ["Found", "Quote", "Source"]
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -22,3 +22,11 @@ class Source(Enum):
     HIT = b"hit"
     MISS = b"miss"
     OFF = b"off"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The answer to a lookup."""
+
+    quote: Quote | None
+    """None: there is no such stock."""
+    source: Source

@@ -6,9 +6,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from ..errors import BazaarError
+from .catalogs import Catalogs
 from .interfaces import ReplicaReport
 from .leadership import Leadership
-from .market_data import MarketData
 
 __all__ = ["Reports"]
 
@@ -16,9 +16,9 @@ __all__ = ["Reports"]
 class Reports:
     """What `/replicas` and `/readyz` say."""
 
-    def __init__(self, leadership: Leadership, market_data: MarketData) -> None:
+    def __init__(self, leadership: Leadership, catalogs: Catalogs) -> None:
         self._leadership = leadership
-        self._market_data = market_data
+        self._catalogs = catalogs
 
     def report(self) -> Deferred[Sequence[ReplicaReport]]:
         """Every order replica, by id, as it described itself last."""
@@ -52,4 +52,4 @@ class Reports:
         def answered(stocks: Sequence[object]) -> str | None:
             return None if stocks else "no stocks are listed yet"
 
-        return self._market_data.all().addCallbacks(answered, unanswered)
+        return self._catalogs.look_up(None).addCallbacks(answered, unanswered)

@@ -36,10 +36,6 @@ would reset it, and could cost the client the answer that says why."""
 
 log = Logger()
 
-assert MAX_BODY_BYTES < DISCARD_BYTES
-
-_TOO_LARGE = Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
-
 
 class BazaarRequest(server.Request):
     """A request whose body is bounded, and whose failures are answered in JSON."""
@@ -51,20 +47,21 @@ class BazaarRequest(server.Request):
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
+        self.site = cast(_Channel, self.channel).site  # Twisted's own comes too late
         waits = self.requestHeaders.hasHeader(b"Expect")
-        if length is not None and length > (MAX_BODY_BYTES if waits else DISCARD_BYTES):
+        if length is not None and length > (self.site.max_body_bytes if waits else DISCARD_BYTES):
             self._give_up()
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received_bytes += len(data)
-        if self._received_bytes <= MAX_BODY_BYTES:
+        if self._received_bytes <= self.site.max_body_bytes:
             self.content.write(data)
         elif self._received_bytes > DISCARD_BYTES:
             self._give_up()
 
     def process(self) -> None:
-        if self._received_bytes > MAX_BODY_BYTES:
-            self.answer(_TOO_LARGE)
+        if self._received_bytes > self.site.max_body_bytes:
+            self.answer(self.site.too_large)
         elif not _well_formed(self.path):
             self.answer(NO_SUCH_PATH)
         else:
@@ -110,7 +107,7 @@ class BazaarRequest(server.Request):
         return reason
 
     def _give_up(self) -> None:
-        cast(_Channel, self.channel).refuse(_TOO_LARGE)
+        cast(_Channel, self.channel).refuse(self.site.too_large)
 
 
 def _reason(code: int) -> bytes:
@@ -213,12 +210,19 @@ class BazaarSite(server.Site):
     requestFactory = BazaarRequest
 
     def __init__(
-        self, resource: Resource, reactor: IReactorTime, request_ids: Callable[[], str]
+        self,
+        resource: Resource,
+        reactor: IReactorTime,
+        request_ids: Callable[[], str],
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
+        assert max_body_bytes < DISCARD_BYTES
         super().__init__(
             resource, timeout=IDLE_TIMEOUT_S, reactor=reactor, parsePOSTFormSubmission=False
         )
         self.request_ids = request_ids
+        self.max_body_bytes = max_body_bytes
+        self.too_large = Refusal(413, f"the body is larger than {max_body_bytes} bytes")
         self.channels: set[_Channel] = set()
         self._drained: Deferred[None] | None = None
 

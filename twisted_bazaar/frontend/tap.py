@@ -1,8 +1,9 @@
 """`twistd bazaar-frontend`: options, and how a front-end is put together."""
 
 import random
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 from twisted.application.service import Service
@@ -13,6 +14,11 @@ from ..options import TimingOptions
 from ..rpc.channel import Channels
 from ..services import Late, Layers, monotonic_seconds, prepare
 from ..timing import Timing
+
+if TYPE_CHECKING:
+    from .cache import Cache
+    from .catalogs import Catalogs
+    from .floors import Floors
 
 __all__ = ["FrontendConfig", "Options", "makeService"]
 
@@ -30,10 +36,14 @@ class FrontendConfig:
     """One front-end."""
 
     listen: str
+    internal: str
+    advertise: Address | None
     catalogs: tuple[Address, ...]
     replicas: Mapping[int, Address]
     cache: str
     timing: Timing
+    secret: bytes = attrs.field(repr=False)
+    """The cluster's; empty if there is none."""
 
 
 class Options(TimingOptions):
@@ -43,8 +53,15 @@ class Options(TimingOptions):
     longdesc = f"REST for clients, in front of catalogs and replicas. {TimingOptions.longdesc}"
     optParameters: ClassVar = [
         ["listen", None, "tcp:8081:interface=127.0.0.1", "Endpoint for clients.", options.endpoint],
-        ["internal", None, None, "Endpoint for the catalogs' invalidations.", options.endpoint],
+        [
+            "internal",
+            None,
+            "tcp:0:interface=127.0.0.1",
+            "Endpoint for the catalogs' invalidations.",
+            options.endpoint,
+        ],
         ["advertise", None, None, "HOST:PORT at which catalogs reach it.", options.host_port],
+        ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
         ["cache", None, "memory", "redis://HOST:PORT, memory or off.", options.cache],
     ]
     repeated: ClassVar = [
@@ -58,7 +75,14 @@ class Options(TimingOptions):
     def postOptions(self) -> None:
         super().postOptions()
         self.config = FrontendConfig(
-            self["listen"], self["catalog"], self.by_id("replica"), self["cache"], self.timing
+            self["listen"],
+            self["internal"],
+            self["advertise"],
+            self["catalog"],
+            self.by_id("replica"),
+            self["cache"],
+            self.timing,
+            self["secret-file"] or b"",
         )
 
 
@@ -71,14 +95,17 @@ def makeService(given: Options) -> Service:
 
 
 def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
-    """A front-end. Ends the process if the endpoint cannot be listened on."""
+    """A front-end. Ends the process if an endpoint cannot be listened on."""
     # Klein and gRPC take a third of a second to import; who asks for --help need not wait.
     from .api import Api
+    from .catalogs import Catalogs
     from .clients import CatalogClient, ReplicaClient
+    from .floors import Floors
     from .heartbeat import Heartbeat
     from .keys import FreshKeys
     from .leadership import Leadership
     from .listener import Listener
+    from .lookups import Lookups
     from .market_data import MarketData
     from .order_reader import OrderReader
     from .reports import Reports
@@ -104,9 +131,12 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     trading = Trading(reactor, seconds, leadership, replicas(trades), timing)
     heartbeat = Heartbeat(reactor, seconds, leadership, replicas(pings), timing, trading.led_by)
     orders = OrderReader(reactor, seconds, leadership, replicas(reads), timing)
-    catalogs = [CatalogClient(lookups.to(at)) for at in config.catalogs]
-    market_data = MarketData(reactor, catalogs, timing)
-    reports = Reports(leadership, market_data)
+    clients = [CatalogClient(lookups.to(at)) for at in config.catalogs]
+    catalogs = Catalogs(seconds, clients, timing)
+    cache = _make_cache(reactor, config.cache)
+    floors = None if cache is None else Floors(timing, _life)
+    market_data = MarketData(reactor, seconds, Lookups(floors), cache, catalogs, orders)
+    reports = Reports(leadership, catalogs)
     api = Api(
         trading=trading,
         market_data=market_data,
@@ -117,4 +147,45 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     )
     site = BazaarSite(api.resource(), reactor, FreshKeys(random.SystemRandom()))
     listener = Listener(reactor, config.listen, site)
-    return Layers(pings, trades, reads, lookups, trading, heartbeat, listener)
+    informed: Sequence[Service] = ()
+    if cache is not None and floors is not None:
+        informed = _informed(reactor, config, floors, catalogs, cache)
+    return Layers(pings, trades, reads, lookups, trading, heartbeat, *informed, listener)
+
+
+def _life() -> int:
+    """A number that was never given before, from 1 to 2**53 - 1."""
+    return random.SystemRandom().randrange(1, 2**53)
+
+
+def _make_cache(reactor: Any, cache: str) -> "Cache | None":
+    from .cache import MemoryCache, RedisCache
+
+    if cache == "off":
+        return None
+    if cache == "memory":
+        return MemoryCache()
+    return RedisCache(reactor, monotonic_seconds, Address.parse(cache.removeprefix("redis://")))
+
+
+def _informed(
+    reactor: Any, config: FrontendConfig, floors: "Floors", catalogs: "Catalogs", cache: "Cache"
+) -> Sequence[Service]:
+    """The services by which `floors` are known."""
+    from .invalidation import Invalidations, internal_site
+    from .keys import FreshKeys
+    from .listener import Listener
+    from .subscription import Subscriber
+
+    def address() -> str:
+        return str(config.advertise or internal.address)
+
+    token = secrets.token_hex(16)
+    subscriber = Subscriber(
+        reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
+    )
+    resource = Invalidations(config.secret, subscriber, monotonic_seconds)
+    site = internal_site(resource, reactor, FreshKeys(random.SystemRandom()))
+    internal = Listener(reactor, config.internal, site, "--internal")
+    store = (cache,) if isinstance(cache, Service) else ()
+    return (*store, internal, subscriber)

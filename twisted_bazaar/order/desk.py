@@ -98,7 +98,10 @@ class TradingDesk:
         self._leads = 0
         self.released_number = ledger.last_number
         """Clients may see orders up to this number."""
-        self._unreleased: deque[tuple[int, int]] = deque()
+        self.released_stocks = dict(ledger.stocks)
+        """By name: what clients may see of the stocks, if this replica leads (see
+        `ask_last_number`)."""
+        self._unreleased: deque[tuple[int, int, list[Stock]]] = deque()
         self._orders: dict[str, Entry] = {}
         """By key: orders that the index may lack, committed or proposed."""
         self._numbers: dict[int, Entry] = {}
@@ -183,7 +186,11 @@ class TradingDesk:
                 self._for_release.append(_Waiting(tip, 0, batch, position, outcome))
 
     def ask_last_number(self, question: Question, now: float) -> None:
-        """Answer `question` with the number of the last order, as of some moment after `now`."""
+        """Answer `question` with the number of the last order, as of some moment after `now`.
+
+        At that moment `released_stocks`, too, are what all clients may see: everything that
+        any catalog can have shown before `now` is released by then.
+        """
         if self._tip is None or len(self._for_round) >= self._capacity:
             question.answer = NotLeader(self._replica.leader(now))
             self._settled.append(question)
@@ -223,13 +230,14 @@ class TradingDesk:
         self._release(ready.released, ready.confirmed)
 
     def _apply(self, entry: Entry) -> None:
-        self.ledger.apply(entry.index, entry.event)
+        touched = [self.ledger.stocks[name] for name in self.ledger.apply(entry.index, entry.event)]
         self._remembered.append(entry)
         self.applied = entry.index
         if isinstance(entry.event, Traded):
             self._orders[entry.event.key] = entry
             self._numbers[entry.event.number] = entry
-            self._unreleased.append((entry.index, entry.event.number))
+        if touched:
+            self._unreleased.append((entry.index, self.ledger.last_number, touched))
 
     def _lead(self) -> None:
         self._tip = self.ledger.copy()
@@ -258,7 +266,8 @@ class TradingDesk:
 
     def _release(self, index: int, confirmed: int) -> None:
         while self._unreleased and self._unreleased[0][0] <= index:
-            self.released_number = self._unreleased.popleft()[1]
+            _, self.released_number, stocks = self._unreleased.popleft()
+            self.released_stocks.update((stock.name, stock) for stock in stocks)
         while self._for_release and self._for_release[0].index <= index:
             waiting = self._for_release.popleft()
             self._settle(waiting, waiting.outcome)

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from ..errors import BazaarError, Unavailable, Unusable
-from ..market import Listing, Trade
+from ..market import Listing, Stock, Trade
 from ..replication.core import Ready, Replica
 from ..replication.entries import Entry
 from ..replication.index import Index
@@ -120,6 +120,16 @@ class OrderNode(Service):
             upto = min(upto, (yield self._last_number()))
         remembered = [self._desk.remembers(number) for number in range(after + 1, upto + 1)]
         return [entry for entry in remembered if entry is not None], max(after, upto)
+
+    def lookup(self) -> Deferred[Mapping[str, Stock]]:
+        """What clients may see of the stocks, by name. Fails with `NotLeader`."""
+
+        def released(_: int) -> Mapping[str, Stock]:
+            if not self._desk.released_stocks:
+                raise Unavailable("nothing is listed yet")
+            return dict(self._desk.released_stocks)
+
+        return self._last_number().addCallback(released)
 
     def _last_number(self) -> Deferred[int]:
         answer: Deferred[int] = Deferred()

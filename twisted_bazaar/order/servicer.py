@@ -17,11 +17,18 @@ from ..replication import messages
 from ..replication.entries import Entry
 from ..replication.index import Index
 from ..replication.logfile import LogFile
-from ..rpc.bazaar.v1 import order_pb2
+from ..rpc.bazaar.v1 import market_pb2, order_pb2
 from ..rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from ..rpc.server import on_reactor
-from ..rpc.wire import from_wire, order_to_wire, outcome_to_wire, to_wire, trade_from_wire
+from ..rpc.wire import (
+    from_wire,
+    lookup_to_wire,
+    order_to_wire,
+    outcome_to_wire,
+    to_wire,
+    trade_from_wire,
+)
 from .desk import Known
 from .node import OrderNode
 
@@ -125,6 +132,9 @@ class Orders(OrdersServicer):
         first, last = self._logfile.index_of(after + 1), self._logfile.index_of(upto)
         entries = self._logfile.read(first - 1, last)
         return [entry for entry in entries if isinstance(entry.event, Traded)]
+
+    def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
+        return lookup_to_wire(on_reactor(self._reactor, context, self._node.lookup), request)
 
     def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
         return to_wire(on_reactor(self._reactor, context, self._node.status))

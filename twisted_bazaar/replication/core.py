@@ -107,6 +107,8 @@ class Replica:
         self._leader = 0
         # A leader may have been promised, before the restart, that nobody votes it away.
         self._leader_heard = now
+        self._led = now
+        """When it led last, or heard who does."""
         self._leading: Leading | None = None
         self._canvass: Canvass | None = None
         self._storage = storage
@@ -161,14 +163,14 @@ class Replica:
     def tick(self, now: float) -> None:
         """Time has passed. To be called a few times a heartbeat."""
         if self._leading is not None:
+            self._led = now
             if not self._leading.in_touch(now):
                 self._leading, self._leader = None, 0
         elif self._votes is not None and now - self._campaigned > self._timing.election_timeout:
             self._give_up_campaign()
-        unheard = now - self._leader_heard
-        if not self.leads and unheard > 2 * self._timing.lease + self._timing.election_timeout:
-            # No catalog can still be attached, for one lease, to a leader that released less,
-            # or to one that was elected after it.
+        if not self.leads and now - self._led > 4 * self._timing.lease:
+            # What was committed then has come to every catalog, or its lease has run out; to
+            # every cache, or its lease has; and so has what either of them acknowledged last.
             self.released = self.commit
         self._consider_canvass(now)
 
@@ -323,7 +325,7 @@ class Replica:
             if self._leading is not None:
                 raise InvariantBroken(f"replica {message.leader} leads in term {self.term}, too")
             self._leader = message.leader
-            self._leader_heard = now
+            self._leader_heard = self._led = now
             round_ = message.round
             self._give_up_campaign()
             fits, index = self._take_append(message)
@@ -492,4 +494,4 @@ class Replica:
         if message.term > self.term:
             self._adopt(message.term)
         elif self._leading is not None and message.term == self.term:
-            self._leading.apply_answered(message, now)
+            self._leading.apply_answered(message, self.released, now)

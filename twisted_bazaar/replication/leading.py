@@ -6,6 +6,7 @@ Rules: Raft figure 2, "Leaders"; learners as in the project's protocol page. Pur
 from collections.abc import Iterable, Iterator
 
 from ..errors import InvariantBroken
+from ..leases import Holder, kept
 from ..timing import Timing
 from .entries import GENESIS
 from .log import Log
@@ -19,11 +20,11 @@ MAX_BATCH_ENTRIES = 1024
 
 
 class _Learner(Progress):
-    """A catalog's progress, and whether answers must still wait for it."""
+    """A catalog's progress, and what it may hold. `match` is what it has released."""
 
     def __init__(self, last_index: int, now: float) -> None:
         super().__init__(last_index, now)
-        self.attached_until = now
+        self.holder = Holder()
         self.rebuild = False
         self.current_at = 0
         """If it answers that it has applied this much, it has all that it was told of."""
@@ -52,12 +53,14 @@ class Leading:
         """Index of this leadership's first entry. Once it is committed, so is all before it."""
         self.round = 0
         """Rounds of heartbeats that were asked for, by reads that must be sure."""
+        self._history = ""
         last = log.last_index
         self._peers = {peer: Progress(last, now) for peer in peers}
         self._learners = {name: _Learner(last, now) for name in learners}
-        for learner in self._learners.values():
-            # A leader before this one may have kept it attached up to now.
-            learner.attached_until = now + timing.lease
+        self._reader: _Learner | None = None
+        """The one catalog that may hold a lease of this leader."""
+        self._inherited_until = now + timing.lease
+        """Until then, one of them may hold a lease of a leader before this one."""
 
     def requests(self, now: float, commit: int, released: int) -> Iterator[Request]:
         """Whatever should go out to peers and learners now."""
@@ -94,6 +97,8 @@ class Leading:
         previous = 0 if learner.rebuild else min(learner.next - 1, commit)
         upto = min(commit, previous + self._batch)
         learner.current_at = commit
+        if not self._history:
+            self._history = self._log.digest_at(1)
         return Apply(
             self._term,
             self._replica,
@@ -102,6 +107,9 @@ class Leading:
             self._log.entries(previous, upto),
             commit,
             learner.rebuild,
+            self._history,
+            learner.holder.earned if learner is self._reader else None,
+            self._timing.lease,
             now,
         )
 
@@ -116,7 +124,7 @@ class Leading:
             raise InvariantBroken(f"replica {reply.follower} acknowledges entry {reply.index}")
         progress.matched(reply.index)
 
-    def apply_answered(self, reply: ApplyReply, now: float) -> None:
+    def apply_answered(self, reply: ApplyReply, released: int, now: float) -> None:
         """Take in a learner's answer: how far it is, on which history.
 
         A learner that is ahead of this log, or on another history than this log's, keeps what
@@ -129,12 +137,32 @@ class Leading:
         learner.rebuild = (
             applied > self._log.last_index or self._log.digest_at(applied) != reply.digest
         )
-        if not learner.rebuild:
-            learner.match = applied
-            learner.next = applied + 1
-            # One that has much to catch up with would hold up every answer until it has.
-            if applied >= learner.current_at:
-                learner.attached_until = now + self._timing.lease
+        if learner.rebuild:
+            return
+        learner.match = reply.released
+        learner.next = applied + 1
+        if not self._may_read(learner, reply.holds, now):
+            return
+        # Clients may have seen whatever was committed before this leader was elected.
+        if reply.released >= max(released, self.opened) and self._unreplaced(now):
+            learner.holder.earns(reply.stamp, now, self._timing.lease)
+            self._reader = learner
+        elif reply.released and applied >= learner.current_at:
+            # One that has much to catch up with would hold up every answer until it has; one
+            # that has just started releases nothing yet, and may start again and again.
+            learner.holder.answered(now, self._timing.lease)
+            self._reader = learner
+
+    def _may_read(self, learner: _Learner, holds: bool, now: float) -> bool:
+        """Whether no other catalog can hold a lease: two would have to agree on each answer."""
+        reader = self._reader
+        if reader is not None and reader.holder.attached(now):
+            return reader is learner
+        return holds or now >= self._inherited_until
+
+    def _unreplaced(self, now: float) -> bool:
+        """Whether nobody else can have been elected by now: a majority refuses its votes."""
+        return now < self._heard(now) + kept(self._timing.election_timeout)
 
     def unreachable(self, to: int | str, sent: float, now: float) -> None:
         """The request to `to` made at `sent` got no answer."""
@@ -150,11 +178,13 @@ class Leading:
         return index if index > commit and index >= self.opened else commit
 
     def released(self, commit: int, released: int, now: float) -> int:
-        """Up to where clients may see: committed, and applied by every attached learner."""
-        waiting = (
-            learner.match for learner in self._learners.values() if now < learner.attached_until
-        )
-        return max(released, min([commit, *waiting]))
+        """Up to where clients may see: committed, and released by whoever may hold a lease."""
+        waiting: list[_Learner] = []
+        if self._reader is not None:
+            waiting = [self._reader] if self._reader.holder.attached(now) else []
+        elif now < self._inherited_until:
+            waiting = list(self._learners.values())
+        return max(released, min([commit, *(learner.match for learner in waiting)]))
 
     @property
     def confirmed(self) -> int:
@@ -165,5 +195,8 @@ class Leading:
 
     def in_touch(self, now: float) -> bool:
         """Whether a majority answered what was sent within the election timeout."""
-        heard = reached_by_majority([now, *(progress.heard for progress in self._peers.values())])
-        return now - heard <= self._timing.election_timeout
+        return now - self._heard(now) <= self._timing.election_timeout
+
+    def _heard(self, now: float) -> float:
+        """When the last was sent that a majority answered."""
+        return reached_by_majority([now, *(progress.heard for progress in self._peers.values())])

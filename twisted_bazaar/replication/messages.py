@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ..leases import Stamp
 from .entries import Entry
 
 __all__ = [
@@ -129,6 +130,12 @@ class Apply(msgspec.Struct, frozen=True):
     commit: int
     rebuild: bool
     """The learner's state is of another history: throw it away and begin at index 0."""
+    history: str
+    """Names this log: the digest of its first entry."""
+    stamp: Stamp | None
+    """The learner's answer that earned it a lease, if one did."""
+    lease: float
+    """The seconds of that lease, from when that answer was sent."""
     sent: float
 
 
@@ -139,6 +146,11 @@ class ApplyReply(msgspec.Struct, frozen=True):
     applied: int
     digest: str
     """Names the history up to `applied`."""
+    released: int
+    """Up to here nobody who reads from this learner sees anything older."""
+    stamp: Stamp
+    holds: bool
+    """Whether the learner held a lease when it answered."""
     sent: float
 
 

@@ -13,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from ..address import Address
 from ..errors import Unavailable
 from ..services import monotonic_seconds
+from . import connection
 from .status import error_of
 
 __all__ = ["Channel", "Channels"]
@@ -20,12 +21,12 @@ __all__ = ["Channel", "Channels"]
 Answer = TypeVar("Answer")
 
 _OPTIONS = (
+    *connection.CALLER,
     # A peer that was restarted is found again in a fifth of a second; the defaults take
     # seconds (grpc#11277).
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     # Retries are ours to decide: an append or a trade is not sent twice behind our back.
     ("grpc.enable_retries", 0),
 )

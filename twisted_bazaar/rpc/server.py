@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from ..address import Address
 from ..errors import BazaarError, Unusable
 from ..services import monotonic_seconds
+from . import connection
 from .status import abort_with
 
 __all__ = ["GRACE_SECONDS", "RpcServer", "on_reactor"]
@@ -89,9 +90,9 @@ class RpcServer(Service):
         self._server = grpc.server(
             ThreadPoolExecutor(self._threads, thread_name_prefix="grpc"),
             options=(
+                *connection.SERVER,
                 # Else a second process would bind the same port and get half of the calls.
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", 64 * 1024 * 1024),
             ),
         )
         self._add_servicers(self._server)

@@ -1,9 +1,11 @@
 """Between the vocabulary and its wire form: the only place that knows both.
 
 Replication messages have the same field names in `messages.py` and in the .proto files, but
-for `entries`, which travel as the records they were written as.
+for `entries`, which travel as the records they were written as, and for stamps, which may be
+missing.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +18,7 @@ from ..errors import (
     Overloaded,
     Rejected,
 )
+from ..leases import Stamp
 from ..market import MAX_TRADE_QUANTITY, Order, Placed, Rejection, Side, Stock, Trade, Traded
 from ..replication import messages
 from ..replication.entries import Entry, decode_entry
@@ -25,6 +28,7 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 __all__ = [
     "from_wire",
+    "lookup_to_wire",
     "order_from_wire",
     "order_to_wire",
     "outcome_from_wire",
@@ -67,6 +71,8 @@ def to_wire(message: msgspec.Struct) -> Any:
     fields = {name: getattr(message, name) for name in message.__struct_fields__}
     if "entries" in fields:
         fields["records"] = [entry.record for entry in fields.pop("entries")]
+    if stamp := fields.get("stamp"):
+        fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at)
     if isinstance(message, messages.ApplyReply):
         del fields["learner"]
     return _WIRE_TYPES[type(message)](**fields)
@@ -80,6 +86,9 @@ def from_wire(wire: Any, kind: type[Message], **known: Any) -> Message:
     for name in kind.__struct_fields__:
         if name == "entries":
             known[name] = tuple(decode_entry(record) for record in wire.records)
+        elif name == "stamp":
+            there = wire.HasField("stamp")
+            known[name] = Stamp(wire.stamp.life, wire.stamp.at) if there else None
         elif name not in known:
             known[name] = getattr(wire, name)
     return kind(**known)
@@ -99,6 +108,14 @@ def stock_to_wire(stock: Stock) -> market_pb2.Stock:
 def stock_from_wire(wire: market_pb2.Stock) -> Stock:
     """The inverse of `stock_to_wire`."""
     return Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version)
+
+
+def lookup_to_wire(
+    stocks: Mapping[str, Stock], request: market_pb2.LookupRequest
+) -> market_pb2.LookupReply:
+    """Those of `stocks` that `request` asks for."""
+    wanted = sorted(stocks) if request.all else [name for name in request.names if name in stocks]
+    return market_pb2.LookupReply(stocks=[stock_to_wire(stocks[name]) for name in wanted])
 
 
 def order_to_wire(entry: Entry) -> market_pb2.Order:

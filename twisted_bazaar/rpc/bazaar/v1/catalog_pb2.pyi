@@ -7,8 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Stamp(_message.Message):
+    __slots__ = ("life", "at")
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    life: int
+    at: float
+    def __init__(self, life: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
+
 class ApplyRequest(_message.Message):
-    __slots__ = ("term", "leader", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent")
+    __slots__ = ("term", "leader", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease")
     TERM_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +25,9 @@ class ApplyRequest(_message.Message):
     COMMIT_FIELD_NUMBER: _ClassVar[int]
     REBUILD_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
     term: int
     leader: int
     previous_index: int
@@ -25,19 +36,28 @@ class ApplyRequest(_message.Message):
     commit: int
     rebuild: bool
     sent: float
-    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ...) -> None: ...
+    history: str
+    stamp: Stamp
+    lease: float
+    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
-    __slots__ = ("term", "applied", "digest", "sent")
+    __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds")
     TERM_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    STAMP_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
     term: int
     applied: int
     digest: str
     sent: float
-    def __init__(self, term: _Optional[int] = ..., applied: _Optional[int] = ..., digest: _Optional[str] = ..., sent: _Optional[float] = ...) -> None: ...
+    released: int
+    stamp: Stamp
+    holds: bool
+    def __init__(self, term: _Optional[int] = ..., applied: _Optional[int] = ..., digest: _Optional[str] = ..., sent: _Optional[float] = ..., released: _Optional[int] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., holds: _Optional[bool] = ...) -> None: ...
 
 class ListingRequest(_message.Message):
     __slots__ = ()
@@ -49,16 +69,16 @@ class ListingReply(_message.Message):
     stocks: _containers.RepeatedCompositeFieldContainer[_market_pb2.Stock]
     def __init__(self, stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ...) -> None: ...
 
-class LookupRequest(_message.Message):
-    __slots__ = ("names", "all")
-    NAMES_FIELD_NUMBER: _ClassVar[int]
-    ALL_FIELD_NUMBER: _ClassVar[int]
-    names: _containers.RepeatedScalarFieldContainer[str]
-    all: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ...) -> None: ...
+class SubscribeRequest(_message.Message):
+    __slots__ = ("address", "life", "token")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    life: int
+    token: str
+    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...
 
-class LookupReply(_message.Message):
-    __slots__ = ("stocks",)
-    STOCKS_FIELD_NUMBER: _ClassVar[int]
-    stocks: _containers.RepeatedCompositeFieldContainer[_market_pb2.Stock]
-    def __init__(self, stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ...) -> None: ...
+class SubscribeReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

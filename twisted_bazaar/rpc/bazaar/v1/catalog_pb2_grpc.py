@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2 as bazaar_dot_v1_dot_catalog__pb2
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as bazaar_dot_v1_dot_market__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -47,8 +48,13 @@ class CatalogStub:
                 _registered_method=True)
         self.Lookup = channel.unary_unary(
                 '/bazaar.v1.Catalog/Lookup',
-                request_serializer=bazaar_dot_v1_dot_catalog__pb2.LookupRequest.SerializeToString,
-                response_deserializer=bazaar_dot_v1_dot_catalog__pb2.LookupReply.FromString,
+                request_serializer=bazaar_dot_v1_dot_market__pb2.LookupRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_market__pb2.LookupReply.FromString,
+                _registered_method=True)
+        self.Subscribe = channel.unary_unary(
+                '/bazaar.v1.Catalog/Subscribe',
+                request_serializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeReply.FromString,
                 _registered_method=True)
 
 
@@ -71,7 +77,15 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Lookup(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Only the catalog that holds the leader's lease answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Subscribe(self, request, context):
+        """Asks to be told, over HTTP, of every change; see twisted_bazaar/push.py.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -91,8 +105,13 @@ def add_CatalogServicer_to_server(servicer, server):
             ),
             'Lookup': grpc.unary_unary_rpc_method_handler(
                     servicer.Lookup,
-                    request_deserializer=bazaar_dot_v1_dot_catalog__pb2.LookupRequest.FromString,
-                    response_serializer=bazaar_dot_v1_dot_catalog__pb2.LookupReply.SerializeToString,
+                    request_deserializer=bazaar_dot_v1_dot_market__pb2.LookupRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_market__pb2.LookupReply.SerializeToString,
+            ),
+            'Subscribe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Subscribe,
+                    request_deserializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,8 +194,35 @@ class Catalog:
             request,
             target,
             '/bazaar.v1.Catalog/Lookup',
-            bazaar_dot_v1_dot_catalog__pb2.LookupRequest.SerializeToString,
-            bazaar_dot_v1_dot_catalog__pb2.LookupReply.FromString,
+            bazaar_dot_v1_dot_market__pb2.LookupRequest.SerializeToString,
+            bazaar_dot_v1_dot_market__pb2.LookupReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Subscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Catalog/Subscribe',
+            bazaar_dot_v1_dot_catalog__pb2.SubscribeRequest.SerializeToString,
+            bazaar_dot_v1_dot_catalog__pb2.SubscribeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as bazaar_dot_v1_dot_market__pb2
 from twisted_bazaar.rpc.bazaar.v1 import order_pb2 as bazaar_dot_v1_dot_order__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -50,6 +51,11 @@ class OrdersStub:
                 request_serializer=bazaar_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=bazaar_dot_v1_dot_order__pb2.ListOrdersReply.FromString,
                 _registered_method=True)
+        self.Lookup = channel.unary_unary(
+                '/bazaar.v1.Orders/Lookup',
+                request_serializer=bazaar_dot_v1_dot_market__pb2.LookupRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_market__pb2.LookupReply.FromString,
+                _registered_method=True)
         self.Status = channel.unary_unary(
                 '/bazaar.v1.Orders/Status',
                 request_serializer=bazaar_dot_v1_dot_order__pb2.StatusRequest.SerializeToString,
@@ -92,6 +98,13 @@ class OrdersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Lookup(self, request, context):
+        """Market data from the leader's ledger, for when no catalog answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Status(self, request, context):
         """How the replica sees itself; also the front-end's heartbeat.
         """
@@ -130,6 +143,11 @@ def add_OrdersServicer_to_server(servicer, server):
                     servicer.ListOrders,
                     request_deserializer=bazaar_dot_v1_dot_order__pb2.ListOrdersRequest.FromString,
                     response_serializer=bazaar_dot_v1_dot_order__pb2.ListOrdersReply.SerializeToString,
+            ),
+            'Lookup': grpc.unary_unary_rpc_method_handler(
+                    servicer.Lookup,
+                    request_deserializer=bazaar_dot_v1_dot_market__pb2.LookupRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_market__pb2.LookupReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
@@ -229,6 +247,33 @@ class Orders:
             '/bazaar.v1.Orders/ListOrders',
             bazaar_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
             bazaar_dot_v1_dot_order__pb2.ListOrdersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Lookup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Orders/Lookup',
+            bazaar_dot_v1_dot_market__pb2.LookupRequest.SerializeToString,
+            bazaar_dot_v1_dot_market__pb2.LookupReply.FromString,
             options,
             channel_credentials,
             insecure,

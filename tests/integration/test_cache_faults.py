@@ -1,0 +1,237 @@
+"""Bad days of Redis: they cost hits, never truth, and trades do not notice.
+
+Two front-ends share one Redis, a third has one of its own. No service has a secret.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from random import Random
+from typing import NamedTuple
+
+import pytest
+import pytest_twisted
+from twisted.internet.threads import deferToThread
+
+from .cluster import Cluster
+from .test_redis_cache import Redis
+from .traffic import STOCKS, now, traffic
+
+SHARING = ["frontend", "frontend-2"]
+ALONE = "frontend-3"
+ALL = [*SHARING, ALONE]
+
+GAP_SECONDS = 2.0
+"""For so long nobody may be without an acknowledged trade. A Redis is nothing to trades, but
+the machine may be busy with something else; how long it was is printed."""
+SLOW_MILLISECONDS = 10, 120
+"""A front-end waits for 50."""
+
+
+class World(NamedTuple):
+    cluster: Cluster
+    shared: Redis
+    own: Redis
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """What all tests here share; each leaves it as well as it was."""
+    folder = tmp_path_factory.mktemp("cache")
+    shared, own = Redis(folder), Redis(folder)
+    redis = {**dict.fromkeys(SHARING, shared), ALONE: own}
+    frontends = {name: [f"--cache=redis://{redis[name].address}"] for name in ALL}
+    try:
+        shared.start()
+        own.start()
+        with Cluster(folder / "cluster", frontends=frontends) as cluster:
+            yield World(cluster, shared, own)
+    finally:
+        shared.stop()
+        own.stop()
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, float], None]:
+    """Prints what a fault cost, which must be little."""
+
+    def tell(what: str, gap: float) -> None:
+        with capsys.disabled():
+            print(f"\n  {what}: no trade for {gap:.2f} s")
+        assert gap < GAP_SECONDS
+
+    return tell
+
+
+Tell = Callable[[str, float], None]
+
+
+# What can happen to a Redis, and is over when the block ends.
+
+
+@contextmanager
+def killed_and_empty_when_it_is_back(redis: Redis) -> Iterator[None]:
+    redis.kill()
+    try:
+        yield
+    finally:
+        redis.start()
+
+
+@contextmanager
+def paused_and_woken(redis: Redis) -> Iterator[None]:
+    redis.pause()
+    try:
+        yield
+    finally:
+        redis.resume()
+
+
+@contextmanager
+def refusing_to_be_read(redis: Redis) -> Iterator[None]:
+    redis.ask("ACL", "SETUSER", "default", "-mget")
+    try:
+        yield
+    finally:
+        redis.ask("ACL", "SETUSER", "default", "+mget")
+
+
+@contextmanager
+def taking_no_writes(redis: Redis) -> Iterator[None]:
+    """What was there and is not true any more cannot be taken away either."""
+    redis.ask("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        yield
+    finally:
+        redis.ask("CONFIG", "SET", "min-replicas-to-write", "0")
+
+
+Fault = Callable[[Redis], AbstractContextManager[None]]
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    "fault",
+    [killed_and_empty_when_it_is_back, paused_and_woken, refusing_to_be_read, taking_no_writes],
+    ids=lambda fault: fault.__name__,
+)
+async def test_a_redis_that_fails_costs_hits_and_nothing_else(
+    world: World, fault: Fault, tell: Tell
+) -> None:
+    async with traffic(world.cluster, *ALL) as clients:
+        await clients.shown("hit", *ALL)
+        began = now()
+        with fault(world.shared):
+            await clients.shown("miss", *SHARING)
+            await clients.shown("hit", ALONE)
+            await clients.trading(*ALL)
+        await clients.shown("hit", *ALL)
+    tell(f"a Redis {fault.__name__.replace('_', ' ')}", clients.gaps(began)[0])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_that_is_emptied_again_and_again_is_filled_again(
+    world: World, tell: Tell
+) -> None:
+    async with traffic(world.cluster, *ALL) as clients:
+        began = now()
+        for _ in range(5):
+            await clients.shown("hit", *ALL)
+            world.shared.ask("FLUSHALL")
+    tell("a Redis emptied again and again", clients.gaps(began)[0])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_that_answers_now_in_time_and_now_too_late_is_never_believed_wrongly(
+    world: World, tell: Tell
+) -> None:
+    choose = Random(4)
+
+    def slow_down() -> None:
+        for _ in range(10):
+            # The next of these waits until this one is over.
+            world.shared.ask("CLIENT", "PAUSE", choose.randint(*SLOW_MILLISECONDS))
+
+    async with traffic(world.cluster, *ALL) as clients:
+        await clients.shown("hit", *ALL)
+        began = now()
+        await deferToThread(slow_down)
+        await clients.trading(*ALL)
+        await clients.shown("hit", *ALL)
+    tell("a slow Redis", clients.gaps(began)[0])
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_old_dump_that_is_restored_into_redis_is_not_shown(
+    world: World, tell: Tell
+) -> None:
+    redis = world.shared
+    async with traffic(world.cluster, *ALL) as clients:
+        dump: dict[bytes, bytes] = {}
+
+        def dumped() -> bool:
+            # Hardly ever are all there at once: what is not true any more is taken out.
+            dump.update(kept(redis))
+            return len(dump) == len(STOCKS)
+
+        await clients.until(dumped, "all stocks have been there")
+        await clients.until(lambda: not dump.items() & kept(redis).items(), "all are traded again")
+        began = now()
+        for _ in range(15):
+            # Again and again, as a newer one may be put in its place at once.
+            for key, value in dump.items():
+                redis.ask("SET", key, value)
+            await clients.shown("miss", *SHARING, lookups=1)
+        await clients.trading(*ALL)
+        await clients.shown("hit", *ALL)
+    tell("an old dump restored", clients.gaps(began)[0])
+
+
+def kept(redis: Redis) -> dict[bytes, bytes]:
+    """What is there now, by key."""
+    found: list[bytes] = redis.ask("KEYS", "bazaar:*")
+    values = redis.ask("MGET", *found) if found else []
+    return {key: value for key, value in zip(found, values, strict=True) if value is not None}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_end_that_never_had_a_redis_uses_it_once_it_is_there(
+    world: World, tell: Tell
+) -> None:
+    world.own.kill()
+    world.cluster.kill(ALONE)
+    world.cluster.launch(ALONE)
+    async with traffic(world.cluster, *ALL) as clients:
+        began = now()
+        try:
+            await clients.shown("miss", ALONE)
+            await clients.trading(ALONE)
+            assert "hit" not in clients.sources(ALONE, began)
+        finally:
+            world.own.start()
+        await clients.shown("hit", *ALL)
+    tell("a front-end killed, and started without its Redis", clients.gaps(began, *SHARING)[0])
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_one_front_end_has_fetched_is_a_hit_for_another_with_the_same_redis(
+    world: World,
+) -> None:
+    async with traffic(world.cluster, *ALL) as clients:
+        await clients.shown("hit", *ALL)
+    first, second = SHARING
+    for stock in STOCKS:
+        world.cluster.request("POST", "/orders", {"name": stock, "quantity": 1, "type": "sell"})
+
+    def is_shared(stock: str) -> bool:
+        fetched = [source(world, name, stock) for name in (first, first, second, ALONE)]
+        assert fetched[0] == fetched[3] == "miss"
+        return fetched[1:3] == ["hit", "hit"]
+
+    # Not all need be: a Redis that a busy machine keeps from answering is left alone for a while.
+    assert [stock for stock in STOCKS if is_shared(stock)]
+
+
+def source(world: World, name: str, stock: str) -> str:
+    answer = world.cluster.request("GET", f"/stocks/{stock}", at=name)
+    assert answer.status == 200
+    return answer.headers["X-Cache"]

@@ -1,0 +1,209 @@
+"""Bad days of those who hold leases: front-ends, and catalogs with one that stands by.
+
+Three front-ends cache in their own memory. Two catalogs, each with a folder of its own, learn
+from the order replicas; the one that holds the leader's lease is asked by the front-ends.
+"""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred, gatherResults
+
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2
+from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
+from twisted_bazaar.timing import Timing
+
+from .bazaar import STOP_SECONDS, TWISTD
+from .cluster import Cluster
+from .traffic import PATIENT_SECONDS, STOCKS, now, traffic
+
+FRONTENDS = "frontend", "frontend-2", "frontend-3"
+CATALOGS = "catalog", "catalog-2"
+LEASE = Timing().lease
+SLACK_SECONDS = 1.5
+"""What a busy machine may add to a lease."""
+LEASE_LONG = 0.9 * LEASE
+"""Trades that were delayed for so long waited for a lease to run out."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """What all tests here share; each leaves it as well as it was."""
+    with Cluster(
+        tmp_path_factory.mktemp("lease") / "cluster",
+        frontends=dict.fromkeys(FRONTENDS, ()),
+        catalogs=dict.fromkeys(CATALOGS, ()),
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, list[float]], None]:
+    """Prints how long trades were delayed, which may be by about a lease."""
+
+    def tell(what: str, gaps: list[float]) -> None:
+        with capsys.disabled():
+            longest = ", ".join(f"{gap:.2f}" for gap in gaps[:3])
+            print(f"\n  {what}: no trade for {longest} s")
+        assert gaps[0] < LEASE + SLACK_SECONDS
+
+    return tell
+
+
+Tell = Callable[[str, list[float]], None]
+
+
+# Front-ends.
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_end_that_is_killed_delays_trades_once_and_caches_again_when_it_is_back(
+    cluster: Cluster, tell: Tell
+) -> None:
+    *others, killed = FRONTENDS
+    async with traffic(cluster, *FRONTENDS) as clients:
+        await clients.shown("hit", *FRONTENDS)
+        began = now()
+        with cluster.without(killed):
+            await clients.trading(*others)
+        await clients.trading(*FRONTENDS)
+        await clients.shown("hit", *FRONTENDS)
+    gaps = clients.gaps(began, *others)
+    tell("a front-end killed", gaps)
+    assert gaps[1] < LEASE_LONG
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_front_end_that_is_paused_past_its_lease_delays_trades_once_and_wakes_up_true(
+    cluster: Cluster, tell: Tell
+) -> None:
+    *others, paused = FRONTENDS
+    async with traffic(cluster, *FRONTENDS) as clients:
+        await clients.shown("hit", *FRONTENDS)
+        began = now()
+        with cluster.paused(paused):
+            await clients.pause(LEASE)
+            await clients.trading(*others, orders=20)
+            # It finds these in its sockets when it wakes, while its memory is as it was.
+            first = [Deferred.fromCoroutine(clients.lookup(paused, name)) for name in STOCKS]
+            await clients.pause(0.05)
+        assert [call.status for call in await gatherResults(first)] == [200] * len(STOCKS)
+        await clients.shown("hit", *FRONTENDS)
+    gaps = clients.gaps(began, *others)
+    tell("a front-end paused", gaps)
+    assert gaps[0] > LEASE / 2
+    assert gaps[1] < LEASE_LONG
+
+
+# Catalogs.
+
+
+class Catalogs:
+    """The catalogs, asked without a front-end in between."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        channels = {name: grpc.insecure_channel(cluster.address[name]) for name in CATALOGS}
+        self._stubs = {name: CatalogStub(channel) for name, channel in channels.items()}
+        self._channels = channels.values()
+        self._asked: dict[str, Any] = {}
+
+    def ask(self, name: str) -> Any:
+        """A question for all stocks, with `done`, `code` and `result`."""
+        request = market_pb2.LookupRequest(all=True)
+        return self._stubs[name].Lookup.future(request, timeout=PATIENT_SECONDS)
+
+    def that_answers(self) -> str | None:
+        """The one that holds the leader's lease, as far as is known yet: to be polled."""
+        for name in CATALOGS:
+            asked = self._asked.setdefault(name, self.ask(name))
+            if asked.done():
+                del self._asked[name]
+                if asked.code() is grpc.StatusCode.OK:
+                    return name
+        return None
+
+    def close(self) -> None:
+        for channel in self._channels:
+            channel.close()
+
+
+@pytest.fixture
+def catalogs(cluster: Cluster) -> Iterator[Catalogs]:
+    asked = Catalogs(cluster)
+    yield asked
+    asked.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_lookups_go_on_when_the_catalog_is_killed_and_the_one_that_stands_by_takes_over(
+    cluster: Cluster, catalogs: Catalogs, tell: Tell
+) -> None:
+    async with traffic(cluster, *FRONTENDS) as clients:
+        for _ in range(2):
+            await clients.shown("hit", *FRONTENDS)
+            killed = await clients.until(catalogs.that_answers, "a catalog answers")
+            began = now()
+            with cluster.without(killed):
+                other = await clients.until(catalogs.that_answers, "another catalog answers")
+                assert other != killed
+                await clients.shown("hit", *FRONTENDS)
+            await clients.trading(*FRONTENDS)
+            tell(f"{killed} killed, {other} takes over", clients.gaps(began))
+            assert clients.gaps(began, lookups=True)[0] < LEASE + SLACK_SECONDS
+
+
+@pytest_twisted.ensureDeferred
+async def test_lookups_are_answered_by_the_leader_when_no_catalog_is_left(
+    cluster: Cluster, tell: Tell
+) -> None:
+    async with traffic(cluster, *FRONTENDS) as clients:
+        await clients.shown("hit", *FRONTENDS)
+        began = now()
+        with cluster.without(*CATALOGS):
+            await clients.trading(*FRONTENDS)
+            await clients.shown("miss", *FRONTENDS)
+        await clients.shown("hit", *FRONTENDS)
+        await clients.trading(*FRONTENDS)
+    tell("all catalogs killed", clients.gaps(began))
+    assert clients.gaps(began, lookups=True)[0] < LEASE + SLACK_SECONDS
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_catalog_that_is_paused_past_its_lease_delays_trades_once_and_wakes_up_silent(
+    cluster: Cluster, catalogs: Catalogs, tell: Tell
+) -> None:
+    async with traffic(cluster, *FRONTENDS) as clients:
+        await clients.shown("hit", *FRONTENDS)
+        paused = await clients.until(catalogs.that_answers, "a catalog answers")
+        began = now()
+        with cluster.paused(paused):
+            await clients.pause(LEASE)
+            await clients.trading(*FRONTENDS)
+            first = catalogs.ask(paused)
+            await clients.until(catalogs.that_answers, "another catalog answers")
+            await clients.shown("hit", *FRONTENDS)
+        await clients.until(first.done, "it says that it does not know")
+        assert first.code() is grpc.StatusCode.UNAVAILABLE
+        await clients.trading(*FRONTENDS)
+        await clients.shown("hit", *FRONTENDS)
+    gaps = clients.gaps(began)
+    tell(f"{paused} paused", gaps)
+    assert gaps[1] < LEASE_LONG
+
+
+def test_a_second_catalog_in_the_same_folder_is_refused_with_one_line(cluster: Cluster) -> None:
+    folder = cluster.data / "catalog"
+    ran = subprocess.run(
+        [*TWISTD, "-n", "--pidfile=", "bazaar-catalog", "--listen=127.0.0.1:1", f"--data={folder}"],
+        capture_output=True,
+        text=True,
+        timeout=STOP_SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 1
+    pid = cluster.process_id("catalog")
+    assert ran.stderr == f"bazaar-catalog: folder {folder} is in use by process {pid}\n"

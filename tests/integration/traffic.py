@@ -1,0 +1,221 @@
+"""Clients at every front-end of a cluster: all that they are told is recorded, and judged."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+
+from load import standing
+from load.calls import EXPECTED, Caller
+from load.checker import check
+from load.client import Clients
+from load.history import Call, History, LookupCall, TradeCall, Verdict
+from load.session import Reply, Session
+from twisted_bazaar.market import DEFAULT_LISTING
+from twisted_bazaar.services import monotonic_seconds
+
+from .cluster import Cluster
+
+__all__ = ["PATIENT_SECONDS", "STOCKS", "Traffic", "now", "traffic"]
+
+STOCKS = [each.name for each in DEFAULT_LISTING]
+THINK_SECONDS = 0.02
+"""Between two calls of a client: the machine is to be busy, and not more than that."""
+PATIENT_SECONDS = 8.0
+"""More than a client may have to wait for anything."""
+POLL_SECONDS = 0.02
+READER = 1000
+"""From here on clients are numbered that only look up."""
+
+T = TypeVar("T")
+
+now = monotonic_seconds
+
+
+class Shown(NamedTuple):
+    """A lookup that was answered."""
+
+    at: float
+    url: str
+    source: str
+    """What `X-Cache` said."""
+
+
+class _Observed(Session):
+    """HTTP calls; notes where lookups were answered from."""
+
+    def __init__(self, reactor: Any, connections: int) -> None:
+        super().__init__(reactor, connections)
+        self.shown: list[Shown] = []
+
+    def get(self, url: str, timeout: float) -> Deferred[Reply]:
+        def note(reply: Reply) -> Reply:
+            if source := reply.header(b"X-Cache"):
+                self.shown.append(Shown(now(), url.partition("/stocks/")[0], source))
+            return reply
+
+        return super().get(url, timeout).addCallback(note)
+
+
+class Traffic:
+    """Clients that trade, look up and read orders at the front-ends `names` of `cluster`, at
+    each of them the same number. `traffic` is the way to have them."""
+
+    def __init__(self, reactor: Any, cluster: Cluster, names: Iterable[str]) -> None:
+        self._reactor = reactor
+        self._cluster = cluster
+        self._via = {name: place for place, name in enumerate(names)}
+        self._urls = [cluster.url_of(name) for name in self._via]
+        self._session = _Observed(reactor, 4 * len(self._urls) + 8)
+        # Keys are made of the seed: another one each time, or old orders would be acknowledged.
+        seed = f"traffic-{time.monotonic_ns()}"
+        self._path = cluster.folder / f"{seed}.jsonl"
+        self.history = History(self._path)
+        self._clients = Clients(
+            reactor,
+            now,
+            self._session,
+            self._urls,
+            STOCKS,
+            self.history,
+            count=len(self._urls),
+            seed=seed,
+            think_seconds=THINK_SECONDS,
+        )
+        self._stopping = False
+        self._reading: list[Deferred[None]] = []
+
+    async def start(self) -> None:
+        opening = await standing.opening(self._reactor, self._urls[0], now(), "")
+        self.history.add(opening)
+        self._clients.start()
+        self._reading = [Deferred.fromCoroutine(self._read(via)) for via in self._via.values()]
+
+    async def stop(self) -> None:
+        """Have every client finish what it does."""
+        self._stopping = True
+        await DeferredList(self._reading, fireOnOneErrback=True, consumeErrors=True)
+        await self._clients.stop()
+
+    async def judge(self) -> None:
+        """Fail if anything that was said to anybody is against a promise."""
+        self.history.add(await standing.closing(self._reactor, self._urls[0], now()))
+        calls = [each for each in self.history.records if isinstance(each, Call)]
+        odd = [call for call in calls if call.status not in EXPECTED]
+        assert not odd, f"{odd[:3]}\n{self._cluster.tail()}"
+        violations = check(self.history.records)
+        said = "\n".join(str(each) for each in violations[:5])
+        assert not violations, f"{len(violations)} violations in {self._path}, such as\n{said}"
+
+    async def close(self) -> None:
+        self.history.close()
+        await self._session.close()
+
+    async def _read(self, via: int) -> None:
+        """Look the same stock up again and again, so that there is something to hit."""
+        caller = self._caller(via)
+        place = via
+        while not self._stopping:
+            place += 1
+            for _ in range(3):
+                await caller.lookup(via, STOCKS[place % len(STOCKS)], PATIENT_SECONDS)
+            await deferLater(self._reactor, 2 * THINK_SECONDS)
+
+    def _caller(self, via: int) -> Caller:
+        return Caller(self._session, now, self._urls, self.history, READER + via)
+
+    # What a test asks, and waits for.
+
+    async def lookup(self, at: str, name: str) -> LookupCall:
+        """Look the stock `name` up at the front-end `at`."""
+        via = self._via[at]
+        return await self._caller(via).lookup(via, name, PATIENT_SECONDS)
+
+    async def until(self, happened: Callable[[], T], what: str, within: float = 15.0) -> T:
+        """Let the clients go on until `happened()` is true, and return that."""
+        deadline = now() + within
+        while not (result := happened()):
+            assert now() < deadline, f"not within {within} s: {what}\n{self._cluster.tail()}"
+            await deferLater(self._reactor, POLL_SECONDS)
+        return result
+
+    async def pause(self, seconds: float) -> None:
+        """Let the clients go on for so long."""
+        await deferLater(self._reactor, seconds)
+
+    async def trading(self, *names: str, orders: int = 3) -> None:
+        """Wait until so many trades that are sent from now on are acknowledged at each."""
+        since = now()
+        for name in names:
+
+            def placed(name: str = name) -> bool:
+                return sum(each.sent >= since for each in self._placed(name)) >= orders
+
+            await self.until(placed, f"trades at {name}")
+
+    async def shown(self, source: str, *names: str, lookups: int = 3) -> None:
+        """Wait until so many lookups more are answered from `source` at each."""
+        since = now()
+        for name in names:
+
+            def seen(name: str = name) -> bool:
+                return self.sources(name, since).count(source) >= lookups
+
+            await self.until(seen, f"lookups at {name} with X-Cache: {source}")
+
+    def sources(self, name: str, since: float) -> list[str]:
+        """Where lookups at the front-end `name` were answered from, one after the other."""
+        url = self._cluster.url_of(name)
+        return [each.source for each in self._session.shown if each.at >= since and each.url == url]
+
+    def gaps(self, since: float, *names: str, lookups: bool = False) -> list[float]:
+        """The times without an acknowledged trade, or lookup that was answered, at the
+        front-ends `names` together (none: at all of them): in seconds and the longest first,
+        from `since` to the last."""
+        told = self._looked_up if lookups else self._placed
+        times = sorted(
+            call.ended for name in names or self._via for call in told(name) if call.ended >= since
+        )
+        gaps = (later - earlier for earlier, later in pairwise([since, *times]))
+        return sorted(gaps, reverse=True)
+
+    def _placed(self, name: str) -> list[TradeCall]:
+        via = self._via[name] + 1
+        return [
+            each
+            for each in self.history.records
+            if isinstance(each, TradeCall)
+            and each.verdict is Verdict.PLACED
+            and each.via == via
+            and not each.replayed
+        ]
+
+    def _looked_up(self, name: str) -> list[LookupCall]:
+        via = self._via[name] + 1
+        return [
+            each
+            for each in self.history.records
+            if isinstance(each, LookupCall) and each.found is not None and each.via == via
+        ]
+
+
+@asynccontextmanager
+async def traffic(cluster: Cluster, *names: str) -> AsyncIterator[Traffic]:
+    """Clients at the front-ends `names` of `cluster` for as long as this lasts. In the end all
+    that they were told must be true, and nothing stale; nobody else may trade meanwhile."""
+    from twisted.internet import reactor
+
+    running = Traffic(reactor, cluster, names)
+    try:
+        await running.start()
+        try:
+            yield running
+        finally:
+            await running.stop()
+        await running.judge()
+    finally:
+        await running.close()

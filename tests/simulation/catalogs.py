@@ -1,0 +1,139 @@
+"""Catalogs and Redis servers: the publisher that ships, and a store that may lose anything."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted_bazaar.catalog.database import Snapshot
+from twisted_bazaar.catalog.projection import Position
+from twisted_bazaar.catalog.publisher import Publisher
+from twisted_bazaar.catalog.subscribers import Pushed
+from twisted_bazaar.errors import BazaarError, Unavailable
+from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.market import DEFAULT_LISTING
+from twisted_bazaar.push import Subscription
+
+from .members import TICK_SECONDS, TIMING, Respond
+from .network import Network
+from .truth import Truth
+from .world import Process, World
+
+__all__ = ["CatalogMember", "RedisMember"]
+
+PUSH_SECONDS = TIMING.lease / 4
+SAVE_SECONDS = 0.25
+
+
+class CatalogMember(Process):
+    """A catalog, whose file is a little behind. Does what `catalog.node.CatalogNode` does."""
+
+    def __init__(
+        self, world: World, name: str, network: Network, truth: Truth, rate: float
+    ) -> None:
+        super().__init__(world, name, rate)
+        self._network = network
+        self._truth = truth
+        self._saved = Snapshot((), Position(), 0)
+        self.frontends: Mapping[str, Any] = {}
+
+    def started(self) -> None:
+        self.projection = self._saved.projection()
+        lives = self.world.random.getrandbits
+        self.publisher = Publisher(self.projection, TIMING, lambda: lives(52) | 1, self.seconds)
+        self.later(SAVE_SECONDS, self._save)
+        self._tick()
+
+    def _save(self) -> None:
+        self._saved = Snapshot.of(self.projection)
+        self.later(SAVE_SECONDS, self._save)
+
+    def _tick(self) -> None:
+        self.publisher.tick(self.seconds)
+        self._carry_out()
+        self.later(TICK_SECONDS, self._tick)
+
+    def step(self, message: Any, reply: Respond) -> None:
+        self.publisher.apply(message, reply, self.seconds)
+        self._truth.applied(self.name, self.projection.ledger, self.projection.position.index)
+        self._carry_out()
+
+    def subscribe(self, subscription: Subscription, reply: Respond) -> None:
+        try:
+            self.publisher.subscribe(subscription, self.seconds)
+        except BazaarError as refusal:
+            reply(refusal)
+        else:
+            reply(None)
+            self._carry_out()
+
+    def lookup(self, names: list[str], reply: Respond) -> None:
+        view = self.publisher.view
+        if self.seconds < view.until and view.stocks:
+            reply([view.stocks[name] for name in names if name in view.stocks])
+        else:
+            reply(Unavailable("no lease"))
+
+    def listing(self, message: None, reply: Respond) -> None:
+        reply(DEFAULT_LISTING[:3])
+
+    def _carry_out(self) -> None:
+        for ticket, answer in self.publisher.take_answers():
+            kind = type(answer)
+            fields = {name: getattr(answer, name) for name in kind.__struct_fields__}
+            ticket(kind(**{**fields, "learner": self.name}))  # type: ignore[operator]
+        for pushed in self.publisher.take_pushes(self.seconds):
+            self._push(pushed)
+
+    def _push(self, pushed: Pushed) -> None:
+        push = pushed.push
+        frontend = self.frontends[pushed.subscription.address]
+
+        def answered(reply: Any) -> None:
+            if reply is None:
+                self.publisher.unreachable(push, self.seconds)
+            else:
+                self.publisher.answered(push, reply, self.seconds)
+            self._carry_out()
+
+        def lost() -> None:
+            self.publisher.unreachable(push, self.seconds)
+
+        self._network.call(self, frontend, frontend.push, push, answered, lost, PUSH_SECONDS)
+
+
+class RedisMember(Process):
+    """A Redis server, perhaps shared: it forgets, and remembers what is long out of date."""
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self._quotes: dict[tuple[str, str], Quote] = {}
+        self._dump: dict[tuple[str, str], Quote] = {}
+
+    def crashed(self) -> None:
+        self._quotes = {}
+
+    def dump(self) -> None:
+        """Keep a copy of everything, as it is now."""
+        self._dump = dict(self._quotes)
+
+    def restore(self) -> None:
+        """Everything is as it was when the copy was made."""
+        self._quotes = dict(self._dump)
+
+    def get(self, asked: tuple[str, list[str]], reply: Callable[[Any], None]) -> None:
+        history, names = asked
+        there = {name: self._quotes.get((history, name)) for name in names}
+        reply({name: quote for name, quote in there.items() if quote is not None})
+
+    def put(self, asked: tuple[str, Mapping[str, Quote]], reply: Callable[[Any], None]) -> None:
+        history, quotes = asked
+        for name, quote in quotes.items():
+            known = self._quotes.get((history, name))
+            if known is None or known.version < quote.version:
+                self._quotes[history, name] = quote
+        reply(None)
+
+    def drop(self, asked: tuple[str, list[str]], reply: Callable[[Any], None]) -> None:
+        history, names = asked
+        for name in names:
+            self._quotes.pop((history, name), None)
+        reply(None)

@@ -1,0 +1,160 @@
+"""Clients: they trade, look up, read, and remember what they were told."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted_bazaar.errors import BazaarError, KeyReused, NotExecuted, Rejected
+from twisted_bazaar.frontend.quotes import Found
+from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade, Traded
+
+from .frontends import FrontendMember
+from .members import TIMING
+from .truth import Truth
+from .world import Process, World
+
+__all__ = ["Client"]
+
+
+class Client(Process):
+    """A client: trades, sends keys again, reads, and holds the bazaar to what it was told."""
+
+    def __init__(
+        self, world: World, name: str, frontends: Sequence[FrontendMember], truth: Truth
+    ) -> None:
+        super().__init__(world, name)
+        self._frontends = frontends
+        self._truth = truth
+        self._count = 0
+        self._placed: list[tuple[Trade, int]] = []
+        self.idle = False
+        """Begin nothing new."""
+        self.waiting = 0
+        """Calls that were not answered yet."""
+
+    def use(self, frontends: Sequence[FrontendMember]) -> None:
+        """Go to these front-ends only."""
+        self._frontends = frontends
+
+    def started(self) -> None:
+        self._next()
+
+    def _next(self) -> None:
+        if self.idle:
+            return
+        random = self.world.random
+        self.later(random.expovariate(1 / 0.04), self._act)
+
+    def _act(self) -> None:
+        random = self.world.random
+        frontend = random.choice(self._frontends)
+        kind = random.random()
+        if not frontend.alive or frontend.paused:
+            self._next()
+        elif kind < 0.45:
+            self._trade(frontend, self._new_trade())
+        elif kind < 0.53 and self._placed:
+            # Mostly a late one, whose key is on its way into the index.
+            trade, number = random.choice(self._placed[-3:] * 3 + self._placed)
+            self._trade(frontend, trade, number)
+        elif kind < 0.56 and self._placed:
+            trade, _ = random.choice(self._placed)
+            other = Trade(trade.key, trade.stock, trade.side, trade.quantity + 1)
+            self._trade(frontend, other)
+        elif kind < 0.7:
+            self._read(frontend)
+        else:
+            self._look_up(frontend)
+
+    def _new_trade(self) -> Trade:
+        random = self.world.random
+        self._count += 1
+        stock = self._stock()
+        side = Side.BUY if random.random() < 0.6 else Side.SELL
+        quantity = random.choice((1, 2, 5, 30))
+        return Trade(f"{self.name}-{self._count}", stock, side, quantity)
+
+    def _trade(self, frontend: FrontendMember, trade: Trade, number: int = 0) -> None:
+        truth = self._truth
+        number_before, index_before = truth.acknowledged_number, truth.acknowledged_index
+        tries = [2]
+        self.waiting += 1
+
+        def answered(outcome: Any) -> None:
+            match outcome:
+                case Placed():
+                    seen = number > 0 or outcome.replayed or tries[0] < 2
+                    truth.placed(trade, outcome.number, number_before, seen)
+                    self._placed.append((trade, outcome.number))
+                case Rejected():
+                    truth.rejected(trade, outcome.rejection, index_before)
+                case KeyReused():
+                    truth.key_reused(trade)
+                case NotExecuted() if tries[0] == 2 and not number:
+                    truth.not_executed(trade)
+                case _:
+                    truth.counts["unknown"] += 1
+                    tries[0] -= 1
+                    other = self.world.random.choice(self._frontends)
+                    if tries[0] and other.alive:
+                        send(other)
+                        return
+            self.waiting -= 1
+            self._next()
+
+        def send(frontend: FrontendMember) -> None:
+            guarded = self.in_this_life(once(answered))
+            # A front-end that dies takes its connections with it.
+            self.later(TIMING.deadline + 1, guarded, BazaarError("no answer"))
+            frontend.in_this_life(frontend.place)(trade, guarded)
+
+        send(frontend)
+
+    def _look_up(self, frontend: FrontendMember) -> None:
+        truth = self._truth
+        name = self._stock()
+        least = truth.seen_version(name)
+        self.waiting += 1
+
+        def answered(found: Found | BazaarError) -> None:
+            self.waiting -= 1
+            if not isinstance(found, BazaarError):
+                truth.looked_up(name, found, least)
+            self._next()
+
+        guarded = self.in_this_life(once(answered))
+        self.later(TIMING.deadline, guarded, BazaarError("no answer"))
+        frontend.in_this_life(frontend.lookup)(name, guarded)
+
+    def _stock(self) -> str:
+        random = self.world.random
+        return random.choice(DEFAULT_LISTING[:3]).name if random.random() < 0.97 else "Nobody"
+
+    def _read(self, frontend: FrontendMember) -> None:
+        truth = self._truth
+        last = truth.acknowledged_number
+        random = self.world.random
+        # The newest order is the one that somebody may not have heard of.
+        number = last if last and random.random() < 0.5 else random.randint(1, last + 2)
+        self.waiting += 1
+
+        def answered(found: Traded | BazaarError | None) -> None:
+            self.waiting -= 1
+            if not isinstance(found, BazaarError):
+                truth.read(number, found, last)
+            self._next()
+
+        guarded = self.in_this_life(once(answered))
+        self.later(TIMING.deadline, guarded, BazaarError("no answer"))
+        frontend.in_this_life(frontend.get_order)(number, guarded)
+
+
+def once(call: Callable[[Any], None]) -> Callable[[Any], None]:
+    """`call`, the first time only."""
+    called = [False]
+
+    def first(argument: Any) -> None:
+        if not called[0]:
+            called[0] = True
+            call(argument)
+
+    return first

@@ -1,0 +1,169 @@
+"""Deliberate faults in leases, caches and floors (see `mutants`)."""
+
+from typing import Any
+
+from twisted_bazaar import leases
+from twisted_bazaar.catalog import publisher, subscribers
+from twisted_bazaar.frontend import floors, lookups
+from twisted_bazaar.replication import leading
+
+from .mutants import mutant
+
+__all__: list[str] = []
+
+FOR_EVER = 1e9
+
+
+@mutant(floors.Floors, "push")
+def a_lease_is_counted_from_receipt(original: Any, self: Any, push: Any, now: float) -> Any:
+    reply = original(self, push, now)
+    if push.life == self.life and push.stamp is not None:
+        self._lease.until = max(self._lease.until, now + push.seconds)
+    return reply
+
+
+@mutant(publisher.Publisher, "apply", part_of="a_lease_is_counted_from_receipt")
+def and_by_a_catalog(original: Any, self: Any, message: Any, ticket: Any, now: float) -> None:
+    original(self, message, ticket, now)
+    if message.stamp is not None and message.stamp.life == self._lease.life:
+        self._lease.until = max(self._lease.until, now + message.lease)
+
+
+@mutant(leases.Lease, "granted")
+def a_lease_of_an_earlier_life_is_good(
+    original: Any, self: Any, stamp: Any, seconds: float
+) -> None:
+    if stamp is not None:
+        stamp = leases.Stamp(self.life, stamp.at)
+    original(self, stamp, seconds)
+
+
+@mutant(leases.Lease, "alive")
+def a_lease_never_ends(original: Any, self: Any, now: float) -> bool:
+    return self.until > 0
+
+
+@mutant(publisher.Publisher, "_show")
+def a_catalog_without_a_lease_answers(original: Any, self: Any) -> None:
+    original(self)
+    self.view = publisher.View(self.view.stocks, FOR_EVER)
+
+
+@mutant(publisher.Publisher, "_begin")
+def no_waiting_out_after_a_catalog_restarts(original: Any, self: Any, silent_until: float) -> None:
+    original(self, -FOR_EVER)
+
+
+@mutant(publisher.Publisher, "_show")
+def reads_ahead_of_release(original: Any, self: Any) -> None:
+    self.view = publisher.View(dict(self._projection.ledger.stocks), self._lease.until)
+
+
+@mutant(subscribers.Subscribers, "cleared")
+def front_ends_are_not_waited_for(original: Any, self: Any, index: int, now: float) -> int:
+    return index
+
+
+@mutant(subscribers.Subscribers, "unreachable")
+def a_front_end_that_does_not_answer_is_forgotten(
+    original: Any, self: Any, push: Any, now: float
+) -> None:
+    self._by_life.pop(push.life, None)
+
+
+@mutant(subscribers.Subscribers, "unreachable")
+def a_holder_that_owes_an_answer_is_renewed(
+    original: Any, self: Any, push: Any, now: float
+) -> None:
+    original(self, push, now)
+    subscriber = self._by_life.get(push.life)
+    if subscriber is not None and subscriber.holder.attached(now):
+        subscriber.holder.answered(now, self._timing.lease)
+
+
+@mutant(leading.Leading, "unreachable")
+def a_catalog_that_owes_an_answer_is_renewed(
+    original: Any, self: Any, to: Any, sent: float, now: float
+) -> None:
+    original(self, to, sent, now)
+    if to in self._learners:
+        self._learners[to].holder.answered(now, self._timing.lease)
+
+
+@mutant(subscribers.Subscribers, "_push")
+def a_cache_lease_outlives_the_catalogs_own(
+    original: Any, self: Any, subscriber: Any, ledger: Any, index: int, history: str, *rest: Any
+) -> Any:
+    everlasting = leases.Lease(1)
+    everlasting.until = FOR_EVER
+    return original(self, subscriber, ledger, index, history, everlasting, rest[-1])
+
+
+@mutant(leading.Leading, "__init__")
+def a_new_leader_waits_for_no_catalog(original: Any, self: Any, *arguments: Any) -> None:
+    original(self, *arguments)
+    self._inherited_until = -FOR_EVER
+
+
+@mutant(leading.Leading, "released")
+def a_leader_does_not_wait_for_catalogs(
+    original: Any, self: Any, commit: int, released: int, now: float
+) -> int:
+    return max(commit, released)
+
+
+@mutant(leading.Leading, "_may_read")
+def two_catalogs_hold_leases(
+    original: Any, self: Any, learner: Any, holds: bool, now: float
+) -> bool:
+    return True
+
+
+@mutant(leading.Leading, "apply_answered")
+def a_lease_for_a_catalog_that_is_behind(
+    original: Any, self: Any, reply: Any, released: int, now: float
+) -> None:
+    opened, self.opened = self.opened, 0
+    original(self, reply, 0, now)
+    self.opened = opened
+
+
+@mutant(floors.Floors, "alive")
+def a_front_end_without_a_lease_uses_its_cache(original: Any, self: Any, now: float) -> bool:
+    return self.history != ""
+
+
+@mutant(floors.Floors, "allow")
+def floors_are_not_checked(original: Any, self: Any, name: str, version: int, now: float) -> bool:
+    return bool(self.alive(now))
+
+
+@mutant(subscribers.Subscribers, "pushes")
+def floors_are_lost_on_resubscription(
+    original: Any, self: Any, ledger: Any, index: int, *rest: Any
+) -> Any:
+    for subscriber in self._by_life.values():
+        subscriber.cleared = subscriber.cleared or index - 1
+    return original(self, ledger, index, *rest)
+
+
+@mutant(floors.Floors, "allow", part_of="floors_are_lost_on_resubscription")
+def and_what_has_no_floor_is_shown(
+    original: Any, self: Any, name: str, version: int, now: float
+) -> bool:
+    return self.alive(now) and version >= self._floors.get(name, 0)
+
+
+@mutant(lookups.Lookups, "answered")
+def single_flight_without_the_floor_check(
+    original: Any, self: Any, call: Any, quotes: Any, now: float
+) -> Any:
+    for name, joined in call.joined.items():
+        call.waiting[name].extend(joined)
+        joined.clear()
+    return original(self, call, quotes, now)
+
+
+@mutant(leases, "kept")
+def clocks_do_not_drift(original: Any, seconds: float) -> float:
+    return seconds

@@ -1,0 +1,107 @@
+"""One life of a catalog, without reactor, file or network: its publisher, driven by a test."""
+
+from collections.abc import Sequence
+from itertools import count
+
+from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.catalog.publisher import Publisher
+from twisted_bazaar.leases import Stamp, kept
+from twisted_bazaar.market import Stock
+from twisted_bazaar.push import Push, PushReply, Subscription
+from twisted_bazaar.replication.entries import Entry
+from twisted_bazaar.replication.messages import Apply, ApplyReply
+from twisted_bazaar.timing import Timing
+
+from .histories import history, ledger_of, sends
+
+TIMING = Timing()
+LEASE, HEARTBEAT = TIMING.lease, TIMING.heartbeat
+LOG = history(6)
+FRONTEND = 71
+"""The life of a subscription."""
+
+
+class CatalogLife:
+    """One life of a catalog, and who is around it."""
+
+    def __init__(self, index: int = 0, silent: bool = False) -> None:
+        """It finds a file of `LOG` up to `index`, and is beyond its silence, unless `silent`."""
+        self.now = 100.0
+        ledger, entry = ledger_of(LOG[:index]), LOG[index - 1] if index else None
+        position = Position(index, entry.digest, 1) if entry else Position()
+        self.projection = Projection(ledger, position)
+        self.publisher = Publisher(self.projection, TIMING, count(1).__next__, self.now)
+        self.tickets = count()
+        self.pushed: dict[int, Push] = {}
+        if not silent:
+            self.pass_time(LEASE)
+
+    def send(self, message: Apply) -> int:
+        """The leader asks; the ticket by which it will be answered."""
+        ticket = next(self.tickets)
+        self.publisher.apply(message, ticket, self.now)
+        return ticket
+
+    def answers(self) -> dict[int, ApplyReply]:
+        """What is answered now, by ticket."""
+        return dict(self.publisher.take_answers())  # type: ignore[arg-type]
+
+    def ask(self, message: Apply) -> ApplyReply:
+        """The leader asks, and is answered at once."""
+        ticket = self.send(message)
+        answers = self.answers()
+        assert list(answers) == [ticket]
+        return answers[ticket]
+
+    def apply(self, upto: int, stamp: Stamp | None = None, commit: int | None = None) -> ApplyReply:
+        """The leader sends what is lacking up to `upto`."""
+        return self.ask(sends(LOG, self.projection.position.index, upto, commit, stamp=stamp))
+
+    def lease(self) -> None:
+        """The leader grants a lease for an answer that was sent now."""
+        index = self.projection.position.index
+        reply = self.apply(index)
+        self.apply(index, stamp=reply.stamp)
+        assert self.publisher.view.until == self.now + kept(LEASE)
+
+    def subscribe(self, life: int = FRONTEND) -> None:
+        """A front-end subscribes, and has answered the first push."""
+        self.publisher.subscribe(Subscription("127.0.0.1:1", life, "token"), self.now)
+        for _ in range(2):
+            self.push()
+            self.answer(life)
+
+    def push(self) -> Sequence[int]:
+        """What goes out now: to these."""
+        out = [pushed.push for pushed in self.publisher.take_pushes(self.now)]
+        self.pushed |= {push.life: push for push in out}
+        return [push.life for push in out]
+
+    def answer(self, life: int = FRONTEND) -> None:
+        """The last push to this one is answered."""
+        push = self.pushed.pop(life, None)
+        if push is not None:
+            reply = PushReply(push.upto, Stamp(life, self.now))
+            self.publisher.answered(push, reply, self.now)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.publisher.tick(self.now)
+
+    @property
+    def shown(self) -> dict[str, Stock]:
+        return dict(self.publisher.view.stocks)
+
+
+def stocks_of(upto: int, log: Sequence[Entry] = LOG) -> dict[str, Stock]:
+    return ledger_of(log[:upto]).stocks
+
+
+def at_work() -> CatalogLife:
+    """It has released `LOG` up to entry 6, holds a lease, and tells one front-end."""
+    catalog = CatalogLife()
+    catalog.apply(6)
+    catalog.lease()
+    catalog.subscribe()
+    assert catalog.shown == stocks_of(6)
+    return catalog

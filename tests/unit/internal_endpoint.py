@@ -1,0 +1,114 @@
+# ruff: noqa: N802 - the methods of a transport have their own style
+"""A front-end's internal endpoint, over a subscriber that a test decides about."""
+
+import json
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.web.http_headers import Headers
+
+from twisted_bazaar.frontend.invalidation import Invalidations, internal_site
+from twisted_bazaar.leases import Stamp
+from twisted_bazaar.push import SIGNATURE_HEADER, Push, PushReply, encode, sign
+
+TOKEN = "token-1"
+LIFE = 7
+PUSH = Push(LIFE, "c0ffee", 12, {"GameStart": 11, "Ünter & Söhne": 12}, Stamp(LIFE, 2.5), 0.9)
+REPLY = PushReply(12, Stamp(LIFE, 3.5))
+
+
+class FakeSubscriber:
+    """Takes in every push of its life."""
+
+    def __init__(self) -> None:
+        self.token = TOKEN
+        self.taken: list[Push] = []
+        self.error: Exception | None = None
+
+    def push(self, push: Push) -> PushReply | None:
+        if self.error is not None:
+            raise self.error
+        if push.life != LIFE:
+            return None
+        self.taken.append(push)
+        return PushReply(push.upto, REPLY.stamp)
+
+
+class Transport(StringTransport):
+    """A connection, kept as bytes, that can be half closed as one over TCP can."""
+
+    half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+
+class InternalEndpoint:
+    """The site to serve, and a client of it that needs no network."""
+
+    def __init__(self, secret: bytes = b"", reactor: Any = None) -> None:
+        self.secret = secret
+        self.subscriber = FakeSubscriber()
+        self.clock = Clock()
+        invalidations = Invalidations(secret, self.subscriber, self.clock.seconds)
+        self.site = internal_site(invalidations, reactor or self.clock, lambda: "request-1")
+
+    def signature(self, body: bytes) -> bytes:
+        return sign(self.secret, self.subscriber.token, body)
+
+    def post(self, body: bytes, *signatures: bytes, chunk: int = 0) -> bytes:
+        """The bytes of a push; without any signature given, it has the right one."""
+        signed = signatures or (self.signature(body),)
+        lines = [SIGNATURE_HEADER + b": " + each for each in signed]
+        return request(b"POST", b"/invalidations", body, *lines, chunk=chunk)
+
+    def connect(self) -> tuple[Any, "Transport"]:
+        transport = Transport()
+        channel = self.site.buildProtocol(None)
+        channel.makeConnection(transport)
+        return channel, transport
+
+    def ask(self, sent: bytes) -> "Answer":
+        channel, transport = self.connect()
+        channel.dataReceived(sent)
+        return Answer(transport.value())
+
+    def take(self, push: Push) -> "Answer":
+        return self.ask(self.post(encode(push)))
+
+
+class Answer:
+    """One answer, as bytes."""
+
+    def __init__(self, raw: bytes) -> None:
+        head, separator, self.body = raw.partition(b"\r\n\r\n")
+        assert separator, f"no answer: {raw!r}"
+        status, *lines = head.split(b"\r\n")
+        self.code = int(status.split(b" ")[1])
+        self.headers = Headers()
+        for line in lines:
+            name, _, value = line.partition(b":")
+            self.headers.addRawHeader(name, value.strip())
+
+    @property
+    def message(self) -> str:
+        """What a failure says. Holds the shape that every failure has."""
+        assert self.headers.getRawHeaders("content-type") == ["application/json"]
+        error = json.loads(self.body)["error"]
+        assert error.keys() == {"code", "message"}
+        assert error["code"] == self.code
+        assert isinstance(error["message"], str)
+        return error["message"]
+
+
+def request(method: bytes, path: bytes, body: bytes, *lines: bytes, chunk: int = 0) -> bytes:
+    """A request; with `chunk` the body goes in chunks of that size, and without its length."""
+    if chunk:
+        pieces = (body[start : start + chunk] for start in range(0, len(body), chunk))
+        length = b"Transfer-Encoding: chunked"
+        body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    else:
+        length = b"Content-Length: %d" % len(body)
+    head = [method + b" " + path + b" HTTP/1.1", b"Host: x", length, *lines, b"", b""]
+    return b"\r\n".join(head) + body

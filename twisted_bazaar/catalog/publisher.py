@@ -1,0 +1,166 @@
+"""How market data becomes visible: from the leader's entries to what clients may see. Pure.
+
+    leader ── Apply ──▶ applied ── pushes ──▶ front-ends show nothing older ──▶ released
+
+An entry is released once every front-end that may show market data from memory has answered
+that it shows nothing older. Lookups are answered with what is released, never from ahead of
+it: else one front-end could show a new quantity while another still shows the old one. The
+leader's question is answered once everything is released, or after a moment with how far it
+is: clients wait for that answer.
+
+The owner feeds requests, answers and time, and carries out what `take_answers` and
+`take_pushes` say.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from ..errors import Unavailable
+from ..leases import Lease
+from ..market import Stock
+from ..push import Push, PushReply, Subscription
+from ..replication.messages import Apply, ApplyReply
+from ..timing import Timing
+from .projection import Projection
+from .subscribers import Pushed, Subscribers
+
+__all__ = ["Publisher", "View"]
+
+
+class View(msgspec.Struct, frozen=True):
+    """The market data that clients may see, until the catalog's lease runs out."""
+
+    stocks: Mapping[str, Stock]
+    until: float
+    """On the catalog's clock. Not to be shown at this moment or later."""
+
+
+class _Question(msgspec.Struct, frozen=True):
+    message: Apply
+    ticket: object
+    answer_by: float
+
+
+class Publisher:
+    """One life of a catalog. All times are seconds on one monotonic clock of this machine."""
+
+    def __init__(
+        self, projection: Projection, timing: Timing, lives: Callable[[], int], now: float
+    ) -> None:
+        """Go on from `projection`; each call of `lives` gives a number never given before."""
+        self._projection = projection
+        self._timing = timing
+        self._lives = lives
+        self._history = ""
+        self._new = projection.position.index == 0
+        self._questions: list[_Question] = []
+        self._answers: list[tuple[object, ApplyReply]] = []
+        self._stocks: Mapping[str, Stock] = dict(projection.ledger.stocks)
+        # What an earlier life promised to front-ends is forgotten: nothing is released before
+        # the last lease that it can have granted has run out.
+        self._begin(now + timing.lease)
+
+    def _begin(self, silent_until: float) -> None:
+        self._lease = Lease(self._lives())
+        self._subscribers = Subscribers(self._timing)
+        self._silent_until = silent_until
+        self._released = 0
+        self._unreleased: deque[Stock] = deque()
+        self._show()
+
+    def _show(self) -> None:
+        self.view = View(self._stocks, self._lease.until)
+
+    # What goes in.
+
+    def apply(self, message: Apply, ticket: object, now: float) -> None:
+        """Take in a leader's entries; the answer to `ticket` says what came of it."""
+        projection = self._projection
+        beginnings = projection.beginnings
+        if self._new and message.commit <= 1:
+            # Nothing has ever been listed that an earlier life could have shown to anybody.
+            self._silent_until = now
+        self._new = False
+        touched = projection.apply(message)
+        if projection.beginnings != beginnings:
+            self._stocks = {}
+            self._begin(now + self._timing.lease)
+            touched = sorted(projection.ledger.stocks.values(), key=lambda stock: stock.version)
+        self._unreleased += touched
+        if message.term == projection.position.term:
+            self._history = message.history
+            self._lease.granted(message.stamp, message.lease)
+        self._questions.append(_Question(message, ticket, now + self._timing.heartbeat))
+        self._release(now)
+
+    def subscribe(self, subscription: Subscription, now: float) -> None:
+        """A front-end asks to be told of changes. Raises `Unavailable`, or `Overloaded`."""
+        if not self._lease.alive(now):
+            raise Unavailable("this catalog has no lease of the order leader's now")
+        self._subscribers.add(subscription, now)
+
+    def answered(self, push: Push, reply: PushReply, now: float) -> None:
+        """A front-end has taken in `push`."""
+        self._subscribers.answered(push, reply, now)
+        self._release(now)
+
+    def unreachable(self, push: Push, now: float) -> None:
+        """A front-end has not answered `push` in time."""
+        self._subscribers.unreachable(push, now)
+
+    def tick(self, now: float) -> None:
+        """Time has passed. To be called a few times a heartbeat."""
+        self._subscribers.tick(now)
+        self._release(now)
+
+    # What comes out.
+
+    def take_answers(self) -> list[tuple[object, ApplyReply]]:
+        """The answers that the leader can have now, by their tickets."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def take_pushes(self, now: float) -> list[Pushed]:
+        """What front-ends are to be told now."""
+        position = self._projection.position
+        return list(
+            self._subscribers.pushes(
+                self._projection.ledger, position.index, self._history, self._lease, now
+            )
+        )
+
+    def _release(self, now: float) -> None:
+        applied = self._projection.position.index
+        silent = now < self._silent_until
+        if not silent:
+            released = max(self._released, self._subscribers.cleared(applied, now))
+            if self._unreleased and self._unreleased[0].version <= released:
+                stocks = dict(self._stocks)
+                while self._unreleased and self._unreleased[0].version <= released:
+                    stock = self._unreleased.popleft()
+                    stocks[stock.name] = stock
+                self._stocks = stocks
+            self._released = released
+        self._show()
+        waiting = []
+        for question in self._questions:
+            if silent or self._released >= applied or now >= question.answer_by:
+                self._answers.append((question.ticket, self._answer(question.message, now)))
+            else:
+                waiting.append(question)
+        self._questions = waiting
+
+    def _answer(self, message: Apply, now: float) -> ApplyReply:
+        position = self._projection.position
+        return ApplyReply(
+            "",
+            position.term,
+            position.index,
+            position.digest,
+            self._released,
+            self._lease.stamp(now),
+            self._lease.alive(now),
+            message.sent,
+        )

@@ -1,0 +1,151 @@
+"""The front-ends that a catalog tells of every change, and what it must wait for. Pure.
+
+One push at a time is on its way to each, with all that has changed since the last that was
+answered. Each answer earns a lease, which goes out with the next push (see `leases`).
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ..errors import Overloaded
+from ..leases import Holder, Lease
+from ..ledger import Ledger
+from ..push import Push, PushReply, Subscription
+from ..timing import Timing
+
+__all__ = ["Pushed", "Subscribers"]
+
+_CAPACITY = 256
+_PUSHES_PER_LEASE = 4
+"""So often a push goes out although nothing has changed, for the lease that it carries."""
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    """Send `push`; say `answered`, or `unreachable` if no answer comes in time."""
+
+    subscription: Subscription
+    push: Push
+
+
+class _Subscriber:
+    """One subscription. A front-end that lost its lease makes another one."""
+
+    def __init__(self, subscription: Subscription, now: float, patience: float) -> None:
+        self.subscription = subscription
+        self.holder = Holder()
+        self.cleared = 0
+        """The front-end shows nothing older than what entries up to here say."""
+        self.given_up_at = now + patience
+        """If it has not answered by then, it is forgotten."""
+        self.in_flight = False
+        self.granted = False
+        """Whether a lease has been on its way to it."""
+        self._idle_until = self._not_before = now
+
+    def due(self, now: float, applied: int, can_grant: bool) -> bool:
+        """Whether a push should go out now. Not all of them can bring a lease."""
+        if self.in_flight or now < self._not_before:
+            return False
+        first_lease = can_grant and self.holder.earned is not None and not self.granted
+        return applied > self.cleared or first_lease or now >= self._idle_until
+
+    def sending(self, now: float, push: Push, idle_for: float) -> None:
+        """`push` goes out."""
+        self.in_flight = True
+        self.granted = push.stamp is not None
+        self._idle_until = now + idle_for
+
+    def lost(self, not_before: float) -> None:
+        """The push that was on its way was not answered."""
+        self.in_flight = False
+        self._not_before = not_before
+
+
+class Subscribers:
+    """All subscriptions in one life of a catalog. Times are on its clock."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._by_life: dict[int, _Subscriber] = {}
+
+    def add(self, subscription: Subscription, now: float) -> None:
+        """A front-end asks to be told. Raises `Overloaded` if there are too many."""
+        if len(self._by_life) >= _CAPACITY:
+            raise Overloaded("too many front-ends have subscribed")
+        # It is waited for only once it has answered: one that cannot be reached costs nothing.
+        known = _Subscriber(subscription, now, self._timing.lease)
+        self._by_life.setdefault(subscription.life, known)
+
+    def pushes(
+        self, ledger: Ledger, index: int, history: str, lease: Lease, now: float
+    ) -> Iterator[Pushed]:
+        """What should go out now. `ledger` is the state after entry `index`."""
+        for subscriber in self._by_life.values():
+            if subscriber.due(now, index, lease.alive(now)):
+                push = self._push(subscriber, ledger, index, history, lease, now)
+                subscriber.sending(now, push, self._timing.lease / _PUSHES_PER_LEASE)
+                yield Pushed(subscriber.subscription, push)
+
+    def _push(
+        self,
+        subscriber: _Subscriber,
+        ledger: Ledger,
+        index: int,
+        history: str,
+        lease: Lease,
+        now: float,
+    ) -> Push:
+        cleared, holder = subscriber.cleared, subscriber.holder
+        stocks = ledger.stocks.values()
+        floors = {stock.name: stock.version for stock in stocks if stock.version > cleared}
+        # Whatever comes after this catalog's own lease is another's to tell of.
+        seconds = min(self._timing.lease, lease.until - holder.earned_at)
+        worth = lease.alive(now) and seconds > 0
+        return Push(
+            subscriber.subscription.life,
+            history,
+            index,
+            floors,
+            holder.earned if worth else None,
+            seconds if worth else 0.0,
+        )
+
+    def answered(self, push: Push, reply: PushReply, now: float) -> None:
+        """`push` was answered. The lease that this earns goes out with a push that says all
+        that is released by then, and from now on nothing is released without this front-end.
+        """
+        subscriber = self._by_life.get(push.life)
+        if subscriber is None:
+            return
+        if reply.stamp is None:
+            del self._by_life[push.life]
+            return
+        subscriber.in_flight = False
+        subscriber.cleared = max(subscriber.cleared, min(reply.upto, push.upto))
+        subscriber.holder.earns(reply.stamp, now, self._timing.lease)
+
+    def unreachable(self, push: Push, now: float) -> None:
+        """`push` got no answer in time."""
+        subscriber = self._by_life.get(push.life)
+        if subscriber is not None:
+            subscriber.lost(now + self._timing.heartbeat)
+
+    def cleared(self, index: int, now: float) -> int:
+        """Up to where, and not beyond `index`, nobody who may show anything shows older."""
+        waiting = (
+            subscriber.cleared
+            for subscriber in self._by_life.values()
+            if subscriber.holder.attached(now)
+        )
+        return min([index, *waiting])
+
+    def tick(self, now: float) -> None:
+        """Forget those whose leases have run out: each makes a new subscription."""
+        gone = [
+            life
+            for life, subscriber in self._by_life.items()
+            if now >= max(subscriber.given_up_at, subscriber.holder.attached_until)
+        ]
+        for life in gone:
+            del self._by_life[life]

@@ -1,0 +1,81 @@
+"""What a front-end must not show any more: floors, which a catalog pushes, and a lease. Pure.
+
+A floor is the version below which nothing may be shown of a stock. While the lease holds, the
+catalog waits with every change until this front-end has answered that it knows the floor. So a
+quote of at least that version is true, wherever it comes from: a Redis that was flushed,
+restarted, restored from an old dump or shared with others costs time, never truth.
+"""
+
+from collections.abc import Callable
+
+from ..leases import Lease
+from ..push import Push, PushReply
+from ..timing import Timing
+
+__all__ = ["Floors"]
+
+
+class Floors:
+    """One front-end's subscriptions, one after the other. Times are on its own clock.
+
+    Each begins with nothing known: whoever had no lease for a moment may have missed
+    something.
+    """
+
+    def __init__(self, timing: Timing, lives: Callable[[], int]) -> None:
+        """Each call of `lives` gives a number that was never given before."""
+        self._timing = timing
+        self._lives = lives
+        self._again_at = float("-inf")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lease = Lease(self._lives())
+        self._floors: dict[str, int] = {}
+        self.history = ""
+        """Names the order log that versions are indexes of; empty before the first push."""
+
+    @property
+    def life(self) -> int:
+        """Names the subscription."""
+        return self._lease.life
+
+    def subscribe(self, now: float) -> bool:
+        """Whether to ask a catalog for a subscription now, under a new `life`."""
+        if self.alive(now) or now < self._again_at:
+            return False
+        self._begin()
+        # The first push says everything, the second brings the lease.
+        self._again_at = now + self._timing.lease
+        return True
+
+    def refused(self, now: float) -> None:
+        """The catalog that was asked has no lease itself, or does not answer."""
+        self._again_at = now + self._timing.heartbeat
+
+    def push(self, push: Push, now: float) -> PushReply:
+        """Take in what a catalog says has changed.
+
+        A push may come late, twice, or after one that was sent later. One of an earlier
+        subscription is answered, too, so that nobody waits for what is over.
+        """
+        if push.life != self.life:
+            return PushReply(push.upto, None)
+        if self.history not in ("", push.history):
+            self._begin()
+            return PushReply(push.upto, None)
+        self.history = push.history
+        for name, version in push.floors.items():
+            if version > self._floors.get(name, 0):
+                self._floors[name] = version
+        self._lease.granted(push.stamp, push.seconds)
+        return PushReply(push.upto, self._lease.stamp(now))
+
+    def alive(self, now: float) -> bool:
+        """Whether the lease holds."""
+        return self._lease.alive(now)
+
+    def allow(self, name: str, version: int, now: float) -> bool:
+        """Whether a quote of this version may be shown: to be asked after it was read."""
+        # A stock without a floor came to the market after the last push.
+        return self.alive(now) and version >= self._floors.get(name, version + 1)
