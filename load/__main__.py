@@ -55,9 +55,9 @@ def _options() -> argparse.ArgumentParser:
         "--clients",
         type=count,
         default=5,
-        help="that do all kinds of calls (5); two more a front-end only trade, or only look up",
+        help="that do all kinds of calls (5); more of them only trade, or only look up",
     )
-    chaos.add_argument("--frontends", type=count, default=1, help="over the same replicas (1)")
+    chaos.add_argument("--frontends", type=count, default=2, help="over the same replicas (2)")
     chaos.add_argument(
         "--caches",
         choices=("shared", "own"),

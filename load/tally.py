@@ -101,8 +101,7 @@ class Tally:
         """`since` is from when its latency counts."""
         kind = str(call.__struct_config__.tag)
         error = is_error(call)
-        source = call.source if isinstance(call, LookupCall) else ""
-        key = kind, source if source in SOURCES else ""
+        key = kind, call.source if isinstance(call, LookupCall) else ""
         measured = self._measured.get(key)
         if measured is None:
             measured = self._measured[key] = Measured()

@@ -68,6 +68,8 @@ async def test_a_lookup_shows_name_price_quantity_and_volume(web: WebClient, pat
     assert_json(reply, 200)
     assert reply.json == {"data": GAME_START}
     assert re.fullmatch(r'"\d+"', reply.header("ETag") or "")
+    assert reply.header("X-Cache") in ("hit", "miss")
+    assert reply.header("Cache-Control") == "no-cache"
 
 
 @pytest_twisted.ensureDeferred

@@ -37,6 +37,8 @@ async def test_a_trade_whose_outcome_is_unknown_is_503_and_names_the_key_that_fi
             reply = await web.trade("buy", 5, "GameStart")
             assert_refused(reply, 503)
             assert reply.header("Retry-After") == "1"
+            # By now there is no lease any more: nobody could tell whether a quantity is true.
+            assert_refused(await web.get("/stocks/GameStart"), 503)
             assert_refused(await web.get("/readyz"), 503, "not ready: no order replica leads")
             assert (await web.get("/livez")).code == 200
             send(signal.SIGCONT)

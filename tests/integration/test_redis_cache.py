@@ -147,7 +147,7 @@ async def test_nothing_to_do_is_no_command(cache: RedisCache, redis: Redis) -> N
 async def test_what_nobody_overwrites_goes_after_an_hour(cache: RedisCache, redis: Redis) -> None:
     cache.put(LOG, quotes(a=1))
     assert await versions(cache, ["a"]) == {"a": 1}
-    assert 3590 <= redis.ask("TTL", f"bazaar:{LOG}:a") <= 3600
+    assert 3590 <= redis.ask("TTL", f"bazaar:1:{LOG}:a") <= 3600
 
 
 @pytest_twisted.ensureDeferred
@@ -159,8 +159,8 @@ async def test_what_nobody_overwrites_goes_after_an_hour(cache: RedisCache, redi
 async def test_what_cannot_have_been_put_in_is_not_there_and_makes_room(
     cache: RedisCache, redis: Redis, rubbish: str | bytes
 ) -> None:
-    redis.ask("SET", f"bazaar:{LOG}:a", rubbish)
-    redis.ask("RPUSH", f"bazaar:{LOG}:b", "a", "list")
+    redis.ask("SET", f"bazaar:1:{LOG}:a", rubbish)
+    redis.ask("RPUSH", f"bazaar:1:{LOG}:b", "a", "list")
     cache.put(LOG, quotes(c=7))
     assert await versions(cache, "abc") == {"c": 7}
     cache.put(LOG, quotes(a=1, b=2, c=3))
@@ -256,4 +256,4 @@ async def test_the_option_of_a_front_end_leads_to_the_redis_that_it_names(
     given = options.cache(f"redis://{redis.address}/")
     cache = start(Address.parse(given.removeprefix("redis://")))
     await used(cache)
-    assert redis.ask("EXISTS", "bazaar:probe:probe") == 1
+    assert redis.ask("EXISTS", "bazaar:1:probe:probe") == 1

@@ -279,7 +279,7 @@ async def test_an_answer_to_nothing_ends_the_connection_before_it_is_taken_for_o
             assert time.monotonic() < deadline
             await deferLater(the_reactor(), 0.01)
             found = await cache.get(LOG, ["a"])
-        assert found == {"a": Quote(7, f"bazaar:{LOG}:a".encode())}
+        assert found == {"a": Quote(7, f"bazaar:1:{LOG}:a".encode())}
         assert Overeager.connections == 2
         await all_of([cache.stopService()])
     finally:

@@ -26,11 +26,11 @@ class FakeSubscriber:
         self.taken: list[Push] = []
         self.error: Exception | None = None
 
-    def push(self, push: Push) -> PushReply | None:
+    def push(self, push: Push) -> PushReply:
         if self.error is not None:
             raise self.error
         if push.life != LIFE:
-            return None
+            return PushReply(push.upto, None)
         self.taken.append(push)
         return PushReply(push.upto, REPLY.stamp)
 

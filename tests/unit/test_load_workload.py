@@ -10,7 +10,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
 from load.history import History, LookupCall, OrderCall, TradeCall, Verdict
-from load.session import NotSent, Reply
+from load.session import NoAnswer, NotSent, Reply
 from load.workload import Mix, Workload
 from twisted_bazaar.market import DEFAULT_LISTING, Side
 
@@ -54,8 +54,9 @@ class Frontend(FakeFrontend):
             return fail(NotSent("refused"))
         if begin <= now < end:
             call = deferLater(self._clock, end - now)
-            return call.addCallback(
-                lambda _: super(Frontend, self)._call(method, url, body, key, timeout)
+            return call.addCallbacks(
+                lambda _: super(Frontend, self)._call(method, url, body, key, timeout),
+                lambda why: why.trap(CancelledError) and fail(NoAnswer("given up")),
             )
         return super()._call(method, url, body, key, timeout)
 
@@ -160,12 +161,20 @@ def test_quantities_are_within_what_was_asked_for() -> None:
     assert {call.quantity for call in world.calls(TradeCall)} == {3, 4, 5, 6}
 
 
-def test_a_seed_decides_what_is_asked_and_no_run_uses_the_keys_of_another() -> None:
-    once, again = (World(7, token, clients=3, iterations=20).run() for token in ("one", "two"))
-    other = World(8, "one", clients=3, iterations=20).run()
-    assert once.frontend.requests == again.frontend.requests
-    assert once.frontend.requests != other.frontend.requests
-    assert len(set(once.frontend.keys + again.frontend.keys)) == 2 * len(once.frontend.keys) > 0
+def test_a_seed_decides_what_each_client_asks_and_no_run_uses_the_keys_of_another() -> None:
+    def asked(world: World, client: int) -> list[object]:
+        lookups = [call.name for call in world.calls(LookupCall) if call.client == client]
+        trades = [call for call in world.calls(TradeCall) if call.client == client]
+        return [lookups, [(call.name, call.type, call.quantity) for call in trades]]
+
+    mix = {"clients": 2, "iterations": 30, "side": "sell"}
+    once, again = (World(7, token, **mix).run() for token in ("one", "two"))
+    other = World(8, **mix).run()
+    for client in (1, 2):
+        assert asked(once, client) == asked(again, client) != asked(other, client)
+    assert asked(once, 1) != asked(once, 2)
+    keys = [*once.frontend.keys, *again.frontend.keys]
+    assert len(set(keys)) == len(keys) > 0
 
 
 def test_it_ends_when_its_time_is_over() -> None:

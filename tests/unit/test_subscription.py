@@ -174,7 +174,13 @@ def test_what_is_pushed_is_known_when_it_is_answered(frontend: Frontend) -> None
 
 def test_what_changed_is_dropped_from_the_cache(frontend: Frontend) -> None:
     frontend.push(A=7, B=9)
-    assert frontend.cache.dropped == [("log-1", ["A", "B"])]
+    frontend.push(A=8, B=9)
+    assert frontend.cache.dropped == [("log-1", ["A"])]
+
+
+def test_a_new_subscription_leaves_the_cache_of_the_others_as_it_is(frontend: Frontend) -> None:
+    frontend.push(A=7, B=9)
+    assert frontend.cache.dropped == []
 
 
 def test_a_push_without_changes_drops_nothing(frontend: Frontend) -> None:

@@ -4,7 +4,7 @@ A cache need not be right. It may lose anything and return what is old: whether 
 shown is decided elsewhere, after it was read. But it is quick, it never fails towards who asks,
 and it never mixes up two order logs. `history` names the log that versions are indexes of.
 
-What is kept in Redis is `<version> <body>` under `bazaar:<history>:<stock>`.
+What is kept in Redis is `<version> <body>` under `bazaar:1:<history>:<stock>`.
 """
 
 from collections import OrderedDict
@@ -35,7 +35,8 @@ _COMMANDS_UNDER_WAY = 256
 _ATTEMPT_DELAY_SECONDS = 0.05
 """Between two addresses of one name. Only after it, too, is a refused connection reported."""
 
-_PREFIX = b"bazaar:"
+_PREFIX = b"bazaar:1:"
+"""The number is that of the format: another version of this program may show stocks otherwise."""
 
 _KEEP_NEWER = b"""
 local function version(value)

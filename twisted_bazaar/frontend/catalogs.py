@@ -34,16 +34,27 @@ class Catalogs:
 
     def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
         """Those of the stocks `names` that there are; None: all. Fails with `Unavailable`."""
-        return self._ask(lambda catalog: catalog.lookup(names, self._timeout))
+        now, until = self._seconds(), self._passed_over_until
+        catalogs = [catalog for catalog in self._catalogs if until.get(catalog, now) <= now]
+        return self._ask(catalogs, lambda catalog: catalog.lookup(names, self._timeout))
+
+    def ready(self) -> Deferred[Sequence[Stock]]:
+        """Every stock, from whichever catalog answers, passed over or not."""
+        return self._ask(self._catalogs, lambda catalog: catalog.lookup(None, self._timeout))
 
     def subscribe(self, subscription: Subscription) -> Deferred[object]:
         """Have the one that holds a lease tell this front-end of every change. Fails with
         `Unavailable`."""
-        return self._ask(lambda catalog: catalog.subscribe(subscription, self._timeout))
+        return self._ask(
+            self._catalogs, lambda catalog: catalog.subscribe(subscription, self._timeout)
+        )
 
-    def _ask(self, call: Callable[[CatalogClient], Deferred[T]]) -> Deferred[T]:
-        """Ask one catalog after the other; the one that answered is asked first next time."""
-        now = self._seconds()
+    def _ask(
+        self,
+        catalogs: Sequence[CatalogClient],
+        call: Callable[[CatalogClient], Deferred[T]],
+    ) -> Deferred[T]:
+        """Ask one after the other; the one that answered is asked first next time."""
 
         def ask(catalogs: Sequence[CatalogClient]) -> Deferred[T]:
             if not catalogs:
@@ -60,6 +71,4 @@ class Catalogs:
 
             return call(asked).addErrback(ask_the_next)
 
-        return ask(
-            [each for each in self._catalogs if self._passed_over_until.get(each, now) <= now]
-        )
+        return ask(tuple(catalogs))

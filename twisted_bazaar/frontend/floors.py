@@ -71,6 +71,11 @@ class Floors:
         self._lease.granted(push.stamp, push.seconds)
         return PushReply(push.upto, self._lease.stamp(now))
 
+    def outdated(self, push: Push) -> list[str]:
+        """The stocks of which an older quote was good before `push`, and is not any more."""
+        known = self._floors if push.life == self.life else {}
+        return [name for name, version in push.floors.items() if known.get(name, version) < version]
+
     def alive(self, now: float) -> bool:
         """Whether the lease holds."""
         return self._lease.alive(now)

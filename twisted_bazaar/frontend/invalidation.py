@@ -33,8 +33,7 @@ LOG_SECONDS = 10.0
 """At most one line of log in so many seconds tells of pushes with a wrong signature."""
 
 _ONLY_POST = Refusal(405, "only POST can be done here", {b"Allow": b"POST"})
-_NOT_SIGNED = Refusal(403, "the push is not signed for the current subscription")
-_ANOTHERS = Refusal(409, "the push is not for the current subscription")
+_NOT_SIGNED = Refusal(403, "the push is not signed for this front-end")
 
 
 class Subscriber(Protocol):
@@ -42,10 +41,10 @@ class Subscriber(Protocol):
 
     @property
     def token(self) -> str:
-        """Of the current subscription: another one for each, and empty while there is none."""
+        """What pushes to this front-end, and to no other, are signed with."""
 
-    def push(self, push: Push, /) -> PushReply | None:
-        """Take `push` in; None: it is not for the current subscription."""
+    def push(self, push: Push, /) -> PushReply:
+        """Take `push` in."""
 
 
 class Invalidations(Resource):
@@ -84,7 +83,7 @@ class Invalidations(Resource):
             push = decode_push(body)
         except Damaged as why:
             return Refusal(400, str(why))
-        return self._subscriber.push(push) or _ANOTHERS
+        return self._subscriber.push(push)
 
     def _is_signed(self, request: BazaarRequest, body: bytes) -> bool:
         # Without a token and a secret the key would be one that everybody knows.
@@ -105,7 +104,7 @@ class Invalidations(Resource):
         peer = request.getClientAddress()
         where = "a local socket" if isinstance(peer, UNIXAddress) else f"{peer.host}:{peer.port}"
         self.log.warn(
-            "a push from {where} was refused: it is not signed for the current subscription "
+            "a push from {where} was refused: it is not signed for this front-end "
             "({more} more since this was last said)",
             where=where,
             more=self._not_logged,

@@ -42,21 +42,30 @@ class OrderReader:
 
     def get(self, number: int) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `Unavailable`."""
-        return self._ask(lambda replica, timeout: replica.get_order(number, timeout))
+        return self._ask(
+            lambda replica, timeout: replica.get_order(number, timeout), self._timing.deadline
+        )
 
     def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
         """The first `limit` orders above `after`. Fails with `Unavailable`."""
-        return self._ask(lambda replica, timeout: replica.list_orders(after, limit, timeout))
+        return self._ask(
+            lambda replica, timeout: replica.list_orders(after, limit, timeout),
+            self._timing.deadline,
+        )
 
     def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
         """Those of the stocks `names` that there are, as the leader knows them; None: all.
 
         For when no catalog answers. Fails with `Unavailable`.
         """
-        return self._ask(lambda replica, timeout: replica.lookup(names, timeout))
+        # A lookup may have waited as long as this already, for one that was sent before it.
+        within = self._timing.deadline / 2 - self._timing.election_timeout
+        return self._ask(lambda replica, timeout: replica.lookup(names, timeout), within)
 
-    def _ask(self, call: Callable[[ReplicaClient, float], Deferred[T]]) -> Deferred[T]:
-        give_up = self._seconds() + self._timing.deadline
+    def _ask(
+        self, call: Callable[[ReplicaClient, float], Deferred[T]], within: float
+    ) -> Deferred[T]:
+        give_up = self._seconds() + within
 
         def ask(replicas: list[int]) -> Deferred[T]:
             def ask_the_next(failure: Failure) -> Deferred[T]:

@@ -52,4 +52,4 @@ class Reports:
         def answered(stocks: Sequence[object]) -> str | None:
             return None if stocks else "no stocks are listed yet"
 
-        return self._catalogs.look_up(None).addCallbacks(answered, unanswered)
+        return self._catalogs.ready().addCallbacks(answered, unanswered)

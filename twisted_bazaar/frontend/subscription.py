@@ -64,11 +64,9 @@ class Subscriber(Service):
 
     def push(self, push: Push) -> PushReply:
         """Take in what a catalog says."""
-        reply = self._floors.push(push, self._seconds())
-        if push.floors:
-            # What is there is of no use any more.
-            self._cache.drop(push.history, push.floors.keys())
-        return reply
+        if outdated := self._floors.outdated(push):
+            self._cache.drop(push.history, outdated)
+        return self._floors.push(push, self._seconds())
 
     def _look(self) -> None:
         self._say_how_it_is()

@@ -494,4 +494,7 @@ class Replica:
         if message.term > self.term:
             self._adopt(message.term)
         elif self._leading is not None and message.term == self.term:
+            # One whose lease has run out may have shown all that is committed: whoever is to
+            # have the next one must not be behind that.
+            self.released = self._leading.released(self.commit, self.released, now)
             self._leading.apply_answered(message, self.released, now)
