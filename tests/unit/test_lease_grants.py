@@ -211,6 +211,23 @@ def test_an_answer_that_has_released_less_than_may_have_been_seen_earns_nothing(
     assert leader.next(A).stamp == stamp
 
 
+def test_what_the_one_before_may_have_shown_at_last_was_seen_too(leader: Leader) -> None:
+    """It released entry 5, and its answer was lost. The first thing that happens once it is
+    waited for no more is that the other answers, which has not heard of entry 5."""
+    leader.answer(A)
+    leader.answer(B)
+    until = leader.now + LEASE
+    leader.pass_time(HEARTBEAT + TICK)
+    assert leader.open[B].message.commit == 4
+    leader.propose()
+    leader.pass_time(until - leader.now - 0.001)
+    assert leader.released == 4
+    leader.member.clock.now = until + 0.001
+    stamp = leader.answer(B)
+    assert leader.released == 5
+    assert leader.next(B).stamp != stamp
+
+
 def test_an_answer_that_has_released_less_than_earlier_leaders_committed_earns_nothing() -> None:
     """A client may have been told of it by a leader before, who waited for nobody any more."""
     leader = Leader()
