@@ -150,7 +150,7 @@ class _Client:
     def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
         """What it does, and how often, compared with the rest."""
         return {
-            self._lookup: 36,
+            self._lookup: 26,
             self._trade: 40,
             self._order: 12,
             self._market: 3,
@@ -282,7 +282,7 @@ class _Watcher(_Client):
     """Looks up, and does nothing else, always at the same front-end. It never waits for long:
     so when one that stood still goes on, it has been asked what others have changed since."""
 
-    pace = 12.0
+    pace = 15.0
 
     def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
         return {self._lookup: 1}

@@ -16,7 +16,7 @@ from .history import Fault, History
 
 __all__ = ["LASTS_SECONDS", "Partitions", "SCENARIOS", "Roles", "Scenario"]
 
-LASTS_SECONDS = 4.0
+LASTS_SECONDS = 3.5
 """A fault that must be traded through lasts this long; others do, or less."""
 LONG_SECONDS = 13.0
 """Long enough for TCP to wait long between two attempts."""
@@ -82,12 +82,12 @@ SCENARIOS = (
         "cut from leader to catalog, one way",
         cuts=lambda roles: one_way([roles.leader], [roles.catalog]),
     ),
-    Scenario("leader down for good", down=lambda roles: [roles.leader]),
     Scenario(
         "front-end cut off from the catalog",
         cuts=lambda roles: both(roles.frontends[0], [roles.catalog]),
         bound=ONE_LEASE_SECONDS,
     ),
+    Scenario("leader down for good", down=lambda roles: [roles.leader]),
     Scenario(
         "cut from catalog to front-end, one way",
         cuts=lambda roles: one_way([roles.catalog], roles.frontends[:1]),

@@ -35,6 +35,8 @@ OVERLAP = 0.25
 """The share of faults that the next one does not wait for."""
 POLL_SECONDS = 0.02
 SUCCESSOR_SECONDS = 1.0
+CACHING_SECONDS = 3.0
+"""How long a fault that is for caches waits for them to be in use: others may still go on."""
 
 LEADER, FOLLOWER, FRONTEND = "leader", "follower", "front-end"
 TWO, ALL_REPLICAS = "two replicas", "all replicas"
@@ -55,6 +57,11 @@ class Card(NamedTuple):
     @property
     def what(self) -> str:
         return f"{self.deed} {self.target}"
+
+    @property
+    def is_for_caches(self) -> bool:
+        """Where nothing is cached, it would show nothing."""
+        return self.deed in (FLUSH, OLD_DUMP) or self.target.endswith((WITHIN_LEASE, PAST_LEASE))
 
 
 def deck(names: Sequence[str], *, kill: bool, pause: bool) -> list[Card]:
@@ -144,7 +151,17 @@ class Torment:
         while self._placed_at() < done and self._seconds() < end:
             await self._wait(POLL_SECONDS)
 
+    async def _caching(self, left: float) -> float:
+        """Return when every front-end caches, or soon; how long that took."""
+        began = self._seconds()
+        give_up = began + min(left, CACHING_SECONDS)
+        while self._seconds() < give_up and not await self._fleet.caching():
+            await self._wait(POLL_SECONDS)
+        return self._seconds() - began
+
     async def _strike(self, card: Card, left: float) -> None:
+        if card.is_for_caches:
+            left -= await self._caching(left)
         target = card.target.removesuffix(PAST_LEASE).removesuffix(WITHIN_LEASE)
         names = await self._victims(target)
         if not names:

@@ -193,7 +193,7 @@ async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay
         world.cluster.wait_ready()
         async with traffic(world.cluster, *BOTH, *never) as clients:
             began = now()
-            await clients.pause(1.5 * LEASE)
+            await clients.pause(LEASE)
             await clients.trading(*BOTH, *never)
             await clients.shown("hit", *BOTH)
             for name, source in never.items():

@@ -3,7 +3,8 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import cycle, pairwise
+from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -12,10 +13,9 @@ from twisted.internet.task import deferLater
 from load import standing
 from load.calls import EXPECTED, Caller
 from load.checker import check
-from load.client import Clients
 from load.history import Call, History, LookupCall, TradeCall, Verdict
 from load.session import Reply, Session
-from twisted_bazaar.market import DEFAULT_LISTING
+from twisted_bazaar.market import DEFAULT_LISTING, Side
 from twisted_bazaar.services import monotonic_seconds
 
 from .cluster import Cluster
@@ -23,13 +23,18 @@ from .cluster import Cluster
 __all__ = ["PATIENT_SECONDS", "STOCKS", "Traffic", "now", "traffic"]
 
 STOCKS = [each.name for each in DEFAULT_LISTING]
-THINK_SECONDS = 0.02
-"""Between two calls of a client: the machine is to be busy, and not more than that."""
+TRADERS = 2
+"""At each front-end."""
+THINK_SECONDS = 0.04
+"""Between what a client does: the machine is to be busy, and not more than that."""
 PATIENT_SECONDS = 8.0
 """More than a client may have to wait for anything."""
+HASTY_SECONDS = 0.3
+"""For a look at a front-end that may stand still, by one who has other things to do."""
+RETRY_SECONDS = 0.05
+SETTLE_SECONDS = 15.0
+"""How long clients that are told to stop go on asking what became of their last trade."""
 POLL_SECONDS = 0.02
-READER = 1000
-"""From here on clients are numbered that only look up."""
 
 T = TypeVar("T")
 
@@ -62,44 +67,36 @@ class _Observed(Session):
 
 
 class Traffic:
-    """Clients that trade, look up and read orders at the front-ends `names` of `cluster`, at
-    each of them the same number. `traffic` is the way to have them."""
+    """Clients at the front-ends `names` of `cluster`. `traffic` is the way to have them.
+
+    At each front-end some trade, and look at once at any front-end whether what they traded is
+    seen; one looks every stock up again and again, so that there is something to hit.
+    """
 
     def __init__(self, reactor: Any, cluster: Cluster, names: Iterable[str]) -> None:
         self._reactor = reactor
         self._cluster = cluster
         self._via = {name: place for place, name in enumerate(names)}
         self._urls = [cluster.url_of(name) for name in self._via]
-        self._session = _Observed(reactor, 4 * len(self._urls) + 8)
-        # Keys are made of the seed: another one each time, or old orders would be acknowledged.
-        seed = f"traffic-{time.monotonic_ns()}"
-        self._path = cluster.folder / f"{seed}.jsonl"
+        self._session = _Observed(reactor, len(STOCKS) + TRADERS * len(self._urls) + 1)
+        # Keys are made of it: another one each time, or old orders would be acknowledged.
+        self._seed = f"traffic-{time.monotonic_ns()}"
+        self._path = cluster.folder / f"{self._seed}.jsonl"
         self.history = History(self._path)
-        self._clients = Clients(
-            reactor,
-            now,
-            self._session,
-            self._urls,
-            STOCKS,
-            self.history,
-            count=len(self._urls),
-            seed=seed,
-            think_seconds=THINK_SECONDS,
-        )
-        self._stopping = False
-        self._reading: list[Deferred[None]] = []
+        self._leave_at = float("inf")
+        self._running: list[Deferred[None]] = []
 
     async def start(self) -> None:
         opening = await standing.opening(self._reactor, self._urls[0], now(), "")
         self.history.add(opening)
-        self._clients.start()
-        self._reading = [Deferred.fromCoroutine(self._read(via)) for via in self._via.values()]
+        doing = [self._read(via) for via in self._via.values()]
+        doing += [self._trade(via, n) for via in self._via.values() for n in range(TRADERS)]
+        self._running = [Deferred.fromCoroutine(each) for each in doing]
 
     async def stop(self) -> None:
         """Have every client finish what it does."""
-        self._stopping = True
-        await DeferredList(self._reading, fireOnOneErrback=True, consumeErrors=True)
-        await self._clients.stop()
+        self._leave_at = now() + SETTLE_SECONDS
+        await DeferredList(self._running, fireOnOneErrback=True, consumeErrors=True)
 
     async def judge(self) -> None:
         """Fail if anything that was said to anybody is against a promise."""
@@ -107,6 +104,7 @@ class Traffic:
         calls = [each for each in self.history.records if isinstance(each, Call)]
         odd = [call for call in calls if call.status not in EXPECTED]
         assert not odd, f"{odd[:3]}\n{self._cluster.tail()}"
+        assert "Traceback" not in self._cluster.log.read_text(), self._cluster.log
         violations = check(self.history.records)
         said = "\n".join(str(each) for each in violations[:5])
         assert not violations, f"{len(violations)} violations in {self._path}, such as\n{said}"
@@ -115,18 +113,46 @@ class Traffic:
         self.history.close()
         await self._session.close()
 
+    @property
+    def _stopping(self) -> bool:
+        return self._leave_at < float("inf")
+
     async def _read(self, via: int) -> None:
-        """Look the same stock up again and again, so that there is something to hit."""
         caller = self._caller(via)
-        place = via
-        while not self._stopping:
-            place += 1
+        for name in cycle(STOCKS):
+            if self._stopping:
+                break
             for _ in range(3):
-                await caller.lookup(via, STOCKS[place % len(STOCKS)], PATIENT_SECONDS)
-            await deferLater(self._reactor, 2 * THINK_SECONDS)
+                await caller.lookup(via, name, PATIENT_SECONDS)
+            await self.pause(THINK_SECONDS)
+
+    async def _trade(self, via: int, number: int) -> None:
+        caller = self._caller(via)
+        choose = Random(f"{self._seed}-{via}-{number}")
+        count = 0
+        while not self._stopping:
+            count += 1
+            name = choose.choice(STOCKS)
+            key = f"{self._seed}-{via}-{number}-{count}"
+            side = choose.choice((Side.BUY, Side.SELL))
+            await self._settle(caller, via, key, name, side, choose.randint(1, 3))
+            await caller.lookup(choose.randrange(len(self._urls)), name, HASTY_SECONDS)
+            if choose.random() < 0.1:
+                await caller.market(choose.randrange(len(self._urls)), HASTY_SECONDS)
+            await self.pause(choose.expovariate(1 / THINK_SECONDS))
+
+    async def _settle(
+        self, caller: Caller, via: int, key: str, name: str, side: Side, quantity: int
+    ) -> None:
+        """Trade, and go on until the outcome is known."""
+        while now() < self._leave_at:
+            call = await caller.trade(via, key, name, side, quantity, PATIENT_SECONDS)
+            if call.verdict not in (Verdict.UNKNOWN, Verdict.NOT_EXECUTED):
+                return
+            await self.pause(RETRY_SECONDS)
 
     def _caller(self, via: int) -> Caller:
-        return Caller(self._session, now, self._urls, self.history, READER + via)
+        return Caller(self._session, now, self._urls, self.history, via)
 
     # What a test asks, and waits for.
 
@@ -144,7 +170,7 @@ class Traffic:
         return result
 
     async def pause(self, seconds: float) -> None:
-        """Let the clients go on for so long."""
+        """Let all clients go on for so long."""
         await deferLater(self._reactor, seconds)
 
     async def trading(self, *names: str, orders: int = 3) -> None:

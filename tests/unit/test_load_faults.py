@@ -50,6 +50,7 @@ class FakeFleet:
         self.reactor = clock
         self.store = FakeRedis(clock)
         self.done: list[tuple[str, str]] = []
+        self.warm_at = 0.0
         self.paused: set[str] = set()
 
     def names(self) -> Sequence[str]:
@@ -61,6 +62,10 @@ class FakeFleet:
     def redis(self) -> FakeRedis:
         return self.store
 
+    async def caching(self) -> bool:
+        """As ever, a while after the last fault."""
+        return bool(self.reactor.seconds() >= self.warm_at)
+
     def kill(self, name: str) -> None:
         self.done.append(("kill", name))
 
@@ -70,6 +75,7 @@ class FakeFleet:
 
     def resume(self, name: str) -> None:
         self.paused.discard(name)
+        self.warm_at = self.reactor.seconds() + 2.5
 
     def heal(self) -> None:
         self.paused.clear()
@@ -133,6 +139,17 @@ def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
     assert all(age >= 0.3 for age in fleet.store.ages)
 
 
+def test_what_is_for_caches_waits_until_they_are_in_use_again() -> None:
+    _, history = tormented(300.0)
+    faults = [record for record in history.records if isinstance(record, Fault)]
+    ends = [each.ended for each in faults if each.what.startswith(("pause", "mix"))]
+    for each in faults:
+        if each.what in ("flush redis", "pause front-end within its lease"):
+            # It would not wait for ever, where faults come one upon another.
+            since = min((each.began - end for end in ends if end <= each.began), default=9.0)
+            assert since > 2.4 or any(other.began < each.began < other.ended for other in faults)
+
+
 def test_what_could_not_be_done_to_a_redis_that_is_down_is_no_fault() -> None:
     _, history = tormented(300.0, redis_down=True)
     assert dealt(history)
@@ -178,7 +195,7 @@ def test_the_four_that_matter_most_come_first() -> None:
     assert first == [
         "leader without a majority, which can be pinged",
         "cut from leader to catalog, one way",
-        "leader down for good",
         "front-end cut off from the catalog",
+        "leader down for good",
     ]
     assert all(scenario.trades_flow for scenario in SCENARIOS[:4])
