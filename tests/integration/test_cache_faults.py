@@ -12,7 +12,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 
+from twisted_bazaar.timing import Timing
+
 from .cluster import Cluster
+from .delays import Bound, Delays, measure
 from .test_redis_cache import Redis
 from .traffic import STOCKS, now, traffic
 
@@ -20,9 +23,10 @@ SHARING = ["frontend", "frontend-2"]
 ALONE = "frontend-3"
 ALL = [*SHARING, ALONE]
 
-GAP_SECONDS = 2.0
-"""For so long nobody may be without an acknowledged trade. A Redis is nothing to trades, but
-the machine may be busy with something else; how long it was is printed."""
+LITTLE = Bound(0.5)
+"""A Redis is nothing to trades."""
+A_LEASE = Bound(Timing().lease + 1.5)
+"""A front-end that has ended is waited for once."""
 SLOW_MILLISECONDS = 10, 120
 """A front-end waits for 50."""
 
@@ -48,21 +52,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     finally:
         shared.stop()
         own.stop()
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, float], None]:
-    """Prints what a fault cost, which must be little."""
-
-    def tell(what: str, gap: float) -> None:
-        with capsys.disabled():
-            print(f"\n  {what}: no trade for {gap:.2f} s")
-        assert gap < GAP_SECONDS
-
-    return tell
-
-
-Tell = Callable[[str, float], None]
 
 
 # What can happen to a Redis, and is over when the block ends.
@@ -115,34 +104,41 @@ Fault = Callable[[Redis], AbstractContextManager[None]]
     ids=lambda fault: fault.__name__,
 )
 async def test_a_redis_that_fails_costs_hits_and_nothing_else(
-    world: World, fault: Fault, tell: Tell
+    world: World, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(world.cluster, *ALL) as clients:
-        await clients.shown("hit", *ALL)
-        began = now()
-        with fault(world.shared):
-            await clients.shown("miss", *SHARING)
-            await clients.shown("hit", ALONE)
-            await clients.trading(*ALL)
-        await clients.shown("hit", *ALL)
-    tell(f"a Redis {fault.__name__.replace('_', ' ')}", clients.gaps(began)[0])
+    async def suffer() -> Delays:
+        async with traffic(world.cluster, *ALL) as clients:
+            await clients.shown("hit", *ALL)
+            began = now()
+            with fault(world.shared):
+                await clients.shown("miss", *SHARING)
+                await clients.shown("hit", ALONE)
+                await clients.trading(*ALL)
+            await clients.shown("hit", *ALL)
+        return Delays(clients.gaps(began))
+
+    await measure(capsys, f"a Redis {fault.__name__.replace('_', ' ')}", suffer, LITTLE)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_redis_that_is_emptied_again_and_again_is_filled_again(
-    world: World, tell: Tell
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(world.cluster, *ALL) as clients:
-        began = now()
-        for _ in range(5):
+    async def suffer() -> Delays:
+        async with traffic(world.cluster, *ALL) as clients:
+            began = now()
+            for _ in range(5):
+                await clients.shown("hit", *ALL)
+                world.shared.ask("FLUSHALL")
             await clients.shown("hit", *ALL)
-            world.shared.ask("FLUSHALL")
-    tell("a Redis emptied again and again", clients.gaps(began)[0])
+        return Delays(clients.gaps(began))
+
+    await measure(capsys, "a Redis emptied again and again", suffer, LITTLE)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_redis_that_answers_now_in_time_and_now_too_late_is_never_believed_wrongly(
-    world: World, tell: Tell
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     choose = Random(4)
 
@@ -151,21 +147,25 @@ async def test_a_redis_that_answers_now_in_time_and_now_too_late_is_never_believ
             # The next of these waits until this one is over.
             world.shared.ask("CLIENT", "PAUSE", choose.randint(*SLOW_MILLISECONDS))
 
-    async with traffic(world.cluster, *ALL) as clients:
-        await clients.shown("hit", *ALL)
-        began = now()
-        await deferToThread(slow_down)
-        await clients.trading(*ALL)
-        await clients.shown("hit", *ALL)
-    tell("a slow Redis", clients.gaps(began)[0])
+    async def suffer() -> Delays:
+        async with traffic(world.cluster, *ALL) as clients:
+            await clients.shown("hit", *ALL)
+            began = now()
+            await deferToThread(slow_down)
+            await clients.trading(*ALL)
+            await clients.shown("hit", *ALL)
+        return Delays(clients.gaps(began))
+
+    await measure(capsys, "a slow Redis", suffer, LITTLE)
 
 
 @pytest_twisted.ensureDeferred
 async def test_an_old_dump_that_is_restored_into_redis_is_not_shown(
-    world: World, tell: Tell
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redis = world.shared
-    async with traffic(world.cluster, *ALL) as clients:
+
+    async def suffer() -> Delays:
         dump: dict[bytes, bytes] = {}
 
         def dumped() -> bool:
@@ -173,17 +173,23 @@ async def test_an_old_dump_that_is_restored_into_redis_is_not_shown(
             dump.update(kept(redis))
             return len(dump) == len(STOCKS)
 
-        await clients.until(dumped, "all stocks have been there")
-        await clients.until(lambda: not dump.items() & kept(redis).items(), "all are traded again")
-        began = now()
-        for _ in range(15):
-            # Again and again, as a newer one may be put in its place at once.
-            for key, value in dump.items():
-                redis.ask("SET", key, value)
-            await clients.shown("miss", *SHARING, lookups=1)
-        await clients.trading(*ALL)
-        await clients.shown("hit", *ALL)
-    tell("an old dump restored", clients.gaps(began)[0])
+        def outdated() -> bool:
+            return not dump.items() & kept(redis).items()
+
+        async with traffic(world.cluster, *ALL) as clients:
+            await clients.until(dumped, "all stocks have been there")
+            await clients.until(outdated, "all have been traded since")
+            began = now()
+            for _ in range(15):
+                # Again and again, as a newer one may be put in its place at once.
+                for key, value in dump.items():
+                    redis.ask("SET", key, value)
+                await clients.shown("miss", *SHARING, lookups=1)
+            await clients.trading(*ALL)
+            await clients.shown("hit", *ALL)
+        return Delays(clients.gaps(began))
+
+    await measure(capsys, "an old dump restored", suffer, LITTLE)
 
 
 def kept(redis: Redis) -> dict[bytes, bytes]:
@@ -195,21 +201,26 @@ def kept(redis: Redis) -> dict[bytes, bytes]:
 
 @pytest_twisted.ensureDeferred
 async def test_a_front_end_that_never_had_a_redis_uses_it_once_it_is_there(
-    world: World, tell: Tell
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.own.kill()
-    world.cluster.kill(ALONE)
-    world.cluster.launch(ALONE)
-    async with traffic(world.cluster, *ALL) as clients:
-        began = now()
+    async def suffer() -> Delays:
+        world.own.kill()
         try:
-            await clients.shown("miss", ALONE)
-            await clients.trading(ALONE)
-            assert "hit" not in clients.sources(ALONE, began)
+            with world.cluster.without(ALONE):
+                pass
+            async with traffic(world.cluster, *ALL) as clients:
+                began = now()
+                await clients.shown("miss", ALONE)
+                await clients.trading(ALONE)
+                assert "hit" not in clients.sources(ALONE, began)
+                world.own.start()
+                await clients.shown("hit", *ALL)
         finally:
-            world.own.start()
-        await clients.shown("hit", *ALL)
-    tell("a front-end killed, and started without its Redis", clients.gaps(began, *SHARING)[0])
+            if not world.own.runs():
+                world.own.start()
+        return Delays(clients.gaps(began, *SHARING))
+
+    await measure(capsys, "a front-end killed, back before its Redis is", suffer, A_LEASE)
 
 
 @pytest_twisted.ensureDeferred

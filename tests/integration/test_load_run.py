@@ -109,6 +109,8 @@ def test_ctrl_c_ends_it_at_once_with_the_figures_so_far(
     running = subprocess.Popen(
         [*COMMAND, "run", "--url", bazaar.url, "--duration=100", "--json"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Whatever runs in the background of a shell ignores it, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         wait_until(lambda: len(all_orders(bazaar)) > 5, "it trades", 60.0)

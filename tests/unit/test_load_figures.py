@@ -167,6 +167,7 @@ def test_the_page_says_that_all_is_well() -> None:
     assert "network: skipped; no cuts were asked for" in text
     assert "No: every acknowledged order is there" in text
     assert "Yes: same number, same digest." in text
+    assert "fresh? Yes: never older than what anybody had been told before." in text
     assert text.endswith("0 violations, 0 other problems.\nagain: python -m load chaos --seed 1")
 
 
