@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,15 @@ class Cluster(Bazaar):
         """Whether all front-ends that run say so."""
         running = [name for name in self.frontends if name in self._running]
         return bool(running) and all(self._says_ready(name) for name in running)
+
+    def listens(self, name: str) -> bool:
+        """Whether the service `name` can be reached."""
+        host, _, port = self.address[name].rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=REQUEST_SECONDS).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def launch(self, name: str) -> None:
         """Start the service `name`, which does not run."""

@@ -16,7 +16,7 @@ from twisted_bazaar.timing import Timing
 
 from .cluster import Cluster
 from .delays import Bound, Delays, measure
-from .test_redis_cache import Redis
+from .redis_server import Redis
 from .traffic import STOCKS, now, traffic
 
 SHARING = ["frontend", "frontend-2"]
@@ -204,23 +204,19 @@ async def test_a_front_end_that_never_had_a_redis_uses_it_once_it_is_there(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def suffer() -> Delays:
-        world.own.kill()
-        try:
-            with world.cluster.without(ALONE):
-                pass
-            async with traffic(world.cluster, *ALL) as clients:
-                began = now()
+        async with traffic(world.cluster, *ALL) as clients:
+            began = now()
+            with killed_and_empty_when_it_is_back(world.own):
+                with world.cluster.without(ALONE):
+                    await clients.pause(0.1)
+                back = now()
                 await clients.shown("miss", ALONE)
                 await clients.trading(ALONE)
-                assert "hit" not in clients.sources(ALONE, began)
-                world.own.start()
-                await clients.shown("hit", *ALL)
-        finally:
-            if not world.own.runs():
-                world.own.start()
+                assert "hit" not in clients.sources(ALONE, back)
+            await clients.shown("hit", *ALL)
         return Delays(clients.gaps(began, *SHARING))
 
-    await measure(capsys, "a front-end killed, back before its Redis is", suffer, A_LEASE)
+    await measure(capsys, "a front-end killed, and back before its Redis", suffer, A_LEASE)
 
 
 @pytest_twisted.ensureDeferred

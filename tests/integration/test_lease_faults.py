@@ -20,15 +20,14 @@ from twisted_bazaar.timing import Timing
 
 from .bazaar import STOP_SECONDS, TWISTD
 from .cluster import Cluster
+from .delays import Bound, Delays, measure
 from .traffic import PATIENT_SECONDS, STOCKS, now, traffic
 
 FRONTENDS = "frontend", "frontend-2", "frontend-3"
 CATALOGS = "catalog", "catalog-2"
 LEASE = Timing().lease
-SLACK_SECONDS = 1.5
-"""What a busy machine may add to a lease."""
-LEASE_LONG = 0.9 * LEASE
-"""Trades that were delayed for so long waited for a lease to run out."""
+ABOUT_A_LEASE = LEASE + 0.5
+ONCE = Bound(longest=ABOUT_A_LEASE, others=0.9 * LEASE)
 
 
 @pytest.fixture(scope="module")
@@ -42,62 +41,50 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, list[float]], None]:
-    """Prints how long trades were delayed, which may be by about a lease."""
-
-    def tell(what: str, gaps: list[float]) -> None:
-        with capsys.disabled():
-            longest = ", ".join(f"{gap:.2f}" for gap in gaps[:3])
-            print(f"\n  {what}: no trade for {longest} s")
-        assert gaps[0] < LEASE + SLACK_SECONDS
-
-    return tell
-
-
-Tell = Callable[[str, list[float]], None]
-
-
 # Front-ends.
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_front_end_that_is_killed_delays_trades_once_and_caches_again_when_it_is_back(
-    cluster: Cluster, tell: Tell
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     *others, killed = FRONTENDS
-    async with traffic(cluster, *FRONTENDS) as clients:
-        await clients.shown("hit", *FRONTENDS)
-        began = now()
-        with cluster.without(killed):
-            await clients.trading(*others)
-        await clients.trading(*FRONTENDS)
-        await clients.shown("hit", *FRONTENDS)
-    gaps = clients.gaps(began, *others)
-    tell("a front-end killed", gaps)
-    assert gaps[1] < LEASE_LONG
+
+    async def suffer() -> Delays:
+        async with traffic(cluster, *FRONTENDS) as clients:
+            await clients.shown("hit", *FRONTENDS)
+            began = now()
+            with cluster.without(killed):
+                await clients.trading(*others)
+            await clients.trading(*FRONTENDS)
+            await clients.shown("hit", *FRONTENDS)
+        return Delays(clients.gaps(began, *others))
+
+    await measure(capsys, "a front-end killed", suffer, ONCE)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_front_end_that_is_paused_past_its_lease_delays_trades_once_and_wakes_up_true(
-    cluster: Cluster, tell: Tell
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     *others, paused = FRONTENDS
-    async with traffic(cluster, *FRONTENDS) as clients:
-        await clients.shown("hit", *FRONTENDS)
-        began = now()
-        with cluster.paused(paused):
-            await clients.pause(LEASE)
-            await clients.trading(*others, orders=20)
-            # It finds these in its sockets when it wakes, while its memory is as it was.
-            first = [Deferred.fromCoroutine(clients.lookup(paused, name)) for name in STOCKS]
-            await clients.pause(0.05)
-        assert [call.status for call in await gatherResults(first)] == [200] * len(STOCKS)
-        await clients.shown("hit", *FRONTENDS)
-    gaps = clients.gaps(began, *others)
-    tell("a front-end paused", gaps)
-    assert gaps[0] > LEASE / 2
-    assert gaps[1] < LEASE_LONG
+
+    async def suffer() -> Delays:
+        async with traffic(cluster, *FRONTENDS) as clients:
+            await clients.shown("hit", *FRONTENDS)
+            began = now()
+            with cluster.paused(paused):
+                await clients.pause(LEASE)
+                await clients.trading(*others, orders=20)
+                # It finds these in its sockets when it wakes, while its memory is as it was.
+                first = [Deferred.fromCoroutine(clients.lookup(paused, name)) for name in STOCKS]
+                await clients.pause(0.05)
+            assert [call.status for call in await gatherResults(first)] == [200] * len(STOCKS)
+            await clients.shown("hit", *FRONTENDS)
+        return Delays(clients.gaps(began, *others))
+
+    delays = await measure(capsys, "a front-end paused", suffer, ONCE)
+    assert delays.trades[0] > LEASE / 2
 
 
 # Catalogs.
@@ -158,10 +145,10 @@ Fault = Callable[[Cluster], AbstractContextManager[None]]
 
 @pytest_twisted.ensureDeferred
 async def test_lookups_go_on_when_the_catalog_is_killed_and_the_one_that_stands_by_takes_over(
-    cluster: Cluster, catalogs: Catalogs, tell: Tell
+    cluster: Cluster, catalogs: Catalogs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(cluster, *FRONTENDS) as clients:
-        for _ in range(2):
+    async def suffer() -> Delays:
+        async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
             killed = await clients.until(catalogs.that_answers, "a catalog answers")
             began = now()
@@ -169,50 +156,60 @@ async def test_lookups_go_on_when_the_catalog_is_killed_and_the_one_that_stands_
                 other = await clients.until(catalogs.that_answers, "another catalog answers")
                 assert other != killed
                 await clients.shown("hit", *FRONTENDS)
+            await clients.until(lambda: cluster.listens(killed), "it is back")
             await clients.trading(*FRONTENDS)
-            tell(f"{killed} killed, {other} takes over", clients.gaps(began))
-            assert clients.gaps(began, lookups=True)[0] < LEASE + SLACK_SECONDS
+        return Delays(clients.gaps(began), clients.gaps(began, lookups=True)[0])
+
+    bound = Bound(longest=ABOUT_A_LEASE, lookup=ABOUT_A_LEASE)
+    for which in "one catalog", "the other":
+        await measure(capsys, f"{which} killed", suffer, bound)
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("fault", [killed, paused], ids=lambda fault: fault.__name__)
 async def test_lookups_are_answered_by_the_leader_when_no_catalog_is_left(
-    cluster: Cluster, fault: Fault, tell: Tell
+    cluster: Cluster, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(cluster, *FRONTENDS) as clients:
-        await clients.shown("hit", *FRONTENDS)
-        began = now()
-        with fault(cluster):
-            await clients.pause(LEASE)
+    async def suffer() -> Delays:
+        async with traffic(cluster, *FRONTENDS) as clients:
+            await clients.shown("hit", *FRONTENDS)
+            began = now()
+            with fault(cluster):
+                await clients.pause(LEASE)
+                await clients.trading(*FRONTENDS)
+                await clients.shown("miss", *FRONTENDS)
+            for name in CATALOGS:
+                await clients.until(lambda name=name: cluster.listens(name), "it is back")
+            await clients.shown("hit", *FRONTENDS)
             await clients.trading(*FRONTENDS)
-            await clients.shown("miss", *FRONTENDS)
-        await clients.shown("hit", *FRONTENDS)
-        await clients.trading(*FRONTENDS)
-    tell(f"all catalogs {fault.__name__}", clients.gaps(began))
-    assert clients.gaps(began, lookups=True)[0] < LEASE + SLACK_SECONDS
+        return Delays(clients.gaps(began), clients.gaps(began, lookups=True)[0])
+
+    bound = Bound(longest=ABOUT_A_LEASE, lookup=ABOUT_A_LEASE)
+    await measure(capsys, f"all catalogs {fault.__name__}", suffer, bound)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_catalog_that_is_paused_past_its_lease_delays_trades_once_and_wakes_up_silent(
-    cluster: Cluster, catalogs: Catalogs, tell: Tell
+    cluster: Cluster, catalogs: Catalogs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(cluster, *FRONTENDS) as clients:
-        await clients.shown("hit", *FRONTENDS)
-        paused = await clients.until(catalogs.that_answers, "a catalog answers")
-        began = now()
-        with cluster.paused(paused):
-            await clients.pause(LEASE)
-            await clients.trading(*FRONTENDS)
-            first = catalogs.ask(paused)
-            await clients.until(catalogs.that_answers, "another catalog answers")
+    async def suffer() -> Delays:
+        async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
-        await clients.until(first.done, "it says that it does not know")
-        assert first.code() is grpc.StatusCode.UNAVAILABLE
-        await clients.trading(*FRONTENDS)
-        await clients.shown("hit", *FRONTENDS)
-    gaps = clients.gaps(began)
-    tell(f"{paused} paused", gaps)
-    assert gaps[1] < LEASE_LONG
+            paused = await clients.until(catalogs.that_answers, "a catalog answers")
+            began = now()
+            with cluster.paused(paused):
+                await clients.pause(LEASE)
+                await clients.trading(*FRONTENDS)
+                first = catalogs.ask(paused)
+                await clients.until(catalogs.that_answers, "another catalog answers")
+                await clients.shown("hit", *FRONTENDS)
+            await clients.until(first.done, "it says that it does not know")
+            assert first.code() is grpc.StatusCode.UNAVAILABLE
+            await clients.trading(*FRONTENDS)
+            await clients.shown("hit", *FRONTENDS)
+        return Delays(clients.gaps(began))
+
+    await measure(capsys, "a catalog paused", suffer, ONCE)
 
 
 def test_a_second_catalog_in_the_same_folder_is_refused_with_one_line(cluster: Cluster) -> None:

@@ -18,16 +18,15 @@ from twisted_bazaar.timing import Timing
 
 from .bazaar import Answer
 from .cluster import Cluster
+from .delays import Bound, Delays, measure
 from .meddler import Fate, Meddler, Seen
 from .traffic import STOCKS, now, traffic
 from .waiting import wait_until
 
 MEDDLED, OTHER = BOTH = "frontend", "frontend-2"
 LEASE = Timing().lease
-SLACK_SECONDS = 1.5
-"""What a busy machine may add to a lease."""
-LEASE_LONG = 0.9 * LEASE
-"""Trades that were delayed for so long waited for a lease to run out."""
+ABOUT_A_LEASE = LEASE + 0.5
+LESS_THAN_A_LEASE = 0.9 * LEASE
 
 
 class World(NamedTuple):
@@ -54,22 +53,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield World(cluster, meddler, folder)
     finally:
         meddler.stop()
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, list[float]], None]:
-    """Prints how long trades were delayed, which may be by about a lease."""
-
-    def tell(what: str, gaps: list[float]) -> None:
-        with capsys.disabled():
-            longest = ", ".join(f"{gap:.2f}" for gap in gaps[:3])
-            print(f"\n  {what.replace('_', ' ')}: no trade for {longest} s")
-        assert gaps[0] < LEASE + SLACK_SECONDS
-
-    return tell
-
-
-Tell = Callable[[str, list[float]], None]
 
 
 # A bad network.
@@ -106,36 +89,42 @@ def as_it_comes() -> Callable[[], Fate]:
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("fate", [lost, answers_lost, late], ids=lambda fate: fate.__name__)
 async def test_a_front_end_that_cannot_be_told_shows_nothing_from_memory_and_delays_trades_once(
-    world: World, fate: Callable[[], Fate], tell: Tell
+    world: World, fate: Callable[[], Fate], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(world.cluster, *BOTH) as clients:
-        await clients.shown("hit", *BOTH)
-        began = now()
-        with world.meddler.meddling(fate):
-            await clients.pause(LEASE)
-            await clients.trading(*BOTH)
-            alone = now()
-            await clients.shown("miss", MEDDLED, lookups=20)
-            await clients.shown("hit", OTHER)
-            assert "hit" not in clients.sources(MEDDLED, alone)
-        await clients.shown("hit", *BOTH)
-    gaps = clients.gaps(began)
-    tell(f"pushes {fate.__name__}", gaps)
-    assert gaps[1] < LEASE_LONG
+    async def suffer() -> Delays:
+        async with traffic(world.cluster, *BOTH) as clients:
+            await clients.shown("hit", *BOTH)
+            began = now()
+            with world.meddler.meddling(fate):
+                await clients.pause(LEASE)
+                await clients.trading(*BOTH)
+                alone = now()
+                await clients.shown("miss", MEDDLED, lookups=20)
+                await clients.shown("hit", OTHER)
+                assert "hit" not in clients.sources(MEDDLED, alone)
+            await clients.shown("hit", *BOTH)
+        return Delays(clients.gaps(began))
+
+    bound = Bound(longest=ABOUT_A_LEASE, others=LESS_THAN_A_LEASE)
+    await measure(capsys, f"pushes {fate.__name__.replace('_', ' ')}", suffer, bound)
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("fates", [again_later, as_it_comes()], ids=lambda fate: fate.__name__)
 async def test_pushes_that_come_twice_or_late_or_out_of_order_mislead_nobody(
-    world: World, fates: Callable[[], Fate], tell: Tell
+    world: World, fates: Callable[[], Fate], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with traffic(world.cluster, *BOTH) as clients:
-        began = now()
-        with world.meddler.meddling(fates):
-            await clients.pause(2 * LEASE)
-            await clients.trading(*BOTH)
-        await clients.shown("hit", *BOTH)
-    tell(f"pushes {fates.__name__}", clients.gaps(began))
+    async def suffer() -> Delays:
+        async with traffic(world.cluster, *BOTH) as clients:
+            began = now()
+            with world.meddler.meddling(fates):
+                await clients.pause(2 * LEASE)
+                await clients.trading(*BOTH)
+            await clients.shown("hit", *BOTH)
+        return Delays(clients.gaps(began))
+
+    what = f"pushes {fates.__name__.replace('_', ' ')}"
+    await measure(capsys, what, suffer, Bound(longest=ABOUT_A_LEASE))
 
 
 # A bad neighbour.
@@ -152,7 +141,6 @@ async def test_a_push_that_is_not_the_catalogs_is_refused_logged_once_and_withou
         for forged, code in forgeries(genuine):
             assert (await world.meddler.post(forged))[0] == code, forged
         assert refusals(world.cluster) == before + 1
-        began = now()
         await clients.shown("hit", *BOTH)
         await clients.trading(*BOTH)
         # Nothing that was said with one of them is believed.
@@ -161,7 +149,6 @@ async def test_a_push_that_is_not_the_catalogs_is_refused_logged_once_and_withou
         # A copy of one that was true once is no forgery. It is of no use either.
         assert (await world.meddler.post(world.meddler.seen[0]))[0] == 200
         await clients.shown("hit", *BOTH)
-    assert clients.gaps(began)[0] < SLACK_SECONDS
 
 
 def forgeries(genuine: Seen) -> Iterator[tuple[Seen, int]]:
@@ -183,14 +170,12 @@ def refusals(cluster: Cluster) -> int:
 
 @pytest_twisted.ensureDeferred
 async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay_nobody(
-    world: World, tell: Tell
+    world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (world.folder / "another").write_text("a secret that nobody else knows")
     never = {"another-secret": "miss", "off": "off"}
-    world.cluster.add_frontend("another-secret", f"--secret-file={world.folder / 'another'}")
-    world.cluster.add_frontend("off", "--cache=off")
-    try:
-        world.cluster.wait_ready()
+
+    async def suffer() -> Delays:
         async with traffic(world.cluster, *BOTH, *never) as clients:
             began = now()
             await clients.pause(LEASE)
@@ -198,6 +183,14 @@ async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay
             await clients.shown("hit", *BOTH)
             for name, source in never.items():
                 assert set(clients.sources(name, began)) == {source}
+        return Delays(clients.gaps(began))
+
+    world.cluster.add_frontend("another-secret", f"--secret-file={world.folder / 'another'}")
+    world.cluster.add_frontend("off", "--cache=off")
+    try:
+        world.cluster.wait_ready()
+        what = "one front-end with another secret, one without a cache"
+        await measure(capsys, what, suffer, Bound(longest=LESS_THAN_A_LEASE))
         for name, source in never.items():
             version = look_up(world, name, STOCKS[0]).headers["ETag"]
             same = look_up(world, name, STOCKS[0], version)
@@ -205,9 +198,6 @@ async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay
     finally:
         for name in never:
             world.cluster.remove_frontend(name)
-    gaps = clients.gaps(began)
-    tell("a front-end with another secret, and one without a cache", gaps)
-    assert gaps[0] < LEASE_LONG
 
 
 # Versions that clients have.

@@ -70,7 +70,7 @@ def test_a_seed_always_runs_the_same() -> None:
 
 
 def test_a_failing_schedule_shrinks_to_one_that_fails_in_the_same_way() -> None:
-    with MUTANTS["acknowledge_before_fsync"].in_force():
+    with MUTANTS["forget_the_keys_on_failover"].in_force():
         plan = next(plan for plan in map(draw, range(100)) if run(plan).violation)
         violation = run(plan).violation
         smaller = shrink(plan, runs=10)
