@@ -49,7 +49,12 @@ def verify(folder: Path) -> tuple[int, str]:
 
 
 def verify_all(bazaar: Bazaar) -> tuple[int, str]:
-    """What `verify` says of every replica: the same."""
-    said = {verify(bazaar.data / f"order-{n}") for n in (1, 2, 3)}
-    assert len(said) == 1, said
-    return said.pop()
+    """What `verify` says of every replica: the same, once a leader that may have come since
+    has told all of its first entry."""
+
+    def alike() -> tuple[int, str] | None:
+        said = {verify(bazaar.data / f"order-{n}") for n in (1, 2, 3)}
+        return said.pop() if len(said) == 1 else None
+
+    verified: tuple[int, str] = wait_until(alike, "verify says the same of all replicas")
+    return verified

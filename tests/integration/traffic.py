@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from load import standing
 from load.calls import EXPECTED, Caller
@@ -87,6 +88,7 @@ class Traffic:
         self._running: list[Deferred[None]] = []
 
     async def start(self) -> None:
+        await self._ready()
         opening = await standing.opening(self._reactor, self._urls[0], now(), "")
         self.history.add(opening)
         doing = [self._read(via) for via in self._via.values()]
@@ -100,6 +102,7 @@ class Traffic:
 
     async def judge(self) -> None:
         """Fail if anything that was said to anybody is against a promise."""
+        await self._ready()
         self.history.add(await standing.closing(self._reactor, self._urls[0], now()))
         calls = [each for each in self.history.records if isinstance(each, Call)]
         odd = [call for call in calls if call.status not in EXPECTED]
@@ -112,6 +115,10 @@ class Traffic:
     async def close(self) -> None:
         self.history.close()
         await self._session.close()
+
+    def _ready(self) -> Deferred[None]:
+        # On a busy machine a leader may be missed for a moment, whatever the fault was.
+        return deferToThread(self._cluster.wait_ready)
 
     @property
     def _stopping(self) -> bool:
