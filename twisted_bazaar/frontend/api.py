@@ -28,6 +28,7 @@ from .requests import (
     decode_trade,
     names_version,
 )
+from .routing import Routes
 from .site import BazaarRequest
 
 __all__ = ["Api"]
@@ -74,7 +75,7 @@ class Api:
 
     def resource(self) -> Resource:
         """What a `BazaarSite` is to serve. It takes only that site's requests."""
-        return self.app.resource()
+        return Routes(self.app, _failed)
 
     @_served(app, "GET", "/stocks/<name>", _OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
@@ -152,11 +153,6 @@ class Api:
     def replicas(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._replicas.report(), answers.success)
 
-    @app.handle_errors(Exception)
-    def failed(self, request: BazaarRequest, failure: Failure) -> bytes:
-        """What routing or a route raised at once, before there was any Deferred."""
-        return _finished(_refused(failure, request), request)
-
 
 def _answer(
     request: BazaarRequest,
@@ -164,17 +160,14 @@ def _answer(
     show: Callable[[T], bytes],
     trade: Trade | None = None,
 ) -> Deferred[bytes]:
-    """The body that shows the result of `work`, or why there is none.
-
-    When the client hangs up Klein cancels what it was given. That must not reach the work: a
-    trade would be cut in half, and a lookup may be shared. So Klein gets a shield. It has no
-    canceller: once cancelled it swallows the one result that comes later. Failures of the work
-    are dealt with on this side of it, where Klein cannot skip them.
-    """
-    shield: Deferred[bytes] = Deferred()
+    """The body that shows the result of `work`, or why there is none."""
     answer = work.addCallback(show).addErrback(_refused, request, trade)
-    answer.addCallback(_finished, request).addCallback(shield.callback)
-    return shield
+    return answer.addCallback(_finished, request)
+
+
+def _failed(failure: Failure, request: BazaarRequest) -> bytes:
+    """What routing or a route raised at once, before there was any Deferred."""
+    return _finished(_refused(failure, request), request)
 
 
 def _finished(body: bytes, request: BazaarRequest) -> bytes:

@@ -82,8 +82,13 @@ class BazaarRequest(server.Request):
         """Answer with `refusal`, outside of any route."""
         body = self.refuse(refusal)
         self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
-        self.write(body)
-        self.finish()
+        self.respond(body)
+
+    def respond(self, body: bytes) -> None:
+        """Send the answer, unless the client has hung up."""
+        if not self._disconnected:
+            self.write(body)
+            self.finish()
 
     def report(self, failure: Failure) -> Refusal:
         """Log a failure that nobody foresaw, and refuse with the id that the log knows it by."""
@@ -102,7 +107,7 @@ class BazaarRequest(server.Request):
         refusal = self.report(reason)
         if self.startedWriting:
             self.loseConnection()
-        elif not self._disconnected:
+        else:
             self.answer(refusal)
         return reason
 

@@ -1,0 +1,69 @@
+"""From a request to the Klein route that answers it, and back.
+
+Klein declares the routes and knows which one is meant; this is what a `Site` serves in place of
+Klein's own resource. That one binds the map of routes anew for each request, prepares for
+renderers that nobody here uses, and cancels a route's Deferred when the client hangs up: a trade
+would be cut in half, and a lookup that others wait for would fail. Altogether it costs a lookup
+more than the lookup.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from .site import BazaarRequest
+
+__all__ = ["Routes"]
+
+_REMEMBERED = 1024
+"""Paths whose route is known without a search: those of the stocks, above all."""
+
+
+class Routes(Resource):
+    """Serves the routes of `app`, which is bound to its instance. It takes the requests of a
+    `BazaarSite` only.
+
+    A route answers with the body, or with a Deferred of it that does not fail. `failed` is given
+    what a route raises, or the search for it: one of werkzeug's `HTTPException`s.
+    """
+
+    isLeaf = True
+
+    def __init__(self, app: Klein, failed: Callable[[Failure, BazaarRequest], bytes]) -> None:
+        super().__init__()
+        self._app = app
+        self._failed = failed
+        routes = app.url_map.bind("bazaar")
+
+        @lru_cache(_REMEMBERED)
+        def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
+            # The site has seen to it that a path is UTF-8.
+            wanted = unquote_to_bytes(path).decode("utf-8")
+            rule, arguments = routes.match(wanted, method.decode("ascii"), return_rule=True)
+            return rule.endpoint, arguments
+
+        self._find = find
+
+    def render(self, request: Any) -> int:
+        try:
+            endpoint, arguments = self._find(request.method, request.path)
+            body: Any = self._app.execute_endpoint(endpoint, request, **arguments)
+        except Exception:
+            body = self._failed(Failure(), request)
+        if isinstance(body, Deferred):
+            body.addCallback(request.respond).addErrback(_broken, request)
+        else:
+            request.respond(body)
+        return NOT_DONE_YET
+
+
+def _broken(failure: Failure, request: BazaarRequest) -> None:
+    """An answer that could not be sent, or a route that broke its word."""
+    request.processingFailed(failure)
