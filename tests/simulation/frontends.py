@@ -46,7 +46,8 @@ class FrontendMember(Process):
 
     def started(self) -> None:
         self.leadership = Leadership(self._replicas)
-        self._queue = TradeQueue()
+        # One more than ships: batches that overtake each other are the harder case.
+        self._queue = TradeQueue(in_flight=2)
         self._searching = False
         lives = self.world.random.getrandbits
         self.floors = Floors(TIMING, lambda: lives(52) | 1)

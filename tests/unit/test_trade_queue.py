@@ -22,13 +22,16 @@ from twisted_bazaar.market import Placed, Rejection, Side, Trade
 REJECTED = Rejected(Rejection.NOT_ENOUGH_SHARES)
 
 
+CAPACITY = 10_000
+
+
 def pending(number: int, deadline: float = 5.0) -> Pending:
     return Pending(Trade(f"key-{number}", "GameStart", Side.BUY, 1), number, deadline)
 
 
-def queue_of(count: int, **limits: int) -> TradeQueue:
+def queue_of(count: int, capacity: int = CAPACITY, in_flight: int = 2) -> TradeQueue:
     """A queue with trades 1 … `count` waiting."""
-    queue = TradeQueue(**limits)
+    queue = TradeQueue(capacity, in_flight)
     for number in range(1, count + 1):
         queue.add(pending(number))
     return queue
@@ -62,7 +65,17 @@ def test_everything_that_waits_goes_in_one_batch() -> None:
     assert queue.take(3) is None
 
 
-def test_a_batch_carries_what_came_while_others_were_in_flight() -> None:
+def test_a_batch_carries_what_came_while_one_was_in_flight() -> None:
+    queue = queue_of(1, in_flight=1)
+    first = sent(queue)
+    queue.add(pending(2))
+    queue.add(pending(3))
+    assert queue.take(3) is None, "one is in flight"
+    queue.answered(first, [placed(1)])
+    assert tickets(queue.take(3)) == [2, 3]
+
+
+def test_a_batch_carries_what_came_while_two_were_in_flight() -> None:
     queue = queue_of(1)
     first = sent(queue)
     queue.add(pending(2))
@@ -326,7 +339,7 @@ def test_what_is_given_up_makes_room() -> None:
 
 # Whatever happens.
 
-CAPACITY = 6
+FEW = 6
 
 decisions = st.sampled_from(
     [placed(1), placed(1, True), REJECTED, KeyReused(), Overloaded(), NotLeader(), OutcomeUnknown()]
@@ -338,7 +351,7 @@ class Model(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = TradeQueue(CAPACITY, in_flight=2)
+        self.queue = TradeQueue(FEW, in_flight=2)
         self.now = 0.0
         self.trades: list[Pending] = []
         self.outcomes: dict[Pending, Outcome] = {}
@@ -352,7 +365,7 @@ class Model(RuleBasedStateMachine):
     def add(self, all_seconds: list[float]) -> None:
         for seconds in all_seconds:
             trade = pending(len(self.trades), self.now + seconds)
-            if len(self.trades) - len(self.outcomes) >= CAPACITY:
+            if len(self.trades) - len(self.outcomes) >= FEW:
                 with pytest.raises(Overloaded):
                     self.queue.add(trade)
             else:
@@ -447,7 +460,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def nothing_is_settled_twice(self) -> None:
         self._collect()
-        assert len(self.trades) - len(self.outcomes) <= CAPACITY
+        assert len(self.trades) - len(self.outcomes) <= FEW
 
     def teardown(self) -> None:
         for batch in self.flying:
@@ -455,7 +468,7 @@ class Model(RuleBasedStateMachine):
         self.queue.expire(self.now + 10.0)
         self._collect()
         assert len(self.outcomes) == len(self.trades)
-        fresh: Sequence[Pending] = [pending(number, self.now + 20) for number in range(CAPACITY)]
+        fresh: Sequence[Pending] = [pending(number, self.now + 20) for number in range(FEW)]
         for each in fresh:
             self.queue.add(each)
         assert sent(self.queue).pending == fresh

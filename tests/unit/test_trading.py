@@ -103,16 +103,33 @@ def test_what_comes_in_one_turn_goes_in_one_batch(led: Desk) -> None:
     assert results == [[Placed(1, False)], [refusal], [Placed(2, True)]]
 
 
-def test_what_comes_while_two_batches_are_under_way_waits_for_the_first_answer(led: Desk) -> None:
-    for number in (1, 2, 3, 4):
+def test_what_comes_while_a_batch_is_under_way_goes_together_after_the_answer(led: Desk) -> None:
+    for number in (1, 2, 3):
         led.place(number)
-    first, second = led.replicas[3].open("trade")
-    assert (keys(first), keys(second)) == (["key-1"], ["key-2"])
-    second.reply(placed(2))
-    assert [keys(call) for call in led.replicas[3].open("trade")] == [
-        ["key-1"],
-        ["key-3", "key-4"],
-    ]
+    (first,) = led.replicas[3].open("trade")
+    assert keys(first) == ["key-1"]
+    first.reply(placed(1))
+    led.clock.advance(0)
+    assert keys(led.call()) == ["key-2", "key-3"]
+
+
+def test_those_who_were_answered_together_have_a_moment_to_ask_again(led: Desk) -> None:
+    led.place(1, 2)
+    first = led.call()
+    led.place(3)
+    first.reply(placed(1, 2))
+    led.place(4)
+    assert not led.replicas[3].open("trade"), "the other one may ask again, too"
+    led.place(5)
+    led.clock.advance(0.001)
+    assert keys(led.call()) == ["key-3", "key-4", "key-5"]
+
+
+def test_a_client_by_itself_waits_for_nobody(led: Desk) -> None:
+    led.place(1)
+    led.call().reply(placed(1))
+    led.place(2)
+    assert keys(led.call()) == ["key-2"]
 
 
 def test_trades_wait_while_nobody_leads_and_go_out_when_somebody_does(desk: Desk) -> None:
@@ -174,10 +191,10 @@ def test_a_late_failure_of_a_batch_that_was_given_up_puts_nobody_in_doubt(led: D
     assert led.leadership.leader == 3
 
 
-def test_the_slots_of_a_leader_that_hangs_are_free_for_the_next(led: Desk) -> None:
+def test_what_a_leader_that_hangs_was_sent_does_not_hold_up_the_next(led: Desk) -> None:
     for number in (1, 2, 3):
         led.place(number)
-    assert len(led.replicas[3].open("trade")) == 2
+    assert len(led.replicas[3].open("trade")) == 1
     led.leadership.silent(3)
     led.led_by(2, term=2)
     assert keys(led.call(2)) == ["key-1", "key-2", "key-3"]
@@ -223,11 +240,10 @@ def pass_time(desk: Desk, seconds: float) -> None:
 def test_a_failure_that_nobody_foresaw_costs_no_trade(
     led: Desk, logged_failures: list[Failure]
 ) -> None:
-    """It is logged; the batch is sent again, and its place among those in flight is free."""
+    """It is logged; the batch is sent again, and does not count as in flight."""
     results = led.place(1) + led.place(2)
-    for call in led.replicas[3].open("trade"):
-        call.fail(KeyError("a bug"))
-    assert [each.type for each in logged_failures] == [KeyError, KeyError]
+    led.call().fail(KeyError("a bug"))
+    assert [each.type for each in logged_failures] == [KeyError]
     logged_failures.clear()
     led.led_by(3)
     led.call().reply(placed(1, 2))
@@ -243,7 +259,7 @@ def test_a_client_that_asks_again_while_it_is_answered_is_served(led: Desk) -> N
     led.clock.advance(0)
     led.call().reply(placed(1, 2))
     assert second == placed(2)
-    led.clock.advance(0)
+    led.clock.advance(0.001)
     led.call().reply(placed(3))
     assert results == [placed(3)]
 

@@ -24,8 +24,8 @@ __all__ = ["FrontendConfig", "Options", "makeService"]
 
 _PINGS_PER_REPLICA = 3
 """A ping, a campaign, and the word that another leads."""
-_TRADES_PER_REPLICA = 3
-"""Two batches, and one that waits for a leader that has been replaced."""
+_TRADES_PER_REPLICA = 2
+"""A batch, and one that waits for a leader that has been replaced."""
 _READS_PER_REPLICA = 4
 _LOOKUPS_PER_CATALOG = 4
 """Further reads and lookups wait for a thread."""

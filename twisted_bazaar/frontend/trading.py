@@ -18,6 +18,11 @@ from .queue import Batch, Pending, TradeQueue
 
 __all__ = ["Trading"]
 
+_GATHER_SECONDS = 0.001
+"""Clients that were just answered together ask again within a moment. The next batch waits so
+long for them: else it would go out at once with the few that came before, and leave most behind
+for the one after. With 32 clients that makes a third more trades a second."""
+
 
 class Trading(Service):
     """The front-end's way to trade."""
@@ -38,7 +43,9 @@ class Trading(Service):
         self._replicas = replicas
         self._patience = timing.deadline
         self._queue = TradeQueue()
-        self._pumping = False
+        self._pump_call: Any = None
+        """Due as soon as something can be sent."""
+        self._gather_until = float("-inf")
         self._expiring = LoopingCall(self._expire)
         self._expiring.clock = reactor
         self._expiry_seconds = timing.ping
@@ -50,6 +57,9 @@ class Trading(Service):
     def stopService(self) -> None:
         super().stopService()
         self._expiring.stop()
+        if self._pump_call is not None:
+            self._pump_call.cancel()
+            self._pump_call = None
 
     def place(self, trade: Trade) -> Deferred[Placed]:
         """Have the leader decide `trade`.
@@ -62,10 +72,8 @@ class Trading(Service):
             self._queue.add(Pending(trade, answer, self._seconds() + self._patience))
         except Overloaded as full:
             return fail(full)
-        if not self._pumping:
-            # What comes in the same turn of the reactor goes in the same batch.
-            self._pumping = True
-            self._reactor.callLater(0, self._pump)
+        # What comes in the same turn of the reactor goes in the same batch.
+        self._pump_soon()
         return answer
 
     def led_by(self, leader: int) -> None:
@@ -73,11 +81,25 @@ class Trading(Service):
         self._queue.led_by(leader)
         self._pump()
 
+    def _pump_soon(self) -> None:
+        if self._pump_call is None:
+            wait = max(0.0, self._gather_until - self._seconds())
+            self._pump_call = self._reactor.callLater(wait, self._pump_called)
+
+    def _pump_called(self) -> None:
+        self._pump_call = None
+        if self._seconds() < self._gather_until:
+            self._pump_soon()
+        else:
+            self._pump()
+
     def _pump(self) -> None:
         """Send what can be sent, answer what is settled."""
-        self._pumping = False
         while (batch := self._queue.take(self._leadership.leader)) is not None:
             self._send(batch)
+        self._answer()
+
+    def _answer(self) -> None:
         for pending, outcome in self._queue.take_settled():
             ticket = pending.ticket
             assert isinstance(ticket, Deferred)
@@ -100,8 +122,14 @@ class Trading(Service):
             if self._queue.lost(batch):
                 self._leadership.doubt(batch.leader)
 
+        def go_on(_: None) -> None:
+            if len(batch.pending) > 1:
+                self._gather_until = self._seconds() + _GATHER_SECONDS
+            self._answer()
+            self._pump_soon()
+
         sent = self._replicas[batch.leader].trade(trades, timeout)
-        sent.addCallbacks(answered, lost).addCallback(lambda _: self._pump())
+        sent.addCallbacks(answered, lost).addCallback(go_on)
 
     def _expire(self) -> None:
         self._queue.expire(self._seconds())

@@ -12,10 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from ..errors import BazaarError, Unavailable, Unusable
 from ..market import Listing, Stock, Trade
@@ -26,6 +24,7 @@ from ..replication.leading import MAX_BATCH_ENTRIES
 from ..replication.log import Write
 from ..replication.logfile import LogFile
 from ..replication.messages import CampaignReply, Reply, Request, Status
+from ..threads import Threads
 from ..timing import Timing
 from .desk import Batch, Known, Outcome, Question, TradingDesk
 from .neighbours import Catalog, Peer
@@ -67,8 +66,8 @@ class OrderNode(Service):
         self._peers = peers
         self._catalogs = catalogs
         self._fail = fail
-        self._disk = ThreadPool(1, 1, name="disk")
-        self._indexer = ThreadPool(1, 1, name="index")
+        self._disk = Threads(1, "disk")
+        self._indexer = Threads(1, "index")
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._tick_seconds = timing.heartbeat / 3
@@ -259,7 +258,7 @@ class OrderNode(Service):
             self._feed(self._replica.unreachable, request, self._seconds())
 
     def _write(self, write: Write) -> None:
-        on_disk = deferToThreadPool(self._reactor, self._disk, self._logfile.write, write)
+        on_disk = self._disk.defer(self._reactor, self._logfile.write, write)
         on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
         on_disk.addErrback(self._broken)
 
@@ -303,9 +302,8 @@ class OrderNode(Service):
         if self._indexing or (update := self._desk.to_index(upto)) is None:
             return
         self._indexing = True
-        done = deferToThreadPool(
+        done = self._indexer.defer(
             self._reactor,
-            self._indexer,
             self._index.write,
             update.entries,
             update.stocks,
