@@ -171,14 +171,8 @@ def _failed(failure: Failure, request: BazaarRequest) -> bytes:
 
 
 def _finished(body: bytes, request: BazaarRequest) -> bytes:
-    """Set the headers that every answer has. Without a length, Twisted would send chunks.
-
-    Nothing between us and the client may answer from memory: it could show an older quantity.
-    """
-    headers = request.responseHeaders
-    headers.setRawHeaders(b"Cache-Control", [b"no-cache"])
-    if request.code != NOT_MODIFIED:
-        headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+    """Nothing between us and the client may answer from memory: it could show an older quantity."""
+    request.responseHeaders.setRawHeaders(b"Cache-Control", [b"no-cache"])
     return body
 
 

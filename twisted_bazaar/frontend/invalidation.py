@@ -62,12 +62,12 @@ class Invalidations(Resource):
         self._log_again_at = float("-inf")
         self._not_logged = 0
 
-    def render(self, request: BazaarRequest) -> bytes | int:
+    def render(self, request: BazaarRequest) -> int:
         taken = self._take(request)
         if isinstance(taken, PushReply):
-            return encode(taken)
-        # Returned, the body of an answer to HEAD would be a line of Twisted's in the log.
-        request.answer(taken)
+            request.respond(encode(taken))
+        else:
+            request.answer(taken)
         return NOT_DONE_YET
 
     def _take(self, request: BazaarRequest) -> PushReply | Refusal:
