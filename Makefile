@@ -22,7 +22,7 @@ help:
 	@echo "make test   run the whole test suite"
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
-	@echo "make bench  measure throughput and latency"
+	@echo "make bench  measure throughput and latency, beside those of bare Klein and gRPC"
 	@echo "make simulate SEEDS=50000   run that many simulated schedules of faults"
 	@echo "make damage FILES=100000    damage that many order logs, and see that nothing is lost unnoticed"
 	@echo "make chaos  trade while processes are killed, and check the history"
@@ -33,7 +33,9 @@ $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
 	    if sys.version_info < (3, 11) else 0)'
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    -c requirements.txt -c requirements-dev.txt -e '.[dev]'
+	    --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    -c requirements-dev.txt -e '.[dev]'
 	@touch $@
 
 run: $(STAMP)
@@ -58,7 +60,8 @@ chaos: $(STAMP)
 	@$(BIN)/python -m load chaos $(ARGS)
 
 bench: $(STAMP)
-	@echo "make $@: not yet"
+	@echo "Measuring, for ten minutes; nothing else should run on this machine ..."
+	@$(BIN)/python -m load bench $(ARGS)
 
 simulate: $(STAMP)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)

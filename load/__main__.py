@@ -9,7 +9,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, NoReturn
 
-from .arguments import add_run, at_least
+from .arguments import DEFAULT_CACHES, DEFAULT_SWEEP_SECONDS, add_run, add_sweep, at_least
+from .bench.arguments import add_bench, bench
 from .checker import check, sections
 from .history import Unreadable, read
 
@@ -77,7 +78,10 @@ def _options() -> argparse.ArgumentParser:
     chaos.add_argument("--folder", type=Path, help="for all files; kept (a temporary one)")
     chaos.add_argument("--history", type=Path, metavar="FILE", help="keep every call in FILE")
     chaos.add_argument("--json", action="store_true", help="print the figures as JSON")
+    chaos.add_argument("--html", type=Path, metavar="FILE", help="a page with plots over time")
     add_run(commands)
+    add_sweep(commands)
+    add_bench(commands)
     checks = commands.add_parser("check", help="judge a history that was kept")
     checks.add_argument("file", type=Path)
     inside = commands.add_parser("inside", help="for chaos itself: one stage, in namespaces")
@@ -104,6 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         doing = run_inside(reactor, asked.question, asked.answer)
     elif asked.command == "run":
         doing = _run(asked, reactor)
+    elif asked.command == "sweep":
+        doing = _sweep(asked, reactor)
+    elif asked.command == "bench":
+        doing = bench(asked, reactor, _tell)
     else:
         doing = Trial(reactor, _trial(asked), _tell).run()
 
@@ -148,7 +156,7 @@ def _trial(asked: argparse.Namespace) -> Any:
                if asked.__dict__[name] is not None]  # fmt: skip
     if options and asked.url:
         _refuse("--replicas and --cache are for a bazaar that is started here, not with --url")
-    seed = asked.seed if asked.seed is not None else SystemRandom().randrange(10**6)
+    seed = _seed(asked)
     command = (
         f"python -m load chaos --seconds {asked.seconds:g} --clients {asked.clients}"
         f" --frontends {asked.frontends} --seed {seed}"
@@ -175,6 +183,7 @@ def _trial(asked: argparse.Namespace) -> Any:
         url=asked.url,
         data=asked.data,
         json=asked.json,
+        html=asked.html,
         command=command,
     )
 
@@ -184,29 +193,8 @@ def _run(asked: argparse.Namespace, reactor: Any) -> Any:
         from .run import Run, RunAsked
     except ModuleNotFoundError as why:
         _refuse(f"run needs {why.name}, one of the project's dev dependencies")
-    from .workload import Mix
-
-    seed = asked.seed if asked.seed is not None else SystemRandom().randrange(10**6)
-    seconds = asked.duration
-    if seconds is None and asked.iterations is None:
-        seconds = DEFAULT_RUN_SECONDS
-    least, most = asked.quantity
-    mix = Mix(
-        clients=asked.clients,
-        share=asked.p,
-        side=asked.side,
-        least=least,
-        most=most,
-        iterations=asked.iterations,
-        seconds=seconds,
-        rate=asked.rate,
-        separate=asked.separate,
-    )
-    command = ["python", "-m", "load", "run", "--url", asked.url, "--clients", asked.clients]
-    command += ["--p", f"{asked.p:g}", "--side", asked.side, "--quantity", f"{least}:{most}"]
-    command += ["--duration", f"{seconds:g}"] if seconds else ["--iterations", asked.iterations]
-    command += ["--rate", f"{asked.rate:g}"] if asked.rate else []
-    command += ["--separate"] if asked.separate else []
+    mix, seed = _mix(asked, DEFAULT_RUN_SECONDS, asked.p), _seed(asked)
+    command = ["python", "-m", "load", "run", "--url", asked.url, *mix.options(f"{asked.p:g}")]
     for each in asked.threshold:
         command += ["--threshold", each.text]
     return Run(
@@ -218,9 +206,56 @@ def _run(asked: argparse.Namespace, reactor: Any) -> Any:
             history=asked.history,
             thresholds=tuple(asked.threshold),
             json=asked.json,
-            command=shlex.join(map(str, [*command, "--seed", seed])),
+            command=shlex.join([*command, "--seed", str(seed)]),
         ),
     ).run()
+
+
+def _sweep(asked: argparse.Namespace, reactor: Any) -> Any:
+    if asked.url and asked.caches:
+        _refuse("--caches is for bazaars that are started here, not with --url")
+    try:
+        from .sweep import Sweep, SweepAsked
+    except ModuleNotFoundError as why:
+        _refuse(f"sweep needs {why.name}, one of the project's dev dependencies")
+    return Sweep(
+        reactor,
+        SweepAsked(
+            shares=asked.p,
+            caches=() if asked.url else asked.caches or DEFAULT_CACHES,
+            mix=_mix(asked, DEFAULT_SWEEP_SECONDS),
+            seed=_seed(asked),
+            url=asked.url or "",
+            html=asked.html,
+            csv=asked.csv,
+        ),
+        _tell,
+    ).run()
+
+
+def _mix(asked: argparse.Namespace, default_seconds: float, share: float = 0.0) -> Any:
+    from .workload import Mix
+
+    seconds = asked.duration
+    if seconds is None and asked.iterations is None:
+        seconds = default_seconds
+    least, most = asked.quantity
+    return Mix(
+        clients=asked.clients,
+        share=share,
+        side=asked.side,
+        least=least,
+        most=most,
+        iterations=asked.iterations,
+        seconds=seconds,
+        rate=getattr(asked, "rate", None),
+        separate=asked.separate,
+    )
+
+
+def _seed(asked: argparse.Namespace) -> int:
+    seed: int | None = asked.seed
+    return seed if seed is not None else SystemRandom().randrange(10**6)
 
 
 def _tell(line: str) -> None:

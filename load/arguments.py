@@ -1,4 +1,5 @@
-"""What may be said on the command line of `python -m load`, and the options of `run`."""
+"""What may be said on the command line of `python -m load`, and the options of `run` and
+`sweep`."""
 
 import argparse
 from pathlib import Path
@@ -9,9 +10,12 @@ from twisted_bazaar.market import MAX_TRADE_QUANTITY
 
 from .threshold import EXAMPLE, Threshold, parse
 
-__all__ = ["add_run", "at_least"]
+__all__ = ["DEFAULT_CACHES", "DEFAULT_SWEEP_SECONDS", "add_run", "add_sweep", "at_least"]
 
 DEFAULT_URL = "http://127.0.0.1:8081"
+DEFAULT_SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
+DEFAULT_CACHES = ("auto", "off")
+DEFAULT_SWEEP_SECONDS = 6.0
 
 
 def at_least(least: float, kind: type) -> Any:
@@ -39,29 +43,58 @@ def add_run(commands: Any) -> None:
         " on; before it leaves it queries every order that it was told of, and compares. Exit"
         " status 1: a threshold was missed; 2: an order is not as it was acknowledged.",
     )
-    count, positive = at_least(1, int), at_least(0.001, float)
     run.add_argument("--url", type=_url, default=DEFAULT_URL, help=f"({DEFAULT_URL})")
-    run.add_argument("--clients", type=count, default=5, help="each with a connection (5)")
     run.add_argument("--p", type=_share, default=0.5, metavar="P",
                      help="probability that a trade follows a lookup, 0 to 1 (0.5)")  # fmt: skip
-    run.add_argument("--side", choices=("buy", "sell", "both"), default="both",
-                     help="of trades; both: evenly, so that stocks last (both)")  # fmt: skip
-    run.add_argument("--quantity", type=_quantity, default=(1, 10), metavar="LEAST:MOST",
-                     help="shares of a trade (1:10)")  # fmt: skip
-    run.add_argument("--separate", action="store_true",
-                     help="trade on a connection of its own, not on that of lookups")  # fmt: skip
-    until = run.add_mutually_exclusive_group()
-    until.add_argument("--duration", type=positive, metavar="SECONDS", help="how long (10)")
-    until.add_argument("--iterations", type=count, help="lookups of each client, however long")
-    run.add_argument("--rate", type=positive,
+    _add_mix(run, "how long (10)")
+    run.add_argument("--rate", type=at_least(0.001, float),
                      help="requests a second of all clients, whether answered or not; latency"
                      " counts from when each was due (as fast as answers come)")  # fmt: skip
     run.add_argument("--threshold", type=_threshold, action="append", default=[],
                      metavar=f"'{EXAMPLE}'", help="to be kept; may be repeated")  # fmt: skip
-    run.add_argument("--seed", type=at_least(0, int), help="of all choices (any)")
     run.add_argument("--history", type=Path, metavar="FILE",
                      help="keep every call in FILE; nobody else may trade meanwhile")  # fmt: skip
     run.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def add_sweep(commands: Any) -> None:
+    """Add the command to those of a parser."""
+    sweep = commands.add_parser(
+        "sweep",
+        help="the reference workload by p, with and without a cache: tables, plots and CSV",
+        description="Runs the reference workload once for each p and each cache, every time"
+        " against a fresh bazaar, and shows what lookups and trades take. Exit status 2: an order"
+        " is not as it was acknowledged.",
+    )
+    sweep.add_argument("--p", type=_shares, default=DEFAULT_SHARES, metavar="P,P,...",
+                       help="probabilities that a trade follows a lookup"
+                       " (0,0.2,0.4,0.6,0.8)")  # fmt: skip
+    sweep.add_argument("--caches", type=_caches, metavar="CACHE,...",
+                       help="of `twistd bazaar` (auto,off)")  # fmt: skip
+    sweep.add_argument("--url", type=_url,
+                       help="of a bazaar that runs already, instead of fresh ones")  # fmt: skip
+    _add_mix(sweep, f"of each setting ({DEFAULT_SWEEP_SECONDS:g})")
+    sweep.add_argument("--html", type=Path, default=Path("sweep.html"), metavar="FILE",
+                       help="the report with its plots (sweep.html)")  # fmt: skip
+    sweep.add_argument("--csv", type=Path, default=Path("sweep.csv"), metavar="FILE",
+                       help="all figures (sweep.csv)")  # fmt: skip
+
+
+def _add_mix(parser: Any, how_long: str) -> None:
+    """What the reference workload is, but for how often it trades."""
+    count = at_least(1, int)
+    parser.add_argument("--clients", type=count, default=5, help="each with a connection (5)")
+    parser.add_argument("--side", choices=("buy", "sell", "both"), default="both",
+                        help="of trades; both: evenly, so that stocks last (both)")  # fmt: skip
+    parser.add_argument("--quantity", type=_quantity, default=(1, 10), metavar="LEAST:MOST",
+                        help="shares of a trade (1:10)")  # fmt: skip
+    parser.add_argument("--separate", action="store_true",
+                        help="trade on a connection of its own, not on that of"
+                        " lookups")  # fmt: skip
+    until = parser.add_mutually_exclusive_group()
+    until.add_argument("--duration", type=at_least(0.001, float), metavar="SECONDS", help=how_long)
+    until.add_argument("--iterations", type=count, help="lookups of each client, however long")
+    parser.add_argument("--seed", type=at_least(0, int), help="of all choices (any)")
 
 
 def _url(text: str) -> str:
@@ -80,6 +113,23 @@ def _share(text: str) -> float:
     if share > 1:
         raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
     return share
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    return _different([_share(each) for each in text.split(",")], text)
+
+
+def _caches(text: str) -> tuple[str, ...]:
+    caches = text.split(",")
+    if not all(caches):
+        raise argparse.ArgumentTypeError(f"must be like auto,off, not {text!r}")
+    return _different(caches, text)
+
+
+def _different(each: list[Any], text: str) -> tuple[Any, ...]:
+    if len(set(each)) < len(each):
+        raise argparse.ArgumentTypeError(f"must not name one twice, as {text!r} does")
+    return tuple(each)
 
 
 def _quantity(text: str) -> tuple[int, int]:

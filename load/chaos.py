@@ -29,6 +29,7 @@ from .gaps import BACK_BOUND_SECONDS
 from .history import Call, Closing, Fault, History, Opening
 from .session import Session
 from .standing import Log
+from .timeline import Timeline, timeline
 
 __all__ = ["Asked", "StageReport", "ViolationRow", "culprit", "run_stage"]
 
@@ -89,6 +90,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
     converged_seconds: float | None
     """From the end of the last fault until all replicas had the same log."""
     logs: Sequence[Log] = ()
+    timeline: Timeline = Timeline()
 
     @property
     def clean(self) -> bool:
@@ -198,6 +200,7 @@ class _Stage:
             orders=self._orders,
             converged_seconds=converged,
             logs=logs,
+            timeline=timeline(self._history.records),
         )
 
     async def _torment(self, placed_at: Callable[[], float]) -> None:

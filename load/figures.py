@@ -9,7 +9,7 @@ from .calls import EXPECTED
 from .gaps import FaultRow, LivenessRow, calm_gap, fault_rows, liveness
 from .history import Call, Fault, LookupCall, Record, TradeCall, Verdict
 
-__all__ = ["Figures", "LookupRow", "OperationRow", "figures", "percentile"]
+__all__ = ["Figures", "LookupRow", "OperationRow", "fate", "figures", "percentile"]
 
 SOURCES = ("hit", "miss", "off")
 """What an answer to a lookup can say of where it came from."""
@@ -126,7 +126,7 @@ def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
     rows = []
     for kind in sorted(by_kind, key=lambda kind: -len(by_kind[kind])):
         took = sorted((each.ended - each.sent) * 1000 for each in by_kind[kind])
-        fates = Counter(map(_fate, by_kind[kind]))
+        fates = Counter(map(fate, by_kind[kind]))
         rows.append(
             OperationRow(
                 kind,
@@ -165,7 +165,8 @@ def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
     return rows
 
 
-def _fate(call: Call) -> str:
+def fate(call: Call) -> str:
+    """`served`, `refused` or `unknown`, as `OperationRow` has it."""
     if isinstance(call, TradeCall):
         if call.verdict is Verdict.UNKNOWN:
             return "unknown"

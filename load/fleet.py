@@ -248,7 +248,7 @@ class Local(Fleet):
         running.urls = [url.rstrip("/")]
         return running
 
-    async def start(self) -> None:
+    async def start(self, within: float = START_SECONDS) -> None:
         """Return when it is ready. Raises `CannotRun` with what it said, or `NotInTime`."""
         if self._bazaar is not None:
             self._bazaar.start()
@@ -261,7 +261,7 @@ class Local(Fleet):
         self.caches = [_cache(self._table()["frontend"]["command"])]
         for number, cache in enumerate(self._further, 2):
             self._add_frontend(f"frontend-{number}", cache)
-        await self.until(self.ready, "the bazaar is ready", START_SECONDS)
+        await self.until(self.ready, "the bazaar is ready", within)
         await self.until(self.caching, "every front-end caches", START_SECONDS)
 
     def redis(self) -> Redis | None:

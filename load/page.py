@@ -1,12 +1,22 @@
 """The page of figures that a trial ends with. Pure: reports in, lines out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 
 from .chaos import StageReport
 from .figures import Figures
 from .gaps import LATE_BOUND_SECONDS
+from .remark import Remark
+from .timeline import Timeline
 
-__all__ = ["page"]
+__all__ = ["page", "spark", "verdict"]
+
+ORDERS = {2, 4, 5, 6, 7, 8}
+"""The invariants that an order which is lost, doubled or changed breaks."""
+FRESHNESS = {9, 10}
+SPARKS = " ▁▂▃▄▅▆▇█"
+"""From nothing to the most."""
+SPARK_COLUMNS = 80
 
 
 def page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
@@ -16,7 +26,7 @@ def page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
         lines += [*_stage(report), ""]
     if skipped:
         lines += [f"network: skipped; {skipped}", ""]
-    lines += _verdict(reports)
+    lines += [remark.text for remark in verdict(reports)]
     lines.append(f"again: {command}")
     return "\n".join(lines)
 
@@ -48,6 +58,7 @@ def _stage(report: StageReport) -> Iterable[str]:
             f"  {source.source:<12}{source.answered:>8}{source.share:>8.1%}{'':>16}"
             f"{source.p50_ms:>9.1f}{source.p99_ms:>9.0f}{source.max_ms:>9.0f}"
         )
+    yield from _over_time(report.timeline)
     yield ""
     yield (f"{'faults':<50}{'count':>6}   no trade acknowledged for   back after   no lookup for")
     calm = f"{'':>10}  max {found.calm_gap:5.2f} s"
@@ -91,41 +102,81 @@ def _liveness(found: Figures) -> Iterable[str]:
         yield f"  {row.what:<48}  {gaps}; lookups {row.lookup_gap:.2f} s{mark}"
 
 
-def _verdict(reports: Sequence[StageReport]) -> Iterable[str]:
+def _over_time(line: Timeline) -> Iterator[str]:
+    if not line.moments:
+        return
+    each = ceil(len(line.moments) / SPARK_COLUMNS)
+    yield ""
+    yield f"answered a second, {each * line.step:.2g} s each"
+    for name, values in (
+        ("trades", [moment.trades for moment in line.moments]),
+        ("lookups", [moment.lookups for moment in line.moments]),
+    ):
+        groups = [values[at : at + each] for at in range(0, len(values), each)]
+        means = [sum(group) / len(group) for group in groups]
+        yield f"  {name:<12}|{spark(means)}| up to {max(means):.0f}"
+
+
+def spark(values: Sequence[float]) -> str:
+    """A character for each value, the higher the more. Only 0 is blank."""
+    most = max(values, default=0.0) or 1.0
+    return "".join(SPARKS[ceil((len(SPARKS) - 1) * value / most)] for value in values)
+
+
+def verdict(reports: Sequence[StageReport]) -> Iterator[Remark]:
     """The crash experiment in words."""
     rows = [row for report in reports for row in report.figures.operations]
     calls = sum(row.calls for row in rows)
     missed = sum(row.refused + row.unknown for row in rows)
     slowest = max((report.figures.slowest for report in reports), default=0.0)
     share = 100 * missed / calls if calls else 0.0
-    yield (
+    yield Remark(
         f"Did clients notice? {missed} of {calls} calls ({share:.1f} %) got no answer or 503;"
         f" the slowest trade took {slowest:.1f} s to settle, retries included."
     )
+    yield _requests(reports)
     violated = [row for report in reports for row in report.violations]
     broken = {row.invariant for row in violated}
-    lost = broken & {2, 4, 5, 6, 7, 8}
-    yield (
+    yield Remark(
         "Were orders lost, doubled or changed? YES, see the violations."
-        if lost
+        if broken & ORDERS
         else "Were orders lost, doubled or changed? No: every acknowledged order is there, once,"
-        " as it was acknowledged."
+        " as it was acknowledged.",
+        bool(broken & ORDERS),
     )
-    alike = all(
-        report.logs and len({(log.sound, log.digest) for log in report.logs}) == 1
-        for report in reports
-    )
-    yield (
-        "Do all replicas end with the same log? Yes: same number, same digest."
-        if alike
-        else "Do all replicas end with the same log? NO."
-    )
-    yield (
+    yield _alike(reports)
+    yield Remark(
         "Was everything that clients were shown fresh? NO, see the violations."
-        if broken & {9, 10}
+        if broken & FRESHNESS
         else "Was everything that clients were shown fresh? Yes: never older than what anybody"
-        " had been told before."
+        " had been told before.",
+        bool(broken & FRESHNESS),
     )
     count = sum(row.count for row in violated)
     problems = sum(len(report.problems) for report in reports)
-    yield f"{count} violations, {problems} other problems."
+    yield Remark(f"{count} violations, {problems} other problems.", bool(count or problems))
+
+
+def _requests(reports: Sequence[StageReport]) -> Remark:
+    """Whether trades were lost on their way; nobody had been told that those are orders."""
+    unclear = sum(report.figures.unknown for report in reports)
+    left = sum(report.figures.left_unknown for report in reports)
+    rows = [row for report in reports for row in report.figures.operations]
+    calls = sum(row.calls for row in rows if row.kind == "trade")
+    said = f"Were requests lost? {unclear} of {calls} calls to trade got no clear answer"
+    if left:
+        return Remark(f"{said}; of {left} trades no client ever learnt whether they are orders.")
+    again = "; such a trade is sent again under its key, and all got one in the end"
+    return Remark(f"{said}{again if unclear else ''}.")
+
+
+def _alike(reports: Sequence[StageReport]) -> Remark:
+    asked = "Do all replicas end with the same log?"
+    ends = []
+    for report in reports:
+        logs = {(log.last_number, log.digest) for log in report.logs}
+        if len(logs) != 1 or not all(log.sound for log in report.logs):
+            return Remark(f"{asked} NO.", True)
+        ((number, digest),) = logs
+        ends.append(f"{number}, {digest} ({report.stage})")
+    return Remark(f"{asked} Yes: same number, same digest: {'; '.join(ends)}.")

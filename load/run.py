@@ -86,6 +86,11 @@ class Run:
             return MISMATCH
         return 0 if all(judged.held for judged in report.thresholds) else MISSED
 
+    async def measured(self) -> RunReport:
+        """Carry it out without a history, and without a word. Raises `CannotRun`; the report
+        says whether it was cancelled."""
+        return await self._measure(self._workload(await self._stocks(), _Written()))
+
     async def _stocks(self) -> Sequence[str]:
         """The names of what is listed, if it is a bazaar that is there."""
         url = self._asked.url
@@ -137,6 +142,7 @@ class Run:
 
     async def _measure(self, workload: Workload) -> RunReport:
         # What is there already need not be looked at again while clients are timed.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
         began, cpu = monotonic_seconds(), process_time()

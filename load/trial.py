@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -13,8 +14,10 @@ from .arena import enter, furnish
 from .chaos import Asked, StageReport, run_stage
 from .cuts import CALM_SECONDS, LASTS_SECONDS
 from .fleet import CannotRun
+from .outputs import must_be_writable, show
 from .page import page
 from .processes import Process, said_last
+from .trial_report import trial_report
 
 __all__ = ["Trial", "TrialAsked", "run_inside"]
 
@@ -42,6 +45,7 @@ class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     data: Path | None = None
     json: bool = False
+    html: Path | None = None
     command: str = ""
     """That repeats the trial."""
 
@@ -59,6 +63,8 @@ class Trial:
     async def run(self) -> int:
         """Carry it out, print the page, and return the exit status. Raises `CannotRun`."""
         asked = self._asked
+        if asked.html is not None:
+            must_be_writable("--html", asked.html)
         self._folder = self._make_folder()
         way = await self._way_in()
         whole = asked.kill + asked.pause + (asked.cut if way else 0.0)
@@ -90,12 +96,20 @@ class Trial:
             }
             print(msgspec.json.format(msgspec.json.encode(told, enc_hook=str)).decode())
         else:
-            print(page(reports, self._skipped, self._asked.command))
+            show(page(reports, self._skipped, self._asked.command))
+        self._write(reports)
         if clean:
             self._remove_folder()
         else:
             print(f"its files, with the history, are in {self._folder}", file=sys.stderr)
         return 0 if clean else 1
+
+    def _write(self, reports: Sequence[StageReport]) -> None:
+        file = self._asked.html
+        if file is not None:
+            when = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
+            report = trial_report(reports, self._skipped, self._asked.command, when)
+            file.write_text(report, encoding="utf-8")
 
     def _stage(self, name: str, seconds: float, *, append: bool = False) -> Asked:
         asked = self._asked

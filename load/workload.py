@@ -57,6 +57,17 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     separate: bool = False
     """Trade on a connection of its own."""
 
+    def options(self, shares: str) -> list[str]:
+        """Of the command line that asks for it, with `shares` for `--p`."""
+        options = ["--clients", str(self.clients), "--p", shares, "--side", self.side]
+        options += ["--quantity", f"{self.least}:{self.most}"]
+        if self.iterations is not None:
+            options += ["--iterations", str(self.iterations)]
+        if self.seconds is not None:
+            options += ["--duration", f"{self.seconds:g}"]
+        options += ["--rate", f"{self.rate:g}"] if self.rate is not None else []
+        return [*options, *(["--separate"] if self.separate else [])]
+
 
 class Workload:
     """All clients of a run."""

@@ -1,5 +1,6 @@
 """What a page of figures says is what the history says."""
 
+import msgspec
 import pytest
 
 from load.chaos import StageReport, ViolationRow, culprit
@@ -166,7 +167,7 @@ def test_the_page_says_that_all_is_well() -> None:
     assert text.startswith("== processes: 4 s, 2 front-ends (cache redis, memory), 3 orders")
     assert "network: skipped; no cuts were asked for" in text
     assert "No: every acknowledged order is there" in text
-    assert "Yes: same number, same digest." in text
+    assert f"Yes: same number, same digest: 3, {'d' * 32} (processes)." in text
     assert "fresh? Yes: never older than what anybody had been told before." in text
     assert text.endswith("0 violations, 0 other problems.\nagain: python -m load chaos --seed 1")
 
@@ -183,6 +184,35 @@ def test_the_page_says_what_is_not(invariant: int, says: str) -> None:
     assert says in text
     assert f"2 of invariant {invariant} after 'kill leader', such as" in text
     assert "2 violations, 0 other problems." in text
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        [],
+        [Log("order-1", True, "ok", 3, "d"), Log("order-2", True, "ok", 3, "e")],
+        [Log("order-1", True, "ok", 3, "d"), Log("order-2", True, "ok", 4, "d")],
+        [Log("order-1", True, "ok", 3, "d"), Log("order-2", False, "torn")],
+        [Log("order-1", False, "torn"), Log("order-2", False, "torn")],
+    ],
+    ids=["none", "digests", "numbers", "one unsound", "all unsound"],
+)
+def test_replicas_are_alike_only_if_all_are_sound_with_one_number_and_digest(
+    logs: list[Log],
+) -> None:
+    told = msgspec.structs.replace(report(figures(steady((1.0, 5.0)))), logs=logs)
+    assert "Do all replicas end with the same log? NO.\n" in page([told], "", "again")
+
+
+def test_the_page_says_what_became_of_trades_without_an_answer() -> None:
+    unclear, again = trade("a", 1.0, 2.0, Verdict.UNKNOWN, 0), trade("a", 2.0, 3.0)
+    never = trade("b", 3.0, 4.0, Verdict.UNKNOWN, 0)
+    for records, says in (
+        ([again], "0 of 1 calls to trade got no clear answer.\n"),
+        ([unclear, again], "1 of 2 calls to trade got no clear answer; such a trade is sent again"),
+        ([unclear, again, never], "2 of 3 calls to trade got no clear answer; of 1 trades no"),
+    ):
+        assert f"Were requests lost? {says}" in page([report(figures(records))], "", "again")
 
 
 def test_what_was_not_lived_through_is_marked() -> None:

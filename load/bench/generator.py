@@ -1,0 +1,109 @@
+"""What makes the load, in a process of its own: `wrk` where it is to be had, else our client."""
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.utils import getProcessOutputAndValue
+
+from ..fleet import CannotRun
+from ..processes import environment
+from .figures import Sample
+
+__all__ = ["Generator", "ask"]
+
+_WRK = """
+local paths, bodies = {%(paths)s}, {%(bodies)s}
+local count, headers = 0, {["Content-Type"] = "application/json"}
+function request()
+  count = count + 1
+  if #bodies > 0 then
+    return wrk.format("POST", "/orders", headers, bodies[(count - 1) %% #bodies + 1])
+  end
+  return wrk.format("GET", paths[(count - 1) %% #paths + 1])
+end
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format('\\n{"rate": %%.3f, "p50_ms": %%.4f, "p99_ms": %%.4f, "errors": %%d}\\n',
+    summary.requests / summary.duration * 1e6, latency:percentile(50) / 1000,
+    latency:percentile(99) / 1000, e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+
+
+class _Said(msgspec.Struct):
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+
+class Generator:
+    """Asks one front-end for the same kind of thing, over connections that it keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        """Scripts are written to `folder`."""
+        self._folder = folder
+        self._wrk = shutil.which("wrk")
+
+    @property
+    def name(self) -> str:
+        return "wrk" if self._wrk else "the load client, as there is no wrk"
+
+    async def lookups(
+        self, url: str, stocks: Sequence[str], connections: int, seconds: float
+    ) -> Sample:
+        """Look up one stock after the other."""
+        return await self._load(url, "lookups", stocks, connections, seconds)
+
+    async def trades(
+        self, url: str, stocks: Sequence[str], connections: int, seconds: float
+    ) -> Sample:
+        """Buy a share of each stock in turn, and sell it again, so that stocks last."""
+        return await self._load(url, "trades", stocks, connections, seconds)
+
+    async def _load(
+        self, url: str, kind: str, stocks: Sequence[str], connections: int, seconds: float
+    ) -> Sample:
+        if self._wrk is None:
+            return await ask(
+                [sys.executable, "-m", "load.bench.client", url, kind, ",".join(stocks),
+                 str(connections), str(seconds)]
+            )  # fmt: skip
+        script = self._folder / f"{kind}.lua"
+        paths = [f"/stocks/{name}" for name in stocks] if kind == "lookups" else []
+        bodies = [trade(name, side) for name in stocks for side in ("buy", "sell")]
+        listed = {
+            "paths": _lua(paths), "bodies": _lua(bodies if kind == "trades" else [])
+        }  # fmt: skip
+        script.write_text(_WRK % listed)
+        return await ask(
+            [self._wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout=8s", "-s",
+             str(script), url]
+        )  # fmt: skip
+
+
+def trade(name: str, side: str) -> str:
+    """The body of a request for one share."""
+    return msgspec.json.encode({"name": name, "quantity": 1, "type": side}).decode()
+
+
+def _lua(texts: Sequence[str]) -> str:
+    return ", ".join(f"[==[{text}]==]" for text in texts)
+
+
+async def ask(command: Sequence[str]) -> Sample:
+    """What `command` says in its last line but for empty ones. Raises `CannotRun`."""
+    given: Mapping[str, str] = environment()
+    answer: Any = await getProcessOutputAndValue(command[0], command[1:], env=given)
+    out, err, status = answer
+    lines = out.decode("utf-8", "replace").strip().splitlines()
+    try:
+        said = msgspec.json.decode(lines[-1] if lines else "", type=_Said)
+    except msgspec.DecodeError:
+        last = (err.decode("utf-8", "replace").strip().splitlines() or lines or [""])[-1]
+        raise CannotRun(f"{command[0]} ended with status {status}: {last}") from None
+    return Sample(said.rate, said.p50_ms, said.p99_ms, said.errors)

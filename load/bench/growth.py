@@ -1,0 +1,185 @@
+"""What a long log costs: trades, memory, a start, and a replica that must fetch all of it."""
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutputAndValue
+
+from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.frontend.clients import ReplicaClient
+from twisted_bazaar.ports import Ports
+from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.services import monotonic_seconds
+from twisted_bazaar.timing import Timing
+
+from ..fleet import CannotRun, Local
+from ..processes import Process, environment, said_last, twistd
+from .figures import Judged
+from .generator import Generator
+from .speed import STOCKS, WARM_SECONDS, rest, wake
+
+__all__ = ["Growth"]
+
+LONG_SECONDS = 300.0
+"""For an index that is made anew, or a log that is fetched as a whole."""
+CONNECTIONS = 32
+STARTS = 3
+STOP_SECONDS = 5.0
+POLL_SECONDS = 0.02
+
+
+class Growth:
+    """A bazaar with many orders beside one that has none."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        folder: Path,
+        generator: Generator,
+        cache: str,
+        orders: int,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._generator = generator
+        self._options = [f"--cache={cache}"]
+        self._orders = orders
+        self._tell = tell
+        self._folder = folder
+        self._running: list[Local] = []
+
+    async def measure(self, rounds: int, seconds: int) -> Sequence[Judged]:
+        """Raises `CannotRun` or `NotInTime`. Nothing is left running, whatever happens."""
+        try:
+            long = self._folder / "long"
+            self._tell(f"making logs of {self._orders} orders")
+            await self._make_logs(long / "data")
+            self._tell("the bazaar with that many orders makes its indexes and its catalog")
+            full = await self._start(long)
+            empty = await self._start(self._folder / "short")
+            judged = [await self._trades(full, empty, rounds, seconds)]
+            await empty.stop()
+            await full.stop()
+            judged += await self._starts(long / "data" / "order-1")
+            judged.append(await self._resync(long))
+        finally:
+            for bazaar in self._running:
+                bazaar.heal()
+                await bazaar.end()
+        return judged
+
+    async def _make_logs(self, data: Path) -> None:
+        data.mkdir(parents=True)
+        command = ["-m", "load.bench.long_log", str(data), str(self._orders)]
+        made: Any = await getProcessOutputAndValue(sys.executable, command, env=environment())
+        _, said, status = made
+        if status:
+            raise CannotRun(f"no log was made: {said.decode().strip().splitlines()[-1]}")
+
+    async def _start(self, folder: Path) -> Local:
+        folder.mkdir(exist_ok=True)
+        bazaar = Local(self._reactor, folder, (), self._options)
+        self._running.append(bazaar)
+        await bazaar.start(LONG_SECONDS)
+        return bazaar
+
+    async def _trades(self, full: Local, empty: Local, rounds: int, seconds: int) -> Judged:
+        """Trades a second of one to those of the other, in turns; who waits stands still."""
+        load, ratios = self._generator, []
+        for number in range(1, rounds + 1):
+            self._tell(f"round {number} of {rounds}: trades with and without {self._orders} orders")
+            rates = []
+            for now, other in ((full, empty), (empty, full)):
+                rest(other)
+                await wake(now)
+                await load.trades(now.urls[0], STOCKS, CONNECTIONS, WARM_SECONDS)
+                sample = await load.trades(now.urls[0], STOCKS, CONNECTIONS, seconds)
+                rates.append(sample.rate)
+            ratios.append(rates[0] / rates[1])
+        await wake(full)
+        await wake(empty)
+        name = f"trades with {self._orders} orders / with few, {CONNECTIONS} connections"
+        return Judged(name, median(ratios), 0.9)
+
+    async def _starts(self, folder: Path) -> Sequence[Judged]:
+        """One replica by itself, with all orders and with none."""
+        seconds: dict[bool, list[float]] = {True: [], False: []}
+        memory: dict[bool, list[float]] = {True: [], False: []}
+        for number in range(STARTS):
+            self._tell(f"start {number + 1} of {STARTS} with {self._orders} orders, and without")
+            for full in (True, False):
+                took, used = await self._start_one(
+                    folder if full else self._folder / f"empty-{number}"
+                )
+                seconds[full].append(took)
+                memory[full].append(used)
+        more = median(seconds[True]) - median(seconds[False])
+        each = (median(memory[True]) - median(memory[False])) / self._orders
+        return [
+            Judged(f"start of a replica with {self._orders} orders, more than without",
+                   more, 2.0, at_most=True, unit=" s"),
+            Judged("memory of a replica for each order", each, 64.0, at_most=True,
+                   unit=" bytes"),
+        ]  # fmt: skip
+
+    async def _start_one(self, folder: Path) -> tuple[float, float]:
+        """Seconds until it answers, and bytes that it then has in memory."""
+        ports, channels = Ports(), Channels(self._reactor, 1)
+        at, log = ports.reserve(0), self._folder / "start.log"
+        options = ["--id=1", f"--listen={at}", f"--data={folder}"]
+        process = Process(self._reactor, twistd("bazaar-order", *options), log)
+        replica = ReplicaClient(channels.to(at), Timing())
+        channels.startService()
+        began = monotonic_seconds()
+        process.start()
+        try:
+            while not await _answers(replica):
+                if process.status is not None or monotonic_seconds() > began + LONG_SECONDS:
+                    raise CannotRun(f"a replica does not start: {said_last(log)}")
+                await deferLater(self._reactor, POLL_SECONDS)
+            return monotonic_seconds() - began, _memory(process.pid)
+        finally:
+            await process.stop(STOP_SECONDS)
+            channels.stopService()
+            ports.release()
+
+    async def _resync(self, folder: Path) -> Judged:
+        """A replica that has lost its folder, from its first word until it has all orders."""
+        self._tell(f"a replica without its files fetches {self._orders} orders")
+        shutil.rmtree(folder / "data" / "order-1")
+        bazaar = await self._start(folder)
+        began = 0.0
+
+        async def caught_up() -> bool:
+            nonlocal began
+            rows = {row.id: row for row in await bazaar.replicas()}
+            if not rows or not rows[1].reachable:
+                return False
+            began = began or monotonic_seconds()
+            return rows[1].last_number >= self._orders
+
+        await bazaar.until(caught_up, "the replica has all orders", LONG_SECONDS)
+        rate = self._orders / (monotonic_seconds() - began)
+        await bazaar.stop()
+        return Judged("resync of an empty replica", rate, 20_000.0, unit=" orders/s")
+
+
+async def _answers(replica: ReplicaClient) -> bool:
+    try:
+        await replica.status()
+    except BazaarError:
+        return False
+    return True
+
+
+def _memory(pid: int | None) -> float:
+    """Bytes of memory that a process has (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return float(line.split()[1]) * 1024
+    raise CannotRun("this system does not say how much memory a process has")

@@ -1,0 +1,57 @@
+"""Order logs as if a bazaar had traded for long: the same one for each replica.
+
+python -m load.bench.long_log FOLDER ORDERS
+"""
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from twisted_bazaar.market import DEFAULT_LISTING, Listed, Side, Traded
+from twisted_bazaar.replication.entries import GENESIS, Entry, Event, Opened, encode_entry
+from twisted_bazaar.replication.log import Write
+from twisted_bazaar.replication.logfile import LogFile
+
+__all__ = ["REPLICAS", "main"]
+
+REPLICAS = (1, 2, 3)
+BATCH = 10_000
+AT = 1_790_000_000_000
+"""The first of them, in milliseconds since the epoch; then one a millisecond."""
+
+
+def _events(orders: int) -> Iterator[Event]:
+    """Each stock in turn, a share bought and sold again; keys as a front-end makes them."""
+    yield Opened(1)
+    yield Listed(DEFAULT_LISTING)
+    guards = Random(1)
+    for number in range(1, orders + 1):
+        key = f"bench-{number:08x}-{guards.getrandbits(48):012x}"
+        stock = DEFAULT_LISTING[number // 2 % len(DEFAULT_LISTING)].name
+        yield Traded(number, key, stock, Side.SELL if number % 2 else Side.BUY, 1)
+
+
+def _entries(orders: int) -> Iterator[Entry]:
+    digest = GENESIS
+    for index, event in enumerate(_events(orders), 1):
+        entry = encode_entry(digest, index, 1, AT + index, event)
+        digest = entry.digest
+        yield entry
+
+
+def main() -> None:
+    folder, orders = Path(sys.argv[1]), int(sys.argv[2])
+    logs = [LogFile(folder / f"order-{each}", each, Random(each)) for each in REPLICAS]
+    entries = _entries(orders)
+    while batch := tuple(islice(entries, BATCH)):
+        for log in logs:
+            log.write(Write(1, 0, None, batch))
+    for log in logs:
+        log.write(Write(1, 0, None, (), trusted=True))
+        log.close()
+
+
+if __name__ == "__main__":
+    main()
