@@ -1,4 +1,4 @@
-"""`python -m twisted_bazaar`: look into the files of an order replica."""
+"""`python -m twisted_bazaar`: look into the files of an order replica, or at a running service."""
 
 import argparse
 import os
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import health
 from .errors import Unusable
-from .inspection import export, verify
 
 __all__ = ["main"]
 
@@ -22,16 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         command = commands.add_parser(name, help=purpose, description=purpose)
         command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
+    purpose = "ask the service that BAZAAR_LISTEN and BAZAAR_ID describe whether it lives"
+    commands.add_parser("health", help=purpose, description=purpose)
     asked = parser.parse_args(arguments)
     try:
-        if asked.command == "export":
-            export(asked.folder, sys.stdout)
+        if asked.command == "health":
+            print(f"ok: {health.ask(os.environ)}")
         else:
-            sound = verify(asked.folder)
-            print(
-                f"ok: replica={sound.replica} last_number={sound.last_number}"
-                f" last_index={sound.last_index} term={sound.term} digest={sound.digest}"
-            )
+            _inspect(asked.command, asked.folder)
         sys.stdout.flush()
     except Unusable as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
@@ -40,6 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads us has seen enough. What is left must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _inspect(command: str, folder: Path) -> None:
+    # Who asks for health does so every few seconds, and need not import this.
+    from .inspection import export, verify
+
+    if command == "export":
+        export(folder, sys.stdout)
+        return
+    sound = verify(folder)
+    print(
+        f"ok: replica={sound.replica} last_number={sound.last_number}"
+        f" last_index={sound.last_index} term={sound.term} digest={sound.digest}"
+    )
 
 
 if __name__ == "__main__":

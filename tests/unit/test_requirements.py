@@ -28,10 +28,32 @@ def closure(requirements: list[str]) -> set[str]:
     return {name for name, _ in seen}
 
 
+def pins() -> dict[str, list[str]]:
+    """What is pinned, as it stands there, and the hashes of its files."""
+    text = (ROOT / "requirements.txt").read_text().replace("\\\n", " ")
+    lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    pinned = {}
+    for words in lines:
+        hashes = [word for word in words if word.startswith("--hash=")]
+        pinned[" ".join(words[: len(words) - len(hashes)])] = hashes
+    return pinned
+
+
 def test_all_runtime_dependencies_are_pinned_exactly() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     direct = project["dependencies"] + project["optional-dependencies"]["embedded"]
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.match(r"[a-z0-9-]+==[a-z0-9.]+(;|$)", pin) for pin in pins)
-    assert {pin.split("==")[0] for pin in pins} >= closure(direct)
+    assert all(re.match(r"[a-z0-9-]+==[a-z0-9.]+( ; |$)", pin) for pin in pins())
+    assert {pin.split("==")[0] for pin in pins()} >= closure(direct)
+
+
+def test_every_file_of_what_is_pinned_has_a_hash() -> None:
+    for pin, hashes in pins().items():
+        assert hashes, f"{pin} has no hash"
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", each) for each in hashes), pin
+
+
+def test_what_is_tested_is_what_is_pinned() -> None:
+    # pip is given the pins first and the tools then: those might have moved one.
+    for pin in map(Requirement, pins()):
+        if pin.marker is None or pin.marker.evaluate():
+            assert importlib.metadata.version(pin.name) in pin.specifier, pin

@@ -252,6 +252,9 @@ class Aborted(Exception):
 class Context:
     """What a handler sees of its call."""
 
+    def set_trailing_metadata(self, metadata: object) -> None:
+        pass
+
     def abort(self, code: grpc.StatusCode, details: str) -> None:
         self.code, self.details = code, details
         raise Aborted

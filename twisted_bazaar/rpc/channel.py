@@ -7,13 +7,13 @@ import grpc
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from ..address import Address
 from ..errors import Unavailable
 from ..services import monotonic_seconds
+from ..threads import Threads
 from . import connection
+from .renewal import Renewed
 from .status import error_of
 
 __all__ = ["Channel", "Channels"]
@@ -29,17 +29,24 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 500),
     # Retries are ours to decide: an append or a trade is not sent twice behind our back.
     ("grpc.enable_retries", 0),
+    # Who is asked for the address of a name may be silent; gRPC would wait for two minutes.
+    ("grpc.dns_ares_query_timeout", 1000),
 )
 
 
 class Channel:
     """A connection to one service of another process, made again whenever it is lost."""
 
-    def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool, address: Address) -> None:
+    def __init__(self, reactor: IReactorFromThreads, threads: Threads, address: Address) -> None:
         self._reactor = reactor
-        self._pool = pool
+        self._threads = threads
         self.address = address
-        self.grpc = grpc.insecure_channel(str(address), options=_OPTIONS)
+        self.grpc = Renewed(
+            address,
+            lambda: grpc.insecure_channel(str(address), options=_OPTIONS),
+            monotonic_seconds,
+        )
+        """What stubs are made of."""
 
     def call(self, ask: Callable[[float], Answer], timeout: float) -> Deferred[Answer]:
         """Have `ask(seconds left)` make a call on a thread: encode, wait, decode.
@@ -62,7 +69,7 @@ class Channel:
                 # What gRPC says of a channel that was closed meanwhile.
                 raise Unavailable(f"{self.address}: {closed}") from None
 
-        return deferToThreadPool(self._reactor, self._pool, wait)
+        return self._threads.defer(self._reactor, wait)
 
 
 class Channels(Service):
@@ -71,21 +78,21 @@ class Channels(Service):
     def __init__(self, reactor: IReactorFromThreads, threads: int) -> None:
         """`threads` bounds the calls that are under way at a time; further ones queue."""
         self._reactor = reactor
-        self._pool = ThreadPool(1, threads, name="calls")
+        self._threads = Threads(threads, "calls")
         self._channels: dict[Address, Channel] = {}
 
     def to(self, address: Address) -> Channel:
         """The channel to `address`."""
         if address not in self._channels:
-            self._channels[address] = Channel(self._reactor, self._pool, address)
+            self._channels[address] = Channel(self._reactor, self._threads, address)
         return self._channels[address]
 
     def startService(self) -> None:
         super().startService()
-        self._pool.start()
+        self._threads.start()
 
     def stopService(self) -> None:
         super().stopService()
         for channel in self._channels.values():
             channel.grpc.close()
-        self._pool.stop()
+        self._threads.stop()

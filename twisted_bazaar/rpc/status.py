@@ -6,7 +6,7 @@ import grpc
 
 from ..errors import BazaarError, NotLeader, Overloaded, Unavailable
 
-__all__ = ["abort_with", "error_of"]
+__all__ = ["abort_with", "error_of", "said_by_peer"]
 
 _CODES = {
     NotLeader: grpc.StatusCode.FAILED_PRECONDITION,
@@ -14,12 +14,22 @@ _CODES = {
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
 
+_SAID = (("bazaar", "said"),)
+"""Goes with each error of ours: gRPC uses the same codes for what it found out itself."""
+
 
 def abort_with(context: grpc.ServicerContext, error: BazaarError) -> NoReturn:
     """End a handler with `error`."""
     code = _CODES.get(type(error), grpc.StatusCode.UNAVAILABLE)
+    context.set_trailing_metadata(_SAID)
     context.abort(code, str(error))
     raise AssertionError("context.abort raises")
+
+
+def said_by_peer(failure: grpc.RpcError) -> bool:
+    """Whether a call failed with `abort_with`, and so got through."""
+    call: Any = failure
+    return set(_SAID) <= set(call.trailing_metadata() or ())
 
 
 def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:

@@ -1,0 +1,122 @@
+"""`python -m twisted_bazaar health` says of each service whether it lives, and of nothing else."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from twisted_bazaar.health import ANSWER_SECONDS
+
+from .bazaar import Bazaar
+
+START_SECONDS = 10.0
+"""More than a Python takes to start."""
+SERVICES = ("frontend", "catalog", "order-1", "order-2", "order-3")
+
+
+@pytest.fixture(scope="module")
+def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
+    with Bazaar(tmp_path_factory.mktemp("health"), "--cache=off") as running:
+        yield running
+
+
+def environment(bazaar: Bazaar, name: str) -> dict[str, str]:
+    """What a service of `bazaar` would be told in a container, as far as `health` looks."""
+    address = bazaar.processes()[name]["address"]
+    if name == "frontend":
+        host, _, port = address.rpartition(":")
+        return {"BAZAAR_LISTEN": f"tcp:{port}:interface={host}"}
+    identity = {"BAZAAR_ID": name[-1]} if name.startswith("order") else {}
+    return {"BAZAAR_LISTEN": address, **identity}
+
+
+def ask(*environments: dict[str, str]) -> list[tuple[int, str, str]]:
+    """Status, output and errors of `health` for each of `environments`, asked all at once."""
+    outside = {name: value for name, value in os.environ.items() if "BAZAAR_" not in name}
+    asked = [
+        subprocess.Popen(
+            [sys.executable, "-Pm", "twisted_bazaar", "health"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**outside, **more},
+        )
+        for more in environments
+    ]  # fmt: skip
+    try:
+        said = [each.communicate(timeout=ANSWER_SECONDS + START_SECONDS) for each in asked]
+    finally:
+        for each in asked:
+            each.kill()
+            each.wait()
+    return [(each.returncode, *words) for each, words in zip(asked, said, strict=True)]
+
+
+def refusal(answer: tuple[int, str, str]) -> str:
+    status, out, err = answer
+    assert (status, out) == (1, "")
+    assert re.fullmatch(r"health: [^\n]+\n", err)
+    return err
+
+
+def test_every_service_that_runs_lives(bazaar: Bazaar) -> None:
+    answers = ask(*(environment(bazaar, name) for name in SERVICES))
+    for name, (status, out, err) in zip(SERVICES, answers, strict=True):
+        assert (status, err) == (0, ""), name
+        assert re.fullmatch(r"ok: [^\n]+\n", out)
+    asked = [out for _, out, _ in answers]
+    assert "/livez" in asked[0]
+    assert "/bazaar.v1.Catalog/" in asked[1]
+    assert all("/bazaar.v1.Orders/" in each for each in asked[2:])
+
+
+def test_a_replica_lives_though_all_others_are_gone_and_one_that_stands_still_does_not(
+    bazaar: Bazaar,
+) -> None:
+    stopped = ["frontend", "catalog", "order-2", "order-3"]
+    pids = [bazaar.processes()[name]["pid"] for name in stopped]
+    told = [environment(bazaar, name) for name in ["order-1", *stopped]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        alone, *still = ask(*told)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert alone[0] == 0, alone
+    for answer in still:
+        refusal(answer)
+
+
+def test_a_frontend_that_can_reach_nobody_lives(tmp_path: Path) -> None:
+    nowhere = ("--catalog=127.0.0.1:1", "--replica=1=127.0.0.1:1")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        listen = f"tcp:{found.getsockname()[1]}:interface=127.0.0.1"
+    twistd = [sys.executable, "-Pc", "from twisted.scripts.twistd import run; run()"]
+    command = [*twistd, "-n", "--pidfile=", "bazaar-frontend", f"--listen={listen}", *nowhere]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as frontend:
+        try:
+            assert frontend.stdout is not None
+            for line in frontend.stdout:
+                if "BazaarSite starting on" in line and listen.split(":")[1] in line:
+                    break
+            ((status, out, _),) = ask({"BAZAAR_LISTEN": listen})
+        finally:
+            frontend.kill()
+    assert status == 0
+    assert "/livez" in out
+
+
+def test_nobody_there_is_one_line() -> None:
+    listens = ["tcp:1", "127.0.0.1:1", "0.0.0.0:1", "unix:/nowhere", "order-1"]
+    silent = ask(*({"BAZAAR_LISTEN": listen} for listen in listens))
+    lines = [refusal(answer) for answer in silent]
+    assert "http://127.0.0.1:1/livez" in lines[0]
+    assert "127.0.0.1:1/" in lines[1]
+    assert "127.0.0.1:1/" in lines[2]
+    assert "BAZAAR_LISTEN" in lines[3]
+    assert "BAZAAR_LISTEN" in lines[4]

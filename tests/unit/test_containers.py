@@ -1,0 +1,304 @@
+"""docker-compose.yml and the Dockerfile say what the services understand, and nothing unsafe."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.python.reflect import namedAny
+
+from twisted_bazaar.frontend import listener
+from twisted_bazaar.options import Options
+from twisted_bazaar.rpc import server
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SCHEMA = ROOT / "tests" / "containers" / "compose-spec.json"
+SECRET = "secret"
+"""The service that makes the secret, and its volume."""
+OURS = sorted(name for name in SERVICES if "build" in SERVICES[name] and name != SECRET)
+ORDERS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-order"]
+CATALOGS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-catalog"]
+FRONTENDS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-frontend"]
+EVERYWHERE = "0.0.0.0"
+PINNED = re.compile(r"[a-z0-9./-]+(:\d+\.\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$")
+
+
+def default(text: str) -> str:
+    """`text` with what each `${NAME:-default}` stands for if nobody says anything else."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def mounts(name: str) -> dict[str, tuple[str, bool]]:
+    """Where each volume is seen in a container, and whether it is read-only there."""
+    parts = [each.split(":") for each in SERVICES[name].get("volumes", [])]
+    return {volume: (path, mode == ["ro"]) for volume, path, *mode in parts}
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each service makes of its command and environment."""
+    secret = tmp_path_factory.mktemp("secret") / "secret"
+    secret.write_bytes(bytes(range(65, 97)))
+    return {name: config_of(name, secret) for name in OURS}
+
+
+def config_of(name: str, secret: Path) -> Any:
+    service = SERVICES[name]
+    environment = dict(service["environment"])
+    assert all(isinstance(value, str) for value in environment.values()), environment
+    if "BAZAAR_SECRET_FILE" in environment:
+        at = Path(environment["BAZAAR_SECRET_FILE"])
+        assert mounts(name)[SECRET] == (str(at.parent), True), f"{name} cannot read the secret"
+        environment["BAZAAR_SECRET_FILE"] = str(secret)
+    command, *arguments = service["command"]
+    (maker,) = (each for each in getPlugins(IServiceMaker) if each.tapname == command)
+    options: Options = namedAny(f"{maker.module}.Options")()
+    unknown = environment.keys() - options.variables()
+    assert not unknown, f"{command} knows no {unknown}"
+    with pytest.MonkeyPatch.context() as patch:
+        for each in [each for each in os.environ if each.startswith("BAZAAR_")]:
+            patch.delenv(each)
+        for each, value in environment.items():
+            patch.setenv(each, value)
+        options.parseOptions(arguments)
+    return options.config  # type: ignore[attr-defined]
+
+
+# docker-compose.yml
+
+
+def test_it_is_a_compose_file() -> None:
+    jsonschema.Draft7Validator(json.loads(SCHEMA.read_text())).validate(COMPOSE)
+
+
+def test_every_service_understands_its_command_and_environment(configs: dict[str, Any]) -> None:
+    assert len(ORDERS) == 3
+    assert CATALOGS
+    assert len(FRONTENDS) == 2
+    assert configs.keys() == {*ORDERS, *CATALOGS, *FRONTENDS}
+
+
+def test_every_replica_knows_all_others_and_every_catalog(configs: dict[str, Any]) -> None:
+    reached = {configs[name].replica: f"{name}:{configs[name].listen.port}" for name in ORDERS}
+    assert len(reached) == len(ORDERS)
+    for name in ORDERS:
+        config = configs[name]
+        known = {peer: str(at) for peer, at in config.peers.items()}
+        assert {**known, config.replica: f"{name}:{config.listen.port}"} == reached, name
+        assert {str(at) for at in config.catalogs} == catalogs(configs), name
+        assert config.listen.host == EVERYWHERE, name
+
+
+def test_every_frontend_knows_all_replicas_every_catalog_and_redis(
+    configs: dict[str, Any],
+) -> None:
+    reached = {configs[name].replica: f"{name}:{configs[name].listen.port}" for name in ORDERS}
+    for name in FRONTENDS:
+        config = configs[name]
+        assert {replica: str(at) for replica, at in config.replicas.items()} == reached, name
+        assert {str(at) for at in config.catalogs} == catalogs(configs), name
+        assert config.cache == "redis://redis:6379", name
+    assert "--port" not in SERVICES["redis"]["command"]
+
+
+def catalogs(configs: dict[str, Any]) -> set[str]:
+    assert all(configs[name].listen.host == EVERYWHERE for name in CATALOGS)
+    return {f"{name}:{configs[name].listen.port}" for name in CATALOGS}
+
+
+def test_catalogs_reach_every_frontend_where_it_says(configs: dict[str, Any]) -> None:
+    for name in FRONTENDS:
+        config = configs[name]
+        assert re.fullmatch(r"tcp:\d+", config.internal), f"{name} listens on one interface only"
+        assert str(config.advertise) == f"{name}:{config.internal.removeprefix('tcp:')}"
+        assert config.internal != config.listen
+
+
+def test_all_that_share_the_secret_have_it(configs: dict[str, Any]) -> None:
+    assert all(configs[name].secret for name in CATALOGS + FRONTENDS)
+    waiting = [SERVICES[name]["depends_on"][SECRET] for name in CATALOGS + FRONTENDS]
+    assert all(each == {"condition": "service_completed_successfully"} for each in waiting)
+
+
+def test_the_time_budget_is_the_same_everywhere(configs: dict[str, Any]) -> None:
+    assert len({config.timing for config in configs.values()}) == 1
+
+
+def test_nothing_waits_for_what_may_be_down() -> None:
+    for name, service in SERVICES.items():
+        for other, how in service.get("depends_on", {}).items():
+            assert other in SERVICES
+            assert other == SECRET or how == {"condition": "service_started"}, name
+
+
+def test_only_frontends_are_published_on_this_machine_alone(configs: dict[str, Any]) -> None:
+    published = [(name, port) for name in SERVICES for port in SERVICES[name].get("ports", [])]
+    assert [name for name, _ in published] == FRONTENDS
+    outside = []
+    for name, port in published:
+        address, out, inside = default(port).split(":")
+        assert address == "127.0.0.1"
+        assert f"tcp:{inside}" == configs[name].listen
+        outside.append(out)
+    assert len(set(outside)) == len(outside)
+    assert not any("network_mode" in SERVICES[name] for name in OURS)
+
+
+def test_every_replica_and_catalog_keeps_its_data_in_a_volume_of_its_own(
+    configs: dict[str, Any],
+) -> None:
+    used = []
+    for name in ORDERS + CATALOGS:
+        (volume,) = mounts(name).keys() - {SECRET}
+        assert mounts(name)[volume] == (str(configs[name].data), False)
+        used.append(volume)
+    assert sorted([*used, SECRET]) == sorted(COMPOSE["volumes"])
+
+
+def test_no_container_may_do_more_than_it_must() -> None:
+    user = re.search(r"^USER (\S+)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert user is not None
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.get("privileged"), name
+        assert service["user"] == user[1], name
+        assert {path for path, _ in mounts(name).values()} <= {"/data", "/etc/bazaar"}, name
+        assert service["pids_limit"] > 0, name
+
+
+def test_whatever_dies_is_started_again_and_looked_after() -> None:
+    for name in sorted(SERVICES.keys() - {SECRET}):
+        service = SERVICES[name]
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        rotation = service["logging"]["options"]
+        assert rotation.keys() == {"max-size", "max-file"}, name
+    health = [SERVICES[name]["healthcheck"]["test"] for name in OURS]
+    assert all(test == health[0] for test in health)
+    assert f"CMD {json.dumps(health[0][1:])}" in (ROOT / "Dockerfile").read_text()
+
+
+def test_who_is_told_to_stop_has_the_time_that_it_takes() -> None:
+    # A front-end has two listeners, which stop one after the other.
+    longest = max(server.GRACE_SECONDS, 2 * listener.GRACE_SECONDS)
+    for name in OURS:
+        assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= longest, name
+
+
+def test_images_are_pinned() -> None:
+    assert PINNED.match(default(SERVICES["redis"]["image"]))
+    assert {default(SERVICES[name]["image"]) for name in OURS} == {"twisted-bazaar"}
+    base = re.search(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert base is not None
+    assert PINNED.match(base[1])
+    assert "-slim-bookworm" in base[1]
+
+
+def test_what_may_be_chosen_is_said_at_the_top() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    head, _, body = text.partition("\nname:")
+    chosen = set(re.findall(r"\$\{(\w+)", body)) | set(SERVICES[OURS[0]]["build"]["args"])
+    assert set(re.findall(r"\b[A-Z][A-Z_0-9]{3,}\b", head)) == chosen
+
+
+def test_the_secret_is_made_once_and_for_nobody_else(tmp_path: Path) -> None:
+    (program,) = SERVICES[SECRET]["command"]
+    assert "$" not in program.replace("$$", ""), "compose would put something else there"
+    here = program.replace("/etc/bazaar", str(tmp_path))
+    assert mounts(SECRET) == {SECRET: ("/etc/bazaar", False)}
+    made = []
+    for _ in range(2):
+        subprocess.run([*SERVICES[SECRET]["entrypoint"], here], check=True)
+        made.append((tmp_path / "secret").read_bytes())
+    assert made[0] == made[1]
+    assert len(made[0].strip()) >= 32
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o400
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_no_secret_is_in_the_environment_or_the_image() -> None:
+    for name, service in SERVICES.items():
+        assert "env_file" not in service, name
+        told = [each for each in service.get("environment", {}) if re.search(HIDDEN, each)]
+        assert all(each.endswith("_FILE") for each in told), name
+    for word, rest in instructions():
+        assert not (word in ("ENV", "ARG") and re.search(HIDDEN, rest)), rest
+
+
+HIDDEN = r"(?i)secret|passw|token|credential|_key\b"
+
+
+# Dockerfile
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Each instruction and what follows it."""
+    text = (ROOT / "Dockerfile").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    found = [line.partition(" ") for line in joined.splitlines() if line.strip()]
+    return [(word, rest.strip()) for word, _, rest in found]
+
+
+def test_the_image_is_made_in_two_stages_of_one_pinned_base() -> None:
+    froms = [rest for word, rest in instructions() if word == "FROM"]
+    assert froms == ["${BASE} AS build", "${BASE}"]
+    assert not [rest for word, rest in instructions() if word == "ADD"]
+
+
+def test_what_is_installed_is_checked_by_its_hash() -> None:
+    runs = [rest for word, rest in instructions() if word == "RUN"]
+    (installs,) = [run for run in runs if "requirements.txt" in run]
+    assert "--require-hashes" in installs
+    assert "--only-binary=:all:" in installs
+    # Our own wheel: from this tree, and nothing else with it.
+    (ours,) = [run for run in runs if "wheels/" in run]
+    assert "--no-index" in ours
+    assert "--no-deps" in ours
+
+
+def test_the_image_runs_a_service_as_a_fixed_user_and_asks_whether_it_lives() -> None:
+    final = instructions()[max(n for n, (word, _) in enumerate(instructions()) if word == "FROM") :]
+    last = dict(final)
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last["USER"])
+    assert json.loads(last["ENTRYPOINT"])[0] == "twistd"
+    assert json.loads(last["CMD"])[0] == "bazaar"
+    health = last["HEALTHCHECK"].partition("CMD ")[2]
+    assert json.loads(health) == ["python3", "-m", "twisted_bazaar", "health"]
+    after = [word for word, _ in final][[word for word, _ in final].index("USER") :]
+    assert not {"RUN", "COPY"} & set(after), "that would be done as the user"
+
+
+def test_the_builder_is_sent_what_is_copied_and_nothing_else() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    sent = {rule[1:] for rule in rules if rule.startswith("!")}
+    copies = [rest.split() for word, rest in instructions() if word == "COPY"]
+    copied = {name for words in copies if "--from=build" not in words for name in words[:-1]}
+    assert sent == copied
+    assert all((ROOT / name).exists() for name in sent)
+
+
+def test_hadolint_finds_nothing() -> None:
+    beside = str(Path(sys.executable).parent)
+    hadolint = shutil.which("hadolint", path=os.pathsep.join((beside, os.environ["PATH"])))
+    if hadolint is None:
+        pytest.skip("hadolint is not installed")
+    ran = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
