@@ -8,6 +8,9 @@ STAMP := $(VENV)/.installed
 # More options for what a target runs, e.g. make run ARGS='--replicas 5'.
 ARGS ?=
 
+# How many processes `make test` runs tests in. Most tests wait, or start processes themselves.
+TESTERS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint proto bench chaos simulate damage
 
@@ -44,7 +47,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@echo "Running the test suite ..."
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	@echo "Checking style and types ..."
