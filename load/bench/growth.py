@@ -28,7 +28,6 @@ __all__ = ["Growth"]
 LONG_SECONDS = 300.0
 """For an index that is made anew, or a log that is fetched as a whole."""
 CONNECTIONS = 32
-STARTS = 3
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
@@ -65,7 +64,7 @@ class Growth:
             judged = [await self._trades(full, empty, rounds, seconds)]
             await empty.stop()
             await full.stop()
-            judged += await self._starts(long / "data" / "order-1")
+            judged += await self._starts(long / "data" / "order-1", rounds)
             judged.append(await self._resync(long))
         finally:
             for bazaar in self._running:
@@ -106,12 +105,12 @@ class Growth:
         name = f"trades with {self._orders} orders / with few, {CONNECTIONS} connections"
         return Judged(name, median(ratios), 0.9)
 
-    async def _starts(self, folder: Path) -> Sequence[Judged]:
+    async def _starts(self, folder: Path, rounds: int) -> Sequence[Judged]:
         """One replica by itself, with all orders and with none."""
         seconds: dict[bool, list[float]] = {True: [], False: []}
         memory: dict[bool, list[float]] = {True: [], False: []}
-        for number in range(STARTS):
-            self._tell(f"start {number + 1} of {STARTS} with {self._orders} orders, and without")
+        for number in range(1, rounds + 1):
+            self._tell(f"start {number} of {rounds} with {self._orders} orders, and without")
             for full in (True, False):
                 took, used = await self._start_one(
                     folder if full else self._folder / f"empty-{number}"

@@ -1,0 +1,102 @@
+"""The figures of a bench: what slows the whole machine down does not change a ratio."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from load.bench import long_log
+from load.bench.figures import Judged, Sample, Samples, Subject, judge, rows
+from load.bench.generator import trade
+from load.bench.page import Report, page
+from twisted_bazaar.__main__ import main as tools
+
+
+def sample(rate: float, p50_ms: float = 1.0, errors: int = 0) -> Sample:
+    return Sample(rate, p50_ms, 2 * p50_ms, errors, {"frontend": 1e6 / rate})
+
+
+def judged_by_name(samples: Samples) -> dict[str, Judged]:
+    return {each.name: each for each in judge(samples)}
+
+
+def test_a_row_is_the_median_of_its_rounds() -> None:
+    samples = {(Subject.CACHED, 32): [sample(3000), sample(1000), sample(2000)]}
+    (row,) = rows(samples)
+    assert (row.subject, row.connections, row.rate) == (Subject.CACHED, 32, 2000)
+    assert row.cpu_us == {"frontend": 500.0}
+
+
+def test_every_error_counts() -> None:
+    samples = {(Subject.TRADES, 1): [sample(10, errors=2), sample(10), sample(10, errors=1)]}
+    assert rows(samples)[0].errors == 3
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    """The machine is a third as fast in the second round, for everybody."""
+    samples = {
+        (Subject.KLEIN_GET, 32): [sample(9000), sample(3000), sample(9000)],
+        (Subject.CACHED, 32): [sample(8100), sample(2700), sample(8100)],
+    }
+    ((name, found),) = judged_by_name(samples).items()
+    assert name == "lookups, cache on / bare Klein GET, 32 connections"
+    assert found.value == pytest.approx(0.9)
+    assert found.held
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    assert judge({(Subject.TRADES, 5): [sample(1)], (Subject.KLEIN_POST, 5): [sample(1)]}) == []
+
+
+def test_latencies_are_judged_by_a_bound_from_above() -> None:
+    samples = {
+        (Subject.TRADES, 1): [sample(100, p50_ms=7.0)],
+        (Subject.GRPC, 1): [sample(1000, p50_ms=1.0)],
+    }
+    (found,) = judged_by_name(samples).values()
+    assert (found.value, found.held) == (7.0, False)
+    assert Judged("", 6.0, 6.0, at_most=True).held
+    assert not Judged("", 0.849, 0.85).held
+    assert Judged("", 0.85, 0.85).held
+
+
+def test_the_page_shows_rates_costs_and_verdicts() -> None:
+    samples = {
+        (Subject.KLEIN_POST, 32): [sample(6000)],
+        (Subject.TRADES, 32): [sample(3000, errors=4)],
+    }
+    shown = page(
+        Report(
+            generator="wrk",
+            cores=2,
+            cache="redis",
+            rounds=1,
+            seconds=2,
+            rows=rows(samples),
+            judged=judge(samples),
+            again="python -m load bench",
+        )
+    )
+    assert "trades                    3000   1.00   2.00" in shown
+    assert "frontend 333" in shown
+    assert "MISSED  trades / bare Klein POST, 32 connections: 0.50 (>= 0.55)" in shown
+    assert "4 ERRORS: trades, 32 connections" in shown
+    assert shown.endswith("again: python -m load bench")
+
+
+def test_a_trade_is_what_the_api_takes() -> None:
+    assert trade("GameStart", "sell") == '{"name":"GameStart","quantity":1,"type":"sell"}'
+
+
+def test_a_log_that_was_made_is_one_that_a_replica_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["long_log", str(tmp_path), "2500"])
+    monkeypatch.setattr(long_log, "BATCH", 1000)
+    long_log.main()
+    said = []
+    for replica in long_log.REPLICAS:
+        assert tools(["verify", str(tmp_path / f"order-{replica}")]) == 0
+        said.append(capsys.readouterr().out.replace(f"replica={replica} ", ""))
+    assert "last_number=2500 last_index=2502" in said[0]
+    assert len(set(said)) == 1, "all have the same log"
