@@ -78,7 +78,8 @@ class Growth:
         made: Any = await getProcessOutputAndValue(sys.executable, command, env=environment())
         _, said, status = made
         if status:
-            raise CannotRun(f"no log was made: {said.decode().strip().splitlines()[-1]}")
+            why = said.decode("utf-8", "replace").strip().splitlines() or [f"status {status}"]
+            raise CannotRun(f"no log was made: {why[-1]}")
 
     async def _start(self, folder: Path) -> Local:
         folder.mkdir(exist_ok=True)
