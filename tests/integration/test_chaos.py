@@ -45,9 +45,10 @@ def hits(stage: Any) -> int:
 def test_nothing_is_lost_nor_shown_late_while_processes_are_killed_and_paused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    history = tmp_path / "history.jsonl"
+    history, report = tmp_path / "history.jsonl", tmp_path / "chaos.html"
     arguments = ["--seconds", "8", "--cut", "0", "--frontends", "2", "--caches", "own", "--json"]
-    stage = clean_stage(load("chaos", *arguments, "--history", history))
+    stage = clean_stage(load("chaos", *arguments, "--history", history, "--html", report))
+    assert report.read_text().count("<svg") == 2, "answers and latencies over time"
     assert len(stage["caches"]) == 2
     assert hits(stage) > 20
     faults = sum(row["count"] for row in stage["figures"]["faults"])
