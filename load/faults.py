@@ -245,4 +245,5 @@ class Torment:
         return self._random.sample(names, min(count, len(names)))
 
     async def _wait(self, seconds: float) -> None:
-        await deferLater(self._fleet.reactor, seconds)
+        # The time may be over by now: whether caches are in use had to be found out first.
+        await deferLater(self._fleet.reactor, max(0.0, seconds))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from load.cuts import SCENARIOS, Roles
 from load.faults import Torment, deck
@@ -137,6 +137,28 @@ def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
     assert fleet.store.flushed == faults.count("flush redis") > 1
     assert len(fleet.store.ages) == faults.count("old dump into redis") > 1
     assert all(age >= 0.3 for age in fleet.store.ages)
+
+
+def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
+    """On a busy machine it takes a while to find out whether caches are in use."""
+
+    class Busy(FakeFleet):
+        async def caching(self) -> bool:
+            await deferLater(self.reactor, 3.0)
+            return True
+
+    clock = Clock()
+    for seed in range(20):
+        fleet: Any = Busy(clock)
+        torment = Torment(
+            fleet, clock.seconds, History(), Random(seed), lambda _: None, clock.seconds,
+            kill=0.0, pause=1.0,
+        )  # fmt: skip
+        ended = Deferred.fromCoroutine(torment.run(2.0))
+        clock.pump([0.02] * 1000)
+        assert ended.called
+        assert ended.result is None
+        assert not fleet.paused
 
 
 def test_what_is_for_caches_waits_until_they_are_in_use_again() -> None:
