@@ -142,12 +142,17 @@ def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
 def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
     """On a busy machine it takes a while to find out whether caches are in use."""
 
+    class Strict(Clock):
+        def callLater(self, when: float, *call: Any, **options: Any) -> Any:
+            assert when >= 0, "as a reactor has it"
+            return super().callLater(when, *call, **options)
+
     class Busy(FakeFleet):
         async def caching(self) -> bool:
             await deferLater(self.reactor, 3.0)
             return True
 
-    clock = Clock()
+    clock = Strict()
     for seed in range(20):
         fleet: Any = Busy(clock)
         torment = Torment(
