@@ -33,9 +33,15 @@ def bench(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a bench keeps what it needs."""
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def figures(folder: Path) -> dict[str, Any]:
     done = bench(
-        tmp_path_factory.mktemp("bench"),
+        folder,
         *("--rounds=1", "--seconds=1", "--connections=3", "--orders=2000", "--json"),
     )
     assert done.returncode == 0, done.stderr
@@ -68,7 +74,12 @@ def test_a_long_log_is_judged(figures: dict[str, Any]) -> None:
     assert resync["value"] > 0
 
 
-def test_nothing_is_left_behind(figures: dict[str, Any], tmp_path: Path) -> None:
+def test_nothing_is_left_behind(figures: dict[str, Any], folder: Path) -> None:
+    assert figures["rows"]
+    assert not list(folder.iterdir())
+
+
+def test_a_wrong_option_is_one_line_and_status_3(tmp_path: Path) -> None:
     done = bench(tmp_path, "--rounds=0")
     assert done.returncode == 3
     assert done.stderr.startswith("load: argument --rounds: must be a whole number from 1")

@@ -49,8 +49,8 @@ class TradeQueue:
     """All trades of one front-end that are not settled.
 
     `capacity` bounds them; `in_flight` is how many batches may be under way at a time. With one,
-    the next carries all that came up meanwhile. A batch costs as much as forty trades, so that a
-    second one under way gains less than it costs: a tenth of the trades a second.
+    the next carries all that came up meanwhile. A batch costs as much as 35 trades, so that
+    a second one under way costs more than it gains (docs/scaling.md).
     """
 
     def __init__(self, capacity: int = 10_000, in_flight: int = 1) -> None:
