@@ -12,6 +12,8 @@ __all__ = [
     "KeyReused",
     "NotExecuted",
     "NotLeader",
+    "NotOurs",
+    "NotUnderstood",
     "OutcomeUnknown",
     "Overloaded",
     "Rejected",
@@ -26,6 +28,11 @@ class BazaarError(Exception):
 
 class Unavailable(BazaarError):
     """The service asked cannot be reached or cannot answer now. Reading again later is safe."""
+
+
+class NotOurs(Unavailable):
+    """What answers there is another process than was meant: a person must look at the addresses.
+    Until then it is as good as unreachable."""
 
 
 class NotExecuted(BazaarError):
@@ -66,6 +73,11 @@ class Unusable(BazaarError):
 
 class Damaged(Unusable):
     """A file says something that was never written so: it cannot be trusted past that point."""
+
+
+class NotUnderstood(Unusable):
+    """A sound file says something that this release does not know: a newer one wrote it. It must
+    be left as it is."""
 
 
 class InvariantBroken(Exception):

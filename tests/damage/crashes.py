@@ -17,7 +17,7 @@ from twisted_bazaar.replication.logfile import LogFile
 
 from ..unit.histories import LISTED, extend, number_of, order
 from .judge import Lost
-from .pasts import REPLICA, scratch, without_waiting
+from .pasts import log_in_place, scratch, without_waiting
 from .power import Disk, Image, Killed, Syncs
 
 __all__ = ["Life", "live"]
@@ -107,8 +107,8 @@ class Life:
             self._steps_left = self._random.choice((0, 0, self._random.randint(1, 60)))
             file = None
             try:
-                file = LogFile(
-                    disk.root / DATA, REPLICA, self._random, self._random.choice(SEGMENT_BYTES)
+                file = log_in_place(
+                    disk.root / DATA, self._random, self._random.choice(SEGMENT_BYTES)
                 )
                 self._opened(file)
                 for _ in zip(range(self._random.randint(0, 5)), deeds, strict=False):
@@ -180,7 +180,7 @@ class Life:
                 else:
                     (folder / path).write_bytes(content)
             try:
-                file = LogFile(folder / DATA, REPLICA, Random(1))
+                file = log_in_place(folder / DATA, Random(1))
             except Unusable as error:
                 raise Lost(f"it cannot be opened: {error}") from None
             file.close()

@@ -9,10 +9,9 @@ from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.replication.entries import Entry
 from twisted_bazaar.replication.index import Found, Index, witness_in
-from twisted_bazaar.replication.logfile import LogFile
 
 from ..unit.histories import ledger_of
-from .pasts import INDEX, REPLICA, Files, Moment
+from .pasts import INDEX, Files, Moment, log_in_place
 
 __all__ = ["Lost", "Opened", "check_set_aside", "open_index", "open_log", "put"]
 
@@ -42,13 +41,13 @@ def open_log(folder: Path, moment: Moment, again: bool = False) -> Opened:
     index = folder / INDEX
     try:
         witness = witness_in(index) if index.exists() else None
-        file = LogFile(folder, REPLICA, Random(0), witness=witness)
+        file = log_in_place(folder, Random(0), witness=witness)
     except Unusable as error:
         return Opened("refused", str(error))
     file.close()
     suspect = file.suspect
     if again:
-        second = LogFile(folder, REPLICA, Random(1))
+        second = log_in_place(folder, Random(1))
         second.close()
         if second.suspect != suspect:
             raise Lost(f"it was suspect, {suspect}, and then {second.suspect}")
@@ -81,7 +80,7 @@ def open_index(folder: Path, moment: Moment) -> Opened:
     opened = open_log(folder, moment)
     if opened.verdict != "whole":
         return opened
-    file = LogFile(folder, REPLICA, Random(0))
+    file = log_in_place(folder, Random(0))
     orders = [entry for entry in moment.entries if isinstance(entry.event, Traded)]
     keys = [entry.event.key for entry in orders if isinstance(entry.event, Traded)]
     try:

@@ -12,7 +12,8 @@ from unittest.mock import patch
 from twisted_bazaar.replication.entries import Entry, Opened
 from twisted_bazaar.replication.index import Index
 from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.replication.logfile import SEGMENT_BYTES, LogFile
+from twisted_bazaar.replication.trust import Witness
 
 from ..unit.histories import LISTED, extend, ledger_of, number_of, order
 
@@ -24,6 +25,7 @@ __all__ = [
     "Files",
     "Moment",
     "index_of",
+    "log_in_place",
     "past",
     "scratch",
     "without_waiting",
@@ -53,6 +55,20 @@ class Moment(NamedTuple):
         return sorted(name for name in self.files if name.startswith("log/"))
 
 
+def log_in_place(
+    folder: Path,
+    random: Random,
+    segment_bytes: int = SEGMENT_BYTES,
+    witness: Witness | None = None,
+) -> LogFile:
+    """The log in `folder`, as if it had always been there: a trial puts copies everywhere."""
+    with (
+        patch("twisted_bazaar.replication.trust.origin_of", lambda folder: "here"),
+        patch("twisted_bazaar.replication.trust.make_origin", lambda folder: "here"),
+    ):
+        return LogFile(folder, REPLICA, random, segment_bytes, witness)
+
+
 def past(random: Random) -> list[Moment]:
     """The moments of one replica's life: writes, votes, truncations, restarts, perhaps a loss."""
     with scratch() as folder, without_waiting():
@@ -79,7 +95,7 @@ class _Life:
         self.file = self._open()
 
     def _open(self) -> LogFile:
-        return LogFile(self.folder, REPLICA, self._random, self._segment_bytes)
+        return log_in_place(self.folder, self._random, self._segment_bytes)
 
     def begin(self) -> None:
         self._entries = extend([], [Opened(3), LISTED], self._term)

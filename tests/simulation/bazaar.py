@@ -1,6 +1,7 @@
 """A bazaar in the simulated world: order replicas, catalogs, caches, front-ends and clients."""
 
 from twisted_bazaar.leases import MAX_DRIFT
+from twisted_bazaar.replication.log import MemoryStorage
 
 from .catalogs import CatalogMember, RedisMember
 from .clients import Client
@@ -58,6 +59,7 @@ class SimulatedBazaar:
             order.disk.often_slow = slow
             order.won = self._won
         self._traps: list[float] = []
+        self._copies: dict[str, MemoryStorage] = {}
         self.lost = False
         """More was lost than can come back: nothing is expected to become well."""
         self.redises = [RedisMember(world, f"redis-{number}") for number in range(1, caches + 1)]
@@ -115,6 +117,24 @@ class SimulatedBazaar:
         order.crash()
         order.wipe()
         self.world.after(down_seconds, order.start)
+
+    def keep_copy(self, name: str) -> None:
+        """Copy the folder of a replica as it is now, to be put back later."""
+        self._copies[name] = self.orders[int(name[-1])].disk.copy()
+
+    def put_back(self, name: str, down_seconds: float) -> None:
+        """Replace a replica's folder by its last copy, unless another replica has not got over
+        a loss yet."""
+        order, copy = self.orders[int(name[-1])], self._copies.pop(name, None)
+        if copy is None or any(each.disk.storage.suspect for each in self.orders.values()):
+            return
+        order.crash()
+        order.put_back(copy)
+        self.world.after(down_seconds, order.start)
+
+    def lead_astray(self, caller: str, callee: str, other: str, seconds: float) -> None:
+        """For a while an address of `caller` leads to another replica than it should."""
+        self.network.lead_astray(caller, callee, self.processes[other], seconds)
 
     def race(self, names: tuple[str, ...], apart: float, tries: int = 500) -> None:
         """Have two replicas campaign at once, as soon as neither hears a leader any more."""

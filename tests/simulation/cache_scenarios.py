@@ -30,9 +30,9 @@ def keeps_flowing(bazaar: SimulatedBazaar, seconds: float) -> None:
     """After one lease, trades are not held up any more."""
     world, counts = bazaar.world, bazaar.truth.counts
     flows(bazaar, TIMING.lease * 1.3)
-    for _ in range(int(seconds / 0.3)):
+    for _ in range(int(seconds / 0.5)):
         before = counts["placed"]
-        world.run(world.now + 0.3)
+        world.run(world.now + 0.5)
         if counts["placed"] == before:
             raise Violation(11, "trades are held up more than once")
 

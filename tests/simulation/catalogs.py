@@ -7,7 +7,7 @@ from twisted_bazaar.catalog.database import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import Pushed
-from twisted_bazaar.errors import BazaarError, Unavailable
+from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.frontend.quotes import Quote
 from twisted_bazaar.market import DEFAULT_LISTING
 from twisted_bazaar.push import Subscription
@@ -52,7 +52,10 @@ class CatalogMember(Process):
         self.later(TICK_SECONDS, self._tick)
 
     def step(self, message: Any, reply: Respond) -> None:
-        self.publisher.apply(message, reply, self.seconds)
+        try:
+            self.publisher.apply(message, reply, self.seconds)
+        except NotOurs:
+            return
         self._truth.applied(self.name, self.projection.ledger, self.projection.position.index)
         self._carry_out()
 

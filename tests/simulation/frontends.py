@@ -63,7 +63,10 @@ class FrontendMember(Process):
 
     def _ping(self, replica: int) -> None:
         def heard(status: Any) -> None:
-            self.leadership.heard(status)
+            if status.replica == replica:
+                self.leadership.heard(status)
+            else:
+                self.leadership.silent(replica)
             self._look()
             self.later(TIMING.ping, self._ping, replica)
 

@@ -73,11 +73,16 @@ class Disk:
         lines = random.randint(0, 1 + len(truncate) + len(write.entries))
         if lines == 0:
             return
-        torn = Write(write.term, write.vote, None, ())
-        if truncate and lines > 1:
-            torn = Write(write.term, write.vote, write.truncate, ())
         kept = write.entries[: max(0, lines - 1 - len(truncate))]
-        old.write(Write(torn.term, torn.vote, torn.truncate, kept))
+        cut = write.truncate if truncate and lines > 1 else None
+        old.write(Write(write.term, write.vote, cut, kept, cluster=write.cluster))
+
+    def copy(self) -> MemoryStorage:
+        """A copy of what is on it now."""
+        copied = MemoryStorage(self.storage.suspect, self.storage.fresh, self.storage.copied)
+        last = self.storage
+        copied.write(Write(last.term, last.vote, None, tuple(last.entries), cluster=last.cluster))
+        return copied
 
 
 class OrderMember(Process):
@@ -124,6 +129,7 @@ class OrderMember(Process):
             self.seconds,
             self._batch,
             self.world.random.getrandbits(52),
+            lambda: f"{self.world.random.getrandbits(64):016x}",
         )
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._indexing = self._listing = False
@@ -165,6 +171,16 @@ class OrderMember(Process):
         self.disk.storage = MemoryStorage(suspect="wiped", fresh=True)
         self._indexed = 0
 
+    def put_back(self, copy: MemoryStorage) -> None:
+        """Have the folder replaced by a copy of it, or of another, while down. The file that
+        tells a copy from what it is of does so here as well."""
+        assert not self.alive
+        self.world.say(self.name, "has its folder put back")
+        if copy.suspect is None:
+            copy.suspect, copy.copied = "a copy", True
+        self.disk.storage = copy
+        self._indexed = 0
+
     def _tick(self) -> None:
         with self._stopping():
             self.replica.tick(self.seconds)
@@ -175,8 +191,9 @@ class OrderMember(Process):
     # What peers and front-ends ask.
 
     def step(self, message: Any, reply: Respond) -> None:
-        self.replica.step(message, self.seconds, reply)
-        self.carry_out()
+        if self.replica.refusal(message) is None:
+            self.replica.step(message, self.seconds, reply)
+            self.carry_out()
 
     def status(self, message: None, reply: Respond) -> None:
         replica = self.replica
@@ -189,6 +206,7 @@ class OrderMember(Process):
                 self.desk.applied,
                 self.desk.ledger.last_number,
                 "",
+                self.replica.cluster,
             )
         )
 
@@ -293,14 +311,14 @@ class OrderMember(Process):
             to,
             to.step,
             message.message,
-            self._answered,
+            lambda reply: self._answered(message, reply),
             lambda: self._unanswered(message),
             CALL_SECONDS,
         )
 
-    def _answered(self, reply: Any) -> None:
+    def _answered(self, request: Request, reply: Any) -> None:
         with self._stopping():
-            self.replica.step(reply, self.seconds)
+            self.replica.answered(request, reply, self.seconds)
         self.carry_out()
 
     def _unanswered(self, request: Request) -> None:

@@ -265,16 +265,12 @@ def a_suspect_acknowledges(original: Any, self: Any, message: Any, now: float, t
 
 
 @mutant(canvass.Canvass, "_recall")
-def a_suspect_asks_a_majority_only(
-    original: Any, self: Any, log: Any, fresh: bool, now: float
-) -> Any:
+def a_suspect_asks_a_majority_only(original: Any, self: Any, log: Any, *rest: Any) -> Any:
     if self._answers and not any(reply.suspect for reply in self._answers.values()):
         return self._furthest(log)
-    return original(self, log, fresh, now)
+    return original(self, log, *rest)
 
 
 @mutant(canvass.Canvass, "_recall")
-def two_suspects_trust_each_other(
-    original: Any, self: Any, log: Any, fresh: bool, now: float
-) -> Any:
+def two_suspects_trust_each_other(original: Any, self: Any, log: Any, *rest: Any) -> Any:
     return None if self._silent else self._furthest(log)

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from . import lease_mutants  # noqa: F401 - they declare themselves
+from . import identity_mutants, lease_mutants  # noqa: F401 - they declare themselves
 from .mutants import MUTANTS, Mutant
 from .plan import Plan, directed, draw
 from .run import run
@@ -62,6 +62,13 @@ SOONEST: dict[str | int, tuple[str, ...]] = {
         "a_suspect_asks_a_majority_only",
     ),
     "a_wiped_replica_acknowledges_nothing_before_it_recalled": ("a_suspect_acknowledges",),
+    "a_folder_is_another_bazaars": ("an_answer_of_another_counts",),
+    "an_address_leads_to_another_bazaars_replica": (
+        "a_request_for_another_is_taken",
+        "another_clusters_replica_is_a_member",
+        "one_other_cluster_is_enough_to_stop",
+    ),
+    "an_older_copy_of_a_folder_is_put_back": ("a_copy_of_a_folder_is_trusted",),
     "two_wiped_replicas_stop_and_say_so": ("two_suspects_trust_each_other",),
     "a_catalog_that_stood_still_shows_nothing_old": (
         "a_lease_is_counted_from_receipt",

@@ -27,6 +27,13 @@ class Network:
         self._world = world
         self.weather = Weather()
         self._cut: Counter[tuple[str, str]] = Counter()
+        self._astray: dict[tuple[str, str], Process] = {}
+        """By caller and callee: where the callee's address leads in place of it."""
+
+    def lead_astray(self, caller: str, callee: str, other: Process, seconds: float) -> None:
+        """For a while the address of `callee`, as `caller` has it, leads to `other`."""
+        self._astray[caller, callee] = other
+        self._world.after(seconds, self._astray.pop, (caller, callee), None)
 
     def cut(self, sender: str, receiver: str, seconds: float) -> None:
         """For a while nothing goes from `sender` to `receiver`; the other way is not touched."""
@@ -43,6 +50,7 @@ class Network:
     def heal(self) -> None:
         """All links work."""
         self._cut.clear()
+        self._astray.clear()
         self.weather = Weather()
 
     def call(
@@ -56,6 +64,9 @@ class Network:
         timeout: float,
     ) -> None:
         """Have `callee` `serve(message, reply)`, and `caller` hear of it within `timeout`."""
+        other = self._astray.get((caller.name, callee.name))
+        if other is not None:
+            serve, callee = getattr(other, serve.__name__), other
         open_call = [True]
 
         def once(call: Callable[..., None], *arguments: Any) -> None:

@@ -132,6 +132,23 @@ def _faults(random: Random, cast: _Cast) -> list[Fault]:
             return [Fault(at, "cut", pair, seconds) for pair in ((one, other), (other, one))]
         case "cut_one_way":
             return [Fault(at, "cut", tuple(random.sample(everybody, 2)), seconds)]
+        case "put_back":
+            # A copy of one folder, made a while ago, while the others went on.
+            return [
+                Fault(at, "copy", (orders[0],)),
+                Fault(at + 3 * seconds, "put_back", (orders[0],), seconds),
+            ]
+        case "astray":
+            # An address leads to another replica, or to the caller itself, for a while.
+            callers = [*orders, *fronts]
+            return [
+                Fault(
+                    at,
+                    "astray",
+                    (random.choice(callers), orders[0], random.choice(orders)),
+                    seconds,
+                )
+            ]
         case "slow_disks":
             # What is under way when all crash is lost on each of them.
             crash = [Fault(at + seconds / 2, "crash", (name,), random.random()) for name in orders]
@@ -179,6 +196,8 @@ _MENU = (
     *("depose",) * 1,
     *("wipe",) * 3,
     *("wipe_leader",) * 2,
+    *("put_back",) * 2,
+    *("astray",) * 3,
     *("race",) * 4,
     *("trap",) * 5,
     *("crash_reader",) * 3,
@@ -228,6 +247,12 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
             after(fault.seconds, setattr, network.weather, kind, 0.0)
         case "wipe":
             bazaar.wipe(name, fault.seconds)
+        case "copy":
+            bazaar.keep_copy(name)
+        case "put_back":
+            bazaar.put_back(name, fault.seconds)
+        case "astray":
+            bazaar.lead_astray(*fault.who, fault.seconds)
         case "trap":
             bazaar.trap(int(name), fault.seconds)
         case "race":

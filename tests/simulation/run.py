@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from twisted_bazaar.errors import InvariantBroken
 
-from . import cache_scenarios  # noqa: F401 - they declare themselves
+from . import cache_scenarios, identity_scenarios  # noqa: F401 - they declare themselves
 from .bazaar import SimulatedBazaar
 from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan, apply
 from .scenarios import SCENARIOS

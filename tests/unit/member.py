@@ -76,7 +76,15 @@ class Member:
         self.clock = clock or Clock()
         self.storage = storage or MemoryStorage()
         self.replica = Replica(
-            id, tuple(peers), learners, self.storage, 0, TIMING, lambda: 0, self.clock.now
+            id,
+            tuple(peers),
+            learners,
+            self.storage,
+            0,
+            TIMING,
+            lambda: 0,
+            self.clock.now,
+            names=lambda: f"named-by-{id}",
         )
         self.desk = TradingDesk(self.replica, Ledger(), 0)
         self.slow_disk = False

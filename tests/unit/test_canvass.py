@@ -32,7 +32,7 @@ def canvass(*replies: PollReply, size: int = 3, purpose: Purpose = Purpose.CAMPA
 
 def verdict(asking: Canvass, now: float, last: tuple[int, int] = MINE) -> object:
     """Of a replica in term 2, whose log ends so."""
-    return asking.verdict(log(last), 2, False, now)
+    return asking.verdict(log(last), 2, False, False, now)
 
 
 def test_all_are_waited_for_but_not_for_ever() -> None:

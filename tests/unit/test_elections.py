@@ -85,7 +85,7 @@ def test_a_leader_does_not_vote() -> None:
 
 def test_leadership_is_sticky() -> None:
     """Replica 3 comes back with a higher id than the leader's: it follows."""
-    cluster = Cluster(disks={id: disk(1) for id in (1, 2, 3)}, asleep=(3,))
+    cluster = Cluster(disks={id: disk(1, entries=entries_of(1)) for id in (1, 2, 3)}, asleep=(3,))
     cluster.elect(2)
     cluster.start(3)
     cluster.pass_time(LONG)
@@ -141,7 +141,7 @@ def test_a_campaign_without_a_majority_ends_at_once() -> None:
 
 def test_who_does_not_answer_is_waited_for_one_heartbeat() -> None:
     """It may be the furthest of all; but it may as well be gone."""
-    cluster = Cluster(disks={id: disk(1) for id in (1, 2, 3)})
+    cluster = Cluster(disks={id: disk(1, entries=entries_of(1)) for id in (1, 2, 3)})
     cluster.nominate(3)
     (silent,) = cluster.under_way(Poll, to=1)
     cluster.run(leave=lambda parcel: parcel is silent)
@@ -382,7 +382,7 @@ def test_a_candidate_gives_up_after_an_election_timeout() -> None:
     member.pass_time(TICK)
     assert member.replica.role == "follower"
     assert member.take(Reply) == [Reply("nomination", CampaignReply(0, 1, 0.0))]
-    member.win(2)
+    member.win(2, 3)
     assert (member.replica.role, member.replica.term) == ("leader", 2)
 
 

@@ -37,7 +37,8 @@ def test_a_leader_opens_its_term_with_an_entry_of_its_own() -> None:
     """§8: "having it commit a blank no-op entry at the start of its term"."""
     member = leader(1, 2)
     opened = member.replica.log.entry_at(3)
-    assert (opened.term, opened.event) == (3, Opened(1))
+    assert isinstance(opened.event, Opened)
+    assert (opened.term, opened.event.leader, opened.event.members) == (3, 1, (1, 2, 3))
     assert member.replica.opened == 3
 
 

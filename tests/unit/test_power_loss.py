@@ -1,18 +1,17 @@
 """The power fails at any moment: what is on disk is enough. `tests/damage/crashes.py` says more."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from twisted_bazaar.replication.logfile import LogFile
-
 from ..damage.crashes import live
 from ..damage.judge import Lost
-from ..damage.pasts import scratch, without_waiting
+from ..damage.pasts import log_in_place, scratch, without_waiting
 from ..damage.power import Disk, Image
-from .histories import extend, files, history, opened, order, write
+from .histories import extend, files, history, order, trust, write
 
 LIVES = 60
 
@@ -60,7 +59,8 @@ def torn(folder: Path) -> tuple[int, Image]:
     The name of the next start, written where that write began, will lie in two blocks.
     """
     entries = history(1)
-    with opened(folder, segment_bytes=1 << 20) as file:
+    with closing(log_in_place(folder, Random(1), segment_bytes=1 << 20)) as file:
+        trust(file)
         write(file, entries)
         while not 460 < (at := sum(map(len, files(folder).values()))) % 512 < 500:
             entries += extend(entries, [order(len(entries) - 1, "k" * (len(entries) * 7 % 90))])
@@ -84,7 +84,7 @@ def test_what_is_cut_off_is_gone_before_anything_follows(tmp_path: Path, synced:
         disk.put(image)
         disk.on_step = lambda: images.extend(disk.image(choose) for _ in range(50))
         with disk.recording():
-            LogFile(folder, 3, choose).close()
+            log_in_place(folder, choose).close()
             disk.on_step()
     with without_waiting():
         suspects = [each for each in map(suspect_of(whole), images) if each is not None]
@@ -96,7 +96,7 @@ def suspect_of(whole: int) -> Callable[[Image], str | None]:
         with scratch() as folder:
             disk = Disk(folder)
             disk.put(image)
-            file = LogFile(folder, 3, Random(1))
+            file = log_in_place(folder, Random(1))
             file.close()
             assert file.suspect is not None or file.last_index == whole
             return file.suspect

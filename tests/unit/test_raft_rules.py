@@ -426,10 +426,10 @@ def test_an_append_of_a_lower_term_does_not_end_a_candidacy() -> None:
 
 def test_votes_of_a_majority_win() -> None:
     """§5.2: three of five, its own included."""
-    member = follower(peers=(2, 3, 4, 5))
+    member = follower(1, peers=(2, 3, 4, 5))
     member.win(2)
     assert member.replica.role == "candidate"
-    member.step(VoteReply(1, 4, True))
+    member.step(VoteReply(2, 4, True))
     assert member.replica.role == "leader"
 
 

@@ -101,7 +101,8 @@ def test_a_resync_raises_no_term_of_its_own_but_adopts_the_sources() -> None:
     member = restarted(1, 1)
     fetch = fetching(member, term=4, last_index=3, last_term=2)
     assert member.replica.term == 1
-    assert fetch == Fetch(1, 2, entries_of(1, 1)[1].digest)
+    cluster = entries_of(1)[0].digest
+    assert fetch == Fetch(1, 2, entries_of(1, 1)[1].digest, cluster=cluster, to=3)
     member.step(FetchReply(3, 4, 2, True, entries_of(1, 1, 2)[2:], 3, 2))
     member.step(FetchReply(3, 4, 3, True, (), 3, 2))
     assert (member.storage.term, member.storage.vote) == (4, 0)

@@ -421,6 +421,7 @@ class Leader:
 
     def __init__(self, answer: Callable[[], Deferred[Mapping[str, Stock]]]) -> None:
         self.lookup = answer
+        self.not_meant = lambda to, cluster: None
 
 
 @pytest_twisted.ensureDeferred

@@ -195,14 +195,16 @@ def test_a_damaged_log_is_away_for_good_before_the_mark_forgets_it(
     open_log(tmp_path).close()
     here = f"fsync {tmp_path.name}"
     begin = calls.index("rename log.damaged-1")
-    assert calls[begin : begin + 5] == [
+    assert calls[begin : begin + 7] == [
         "rename log.damaged-1",
+        here,
+        "fsync origin",
         here,
         "fsync mark.new",
         "replace mark",
         here,
     ]
-    assert set(calls[begin + 5 :]) == {here, "fsync log", f"fsync {0:020}.jsonl"}
+    assert set(calls[begin + 7 :]) == {here, "fsync log", f"fsync {0:020}.jsonl"}
 
 
 def test_nothing_that_was_set_aside_is_ever_overwritten(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ seconds = st.floats(0, allow_infinity=False)
 entries = st.integers(0, len(LOG)).map(lambda count: tuple(LOG[:count]))
 stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), seconds)
 
-IDS = {"leader", "replica", "follower", "candidate", "voter"}
+IDS = {"leader", "replica", "follower", "candidate", "voter", "to"}
 LEARNER = "127.0.0.1:7000"
 
 INSIDE = {"Request", "Reply"}
@@ -66,6 +66,8 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.just(LEARNER)
     if hint is int:
         return ids if name in IDS else int64
+    if name == "members":
+        return st.lists(ids).map(tuple)
     simple = {bool: st.booleans(), float: seconds, str: text, Stamp: stamps}
     return simple.get(hint, st.none() | stamps if hint == Stamp | None else entries)
 
@@ -114,6 +116,7 @@ def test_a_stamp_of_nothing_is_not_none() -> None:
 def test_a_record_that_is_none_is_damaged(kind: Any, record: bytes) -> None:
     fields = {name: () if name == "entries" else 1 for name in kind.__struct_fields__}
     fields |= {"previous_digest": "", "fits": True, "rebuild": False, "history": "", "stamp": None}
+    fields |= {"cluster": "", "longest": 1.0}
     message = kind(**{name: fields[name] for name in kind.__struct_fields__})
     sent = wire.to_wire(message)
     sent.records.extend([LOG[0].record, record])
@@ -266,6 +269,7 @@ class Failed(grpc.RpcError):
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
         self.code = lambda: code
         self.details = lambda: details
+        self.trailing_metadata = lambda: ()
 
 
 def across(error: BazaarError) -> BazaarError:

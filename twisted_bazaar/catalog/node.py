@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BazaarError, Unavailable
+from ..errors import BazaarError, NotOurs, Unavailable
 from ..market import Listing, Stock
 from ..push import Push, PushReply, Subscription
 from ..replication.messages import Apply, ApplyReply
@@ -61,6 +61,8 @@ class CatalogNode(Service):
         self._reactor = reactor
         self._frontends = frontends
         self._saved = projection.position
+        self._stranger = ""
+        """What was said last of a request that is not for this catalog."""
         self._failing = False
         self._saving = LoopingCall(self._save)
         self._saving.clock = reactor
@@ -88,11 +90,29 @@ class CatalogNode(Service):
         """Take in what the leader sends; answers when it is released, or after a moment."""
         beginnings = self._projection.beginnings
         answer: Deferred[ApplyReply] = Deferred()
-        self._publisher.apply(message, answer, self._seconds())
+        try:
+            self._publisher.apply(message, answer, self._seconds())
+        except NotOurs as why:
+            self._warn(str(why))
+            raise
         if self._projection.beginnings != beginnings:
             self.log.warn("what is here is not of this order log: rebuilding from its beginning")
         self._carry_out()
         return answer
+
+    def not_meant(self, cluster: str) -> str | None:
+        """Why a request for a catalog of `cluster` is not for this one; None: it is, or this one
+        has not heard a leader yet. May be called on any thread."""
+        mine = self._publisher.cluster
+        if cluster and mine and cluster != mine:
+            return f"this is a catalog of cluster {mine}, not {cluster}"
+        return None
+
+    def _warn(self, line: str) -> None:
+        """Tell the operator of a stranger, once for as long as it stays the same."""
+        if line != self._stranger:
+            self._stranger = line
+            self.log.warn("a request is refused: {line}", line=line)
 
     def subscribe(self, subscription: Subscription) -> Deferred[None]:
         """A front-end asks to be told of changes. Raises a `BazaarError` if it cannot be."""

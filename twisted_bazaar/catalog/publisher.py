@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..errors import Unavailable
+from ..errors import NotOurs, Unavailable
 from ..leases import Lease
 from ..market import Stock
 from ..push import Push, PushReply, Subscription
@@ -54,18 +54,21 @@ class Publisher:
         self._timing = timing
         self._lives = lives
         self._history = ""
+        self.cluster = ""
+        """The cluster that this life follows: the first whose leader was heard; empty: none."""
         self._new = projection.position.index == 0
         self._questions: list[_Question] = []
         self._answers: list[tuple[object, ApplyReply]] = []
         self._stocks: Mapping[str, Stock] = dict(projection.ledger.stocks)
         # What an earlier life promised to front-ends is forgotten: nothing is released before
         # the last lease that it can have granted has run out.
-        self._begin(now + timing.lease)
+        self._longest_lease = timing.lease
+        self._begin(now)
 
-    def _begin(self, silent_until: float) -> None:
+    def _begin(self, now: float) -> None:
         self._lease = Lease(self._lives())
         self._subscribers = Subscribers(self._timing)
-        self._silent_until = silent_until
+        self._silent_since, self._silent_until = now, now + self._longest_lease
         self._released = 0
         self._unreleased: deque[Stock] = deque()
         self._show()
@@ -76,17 +79,27 @@ class Publisher:
     # What goes in.
 
     def apply(self, message: Apply, ticket: object, now: float) -> None:
-        """Take in a leader's entries; the answer to `ticket` says what came of it."""
+        """Take in a leader's entries; the answer to `ticket` says what came of it.
+
+        Raises `NotOurs` if it leads another cluster than the one that this life follows.
+        """
+        if message.cluster not in ("", self.cluster or message.cluster):
+            raise NotOurs(f"this is a catalog of cluster {self.cluster}, not {message.cluster}")
+        self.cluster = self.cluster or message.cluster
         projection = self._projection
         beginnings = projection.beginnings
+        # An earlier life may have granted leases as long as any that a leader gave it.
+        self._longest_lease = max(self._timing.lease, message.longest)
+        self._silent_until = max(self._silent_until, self._silent_since + self._longest_lease)
         if self._new and message.commit <= 1:
             # Nothing has ever been listed that an earlier life could have shown to anybody.
+            self._silent_since = float("-inf")
             self._silent_until = now
         self._new = False
         touched = projection.apply(message)
         if projection.beginnings != beginnings:
             self._stocks = {}
-            self._begin(now + self._timing.lease)
+            self._begin(now)
             touched = sorted(projection.ledger.stocks.values(), key=lambda stock: stock.version)
         self._unreleased += touched
         if message.term == projection.position.term:

@@ -1,9 +1,9 @@
 """The processes that a front-end calls: order replicas and catalogs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from ..errors import BazaarError, Unavailable
 from ..market import Order, Placed, Stock, Trade
@@ -24,22 +24,42 @@ from ..timing import Timing
 
 __all__ = ["CatalogClient", "ReplicaClient"]
 
+_READS = frozenset({"GetOrder", "ListOrders", "Lookup"})
+
 
 class ReplicaClient:
     """An order replica. Every call fails with a `BazaarError`."""
 
-    def __init__(self, channel: Channel, timing: Timing) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        timing: Timing,
+        replica: int = 0,
+        cluster: Callable[[], str] | None = None,
+    ) -> None:
+        """Requests name `replica`, and the cluster that `cluster` knows of when they are made;
+        what is read is not asked for while it knows none. None: they name none."""
         self._channel = channel
         self._timing = timing
+        self._replica = replica
+        self._cluster = cluster
         self._stub = OrdersStub(channel.grpc)
 
     def _ask(self, name: str, request: Any, timeout: float) -> Deferred[Any]:
         rpc = getattr(self._stub, name)
+        request.to = self._replica
+        unnamed = _name_cluster(request, self._cluster)
+        if unnamed is not None and name in _READS:
+            return fail(unnamed)
         return self._channel.call(lambda timeout: rpc(request, timeout=timeout), timeout)
 
     def status(self) -> Deferred[Status]:
         """How the replica sees itself."""
-        asked = self._ask("Status", order_pb2.StatusRequest(), self._timing.election_timeout)
+        request = order_pb2.StatusRequest(to=self._replica)
+        asked = self._channel.call(
+            lambda timeout: self._stub.Status(request, timeout=timeout),
+            self._timing.election_timeout,
+        )
         return asked.addCallback(lambda reply: from_wire(reply, Status))
 
     def campaign(self) -> Deferred[CampaignReply]:
@@ -59,8 +79,12 @@ class ReplicaClient:
     ) -> Deferred[Sequence[Placed | BazaarError]]:
         """Have it decide `trades`; answers with an outcome for each, in the same order."""
 
+        cluster = self._cluster() if self._cluster else ""
+
         def call(timeout: float) -> Sequence[Placed | BazaarError]:
-            request = order_pb2.TradeRequest(trades=map(trade_to_wire, trades))
+            request = order_pb2.TradeRequest(
+                trades=map(trade_to_wire, trades), to=self._replica, cluster=cluster
+            )
             reply = self._stub.Trade(request, timeout=timeout)
             if len(reply.outcomes) != len(trades):
                 raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")
@@ -84,36 +108,56 @@ class ReplicaClient:
 
     def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Sequence[Stock]]:
         """As a catalog's, from the leader's ledger; fails with `NotLeader` at another replica."""
-        return _look_up(self._channel, self._stub.Lookup, names, timeout)
+        request = market_pb2.LookupRequest(names=names or (), all=names is None)
+        asked = self._ask("Lookup", request, timeout)
+        return asked.addCallback(_stocks)
 
 
 class CatalogClient:
     """A catalog. Every call fails with a `BazaarError`."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, cluster: Callable[[], str] | None = None) -> None:
+        """Requests name the cluster that `cluster` knows of when they are made, and fail with
+        `Unavailable` while it knows none; None: they name none."""
+        self._cluster = cluster
         self._channel = channel
         self._stub = CatalogStub(channel.grpc)
 
     def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Sequence[Stock]]:
         """Those of the stocks `names` that there are; None: every stock, by name."""
-        return _look_up(self._channel, self._stub.Lookup, names, timeout)
+        request = market_pb2.LookupRequest(names=names or (), all=names is None)
+        if (unnamed := _name_cluster(request, self._cluster)) is not None:
+            return fail(unnamed)
+        return _look_up(self._channel, self._stub.Lookup, request, timeout)
 
     def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[Any]:
         """Have it tell this front-end of every change, from now on."""
         request = catalog_pb2.SubscribeRequest(
-            address=subscription.address, life=subscription.life, token=subscription.token
+            address=subscription.address,
+            life=subscription.life,
+            token=subscription.token,
         )
+        if (unnamed := _name_cluster(request, self._cluster)) is not None:
+            return fail(unnamed)
         return self._channel.call(
             lambda timeout: self._stub.Subscribe(request, timeout=timeout), timeout
         )
 
 
+def _name_cluster(request: Any, cluster: Callable[[], str] | None) -> Unavailable | None:
+    """Have `request` name the cluster; why it must not be sent, if none is known."""
+    if cluster is None:
+        return None
+    request.cluster = cluster()
+    # What a process at a wrong address would answer could be another bazaar's.
+    return None if request.cluster else Unavailable("no order replica has named its cluster yet")
+
+
 def _look_up(
-    channel: Channel, rpc: Any, names: Sequence[str] | None, timeout: float
+    channel: Channel, rpc: Any, request: market_pb2.LookupRequest, timeout: float
 ) -> Deferred[Sequence[Stock]]:
-    request = market_pb2.LookupRequest(names=names or (), all=names is None)
+    return channel.call(lambda timeout: _stocks(rpc(request, timeout=timeout)), timeout)
 
-    def call(timeout: float) -> Sequence[Stock]:
-        return [stock_from_wire(stock) for stock in rpc(request, timeout=timeout).stocks]
 
-    return channel.call(call, timeout)
+def _stocks(reply: market_pb2.LookupReply) -> Sequence[Stock]:
+    return [stock_from_wire(stock) for stock in reply.stocks]

@@ -46,7 +46,8 @@ class Heartbeat(Service):
         self._led_by = led_by
         self._searching = False
         self._said = 0
-        self._said_mistaken: set[tuple[int, int]] = set()
+        self._mistakes: dict[int, str | None] = {}
+        """What was wrong with each replica's last answer."""
         self._beats = [LoopingCall(self._ping, replica) for replica in replicas]
         for beat in self._beats:
             beat.clock = reactor
@@ -65,11 +66,13 @@ class Heartbeat(Service):
         """One beat. The next one waits for the Deferred that this returns, which never fails."""
 
         def heard(status: Status) -> None:
+            mistake: str | None
             if status.replica == replica:
-                self._leadership.heard(status)
+                mistake = self._leadership.heard(status)
             else:
                 self._leadership.silent(replica)
-                self._mistaken(replica, status.replica)
+                mistake = f"it is replica {status.replica}"
+            self._warn(replica, mistake)
 
         def silent(failure: Failure) -> None:
             self._leadership.silent(replica)
@@ -87,12 +90,16 @@ class Heartbeat(Service):
     def _unforeseen(self, failure: Failure) -> None:
         self.log.failure("the heartbeat met a failure that nobody foresaw", failure)
 
-    def _mistaken(self, given: int, found: int) -> None:
-        if (given, found) not in self._said_mistaken:
-            self._said_mistaken.add((given, found))
-            self.log.error(
-                "what is given as replica {given} is replica {found}", given=given, found=found
-            )
+    def _warn(self, replica: int, mistake: str | None) -> None:
+        """Tell the operator of a stranger, once for as long as it stays the same."""
+        if self._mistakes.get(replica) != mistake:
+            self._mistakes[replica] = mistake
+            if mistake is not None:
+                self.log.error(
+                    "what answers at the address of replica {replica} is not ours: {mistake}",
+                    replica=replica,
+                    mistake=mistake,
+                )
 
     def _look(self, _: object = None) -> None:
         """Go on from what is known now."""

@@ -5,9 +5,11 @@ campaign, then the next. A front-end cannot do harm by being wrong, slow or doub
 refuses to campaign while a leader is heard, and only a majority of replicas elects.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ..replication.messages import CampaignReply, Status
+from ..replication.progress import majority
 
 __all__ = ["Leadership"]
 
@@ -22,6 +24,18 @@ class Leadership:
         self._claims: dict[int, int] = {}
         """The term in which each replica said last that it leads, if it did."""
         self._not_before: dict[int, float] = {}
+        self._clusters: dict[int, str] = {}
+        """The cluster that each replica named last; empty: it knew none yet."""
+        self._cluster = ""
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that a majority of the replicas named; until then, the one that all name
+        that have answered, which may be read from; empty: none is known."""
+        if self._cluster:
+            return self._cluster
+        named = set(self._clusters.values()) - {""}
+        return named.pop() if len(named) == 1 else ""
 
     @property
     def leader(self) -> int:
@@ -29,21 +43,41 @@ class Leadership:
 
         One that was deposed may not know it yet: the claim of the highest term counts.
         """
-        return max(self._claims, key=lambda replica: self._claims[replica], default=0)
+        claims = self._own_claims
+        return max(claims, key=lambda replica: claims[replica], default=0)
 
     @property
     def term(self) -> int:
         """The term in which the leader leads; 0: there is none."""
-        return max(self._claims.values(), default=0)
+        return max(self._own_claims.values(), default=0)
 
-    def heard(self, status: Status) -> None:
-        """A replica described itself."""
+    @property
+    def _own_claims(self) -> Mapping[int, int]:
+        """The claims of replicas that are of the cluster that a majority named. Nothing is sent
+        to a leader that only one other, or none, vouches for."""
+        clusters = self._clusters
+        return {
+            replica: term
+            for replica, term in self._claims.items()
+            if clusters.get(replica, "") == self._cluster
+        }
+
+    def heard(self, status: Status) -> str | None:
+        """A replica described itself. Why it is none of this cluster's; None: it is."""
+        self._clusters[status.replica] = status.cluster
+        ((cluster, named),) = Counter(self._clusters.values()).most_common(1)
+        if named >= majority(len(self._replicas)):
+            self._cluster = cluster or self._cluster
+        if self._cluster and status.cluster not in ("", self._cluster):
+            self.silent(status.replica)
+            return f"it is of cluster {status.cluster}, not {self._cluster}"
         self._known[status.replica] = status
         self._reachable[status.replica] = True
         if status.role == "leader":
             self._claims[status.replica] = status.term
         else:
             self._claims.pop(status.replica, None)
+        return None
 
     def silent(self, replica: int) -> None:
         """A replica did not answer in time."""
@@ -56,7 +90,7 @@ class Leadership:
 
     def nominee(self, now: float) -> int | None:
         """Whom to ask to campaign now; None: nobody, or not yet."""
-        if self.leader or len(self._reachable) < len(self._replicas):
+        if self._claims or len(self._reachable) < len(self._replicas):
             return None
         responsive = [replica for replica in self._replicas if self._reachable[replica]]
         for replica in responsive:

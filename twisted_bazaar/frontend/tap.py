@@ -123,7 +123,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
 
     def replicas(channels: Channels) -> dict[int, ReplicaClient]:
         return {
-            replica: ReplicaClient(channels.to(at), timing)
+            replica: ReplicaClient(channels.to(at), timing, replica, lambda: leadership.cluster)
             for replica, at in config.replicas.items()
         }
 
@@ -131,7 +131,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     trading = Trading(reactor, seconds, leadership, replicas(trades), timing)
     heartbeat = Heartbeat(reactor, seconds, leadership, replicas(pings), timing, trading.led_by)
     orders = OrderReader(reactor, seconds, leadership, replicas(reads), timing)
-    clients = [CatalogClient(lookups.to(at)) for at in config.catalogs]
+    clients = [CatalogClient(lookups.to(at), lambda: leadership.cluster) for at in config.catalogs]
     catalogs = Catalogs(seconds, clients, timing)
     cache = _make_cache(reactor, config.cache)
     floors = None if cache is None else Floors(timing, _life)

@@ -3,7 +3,7 @@
 Calls fail with `Unusable` only if what they should send cannot be read from this replica's log.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -68,8 +68,16 @@ class Peer:
 class Catalog:
     """A catalog, which learns from the leader."""
 
-    def __init__(self, name: str, channel: Channel, timing: Timing) -> None:
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        timing: Timing,
+        cluster: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`cluster` is asked for the name of this replica's cluster, on any thread."""
         self._name = name
+        self._cluster = cluster
         self._channel = channel
         self._timeout = timing.election_timeout
         self._stub = CatalogStub(channel.grpc)
@@ -90,6 +98,7 @@ class Catalog:
         return self._channel.call(self._ask_for_listing, self._timeout)
 
     def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:
-        reply = self._stub.Listing(catalog_pb2.ListingRequest(), timeout=timeout)
+        request = catalog_pb2.ListingRequest(cluster=self._cluster())
+        reply = self._stub.Listing(request, timeout=timeout)
         stocks = map(stock_from_wire, reply.stocks)
         return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]

@@ -10,15 +10,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BazaarError, Unavailable, Unusable
+from ..errors import BazaarError, NotOurs, Unavailable, Unusable
 from ..market import Listing, Stock, Trade
 from ..replication.core import Ready, Replica
 from ..replication.entries import Entry
+from ..replication.identity import not_meant
 from ..replication.index import Index
 from ..replication.leading import MAX_BATCH_ENTRIES
 from ..replication.log import Write
@@ -77,6 +78,8 @@ class OrderNode(Service):
         self._asked: set[Deferred[Any]] = set()
         """Those who wait for an answer."""
         self._led_term = 0
+        self._strange: dict[object, str] = {}
+        """What was said last of neighbours, or of requests, that are not ours."""
 
     def startService(self) -> None:
         super().startService()
@@ -146,6 +149,7 @@ class OrderNode(Service):
             applied,
             self._desk.ledger.last_number,
             replica.log.digest_at(applied),
+            replica.cluster,
         )
         return succeed(status)
 
@@ -160,10 +164,22 @@ class OrderNode(Service):
         self._feed(self._replica.follow, term)
         return succeed(None)
 
+    def not_meant(self, to: int, cluster: str) -> str | None:
+        """Why a request for replica `to` of `cluster` is not for this one; None: it is. May be
+        called on any thread."""
+        return not_meant(self._replica.id, self._replica.cluster, to, cluster)
+
     # What peers ask.
 
     def request(self, message: Any) -> Deferred[Any]:
-        """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
+        """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply.
+
+        Fails with `NotOurs` if it is for another replica, or of a stranger.
+        """
+        refusal = self._feed(self._replica.refusal, message)
+        if refusal is not None:
+            self._warn(type(message), f"a request is refused: {refusal}")
+            return fail(NotOurs(refusal))
         answer: Deferred[Any] = Deferred()
         self._feed(self._replica.step, message, self._seconds(), answer)
         return self._wait(answer)
@@ -243,17 +259,32 @@ class OrderNode(Service):
         to = message.to
         neighbour: Peer | Catalog = self._peers[to] if isinstance(to, int) else self._catalogs[to]
         answer = neighbour.ask(message.message)
-        answer.addCallbacks(self._answered, self._unanswered, errbackArgs=(message,))
+        answer.addCallbacks(
+            self._answered, self._unanswered, callbackArgs=(message,), errbackArgs=(message,)
+        )
         answer.addErrback(self._broken)
 
-    def _answered(self, reply: Any) -> None:
-        if not self._stopped:
-            self._feed(self._replica.step, reply, self._seconds())
+    def _answered(self, reply: Any, request: Request) -> None:
+        if self._stopped:
+            return
+        mistake = self._feed(self._replica.answered, request, reply, self._seconds())
+        if mistake is None:
+            self._strange.pop(request.to, None)
+        else:
+            self._warn(request.to, mistake)
+
+    def _warn(self, of: object, line: str) -> None:
+        """Tell the operator of a stranger, once for as long as it stays the same."""
+        if self._strange.get(of) != line:
+            self._strange[of] = line
+            self.log.warn("{line}", line=line)
 
     def _unanswered(self, failure: Failure, request: Request) -> None:
         failure.trap(BazaarError)
         if failure.check(Unusable):
             failure.raiseException()  # What was to be sent cannot be read.
+        if failure.check(NotOurs):
+            self._warn(request.to, f"not ours: {failure.getErrorMessage()}")
         if not self._stopped:
             self._feed(self._replica.unreachable, request, self._seconds())
 

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..errors import Damaged, Unusable
+from ..errors import Damaged, NotOurs, Unusable
 from ..market import Traded
 from ..replication import messages
 from ..replication.entries import Entry
@@ -21,6 +21,7 @@ from ..rpc.bazaar.v1 import market_pb2, order_pb2
 from ..rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from ..rpc.server import on_reactor
+from ..rpc.status import abort_with
 from ..rpc.wire import (
     from_wire,
     lookup_to_wire,
@@ -87,7 +88,14 @@ class Orders(OrdersServicer):
         self._logfile = logfile
         self._index = index
 
+    def _check_meant(self, request: Any, context: Context) -> None:
+        """End the call if it is for another replica, or for one of another cluster."""
+        refusal = self._node.not_meant(request.to, request.cluster)
+        if refusal is not None:
+            abort_with(context, NotOurs(refusal))
+
     def Trade(self, request: order_pb2.TradeRequest, context: Context) -> order_pb2.TradeReply:
+        self._check_meant(request, context)
         trades = [trade_from_wire(trade) for trade in request.trades]
         while True:
             with _reading(self._reactor, self._node, context):
@@ -109,12 +117,14 @@ class Orders(OrdersServicer):
     def GetOrder(
         self, request: order_pb2.GetOrderRequest, context: Context
     ) -> order_pb2.GetOrderReply:
+        self._check_meant(request, context)
         orders = self._list(request.number - 1, 1, context) if request.number > 0 else ()
         return order_pb2.GetOrderReply(order=order_to_wire(orders[0]) if orders else None)
 
     def ListOrders(
         self, request: order_pb2.ListOrdersRequest, context: Context
     ) -> order_pb2.ListOrdersReply:
+        self._check_meant(request, context)
         limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
         orders = self._list(max(0, request.after), limit, context)
         return order_pb2.ListOrdersReply(orders=map(order_to_wire, orders))
@@ -134,14 +144,17 @@ class Orders(OrdersServicer):
         return [entry for entry in entries if isinstance(entry.event, Traded)]
 
     def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
+        self._check_meant(request, context)
         return lookup_to_wire(on_reactor(self._reactor, context, self._node.lookup), request)
 
     def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
         return to_wire(on_reactor(self._reactor, context, self._node.status))
 
     def Campaign(self, request: order_pb2.CampaignRequest, context: Context) -> Any:
+        self._check_meant(request, context)
         return to_wire(on_reactor(self._reactor, context, self._node.campaign))
 
     def Follow(self, request: order_pb2.FollowRequest, context: Context) -> order_pb2.FollowReply:
+        self._check_meant(request, context)
         on_reactor(self._reactor, context, self._node.follow, request.term)
         return order_pb2.FollowReply()

@@ -14,10 +14,12 @@ from twisted.python import usage
 
 from .. import options
 from ..address import Address
+from ..errors import Unusable
 from ..exits import stop_with
 from ..folder import claim
 from ..options import TimingOptions
 from ..replication.core import Replica
+from ..replication.identity import members_fit
 from ..replication.index import Index, witness_in
 from ..replication.logfile import LogFile
 from ..rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
@@ -94,6 +96,9 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
     logfile = LogFile(
         config.data, config.replica, random.SystemRandom(), witness=witness_in(index_path)
     )
+    recorded = logfile.openings[-1][1].members if logfile.openings else ()
+    if misfit := members_fit(recorded, (config.replica, *config.peers)):
+        raise Unusable(f"--peer: {config.data}: {misfit}")
     index = Index(index_path, logfile)
     suspicion = logfile.suspect and (
         f"{config.data}: suspect, until all other replicas have been asked: {logfile.suspect}"
@@ -110,6 +115,7 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
         lambda: time.time_ns() // 1_000_000,
         monotonic_seconds(),
         nonce=random.SystemRandom().getrandbits(52),
+        names=lambda: f"{random.SystemRandom().getrandbits(64):016x}",
     )
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
@@ -121,7 +127,10 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
         logfile,
         index,
         {peer: Peer(channels.to(at), config.timing) for peer, at in config.peers.items()},
-        {str(at): Catalog(str(at), channels.to(at), config.timing) for at in config.catalogs},
+        {
+            str(at): Catalog(str(at), channels.to(at), config.timing, lambda: replica.cluster)
+            for at in config.catalogs
+        },
         config.timing,
         lambda line: stop_with(reactor, f"bazaar-order: {line}"),
     )

@@ -121,15 +121,31 @@ class Canvass:
             if peer not in self._answers:
                 self._silent.add(peer)
 
-    def verdict(self, log: Log, term: int, fresh: bool, now: float) -> Verdict:
+    def name(self, cluster: str) -> str:
+        """The cluster to be of, for a replica that is of `cluster` (empty: of none yet): the
+        first, in the order of text, that it or any of those who answered names.
+
+        Where there is no entry yet, several candidates may have named the cluster.
+        """
+        named = {cluster, *(reply.cluster for reply in self._answers.values())}
+        return min(named - {""}, default="")
+
+    def all_named(self, cluster: str) -> bool:
+        """Whether every other member has `cluster` on its disk."""
+        return len(self._answers) == self._members - 1 and all(
+            reply.cluster == cluster for reply in self._answers.values()
+        )
+
+    def verdict(self, log: Log, term: int, fresh: bool, copied: bool, now: float) -> Verdict:
         """What to do next; None: wait for more answers.
 
-        `term` is this replica's; `fresh`: nothing was ever in its storage.
+        `term` is this replica's; `fresh`: nothing was ever in its storage; `copied`: it is a
+        copy.
         """
         if self.source is not None:
             return None
         if self.purpose is Purpose.RECALL:
-            return self._recall(log, fresh, now)
+            return self._recall(log, fresh, copied, now)
         # All are waited for, since the one that is silent may be the furthest, but only for a
         # while.
         if self._silent and now < self._patient_until:
@@ -143,7 +159,7 @@ class Canvass:
             return Refused(leader, wait)
         return self._furthest(log)
 
-    def _recall(self, log: Log, fresh: bool, now: float) -> Verdict:
+    def _recall(self, log: Log, fresh: bool, copied: bool, now: float) -> Verdict:
         """All others are waited for: each majority that this replica was ever part of has
         another member among them, which knows the term and the entries."""
         if self._silent:
@@ -152,7 +168,10 @@ class Canvass:
         if fresh and all(reply.last_index == reply.term == 0 for reply in answers):
             return GoAhead(0)  # a new cluster: nobody has anything to forget
         suspects = tuple(sorted(reply.replica for reply in answers if reply.suspect))
-        if suspects or not answers:
+        # Where several folders were restored together, or all: what is in none of the members'
+        # logs is nowhere, and what is in one of them is at hand, since all have answered.
+        restored = copied and all(reply.copied for reply in answers if reply.suspect)
+        if (suspects or not answers) and not restored:
             # One that was suspect when it answered may have recalled by now: ask it again.
             if self._suspects_since is None:
                 self._suspects_since = now

@@ -25,7 +25,8 @@ from ..errors import InvariantBroken, NotLeader, Unusable
 from ..timing import Timing
 from .canvass import Canvass, FetchFrom, GoAhead, Hopeless, Purpose, Refused
 from .entries import Entry, Event, Opened, encode_entry
-from .leading import MAX_BATCH_ENTRIES, Leading
+from .identity import Identity
+from .leading import MAX_BATCH_ENTRIES, Leading, longest_lease
 from .log import Log, Storage, Write
 from .messages import (
     Append,
@@ -82,26 +83,33 @@ class Replica:
         now: float,
         batch: int = MAX_BATCH_ENTRIES,
         nonce: int = 0,
+        names: Callable[[], str] = lambda: "",
     ) -> None:
         """Take up the life that `storage` remembers.
 
         `applied` is the index of the last entry that the owner's own state holds from an
         earlier life; it was committed and released then. `milliseconds` is the wall clock
         that entries are stamped with. A message carries `batch` entries at most. `nonce`
-        is below 2**53, and another one in each life.
+        is below 2**53, and another one in each life. Each call of `names` gives a name that
+        was never given before, here or anywhere.
         """
         self.id = replica
         self._peers = tuple(peers)
+        self._identity = Identity(replica, peers)
         self._learners = tuple(learners)
+        self._names = names
         self._timing = timing
         self._batch = batch
         self._milliseconds = milliseconds
         self.log = Log(storage)
+        self.cluster = storage.cluster
+        """The cluster that this replica is of; empty: it knows none yet."""
         self.term = storage.term
         self.vote = storage.vote
         """The replica that this one voted for in `term`; 0: none."""
         self._votes: set[int] | None = None
         """Who voted for this replica, while it is a candidate in `term`."""
+        self._votes_needed = 0
         self._campaigned = now
         """When it became a candidate."""
         self._leader = 0
@@ -168,7 +176,7 @@ class Replica:
                 self._leading, self._leader = None, 0
         elif self._votes is not None and now - self._campaigned > self._timing.election_timeout:
             self._give_up_campaign()
-        if not self.leads and now - self._led > 4 * self._timing.lease:
+        if not self.leads and now - self._led > 4 * longest_lease(self.log, self._timing):
             # What was committed then has come to every catalog, or its lease has run out; to
             # every cache, or its lease has; and so has what either of them acknowledged last.
             self.released = self.commit
@@ -243,6 +251,25 @@ class Replica:
             case FetchReply():
                 self._on_fetch_reply(message, now)
 
+    def refusal(self, message: Append | Vote | Poll | Fetch) -> str | None:
+        """Why a peer's request is not for this replica, and must not be stepped; None: it is."""
+        return self._identity.refusal(message, self.cluster, self.log)
+
+    def answered(self, request: Request, reply: Incoming, now: float) -> str | None:
+        """Take in the answer to `request`. If it is another's than was asked, it counts as none,
+        and what is wrong is returned for the operator.
+
+        Raises `Unusable` if this replica's folder or options do not fit what a majority says.
+        """
+        if isinstance(reply, AppendReply | VoteReply | PollReply | FetchReply):
+            assert isinstance(request.to, int)
+            mistake = self._identity.mistake(request.to, reply, self.cluster, self.log)
+            if mistake is not None:
+                self.unreachable(request, now)
+                return mistake
+        self.step(reply, now)
+        return None
+
     def unreachable(self, request: Request, now: float) -> None:
         """`request` got no answer in time."""
         message = request.message
@@ -273,7 +300,9 @@ class Replica:
             self.commit = leading.committed(self.commit)
             self.released = leading.released(self.commit, self.released, now)
             self._outbox.say(leading.requests(now, self.commit, self.released))
-        write = self._outbox.take_write(self.log, self.term, self.vote, self._recalled)
+        write = self._outbox.take_write(
+            self.log, self.term, self.vote, self.cluster, self._recalled
+        )
         messages = self._outbox.take_messages()
         committed: Sequence[Entry] = ()
         if self._applied < self.commit:
@@ -347,6 +376,7 @@ class Replica:
         if self.log.term_at(previous) != message.previous_term:
             return False, self.commit
         self.log.take(message.entries, self.commit)
+        self.cluster = self.cluster or self.log.cluster
         index = previous + len(message.entries)
         self.commit = max(self.commit, min(message.commit, index))
         self.released = max(self.released, min(message.released, self.commit))
@@ -354,7 +384,7 @@ class Replica:
 
     def _on_vote(self, message: Vote, now: float, ticket: object) -> None:
         granted = False
-        if self._wait(now) <= 0 and message.term >= self.term:
+        if self._wait(now) <= 0 and message.term >= self.term and self._named_by(message):
             if message.term > self.term:
                 self._adopt(message.term)
             mine = (self.log.last_term, self.log.last_index)
@@ -365,6 +395,14 @@ class Replica:
             self._give_up_campaign()
         reply = VoteReply(self.term, self.id, granted)
         self._outbox.say_after_write([Reply(ticket, reply)])
+
+    def _named_by(self, message: Vote) -> bool:
+        """Whether this replica is of the candidate's cluster, or joins it. While neither has an
+        entry, the first of two names in the order of text is the cluster's."""
+        if message.last_index == self.log.last_index == 0 and message.cluster:
+            self.cluster = min(self.cluster or message.cluster, message.cluster)
+            return self.cluster == message.cluster
+        return True
 
     # Canvassing: before a campaign, and after a start.
 
@@ -379,6 +417,10 @@ class Replica:
             self.suspect,
             self._storage.fresh,
             message.nonce,
+            self._storage.copied,
+            self.cluster if self.log.last_index else self._storage.cluster,
+            self._identity.members,
+            self.log.last_digest,
         )
         self._outbox.say([Reply(ticket, reply)])
 
@@ -413,10 +455,16 @@ class Replica:
         canvass = self._canvass
         if canvass is None or self._votes is not None:
             return
-        self._outbox.say(Request(peer, Poll(self.id, canvass.nonce)) for peer in canvass.polls(now))
-        match canvass.verdict(self.log, self.term, self._storage.fresh, now):
+        self._outbox.say(
+            Request(peer, Poll(self.id, canvass.nonce, peer)) for peer in canvass.polls(now)
+        )
+        storage = self._storage
+        verdict = canvass.verdict(self.log, self.term, storage.fresh, storage.copied, now)
+        if isinstance(verdict, FetchFrom | GoAhead) and not self.log.last_index:
+            self.cluster = canvass.name(self.cluster)
+        match verdict:
             case FetchFrom(source):
-                self._outbox.say([Request(source, canvass.fetch_from(source, self.log))])
+                self._fetch(source, canvass.fetch_from(source, self.log))
             case GoAhead(term) if canvass.purpose is Purpose.CAMPAIGN:
                 self._ask_for_votes(max(term, self.term) + 1, now)
             case GoAhead(term):
@@ -445,16 +493,41 @@ class Replica:
         if fetch is None:
             self._consider_canvass(now)
         else:
-            self._outbox.say([Request(message.replica, fetch)])
+            self._fetch(message.replica, fetch)
+
+    def _fetch(self, source: int, fetch: Fetch) -> None:
+        named = msgspec.structs.replace(fetch, cluster=self.cluster, to=source)
+        self._outbox.say([Request(source, named)])
 
     # Campaigning.
 
     def _ask_for_votes(self, term: int, now: float) -> None:
         self.term, self.vote, self._leader = term, self.id, 0
+        # Before there is an entry, a name that is not on all disks needs the votes of all: each
+        # puts it there. So there is but one when the first entry names it.
+        self.cluster = self.cluster or self._names()
+        named = self.log.last_index > 0 or (
+            self._storage.cluster == self.cluster
+            and self._canvass is not None
+            and self._canvass.all_named(self.cluster)
+        )
+        members = len(self._peers) + 1
+        self._votes_needed = majority(members) if named else members
         self._votes = set()
         self._campaigned = now
-        vote = Vote(term, self.id, self.log.last_index, self.log.last_term)
-        self._outbox.say_after_write(Request(peer, vote) for peer in self._peers)
+        log = self.log
+        for to in self._peers:
+            vote = Vote(
+                term,
+                self.id,
+                log.last_index,
+                log.last_term,
+                cluster=self.cluster,
+                to=to,
+                last_digest=log.last_digest,
+                members=self._identity.members,
+            )
+            self._outbox.say_after_write([Request(to, vote)])
 
     def _on_vote_reply(self, message: VoteReply, now: float) -> None:
         if message.term > self.term:
@@ -466,12 +539,13 @@ class Replica:
     def _count_votes(self, now: float) -> None:
         assert self._votes is not None
         # Its own vote must be on disk, too: it is as binding as anybody's.
-        if len(self._votes) < majority(len(self._peers) + 1) or self.id not in self._votes:
+        if len(self._votes) < self._votes_needed or self.id not in self._votes:
             return
         self._votes = None
         self._leading = Leading(
             self.id,
             self.term,
+            self.cluster,
             self.log,
             self._peers,
             self._learners,
@@ -480,7 +554,15 @@ class Replica:
             now,
         )
         self._end_canvass(Refused(self.id, 0.0))
-        self.propose([Opened(self.id)])
+        opened = Opened(
+            self.id,
+            self.cluster,
+            self._identity.members,
+            self._timing.lease,
+            self._learners,
+            self._names(),
+        )
+        self.propose([opened])
 
     # Leading.
 

@@ -21,10 +21,27 @@ GENESIS = "0" * 32
 """The digest of the empty history."""
 
 
-class Opened(msgspec.Struct, frozen=True, tag_field="kind", tag="opened"):
-    """A leader's first entry in its term: committing it commits all before it (Raft §5.4.2)."""
+class Opened(msgspec.Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=True):
+    """A leader's first entry in its term: committing it commits all before it (Raft §5.4.2).
+
+    It says under which configuration it leads. What a leader may do before this entry is
+    committed (grant no lease, answer no trade) rests on it, so each later leader finds in its
+    own log every configuration that can still matter.
+    """
 
     leader: int
+    cluster: str = ""
+    """Names the cluster, the same in each of its entries; empty in logs of release 0.1, whose
+    cluster is named by the digest of the first entry."""
+    members: tuple[int, ...] = ()
+    """The ids of all replicas, ascending; empty in logs of release 0.1."""
+    lease: float = 0.0
+    """Seconds of the leases that this leader grants to catalogs; 0: not recorded."""
+    catalogs: tuple[str, ...] = ()
+    """The learners, as this leader names them."""
+    name: str = ""
+    """Random, so that no other opening has this entry's digest, not even that of a copy of this
+    log whose leader opens at the same instant."""
 
 
 Event = Opened | Listed | Traded

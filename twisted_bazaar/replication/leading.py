@@ -13,10 +13,19 @@ from .log import Log
 from .messages import Append, AppendReply, Apply, ApplyReply, Request
 from .progress import Progress, reached_by_majority
 
-__all__ = ["MAX_BATCH_ENTRIES", "Leading"]
+__all__ = ["MAX_BATCH_ENTRIES", "Leading", "longest_lease"]
 
 MAX_BATCH_ENTRIES = 1024
 """Entries that one message carries at most: about 200 KB of records."""
+
+
+def longest_lease(log: Log, timing: Timing) -> float:
+    """Seconds of the longest lease that a leader of this log can have granted, or may grant.
+
+    Leaders may be given other leases one after the other. Each records its own in its opening,
+    which is committed before it grants any.
+    """
+    return max([timing.lease, *(opened.lease for opened in log.openings)])
 
 
 class _Learner(Progress):
@@ -28,6 +37,8 @@ class _Learner(Progress):
         self.rebuild = False
         self.current_at = 0
         """If it answers that it has applied this much, it has all that it was told of."""
+        self.life = 0
+        """The life in which it answered last; 0: it never did."""
 
 
 class Leading:
@@ -37,6 +48,7 @@ class Leading:
         self,
         replica: int,
         term: int,
+        cluster: str,
         log: Log,
         peers: Iterable[int],
         learners: Iterable[str],
@@ -46,6 +58,7 @@ class Leading:
     ) -> None:
         self._replica = replica
         self._term = term
+        self._cluster = cluster
         self._log = log
         self._timing = timing
         self._batch = batch
@@ -59,8 +72,12 @@ class Leading:
         self._learners = {name: _Learner(last, now) for name in learners}
         self._reader: _Learner | None = None
         """The one catalog that may hold a lease of this leader."""
-        self._inherited_until = now + timing.lease
+        self._longest_lease = longest_lease(log, timing)
+        self._inherited_until = now + self._longest_lease
         """Until then, one of them may hold a lease of a leader before this one."""
+        before = {name for opened in log.openings for name in opened.catalogs}
+        self._knows_all = before <= self._learners.keys()
+        """Whether that one must be among the learners."""
 
     def requests(self, now: float, commit: int, released: int) -> Iterator[Request]:
         """Whatever should go out to peers and learners now."""
@@ -68,7 +85,7 @@ class Leading:
         for peer, progress in self._peers.items():
             if progress.due(now, self._log.last_index, self.round, heartbeat):
                 progress.sending(now, self.round)
-                yield Request(peer, self._append(progress, commit, released, now))
+                yield Request(peer, self._append(peer, progress, commit, released, now))
         if commit < self.opened:
             # Before that, this leader does not know all that is committed, and a catalog
             # would take itself for current too early.
@@ -78,7 +95,9 @@ class Leading:
                 learner.sending(now, 0)
                 yield Request(name, self._apply(learner, commit, now))
 
-    def _append(self, progress: Progress, commit: int, released: int, now: float) -> Append:
+    def _append(
+        self, peer: int, progress: Progress, commit: int, released: int, now: float
+    ) -> Append:
         previous = progress.next - 1
         upto = min(self._log.last_index, previous + self._batch)
         return Append(
@@ -91,6 +110,9 @@ class Leading:
             released,
             self.round,
             now,
+            cluster=self._cluster,
+            to=peer,
+            previous_digest=self._log.digest_at(previous),
         )
 
     def _apply(self, learner: _Learner, commit: int, now: float) -> Apply:
@@ -111,6 +133,8 @@ class Leading:
             learner.holder.earned if learner is self._reader else None,
             self._timing.lease,
             now,
+            cluster=self._cluster,
+            longest=self._longest_lease,
         )
 
     def append_answered(self, reply: AppendReply) -> None:
@@ -139,8 +163,16 @@ class Leading:
         )
         if learner.rebuild:
             return
-        learner.match = reply.released
         learner.next = applied + 1
+        life = reply.stamp.life if reply.stamp else 0
+        if life != learner.life:
+            if learner is self._reader and learner.holder.attached(now):
+                # Another process answers at this address, or the same one in a later life. The
+                # earlier one may go on showing what it knows until its lease has run out.
+                learner.holder.earned = None
+                return
+            learner.life = life
+        learner.match = reply.released
         if not self._may_read(learner, reply.holds, now):
             return
         # Clients may have seen whatever was committed before this leader was elected.
@@ -183,6 +215,8 @@ class Leading:
         if self._reader is not None:
             waiting = [self._reader] if self._reader.holder.attached(now) else []
         elif now < self._inherited_until:
+            if not self._knows_all:
+                return released
             waiting = list(self._learners.values())
         return max(released, min([commit, *(learner.match for learner in waiting)]))
 

@@ -16,7 +16,7 @@ from zlib import crc32
 
 import msgspec
 
-from ..errors import Damaged
+from ..errors import Damaged, NotUnderstood
 from .entries import Entry, decode_entry
 
 __all__ = [
@@ -64,11 +64,13 @@ class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
     """The checksum of the last line before; `00000000` if there is none."""
 
 
-class Voted(msgspec.Struct, frozen=True, tag_field="kind", tag="vote"):
+class Voted(msgspec.Struct, frozen=True, tag_field="kind", tag="vote", omit_defaults=True):
     """The replica's term, and its vote in it (0: none), from here on."""
 
     term: int
     vote: int
+    cluster: str = ""
+    """The cluster that it is of, as long as no entry names it; empty: none is known."""
 
 
 class Truncated(msgspec.Struct, frozen=True, tag_field="kind", tag="truncated"):
@@ -115,15 +117,19 @@ def encode_note(note: Note) -> bytes:
 def decode_line(line: bytes) -> Entry | Note:
     """Read a line, newline left out, whose checksum has been found right.
 
-    Raises `Damaged` if it is none that this version writes.
+    Raises `NotUnderstood` if this release does not know what it says, and `Damaged` if it is no
+    line of any release.
     """
     record = line[: 1 - CLOSING_BYTES] + b"}"
     try:
-        if _decode_kind(record).kind in _NOTE_KINDS:
-            return _decode_note(record)
+        kind = _decode_kind(record).kind
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"not a line of a log: {record[:80]!r}: {error}") from None
-    return decode_entry(record)
+    try:
+        return _decode_note(record) if kind in _NOTE_KINDS else decode_entry(record)
+    except (msgspec.DecodeError, Damaged) as error:
+        why = f"a line of kind {kind!r} is not known to this release: {error}"
+        raise NotUnderstood(why) from None
 
 
 def closes(closing: bytes, crc: int) -> bool:

@@ -12,9 +12,9 @@ from typing import Protocol
 import msgspec
 
 from ..errors import InvariantBroken
-from .entries import GENESIS, Entry
+from .entries import GENESIS, Entry, Opened
 
-__all__ = ["Log", "MemoryStorage", "Storage", "Write"]
+__all__ = ["Log", "MemoryStorage", "Storage", "Write", "cluster_of"]
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -31,6 +31,16 @@ class Write(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     trusted: bool = False
     """From here on the storage is trusted. Done last, after the entries."""
+    cluster: str = ""
+    """The cluster that this replica is of, made durable with the term; empty: none is known."""
+
+
+def cluster_of(first: Entry) -> str:
+    """The name of the cluster whose log begins with `first`.
+
+    Logs of release 0.1 do not record one: their first entry's digest names them as well.
+    """
+    return (isinstance(first.event, Opened) and first.event.cluster) or first.digest
 
 
 class Storage(Protocol):
@@ -48,6 +58,14 @@ class Storage(Protocol):
         """The index of the last durable entry; 0: there is none."""
 
     @property
+    def cluster(self) -> str:
+        """The cluster that this log is of; empty: none is known."""
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        """The durable `opened` entries with their indexes, ascending."""
+
+    @property
     def suspect(self) -> str | None:
         """Why votes or entries that were acknowledged may be missing, for the operator; None:
         none are. Until a `Write` that says `trusted`, over any restart."""
@@ -55,6 +73,10 @@ class Storage(Protocol):
     @property
     def fresh(self) -> bool:
         """Whether it is suspect only since nothing was ever kept in it."""
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is suspect only since it is a copy of what it was."""
 
     def write(self, write: Write) -> None:
         """Make `write` durable: when this returns, it survives any crash.
@@ -73,24 +95,38 @@ class Storage(Protocol):
 class MemoryStorage:
     """A `Storage` for tests and simulations: durable as long as this object lives."""
 
-    def __init__(self, suspect: str | None = None, fresh: bool = False) -> None:
+    def __init__(
+        self, suspect: str | None = None, fresh: bool = False, copied: bool = False
+    ) -> None:
         self.term = 0
         self.vote = 0
         self.entries: list[Entry] = []
         self.suspect = suspect
         self.fresh = fresh
+        self.copied = copied
+        self._named = ""
 
     @property
     def last_index(self) -> int:
         return len(self.entries)
 
+    @property
+    def cluster(self) -> str:
+        return cluster_of(self.entries[0]) if self.entries else self._named
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        return [
+            (entry.index, entry.event) for entry in self.entries if isinstance(entry.event, Opened)
+        ]
+
     def write(self, write: Write) -> None:
-        self.term, self.vote = write.term, write.vote
+        self.term, self.vote, self._named = write.term, write.vote, write.cluster
         if write.truncate is not None:
             del self.entries[write.truncate :]
         self.entries.extend(write.entries)
         if write.trusted:
-            self.suspect, self.fresh = None, False
+            self.suspect, self.fresh, self.copied = None, False, False
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         return self.entries[after:upto]
@@ -116,6 +152,8 @@ class Log:
         """Entries up to here are on disk, or in the write that is under way."""
         self._truncate: int | None = None
         self._saved = (storage.term, storage.vote)
+        self._saved_cluster = storage.cluster
+        self._openings = list(storage.openings)
 
     @property
     def last_index(self) -> int:
@@ -128,6 +166,27 @@ class Log:
     @property
     def last_digest(self) -> str:
         return self._tail[-1].digest if self._tail else GENESIS
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that the first entry names; empty: there is no entry."""
+        return cluster_of(self.entry_at(1)) if self.last_index else ""
+
+    @property
+    def openings(self) -> Sequence[Opened]:
+        """All `opened` entries, in order: under which configuration each leader led."""
+        return [opened for _, opened in self._openings]
+
+    def contradicts(self, index: int, term: int, digest: str) -> bool:
+        """Whether another log, whose entry `index` is of `term` and has `digest`, cannot be of
+        the same cluster: both have an entry there of one leader, and another one (invariant 3).
+        """
+        return (
+            bool(digest)
+            and 0 < index <= self.last_index
+            and self.term_at(index) == term
+            and self.digest_at(index) != digest
+        )
 
     def entry_at(self, index: int) -> Entry:
         """The entry at 1 <= `index` <= `last_index`."""
@@ -161,9 +220,14 @@ class Log:
                 raise InvariantBroken(f"entry {entry.index} does not follow entry {index - 1}")
             digest = entry.digest
         self._tail.extend(entries)
+        self._openings += [
+            (entry.index, entry.event) for entry in entries if isinstance(entry.event, Opened)
+        ]
 
     def truncate(self, after: int) -> None:
         """Forget the entries after `after`."""
+        while self._openings and self._openings[-1][0] > after:
+            self._openings.pop()
         if after <= self._base:
             self._tail = list(self._storage.read(max(0, after - self._keep), after))
             self._base = after - len(self._tail)
@@ -191,7 +255,9 @@ class Log:
                 self.append(entries[position:])
                 return
 
-    def take_write(self, term: int, vote: int, trusted: bool = False) -> Write | None:
+    def take_write(
+        self, term: int, vote: int, cluster: str = "", trusted: bool = False
+    ) -> Write | None:
         """What has to become durable now; None if all of it is, or is under way. With
         `trusted`, that includes that the storage is.
 
@@ -199,14 +265,16 @@ class Log:
         """
         if (
             (term, vote) == self._saved
+            and (cluster == self._saved_cluster or self.last_index > 0)
             and self._truncate is None
             and self._handed == self.last_index
             and not (trusted and self._storage.suspect)
         ):
             return None
         entries = tuple(self._tail[self._handed - self._base :])
-        write = Write(term, vote, self._truncate, entries, trusted)
+        write = Write(term, vote, self._truncate, entries, trusted, cluster)
         self._saved, self._truncate, self._handed = (term, vote), None, self.last_index
+        self._saved_cluster = cluster
         return write
 
     def written(self, write: Write) -> None:

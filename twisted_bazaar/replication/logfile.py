@@ -19,7 +19,7 @@ from threading import Lock
 
 from ..errors import Damaged, InvariantBroken, Unusable
 from ..market import Traded
-from .entries import GENESIS, Entry
+from .entries import GENESIS, Entry, Opened
 from .lines import (
     CLOSING_BYTES,
     Boot,
@@ -48,6 +48,7 @@ class _StoredLog:
         self.torn = state.torn
         """Bytes of an unfinished last line that were left out."""
         self._state = state
+        self._cluster = state.cluster
         self._lock = Lock()
         """Guards `_state.places`, which one thread writes and all read."""
 
@@ -58,6 +59,16 @@ class _StoredLog:
     @property
     def vote(self) -> int:
         return self._state.vote
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that this log is of; empty: none is known."""
+        return self._cluster
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        """The durable `opened` entries with their indexes, ascending."""
+        return self._state.openings
 
     @property
     def last_index(self) -> int:
@@ -165,6 +176,11 @@ class LogFile(_StoredLog):
         """Whether it is suspect only because the folder was new, and still has no entries."""
         return self._mark.mark.fresh and self.last_index == 0
 
+    @property
+    def copied(self) -> bool:
+        """Whether it is suspect only because the folder is a copy."""
+        return self._mark.mark.copied
+
     def write(self, write: Write) -> None:
         """Make `write` durable: when this returns, it survives any crash.
 
@@ -176,10 +192,13 @@ class LogFile(_StoredLog):
         last = state.places.last_index
         if write.term < state.term:
             raise InvariantBroken(f"term {write.term} after term {state.term}")
-        if (write.term, write.vote) != (state.term, state.vote):
-            contents.append(encode_note(Voted(write.term, write.vote)))
-        if write.truncate is not None and write.truncate < last:
-            last = write.truncate
+        truncate = write.truncate is not None and write.truncate < last
+        # The first entry names the cluster. Without one, the vote has to.
+        named = write.cluster if last == 0 or write.truncate == 0 else ""
+        if (write.term, write.vote) != (state.term, state.vote) or (named and named != state.named):
+            contents.append(encode_note(Voted(write.term, write.vote, named)))
+        if truncate:
+            last = write.truncate or 0
             contents.append(encode_note(Truncated(last)))
         if write.entries and not (
             write.entries[0].index == last + 1
@@ -195,11 +214,24 @@ class LogFile(_StoredLog):
             positions = self._append(contents)[notes:]
             with self._lock:
                 state.term, state.vote = write.term, write.vote
-                state.places.truncate(last)
+                state.named = named or state.named
+                self._cluster = write.cluster
+                state.truncate(last)
                 for entry, position in zip(write.entries, positions, strict=True):
                     state.places.add(position, is_order=type(entry.event) is Traded)
+                    if isinstance(entry.event, Opened):
+                        state.openings.append((entry.index, entry.event))
             if trusted:
-                self._mark.replace(Mark(self.replica, None, False, state.end, state.checksum))
+                self._mark.replace(
+                    Mark(
+                        self.replica,
+                        None,
+                        False,
+                        state.end,
+                        state.checksum,
+                        origin=self._mark.mark.origin,
+                    )
+                )
 
     def close(self) -> None:
         """Close the file. What was written stays readable; nothing more can be written."""

@@ -1,7 +1,7 @@
 """The mark beside an order log: how far the log is on disk for certain, and whether it is trusted.
 
     {"position":"00000000000000012345","last":"0d9c3b1e","end":"…"}
-    {"replica":3,"suspect":null,"fresh":false,"end":"…"}
+    {"replica":3,"suspect":null,"fresh":false,"origin":"…","end":"…"}
 
 From the log alone, bytes missing at its end look like a write that was cut short, though they
 may have been acknowledged. The first line says how much was there. It is written over after
@@ -37,6 +37,8 @@ class _State(msgspec.Struct, frozen=True):
     replica: int
     suspect: str | None
     fresh: bool
+    copied: bool = False
+    origin: str = ""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -52,6 +54,10 @@ class Mark(msgspec.Struct, frozen=True):
     """The log was on disk up to here."""
     checksum: int = 0
     """Of its last line before `position`."""
+    copied: bool = False
+    """Whether it is suspect because the folder is a copy, and for nothing else."""
+    origin: str = ""
+    """Names the folder that this was written in (`origin.py`); empty: not recorded."""
 
 
 _encode = msgspec.json.encode
@@ -65,7 +71,10 @@ def mark_path(folder: Path) -> Path:
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as written."""
+    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as written.
+
+    What a newer release may have added to its lines is passed over.
+    """
     path = mark_path(folder)
     for look in range(_LOOKS):
         try:
@@ -141,7 +150,7 @@ assert _POSITION_BYTES <= BLOCK_BYTES
 
 
 def _encode_state(mark: Mark) -> bytes:
-    state = _State(mark.replica, mark.suspect, mark.fresh)
+    state = _State(mark.replica, mark.suspect, mark.fresh, mark.copied, mark.origin)
     return close_lines([_encode(state)[:-1]], 0)[0]
 
 
@@ -153,5 +162,11 @@ def _decode(text: bytes) -> Mark:
     where, what = (line[:-CLOSING_BYTES] + b"}" for line in lines)
     position, state = _decode_position(where), _decode_state(what)
     return Mark(
-        state.replica, state.suspect, state.fresh, int(position.position), int(position.last, 16)
+        state.replica,
+        state.suspect,
+        state.fresh,
+        int(position.position),
+        int(position.last, 16),
+        state.copied,
+        state.origin,
     )

@@ -1,5 +1,9 @@
 """What replicas, and a leader and its learners, say to one another. Frozen values.
 
+Each request names the cluster that the asker is of, and the replica that it is for (`to`), so
+that a process at a wrong address refuses it. An empty cluster and id 0 name nothing: release 0.1
+sends none, and a new cluster has no name before its first election.
+
 Requests are answered exactly once or not at all. `sent` and `round` come back in the answer as
 they went out: `sent` is the asker's clock when it asked, so that what an answer proves is
 counted from then; `round` numbers the leader's rounds of heartbeats, so that a read waits for
@@ -44,6 +48,10 @@ class Append(msgspec.Struct, frozen=True):
     """The leader's `released` index: what every client may see."""
     round: int
     sent: float
+    cluster: str = ""
+    to: int = 0
+    previous_digest: str = ""
+    """Names the leader's history up to `previous_index`; empty: not said."""
 
 
 class AppendReply(msgspec.Struct, frozen=True):
@@ -65,6 +73,12 @@ class Vote(msgspec.Struct, frozen=True):
     candidate: int
     last_index: int
     last_term: int
+    cluster: str = ""
+    to: int = 0
+    last_digest: str = ""
+    """Names the candidate's history; empty: not said."""
+    members: tuple[int, ...] = ()
+    """The ids of all replicas, as the candidate counts them, ascending; empty: not said."""
 
 
 class VoteReply(msgspec.Struct, frozen=True):
@@ -79,6 +93,7 @@ class Poll(msgspec.Struct, frozen=True):
     replica: int
     nonce: int = 0
     """Comes back in the answer, which is then none to a question of an earlier life."""
+    to: int = 0
 
 
 class PollReply(msgspec.Struct, frozen=True):
@@ -95,6 +110,15 @@ class PollReply(msgspec.Struct, frozen=True):
     fresh: bool = False
     """It has never had any."""
     nonce: int = 0
+    copied: bool = False
+    """It is suspect only since its folder is a copy: what it has is good, and what came after
+    the copy may be missing."""
+    cluster: str = ""
+    """The cluster that it is of; empty: it knows none yet."""
+    members: tuple[int, ...] = ()
+    """The ids of all replicas, as it counts them, ascending; empty: not said."""
+    last_digest: str = ""
+    """Names its history; empty: not said."""
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -103,6 +127,8 @@ class Fetch(msgspec.Struct, frozen=True):
     replica: int
     after: int
     digest: str
+    cluster: str = ""
+    to: int = 0
 
 
 class FetchReply(msgspec.Struct, frozen=True):
@@ -137,6 +163,9 @@ class Apply(msgspec.Struct, frozen=True):
     lease: float
     """The seconds of that lease, from when that answer was sent."""
     sent: float
+    cluster: str = ""
+    longest: float = 0.0
+    """Seconds of the longest lease that any leader of this log has granted or may grant."""
 
 
 class ApplyReply(msgspec.Struct, frozen=True):
@@ -179,6 +208,8 @@ class Status(msgspec.Struct, frozen=True):
     """The last order up to there."""
     digest: str
     """Names the history up to there."""
+    cluster: str = ""
+    """The cluster that it is of; empty: it knows none yet."""
 
 
 class Request(msgspec.Struct, frozen=True):

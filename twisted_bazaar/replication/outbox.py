@@ -29,11 +29,13 @@ class Outbox:
         """`messages` rest on the log, term and vote as they are now."""
         self._after_next_write += messages
 
-    def take_write(self, log: Log, term: int, vote: int, trusted: bool = False) -> Write | None:
+    def take_write(
+        self, log: Log, term: int, vote: int, cluster: str = "", trusted: bool = False
+    ) -> Write | None:
         """The write to start now; None: there is nothing to write, or one is under way."""
         if self._writing:
             return None
-        write = log.take_write(term, vote, trusted)
+        write = log.take_write(term, vote, cluster, trusted)
         messages = [
             _still_true(message, term, log.last_index) for message in self._after_next_write
         ]

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from ..errors import Damaged, Unusable
-from .entries import GENESIS, Entry
+from ..errors import Damaged, NotUnderstood, Unusable
+from .entries import GENESIS, Entry, Opened
 from .lines import (
     CLOSING_BYTES,
     FORMAT,
@@ -33,6 +33,7 @@ from .lines import (
     resume,
     sound_bytes,
 )
+from .log import cluster_of
 from .mark import Mark
 from .segments import Places, Segments
 
@@ -55,6 +56,10 @@ class Recovery:
         self.places = Places()
         self.term = 0
         self.vote = 0
+        self.named = ""
+        """The cluster that the votes name; empty: none."""
+        self.openings: list[tuple[int, Opened]] = []
+        """The `opened` entries with their indexes, ascending."""
         self.boot = ""
         """Of the last start; empty: none is known."""
         self.end = 0
@@ -75,6 +80,17 @@ class Recovery:
     def checksum(self) -> int:
         """Of the last whole line; 0: there is none."""
         return checksum(self.closing) if self.closing else 0
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that this log is of; empty: none is known."""
+        return cluster_of(self._entry(1)) if self.places.last_index else self.named
+
+    def truncate(self, after: int) -> None:
+        """Forget the entries after `after`."""
+        self.places.truncate(after)
+        while self.openings and self.openings[-1][0] > after:
+            self.openings.pop()
 
     def digest_at(self, index: int) -> str:
         """The digest that names the history up to 0 <= `index` <= the last; 0: none of it."""
@@ -160,6 +176,8 @@ class Recovery:
     def _take_other(self, start: int, line: bytes, position: int) -> None:
         try:
             said = decode_line(line)
+        except NotUnderstood as error:
+            raise NotUnderstood(f"{self.segments.where(position)}: {error}") from None
         except Damaged as error:
             raise self._damaged(position, str(error)) from None
         last = self.places.last_index
@@ -172,21 +190,24 @@ class Recovery:
                 if said.term < self.term:
                     raise self._damaged(position, f"term {said.term} after term {self.term}")
                 self.term, self.vote = said.term, said.vote
+                self.named = said.cluster or self.named
             case Truncated():
                 if not 0 <= said.after <= last:
                     raise self._damaged(position, f"truncated after {said.after} of {last}")
-                self.places.truncate(said.after)
+                self.truncate(said.after)
             case Boot():
                 self.boot = said.boot
             case Entry():
                 if said.index != last + 1:
                     raise self._damaged(position, f"entry {said.index} follows entry {last}")
                 self.places.add(position, is_order=False)
+                if isinstance(said.event, Opened):
+                    self.openings.append((said.index, said.event))
 
     def _check_header(self, header: Segment, position: int) -> None:
         path = self.segments.path(position)
         if header.format != FORMAT:
-            raise Unusable(f"{path}: format {header.format}, which this version cannot read")
+            raise NotUnderstood(f"{path}: format {header.format} is not known to this release")
         if self.replica is None:
             self.replica = header.replica
         if self.replica != header.replica:

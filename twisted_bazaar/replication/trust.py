@@ -21,12 +21,14 @@ import msgspec
 
 from ..errors import Damaged, Unusable
 from .mark import Mark, MarkFile, mark_path, read_mark, sync_folder
+from .origin import make_origin, origin_of
 from .recovery import Recovery
 from .segments import Segments
 
 __all__ = ["Witness", "log_path", "open_log"]
 
 _NEW = "the folder is new"
+_COPY = "the folder is a copy, or was put back from one: it may lack what came after"
 _ROT = frozenset({errno.EIO, errno.EUCLEAN})
 """What the system answers when it cannot give back what it was given."""
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -57,7 +59,8 @@ def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recov
         with _rot_is_damage(folder):
             mark = read_mark(folder)
         if mark is not None:
-            return _recover(log, replica, mark, witness), MarkFile(folder, mark)
+            recovery = _recover(log, replica, mark, witness)
+            return recovery, _settle_origin(folder, MarkFile(folder, mark))
         _check_new(folder, witness)
         why = _NEW
     except Damaged as damage:
@@ -65,10 +68,25 @@ def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recov
             _check_owner(log, replica)
         why = f"{damage}{_set_aside(log)}"
     _make_folder(folder)
-    mark = Mark(replica, suspect=why, fresh=why == _NEW)
+    mark = Mark(replica, suspect=why, fresh=why == _NEW, origin=make_origin(folder))
     file = MarkFile(folder, mark)
     file.replace(mark)
     return _recover(log, replica, mark, None), file
+
+
+def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
+    """See whether `folder`, whose log is sound, is a copy; its mark says so from here on."""
+    mark = file.mark
+    here = origin_of(folder)
+    if mark.origin and mark.origin == here:
+        return file
+    suspect, copied = mark.suspect, mark.copied
+    if mark.origin and suspect is None:
+        suspect, copied = _COPY, True
+    # First the new name: a crash in between leaves a folder that is taken for a copy.
+    origin = make_origin(folder)
+    file.replace(msgspec.structs.replace(mark, suspect=suspect, copied=copied, origin=origin))
+    return file
 
 
 def _recover(log: Path, replica: int, mark: Mark, witness: Witness | None) -> Recovery:

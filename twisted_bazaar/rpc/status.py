@@ -4,12 +4,13 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..errors import BazaarError, NotLeader, Overloaded, Unavailable
+from ..errors import BazaarError, NotLeader, NotOurs, Overloaded, Unavailable
 
 __all__ = ["abort_with", "error_of", "said_by_peer"]
 
 _CODES = {
     NotLeader: grpc.StatusCode.FAILED_PRECONDITION,
+    NotOurs: grpc.StatusCode.NOT_FOUND,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
@@ -43,6 +44,8 @@ def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:
     code, details = call.code(), call.details()
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         return NotLeader()
+    if code is grpc.StatusCode.NOT_FOUND and said_by_peer(failure):
+        return NotOurs(f"{peer}: {details}")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Overloaded(details)
     return Unavailable(f"{peer}: {code.name.lower()}: {details}")

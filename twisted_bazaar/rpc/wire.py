@@ -89,6 +89,8 @@ def from_wire(wire: Any, kind: type[Message], **known: Any) -> Message:
         elif name == "stamp":
             there = wire.HasField("stamp")
             known[name] = Stamp(wire.stamp.life, wire.stamp.at) if there else None
+        elif name == "members":
+            known[name] = tuple(wire.members)
         elif name not in known:
             known[name] = getattr(wire, name)
     return kind(**known)

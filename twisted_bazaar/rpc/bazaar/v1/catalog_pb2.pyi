@@ -16,7 +16,7 @@ class Stamp(_message.Message):
     def __init__(self, life: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("term", "leader", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease")
+    __slots__ = ("term", "leader", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest")
     TERM_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,8 @@ class ApplyRequest(_message.Message):
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_FIELD_NUMBER: _ClassVar[int]
     term: int
     leader: int
     previous_index: int
@@ -39,7 +41,9 @@ class ApplyRequest(_message.Message):
     history: str
     stamp: Stamp
     lease: float
-    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ...) -> None: ...
+    cluster: str
+    longest: float
+    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
     __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds")
@@ -60,8 +64,10 @@ class ApplyReply(_message.Message):
     def __init__(self, term: _Optional[int] = ..., applied: _Optional[int] = ..., digest: _Optional[str] = ..., sent: _Optional[float] = ..., released: _Optional[int] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., holds: _Optional[bool] = ...) -> None: ...
 
 class ListingRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("cluster",)
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    def __init__(self, cluster: _Optional[str] = ...) -> None: ...
 
 class ListingReply(_message.Message):
     __slots__ = ("stocks",)
@@ -70,14 +76,16 @@ class ListingReply(_message.Message):
     def __init__(self, stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("address", "life", "token")
+    __slots__ = ("address", "life", "token", "cluster")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
     address: str
     life: int
     token: str
-    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...
+    cluster: str
+    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
 
 class SubscribeReply(_message.Message):
     __slots__ = ()

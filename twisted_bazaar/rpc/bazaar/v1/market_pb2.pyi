@@ -45,12 +45,16 @@ class Order(_message.Message):
     def __init__(self, number: _Optional[int] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., quantity: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
 
 class LookupRequest(_message.Message):
-    __slots__ = ("names", "all")
+    __slots__ = ("names", "all", "cluster", "to")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     all: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ...) -> None: ...
+    cluster: str
+    to: int
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class LookupReply(_message.Message):
     __slots__ = ("stocks",)

@@ -45,10 +45,14 @@ class Trade(_message.Message):
     def __init__(self, key: _Optional[str] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., quantity: _Optional[int] = ...) -> None: ...
 
 class TradeRequest(_message.Message):
-    __slots__ = ("trades",)
+    __slots__ = ("trades", "cluster", "to")
     TRADES_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     trades: _containers.RepeatedCompositeFieldContainer[Trade]
-    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ...) -> None: ...
+    cluster: str
+    to: int
+    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("number", "rejection", "retry", "replayed")
@@ -69,10 +73,14 @@ class TradeReply(_message.Message):
     def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ...) -> None: ...
 
 class GetOrderRequest(_message.Message):
-    __slots__ = ("number",)
+    __slots__ = ("number", "cluster", "to")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     number: int
-    def __init__(self, number: _Optional[int] = ...) -> None: ...
+    cluster: str
+    to: int
+    def __init__(self, number: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class GetOrderReply(_message.Message):
     __slots__ = ("order",)
@@ -81,12 +89,16 @@ class GetOrderReply(_message.Message):
     def __init__(self, order: _Optional[_Union[_market_pb2.Order, _Mapping]] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("after", "limit")
+    __slots__ = ("after", "limit", "cluster", "to")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     after: int
     limit: int
-    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+    cluster: str
+    to: int
+    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class ListOrdersReply(_message.Message):
     __slots__ = ("orders",)
@@ -95,11 +107,13 @@ class ListOrdersReply(_message.Message):
     def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("to",)
+    TO_FIELD_NUMBER: _ClassVar[int]
+    to: int
+    def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "cluster")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +121,7 @@ class StatusReply(_message.Message):
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
     LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
     term: int
@@ -114,11 +129,16 @@ class StatusReply(_message.Message):
     last_index: int
     last_number: int
     digest: str
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+    cluster: str
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("cluster", "to")
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    to: int
+    def __init__(self, cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class CampaignReply(_message.Message):
     __slots__ = ("leader", "term", "wait")
@@ -131,12 +151,16 @@ class CampaignReply(_message.Message):
     def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., wait: _Optional[float] = ...) -> None: ...
 
 class FollowRequest(_message.Message):
-    __slots__ = ("leader", "term")
+    __slots__ = ("leader", "term", "cluster", "to")
     LEADER_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     leader: int
     term: int
-    def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ...) -> None: ...
+    cluster: str
+    to: int
+    def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class FollowReply(_message.Message):
     __slots__ = ()

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AppendRequest(_message.Message):
-    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent")
+    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent", "cluster", "to", "previous_digest")
     TERM_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,9 @@ class AppendRequest(_message.Message):
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     term: int
     leader: int
     previous_index: int
@@ -26,7 +29,10 @@ class AppendRequest(_message.Message):
     released: int
     round: int
     sent: float
-    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ...) -> None: ...
+    cluster: str
+    to: int
+    previous_digest: str
+    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., previous_digest: _Optional[str] = ...) -> None: ...
 
 class AppendReply(_message.Message):
     __slots__ = ("term", "follower", "fits", "index", "round", "sent")
@@ -45,16 +51,24 @@ class AppendReply(_message.Message):
     def __init__(self, term: _Optional[int] = ..., follower: _Optional[int] = ..., fits: _Optional[bool] = ..., index: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ...) -> None: ...
 
 class VoteRequest(_message.Message):
-    __slots__ = ("term", "candidate", "last_index", "last_term")
+    __slots__ = ("term", "candidate", "last_index", "last_term", "cluster", "to", "last_digest", "members")
     TERM_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
     LAST_TERM_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    LAST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     term: int
     candidate: int
     last_index: int
     last_term: int
-    def __init__(self, term: _Optional[int] = ..., candidate: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ...) -> None: ...
+    cluster: str
+    to: int
+    last_digest: str
+    members: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, term: _Optional[int] = ..., candidate: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., last_digest: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class VoteReply(_message.Message):
     __slots__ = ("term", "voter", "granted")
@@ -67,15 +81,17 @@ class VoteReply(_message.Message):
     def __init__(self, term: _Optional[int] = ..., voter: _Optional[int] = ..., granted: _Optional[bool] = ...) -> None: ...
 
 class PollRequest(_message.Message):
-    __slots__ = ("replica", "nonce")
+    __slots__ = ("replica", "nonce", "to")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     replica: int
     nonce: int
-    def __init__(self, replica: _Optional[int] = ..., nonce: _Optional[int] = ...) -> None: ...
+    to: int
+    def __init__(self, replica: _Optional[int] = ..., nonce: _Optional[int] = ..., to: _Optional[int] = ...) -> None: ...
 
 class PollReply(_message.Message):
-    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "fresh", "nonce")
+    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "fresh", "nonce", "copied", "cluster", "members", "last_digest")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +101,10 @@ class PollReply(_message.Message):
     SUSPECT_FIELD_NUMBER: _ClassVar[int]
     FRESH_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    LAST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     replica: int
     term: int
     last_index: int
@@ -94,17 +114,25 @@ class PollReply(_message.Message):
     suspect: bool
     fresh: bool
     nonce: int
-    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., fresh: _Optional[bool] = ..., nonce: _Optional[int] = ...) -> None: ...
+    copied: bool
+    cluster: str
+    members: _containers.RepeatedScalarFieldContainer[int]
+    last_digest: str
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., fresh: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
-    __slots__ = ("replica", "after", "digest")
+    __slots__ = ("replica", "after", "digest", "cluster", "to")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     replica: int
     after: int
     digest: str
-    def __init__(self, replica: _Optional[int] = ..., after: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+    cluster: str
+    to: int
+    def __init__(self, replica: _Optional[int] = ..., after: _Optional[int] = ..., digest: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class FetchReply(_message.Message):
     __slots__ = ("replica", "term", "after", "fits", "records", "last_index", "last_term")

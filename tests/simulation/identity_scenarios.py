@@ -1,0 +1,152 @@
+"""Directed schedules: strangers at an address, and folders that are another's or a copy."""
+
+from .bazaar import SimulatedBazaar
+from .members import OrderMember
+from .scenarios import elected, flows, scenario, wait
+from .truth import Violation
+
+__all__: list[str] = []
+
+
+def _another(bazaar: SimulatedBazaar) -> SimulatedBazaar:
+    """A second bazaar beside this one, which trades as well, in a network of its own."""
+    other = SimulatedBazaar(bazaar.world, clients=2)
+    other.start()
+    elected(other)
+    return other
+
+
+def _lags(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
+    """The leader, a follower that has what it has, and one that is down and has not."""
+    leader = elected(bazaar)
+    world = bazaar.world
+    world.run(world.now + 0.3)
+    near, far = (order for order in bazaar.orders.values() if order is not leader)
+    bazaar.keep_copy(near.name)
+    far.crash()
+    flows(bazaar, 2.0)
+    world.run(world.now + 0.3)
+    return leader, near, far
+
+
+@scenario
+def an_older_copy_of_a_folder_is_put_back(bazaar: SimulatedBazaar) -> None:
+    """What two of three acknowledged is on one disk only, which is down: nobody leads."""
+    leader, near, far = _lags(bazaar)
+    bazaar.put_back(near.name, 0.05)
+    leader.crash()
+    far.start()
+    bazaar.world.run(bazaar.world.now + 2.0)
+    if bazaar.leader():
+        raise Violation(2, f"{bazaar.leader()} was elected by a copy that lacks entries")
+    leader.start()
+
+
+@scenario
+def all_folders_are_put_back_together(bazaar: SimulatedBazaar) -> None:
+    """What is in none of them is nowhere: they go on from there."""
+    leader = elected(bazaar)
+    world = bazaar.world
+    world.run(world.now + 0.3)
+    for order in bazaar.orders.values():
+        order.crash()
+    for order in bazaar.orders.values():
+        order.put_back(order.disk.copy())
+        order.start()
+    elected(bazaar)
+    assert leader.alive
+
+
+@scenario
+def an_address_leads_to_another_bazaars_replica(bazaar: SimulatedBazaar) -> None:
+    """It holds no entry of this log: nothing is committed by its word, and nobody has to stop."""
+    leader = elected(bazaar)
+    other = _another(bazaar)
+    world = bazaar.world
+    near, far = (order for order in bazaar.orders.values() if order is not leader)
+    for caller in bazaar.orders.values():
+        bazaar.network.lead_astray(caller.name, near.name, other.orders[near.number], 2.0)
+    elsewhere = other.orders[leader.number]
+    bazaar.network.lead_astray(near.name, leader.name, elsewhere, 2.0)
+    far.crash()
+    committed = leader.replica.commit
+    world.run(world.now + 0.6)
+    if leader.replica.commit > committed + 1:
+        raise Violation(2, "the leader commits by the word of another bazaar's replica")
+    far.start()
+    world.run(world.now + 2.0)
+    for order in (*bazaar.orders.values(), *other.orders.values()):
+        if order.stopped:
+            raise Violation(11, f"{order.name} stopped: {order.stopped}")
+    flows(other, 2.0)
+
+
+@scenario
+def a_folder_is_another_bazaars(bazaar: SimulatedBazaar) -> None:
+    """Its log is longer, and of as high a term. It says whose it is, and stops."""
+    leader = elected(bazaar)
+    other = _another(bazaar)
+    world = bazaar.world
+    near, far = (order for order in bazaar.orders.values() if order is not leader)
+    own = near.disk.storage
+    near.crash()
+    near.disk.storage = other.orders[near.number].disk.copy()
+    near._indexed = 0
+    near.start()
+    wait(bazaar, lambda: near.stopped, "a line that says whose folder it is", 2.0)
+    if "of cluster" not in near.stopped:
+        raise Violation(11, f"{near.name} stopped: {near.stopped}")
+    near.disk.storage, near._indexed = own, 0
+    near.start()
+    assert far.alive
+    world.run(world.now + 0.5)
+
+
+@scenario
+def an_address_leads_to_another_replica_of_the_bazaar(bazaar: SimulatedBazaar) -> None:
+    """What the one acknowledged is not on the disk of the other; and it is itself at once when
+    the address is right again."""
+    leader = elected(bazaar)
+    world = bazaar.world
+    near, far = (order for order in bazaar.orders.values() if order is not leader)
+    for caller in bazaar.orders.values():
+        bazaar.lead_astray(caller.name, far.name, near.name, 0.5)
+    bazaar.lead_astray(near.name, leader.name, near.name, 0.5)
+    flows(bazaar, 1.0)
+    world.run(world.now + 0.6)
+
+    def caught_up() -> bool:
+        return far.replica.log.last_index >= leader.replica.log.last_index - 5
+
+    wait(bazaar, caught_up, f"{far.name} gets appends again", 1.0)
+
+
+@scenario
+def a_replica_recalls_while_an_address_leads_elsewhere(bazaar: SimulatedBazaar) -> None:
+    """It takes no other's answer for that of the one that it asked, and recalls when it can."""
+    leader = elected(bazaar)
+    near, far = (order for order in bazaar.orders.values() if order is not leader)
+    bazaar.lead_astray(near.name, far.name, leader.name, 0.5)
+    near.crash()
+    near.wipe()
+    near.start()
+    bazaar.world.run(bazaar.world.now + 0.3)
+    if not near.replica.suspect:
+        raise Violation(2, "one of the others was not asked")
+    wait(bazaar, lambda: not near.replica.suspect, "it recalls once it reaches all others", 1.5)
+
+
+@scenario
+def replicas_that_disagree_on_the_members_elect_nobody(bazaar: SimulatedBazaar) -> None:
+    """One is told that it is alone: a majority of one must not decide for three."""
+    leader = elected(bazaar)
+    world = bazaar.world
+    near, far = (order for order in bazaar.orders.values() if order is not leader)
+    peers, far.peers = far.peers, {leader.number: leader}
+    far.crash()
+    far.start()
+    world.run(world.now + 0.5)
+    far.peers = peers
+    far.crash()
+    far.start()
+    assert near.alive
