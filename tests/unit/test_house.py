@@ -23,6 +23,7 @@ PURE = [
     "replication.log",
     "replication.entries",
     "replication.canvass",
+    "replication.identity",
     "order.desk",
     "catalog.projection",
     "catalog.publisher",
