@@ -6,7 +6,7 @@ from twisted_bazaar.replication.log import MemoryStorage
 from .catalogs import CatalogMember, RedisMember
 from .clients import Client
 from .frontends import FrontendMember
-from .members import OrderMember
+from .members import TIMING, OrderMember
 from .network import Network
 from .truth import Truth
 from .world import Process, World
@@ -30,8 +30,13 @@ class SimulatedBazaar:
         catalogs: int = 1,
         caches: int = 1,
         wild_clocks: bool = False,
+        mixed: bool = False,
     ) -> None:
-        """`caches` is how many Redis servers the front-ends share; 0: they do not cache."""
+        """`caches` is how many Redis servers the front-ends share; 0: they do not cache.
+
+        `mixed`: options are being changed one service after the other: leases differ, and some
+        replicas do not know all catalogs.
+        """
         self.world = world
         self.network = Network(world)
         self.network.weather.slow = slow
@@ -76,6 +81,9 @@ class SimulatedBazaar:
             )
             for number in range(1, frontends + 1)
         ]
+        self._mixed = mixed
+        if mixed:
+            self._mix_options()
         for catalog in self.catalogs.values():
             catalog.frontends = {member.name: member for member in self.frontends}
         self.clients = [
@@ -84,6 +92,23 @@ class SimulatedBazaar:
         ]
         members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
+
+    def _mix_options(self) -> None:
+        random = self.world.random
+        for member in (*self.orders.values(), *self.catalogs.values()):
+            member.lease = random.choice((0.4, 1.0, 1.6))
+        for order in self.orders.values():
+            known = random.sample(sorted(self.catalogs), random.randint(1, len(self.catalogs)))
+            order.catalogs = {name: self.catalogs[name] for name in known}
+
+    def _settle_options(self) -> None:
+        """The change is through: one after the other is restarted with what all are given."""
+        self._mixed = False
+        for number, member in enumerate((*self.orders.values(), *self.catalogs.values())):
+            member.lease = TIMING.lease
+            if isinstance(member, OrderMember):
+                member.catalogs = self.catalogs
+            self.world.after(number * 0.15, self.crash, member.name, 0.05)
 
     def start(self) -> None:
         for process in (*self.processes.values(), *self.clients):
@@ -161,6 +186,8 @@ class SimulatedBazaar:
 
     def heal(self) -> None:
         """All faults stop."""
+        if self._mixed:
+            self._settle_options()
         self.network.heal()
         self._traps.clear()
         for process in self.processes.values():

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from twisted_bazaar.catalog.database import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
@@ -34,11 +36,14 @@ class CatalogMember(Process):
         self._truth = truth
         self._saved = Snapshot((), Position(), 0)
         self.frontends: Mapping[str, Any] = {}
+        self.lease = TIMING.lease
+        """Seconds: what it is given as an option. It holds from the next start on."""
 
     def started(self) -> None:
         self.projection = self._saved.projection()
         lives = self.world.random.getrandbits
-        self.publisher = Publisher(self.projection, TIMING, lambda: lives(52) | 1, self.seconds)
+        timing = attrs.evolve(TIMING, lease=self.lease)
+        self.publisher = Publisher(self.projection, timing, lambda: lives(52) | 1, self.seconds)
         self.later(SAVE_SECONDS, self._save)
         self._tick()
 
@@ -80,9 +85,7 @@ class CatalogMember(Process):
 
     def _carry_out(self) -> None:
         for ticket, answer in self.publisher.take_answers():
-            kind = type(answer)
-            fields = {name: getattr(answer, name) for name in kind.__struct_fields__}
-            ticket(kind(**{**fields, "learner": self.name}))  # type: ignore[operator]
+            ticket(answer)  # type: ignore[operator]
         for pushed in self.publisher.take_pushes(self.seconds):
             self._push(pushed)
 

@@ -1,7 +1,10 @@
 """Directed schedules: strangers at an address, and folders that are another's or a copy."""
 
+from collections.abc import Mapping
+
 from .bazaar import SimulatedBazaar
-from .members import OrderMember
+from .catalogs import CatalogMember
+from .members import TIMING, OrderMember
 from .scenarios import elected, flows, scenario, wait
 from .truth import Violation
 
@@ -150,3 +153,68 @@ def replicas_that_disagree_on_the_members_elect_nobody(bazaar: SimulatedBazaar) 
     far.crash()
     far.start()
     assert near.alive
+
+
+def _restarted(
+    bazaar: SimulatedBazaar,
+    leases: Mapping[int, float],
+    catalogs: Mapping[int, Mapping[str, CatalogMember]],
+) -> OrderMember:
+    """All replicas are given these options and restarted; the leader, once lookups are cached."""
+    elected(bazaar)
+    for number, order in bazaar.orders.items():
+        order.crash()
+        order.lease, order.catalogs = leases[number], catalogs[number]
+    for order in bazaar.orders.values():
+        order.start()
+    leader = elected(bazaar)
+    hits = bazaar.truth.counts["hit"]
+    wait(bazaar, lambda: bazaar.truth.counts["hit"] > hits + 5, "hits", 4.0)
+    return leader
+
+
+@scenario
+def a_catalog_holds_a_longer_lease_than_the_next_leader_grants(bazaar: SimulatedBazaar) -> None:
+    """The option is being changed. What the catalog shows must be waited for all the same."""
+    known = dict.fromkeys(bazaar.orders, bazaar.catalogs)
+    for _ in range(3):
+        leader = _restarted(bazaar, {1: 0.4, 2: 0.4, 3: 1.6}, known)
+        for order in bazaar.orders:
+            for way in ((f"order-{order}", "catalog"), ("catalog", f"order-{order}")):
+                bazaar.network.cut(*way, 2.0)
+        leader.crash()
+        bazaar.world.run(bazaar.world.now + 2.2)
+        leader.start()
+
+
+@scenario
+def a_catalog_is_known_to_an_earlier_leader_only(bazaar: SimulatedBazaar) -> None:
+    """The list is being changed. It holds a lease that the next leader knows from the log."""
+    leases = dict.fromkeys(bazaar.orders, TIMING.lease)
+    known = {1: {}, 2: {}, 3: bazaar.catalogs}
+    for _ in range(3):
+        leader = _restarted(bazaar, leases, known)
+        leader.crash()
+        bazaar.world.run(bazaar.world.now + 1.5)
+        leader.start()
+    _restarted(bazaar, leases, dict.fromkeys(bazaar.orders, bazaar.catalogs))
+
+
+@scenario
+def an_address_leads_to_another_catalog(bazaar: SimulatedBazaar) -> None:
+    """The first one goes on showing what it knows for as long as its lease holds."""
+    world = bazaar.world
+    second = CatalogMember(world, "catalog-2", bazaar.network, bazaar.truth, 1.0)
+    second.frontends = bazaar.catalog.frontends
+    second.start()
+    both = {"catalog": bazaar.catalog, "catalog-2": second}
+    leases = dict.fromkeys(bazaar.orders, TIMING.lease)
+    for order in bazaar.orders.values():
+        order.crash()
+        order.catalogs = both
+        order.start()
+    world.run(world.now + 2 * TIMING.lease)  # so that the second one has learned all there is
+    for _ in range(3):
+        leader = _restarted(bazaar, leases, dict.fromkeys(bazaar.orders, bazaar.catalogs))
+        bazaar.network.lead_astray(leader.name, "catalog", second, 1.5)
+        world.run(world.now + 1.6)

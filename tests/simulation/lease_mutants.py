@@ -167,3 +167,26 @@ def single_flight_without_the_floor_check(
 @mutant(leases, "kept")
 def clocks_do_not_drift(original: Any, seconds: float) -> float:
     return seconds
+
+
+@mutant(leading, "longest_lease")
+def a_new_leader_waits_for_its_own_lease_only(original: Any, log: Any, timing: Any) -> float:
+    lease: float = timing.lease
+    return lease
+
+
+@mutant(leading.Leading, "released")
+def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
+    original: Any, self: Any, *arguments: Any
+) -> int:
+    self._knows_all = True
+    released: int = original(self, *arguments)
+    return released
+
+
+@mutant(leading.Leading, "apply_answered")
+def a_catalog_that_another_answers_for_is_not_waited_for(
+    original: Any, self: Any, reply: Any, *arguments: Any
+) -> None:
+    self._learners[reply.learner].life = reply.stamp.life
+    original(self, reply, *arguments)

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import attrs
+import msgspec
+
 from twisted_bazaar.errors import BazaarError, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Trade, Traded
@@ -11,7 +14,7 @@ from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
 from twisted_bazaar.replication.core import Ready, Replica
 from twisted_bazaar.replication.entries import Entry
 from twisted_bazaar.replication.log import MemoryStorage, Write
-from twisted_bazaar.replication.messages import Reply, Request, Status
+from twisted_bazaar.replication.messages import ApplyReply, Reply, Request, Status
 from twisted_bazaar.timing import Timing
 
 from .network import Network
@@ -105,6 +108,8 @@ class OrderMember(Process):
         self.disk = Disk(world)
         self.peers: Mapping[int, OrderMember] = {}
         self.catalogs: Mapping[str, CatalogMember] = {}
+        self.lease = TIMING.lease
+        """Seconds: what it is given as an option. It holds from the next start on."""
         self.won: Callable[[OrderMember], None] = lambda member: None
         """Told when this replica is elected."""
         self.stopped = ""
@@ -124,7 +129,7 @@ class OrderMember(Process):
             tuple(self.catalogs),
             storage,
             self._indexed,
-            TIMING,
+            attrs.evolve(TIMING, lease=self.lease),
             lambda: int(self.world.now * 1000),
             self.seconds,
             self._batch,
@@ -317,6 +322,9 @@ class OrderMember(Process):
         )
 
     def _answered(self, request: Request, reply: Any) -> None:
+        if isinstance(reply, ApplyReply):
+            # A catalog does not know by which name it was asked.
+            reply = msgspec.structs.replace(reply, learner=request.to)
         with self._stopping():
             self.replica.answered(request, reply, self.seconds)
         self.carry_out()
@@ -347,6 +355,8 @@ class OrderMember(Process):
         self.carry_out()
 
     def _list_stocks(self) -> None:
+        if not self.catalogs:
+            return
         self._listing = True
         catalog = self.world.random.choice(list(self.catalogs.values()))
 

@@ -68,6 +68,15 @@ SOONEST: dict[str | int, tuple[str, ...]] = {
         "another_clusters_replica_is_a_member",
         "one_other_cluster_is_enough_to_stop",
     ),
+    "a_catalog_holds_a_longer_lease_than_the_next_leader_grants": (
+        "a_new_leader_waits_for_its_own_lease_only",
+    ),
+    "a_catalog_is_known_to_an_earlier_leader_only": (
+        "catalogs_that_only_an_earlier_leader_knew_are_not_waited_for",
+    ),
+    "an_address_leads_to_another_catalog": (
+        "a_catalog_that_another_answers_for_is_not_waited_for",
+    ),
     "an_older_copy_of_a_folder_is_put_back": ("a_copy_of_a_folder_is_trusted",),
     "two_wiped_replicas_stop_and_say_so": ("two_suspects_trust_each_other",),
     "a_catalog_that_stood_still_shows_nothing_old": (

@@ -41,6 +41,8 @@ class Plan(NamedTuple):
     caches: int = 1
     wild_clocks: bool = False
     """Whether clocks differ by more than clocks do, so that what leases promise may fail."""
+    mixed: bool = False
+    """Whether leases, and the lists of catalogs, differ from replica to replica."""
 
 
 def directed(scenario: str, seed: int) -> Plan:
@@ -70,6 +72,7 @@ def draw(seed: int) -> Plan:
     )
     drawn = [fault for _ in range(number) for fault in _faults(random, cast)]
     faults = tuple(sorted(drawn))
+    mixed = random.random() < 0.25
     return Plan(
         seed,
         replicas,
@@ -83,6 +86,7 @@ def draw(seed: int) -> Plan:
         catalogs,
         caches,
         wild_clocks,
+        mixed,
     )
 
 
@@ -135,8 +139,8 @@ def _faults(random: Random, cast: _Cast) -> list[Fault]:
         case "put_back":
             # A copy of one folder, made a while ago, while the others went on.
             return [
-                Fault(at, "copy", (orders[0],)),
-                Fault(at + 3 * seconds, "put_back", (orders[0],), seconds),
+                Fault(max(0.4, at - 3 * seconds), "copy", (orders[0],)),
+                Fault(at, "put_back", (orders[0],), seconds),
             ]
         case "astray":
             # An address leads to another replica, or to the caller itself, for a while.

@@ -46,6 +46,7 @@ def run(plan: Plan, traced: bool = False) -> Outcome:
         catalogs=plan.catalogs,
         caches=plan.caches,
         wild_clocks=plan.wild_clocks,
+        mixed=plan.mixed,
     )
     violation: Violation | None = None
     try:
