@@ -169,7 +169,7 @@ def _restarted(
         order.start()
     leader = elected(bazaar)
     hits = bazaar.truth.counts["hit"]
-    wait(bazaar, lambda: bazaar.truth.counts["hit"] > hits + 5, "hits", 4.0)
+    wait(bazaar, lambda: bazaar.truth.counts["hit"] > hits + 5, "hits", 6.0)
     return leader
 
 
