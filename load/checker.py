@@ -280,5 +280,5 @@ def _rightly(call: TradeCall, least: int, most: int) -> bool:
     """Whether a trade may be rejected where there are `least` to buy, and never `most`."""
     if call.type is Side.BUY and least < call.quantity:
         return True
-    # More than a stock can hold, or have traded.
-    return most + call.quantity > MAX_SHARES
+    # More than a stock can hold.
+    return call.type is Side.SELL and most + call.quantity > MAX_SHARES

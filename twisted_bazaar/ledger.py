@@ -8,7 +8,7 @@ Pure and deterministic: no clock, no randomness, no I/O.
 from collections.abc import Iterable
 
 from .errors import InvariantBroken
-from .market import MAX_SHARES, Listed, Rejection, Side, Stock, Trade, Traded
+from .market import MAX_SHARES, MAX_VOLUME, Listed, Rejection, Side, Stock, Trade, Traded
 
 __all__ = ["Ledger"]
 
@@ -31,8 +31,7 @@ class Ledger:
             return Rejection.UNKNOWN_STOCK
         if trade.side is Side.BUY and stock.quantity < trade.quantity:
             return Rejection.NOT_ENOUGH_SHARES
-        most = stock.quantity if trade.side is Side.SELL else 0
-        if max(most, stock.volume) + trade.quantity > MAX_SHARES:
+        if trade.side is Side.SELL and stock.quantity + trade.quantity > MAX_SHARES:
             return Rejection.TOO_MANY_SHARES
         return Traded(self.last_number + 1, trade.key, trade.stock, trade.side, trade.quantity)
 
@@ -58,8 +57,9 @@ class Ledger:
             raise InvariantBroken(
                 f"entry {index}: order {order.number} follows order {self.last_number}"
             )
+        volume = min(stock.volume + order.quantity, MAX_VOLUME)
         self.stocks[order.stock] = Stock(
-            stock.name, stock.price, stock.quantity + change, stock.volume + order.quantity, index
+            stock.name, stock.price, stock.quantity + change, volume, index
         )
         self.last_number = order.number
         return (order.stock,)

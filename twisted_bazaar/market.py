@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_LISTING",
     "MAX_SHARES",
     "MAX_TRADE_QUANTITY",
+    "MAX_VOLUME",
     "Listed",
     "Listing",
     "Order",
@@ -27,7 +28,11 @@ MAX_TRADE_QUANTITY = 10**9
 """Shares that one trade may move at most."""
 
 MAX_SHARES = 2**53 - 1
-"""Shares that a stock may hold, or have traded: the largest integer every JSON reader keeps."""
+"""Shares that a stock may hold: the largest integer every JSON reader keeps."""
+
+MAX_VOLUME = 2**63 - 1
+"""Where the volume of a stock stays: no trade is refused for it. Nine billion of the largest
+trades come to this."""
 
 
 class Side(StrEnum):
@@ -54,7 +59,7 @@ class Stock(msgspec.Struct, frozen=True):
     quantity: int
     """Shares for sale, 0 … `MAX_SHARES`."""
     volume: int
-    """Shares bought and sold since the stock was listed."""
+    """Shares bought and sold since the stock was listed, 0 … `MAX_VOLUME`."""
     version: int
     """Index of the last log entry that touched this stock."""
 
@@ -124,14 +129,14 @@ class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded"):
 
 DEFAULT_LISTING = (
     Listing("GameStart", 1599, 100),
-    Listing("RottenFishCo", 2050, 100),
+    Listing("FishCo", 2050, 100),
     Listing("BoarCo", 3400, 100),
     Listing("MenhirCo", 4999, 100),
-    Listing("LobsterLtd", 1225, 100),
-    Listing("TulipTrust", 875, 100),
-    Listing("CanalWorks", 7310, 100),
-    Listing("SpiceRoute", 6120, 100),
-    Listing("WhaleOil", 2715, 100),
-    Listing("SilkRoad", 9040, 100),
+    Listing("FreedomCo", 1225, 100),
+    Listing("CityCorp", 7310, 100),
+    Listing("MindComp", 6120, 100),
+    Listing("BankCo", 2715, 100),
+    Listing("DruidCo", 875, 100),
+    Listing("RomanCo", 9040, 100),
 )
 """Ten stocks of 100 shares: what a bazaar starts with when its operator lists nothing else."""

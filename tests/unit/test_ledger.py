@@ -8,6 +8,7 @@ from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import (
     MAX_SHARES,
+    MAX_VOLUME,
     Listed,
     Listing,
     Rejection,
@@ -101,12 +102,30 @@ def test_what_cannot_be_is_refused_with_the_reason(trade: Trade, why: Rejection)
     assert ledger().decide(trade) is why
 
 
-def test_a_stock_holds_and_trades_at_most_what_every_json_reader_keeps() -> None:
+def test_a_stock_holds_at_most_what_every_json_reader_keeps() -> None:
     books = ledger()
     assert isinstance(books.decide(sell(MAX_SHARES - 100)), Traded)
-    full = Ledger([Stock("GameStart", 1, 5, MAX_SHARES - 1, 1)])
-    assert isinstance(full.decide(buy(1)), Traded)
-    assert full.decide(buy(2)) is Rejection.TOO_MANY_SHARES
+    full = Ledger([Stock("GameStart", 1, MAX_SHARES, 0, 1)])
+    assert full.decide(sell(1)) is Rejection.TOO_MANY_SHARES
+
+
+@pytest.mark.parametrize(
+    ("volume", "after"),
+    [
+        (MAX_SHARES - 1, MAX_SHARES + 3),
+        (MAX_SHARES, MAX_SHARES + 4),
+        (MAX_VOLUME - 4, MAX_VOLUME),
+        (MAX_VOLUME - 1, MAX_VOLUME),
+        (MAX_VOLUME, MAX_VOLUME),
+    ],
+)
+def test_no_volume_keeps_a_stock_from_being_traded(volume: int, after: int) -> None:
+    books = Ledger([Stock("GameStart", 1, 5, volume, 1)])
+    for index, trade in enumerate((buy(2), sell(2)), 2):
+        decided = books.decide(trade)
+        assert isinstance(decided, Traded)
+        books.apply(index, decided)
+    assert books.stocks["GameStart"] == Stock("GameStart", 1, 5, after, 3)
 
 
 @pytest.mark.parametrize(
