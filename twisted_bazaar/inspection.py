@@ -22,6 +22,11 @@ __all__ = ["Soundness", "export", "verify"]
 
 _CHUNK_ENTRIES = 4096
 
+_FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets run the wide ones, too
+"""A cell that begins with one of these is run as a formula by some spreadsheet."""
+_AS_TEXT = "'"
+"""Put before such a cell, it is what people type to keep a spreadsheet from that."""
+
 
 class Soundness(msgspec.Struct, frozen=True):
     """What a log that has been checked from end to end amounts to."""
@@ -37,19 +42,24 @@ class Soundness(msgspec.Struct, frozen=True):
 def export(folder: Path, out: TextIO) -> None:
     """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
 
+    A name that a spreadsheet would take for a formula has an apostrophe before it, and so has
+    one that begins with an apostrophe: without the first one, each is what it was.
+
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` rather than
     going on past an entry that is not what was written.
     """
     table = csv.writer(out, lineterminator="\n")
+    # The module quotes no carriage return by itself.
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     log = LogReader(folder)
     _check_trust(folder, log)
     table.writerow(("transaction_number", "name", "type", "quantity"))
     for chunk in _chunks(log):
-        table.writerows(
-            (order.number, order.stock, order.side.value, order.quantity)
-            for order in (entry.event for entry in chunk)
-            if isinstance(order, Traded)
-        )
+        for order in (entry.event for entry in chunk):
+            if isinstance(order, Traded):
+                name = _as_text(order.stock)
+                to = quoted if "\r" in name else table
+                to.writerow((order.number, name, order.side.value, order.quantity))
 
 
 def verify(folder: Path) -> Soundness:
@@ -72,6 +82,11 @@ def verify(folder: Path) -> Soundness:
             digest, term = entry.digest, entry.term
     _check_trust(folder, log)
     return Soundness(log.replica, ledger.last_number, log.last_index, log.term, digest)
+
+
+def _as_text(name: str) -> str:
+    begins = name.lstrip(" ")[:1]
+    return _AS_TEXT + name if begins and begins in _FORMULA + _AS_TEXT else name
 
 
 def _check_trust(folder: Path, log: LogReader) -> None:

@@ -19,6 +19,7 @@ from twisted.application import service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from .catalog.opening import open_market
 from .console import Console
 from .errors import Unusable
 from .exits import refusing
@@ -82,6 +83,9 @@ class Local(service.MultiService):
             # What an earlier run that was killed left there is not true any more.
             (data / "processes.json").unlink(missing_ok=True)
             keep_secret(_secret_path(data), self._random_bytes)
+            if self._config.listing is not None:
+                # Before anything starts: a listing that cannot be used opens no market.
+                open_market(data / "catalog" / "catalog.csv", self._config.listing)
             children = plan(self._config, self._ports)
         table = ProcessTable(
             self._reactor, data / "processes.json", children, self._environment, Console(1)

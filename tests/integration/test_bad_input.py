@@ -21,7 +21,7 @@ from .waiting import wait_until
 
 LISTED = 100
 """Shares of each stock, to begin with."""
-BYSTANDERS_STOCK = "SilkRoad"
+BYSTANDERS_STOCK = "RomanCo"
 SLOWEST_SECONDS = 3.0
 """Twenty bad requests a second, on a machine busy with other things, must not cost more."""
 USUAL_SECONDS = 0.5
@@ -372,7 +372,7 @@ def test_half_a_request_is_no_request(market: Market) -> None:
 
 
 def test_a_trade_whose_client_hangs_up_at_once_exists_once_or_not_at_all(market: Market) -> None:
-    stock = "WhaleOil"
+    stock = "BankCo"
     quantities = range(1, 14)  # 91 shares, each order told from the others by how many
     sent = {
         quantity: request("POST", "/orders", order(stock, quantity), f"Idempotency-Key: {quantity}")
@@ -404,7 +404,7 @@ def test_a_trade_whose_client_hangs_up_at_once_exists_once_or_not_at_all(market:
 
 
 def test_pipelined_requests_are_answered_in_their_order(market: Market) -> None:
-    stock = "TulipTrust"
+    stock = "DruidCo"
     pings = [request("GET", "/ping"), request("GET", f"/stocks/{stock}")]
     trades = [request("POST", "/orders", order(stock)), request("POST", "/orders", b"{}")]
     with market.connect() as client:
@@ -425,7 +425,7 @@ def test_pipelined_requests_are_answered_in_their_order(market: Market) -> None:
 def test_pipelined_requests_whose_client_hangs_up_are_carried_out_from_the_first(
     market: Market,
 ) -> None:
-    stock = "SpiceRoute"
+    stock = "MindComp"
     sent = [
         request("POST", "/orders", order(stock, n), f"Idempotency-Key: piped-{n}")
         for n in range(1, 11)

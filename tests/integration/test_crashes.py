@@ -16,7 +16,7 @@ from .replicas import leader, verify_all, wait_converged
 from .trader import Trader, all_orders, check_nothing_lost
 from .waiting import wait_until
 
-STOCKS = ["GameStart", "RottenFishCo", "BoarCo", "MenhirCo"]
+STOCKS = ["GameStart", "FishCo", "BoarCo", "MenhirCo"]
 FAILOVER_SECONDS = 0.5
 SHORT_DEADLINE_SECONDS = 2.0
 

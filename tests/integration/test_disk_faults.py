@@ -22,7 +22,7 @@ from .replicas import leader, verify_all, wait_converged
 from .trader import Trader, check_nothing_lost
 from .waiting import wait_until
 
-STOCKS = ["GameStart", "RottenFishCo", "BoarCo", "MenhirCo"]
+STOCKS = ["GameStart", "FishCo", "BoarCo", "MenhirCo"]
 REPLICAS = ("order-1", "order-2", "order-3")
 WAIT_SECONDS = 0.7
 """More than two election timeouts, and less than a client waits."""

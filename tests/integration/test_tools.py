@@ -36,7 +36,7 @@ def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
 
 def trade(bazaar: Bazaar) -> None:
     for quantity in range(1, 8):
-        for name in "GameStart", "BoarCo", "SilkRoad":
+        for name in "GameStart", "BoarCo", "RomanCo":
             for side in "buy", "sell":
                 body = {"name": name, "quantity": quantity, "type": side}
                 assert bazaar.request("POST", "/orders", body).status == 200
@@ -155,7 +155,7 @@ def test_verify_says_one_number_and_digest_of_all_replicas_once_they_are_quiet(
 def test_an_export_amid_trades_has_what_was_acknowledged_in_a_majority_and_no_gap(
     bazaar: Bazaar,
 ) -> None:
-    with Bystander(bazaar.processes()["frontend"]["address"], "WhaleOil") as bystander:
+    with Bystander(bazaar.processes()["frontend"]["address"], "BankCo") as bystander:
         wait_until(lambda: len(bystander.placed) > 20, "the bystander trades", why_not=bazaar.tail)
         acknowledged = bystander.placed[-1]
         tables = exported(bazaar.data)

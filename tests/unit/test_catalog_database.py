@@ -15,7 +15,7 @@ from twisted_bazaar.catalog.database import Snapshot, load, read_listing, save
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import MAX_SHARES, Listing, Stock
+from twisted_bazaar.market import MAX_SHARES, MAX_VOLUME, Listing, Stock
 
 from .histories import history, ledger_of, sends
 
@@ -30,12 +30,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_file_is_what_the_module_says(path: Path) -> None:
-    save(path, Snapshot((Stock("WhaleOil", 5, 7, 0, 2), *OLD.stocks), OLD.position, 2))
+    save(path, Snapshot((Stock("BankCo", 5, 7, 0, 2), *OLD.stocks), OLD.position, 2))
     assert path.read_text() == (
         f"# index 12, term 4, digest {DIGEST}, orders 2\n"
         "name,price,quantity,volume,version\n"
+        "BankCo,0.05,7,0,2\n"
         "GameStart,15.99,95,5,12\n"
-        "WhaleOil,0.05,7,0,2\n"
     )
 
 
@@ -44,14 +44,14 @@ names = st.text(
 )
 amounts = st.integers(0, MAX_SHARES)
 stocks = st.builds(
-    Stock, names.map(lambda name: name[:64]), st.integers(0, 10**14 - 1), amounts, amounts, amounts
+    Stock, names, st.integers(0, 10**14 - 1), amounts, st.integers(0, MAX_VOLUME), amounts
 )
 snapshots = st.builds(
     Snapshot,
     st.lists(stocks, unique_by=lambda stock: stock.name).map(
         lambda stocks: tuple(sorted(stocks, key=lambda stock: stock.name))
     ),
-    st.builds(Position, amounts, st.just(DIGEST), amounts),
+    st.builds(Position, st.integers(1, MAX_SHARES), st.just(DIGEST), amounts),
     amounts,
 )
 
@@ -67,6 +67,7 @@ def named(*names: str) -> Snapshot:
 @example(named('"', '""', "a,b", "'"))
 @example(named("#", "# index 1", "name"))
 @example(named("Ünï 株式会社 🐟"))
+@example(named("A", "a", ".", "..", "e\u0301", "\u00e9", "a\u200bb", "x" * 65, "\t"))
 def test_what_was_saved_is_loaded(snapshot: Snapshot) -> None:
     with TemporaryDirectory() as folder, patch("os.fsync"):
         path = Path(folder, "catalog.csv")
@@ -216,6 +217,10 @@ def full(text: str) -> str:
 
 PRICE = "price must be an amount such as 15.99"
 NUMBER = "must be a whole number up to 9007199254740991"
+VOLUME = "must be a whole number up to 9223372036854775807"
+SPACE = "neither begin nor end with a space"
+DOTS = "be something other than . and .., which a path cannot say"
+NFC = "be in Unicode's composed form (NFC)"
 NAME = "name must be 1 to 64 printable characters"
 COLUMNS = "the columns must be name,price,quantity"
 
@@ -253,7 +258,17 @@ SENSELESS = [
     (row(f"B,1.00,{'9' * 5000}"), 3, f"quantity {NUMBER}"),
     (row("B,1.00,²"), 3, f"quantity {NUMBER}"),
     (row("A,2.00,2"), 3, "'A' is listed twice"),
-    (full("A,1.00,1,x,1"), 4, f"volume {NUMBER}, not 'x'"),
+    (full("A,1.00,1,x,1"), 4, f"volume {VOLUME}, not 'x'"),
+    (full(f"A,1.00,1,{MAX_VOLUME + 1},1"), 4, f"volume {VOLUME}, not '{MAX_VOLUME + 1}'"),
+    (row('" B",1.00,1'), 3, f"name must {SPACE}, not ' B'"),
+    (row("B ,1.00,1"), 3, f"name must {SPACE}, not 'B '"),
+    (row(" ,1.00,1"), 3, f"name must {SPACE}, not ' '"),
+    (row(".,1.00,1"), 3, f"name must {DOTS}, not '.'"),
+    (row("..,1.00,1"), 3, f"name must {DOTS}, not '..'"),
+    (row("e\u0301,1.00,1"), 3, f"name must {NFC}, not 'e\\u0301'"),
+    (row("a\u200bb,1.00,1"), 3, NAME),
+    (row("a,1.00,1"), 3, "'a' is too like 'A', which is listed, too"),
+    (row("\uff21,1.00,1"), 3, "'\\uff21' is too like 'A', which is listed, too"),
     (full("A,1.00,1,1,-1"), 4, f"version {NUMBER}, not '-1'"),
     (full("A,1.00,1"), 4, "there must be 5 values, not 3"),
     (row('"B,1.00,1'), 3, ""),

@@ -1,6 +1,7 @@
 """`python -m twisted_bazaar export` and `verify`, asked as an operator asks them."""
 
 import csv
+import io
 import os
 import re
 import subprocess
@@ -59,7 +60,7 @@ def test_verify_says_the_last_number_and_digest_in_one_line(tmp_path: Path) -> N
 
 
 def test_any_name_survives_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = ['a "quoted", one', "a\nline", "ünï", "=1+1", ""]
+    names = ['a "quoted", one', "a\nline", "ünï", "a=b", "", "5-1", " b"]
     listed = Listed(tuple(Listing(name, 1, 100) for name in names))
     orders = [
         Traded(number, f"k{number}", name, Side.SELL, number)
@@ -70,6 +71,26 @@ def test_any_name_survives_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert rows == [
         [str(number), name, "sell", str(number)] for number, name in enumerate(names, 1)
     ]
+
+
+FORMULAS = [
+    *["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1", " =1", "=a,b", '="'],
+    *["＝1", "＋1", "－1", "＠A"],  # noqa: RUF001
+]
+
+
+def test_no_cell_is_a_formula_and_each_name_can_be_had_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [*FORMULAS, "'", "'=1", "''=1", "plain", "a'b"]
+    listed = Listed(tuple(Listing(name, 1, 100) for name in names))
+    orders = [Traded(n, f"k{n}", name, Side.SELL, 1) for n, name in enumerate(names, 1)]
+    assert main(["export", str(log_of(tmp_path, extend([], [listed, *orders])))]) == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert header == ["transaction_number", "name", "type", "quantity"]
+    cells = [row[1] for row in rows]
+    assert cells[: len(FORMULAS)] == [f"'{name}" for name in FORMULAS]
+    assert [cell.removeprefix("'") for cell in cells] == names
 
 
 def test_both_see_only_what_was_not_truncated(

@@ -12,6 +12,7 @@ GENERATED = PACKAGE / "rpc" / "bazaar"
 
 PURE = [
     "market",
+    "names",
     "ledger",
     "timing",
     "address",
@@ -33,6 +34,7 @@ PURE = [
     "frontend.floors",
     "frontend.lookups",
     "frontend.quotes",
+    "frontend.entity_tags",
     "frontend.breaker",
 ]
 """Decisions, which a test can make without a network: time and chance are handed to them."""

@@ -102,7 +102,7 @@ def test_an_empty_batch_is_settled_at_once(cluster: Cluster, id: int) -> None:
 
 
 def test_every_replica_has_the_same_ledger(cluster: Cluster) -> None:
-    traded(cluster, 3, buy("a", 30), sell("b", 5), buy("c", 200), buy("d", 7, "SilkRoad"))
+    traded(cluster, 3, buy("a", 30), sell("b", 5), buy("c", 200), buy("d", 7, "RomanCo"))
     cluster.pass_time(2 * TIMING.heartbeat)
     ledgers = [member.desk.ledger for member in cluster.members.values()]
     assert all(ledger.stocks == ledgers[0].stocks for ledger in ledgers)
@@ -175,7 +175,7 @@ def test_the_same_key_twice_in_a_batch_is_one_order(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [buy("key", 3), sell("key", 2), buy("key", 2, "SilkRoad"), buy("key", 2, "none")]
+    "other", [buy("key", 3), sell("key", 2), buy("key", 2, "RomanCo"), buy("key", 2, "none")]
 )
 def test_a_key_of_another_trade_is_refused(cluster: Cluster, other: Trade) -> None:
     """Whether that one would have been an order or not."""
@@ -279,14 +279,14 @@ def test_what_is_indexed_is_forgotten_with_the_next_call(cluster: Cluster) -> No
 
 def test_the_index_gets_what_follows_from_the_entries_too(cluster: Cluster) -> None:
     desk = cluster.members[3].desk
-    traded(cluster, 3, buy("a"), buy("b", 2, "SilkRoad"), buy("c"))
+    traded(cluster, 3, buy("a"), buy("b", 2, "RomanCo"), buy("c"))
     index(desk, upto=2)
     update = desk.to_index(4)
     assert update is not None
     assert [entry.index for entry in update.entries] == [3, 4]
     assert {stock.name: stock.quantity for stock in update.stocks} == {
         "GameStart": 99,
-        "SilkRoad": 98,
+        "RomanCo": 98,
     }
     assert update.last_number == 2
 

@@ -6,7 +6,8 @@
 
 An operator hands in the first listing in the same format; the columns after `quantity` and
 the position may be left out there, and lines that begin with # are comments. Everything that
-a file of index 1 or more says can be rebuilt from the order log.
+a file of index 1 or more says can be rebuilt from the order log; its names are in the log, so
+they are not judged again.
 """
 
 import csv
@@ -20,7 +21,8 @@ import msgspec
 
 from ..errors import Damaged, Unusable
 from ..ledger import Ledger
-from ..market import MAX_SHARES, Listing, Stock
+from ..market import MAX_SHARES, MAX_VOLUME, Listing, Stock
+from ..names import Names, shown
 from .projection import Position, Projection
 
 __all__ = ["Snapshot", "load", "read_listing", "save"]
@@ -32,10 +34,9 @@ _POSITION = re.compile(
     re.ASCII,
 )
 _PRICE = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?", re.ASCII)
-_NUMBER = re.compile(r"\d{1,16}", re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _COLUMNS = ("name", "price", "quantity", "volume", "version")
-_MAX_NAME_CHARACTERS = 64
-_SHOWN_CHARACTERS = 80
+_MOST = {"quantity": MAX_SHARES, "volume": MAX_VOLUME, "version": MAX_SHARES}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def read_listing(path: Path) -> Sequence[Listing]:
     """An operator's listing. Raises `Unusable`, with the line, if it cannot be understood."""
-    stocks = load(path).stocks
+    stocks = _load(path, listing=True).stocks
     if not stocks:
         raise Unusable(f"{path} lists no stocks")
     return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]
@@ -67,6 +68,10 @@ def read_listing(path: Path) -> Sequence[Listing]:
 
 def load(path: Path) -> Snapshot:
     """Read a file. Raises `Unusable` if it cannot be read, `Damaged` if it makes no sense."""
+    return _load(path, listing=False)
+
+
+def _load(path: Path, listing: bool) -> Snapshot:
     try:
         content = path.read_bytes()
     except OSError as why:
@@ -84,25 +89,32 @@ def load(path: Path) -> Snapshot:
     elif text.startswith(_POSITION_START):
         raise Damaged(f"{path} line 1: not a position in the order log")
     headers = (_COLUMNS,) if position.index else (_COLUMNS[:3], _COLUMNS)
-    return Snapshot(_stocks(path, text, headers), position, last_number)
+    to_list = listing or not position.index
+    return Snapshot(_stocks(path, text, headers, to_list), position, last_number)
 
 
-def _stocks(path: Path, text: str, headers: Sequence[Sequence[str]]) -> Sequence[Stock]:
+def _stocks(
+    path: Path, text: str, headers: Sequence[Sequence[str]], to_list: bool
+) -> Sequence[Stock]:
+    """The rows of a file; `to_list` says that their names are not in the log yet."""
     # A comment becomes an empty line, so that the lines after it keep their numbers.
     lines = (line if line[0] != "#" else "\n" for line in StringIO(text, newline=None))
     rows = csv.reader(lines, strict=True)
     header: list[str] = []
     stocks: dict[str, Stock] = {}
+    names = Names()
     try:
         for row in rows:
             if not header:
                 header = [name.strip() for name in row]
                 if header and tuple(header) not in headers:
-                    raise ValueError(f"{_must_be(headers)}, not {_shown(','.join(row))}")
+                    raise ValueError(f"{_must_be(headers)}, not {shown(','.join(row))}")
             elif row:
                 stock = _stock(row, header)
                 if stock.name in stocks:
-                    raise ValueError(f"{_shown(stock.name)} is listed twice")
+                    raise ValueError(f"{shown(stock.name)} is listed twice")
+                if to_list:
+                    names.add(stock.name)
                 stocks[stock.name] = stock
         if not header:
             raise ValueError(f"{_must_be(headers)}, not missing")
@@ -119,25 +131,17 @@ def _stock(row: Sequence[str], header: Sequence[str]) -> Stock:
     if len(row) != len(header):
         raise ValueError(f"there must be {len(header)} values, not {len(row)}")
     name, price_text, *numbers = row[0], *map(str.strip, row[1:])
-    if not (1 <= len(name) <= _MAX_NAME_CHARACTERS and name.isprintable()):
-        raise ValueError(
-            f"name must be 1 to {_MAX_NAME_CHARACTERS} printable characters, not {_shown(name)}"
-        )
     price = _PRICE.fullmatch(price_text)
     if price is None:
-        raise ValueError(f"price must be an amount such as 15.99, not {_shown(price_text)}")
+        raise ValueError(f"price must be an amount such as 15.99, not {shown(price_text)}")
     cents = int(price[1]) * 100 + int((price[2] or "").ljust(2, "0"))
     for column, number in zip(header[2:], numbers, strict=True):
-        if not _NUMBER.fullmatch(number) or int(number) > MAX_SHARES:
+        if not _NUMBER.fullmatch(number) or int(number) > _MOST[column]:
             raise ValueError(
-                f"{column} must be a whole number up to {MAX_SHARES}, not {_shown(number)}"
+                f"{column} must be a whole number up to {_MOST[column]}, not {shown(number)}"
             )
     quantity, volume, version = (*map(int, numbers), 0, 0)[:3]
     return Stock(name, cents, quantity, volume, version)
-
-
-def _shown(text: str) -> str:
-    return ascii(text) if len(text) <= _SHOWN_CHARACTERS else ascii(text[:_SHOWN_CHARACTERS]) + "…"
 
 
 def save(path: Path, snapshot: Snapshot) -> None:

@@ -22,7 +22,7 @@ from ..push import Push, PushReply, Subscription
 from ..replication.messages import Apply, ApplyReply
 from ..timing import Timing
 from .database import Snapshot, save
-from .publisher import Publisher
+from .publisher import Publisher, View
 from .subscribers import Pushed
 
 __all__ = ["CatalogNode", "ToFrontends"]
@@ -37,7 +37,7 @@ class ToFrontends(Protocol):
 
 
 class CatalogNode(Service):
-    """One catalog. `seconds` is a clock that only goes forward; `stocks` may be called on any
+    """One catalog. `seconds` is a clock that only goes forward; `view` may be called on any
     thread, all else on the reactor's."""
 
     log = Logger()
@@ -51,12 +51,15 @@ class CatalogNode(Service):
         frontends: ToFrontends,
         lives: Callable[[], int],
         timing: Timing,
+        opened: Callable[[Mapping[str, Stock]], None] = lambda stocks: None,
     ) -> None:
-        """Go on from `snapshot`, which is what the file at `path` holds."""
+        """Go on from `snapshot`, which is what the file at `path` holds. `opened` is told once
+        what the market holds, as soon as that is known to be listed."""
         self._seconds = seconds
         self._projection = projection = snapshot.projection()
         self._publisher = Publisher(projection, timing, lives, seconds())
         self._listed = snapshot.stocks
+        self._opened: Callable[[Mapping[str, Stock]], None] | None = opened
         self._path = path
         self._reactor = reactor
         self._frontends = frontends
@@ -75,6 +78,7 @@ class CatalogNode(Service):
         super().startService()
         self._saving_ended = self._saving.start(_SAVE_SECONDS, now=False)
         self._ticking.start(self._tick_seconds)
+        self._tell_opened()
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
@@ -97,6 +101,7 @@ class CatalogNode(Service):
             raise
         if self._projection.beginnings != beginnings:
             self.log.warn("what is here is not of this order log: rebuilding from its beginning")
+        self._tell_opened()
         self._carry_out()
         return answer
 
@@ -114,22 +119,27 @@ class CatalogNode(Service):
             self._stranger = line
             self.log.warn("a request is refused: {line}", line=line)
 
+    def _tell_opened(self) -> None:
+        if self._opened is not None and self._projection.ledger.stocks:
+            self._opened(self._projection.ledger.stocks)
+            self._opened = None
+
     def subscribe(self, subscription: Subscription) -> Deferred[None]:
         """A front-end asks to be told of changes. Raises a `BazaarError` if it cannot be."""
         self._publisher.subscribe(subscription, self._seconds())
         self._carry_out()
         return succeed(None)
 
-    def stocks(self) -> Mapping[str, Stock]:
-        """What clients may see now, by name. Raises `Unavailable` without a lease, and before
-        there is anything to see."""
+    def view(self) -> View:
+        """What clients may see now. Raises `Unavailable` without a lease, and before there is
+        anything to see."""
         view = self._publisher.view
         # Asked after the view was read: it was true while the lease held (protocol, leases).
         if not self._seconds() < view.until:
             raise Unavailable("this catalog has no lease of the order leader's now")
         if not view.stocks:
             raise Unavailable("nothing is listed yet")
-        return view.stocks
+        return view
 
     def _tick(self) -> None:
         self._publisher.tick(self._seconds())

@@ -11,15 +11,14 @@ from twisted.application.service import Service
 from .. import options
 from ..address import Address
 from ..folder import claim
-from ..market import DEFAULT_LISTING, Stock
 from ..options import TimingOptions
 from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from ..rpc.server import RpcServer
 from ..services import Late, Layers, monotonic_seconds, prepare
 from ..timing import Timing
-from .database import Snapshot, load, read_listing, save
+from .database import save
 from .node import CatalogNode
-from .projection import Position
+from .opening import open_market
 from .push import Pusher
 from .servicer import Catalog
 
@@ -77,21 +76,20 @@ def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:
     # Held until the process ends.
     claim(config.data)
     path = config.data / "catalog.csv"
-    if not path.exists():
-        listing = read_listing(config.listing) if config.listing else DEFAULT_LISTING
-        stocks = [Stock(each.name, each.price, each.quantity, 0, 0) for each in listing]
-        save(path, Snapshot(stocks, Position(), 0))
-    snapshot = load(path)
+    opening = open_market(path, config.listing)
+    if not opening.snapshot.position.index:
+        save(path, opening.snapshot)
     pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
     lives = random.SystemRandom()
     node = CatalogNode(
         reactor,
         monotonic_seconds,
-        snapshot,
+        opening.snapshot,
         path,
         pusher,
         lambda: lives.randrange(1, 2**53),
         config.timing,
+        opening.opened,
     )
 
     def add_servicers(server: grpc.Server) -> None:
