@@ -81,7 +81,8 @@ class Caller:
             source = reply.header(b"X-Cache") or ""
         if reply is not None and reply.status == 200:
             shown, call = _understand(reply, _Answer[Quote], call)
-            version = (reply.header(b"ETag") or "").strip('"')
+            # "<history>-<version>", where the front-end knows the history.
+            version = (reply.header(b"ETag") or "").strip('"').rpartition("-")[2]
             if shown is not None:
                 known = int(version) if version.isdecimal() else None
                 found = msgspec.structs.replace(shown.data, version=known)

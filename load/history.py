@@ -66,7 +66,7 @@ class Quote(msgspec.Struct, frozen=True, omit_defaults=True):
     quantity: int
     volume: int
     version: int | None = None
-    """From the entity tag, where the answer had one."""
+    """From the entity tag, where the answer had one; of one history only."""
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -41,6 +41,12 @@ class Reply(NamedTuple):
         return values[0] if values else None
 
 
+def version_of(entity_tag: str | None) -> int:
+    """The version that an entity tag names, of whatever history."""
+    assert entity_tag is not None
+    return int(entity_tag.strip('"').rpartition("-")[2])
+
+
 def assert_json(reply: Reply, code: int) -> None:
     """`reply` has that status, and a body of JSON as long as it says."""
     assert reply.code == code, reply

@@ -61,7 +61,7 @@ class FakeFrontend:
             return _success([_stock(each) for each in self.ledger.stocks.values()])
         if path.startswith("/stocks/"):
             stock = self.ledger.stocks[path.removeprefix("/stocks/")]
-            return _success(_stock(stock), {b"ETag": b'"%d"' % stock.version})
+            return _success(_stock(stock), {b"ETag": b'"c0ffee-%d"' % stock.version})
         if path.startswith("/orders?"):
             after, limit = (int(part.partition("=")[2]) for part in path[8:].split("&"))
             page = self.orders[after : after + limit]

@@ -22,11 +22,21 @@ from twisted.web.resource import Resource
 from twisted_bazaar import errors
 from twisted_bazaar.frontend import answers
 from twisted_bazaar.frontend.api import Api
+from twisted_bazaar.frontend.entity_tags import entity_tag
 from twisted_bazaar.frontend.interfaces import Placed, ReplicaReport
+from twisted_bazaar.frontend.old_system import public_site
 from twisted_bazaar.frontend.quotes import Found, Quote, Source
 from twisted_bazaar.frontend.site import BazaarSite
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Stock, Trade
+
+OLD = "/api/frontend_service"
+GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
+TRADE_BODY = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
+
+HISTORY = "log-1"
+TAG = entity_tag(HISTORY, 1).decode()
+"""Of what has just been listed."""
 
 TAKEN_AT = 1_700_000_000_123
 
@@ -46,6 +56,8 @@ class FakeBazaar:
         self.unready: str | None = None
         self.source = Source.MISS
         """Where lookups are answered from."""
+        self.order_log = HISTORY
+        """Names the history of the market data."""
 
     def place(self, trade: Trade) -> Deferred[Placed]:
         return self._answer(trade, lambda: self._place(trade))
@@ -89,7 +101,7 @@ class FakeBazaar:
     def _look_up(self, name: str) -> Found:
         stock = self.ledger.stocks.get(name)
         quote = None if stock is None else Quote(stock.version, answers.stock(stock))
-        return Found(quote, self.source)
+        return Found(quote, self.source, self.order_log)
 
     def _place(self, trade: Trade) -> Placed:
         seen = self.by_key.get(trade.key)
@@ -122,7 +134,7 @@ class FrontEnd:
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
         )
         self.clock = Clock()
-        self.site = BazaarSite(
+        self.site = public_site(
             resource or api.resource(),
             reactor or self.clock,
             map("request-{}".format, itertools.count(1)).__next__,
@@ -170,7 +182,7 @@ class Answer:
     def message(self) -> str:
         """What a failure says. Holds the shape that every failure has."""
         assert self.header("content-type") == "application/json"
-        assert self.json.keys() == {"error"}
+        assert "error" in self.json
         assert self.json["error"].keys() == {"code", "message"}
         assert self.json["error"]["code"] == self.code
         message = self.json["error"]["message"]

@@ -42,10 +42,6 @@ def test_a_stock_is_shown_without_its_version() -> None:
     assert json.loads(answers.stocks([stock, stock])) == {"data": [shown, shown]}
 
 
-def test_a_version_is_an_entity_tag() -> None:
-    assert answers.entity_tag(12) == b'"12"'
-
-
 @pytest.mark.parametrize(
     ("at", "time"),
     [

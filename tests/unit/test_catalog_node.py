@@ -116,7 +116,7 @@ class Catalog:
     def shown(self) -> Mapping[str, Stock] | None:
         """What a reader is shown; None: nothing may be."""
         try:
-            return self.node.stocks()
+            return self.node.view().stocks
         except Unavailable:
             return None
 
@@ -140,12 +140,12 @@ def catalog(tmp_path: Path) -> Catalog:
 def test_nothing_is_shown_without_a_lease(catalog: Catalog) -> None:
     catalog.apply(8)
     with pytest.raises(Unavailable, match="no lease"):
-        catalog.node.stocks()
+        catalog.node.view()
     catalog.lease()
     assert catalog.shown() == ledger_of(LOG).stocks
     catalog.reactor.advance(kept(TIMING.lease))
     with pytest.raises(Unavailable, match="no lease"):
-        catalog.node.stocks()
+        catalog.node.view()
 
 
 def test_a_reader_asks_the_clock_itself(catalog: Catalog) -> None:
@@ -183,13 +183,13 @@ def test_a_market_without_stocks_is_not_shown(catalog: Catalog) -> None:
     catalog.apply(1)
     catalog.lease()
     with pytest.raises(Unavailable, match="nothing is listed yet"):
-        catalog.node.stocks()
+        catalog.node.view()
 
 
 def test_what_a_reader_was_given_never_changes(catalog: Catalog) -> None:
     catalog.apply(4)
     catalog.lease()
-    stocks = catalog.node.stocks()
+    stocks = catalog.node.view().stocks
     before = dict(stocks)
     catalog.apply(8)
     assert stocks == before
@@ -318,7 +318,7 @@ def test_a_change_is_saved_soon(catalog: Catalog) -> None:
     restarted = catalog.life(load(catalog.path))
     assert set(restarted.listing()) == set(catalog.node.listing())
     with pytest.raises(Unavailable):
-        restarted.stocks()
+        restarted.view()
 
 
 def test_what_did_not_change_is_not_saved(catalog: Catalog) -> None:

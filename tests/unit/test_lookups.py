@@ -19,7 +19,7 @@ def quote(version: int) -> Quote:
 
 
 def hit(version: int) -> Found:
-    return Found(quote(version), Source.HIT)
+    return Found(quote(version), Source.HIT, "log-1")
 
 
 def miss(version: int | None) -> Found:

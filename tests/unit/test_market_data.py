@@ -29,7 +29,7 @@ def quote(name: str, version: int = 5) -> Quote:
 
 
 def found(name: str, version: int = 5, source: Source = Source.MISS) -> Found:
-    return Found(quote(name, version), source)
+    return Found(quote(name, version), source, "log-1" if source is Source.HIT else "")
 
 
 class SlowCache(MemoryCache):

@@ -17,7 +17,6 @@ from twisted_bazaar.frontend.requests import (
     decode_order_number,
     decode_page,
     decode_trade,
-    names_version,
 )
 from twisted_bazaar.market import MAX_TRADE_QUANTITY, Side, Trade
 
@@ -311,19 +310,6 @@ def test_a_parameter_at_fault_is_refused_by_name(query: bytes, message: str) -> 
     with pytest.raises(Refusal) as caught:
         decode_page(query)
     assert (caught.value.code, caught.value.message) == (400, message)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [[b'"12"'], [b'W/"12"'], [b"*"], [b'"11", "12"'], [b'"11",W/"12"'], [b'"1"', b'"12"']],
-)
-def test_if_none_match_names_the_version_it_holds(headers: list[bytes]) -> None:
-    assert names_version(headers, b'"12"')
-
-
-@pytest.mark.parametrize("headers", [None, [], [b""], [b'"1"'], [b"12"], [b'"112", "121"']])
-def test_if_none_match_names_no_other_version(headers: list[bytes] | None) -> None:
-    assert not names_version(headers, b'"12"')
 
 
 def test_fresh_keys_differ_and_grow_and_cannot_be_guessed_from_one_another() -> None:

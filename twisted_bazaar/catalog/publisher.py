@@ -35,6 +35,8 @@ class View(msgspec.Struct, frozen=True):
     stocks: Mapping[str, Stock]
     until: float
     """On the catalog's clock. Not to be shown at this moment or later."""
+    history: str = ""
+    """Names the order log that versions are indexes of."""
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ class Publisher:
         self._show()
 
     def _show(self) -> None:
-        self.view = View(self._stocks, self._lease.until)
+        self.view = View(self._stocks, self._lease.until, self._history)
 
     # What goes in.
 

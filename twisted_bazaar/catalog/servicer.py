@@ -53,10 +53,10 @@ class Catalog(CatalogServicer):
     def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
         self._check_meant(request, context)
         try:
-            stocks = self._node.stocks()
+            view = self._node.view()
         except Unavailable as error:
             abort_with(context, error)
-        return lookup_to_wire(stocks, request)
+        return lookup_to_wire(view.stocks, request, view.history)
 
     def Subscribe(
         self, request: catalog_pb2.SubscribeRequest, context: Context

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ..market import Order, Side, Stock
+from ..market import MAX_SHARES, Order, Side, Stock
 
-__all__ = ["entity_tag", "error", "order", "orders", "placed", "stock", "stocks", "success"]
+__all__ = ["error", "order", "orders", "placed", "stock", "stocks", "success"]
 
 
 class _Stock(msgspec.Struct):
@@ -69,13 +69,10 @@ def orders(found: Sequence[Order], limit: int) -> bytes:
     return _encode(_Page([_shown_order(each) for each in page], after))
 
 
-def entity_tag(version: int) -> bytes:
-    return b'"%d"' % version
-
-
 def _shown_stock(found: Stock) -> _Stock:
     price = msgspec.Raw(b"%d.%02d" % divmod(found.price, 100))
-    return _Stock(found.name, price, found.quantity, found.volume)
+    # A volume goes on beyond what every JSON reader keeps; what is shown stays there.
+    return _Stock(found.name, price, found.quantity, min(found.volume, MAX_SHARES))
 
 
 def _shown_order(found: Order) -> _Order:

@@ -17,7 +17,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ..market import Order, Placed, Trade
 from . import answers
+from .entity_tags import entity_tag, matches
 from .interfaces import MarketData, Orders, Readiness, Replicas, Trading
+from .old_system import PREFIX as OLD
 from .quotes import Found
 from .refusals import NO_SUCH_PATH, Refusal, later, refusal_of, shown
 from .requests import (
@@ -26,7 +28,6 @@ from .requests import (
     decode_order_number,
     decode_page,
     decode_trade,
-    names_version,
 )
 from .routing import Routes
 from .site import BazaarRequest
@@ -35,9 +36,6 @@ __all__ = ["Api"]
 
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
-
-_OLD = "/api/frontend_service"
-"""Where the system that this one replaces served the same resources."""
 
 
 def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
@@ -77,16 +75,17 @@ class Api:
         """What a `BazaarSite` is to serve. It takes only that site's requests."""
         return Routes(self.app, _failed)
 
-    @_served(app, "GET", "/stocks/<name>", _OLD + "/trade/stocks/<name>")
+    @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
         def show(found: Found) -> bytes:
             headers, quote = request.responseHeaders, found.quote
             headers.setRawHeaders(b"X-Cache", [found.source.value])
             if quote is None:
                 raise _no_such_stock(name)
-            etag = answers.entity_tag(quote.version)
-            headers.setRawHeaders(b"ETag", [etag])
-            if names_version(request.requestHeaders.getRawHeaders(b"If-None-Match"), etag):
+            tag = entity_tag(found.history, quote.version)
+            if tag:
+                headers.setRawHeaders(b"ETag", [tag])
+            if matches(request.requestHeaders.getRawHeaders(b"If-None-Match"), tag):
                 request.setResponseCode(NOT_MODIFIED)
                 return b""
             return quote.body
@@ -99,7 +98,7 @@ class Api:
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._market_data.all(), answers.stocks)
 
-    @_served(app, "POST", "/orders", _OLD + "/trade/orders")
+    @_served(app, "POST", "/orders", OLD + "/trade/orders")
     def place(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(placed: Placed) -> bytes:
             if placed.replayed:
@@ -112,7 +111,7 @@ class Api:
         trade = decode_trade(request.content.read(), keys, self._fresh_key)
         return _answer(request, self._trading.place(trade), show, trade)
 
-    @_served(app, "GET", "/orders/<number>", _OLD + "/trade/orders/<number>")
+    @_served(app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>")
     def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
         def show(order: Order | None) -> bytes:
             if order is None:
@@ -124,7 +123,7 @@ class Api:
             raise _no_such_order(number)
         return _answer(request, self._orders.get(wanted), show)
 
-    @_served(app, "GET", "/orders", _OLD + "/trade/orders")
+    @_served(app, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(orders: Sequence[Order]) -> bytes:
             return answers.orders(orders, page.limit)
@@ -132,9 +131,13 @@ class Api:
         page = decode_page(request.uri.partition(b"?")[2])
         return _answer(request, self._orders.list(page.after, page.limit + 1), show)
 
-    @_served(app, "GET", "/ping", _OLD + "/ping")
+    @_served(app, "GET", "/ping")
     def ping(self, request: BazaarRequest) -> bytes:
         return _finished(b'{"data":"pong"}', request)
+
+    @_served(app, "GET", OLD + "/ping")
+    def old_ping(self, request: BazaarRequest) -> bytes:
+        return _finished(b'{"data":{"data":"pong"}}', request)
 
     @_served(app, "GET", "/livez")
     def livez(self, request: BazaarRequest) -> bytes:

@@ -21,6 +21,7 @@ from ..rpc.wire import (
     trade_to_wire,
 )
 from ..timing import Timing
+from .quotes import Shown
 
 __all__ = ["CatalogClient", "ReplicaClient"]
 
@@ -160,4 +161,4 @@ def _look_up(
 
 
 def _stocks(reply: market_pb2.LookupReply) -> Sequence[Stock]:
-    return [stock_from_wire(stock) for stock in reply.stocks]
+    return Shown(map(stock_from_wire, reply.stocks), reply.history)

@@ -89,7 +89,7 @@ class Lookups:
         for waiting in read.waiting:
             quote = quotes.get(waiting.name)
             if quote is not None and self._may_show(waiting.name, quote, read.history, now):
-                self._answer(waiting, Found(quote, Source.HIT))
+                self._answer(waiting, Found(quote, Source.HIT, read.history))
             else:
                 self._miss(waiting, now)
 
@@ -126,20 +126,22 @@ class Lookups:
         self._in_flight.append(call)
         return call
 
-    def answered(self, call: Call, quotes: Mapping[str, Quote], now: float) -> Mapping[str, Quote]:
+    def answered(
+        self, call: Call, quotes: Mapping[str, Quote], now: float, history: str = ""
+    ) -> Mapping[str, Quote]:
         """These are there of what `call` asked for; the rest is not. Returns what the cache is
-        to keep."""
+        to keep. `history` is the order log that whoever answered spoke of, if that was said."""
         self._in_flight.remove(call)
         to_keep = {}
         source = Source.OFF if self._floors is None else Source.MISS
         for name, waiting in call.waiting.items():
             quote = quotes.get(name)
             for each in waiting:
-                self._answer(each, Found(quote, source))
+                self._answer(each, Found(quote, source, history))
             if quote is not None and self._may_show(name, quote, call.history, now):
                 to_keep[name] = quote
                 for each in call.joined[name]:
-                    self._answer(each, Found(quote, source))
+                    self._answer(each, Found(quote, source, history))
             else:
                 self._to_call += call.joined[name]
         return to_keep

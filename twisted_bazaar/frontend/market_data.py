@@ -16,7 +16,7 @@ from ..market import Stock
 from . import answers
 from .cache import Cache
 from .lookups import Call, Lookups, Read
-from .quotes import Found, Quote
+from .quotes import Found, Quote, Shown
 
 __all__ = ["MarketData"]
 
@@ -90,7 +90,8 @@ class MarketData:
     def _call(self, call: Call) -> None:
         def answered(stocks: Sequence[Stock]) -> None:
             quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in stocks}
-            to_keep = self._lookups.answered(call, quotes, self._seconds())
+            history = stocks.history if isinstance(stocks, Shown) else ""
+            to_keep = self._lookups.answered(call, quotes, self._seconds(), history)
             if to_keep and self._cache is not None:
                 self._cache.put(call.history, to_keep)
 

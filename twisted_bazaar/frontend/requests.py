@@ -28,7 +28,6 @@ __all__ = [
     "decode_order_number",
     "decode_page",
     "decode_trade",
-    "names_version",
 ]
 
 MAX_BODY_BYTES = 64 * 1024
@@ -106,16 +105,6 @@ def decode_page(query: bytes) -> Page:
         _parameter("after", found.get("after", "0"), 0, MAX_ORDER_NUMBER),
         _parameter("limit", found.get("limit", str(DEFAULT_PAGE)), 1, MAX_PAGE),
     )
-
-
-def names_version(if_none_match: Sequence[bytes] | None, etag: bytes) -> bool:
-    """Whether the client's `If-None-Match` headers name `etag`, weakly compared (RFC 9110)."""
-    if if_none_match is None:
-        return False
-    for tag in b",".join(if_none_match).split(b","):
-        if tag.strip().removeprefix(b"W/") in (etag, b"*"):
-            return True
-    return False
 
 
 def _parameter(name: str, text: str, least: int, most: int) -> int:

@@ -10,7 +10,7 @@ what a lookup costs.
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -44,10 +44,10 @@ class Routes(Resource):
 
         @lru_cache(_REMEMBERED)
         def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
-            # The site has seen to it that a path is UTF-8.
-            wanted = unquote_to_bytes(path).decode("utf-8")
-            rule, arguments = routes.match(wanted, method.decode("ascii"), return_rule=True)
-            return rule.endpoint, arguments
+            rule, arguments = routes.match(
+                _segments(path), method.decode("ascii"), return_rule=True
+            )
+            return rule.endpoint, {name: unquote(value) for name, value in arguments.items()}
 
         self._find = find
 
@@ -62,6 +62,18 @@ class Routes(Resource):
         else:
             request.respond(body)
         return NOT_DONE_YET
+
+
+def _segments(path: bytes) -> str:
+    """`path` with each segment in its one quoted form, so that a slash in the name of a stock
+    (%2F) is none between two segments. A slash at the end means nothing.
+
+    The site has seen to it that a path is UTF-8.
+    """
+    segments = path.split(b"/")
+    if len(segments) > 2 and not segments[-1]:
+        segments.pop()
+    return "/".join(quote(unquote_to_bytes(segment), safe="") for segment in segments)
 
 
 def _broken(failure: Failure, request: BazaarRequest) -> None:

@@ -136,8 +136,8 @@ def _reason(code: int) -> bytes:
 
 
 def _well_formed(path: bytes) -> bool:
-    """Whether `path` means one thing only: no empty or hidden segments, and UTF-8."""
-    if not path.startswith(b"/") or b"//" in path or b"%2f" in path.lower():
+    """Whether `path` means one thing only: no empty segments, and UTF-8."""
+    if not path.startswith(b"/") or b"//" in path:
         return False
     try:
         unquote_to_bytes(path).decode("utf-8")

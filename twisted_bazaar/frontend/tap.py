@@ -107,9 +107,9 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     from .listener import Listener
     from .lookups import Lookups
     from .market_data import MarketData
+    from .old_system import public_site
     from .order_reader import OrderReader
     from .reports import Reports
-    from .site import BazaarSite
     from .trading import Trading
 
     timing, seconds = config.timing, monotonic_seconds
@@ -145,7 +145,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         readiness=reports.readiness,
         fresh_key=FreshKeys(random.SystemRandom()),
     )
-    site = BazaarSite(api.resource(), reactor, FreshKeys(random.SystemRandom()))
+    site = public_site(api.resource(), reactor, FreshKeys(random.SystemRandom()))
     listener = Listener(reactor, config.listen, site)
     informed: Sequence[Service] = ()
     if cache is not None and floors is not None:

@@ -113,11 +113,12 @@ def stock_from_wire(wire: market_pb2.Stock) -> Stock:
 
 
 def lookup_to_wire(
-    stocks: Mapping[str, Stock], request: market_pb2.LookupRequest
+    stocks: Mapping[str, Stock], request: market_pb2.LookupRequest, history: str = ""
 ) -> market_pb2.LookupReply:
-    """Those of `stocks` that `request` asks for."""
+    """Those of `stocks` that `request` asks for; `history` names the log they follow from."""
     wanted = sorted(stocks) if request.all else [name for name in request.names if name in stocks]
-    return market_pb2.LookupReply(stocks=[stock_to_wire(stocks[name]) for name in wanted])
+    found = [stock_to_wire(stocks[name]) for name in wanted]
+    return market_pb2.LookupReply(stocks=found, history=history)
 
 
 def order_to_wire(entry: Entry) -> market_pb2.Order:

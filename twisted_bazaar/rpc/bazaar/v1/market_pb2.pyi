@@ -57,7 +57,9 @@ class LookupRequest(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class LookupReply(_message.Message):
-    __slots__ = ("stocks",)
+    __slots__ = ("stocks", "history")
     STOCKS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     stocks: _containers.RepeatedCompositeFieldContainer[Stock]
-    def __init__(self, stocks: _Optional[_Iterable[_Union[Stock, _Mapping]]] = ...) -> None: ...
+    history: str
+    def __init__(self, stocks: _Optional[_Iterable[_Union[Stock, _Mapping]]] = ..., history: _Optional[str] = ...) -> None: ...
