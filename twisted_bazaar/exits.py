@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from .errors import Unusable
 
-__all__ = ["refuse", "refusing", "stop_on_signals", "stop_with"]
+__all__ = ["failing", "refuse", "refusing", "stop_on_signals", "stop_with"]
 
 
 Call = Callable[[], object]
@@ -85,6 +85,11 @@ def stop_with(reactor: Reactor, line: str) -> None:
     # at which this can be helped.
     reactor.addSystemEventTrigger("after", "shutdown", _leave)
     reactor.callWhenRunning(lambda: _stop(reactor))
+
+
+def failing(reactor: Reactor) -> bool:
+    """Whether this process is about to end because of a failure."""
+    return reactor in _failed
 
 
 def stop_on_signals(reactor: Reactor) -> None:

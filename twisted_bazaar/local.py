@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from .catalog.opening import open_market
 from .console import Console
 from .errors import Unusable
-from .exits import refusing
+from .exits import refusing, stop_with
 from .folder import Claim, claim
 from .options import secret_file, timing_arguments
 from .ports import Ports
@@ -88,7 +88,12 @@ class Local(service.MultiService):
                 open_market(data / "catalog" / "catalog.csv", self._config.listing)
             children = plan(self._config, self._ports)
         table = ProcessTable(
-            self._reactor, data / "processes.json", children, self._environment, Console(1)
+            self._reactor,
+            data / "processes.json",
+            children,
+            self._environment,
+            Console(1),
+            lambda line: stop_with(self._reactor, f"bazaar: {line}"),
         )
         table.setServiceParent(self)
         for child in children:
@@ -157,11 +162,13 @@ def plan(config: Config, ports: Ports) -> list[Child]:
             address=public,
             command=_twistd("bazaar-frontend", frontend + timing),
             takes_requests=True,
+            announces=True,
         ),
         Child(
             name="catalog",
             address=str(catalog),
             command=_twistd("bazaar-catalog", own + timing),
+            announces=True,
         ),
     ]
     for number, address in orders.items():
@@ -173,6 +180,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
                 name=f"order-{number}",
                 address=str(address),
                 command=_twistd("bazaar-order", own + timing),
+                announces=True,
             )
         )
     return children + redis

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.runner import procmon
 
-from . import child
+from . import announcement, child
 from .console import Console, Lines
 
 __all__ = ["Child", "ProcessTable"]
 
 BLAMELESS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 """Signals that a process gets from others, not for what it did."""
+
+REFUSED = 1
+"""The exit status of a service that cannot use what it was given."""
+
+_LAST_WORDS_BYTES = 8192
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +46,8 @@ class Child:
     command: Sequence[str]
     takes_requests: bool = False
     """Stops before those that do not, which have to finish what it has in flight."""
+    announces: bool = False
+    """Says when it serves (see `announcement`)."""
 
 
 class ProcessTable(procmon.ProcessMonitor):
@@ -49,6 +56,10 @@ class ProcessTable(procmon.ProcessMonitor):
     While it does, the file `path` lists them, a JSON array of objects: name, pid (null while
     there is none), address, command, started (RFC 3339) and restarts. It is replaced in one
     piece at every change, and gone when the table has stopped.
+
+    A child that has served is started again whenever it ends. One that ends with status 1
+    without ever having served refuses its folder or its options, and would do so for ever:
+    `refused` is told, once, in one line.
     """
 
     log = Logger()
@@ -64,6 +75,7 @@ class ProcessTable(procmon.ProcessMonitor):
         children: Sequence[Child],
         environment: Mapping[str, str],
         console: Console,
+        refused: Callable[[str], None],
     ) -> None:
         super().__init__(reactor)
         # The same as procmon's own, whose types only zope.interface understands.
@@ -74,6 +86,10 @@ class ProcessTable(procmon.ProcessMonitor):
         self._console = console
         self._lives: dict[str, _ChildProtocol] = {}
         self._restarts = dict.fromkeys(self._children, -1)
+        self._refused = refused
+        self._served = {each.name for each in children if not each.announces}
+        """Those that need not prove that they can."""
+        self._given_up = False
         self._publishing = False
         for each in children:
             self.addProcess(each.name, list(each.command))
@@ -88,8 +104,12 @@ class ProcessTable(procmon.ProcessMonitor):
         self.timeStarted[name] = self._loop.seconds()
         self._restarts[name] += 1
         arguments = [sys.executable, "-IS", child.__file__, str(os.getpid()), *ours.command]
+        environment, pipes = self._environment, {0: "w", 1: "r", 2: "r"}
+        if ours.announces:
+            environment = environment | {announcement.VARIABLE: str(announcement.DESCRIPTOR)}
+            pipes[announcement.DESCRIPTOR] = "r"
         try:
-            self._loop.spawnProcess(life, arguments[0], arguments, self._environment)
+            self._loop.spawnProcess(life, arguments[0], arguments, environment, childFDs=pipes)
         except OSError:
             self._monitoredProcessExited(name, Failure())
         self._publish_soon()
@@ -100,13 +120,26 @@ class ProcessTable(procmon.ProcessMonitor):
         # Somebody who kills a process wants to see it back at once; one that fails by itself
         # fails again, and a slow machine may need seconds for it.
         self.threshold = 1 if blameless else 10
-        pid = self._lives.pop(name).pid
+        life = self._lives.pop(name)
         super()._monitoredProcessExited(name, reason)
-        if self.running:
+        if self.running and name not in self._served and _status(reason) == REFUSED:
+            self._give_up(name, life)
+        elif self.running:
             restart: Any = self.restart[name]
             pause = max(0.0, restart.getTime() - self._loop.seconds())
-            self._say(f"{name} (process {pid}) {what}; starting it again in {pause:.1f} s")
+            self._say(f"{name} (process {life.pid}) {what}; starting it again in {pause:.1f} s")
         self._publish_soon()
+
+    def served(self, name: str) -> None:
+        """`name` says that it serves."""
+        self._served.add(name)
+
+    def _give_up(self, name: str, life: "_ChildProtocol") -> None:
+        restart: Any = self.restart[name]
+        restart.cancel()
+        if not self._given_up:
+            self._given_up = True
+            self._refused(f"{name} does not start: {life.last_words or 'it does not say why'}")
 
     def stopService(self) -> Deferred[None]:  # type: ignore[override]  # procmon does not wait
         """Stop the processes that take requests, then the others. Fires when all are gone."""
@@ -167,10 +200,11 @@ class _ChildProtocol(procmon.LoggingProtocol):
     """One life of one child. procmon's own breaks off a child that writes a very long line."""
 
     def __init__(self, table: ProcessTable, name: str, console: Console) -> None:
-        self.service = table
+        self.service = self._table = table
         self.name = name
         self.pid: int | None = None
         self.ended: Deferred[None] = Deferred()
+        self._tail = b""
         self._out = Lines(console, name)
         self._err = Lines(console, name)
 
@@ -183,12 +217,31 @@ class _ChildProtocol(procmon.LoggingProtocol):
 
     def errReceived(self, data: bytes) -> None:
         self._err.received(data)
+        self._tail = (self._tail + data)[-_LAST_WORDS_BYTES:]
+
+    @property
+    def last_words(self) -> str:
+        """The last line on standard error; empty if there is none."""
+        lines = self._tail.decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
+        if childFD == announcement.DESCRIPTOR:
+            self._table.served(self.name)
+        else:
+            super().childDataReceived(childFD, data)
 
     def processEnded(self, reason: Failure) -> None:
         self._out.ended()
         self._err.ended()
         self.service._monitoredProcessExited(self.name, reason)
         self.ended.callback(None)
+
+
+def _status(reason: Failure | None) -> int | None:
+    """The exit status of a process that ended by itself."""
+    why = reason.value if reason is not None else None
+    return why.exitCode if isinstance(why, error.ProcessTerminated) else None
 
 
 def _judge(reason: Failure | None) -> tuple[str, bool]:

@@ -1,6 +1,7 @@
 """Services that rest on one another, and how a process makes them."""
 
 import gc
+import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any
@@ -9,7 +10,8 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 
-from .exits import refusing, stop_on_signals
+from .announcement import ANNOUNCED_AFTER_SECONDS, announce
+from .exits import failing, refusing, stop_on_signals
 
 __all__ = ["Late", "Layers", "monotonic_seconds", "prepare"]
 
@@ -36,6 +38,13 @@ def prepare(reactor: Any) -> None:
     # a cycle: looking for garbage less often is worth 6 % more trades, and a fifth of the p99.
     gc.set_threshold(*_COLLECT_AFTER)
     reactor.callWhenRunning(gc.freeze)
+    # By then, whatever refuses its folder or its port has ended the process.
+    reactor.callWhenRunning(lambda: reactor.callLater(ANNOUNCED_AFTER_SECONDS, _announce, reactor))
+
+
+def _announce(reactor: Any) -> None:
+    if not failing(reactor):
+        announce(os.environ)
 
 
 class Layers(MultiService):

@@ -55,6 +55,39 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(tmp_path: Path) -> None:
     assert not (tmp_path / "var" / "processes.json").exists()
 
 
+def test_a_listing_that_no_market_can_open_with_is_one_line_and_status_1(tmp_path: Path) -> None:
+    listing = tmp_path / "listing.csv"
+    listing.write_text("name,price,quantity\nBTC/USD,15.99,100\nbtc/usd,1,1\n")
+    assert refused(f"--listing={listing}", "--listen=tcp:0", cwd=tmp_path) == (
+        f"bazaar: {listing} line 3: 'btc/usd' is too like 'BTC/USD', which is listed, too"
+    )
+    assert not (tmp_path / "var" / "catalog").exists(), "nothing has started"
+
+
+def test_a_process_that_refuses_its_folder_ends_the_bazaar_with_its_line(tmp_path: Path) -> None:
+    folder = tmp_path / "var" / "order-2"
+    folder.parent.mkdir()
+    folder.write_text("")
+    assert refused("--cache=off", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path) == (
+        f"bazaar: order-2 does not start: bazaar-order: folder {folder} cannot be used: File exists"
+    )
+    assert not (tmp_path / "var" / "processes.json").exists()
+
+
+def test_a_process_that_served_is_started_until_its_folder_can_be_used_again(
+    start_bazaar: Start,
+) -> None:
+    bazaar = start_bazaar("--cache=off", "--replicas=1")
+    catalog = bazaar.data / "catalog" / "catalog.csv"
+    catalog.unlink()
+    catalog.mkdir()
+    bazaar.kill("catalog")
+    line = f"bazaar-catalog: {catalog} cannot be read: Is a directory"
+    wait_until(lambda: bazaar.log.read_text().count(line) >= 2, line, why_not=bazaar.tail)
+    catalog.rmdir()
+    bazaar.wait_ready()
+
+
 def test_a_second_bazaar_in_the_same_folder_is_refused_and_the_first_unharmed(
     start_bazaar: Start, tmp_path: Path
 ) -> None:

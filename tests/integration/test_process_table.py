@@ -40,13 +40,21 @@ time.sleep(600)
 class Running:
     """A started table, and what its processes have said."""
 
-    def __init__(self, folder: Path, reactor: Any, commands: dict[str, list[str]]) -> None:
+    def __init__(
+        self, folder: Path, reactor: Any, commands: dict[str, list[str]], announces: bool = False
+    ) -> None:
         self.path = folder / "processes.json"
         self.output = folder / "output"
         self._descriptor = os.open(self.output, os.O_WRONLY | os.O_CREAT)
-        children = [Child(name=n, address="a:1", command=c) for n, c in commands.items()]
+        children = [
+            Child(name=n, address="a:1", command=c, announces=announces)
+            for n, c in commands.items()
+        ]
         console = Console(self._descriptor)
-        self.table = ProcessTable(reactor, self.path, children, os.environ, console)
+        self.refused: list[str] = []
+        self.table = ProcessTable(
+            reactor, self.path, children, os.environ, console, self.refused.append
+        )
         self.table.startService()
 
     def pid(self, name: str) -> int | None:
@@ -72,13 +80,13 @@ async def eventually(happened: Callable[[], object]) -> None:
 
 
 @pytest_twisted.async_yield_fixture
-async def run(tmp_path: Path) -> AsyncIterator[Callable[[dict[str, list[str]]], Running]]:
+async def run(tmp_path: Path) -> AsyncIterator[Callable[..., Running]]:
     from twisted.internet import reactor
 
     started: list[Running] = []
 
-    def start(commands: dict[str, list[str]]) -> Running:
-        started.append(Running(tmp_path, reactor, commands))
+    def start(commands: dict[str, list[str]], announces: bool = False) -> Running:
+        started.append(Running(tmp_path, reactor, commands, announces))
         return started[-1]
 
     yield start
@@ -108,6 +116,20 @@ async def test_a_process_that_cannot_go_on_shows_its_line_and_does_not_spin(run:
     shown = b"order-1 | cannot go on: bad data\n"
     await eventually(lambda: running.output.read_bytes().count(shown) >= 3)
     assert clock.seconds() - before > 0.3, "0.1 s, then 0.2 s"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_service_that_refuses_is_not_started_again_unless_it_has_served(run: Any) -> None:
+    served = python(
+        "import os, sys; sys.path.insert(0, '.'); "
+        "from twisted_bazaar.announcement import announce; announce(os.environ); "
+        "sys.exit('cannot go on: bad data')"
+    )
+    running = run({"order-1": FAILS, "order-2": served}, announces=True)
+    shown = b"order-2 | cannot go on: bad data\n"
+    await eventually(lambda: running.output.read_bytes().count(shown) >= 3)
+    assert running.refused == ["order-1 does not start: cannot go on: bad data"]
+    assert running.output.read_bytes().count(b"order-1 | cannot go on: bad data\n") == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -14,6 +14,7 @@ from twisted.internet import error
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from twisted_bazaar.announcement import DESCRIPTOR, VARIABLE
 from twisted_bazaar.console import Console
 from twisted_bazaar.process_table import Child, ProcessTable
 
@@ -49,14 +50,21 @@ class World(Clock):
         self.started: list[Transport] = []
 
     def spawnProcess(
-        self, protocol: Any, executable: str, args: list[str], env: dict[str, str]
+        self,
+        protocol: Any,
+        executable: str,
+        args: list[str],
+        env: dict[str, str],
+        childFDs: dict[int, str],  # noqa: N803
     ) -> Transport:
+        assert childFDs.get(DESCRIPTOR, "") == ("r" if VARIABLE in env else "")
         self.started.append(Transport(100 + len(self.started), protocol))
         return self.started[-1]
 
 
 FRONTEND = Child(name="frontend", address="a:1", command=["serve"], takes_requests=True)
 ORDER = Child(name="order-1", address="a:2", command=["keep"])
+CATALOG = Child(name="catalog", address="a:3", command=["show"], announces=True)
 
 
 class Table:
@@ -66,7 +74,8 @@ class Table:
         self.world = World()
         self.path = folder / "processes.json"
         console = Console(os.open(os.devnull, os.O_WRONLY))
-        self.table = ProcessTable(self.world, self.path, children, {}, console)
+        self.refused: list[str] = []
+        self.table = ProcessTable(self.world, self.path, children, {}, console, self.refused.append)
         self.table.startService()
         self.world.advance(0)
 
@@ -183,3 +192,62 @@ def test_nothing_starts_again_once_stopping(tmp_path: Path) -> None:
     assert stopped.called
     assert len(table.world.started) == 2
     assert not table.path.exists()
+
+
+# A child that can never serve.
+
+
+def test_one_that_refuses_before_it_ever_served_is_not_started_again(tmp_path: Path) -> None:
+    table = Table(tmp_path, ORDER, CATALOG)
+    catalog = table.newest
+    catalog.protocol.childDataReceived(1, b"a log line\n")
+    catalog.protocol.childDataReceived(2, b"a warning\nbazaar-catalog: x.csv line 2: no")
+    catalog.protocol.childDataReceived(2, b" name\n")
+    catalog.exit(1)
+    table.world.advance(60)
+    assert table.refused == ["catalog does not start: bazaar-catalog: x.csv line 2: no name"]
+    assert len(table.world.started) == 2
+    assert table.table.stopService() is not None
+
+
+def test_one_that_refuses_in_silence_is_named_all_the_same_and_only_the_first_is(
+    tmp_path: Path,
+) -> None:
+    other = Child(name="order-2", address="a:4", command=["keep"], announces=True)
+    table = Table(tmp_path, CATALOG, other)
+    for each in table.world.started:
+        each.exit(1)
+    table.world.advance(60)
+    assert table.refused == ["catalog does not start: it does not say why"]
+    assert len(table.world.started) == 2
+
+
+def test_one_that_has_served_is_started_again_even_if_it_then_refuses(tmp_path: Path) -> None:
+    table = Table(tmp_path, CATALOG)
+    table.newest.protocol.childDataReceived(DESCRIPTOR, b"serving\n")
+    for lives in range(2, 5):
+        table.newest.exit(1)
+        table.world.advance(60)
+        assert len(table.world.started) == lives
+    assert table.refused == []
+
+
+@pytest.mark.parametrize("end", [0, 2, signal.SIGKILL, signal.SIGSEGV])
+def test_another_end_is_no_refusal(tmp_path: Path, end: int | signal.Signals) -> None:
+    table = Table(tmp_path, CATALOG)
+    if isinstance(end, signal.Signals):
+        table.newest.kill(end)
+    else:
+        table.newest.exit(end)
+    table.world.advance(60)
+    assert len(table.world.started) == 2
+    table.newest.exit(1)
+    assert len(table.refused) == 1, "it has still not served"
+
+
+def test_one_that_ends_because_all_do_has_not_refused(tmp_path: Path) -> None:
+    table = Table(tmp_path, CATALOG)
+    stopped = table.table.stopService()
+    table.newest.exit(1)
+    assert stopped.called
+    assert table.refused == []
