@@ -54,6 +54,11 @@ async def web(bazaar: Bazaar) -> AsyncIterator[WebClient]:
         yield client
 
 
+def as_at(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """`answer` in the shape that it has at `path`."""
+    return {"success": True, **answer} if path.startswith(OLD) else answer
+
+
 async def last_number(web: WebClient) -> int:
     return max(await web.numbers(), default=0)
 
@@ -66,7 +71,7 @@ async def last_number(web: WebClient) -> int:
 async def test_a_lookup_shows_name_price_quantity_and_volume(web: WebClient, path: str) -> None:
     reply = await web.get(path)
     assert_json(reply, 200)
-    assert reply.json == {"data": GAME_START}
+    assert reply.json == as_at(path, {"data": GAME_START})
     assert re.fullmatch(r'"[0-9a-f]{16}-\d+"', reply.header("ETag") or "")
     assert reply.header("X-Cache") in ("hit", "miss")
     assert reply.header("Cache-Control") == "no-cache"
@@ -77,7 +82,8 @@ async def test_a_lookup_shows_name_price_quantity_and_volume(web: WebClient, pat
 async def test_a_name_in_a_path_is_percent_encoded_utf_8(web: WebClient, path: str) -> None:
     reply = await web.get(path + "%C3%9Cnter%20%26%20S%C3%B6hne")
     shown = {"name": "Ünter & Söhne", "price": 10.5, "quantity": 7, "volume": 0}
-    assert (reply.code, json.loads(reply.body.decode("utf-8"))) == (200, {"data": shown})
+    assert reply.code == 200
+    assert json.loads(reply.body.decode("utf-8")) == as_at(path, {"data": shown})
 
 
 @pytest_twisted.ensureDeferred
@@ -127,7 +133,7 @@ async def test_a_trade_answers_the_next_number_and_the_next_lookup_shows_it(
         order = {"name": stock, "quantity": quantity, "type": side}
         reply = await web.ask("POST", path, order)
         assert_json(reply, 200)
-        assert reply.json == {"data": {"transaction_number": number}}
+        assert reply.json == as_at(path, {"data": {"transaction_number": number}})
         assert reply.header("Idempotent-Replayed") is None
         shown = {"name": stock, "price": 1, "quantity": left, "volume": volume}
         assert await web.stock(stock) == shown
@@ -328,7 +334,7 @@ async def test_walking_the_pages_shows_each_order_once_and_ends_with_null(
     while following is not None:
         reply = await web.get(f"{path}?after={following}&limit=5")
         assert_json(reply, 200)
-        assert reply.json.keys() == {"data", "next"}
+        assert reply.json.keys() == as_at(path, {"data": [], "next": None}).keys()
         pages.append(reply.data)
         following = reply.json["next"]
         assert following in (None, reply.data[-1]["number"])
@@ -370,7 +376,7 @@ async def test_a_listing_that_cannot_be_is_400_and_names_the_parameter(
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("path", ["/ping", OLD + "/ping"])
+@pytest.mark.parametrize("path", ["/ping", "/ping/"])
 async def test_ping_answers_pong(web: WebClient, path: str) -> None:
     reply = await web.get(path)
     assert_json(reply, 200)
@@ -420,7 +426,7 @@ async def test_three_replicas_one_of_them_the_leader_come_to_the_same_digest(
 @pytest.mark.parametrize(
     "path",
     [
-        *["/", "/nope", "/stocks/", "/stocks/a/b", "/orders/", "/orders/1/", "/ping/", "/Ping"],
+        *["/", "/nope", "/stocks/a/b", "/stocks//a", "/orders/1/2", "/ping//", "/Ping"],
         *["//stocks", "/stocks%2FGameStart", "/%ff", "/invalidations", "/index.html"],
         *[OLD, OLD + "/", OLD + "/trade", OLD + "/orders", OLD + "/stocks/GameStart"],
     ],
