@@ -184,7 +184,7 @@ async def test_a_replay_has_the_same_body_says_so_and_trades_nothing(
     # Header and field are two ways to give one key, on either path.
     either = {**order, "client_order_id": f"mine {stock}"}
     crossed = await web.ask("POST", OLD + "/trade/orders", either, headers)
-    assert (crossed.body, crossed.header("Idempotent-Replayed")) == (first.body, "true")
+    assert (crossed.data, crossed.header("Idempotent-Replayed")) == (first.data, "true")
     assert (await web.stock(stock))["quantity"] == 97
     number = first.data["transaction_number"]
     assert await web.numbers(number - 1) == [number]

@@ -147,9 +147,9 @@ def test_a_lookup_is_answered_with_what_is_released_once_the_desk_is_sure(
     assert asked == []
     desk.answer(5)
     settle(node)
-    assert asked == [{"GameStart": GAME_START}]
+    assert asked == [({"GameStart": GAME_START}, "")]
     desk.released_stocks.clear()
-    assert asked == [{"GameStart": GAME_START}], "another thread reads it by now"
+    assert asked == [({"GameStart": GAME_START}, "")], "another thread reads it by now"
 
 
 def test_a_lookup_at_one_that_does_not_lead_is_refused(node: Node, desk: Desk) -> None:

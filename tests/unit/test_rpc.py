@@ -27,6 +27,7 @@ from twisted_bazaar.errors import (
     Unusable,
 )
 from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
+from twisted_bazaar.frontend.quotes import Shown
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import Listing, Placed, Side, Stock, Trade
 from twisted_bazaar.order import neighbours
@@ -419,7 +420,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
 class Leader:
     """As much of an order node as a lookup needs."""
 
-    def __init__(self, answer: Callable[[], Deferred[Mapping[str, Stock]]]) -> None:
+    def __init__(self, answer: Callable[[], Deferred[tuple[Mapping[str, Stock], str]]]) -> None:
         self.lookup = answer
         self.not_meant = lambda to, cluster: None
 
@@ -427,7 +428,7 @@ class Leader:
 @pytest_twisted.ensureDeferred
 async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None:
     stocks = ledger_of(history(4)).stocks
-    leader = Leader(lambda: succeed(stocks))
+    leader = Leader(lambda: succeed((stocks, "log-1")))
 
     def add(server: grpc.Server) -> None:
         nothing: Any = None
@@ -440,6 +441,8 @@ async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None
     replica = ReplicaClient(world.channels.to(address), Timing())
     assert await replica.lookup(["nope", "GameStart"], SOON) == [stocks["GameStart"]]
     everything = await replica.lookup(None, SOON)
+    assert isinstance(everything, Shown)
+    assert everything.history == "log-1"
     assert everything == [stocks["Fish, Co"], stocks["GameStart"]]
     leader.lookup = lambda: fail(NotLeader(3))
     assert type(await error_of(replica.lookup(["GameStart"], SOON))) is NotLeader

@@ -123,13 +123,14 @@ class OrderNode(Service):
         remembered = [self._desk.remembers(number) for number in range(after + 1, upto + 1)]
         return [entry for entry in remembered if entry is not None], max(after, upto)
 
-    def lookup(self) -> Deferred[Mapping[str, Stock]]:
-        """What clients may see of the stocks, by name. Fails with `NotLeader`."""
+    def lookup(self) -> Deferred[tuple[Mapping[str, Stock], str]]:
+        """What clients may see of the stocks, by name, and of which history their versions are.
+        Fails with `NotLeader`."""
 
-        def released(_: int) -> Mapping[str, Stock]:
+        def released(_: int) -> tuple[Mapping[str, Stock], str]:
             if not self._desk.released_stocks:
                 raise Unavailable("nothing is listed yet")
-            return dict(self._desk.released_stocks)
+            return dict(self._desk.released_stocks), self._replica.history
 
         return self._last_number().addCallback(released)
 

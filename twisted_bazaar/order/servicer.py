@@ -145,7 +145,8 @@ class Orders(OrdersServicer):
 
     def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
         self._check_meant(request, context)
-        return lookup_to_wire(on_reactor(self._reactor, context, self._node.lookup), request)
+        stocks, history = on_reactor(self._reactor, context, self._node.lookup)
+        return lookup_to_wire(stocks, request, history)
 
     def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
         return to_wire(on_reactor(self._reactor, context, self._node.status))

@@ -156,6 +156,11 @@ class Replica:
             raise NotLeader(self._leader)
         return self._leading.opened
 
+    @property
+    def history(self) -> str:
+        """Names the log that versions are indexes of; empty if this replica does not lead."""
+        return "" if self._leading is None else self._leading.history
+
     # What goes in.
 
     @property

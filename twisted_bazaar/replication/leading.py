@@ -95,6 +95,13 @@ class Leading:
                 learner.sending(now, 0)
                 yield Request(name, self._apply(learner, commit, now))
 
+    @property
+    def history(self) -> str:
+        """Names the log that versions are indexes of."""
+        if not self._history:
+            self._history = self._log.digest_at(1)
+        return self._history
+
     def _append(
         self, peer: int, progress: Progress, commit: int, released: int, now: float
     ) -> Append:
@@ -119,8 +126,6 @@ class Leading:
         previous = 0 if learner.rebuild else min(learner.next - 1, commit)
         upto = min(commit, previous + self._batch)
         learner.current_at = commit
-        if not self._history:
-            self._history = self._log.digest_at(1)
         return Apply(
             self._term,
             self._replica,
@@ -129,7 +134,7 @@ class Leading:
             self._log.entries(previous, upto),
             commit,
             learner.rebuild,
-            self._history,
+            self.history,
             learner.holder.earned if learner is self._reader else None,
             self._timing.lease,
             now,
