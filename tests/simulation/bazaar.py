@@ -1,12 +1,12 @@
 """A bazaar in the simulated world: order replicas, catalogs, caches, front-ends and clients."""
 
-from twisted_bazaar.leases import MAX_DRIFT
+from twisted_bazaar import leases
 from twisted_bazaar.replication.log import MemoryStorage
 
 from .catalogs import CatalogMember, RedisMember
 from .clients import Client
 from .frontends import FrontendMember
-from .members import TIMING, OrderMember
+from .members import TIMING, WIPED, OrderMember
 from .network import Network
 from .truth import Truth
 from .world import Process, World
@@ -31,6 +31,7 @@ class SimulatedBazaar:
         caches: int = 1,
         wild_clocks: bool = False,
         mixed: bool = False,
+        stale: float = 0.0,
     ) -> None:
         """`caches` is how many Redis servers the front-ends share; 0: they do not cache.
 
@@ -42,7 +43,7 @@ class SimulatedBazaar:
         self.network.weather.slow = slow
         self.truth = Truth(not wild_clocks)
         # The safety of orders rests on no clock: let some differ by more than clocks do.
-        drift = (0.8, 1.25) if wild_clocks else (1 - MAX_DRIFT, 1 + MAX_DRIFT)
+        drift = (0.8, 1.25) if wild_clocks else (1 - leases.MAX_DRIFT, 1 + leases.MAX_DRIFT)
 
         def rate() -> float:
             # Most often at an end, where it matters.
@@ -65,9 +66,12 @@ class SimulatedBazaar:
             order.won = self._won
         self._traps: list[float] = []
         self._copies: dict[str, MemoryStorage] = {}
+        self._snares: list[float] = []
         self.lost = False
         """More was lost than can come back: nothing is expected to become well."""
-        self.redises = [RedisMember(world, f"redis-{number}") for number in range(1, caches + 1)]
+        self.redises = [
+            RedisMember(world, f"redis-{number}", stale) for number in range(1, caches + 1)
+        ]
         self.frontends = [
             FrontendMember(
                 world,
@@ -86,6 +90,8 @@ class SimulatedBazaar:
             self._mix_options()
         for catalog in self.catalogs.values():
             catalog.frontends = {member.name: member for member in self.frontends}
+        for member in self.frontends:
+            member.informed = self._informed
         self.clients = [
             Client(world, f"client-{number}", self.frontends, self.truth)
             for number in range(1, clients + 1)
@@ -133,11 +139,38 @@ class SimulatedBazaar:
         if self._traps:
             self.world.after(self._traps.pop(), self.crash, order.name, 0.4)
 
+    def snare(self, frontends: int, seconds: float) -> None:
+        """Cut each of the next `frontends` that get a lease off from all catalogs."""
+        self._snares += [seconds] * frontends
+
+    def _informed(self, frontend: FrontendMember) -> None:
+        if self._snares:
+            seconds = self._snares.pop()
+            for catalog in self.catalogs:
+                self.network.cut(catalog, frontend.name, seconds)
+                self.network.cut(frontend.name, catalog, seconds)
+
+    def split(self, name: str, bridge: str, seconds: float) -> None:
+        """Cut replica `name` off from its peers but `bridge`, which hears all of them."""
+        for other in self.orders.values():
+            if other.name not in (name, bridge):
+                self.network.cut(name, other.name, seconds)
+                self.network.cut(other.name, name, seconds)
+
+    def replace_file(self, name: str, down_seconds: float) -> None:
+        """An operator puts the file of another bazaar in the place of a catalog's."""
+        catalog, random = self.catalogs[name], self.world.random
+        catalog.crash()
+        term = max(order.disk.storage.term for order in self.orders.values())
+        entries = len(self.truth.entries)
+        catalog.replace_file(random.randint(1, 2 * entries + 1), random.randint(1, term + 1))
+        self.world.after(down_seconds, catalog.start)
+
     def wipe(self, name: str, down_seconds: float) -> None:
         """A replica loses its disk, unless another one has not got over that yet: two at once
         may lose what only they had."""
         order = self.orders[int(name[-1])]
-        if any(each.disk.storage.suspect for each in self.orders.values()):
+        if any(each.disk.storage.suspect == WIPED for each in self.orders.values()):
             return
         order.crash()
         order.wipe()
@@ -184,14 +217,22 @@ class SimulatedBazaar:
         if member.alive and not member.paused:
             member.follow(member.replica.term + 1, lambda _: None)
 
+    def lead_again(self, frontend: str, order: str) -> None:
+        """The leader is deposed, and nominated at once."""
+        self.depose(frontend, order)
+        for again in (0.005, 0.015, 0.07):
+            self.world.after(again, self.nominate, frontend, order)
+
     def heal(self) -> None:
         """All faults stop."""
         if self._mixed:
             self._settle_options()
         self.network.heal()
         self._traps.clear()
+        self._snares.clear()
         for process in self.processes.values():
             process.resume()
             process.start()
         for order in self.orders.values():
-            order.disk.slow, order.disk.often_slow = False, 0.0
+            order.disk.slow, order.disk.often_slow, order.disk.stuck = False, 0.0, False
+            order.disk.finish()

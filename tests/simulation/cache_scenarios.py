@@ -165,6 +165,17 @@ def probe(bazaar: SimulatedBazaar, frontend: FrontendMember, name: str) -> None:
     frontend.lookup(name, answered)
 
 
+def watch(bazaar: SimulatedBazaar, members: list[FrontendMember], seconds: float) -> None:
+    """Look everything up everywhere, all the time."""
+    world = bazaar.world
+    until = world.now + seconds
+    while world.now < until:
+        for member in members:
+            for listing in DEFAULT_LISTING[:3]:
+                probe(bazaar, member, listing.name)
+        world.run(world.now + 0.004)
+
+
 @scenario
 def a_slow_lookup_is_overtaken_by_a_trade_of_its_stock(bazaar: SimulatedBazaar) -> None:
     """Whoever joins a call whose answer is on its way must not get what it was then."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+import msgspec
 
 from twisted_bazaar.catalog.database import Snapshot
 from twisted_bazaar.catalog.projection import Position
@@ -11,7 +12,7 @@ from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import Pushed
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.frontend.quotes import Quote
-from twisted_bazaar.market import DEFAULT_LISTING
+from twisted_bazaar.market import DEFAULT_LISTING, Stock
 from twisted_bazaar.push import Subscription
 
 from .members import TICK_SECONDS, TIMING, Respond
@@ -47,6 +48,17 @@ class CatalogMember(Process):
         self.later(SAVE_SECONDS, self._save)
         self._tick()
 
+    def replace_file(self, index: int, term: int) -> None:
+        """Its file becomes one of another bazaar, whose log ends with entry `index`; while down."""
+        assert not self.alive
+        self.world.say(self.name, f"has the file of another bazaar, up to entry {index}")
+        random = self.world.random
+        stocks = tuple(
+            Stock(name, price, random.randint(0, 200), 0, random.randint(1, index))
+            for name, price, _ in (msgspec.structs.astuple(each) for each in DEFAULT_LISTING[:3])
+        )
+        self._saved = Snapshot(stocks, Position(index, f"{random.getrandbits(128):032x}", term), 1)
+
     def _save(self) -> None:
         self._saved = Snapshot.of(self.projection)
         self.later(SAVE_SECONDS, self._save)
@@ -61,7 +73,9 @@ class CatalogMember(Process):
             self.publisher.apply(message, reply, self.seconds)
         except NotOurs:
             return
-        self._truth.applied(self.name, self.projection.ledger, self.projection.position.index)
+        projection = self.projection
+        if self._truth.knows(projection.position.index, projection.position.digest):
+            self._truth.applied(self.name, projection.ledger, projection.position.index)
         self._carry_out()
 
     def subscribe(self, subscription: Subscription, reply: Respond) -> None:
@@ -109,8 +123,11 @@ class CatalogMember(Process):
 class RedisMember(Process):
     """A Redis server, perhaps shared: it forgets, and remembers what is long out of date."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, stale: float = 0.0) -> None:
+        """`stale`: the share of reads that find what was there long before."""
         super().__init__(world, name)
+        self._stale = stale
+        self._past: dict[tuple[str, str], list[Quote]] = {}
         self._quotes: dict[tuple[str, str], Quote] = {}
         self._dump: dict[tuple[str, str], Quote] = {}
 
@@ -128,6 +145,10 @@ class RedisMember(Process):
     def get(self, asked: tuple[str, list[str]], reply: Callable[[Any], None]) -> None:
         history, names = asked
         there = {name: self._quotes.get((history, name)) for name in names}
+        if self._stale and self.world.random.random() < self._stale:
+            # As if it had just been replaced by a replica that is far behind.
+            past = {name: self._past.get((history, name), [])[-20:] for name in names}
+            there = {name: self.world.random.choice(old) for name, old in past.items() if old}
         reply({name: quote for name, quote in there.items() if quote is not None})
 
     def put(self, asked: tuple[str, Mapping[str, Quote]], reply: Callable[[Any], None]) -> None:
@@ -136,6 +157,8 @@ class RedisMember(Process):
             known = self._quotes.get((history, name))
             if known is None or known.version < quote.version:
                 self._quotes[history, name] = quote
+                if self._stale:
+                    self._past.setdefault((history, name), []).append(quote)
         reply(None)
 
     def drop(self, asked: tuple[str, list[str]], reply: Callable[[Any], None]) -> None:

@@ -25,7 +25,9 @@ class Client(Process):
         self._frontends = frontends
         self._truth = truth
         self._count = 0
-        self._placed: list[tuple[Trade, int]] = []
+        self._placed: list[Trade] = []
+        self._given_up: list[Trade] = []
+        """Trades of which it was never told what became of them."""
         self.idle = False
         """Begin nothing new."""
         self.waiting = 0
@@ -54,12 +56,13 @@ class Client(Process):
             self._trade(frontend, self._new_trade())
         elif kind < 0.53 and self._placed:
             # Mostly a late one, whose key is on its way into the index.
-            trade, number = random.choice(self._placed[-3:] * 3 + self._placed)
-            self._trade(frontend, trade, number)
+            self._trade(frontend, random.choice(self._placed[-3:] * 3 + self._placed), True)
         elif kind < 0.56 and self._placed:
-            trade, _ = random.choice(self._placed)
+            trade = random.choice(self._placed)
             other = Trade(trade.key, trade.stock, trade.side, trade.quantity + 1)
             self._trade(frontend, other)
+        elif kind < 0.59 and self._given_up:
+            self._trade(frontend, random.choice(self._given_up), True)
         elif kind < 0.7:
             self._read(frontend)
         else:
@@ -73,7 +76,8 @@ class Client(Process):
         quantity = random.choice((1, 2, 5, 30))
         return Trade(f"{self.name}-{self._count}", stock, side, quantity)
 
-    def _trade(self, frontend: FrontendMember, trade: Trade, number: int = 0) -> None:
+    def _trade(self, frontend: FrontendMember, trade: Trade, known: bool = False) -> None:
+        """Place `trade`; `known`: it was sent before, and may have its order already."""
         truth = self._truth
         number_before, index_before = truth.acknowledged_number, truth.acknowledged_index
         tries = [2]
@@ -82,14 +86,14 @@ class Client(Process):
         def answered(outcome: Any) -> None:
             match outcome:
                 case Placed():
-                    seen = number > 0 or outcome.replayed or tries[0] < 2
+                    seen = known or outcome.replayed or tries[0] < 2
                     truth.placed(trade, outcome.number, number_before, seen)
-                    self._placed.append((trade, outcome.number))
+                    self._placed.append(trade)
                 case Rejected():
                     truth.rejected(trade, outcome.rejection, index_before)
                 case KeyReused():
                     truth.key_reused(trade)
-                case NotExecuted() if tries[0] == 2 and not number:
+                case NotExecuted() if tries[0] == 2 and not known:
                     truth.not_executed(trade)
                 case _:
                     truth.counts["unknown"] += 1
@@ -98,6 +102,7 @@ class Client(Process):
                     if tries[0] and other.alive:
                         send(other)
                         return
+                    self._given_up.append(trade)
             self.waiting -= 1
             self._next()
 
@@ -133,8 +138,9 @@ class Client(Process):
         truth = self._truth
         last = truth.acknowledged_number
         random = self.world.random
-        # The newest order is the one that somebody may not have heard of.
-        number = last if last and random.random() < 0.5 else random.randint(1, last + 2)
+        # The newest order is the one that somebody may not have heard of; the one after it
+        # nobody may have been told of yet.
+        number = random.choice((last or 1, last or 1, last + 1, random.randint(1, last + 2)))
         self.waiting += 1
 
         def answered(found: Traded | BazaarError | None) -> None:

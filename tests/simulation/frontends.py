@@ -43,6 +43,8 @@ class FrontendMember(Process):
         self._confused = confused
         self._network = network
         self._replicas = replicas
+        self.informed: Callable[[FrontendMember], None] = lambda member: None
+        """Told when it holds a lease that it did not hold before."""
 
     def started(self) -> None:
         self.leadership = Leadership(self._replicas)
@@ -202,7 +204,10 @@ class FrontendMember(Process):
 
     def push(self, push: Push, reply: Callable[[Any], None]) -> None:
         """A catalog says what has changed."""
+        had_lease = self.floors.alive(self.seconds)
         answer = self.floors.push(push, self.seconds)
+        if not had_lease and self.floors.alive(self.seconds):
+            self.informed(self)
         reply(answer)
         if answer is not None and push.floors:
             self._tell_redis("drop", (push.history, list(push.floors)))

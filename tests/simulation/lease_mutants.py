@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from twisted_bazaar import leases
 from twisted_bazaar.catalog import publisher, subscribers
 from twisted_bazaar.frontend import floors, lookups
@@ -190,3 +192,60 @@ def a_catalog_that_another_answers_for_is_not_waited_for(
 ) -> None:
     self._learners[reply.learner].life = reply.stamp.life
     original(self, reply, *arguments)
+
+
+@mutant(leases, "kept")
+def a_holder_allows_for_its_own_drift_only(original: Any, seconds: float) -> float:
+    return seconds * (1 - leases.MAX_DRIFT)
+
+
+@mutant(leases, "kept")
+def a_holder_allows_for_its_grantors_drift_only(original: Any, seconds: float) -> float:
+    return seconds / (1 + leases.MAX_DRIFT)
+
+
+@mutant(publisher.Publisher, "_begin")
+def no_waiting_out_after_a_catalog_rebuilds(original: Any, self: Any, now: float) -> None:
+    original(self, now)
+    if self._projection.beginnings:
+        self._silent_since = self._silent_until = -FOR_EVER
+
+
+@mutant(floors.Floors, "push")
+def a_late_push_lowers_a_floor(original: Any, self: Any, push: Any, now: float) -> Any:
+    if push.life == self.life:
+        self._floors.update(push.floors)
+    return original(self, push, now)
+
+
+@mutant(leading.Leading, "_unreplaced")
+def a_leader_that_may_have_been_replaced_grants_leases(
+    original: Any, self: Any, now: float
+) -> bool:
+    return True
+
+
+@mutant(subscribers.Subscribers, "answered")
+def a_front_end_is_not_waited_for_before_its_lease_came(
+    original: Any, self: Any, push: Any, reply: Any, now: float
+) -> None:
+    original(self, push, reply, now)
+    subscriber = self._by_life.get(push.life)
+    if subscriber is not None and push.stamp is None:
+        subscriber.holder.attached_until = now
+
+
+@mutant(subscribers.Subscribers, "_push")
+def what_a_lost_push_said_is_not_said_again(
+    original: Any, self: Any, subscriber: Any, ledger: Any, index: int, *rest: Any
+) -> Any:
+    cleared = subscriber.cleared
+    subscriber.cleared = max(cleared, getattr(subscriber, "said", 0))
+    push = original(self, subscriber, ledger, index, *rest)
+    subscriber.cleared, subscriber.said = cleared, index
+    return push
+
+
+@mutant(publisher.Publisher, "_answer")
+def a_catalog_answers_for_what_it_applied(original: Any, self: Any, *asked: Any) -> Any:
+    return msgspec.structs.replace(original(self, *asked), released=self._projection.position.index)

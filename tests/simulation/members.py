@@ -24,7 +24,7 @@ from .world import Process, World
 if TYPE_CHECKING:
     from .catalogs import CatalogMember
 
-__all__ = ["CALL_SECONDS", "TICK_SECONDS", "TIMING", "OrderMember", "Respond"]
+__all__ = ["CALL_SECONDS", "TICK_SECONDS", "TIMING", "WIPED", "OrderMember", "Respond"]
 
 Respond = Callable[[Any], None]
 
@@ -32,6 +32,8 @@ TIMING = Timing(deadline=2.0)
 """As it is, but that clients give up sooner: that, too, must happen while a leader is missing."""
 TICK_SECONDS = TIMING.heartbeat / 2
 CALL_SECONDS = TIMING.election_timeout
+WIPED = "wiped"
+"""Why a storage that had something is suspect."""
 
 
 class Disk:
@@ -41,16 +43,17 @@ class Disk:
         self.storage = MemoryStorage(suspect="new", fresh=True)
         self._world = world
         self._writing: Write | None = None
+        self._held: Callable[[Write], None] = lambda write: None
         self.slow = False
         """All writes take long."""
         self.stuck = False
-        """No write is ever done."""
+        """No write is done but by `finish`."""
         self.often_slow = 0.0
         """The share of writes that take long."""
 
     def write(self, write: Write, done: Callable[[Write], None]) -> None:
         """Make `write` durable, and call `done(write)` then."""
-        self._writing = write
+        self._writing, self._held = write, done
         if self.stuck:
             return
         random = self._world.random
@@ -64,6 +67,11 @@ class Disk:
             self._writing = None
             self.storage.write(write)
             done(write)
+
+    def finish(self) -> None:
+        """The write that is stuck, if there is one, is done; the next one may be stuck."""
+        if self._writing is not None:
+            self._written(self._writing, self._held)
 
     def crash(self) -> None:
         """The machine stops: of the write under way, some first lines are there."""
@@ -114,6 +122,8 @@ class OrderMember(Process):
         """Told when this replica is elected."""
         self.stopped = ""
         """Why it ended by itself, if it did."""
+        self.look_up_seconds: float | None = None
+        """How long it takes to look keys up in the index; None: not long, as a rule."""
         self._indexed = 0
         self._indexed_keys: dict[str, Traded] = {}
 
@@ -173,7 +183,7 @@ class OrderMember(Process):
         """Lose the disk, while down."""
         assert not self.alive
         self.world.say(self.name, "is wiped")
-        self.disk.storage = MemoryStorage(suspect="wiped", fresh=True)
+        self.disk.storage = MemoryStorage(suspect=WIPED, fresh=True)
         self._indexed = 0
 
     def put_back(self, copy: MemoryStorage) -> None:
@@ -196,8 +206,12 @@ class OrderMember(Process):
     # What peers and front-ends ask.
 
     def step(self, message: Any, reply: Respond) -> None:
+        def answer(said: Any) -> None:
+            self._truth.says(self.name, message, said, self.disk.storage)
+            reply(said)
+
         if self.replica.refusal(message) is None:
-            self.replica.step(message, self.seconds, reply)
+            self.replica.step(message, self.seconds, answer)
             self.carry_out()
 
     def status(self, message: None, reply: Respond) -> None:
@@ -230,8 +244,10 @@ class OrderMember(Process):
         known = Known(orders, self._indexed)
         # The look-up was on another thread: the index may have moved on since.
         random = self.world.random.random
-        delay = 0.002 if random() < 0.9 else 0.1
-        self.later(random() * delay, self._decide, trades, known, reply)
+        delay = self.look_up_seconds
+        if delay is None:
+            delay = random() * (0.002 if random() < 0.9 else 0.1)
+        self.later(delay, self._decide, trades, known, reply)
 
     def _decide(self, trades: list[Trade], known: Known, reply: Respond) -> None:
         if self.desk.decide(Batch(trades, reply), known, self.seconds):
@@ -347,6 +363,7 @@ class OrderMember(Process):
 
     def _in_index(self, entries: list[Entry]) -> None:
         self._indexing = False
+        self._truth.indexes(self.name, entries[-1], self.disk.storage)
         self._indexed = entries[-1].index
         for entry in entries:
             if isinstance(entry.event, Traded):

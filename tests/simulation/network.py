@@ -29,6 +29,7 @@ class Network:
         self._cut: Counter[tuple[str, str]] = Counter()
         self._astray: dict[tuple[str, str], Process] = {}
         """By caller and callee: where the callee's address leads in place of it."""
+        self._late: dict[tuple[str, str], float] = {}
 
     def lead_astray(self, caller: str, callee: str, other: Process, seconds: float) -> None:
         """For a while the address of `callee`, as `caller` has it, leads to `other`."""
@@ -47,10 +48,15 @@ class Network:
         else:
             self._cut.pop(link, None)
 
+    def delay(self, sender: str, receiver: str, late: float) -> None:
+        """From now on what `sender` says to `receiver` is late by so many seconds; 0: no more."""
+        self._late[sender, receiver] = late
+
     def heal(self) -> None:
         """All links work."""
         self._cut.clear()
         self._astray.clear()
+        self._late.clear()
         self.weather = Weather()
 
     def call(
@@ -94,6 +100,8 @@ class Network:
         if (sender, receiver) in self._cut or (weather.loss and random() < weather.loss):
             return []
         delays = [0.0002 + 0.001 * random()]
+        if self._late:
+            delays[0] += self._late.get((sender, receiver), 0.0)
         if weather.slow and random() < weather.slow:
             delays[0] += random()
         if weather.doubled and random() < weather.doubled:

@@ -3,22 +3,18 @@
 from random import Random
 from typing import NamedTuple
 
+from twisted_bazaar.leases import MAX_DRIFT
+
 from .bazaar import SimulatedBazaar
+from .days import Cast, Fault, bad_days
+from .scenarios import SETTINGS
 
 __all__ = ["FAULTS_END_SECONDS", "Fault", "Plan", "apply", "directed", "draw"]
 
 FAULTS_END_SECONDS = 6.0
 LONGEST_FAULT_SECONDS = 1.5
-
-
-class Fault(NamedTuple):
-    """One thing that goes wrong at a moment, for a while."""
-
-    at: float
-    kind: str
-    who: tuple[str, ...] = ()
-    seconds: float = 0.0
-    share: float = 0.0
+COARSE_DRIFT = 0.2
+"""Far more than clocks drift; for it to be safe it has only to be allowed for."""
 
 
 class Plan(NamedTuple):
@@ -43,11 +39,16 @@ class Plan(NamedTuple):
     """Whether clocks differ by more than clocks do, so that what leases promise may fail."""
     mixed: bool = False
     """Whether leases, and the lists of catalogs, differ from replica to replica."""
+    drift: float = MAX_DRIFT
+    """How far clocks may drift, and what is allowed for: the more, the more a mistake shows."""
+    stale: float = 0.0
+    """The share of reads in which Redis has what it had long before."""
 
 
 def directed(scenario: str, seed: int) -> Plan:
     """The plan that plays `scenario`."""
-    return Plan(seed, 3, 2, 0, 6, 1, 0.0, (), scenario, caches=2 - seed % 2)
+    plan = Plan(seed, 3, 2, 0, 6, 1, 0.0, (), scenario, caches=2 - seed % 2)
+    return plan._replace(**SETTINGS.get(scenario, {}))
 
 
 def draw(seed: int) -> Plan:
@@ -64,7 +65,7 @@ def draw(seed: int) -> Plan:
     catalogs = random.choice((1, 1, 2))
     caches = random.choice((0, 1, 1, 1, 2))
     wild_clocks = random.random() < 0.25
-    cast = _Cast(
+    cast = Cast(
         [f"order-{each}" for each in range(1, replicas + 1)],
         [f"frontend-{each}" for each in range(1, frontends + 1)],
         ["catalog", "catalog-2"][:catalogs],
@@ -73,6 +74,9 @@ def draw(seed: int) -> Plan:
     drawn = [fault for _ in range(number) for fault in _faults(random, cast)]
     faults = tuple(sorted(drawn))
     mixed = random.random() < 0.25
+    other = Random(f"days {seed}")
+    faults = tuple(sorted(drawn + bad_days(other, cast, FAULTS_END_SECONDS)))
+    drift = MAX_DRIFT if wild_clocks else other.choice((MAX_DRIFT, MAX_DRIFT, COARSE_DRIFT))
     return Plan(
         seed,
         replicas,
@@ -87,17 +91,12 @@ def draw(seed: int) -> Plan:
         caches,
         wild_clocks,
         mixed,
+        drift,
+        other.choice((0.0, 0.0, 0.0, 0.3)),
     )
 
 
-class _Cast(NamedTuple):
-    orders: list[str]
-    frontends: list[str]
-    catalogs: list[str]
-    redises: list[str]
-
-
-def _faults(random: Random, cast: _Cast) -> list[Fault]:
+def _faults(random: Random, cast: Cast) -> list[Fault]:
     """One thing from the menu; some are several faults that belong together."""
     at = round(random.uniform(0.4, FAULTS_END_SECONDS), 4)
     seconds = random.choice((0.02, 0.15, 0.5, 1.0)) * random.uniform(0.5, 1.5)
@@ -219,8 +218,9 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
     """Let it happen."""
     name = fault.who[0] if fault.who else ""
     kind, of, _ = fault.kind.partition("_leader")
-    if of:
-        name = bazaar.leader() or name
+    if of or name == "leader":
+        name = bazaar.leader() or "order-1"
+    who = tuple(each.replace("leader", bazaar.leader() or "order-1") for each in fault.who)
     bazaar.world.say("fault", f"{fault.kind} {' '.join(fault.who)} {fault.seconds:.3f} s")
     network, after = bazaar.network, bazaar.world.after
     others = [other for other in bazaar.processes if other != name]
@@ -232,7 +232,21 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
             process.pause()
             after(fault.seconds, process.resume)
         case "cut":
-            network.cut(*fault.who, fault.seconds)
+            network.cut(*who, fault.seconds)
+        case "slow_link":
+            network.delay(*who, fault.share)
+            after(fault.seconds, network.delay, *who, 0.0)
+        case "unheard":
+            # A catalog that hears no replica but the one that leads now.
+            for order in bazaar.orders.values():
+                if order.name != bazaar.leader():
+                    network.cut(order.name, name, fault.seconds)
+        case "split":
+            bazaar.split(name, *fault.who, fault.seconds)
+        case "snare":
+            bazaar.snare(int(name), fault.seconds)
+        case "replace_file":
+            bazaar.replace_file(name, fault.seconds)
         case "isolate" | "part" | "deafen" | "mute":
             for other in others:
                 # One that is parted from its peers still answers front-ends.
@@ -266,8 +280,10 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
                 if redis.name == name:
                     getattr(redis, kind)()
         case "nominate":
-            bazaar.nominate(*fault.who)
+            bazaar.nominate(*who)
         case "depose":
-            bazaar.depose(*fault.who)
+            bazaar.depose(*who)
+        case "lead_again":
+            bazaar.lead_again(*who)
         case _:
             raise AssertionError(f"no such fault: {fault.kind}")

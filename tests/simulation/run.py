@@ -3,10 +3,18 @@
 import traceback
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
+from unittest.mock import patch
 
+from twisted_bazaar import leases
 from twisted_bazaar.errors import InvariantBroken
 
-from . import cache_scenarios, identity_scenarios  # noqa: F401 - they declare themselves
+from . import (
+    cache_scenarios,  # noqa: F401 - they declare themselves
+    identity_scenarios,  # noqa: F401
+    lease_scenarios,  # noqa: F401
+    term_scenarios,  # noqa: F401
+    trade_scenarios,  # noqa: F401
+)
 from .bazaar import SimulatedBazaar
 from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan, apply
 from .scenarios import SCENARIOS
@@ -34,6 +42,11 @@ class Outcome(NamedTuple):
 
 def run(plan: Plan, traced: bool = False) -> Outcome:
     """Run `plan` from its beginning to its end, or to the first violation."""
+    with patch.object(leases, "MAX_DRIFT", plan.drift):
+        return _outcome(plan, traced)
+
+
+def _outcome(plan: Plan, traced: bool) -> Outcome:
     world = World(plan.seed, traced)
     bazaar = SimulatedBazaar(
         world,
@@ -47,6 +60,7 @@ def run(plan: Plan, traced: bool = False) -> Outcome:
         caches=plan.caches,
         wild_clocks=plan.wild_clocks,
         mixed=plan.mixed,
+        stale=plan.stale,
     )
     violation: Violation | None = None
     try:

@@ -4,6 +4,7 @@ Each is played on a fresh bazaar, and then everything has to become well again, 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted_bazaar.errors import BazaarError
 
@@ -12,16 +13,28 @@ from .members import OrderMember
 from .truth import Violation
 from .world import World
 
-__all__ = ["SCENARIOS", "Scenario"]
+__all__ = ["SCENARIOS", "SETTINGS", "Scenario"]
 
 Scenario = Callable[[SimulatedBazaar], None]
 SCENARIOS: dict[str, Scenario] = {}
+SETTINGS: dict[str, dict[str, Any]] = {}
+"""By scenario: what of its plan is unlike that of others."""
 
 
 def scenario(play: Scenario) -> Scenario:
     """Declare a scenario; its name is the function's."""
     SCENARIOS[play.__name__] = play
     return play
+
+
+def scenario_with(**settings: Any) -> Callable[[Scenario], Scenario]:
+    """Declare a scenario whose plan has these fields."""
+
+    def declare(play: Scenario) -> Scenario:
+        SETTINGS[play.__name__] = settings
+        return scenario(play)
+
+    return declare
 
 
 def wait(bazaar: SimulatedBazaar, happened: Callable[[], object], what: str, within: float) -> None:
@@ -79,7 +92,7 @@ def part(bazaar: SimulatedBazaar, order: OrderMember, seconds: float) -> None:
         bazaar.network.cut(peer.name, order.name, seconds)
 
 
-def _leads(order: OrderMember) -> bool:
+def leads(order: OrderMember) -> bool:
     return order.alive and order.replica.leads
 
 
@@ -186,14 +199,14 @@ def an_entry_of_an_earlier_term_is_not_committed_by_counting(bazaar: SimulatedBa
         return
     second = next(each for each in bazaar.orders.values() if each not in (first, third))
     network.cut(second.name, third.name, 10.0)
-    wait(bazaar, lambda: _leads(second), "the second leads", 1.0)
+    wait(bazaar, lambda: leads(second), "the second leads", 1.0)
     world.run(world.now + 0.01)
     second.crash()
     # The first one comes back, and has the third copy its entries, but not those of its new
     # term.
     network.heal()
     first.start()
-    wait(bazaar, lambda: _leads(first), "the first leads again", 3.0)
+    wait(bazaar, lambda: leads(first), "the first leads again", 3.0)
     opened = first.replica.opened
     wait(bazaar, lambda: third.replica.log.last_index >= opened - 1, "copied", 1.0)
     network.cut(first.name, third.name, 10.0)
@@ -214,7 +227,7 @@ def _voter(bazaar: SimulatedBazaar) -> OrderMember | None:
         for order in bazaar.orders.values():
             if order.alive and order.replica.vote not in (0, order.number):
                 candidate = bazaar.orders[order.replica.vote]
-                if candidate.alive and not _leads(candidate) and order.replica.term > 1:
+                if candidate.alive and not leads(candidate) and order.replica.term > 1:
                     return order
         return None
 
@@ -222,12 +235,12 @@ def _voter(bazaar: SimulatedBazaar) -> OrderMember | None:
     return voter()
 
 
-def _campaign(*candidates: OrderMember) -> None:
+def campaign(*candidates: OrderMember) -> None:
     for candidate in candidates:
         candidate.campaign(None, lambda _: None)
 
 
-def _leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
+def leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
     """Two candidates that do not reach each other, and a voter; nobody leads, and no front-end
     has a say."""
     leader = elected(bazaar)
@@ -260,8 +273,8 @@ def what_a_deposed_leader_sent_arrives_late(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def two_candidates_ask_one_voter_at_once(bazaar: SimulatedBazaar) -> None:
-    one, other, _ = _leaderless(bazaar)
-    _campaign(one, other)
+    one, other, _ = leaderless(bazaar)
+    campaign(one, other)
     bazaar.world.run(bazaar.world.now + 0.2)
 
 
@@ -269,12 +282,12 @@ def two_candidates_ask_one_voter_at_once(bazaar: SimulatedBazaar) -> None:
 def a_voter_restarts_between_two_requests_of_one_term(bazaar: SimulatedBazaar) -> None:
     """The second candidate has asked who is willing before the first one won, and its clock is
     slow, so that it asks for votes long after, in the same term."""
-    one, other, voter = _leaderless(bazaar)
+    one, other, voter = leaderless(bazaar)
     world, network = bazaar.world, bazaar.network
     other.slow_down(0.2)
     voter.slow_down(10.0)
-    _campaign(one, other)
-    wait(bazaar, lambda: _leads(one), "the first candidate leads", 1.0)
+    campaign(one, other)
+    wait(bazaar, lambda: leads(one), "the first candidate leads", 1.0)
     network.cut(one.name, voter.name, 10.0)
     voter.crash()
     voter.start()

@@ -5,13 +5,15 @@ invariant, so that a test can tell which one caught a fault.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.frontend.quotes import Found, Source
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
 from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.log import Write
+from twisted_bazaar.replication.log import MemoryStorage, Write
+from twisted_bazaar.replication.messages import AppendReply, VoteReply
 
 __all__ = ["Truth", "Violation"]
 
@@ -62,6 +64,28 @@ class Truth:
         if write.entries and write.entries[-1].term > write.term:
             raise Violation(1, f"replica {replica} takes entries of a term that it is not in")
 
+    def says(self, replica: str, asked: Any, answer: Any, storage: MemoryStorage) -> None:
+        """`replica` answers a peer: its disk must hold what that rests on."""
+        if isinstance(answer, VoteReply) and answer.granted:
+            vote = (asked.term, asked.candidate)
+            if (storage.term, storage.vote) != vote and storage.term <= asked.term:
+                raise Violation(1, f"{replica} gives a vote that is not on its disk")
+        elif isinstance(answer, AppendReply) and answer.fits and answer.index:
+            held = storage.entries[answer.index - 1 : answer.index]
+            if asked.entries:
+                right = [entry.digest for entry in held] == [asked.entries[-1].digest]
+            else:
+                right = [entry.term for entry in held] == [asked.previous_term]
+            if not right:
+                raise Violation(2, f"{replica} acknowledges {answer.index}, not on its disk")
+
+    def indexes(self, replica: str, entry: Entry, storage: MemoryStorage) -> None:
+        """The index of `replica` holds `entry`: its log on disk must, too, or the two contradict
+        each other after a crash."""
+        held = storage.entries[entry.index - 1 : entry.index]
+        if [each.digest for each in held] != [entry.digest]:
+            raise Violation(2, f"{replica} indexes {entry.index}, which is not on its disk")
+
     def committed(self, replica: int, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.index <= len(self.entries):
@@ -93,6 +117,10 @@ class Truth:
         for name in touched:
             quantity = self.ledger.stocks[name].quantity
             self._quantities.setdefault(name, []).append((entry.index, quantity))
+
+    def knows(self, index: int, digest: str) -> bool:
+        """Whether the history up to `index` that `digest` names is this one."""
+        return 0 < index <= len(self.entries) and self.entries[index - 1].digest == digest
 
     def applied(self, who: str, ledger: Ledger, index: int) -> None:
         """`who` has this ledger after entry `index`."""

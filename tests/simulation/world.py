@@ -50,7 +50,8 @@ class Process:
         self._rate = rate
         self._offset = world.random.uniform(0, 1000)
         self._life = 0
-        self._backlog: list[tuple[int, Callable[..., Any], tuple[Any, ...]]] = []
+        self._backlog: list[tuple[bool, int, Callable[..., Any], tuple[Any, ...]]] = []
+        """What came while it stood still: whether it is a timer, in which life, what to call."""
 
     @property
     def seconds(self) -> float:
@@ -64,22 +65,24 @@ class Process:
 
     def later(self, delay: float, call: Callable[..., Any], *arguments: Any) -> None:
         """Call it after `delay` seconds of its own clock, if it is still in this life."""
-        self.world.after(delay / self._rate, self._wake, self._life, call, arguments)
+        self.world.after(delay / self._rate, self._wake, True, self._life, call, arguments)
 
     def in_this_life(self, call: Callable[..., Any]) -> Callable[..., None]:
         """`call`, unless this life is over; held back while the process is paused."""
         life = self._life
 
         def guarded(*arguments: Any) -> None:
-            self._wake(life, call, arguments)
+            self._wake(False, life, call, arguments)
 
         return guarded
 
-    def _wake(self, life: int, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def _wake(
+        self, timer: bool, life: int, call: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> None:
         if life != self._life:
             return
         if self.paused:
-            self._backlog.append((life, call, arguments))
+            self._backlog.append((timer, life, call, arguments))
         else:
             call(*arguments)
 
@@ -107,14 +110,19 @@ class Process:
             self.world.say(self.name, "pauses")
             self.paused = True
 
-    def resume(self) -> None:
-        """Go on."""
+    def resume(self, reads_first: bool | None = None) -> None:
+        """Go on; `reads_first`: with what came in, before any timer (None: either way)."""
         if self.alive and self.paused:
             self.world.say(self.name, "resumes")
             self.paused = False
             backlog, self._backlog = self._backlog, []
-            for life, call, arguments in backlog:
-                self._wake(life, call, arguments)
+            if reads_first is None:
+                # A reactor that stood still in `poll` does; one that did before it, does not.
+                reads_first = self.world.random.random() < 0.5
+            if reads_first:
+                backlog.sort(key=lambda waiting: waiting[0])
+            for timer, life, call, arguments in backlog:
+                self._wake(timer, life, call, arguments)
 
     def started(self) -> None:
         """What a process does when it starts."""

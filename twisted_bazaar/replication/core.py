@@ -231,7 +231,8 @@ class Replica:
 
     def follow(self, term: int) -> None:
         """A front-end says that somebody leads in `term`."""
-        if term > self.term:
+        # A suspect has its term from all others, or a new cluster would not be one any more.
+        if term > self.term and not self.suspect:
             self._adopt(term)
 
     def step(self, message: Incoming, now: float, ticket: object = None) -> None:

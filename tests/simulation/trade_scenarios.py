@@ -1,0 +1,139 @@
+"""Directed schedules for trades: what a leader may say of one, and whom it has to ask before."""
+
+from collections.abc import Callable
+
+from twisted_bazaar.errors import NotExecuted, Rejected
+from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
+
+from .bazaar import SimulatedBazaar
+from .members import OrderMember
+from .scenarios import elected, leads, part, scenario, wait
+
+__all__: list[str] = []
+
+NAME = DEFAULT_LISTING[0].name
+
+
+def quiet(bazaar: SimulatedBazaar) -> OrderMember:
+    """The leader, once all that was under way is settled; clients begin nothing new."""
+    leader = elected(bazaar)
+    bazaar.world.run(bazaar.world.now + 0.3)
+    for client in bazaar.clients:
+        client.idle = True
+    bazaar.world.run(bazaar.world.now + 0.4)
+    return leader
+
+
+def go_on(bazaar: SimulatedBazaar) -> None:
+    """Clients trade again."""
+    for client in bazaar.clients:
+        client.idle = False
+        client.started()
+
+
+def told(bazaar: SimulatedBazaar, trade: Trade) -> Callable[[object], None]:
+    """What a client makes of the answer to `trade`, which it sends now for the first time."""
+    truth = bazaar.truth
+    number, index = truth.acknowledged_number, truth.acknowledged_index
+
+    def answered(outcome: object) -> None:
+        match outcome:
+            case Placed():
+                truth.placed(trade, outcome.number, number, outcome.replayed)
+            case Rejected():
+                truth.rejected(trade, outcome.rejection, index)
+            case NotExecuted():
+                truth.not_executed(trade)
+
+    return answered
+
+
+def the_only(answered: Callable[[object], None]) -> Callable[[object], None]:
+    """For a call with one trade: its answer, if it is one that a client would get."""
+
+    def first(outcomes: list[object]) -> None:
+        if isinstance(outcomes[0], Placed | Rejected):
+            answered(outcomes[0])
+
+    return first  # type: ignore[return-value]
+
+
+@scenario
+def a_key_whose_order_never_was_is_free(bazaar: SimulatedBazaar) -> None:
+    """A leader proposed its order while it was parted, lost it, and leads again."""
+    world = bazaar.world
+    leader = elected(bazaar)
+    world.run(world.now + 0.3)
+    part(bazaar, leader, 1.2)
+    trade = Trade("of the parted leader", NAME, Side.SELL, 1)
+    leader.trade([trade], lambda _: None)
+    world.run(world.now + 0.02)
+    second = elected(bazaar, but=leader)
+    world.run(world.now + 1.3)
+    second.crash()
+    wait(bazaar, lambda: leads(leader), "it leads again", 3.0)
+    world.run(world.now + 0.1)
+    bazaar.frontends[0].place(trade, told(bazaar, trade))
+    world.run(world.now + 1.2)
+
+
+@scenario
+def a_key_has_its_order_whoever_leads(bazaar: SimulatedBazaar) -> None:
+    """The next leader has it in memory only: its index waits for what the catalog has."""
+    world = bazaar.world
+    leader = quiet(bazaar)
+    trade = Trade("sent to two leaders", NAME, Side.SELL, 1)
+    bazaar.frontends[0].place(trade, lambda _: None)
+    world.run(world.now + 0.05)
+    for peer in leader.peers.values():
+        bazaar.network.cut(peer.name, bazaar.catalog.name, 1.0)
+    leader.crash()
+    elected(bazaar, but=leader)
+    bazaar.frontends[0].place(trade, lambda _: None)
+    world.run(world.now + 1.0)
+    go_on(bazaar)
+
+
+@scenario
+def a_look_up_that_took_long_proves_nothing(bazaar: SimulatedBazaar) -> None:
+    """The key had no order when it was looked up, has one since, and is not in memory now."""
+    world = bazaar.world
+    leader = elected(bazaar)
+    world.run(world.now + 0.3)
+    trade = Trade("looked up twice", NAME, Side.SELL, 1)
+    for seconds in (0.3, 0.001):
+        leader.look_up_seconds = seconds
+        leader.trade([trade], lambda _: None)
+    leader.look_up_seconds = None
+    world.run(world.now + 0.4)
+
+
+@scenario
+def a_rejection_rests_on_what_is_committed(bazaar: SimulatedBazaar) -> None:
+    """A parted leader has sold everything, as far as it knows."""
+    world = bazaar.world
+    leader = quiet(bazaar)
+    part(bazaar, leader, 1.0)
+    left = bazaar.truth.ledger.stocks[NAME].quantity
+    for key, quantity in (("all", left), ("one more", 1)):
+        trade = Trade(key, NAME, Side.BUY, quantity)
+        leader.trade([trade], the_only(told(bazaar, trade)))
+        world.run(world.now + 0.01)
+    world.run(world.now + 0.5)
+    go_on(bazaar)
+
+
+@scenario
+def what_was_proposed_may_have_been_executed(bazaar: SimulatedBazaar) -> None:
+    """Its peers have an order of a leader that does not hear them; the front-end that sent it
+    reaches nobody else."""
+    world, network = bazaar.world, bazaar.network
+    leader = quiet(bazaar)
+    first = bazaar.frontends[0]
+    for peer in leader.peers.values():
+        network.cut(peer.name, leader.name, 2.5)
+        network.cut(first.name, peer.name, 2.5)
+    trade = Trade("of the deaf leader", NAME, Side.SELL, 1)
+    first.place(trade, told(bazaar, trade))
+    world.run(world.now + 2.4)
+    go_on(bazaar)
