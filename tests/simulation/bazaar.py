@@ -1,5 +1,8 @@
 """A bazaar in the simulated world: order replicas, catalogs, caches, front-ends and clients."""
 
+from functools import partial
+from random import Random
+
 from twisted_bazaar import leases
 from twisted_bazaar.replication.log import MemoryStorage
 
@@ -12,6 +15,15 @@ from .truth import Truth
 from .world import Process, World
 
 __all__ = ["SimulatedBazaar"]
+
+
+def _rate(random: Random, wild: bool) -> float:
+    """How fast a clock runs."""
+    # The safety of orders rests on no clock: let some differ by more than clocks do.
+    drift = (0.8, 1.25) if wild else (1 - leases.MAX_DRIFT, 1 + leases.MAX_DRIFT)
+    # Most often at an end, where it matters.
+    at_an_end = random.random() < 0.5
+    return random.choice(drift) if at_an_end else random.uniform(*drift)
 
 
 class SimulatedBazaar:
@@ -42,14 +54,7 @@ class SimulatedBazaar:
         self.network = Network(world)
         self.network.weather.slow = slow
         self.truth = Truth(not wild_clocks)
-        # The safety of orders rests on no clock: let some differ by more than clocks do.
-        drift = (0.8, 1.25) if wild_clocks else (1 - leases.MAX_DRIFT, 1 + leases.MAX_DRIFT)
-
-        def rate() -> float:
-            # Most often at an end, where it matters.
-            at_an_end = world.random.random() < 0.5
-            return world.random.choice(drift) if at_an_end else world.random.uniform(*drift)
-
+        rate = partial(_rate, world.random, wild_clocks)
         self.orders = {
             number: OrderMember(world, number, self.network, self.truth, rate(), batch)
             for number in range(1, replicas + 1)

@@ -230,8 +230,7 @@ class Replica:
                 canvass.tickets.append(ticket)
 
     def follow(self, term: int) -> None:
-        """A front-end says that somebody leads in `term`."""
-        # A suspect has its term from all others, or a new cluster would not be one any more.
+        """A front-end says that somebody leads in `term`. A suspect believes all others only."""
         if term > self.term and not self.suspect:
             self._adopt(term)
 
