@@ -9,7 +9,7 @@ from twisted_bazaar.replication.log import MemoryStorage
 from .catalogs import CatalogMember, RedisMember
 from .clients import Client
 from .frontends import FrontendMember
-from .members import TIMING, WIPED, OrderMember
+from .members import NEW, TIMING, OrderMember
 from .network import Network
 from .truth import Truth
 from .world import Process, World
@@ -175,7 +175,7 @@ class SimulatedBazaar:
         """A replica loses its disk, unless another one has not got over that yet: two at once
         may lose what only they had."""
         order = self.orders[int(name[-1])]
-        if any(each.disk.storage.suspect == WIPED for each in self.orders.values()):
+        if any(each.disk.storage.suspect not in (None, NEW) for each in self.orders.values()):
             return
         order.crash()
         order.wipe()

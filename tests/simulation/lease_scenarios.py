@@ -6,6 +6,7 @@ from twisted_bazaar.market import DEFAULT_LISTING
 from .bazaar import SimulatedBazaar
 from .cache_scenarios import informed, watch
 from .catalogs import CatalogMember
+from .frontends import FrontendMember
 from .scenarios import elected, part, scenario, scenario_with
 
 __all__: list[str] = []
@@ -25,17 +26,34 @@ def a_catalog_has_a_slow_clock_and_its_leader_a_fast_one(bazaar: SimulatedBazaar
 
 @scenario
 def a_catalog_that_has_to_rebuild_waits_for_what_it_promised(bazaar: SimulatedBazaar) -> None:
-    """Its file was replaced by one of another log."""
+    """Its file was replaced by one of another log; no leader knows what it promised either."""
     first = informed(bazaar)[0]
-    catalog = bazaar.catalog
     for index in (5, 10**6):
-        bazaar.network.cut(catalog.name, first.name, 1.2)
-        catalog.crash()
-        catalog.replace_file(index, 1)
-        bazaar.world.run(bazaar.world.now + 0.02)
-        catalog.start()
-        watch(bazaar, [first], 1.2)
-        bazaar.world.run(bazaar.world.now + 2.5)
+        _forget_all_leases(bazaar, first, index)
+
+
+@scenario
+def a_catalog_restarts_while_the_leader_changes(bazaar: SimulatedBazaar) -> None:
+    first = informed(bazaar)[0]
+    for _ in range(2):
+        _forget_all_leases(bazaar, first)
+
+
+def _forget_all_leases(bazaar: SimulatedBazaar, holder: FrontendMember, file: int = 0) -> None:
+    """The catalog and the leader are gone at once, while `holder` goes on; the catalog comes
+    back, if `file` is above 0 with one of another log that ends there."""
+    world, catalog, leader = bazaar.world, bazaar.catalog, elected(bazaar)
+    watch(bazaar, [holder], 0.1)
+    bazaar.network.cut(catalog.name, holder.name, 1.4)
+    catalog.crash()
+    if file:
+        catalog.replace_file(file, 1)
+    leader.crash()
+    world.run(world.now + 0.02)
+    catalog.start()
+    watch(bazaar, [holder], 1.2)
+    leader.start()
+    world.run(world.now + 2.5)
 
 
 @scenario_with(stale=0.5)

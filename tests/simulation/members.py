@@ -24,7 +24,7 @@ from .world import Process, World
 if TYPE_CHECKING:
     from .catalogs import CatalogMember
 
-__all__ = ["CALL_SECONDS", "TICK_SECONDS", "TIMING", "WIPED", "OrderMember", "Respond"]
+__all__ = ["CALL_SECONDS", "TICK_SECONDS", "TIMING", "NEW", "OrderMember", "Respond"]
 
 Respond = Callable[[Any], None]
 
@@ -32,15 +32,15 @@ TIMING = Timing(deadline=2.0)
 """As it is, but that clients give up sooner: that, too, must happen while a leader is missing."""
 TICK_SECONDS = TIMING.heartbeat / 2
 CALL_SECONDS = TIMING.election_timeout
-WIPED = "wiped"
-"""Why a storage that had something is suspect."""
+NEW = "new"
+"""Why a storage that never had anything is suspect."""
 
 
 class Disk:
     """A storage whose writes take time; a crash in between leaves any first part of one."""
 
     def __init__(self, world: World) -> None:
-        self.storage = MemoryStorage(suspect="new", fresh=True)
+        self.storage = MemoryStorage(suspect=NEW, fresh=True)
         self._world = world
         self._writing: Write | None = None
         self._held: Callable[[Write], None] = lambda write: None
@@ -183,7 +183,7 @@ class OrderMember(Process):
         """Lose the disk, while down."""
         assert not self.alive
         self.world.say(self.name, "is wiped")
-        self.disk.storage = MemoryStorage(suspect=WIPED, fresh=True)
+        self.disk.storage = MemoryStorage(suspect="wiped", fresh=True)
         self._indexed = 0
 
     def put_back(self, copy: MemoryStorage) -> None:

@@ -50,7 +50,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
         "a_suspect_votes",
         "a_suspect_asks_a_majority_only",
     ),
-    "a_wiped_replica_acknowledges_nothing_before_it_recalled": ("a_suspect_acknowledges",),
+    "a_replica_recalls_while_an_address_leads_elsewhere": ("a_suspect_acknowledges",),
     "a_folder_is_another_bazaars": ("an_answer_of_another_counts",),
     "an_address_leads_to_another_bazaars_replica": (
         "a_request_for_another_is_taken",
@@ -69,9 +69,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "an_older_copy_of_a_folder_is_put_back": ("a_copy_of_a_folder_is_trusted",),
     "two_wiped_replicas_stop_and_say_so": ("two_suspects_trust_each_other",),
     "a_catalog_that_stood_still_shows_nothing_old": ("a_lease_is_counted_from_receipt",),
-    "a_catalog_that_restarts_waits_for_what_it_promised": (
-        "no_waiting_out_after_a_catalog_restarts",
-    ),
+    "a_catalog_restarts_while_the_leader_changes": ("no_waiting_out_after_a_catalog_restarts",),
     "trades_flow_while_a_front_end_does_not_hear_the_catalog": (
         "a_lease_never_ends",
         "front_ends_are_not_waited_for",
@@ -103,7 +101,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "a_look_up_that_took_long_proves_nothing": ("trust_a_look_up_that_is_too_old",),
     "a_rejection_rests_on_what_is_committed": ("reject_at_once_on_an_uncommitted_tip",),
     "what_was_proposed_may_have_been_executed": ("a_deposed_leader_says_not_executed",),
-    "a_leader_that_is_about_to_step_down_tells_no_old_news": (
+    "an_order_that_is_not_there_is_not_there_for_certain": (
         "no_quorum_round_for_a_404_or_a_rejection",
     ),
     "a_vote_of_an_earlier_term_is_none_of_this_one": ("count_votes_of_earlier_terms",),
@@ -133,6 +131,8 @@ SOONEST: dict[str, tuple[str, ...]] = {
     ),
     "the_leader_shows_no_more_than_a_front_end_with_a_cache": (
         "vote_for_a_log_that_lacks_entries",
+    ),
+    "the_leader_shows_nothing_that_a_cache_may_not_know_of": (
         "the_leader_shows_what_is_not_released",
     ),
     "a_catalog_has_a_slow_clock_and_its_leader_a_fast_one": (

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
-from twisted_bazaar.errors import NotExecuted, Rejected
+from twisted_bazaar.errors import BazaarError, NotExecuted, Rejected
+from twisted_bazaar.frontend.quotes import Found, Quote, Source
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
 
 from .bazaar import SimulatedBazaar
+from .cache_scenarios import informed, watch
 from .members import OrderMember
 from .scenarios import elected, leads, part, scenario, wait
 
@@ -136,4 +138,53 @@ def what_was_proposed_may_have_been_executed(bazaar: SimulatedBazaar) -> None:
     trade = Trade("of the deaf leader", NAME, Side.SELL, 1)
     first.place(trade, told(bazaar, trade))
     world.run(world.now + 2.4)
+    go_on(bazaar)
+
+
+@scenario
+def an_order_that_is_not_there_is_not_there_for_certain(bazaar: SimulatedBazaar) -> None:
+    """A leader that stood still reads the question before it looks at the time."""
+    world, network, truth = bazaar.world, bazaar.network, bazaar.truth
+    leader = quiet(bazaar)
+    leader.pause()
+    part(bazaar, leader, 1.5)
+    for frontend in bazaar.frontends:
+        network.cut(frontend.name, leader.name, 1.5)
+    go_on(bazaar)
+    elected(bazaar, but=leader)
+    number = truth.acknowledged_number
+    wait(bazaar, lambda: truth.acknowledged_number > number, "an order", 2.0)
+    number = truth.acknowledged_number
+
+    def answered(found: object) -> None:
+        if not isinstance(found, BazaarError):
+            truth.read(number, found, number)  # type: ignore[arg-type]
+
+    leader.in_this_life(leader.get_order)(number, answered)
+    leader.resume(reads_first=True)
+    world.run(world.now + 0.3)
+
+
+@scenario
+def the_leader_shows_nothing_that_a_cache_may_not_know_of(bazaar: SimulatedBazaar) -> None:
+    """A trade is committed in the very round that a lookup waits for, and not released."""
+    first = informed(bazaar)[0]
+    leader = quiet(bazaar)
+    world, network, truth = bazaar.world, bazaar.network, bazaar.truth
+    watch(bazaar, [first], 0.1)
+    network.cut(bazaar.catalog.name, first.name, 1.2)
+    for peer in leader.peers.values():
+        network.delay(leader.name, peer.name, 0.02)
+
+    def answered(stocks: object) -> None:
+        if isinstance(stocks, list):
+            quote = Quote(stocks[0].version, b"%d" % stocks[0].quantity)
+            truth.looked_up(NAME, Found(quote, Source.MISS), truth.seen_version(NAME))
+
+    for _ in range(2):
+        # The first round is under way while the second is asked for.
+        leader.lookup([NAME], answered)
+        world.run(world.now + 0.001)
+    leader.trade([Trade("not released", NAME, Side.SELL, 1)], lambda _: None)
+    watch(bazaar, [first], 0.6)
     go_on(bazaar)
