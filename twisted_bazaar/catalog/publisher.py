@@ -75,7 +75,7 @@ class Publisher:
         self._show()
 
     def _show(self) -> None:
-        self.view = View(self._stocks, self._lease.until, self._history)
+        self.view = View(self._stocks, self._lease.until, self._projection.history)
 
     # What goes in.
 
