@@ -26,6 +26,8 @@ def become(parent: int, command: list[str]) -> None:
     then stops its children in good order.
     """
     os.setsid()
+    # The parent waits for its signals in a way of its own, which is not for others to inherit.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if sys.platform == "linux":
         # Not SIGTERM: a process that cannot be asked twice must be sure to go.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,56 +1,26 @@
-"""Lines of several processes on one standard output, each with the name of who said it."""
+"""Lines of several processes on one output, each with the name of who said it."""
 
-import fcntl
-import os
-import stat
-import sys
-import termios
+from .output import Output
 
 __all__ = ["Console", "Lines"]
 
 MAX_LINE_BYTES = 8192
-"""A longer line is cut into several. Together with what may be unread it fits in a pipe."""
-
-MAX_UNREAD_BYTES = 32 * 1024
-"""Lines are dropped while a pipe holds more than this: half of what Linux gives one."""
+"""A longer line is cut into several."""
 
 
 class Console:
-    """Writes lines to `descriptor` and never waits for whoever reads them.
+    """Writes lines to `output`, which never makes us wait.
 
     Whoever starts the bazaar may give it a pipe and not read it. If that could stop us, it
-    would stop every process that speaks through us. So lines are dropped, and counted, while
-    the pipe is half full; the other half is left to what twistd itself has to say.
+    would stop every process that speaks through us.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._dropped = 0
+    def __init__(self, output: Output) -> None:
+        self._output = output
 
     def write(self, name: str, line: bytes) -> None:
         """Show one line of `name`, if there is room for it."""
-        if self._unread() > MAX_UNREAD_BYTES:
-            self._dropped += 1
-            return
-        text = b"%-8s| %s\n" % (name.encode(), line)
-        if self._dropped:
-            text = b"(%d lines dropped: nobody read them)\n%s" % (self._dropped, text)
-        try:
-            os.write(self._descriptor, text)
-        except OSError:
-            # The reader is gone. The processes have better things to do than to die of it.
-            self._dropped += 1
-        else:
-            self._dropped = 0
-
-    def _unread(self) -> int:
-        try:
-            if not stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
-                return 0
-            count = fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4))
-        except OSError:
-            return 0
-        return int.from_bytes(count, sys.byteorder)
+        self._output.write(b"%-8s| %s\n" % (name.encode(), line))
 
 
 class Lines:

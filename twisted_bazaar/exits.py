@@ -4,23 +4,48 @@ Left to itself, twistd logs a failed start as a traceback, cannot exit with a fa
 reactor has run, and dies by the very signal that asked it to stop, so that an orderly end
 looks like a kill. Here: asked to stop is status 0, and unable to go on is one clear line on
 standard error and status 1.
+
+And it does end. A stop has a bound, kept by a thread that waits for nothing else: a name
+server that is silent, a disk that hangs or a reader that does not read cannot hold it up. What
+was acknowledged by then is on disk, so that an end without order is as good as a crash, which
+loses nothing.
 """
 
+import atexit
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock, Thread
 from typing import NoReturn, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from twisted.logger import Logger
 
 from .errors import Unusable
+from .output import Output, to_descriptor
 
-__all__ = ["failing", "refuse", "refusing", "stop_on_signals", "stop_with"]
+__all__ = [
+    "STOP_SECONDS",
+    "await_signals",
+    "failing",
+    "flushed_at_exit",
+    "refuse",
+    "refusing",
+    "stop_on_signals",
+    "stop_with",
+]
 
+STOP_SECONDS = 5.5
+"""How long a stop may take: the 5 s of requests that are under way, and the rest."""
+
+_FLUSH_SECONDS = 0.3
+"""How long an exit waits for those who read what was said."""
+
+_ASKING = frozenset({signal.SIGTERM, signal.SIGINT})
 
 Call = Callable[[], object]
 
@@ -42,6 +67,28 @@ _stopping: WeakSet[Reactor] = WeakSet()
 _failed: WeakSet[Reactor] = WeakSet()
 """Those of them that stop because of a failure, which has been said."""
 
+_bounds: WeakKeyDictionary[Reactor, float] = WeakKeyDictionary()
+"""How long each reactor may take to stop, if not `STOP_SECONDS`."""
+
+_bounded: WeakSet[Reactor] = WeakSet()
+"""Those whose time has begun."""
+
+_lock = Lock()
+"""Guards `_bounded` and `_waiting`."""
+
+_waiting: list[Thread] = []
+"""Will wait for signals, once the process is the one that it stays."""
+
+_errors = Output(to_descriptor(2))
+_flushed: list[Output] = [_errors]
+
+
+def flushed_at_exit(output: Output) -> Output:
+    """`output`, which gets a moment to be written whenever the process ends by itself."""
+    _flushed.append(output)
+    atexit.register(output.flush, _FLUSH_SECONDS)
+    return output
+
 
 def refuse(line: str) -> NoReturn:
     """Say `line` on standard error and leave with status 1, before the reactor runs.
@@ -50,6 +97,7 @@ def refuse(line: str) -> NoReturn:
     up in the log, because twistd has pointed `sys.stderr` there by then.
     """
     _say(line)
+    _flush()
     raise SystemExit(1)
 
 
@@ -64,10 +112,10 @@ def refusing(service: str) -> Iterator[None]:
         yield
     except Unusable as why:
         _say(f"{service}: {why}")
-        _leave()
+        _leave(1)
     except Exception:
-        traceback.print_exc(file=sys.__stderr__)
-        _leave()
+        _say(traceback.format_exc().rstrip("\n"))
+        _leave(1)
 
 
 def stop_with(reactor: Reactor, line: str) -> None:
@@ -83,7 +131,8 @@ def stop_with(reactor: Reactor, line: str) -> None:
     _say(line)
     # twistd exits with 0 whenever its reactor stops; after all shutdown is the last moment
     # at which this can be helped.
-    reactor.addSystemEventTrigger("after", "shutdown", _leave)
+    reactor.addSystemEventTrigger("after", "shutdown", lambda: _leave(1))
+    _end_in_time(reactor)
     reactor.callWhenRunning(lambda: _stop(reactor))
 
 
@@ -92,26 +141,38 @@ def failing(reactor: Reactor) -> bool:
     return reactor in _failed
 
 
-def stop_on_signals(reactor: Reactor) -> None:
+def stop_on_signals(reactor: Reactor, seconds: float = STOP_SECONDS) -> None:
     """Make SIGTERM and SIGINT stop the reactor, and the process then exit with 0.
 
-    Called by every `makeService`. Further signals while stopping are ignored: the services
-    bound how long that takes.
+    Called by every `makeService`. Whatever hangs, and whether the reactor runs yet or not, the
+    process ends within `seconds` of the signal, and a moment for what is still to be written.
+    Further signals while stopping are ignored. Child processes inherit that these signals are
+    blocked.
     """
+    _bounds[reactor] = seconds
+    # They are waited for by a thread, as Python runs handlers on the main thread only: that may
+    # be waiting for a disk. And twistd would kill itself with a signal that its reactor handled.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
+    _waiting.append(Thread(target=_await_signal, args=(reactor,), name="signals", daemon=True))
+    reactor.callWhenRunning(await_signals)
 
-    def asked(number: int) -> None:
-        log.info("told to stop by {signal}", signal=signal.Signals(number).name)
-        _stop(reactor)
 
-    def install() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _: reactor.callFromThread(lambda: asked(number)))
+def await_signals() -> None:
+    """Attend to signals from now on; those that came since `stop_on_signals` count.
 
-    # From now on, and what comes in before the reactor runs is carried out when it does. The
-    # reactor installs handlers of its own as it starts, which note the signal and make twistd
-    # kill itself with it in the end: so once more after that.
-    install()
-    reactor.callWhenRunning(install)
+    For `startService`, which may take long: threads that were made earlier would not survive
+    that twistd forks. Harmless when there is nothing to be done.
+    """
+    with _lock:
+        while _waiting:
+            _waiting.pop().start()
+
+
+def _await_signal(reactor: Reactor) -> None:
+    number = signal.sigwait(_ASKING)
+    _end_in_time(reactor)
+    log.info("told to stop by {signal}", signal=signal.Signals(number).name)
+    reactor.callFromThread(lambda: _stop(reactor))
 
 
 def _stop(reactor: Reactor) -> None:
@@ -120,13 +181,51 @@ def _stop(reactor: Reactor) -> None:
         reactor.stop()
 
 
+def _end_in_time(reactor: Reactor) -> None:
+    """The process ends when its time is over, unless it has by then."""
+    with _lock:
+        if reactor in _bounded:
+            return
+        _bounded.add(reactor)
+    seconds = _bounds.get(reactor, STOP_SECONDS)
+
+    def say() -> None:
+        log.warn("not all has stopped within {seconds} s: ending without it", seconds=seconds)
+
+    def end() -> None:
+        time.sleep(seconds)
+        _try(say, _FLUSH_SECONDS)
+        _leave(1 if reactor in _failed else 0)
+
+    Thread(target=end, name="end", daemon=True).start()
+
+
 def _say(line: str) -> None:
-    stderr = sys.__stderr__ or sys.stderr
-    print(line, file=stderr, flush=True)
+    _errors.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+    _errors.start()
 
 
-def _leave() -> NoReturn:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            stream.flush()
-    os._exit(1)
+def _leave(status: int) -> NoReturn:
+    _flush()
+    os._exit(status)
+
+
+def _flush() -> None:
+    """Give what was said a moment to get out."""
+
+    def flush() -> None:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                stream.flush()
+
+    give_up = time.monotonic() + _FLUSH_SECONDS
+    for output in _flushed:
+        output.flush(max(0.0, give_up - time.monotonic()))
+    _try(flush, max(0.0, give_up - time.monotonic()))
+
+
+def _try(call: Call, seconds: float) -> None:
+    """Do what may block, and wait for it no longer than `seconds`."""
+    trying = Thread(target=call, daemon=True)
+    trying.start()
+    trying.join(seconds)

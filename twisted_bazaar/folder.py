@@ -2,11 +2,22 @@
 
 import fcntl
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+
+from twisted.logger import Logger
 
 from .errors import Unusable
 
 __all__ = ["Claim", "FolderInUse", "claim"]
+
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+"""Others may neither read what is kept, nor take the lock: to open its file is all that needs."""
+
+log = Logger()
 
 
 class FolderInUse(Unusable):
@@ -35,14 +46,17 @@ class Claim:
 def claim(folder: Path) -> Claim:
     """Create `folder` if need be, and its parents, and claim it for this process.
 
-    Keep the result: the folder is free again when it is released. Raises FolderInUse, with the
-    other's process id, or Unusable if the folder cannot be created or written.
+    Keep the result: the folder is free again when it is released. Only its owner may enter it
+    from now on. Raises FolderInUse, with the other's process id, or Unusable if the folder
+    cannot be created or written.
     """
     path = folder / "lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
+        _close_to_others(folder, _FOLDER_MODE)
         # Not inherited by children, which would otherwise hold the lock after our death.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        _close_to_others(path, _FILE_MODE)
     except OSError as why:
         raise Unusable(f"folder {folder} cannot be used: {why.strerror}") from None
     try:
@@ -57,3 +71,25 @@ def claim(folder: Path) -> Claim:
         os.close(descriptor)
         raise Unusable(f"folder {folder} cannot be used: {why.strerror}") from None
     return Claim(folder, descriptor)
+
+
+def _close_to_others(path: Path, mode: int) -> None:
+    """Take from others than the owner of `path` what they may do with it, or warn that they may.
+
+    What an earlier release or the operator has made may be open to them.
+    """
+    found = path.stat()
+    before = stat.S_IMODE(found.st_mode)
+    if not before & 0o077:
+        return
+    # A folder in which anybody may make files, as /tmp, is not ours to close.
+    if found.st_uid == os.geteuid() and not before & stat.S_ISVTX:
+        with suppress(OSError):
+            path.chmod(mode)
+            log.info("{path}: for its owner only; it was open to others", path=path)
+            return
+    log.warn(
+        "{path}: open to others (mode {mode:o}), which cannot be helped here",
+        path=path,
+        mode=before,
+    )

@@ -6,11 +6,11 @@ replica without a majority, is not ready and lives all the same, and starting it
 nobody.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from .address import Address
+from .endpoint import Endpoint
 from .errors import Unusable
 
 __all__ = ["ANSWER_SECONDS", "ask"]
@@ -19,6 +19,9 @@ ANSWER_SECONDS = 3.0
 """A service that takes longer does not live."""
 
 _DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
+_ENDPOINTS = {"tcp", "tcp6", "unix", "ssl", "tls", "haproxy", "systemd", "fd"}
+"""Kinds of endpoints, and no hosts."""
+_ASKED = "an endpoint of kind tcp, tcp6 or unix with a port or path of its own"
 _ORDER = "/bazaar.v1.Orders/Status"
 _CATALOG = "/bazaar.v1.Catalog/Listing"
 """Calls that take an empty message and are answered by the service's reactor."""
@@ -27,34 +30,55 @@ _CATALOG = "/bazaar.v1.Catalog/Listing"
 def ask(environment: Mapping[str, str]) -> str:
     """Ask the service and return what was asked. Raises `Unusable` if there is no good answer.
 
-    `BAZAAR_LISTEN` says where: an endpoint `tcp:PORT…` is a front-end's, HOST:PORT an order
-    replica's if `BAZAAR_ID` is set, and else a catalog's.
+    `BAZAAR_LISTEN` says where: an endpoint is a front-end's, HOST:PORT an order replica's if
+    `BAZAAR_ID` is set, and else a catalog's.
     """
     listen = environment.get("BAZAAR_LISTEN") or _DEFAULT_LISTEN
-    if endpoint := re.fullmatch(r"tcp6?:(\d+)(?::.*?\binterface=([^:]+).*|:.*)?", listen):
-        return _ask_http(Address(_local(endpoint[2] or ""), int(endpoint[1])))
+    if listen.partition(":")[0] in _ENDPOINTS:
+        return _ask_frontend(listen)
     try:
         address = Address.parse(listen)
     except ValueError:
-        raise Unusable(f"BAZAAR_LISTEN: {listen!r} cannot be asked over TCP") from None
+        raise Unusable(f"BAZAAR_LISTEN: {listen!r} is neither HOST:PORT nor {_ASKED}") from None
     method = _ORDER if environment.get("BAZAAR_ID") else _CATALOG
-    return _ask_grpc(Address(_local(address.host), address.port), method)
+    host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host
+    return _ask_grpc(Address(host, address.port), method)
 
 
-def _local(host: str) -> str:
-    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else host
+def _ask_frontend(listen: str) -> str:
+    try:
+        endpoint = Endpoint.parse(listen)
+    except ValueError as why:
+        raise Unusable(f"BAZAAR_LISTEN {why}") from None
+    if endpoint.kind == "unix":
+        return _ask_http(Address("localhost", 80), endpoint.path)
+    if not endpoint.is_tcp or endpoint.port == 0:
+        raise Unusable(f"BAZAAR_LISTEN: {listen!r} cannot be asked, only {_ASKED}")
+    everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+    return _ask_http(Address(everywhere.get(endpoint.host, endpoint.host), endpoint.port))
 
 
-def _ask_http(address: Address) -> str:
+def _ask_http(address: Address, path: str | None = None) -> str:
+    """GET /livez at `address`, or at the socket `path`."""
     # Each check is a process of its own: it imports only what it needs.
     import http.client
+    import socket
 
-    url = f"http://{address}/livez"
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_SECONDS)
+    class Connection(http.client.HTTPConnection):
+        def connect(self) -> None:
+            if path is None:
+                super().connect()
+                return
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(path)
+
+    url = f"http://{address}/livez" if path is None else f"/livez at {path}"
+    connection = Connection(address.host, address.port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/livez")
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as why:
+    except (OSError, ValueError, http.client.HTTPException) as why:
         raise Unusable(f"{url} does not answer: {why}") from None
     finally:
         connection.close()
@@ -66,7 +90,9 @@ def _ask_http(address: Address) -> str:
 def _ask_grpc(address: Address, method: str) -> str:
     import grpc
 
-    with grpc.insecure_channel(str(address)) as channel:
+    from .rpc.connection import DIRECT
+
+    with grpc.insecure_channel(str(address), options=DIRECT) as channel:
         call: Any = channel.unary_unary(method)
         try:
             call(b"", timeout=ANSWER_SECONDS)

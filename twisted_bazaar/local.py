@@ -7,9 +7,9 @@ they are started.
 
 import importlib.metadata
 import os
-import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,17 @@ from twisted.logger import Logger
 
 from .catalog.opening import open_market
 from .console import Console
+from .endpoint import Endpoint
 from .errors import Unusable
 from .exits import refusing, stop_with
 from .folder import Claim, claim
 from .options import secret_file, timing_arguments
 from .ports import Ports
+from .process_table import STOP_SECONDS as CHILDREN_SECONDS
 from .process_table import Child, ProcessTable
 from .timing import Timing
 
-__all__ = ["Config", "Local", "keep_secret", "plan"]
+__all__ = ["STOP_SECONDS", "Config", "Local", "keep_secret", "plan"]
 
 CATALOG_PORT = 7000
 """Wished for, like the three below; order replica 3 gets this plus 3. See `Ports.reserve`."""
@@ -37,6 +39,9 @@ INTERNAL_PORT = 7010
 REDIS_PORT = 7011
 
 SECRET_BYTES = 32
+
+STOP_SECONDS = CHILDREN_SECONDS + 0.5
+"""How long a stop of all this may take."""
 
 CACHE_MEMORY = "64mb"
 """What the embedded Redis may hold. Past it, what was used longest ago goes."""
@@ -65,12 +70,14 @@ class Local(service.MultiService):
         reactor: Any,
         config: Config,
         environment: Mapping[str, str],
+        console: Console,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         super().__init__()
         self._reactor = reactor
         self._config = config
         self._environment = environment
+        self._console = console
         self._random_bytes = random_bytes
         self._ports = Ports()
         self._claim: Claim | None = None
@@ -92,8 +99,9 @@ class Local(service.MultiService):
             data / "processes.json",
             children,
             self._environment,
-            Console(1),
+            self._console,
             lambda line: stop_with(self._reactor, f"bazaar: {line}"),
+            time.time,
         )
         table.setServiceParent(self)
         for child in children:
@@ -197,18 +205,14 @@ def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:
 
     An endpoint of another kind is left to the front-end, and stands for its own address.
     """
-    kind, *parts = re.split(r"(?<!\\):", description)
-    if kind not in ("tcp", "tcp6"):
+    try:
+        endpoint = Endpoint.parse(description)
+    except ValueError as why:
+        raise Unusable(f"--listen {why}") from None
+    if not endpoint.is_tcp:
         return description, description
-    given: dict[str, str] = {}
-    for place, part in zip(("port", "interface", "backlog"), parts, strict=False):
-        name, named, value = part.partition("=")
-        given |= {name: value} if named else {place: part}
-    default = "::" if kind == "tcp6" else ""
-    host = re.sub(r"\\(.)", r"\1", given.get("interface", default))
-    address = ports.reserve_public(host, int(given.pop("port")))
-    rest = [f"{name}={value}" for name, value in given.items()]
-    return ":".join([kind, str(address.port), *rest]), str(address)
+    address = ports.reserve_public(endpoint.host, endpoint.port)
+    return str(endpoint.with_port(address.port)), str(address)
 
 
 def _resolve_cache(cache: str, ports: Ports) -> tuple[str, list[Child]]:

@@ -27,6 +27,15 @@ from .console import Console, Lines
 
 __all__ = ["Child", "ProcessTable"]
 
+_REQUESTS_SECONDS = 6.0
+"""From SIGTERM to SIGKILL for those that take requests: more than a service allows itself."""
+
+_IDLE_SECONDS = 3.0
+"""The same for the others, of whom nobody wants anything by then."""
+
+STOP_SECONDS = _REQUESTS_SECONDS + _IDLE_SECONDS
+"""How long it takes at most until all have been killed."""
+
 BLAMELESS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 """Signals that a process gets from others, not for what it did."""
 
@@ -63,7 +72,7 @@ class ProcessTable(procmon.ProcessMonitor):
     """
 
     log = Logger()
-    killTime = 5
+    killTime: float = _REQUESTS_SECONDS  # type: ignore[assignment]
     """Seconds from SIGTERM to SIGKILL."""
     minRestartDelay = 0.1  # type: ignore[assignment]  # procmon means float
     maxRestartDelay = 5
@@ -76,7 +85,10 @@ class ProcessTable(procmon.ProcessMonitor):
         environment: Mapping[str, str],
         console: Console,
         refused: Callable[[str], None],
+        wall: Callable[[], float],
     ) -> None:
+        """`reactor`'s time only goes forward, and the pace of restarts depends on it; `wall` is
+        what a clock on the wall shows, in seconds since 1970, and is for people to read."""
         super().__init__(reactor)
         # The same as procmon's own, whose types only zope.interface understands.
         self._loop = reactor
@@ -84,6 +96,9 @@ class ProcessTable(procmon.ProcessMonitor):
         self._children = {each.name: each for each in children}
         self._environment = dict(environment)
         self._console = console
+        self._wall = wall
+        self._started_at: dict[str, float] = {}
+        """When each life began, by the wall clock."""
         self._lives: dict[str, _ChildProtocol] = {}
         self._restarts = dict.fromkeys(self._children, -1)
         self._refused = refused
@@ -102,6 +117,7 @@ class ProcessTable(procmon.ProcessMonitor):
         life = _ChildProtocol(self, name, self._console)
         self.protocols[name] = self._lives[name] = life
         self.timeStarted[name] = self._loop.seconds()
+        self._started_at[name] = self._wall()
         self._restarts[name] += 1
         arguments = [sys.executable, "-IS", child.__file__, str(os.getpid()), *ours.command]
         environment, pipes = self._environment, {0: "w", 1: "r", 2: "r"}
@@ -152,6 +168,8 @@ class ProcessTable(procmon.ProcessMonitor):
             if restart.active():
                 restart.cancel()
         for takes_requests in (True, False):
+            if not takes_requests:
+                self.killTime = min(self.killTime, _IDLE_SECONDS)
             lives = [
                 life
                 for name, life in self._lives.items()
@@ -163,8 +181,7 @@ class ProcessTable(procmon.ProcessMonitor):
         self._path.unlink(missing_ok=True)
 
     def _say(self, line: str) -> None:
-        # Not to the log: it would wait for whoever reads it, and so would every restart.
-        now = datetime.fromtimestamp(self._loop.seconds(), UTC)
+        now = datetime.fromtimestamp(self._wall(), UTC)
         self._console.write("bazaar", f"{now:%Y-%m-%dT%H:%M:%S%z} {line}".encode())
 
     def _publish_soon(self) -> None:
@@ -183,7 +200,7 @@ class ProcessTable(procmon.ProcessMonitor):
                 "pid": self._lives[each.name].pid if each.name in self._lives else None,
                 "address": each.address,
                 "command": list(each.command),
-                "started": datetime.fromtimestamp(self.timeStarted[each.name], UTC).isoformat(),
+                "started": datetime.fromtimestamp(self._started_at[each.name], UTC).isoformat(),
                 "restarts": self._restarts[each.name],
             }
             for each in self._children.values()

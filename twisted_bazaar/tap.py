@@ -4,7 +4,11 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-from . import exits, local, options
+from twisted.application.service import Service
+
+from . import local, options
+from .console import Console
+from .services import Process, prepare
 
 __all__ = ["Options", "makeService"]
 
@@ -50,11 +54,12 @@ class Options(options.TimingOptions):
     ]
 
 
-def makeService(config: Options) -> local.Local:
+def makeService(config: Options) -> Service:
     """The whole bazaar on this machine."""
     from twisted.internet import reactor
 
-    exits.stop_on_signals(reactor)
+    prepare(reactor, local.STOP_SECONDS)
+    process = Process(reactor, config)
     # Our own options reach the children on their command lines, where they are needed.
     ours = config.variables()
     environment = {name: value for name, value in os.environ.items() if name not in ours}
@@ -66,4 +71,6 @@ def makeService(config: Options) -> local.Local:
         listing=config["listing"],
         timing=config.timing,
     )
-    return local.Local(reactor, chosen, environment)
+    bazaar = local.Local(reactor, chosen, environment, Console(process.output))
+    bazaar.setServiceParent(process)
+    return process

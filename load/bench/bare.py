@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from twisted_bazaar.rpc import connection
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import (
     OrdersServicer,
@@ -79,7 +80,7 @@ def _tell(file: Path, port: int) -> None:
 
 def _call(address: str, callers: int, seconds: float) -> None:
     """So many threads, each of which calls again once it has its answer."""
-    channel = grpc.insecure_channel(address)
+    channel = grpc.insecure_channel(address, options=connection.DIRECT)
     grpc.channel_ready_future(channel).result(timeout=10)
     stub = OrdersStub(channel)
     trade = order_pb2.Trade(key="key", stock="GameStart", side=market_pb2.SIDE_BUY, quantity=1)

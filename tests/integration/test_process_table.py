@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest_twisted
 
 from twisted_bazaar import child
 from twisted_bazaar.console import Console
+from twisted_bazaar.output import Output, to_descriptor
 from twisted_bazaar.process_table import Child, ProcessTable
 
 from .waiting import is_alive, wait_until
@@ -50,10 +52,12 @@ class Running:
             Child(name=n, address="a:1", command=c, announces=announces)
             for n, c in commands.items()
         ]
-        console = Console(self._descriptor)
+        self._output = Output(to_descriptor(self._descriptor))
+        self._output.start()
+        console = Console(self._output)
         self.refused: list[str] = []
         self.table = ProcessTable(
-            reactor, self.path, children, os.environ, console, self.refused.append
+            reactor, self.path, children, os.environ, console, self.refused.append, time.time
         )
         self.table.startService()
 
@@ -65,6 +69,7 @@ class Running:
 
     async def stop(self) -> None:
         await self.table.stopService()
+        assert self._output.flush(10)
         os.close(self._descriptor)
 
 
@@ -170,6 +175,22 @@ def starter() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     for each in started:
         each.kill()
         each.communicate()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_process_gets_the_signals_that_its_parent_keeps_from_itself(run: Any) -> None:
+    """Its parent blocks SIGTERM, to wait for it on a thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        running = run({"redis": SLEEPS})
+        await eventually(lambda: running.pid("redis"))
+        pid = running.pid("redis")
+        running.table._loop.callLater(0.2, os.kill, pid, signal.SIGTERM)
+        await eventually(lambda: not is_alive(pid))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    line = b"was ended by SIGTERM"
+    await eventually(lambda: line in running.output.read_bytes())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of this")

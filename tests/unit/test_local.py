@@ -212,7 +212,7 @@ def test_an_endpoint_of_another_kind_is_left_alone(ports: Ports) -> None:
 
 
 def test_a_public_port_that_is_taken_is_refused(ports: Ports) -> None:
-    with pytest.raises(Unusable, match=r"^port 70000 "):
+    with pytest.raises(Unusable, match=r"^--listen must have a port .*70000"):
         local.plan(config(listen="tcp:70000"), ports)
 
 

@@ -4,8 +4,8 @@ Time and processes are made up here; tests/integration/test_process_table.py has
 """
 
 import json
-import os
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from twisted.internet import error
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from twisted_bazaar import exits
 from twisted_bazaar.announcement import DESCRIPTOR, VARIABLE
 from twisted_bazaar.console import Console
+from twisted_bazaar.output import Output
 from twisted_bazaar.process_table import Child, ProcessTable
 
 
@@ -68,14 +70,23 @@ CATALOG = Child(name="catalog", address="a:3", command=["show"], announces=True)
 
 
 class Table:
-    """A started table of `children` in a made-up world."""
+    """A started table of `children` in a made-up world.
+
+    `wall` is the clock on its wall, which shows 1970 and stands still unless a test moves it.
+    """
 
     def __init__(self, folder: Path, *children: Child) -> None:
         self.world = World()
+        self.wall = 0.0
+        self.said: list[bytes] = []
         self.path = folder / "processes.json"
-        console = Console(os.open(os.devnull, os.O_WRONLY))
+        output = Output(self.said.append)
+        console = Console(output)
         self.refused: list[str] = []
-        self.table = ProcessTable(self.world, self.path, children, {}, console, self.refused.append)
+        self.table = ProcessTable(
+            self.world, self.path, children, {}, console, self.refused.append, lambda: self.wall
+        )
+        self.flush = lambda: output.flush(10)
         self.table.startService()
         self.world.advance(0)
 
@@ -147,6 +158,32 @@ def test_a_process_that_fails_by_itself_is_started_less_and_less_often(
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
+@pytest.mark.parametrize("step", [-3600, 3600], ids=["back", "forth"])
+def test_a_wall_clock_that_is_set_changes_what_is_shown_and_no_restart(
+    tmp_path: Path, step: int
+) -> None:
+    table = Table(tmp_path, ORDER)
+    table.wall = 1_000_000.0
+    pauses = []
+    for _ in range(4):
+        table.world.advance(0.5)
+        table.wall += step
+        table.newest.exit(1)
+        before = table.world.seconds()
+        lives = len(table.world.started)
+        while len(table.world.started) == lives:
+            table.world.advance(0.05)
+        pauses.append(round(table.world.seconds() - before, 1))
+    assert pauses == [0.1, 0.2, 0.4, 0.8]
+    table.world.advance(0)
+    shown = datetime.fromisoformat(table.rows()[0]["started"])
+    assert shown.timestamp() == 1_000_000 + 4 * step
+    assert table.flush()
+    last = b"".join(table.said).splitlines()[-1].decode()
+    assert last.split()[2] == f"{shown:%Y-%m-%dT%H:%M:%S%z}"
+    assert last.endswith("starting it again in 0.8 s")
+
+
 def test_a_process_that_ran_for_long_is_forgiven(tmp_path: Path) -> None:
     table = Table(tmp_path, ORDER)
     for _ in range(5):
@@ -171,10 +208,15 @@ def test_those_that_take_requests_stop_before_the_others(tmp_path: Path) -> None
     assert not table.path.exists()
 
 
-def test_a_process_that_does_not_stop_is_killed_after_five_seconds(tmp_path: Path) -> None:
-    table = Table(tmp_path, ORDER)
+@pytest.mark.parametrize(("child", "seconds"), [(FRONTEND, 6.0), (ORDER, 3.0)])
+def test_a_process_that_does_not_stop_is_killed_when_its_time_is_over(
+    tmp_path: Path, child: Child, seconds: float
+) -> None:
+    """A service ends by itself within less than what those that take requests are given."""
+    assert seconds < 6.0 or seconds > exits.STOP_SECONDS
+    table = Table(tmp_path, child)
     stopped = table.table.stopService()
-    table.world.advance(4.9)
+    table.world.advance(seconds - 0.1)
     assert table.newest.signals == ["TERM"]
     table.world.advance(0.2)
     assert table.newest.signals == ["TERM", "KILL"]

@@ -114,8 +114,9 @@ def test_a_late_service_that_cannot_be_is_one_line(
 ) -> None:
     """And the process is left at once: threads that run by then would keep it alive."""
 
-    def leave() -> None:
-        raise SystemExit(1)
+    def leave(status: int) -> None:
+        exits._flush()
+        raise SystemExit(status)
 
     monkeypatch.setattr(exits, "_leave", leave)
 

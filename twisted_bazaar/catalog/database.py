@@ -144,11 +144,15 @@ def _stock(row: Sequence[str], header: Sequence[str]) -> Stock:
     return Stock(name, cents, quantity, volume, version)
 
 
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def save(path: Path, snapshot: Snapshot) -> None:
     """Replace the file by `snapshot`: after a crash there is the old one or the new one."""
     position = snapshot.position
     new = path.with_suffix(".new")
-    with new.open("w", encoding="utf-8", newline="") as file:
+    with open(new, "w", encoding="utf-8", newline="", opener=_for_owner) as file:
         file.write(
             f"# index {position.index}, term {position.term}, digest {position.digest}, "
             f"orders {snapshot.last_number}\n"

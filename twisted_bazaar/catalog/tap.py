@@ -14,7 +14,7 @@ from ..folder import claim
 from ..options import TimingOptions
 from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from ..rpc.server import RpcServer
-from ..services import Late, Layers, monotonic_seconds, prepare
+from ..services import Late, Layers, Process, monotonic_seconds, prepare
 from ..timing import Timing
 from .database import save
 from .node import CatalogNode
@@ -68,7 +68,8 @@ def makeService(given: Options) -> Service:
     from twisted.internet import reactor
 
     prepare(reactor)
-    return Late("bazaar-catalog", lambda: make_catalog_service(reactor, given.config))
+    late = Late("bazaar-catalog", lambda: make_catalog_service(reactor, given.config))
+    return Process(reactor, given, late)
 
 
 def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:

@@ -12,7 +12,7 @@ from .. import options
 from ..address import Address
 from ..options import TimingOptions
 from ..rpc.channel import Channels
-from ..services import Late, Layers, monotonic_seconds, prepare
+from ..services import Late, Layers, Process, monotonic_seconds, prepare
 from ..timing import Timing
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def makeService(given: Options) -> Service:
     from twisted.internet import reactor
 
     prepare(reactor)
-    return Late("bazaar-frontend", lambda: make_frontend_service(reactor, given.config))
+    late = Late("bazaar-frontend", lambda: make_frontend_service(reactor, given.config))
+    return Process(reactor, given, late)
 
 
 def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:

@@ -26,7 +26,7 @@ from ..rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from ..rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from ..rpc.channel import Channels
 from ..rpc.server import RpcServer
-from ..services import Late, Layers, monotonic_seconds, prepare
+from ..services import Late, Layers, Process, monotonic_seconds, prepare
 from ..timing import Timing
 from .desk import TradingDesk
 from .neighbours import Catalog, Peer
@@ -85,7 +85,8 @@ def makeService(given: Options) -> Service:
     from twisted.internet import reactor
 
     prepare(reactor)
-    return Late("bazaar-order", lambda: make_order_service(reactor, given.config))
+    late = Late("bazaar-order", lambda: make_order_service(reactor, given.config))
+    return Process(reactor, given, late)
 
 
 def make_order_service(reactor: Any, config: OrderConfig) -> Service:

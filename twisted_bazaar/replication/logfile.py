@@ -299,7 +299,7 @@ class LogFile(_StoredLog):
         lines, closing = close_lines([header], state.checksum)
         start = state.end
         file = os.open(
-            state.segments.path(start), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666
+            state.segments.path(start), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600
         )
         if self._file is not None:
             os.close(self._file)

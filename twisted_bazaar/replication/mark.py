@@ -107,7 +107,7 @@ class MarkFile:
     def replace(self, mark: Mark) -> None:
         """Make the file say `mark`, durably: when this returns, it does after any crash."""
         new = self._path.with_name(self._path.name + ".new")
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             write_all(file, _encode_position(mark.position, mark.checksum) + _encode_state(mark))
             os.fsync(file)

@@ -163,7 +163,7 @@ def _set_aside(log: Path) -> str:
 
 def _make_folder(folder: Path) -> None:
     """Make `folder`, and what it lies in, and see to it that this outlives a crash."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     for parent in folder.parents:
         try:
             sync_folder(parent)

@@ -7,14 +7,22 @@ there is none within one more. The caller then makes a new one, as soon as anyth
 the server is rid of what it kept for a caller that may never come back.
 """
 
-__all__ = ["CALLER", "SERVER"]
+__all__ = ["CALLER", "DIRECT", "SERVER"]
 
 _SILENCE_MS = 1000
 """How long an end hears nothing before it asks; heartbeats and pings are heard more often."""
 _PATIENCE_MS = 1000
 """How long it waits for an answer, which gRPC gives even while the reactor is busy."""
 
-CALLER = (
+DIRECT = (
+    # The environment may name a proxy, for the way out to the internet.
+    ("grpc.enable_http_proxy", 0),
+    # Nor do a name's TXT records say how calls are made.
+    ("grpc.service_config_disable_resolution", 1),
+)
+"""Options of any channel: between services, the addresses they were given are all that counts."""
+
+_BOTH = (
     ("grpc.keepalive_time_ms", _SILENCE_MS),
     # Two clocks, as each misses what the other sees. The first is TCP's (TCP_USER_TIMEOUT, on
     # Linux) and stops what the other machine does not confirm, such as a large message that the
@@ -28,10 +36,12 @@ CALLER = (
     # Larger than any message of ours; the default is 4 MiB.
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
 )
+
+CALLER = (*DIRECT, *_BOTH)
 """Options of a channel. The server that it leads to must have those of `SERVER`."""
 
 SERVER = (
-    *CALLER,
+    *_BOTH,
     # Else a server ends the connection of a caller that asks more often than every five minutes.
     ("grpc.http2.max_ping_strikes", 0),
 )

@@ -1,0 +1,108 @@
+"""Endpoint strings, such as `tcp:8081:interface=127.0.0.1`, read as Twisted reads them.
+
+The one place that does: what a front-end is told, what a bazaar reserves for it and what is
+asked whether it lives must be the same.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+__all__ = ["Endpoint"]
+
+_PLACES: Mapping[str, Sequence[str]] = {
+    "tcp": ("port", "interface", "backlog"),
+    "tcp6": ("port", "backlog", "interface"),
+    "unix": ("address", "mode", "backlog", "lockfile"),
+}
+"""What arguments mean that are given without a name. Of other kinds it is not known here."""
+
+
+@attrs.frozen
+class Endpoint:
+    """Where a server listens. `str` gives a string that Twisted reads so."""
+
+    kind: str
+    """`tcp`, `tcp6`, `unix`, or anything else that Twisted knows."""
+    arguments: Mapping[str, str]
+    """By their names; those of another kind by their place from 1, if they have none."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Endpoint":
+        """Read `text`. Raises ValueError if it is no endpoint, or its port is no port."""
+        (name, kind), *rest = _split(text)
+        if name is not None or not kind or not rest:
+            raise ValueError(f"must be an endpoint, not {text!r}")
+        places = iter(_PLACES.get(kind, ()))
+        arguments: dict[str, str] = {}
+        for place, (name, value) in enumerate(rest, 1):
+            name = next(places, str(place)) if name is None else name
+            if name in arguments or (kind in _PLACES and name not in _PLACES[kind]):
+                raise ValueError(f"must be an endpoint, not {text!r}")
+            arguments[name] = value
+        endpoint = cls(kind, arguments)
+        if endpoint.is_tcp and not 0 <= endpoint.port < 65536:
+            raise ValueError(f"must have a port from 0 to 65535, not {text!r}")
+        if kind == "unix" and not endpoint.path:
+            raise ValueError(f"must name a socket, not {text!r}")
+        return endpoint
+
+    def __str__(self) -> str:
+        # What each of a kind must have comes first, as people write it, and needs no name.
+        first = _PLACES.get(self.kind, ("",))[0]
+        ordered = sorted(self.arguments.items(), key=lambda argument: argument[0] != first)
+        parts = [
+            _quote(value) if name == first or name.isdecimal() else f"{name}={_quote(value)}"
+            for name, value in ordered
+        ]
+        return ":".join([self.kind, *parts])
+
+    @property
+    def is_tcp(self) -> bool:
+        """Whether it has a host and a port."""
+        return self.kind in ("tcp", "tcp6")
+
+    @property
+    def port(self) -> int:
+        """Of one that `is_tcp`; 0: any that is free. Raises ValueError if there is none."""
+        return int(self.arguments.get("port", ""))
+
+    @property
+    def host(self) -> str:
+        """The interface of one that `is_tcp`; empty or `::` for all."""
+        return self.arguments.get("interface", "::" if self.kind == "tcp6" else "")
+
+    @property
+    def path(self) -> str:
+        """Where the socket of one of kind `unix` is."""
+        return self.arguments.get("address", "")
+
+    def with_port(self, port: int) -> "Endpoint":
+        """The same at another port."""
+        return attrs.evolve(self, arguments={**self.arguments, "port": str(port)})
+
+
+def _split(text: str) -> list[tuple[str | None, str]]:
+    """What stands between colons, with its name if it has one: `name=value`.
+
+    A backslash takes the meaning from what follows it, and so does the first `=` from others.
+    """
+    parts: list[tuple[str | None, str]] = []
+    name: str | None = None
+    read = ""
+    characters = iter(text)
+    for character in characters:
+        if character == "\\":
+            read += next(characters, "")
+        elif character == ":":
+            parts.append((name, read))
+            name, read = None, ""
+        elif character == "=" and name is None:
+            name, read = read, ""
+        else:
+            read += character
+    return [*parts, (name, read)]
+
+
+def _quote(value: str) -> str:
+    return "".join(f"\\{each}" if each in "\\:=" else each for each in value)
