@@ -41,7 +41,7 @@ class Endpoint:
                 raise ValueError(f"must be an endpoint, not {text!r}")
             arguments[name] = value
         endpoint = cls(kind, arguments)
-        if endpoint.is_tcp and not 0 <= endpoint.port < 65536:
+        if endpoint.is_tcp and not _is_port(arguments.get("port", "")):
             raise ValueError(f"must have a port from 0 to 65535, not {text!r}")
         if kind == "unix" and not endpoint.path:
             raise ValueError(f"must name a socket, not {text!r}")
@@ -64,8 +64,8 @@ class Endpoint:
 
     @property
     def port(self) -> int:
-        """Of one that `is_tcp`; 0: any that is free. Raises ValueError if there is none."""
-        return int(self.arguments.get("port", ""))
+        """Of one that `is_tcp`; 0: any that is free."""
+        return int(self.arguments["port"])
 
     @property
     def host(self) -> str:
@@ -80,6 +80,11 @@ class Endpoint:
     def with_port(self, port: int) -> "Endpoint":
         """The same at another port."""
         return attrs.evolve(self, arguments={**self.arguments, "port": str(port)})
+
+
+def _is_port(text: str) -> bool:
+    # isdecimal alone would admit digits of other scripts, and int() takes "8_081".
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) < 65536
 
 
 def _split(text: str) -> list[tuple[str | None, str]]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
 from .waiting import is_alive, wait_until
 
@@ -62,7 +62,7 @@ class Bazaar:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stale = self._version()
         listen = ["--listen=tcp:0:interface=127.0.0.1", f"--data={self.data}"]
-        with self.log.open("ab") as log:
+        with self._open_output() as log:
             self._process = subprocess.Popen(
                 [*TWISTD, "-n", "--pidfile=", "bazaar", *listen, *self._options],
                 cwd=self.folder,
@@ -79,6 +79,9 @@ class Bazaar:
             self.kill_all()
             raise
         return self
+
+    def _open_output(self) -> IO[bytes]:
+        return self.log.open("ab")
 
     def stop(self) -> None:
         """SIGTERM, and everything ends in order: status 0, nothing left behind."""

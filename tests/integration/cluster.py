@@ -101,7 +101,7 @@ class Cluster(Bazaar):
     def launch(self, name: str) -> None:
         """Start the service `name`, which does not run."""
         assert name not in self._running
-        with self.log.open("ab") as log:
+        with self._open_output() as log:
             self._running[name] = subprocess.Popen(
                 [*TWISTD, "-n", "--pidfile=", *self.command(name), *self._options],
                 cwd=self.folder,

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from twisted_bazaar.health import ANSWER_SECONDS
+from twisted_bazaar.ports import Ports
 
-from .bazaar import Bazaar
+from .bazaar import TWISTD, Bazaar
+from .waiting import wait_until
 
 START_SECONDS = 10.0
 """More than a Python takes to start."""
@@ -96,8 +98,7 @@ def test_a_frontend_that_can_reach_nobody_lives(tmp_path: Path) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         listen = f"tcp:{found.getsockname()[1]}:interface=127.0.0.1"
-    twistd = [sys.executable, "-Pc", "from twisted.scripts.twistd import run; run()"]
-    command = [*twistd, "-n", "--pidfile=", "bazaar-frontend", f"--listen={listen}", *nowhere]
+    command = [*TWISTD, "-n", "--pidfile=", "bazaar-frontend", f"--listen={listen}", *nowhere]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as frontend:
         try:
             assert frontend.stdout is not None
@@ -111,12 +112,58 @@ def test_a_frontend_that_can_reach_nobody_lives(tmp_path: Path) -> None:
     assert "/livez" in out
 
 
+def test_a_frontend_is_asked_wherever_it_listens(tmp_path: Path) -> None:
+    nowhere = ("--catalog=127.0.0.1:1", "--replica=1=127.0.0.1:1")
+    sock = tmp_path / "a:b.sock"
+    ports = Ports()
+    v4, v6 = ports.reserve(0), ports.reserve_public("::1", 0)
+    listens = [
+        f"tcp:interface=127.0.0.1:port={v4.port}:backlog=9",
+        rf"tcp6:{v6.port}:interface=\:\:1",
+        "unix:" + str(sock).replace(":", r"\:") + ":mode=600",
+    ]
+    command = [*TWISTD, "-n", "--pidfile=", "bazaar-frontend", *nowhere]
+    with (tmp_path / "log").open("wb") as log:
+        frontends = [
+            subprocess.Popen([*command, f"--listen={each}"], cwd=tmp_path, stdout=log, stderr=log)
+            for each in listens
+        ]
+    try:
+        wait_until(
+            lambda: (tmp_path / "log").read_text().count("BazaarSite starting on") == 6,
+            "each listens twice",
+            START_SECONDS,
+            (tmp_path / "log").read_text,
+        )
+        asked = ask(*({"BAZAAR_LISTEN": each} for each in listens))
+    finally:
+        for each in frontends:
+            each.kill()
+            each.wait()
+        ports.release()
+    assert [(status, err) for status, _, err in asked] == [(0, "")] * 3
+    assert [out for _, out, _ in asked] == [
+        f"ok: http://{v4}/livez\n",
+        f"ok: http://{v6}/livez\n",
+        f"ok: /livez at {sock}\n",
+    ]
+
+
 def test_nobody_there_is_one_line() -> None:
-    listens = ["tcp:1", "127.0.0.1:1", "0.0.0.0:1", "unix:/nowhere", "order-1"]
+    listens = {
+        "tcp:1": "http://127.0.0.1:1/livez",
+        "tcp:port=1:interface=0.0.0.0": "http://127.0.0.1:1/livez",
+        r"tcp6:interface=\:\::port=1": "http://[::1]:1/livez",
+        "127.0.0.1:1": "127.0.0.1:1/",
+        "0.0.0.0:1": "127.0.0.1:1/",
+        "unix:/nowhere": "/livez at /nowhere",
+        "order-1": "BAZAAR_LISTEN",
+        "tcp:x": "BAZAAR_LISTEN",
+        "tcp:0": "BAZAAR_LISTEN",
+        "tcp:70000": "BAZAAR_LISTEN",
+        "ssl:8443": "BAZAAR_LISTEN",
+        "systemd:domain=INET:index=0": "BAZAAR_LISTEN",
+    }
     silent = ask(*({"BAZAAR_LISTEN": listen} for listen in listens))
-    lines = [refusal(answer) for answer in silent]
-    assert "http://127.0.0.1:1/livez" in lines[0]
-    assert "127.0.0.1:1/" in lines[1]
-    assert "127.0.0.1:1/" in lines[2]
-    assert "BAZAAR_LISTEN" in lines[3]
-    assert "BAZAAR_LISTEN" in lines[4]
+    for (listen, said), answer in zip(listens.items(), silent, strict=True):
+        assert said in refusal(answer), listen

@@ -1,12 +1,18 @@
 """One process at a time in a folder."""
 
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.logger import formatEvent, globalLogPublisher
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.folder import FolderInUse, claim
@@ -77,3 +83,77 @@ def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) 
     tmp_path.chmod(0o500)
     with pytest.raises(Unusable, match=r"cannot be used: Permission denied$"):
         claim(tmp_path)
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_claimed_folder_is_for_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    claim(folder).release()
+    assert (mode(folder), mode(folder / "lock")) == (0o700, 0o600)
+
+
+def test_what_an_earlier_release_left_open_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "lock").touch()
+    folder.chmod(0o755)
+    (folder / "lock").chmod(0o644)
+    claim(folder).release()
+    assert (mode(folder), mode(folder / "lock")) == (0o700, 0o600)
+
+
+def test_a_folder_that_all_share_stays_as_it_is_and_the_lock_in_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    said: list[str] = []
+
+    def note(event: Any) -> None:
+        said.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(note)
+    try:
+        claim(folder).release()
+    finally:
+        globalLogPublisher.removeObserver(note)
+    assert (mode(folder), mode(folder / "lock")) == (0o1777, 0o600)
+    assert said == [f"{folder}: open to others (mode 1777), which cannot be helped here"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else as well")
+@pytest.mark.parametrize("opened", ["lock", "folder"])
+def test_no_other_user_can_take_the_lock_before_its_owner(opened: str) -> None:
+    """Each of the two modes would do by itself."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        folder = Path(made) / "data"
+        claim(folder).release()
+        if opened == "folder":
+            folder.chmod(0o755)
+        else:
+            (folder / "lock").chmod(0o666)
+        if (stranger := os.fork()) == 0:
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                fcntl.flock(os.open(folder / "lock", os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except PermissionError:
+                os._exit(13)
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(stranger, 0)
+        assert os.waitstatus_to_exitcode(status) == 13

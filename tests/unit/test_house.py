@@ -16,6 +16,7 @@ PURE = [
     "ledger",
     "timing",
     "address",
+    "endpoint",
     "leases",
     "push",
     "replication.core",

@@ -158,7 +158,19 @@ def test_an_endpoint_is_taken_as_twisted_writes_it(text: str) -> None:
     assert options.endpoint(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "8081", "tcp", "tcp:x", "nope:1", "tcp:1:wrong=2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "8081",
+        "tcp",
+        "tcp:x",
+        "nope:1",
+        "tcp:1:wrong=2",
+        "tcp:70000",
+        "systemd:domain=INET:index=0",
+    ],
+)
 def test_what_is_no_endpoint_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be an endpoint such as"):
         options.endpoint(text)
