@@ -51,7 +51,8 @@ def _ask_frontend(listen: str) -> str:
     except ValueError as why:
         raise Unusable(f"BAZAAR_LISTEN {why}") from None
     if endpoint.kind == "unix":
-        return _ask_http(Address("localhost", 80), endpoint.path)
+        _ask_http(Address("localhost", 80), endpoint.path)
+        return f"/livez at {endpoint.path}"
     if not endpoint.is_tcp or endpoint.port == 0:
         raise Unusable(f"BAZAAR_LISTEN: {listen!r} cannot be asked, only {_ASKED}")
     everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -73,7 +74,7 @@ def _ask_http(address: Address, path: str | None = None) -> str:
             self.sock.settimeout(self.timeout)
             self.sock.connect(path)
 
-    url = f"http://{address}/livez" if path is None else f"/livez at {path}"
+    url = f"http://{address}/livez" if path is None else f"BAZAAR_LISTEN {path} /livez"
     connection = Connection(address.host, address.port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/livez")

@@ -156,7 +156,7 @@ def test_nobody_there_is_one_line() -> None:
         r"tcp6:interface=\:\::port=1": "http://[::1]:1/livez",
         "127.0.0.1:1": "127.0.0.1:1/",
         "0.0.0.0:1": "127.0.0.1:1/",
-        "unix:/nowhere": "/livez at /nowhere",
+        "unix:/nowhere": "BAZAAR_LISTEN /nowhere /livez does not answer",
         "order-1": "BAZAAR_LISTEN",
         "tcp:x": "BAZAAR_LISTEN",
         "tcp:0": "BAZAAR_LISTEN",

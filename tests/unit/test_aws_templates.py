@@ -201,6 +201,18 @@ def test_no_task_has_an_address_or_a_writable_root_of_its_own() -> None:
         assert container["ReadonlyRootFilesystem"] is True
 
 
+def test_no_container_waits_for_its_log_to_be_taken_or_is_without_an_init() -> None:
+    for name, container in containers("fargate").items():
+        logged = container["LogConfiguration"]
+        assert logged["LogDriver"] == "awslogs", name
+        assert logged["Options"]["mode"] == "non-blocking", name
+        assert logged["Options"]["max-buffer-size"] == "4m", name
+        assert container["LinuxParameters"] == {"InitProcessEnabled": True}, name
+    run = text("single").partition("docker run ")[2].partition("curl ")[0].split()
+    assert "--init" in run
+    assert {"awslogs", "mode=non-blocking", "max-buffer-size=4m"} <= set(run)
+
+
 def test_the_readme_names_every_parameter() -> None:
     readme = (FOLDER / "README.md").read_text()
     for name in NAMES:

@@ -17,6 +17,7 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 from twisted.python.reflect import namedAny
 
+from twisted_bazaar import exits, local
 from twisted_bazaar.frontend import listener
 from twisted_bazaar.options import Options
 from twisted_bazaar.rpc import server
@@ -179,6 +180,19 @@ def test_no_container_may_do_more_than_it_must() -> None:
         assert service["user"] == user[1], name
         assert {path for path, _ in mounts(name).values()} <= {"/data", "/etc/bazaar"}, name
         assert service["pids_limit"] > 0, name
+        assert re.fullmatch(r"[1-9]\d*[mg]", default(service["mem_limit"])), name
+
+
+def test_what_clients_reach_and_what_they_do_not_are_two_networks() -> None:
+    assert COMPOSE["networks"] == {"public": {}, "inner": {"internal": True}}
+    on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - {SECRET}}
+    expected = {name: ["public", "inner"] if name in FRONTENDS else ["inner"] for name in on}
+    assert on == expected
+    assert SERVICES[SECRET]["network_mode"] == "none"
+
+
+def test_the_first_process_passes_signals_on_and_buries_the_dead() -> None:
+    assert all(service["init"] is True for service in SERVICES.values())
 
 
 def test_whatever_dies_is_started_again_and_looked_after() -> None:
@@ -187,17 +201,21 @@ def test_whatever_dies_is_started_again_and_looked_after() -> None:
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"][0] == "CMD", name
         rotation = service["logging"]["options"]
-        assert rotation.keys() == {"max-size", "max-file"}, name
+        assert rotation.keys() == {"max-size", "max-file", "mode", "max-buffer-size"}, name
+        assert rotation["mode"] == "non-blocking", name
     health = [SERVICES[name]["healthcheck"]["test"] for name in OURS]
     assert all(test == health[0] for test in health)
     assert f"CMD {json.dumps(health[0][1:])}" in (ROOT / "Dockerfile").read_text()
 
 
 def test_who_is_told_to_stop_has_the_time_that_it_takes() -> None:
-    # A front-end has two listeners, which stop one after the other.
-    longest = max(server.GRACE_SECONDS, 2 * listener.GRACE_SECONDS)
+    # The bound holds whatever hangs, and what is left to be written gets a moment more.
+    assert max(server.GRACE_SECONDS, listener.GRACE_SECONDS) < exits.STOP_SECONDS
+    # All services in one container stop one after the other, and docker waits for 10 s.
+    assert exits.STOP_SECONDS < local.STOP_SECONDS < 10
     for name in OURS:
-        assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= longest, name
+        given = float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+        assert given >= exits.STOP_SECONDS + 1, name
 
 
 def test_images_are_pinned() -> None:
