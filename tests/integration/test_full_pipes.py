@@ -1,6 +1,8 @@
 """Nobody reads what a service says: it answers and stops all the same."""
 
 import os
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from twisted_bazaar.exits import STOP_SECONDS
 
-from .bazaar import Bazaar
+from .bazaar import TWISTD, Bazaar
 from .cluster import Cluster
 from .waiting import wait_until
 
@@ -97,3 +99,17 @@ def test_a_bazaar_that_writes_to_a_full_pipe_trades_restarts_and_stops(
         bazaar.wait_ready()
         assert bazaar.request("POST", "/orders", BUY).status == 200
         check_stops(bazaar)
+
+
+def test_the_line_of_a_service_that_cannot_go_on_appears_though_nobody_reads_its_log(
+    tmp_path: Path, pipe: Pipe
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger, pipe.open() as log:
+        taken = "{}:{}".format(*stranger.getsockname())
+        service = ["bazaar-catalog", f"--listen={taken}", "--data=data"]
+        ran = subprocess.run(
+            [*TWISTD, "-n", "--pidfile=", *service],
+            cwd=tmp_path, stdout=log, stderr=subprocess.PIPE, text=True, timeout=30,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr == f"bazaar-catalog: cannot listen on {taken}: is the port taken?\n"

@@ -23,6 +23,29 @@ def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forwa
     assert (ran.stdout, ran.stderr) == ("True\n", "")
 
 
+@pytest.mark.parametrize(
+    ("service", "options"),
+    [
+        ("", ["--replicas=1"]),
+        ("frontend.", ["--catalog=a:1", "--replica=1=b:1"]),
+        ("catalog.", ["--listen=a:1", "--data=nowhere"]),
+        ("order.", ["--id=1", "--listen=a:1", "--data=nowhere"]),
+    ],
+)
+def test_no_service_looks_at_the_wall_clock_or_makes_files_for_others(
+    service: str, options: list[str]
+) -> None:
+    code = (
+        f"import os; from twisted_bazaar.{service}tap import Options, makeService; "
+        f"options = Options(); options.parseOptions({options}); makeService(options); "
+        "from twisted.internet import reactor; "
+        "from twisted_bazaar.services import monotonic_seconds; "
+        "print(reactor.seconds is monotonic_seconds, oct(os.umask(0)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("True 0o77\n", "")
+
+
 class Layer(Service):
     def __init__(self, name: str, happened: list[str], stops: object = None) -> None:
         self.name = name
