@@ -64,11 +64,6 @@ class SimulatedBazaar:
             for name in ("catalog", "catalog-2")[:catalogs]
         }
         self.catalog = self.catalogs["catalog"]
-        for number, order in self.orders.items():
-            order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
-            order.catalogs = self.catalogs
-            order.disk.often_slow = slow
-            order.won = self._won
         self._traps: list[float] = []
         self._copies: dict[str, MemoryStorage] = {}
         self._snares: list[float] = []
@@ -90,19 +85,28 @@ class SimulatedBazaar:
             )
             for number in range(1, frontends + 1)
         ]
+        self._introduce(slow)
         self._mixed = mixed
         if mixed:
             self._mix_options()
-        for catalog in self.catalogs.values():
-            catalog.frontends = {member.name: member for member in self.frontends}
-        for member in self.frontends:
-            member.informed = self._informed
         self.clients = [
             Client(world, f"client-{number}", self.frontends, self.truth)
             for number in range(1, clients + 1)
         ]
         members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
+
+    def _introduce(self, slow: float) -> None:
+        """Let them know one another; `slow`: the share of writes that take long."""
+        for number, order in self.orders.items():
+            order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
+            order.catalogs = self.catalogs
+            order.disk.often_slow = slow
+            order.won = self._won
+        for catalog in self.catalogs.values():
+            catalog.frontends = {member.name: member for member in self.frontends}
+        for member in self.frontends:
+            member.informed = self._informed
 
     def _mix_options(self) -> None:
         random = self.world.random

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 from twisted_bazaar.leases import MAX_DRIFT
 
-from .bazaar import SimulatedBazaar
 from .days import Cast, Fault, bad_days
 from .scenarios import SETTINGS
 
-__all__ = ["FAULTS_END_SECONDS", "Fault", "Plan", "apply", "directed", "draw"]
+__all__ = ["FAULTS_END_SECONDS", "Fault", "Plan", "directed", "draw"]
 
 FAULTS_END_SECONDS = 6.0
 LONGEST_FAULT_SECONDS = 1.5
@@ -135,23 +134,8 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             return [Fault(at, "cut", pair, seconds) for pair in ((one, other), (other, one))]
         case "cut_one_way":
             return [Fault(at, "cut", tuple(random.sample(everybody, 2)), seconds)]
-        case "put_back":
-            # A copy of one folder, made a while ago, while the others went on.
-            return [
-                Fault(max(0.4, at - 3 * seconds), "copy", (orders[0],)),
-                Fault(at, "put_back", (orders[0],), seconds),
-            ]
-        case "astray":
-            # An address leads to another replica, or to the caller itself, for a while.
-            callers = [*orders, *fronts]
-            return [
-                Fault(
-                    at,
-                    "astray",
-                    (random.choice(callers), orders[0], random.choice(orders)),
-                    seconds,
-                )
-            ]
+        case "put_back" | "astray":
+            return _misplaced(random, kind, orders, fronts, at, seconds)
         case "slow_disks":
             # What is under way when all crash is lost on each of them.
             crash = [Fault(at + seconds / 2, "crash", (name,), random.random()) for name in orders]
@@ -174,6 +158,19 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             return [Fault(at, kind, (str(random.randint(1, 4)),), random.random() * 0.008)]
         case _:
             return [Fault(at, kind, (orders[0],), seconds)]
+
+
+def _misplaced(
+    random: Random, kind: str, orders: list[str], fronts: list[str], at: float, seconds: float
+) -> list[Fault]:
+    """A folder, or an address, is not what it is taken for."""
+    if kind == "put_back":
+        # A copy of one folder, made a while ago, while the others went on.
+        copied = Fault(max(0.4, at - 3 * seconds), "copy", (orders[0],))
+        return [copied, Fault(at, "put_back", (orders[0],), seconds)]
+    # An address leads to another replica, or to the caller itself, for a while.
+    caller = random.choice([*orders, *fronts])
+    return [Fault(at, "astray", (caller, orders[0], random.choice(orders)), seconds)]
 
 
 _MENU = (
@@ -212,78 +209,3 @@ _MENU = (
 """What may go wrong, the likelier the more often it is there. Plain faults alone have blind
 spots: the last three are front-ends that are confused. They nominate a replica although another
 leads, say that a term has begun which has not, or nominate two at once."""
-
-
-def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
-    """Let it happen."""
-    name = fault.who[0] if fault.who else ""
-    kind, of, _ = fault.kind.partition("_leader")
-    if of or name == "leader":
-        name = bazaar.leader() or "order-1"
-    who = tuple(each.replace("leader", bazaar.leader() or "order-1") for each in fault.who)
-    bazaar.world.say("fault", f"{fault.kind} {' '.join(fault.who)} {fault.seconds:.3f} s")
-    network, after = bazaar.network, bazaar.world.after
-    others = [other for other in bazaar.processes if other != name]
-    match kind:
-        case "crash":
-            bazaar.crash(name, fault.seconds)
-        case "pause":
-            process = bazaar.processes[name]
-            process.pause()
-            after(fault.seconds, process.resume)
-        case "cut":
-            network.cut(*who, fault.seconds)
-        case "slow_link":
-            network.delay(*who, fault.share)
-            after(fault.seconds, network.delay, *who, 0.0)
-        case "unheard":
-            # A catalog that hears no replica but the one that leads now.
-            for order in bazaar.orders.values():
-                if order.name != bazaar.leader():
-                    network.cut(order.name, name, fault.seconds)
-        case "split":
-            bazaar.split(name, *fault.who, fault.seconds)
-        case "snare":
-            bazaar.snare(int(name), fault.seconds)
-        case "replace_file":
-            bazaar.replace_file(name, fault.seconds)
-        case "isolate" | "part" | "deafen" | "mute":
-            for other in others:
-                # One that is parted from its peers still answers front-ends.
-                if kind == "part" and not other.startswith("order"):
-                    continue
-                if kind != "mute":
-                    network.cut(other, name, fault.seconds)
-                if kind != "deafen":
-                    network.cut(name, other, fault.seconds)
-        case "slow_disk":
-            disk = bazaar.orders[int(name[-1])].disk
-            disk.slow = True
-            after(fault.seconds, setattr, disk, "slow", False)
-        case "loss" | "doubled" | "slow":
-            setattr(network.weather, kind, fault.share)
-            after(fault.seconds, setattr, network.weather, kind, 0.0)
-        case "wipe":
-            bazaar.wipe(name, fault.seconds)
-        case "copy":
-            bazaar.keep_copy(name)
-        case "put_back":
-            bazaar.put_back(name, fault.seconds)
-        case "astray":
-            bazaar.lead_astray(*fault.who, fault.seconds)
-        case "trap":
-            bazaar.trap(int(name), fault.seconds)
-        case "race":
-            bazaar.race(fault.who, fault.seconds)
-        case "dump" | "restore":
-            for redis in bazaar.redises:
-                if redis.name == name:
-                    getattr(redis, kind)()
-        case "nominate":
-            bazaar.nominate(*who)
-        case "depose":
-            bazaar.depose(*who)
-        case "lead_again":
-            bazaar.lead_again(*who)
-        case _:
-            raise AssertionError(f"no such fault: {fault.kind}")

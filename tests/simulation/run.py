@@ -16,7 +16,8 @@ from . import (
     trade_scenarios,  # noqa: F401
 )
 from .bazaar import SimulatedBazaar
-from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan, apply
+from .faults import apply
+from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan
 from .scenarios import SCENARIOS
 from .truth import Violation
 from .world import World
