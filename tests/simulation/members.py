@@ -193,6 +193,9 @@ class OrderMember(Process):
         self.world.say(self.name, "has its folder put back")
         if copy.suspect is None:
             copy.suspect, copy.copied = "a copy", True
+        elif copy.suspect == NEW:
+            # It was copied before there was a leader: what came since is lost.
+            copy.suspect = "a copy of a new one"
         self.disk.storage = copy
         self._indexed = 0
 
