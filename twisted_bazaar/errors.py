@@ -10,6 +10,8 @@ __all__ = [
     "Damaged",
     "InvariantBroken",
     "KeyReused",
+    "Malformed",
+    "NotAuthorised",
     "NotExecuted",
     "NotLeader",
     "NotOurs",
@@ -33,6 +35,15 @@ class Unavailable(BazaarError):
 class NotOurs(Unavailable):
     """What answers there is another process than was meant: a person must look at the addresses.
     Until then it is as good as unreachable."""
+
+
+class Malformed(BazaarError):
+    """A message says what no service of a bazaar says. Nothing came of it, and nothing ever will
+    if it is sent again."""
+
+
+class NotAuthorised(BazaarError):
+    """The caller has not shown that it has the cluster's secret."""
 
 
 class NotExecuted(BazaarError):

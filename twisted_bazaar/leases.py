@@ -16,6 +16,8 @@ A stamp names the holder's life as well: what an earlier life acknowledged earns
 later one, which has forgotten it.
 """
 
+from typing import Annotated
+
 import msgspec
 
 __all__ = ["MAX_DRIFT", "Holder", "Lease", "Stamp", "kept"]
@@ -32,8 +34,8 @@ def kept(seconds: float) -> float:
 class Stamp(msgspec.Struct, frozen=True):
     """When a holder sent an answer, by its own clock, and in which of its lives."""
 
-    life: int
-    at: float
+    life: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    at: Annotated[float, msgspec.Meta(ge=0, le=2**40)]
 
 
 class Lease:

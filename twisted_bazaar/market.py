@@ -11,6 +11,7 @@ import msgspec
 __all__ = [
     "DEFAULT_LISTING",
     "MAX_SHARES",
+    "MAX_STOCKS",
     "MAX_TRADE_QUANTITY",
     "MAX_VOLUME",
     "Listed",
@@ -33,6 +34,10 @@ MAX_SHARES = 2**53 - 1
 MAX_VOLUME = 2**63 - 1
 """Where the volume of a stock stays: no trade is refused for it. Nine billion of the largest
 trades come to this."""
+
+MAX_STOCKS = 20_000
+"""Stocks that a market may list. With the longest names, the listing is one log entry, one
+message and one push, each well within its bound."""
 
 
 class Side(StrEnum):

@@ -10,12 +10,13 @@ from unittest.mock import patch
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from twisted_bazaar.catalog.database import Snapshot, load, read_listing, save
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import MAX_SHARES, MAX_VOLUME, Listing, Stock
+from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listing, Stock
 
 from .histories import history, ledger_of, sends
 
@@ -315,6 +316,34 @@ def test_a_position_that_makes_no_sense_is_refused(path: Path, first: str) -> No
     with pytest.raises(Damaged) as refusal:
         load(path)
     assert str(refusal.value) == f"{path} line 1: not a position in the order log"
+
+
+def test_a_term_that_no_leader_can_reach_does_not_keep_every_leader_out(path: Path) -> None:
+    path.write_text(
+        f"# index 12, term {2**63 - 1}, digest {DIGEST}, orders 2\n"
+        "name,price,quantity,volume,version\nA,1.00,1,1,1\n"
+    )
+    assert load(path).position == Position(12, DIGEST, 0)
+
+
+def test_any_term_that_a_leader_can_reach_is_loaded(path: Path) -> None:
+    save(path, replace(OLD, position=Position(2**53 - 1, DIGEST, 2**53 - 1)))
+    assert load(path).position.term == 2**53 - 1
+
+
+def test_a_listing_has_a_bound_and_what_is_listed_already_has_none(path: Path) -> None:
+    rows = "".join(f"S{number},1.00,1,0,2\n" for number in range(MAX_STOCKS + 1))
+    header = "name,price,quantity,volume,version\n"
+    path.write_text(header + rows[: rows.rindex("S")])
+    assert len(read_listing(path)) == len(load(path).stocks) == MAX_STOCKS
+    for text in (header + rows, f"{POSITION}\n{header}{rows}"):
+        path.write_text(text)
+        with pytest.raises(Unusable) as refusal:
+            read_listing(path)
+        assert str(refusal.value) == (
+            f"{path} lists {MAX_STOCKS + 1} stocks; there may be at most {MAX_STOCKS}"
+        )
+    assert len(load(path).stocks) == MAX_STOCKS + 1
 
 
 def test_a_file_with_a_position_has_all_columns(path: Path) -> None:

@@ -16,11 +16,12 @@ from twisted_bazaar.catalog.database import Snapshot, load
 from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import View
-from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.errors import Malformed, Unavailable
 from twisted_bazaar.leases import Stamp, kept
 from twisted_bazaar.market import Listing, Stock
 from twisted_bazaar.push import Push, PushReply, Subscription
 from twisted_bazaar.replication.messages import ApplyReply
+from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import result_of
@@ -132,6 +133,18 @@ class Catalog:
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     return Catalog(tmp_path / "catalog.csv")
+
+
+# What no leader says.
+
+
+def test_a_term_that_jumps_is_refused_and_the_next_leader_is_heard(catalog: Catalog) -> None:
+    catalog.apply(4)
+    for term in (1 + MAX_TERM_STEP_ASKED + 1, 2**53 - 1):
+        with pytest.raises(Malformed, match="above term 1"):
+            catalog.node.apply(sends(LOG, 4, 4, term=term))
+    catalog.apply(8)
+    assert catalog.node._projection.position.term == 1
 
 
 # What readers see.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.errors import InvariantBroken, Malformed
 from twisted_bazaar.replication.entries import GENESIS, Entry, Opened
 from twisted_bazaar.replication.log import Log, MemoryStorage, Storage, Write
 from twisted_bazaar.replication.logfile import LogFile
@@ -188,6 +188,38 @@ def test_trust_is_written_until_the_storage_has_it() -> None:
     log.written(write)
     assert storage.suspect is None
     assert log.take_write(0, 0, trusted=True) is None
+
+
+def test_what_is_read_together_has_a_bound_in_bytes_and_is_one_entry_at_least(log: Log) -> None:
+    entries = history(9)
+    log.append(entries)
+    for _ in range(2):  # from memory, and then from storage
+        for size in (1, 400, 1000):
+            with patch("twisted_bazaar.replication.log.MAX_STRETCH_BYTES", size):
+                found: list[Entry] = []
+                while len(found) < len(entries):
+                    some = list(log.entries(len(found), len(entries)))
+                    assert len(some) >= 1
+                    assert len(some) == 1 or sum(len(each.record) for each in some) <= size
+                    found += some
+                assert found == entries
+        assert len(log.entries(0, 9)) > 1
+        while (write := log.take_write(1, 0)) is not None:
+            log._storage.write(write)
+            log.written(write)
+        log = Log(log._storage, KEEP)
+
+
+@pytest.mark.parametrize("committed", [0, 2])
+def test_what_does_not_follow_is_not_taken_and_nothing_is_truncated_for_it(
+    log: Log, committed: int
+) -> None:
+    entries = history(3)
+    log.append(entries)
+    [forged] = extend(extend([], [Opened(5), Opened(5)]), [Opened(9)], term=2)
+    with pytest.raises(Malformed):
+        log.take([entries[1], forged], committed)
+    assert (log.last_index, log.last_digest) == (5, entries[-1].digest)
 
 
 def test_entries_that_do_not_follow_are_refused_and_none_is_taken(log: Log) -> None:

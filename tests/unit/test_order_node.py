@@ -8,15 +8,16 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_bazaar.errors import BazaarError, Damaged, NotLeader, Unavailable
+from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Unavailable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
 from twisted_bazaar.order.desk import Question, TradingDesk
 from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.replication.core import Replica
-from twisted_bazaar.replication.messages import Append, FetchReply, Poll, PollReply
+from twisted_bazaar.replication.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
 from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
+from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED
 
 from .fake_replicas import result_of
 from .leaks import nothing_leaks  # noqa: F401
@@ -102,6 +103,51 @@ def test_a_peer_that_cannot_be_reached_does_not(node: Node) -> None:
     result_of(node.node.campaign())
     node.peer.asked[0][1].errback(Unavailable("2: connection refused"))
     assert node.said == []
+
+
+# What no replica or front-end of ours says.
+
+
+def test_a_term_that_jumps_is_refused_and_nothing_comes_of_it(node: Node) -> None:
+    for most, too_far in ((MAX_TERM_STEP_ASKED + 1, 1), (2**53 - 1, 0)):
+        for message in (append(most + too_far), Vote(most + too_far, 2, 0, 0)):
+            with pytest.raises(Malformed, match="above term 1"):
+                node.node.request(message)
+        with pytest.raises(Malformed):
+            node.node.follow(most + too_far)
+    [status] = result_of(node.node.status())
+    assert (status.term, node.said) == (1, [])
+    result_of(node.node.request(append(MAX_TERM_STEP_ASKED + 1)))
+    assert node.node._replica.term == MAX_TERM_STEP_ASKED + 1, "so far it may be behind"
+
+
+def test_entries_that_do_not_follow_are_refused_and_it_goes_on(node: Node) -> None:
+    forged = entries_of(1, 1, 1, maker=5)
+    with pytest.raises(Malformed, match="entry 3 does not follow entry 2"):
+        node.node.request(append(1, forged, after=2))
+    result_of(node.node.request(append(1, entries_of(1, 1, 1), after=2)))
+    assert (node.node._replica.log.last_index, node.said) == (3, [])
+
+
+def test_an_answer_whose_term_jumps_is_as_good_as_none(node: Node) -> None:
+    campaign = result_of(node.node.campaign())
+    ((poll, answer),) = node.peer.asked
+    answer.callback(PollReply(2, 1 + MAX_TERM_STEP_ANSWERED + 1, 0, 0, 0, 0.0, nonce=poll.nonce))
+    assert (node.node._replica.term, node.said, campaign) == (1, [], [])
+
+
+def test_a_fetched_stretch_that_does_not_follow_is_as_good_as_none(node: Node) -> None:
+    result_of(node.node.campaign())
+    ((poll, answer),) = node.peer.asked
+    answer.callback(PollReply(2, 1, 4, 1, 0, 0.0, nonce=poll.nonce))
+    node.node._replica.tick(100.0 + TIMING.heartbeat)
+    node.node._go_on()
+    fetch, answer = node.peer.asked[-1]
+    assert isinstance(fetch, Fetch)
+    longer = entries_of(1, 1, 1, 1)
+    forged = entries_of(1, 1, 1, 1, maker=5)
+    answer.callback(FetchReply(2, 1, 2, True, (longer[2], forged[3]), 4, 1))
+    assert (node.node._replica.log.last_index, node.said) == (2, [])
 
 
 # Market data, for when no catalog answers.

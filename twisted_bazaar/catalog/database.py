@@ -21,16 +21,17 @@ import msgspec
 
 from ..errors import Damaged, Unusable
 from ..ledger import Ledger
-from ..market import MAX_SHARES, MAX_VOLUME, Listing, Stock
+from ..market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listing, Stock
 from ..names import Names, shown
+from ..rpc.bounds import MAX_INTEGER
 from .projection import Position, Projection
 
 __all__ = ["Snapshot", "load", "read_listing", "save"]
 
 _POSITION_START = "# index"
 _POSITION = re.compile(
-    rf"{_POSITION_START} (\d{{1,18}}), term (\d{{1,18}}), digest ([0-9a-f]{{32}}), "
-    r"orders (\d{1,18})\r?\n",
+    rf"{_POSITION_START} (\d{{1,19}}), term (\d{{1,19}}), digest ([0-9a-f]{{32}}), "
+    r"orders (\d{1,19})\r?\n",
     re.ASCII,
 )
 _PRICE = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?", re.ASCII)
@@ -66,6 +67,11 @@ def read_listing(path: Path) -> Sequence[Listing]:
     return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]
 
 
+def _check_count(path: Path, stocks: Sequence[Stock]) -> None:
+    if len(stocks) > MAX_STOCKS:
+        raise Unusable(f"{path} lists {len(stocks)} stocks; there may be at most {MAX_STOCKS}")
+
+
 def load(path: Path) -> Snapshot:
     """Read a file. Raises `Unusable` if it cannot be read, `Damaged` if it makes no sense."""
     return _load(path, listing=False)
@@ -85,12 +91,18 @@ def _load(path: Path, listing: bool) -> Snapshot:
     position, last_number = Position(), 0
     if found := _POSITION.match(text):
         index, term, digest, last_number_text = found.groups()
-        position, last_number = Position(int(index), digest, int(term)), int(last_number_text)
+        # A term that no leader can have reached would keep out every leader there is.
+        known = int(term) if int(term) <= MAX_INTEGER else 0
+        position, last_number = Position(int(index), digest, known), int(last_number_text)
     elif text.startswith(_POSITION_START):
         raise Damaged(f"{path} line 1: not a position in the order log")
     headers = (_COLUMNS,) if position.index else (_COLUMNS[:3], _COLUMNS)
     to_list = listing or not position.index
-    return Snapshot(_stocks(path, text, headers, to_list), position, last_number)
+    stocks = _stocks(path, text, headers, to_list)
+    if to_list:
+        # It is still to become an entry of the log.
+        _check_count(path, stocks)
+    return Snapshot(stocks, position, last_number)
 
 
 def _stocks(

@@ -20,6 +20,7 @@ from ..errors import BazaarError, NotOurs, Unavailable
 from ..market import Listing, Stock
 from ..push import Push, PushReply, Subscription
 from ..replication.messages import Apply, ApplyReply
+from ..rpc.bounds import MAX_TERM_STEP_ASKED, check_step
 from ..timing import Timing
 from .database import Snapshot, save
 from .publisher import Publisher, View
@@ -91,7 +92,9 @@ class CatalogNode(Service):
         return ended
 
     def apply(self, message: Apply) -> Deferred[ApplyReply]:
-        """Take in what the leader sends; answers when it is released, or after a moment."""
+        """Take in what the leader sends; answers when it is released, or after a moment. Raises
+        `Malformed`."""
+        check_step(message.term, self._projection.position.term, MAX_TERM_STEP_ASKED)
         beginnings = self._projection.beginnings
         answer: Deferred[ApplyReply] = Deferred()
         try:

@@ -37,6 +37,8 @@ class View(msgspec.Struct, frozen=True):
     """On the catalog's clock. Not to be shown at this moment or later."""
     history: str = ""
     """Names the order log that versions are indexes of."""
+    upto: int = 0
+    """The stocks are as this entry of it left them."""
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class Publisher:
         self._projection = projection
         self._timing = timing
         self._lives = lives
+        self._history = ""
         self.cluster = ""
         """The cluster that this life follows: the first whose leader was heard; empty: none."""
         self._new = projection.position.index == 0
@@ -75,7 +78,7 @@ class Publisher:
         self._show()
 
     def _show(self) -> None:
-        self.view = View(self._stocks, self._lease.until, self._projection.history)
+        self.view = View(self._stocks, self._lease.until, self._projection.history, self._released)
 
     # What goes in.
 
@@ -104,19 +107,10 @@ class Publisher:
             touched = sorted(projection.ledger.stocks.values(), key=lambda stock: stock.version)
         self._unreleased += touched
         if message.term == projection.position.term:
-            self._granted(message)
+            self._history = message.history
+            self._lease.granted(message.stamp, message.lease)
         self._questions.append(_Question(message, ticket, now + self._timing.heartbeat))
         self._release(now)
-
-    def _granted(self, message: Apply) -> None:
-        """Take the lease that came with `message`, if one did."""
-        stamp, projection = message.stamp, self._projection
-        if stamp is not None and stamp.life == self._lease.life and not projection.history:
-            # What was answered then held this leader's first entry, and no later one has come
-            # since. Without a lease the name is not believed: this catalog may be ahead of logs
-            # that were restored, and would show what it has under their name.
-            projection.history = message.history
-        self._lease.granted(stamp, message.lease)
 
     def subscribe(self, subscription: Subscription, now: float) -> None:
         """A front-end asks to be told of changes. Raises `Unavailable`, or `Overloaded`."""
@@ -147,10 +141,10 @@ class Publisher:
 
     def take_pushes(self, now: float) -> list[Pushed]:
         """What front-ends are to be told now."""
-        known = self._projection
+        position = self._projection.position
         return list(
             self._subscribers.pushes(
-                known.ledger, known.position.index, known.history, self._lease, now
+                self._projection.ledger, position.index, self._history, self._lease, now
             )
         )
 

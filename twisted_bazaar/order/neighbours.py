@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from ..errors import Damaged, Unavailable
+from ..errors import Malformed, Unavailable
 from ..market import Listing
 from ..replication.messages import (
     Append,
@@ -25,20 +25,20 @@ from ..rpc.bazaar.v1 import catalog_pb2
 from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
 from ..rpc.channel import Channel
-from ..rpc.wire import from_wire, stock_from_wire, to_wire
+from ..rpc.wire import from_wire, stocks_from_wire, to_wire
 from ..timing import Timing
 
 __all__ = ["Catalog", "Peer"]
 
 _FETCH_SECONDS = 5.0
-"""A chunk of the log that was read from a cold disk may take this long."""
+"""A chunk of the log that was read from a cold disk may take this long, or a listing."""
 
 
 def _understand(reply: Any, kind: type[Any], **known: Any) -> Any:
     """What a neighbour answered. Raises `Unavailable` if that makes no sense."""
     try:
         return from_wire(reply, kind, **known)
-    except Damaged as error:
+    except Malformed as error:
         raise Unavailable(f"a reply that makes no sense: {error}") from None
 
 
@@ -95,10 +95,10 @@ class Catalog:
 
     def listing(self) -> Deferred[Sequence[Listing]]:
         """What the catalog's file holds, for a first leader to list."""
-        return self._channel.call(self._ask_for_listing, self._timeout)
+        return self._channel.call(self._ask_for_listing, _FETCH_SECONDS)
 
     def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:
         request = catalog_pb2.ListingRequest(cluster=self._cluster())
         reply = self._stub.Listing(request, timeout=timeout)
-        stocks = map(stock_from_wire, reply.stocks)
+        stocks = stocks_from_wire(reply.stocks)
         return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]

@@ -15,7 +15,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BazaarError, NotOurs, Unavailable, Unusable
+from ..errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
 from ..market import Listing, Stock, Trade
 from ..replication.core import Ready, Replica
 from ..replication.entries import Entry
@@ -25,6 +25,7 @@ from ..replication.leading import MAX_BATCH_ENTRIES
 from ..replication.log import Write
 from ..replication.logfile import LogFile
 from ..replication.messages import CampaignReply, Reply, Request, Status
+from ..rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
 from ..threads import Threads
 from ..timing import Timing
 from .desk import Batch, Known, Outcome, Question, TradingDesk
@@ -161,7 +162,8 @@ class OrderNode(Service):
         return self._wait(answer)
 
     def follow(self, term: int) -> Deferred[None]:
-        """A front-end says that somebody leads in `term`."""
+        """A front-end says that somebody leads in `term`. Raises `Malformed`."""
+        check_step(term, self._replica.term, MAX_TERM_STEP_ASKED)
         self._feed(self._replica.follow, term)
         return succeed(None)
 
@@ -175,12 +177,13 @@ class OrderNode(Service):
     def request(self, message: Any) -> Deferred[Any]:
         """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply.
 
-        Fails with `NotOurs` if it is for another replica, or of a stranger.
+        Fails with `NotOurs` if it is for another replica, or of a stranger. Raises `Malformed`.
         """
         refusal = self._feed(self._replica.refusal, message)
         if refusal is not None:
             self._warn(type(message), f"a request is refused: {refusal}")
             return fail(NotOurs(refusal))
+        check_step(getattr(message, "term", 0), self._replica.term, MAX_TERM_STEP_ASKED)
         answer: Deferred[Any] = Deferred()
         self._feed(self._replica.step, message, self._seconds(), answer)
         return self._wait(answer)
@@ -204,13 +207,16 @@ class OrderNode(Service):
     def _feed(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Tell the replica or the desk something, and carry out what follows.
 
-        Whatever fails in there contradicts the protocol: the process ends before it spreads.
+        Whatever fails in there contradicts the protocol: the process ends before it spreads. It
+        is otherwise with a message that makes no sense, which its sender is told.
         """
         if self._stopped:
             raise Unavailable("this replica is stopping")
         try:
             result = call(*args, **kwargs)
             self._carry_out()
+        except Malformed:
+            raise
         except Exception as why:
             self._broken(Failure())
             raise Unavailable(f"this replica must stop: {why}") from None
@@ -268,7 +274,12 @@ class OrderNode(Service):
     def _answered(self, reply: Any, request: Request) -> None:
         if self._stopped:
             return
-        mistake = self._feed(self._replica.answered, request, reply, self._seconds())
+        try:
+            check_step(getattr(reply, "term", 0), self._replica.term, MAX_TERM_STEP_ANSWERED)
+            mistake = self._feed(self._replica.answered, request, reply, self._seconds())
+        except Malformed as why:
+            mistake = f"an answer of {request.to} makes no sense: {why}"
+            self._feed(self._replica.unreachable, request, self._seconds())
         if mistake is None:
             self._strange.pop(request.to, None)
         else:

@@ -20,6 +20,7 @@ from ..replication.logfile import LogFile
 from ..rpc.bazaar.v1 import market_pb2, order_pb2
 from ..rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
+from ..rpc.bounds import MAX_TRADES, check_count, check_integer
 from ..rpc.server import on_reactor
 from ..rpc.status import abort_with
 from ..rpc.wire import (
@@ -96,6 +97,7 @@ class Orders(OrdersServicer):
 
     def Trade(self, request: order_pb2.TradeRequest, context: Context) -> order_pb2.TradeReply:
         self._check_meant(request, context)
+        check_count("trades", len(request.trades), MAX_TRADES)
         trades = [trade_from_wire(trade) for trade in request.trades]
         while True:
             with _reading(self._reactor, self._node, context):
@@ -118,6 +120,7 @@ class Orders(OrdersServicer):
         self, request: order_pb2.GetOrderRequest, context: Context
     ) -> order_pb2.GetOrderReply:
         self._check_meant(request, context)
+        check_integer("number", request.number)
         orders = self._list(request.number - 1, 1, context) if request.number > 0 else ()
         return order_pb2.GetOrderReply(order=order_to_wire(orders[0]) if orders else None)
 
@@ -125,8 +128,9 @@ class Orders(OrdersServicer):
         self, request: order_pb2.ListOrdersRequest, context: Context
     ) -> order_pb2.ListOrdersReply:
         self._check_meant(request, context)
+        check_integer("after", request.after)
         limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
-        orders = self._list(max(0, request.after), limit, context)
+        orders = self._list(request.after, limit, context)
         return order_pb2.ListOrdersReply(orders=map(order_to_wire, orders))
 
     def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
@@ -157,5 +161,6 @@ class Orders(OrdersServicer):
 
     def Follow(self, request: order_pb2.FollowRequest, context: Context) -> order_pb2.FollowReply:
         self._check_meant(request, context)
+        check_integer("term", request.term)
         on_reactor(self._reactor, context, self._node.follow, request.term)
         return order_pb2.FollowReply()

@@ -99,8 +99,7 @@ class Leading:
     def history(self) -> str:
         """Names the log that versions are indexes of."""
         if not self._history:
-            # No other leadership has it: not one before a log was cut or copied, nor one of a copy.
-            self._history = self._log.digest_at(self.opened)
+            self._history = self._log.digest_at(1)
         return self._history
 
     def _append(

@@ -7,14 +7,18 @@ storage when somebody far behind asks for them.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from ..errors import InvariantBroken
+from ..errors import InvariantBroken, Malformed
 from .entries import GENESIS, Entry, Opened
 
-__all__ = ["Log", "MemoryStorage", "Storage", "Write", "cluster_of"]
+__all__ = ["MAX_STRETCH_BYTES", "Log", "MemoryStorage", "Storage", "Write", "cluster_of"]
+
+MAX_STRETCH_BYTES = 1024 * 1024
+"""What entries that are taken from the log together, and so go out in one message, may have; the
+first of them may have more."""
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -132,6 +136,22 @@ class MemoryStorage:
         return self.entries[after:upto]
 
 
+@runtime_checkable
+class _Stretch(Protocol):
+    def within(self, size: int, /) -> Sequence[Entry]:
+        """The first of these entries, which have at most `size` bytes; one at least."""
+
+
+def _within(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The first of `entries`, as far as `MAX_STRETCH_BYTES` go."""
+    left = MAX_STRETCH_BYTES
+    for count, entry in enumerate(entries):
+        left -= len(entry.record)
+        if left < 0 and count:
+            return entries[:count]
+    return entries
+
+
 class Log:
     """All entries, durable or not, and what still has to be written of them.
 
@@ -203,26 +223,35 @@ class Log:
         return self.entry_at(index).digest if index else GENESIS
 
     def entries(self, after: int, upto: int) -> Sequence[Entry]:
-        """The entries `after` < index <= `upto`, or the first of them that lie together."""
+        """The entries `after` < index <= `upto`, or the first of them: those that lie together,
+        and have `MAX_STRETCH_BYTES` at most."""
         if after >= self._base:
-            return tuple(self._tail[after - self._base : upto - self._base])
-        return self._storage.read(after, min(upto, self._base))
+            return _within(tuple(self._tail[after - self._base : upto - self._base]))
+        stored = self._storage.read(after, min(upto, self._base))
+        return stored.within(MAX_STRETCH_BYTES) if isinstance(stored, _Stretch) else _within(stored)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add `entries` at the end, to be part of the next write.
 
         Raises `InvariantBroken` if they do not follow what is there (invariant 3).
         """
-        digest, index = self.last_digest, self.last_index
-        for entry in entries:
-            index += 1
-            if entry.index != index or not entry.follows(digest):
-                raise InvariantBroken(f"entry {entry.index} does not follow entry {index - 1}")
-            digest = entry.digest
+        self._check(entries, self.last_index, self.last_digest, InvariantBroken)
+        self._extend(entries)
+
+    def _extend(self, entries: Sequence[Entry]) -> None:
         self._tail.extend(entries)
         self._openings += [
             (entry.index, entry.event) for entry in entries if isinstance(entry.event, Opened)
         ]
+
+    def _check(
+        self, entries: Sequence[Entry], index: int, digest: str, error: type[Exception]
+    ) -> None:
+        for entry in entries:
+            index += 1
+            if entry.index != index or not entry.follows(digest):
+                raise error(f"entry {entry.index} does not follow entry {index - 1}")
+            digest = entry.digest
 
     def truncate(self, after: int) -> None:
         """Forget the entries after `after`."""
@@ -242,18 +271,21 @@ class Log:
         """Append what is new of another log's `entries`, after truncating what conflicts with
         it (Raft §5.3). The first must follow an entry that both logs have.
 
-        Raises `InvariantBroken` if an entry up to `committed` conflicts (invariant 2).
+        Raises `InvariantBroken` if an entry up to `committed` conflicts (invariant 2), and
+        `Malformed`, with nothing changed, if they do not follow one another.
         """
         for position, entry in enumerate(entries):
-            if entry.index > self.last_index:
-                self.append(entries[position:])
-                return
-            if self.term_at(entry.index) != entry.term:
-                if entry.index <= committed:
-                    raise InvariantBroken(f"committed entry {entry.index} would be overwritten")
+            conflicts = entry.index <= self.last_index
+            if conflicts and self.term_at(entry.index) == entry.term:
+                continue
+            if conflicts and entry.index <= committed:
+                raise InvariantBroken(f"committed entry {entry.index} would be overwritten")
+            new = entries[position:]
+            self._check(new, entry.index - 1, self.digest_at(entry.index - 1), Malformed)
+            if conflicts:
                 self.truncate(entry.index - 1)
-                self.append(entries[position:])
-                return
+            self._extend(new)
+            return
 
     def take_write(
         self, term: int, vote: int, cluster: str = "", trusted: bool = False

@@ -154,6 +154,12 @@ class StoredEntries(Sequence[Entry]):
             self._loaded = self._segments.read(self._first, self._positions, self._end)
         return self._loaded
 
+    def within(self, size: int) -> Sequence[Entry]:
+        """The first of these entries, whose lines have at most `size` bytes; one at least."""
+        if len(self) < 2 or self._end - self._positions[0] <= size:
+            return self
+        return self[: max(1, bisect_right(self._positions, self._positions[0] + size) - 1)]
+
     def __len__(self) -> int:
         return len(self._positions)
 

@@ -7,7 +7,11 @@ there is none within one more. The caller then makes a new one, as soon as anyth
 the server is rid of what it kept for a caller that may never come back.
 """
 
-__all__ = ["CALLER", "DIRECT", "SERVER"]
+__all__ = ["CALLER", "DIRECT", "MAX_MESSAGE_BYTES", "SERVER"]
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Twice the largest message of ours: a listing of as many stocks as there may be, with the
+longest names. gRPC's own bound is 4 MiB."""
 
 _SILENCE_MS = 1000
 """How long an end hears nothing before it asks; heartbeats and pings are heard more often."""
@@ -33,8 +37,8 @@ _BOTH = (
     ("grpc.keepalive_permit_without_calls", 1),
     # Else an end that has nothing else to say asks twice, and then once a minute.
     ("grpc.http2.max_pings_without_data", 0),
-    # Larger than any message of ours; the default is 4 MiB.
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 )
 
 CALLER = (*DIRECT, *_BOTH)

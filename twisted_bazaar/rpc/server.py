@@ -1,19 +1,21 @@
 """Being called: a gRPC server as a Service, and the way from its threads to the reactor."""
 
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import grpc
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..address import Address
-from ..errors import BazaarError, Unusable
+from ..errors import BazaarError, Malformed, NotAuthorised, Unusable
 from ..services import monotonic_seconds
 from . import connection
 from .status import abort_with
@@ -28,6 +30,10 @@ _LONGEST_WAIT_SECONDS = 30.0
 
 _NO_DEADLINE_SECONDS = 1e9
 """More than this is left, says gRPC, of the time of a caller that named none."""
+
+_LOG_SECONDS = 10.0
+"""At most one line of log in so many seconds tells of messages that were refused."""
+_SAID_CHARACTERS = 300
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,6 +76,63 @@ def on_reactor(
     return answer
 
 
+class _Guarded(grpc.ServerInterceptor):
+    """Around every handler: how one that fails ends, towards its caller and in the log."""
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Any] = {}
+        self._log_again_at = float("-inf")
+        self._not_logged = 0
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        method = details.method
+        if method not in self._handlers:
+            handler = continuation(details)
+            if handler is None:
+                return None
+            self._handlers[method] = self._guard(method, handler)
+        return self._handlers[method]
+
+    def _guard(self, method: str, handler: Any) -> Any:
+        answer = handler.unary_unary
+
+        def guarded(request: Any, context: Any) -> Any:
+            try:
+                return answer(request, context)
+            except BazaarError as error:
+                if isinstance(error, Malformed | NotAuthorised):
+                    self._report(method, context.peer(), error)
+                abort_with(context, error)
+            except Exception:
+                # `context.abort` raises, too, and has said why.
+                if context.code() is not None:
+                    raise
+                name = secrets.token_hex(6)
+                self.log.failure("call {name} of {method} failed", name=name, method=method)
+            context.abort(grpc.StatusCode.INTERNAL, f"the service failed; its log says {name}")
+
+        return grpc.unary_unary_rpc_method_handler(
+            guarded, handler.request_deserializer, handler.response_serializer
+        )
+
+    def _report(self, method: str, peer: str, error: BazaarError) -> None:
+        """Say what was refused, but no more often than a person would read it."""
+        now = monotonic_seconds()
+        if now < self._log_again_at:
+            self._not_logged += 1
+            return
+        self.log.warn(
+            "{method} from {peer} was refused: {why} ({more} more since this was last said)",
+            method=method,
+            peer=peer,
+            why=str(error)[:_SAID_CHARACTERS],
+            more=self._not_logged,
+        )
+        self._log_again_at, self._not_logged = now + _LOG_SECONDS, 0
+
+
 class RpcServer(Service):
     """Serves on `address` from `startService` to `stopService`.
 
@@ -94,6 +157,7 @@ class RpcServer(Service):
                 # Else a second process would bind the same port and get half of the calls.
                 ("grpc.so_reuseport", 0),
             ),
+            interceptors=[_Guarded()],
         )
         self._add_servicers(self._server)
         try:

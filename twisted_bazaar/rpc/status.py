@@ -4,7 +4,15 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..errors import BazaarError, NotLeader, NotOurs, Overloaded, Unavailable
+from ..errors import (
+    BazaarError,
+    Malformed,
+    NotAuthorised,
+    NotLeader,
+    NotOurs,
+    Overloaded,
+    Unavailable,
+)
 
 __all__ = ["abort_with", "error_of", "said_by_peer"]
 
@@ -13,6 +21,8 @@ _CODES = {
     NotOurs: grpc.StatusCode.NOT_FOUND,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
+    Malformed: grpc.StatusCode.INVALID_ARGUMENT,
+    NotAuthorised: grpc.StatusCode.PERMISSION_DENIED,
 }
 
 _SAID = (("bazaar", "said"),)
@@ -48,4 +58,6 @@ def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:
         return NotOurs(f"{peer}: {details}")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Overloaded(details)
+    if code is grpc.StatusCode.PERMISSION_DENIED:
+        return NotAuthorised(details)
     return Unavailable(f"{peer}: {code.name.lower()}: {details}")

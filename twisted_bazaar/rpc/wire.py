@@ -1,27 +1,47 @@
 """Between the vocabulary and its wire form: the only place that knows both.
 
+What comes in is held against `bounds` here, before anything rests on it: what no service of ours
+says is `Malformed`.
+
 Replication messages have the same field names in `messages.py` and in the .proto files, but
 for `entries`, which travel as the records they were written as, and for stamps, which may be
 missing.
 """
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
 from ..errors import (
     BazaarError,
+    Damaged,
     KeyReused,
+    Malformed,
     NotLeader,
     OutcomeUnknown,
     Overloaded,
     Rejected,
 )
 from ..leases import Stamp
-from ..market import MAX_TRADE_QUANTITY, Order, Placed, Rejection, Side, Stock, Trade, Traded
+from ..market import (
+    MAX_SHARES,
+    MAX_STOCKS,
+    MAX_TRADE_QUANTITY,
+    MAX_VOLUME,
+    Order,
+    Placed,
+    Rejection,
+    Side,
+    Stock,
+    Trade,
+    Traded,
+)
+from ..push import Subscription
 from ..replication import messages
 from ..replication.entries import Entry, decode_entry
+from . import bounds
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -35,6 +55,8 @@ __all__ = [
     "outcome_to_wire",
     "stock_from_wire",
     "stock_to_wire",
+    "stocks_from_wire",
+    "subscription_from_wire",
     "to_wire",
     "trade_from_wire",
     "trade_to_wire",
@@ -81,19 +103,95 @@ def to_wire(message: msgspec.Struct) -> Any:
 def from_wire(wire: Any, kind: type[Message], **known: Any) -> Message:
     """The message of type `kind` that `to_wire` made `wire` of.
 
-    `known` are fields that do not travel. Raises `Damaged` if a record is not one.
+    `known` are fields that do not travel. Raises `Malformed` if a field is out of its bounds, a
+    record is none, or the records are not a stretch of one log.
     """
-    for name in kind.__struct_fields__:
-        if name == "entries":
-            known[name] = tuple(decode_entry(record) for record in wire.records)
-        elif name == "stamp":
-            there = wire.HasField("stamp")
-            known[name] = Stamp(wire.stamp.life, wire.stamp.at) if there else None
-        elif name == "members":
-            known[name] = tuple(wire.members)
-        elif name not in known:
-            known[name] = getattr(wire, name)
-    return kind(**known)
+    plan = _plan(kind)
+    fields = known
+    for name, most in plan.integers:
+        value = fields[name] = getattr(wire, name)
+        if not 0 <= value <= most:
+            bounds.check_integer(name, value, most)
+    for name in plan.flags:
+        fields[name] = getattr(wire, name)
+    for name, check in plan.others:
+        value = fields[name] = getattr(wire, name)
+        check(name, value)
+    if plan.stamp:
+        fields["stamp"] = _stamp_from_wire(wire.stamp) if wire.HasField("stamp") else None
+    if plan.members:
+        fields["members"] = _members_from_wire(wire.members)
+    if plan.entries:
+        fields["entries"] = _entries_from_wire(wire.records, fields)
+    return kind(**fields)
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """How the fields of one kind of message are read: worked out once, as that takes long."""
+
+    integers: Sequence[tuple[str, int]]
+    flags: Sequence[str]
+    others: Sequence[tuple[str, Callable[[str, Any], None]]]
+    stamp: bool
+    members: bool
+    entries: bool
+
+
+@cache
+def _plan(kind: type[msgspec.Struct]) -> _Plan:
+    hints = get_type_hints(kind)
+    names = set(kind.__struct_fields__)
+    apart = names & {"learner", "stamp", "members", "entries"}
+    of = {
+        type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
+    }
+    return _Plan(
+        [(name, bounds.most(name)) for name in of.get(int, ())],
+        of.get(bool, []),
+        [
+            (name, bounds.check_of(name, type_))
+            for type_ in (float, str)
+            for name in of.get(type_, ())
+        ],
+        "stamp" in apart,
+        "members" in apart,
+        "entries" in apart,
+    )
+
+
+def _members_from_wire(members: Sequence[int]) -> tuple[int, ...]:
+    bounds.check_count("members", len(members), bounds.MAX_MEMBERS)
+    for member in members:
+        bounds.check_integer("member", member, bounds.MAX_ID)
+    return tuple(members)
+
+
+def _stamp_from_wire(wire: catalog_pb2.Stamp) -> Stamp:
+    bounds.check_integer("life", wire.life)
+    bounds.check_clock("at", wire.at)
+    return Stamp(wire.life, wire.at)
+
+
+def _entries_from_wire(records: Sequence[bytes], fields: Mapping[str, Any]) -> tuple[Entry, ...]:
+    """The entries of a message with these other `fields`, at the places where it says they are.
+    Whether their digests fit is for those to check who know the one before."""
+    bounds.check_count("log entries", len(records), bounds.MAX_ENTRIES)
+    try:
+        entries = tuple(map(decode_entry, records))
+    except Damaged as why:
+        raise Malformed(str(why)) from None
+    index: int = fields["previous_index"] if "previous_index" in fields else fields["after"]
+    term = fields.get("previous_term", 0)
+    for entry in entries:
+        index += 1
+        if not (
+            entry.index == index
+            and term <= entry.term <= fields["term"]
+            and 0 <= entry.at <= bounds.MAX_MILLISECONDS
+        ):
+            raise Malformed(f"log entry {entry.index} cannot come after entry {index - 1}")
+        term = entry.term
+    return entries
 
 
 def stock_to_wire(stock: Stock) -> market_pb2.Stock:
@@ -108,17 +206,55 @@ def stock_to_wire(stock: Stock) -> market_pb2.Stock:
 
 
 def stock_from_wire(wire: market_pb2.Stock) -> Stock:
-    """The inverse of `stock_to_wire`."""
-    return Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version)
+    """The inverse of `stock_to_wire`. Raises `Malformed`."""
+    stock = Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version)
+    if not (
+        0 < len(stock.name) <= bounds.MAX_NAME_CHARACTERS
+        and 0 <= stock.price <= bounds.MAX_PRICE
+        and 0 <= stock.quantity <= MAX_SHARES
+        and 0 <= stock.volume <= MAX_VOLUME
+        and 0 <= stock.version <= bounds.MAX_INTEGER
+    ):
+        raise Malformed(f"not a stock: {stock!r:.200}")
+    return stock
+
+
+def stocks_from_wire(wire: Sequence[market_pb2.Stock]) -> list[Stock]:
+    """Those of an answer. Raises `Malformed`."""
+    bounds.check_count("stocks", len(wire), MAX_STOCKS)
+    return list(map(stock_from_wire, wire))
 
 
 def lookup_to_wire(
-    stocks: Mapping[str, Stock], request: market_pb2.LookupRequest, history: str = ""
+    stocks: Mapping[str, Stock], request: market_pb2.LookupRequest, history: str = "", upto: int = 0
 ) -> market_pb2.LookupReply:
-    """Those of `stocks` that `request` asks for; `history` names the log they follow from."""
-    wanted = sorted(stocks) if request.all else [name for name in request.names if name in stocks]
-    found = [stock_to_wire(stocks[name]) for name in wanted]
-    return market_pb2.LookupReply(stocks=found, history=history)
+    """Those of `stocks` that `request` asks for. `stocks` are the market as it was after entry
+    `upto` of the log that `history` names; without them, nobody is told what changed since.
+
+    Raises `Malformed`.
+    """
+    if not request.all:
+        bounds.check_count("names", len(request.names), bounds.MAX_NAMES)
+        return market_pb2.LookupReply(stocks=_to_wire(stocks, request.names), history=history)
+    bounds.check_integer("after", request.after)
+    changes = bool(history) and request.history == history and 0 < request.after <= upto
+    wanted = stocks.values()
+    changed = (stock.name for stock in wanted if not changes or stock.version > request.after)
+    return market_pb2.LookupReply(
+        stocks=_to_wire(stocks, sorted(changed)), history=history, upto=upto, changes=changes
+    )
+
+
+def _to_wire(stocks: Mapping[str, Stock], names: Iterable[str]) -> list[market_pb2.Stock]:
+    return [stock_to_wire(stocks[name]) for name in names if name in stocks]
+
+
+def subscription_from_wire(wire: catalog_pb2.SubscribeRequest) -> Subscription:
+    """What a front-end asks for. Raises `Malformed`. Whether it may is not looked at."""
+    for name in ("address", "token", "proof"):
+        bounds.check_text(name, getattr(wire, name))
+    bounds.check_integer("life", wire.life, least=1)
+    return Subscription(wire.address, wire.life, wire.token)
 
 
 def order_to_wire(entry: Entry) -> market_pb2.Order:
@@ -135,7 +271,14 @@ def order_to_wire(entry: Entry) -> market_pb2.Order:
 
 
 def order_from_wire(wire: market_pb2.Order) -> Order:
-    """An order as clients read it."""
+    """An order as clients read it. Raises `Malformed`."""
+    if not (
+        0 < wire.number <= bounds.MAX_INTEGER
+        and wire.side in _SIDES
+        and 0 < wire.quantity <= MAX_TRADE_QUANTITY
+        and 0 <= wire.at <= bounds.MAX_MILLISECONDS
+    ):
+        raise Malformed(f"not an order: {wire!r:.200}")
     return Order(wire.number, wire.stock, _SIDES[wire.side], wire.quantity, wire.at)
 
 
@@ -150,9 +293,14 @@ def trade_to_wire(trade: Trade) -> order_pb2.Trade:
 
 
 def trade_from_wire(wire: order_pb2.Trade) -> Trade:
-    """The inverse of `trade_to_wire`. Raises ValueError if no front-end of ours made it."""
-    if wire.side not in _SIDES or not 1 <= wire.quantity <= MAX_TRADE_QUANTITY or not wire.key:
-        raise ValueError(f"not a trade: {wire}")
+    """The inverse of `trade_to_wire`. Raises `Malformed` if no front-end of ours made it."""
+    if not (
+        0 < len(wire.key) <= bounds.MAX_KEY_BYTES
+        and len(wire.stock) <= bounds.MAX_NAME_CHARACTERS
+        and wire.side in _SIDES
+        and 1 <= wire.quantity <= MAX_TRADE_QUANTITY
+    ):
+        raise Malformed(f"not a trade: {wire!r:.200}")
     return Trade(wire.key, wire.stock, _SIDES[wire.side], wire.quantity)
 
 
@@ -176,7 +324,7 @@ def outcome_to_wire(outcome: Placed | BazaarError) -> order_pb2.Outcome:
 def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | BazaarError:
     """The inverse of `outcome_to_wire`. One that nobody here knows promises nothing."""
     match wire.WhichOneof("outcome"):
-        case "number":
+        case "number" if 0 < wire.number <= bounds.MAX_INTEGER:
             return Placed(wire.number, wire.replayed)
         case "rejection" if wire.rejection == order_pb2.REJECTION_KEY_REUSED:
             return KeyReused("the idempotency key belongs to another trade")

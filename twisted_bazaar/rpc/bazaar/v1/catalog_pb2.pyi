@@ -76,16 +76,18 @@ class ListingReply(_message.Message):
     def __init__(self, stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("address", "life", "token", "cluster")
+    __slots__ = ("address", "life", "token", "cluster", "proof")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     address: str
     life: int
     token: str
     cluster: str
-    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+    proof: str
+    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ..., proof: _Optional[str] = ...) -> None: ...
 
 class SubscribeReply(_message.Message):
     __slots__ = ()

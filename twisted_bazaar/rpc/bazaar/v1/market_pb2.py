@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x61zaar/v1/market.proto\x12\tbazaar.v1\"W\n\x05Stock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x0e\n\x06volume\x18\x04 \x01(\x03\x12\x0f\n\x07version\x18\x05 \x01(\x03\"c\n\x05Order\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\r\n\x05stock\x18\x02 \x01(\t\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\n\n\x02\x61t\x18\x05 \x01(\x03\"H\n\rLookupRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"@\n\x0bLookupReply\x12 \n\x06stocks\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Stock\x12\x0f\n\x07history\x18\x02 \x01(\t*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x61zaar/v1/market.proto\x12\tbazaar.v1\"W\n\x05Stock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x0e\n\x06volume\x18\x04 \x01(\x03\x12\x0f\n\x07version\x18\x05 \x01(\x03\"c\n\x05Order\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\r\n\x05stock\x18\x02 \x01(\t\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\n\n\x02\x61t\x18\x05 \x01(\x03\"h\n\rLookupRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x03\x12\x0f\n\x07history\x18\x04 \x01(\t\"_\n\x0bLookupReply\x12 \n\x06stocks\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Stock\x12\x0f\n\x07history\x18\x02 \x01(\t\x12\x0c\n\x04upto\x18\x03 \x01(\x03\x12\x0f\n\x07\x63hanges\x18\x04 \x01(\x08*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bazaar.v1.market_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIDE']._serialized_start=367
-  _globals['_SIDE']._serialized_end=424
+  _globals['_SIDE']._serialized_start=430
+  _globals['_SIDE']._serialized_end=487
   _globals['_STOCK']._serialized_start=37
   _globals['_STOCK']._serialized_end=124
   _globals['_ORDER']._serialized_start=126
   _globals['_ORDER']._serialized_end=225
   _globals['_LOOKUPREQUEST']._serialized_start=227
-  _globals['_LOOKUPREQUEST']._serialized_end=299
-  _globals['_LOOKUPREPLY']._serialized_start=301
-  _globals['_LOOKUPREPLY']._serialized_end=365
+  _globals['_LOOKUPREQUEST']._serialized_end=331
+  _globals['_LOOKUPREPLY']._serialized_start=333
+  _globals['_LOOKUPREPLY']._serialized_end=428
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,126 @@
+"""What a number, a text or a list in a message from outside may be: one table. Pure.
+
+Nothing here says whether a value is right, only that working with it is safe: that it can be
+counted on, encoded again and written to a file. What has no row of its own has that of its type.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import Malformed
+from ..market import MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
+from ..names import MAX_NAME_CHARACTERS
+
+__all__ = [
+    "MAX_ENTRIES",
+    "MAX_ID",
+    "MAX_INTEGER",
+    "MAX_KEY_BYTES",
+    "MAX_MEMBERS",
+    "MAX_MILLISECONDS",
+    "MAX_NAME_CHARACTERS",
+    "MAX_NAMES",
+    "MAX_PRICE",
+    "MAX_TERM_STEP_ANSWERED",
+    "MAX_TERM_STEP_ASKED",
+    "MAX_TRADES",
+    "check_clock",
+    "check_count",
+    "check_integer",
+    "check_of",
+    "check_step",
+    "check_text",
+    "most",
+]
+
+MAX_INTEGER = 2**53 - 1
+"""Terms, indexes, order numbers, rounds, nonces, lives: what every JSON reader keeps."""
+MAX_ID = 2**31 - 1
+MAX_SECONDS = 2.0**40
+"""What a clock may show."""
+MAX_DURATION = 86_400.0
+"""Seconds that anybody may be told to wait, or may be granted."""
+MAX_TEXT = 256
+MAX_KEY_BYTES = 128
+MAX_MILLISECONDS = 253_402_300_799_999
+"""The end of the year 9999, as dates are written."""
+MAX_PRICE = 10**14
+MAX_ENTRIES = 1024
+"""Of the log, in one message."""
+MAX_TRADES = 1024
+MAX_MEMBERS = 256
+MAX_NAMES = 1024
+
+MAX_TERM_STEP_ASKED = 2**22
+"""How far the term of a request may be above one's own: some weeks of elections without end."""
+MAX_TERM_STEP_ANSWERED = 2**32
+"""Likewise that of an answer, whose sender was called at an address of our own options. It is so
+much more that no flood of requests takes a service beyond it between two heartbeats."""
+
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_Check = Callable[[str, Any], None]
+
+
+def check_integer(name: str, value: int, most: int = MAX_INTEGER, least: int = 0) -> None:
+    """Raises `Malformed` unless `value` is from `least` to `most`."""
+    if not least <= value <= most:
+        raise Malformed(f"{name} must be from {least} to {most}, not {value}")
+
+
+def check_text(name: str, value: str, most: int = MAX_TEXT) -> None:
+    """Raises `Malformed` unless `value` has at most `most` characters."""
+    if len(value) > most:
+        raise Malformed(f"{name} must have at most {most} characters, not {len(value)}")
+
+
+def check_clock(name: str, value: float, most: float = MAX_SECONDS) -> None:
+    """Raises `Malformed` unless `value` is from 0 to `most` seconds."""
+    # What is no number passes no comparison.
+    if not 0.0 <= value <= most:
+        raise Malformed(f"{name} must be from 0 to {most:.0f} seconds, not {value!r:.40}")
+
+
+def check_count(name: str, count: int, most: int) -> None:
+    """Raises `Malformed` if there are more than `most` of `name`."""
+    if count > most:
+        raise Malformed(f"there must be at most {most} {name}, not {count}")
+
+
+def check_step(term: int, own: int, most: int) -> None:
+    """Raises `Malformed` if `term` is more than `most` above one's `own`."""
+    if term - own > most:
+        raise Malformed(f"term {term} is more than {most} above term {own}")
+
+
+def most(name: str) -> int:
+    """The largest integer that a field `name` may hold; the smallest is 0."""
+    return MAX_ID if name in _IDS else MAX_INTEGER
+
+
+def check_of(name: str, kind: type) -> _Check:
+    """What is asked of a float or a text in a field `name`: raises `Malformed`."""
+    return _CHECKS.get(name) or (check_clock if kind is float else check_text)
+
+
+def _duration(name: str, value: float) -> None:
+    check_clock(name, value, MAX_DURATION)
+
+
+def _digest(name: str, value: str) -> None:
+    if value and not _DIGEST.fullmatch(value):
+        raise Malformed(f"{name} must be 32 hexadecimal digits")
+
+
+_IDS = frozenset({"replica", "leader", "follower", "candidate", "voter", "to"})
+_CHECKS: Mapping[str, _Check] = MappingProxyType(
+    {
+        **dict.fromkeys(("wait", "lease", "longest"), _duration),
+        **dict.fromkeys(("digest", "previous_digest", "last_digest"), _digest),
+    }
+)
+
+assert MAX_SHARES <= MAX_INTEGER
+assert MAX_TRADE_QUANTITY <= MAX_SHARES
+assert MAX_STOCKS >= MAX_NAMES
