@@ -6,9 +6,9 @@ signed with a key that only the two know: the cluster's secret, if there is one,
 that came with the subscription. See `leases` for what the stamps do.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -16,6 +16,7 @@ from .errors import Damaged
 from .leases import Stamp
 
 __all__ = [
+    "HEAD_HEADER",
     "MAX_PUSH_BYTES",
     "PATH",
     "SIGNATURE_HEADER",
@@ -25,14 +26,26 @@ __all__ = [
     "decode_push",
     "decode_reply",
     "encode",
+    "head_of",
+    "prove",
+    "proven",
     "sign",
     "signed",
 ]
 
 PATH = b"/invalidations"
 SIGNATURE_HEADER = b"X-Bazaar-Signature"
-MAX_PUSH_BYTES = 1024 * 1024
-"""About ten thousand stocks."""
+HEAD_HEADER = b"X-Bazaar-Head"
+"""Signs length and signature of the body: so a push is known by its head, before anything of
+its body is kept."""
+MAX_PUSH_BYTES = 6 * 1024 * 1024
+"""Every stock that there may be, with the longest names."""
+
+
+MAX_LEASE_SECONDS = 86_400
+"""Longer than any lease: a number that is out of bounds makes a push none."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -48,24 +61,24 @@ class Subscription(msgspec.Struct, frozen=True):
 class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What has changed."""
 
-    life: int
+    life: Count
     """The subscription that this is for."""
-    history: str
+    history: Annotated[str, msgspec.Meta(max_length=256)]
     """Names the order log that versions are indexes of."""
-    upto: int
+    upto: Count
     """After this push the front-end knows of all changes up to this index."""
-    floors: Mapping[str, int]
+    floors: Mapping[str, Count]
     """By stock: the version below which nothing may be shown."""
     stamp: Stamp | None
     """The answer that earned a lease, if one did."""
-    seconds: float
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=MAX_LEASE_SECONDS)]
     """The length of that lease, from when that answer was sent."""
 
 
 class PushReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nothing older is shown any more."""
 
-    upto: int
+    upto: Count
     stamp: Stamp | None
     """None: the subscription is over. Nothing at all is shown because of it."""
 
@@ -99,11 +112,35 @@ def decode_reply(body: bytes) -> PushReply:
 
 def sign(secret: bytes, token: str, body: bytes) -> bytes:
     """The signature of `body`, in hexadecimal."""
-    # Two keyed hashes, so that no choice of token makes the secret and it run together.
-    key = hmac.digest(secret, token.encode(), "sha256")
-    return hmac.new(key, body, hashlib.sha256).hexdigest().encode()
+    return _mac(_key(secret, token), body)
 
 
 def signed(secret: bytes, token: str, body: bytes, signature: bytes) -> bool:
     """Whether `signature` is that of `body`."""
     return hmac.compare_digest(sign(secret, token, body), signature)
+
+
+def head_of(secret: bytes, token: str, length: int, signature: bytes) -> bytes:
+    """What `HEAD_HEADER` says of a body of `length` bytes with this `signature`."""
+    return _mac(_key(secret, token), b"head %d %b" % (length, signature))
+
+
+def prove(secret: bytes, subscription: Subscription) -> str:
+    """Shows a catalog that who asks for `subscription` has the cluster's secret. It is worth
+    nothing for any other address, life or token."""
+    said = (subscription.address, subscription.life, subscription.token)
+    return _mac(_key(secret, "subscribe"), _encode(said)).decode()
+
+
+def proven(secret: bytes, subscription: Subscription, proof: str) -> bool:
+    """Whether `proof` is that of `subscription`."""
+    return hmac.compare_digest(prove(secret, subscription).encode(), proof.encode())
+
+
+def _key(secret: bytes, token: str) -> bytes:
+    # Two keyed hashes, so that no choice of token makes the secret and it run together.
+    return hmac.digest(secret, token.encode(), "sha256")
+
+
+def _mac(key: bytes, said: bytes) -> bytes:
+    return hmac.digest(key, said, "sha256").hex().encode()

@@ -23,6 +23,7 @@ from twisted_bazaar import local
 from twisted_bazaar.address import Address
 from twisted_bazaar.frontend.cache import RedisCache
 from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.frontend.redis_values import RedisValues
 from twisted_bazaar.ports import Ports
 
 from .waiting import wait_until
@@ -155,9 +156,9 @@ async def start() -> AsyncIterator[Start]:
     before = scheduled()
     started: list[RedisCache] = []
 
-    def start(address: Address, timeout: float = TIMEOUT) -> RedisCache:
+    def start(address: Address, timeout: float = TIMEOUT, secret: bytes = b"") -> RedisCache:
         clock = the_reactor()
-        started.append(RedisCache(clock, clock.seconds, address, timeout, PAUSE))
+        started.append(RedisCache(clock, clock.seconds, address, timeout, PAUSE, secret))
         started[-1].startService()
         return started[-1]
 
@@ -201,6 +202,12 @@ async def versions(
         each.body == b"version %d of " % each.version + n.encode() for n, each in found.items()
     )
     return {name: each.version for name, each in found.items()}
+
+
+def place(name: str, history: str = LOG) -> str:
+    """Where caches without a secret keep the quote of a stock."""
+    [key] = RedisValues(b"").keys(history, [name])
+    return key.decode()
 
 
 def quotes(**given: int) -> dict[str, Quote]:

@@ -1,6 +1,7 @@
 """Bad days of Redis: they cost hits, never truth, and trades do not notice.
 
-Two front-ends share one Redis, a third has one of its own. No service has a secret.
+Two front-ends share one Redis, and the secret without which they would not; a third has a Redis of
+its own.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,11 +44,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("cache")
     shared, own = Redis(folder), Redis(folder)
     redis = {**dict.fromkeys(SHARING, shared), ALONE: own}
-    frontends = {name: [f"--cache=redis://{redis[name].address}"] for name in ALL}
+    (folder / "secret").write_text("the secret of the cluster")
+    secret = f"--secret-file={folder / 'secret'}"
+    frontends = {name: [f"--cache=redis://{redis[name].address}", secret] for name in ALL}
     try:
         shared.start()
         own.start()
-        with Cluster(folder / "cluster", frontends=frontends) as cluster:
+        with Cluster(
+            folder / "cluster", frontends=frontends, catalogs={"catalog": [secret]}
+        ) as cluster:
             yield World(cluster, shared, own)
     finally:
         shared.stop()

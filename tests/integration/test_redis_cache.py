@@ -28,6 +28,7 @@ from .redis_server import (
     cache,
     eventually,
     now,
+    place,
     quotes,
     redis,
     said,
@@ -147,24 +148,51 @@ async def test_nothing_to_do_is_no_command(cache: RedisCache, redis: Redis) -> N
 async def test_what_nobody_overwrites_goes_after_an_hour(cache: RedisCache, redis: Redis) -> None:
     cache.put(LOG, quotes(a=1))
     assert await versions(cache, ["a"]) == {"a": 1}
-    assert 3590 <= redis.ask("TTL", f"bazaar:1:{LOG}:a") <= 3600
+    assert 3590 <= redis.ask("TTL", place("a")) <= 3600
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize(
     "rubbish",
     ["", "x", "12", "12 ", " {}", "12x {}", "-1 {}", "+1 {}", "1e3 {}", "0x10 {}", "1.5 {}",
-     "\n12 {}", "1234567890123456 {}", "٣ {}", b"\xff\xfe \x80", b"\0"],
+     "\n12 {}", "1234567890123456 {}", "٣ {}", b"\xff\xfe \x80", b"\0",
+     '999999999999999 {"data":{"name":"a","price":0.01}}', b"9 " + bytes(16) + b"{}"],
 )  # fmt: skip
 async def test_what_cannot_have_been_put_in_is_not_there_and_makes_room(
     cache: RedisCache, redis: Redis, rubbish: str | bytes
 ) -> None:
-    redis.ask("SET", f"bazaar:1:{LOG}:a", rubbish)
-    redis.ask("RPUSH", f"bazaar:1:{LOG}:b", "a", "list")
+    redis.ask("SET", place("a"), rubbish)
+    redis.ask("RPUSH", place("b"), "a", "list")
     cache.put(LOG, quotes(c=7))
     assert await versions(cache, "abc") == {"c": 7}
     cache.put(LOG, quotes(a=1, b=2, c=3))
     assert await versions(cache, "abc") == {"a": 1, "b": 2, "c": 7}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_moved_to_another_stock_or_log_is_not_there(
+    cache: RedisCache, redis: Redis
+) -> None:
+    cache.put(LOG, quotes(a=7))
+    cache.put(ANOTHER_LOG, quotes(b=9))
+    assert await versions(cache, ["a"]) == {"a": 7}
+    redis.ask("COPY", place("a"), place("c"))
+    redis.ask("COPY", place("b", ANOTHER_LOG), place("b"))
+    assert await versions(cache, "abc") == {"a": 7}
+
+
+@pytest_twisted.ensureDeferred
+async def test_front_ends_with_different_secrets_leave_each_other_alone(
+    cache: RedisCache, start: Start, redis: Redis
+) -> None:
+    another = start(redis.address, secret=b"another secret")
+    await used(another)
+    cache.put(LOG, quotes(a=7))
+    assert await versions(cache, ["a"]) == {"a": 7}
+    assert await versions(another, ["a"]) == {}
+    another.put(LOG, quotes(a=9))
+    assert await versions(another, ["a"]) == {"a": 9}
+    assert await versions(cache, ["a"]) == {"a": 7}
 
 
 @pytest_twisted.ensureDeferred
@@ -256,4 +284,4 @@ async def test_the_option_of_a_front_end_leads_to_the_redis_that_it_names(
     given = options.cache(f"redis://{redis.address}/")
     cache = start(Address.parse(given.removeprefix("redis://")))
     await used(cache)
-    assert redis.ask("EXISTS", "bazaar:1:probe:probe") == 1
+    assert redis.ask("EXISTS", place("probe", "probe")) == 1

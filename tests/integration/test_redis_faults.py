@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted_bazaar.address import Address
 from twisted_bazaar.frontend.cache import RedisCache
 from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.frontend.redis_values import RedisValues
 
 from ..unit.leaks import nothing_leaks
 from .redis_server import (
@@ -27,6 +28,7 @@ from .redis_server import (
     cache,
     eventually,
     now,
+    place,
     quotes,
     redis,
     said,
@@ -254,7 +256,7 @@ class Overeager(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         key = data.split(b"\r\n")[-2]
-        self._reply(b"7 " + key)
+        self._reply(RedisValues(b"").value(key, Quote(7, key)))
         if self._once:
             self._once = False
             self._reply(b"8 of nobody")
@@ -279,7 +281,7 @@ async def test_an_answer_to_nothing_ends_the_connection_before_it_is_taken_for_o
             assert time.monotonic() < deadline
             await deferLater(the_reactor(), 0.01)
             found = await cache.get(LOG, ["a"])
-        assert found == {"a": Quote(7, f"bazaar:1:{LOG}:a".encode())}
+        assert found == {"a": Quote(7, place("a").encode())}
         assert Overeager.connections == 2
         await all_of([cache.stopService()])
     finally:

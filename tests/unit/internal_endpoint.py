@@ -4,13 +4,23 @@
 import json
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_bazaar.frontend.invalidation import Invalidations, internal_site
 from twisted_bazaar.leases import Stamp
-from twisted_bazaar.push import SIGNATURE_HEADER, Push, PushReply, encode, sign
+from twisted_bazaar.push import (
+    HEAD_HEADER,
+    SIGNATURE_HEADER,
+    Push,
+    PushReply,
+    encode,
+    head_of,
+    sign,
+)
 
 TOKEN = "token-1"
 LIFE = 7
@@ -39,6 +49,10 @@ class Transport(StringTransport):
     """A connection, kept as bytes, that can be half closed as one over TCP can."""
 
     half_closed = False
+    aborting = False
+
+    def abortConnection(self) -> None:
+        self.aborting = True
 
     def loseWriteConnection(self) -> None:
         self.half_closed = True
@@ -58,9 +72,12 @@ class InternalEndpoint:
         return sign(self.secret, self.subscriber.token, body)
 
     def post(self, body: bytes, *signatures: bytes, chunk: int = 0) -> bytes:
-        """The bytes of a push; without any signature given, it has the right one."""
+        """The bytes of a push; without any signature given, it has the right one. The head is
+        the right one for the first."""
         signed = signatures or (self.signature(body),)
         lines = [SIGNATURE_HEADER + b": " + each for each in signed]
+        head = head_of(self.secret, self.subscriber.token, len(body), signed[0])
+        lines.append(HEAD_HEADER + b": " + head)
         return request(b"POST", b"/invalidations", body, *lines, chunk=chunk)
 
     def connect(self) -> tuple[Any, "Transport"]:
@@ -72,7 +89,9 @@ class InternalEndpoint:
     def ask(self, sent: bytes) -> "Answer":
         channel, transport = self.connect()
         channel.dataReceived(sent)
-        return Answer(transport.value())
+        answer = Answer(transport.value())
+        channel.connectionLost(Failure(ConnectionDone()))
+        return answer
 
     def take(self, push: Push) -> "Answer":
         return self.ask(self.post(encode(push)))

@@ -1,13 +1,21 @@
 """The internal endpoint: what is signed for this front-end is taken in, and no more."""
 
 import pytest
+from twisted.internet.error import ConnectionLost
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from twisted_bazaar.frontend.invalidation import LOG_SECONDS
+from twisted_bazaar.frontend.invalidation import (
+    LOG_SECONDS,
+    MAX_BUFFERED_BYTES,
+    MAX_CONNECTIONS,
+    MAX_HEADLESS_BUFFERED_BYTES,
+    MAX_HEADLESS_BYTES,
+    PUSH_SECONDS,
+)
 from twisted_bazaar.frontend.requests import MAX_BODY_BYTES
-from twisted_bazaar.frontend.site import DISCARD_BYTES, IDLE_TIMEOUT_S
-from twisted_bazaar.push import MAX_PUSH_BYTES, decode_reply, encode, sign
+from twisted_bazaar.frontend.site import DISCARD_BYTES
+from twisted_bazaar.push import MAX_PUSH_BYTES, decode_reply, encode, head_of, sign
 
 from .internal_endpoint import LIFE, PUSH, REPLY, TOKEN, Answer, InternalEndpoint, request
 
@@ -122,6 +130,12 @@ def test_wrong_signatures_are_logged_with_where_they_come_from_and_do_not_flood_
         BODY.replace(b'"upto":12', b'"upto":"12"'),
         BODY.replace(b'"upto":12', b'"upto":12.5'),
         BODY.replace(b'"upto":12,', b""),
+        BODY.replace(b'"upto":12', b'"upto":-1'),
+        BODY.replace(b'"upto":12', b'"upto":9007199254740992'),
+        BODY.replace(b'"GameStart":11', b'"GameStart":9223372036854775807'),
+        BODY.replace(b'"at":2.5', b'"at":1e300'),
+        BODY.replace(b'"seconds":0.9', b'"seconds":1e300'),
+        BODY.replace(b'"seconds":0.9', b'"seconds":-1'),
         BODY.replace(b'"upto":12', b'"upto":12,"until":13'),
         BODY.replace(b'"c0ffee"', b'"\xff"'),
         BODY.replace(b'"at"', b'"x":' + b"[" * 100_000 + b',"at"'),
@@ -155,25 +169,96 @@ def test_a_fault_of_ours_is_500_in_json(
 # How large it may be
 
 
-@pytest.mark.parametrize("chunk", [SIZED, CHUNKED])
-def test_a_push_may_have_a_mebibyte_and_not_one_byte_more(
-    endpoint: InternalEndpoint, chunk: int
-) -> None:
+def test_a_push_may_have_six_mebibytes_and_not_one_byte_more(endpoint: InternalEndpoint) -> None:
     assert MAX_PUSH_BYTES > MAX_BODY_BYTES, "of a client"
-    assert endpoint.ask(endpoint.post(BODY.ljust(MAX_PUSH_BYTES), chunk=chunk)).code == 200
-    answer = endpoint.ask(endpoint.post(BODY.ljust(MAX_PUSH_BYTES + 1), chunk=chunk))
-    assert (answer.code, answer.message) == (413, "the body is larger than 1048576 bytes")
+    assert endpoint.ask(endpoint.post(BODY.ljust(MAX_PUSH_BYTES))).code == 200
+    answer = endpoint.ask(endpoint.post(BODY.ljust(MAX_PUSH_BYTES + 1)))
+    assert (answer.code, answer.message) == (413, "the body is larger than 6291456 bytes")
     assert endpoint.subscriber.taken == [PUSH]
+
+
+def test_a_push_says_how_long_it_is(endpoint: InternalEndpoint) -> None:
+    answer = endpoint.ask(endpoint.post(BODY, chunk=CHUNKED))
+    assert (answer.code, endpoint.subscriber.taken) == (411, [])
 
 
 @pytest.mark.parametrize("chunk", [SIZED, CHUNKED])
 def test_what_is_too_large_is_not_kept(endpoint: InternalEndpoint, chunk: int) -> None:
     channel, _ = endpoint.connect()
-    sent = endpoint.post(b" " * 5 * MAX_PUSH_BYTES, chunk=chunk)
+    sent = endpoint.post(b" " * 2 * MAX_PUSH_BYTES, chunk=chunk)
     for start in range(0, len(sent) - 10, 65536):
         channel.dataReceived(sent[start : min(start + 65536, len(sent) - 10)])
     [unfinished] = channel.requests
-    assert len(unfinished.content.getvalue()) <= MAX_PUSH_BYTES
+    assert unfinished.content.getvalue() == b""
+
+
+def test_a_push_of_release_0_1_whose_head_is_not_signed_is_taken_if_it_is_small(
+    endpoint: InternalEndpoint,
+) -> None:
+    def old(body: bytes) -> bytes:
+        signature = b"X-Bazaar-Signature: " + endpoint.signature(body)
+        return request(b"POST", b"/invalidations", body, signature)
+
+    assert endpoint.ask(old(BODY)).code == 200
+    assert endpoint.ask(old(BODY.ljust(MAX_HEADLESS_BYTES))).code == 200
+    assert endpoint.ask(old(BODY.ljust(MAX_HEADLESS_BYTES + 1))).code == 403
+    unfinished = old(BODY.ljust(MAX_HEADLESS_BYTES))[:-1]
+    for _ in range(MAX_HEADLESS_BUFFERED_BYTES // MAX_HEADLESS_BYTES):
+        endpoint.connect()[0].dataReceived(unfinished)
+    assert endpoint.site.buffered == MAX_HEADLESS_BUFFERED_BYTES
+    assert endpoint.ask(old(BODY)).code == 503
+    assert endpoint.take(PUSH).code == 200, "those that sign their heads have a room of their own"
+
+
+@pytest.mark.parametrize("wrong", ["empty", "of another length", "of another signature"])
+def test_of_a_push_whose_head_is_not_signed_nothing_is_kept(
+    endpoint: InternalEndpoint, wrong: str
+) -> None:
+    signature = endpoint.signature(BODY)
+    head = {
+        "empty": b"",
+        "of another length": head_of(endpoint.secret, TOKEN, len(BODY) + 1, signature),
+        "of another signature": head_of(endpoint.secret, TOKEN, len(BODY), b"0" * 64),
+    }[wrong]
+    lines = [b"X-Bazaar-Signature: " + signature, b"X-Bazaar-Head: " + head]
+    channel, transport = endpoint.connect()
+    channel.dataReceived(request(b"POST", b"/invalidations", BODY, *lines)[: -len(BODY)])
+    answer = Answer(transport.value())
+    assert (answer.code, answer.headers.getRawHeaders("connection")) == (403, ["close"])
+    channel.dataReceived(BODY)
+    assert (endpoint.subscriber.taken, endpoint.site.buffered) == ([], 0)
+
+
+def test_pushes_that_are_under_way_have_a_bound_together(endpoint: InternalEndpoint) -> None:
+    largest = endpoint.post(BODY.ljust(MAX_PUSH_BYTES))[:-1]
+    channels = [endpoint.connect()[0] for _ in range(MAX_BUFFERED_BYTES // MAX_PUSH_BYTES)]
+    for channel in channels:
+        channel.dataReceived(largest)
+    assert endpoint.site.buffered == MAX_BUFFERED_BYTES
+    assert endpoint.take(PUSH).code == 503
+    channels[0].dataReceived(b" ")
+    assert endpoint.take(PUSH).code == 200
+    for channel in channels:
+        channel.connectionLost(Failure(ConnectionLost()))
+    assert endpoint.site.buffered == 0
+    assert endpoint.take(PUSH).code == 200
+
+
+def test_a_crowd_of_strangers_does_not_keep_the_catalog_out(endpoint: InternalEndpoint) -> None:
+    known, answered = endpoint.connect()
+    known.dataReceived(endpoint.post(BODY))
+    assert Answer(answered.value()).code == 200
+    crowd = []
+    for number in range(3 * MAX_CONNECTIONS):
+        crowd.append(endpoint.connect())
+        if number >= MAX_CONNECTIONS - 1:
+            channel, transport = crowd.pop(0)
+            assert transport.aborting, "the oldest goes"
+            channel.connectionLost(Failure(ConnectionLost()))
+    assert not any(transport.aborting for _, transport in [*crowd, (known, answered)])
+    answered.clear()
+    known.dataReceived(endpoint.post(BODY))
+    assert Answer(answered.value()).code == 200
 
 
 def test_a_body_without_end_is_refused_before_its_end(endpoint: InternalEndpoint) -> None:
@@ -181,21 +266,23 @@ def test_a_body_without_end_is_refused_before_its_end(endpoint: InternalEndpoint
     head = b"POST /invalidations HTTP/1.1\r\nHost: x\r\n"
     endless = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * (DISCARD_BYTES // 0x10000 + 1)
     huge = head + b"Content-Length: 99999999999\r\n\r\n"
-    for sent in endless, huge:
+    for sent, code in (endless, 411), (huge, 413):
         channel, transport = endpoint.connect()
         channel.dataReceived(sent)
         assert transport.half_closed
         answer = Answer(transport.value())
-        assert (answer.code, answer.headers.getRawHeaders("connection")) == (413, ["close"])
+        assert (answer.code, answer.headers.getRawHeaders("connection")) == (code, ["close"])
 
 
 def test_a_body_that_does_not_go_on_is_cut_off(endpoint: InternalEndpoint) -> None:
     channel, transport = endpoint.connect()
     channel.dataReceived(endpoint.post(BODY)[:-1])
-    endpoint.clock.advance(IDLE_TIMEOUT_S - 1)
-    assert not transport.disconnecting
-    endpoint.clock.advance(1)
-    assert transport.disconnecting
+    for _ in range(4):
+        endpoint.clock.advance(PUSH_SECONDS / 4 - 0.1)
+        channel.dataReceived(b"")
+    assert not transport.aborting
+    endpoint.clock.advance(0.4)
+    assert transport.aborting
     assert (transport.value(), endpoint.subscriber.taken) == (b"", [])
 
 

@@ -156,7 +156,7 @@ async def test_an_address_may_be_of_either_kind_or_a_name(
 async def test_the_largest_push_that_is_allowed_gets_there(
     pusher_with: Any, frontend_with: Any
 ) -> None:
-    many = {f"Stock{number:05}": number for number in range(50_000)}
+    many = {f"Stock{number:05}": number for number in range(250_000)}
     frontend = frontend_with()
     assert len(encode(large := Push(LIFE, "c0ffee", 12, many, None, 0.0))) < MAX_PUSH_BYTES
     assert await pusher_with().push(frontend.address, TOKEN, large) == REPLY
@@ -171,10 +171,19 @@ async def test_pushes_share_a_connection_whatever_the_answers(
     assert await pusher.push(frontend.address, TOKEN, PUSH) == REPLY
     another = Push(LIFE - 1, "c0ffee", 12, {}, None, 0.0)
     assert (await pusher.push(frontend.address, TOKEN, another)).stamp is None
-    assert "the answer was 403" in await unavailable(pusher.push(frontend.address, "", PUSH))
     assert await pusher.push(frontend.address, TOKEN, PUSH) == REPLY
     assert frontend.accepted == 1
     assert frontend.subscriber.taken == [PUSH, PUSH]
+
+
+@pytest_twisted.ensureDeferred
+async def test_after_a_push_that_is_refused_the_next_one_gets_there(
+    pusher_with: Any, frontend_with: Any
+) -> None:
+    """A push that nobody expects is refused by its head, and the connection ends."""
+    frontend, pusher = frontend_with(), pusher_with()
+    assert "the answer was 403" in await unavailable(pusher.push(frontend.address, "", PUSH))
+    assert await pusher.push(frontend.address, TOKEN, PUSH) == REPLY
 
 
 def test_an_idle_connection_is_given_up_before_the_front_end_does() -> None:
@@ -349,7 +358,7 @@ async def test_a_push_that_no_front_end_would_take_is_not_sent(
 ) -> None:
     server = serving(WHOLE)
     large = Push(LIFE, "x" * MAX_PUSH_BYTES, 12, {}, None, 0.0)
-    assert "more than 1048576 bytes" in await unavailable(
+    assert "more than 6291456 bytes" in await unavailable(
         pusher_with().push(server.address, TOKEN, large)
     )
     assert server.open == []

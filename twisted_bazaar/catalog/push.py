@@ -25,6 +25,7 @@ from zope.interface import implementer
 from ..address import Address
 from ..errors import Unavailable
 from ..push import (
+    HEAD_HEADER,
     MAX_PUSH_BYTES,
     PATH,
     SIGNATURE_HEADER,
@@ -32,6 +33,7 @@ from ..push import (
     PushReply,
     decode_reply,
     encode,
+    head_of,
     sign,
 )
 
@@ -96,13 +98,23 @@ class Pusher(Service):
         body = encode(push)
         if len(body) > MAX_PUSH_BYTES:
             raise Unavailable(f"it has more than {MAX_PUSH_BYTES} bytes")
-        code, answer = await self._post(_url(address), sign(self._secret, token, body), body)
+        signature = sign(self._secret, token, body)
+        head = head_of(self._secret, token, len(body), signature)
+        code, answer = await self._post(_url(address), signature, head, body)
         if code != 200:
             raise Unavailable(f"the answer was {code}")
         return decode_reply(answer)
 
-    async def _post(self, url: bytes, signature: bytes, body: bytes) -> tuple[int, bytes]:
-        headers = Headers({SIGNATURE_HEADER: [signature], b"Content-Type": [b"application/json"]})
+    async def _post(
+        self, url: bytes, signature: bytes, head: bytes, body: bytes
+    ) -> tuple[int, bytes]:
+        headers = Headers(
+            {
+                SIGNATURE_HEADER: [signature],
+                HEAD_HEADER: [head],
+                b"Content-Type": [b"application/json"],
+            }
+        )
         try:
             response = await self._agent.request(b"POST", url, headers, _Sent(body))
             received = _Received()

@@ -1,12 +1,13 @@
 """The gRPC edge of a catalog. Lookups are answered on gRPC's threads, from the node's view."""
 
+from threading import Lock
 from typing import Any
 
 import grpc
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..errors import NotOurs, Unavailable
+from ..errors import NotOurs, Overloaded
 from ..market import Stock
 from ..push import Subscription
 from ..replication import messages
@@ -14,10 +15,20 @@ from ..rpc.bazaar.v1 import catalog_pb2, market_pb2
 from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
 from ..rpc.server import on_reactor
 from ..rpc.status import abort_with
-from ..rpc.wire import from_wire, lookup_to_wire, stock_to_wire, to_wire
+from ..rpc.wire import (
+    from_wire,
+    lookup_to_wire,
+    stock_to_wire,
+    subscription_from_wire,
+    to_wire,
+)
+from .admission import Admission
 from .node import CatalogNode
 
 __all__ = ["Catalog"]
+
+_PATIENCE_SECONDS = 5.0
+"""How long one who asks for the whole market waits for others who do."""
 
 Context = grpc.ServicerContext
 
@@ -25,9 +36,13 @@ Context = grpc.ServicerContext
 class Catalog(CatalogServicer):
     """What the leading order replica and the front-ends ask."""
 
-    def __init__(self, reactor: IReactorFromThreads, node: CatalogNode) -> None:
+    def __init__(
+        self, reactor: IReactorFromThreads, node: CatalogNode, admission: Admission
+    ) -> None:
         self._reactor = reactor
         self._node = node
+        self._admission = admission
+        self._whole_market = Lock()
 
     def _check_meant(self, request: Any, context: Context) -> None:
         """End the call if it is for a catalog of another cluster."""
@@ -52,16 +67,31 @@ class Catalog(CatalogServicer):
 
     def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
         self._check_meant(request, context)
+        if not request.all:
+            view = self._node.view()
+            return lookup_to_wire(view.stocks, request, view.history)
+        # The whole market is a lot of work; those who wait for a lookup must not wait for many.
+        patience = min(context.time_remaining() or _PATIENCE_SECONDS, _PATIENCE_SECONDS)
+        if not self._whole_market.acquire(timeout=max(0.0, patience)):
+            raise Overloaded("too many ask for the whole market")
         try:
             view = self._node.view()
-        except Unavailable as error:
-            abort_with(context, error)
-        return lookup_to_wire(view.stocks, request, view.history)
+            return lookup_to_wire(view.stocks, request, view.history, view.upto)
+        finally:
+            self._whole_market.release()
 
     def Subscribe(
         self, request: catalog_pb2.SubscribeRequest, context: Context
     ) -> catalog_pb2.SubscribeReply:
         self._check_meant(request, context)
-        subscription = Subscription(request.address, request.life, request.token)
-        on_reactor(self._reactor, context, self._node.subscribe, subscription)
+        subscription = subscription_from_wire(request)
+        self._admission.check(subscription, request.proof, context.peer())
+        on_reactor(self._reactor, context, self._subscribe, subscription)
         return catalog_pb2.SubscribeReply()
+
+    def _subscribe(self, subscription: Subscription) -> Deferred[None]:
+        if self._admission.knows(subscription.life):
+            return succeed(None)
+        taken = self._node.subscribe(subscription)
+        self._admission.took(subscription.life)
+        return taken

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import attrs
 import grpc
 from twisted.application.service import Service
+from twisted.logger import Logger
 
 from .. import options
 from ..address import Address
@@ -16,6 +17,7 @@ from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from ..rpc.server import RpcServer
 from ..services import Late, Layers, Process, monotonic_seconds, prepare
 from ..timing import Timing
+from .admission import Admission
 from .database import save
 from .node import CatalogNode
 from .opening import open_market
@@ -80,6 +82,10 @@ def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:
     opening = open_market(path, config.listing)
     if not opening.snapshot.position.index:
         save(path, opening.snapshot)
+    if not config.secret:
+        Logger().warn(
+            "no --secret-file: whoever reaches this catalog can have its pushes sent to themselves"
+        )
     pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
     lives = random.SystemRandom()
     node = CatalogNode(
@@ -93,7 +99,9 @@ def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:
         opening.opened,
     )
 
+    admission = Admission(config.secret)
+
     def add_servicers(server: grpc.Server) -> None:
-        add_CatalogServicer_to_server(Catalog(reactor, node), server)
+        add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
 
     return Layers(pusher, node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))

@@ -4,7 +4,7 @@ A cache need not be right. It may lose anything and return what is old: whether 
 shown is decided elsewhere, after it was read. But it is quick, it never fails towards who asks,
 and it never mixes up two order logs. `history` names the log that versions are indexes of.
 
-What is kept in Redis is `<version> <body>` under `bazaar:1:<history>:<stock>`.
+`redis_values` says what is kept in Redis.
 """
 
 from collections import OrderedDict
@@ -22,11 +22,10 @@ from txredisapi import InvalidResponse, RedisError, RedisProtocol, ResponseError
 from ..address import Address
 from .breaker import Breaker
 from .quotes import Quote
+from .redis_values import MAX_VERSION_DIGITS, PREFIX, RedisValues
 
 __all__ = ["Cache", "MemoryCache", "RedisCache"]
 
-_MAX_VERSION_DIGITS = 15
-"""Lua counts in doubles, which are exact so far."""
 _EXPIRY_SECONDS = 3600
 """After this long Redis drops what nobody has overwritten: most of it is of no use any more."""
 _TICKS_PER_TIMEOUT = 5
@@ -34,9 +33,6 @@ _TICKS_PER_TIMEOUT = 5
 _COMMANDS_UNDER_WAY = 256
 _ATTEMPT_DELAY_SECONDS = 0.05
 """Between two addresses of one name. Only after it, too, is a refused connection reported."""
-
-_PREFIX = b"bazaar:1:"
-"""The number is that of the format: another version of this program may show stocks otherwise."""
 
 _KEEP_NEWER = b"""
 local function version(value)
@@ -48,7 +44,7 @@ for i, key in ipairs(KEYS) do
     redis.call('SET', key, ARGV[i], 'EX', %d)
   end
 end
-""" % (_MAX_VERSION_DIGITS, _EXPIRY_SECONDS)
+""" % (MAX_VERSION_DIGITS, _EXPIRY_SECONDS)
 
 
 class Cache(Protocol):
@@ -113,10 +109,13 @@ class RedisCache(Service):
         address: Address,
         timeout: float = 0.05,
         pause: float = 0.5,
+        secret: bytes = b"",
     ) -> None:
+        """Only what was put in by a cache with the same `secret` is taken out."""
         self._reactor = reactor
         self._seconds = seconds
         self._address = address
+        self._values = RedisValues(secret)
         self._timeout = timeout
         self._endpoint = HostnameEndpoint(
             reactor, address.host, address.port, pause, attemptDelay=_ATTEMPT_DELAY_SECONDS
@@ -149,23 +148,43 @@ class RedisCache(Service):
         if not names:
             return succeed({})
         asked = tuple(names)
+        keys = self._values.keys(history, asked)
         answer = self._send(
-            lambda redis: redis.mget(_keys(history, asked)).addCallback(_quotes, asked)
+            lambda redis: redis.mget(keys).addCallback(self._quotes, history, asked, keys)
         )
         return succeed({}) if answer is None else answer
 
     def put(self, history: str, quotes: Mapping[str, Quote]) -> None:
         if quotes:
-            keys = _keys(history, quotes)
-            values = [b"%d %b" % (quote.version, quote.body) for quote in quotes.values()]
+            keys = self._values.keys(history, quotes)
+            values = list(map(self._values.value, keys, quotes.values()))
             self._send(
                 lambda redis: redis.eval(_KEEP_NEWER, keys, values).addErrback(self._refused)
             )
 
     def drop(self, history: str, names: Collection[str]) -> None:
         if names:
-            keys = _keys(history, names)
+            keys = self._values.keys(history, names)
             self._send(lambda redis: redis.delete(keys).addErrback(self._refused))
+
+    def _quotes(
+        self, values: Any, history: str, names: Sequence[str], keys: Sequence[bytes]
+    ) -> Mapping[str, Quote]:
+        """The answer to MGET, read. Raises InvalidResponse if it is not that."""
+        if not isinstance(values, list) or len(values) != len(names):
+            raise InvalidResponse(f"{len(names)} values were asked for, not {values!r:.100}")
+        found: dict[str, Quote] = {}
+        not_ours: list[str] = []
+        for name, key, value in zip(names, keys, values, strict=True):
+            quote = self._values.quote(key, value)
+            if quote is not None:
+                found[name] = quote
+            elif value is not None:
+                not_ours.append(name)
+        if not_ours:
+            # It might claim a version that nothing of ours would ever replace.
+            self.drop(history, not_ours)
+        return found
 
     # A command.
 
@@ -234,7 +253,7 @@ class RedisCache(Service):
         self._gone = connection.gone
         self._gone.addCallback(lambda _: self._give_up(connection, "the connection was lost"))
         # The trial. Until it is answered, the breaker admits nothing else.
-        self._send(lambda redis: redis.mget([_PREFIX]).addCallback(_quotes, [""]))
+        self._send(lambda redis: redis.mget([PREFIX]).addCallback(self._quotes, "", [""], [PREFIX]))
 
     def _unreachable(self, failure: Failure) -> None:
         self._give_up(None, failure.getErrorMessage())
@@ -286,28 +305,3 @@ class _Connection(RedisProtocol):  # type: ignore[misc]
             super().replyReceived(reply)
         else:
             self.transport.abortConnection()  # a reply to nothing
-
-
-def _keys(history: str, names: Collection[str]) -> list[bytes]:
-    # A colon in the name of a log would let two logs share a key.
-    history = history.replace("%", "%25").replace(":", "%3A")
-    prefix = b"%b%b:" % (_PREFIX, history.encode("utf-8", "surrogatepass"))
-    return [prefix + name.encode("utf-8", "surrogatepass") for name in names]
-
-
-def _quotes(values: Any, names: Sequence[str]) -> Mapping[str, Quote]:
-    """The answer to MGET, read. Raises InvalidResponse if it is not that."""
-    if not isinstance(values, list) or len(values) != len(names):
-        raise InvalidResponse(f"{len(names)} values were asked for, not {values!r:.100}")
-    found = ((name, _quote(value)) for name, value in zip(names, values, strict=True))
-    return {name: quote for name, quote in found if quote is not None}
-
-
-def _quote(value: Any) -> Quote | None:
-    """What `put` wrote; None: nothing is there, or something that it cannot have written."""
-    if not isinstance(value, bytes):
-        return None
-    version, _, body = value.partition(b" ")
-    if not (body and version.isdigit() and len(version) <= _MAX_VERSION_DIGITS):
-        return None
-    return Quote(int(version), body)

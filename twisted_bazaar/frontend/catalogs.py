@@ -4,15 +4,20 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BazaarError, Unavailable
+from ..errors import BazaarError, NotAuthorised, Unavailable
 from ..market import Stock
 from ..push import Subscription
 from ..timing import Timing
 from .clients import CatalogClient
+from .whole_market import Whole
 
 __all__ = ["Catalogs"]
+
+_LOG_SECONDS = 10.0
+"""At most one line of log in so many seconds tells of subscriptions that are refused."""
 
 T = TypeVar("T")
 
@@ -24,12 +29,16 @@ class Catalogs:
     need not wait for it.
     """
 
+    log = Logger()
+
     def __init__(
         self, seconds: Callable[[], float], catalogs: Sequence[CatalogClient], timing: Timing
     ) -> None:
         self._seconds = seconds
         self._catalogs = list(catalogs)
         self._pause = self._timeout = timing.election_timeout
+        self._patience = timing.deadline / 2
+        self._log_again_at = float("-inf")
         self._passed_over_until: dict[CatalogClient, float] = {}
 
     def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
@@ -38,16 +47,29 @@ class Catalogs:
         catalogs = [catalog for catalog in self._catalogs if until.get(catalog, now) <= now]
         return self._ask(catalogs, lambda catalog: catalog.lookup(names, self._timeout))
 
+    def market(self, known: Whole | None) -> Deferred[Whole]:
+        """Every stock. What is `known` need not come again. Fails with `Unavailable`."""
+        return self._ask(self._catalogs, lambda catalog: catalog.market(known, self._patience))
+
     def ready(self) -> Deferred[Sequence[Stock]]:
-        """Every stock, from whichever catalog answers, passed over or not."""
-        return self._ask(self._catalogs, lambda catalog: catalog.lookup(None, self._timeout))
+        """Fires if a catalog can answer, passed over or not. Fails with `Unavailable`."""
+        return self._ask(self._catalogs, lambda catalog: catalog.lookup((), self._timeout))
 
     def subscribe(self, subscription: Subscription) -> Deferred[object]:
         """Have the one that holds a lease tell this front-end of every change. Fails with
         `Unavailable`."""
-        return self._ask(
-            self._catalogs, lambda catalog: catalog.subscribe(subscription, self._timeout)
-        )
+        return self._ask(self._catalogs, lambda catalog: self._subscribe(catalog, subscription))
+
+    def _subscribe(self, catalog: CatalogClient, subscription: Subscription) -> Deferred[object]:
+        def refused(failure: Failure) -> Failure:
+            now = self._seconds()
+            if failure.check(NotAuthorised) and now >= self._log_again_at:
+                self._log_again_at = now + _LOG_SECONDS
+                why = failure.getErrorMessage()
+                self.log.warn("a catalog refuses this front-end: {why}", why=why)
+            return failure
+
+        return catalog.subscribe(subscription, self._timeout).addErrback(refused)
 
     def _ask(
         self,
