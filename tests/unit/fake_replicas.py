@@ -94,12 +94,18 @@ class FakeReplica(_Fake):
     def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Any]:
         return self._ask("lookup", names, timeout)
 
+    def market(self, known: Any, timeout: float) -> Deferred[Any]:
+        return self._ask("market", known, timeout)
+
 
 class FakeCatalog(_Fake):
     """What a `CatalogClient` does."""
 
     def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Any]:
         return self._ask("lookup", names, timeout)
+
+    def market(self, known: Any, timeout: float) -> Deferred[Any]:
+        return self._ask("market", known, timeout)
 
     def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[Any]:
         return self._ask("subscribe", subscription, timeout)
@@ -110,6 +116,9 @@ class FakeStocks(_Fake):
 
     def look_up(self, names: Sequence[str] | None) -> Deferred[Any]:
         return self._ask("look_up", names)
+
+    def market(self, known: Any) -> Deferred[Any]:
+        return self._ask("market", known)
 
 
 def result_of(asked: Deferred[Any]) -> list[Any]:

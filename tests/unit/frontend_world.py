@@ -28,7 +28,7 @@ from twisted_bazaar.frontend.old_system import public_site
 from twisted_bazaar.frontend.quotes import Found, Quote, Source
 from twisted_bazaar.frontend.site import BazaarSite
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Stock, Trade
+from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Trade
 
 OLD = "/api/frontend_service"
 GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
@@ -65,9 +65,9 @@ class FakeBazaar:
     def lookup(self, name: str) -> Deferred[Found]:
         return self._answer(name, lambda: self._look_up(name))
 
-    def all(self) -> Deferred[Sequence[Stock]]:
+    def all(self) -> Deferred[bytes]:
         stocks = self.ledger.stocks
-        return self._answer("all", lambda: [stocks[name] for name in sorted(stocks)])
+        return self._answer("all", lambda: answers.stocks(stocks[name] for name in sorted(stocks)))
 
     def get(self, number: int) -> Deferred[Order | None]:
         found = [order for order in self.history if order.number == number]

@@ -30,6 +30,7 @@ PURE = [
     "catalog.projection",
     "catalog.publisher",
     "catalog.subscribers",
+    "catalog.admission",
     "frontend.leadership",
     "frontend.queue",
     "frontend.floors",
@@ -37,6 +38,9 @@ PURE = [
     "frontend.quotes",
     "frontend.entity_tags",
     "frontend.breaker",
+    "frontend.whole_market",
+    "frontend.redis_values",
+    "rpc.bounds",
 ]
 """Decisions, which a test can make without a network: time and chance are handed to them."""
 

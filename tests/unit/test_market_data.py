@@ -13,6 +13,7 @@ from twisted_bazaar.frontend.cache import MemoryCache
 from twisted_bazaar.frontend.lookups import Lookups
 from twisted_bazaar.frontend.market_data import MarketData
 from twisted_bazaar.frontend.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.whole_market import Whole, WholeMarket
 from twisted_bazaar.market import Stock
 
 from .fake_publisher import HISTORY, LEASE, FakePublisher
@@ -67,6 +68,7 @@ class Market:
             self.clock,
             lambda: self.publisher.now,
             self.lookups,
+            WholeMarket(self.publisher.floors if cache is not None else None),
             cache,
             self.catalogs,
             self.leader,
@@ -228,15 +230,12 @@ def test_as_many_lookups_as_there_may_be_are_answered_in_one_turn() -> None:
 def test_when_no_catalog_answers_the_leader_is_asked(error: Exception) -> None:
     market = Market(MemoryCache())
     results = market.look_up("A", "nope")
-    everything = result_of(market.data.all())
     for call in market.calls():
         call.fail(error)
-    one, all_ = market.leader.open("look_up")
-    assert (names(one), all_.arguments) == (["A", "nope"], (None,))
-    answer(one)
-    all_.reply([stock("A")])
+    call = market.leader.only("look_up")
+    assert names(call) == ["A", "nope"]
+    answer(call)
     assert results == [[found("A")], [Found(None, Source.MISS)]]
-    assert everything == [[stock("A")]]
     assert market.look_up("A") == [[found("A", source=Source.HIT)]]
 
 
@@ -245,9 +244,9 @@ def test_when_nobody_answers_it_is_unavailable_and_the_next_is_not_held_up() -> 
     results = market.look_up("A", "B")
     results += market.look_up("A")
     everything = result_of(market.data.all())
-    for call in market.calls():
+    for call in (*market.calls(), *market.catalogs.open("market")):
         call.fail()
-    for call in market.leader.open("look_up"):
+    for call in (*market.leader.open("look_up"), *market.leader.open("market")):
         call.fail()
     assert [type(each) for [each] in [*results, everything]] == [Unavailable] * 4
     [again] = market.look_up("A")
@@ -289,8 +288,56 @@ def test_a_cache_that_cannot_keep_what_it_is_given_costs_nobody_an_answer(
     logged_failures.clear()
 
 
-def test_every_stock_is_asked_of_a_catalog() -> None:
+def whole(version: int = 5) -> Whole:
+    return Whole.of([stock("A", version), stock("B", version)], HISTORY, version)
+
+
+def test_every_stock_is_asked_of_a_catalog_once_for_all_who_want_to_see_it() -> None:
     market = Market(MemoryCache())
+    results = [result_of(market.data.all()) for _ in range(100)]
+    market.catalogs.only("market").reply(whole())
+    assert results == [[whole().body]] * 100
+    assert result_of(market.data.all()) == [whole().body], "it is kept"
+    assert len(market.catalogs.asked) == 1
+
+
+def test_the_whole_market_is_asked_for_again_after_a_pause_with_what_is_known() -> None:
+    market = Market(MemoryCache())
+    result_of(market.data.all())
+    market.catalogs.only("market").reply(known := whole())
+    market.publisher.inform(A=6)
     result = result_of(market.data.all())
-    market.catalogs.only("look_up").reply([stock("A"), stock("B")])
-    assert result == [[stock("A"), stock("B")]]
+    assert market.catalogs.open("market") == []
+    market.publisher.now += known.cost
+    market.clock.advance(known.cost)
+    call = market.catalogs.only("market")
+    assert call.arguments == (known,)
+    call.reply(known.changed([stock("A", 6)], 6))
+    assert result == [answers.stocks([stock("A", 6), stock("B", 5)])]
+
+
+def test_when_no_catalog_answers_the_leader_is_asked_for_the_whole_market() -> None:
+    market = Market(MemoryCache())
+    results = result_of(market.data.all()), result_of(market.data.all())
+    market.catalogs.only("market").fail()
+    market.leader.only("market").fail()
+    assert type(results[0][0]) is Unavailable
+    market.catalogs.only("market").fail()
+    market.leader.only("market").reply(Whole.of([stock("A")], "", 0))
+    assert results[1] == [answers.stocks([stock("A")])]
+
+
+def test_nobody_is_asked_for_those_who_have_hung_up() -> None:
+    market = Market(MemoryCache())
+    first = result_of(market.data.all())
+    later = [market.data.all() for _ in range(10)]
+    results = [result_of(each) for each in later]
+    for each in later:
+        each.cancel()
+    assert all(type(result[0]) is Unavailable for result in results)
+    market.publisher.inform(A=9)
+    market.catalogs.only("market").reply(whole())
+    market.clock.advance(1)
+    assert first == [whole().body]
+    assert market.catalogs.open("market") == []
+    assert market.clock.getDelayedCalls() == []

@@ -12,8 +12,11 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 
 from twisted_bazaar.address import Address
+from twisted_bazaar.catalog.admission import Admission
 from twisted_bazaar.catalog.database import Snapshot
 from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
@@ -21,11 +24,13 @@ from twisted_bazaar.catalog.servicer import Catalog
 from twisted_bazaar.errors import (
     BazaarError,
     InvariantBroken,
+    NotAuthorised,
     NotLeader,
     Overloaded,
     Unavailable,
     Unusable,
 )
+from twisted_bazaar.frontend import answers
 from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
 from twisted_bazaar.frontend.quotes import Shown
 from twisted_bazaar.leases import Stamp
@@ -35,7 +40,7 @@ from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.order.servicer import Orders
 from twisted_bazaar.push import Push, PushReply, Subscription
 from twisted_bazaar.replication.messages import ApplyReply
-from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
+from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
     CatalogServicer,
     CatalogStub,
@@ -49,6 +54,8 @@ from twisted_bazaar.services import monotonic_seconds
 from twisted_bazaar.timing import Timing
 
 from .histories import history, ledger_of, sends
+
+SECRET = b"the secret of the cluster"
 
 SOON = 5.0
 """Seconds within which a call that works is answered, however busy the machine is."""
@@ -223,10 +230,15 @@ async def test_an_error_crosses_with_its_type(world: World, error: BazaarError) 
 
 @pytest_twisted.ensureDeferred
 async def test_a_bug_behind_a_call_promises_nothing_and_the_server_serves_on(
-    world: World,
+    world: World, logged_failures: list[Failure]
 ) -> None:
     world.servicer.answer = lambda: fail(InvariantBroken("a bug"))
-    assert type(await error_of(world.lookup())) is Unavailable
+    error = await error_of(world.lookup())
+    assert type(error) is Unavailable
+    assert "internal: the service failed; its log says" in str(error)
+    assert "a bug" not in str(error)
+    assert len(logged_failures) == 1
+    logged_failures.clear()
     world.servicer.answer = reply
     assert await world.lookup() == [GAME_START]
 
@@ -386,11 +398,14 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
         world.reactor, monotonic_seconds, listed, tmp_path / "c.csv", frontends, lambda: 5, timing
     )
     await world.server.stopService()
-    world.servicer = Catalog(world.reactor, node)  # type: ignore[assignment]
+    catalog = Catalog(world.reactor, node, Admission(SECRET))
+    world.servicer = catalog  # type: ignore[assignment]
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
     leaders = neighbours.Catalog("catalog", world.channel, timing)
     subscription = Subscription("127.0.0.1:7001", 71, "token")
+    world.catalog = CatalogClient(world.channel, secret=SECRET)
+    another = CatalogClient(world.channel, secret=b"another secret")
 
     assert await leaders.listing() == [Listing("Listed", 100, 7)]
     before = monotonic_seconds()
@@ -409,9 +424,32 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     asked = ["nope", "Fish, Co", "GameStart"]
     assert await world.catalog.lookup(asked, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
     assert await world.catalog.lookup(None, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
+    market = await world.catalog.market(None, SOON)
+    everything = [stocks["Fish, Co"], stocks["GameStart"]]
+    assert (market.history, market.upto, market.fresh) == (log[0].digest, 6, 2)
+    assert market.body == answers.stocks(everything)
+    again = await world.catalog.market(market, SOON)
+    assert (again.body, again.fresh) == (market.body, 0), "only what has changed comes again"
+    assert type(await error_of(another.subscribe(subscription, SOON))) is NotAuthorised
+    assert frontends.pushed == []
     await world.catalog.subscribe(subscription, SOON)
     [(address, token, push)] = frontends.pushed
     assert (address, token, push.life, push.upto) == ("127.0.0.1:7001", "token", 71, 6)
+    await world.catalog.subscribe(subscription, SOON)
+    assert len(frontends.pushed) == 1, "a recording of it is worth nothing"
+
+    with pytest.raises(grpc.RpcError) as refused:
+        await deferToThread(call_apply, world.address, term=2**63 - 1)
+    call: Any = refused.value
+    assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "term must be from 0 to" in call.details()
+    assert (await leaders.ask(sends(log, 6, 6))).applied == 6, "it serves on"
+
+
+def call_apply(address: Address, **fields: Any) -> None:
+    """An `Apply` of somebody who is no leader of ours."""
+    with grpc.insecure_channel(str(address)) as channel:
+        CatalogStub(channel).Apply(catalog_pb2.ApplyRequest(**fields), timeout=SOON)
 
 
 # An order replica that is asked for market data, as no catalog answers.

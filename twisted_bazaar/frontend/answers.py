@@ -10,7 +10,17 @@ import msgspec
 
 from ..market import MAX_SHARES, Order, Side, Stock
 
-__all__ = ["error", "order", "orders", "placed", "stock", "stocks", "success"]
+__all__ = [
+    "error",
+    "joined",
+    "order",
+    "orders",
+    "placed",
+    "shown_stock",
+    "stock",
+    "stocks",
+    "success",
+]
 
 
 class _Stock(msgspec.Struct):
@@ -50,8 +60,18 @@ def stock(found: Stock) -> bytes:
     return success(_shown_stock(found))
 
 
+def shown_stock(found: Stock) -> bytes:
+    """A stock among others."""
+    return _encode(_shown_stock(found))
+
+
 def stocks(found: Iterable[Stock]) -> bytes:
-    return success([_shown_stock(each) for each in found])
+    return joined(map(shown_stock, found))
+
+
+def joined(shown: Iterable[bytes]) -> bytes:
+    """The body of `stocks`, of stocks as `shown_stock` shows them."""
+    return b'{"data":[%b]}' % b",".join(shown)
 
 
 def placed(number: int) -> bytes:

@@ -34,6 +34,9 @@ from .site import BazaarRequest
 
 __all__ = ["Api"]
 
+MAX_SENDING_BYTES = 32 * 1024 * 1024
+"""Of lists of all stocks, at a time. One is sent whatever its size."""
+
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
 
@@ -70,6 +73,8 @@ class Api:
         self._replicas = replicas
         self._readiness = readiness
         self._fresh_key = fresh_key
+        self._sending = 0
+        """Bytes of the lists of all stocks that are being sent."""
 
     def resource(self) -> Resource:
         """What a `BazaarSite` is to serve. It takes only that site's requests."""
@@ -96,7 +101,21 @@ class Api:
 
     @_served(app, "GET", "/stocks")
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
-        return _answer(request, self._market_data.all(), answers.stocks)
+        def show(body: bytes) -> bytes:
+            if self._sending and self._sending + len(body) > MAX_SENDING_BYTES:
+                raise later("overloaded: too many lists of all stocks are being sent; ask again")
+            self._sending += len(body)
+            request.notifyFinish().addBoth(sent, len(body))
+            return body
+
+        def sent(_: object, size: int) -> None:
+            self._sending -= size
+
+        asked = self._market_data.all()
+        if not asked.called:
+            # One whose client has hung up is not asked for on its behalf.
+            request.notifyFinish().addErrback(lambda _: asked.cancel())
+        return _answer(request, asked, show)
 
     @_served(app, "POST", "/orders", OLD + "/trade/orders")
     def place(self, request: BazaarRequest) -> Deferred[bytes]:

@@ -5,23 +5,25 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from ..errors import BazaarError, Unavailable
+from ..errors import BazaarError, Malformed, Unavailable
 from ..market import Order, Placed, Stock, Trade
-from ..push import Subscription
+from ..push import Subscription, prove
 from ..replication.messages import CampaignReply, Status
 from ..rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from ..rpc.bazaar.v1.order_pb2_grpc import OrdersStub
+from ..rpc.bounds import check_integer, check_text
 from ..rpc.channel import Channel
 from ..rpc.wire import (
     from_wire,
     order_from_wire,
     outcome_from_wire,
-    stock_from_wire,
+    stocks_from_wire,
     trade_to_wire,
 )
 from ..timing import Timing
 from .quotes import Shown
+from .whole_market import Whole
 
 __all__ = ["CatalogClient", "ReplicaClient"]
 
@@ -113,15 +115,33 @@ class ReplicaClient:
         asked = self._ask("Lookup", request, timeout)
         return asked.addCallback(_stocks)
 
+    def market(self, known: Whole | None, timeout: float) -> Deferred[Whole]:
+        """Likewise."""
+        request = _market_request(known)
+        request.to = self._replica
+        if (unnamed := _name_cluster(request, self._cluster)) is not None:
+            return fail(unnamed)
+        rpc = self._stub.Lookup
+        return self._channel.call(
+            lambda timeout: _market(rpc(request, timeout=timeout), known), timeout
+        )
+
 
 class CatalogClient:
     """A catalog. Every call fails with a `BazaarError`."""
 
-    def __init__(self, channel: Channel, cluster: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        cluster: Callable[[], str] | None = None,
+        secret: bytes = b"",
+    ) -> None:
         """Requests name the cluster that `cluster` knows of when they are made, and fail with
-        `Unavailable` while it knows none; None: they name none."""
+        `Unavailable` while it knows none; None: they name none. `secret` is the cluster's; empty
+        if there is none."""
         self._cluster = cluster
         self._channel = channel
+        self._secret = secret
         self._stub = CatalogStub(channel.grpc)
 
     def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Sequence[Stock]]:
@@ -131,12 +151,23 @@ class CatalogClient:
             return fail(unnamed)
         return _look_up(self._channel, self._stub.Lookup, request, timeout)
 
+    def market(self, known: Whole | None, timeout: float) -> Deferred[Whole]:
+        """Every stock. What is `known` need not come again."""
+        request = _market_request(known)
+        if (unnamed := _name_cluster(request, self._cluster)) is not None:
+            return fail(unnamed)
+        rpc = self._stub.Lookup
+        return self._channel.call(
+            lambda timeout: _market(rpc(request, timeout=timeout), known), timeout
+        )
+
     def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[Any]:
         """Have it tell this front-end of every change, from now on."""
         request = catalog_pb2.SubscribeRequest(
             address=subscription.address,
             life=subscription.life,
             token=subscription.token,
+            proof=prove(self._secret, subscription),
         )
         if (unnamed := _name_cluster(request, self._cluster)) is not None:
             return fail(unnamed)
@@ -160,5 +191,23 @@ def _look_up(
     return channel.call(lambda timeout: _stocks(rpc(request, timeout=timeout)), timeout)
 
 
+def _market_request(known: Whole | None) -> market_pb2.LookupRequest:
+    after, history = (known.upto, known.history) if known is not None else (0, "")
+    return market_pb2.LookupRequest(all=True, after=after, history=history)
+
+
+def _market(reply: market_pb2.LookupReply, known: Whole | None) -> Whole:
+    """Made where the answer is waited for, as that is too much at once for the reactor."""
+    stocks = stocks_from_wire(reply.stocks)
+    check_integer("upto", reply.upto)
+    check_text("history", reply.history)
+    if not reply.changes:
+        return Whole.of(stocks, reply.history, reply.upto)
+    if known is None or reply.history != known.history or reply.upto < known.upto:
+        raise Malformed("these are not the changes that were asked for")
+    return known.changed(stocks, reply.upto)
+
+
 def _stocks(reply: market_pb2.LookupReply) -> Sequence[Stock]:
-    return Shown(map(stock_from_wire, reply.stocks), reply.history)
+    check_text("history", reply.history)
+    return Shown(stocks_from_wire(reply.stocks), reply.history)

@@ -2,7 +2,7 @@
 
 The API knows its collaborators by these protocols alone. Every Deferred fails only with what
 is named here (all of `twisted_bazaar.errors`); anything else is a bug, and the client gets 500.
-The API never cancels a Deferred that it was given.
+The API cancels no Deferred that it was given, but that of `MarketData.all`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 from twisted.internet.defer import Deferred
 
-from ..market import Order, Placed, Stock, Trade
+from ..market import Order, Placed, Trade
 from .quotes import Found
 
 __all__ = [
@@ -53,8 +53,9 @@ class MarketData(Protocol):
     def lookup(self, name: str, /) -> Deferred[Found]:
         """What there is of the stock with this name. Fails with Unavailable."""
 
-    def all(self) -> Deferred[Sequence[Stock]]:
-        """Every stock, by name. Fails with Unavailable."""
+    def all(self) -> Deferred[bytes]:
+        """The body that shows every stock, by name. Fails with Unavailable. May be cancelled:
+        then nobody waits for it any more."""
 
 
 class Orders(Protocol):

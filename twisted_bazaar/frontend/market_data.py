@@ -5,7 +5,7 @@ out.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,13 +17,20 @@ from . import answers
 from .cache import Cache
 from .lookups import Call, Lookups, Read
 from .quotes import Found, Quote, Shown
+from .whole_market import Whole, WholeMarket
 
 __all__ = ["MarketData"]
+
+
+T = TypeVar("T")
 
 
 class Stocks(Protocol):
     def look_up(self, names: Sequence[str] | None, /) -> Deferred[Sequence[Stock]]:
         """Those of the stocks `names` that there are; None: all. Fails with `BazaarError`."""
+
+    def market(self, known: Whole | None, /) -> Deferred[Whole]:
+        """Every stock. What is `known` need not come again. Fails with `BazaarError`."""
 
 
 class MarketData:
@@ -36,6 +43,7 @@ class MarketData:
         reactor: Any,
         seconds: Callable[[], float],
         lookups: Lookups,
+        whole_market: WholeMarket,
         cache: Cache | None,
         catalogs: Stocks,
         leader: Stocks,
@@ -44,6 +52,8 @@ class MarketData:
         self._reactor = reactor
         self._seconds = seconds
         self._lookups = lookups
+        self._whole_market = whole_market
+        self._pause: Any = None
         self._cache = cache
         self._catalogs = catalogs
         self._leader = leader
@@ -63,9 +73,43 @@ class MarketData:
             self._reactor.callLater(0, self._pump)
         return answer
 
-    def all(self) -> Deferred[Sequence[Stock]]:
-        """Every stock, by name. Fails with `Unavailable`."""
-        return self._ask(None)
+    def all(self) -> Deferred[bytes]:
+        """The body that shows every stock, by name. Fails with `Unavailable`, also if it is
+        cancelled."""
+
+        def withdraw(answer: Deferred[bytes]) -> None:
+            self._whole_market.withdraw(answer)
+            answer.errback(Unavailable("nobody waits for this any more"))
+
+        answer: Deferred[bytes] = Deferred(withdraw)
+        try:
+            body = self._whole_market.ask(answer, self._seconds())
+        except Unavailable:
+            answer.errback()
+            return answer
+        if body is not None:
+            answer.callback(body)
+        else:
+            self._ask_for_all()
+        return answer
+
+    def _ask_for_all(self) -> None:
+        """Answer those who can be answered, and ask for the others, now or after a pause."""
+        market, now = self._whole_market, self._seconds()
+        if self._pause is not None and self._pause.active():
+            self._pause.cancel()
+        if (question := market.take_question(now)) is not None:
+            asked = self._from_anybody(lambda stocks: stocks.market(question.known))
+            asked.addCallbacks(
+                lambda whole: market.answered(whole, self._seconds()),
+                lambda failure: market.failed(self._error(failure), self._seconds()),
+            )
+            asked.addCallback(lambda _: self._ask_for_all())
+            asked.addErrback(lambda failure: self.log.failure("a lookup went wrong", failure))
+        elif (until := market.pause_until) is not None:
+            self._pause = self._reactor.callLater(max(0.0, until - now), self._ask_for_all)
+        for ticket, answer in market.take_answered():
+            _tell(ticket, answer)
 
     def _pump(self) -> None:
         self._pumping = False
@@ -75,11 +119,7 @@ class MarketData:
         while (call := lookups.take_call()) is not None:
             self._call(call)
         for ticket, answer in lookups.take_answered():
-            assert isinstance(ticket, Deferred)
-            if isinstance(answer, BazaarError):
-                ticket.errback(answer)
-            else:
-                ticket.callback(answer)
+            _tell(ticket, answer)
 
     def _read(self, read: Read) -> None:
         assert self._cache is not None
@@ -96,21 +136,34 @@ class MarketData:
                 self._cache.put(call.history, to_keep)
 
         def failed(failure: Failure) -> None:
-            error = failure.value
-            if not isinstance(error, BazaarError):
-                self.log.failure("a lookup went wrong", failure)
-                error = Unavailable("the front-end failed")
-            self._lookups.failed(call, error)
+            self._lookups.failed(call, self._error(failure))
 
-        self._go_on(self._ask(call.names).addCallbacks(answered, failed))
+        asked = self._from_anybody(lambda stocks: stocks.look_up(call.names))
+        self._go_on(asked.addCallbacks(answered, failed))
+
+    def _error(self, failure: Failure) -> BazaarError:
+        if isinstance(failure.value, BazaarError):
+            return failure.value
+        self.log.failure("a lookup went wrong", failure)
+        return Unavailable("the front-end failed")
 
     def _go_on(self, done: Deferred[Any]) -> None:
         done.addErrback(lambda failure: self.log.failure("a lookup went wrong", failure))
         done.addCallback(lambda _: self._pump())
 
-    def _ask(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
-        def ask_the_leader(failure: Failure) -> Deferred[Sequence[Stock]]:
-            failure.trap(BazaarError)
-            return self._leader.look_up(names)
+    def _from_anybody(self, ask: Callable[[Stocks], Deferred[T]]) -> Deferred[T]:
+        """A catalog, and if none answers the leader."""
 
-        return self._catalogs.look_up(names).addErrback(ask_the_leader)
+        def ask_the_leader(failure: Failure) -> Deferred[T]:
+            failure.trap(BazaarError)
+            return ask(self._leader)
+
+        return ask(self._catalogs).addErrback(ask_the_leader)
+
+
+def _tell(ticket: object, answer: Found | bytes | BazaarError) -> None:
+    assert isinstance(ticket, Deferred)
+    if isinstance(answer, BazaarError):
+        ticket.errback(answer)
+    else:
+        ticket.callback(answer)

@@ -17,6 +17,7 @@ from ..market import Order, Stock
 from ..timing import Timing
 from .clients import ReplicaClient
 from .leadership import Leadership
+from .whole_market import Whole
 
 __all__ = ["OrderReader"]
 
@@ -58,9 +59,20 @@ class OrderReader:
 
         For when no catalog answers. Fails with `Unavailable`.
         """
+        return self._ask(
+            lambda replica, timeout: replica.lookup(names, timeout), self._lookup_within
+        )
+
+    def market(self, known: Whole | None) -> Deferred[Whole]:
+        """Every stock, likewise."""
+        return self._ask(
+            lambda replica, timeout: replica.market(known, timeout), self._lookup_within
+        )
+
+    @property
+    def _lookup_within(self) -> float:
         # A lookup may have waited as long as this already, for one that was sent before it.
-        within = self._timing.deadline / 2 - self._timing.election_timeout
-        return self._ask(lambda replica, timeout: replica.lookup(names, timeout), within)
+        return self._timing.deadline / 2 - self._timing.election_timeout
 
     def _ask(
         self, call: Callable[[ReplicaClient, float], Deferred[T]], within: float

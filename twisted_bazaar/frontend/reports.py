@@ -49,7 +49,4 @@ class Reports:
             failure.trap(BazaarError)
             return "no catalog answers"
 
-        def answered(stocks: Sequence[object]) -> str | None:
-            return None if stocks else "no stocks are listed yet"
-
-        return self._catalogs.ready().addCallbacks(answered, unanswered)
+        return self._catalogs.ready().addCallbacks(lambda _: None, unanswered)

@@ -25,6 +25,7 @@ from twisted.web.resource import Resource
 from . import answers
 from .refusals import NO_SUCH_PATH, Refusal
 from .requests import MAX_BODY_BYTES
+from .sending import PIECE_BYTES, Sending
 
 __all__ = ["BazaarRequest", "BazaarSite"]
 
@@ -97,6 +98,9 @@ class BazaarRequest(server.Request):
         if self.code != NOT_MODIFIED:
             # Without a length, Twisted would send chunks.
             self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+        if len(body) > PIECE_BYTES:
+            Sending(self.site.reactor, self, body)
+            return
         self.write(body)
         self.finish()
 
@@ -171,9 +175,11 @@ class _Channel(HTTPChannel):
             return
         self._refused = True
         body = answers.error(refusal.code, refusal.message)
+        more = b"".join(b"%b: %b\r\n" % header for header in refusal.headers.items())
         self.transport.write(
-            b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-            b"Connection: close\r\n\r\n%b" % (refusal.code, _reason(refusal.code), len(body), body)
+            b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b"
+            b"Connection: close\r\n\r\n%b"
+            % (refusal.code, _reason(refusal.code), len(body), more, body)
         )
         self.dataReceived = _discard  # type: ignore[method-assign]
         self.lineReceived = _discard  # type: ignore[method-assign]

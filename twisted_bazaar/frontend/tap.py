@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 from twisted.application.service import Service
+from twisted.logger import Logger
 
 from .. import options
 from ..address import Address
@@ -112,6 +113,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     from .order_reader import OrderReader
     from .reports import Reports
     from .trading import Trading
+    from .whole_market import WholeMarket
 
     timing, seconds = config.timing, monotonic_seconds
     # Connections and threads of their own for each kind of call: reads that wait must not
@@ -132,11 +134,22 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     trading = Trading(reactor, seconds, leadership, replicas(trades), timing)
     heartbeat = Heartbeat(reactor, seconds, leadership, replicas(pings), timing, trading.led_by)
     orders = OrderReader(reactor, seconds, leadership, replicas(reads), timing)
-    clients = [CatalogClient(lookups.to(at), lambda: leadership.cluster) for at in config.catalogs]
+    clients = [
+        CatalogClient(lookups.to(at), lambda: leadership.cluster, config.secret)
+        for at in config.catalogs
+    ]
     catalogs = Catalogs(seconds, clients, timing)
-    cache = _make_cache(reactor, config.cache)
+    # Without one, what this process keeps in a Redis is at least its own.
+    cache = _make_cache(reactor, config.cache, config.secret or secrets.token_bytes(32))
+    if not config.secret and cache is not None:
+        Logger().warn(
+            "no --secret-file: whoever can read this bazaar's own traffic can tell this front-end "
+            "what has changed; what it keeps in a Redis is for itself alone"
+        )
     floors = None if cache is None else Floors(timing, _life)
-    market_data = MarketData(reactor, seconds, Lookups(floors), cache, catalogs, orders)
+    market_data = MarketData(
+        reactor, seconds, Lookups(floors), WholeMarket(floors), cache, catalogs, orders
+    )
     reports = Reports(leadership, catalogs)
     api = Api(
         trading=trading,
@@ -159,14 +172,15 @@ def _life() -> int:
     return random.SystemRandom().randrange(1, 2**53)
 
 
-def _make_cache(reactor: Any, cache: str) -> "Cache | None":
+def _make_cache(reactor: Any, cache: str, secret: bytes) -> "Cache | None":
     from .cache import MemoryCache, RedisCache
 
     if cache == "off":
         return None
     if cache == "memory":
         return MemoryCache()
-    return RedisCache(reactor, monotonic_seconds, Address.parse(cache.removeprefix("redis://")))
+    address = Address.parse(cache.removeprefix("redis://"))
+    return RedisCache(reactor, monotonic_seconds, address, secret=secret)
 
 
 def _informed(

@@ -1,0 +1,53 @@
+"""Large answers on their way: piece by piece, as fast as the client takes them."""
+
+from typing import Any
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+__all__ = ["PIECE_BYTES", "Sending"]
+
+PIECE_BYTES = 128 * 1024
+"""What is handed to the connection at once: more would be copied for each client that is slow."""
+_LEAST_BYTES_PER_SECOND = 32 * 1024
+_LEAST_SECONDS = 10.0
+"""A client that takes less than so many bytes a second, on average after the first seconds, is
+given up."""
+
+
+@implementer(IPushProducer)
+class Sending:
+    """Sends `body` as the body of `request`, and finishes it."""
+
+    def __init__(self, reactor: Any, request: Any, body: bytes) -> None:
+        self._request = request
+        self._body = body
+        self._sent = 0
+        self._paused = False
+        patience = _LEAST_SECONDS + len(body) / _LEAST_BYTES_PER_SECOND
+        self._late: Any = reactor.callLater(patience, self._give_up)
+        request.notifyFinish().addErrback(lambda _: self.stopProducing())
+        request.registerProducer(self, True)
+        self.resumeProducing()
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        while not self._paused and self._late.active():
+            piece = self._body[self._sent : self._sent + PIECE_BYTES]
+            self._sent += len(piece)
+            self._request.write(piece)
+            if self._sent >= len(self._body) and self._late.active():
+                self._late.cancel()
+                self._request.unregisterProducer()
+                self._request.finish()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def stopProducing(self) -> None:
+        """The client has hung up."""
+        if self._late.active():
+            self._late.cancel()
+
+    def _give_up(self) -> None:
+        self._request.channel.transport.abortConnection()
