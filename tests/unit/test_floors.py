@@ -39,7 +39,16 @@ def test_a_quote_at_its_floor_or_above_may_be_shown_and_none_below(
 def test_a_stock_without_a_floor_is_not_shown(publisher: FakePublisher) -> None:
     """It came to the market after the last push, or never."""
     publisher.inform(A=5)
-    assert allows(publisher, "B", 0, 1, 10**15) == [False] * 3
+    assert allows(publisher, "B", 0, 1, 9, 10**15) == [False] * 4
+
+
+def test_a_quote_above_what_was_pushed_is_not_shown(publisher: FakePublisher) -> None:
+    """No catalog has shown it: it is of a log that was lost, or nobody knows of what."""
+    publisher.inform(A=5)
+    assert allows(publisher, "A", 9, 10, 10**15) == [True, False, False]
+    publisher.push(upto=12)
+    publisher.push(upto=3)
+    assert allows(publisher, "A", 12, 13) == [True, False]
 
 
 def test_a_push_is_answered_with_what_is_known_now_and_when(publisher: FakePublisher) -> None:
@@ -157,8 +166,8 @@ def test_a_push_of_another_order_log_ends_the_subscription(publisher: FakePublis
     assert allows(publisher, "A", 1, 5) == [False, False]
     publisher.history = "log-1"
     assert publisher.push({"A": 5}, stamp, stamp.life) == PushReply(9, None)
-    publisher.now += TIMING.lease
-    assert publisher.floors.subscribe(publisher.now)
+    assert publisher.floors.subscribe(publisher.now), "at once: it knows that it has none"
+    assert not publisher.floors.subscribe(publisher.now), "and then no more often than ever"
 
 
 def test_a_subscription_is_asked_for_only_without_a_lease(publisher: FakePublisher) -> None:
@@ -241,7 +250,8 @@ def test_whatever_is_pushed_in_whatever_order_only_the_highest_floors_and_the_lo
     assume(not any(abs(now - each) < SOON for each in until))
     alive = any(now < each for each in until)
     assert publisher.floors.alive(now) == alive
+    upto = max((push.upto for push in ours), default=0)
     for name in NAMES:
-        for version in range(8):
-            shown = alive and name in floors and version >= floors[name]
+        for version in range(11):
+            shown = alive and name in floors and floors[name] <= version <= upto
             assert publisher.floors.allow(name, version, now) == shown

@@ -126,7 +126,7 @@ def test_a_new_leader_tells_learners_nothing_before_it_committed_an_entry_of_its
     member.step(AppendReply(2, 2, True, 4, 0, member.clock.now))
     (message,) = applies(member)
     assert (message.commit, [entry.index for entry in message.entries]) == (4, [4])
-    assert message.history == entries_of(1)[0].digest
+    assert message.history == message.entries[0].digest, "no other leadership has this entry"
 
 
 # Learners of another history.

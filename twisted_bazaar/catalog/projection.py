@@ -12,7 +12,7 @@ import msgspec
 from ..errors import InvariantBroken
 from ..ledger import Ledger
 from ..market import Stock
-from ..replication.entries import GENESIS, Entry
+from ..replication.entries import GENESIS, Entry, Opened
 from ..replication.messages import Apply
 
 __all__ = ["Position", "Projection"]
@@ -33,6 +33,9 @@ class Projection:
     def __init__(self, ledger: Ledger, position: Position) -> None:
         self.ledger = ledger
         self.position = position
+        self.history = ""
+        """The digest of the last `opened` entry in here; empty: not known, as a file does not
+        say it. With an index it names one entry, however logs are cut, restored or copied."""
         self.beginnings = 0
         """How often it was thrown away, to be made anew from the beginning of the log."""
 
@@ -47,6 +50,7 @@ class Projection:
 
     def _begin_again(self) -> None:
         self.ledger, self.position = Ledger(), Position(term=self.position.term)
+        self.history = ""
         self.beginnings += 1
 
     def _take(self, entry: Entry) -> Iterator[Stock]:
@@ -59,5 +63,7 @@ class Projection:
                 self._begin_again()
                 return
             self.position = Position(entry.index, entry.digest, term)
+            if isinstance(entry.event, Opened):
+                self.history = entry.digest
             for name in touched:
                 yield self.ledger.stocks[name]

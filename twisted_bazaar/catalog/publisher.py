@@ -57,7 +57,6 @@ class Publisher:
         self._projection = projection
         self._timing = timing
         self._lives = lives
-        self._history = ""
         self.cluster = ""
         """The cluster that this life follows: the first whose leader was heard; empty: none."""
         self._new = projection.position.index == 0
@@ -107,10 +106,19 @@ class Publisher:
             touched = sorted(projection.ledger.stocks.values(), key=lambda stock: stock.version)
         self._unreleased += touched
         if message.term == projection.position.term:
-            self._history = message.history
-            self._lease.granted(message.stamp, message.lease)
+            self._granted(message)
         self._questions.append(_Question(message, ticket, now + self._timing.heartbeat))
         self._release(now)
+
+    def _granted(self, message: Apply) -> None:
+        """Take the lease that came with `message`, if one did."""
+        stamp, projection = message.stamp, self._projection
+        if stamp is not None and stamp.life == self._lease.life and not projection.history:
+            # What was answered then held this leader's first entry, and no later one has come
+            # since. Without a lease the name is not believed: this catalog may be ahead of logs
+            # that were restored, and would show what it has under their name.
+            projection.history = message.history
+        self._lease.granted(stamp, message.lease)
 
     def subscribe(self, subscription: Subscription, now: float) -> None:
         """A front-end asks to be told of changes. Raises `Unavailable`, or `Overloaded`."""
@@ -141,10 +149,10 @@ class Publisher:
 
     def take_pushes(self, now: float) -> list[Pushed]:
         """What front-ends are to be told now."""
-        position = self._projection.position
+        known = self._projection
         return list(
             self._subscribers.pushes(
-                self._projection.ledger, position.index, self._history, self._lease, now
+                known.ledger, known.position.index, known.history, self._lease, now
             )
         )
 

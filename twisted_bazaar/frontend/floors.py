@@ -1,9 +1,11 @@
 """What a front-end must not show any more: floors, which a catalog pushes, and a lease. Pure.
 
 A floor is the version below which nothing may be shown of a stock. While the lease holds, the
-catalog waits with every change until this front-end has answered that it knows the floor. So a
-quote of at least that version is true, wherever it comes from: a Redis that was flushed,
-restarted, restored from an old dump or shared with others costs time, never truth.
+catalog waits with every change until this front-end has answered that it knows the floor, and
+shows no change beyond the last that was pushed. So a quote of this history, of at least the
+floor and at most the last index that was pushed, is true wherever it comes from: a Redis that
+was flushed, restarted, restored from an old dump or shared with others costs time, never truth;
+and what a cache remembers of orders that a restored log does not hold is not shown.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,8 @@ class Floors:
         self._floors: dict[str, int] = {}
         self.highest = 0
         """No stock has a floor above this."""
+        self._upto = 0
+        """No catalog shows a version above this before it has been pushed here."""
         self.history = ""
         """Names the order log that versions are indexes of; empty before the first push."""
 
@@ -64,9 +68,12 @@ class Floors:
         if push.life != self.life:
             return PushReply(push.upto, None)
         if self.history not in ("", push.history):
+            # A new leader, or another log: what is known here is not of it for certain.
             self._begin()
+            self._again_at = now
             return PushReply(push.upto, None)
         self.history = push.history
+        self._upto = max(self._upto, push.upto)
         for name, version in push.floors.items():
             if version > self._floors.get(name, 0):
                 self._floors[name] = version
@@ -86,4 +93,5 @@ class Floors:
     def allow(self, name: str, version: int, now: float) -> bool:
         """Whether a quote of this version may be shown: to be asked after it was read."""
         # A stock without a floor came to the market after the last push.
-        return self.alive(now) and version >= self._floors.get(name, version + 1)
+        floor = self._floors.get(name, version + 1)
+        return self.alive(now) and floor <= version <= self._upto

@@ -99,7 +99,8 @@ class Leading:
     def history(self) -> str:
         """Names the log that versions are indexes of."""
         if not self._history:
-            self._history = self._log.digest_at(1)
+            # No other leadership has it: not one before a log was cut or copied, nor one of a copy.
+            self._history = self._log.digest_at(self.opened)
         return self._history
 
     def _append(

@@ -157,7 +157,7 @@ class Apply(msgspec.Struct, frozen=True):
     rebuild: bool
     """The learner's state is of another history: throw it away and begin at index 0."""
     history: str
-    """Names this log: the digest of its first entry."""
+    """Names this log: the digest of the leader's first entry in its term."""
     stamp: Stamp | None
     """The learner's answer that earned it a lease, if one did."""
     lease: float
