@@ -230,8 +230,9 @@ class Replica:
                 canvass.tickets.append(ticket)
 
     def follow(self, term: int) -> None:
-        """A front-end says that somebody leads in `term`. A suspect believes all others only."""
-        if term > self.term and not self.suspect:
+        """A front-end says that somebody leads in `term`. One that was never in a term, or may
+        have forgotten which, has it from its peers only: a new cluster must be seen to be one."""
+        if 0 < self.term < term and not self.suspect:
             self._adopt(term)
 
     def step(self, message: Incoming, now: float, ticket: object = None) -> None:
