@@ -138,9 +138,14 @@ def test_a_cluster_is_new_if_all_of_it_is() -> None:
 def test_a_new_replica_has_no_term_by_a_front_ends_word() -> None:
     """The others could not tell it from one that has something to forget."""
     member = suspect(fresh=True)
-    member.replica.follow(1)
-    member.carry_out()
-    assert member.ask(Poll(2)).term == 0
+    for trusted in (False, True):
+        if trusted:
+            answer(member, 2, 0)
+            answer(member, 3, 0)
+        member.replica.follow(1)
+        member.carry_out()
+        polled = member.ask(Poll(2))
+        assert (polled.term, polled.suspect) == (0, not trusted)
 
 
 def test_one_that_is_damaged_makes_no_new_cluster_with_empty_ones() -> None:
