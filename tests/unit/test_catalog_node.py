@@ -450,3 +450,24 @@ def test_a_failure_that_nobody_foresaw_is_logged_and_saving_goes_on(
 def test_one_that_never_started_stops(tmp_path: Path) -> None:
     never = Catalog(tmp_path / "catalog.csv").life(Snapshot((), Position(), 0))
     assert never.stopService() is None
+
+
+def test_who_wants_to_know_is_told_once_what_the_market_opened_with(tmp_path: Path) -> None:
+    told: list[list[str]] = []
+    reactor = ReactorWithThreads()
+    new = Snapshot((Stock("Wished", 1, 1, 0, 0),), Position(), 0)
+    node = CatalogNode(
+        reactor,
+        reactor.seconds,
+        new,
+        tmp_path / "catalog.csv",
+        cast(Any, None),
+        count(1).__next__,
+        TIMING,
+        lambda stocks: told.append(sorted(stocks)),
+    )
+    node.apply(sends(LOG, 0, 1, term=3))
+    assert told == [], "nothing is listed yet"
+    node.apply(sends(LOG, 1, 3, term=3))
+    node.apply(sends(LOG, 3, 5, term=3))
+    assert told == [["Fish, Co", "GameStart"]]
