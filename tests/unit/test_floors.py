@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted_bazaar.leases import MAX_DRIFT, Stamp
 from twisted_bazaar.push import Push, PushReply
 
-from .fake_publisher import LEASE, TIMING, FakePublisher
+from .fake_publisher import HISTORY, LEASE, TIMING, FakePublisher
 
 SOON = 0.001
 """A moment later."""
@@ -66,6 +66,18 @@ def test_a_push_that_comes_late_or_again_lowers_nothing(publisher: FakePublisher
 
 
 # The lease.
+
+
+def test_a_market_is_current_between_the_highest_floor_and_what_was_pushed(
+    publisher: FakePublisher,
+) -> None:
+    publisher.inform(A=5, B=8)
+    current = [upto for upto in range(12) if publisher.floors.current(HISTORY, upto, publisher.now)]
+    assert current == [8, 9]
+    assert not publisher.floors.current("another log", 8, publisher.now)
+    assert not publisher.floors.current("", 8, publisher.now)
+    publisher.now += LEASE
+    assert not publisher.floors.current(HISTORY, 8, publisher.now)
 
 
 def test_no_floor_is_above_the_highest(publisher: FakePublisher) -> None:

@@ -95,3 +95,8 @@ class Floors:
         # A stock without a floor came to the market after the last push.
         floor = self._floors.get(name, version + 1)
         return self.alive(now) and floor <= version <= self._upto
+
+    def current(self, history: str, upto: int, now: float) -> bool:
+        """Whether the market is still as entry `upto` of that log left it: likewise."""
+        known = bool(history) and history == self.history
+        return known and self.highest <= upto <= self._upto and self.alive(now)

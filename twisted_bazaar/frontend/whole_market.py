@@ -140,10 +140,4 @@ class WholeMarket:
     def _may_show(self, whole: Whole, now: float) -> bool:
         """Whether nothing has changed since `whole` that anybody can have been told of."""
         floors = self._floors
-        return (
-            floors is not None
-            and bool(whole.history)
-            and whole.history == floors.history
-            and whole.upto >= floors.highest
-            and floors.alive(now)
-        )
+        return floors is not None and floors.current(whole.history, whole.upto, now)
