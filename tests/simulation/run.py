@@ -6,7 +6,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from twisted_bazaar import leases
-from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.errors import InvariantBroken, Malformed
 
 from . import (
     cache_scenarios,  # noqa: F401 - they declare themselves
@@ -68,7 +68,8 @@ def _outcome(plan: Plan, traced: bool) -> Outcome:
         _run(plan, world, bazaar)
     except Violation as found:
         violation = found
-    except InvariantBroken as found:
+    except (InvariantBroken, Malformed) as found:
+        # Nobody here says what is malformed: it is not of the log that it is taken for.
         violation = Violation(3, f"a replica stops itself: {found}")
     except Exception as found:
         world.say("truth", traceback.format_exc())
