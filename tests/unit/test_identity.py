@@ -28,7 +28,8 @@ EMPTY = Log(disk())
 def poll_reply(replica: int = 2, cluster: str = OURS, **changes: object) -> PollReply:
     fields: dict[str, object] = {"last_index": 2, "last_term": 2}
     fields |= {"cluster": cluster, "members": (1, 2, 3)} | changes
-    return PollReply(replica=replica, term=2, leader=0, wait=0.0, **fields)  # type: ignore[arg-type]
+    fields |= {"replica": replica, "term": 2, "leader": 0, "wait": 0.0}
+    return PollReply(**fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
