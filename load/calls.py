@@ -27,6 +27,9 @@ __all__ = ["EXPECTED", "Caller"]
 EXPECTED = {0, 200, 404, 409, 422, 503}
 """What a bazaar may answer to calls that are well-formed, or nothing (0)."""
 
+_NOT_EXECUTED = ("not_executed", "overloaded")
+"""Reasons of a 503 that say for certain that a trade was not executed."""
+
 T = TypeVar("T")
 
 
@@ -45,6 +48,8 @@ class _Placed(msgspec.Struct):
 
 class _Why(msgspec.Struct):
     message: str
+    reason: str = ""
+    """A word for programs; an older release says none."""
 
 
 class _Failure(msgspec.Struct):
@@ -129,7 +134,7 @@ class Caller:
             verdict = Verdict.NOT_EXECUTED if isinstance(why, NotSent) else Verdict.UNKNOWN
         else:
             call = self._common(via, sent, reply)
-            verdict = _verdict(reply, call["message"])
+            verdict = _verdict(reply)
             if verdict is Verdict.PLACED:
                 placed, call = _understand(reply, _Answer[_Placed], call)
                 if placed is None:
@@ -164,10 +169,8 @@ class Caller:
         self, via: int, sent: float, reply: Reply | None, message: str = ""
     ) -> dict[str, Any]:
         if reply is not None and reply.status != 200:
-            try:
-                message = msgspec.json.decode(reply.body, type=_Failure).error.message
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                message = _malformed(reply)
+            why = _why(reply)
+            message = why.message if why is not None else _malformed(reply)
         return {
             "client": self._client,
             "via": via + 1,
@@ -183,8 +186,17 @@ class Caller:
         return call
 
 
-def _verdict(reply: Reply, message: str) -> Verdict:
+def _why(reply: Reply) -> _Why | None:
+    """What a failure says; None: nothing that can be understood."""
+    try:
+        return msgspec.json.decode(reply.body, type=_Failure).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _verdict(reply: Reply) -> Verdict:
     """What an answer to a trade means. What is not said for certain is unknown."""
+    why = _why(reply)
     match reply.status:
         case 200:
             return Verdict.PLACED
@@ -192,7 +204,7 @@ def _verdict(reply: Reply, message: str) -> Verdict:
             return Verdict.REJECTED
         case 422:
             return Verdict.REUSED
-        case 503 if "was not executed" in message:
+        case 503 if why is not None and why.reason in _NOT_EXECUTED:
             return Verdict.NOT_EXECUTED
         case status if 400 <= status < 500:
             return Verdict.NOT_EXECUTED

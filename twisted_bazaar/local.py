@@ -60,6 +60,8 @@ class Config:
     replicas: int
     listing: Path | None
     timing: Timing
+    hosts: tuple[str, ...] = ()
+    """More names by which clients reach the front-end."""
 
 
 class Local(service.MultiService):
@@ -160,6 +162,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     frontend += [f"--internal=tcp:{internal.port}:interface={internal.host}"]
     frontend += [f"--advertise={internal}", secret]
     frontend += [f"--replica={n}={address}" for n, address in orders.items()]
+    frontend += [f"--host={name}" for name in config.hosts]
 
     listing = [f"--listing={config.listing}"] if config.listing else []
     own = [f"--listen={catalog}", f"--data={data / 'catalog'}", secret, *listing]

@@ -8,6 +8,7 @@ frozen value of the result, so that nothing else handles strings.
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import unwrap
@@ -25,10 +26,12 @@ from .timing import Timing
 
 __all__ = [
     "Options",
+    "HOST_HELP",
     "TimingOptions",
     "cache",
     "endpoint",
     "folder",
+    "host_name",
     "host_port",
     "id_address",
     "positive_int",
@@ -41,7 +44,12 @@ __all__ = [
 MIN_SECRET_BYTES = 16
 """A shorter one could be found by trying."""
 
+HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
+
 Coerce = Callable[[str], Any]
+
+
+_HOST_NAME = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 def positive_int(text: str) -> int:
@@ -65,6 +73,16 @@ def seconds(text: str) -> float:
 def host_port(text: str) -> Address:
     """HOST:PORT."""
     return Address.parse(text)
+
+
+def host_name(text: str) -> str:
+    """A host as clients write it in a URL; a port may follow, and does not count."""
+    name = text.strip().lower()
+    if name.count(":") > 1 and not name.startswith("["):
+        name = f"[{name}]"
+    if _HOST_NAME.fullmatch(name) is None:
+        raise ValueError(f"must be a host name or address, not {text!r}")
+    return name
 
 
 def id_address(text: str) -> tuple[int, Address]:

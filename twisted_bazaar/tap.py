@@ -52,6 +52,7 @@ class Options(options.TimingOptions):
         ["replicas", None, 3, "Number of order replicas, odd.", odd],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
     ]
+    repeated: ClassVar = [("host", options.HOST_HELP, options.host_name)]
 
 
 def makeService(config: Options) -> Service:
@@ -69,6 +70,7 @@ def makeService(config: Options) -> Service:
         cache=config["cache"],
         replicas=config["replicas"],
         listing=config["listing"],
+        hosts=config["host"],
         timing=config.timing,
     )
     bazaar = local.Local(reactor, chosen, environment, Console(process.output))

@@ -105,7 +105,7 @@ def request(
 ) -> bytes:
     """A request; with `chunk` the body goes in chunks of that size."""
     target = path if isinstance(path, bytes) else path.encode()
-    lines = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: bazaar"]
+    lines = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: localhost"]
     lines += [header.encode("latin-1") for header in headers]
     if body is None:
         return b"\r\n".join([*lines, b"", b""])

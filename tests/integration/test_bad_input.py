@@ -6,105 +6,24 @@ numbers have no gap, and each stock holds what its orders say.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from statistics import median
-from typing import Any
 
 import pytest
 
 from .bazaar import Bazaar
+from .books import BYSTANDERS_STOCK, LISTED, Market
 from .bystander import Bystander
-from .raw_client import RawAnswer, RawClient, request
-from .waiting import wait_until
+from .raw_client import RawAnswer, request
 
-LISTED = 100
-"""Shares of each stock, to begin with."""
-BYSTANDERS_STOCK = "RomanCo"
-SLOWEST_SECONDS = 3.0
-"""Twenty bad requests a second, on a machine busy with other things, must not cost more."""
-USUAL_SECONDS = 0.5
 LIMIT = 64 * 1024
-
-Orders = Counter[tuple[str, str, int]]
-"""How many there are of each name, side and quantity."""
-
-
-class Market:
-    """The bazaar, its bystander, and the books that are kept from what the bazaar shows."""
-
-    def __init__(self, bazaar: Bazaar, bystander: Bystander) -> None:
-        self.bazaar = bazaar
-        self.address: str = bazaar.processes()["frontend"]["address"]
-        self.expected: Orders = Counter()
-        """What the test that runs has traded."""
-        self._bystander = bystander
-        self._last = 0
-        self._bought: Counter[str] = Counter()
-        self._sold: Counter[str] = Counter()
-
-    def connect(self) -> RawClient:
-        return RawClient(self.address)
-
-    def ask(self, sent: bytes) -> RawAnswer:
-        """What one request gets, on a connection of its own."""
-        with self.connect() as client:
-            client.send(sent)
-            answer = client.answer()
-        assert answer is not None, "closed without an answer"
-        return answer
-
-    def read(self, path: str) -> Any:
-        answer = self.ask(request("GET", path))
-        assert answer.code == 200, answer
-        return answer.json
-
-    def orders(self, after: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        following: int | None = after
-        while following is not None:
-            page = self.read(f"/orders?after={following}&limit=500")
-            found += page["data"]
-            following = page["next"]
-        return found
-
-    def check(self) -> None:
-        """The bystander trades on, and the books are in order."""
-        expected, self.expected = self.expected, Counter()
-        seen = len(self._bystander.seconds)
-        wait_until(lambda: len(self._bystander.seconds) >= seen + 2, "the bystander trades on")
-        with self._bystander.halted():
-            seconds, troubles = self._bystander.report()
-            before, new = self._last, self.orders(self._last)
-            his = [number for number in self._bystander.placed if number > before]
-            stocks = self.read("/stocks")["data"]
-        self._enter(new)
-        assert not troubles
-        assert max(seconds) < SLOWEST_SECONDS
-        assert median(seconds) < USUAL_SECONDS
-        numbers = [order["number"] for order in new]
-        assert numbers == list(range(before + 1, before + len(new) + 1))
-        assert his == [order["number"] for order in new if order["name"] == BYSTANDERS_STOCK]
-        others = [order for order in new if order["name"] != BYSTANDERS_STOCK]
-        shown = Counter((order["name"], order["type"], order["quantity"]) for order in others)
-        assert shown == expected
-        for stock in stocks:
-            bought, sold = self._bought[stock["name"]], self._sold[stock["name"]]
-            assert stock["quantity"] == LISTED - bought + sold >= 0
-            assert stock["volume"] == bought + sold
-        assert "Traceback" not in self.bazaar.log.read_text(), self.bazaar.tail()
-
-    def _enter(self, orders: list[dict[str, Any]]) -> None:
-        for order in orders:
-            side = self._bought if order["type"] == "buy" else self._sold
-            side[order["name"]] += order["quantity"]
-            self._last = order["number"]
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    with Bazaar(tmp_path_factory.mktemp("bad-input"), "--cache=off") as bazaar:
+    with Bazaar(
+        tmp_path_factory.mktemp("bad-input"), "--cache=off", "--host=shop.example"
+    ) as bazaar:
         address = bazaar.processes()["frontend"]["address"]
         with Bystander(address, BYSTANDERS_STOCK) as bystander:
             yield Market(bazaar, bystander)
@@ -124,7 +43,7 @@ def assert_refused(answer: RawAnswer | None, *codes: int, said: str = "") -> Non
     assert answer.code in codes, answer
     assert answer.headers["content-type"] == "application/json"
     assert answer.json.keys() == {"error"}
-    assert answer.json["error"].keys() == {"code", "message"}
+    assert answer.json["error"].keys() == {"code", "reason", "message"}
     assert answer.json["error"]["code"] == answer.code
     assert said in answer.json["error"]["message"]
 
@@ -163,7 +82,7 @@ def test_a_body_that_is_no_json_object_of_a_trade_is_400(market: Market, body: b
         *["0", "-0", "-1", "-5", str(10**9 + 1), str(2**31 - 1), str(2**31), str(2**32 + 1)],
         *[str(2**53), str(2**63 - 1), str(2**63), str(2**64 + 1), str(2**70), str(-(2**63))],
         *["1" + "0" * 400, "1" + "0" * 5000, "-1" + "0" * 400, "1e400", "-1e400", "1e-400"],
-        *["1.0", "0.5", "1e0", "1E3", "5.0000000000000000001", "NaN", "Infinity", "-Infinity"],
+        *["0.5", "10.5", "1e10", "5.0000000000000000001", "NaN", "Infinity", "-Infinity"],
         *['"1"', '""', "true", "false", "null", "[1]", '{"value": 1}', "01", "+1", "0x1", "1_0"],
     ],
     ids=lambda literal: literal[:20],
@@ -209,7 +128,6 @@ def test_a_type_that_is_neither_buy_nor_sell_is_400(market: Market, side: object
         (order(client_order_id="\x7f"), "client_order_id must be"),
         (order(client_order_id="caf\xe9"), "client_order_id must be"),
         (order(client_order_id=5), "client_order_id must be"),
-        (order(client_order_id=None), "client_order_id must be"),
     ],
     ids=lambda value: repr(value)[-30:],
 )
@@ -222,7 +140,9 @@ def test_fields_that_are_unknown_missing_or_given_twice_are_400_by_name(
 @pytest.mark.parametrize(
     "headers",
     [
-        ["Idempotency-Key: a", "Idempotency-Key: a"],
+        ["Idempotency-Key: a", "Idempotency-Key: b"],
+        ['Idempotency-Key: "a'],
+        ["X-Idempotency-Key: a"],
         ["Idempotency-Key:"],
         ["Idempotency-Key: " + "x" * 129],
         ["Idempotency-Key: \xe9"],
@@ -233,6 +153,86 @@ def test_fields_that_are_unknown_missing_or_given_twice_are_400_by_name(
 def test_a_key_that_is_none_is_400(market: Market, headers: list[str]) -> None:
     answer = market.ask(request("POST", "/orders", order(), *headers))
     assert_refused(answer, 400, said="Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    ("literal", "quantity"), [("10.0", 10), ("1e0", 1), ("2", 2), ("2.0E+0", 2)]
+)
+def test_a_quantity_may_be_written_as_any_number_that_is_an_integer(
+    market: Market, literal: str, quantity: int
+) -> None:
+    body = with_quantity(literal).replace(b"}", b', "client_order_id": null}')
+    assert market.ask(request("POST", "/orders", body)).code == 200
+    market.expected["GameStart", "sell", quantity] += 1
+
+
+def test_a_key_is_the_same_in_quotation_marks_and_in_the_body(market: Market) -> None:
+    named = order("BoarCo", client_order_id="same")
+    answers = [
+        market.ask(request("POST", "/orders", named)),
+        market.ask(request("POST", "/orders", order("BoarCo"), "Idempotency-Key: same")),
+        market.ask(request("POST", "/orders", named, 'Idempotency-Key: "same"')),
+    ]
+    assert [answer.code for answer in answers] == [200] * 3
+    assert len({answer.body for answer in answers}) == 1
+    market.expected["BoarCo", "buy", 1] += 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "reason"),
+    [
+        (["Host: evil.example"], 403, "foreign_host"),
+        (["Host: localhost.evil.example:8081"], 403, "foreign_host"),
+        (["Host: 192.0.2.7"], 403, "foreign_host"),
+        (["Origin: http://evil.example"], 403, "foreign_origin"),
+        (["Origin: null"], 403, "foreign_origin"),
+        (["Origin: http://localhost:3000"], 403, "foreign_origin"),
+        (["Sec-Fetch-Site: cross-site"], 403, "foreign_origin"),
+        (["Sec-Fetch-Site: same-site"], 403, "foreign_origin"),
+        (["Content-Type: text/plain"], 415, "unsupported_media_type"),
+        (["Content-Type: application/x-www-form-urlencoded"], 415, "unsupported_media_type"),
+        (["Content-Type: application/json; charset=utf-16"], 415, "unsupported_media_type"),
+        (["Content-Type"], 415, "unsupported_media_type"),
+        (["Content-Encoding: gzip"], 415, "unsupported_media_type"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_trade_that_a_foreign_page_may_have_sent_is_refused(
+    market: Market, headers: list[str], code: int, reason: str
+) -> None:
+    answer = market.ask(changed(request("POST", "/orders", order()), headers))
+    assert_refused(answer, code)
+    assert answer.json["error"]["reason"] == reason
+
+
+def changed(sent: bytes, headers: list[str]) -> bytes:
+    """`sent`, with these headers instead of its own; those without a value are left out."""
+    for header in headers:
+        name, _, value = header.partition(":")
+        head, separator, body = sent.partition(b"\r\n\r\n")
+        kept = [x for x in head.split(b"\r\n") if not x.startswith(name.encode() + b":")]
+        sent = b"\r\n".join(kept + ([header.encode()] if value else [])) + separator + body
+    return sent
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Origin: http://localhost"],
+        ["Origin: http://localhost", "Sec-Fetch-Site: same-origin"],
+        ["Host: 127.0.0.1:1"],
+        ["Host: [::1]"],
+        ["Host: Shop.Example:1"],
+        ["Sec-Fetch-Site: none"],
+        ["Content-Type: Application/JSON; charset=UTF-8", "Content-Encoding: identity"],
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_trade_of_its_own_pages_and_of_programs_is_taken(
+    market: Market, headers: list[str]
+) -> None:
+    assert market.ask(changed(request("POST", "/orders", order("BoarCo")), headers)).code == 200
+    market.expected["BoarCo", "buy", 1] += 1
 
 
 @pytest.mark.parametrize("chunk", [0, 1000, 100_000])
@@ -308,7 +308,9 @@ def test_a_path_that_is_nothing_is_refused_in_json(
     assert_refused(market.ask(request("GET", path)), *codes)
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "BREW", "X" * 1000, "CONNECT"])
+@pytest.mark.parametrize(
+    "method", ["PUT", "DELETE", "TRACE", "BREW", "X" * 1000, "CONNECT", "post", "Get"]
+)
 def test_a_method_that_is_unknown_is_405(market: Market, method: str) -> None:
     for path, allowed in ("/orders", "GET, HEAD, POST"), ("/stocks/GameStart", "GET, HEAD"):
         answer = market.ask(request(method, path, order()))
@@ -334,6 +336,13 @@ def test_what_catalogs_tell_a_front_end_is_not_to_be_told_at_the_public_port(
         *[b"\r\n" * 10, b"\0" * 1000, b"GARBAGE\r\n\r\n", b"GET\r\n\r\n", b"\xff" * 70_000],
         *[b"GET /ping HTTP/9.9\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PING\r\n"],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+        b"GET /ping HTTP/1.1\nHost: localhost\n\n",
+        b"GET /ping HTTP/1.1\r\n\r\n",
+        request("GET", "/ping", None, "Host: localhost"),
+        request("POST", "/orders", order(), "Content-Length: 1"),
+        request("POST", "/orders", order(), "X: a", " folded: b"),
+        request("POST", "/orders", order(), "Content-Length : 1"),
+        request("POST", "/orders", None, "Transfer-Encoding: identity") + order(),
         request("POST", "/orders", None, "Content-Length: x") + order(),
         request("POST", "/orders", None, "Content-Length: -1") + order(),
         request("POST", "/orders", None, "Content-Length: 1, 2") + order(),
@@ -359,7 +368,26 @@ def test_what_is_no_http_is_refused_once_and_nothing_after_it_is_read(
     assert more == []
 
 
+@pytest.mark.parametrize("begun", [b"\x16\x03\x01\x02\x00", b"hello", b"\0", b"GET /ping\n"])
+def test_what_can_be_no_http_is_refused_without_waiting_for_more(
+    market: Market, begun: bytes
+) -> None:
+    with market.connect() as client:
+        client.send(begun)
+        [answer] = client.answers()
+    assert_refused(answer, 400)
+
+
 # Clients that hang up
+
+
+def test_a_client_that_says_it_sends_nothing_more_gets_its_answers(market: Market) -> None:
+    with market.connect() as client:
+        client.send(request("GET", "/ping") + request("POST", "/orders", order("BoarCo")))
+        client.end()
+        ping, traded = client.answers()
+    assert (ping.code, traded.code) == (200, 200)
+    market.expected["BoarCo", "buy", 1] += 1
 
 
 def test_half_a_request_is_no_request(market: Market) -> None:

@@ -439,6 +439,14 @@ async def test_an_unknown_path_is_404_in_json_whatever_the_method(
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("path", ["/stocks", "/stocks/GameStart", "/orders", "/ping", "/livez"])
+async def test_a_slash_at_the_end_makes_no_difference(web: WebClient, path: str) -> None:
+    without, with_one = await web.get(path), await web.get(path + "/")
+    assert_json(with_one, 200)
+    assert with_one.body == without.body
+
+
+@pytest_twisted.ensureDeferred
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
@@ -459,12 +467,15 @@ async def test_an_unknown_path_is_404_in_json_whatever_the_method(
 async def test_a_wrong_method_is_405_and_says_which_are_right(
     web: WebClient, path: str, allowed: str
 ) -> None:
-    for method in {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"} - {*allowed.split(", ")}:
+    for method in {"POST", "PUT", "PATCH", "DELETE", "BREW"} - {*allowed.split(", ")}:
         reply = await web.ask(method, path, {})
         assert_refused(reply, 405)
         assert reply.header("Allow") == allowed
     for method in "GET", "HEAD":
         assert (await web.ask(method, path)).code != 405
+    options = await web.ask("OPTIONS", path)
+    assert_json(options, 200)
+    assert options.header("Allow") == ", ".join(sorted([*allowed.split(", "), "OPTIONS"]))
 
 
 @pytest_twisted.ensureDeferred

@@ -37,8 +37,12 @@ def bought(replies: Sequence[Reply]) -> list[int]:
     """The order numbers of those that got a share; the others were told that none is left."""
     for reply in replies:
         if reply.code != 200:
-            message = f'not enough shares: buy 1 "{STOCK}"'
-            assert (reply.code, reply.json) == (409, {"error": {"code": 409, "message": message}})
+            error = {
+                "code": 409,
+                "reason": "not_enough_shares",
+                "message": f'not enough shares: buy 1 "{STOCK}"',
+            }
+            assert (reply.code, reply.json) == (409, {"error": error})
     return [reply.data["transaction_number"] for reply in replies if reply.code == 200]
 
 

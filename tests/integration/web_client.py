@@ -57,11 +57,13 @@ def assert_json(reply: Reply, code: int) -> None:
 def assert_refused(reply: Reply, code: int, said: str = "") -> None:
     """The one shape that every failure has, with `said` in its message."""
     assert_json(reply, code)
-    message = reply.json["error"]["message"]
-    refused: dict[str, Any] = {"error": {"code": code, "message": message}}
+    reason, message = reply.json["error"]["reason"], reply.json["error"]["message"]
+    error = {"code": code, "reason": reason, "message": message}
+    refused: dict[str, Any] = {"error": error}
     if "success" in reply.json:  # below the prefix of the replaced system
         refused |= {"success": False, "errors": [{"code": code, "text": message}]}
     assert reply.json == refused, reply
+    assert reason, reply
     assert message, reply
     assert said in message, reply
 

@@ -118,6 +118,7 @@ def _given(variant: str) -> dict[str, str]:
         asked = SESSION.client("acm").request_certificate(DomainName="bazaar.example")
         files = SESSION.client("efs").create_file_system()
         given |= {"CertificateArn": asked["CertificateArn"], "FileSystem": files["FileSystemId"]}
+        given["HostNames"] = "bazaar.example,www.bazaar.example"
     return given
 
 

@@ -42,7 +42,7 @@ class FakeFrontend:
         if fate == "refused":
             return fail(NotSent("refused"))
         if fate == "busy":
-            return self._later(0.01, lambda: _failure(503, "the trade was not executed: no"))
+            return self._later(0.01, lambda: _failure(503, "no", "not_executed"))
         if fate == "lost":
             return self._later(timeout, lambda: _raise(NoAnswer("lost")))
         result: list[Reply] = []
@@ -111,8 +111,8 @@ def _success(data: object, headers: Mapping[bytes, bytes] | None = None) -> Repl
     return _answer(200, {"data": data}, headers)
 
 
-def _failure(status: int, message: str) -> Reply:
-    return _answer(status, {"error": {"code": status, "message": message}})
+def _failure(status: int, message: str, reason: str = "") -> Reply:
+    return _answer(status, {"error": {"code": status, "reason": reason, "message": message}})
 
 
 def _raise(error: Exception) -> Reply:

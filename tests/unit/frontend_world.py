@@ -22,10 +22,13 @@ from twisted.web.resource import Resource
 from twisted_bazaar import errors
 from twisted_bazaar.frontend import answers
 from twisted_bazaar.frontend.api import Api
+from twisted_bazaar.frontend.connections import MAX_CONNECTIONS
 from twisted_bazaar.frontend.entity_tags import entity_tag
+from twisted_bazaar.frontend.hosts import Hosts
 from twisted_bazaar.frontend.interfaces import Placed, ReplicaReport
 from twisted_bazaar.frontend.old_system import public_site
 from twisted_bazaar.frontend.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.refusals import Reason
 from twisted_bazaar.frontend.site import BazaarSite
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Trade
@@ -38,6 +41,8 @@ HISTORY = "log-1"
 TAG = entity_tag(HISTORY, 1).decode()
 """Of what has just been listed."""
 
+HOSTS = ("shop.example",)
+"""What the front-end is called, beyond the names of its machine."""
 TAKEN_AT = 1_700_000_000_123
 
 
@@ -123,7 +128,12 @@ class FakeBazaar:
 class FrontEnd:
     """The site that serves a `FakeBazaar`, and a client of it that needs no network."""
 
-    def __init__(self, reactor: Any = None, resource: Resource | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any = None,
+        resource: Resource | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self.bazaar = FakeBazaar()
         api = Api(
             trading=self.bazaar,
@@ -132,18 +142,24 @@ class FrontEnd:
             replicas=self.bazaar,
             readiness=self.bazaar.readiness,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
+            hosts=Hosts(HOSTS),
         )
         self.clock = Clock()
         self.site = public_site(
             resource or api.resource(),
             reactor or self.clock,
             map("request-{}".format, itertools.count(1)).__next__,
+            max_connections,
         )
         self.treq = StubTreq(self.site.resource)
         self.treq._agent._serverFactory = self.site
 
     def begin(self, method: str, path: str, **options: Any) -> "Exchange":
-        """Send a request that may stay unanswered for now."""
+        """Send a request that may stay unanswered for now. A body of bytes is called JSON,
+        unless its headers say otherwise."""
+        if isinstance(options.get("data"), bytes):
+            json_body = {"Content-Type": "application/json"}
+            options["headers"] = {**json_body, **options.get("headers", {})}
         response = self.treq.request(method, f"http://127.0.0.1{path}", **options)
         return Exchange(self, response)
 
@@ -179,11 +195,20 @@ class Answer:
         return values[0] if values else None
 
     @property
+    def reason(self) -> str:
+        """The word for programs."""
+        assert self.message
+        reason = self.json["error"]["reason"]
+        assert reason in {each.word for each in Reason if each.code == self.code}
+        assert isinstance(reason, str)
+        return reason
+
+    @property
     def message(self) -> str:
         """What a failure says. Holds the shape that every failure has."""
         assert self.header("content-type") == "application/json"
         assert "error" in self.json
-        assert self.json["error"].keys() == {"code", "message"}
+        assert self.json["error"].keys() == {"code", "reason", "message"}
         assert self.json["error"]["code"] == self.code
         message = self.json["error"]["message"]
         assert isinstance(message, str)
@@ -213,11 +238,25 @@ class Exchange:
         return Answer(response, body)
 
 
+class Transport(StringTransport):
+    """One that can be half closed, as a connection over TCP can."""
+
+    half_closed = False
+    aborting = False
+
+    def abortConnection(self) -> None:  # noqa: N802
+        self.aborting = True
+        super().abortConnection()
+
+    def loseWriteConnection(self) -> None:  # noqa: N802
+        self.half_closed = True
+
+
 class Connection:
     """One connection to the site, seen as bytes."""
 
     def __init__(self, site: BazaarSite) -> None:
-        self.transport = StringTransport()
+        self.transport = Transport()
         self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self.transport)
 

@@ -115,7 +115,7 @@ class Answer:
         """What a failure says. Holds the shape that every failure has."""
         assert self.headers.getRawHeaders("content-type") == ["application/json"]
         error = json.loads(self.body)["error"]
-        assert error.keys() == {"code", "message"}
+        assert error.keys() == {"code", "reason", "message"}
         assert error["code"] == self.code
         assert isinstance(error["message"], str)
         return error["message"]

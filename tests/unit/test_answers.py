@@ -1,13 +1,15 @@
 """What clients are answered: exact prices, whole pages, and failures that say what to do."""
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
 
 from twisted_bazaar import errors
 from twisted_bazaar.frontend import answers
-from twisted_bazaar.frontend.refusals import Refusal, later, refusal_of
+from twisted_bazaar.frontend.refusals import Reason, Refusal, later, refusal_of
+from twisted_bazaar.frontend.requests import decode_trade
 from twisted_bazaar.market import MAX_SHARES, Order, Rejection, Side, Stock, Trade
 
 TRADE = Trade('key "1"', "GameStart", Side.BUY, 5)
@@ -68,50 +70,55 @@ def test_a_page_names_the_next_one_only_if_there_is_more() -> None:
     assert page(range(1, 1), 2) == ([], None)
 
 
-def test_a_failure_has_code_and_message() -> None:
-    body = answers.error(404, 'no "株"')
-    assert json.loads(body) == {"error": {"code": 404, "message": 'no "株"'}}
+def test_a_failure_has_code_and_reason_and_message() -> None:
+    body = answers.error(404, "no_such_stock", 'no "株"')
+    error = {"code": 404, "reason": "no_such_stock", "message": 'no "株"'}
+    assert json.loads(body) == {"error": error}
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "message"),
+    ("error", "code", "reason", "message"),
     [
         (
             errors.Rejected(Rejection.UNKNOWN_STOCK),
             400,
+            "unknown_stock",
             'unknown stock: there is none named "GameStart"',
         ),
         (
             errors.Rejected(Rejection.NOT_ENOUGH_SHARES),
             409,
+            "not_enough_shares",
             'not enough shares: buy 5 "GameStart"',
         ),
         (
             errors.Rejected(Rejection.TOO_MANY_SHARES),
             409,
+            "too_many_shares",
             'more shares than a stock can hold: buy 5 "GameStart"',
         ),
         (
             errors.KeyReused(),
             422,
+            "key_reused",
             'the idempotency key "key "1"" belongs to another trade',
         ),
-        (errors.Overloaded("the queue is full"), 503, "was not executed: the queue is full"),
-        (errors.NotExecuted("no leader in time"), 503, "was not executed: no leader in time"),
-        (errors.NotLeader(), 503, "was not executed"),
-        (errors.Overloaded(), 503, "was not executed"),
-        (errors.OutcomeUnknown(), 503, "unknown whether the trade was executed"),
-        (errors.OutcomeUnknown(), 503, 'send it again with Idempotency-Key "key "1""'),
-        (errors.Unavailable("no catalog answers"), 503, "no catalog answers"),
-        (errors.Unavailable(), 503, "ask again"),
+        (errors.Overloaded("the queue is full"), 503, "overloaded", "not executed: the queue is"),
+        (errors.NotExecuted("no leader"), 503, "not_executed", "was not executed: no leader"),
+        (errors.NotLeader(), 503, "not_executed", "was not executed"),
+        (errors.Overloaded(), 503, "overloaded", "was not executed"),
+        (errors.OutcomeUnknown(), 503, "outcome_unknown", "unknown whether the trade was executed"),
+        (errors.OutcomeUnknown(), 503, "outcome_unknown", r'Idempotency-Key "key \"1\"" to find'),
+        (errors.Unavailable("no catalog answers"), 503, "unavailable", "no catalog answers"),
+        (errors.Unavailable(), 503, "unavailable", "ask again"),
     ],
 )
 def test_each_error_is_told_as_what_the_client_may_do(
-    error: errors.BazaarError, code: int, message: str
+    error: errors.BazaarError, code: int, reason: str, message: str
 ) -> None:
     refusal = refusal_of(error, TRADE)
     assert refusal is not None
-    assert refusal.code == code
+    assert (refusal.code, refusal.reason.word) == (code, reason)
     assert message in refusal.message
     assert (b"Retry-After" in refusal.headers) == (code == 503)
 
@@ -120,7 +127,17 @@ def test_an_unknown_outcome_gives_the_key_to_machines_too() -> None:
     refusal = refusal_of(errors.OutcomeUnknown(), TRADE)
     assert refusal is not None
     assert refusal.headers[b"Idempotency-Key"] == b'key "1"'
-    assert b"Idempotency-Key" not in later("for any other reason").headers
+    assert b"Idempotency-Key" not in later(Reason.UNAVAILABLE, "for another reason").headers
+
+
+@pytest.mark.parametrize("key", ["k", 'key "1"', '"', '"k"', '"\\', "a b", '"k" "'])
+def test_the_key_that_is_given_back_is_read_as_that_key(key: str) -> None:
+    refusal = refusal_of(errors.OutcomeUnknown(), Trade(key, "GameStart", Side.BUY, 5))
+    assert refusal is not None
+    [quoted] = re.findall(r'Idempotency-Key (".*") to find out', refusal.message)
+    body = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
+    for given in refusal.headers[b"Idempotency-Key"], quoted.encode():
+        assert decode_trade(body, [given], str).key == key
 
 
 @pytest.mark.parametrize(
@@ -132,5 +149,5 @@ def test_what_nobody_foresaw_is_never_told(error: BaseException | None) -> None:
 
 
 def test_a_refusal_is_told_as_it_is() -> None:
-    refusal = Refusal(418, "a teapot")
+    refusal = Refusal(Reason.NOT_READY, "a teapot")
     assert refusal_of(refusal) is refusal

@@ -142,9 +142,13 @@ def test_the_instance_runs_the_bazaar_with_options_that_it_has(
     (command,) = re.findall(r"^docker run .+?[^\\]$", script, re.M | re.S)
     words = shlex.split(command)
     given = dict(value.split("=", 1) for option, value in pairwise(words) if option == "--env")
+    # The script asks the instance for its names.
+    assert given["BAZAAR_HOST"] == "$names"
+    assert re.search(r"^names='.*'\n(.*\n)+?.*names=\"\$names,\$name\"$", script, re.M)
+    given["BAZAAR_HOST"] = "shop.example,"
     image = words.index("$image")
     options = parsed([*entry_point(), *words[image + 1 :]], given, monkeypatch)
-    assert options["listen"] == "tcp:8081"
+    assert (options["listen"], options["host"]) == ("tcp:8081", ("shop.example",))
     assert words[words.index("--publish") + 1] == "8081:8081"
     (rule,) = facts["let in"]
     assert (rule["FromPort"], rule["ToPort"]) == (8081, 8081)
@@ -192,6 +196,18 @@ def ways() -> Iterator[tuple[str, str, int]]:
         assert rule["FromPort"] == rule["ToPort"]
         asks, asked = rule["SourceSecurityGroupId"], rule["GroupId"]
         yield asks["Fn::GetAtt"][0], asked["Fn::GetAtt"][0], rule["FromPort"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "more"), [("new", ""), ("secure", "bazaar.example,www.bazaar.example")]
+)
+def test_clients_may_trade_by_the_name_of_the_load_balancer_and_others_that_are_given(
+    variant: str, more: str
+) -> None:
+    facts = made("fargate", variant)
+    given = variables(facts["containers"]["front-end.front-end"])
+    balancer = facts["outputs"]["Url"].partition("://")[2]
+    assert given["BAZAAR_HOST"] == f"{balancer},{more}"
 
 
 def test_everybody_is_let_in_where_they_ask_and_nowhere_else(services: dict[str, Any]) -> None:

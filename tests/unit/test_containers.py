@@ -57,7 +57,7 @@ def configs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def config_of(name: str, secret: Path) -> Any:
     service = SERVICES[name]
-    environment = dict(service["environment"])
+    environment = {name: default(text) for name, text in service["environment"].items()}
     assert all(isinstance(value, str) for value in environment.values()), environment
     if "BAZAAR_SECRET_FILE" in environment:
         at = Path(environment["BAZAAR_SECRET_FILE"])
@@ -142,6 +142,13 @@ def test_nothing_waits_for_what_may_be_down() -> None:
         for other, how in service.get("depends_on", {}).items():
             assert other in SERVICES
             assert other == SECRET or how == {"condition": "service_started"}, name
+
+
+def test_clients_may_trade_by_the_names_that_lead_to_a_front_end(configs: dict[str, Any]) -> None:
+    for name in FRONTENDS:
+        assert configs[name].hosts == (name, "127.0.0.1")
+        # HOSTS names more.
+        assert SERVICES[name]["environment"]["BAZAAR_HOST"].endswith(",${HOSTS:-}")
 
 
 def test_only_frontends_are_published_on_this_machine_alone(configs: dict[str, Any]) -> None:

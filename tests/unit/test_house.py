@@ -41,6 +41,9 @@ PURE = [
     "frontend.whole_market",
     "frontend.redis_values",
     "rpc.bounds",
+    "frontend.connections",
+    "frontend.hosts",
+    "frontend.refusals",
 ]
 """Decisions, which a test can make without a network: time and chance are handed to them."""
 

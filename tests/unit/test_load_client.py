@@ -131,8 +131,8 @@ def result(coroutine: Any) -> Any:
     return results[0]
 
 
-def failure(message: str) -> object:
-    return {"error": {"code": 0, "message": message}}
+def failure(message: str, reason: str = "") -> object:
+    return {"error": {"code": 0, "reason": reason, "message": message}}
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,11 @@ def failure(message: str) -> object:
         (409, failure("not enough shares"), Verdict.REJECTED),
         (422, failure("the key belongs to another trade"), Verdict.REUSED),
         (400, failure("malformed"), Verdict.NOT_EXECUTED),
-        (503, failure("the trade was not executed: too many"), Verdict.NOT_EXECUTED),
-        (503, failure("it is unknown whether the trade was executed"), Verdict.UNKNOWN),
+        (503, failure("whatever", "not_executed"), Verdict.NOT_EXECUTED),
+        (503, failure("whatever", "overloaded"), Verdict.NOT_EXECUTED),
+        (503, failure("the trade was not executed", "outcome_unknown"), Verdict.UNKNOWN),
+        (503, failure("the trade was not executed", "unavailable"), Verdict.UNKNOWN),
+        (503, {"error": {"code": 503, "message": "not executed"}}, Verdict.UNKNOWN),
         (503, b"<html>", Verdict.UNKNOWN),
         (500, failure("a fault of ours"), Verdict.UNKNOWN),
     ],

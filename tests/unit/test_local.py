@@ -63,12 +63,21 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "cache": "auto",
         "replicas": 3,
         "listing": None,
+        "host": (),
         "heartbeat": 0.06,
         "election-timeout": 0.3,
         "ping": 0.06,
         "lease": 1.0,
         "deadline": 5.0,
     }
+
+
+def test_the_front_end_is_told_by_which_names_it_is_reached(ports: Ports) -> None:
+    options = parse("--host=Shop.example", "--host=10.1.2.3")
+    assert options["host"] == ("shop.example", "10.1.2.3")
+    frontend, *others = local.plan(config(hosts=options["host"]), ports)
+    assert options_of(frontend)[-2:] == ["--host=shop.example", "--host=10.1.2.3"]
+    assert not [word for child in others for word in child.command if "--host" in word]
 
 
 @pytest.mark.parametrize(

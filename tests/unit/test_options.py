@@ -187,6 +187,29 @@ def test_what_is_no_cache_is_refused(text: str) -> None:
         options.cache(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Shop.Example", "shop.example"),
+        (" shop_1 ", "shop_1"),
+        ("shop.example:8081", "shop.example:8081"),
+        ("10.1.2.3", "10.1.2.3"),
+        ("::1", "[::1]"),
+        ("[2001:DB8::1]:80", "[2001:db8::1]:80"),
+    ],
+)
+def test_a_host_is_a_name_or_address_as_urls_have_it(text: str, name: str) -> None:
+    assert options.host_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "http://shop.example", "a b", "shop.example/", "*", "[::1", "b\u00fccher", "x:y"]
+)
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a host name or address"):
+        options.host_name(text)
+
+
 def test_a_file_to_read_must_be_there(tmp_path: Path) -> None:
     listing = tmp_path / "listing.csv"
     listing.write_text("")

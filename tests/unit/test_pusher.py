@@ -16,8 +16,8 @@ from twisted.internet.task import deferLater
 from twisted_bazaar.catalog import push as catalog_push
 from twisted_bazaar.catalog.push import MAX_REPLY_BYTES, Pusher
 from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.frontend.connections import SECONDS, Phase
 from twisted_bazaar.frontend.listener import Listener
-from twisted_bazaar.frontend.site import IDLE_TIMEOUT_S
 from twisted_bazaar.push import MAX_PUSH_BYTES, Push, encode
 
 from .internal_endpoint import LIFE, PUSH, REPLY, TOKEN, InternalEndpoint
@@ -187,7 +187,7 @@ async def test_after_a_push_that_is_refused_the_next_one_gets_there(
 
 
 def test_an_idle_connection_is_given_up_before_the_front_end_does() -> None:
-    assert catalog_push.KEEP_SECONDS < IDLE_TIMEOUT_S
+    assert SECONDS[Phase.IDLE] > catalog_push.KEEP_SECONDS
 
 
 @pytest_twisted.ensureDeferred

@@ -9,11 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.frontend.keys import FreshKeys
-from twisted_bazaar.frontend.refusals import Refusal
+from twisted_bazaar.frontend.refusals import Reason, Refusal
 from twisted_bazaar.frontend.requests import (
     MAX_ORDER_NUMBER,
     Page,
-    check_content_type,
+    check_content,
+    check_key_headers,
     decode_order_number,
     decode_page,
     decode_trade,
@@ -52,6 +53,23 @@ def test_the_smallest_and_the_largest_quantity_are_taken(quantity: int) -> None:
     assert trade_of(trade_body(quantity=quantity)).quantity == quantity
 
 
+@pytest.mark.parametrize(
+    ("literal", "quantity"),
+    [
+        *[("5.0", 5), ("1e0", 1), ("1E3", 1000), ("10.000", 10), ("0.5e1", 5), ("1000e-3", 1)],
+        *[("1e9", MAX_TRADE_QUANTITY), ("1000000000.0", MAX_TRADE_QUANTITY), ("1.0e+1", 10)],
+        ("7." + "0" * 50_000, 7),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_quantity_may_be_written_in_any_way_that_is_an_integer(
+    literal: str, quantity: int
+) -> None:
+    body = b'{"name": "GameStart", "quantity": %b, "type": "buy"}' % literal.encode()
+    taken = trade_of(body).quantity
+    assert (type(taken), taken) == (int, quantity)
+
+
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_both_sides_are_taken(side: str) -> None:
     assert trade_of(trade_body(type=side)).side is Side(side)
@@ -65,7 +83,9 @@ def test_a_stock_name_is_any_text_of_1_to_64_characters(name: str) -> None:
 @pytest.mark.parametrize(
     "quantity",
     [
-        *["0", "-0", "-5", "1000000001", "18446744073709551617", "9" * 400, "5.0", "1e3", "5e0"],
+        *["0", "-0", "-5", "1000000001", "18446744073709551617", "9" * 400, "0.0", "-5.0", "5.5"],
+        *["5.0000000000000000001", "1e10", "1e400", "1e-400", "-1e400", "1E999999999999999999999"],
+        *["1e-999999999", "1.5e0", "1000000000.1", "0." + "9" * 5000, "1." + "0" * 50_000 + "1"],
         *["true", '"5"', "null", "[5]", "{}", "NaN", "Infinity", "-Infinity"],
     ],
 )
@@ -196,10 +216,56 @@ def test_a_fresh_key_is_taken_only_where_it_is_needed() -> None:
     assert trade.key == "1"
 
 
-@pytest.mark.parametrize("key", ["k", "k" * 128, "!~", "a b", '"quoted"'])
+@pytest.mark.parametrize("key", ["k", "k" * 128, "!~", "a b", 'a"b"', "a,b", "a;b=c", "\\"])
 def test_a_key_is_1_to_128_printable_ascii_characters(key: str) -> None:
     assert trade_of(trade_body(), [key.encode()]).key == key
     assert trade_of(trade_body(client_order_id=key)).key == key
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        *[('"k"', "k"), ('"a b"', "a b"), (r'"say \"hi\""', 'say "hi"'), (r'"\\"', "\\")],
+        ('"' + "k" * 128 + '"', "k" * 128),
+    ],
+)
+def test_a_key_in_a_header_may_be_a_quoted_string(header: str, key: str) -> None:
+    assert trade_of(trade_body(), [header.encode()]).key == key
+    assert trade_of(trade_body(client_order_id=key), [header.encode()]).key == key
+    assert trade_of(trade_body(), [header.encode(), header.encode()]).key == key
+
+
+@pytest.mark.parametrize(
+    "header", ['"', '"k', '"k" x', '"k";a=1', '"a"b"', r'"\k"', r'"k\"', '"k", "k"', '"é"']
+)
+def test_a_key_that_begins_as_a_quoted_string_and_is_none_is_refused(header: str) -> None:
+    message = "the header Idempotency-Key begins with a quotation mark, but is no quoted string"
+    assert refusal_for(trade_body(), [header.encode("latin-1")]) == message
+
+
+@pytest.mark.parametrize("header", ['""', '" k"', '"k "', '"' + "k" * 129 + '"'])
+def test_the_rules_of_keys_hold_within_quotation_marks(header: str) -> None:
+    refused = refusal_for(trade_body(), [header.encode()])
+    assert refused.startswith("the header Idempotency-Key must be 1 to 128 printable ASCII")
+
+
+def test_text_in_quotation_marks_in_a_body_is_a_key_with_quotation_marks() -> None:
+    assert trade_of(trade_body(client_order_id='"k"')).key == '"k"'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *[b"X-Idempotency-Key", b"x-idempotency-key", b"Idempotency_Key", b"Idempotency-Token"],
+        *[b"X-Request-Idempotency", b"Idempotency-Keys"],
+    ],
+)
+def test_a_header_that_only_looks_like_a_key_is_refused_by_name(name: bytes) -> None:
+    check_key_headers([b"Host", b"Idempotency-Key", b"idempotency-key"])
+    with pytest.raises(Refusal) as caught:
+        check_key_headers([b"Host", b"Idempotency-Key", name])
+    assert caught.value.reason is Reason.INVALID_KEY
+    assert f'"{name.decode()}" is not known; send Idempotency-Key' in caught.value.message
 
 
 @pytest.mark.parametrize("key", ["", " ", "k" * 129, "a\tb", "a\x7f", "é", " a", "a ", "a\n"])
@@ -209,15 +275,24 @@ def test_any_other_key_is_refused(key: str) -> None:
     assert refusal_for(trade_body(client_order_id=key)) == f"client_order_id {rule}"
 
 
-@pytest.mark.parametrize("key", [None, 5, True, ["k"]])
+def test_no_client_order_id_at_all_is_null_too() -> None:
+    assert trade_of(trade_body(client_order_id=None)).key == "fresh"
+    assert trade_of(trade_body(client_order_id=None), [b"mine"]).key == "mine"
+
+
+@pytest.mark.parametrize("key", [5, 5.0, float("nan"), float("inf"), False, True, ["k"], {}])
 def test_a_client_order_id_that_is_no_text_is_refused(key: object) -> None:
     assert refusal_for(trade_body(client_order_id=key)).startswith("client_order_id must be")
 
 
-def test_two_keys_are_refused() -> None:
-    twice = "the header Idempotency-Key is given twice"
+def test_one_key_may_be_given_more_than_once() -> None:
+    assert trade_of(trade_body(client_order_id="a"), [b"a", b'"a"']).key == "a"
+
+
+def test_two_different_keys_are_refused() -> None:
+    twice = "the header Idempotency-Key is given twice, with different keys"
     assert refusal_for(trade_body(), [b"a", b"b"]) == twice
-    assert refusal_for(trade_body(), [b"a", b"a"]) == twice
+    assert refusal_for(trade_body(), [b"a", b'"b"', b"a"]) == twice
     differ = "Idempotency-Key and client_order_id differ; give one of them"
     assert refusal_for(trade_body(client_order_id="a"), [b"b"]) == differ
 
@@ -225,31 +300,66 @@ def test_two_keys_are_refused() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        None,
         [b"application/json"],
         [b"application/json; charset=utf-8"],
         [b"Application/JSON ;charset=UTF-8"],
+        [b'application/json;charset="utf-8"'],
+        [b"application/json; charset=utf8; v=1;"],
+        [b'application/json; a="x;charset=latin-1\\""; charset=utf-8'],
     ],
 )
-def test_a_body_that_is_called_json_or_nothing_is_read(values: list[bytes] | None) -> None:
-    check_content_type(values)
+def test_a_body_that_is_called_json_is_read(values: list[bytes]) -> None:
+    check_content(values, None)
 
 
 @pytest.mark.parametrize(
     "values",
     [
+        None,
+        [],
         [b""],
         [b"text/plain"],
+        [b"application/json; charset=latin-1"],
+        [b"application/json; charset=utf-16"],
+        [b'application/json; charset="us-ascii"'],
+        [b"application/json; charset=utf-8; charset=latin-1"],
+        [b"application/json; charset"],
+        [b"application/json; charset=utf-8 latin-1"],
+        [b'application/json; charset="utf-8'],
+        [b"application/json, text/plain"],
+        [b"application/json", b"application/json"],
+        [b"application/json" + b";" * 8000 + b" " * 8000 + b"="],
+        [b"application/problem+json"],
         [b"application/x-www-form-urlencoded"],
         [b"application/jsonx"],
         [b"text/plain; application/json"],
         [b"application/json", b"text/plain"],
     ],
 )
-def test_a_body_that_is_called_anything_else_is_refused(values: list[bytes]) -> None:
+def test_a_body_that_is_called_anything_else_or_nothing_is_refused(
+    values: list[bytes] | None,
+) -> None:
     with pytest.raises(Refusal) as caught:
-        check_content_type(values)
-    assert caught.value.code == 415
+        check_content(values, None)
+    assert caught.value.reason is Reason.UNSUPPORTED_MEDIA_TYPE
+
+
+JSON = [b"application/json"]
+
+
+@pytest.mark.parametrize("values", [None, [b""], [b"identity"], [b"Identity, identity"]])
+def test_a_body_that_is_sent_as_it_is_is_read(values: list[bytes] | None) -> None:
+    check_content(JSON, values)
+
+
+@pytest.mark.parametrize(
+    "values", [[b"gzip"], [b"br"], [b"identity, gzip"], [b"identity", b"deflate"], [b"x"], [b"*"]]
+)
+def test_a_body_in_another_encoding_is_refused(values: list[bytes]) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_content(JSON, values)
+    assert caught.value.reason is Reason.UNSUPPORTED_MEDIA_TYPE
+    assert "Content-Encoding" in caught.value.message
 
 
 def test_order_numbers_are_read() -> None:

@@ -2,90 +2,40 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.threads import deferToThread
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
-from twisted_bazaar.frontend import site
 from twisted_bazaar.frontend.interfaces import Placed
+from twisted_bazaar.frontend.refusals import Reason
 from twisted_bazaar.market import Side, Trade
 
 from .frontend_world import FrontEnd, failures_logged
+from .served import Served, read_all, serving, until
 
 TRADE_BODY = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
 TRADE = Trade("fresh-1", "GameStart", Side.BUY, 5)
+OURS = b"Host: localhost", b"Content-Type: application/json"
 LIMIT = 64 * 1024
 DISCARDED = 8 * 1024 * 1024
-PING = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-@dataclass
-class Served:
-    """A front-end that listens, and a client that sends it bytes."""
-
-    frontend: FrontEnd
-    port: int
-
-    @property
-    def asked(self) -> list[object]:
-        return self.frontend.bazaar.asked
-
-    def client(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
-
-    async def run(self, talk: Callable[[socket.socket], Any]) -> Any:
-        """Let `talk` have a connection, on a thread, while the reactor runs."""
-
-        def connected() -> Any:
-            with self.client() as client:
-                return talk(client)
-
-        return await deferToThread(connected)
-
-    async def send(self, *pieces: bytes) -> bytes:
-        """What the site answers until it closes, to a client that first sends everything."""
-
-        def talk(client: socket.socket) -> bytes:
-            for piece in pieces:
-                client.sendall(piece)
-            return read_all(client)
-
-        answered = await self.run(talk)
-        assert isinstance(answered, bytes)
-        return answered
-
-
-def read_all(client: socket.socket) -> bytes:
-    answered = b""
-    while received := client.recv(65536):
-        answered += received
-    return answered
+PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
     from twisted.internet import reactor
 
-    frontend = FrontEnd(reactor)
-    port = reactor.listenTCP(0, frontend.site, interface="127.0.0.1")  # type: ignore[attr-defined]
-    yield Served(frontend, port.getHost().port)
-    pytest_twisted.blockon(maybeDeferred(port.stopListening))
-    pytest_twisted.blockon(frontend.site.drain())
+    with serving(FrontEnd(reactor)) as served:
+        yield served
 
 
 def post(*headers: bytes) -> bytes:
-    return b"".join(
-        b"%b\r\n" % line for line in (b"POST /orders HTTP/1.1", b"Host: x", *headers, b"")
-    )
+    return b"".join(b"%b\r\n" % line for line in (b"POST /orders HTTP/1.1", *OURS, *headers, b""))
 
 
 def sized(length: int, *headers: bytes) -> bytes:
@@ -99,10 +49,12 @@ def chunked(body: bytes, size: int = 1000) -> bytes:
 
 
 def assert_refused(raw: bytes, code: int, message: str) -> None:
-    """`raw` is one answer, in JSON, that says `message`."""
+    """`raw` is one answer, in JSON, with a date, that says `message`."""
     head, _, body = raw.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % code), raw
     assert b"\r\nContent-Type: application/json" in head
+    assert b"\r\nDate: " in head
+    assert json.loads(body)["error"]["reason"] in {each.word for each in Reason}
     assert json.loads(body)["error"]["code"] == code
     assert message in json.loads(body)["error"]["message"]
 
@@ -196,14 +148,6 @@ async def test_a_client_that_hangs_up_within_a_body_has_asked_for_nothing(served
     assert (served.asked, failures) == ([], [])
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the reactor run until `condition` holds."""
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await deferToThread(time.sleep, 0.01)
-
-
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_asks_first_is_told_to_go_on(served: Served) -> None:
     def talk(client: socket.socket) -> bytes:
@@ -222,17 +166,6 @@ async def test_a_client_that_asks_first_is_spared_sending_too_much(served: Serve
     assert b"\r\nConnection: close\r\n" in answered
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_connection_that_was_given_up_is_closed_even_if_the_client_stays(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(site, "LINGER_S", 0.05)
-    with served.client() as client:
-        client.sendall(sized(DISCARDED + 1))
-        await until(lambda: len(served.frontend.site.channels) == 1)
-        await until(lambda: not served.frontend.site.channels)
-
-
 # What is not HTTP, or too much of it
 
 
@@ -245,6 +178,7 @@ async def test_a_connection_that_was_given_up_is_closed_even_if_the_client_stays
         b"GET /ping HTTP/2.0\r\n\r\n",
         b"G\xffT /ping HTTP/1.1\r\n\r\n",
         b"GET /stocks/\xc3\x9c HTTP/1.1\r\n\r\n",
+        b"GET /stocks/\x80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /a b HTTP/1.1\r\n\r\n",
         post(b"Content-Length: five") + TRADE_BODY,
         post(b"Content-Length: -5") + TRADE_BODY,
@@ -270,23 +204,18 @@ async def test_what_is_not_http_is_400_in_json_and_nothing_is_done(
     assert (served.asked, failures) == ([], [])
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_raw_byte_in_a_path_that_is_no_utf_8_is_404(served: Served) -> None:
-    raw = await served.send(b"GET /stocks/\x80 HTTP/1.1\r\nConnection: close\r\n\r\n")
-    assert_refused(raw, 404, "there is nothing at this path")
-
-
-@pytest.mark.parametrize("target", ["xping", "*", "http://x/ping", "ping"])
+@pytest.mark.parametrize("target", ["xping", "*ping", "ftp://x/ping", "ping", "http://", "x:80"])
 def test_a_target_that_is_no_path_is_404(target: str) -> None:
-    for method in "GET", "OPTIONS":
-        raw = FrontEnd().connect().send(f"{method} {target} HTTP/1.1\r\n\r\n".encode())
+    for method in "GET", "OPTIONS", "CONNECT":
+        asked = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        raw = FrontEnd().connect().send(asked)
         assert_refused(raw, 404, "there is nothing at this path")
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("size", [17_000, 100_000, 5_000_000])
 async def test_a_path_that_is_too_long_is_414(served: Served, size: int) -> None:
-    line = b"GET /" + b"x" * size + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    line = b"GET /" + b"x" * size + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert_refused(await served.send(line), 414, "the path is longer than 16384 bytes")
 
 
@@ -329,7 +258,7 @@ def test_an_idle_connection_is_closed_after_a_minute() -> None:
     frontend = FrontEnd()
     connection = frontend.connect()
     frontend.clock.advance(50)
-    assert connection.send(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.send(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
     frontend.clock.advance(50)
     assert not connection.transport.disconnecting
     frontend.clock.advance(11)

@@ -51,9 +51,9 @@ def success(data: object) -> bytes:
     return b'{"data":%b}' % _encode(data)
 
 
-def error(code: int, message: str) -> bytes:
-    """The body of every failure."""
-    return _encode({"error": {"code": code, "message": message}})
+def error(code: int, reason: str, message: str) -> bytes:
+    """The body of every failure: its status, a word for programs, and words for a person."""
+    return _encode({"error": {"code": code, "reason": reason, "message": message}})
 
 
 def stock(found: Stock) -> bytes:

@@ -18,13 +18,15 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from ..market import Order, Placed, Trade
 from . import answers
 from .entity_tags import entity_tag, matches
+from .hosts import Hosts
 from .interfaces import MarketData, Orders, Readiness, Replicas, Trading
 from .old_system import PREFIX as OLD
 from .quotes import Found
-from .refusals import NO_SUCH_PATH, Refusal, later, refusal_of, shown
+from .refusals import NO_SUCH_PATH, Reason, Refusal, later, refusal_of, shown
 from .requests import (
     MAX_STOCK_NAME_CHARACTERS,
-    check_content_type,
+    check_content,
+    check_key_headers,
     decode_order_number,
     decode_page,
     decode_trade,
@@ -66,6 +68,7 @@ class Api:
         replicas: Replicas,
         readiness: Readiness,
         fresh_key: Callable[[], str],
+        hosts: Hosts,
     ) -> None:
         self._trading = trading
         self._market_data = market_data
@@ -75,6 +78,7 @@ class Api:
         self._fresh_key = fresh_key
         self._sending = 0
         """Bytes of the lists of all stocks that are being sent."""
+        self._hosts = hosts
 
     def resource(self) -> Resource:
         """What a `BazaarSite` is to serve. It takes only that site's requests."""
@@ -103,7 +107,8 @@ class Api:
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(body: bytes) -> bytes:
             if self._sending and self._sending + len(body) > MAX_SENDING_BYTES:
-                raise later("overloaded: too many lists of all stocks are being sent; ask again")
+                message = "overloaded: too many lists of all stocks are being sent; ask again"
+                raise later(Reason.OVERLOADED, message)
             self._sending += len(body)
             request.notifyFinish().addBoth(sent, len(body))
             return body
@@ -124,11 +129,20 @@ class Api:
                 request.responseHeaders.setRawHeaders(b"Idempotent-Replayed", [b"true"])
             return answers.placed(placed.number)
 
+        self._check_change(request)
         headers = request.requestHeaders
-        check_content_type(headers.getRawHeaders(b"Content-Type"))
+        check_key_headers(name for name, _ in headers.getAllRawHeaders())
         keys = headers.getRawHeaders(b"Idempotency-Key")
         trade = decode_trade(request.content.read(), keys, self._fresh_key)
         return _answer(request, self._trading.place(trade), show, trade)
+
+    def _check_change(self, request: BazaarRequest) -> None:
+        """For every call that changes anything: refuse it if a foreign web page may have made
+        it, or if its body would be read as something else than it was written as."""
+        header = request.requestHeaders.getRawHeaders
+        local = getattr(request.getHost(), "host", "")
+        self._hosts.check(request.authority, local, header(b"Origin"), header(b"Sec-Fetch-Site"))
+        check_content(header(b"Content-Type"), header(b"Content-Encoding"))
 
     @_served(app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>")
     def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
@@ -166,7 +180,7 @@ class Api:
     def readyz(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(reason: str | None) -> bytes:
             if reason is not None:
-                raise later(f"not ready: {reason}")
+                raise later(Reason.NOT_READY, f"not ready: {reason}")
             return b'{"data":"ready"}'
 
         return _answer(request, self._readiness(), show)
@@ -208,13 +222,14 @@ def _refused(failure: Failure, request: BazaarRequest, trade: Trade | None = Non
 def _not_routed(error: HTTPException) -> Refusal:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return Refusal(405, f"only {allowed} can be done here", {b"Allow": allowed.encode()})
+        message = f"only {allowed} can be done here"
+        return Refusal(Reason.METHOD_NOT_ALLOWED, message, {b"Allow": allowed.encode()})
     return NO_SUCH_PATH
 
 
 def _no_such_stock(name: str) -> Refusal:
-    return Refusal(404, f"there is no stock named {shown(name)}")
+    return Refusal(Reason.NO_SUCH_STOCK, f"there is no stock named {shown(name)}")
 
 
 def _no_such_order(number: str) -> Refusal:
-    return Refusal(404, f"there is no order number {shown(number)}")
+    return Refusal(Reason.NO_SUCH_ORDER, f"there is no order number {shown(number)}")

@@ -31,7 +31,7 @@ from ..push import (
     head_of,
     signed,
 )
-from .refusals import NO_SUCH_PATH, Refusal, later
+from .refusals import NO_SUCH_PATH, Reason, Refusal, later
 from .site import BazaarRequest, BazaarSite
 
 __all__ = [
@@ -63,10 +63,10 @@ PUSH_SECONDS = 5.0
 
 _SIGNATURE_BYTES = 64
 
-_ONLY_POST = Refusal(405, "only POST can be done here", {b"Allow": b"POST"})
-_NOT_SIGNED = Refusal(403, "the push is not signed for this front-end")
-_NO_LENGTH = Refusal(411, "a push must say how long it is")
-_NO_ROOM = later("overloaded: other pushes are still coming in")
+_ONLY_POST = Refusal(Reason.METHOD_NOT_ALLOWED, "only POST can be done here", {b"Allow": b"POST"})
+_NOT_SIGNED = Refusal(Reason.NOT_SIGNED, "the push is not signed for this front-end")
+_NO_LENGTH = Refusal(Reason.LENGTH_REQUIRED, "a push must say how long it is")
+_NO_ROOM = later(Reason.OVERLOADED, "overloaded: other pushes are still coming in")
 
 
 class Subscriber(Protocol):
@@ -114,7 +114,7 @@ class Invalidations(Resource):
         try:
             push = decode_push(body)
         except Damaged as why:
-            return Refusal(400, str(why))
+            return Refusal(Reason.MALFORMED, str(why))
         return self._subscriber.push(push)
 
     def is_expected(self, request: BazaarRequest, length: int) -> bool | None:

@@ -65,9 +65,9 @@ class _Request(BazaarRequest):
 
 
 def public_site(
-    resource: Resource, reactor: IReactorTime, request_ids: Callable[[], str]
+    resource: Resource, reactor: IReactorTime, request_ids: Callable[[], str], max_connections: int
 ) -> BazaarSite:
-    """What to serve at the endpoint for clients."""
-    site = BazaarSite(resource, reactor, request_ids)
+    """What to serve at the endpoint for clients, so many at a time."""
+    site = BazaarSite(resource, reactor, request_ids, max_connections=max_connections)
     site.requestFactory = _Request
     return site

@@ -17,7 +17,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from . import answers
 from .site import BazaarRequest
 
 __all__ = ["Routes"]
@@ -42,19 +44,31 @@ class Routes(Resource):
         self._failed = failed
         routes = app.url_map.bind("bazaar")
 
+        def allowed(path: bytes) -> list[str]:
+            methods = sorted(routes.allowed_methods(_segments(path)))
+            if not methods:
+                raise NotFound
+            return methods
+
         @lru_cache(_REMEMBERED)
         def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
+            if method != method.upper():  # to routing, get is GET
+                raise MethodNotAllowed(valid_methods=allowed(path))
             rule, arguments = routes.match(
                 _segments(path), method.decode("ascii"), return_rule=True
             )
             return rule.endpoint, {name: unquote(value) for name, value in arguments.items()}
 
         self._find = find
+        self._allowed = allowed
 
     def render(self, request: Any) -> int:
         try:
-            endpoint, arguments = self._find(request.method, request.path)
-            body: Any = self._app.execute_endpoint(endpoint, request, **arguments)
+            if request.method == b"OPTIONS":
+                body: Any = self._options(request)
+            else:
+                endpoint, arguments = self._find(request.method, request.path)
+                body = self._app.execute_endpoint(endpoint, request, **arguments)
         except Exception:
             body = self._failed(Failure(), request)
         if isinstance(body, Deferred):
@@ -62,6 +76,13 @@ class Routes(Resource):
         else:
             request.respond(body)
         return NOT_DONE_YET
+
+    def _options(self, request: BazaarRequest) -> bytes:
+        """What can be done at a path, or anywhere (`*`)."""
+        methods = {"GET", "HEAD", "POST"} if request.path == b"*" else self._allowed(request.path)
+        shown = sorted({*methods, "OPTIONS"})
+        request.responseHeaders.setRawHeaders(b"Allow", [", ".join(shown).encode("ascii")])
+        return answers.success(shown)
 
 
 def _segments(path: bytes) -> str:

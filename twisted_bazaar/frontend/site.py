@@ -1,29 +1,29 @@
-# ruff: noqa: N802, N815 - the methods of Request and HTTPChannel have their own style
-"""What HTTP itself needs before any route is asked: bounds, well-formed requests, no HTML.
+# ruff: noqa: N802, N815 - the methods of Request have their own style
+"""What HTTP itself needs before any route is asked: bounds, one host, one path, no HTML.
 
 Bodies are bounded and kept in memory; what cannot be a path of ours never reaches the routes;
 every failure that Twisted would answer in HTML, or not at all, has a JSON body here; there is
-no access log. Nothing in this module knows what the routes serve.
+no access log. Connections that wait too long for their client are closed, and the oldest make
+way where there are too many. Nothing in this module knows what the routes serve.
 """
 
+import re
 from collections.abc import Callable
-from functools import lru_cache
-from http import HTTPStatus
 from io import BytesIO
-from time import time
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime, ISSLTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import NOT_MODIFIED, HTTPChannel, datetimeToString
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED
 from twisted.web.resource import Resource
 
 from . import answers
-from .refusals import NO_SUCH_PATH, Refusal
+from .channel import Channel, date, phrase
+from .connections import MAX_CONNECTIONS, Connections
+from .refusals import NO_SUCH_PATH, Reason, Refusal
 from .requests import MAX_BODY_BYTES
 from .sending import PIECE_BYTES, Sending
 
@@ -32,10 +32,11 @@ __all__ = ["BazaarRequest", "BazaarSite"]
 DISCARD_BYTES = 8 * 1024 * 1024
 """A body that is too large but no larger than this is read and thrown away, because most
 clients read no answer before they have sent everything. Beyond, the connection is given up."""
-IDLE_TIMEOUT_S = 60
-LINGER_S = 2
-"""How long a connection that was given up is still read from: closing it with bytes unread
-would reset it, and could cost the client the answer that says why."""
+LOOK_SECONDS = 1.0
+"""How often connections that are overdue are looked for."""
+
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([^#]*)", re.IGNORECASE)
+_ONE_HOST = Refusal(Reason.MALFORMED, "HTTP/1.1 needs the header Host, once")
 
 log = Logger()
 
@@ -46,11 +47,13 @@ class BazaarRequest(server.Request):
     site: "BazaarSite"
     content: BytesIO
     defaultContentType = b"application/json"
+    authority: bytes | None = None
+    """HOST or HOST:PORT, as the client says; None: it says nothing, as HTTP/1.0 allows."""
     _received_bytes = 0
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
-        self.site = cast(_Channel, self.channel).site  # Twisted's own comes too late
+        self.site = cast(Channel, self.channel).site  # Twisted's own comes too late
         waits = self.requestHeaders.hasHeader(b"Expect")
         if length is not None and length > (self.site.max_body_bytes if waits else DISCARD_BYTES):
             self._give_up()
@@ -62,19 +65,48 @@ class BazaarRequest(server.Request):
         elif self._received_bytes > DISCARD_BYTES:
             self._give_up()
 
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more of its body has come than may."""
+        return self._received_bytes > self.site.max_body_bytes
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        # Instead of Twisted's own, which also reads query, cookies and forms for nobody.
+        self.content.seek(0)
+        self.method, self.uri, self.clientproto = command, path, version
+        self.process()
+
     def process(self) -> None:
+        # Instead of Twisted's own, which looks for a resource along the path, and works out
+        # what time it is: an eighth of what a request costs.
+        self.responseHeaders.setRawHeaders(b"Date", [date()])
+        hosts = self.requestHeaders.getRawHeaders(b"Host")
+        if hosts is not None and len(hosts) == 1:
+            self.authority = hosts[0]
+        elif hosts is not None or self.clientproto == b"HTTP/1.1":
+            self.code = _ONE_HOST.code
+            cast(Channel, self.channel).refuse(_ONE_HOST)
+            return
+        if not self.uri.startswith(b"/"):
+            self._read_absolute_form()
+        self.path = self.uri.partition(b"?")[0]
         if self._received_bytes > self.site.max_body_bytes:
             self.answer(self.site.too_large)
-        elif not _well_formed(self.path):
+        elif not _well_formed(self.path) and (self.method, self.path) != (b"OPTIONS", b"*"):
             self.answer(NO_SUCH_PATH)
         else:
-            # Instead of Twisted's own `process`, which looks for a resource along the path, and
-            # works out what time it is: an eighth of what a request costs.
-            self.responseHeaders.setRawHeaders(b"Date", [_date(int(time()))])
             try:
                 self.site.resource.render(self)
             except Exception:
                 self.processingFailed(Failure())
+
+    def _read_absolute_form(self) -> None:
+        """The whole URL, as proxies send it: what it names counts, and not the Host header."""
+        matched = _ABSOLUTE.fullmatch(self.uri)
+        if matched is not None:
+            self.authority, rest = matched.groups()
+            anything = b"*" if self.method == b"OPTIONS" else b"/"
+            self.uri = rest if rest.startswith(b"/") else (b"/" + rest if rest else anything)
 
     def getRequestHostname(self) -> bytes:
         # Routing would refuse some Host headers in HTML; no answer depends on the name.
@@ -82,10 +114,10 @@ class BazaarRequest(server.Request):
 
     def refuse(self, refusal: Refusal) -> bytes:
         """Set status and headers for `refusal` and return the body."""
-        self.setResponseCode(refusal.code, _reason(refusal.code))
+        self.setResponseCode(refusal.code, phrase(refusal.code))
         for name, value in refusal.headers.items():
             self.responseHeaders.setRawHeaders(name, [value])
-        return answers.error(refusal.code, refusal.message)
+        return answers.error(refusal.code, refusal.reason.word, refusal.message)
 
     def answer(self, refusal: Refusal) -> None:
         """Answer with `refusal`, outside of any route."""
@@ -95,7 +127,7 @@ class BazaarRequest(server.Request):
         """Send the answer, unless the client has hung up."""
         if self._disconnected:
             return
-        if self.code != NOT_MODIFIED:
+        if self.code not in (NO_CONTENT, NOT_MODIFIED):
             # Without a length, Twisted would send chunks.
             self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
         if len(body) > PIECE_BYTES:
@@ -115,7 +147,8 @@ class BazaarRequest(server.Request):
             uri=self.uri.decode("ascii", "backslashreplace"),
         )
         message = f"the front-end failed; its log knows this request as {name}"
-        return Refusal(500, message, {b"X-Request-Id": name.encode("ascii")})
+        headers = {b"X-Request-Id": name.encode("ascii")}
+        return Refusal(Reason.INTERNAL_ERROR, message, headers)
 
     def processingFailed(self, reason: Failure) -> Failure:
         refusal = self.report(reason)
@@ -126,17 +159,7 @@ class BazaarRequest(server.Request):
         return reason
 
     def _give_up(self) -> None:
-        cast(_Channel, self.channel).refuse(self.site.too_large)
-
-
-@lru_cache(1)
-def _date(second: int) -> bytes:
-    text: bytes = datetimeToString(second)
-    return text
-
-
-def _reason(code: int) -> bytes:
-    return HTTPStatus(code).phrase.encode("ascii")  # Twisted does not know all of them
+        cast(Channel, self.channel).refuse(self.site.too_large)
 
 
 def _well_formed(path: bytes) -> bool:
@@ -150,108 +173,32 @@ def _well_formed(path: bytes) -> bool:
     return True
 
 
-class _Channel(HTTPChannel):
-    """A connection. What is not HTTP, or too much of it, is answered in JSON and given up.
-
-    Twisted has no public way to say this, so some private methods are overridden here. Each
-    has a test that fails on the day Twisted renames it.
-    """
-
-    site: "BazaarSite"
-    transport: Any
-    _refused = False
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.site.channels.add(self)
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        super().connectionLost(reason)
-        self.site.channel_lost(self)
-
-    def refuse(self, refusal: Refusal) -> None:
-        """Answer before the request is complete; nothing more is read from this client."""
-        if self._refused:
-            return
-        self._refused = True
-        body = answers.error(refusal.code, refusal.message)
-        more = b"".join(b"%b: %b\r\n" % header for header in refusal.headers.items())
-        self.transport.write(
-            b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b"
-            b"Connection: close\r\n\r\n%b"
-            % (refusal.code, _reason(refusal.code), len(body), more, body)
-        )
-        self.dataReceived = _discard  # type: ignore[method-assign]
-        self.lineReceived = _discard  # type: ignore[method-assign]
-        self.rawDataReceived = _discard  # type: ignore[method-assign]
-        if ISSLTransport.providedBy(self.transport):
-            self.loseConnection()
-            return
-        self._networkProducer.unregisterProducer()
-        self.transport.loseWriteConnection()
-        self.setTimeout(LINGER_S)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        self._refuse_head(too_long=True)
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        self._refuse_head(
-            self._receivedHeaderSize > self.totalHeadersSize
-            or self._receivedHeaderCount > self.maxHeaders
-        )
-
-    def _refuse_head(self, too_long: bool) -> None:
-        if not too_long:
-            self.refuse(Refusal(400, "the request is not well-formed HTTP/1.1"))
-        elif self.requests:  # the request line has been read
-            limits = f"{self.maxHeaders} headers or {self.totalHeadersSize} bytes"
-            self.refuse(Refusal(431, f"the headers are more than {limits}"))
-        else:
-            self.refuse(Refusal(414, f"the path is longer than {self.MAX_LENGTH} bytes"))
-
-    def _send100Continue(self) -> None:
-        if not self._refused:
-            super()._send100Continue()
-
-    def allContentReceived(self) -> None:
-        if not self._refused:
-            super().allContentReceived()
-
-    def drain(self) -> None:
-        """Close once the answer that the client waits for, if any, is sent."""
-        if not self._handlingRequest:
-            self.loseConnection()
-            return
-        self.persistent = 0
-        self.requests[0].responseHeaders.setRawHeaders(b"Connection", [b"close"])
-
-
-def _discard(data: bytes) -> None:
-    pass
-
-
 class BazaarSite(server.Site):
     """Serves `resource`, whose `render` answers every request by `BazaarRequest.respond`, at
-    once or later. The reactor only times idle connections."""
+    once or later. The reactor only times connections."""
 
-    protocol = _Channel  # type: ignore[assignment]
+    protocol = Channel  # type: ignore[assignment]
     requestFactory = BazaarRequest
 
     def __init__(
         self,
         resource: Resource,
-        reactor: IReactorTime,
+        reactor: Any,
         request_ids: Callable[[], str],
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         assert max_body_bytes < DISCARD_BYTES
-        super().__init__(
-            resource, timeout=IDLE_TIMEOUT_S, reactor=reactor, parsePOSTFormSubmission=False
-        )
+        # Twisted's own timeout begins anew with each byte.
+        super().__init__(resource, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
         self.request_ids = request_ids
         self.max_body_bytes = max_body_bytes
-        self.too_large = Refusal(413, f"the body is larger than {max_body_bytes} bytes")
-        self.channels: set[_Channel] = set()
+        message = f"the body is larger than {max_body_bytes} bytes"
+        self.too_large = Refusal(Reason.TOO_LARGE, message)
+        self.seconds: Callable[[], float] = reactor.seconds
+        self._reactor = reactor
+        self.channels: Connections[Channel] = Connections(max_connections)
+        self._look_call: Any = None
         self._drained: Deferred[None] | None = None
 
     def log(self, request: Any) -> None:
@@ -268,12 +215,33 @@ class BazaarSite(server.Site):
         if not self.channels:
             return succeed(None)
         drained = self._drained = Deferred()
-        for channel in list(self.channels):
+        for channel in self.channels:
             channel.drain()
         return drained
 
-    def channel_lost(self, channel: _Channel) -> None:
-        self.channels.discard(channel)
-        if self._drained is not None and not self.channels:
+    def channel_made(self, channel: Channel) -> None:
+        """A new connection has been taken; for its channel to say."""
+        for victim in self.channels.add(channel, self.seconds()):
+            if victim is channel:
+                channel.turn_away()
+            else:
+                victim.make_way()
+        if self._look_call is None:
+            self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
+
+    def channel_lost(self, channel: Channel) -> None:
+        """A connection is gone; for its channel to say."""
+        self.channels.remove(channel)
+        if self.channels:
+            return
+        if self._look_call is not None:
+            self._look_call.cancel()
+            self._look_call = None
+        if self._drained is not None:
             drained, self._drained = self._drained, None
             drained.callback(None)
+
+    def _look(self) -> None:
+        self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
+        for channel in self.channels.overdue(self.seconds()):
+            channel.overdue()

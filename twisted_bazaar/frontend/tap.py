@@ -1,6 +1,7 @@
 """`twistd bazaar-frontend`: options, and how a front-end is put together."""
 
 import random
+import resource
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,8 @@ from ..services import Late, Layers, Process, monotonic_seconds, prepare
 from ..timing import Timing
 
 if TYPE_CHECKING:
+    from twisted.web.resource import Resource
+
     from .cache import Cache
     from .catalogs import Catalogs
     from .floors import Floors
@@ -43,6 +46,8 @@ class FrontendConfig:
     replicas: Mapping[int, Address]
     cache: str
     timing: Timing
+    hosts: tuple[str, ...]
+    """More names by which clients reach it."""
     secret: bytes = attrs.field(repr=False)
     """The cluster's; empty if there is none."""
 
@@ -68,6 +73,7 @@ class Options(TimingOptions):
     repeated: ClassVar = [
         ("catalog", "HOST:PORT of a catalog.", options.host_port),
         ("replica", "ID=HOST:PORT of an order replica.", options.id_address),
+        ("host", options.HOST_HELP, options.host_name),
     ]
     required = ("catalog", "replica")
 
@@ -83,6 +89,7 @@ class Options(TimingOptions):
             self.by_id("replica"),
             self["cache"],
             self.timing,
+            self["host"],
             self["secret-file"] or b"",
         )
 
@@ -104,12 +111,11 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     from .clients import CatalogClient, ReplicaClient
     from .floors import Floors
     from .heartbeat import Heartbeat
+    from .hosts import Hosts
     from .keys import FreshKeys
     from .leadership import Leadership
-    from .listener import Listener
     from .lookups import Lookups
     from .market_data import MarketData
-    from .old_system import public_site
     from .order_reader import OrderReader
     from .reports import Reports
     from .trading import Trading
@@ -158,13 +164,26 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         replicas=reports,
         readiness=reports.readiness,
         fresh_key=FreshKeys(random.SystemRandom()),
+        hosts=Hosts(config.hosts),
     )
-    site = public_site(api.resource(), reactor, FreshKeys(random.SystemRandom()))
-    listener = Listener(reactor, config.listen, site)
+    listener = _listener(reactor, config.listen, api.resource())
     informed: Sequence[Service] = ()
     if cache is not None and floors is not None:
         informed = _informed(reactor, config, floors, catalogs, cache)
     return Layers(pings, trades, reads, lookups, trading, heartbeat, *informed, listener)
+
+
+def _listener(reactor: Any, endpoint: str, routes: "Resource") -> Service:
+    """Serves `routes` to clients, to as many at a time as there can be."""
+    from .connections import connections_for
+    from .keys import FreshKeys
+    from .listener import Listener
+    from .old_system import public_site
+
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    request_ids = FreshKeys(random.SystemRandom())
+    site = public_site(routes, reactor, request_ids, connections_for(descriptors))
+    return Listener(reactor, endpoint, site)
 
 
 def _life() -> int:
@@ -199,8 +218,8 @@ def _informed(
     subscriber = Subscriber(
         reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
     )
-    resource = Invalidations(config.secret, subscriber, monotonic_seconds)
-    site = internal_site(resource, reactor, FreshKeys(random.SystemRandom()))
+    invalidations = Invalidations(config.secret, subscriber, monotonic_seconds)
+    site = internal_site(invalidations, reactor, FreshKeys(random.SystemRandom()))
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()
     return (*store, internal, subscriber)

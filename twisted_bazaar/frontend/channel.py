@@ -1,0 +1,336 @@
+# ruff: noqa: N802, N815 - the methods of HTTPChannel have their own style
+"""A connection: from bytes to requests, one after the other, and what is no HTTP is refused.
+
+Twisted's channel is lenient where others are not (continued header lines, any transfer coding),
+waits without end, and has no public way to say otherwise; so some private methods are overridden
+here. Each has a test that fails on the day Twisted renames it. Nothing in this module knows what
+a request means.
+"""
+
+import re
+from functools import lru_cache
+from http import HTTPStatus
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder, datetimeToString
+from zope.interface import implementer
+
+from . import answers
+from .connections import Phase
+from .refusals import Reason, Refusal, later
+
+if TYPE_CHECKING:
+    from .site import BazaarSite
+
+__all__ = ["Channel", "date", "phrase"]
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/1\.[01])" % _TOKEN)
+_METHODS = (
+    *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT"),
+    b"\r\n",  # one empty line may come before a request
+)
+_VERSIONS = (b"HTTP/1.1\r", b"HTTP/1.0\r")
+_CONTROLS = re.compile(rb"[\0-\x08\n-\x1f\x7f]")
+_MAX_LENGTH_DIGITS = 15
+
+_MALFORMED = Refusal(Reason.MALFORMED, "the request is not well-formed HTTP/1.1")
+_TOO_SLOW = Refusal(Reason.TOO_SLOW, "the request took too long to come")
+_TOO_MANY = later(Reason.OVERLOADED, "too many connections wait for an answer; connect again later")
+
+
+@implementer(IHalfCloseableProtocol)
+class Channel(HTTPChannel):
+    """A connection of a `BazaarSite`, which knows for how long it may wait for its client."""
+
+    site: "BazaarSite"
+    transport: Any
+    _networkProducer: Any
+    _path: Any
+    _refused = False
+    _ended = False
+    """Whether the client has said that it sends nothing more."""
+    _blocked = False
+    """Whether the next request has to wait until the client takes the answers before."""
+    _empty_line = False
+
+    # Its life
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.site.channel_made(self)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        super().connectionLost(reason)
+        self.site.channel_lost(self)
+
+    def readConnectionLost(self) -> None:
+        """The client sends nothing more. What it has asked for completely is still answered."""
+        self._ended = True
+        if self._refused or not self._handlingRequest:
+            self.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        pass
+
+    def loseConnection(self) -> None:
+        self._go(Phase.SENDING)
+        super().loseConnection()
+
+    def overdue(self) -> None:
+        """It has waited long enough for whatever it waits for."""
+        phase = self.site.channels.phase(self)
+        if phase is Phase.IDLE:
+            self.loseConnection()
+        elif phase is Phase.HEAD:
+            self.refuse(_TOO_SLOW)
+        elif phase is Phase.BODY:
+            too_large: bool = self.requests[-1].is_too_large
+            self.refuse(self.site.too_large if too_large else _TOO_SLOW)
+        else:
+            self._abort()
+
+    def make_way(self) -> None:
+        """Close at once, as another connection needs the place."""
+        phase = self.site.channels.phase(self)
+        if phase is Phase.IDLE:
+            self.loseConnection()
+            self._go(Phase.LEAVING)
+        else:
+            self._abort()
+
+    def turn_away(self) -> None:
+        """There is no place for this one."""
+        self.refuse(_TOO_MANY)
+
+    def drain(self) -> None:
+        """Close once the answer that the client waits for, if any, is sent."""
+        if self._handlingRequest and self.requests:
+            self.persistent = 0
+            self.requests[0].responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        else:
+            self.loseConnection()
+
+    def _abort(self) -> None:
+        self.site.channels.remove(self)
+        self.transport.abortConnection()
+
+    def _go(self, phase: Phase) -> None:
+        site = self.site
+        site.channels.move(self, phase, site.seconds())
+
+    # What comes in
+
+    def dataReceived(self, data: bytes) -> None:
+        LineReceiver.dataReceived(self, data)
+        if (self._buffer or self.requests) and not (self._handlingRequest or self._busyReceiving):
+            self._incomplete(data)
+
+    def _incomplete(self, data: bytes) -> None:
+        """Part of a request is there, of which `data` came last."""
+        if self._refused:
+            return
+        phase = Phase.HEAD if self.line_mode else Phase.BODY
+        if self._hopeless(len(data)) if self.line_mode else self._hopeless_chunk():
+            self.refuse(_MALFORMED)
+        elif self.site.channels.phase(self) is not phase:
+            self._go(phase)
+
+    def _hopeless(self, new: int) -> bool:
+        """Whether the line that has begun, with `new` bytes since the last look, can be none of
+        HTTP. A line of a method that is none is not waited for: most of what is no HTTP at all
+        has no line end, either."""
+        begun = self._buffer
+        # A line feed alone ends no line, and a carriage return is followed by one.
+        if _CONTROLS.search(begun[-new - 1 :].removesuffix(b"\r")):
+            return True
+        if self.requests:
+            return False
+        method, space, rest = begun.partition(b" ")
+        if not space:
+            return not any(known.startswith(method) for known in _METHODS)
+        target, space, version = rest.partition(b" ")
+        return (
+            method not in _METHODS
+            or not target.isascii()
+            or (space != b"" and not any(known.startswith(version) for known in _VERSIONS))
+        )
+
+    def _hopeless_chunk(self) -> bool:
+        """Whether the length of a chunk, or a trailer, that has begun can be none."""
+        decoder = self._transferDecoder
+        if not isinstance(decoder, _ChunkedTransferDecoder) or decoder.state == "BODY":
+            return False
+        return _CONTROLS.search(decoder._buffer.removesuffix(b"\r")) is not None
+
+    def lineReceived(self, line: bytes) -> None:
+        self._receivedHeaderSize += len(line)
+        if self._receivedHeaderSize > self.totalHeadersSize:
+            self._refuse_head(too_long=True)
+        elif not self.requests:
+            self._request_line(line)
+        elif not line:
+            self.allHeadersReceived()
+            if self._refused:
+                return
+            if self.length == 0:
+                self.allContentReceived()
+            else:
+                self.setRawMode()
+        else:
+            # A line that continues the one before, which not all read alike, is refused here: it
+            # begins with white space, and so with no name.
+            self.headerReceived(line)
+
+    def _request_line(self, line: bytes) -> None:
+        if not line and not self._empty_line:
+            self._empty_line = True
+            return
+        self._empty_line = False
+        matched = _REQUEST_LINE.fullmatch(line)
+        if matched is None:
+            self.refuse(_MALFORMED)
+            return
+        self._command, self._path, self._version = matched.groups()
+        self.requests.append(self.requestFactory(self, False))
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._refuse_head(too_long=True)
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        if header == b"Content-Length":
+            if len(data) > _MAX_LENGTH_DIGITS and data.isdigit():
+                self.refuse(self.site.too_large)
+                return False
+        elif header == b"Transfer-Encoding":
+            if data.lower() != b"chunked" or self._version != b"HTTP/1.1":
+                self.refuse(_MALFORMED)
+                return False
+        else:
+            return True
+        chosen: bool = super()._maybeChooseTransferDecoder(header, data)
+        return chosen
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        given = request.requestHeaders.getRawHeaders(b"Connection")
+        if given is None:
+            return version == b"HTTP/1.1"
+        options = {option.strip().lower() for option in b",".join(given).split(b",")}
+        if b"close" in options:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        if version == b"HTTP/1.1":
+            return True
+        if b"keep-alive" in options:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"keep-alive"])
+            return True
+        return False
+
+    def _send100Continue(self) -> None:
+        if not self._refused:
+            super()._send100Continue()
+
+    def allContentReceived(self) -> None:
+        if not self._refused:
+            self._go(Phase.WORKING)
+            super().allContentReceived()
+
+    # What goes out
+
+    def requestDone(self, request: Any) -> None:
+        del self.requests[0]
+        if not self.persistent:
+            self.loseConnection()
+        elif self._waitingForTransport:
+            # Answers pile up if requests are taken from a client that reads none.
+            self._blocked = True
+            self._networkProducer.pauseProducing()
+            self._go(Phase.SENDING)
+        else:
+            self._next()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self._go(Phase.STREAMING)
+        super().registerProducer(producer, streaming)
+
+    def resumeProducing(self) -> None:
+        blocked, self._blocked = self._blocked, False
+        super().resumeProducing()
+        if blocked:
+            self._next()
+
+    def _next(self) -> None:
+        """Go on with the next request, which may have come already."""
+        self._handlingRequest = False
+        self._go(Phase.IDLE)
+        self._networkProducer.resumeProducing()
+        data = b"".join(self._dataBuffer)
+        self._dataBuffer = []
+        self.setLineMode(data)
+        if self._ended and not (self._handlingRequest or self._busyReceiving or self._refused):
+            self.loseConnection()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer before the request is complete; nothing more is read from this client."""
+        if self._refused:
+            return
+        self._refused = True
+        body = answers.error(refusal.code, refusal.reason.word, refusal.message)
+        headers = {
+            b"Date": date(),
+            b"Content-Type": b"application/json",
+            b"Content-Length": b"%d" % len(body),
+            b"Connection": b"close",
+            **refusal.headers,
+        }
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
+        head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (refusal.code, phrase(refusal.code), lines)
+        self.transport.write(head + body)
+        self.dataReceived = _discard  # type: ignore[method-assign]
+        self.lineReceived = _discard  # type: ignore[method-assign, assignment]
+        self.rawDataReceived = _discard  # type: ignore[method-assign]
+        if self._ended or ISSLTransport.providedBy(self.transport):
+            self.loseConnection()
+            return
+        # To close with bytes unread would reset the connection, and could cost the client the
+        # answer that says why: so it is read from for a moment.
+        self._networkProducer.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self._go(Phase.REFUSED)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self._refuse_head(self._receivedHeaderCount > self.maxHeaders)
+
+    def _refuse_head(self, too_long: bool) -> None:
+        if not too_long:
+            self.refuse(_MALFORMED)
+        elif self.requests:  # the request line has been read
+            limits = f"{self.maxHeaders} headers or {self.totalHeadersSize} bytes"
+            self.refuse(Refusal(Reason.HEADERS_TOO_LARGE, f"the headers are more than {limits}"))
+        else:
+            message = f"the path is longer than {self.MAX_LENGTH} bytes"
+            self.refuse(Refusal(Reason.PATH_TOO_LONG, message))
+
+
+def _discard(data: bytes) -> None:
+    pass
+
+
+def date() -> bytes:
+    """The value of the header `Date`, now."""
+    return _date(int(time()))
+
+
+@lru_cache(1)
+def _date(second: int) -> bytes:
+    text: bytes = datetimeToString(second)
+    return text
+
+
+def phrase(code: int) -> bytes:
+    """What goes with a status; Twisted does not know all of them."""
+    return HTTPStatus(code).phrase.encode("ascii")
