@@ -1,7 +1,9 @@
 """A bazaar in the simulated world: order replicas, catalogs, caches, front-ends and clients."""
 
+from collections.abc import Mapping
 from functools import partial
 from random import Random
+from typing import Any
 
 from twisted_bazaar import leases
 from twisted_bazaar.replication.log import MemoryStorage
@@ -17,10 +19,15 @@ from .world import Process, World
 __all__ = ["SimulatedBazaar"]
 
 
+def _drift(wild: bool) -> tuple[float, float]:
+    """How slow, and how fast, a clock may run."""
+    # The safety of orders rests on no clock: let some differ by more than clocks do.
+    return (0.8, 1.25) if wild else (1 - leases.MAX_DRIFT, 1 + leases.MAX_DRIFT)
+
+
 def _rate(random: Random, wild: bool) -> float:
     """How fast a clock runs."""
-    # The safety of orders rests on no clock: let some differ by more than clocks do.
-    drift = (0.8, 1.25) if wild else (1 - leases.MAX_DRIFT, 1 + leases.MAX_DRIFT)
+    drift = _drift(wild)
     # Most often at an end, where it matters.
     at_an_end = random.random() < 0.5
     return random.choice(drift) if at_an_end else random.uniform(*drift)
@@ -55,6 +62,9 @@ class SimulatedBazaar:
         self.network.weather.slow = slow
         self.truth = Truth(not wild_clocks)
         rate = partial(_rate, world.random, wild_clocks)
+        self._slowest = 1 / _drift(wild_clocks)[0]
+        """How long a second may take by somebody's clock."""
+        self._backup: tuple[Mapping[str, Any], dict[int, MemoryStorage]] | None = None
         self.orders = {
             number: OrderMember(world, number, self.network, self.truth, rate(), batch)
             for number in range(1, replicas + 1)
@@ -134,6 +144,14 @@ class SimulatedBazaar:
         leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
         return max(leading, key=lambda order: order.replica.term).name if leading else ""
 
+    def kept_out(self, frontend: FrontendMember) -> bool:
+        """Whether it may have no lease now since it, or a catalog, has held others up."""
+        leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
+        return frontend.seconds < frontend.floors.kept_out_until or any(
+            order.replica.patience and order.replica.patience.kept_out(order.seconds)
+            for order in leading
+        )
+
     def crash(self, name: str, down_seconds: float) -> None:
         """End a process, and start it again later."""
         process = self.processes[name]
@@ -202,6 +220,32 @@ class SimulatedBazaar:
     def lead_astray(self, caller: str, callee: str, other: str, seconds: float) -> None:
         """For a while an address of `caller` leads to another replica than it should."""
         self.network.lead_astray(caller, callee, self.processes[other], seconds)
+
+    def copy_logs(self) -> None:
+        """Keep a copy of all order replicas' folders, as of this moment."""
+        if not any(order.disk.storage.suspect for order in self.orders.values()):
+            folders = {number: order.disk.copy() for number, order in self.orders.items()}
+            self._backup = self.truth.past(), folders
+
+    def restore_logs(self, down_seconds: float) -> None:
+        """Put the last copies back in place of all folders, while all others go on."""
+        if self._backup is None:
+            return
+        (past, folders), self._backup = self._backup, None
+        for number, order in self.orders.items():
+            order.crash()
+            order.put_back(folders[number])
+            self.world.after(down_seconds, order.start)
+        # Copies of one folder would be of a bazaar that never was.
+        self._copies.clear()
+        self.truth.cut(past)
+        cuts = self.truth.cuts
+
+        def over() -> None:
+            if self.truth.cuts == cuts:
+                self.truth.lost_is_shown = False
+
+        self.world.after(TIMING.lease * self._slowest, over)
 
     def race(self, names: tuple[str, ...], apart: float, tries: int = 500) -> None:
         """Have two replicas campaign at once, as soon as neither hears a leader any more."""

@@ -64,6 +64,61 @@ def a_front_end_that_stands_still_costs_one_lease_once(bazaar: SimulatedBazaar) 
     bazaar.world.run(bazaar.world.now + 0.5)
 
 
+def waited(bazaar: SimulatedBazaar, seconds: float) -> float:
+    """Let time pass. In how much of it no trade was acknowledged, a tenth of a second at least."""
+    world, counts, lost = bazaar.world, bazaar.truth.counts, 0
+    steps = round(seconds / 0.1)
+    for _ in range(steps):
+        before = counts["placed"]
+        world.run(world.now + 0.1)
+        lost += counts["placed"] == before
+    return lost * 0.1
+
+
+@scenario
+def a_front_end_that_stands_still_again_and_again_costs_little(bazaar: SimulatedBazaar) -> None:
+    first, second = informed(bazaar)[:2]
+    for client in bazaar.clients:
+        client.use([second])
+    lost = 0.0
+    for _ in range(8):
+        first.pause()
+        lost += waited(bazaar, 1.0)
+        first.resume()
+        lost += waited(bazaar, 0.3)
+    if lost > 4.5 * TIMING.lease:
+        raise Violation(11, f"{first.name} held up the others' trades for {lost:.1f} s of 10.4")
+
+
+@scenario
+def a_catalog_that_stands_still_again_and_again_costs_little(bazaar: SimulatedBazaar) -> None:
+    informed(bazaar)
+    lost = 0.0
+    for _ in range(8):
+        bazaar.catalog.pause()
+        lost += waited(bazaar, 1.0)
+        bazaar.catalog.resume()
+        lost += waited(bazaar, 0.3)
+    if lost > 4.5 * TIMING.lease:
+        raise Violation(11, f"the catalog held up trades for {lost:.1f} s of 10.4")
+
+
+@scenario
+def one_that_holds_others_up_again_and_again_shows_nothing_old(bazaar: SimulatedBazaar) -> None:
+    """When it is kept out, it may hold a lease for a while as yet."""
+    first, second = informed(bazaar)[:2]
+    for client in bazaar.clients:
+        client.use([second])
+    for member in (first, bazaar.catalog):
+        for _ in range(4):
+            member.pause()
+            bazaar.world.run(bazaar.world.now + 0.7)
+            member.resume()
+            for step in range(30):
+                probe(bazaar, first, DEFAULT_LISTING[step % 3].name)
+                bazaar.world.run(bazaar.world.now + 0.01)
+
+
 @scenario
 def a_catalog_that_stood_still_shows_nothing_old(bazaar: SimulatedBazaar) -> None:
     informed(bazaar)
@@ -131,6 +186,59 @@ def a_redis_goes_back_in_time(bazaar: SimulatedBazaar) -> None:
         bazaar.world.run(bazaar.world.now + 0.3)
         for redis in bazaar.redises:
             redis.restore()
+
+
+@scenario
+def a_backup_of_the_order_logs_is_put_back_and_caches_remember_more(
+    bazaar: SimulatedBazaar,
+) -> None:
+    """Catalogs, Redis and front-ends go on. The same versions come again, with other trades."""
+    informed(bazaar)
+    for _ in range(3):
+        bazaar.copy_logs()
+        bazaar.world.run(bazaar.world.now + 0.7)
+        bazaar.restore_logs(0.01)
+        elected(bazaar)
+        flows(bazaar, 2 * TIMING.lease)
+        informed(bazaar)
+
+
+@scenario
+def a_catalog_that_is_ahead_of_restored_logs_is_not_heard(bazaar: SimulatedBazaar) -> None:
+    """It hears the new leader, is not told to rebuild, and shows what it has while it may: but
+    under the name of the lost log. So nothing of that is a hit when its versions come again."""
+    first = informed(bazaar)[0]
+    world, (one, other) = bazaar.world, [listing.name for listing in DEFAULT_LISTING[:2]]
+    bazaar.copy_logs()
+    world.run(world.now + 0.7)
+    for client in bazaar.clients:
+        client.idle = True
+    world.run(world.now + 0.3)
+    bazaar.restore_logs(0.001)
+    for order in bazaar.orders.values():
+        bazaar.network.cut(bazaar.catalog.name, order.name, 1.2)
+    for step in range(120):
+        probe(bazaar, bazaar.frontends[step % 2], one)
+        world.run(world.now + 0.01)
+    wait(bazaar, lambda: first.floors.alive(first.seconds), "a lease", 4.0)
+    for count in range(60):
+        first.place(Trade(f"other-{count}", other, Side.SELL, 1), lambda _: None)
+        world.run(world.now + 0.03)
+        for member in bazaar.frontends:
+            probe(bazaar, member, one)
+    for client in bazaar.clients:
+        client.idle = False
+        client.started()
+
+
+@scenario
+def a_redis_holds_what_no_catalog_has_shown(bazaar: SimulatedBazaar) -> None:
+    for member in informed(bazaar):
+        for listing in DEFAULT_LISTING[:3]:
+            for redis in bazaar.redises:
+                quote = Quote(bazaar.truth.acknowledged_index + 1000, b"123456")
+                redis.put((member.floors.history, {listing.name: quote}), lambda _: None)
+    bazaar.world.run(bazaar.world.now + 0.5)
 
 
 @scenario

@@ -80,11 +80,11 @@ class CatalogMember(Process):
 
     def subscribe(self, subscription: Subscription, reply: Respond) -> None:
         try:
-            self.publisher.subscribe(subscription, self.seconds)
+            kept_out = self.publisher.subscribe(subscription, self.seconds)
         except BazaarError as refusal:
             reply(refusal)
         else:
-            reply(None)
+            reply(kept_out)
             self._carry_out()
 
     def lookup(self, names: list[str], reply: Respond) -> None:

@@ -28,6 +28,7 @@ class Client(Process):
         self._placed: list[Trade] = []
         self._given_up: list[Trade] = []
         """Trades of which it was never told what became of them."""
+        self._cuts = 0
         self.idle = False
         """Begin nothing new."""
         self.waiting = 0
@@ -48,6 +49,7 @@ class Client(Process):
 
     def _act(self) -> None:
         random = self.world.random
+        self._forget_what_is_lost()
         frontend = random.choice(self._frontends)
         kind = random.random()
         if not frontend.alive or frontend.paused:
@@ -68,6 +70,12 @@ class Client(Process):
         else:
             self._look_up(frontend)
 
+    def _forget_what_is_lost(self) -> None:
+        """All logs were put back: some orders are not there any more, as everybody was told."""
+        if self._cuts != self._truth.cuts:
+            self._cuts = self._truth.cuts
+            self._placed = [trade for trade in self._placed if trade.key in self._truth.keys]
+
     def _new_trade(self) -> Trade:
         random = self.world.random
         self._count += 1
@@ -81,10 +89,13 @@ class Client(Process):
         truth = self._truth
         number_before, index_before = truth.acknowledged_number, truth.acknowledged_index
         tries = [2]
+        cuts = truth.cuts
         self.waiting += 1
 
         def answered(outcome: Any) -> None:
             match outcome:
+                case _ if cuts != truth.cuts:
+                    truth.counts["unknown"] += 1
                 case Placed():
                     seen = known or outcome.replayed or tries[0] < 2
                     truth.placed(trade, outcome.number, number_before, seen)
@@ -118,11 +129,12 @@ class Client(Process):
         truth = self._truth
         name = self._stock()
         least = truth.seen_version(name)
+        cuts = truth.cuts
         self.waiting += 1
 
         def answered(found: Found | BazaarError) -> None:
             self.waiting -= 1
-            if not isinstance(found, BazaarError):
+            if not isinstance(found, BazaarError) and cuts == truth.cuts:
                 truth.looked_up(name, found, least)
             self._next()
 
@@ -141,11 +153,12 @@ class Client(Process):
         # The newest order is the one that somebody may not have heard of; the one after it
         # nobody may have been told of yet.
         number = random.choice((last or 1, last or 1, last + 1, random.randint(1, last + 2)))
+        cuts = truth.cuts
         self.waiting += 1
 
         def answered(found: Traded | BazaarError | None) -> None:
             self.waiting -= 1
-            if not isinstance(found, BazaarError):
+            if not isinstance(found, BazaarError) and cuts == truth.cuts:
                 truth.read(number, found, last)
             self._next()
 

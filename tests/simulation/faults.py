@@ -80,6 +80,10 @@ def _on_processes(
             bazaar.keep_copy(name)
         case "put_back":
             bazaar.put_back(name, fault.seconds)
+        case "copy_logs":
+            bazaar.copy_logs()
+        case "restore_logs":
+            bazaar.restore_logs(fault.seconds)
         case "trap":
             bazaar.trap(int(name), fault.seconds)
         case "race":

@@ -195,22 +195,24 @@ class FrontendMember(Process):
         self._subscribing = True
         subscription = Subscription(self.name, self.floors.life, "")
 
-        def ended(refusal: BazaarError | None) -> None:
+        def ended(answer: BazaarError | float) -> None:
             self._subscribing = False
-            if refusal is not None:
+            if isinstance(answer, BazaarError):
                 self.floors.refused(self.seconds)
+            elif answer:
+                self.floors.kept_out(answer, self.seconds)
 
         self._ask_in_turn(list(self._catalogs), "subscribe", subscription, ended)
 
     def push(self, push: Push, reply: Callable[[Any], None]) -> None:
         """A catalog says what has changed."""
+        if outdated := self.floors.outdated(push):
+            self._tell_redis("drop", (push.history, outdated))
         had_lease = self.floors.alive(self.seconds)
         answer = self.floors.push(push, self.seconds)
         if not had_lease and self.floors.alive(self.seconds):
             self.informed(self)
         reply(answer)
-        if answer is not None and push.floors:
-            self._tell_redis("drop", (push.history, list(push.floors)))
 
     def _tell_redis(self, what: str, message: Any) -> None:
         redis = self._redis

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from twisted_bazaar import leases
+from twisted_bazaar import leases, patience
 from twisted_bazaar.catalog import publisher, subscribers
 from twisted_bazaar.frontend import floors, lookups
 from twisted_bazaar.replication import leading
@@ -164,6 +164,55 @@ def single_flight_without_the_floor_check(
         call.waiting[name].extend(joined)
         joined.clear()
     return original(self, call, quotes, now)
+
+
+@mutant(patience.Patience, "held_up")
+def nobody_is_kept_out(original: Any, self: Any, who: str, seconds: float, now: float) -> None:
+    pass
+
+
+@mutant(subscribers.Subscribers, "cleared")
+def a_front_end_that_is_kept_out_is_not_waited_for(
+    original: Any, self: Any, index: int, now: float
+) -> int:
+    there = self._by_life
+    self._by_life = {
+        life: each
+        for life, each in there.items()
+        if not self._patience.left(each.subscription.address, now)
+    }
+    cleared: int = original(self, index, now)
+    self._by_life = there
+    return cleared
+
+
+@mutant(leading.Leading, "released")
+def a_catalog_that_is_kept_out_is_not_waited_for(
+    original: Any, self: Any, commit: int, released: int, now: float
+) -> int:
+    upto: int = original(self, commit, released, now)
+    out = self._reader is not None and self.patience.left(self._reader.name, now)
+    return commit if out else upto
+
+
+@mutant(floors.Floors, "push")
+def a_history_keeps_its_name_when_it_is_cut(original: Any, self: Any, push: Any, now: float) -> Any:
+    return original(self, msgspec.structs.replace(push, history="the log"), now)
+
+
+@mutant(publisher.Publisher, "_granted")
+def a_catalog_takes_the_name_of_a_log_that_it_is_ahead_of(
+    original: Any, self: Any, message: Any
+) -> None:
+    original(self, message)
+    self._projection.history = message.history
+
+
+@mutant(floors.Floors, "allow")
+def what_no_push_vouched_for_is_shown(
+    original: Any, self: Any, name: str, version: int, now: float
+) -> bool:
+    return self.alive(now) and version >= self._floors.get(name, version + 1)
 
 
 @mutant(leases, "kept")

@@ -315,7 +315,8 @@ class OrderMember(Process):
     def _tell(self, ready: Ready) -> None:
         if ready.committed:
             self._truth.committed(self.number, ready.committed)
-            self._truth.applied(self.name, self.desk.ledger, self.desk.applied)
+            applied, digest = self.desk.applied, ready.committed[-1].digest
+            self._truth.applied(self.name, self.desk.ledger, applied, digest)
         if ready.leads != self._leads:
             self._leads = ready.leads
             if ready.leads:

@@ -85,6 +85,18 @@ SOONEST: dict[str, tuple[str, ...]] = {
         "a_catalog_that_owes_an_answer_is_renewed",
         "a_cache_lease_outlives_the_catalogs_own",
     ),
+    "a_backup_of_the_order_logs_is_put_back_and_caches_remember_more": (
+        "a_history_keeps_its_name_when_it_is_cut",
+    ),
+    "a_catalog_that_is_ahead_of_restored_logs_is_not_heard": (
+        "a_catalog_takes_the_name_of_a_log_that_it_is_ahead_of",
+    ),
+    "a_front_end_that_stands_still_again_and_again_costs_little": ("nobody_is_kept_out",),
+    "one_that_holds_others_up_again_and_again_shows_nothing_old": (
+        "a_front_end_that_is_kept_out_is_not_waited_for",
+        "a_catalog_that_is_kept_out_is_not_waited_for",
+    ),
+    "a_redis_holds_what_no_catalog_has_shown": ("what_no_push_vouched_for_is_shown",),
     "a_slow_lookup_is_overtaken_by_a_trade_of_its_stock": (
         "single_flight_without_the_floor_check",
     ),

@@ -119,6 +119,12 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             return (
                 [Fault(at, "dump", redis), Fault(at + seconds, "restore", redis)] if redis else []
             )
+        case "restore_logs":
+            # A backup of all folders is put back, while catalogs and caches go on.
+            return [
+                Fault(at, "copy_logs"),
+                Fault(at + seconds, "restore_logs", (), random.random() * 0.4),
+            ]
         case "crash" | "pause":
             return [Fault(at, kind, (random.choice([*orders, *everybody]),), seconds)]
         case "crash_two":
@@ -205,6 +211,7 @@ _MENU = (
     *("cut_reader",) * 8,
     *("flush",) * 1,
     *("restore",) * 2,
+    *("restore_logs",) * 2,
 )
 """What may go wrong, the likelier the more often it is there. Plain faults alone have blind
 spots: the last three are front-ends that are confused. They nominate a replica although another

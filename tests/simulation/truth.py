@@ -4,7 +4,8 @@ Told of every step, it raises `Violation` at the first that cannot be: with the 
 invariant, so that a test can tell which one caught a fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from twisted_bazaar.errors import InvariantBroken
@@ -16,6 +17,20 @@ from twisted_bazaar.replication.log import MemoryStorage, Write
 from twisted_bazaar.replication.messages import AppendReply, VoteReply
 
 __all__ = ["Truth", "Violation"]
+
+
+_CUT = (
+    "entries",
+    "ledger",
+    "orders",
+    "keys",
+    "acknowledged_number",
+    "acknowledged_index",
+    "_index_of",
+    "_quantities",
+    "_seen",
+)
+"""What a cut takes back."""
 
 
 class Violation(AssertionError):
@@ -36,6 +51,7 @@ class Truth:
         self.keys: dict[str, Traded] = {}
         self._index_of: dict[int, int] = {}
         self._leaders: dict[int, int] = {}
+        self._earlier_terms = 0
         self._quantities: dict[str, list[tuple[int, int]]] = {}
         """By stock: (index, quantity from there on), ascending."""
         self.acknowledged_number = 0
@@ -47,11 +63,35 @@ class Truth:
         )
         self._seen: dict[str, int] = {}
         self.clocks_are_true = clocks_are_true
+        self.cuts = 0
+        """How often all order logs were put back as they had been before."""
+        self.lost_is_shown = False
+        """Whether leases of before the last cut may still let somebody show what it took."""
+        self._lost: dict[str, set[tuple[int, int]]] = {}
+        """By stock: (version, quantity) as clients saw them, in what was cut off."""
 
     @property
     def terms(self) -> int:
         """In how many terms somebody led."""
-        return len(self._leaders)
+        return self._earlier_terms + len(self._leaders)
+
+    # Logs that are put back.
+
+    def past(self) -> Mapping[str, Any]:
+        """All that is so now."""
+        return {name: deepcopy(getattr(self, name)) for name in _CUT}
+
+    def cut(self, past: Mapping[str, Any]) -> None:
+        """All order logs are what they were in `past`: whatever came since is gone, rightly."""
+        for name, quantities in self._quantities.items():
+            self._lost.setdefault(name, set()).update(quantities)
+        for name, value in deepcopy(dict(past)).items():
+            setattr(self, name, value)
+        # The terms that came since may come again.
+        self._earlier_terms += len(self._leaders)
+        self._leaders.clear()
+        self.cuts += 1
+        self.lost_is_shown = True
 
     # Told by the replicas.
 
@@ -199,6 +239,9 @@ class Truth:
         if quote is not None:
             history = dict(self._quantities.get(name, ()))
             if history.get(version) != int(quote.body):
+                lost = (version, int(quote.body)) in self._lost.get(name, ())
+                if lost and self.lost_is_shown:
+                    return
                 raise Violation(9, f"{name} never had {quote.body!r} shares at entry {version}")
         # Clocks that differ by more than clocks do may show something old, but nothing untrue.
         if self.clocks_are_true:

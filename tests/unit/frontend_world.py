@@ -59,6 +59,7 @@ class FakeBazaar:
         self.answer: Deferred[Any] | Exception | None = None
         """What every call returns, or fails with, instead of an answer."""
         self.unready: str | None = None
+        self.notice: str | None = None
         self.source = Source.MISS
         """Where lookups are answered from."""
         self.order_log = HISTORY
@@ -143,6 +144,7 @@ class FrontEnd:
             readiness=self.bazaar.readiness,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),
+            notice=lambda: self.bazaar.notice,
         )
         self.clock = Clock()
         self.site = public_site(

@@ -18,6 +18,7 @@ PURE = [
     "address",
     "endpoint",
     "leases",
+    "patience",
     "push",
     "replication.core",
     "replication.messages",

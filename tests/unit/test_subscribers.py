@@ -344,12 +344,20 @@ def test_an_answer_counts_for_what_the_push_said() -> None:
     assert catalog.push().floors == {"GameStart": 8}
 
 
-def test_one_that_has_taken_in_less_is_told_the_rest() -> None:
+def test_one_that_has_taken_in_less_is_told_the_rest_and_has_earned_nothing() -> None:
     catalog = Catalog(FIRST)
+    catalog.index = 6
+    catalog.attach()
+    catalog.pass_time(LEASE / 2)
+    catalog.index = 8
     push = catalog.push()
     catalog.subscribers.answered(push, PushReply(7, Stamp(FIRST, 0.0)), catalog.now)
     assert catalog.cleared == 7
-    assert catalog.push().floors == {"GameStart": 8}
+    catalog.pass_time(HEARTBEAT)
+    push = catalog.push()
+    assert push.floors == {"GameStart": 8}
+    catalog.pass_time(LEASE / 2)
+    assert catalog.cleared == 8, "it is waited for one lease from its last whole answer"
 
 
 # Who is there.

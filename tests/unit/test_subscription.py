@@ -158,6 +158,28 @@ def test_where_catalogs_cannot_reach_it_a_front_end_does_not_start() -> None:
     assert not frontend.clock.getDelayedCalls()
 
 
+def test_one_that_is_kept_out_says_so_and_asks_again_when_that_is_over(frontend: Frontend) -> None:
+    assert frontend.subscriber.notice() is None
+    with capturedLogs() as events:
+        frontend.catalog.only("subscribe").reply(3.0)
+    said = "lookups are not cached for 3 s: this front-end held others up"
+    assert [formatEvent(event) for event in events] == [said]
+    assert frontend.subscriber.notice() == said
+    frontend.wait(3.0 - LOOK)
+    assert len(frontend.asked()) == 1
+    assert not frontend.floors.alive(frontend.clock.seconds())
+    frontend.wait(2 * LOOK)
+    assert len(frontend.asked()) == 2
+    assert frontend.subscriber.notice() is None
+    frontend.inform()
+
+
+def test_whatever_a_catalog_says_it_is_asked_again_within_a_minute(frontend: Frontend) -> None:
+    frontend.catalog.only("subscribe").reply(1e300)
+    frontend.wait(60.0)
+    assert len(frontend.asked()) == 2
+
+
 # Being told.
 
 

@@ -127,11 +127,22 @@ class CatalogNode(Service):
             self._opened(self._projection.ledger.stocks)
             self._opened = None
 
-    def subscribe(self, subscription: Subscription) -> Deferred[None]:
-        """A front-end asks to be told of changes. Raises a `BazaarError` if it cannot be."""
-        self._publisher.subscribe(subscription, self._seconds())
+    def subscribe(self, subscription: Subscription) -> Deferred[float]:
+        """A front-end asks to be told of changes: it is if the answer is 0, and else kept out
+        for so many seconds more. Raises a `BazaarError` if it cannot be told."""
+        left = self._publisher.subscribe(subscription, self._seconds())
         self._carry_out()
-        return succeed(None)
+        return succeed(left)
+
+    @property
+    def kept_out_now(self) -> int:
+        """How many front-ends are kept out now, as they held others up."""
+        return len(self._publisher.patience.kept_out(self._seconds()))
+
+    @property
+    def times_kept_out(self) -> int:
+        """How often any front-end was, in this life of the catalog."""
+        return self._publisher.patience.times_kept_out
 
     def view(self) -> View:
         """What clients may see now. Raises `Unavailable` without a lease, and before there is
@@ -146,6 +157,16 @@ class CatalogNode(Service):
 
     def _tick(self) -> None:
         self._publisher.tick(self._seconds())
+        for news in self._publisher.patience.take_news():
+            self.log.warn(
+                "front-end {who} is kept out for {seconds:.0f} s: it has held others up again "
+                "and again ({times} times in a row; kept out now: {now}, times in all: {total})",
+                who=news.who,
+                seconds=news.seconds,
+                times=news.times,
+                now=self.kept_out_now,
+                total=self.times_kept_out,
+            )
         self._carry_out()
 
     def _carry_out(self) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from ..errors import NotOurs, Unavailable
 from ..leases import Lease
 from ..market import Stock
+from ..patience import Patience
 from ..push import Push, PushReply, Subscription
 from ..replication.messages import Apply, ApplyReply
 from ..timing import Timing
@@ -59,6 +60,8 @@ class Publisher:
         self._lives = lives
         self.cluster = ""
         """The cluster that this life follows: the first whose leader was heard; empty: none."""
+        self.patience = Patience(timing.lease)
+        """Which front-ends are kept out, by address, as they hold others up."""
         self._new = projection.position.index == 0
         self._questions: list[_Question] = []
         self._answers: list[tuple[object, ApplyReply]] = []
@@ -70,7 +73,7 @@ class Publisher:
 
     def _begin(self, now: float) -> None:
         self._lease = Lease(self._lives())
-        self._subscribers = Subscribers(self._timing)
+        self._subscribers = Subscribers(self._timing, self.patience)
         self._silent_since, self._silent_until = now, now + self._longest_lease
         self._released = 0
         self._unreleased: deque[Stock] = deque()
@@ -120,11 +123,12 @@ class Publisher:
             projection.history = message.history
         self._lease.granted(stamp, message.lease)
 
-    def subscribe(self, subscription: Subscription, now: float) -> None:
-        """A front-end asks to be told of changes. Raises `Unavailable`, or `Overloaded`."""
+    def subscribe(self, subscription: Subscription, now: float) -> float:
+        """A front-end asks to be told of changes: it is if this returns 0, and else kept out
+        for so many seconds more. Raises `Unavailable`, or `Overloaded`."""
         if not self._lease.alive(now):
             raise Unavailable("this catalog has no lease of the order leader's now")
-        self._subscribers.add(subscription, now)
+        return self._subscribers.add(subscription, now)
 
     def answered(self, push: Push, reply: PushReply, now: float) -> None:
         """A front-end has taken in `push`."""

@@ -86,12 +86,17 @@ class Catalog(CatalogServicer):
         self._check_meant(request, context)
         subscription = subscription_from_wire(request)
         self._admission.check(subscription, request.proof, context.peer())
-        on_reactor(self._reactor, context, self._subscribe, subscription)
-        return catalog_pb2.SubscribeReply()
+        left = on_reactor(self._reactor, context, self._subscribe, subscription)
+        return catalog_pb2.SubscribeReply(kept_out=left)
 
-    def _subscribe(self, subscription: Subscription) -> Deferred[None]:
+    def _subscribe(self, subscription: Subscription) -> Deferred[float]:
+        """For how long the front-end is kept out; 0: it is not."""
         if self._admission.knows(subscription.life):
-            return succeed(None)
-        taken = self._node.subscribe(subscription)
-        self._admission.took(subscription.life)
-        return taken
+            return succeed(0.0)
+
+        def taken(left: float) -> float:
+            if not left:
+                self._admission.took(subscription.life)
+            return left
+
+        return self._node.subscribe(subscription).addCallback(taken)

@@ -2,6 +2,11 @@
 
 One push at a time is on its way to each, with all that has changed since the last that was
 answered. Each answer earns a lease, which goes out with the next push (see `leases`).
+
+What waits for these is each entry that a client is to hear of. So one that holds others up again
+and again is kept out for a while, by the address at which it is reached: each of its
+subscriptions is another, and so is each life of its process. It earns no lease, is waited for
+until its last one has run out, and shows nothing from memory meanwhile (see `patience`).
 """
 
 from collections.abc import Iterator
@@ -11,6 +16,7 @@ import msgspec
 from ..errors import Overloaded
 from ..leases import Holder, Lease
 from ..ledger import Ledger
+from ..patience import Patience
 from ..push import Push, PushReply, Subscription
 from ..timing import Timing
 
@@ -38,6 +44,8 @@ class _Subscriber:
         """The front-end shows nothing older than what entries up to here say."""
         self.given_up_at = now + patience
         """If it has not answered by then, it is forgotten."""
+        self.behind_since: float | None = None
+        """Since when something is there to be told that it has not taken in."""
         self.in_flight = False
         self.granted = False
         """Whether a lease has been on its way to it."""
@@ -49,6 +57,10 @@ class _Subscriber:
             return False
         first_lease = can_grant and self.holder.earned is not None and not self.granted
         return applied > self.cleared or first_lease or now >= self._idle_until
+
+    def behind_for(self, now: float) -> float:
+        """For how many seconds it has not taken in something that it is to be told."""
+        return 0.0 if self.behind_since is None else now - self.behind_since
 
     def sending(self, now: float, push: Push, idle_for: float) -> None:
         """`push` goes out."""
@@ -65,26 +77,36 @@ class _Subscriber:
 class Subscribers:
     """All subscriptions in one life of a catalog. Times are on its clock."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, patience: Patience | None = None) -> None:
+        """`patience` is what earlier lives of the catalog in this process know, if any did."""
         self._timing = timing
+        self._patience = patience or Patience(timing.lease)
         self._by_life: dict[int, _Subscriber] = {}
+        self._push_seconds = timing.lease / _PUSHES_PER_LEASE
+        self._ticked_at = float("-inf")
 
-    def add(self, subscription: Subscription, now: float) -> None:
-        """A front-end asks to be told. Raises `Overloaded` if there are too many."""
+    def add(self, subscription: Subscription, now: float) -> float:
+        """A front-end asks to be told: it is from now on if this returns 0, and else it is kept
+        out for so many seconds more. Raises `Overloaded` if there are too many."""
+        if (left := self._patience.left(subscription.address, now)) > 0:
+            return left
         if len(self._by_life) >= _CAPACITY:
             raise Overloaded("too many front-ends have subscribed")
         # It is waited for only once it has answered: one that cannot be reached costs nothing.
         known = _Subscriber(subscription, now, self._timing.lease)
         self._by_life.setdefault(subscription.life, known)
+        return 0.0
 
     def pushes(
         self, ledger: Ledger, index: int, history: str, lease: Lease, now: float
     ) -> Iterator[Pushed]:
         """What should go out now. `ledger` is the state after entry `index`."""
         for subscriber in self._by_life.values():
+            if index > subscriber.cleared and subscriber.behind_since is None:
+                subscriber.behind_since = now
             if subscriber.due(now, index, lease.alive(now)):
                 push = self._push(subscriber, ledger, index, history, lease, now)
-                subscriber.sending(now, push, self._timing.lease / _PUSHES_PER_LEASE)
+                subscriber.sending(now, push, self._push_seconds)
                 yield Pushed(subscriber.subscription, push)
 
     def _push(
@@ -121,9 +143,15 @@ class Subscribers:
         if reply.stamp is None:
             del self._by_life[push.life]
             return
-        subscriber.in_flight = False
         subscriber.cleared = max(subscriber.cleared, min(reply.upto, push.upto))
-        subscriber.holder.earns(reply.stamp, now, self._timing.lease)
+        if reply.upto < push.upto:
+            # One that answers and does not take in what it is told must not be waited for.
+            subscriber.lost(now + self._timing.heartbeat)
+            return
+        subscriber.in_flight = False
+        subscriber.behind_since = None
+        if not self._patience.left(subscriber.subscription.address, now):
+            subscriber.holder.earns(reply.stamp, now, self._timing.lease)
 
     def unreachable(self, push: Push, now: float) -> None:
         """`push` got no answer in time."""
@@ -141,7 +169,9 @@ class Subscribers:
         return min([index, *waiting])
 
     def tick(self, now: float) -> None:
-        """Forget those whose leases have run out: each makes a new subscription."""
+        """Count who holds others up, and forget those whose leases have run out: each makes a
+        new subscription."""
+        self._count(now)
         gone = [
             life
             for life, subscriber in self._by_life.items()
@@ -149,3 +179,20 @@ class Subscribers:
         ]
         for life in gone:
             del self._by_life[life]
+
+    def _count(self, now: float) -> None:
+        """Tell `patience` who has held others up since the last tick.
+
+        Whoever takes longer than a heartbeat does while another one does not. Where none is as
+        quick, the machine may be slow for all of them: then only a push that was not answered
+        in time counts.
+        """
+        heartbeat = self._timing.heartbeat
+        # The catalog may have stood still itself.
+        passed, self._ticked_at = min(now - self._ticked_at, heartbeat), now
+        attached = [each for each in self._by_life.values() if each.holder.attached(now)]
+        slow = [each for each in attached if each.behind_for(now) > heartbeat]
+        in_time = heartbeat if len(slow) < len(attached) else self._push_seconds
+        late = {each.subscription.address for each in slow if each.behind_for(now) > in_time}
+        for address in late:
+            self._patience.held_up(address, passed, now)

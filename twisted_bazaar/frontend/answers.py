@@ -16,6 +16,7 @@ __all__ = [
     "order",
     "orders",
     "placed",
+    "ready",
     "shown_stock",
     "stock",
     "stocks",
@@ -49,6 +50,11 @@ _encode = msgspec.json.Encoder().encode
 def success(data: object) -> bytes:
     """The body of an answer that holds `data`, whatever msgspec can encode."""
     return b'{"data":%b}' % _encode(data)
+
+
+def ready(notice: str | None) -> bytes:
+    """The body that says so, and what else there is to know."""
+    return success("ready") if notice is None else _encode({"data": "ready", "notice": notice})
 
 
 def error(code: int, reason: str, message: str) -> bytes:

@@ -69,13 +69,16 @@ class Api:
         readiness: Readiness,
         fresh_key: Callable[[], str],
         hosts: Hosts,
+        notice: Callable[[], str | None] | None = None,
     ) -> None:
+        """`notice` says what operators should know of a front-end that is ready all the same."""
         self._trading = trading
         self._market_data = market_data
         self._orders = orders
         self._replicas = replicas
         self._readiness = readiness
         self._fresh_key = fresh_key
+        self._notice = notice
         self._sending = 0
         """Bytes of the lists of all stocks that are being sent."""
         self._hosts = hosts
@@ -181,7 +184,7 @@ class Api:
         def show(reason: str | None) -> bytes:
             if reason is not None:
                 raise later(Reason.NOT_READY, f"not ready: {reason}")
-            return b'{"data":"ready"}'
+            return answers.ready(self._notice() if self._notice is not None else None)
 
         return _answer(request, self._readiness(), show)
 

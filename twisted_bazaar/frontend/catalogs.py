@@ -55,12 +55,12 @@ class Catalogs:
         """Fires if a catalog can answer, passed over or not. Fails with `Unavailable`."""
         return self._ask(self._catalogs, lambda catalog: catalog.lookup((), self._timeout))
 
-    def subscribe(self, subscription: Subscription) -> Deferred[object]:
-        """Have the one that holds a lease tell this front-end of every change. Fails with
-        `Unavailable`."""
+    def subscribe(self, subscription: Subscription) -> Deferred[float]:
+        """Have the one that holds a lease tell this front-end of every change, if the answer is
+        0; else it keeps this front-end out for so many seconds. Fails with `Unavailable`."""
         return self._ask(self._catalogs, lambda catalog: self._subscribe(catalog, subscription))
 
-    def _subscribe(self, catalog: CatalogClient, subscription: Subscription) -> Deferred[object]:
+    def _subscribe(self, catalog: CatalogClient, subscription: Subscription) -> Deferred[float]:
         def refused(failure: Failure) -> Failure:
             now = self._seconds()
             if failure.check(NotAuthorised) and now >= self._log_again_at:

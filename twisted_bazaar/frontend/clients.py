@@ -161,8 +161,9 @@ class CatalogClient:
             lambda timeout: _market(rpc(request, timeout=timeout), known), timeout
         )
 
-    def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[Any]:
-        """Have it tell this front-end of every change, from now on."""
+    def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[float]:
+        """Have it tell this front-end of every change, from now on, if the answer is 0; else it
+        keeps this front-end out for so many seconds."""
         request = catalog_pb2.SubscribeRequest(
             address=subscription.address,
             life=subscription.life,
@@ -171,9 +172,12 @@ class CatalogClient:
         )
         if (unnamed := _name_cluster(request, self._cluster)) is not None:
             return fail(unnamed)
-        return self._channel.call(
-            lambda timeout: self._stub.Subscribe(request, timeout=timeout), timeout
-        )
+
+        def call(timeout: float) -> float:
+            kept_out: float = self._stub.Subscribe(request, timeout=timeout).kept_out
+            return kept_out
+
+        return self._channel.call(call, timeout)
 
 
 def _name_cluster(request: Any, cluster: Callable[[], str] | None) -> Unavailable | None:

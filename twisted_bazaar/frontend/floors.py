@@ -11,10 +11,13 @@ and what a cache remembers of orders that a restored log does not hold is not sh
 from collections.abc import Callable
 
 from ..leases import Lease
+from ..patience import LONGEST_LEASES
 from ..push import Push, PushReply
 from ..timing import Timing
 
 __all__ = ["Floors"]
+
+_LONGEST_KEPT_OUT_LEASES = LONGEST_LEASES + 1
 
 
 class Floors:
@@ -29,6 +32,8 @@ class Floors:
         self._timing = timing
         self._lives = lives
         self._again_at = float("-inf")
+        self.kept_out_until = float("-inf")
+        """Until then no catalog lets this front-end have a lease, as it held others up."""
         self._begin()
 
     def _begin(self) -> None:
@@ -54,6 +59,12 @@ class Floors:
         # The first push says everything, the second brings the lease.
         self._again_at = now + self._timing.lease
         return True
+
+    def kept_out(self, seconds: float, now: float) -> None:
+        """The catalog lets this front-end have no lease for so long, as it held others up."""
+        # Whatever a catalog says, it is asked again within a bounded time.
+        self.kept_out_until = now + min(seconds, _LONGEST_KEPT_OUT_LEASES * self._timing.lease)
+        self._again_at = self.kept_out_until
 
     def refused(self, now: float) -> None:
         """The catalog that was asked has no lease itself, or does not answer."""

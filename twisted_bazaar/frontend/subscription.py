@@ -75,7 +75,15 @@ class Subscriber(Service):
         self._asking = True
         subscription = Subscription(self._address(), self._floors.life, self.token)
         asked = self._catalogs.subscribe(subscription)
-        asked.addErrback(self._refused).addBoth(self._asked)
+        asked.addCallbacks(self._answered, self._refused).addBoth(self._asked)
+
+    def _answered(self, kept_out: float) -> None:
+        if kept_out:
+            self._floors.kept_out(kept_out, self._seconds())
+            self.log.warn(
+                "lookups are not cached for {seconds:.0f} s: this front-end held others up",
+                seconds=kept_out,
+            )
 
     def _refused(self, failure: Failure) -> None:
         failure.trap(BazaarError)
@@ -85,6 +93,13 @@ class Subscriber(Service):
         self._asking = False
         if isinstance(result, Failure):
             self.log.failure("cannot subscribe", result)
+
+    def notice(self) -> str | None:
+        """What whoever looks after this front-end should know, although it serves all calls."""
+        left = self._floors.kept_out_until - self._seconds()
+        if left <= 0:
+            return None
+        return f"lookups are not cached for {left:.0f} s: this front-end held others up"
 
     def _say_how_it_is(self) -> None:
         informed = self._floors.alive(self._seconds())

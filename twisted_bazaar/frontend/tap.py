@@ -3,7 +3,7 @@
 import random
 import resource
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
@@ -157,6 +157,10 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         reactor, seconds, Lookups(floors), WholeMarket(floors), cache, catalogs, orders
     )
     reports = Reports(leadership, catalogs)
+    informed: Sequence[Service] = ()
+    notice: Callable[[], str | None] | None = None
+    if cache is not None and floors is not None:
+        informed, notice = _informed(reactor, config, floors, catalogs, cache)
     api = Api(
         trading=trading,
         market_data=market_data,
@@ -165,11 +169,9 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         readiness=reports.readiness,
         fresh_key=FreshKeys(random.SystemRandom()),
         hosts=Hosts(config.hosts),
+        notice=notice,
     )
     listener = _listener(reactor, config.listen, api.resource())
-    informed: Sequence[Service] = ()
-    if cache is not None and floors is not None:
-        informed = _informed(reactor, config, floors, catalogs, cache)
     return Layers(pings, trades, reads, lookups, trading, heartbeat, *informed, listener)
 
 
@@ -204,8 +206,8 @@ def _make_cache(reactor: Any, cache: str, secret: bytes) -> "Cache | None":
 
 def _informed(
     reactor: Any, config: FrontendConfig, floors: "Floors", catalogs: "Catalogs", cache: "Cache"
-) -> Sequence[Service]:
-    """The services by which `floors` are known."""
+) -> tuple[Sequence[Service], Callable[[], str | None]]:
+    """The services by which `floors` are known, and what operators should know of that."""
     from .invalidation import Invalidations, internal_site
     from .keys import FreshKeys
     from .listener import Listener
@@ -222,4 +224,4 @@ def _informed(
     site = internal_site(invalidations, reactor, FreshKeys(random.SystemRandom()))
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()
-    return (*store, internal, subscriber)
+    return (*store, internal, subscriber), subscriber.notice

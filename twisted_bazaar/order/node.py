@@ -226,6 +226,20 @@ class OrderNode(Service):
         if not self._stopped:
             self._feed(self._replica.tick, self._seconds())
             self._update_index()
+            self._say_who_is_kept_out()
+
+    def _say_who_is_kept_out(self) -> None:
+        if (patience := self._replica.patience) is None:
+            return
+        for news in patience.take_news():
+            self.log.warn(
+                "catalog {who} is kept out for {seconds:.0f} s: it has held trades up again and "
+                "again ({times} times in a row; times in all: {total})",
+                who=news.who,
+                seconds=news.seconds,
+                times=news.times,
+                total=patience.times_kept_out,
+            )
 
     def _carry_out(self) -> None:
         """Do whatever the replica wants done by now."""

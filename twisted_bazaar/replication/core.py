@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ..errors import InvariantBroken, NotLeader, Unusable
+from ..patience import Patience
 from ..timing import Timing
 from .canvass import Canvass, FetchFrom, GoAhead, Hopeless, Purpose, Refused
 from .entries import Entry, Event, Opened, encode_entry
@@ -160,6 +161,11 @@ class Replica:
     def history(self) -> str:
         """Names the log that versions are indexes of; empty if this replica does not lead."""
         return "" if self._leading is None else self._leading.history
+
+    @property
+    def patience(self) -> Patience | None:
+        """Which catalogs this leader keeps out; None: it does not lead."""
+        return self._leading.patience if self._leading is not None else None
 
     # What goes in.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import InvariantBroken
 from ..leases import Holder, kept
+from ..patience import Patience
 from ..timing import Timing
 from .entries import GENESIS
 from .log import Log
@@ -17,6 +18,13 @@ __all__ = ["MAX_BATCH_ENTRIES", "Leading", "longest_lease"]
 
 MAX_BATCH_ENTRIES = 1024
 """Entries that one message carries at most: about 200 KB of records."""
+
+_SILENT_HEARTBEATS = 3
+"""A catalog that is well answers in this time: it is asked every heartbeat, and may hold its
+answer back for one."""
+_STUCK_LEASES = 2
+"""A catalog that is well releases an entry in this time: it waits for each front-end for at most
+one lease."""
 
 
 def longest_lease(log: Log, timing: Timing) -> float:
@@ -31,9 +39,13 @@ def longest_lease(log: Log, timing: Timing) -> float:
 class _Learner(Progress):
     """A catalog's progress, and what it may hold. `match` is what it has released."""
 
-    def __init__(self, last_index: int, now: float) -> None:
+    def __init__(self, name: str, last_index: int, now: float) -> None:
         super().__init__(last_index, now)
+        self.name = name
         self.holder = Holder()
+        self.answered_at = now
+        self.released_at = now
+        """When it said last that it has released something new, or had nothing to release."""
         self.rebuild = False
         self.current_at = 0
         """If it answers that it has applied this much, it has all that it was told of."""
@@ -69,7 +81,10 @@ class Leading:
         self._history = ""
         last = log.last_index
         self._peers = {peer: Progress(last, now) for peer in peers}
-        self._learners = {name: _Learner(last, now) for name in learners}
+        self._learners = {name: _Learner(name, last, now) for name in learners}
+        self.patience = Patience(timing.lease)
+        """Which catalogs get no lease for now, by name, as they held answers up."""
+        self._counted_at = now
         self._reader: _Learner | None = None
         """The one catalog that may hold a lease of this leader."""
         self._longest_lease = longest_lease(log, timing)
@@ -163,6 +178,7 @@ class Leading:
         """
         learner = self._learners[reply.learner]
         learner.answered(reply.sent, 0)
+        learner.answered_at = now
         applied = reply.applied
         learner.rebuild = (
             applied > self._log.last_index or self._log.digest_at(applied) != reply.digest
@@ -178,6 +194,8 @@ class Leading:
                 learner.holder.earned = None
                 return
             learner.life = life
+        if reply.released > learner.match:
+            learner.released_at = now
         learner.match = reply.released
         if not self._may_read(learner, reply.holds, now):
             return
@@ -192,7 +210,10 @@ class Leading:
             self._reader = learner
 
     def _may_read(self, learner: _Learner, holds: bool, now: float) -> bool:
-        """Whether no other catalog can hold a lease: two would have to agree on each answer."""
+        """Whether no other catalog can hold a lease: two would have to agree on each answer.
+        One that is kept out can have none, and is waited for until its last one has run out."""
+        if self.patience.left(learner.name, now):
+            return False
         reader = self._reader
         if reader is not None and reader.holder.attached(now):
             return reader is learner
@@ -218,6 +239,7 @@ class Leading:
     def released(self, commit: int, released: int, now: float) -> int:
         """Up to where clients may see: committed, and released by whoever may hold a lease."""
         waiting: list[_Learner] = []
+        self._count(commit, now)
         if self._reader is not None:
             waiting = [self._reader] if self._reader.holder.attached(now) else []
         elif now < self._inherited_until:
@@ -225,6 +247,22 @@ class Leading:
                 return released
             waiting = list(self._learners.values())
         return max(released, min([commit, *(learner.match for learner in waiting)]))
+
+    def _count(self, commit: int, now: float) -> None:
+        """Tell `patience` for how long the reader has held up answers since the last time."""
+        # This leader may have stood still itself.
+        passed = min(now - self._counted_at, self._timing.heartbeat)
+        self._counted_at = now
+        reader = self._reader
+        if reader is None or not reader.holder.attached(now):
+            return
+        if reader.match >= commit:
+            reader.released_at = now
+            return
+        silent = now - reader.answered_at > _SILENT_HEARTBEATS * self._timing.heartbeat
+        stuck = now - reader.released_at > _STUCK_LEASES * self._timing.lease
+        if silent or stuck:
+            self.patience.held_up(reader.name, passed, now)
 
     @property
     def confirmed(self) -> int:

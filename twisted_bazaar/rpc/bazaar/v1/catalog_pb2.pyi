@@ -90,5 +90,7 @@ class SubscribeRequest(_message.Message):
     def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ..., proof: _Optional[str] = ...) -> None: ...
 
 class SubscribeReply(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("kept_out",)
+    KEPT_OUT_FIELD_NUMBER: _ClassVar[int]
+    kept_out: float
+    def __init__(self, kept_out: _Optional[float] = ...) -> None: ...
