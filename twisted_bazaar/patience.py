@@ -20,9 +20,10 @@ _FORGIVEN_SHARE = 0.05
 """So much of the time that passes may be spent on waiting for one holder, in the long run."""
 _FIRST_LEASES = 2.0
 """For so long it is kept out the first time; then for twice as long each time."""
-LONGEST_LEASES = 32.0
-"""The longest time for which anybody is kept out, and for which it must behave well before what
-it did is forgotten: in lengths of a lease."""
+LONGEST_LEASES = 16.0
+"""For so long at most, in lengths of a lease."""
+_GOOD_LEASES = 60.0
+"""One that held nobody up for so long, since it was let in again, begins anew."""
 _CAPACITY = 1024
 """Holders that are remembered at most."""
 
@@ -78,7 +79,7 @@ class Patience:
         return max(0.0, record.owed - _FORGIVEN_SHARE * (now - record.counted_at))
 
     def _keep_out(self, who: str, record: _Record, now: float) -> None:
-        if now >= record.until + LONGEST_LEASES * self._lease:
+        if now >= record.until + _GOOD_LEASES * self._lease:
             record.times = 0
         leases = min(LONGEST_LEASES, _FIRST_LEASES * 2**record.times)
         record.times += 1
