@@ -157,10 +157,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         reactor, seconds, Lookups(floors), WholeMarket(floors), cache, catalogs, orders
     )
     reports = Reports(leadership, catalogs)
-    informed: Sequence[Service] = ()
-    notice: Callable[[], str | None] | None = None
-    if cache is not None and floors is not None:
-        informed, notice = _informed(reactor, config, floors, catalogs, cache)
+    informed, notice = _informed(reactor, config, floors, catalogs, cache)
     api = Api(
         trading=trading,
         market_data=market_data,
@@ -205,9 +202,15 @@ def _make_cache(reactor: Any, cache: str, secret: bytes) -> "Cache | None":
 
 
 def _informed(
-    reactor: Any, config: FrontendConfig, floors: "Floors", catalogs: "Catalogs", cache: "Cache"
+    reactor: Any,
+    config: FrontendConfig,
+    floors: "Floors | None",
+    catalogs: "Catalogs",
+    cache: "Cache | None",
 ) -> tuple[Sequence[Service], Callable[[], str | None]]:
     """The services by which `floors` are known, and what operators should know of that."""
+    if floors is None or cache is None:
+        return (), lambda: None
     from .invalidation import Invalidations, internal_site
     from .keys import FreshKeys
     from .listener import Listener
