@@ -315,8 +315,9 @@ class OrderMember(Process):
     def _tell(self, ready: Ready) -> None:
         if ready.committed:
             self._truth.committed(self.number, ready.committed)
-            applied, digest = self.desk.applied, ready.committed[-1].digest
-            self._truth.applied(self.name, self.desk.ledger, applied, digest)
+            applied = self.desk.applied
+            if self._truth.knows(applied, ready.committed[-1].digest):
+                self._truth.applied(self.name, self.desk.ledger, applied)
         if ready.leads != self._leads:
             self._leads = ready.leads
             if ready.leads:

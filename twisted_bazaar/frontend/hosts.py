@@ -17,6 +17,9 @@ __all__ = ["Authority", "Hosts", "read_authority"]
 
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::([0-9]{0,5}))?")
 _ORIGIN = re.compile(r"(https?)://([^/]+)")
+_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]")
+"""By which clients on this machine reach it. No name of a page can be made to lead to an address
+in another's place."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OWN_SITE = (b"same-origin", b"none")
 """A page of this very origin, or a user who typed an address. `same-site` is another port of
@@ -61,7 +64,7 @@ class Hosts:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         """`names` may have ports, which do not count."""
-        read = [read_authority(name) for name in ("localhost", "127.0.0.1", "[::1]", *names)]
+        read = [read_authority(name) for name in (*_OWN_NAMES, *names)]
         self._names = {each.host for each in read if each is not None}
 
     def check(
