@@ -95,7 +95,7 @@ class CatalogMember(Process):
             reply(Unavailable("no lease"))
 
     def listing(self, message: None, reply: Respond) -> None:
-        reply(DEFAULT_LISTING[:3])
+        reply(DEFAULT_LISTING[:4])
 
     def _carry_out(self) -> None:
         for ticket, answer in self.publisher.take_answers():

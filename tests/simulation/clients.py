@@ -26,6 +26,11 @@ class Client(Process):
         self._truth = truth
         self._count = 0
         self._placed: list[Trade] = []
+        self._free: list[str] = []
+        """Keys of what was refused: they may be used again."""
+        self._used: dict[str, set[int]] = {}
+        """By key: the quantities of its trades. Each has another one, so that it is known which
+        of them was executed."""
         self._given_up: list[Trade] = []
         """Trades of which it was never told what became of them."""
         self._cuts = 0
@@ -61,7 +66,7 @@ class Client(Process):
             self._trade(frontend, random.choice(self._placed[-3:] * 3 + self._placed), True)
         elif kind < 0.56 and self._placed:
             trade = random.choice(self._placed)
-            other = Trade(trade.key, trade.stock, trade.side, trade.quantity + 1)
+            other = Trade(trade.key, trade.stock, trade.side, trade.quantity + 1000)
             self._trade(frontend, other)
         elif kind < 0.59 and self._given_up:
             self._trade(frontend, random.choice(self._given_up), True)
@@ -78,11 +83,25 @@ class Client(Process):
 
     def _new_trade(self) -> Trade:
         random = self.world.random
-        self._count += 1
+        if self._free and self.world.aside.random() < 0.2:
+            key = self._free.pop()
+        else:
+            self._count += 1
+            key = f"{self.name}-{self._count}"
         stock = self._stock()
         side = Side.BUY if random.random() < 0.6 else Side.SELL
         quantity = random.choice((1, 2, 5, 30))
-        return Trade(f"{self.name}-{self._count}", stock, side, quantity)
+        used = self._used.setdefault(key, set())
+        while quantity in used:
+            quantity += 1
+        used.add(quantity)
+        return Trade(key, stock, side, quantity)
+
+    def _never(self, trade: Trade) -> None:
+        """The client was told that `trade` was refused, and does not send it again."""
+        self._free.append(trade.key)
+        if trade in self._given_up:
+            self._given_up.remove(trade)
 
     def _trade(self, frontend: FrontendMember, trade: Trade, known: bool = False) -> None:
         """Place `trade`; `known`: it was sent before, and may have its order already."""
@@ -101,11 +120,14 @@ class Client(Process):
                     truth.placed(trade, outcome.number, number_before, seen)
                     self._placed.append(trade)
                 case Rejected():
-                    truth.rejected(trade, outcome.rejection, index_before)
+                    calls = 2 if known else 3 - tries[0]
+                    truth.rejected(trade, outcome.rejection, index_before, calls)
+                    self._never(trade)
                 case KeyReused():
                     truth.key_reused(trade)
                 case NotExecuted() if tries[0] == 2 and not known:
                     truth.not_executed(trade)
+                    self._never(trade)
                 case _:
                     truth.counts["unknown"] += 1
                     tries[0] -= 1
@@ -113,7 +135,8 @@ class Client(Process):
                     if tries[0] and other.alive:
                         send(other)
                         return
-                    self._given_up.append(trade)
+                    if trade not in self._given_up:
+                        self._given_up.append(trade)
             self.waiting -= 1
             self._next()
 

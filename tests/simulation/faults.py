@@ -47,7 +47,7 @@ def _on_links(
                     network.cut(other, name, fault.seconds)
                 if kind != "deafen":
                     network.cut(name, other, fault.seconds)
-        case "loss" | "doubled" | "slow":
+        case "loss" | "doubled" | "slow" | "late" | "echoed":
             setattr(network.weather, kind, fault.share)
             after(fault.seconds, setattr, network.weather, kind, 0.0)
         case "astray":
@@ -74,6 +74,8 @@ def _on_processes(
             disk = bazaar.orders[int(name[-1])].disk
             disk.slow = True
             after(fault.seconds, setattr, disk, "slow", False)
+        case "wall_clock":
+            bazaar.orders[int(name[-1])].set_wall_clock()
         case "wipe":
             bazaar.wipe(name, fault.seconds)
         case "copy":

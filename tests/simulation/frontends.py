@@ -52,6 +52,9 @@ class FrontendMember(Process):
         self._queue = TradeQueue(in_flight=2)
         self._searching = False
         lives = self.world.random.getrandbits
+        self._life = self.world.aside.getrandbits(52) | 1
+        self._under_way: dict[int, Callable[[], None]] = {}
+        """How to lose each batch that was not answered yet."""
         self.floors = Floors(TIMING, lambda: lives(52) | 1)
         self._lookups = Lookups(self.floors if self._redis else None)
         self._subscribing = False
@@ -67,6 +70,7 @@ class FrontendMember(Process):
         def heard(status: Any) -> None:
             if status.replica == replica:
                 self.leadership.heard(status)
+                self.leadership.heard_clock(replica, status.clock, self.seconds)
             else:
                 self.leadership.silent(replica)
             self._look()
@@ -82,7 +86,7 @@ class FrontendMember(Process):
 
     def _look(self) -> None:
         if self.leadership.leader:
-            self._queue.led_by(self.leadership.leader)
+            self._queue.led_by(self.leadership.leader, self.leadership.term)
             self._pump()
         elif not self._searching:
             nominee = self.leadership.nominee(self.seconds)
@@ -130,7 +134,8 @@ class FrontendMember(Process):
         self._pump()
 
     def _pump(self) -> None:
-        while (batch := self._queue.take(self.leadership.leader)) is not None:
+        leadership = self.leadership
+        while (batch := self._queue.take(leadership.leader, leadership.term)) is not None:
             self._send(batch)
         for pending, outcome in self._queue.take_settled():
             pending.ticket(outcome)  # type: ignore[operator]
@@ -139,18 +144,33 @@ class FrontendMember(Process):
         member = self._replicas[batch.leader]
 
         def answered(outcomes: Sequence[Placed | BazaarError]) -> None:
+            self._under_way.pop(batch.number, None)
             if not self._queue.answered(batch, outcomes):
                 self.leadership.doubt(batch.leader)
             self._pump()
 
         def lost() -> None:
-            self._queue.lost(batch)
-            self.leadership.doubt(batch.leader)
+            self._under_way.pop(batch.number, None)
+            if self._queue.lost(batch):
+                self.leadership.doubt(batch.leader)
             self._pump()
 
         trades = [pending.trade for pending in batch.pending]
+        self._under_way[batch.number] = lost
+        clock_of = self.leadership.clock_of(batch.leader)
+        message = trades, batch.sending(self._life, self.seconds, clock_of)
         timeout = max(0.0, batch.deadline - self.seconds)
-        self._network.call(self, member, member.trade, trades, answered, lost, timeout)
+        self._network.call(self, member, member.trade, message, answered, lost, timeout)
+
+    @property
+    def trades(self) -> int:
+        """How many batches are under way."""
+        return len(self._under_way)
+
+    def break_connections(self) -> None:
+        """Of all trades that are under way there will be no answer."""
+        for lose in list(self._under_way.values()):
+            lose()
 
     def _expire(self) -> None:
         self._queue.expire(self.seconds)

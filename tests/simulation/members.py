@@ -15,6 +15,7 @@ from twisted_bazaar.replication.core import Ready, Replica
 from twisted_bazaar.replication.entries import Entry
 from twisted_bazaar.replication.log import MemoryStorage, Write
 from twisted_bazaar.replication.messages import ApplyReply, Reply, Request, Status
+from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
 from .network import Network
@@ -32,6 +33,8 @@ TIMING = Timing(deadline=2.0)
 """As it is, but that clients give up sooner: that, too, must happen while a leader is missing."""
 TICK_SECONDS = TIMING.heartbeat / 2
 CALL_SECONDS = TIMING.election_timeout
+EPOCH_SECONDS = 1_790_000_000
+"""What a true wall clock shows when the simulation begins."""
 NEW = "new"
 """Why a storage that never had anything is suspect."""
 
@@ -126,6 +129,14 @@ class OrderMember(Process):
         """How long it takes to look keys up in the index; None: not long, as a rule."""
         self._indexed = 0
         self._indexed_keys: dict[str, Traded] = {}
+        self.set_wall_clock()
+
+    def set_wall_clock(self) -> None:
+        """Its wall clock is set, to any time within a few seconds of the true one."""
+        self._wall_offset = self.world.aside.uniform(-3.0, 3.0)
+
+    def _milliseconds(self) -> int:
+        return int((EPOCH_SECONDS + self.world.now + self._wall_offset) * 1000)
 
     def started(self) -> None:
         storage = self.disk.storage
@@ -140,7 +151,7 @@ class OrderMember(Process):
             storage,
             self._indexed,
             attrs.evolve(TIMING, lease=self.lease),
-            lambda: int(self.world.now * 1000),
+            self._milliseconds,
             self.seconds,
             self._batch,
             self.world.random.getrandbits(52),
@@ -229,6 +240,7 @@ class OrderMember(Process):
                 self.desk.ledger.last_number,
                 "",
                 self.replica.cluster,
+                self.seconds,
             )
         )
 
@@ -241,7 +253,8 @@ class OrderMember(Process):
         self.carry_out()
         reply(None)
 
-    def trade(self, trades: list[Trade], reply: Respond) -> None:
+    def trade(self, message: tuple[Sequence[Trade], Sending], reply: Respond) -> None:
+        trades, sending = message
         keys = {trade.key for trade in trades}
         orders = {key: self._indexed_keys[key] for key in keys & self._indexed_keys.keys()}
         known = Known(orders, self._indexed)
@@ -250,13 +263,14 @@ class OrderMember(Process):
         delay = self.look_up_seconds
         if delay is None:
             delay = random() * (0.002 if random() < 0.9 else 0.1)
-        self.later(delay, self._decide, trades, known, reply)
+        self.later(delay, self._decide, Batch(trades, reply, sending), known)
 
-    def _decide(self, trades: list[Trade], known: Known, reply: Respond) -> None:
-        if self.desk.decide(Batch(trades, reply), known, self.seconds):
+    def _decide(self, batch: Batch, known: Known) -> None:
+        if self.desk.decide(batch, known, self.seconds):
             self.carry_out()
         else:
-            self.trade(trades, reply)
+            reply: Any = batch.ticket
+            self.trade((batch.trades, batch.sending), reply)
 
     def get_order(self, number: int, reply: Respond) -> None:
         def found(last: Any) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from . import (
     identity_mutants,  # noqa: F401 - they declare themselves
     lease_mutants,  # noqa: F401
+    sending_mutants,  # noqa: F401
     term_mutants,  # noqa: F401
 )
 from .mutants import MUTANTS, Mutant
@@ -163,6 +164,32 @@ SOONEST: dict[str, tuple[str, ...]] = {
     ),
     "what_a_lost_push_said_is_said_again": ("what_a_lost_push_said_is_not_said_again",),
     "trades_flow_while_the_catalog_is_down_for_good": ("a_catalog_answers_for_what_it_applied",),
+    "a_trade_for_one_leadership_is_not_executed_in_another": (
+        "the_term_of_a_trade_is_not_checked",
+        "sendings_are_not_guarded_at_all",
+        "time_runs_backwards_with_the_leaders_clock",
+    ),
+    "a_sending_that_was_given_up_is_not_executed": (
+        "sendings_that_were_given_up_are_taken",
+        "a_front_end_is_forgotten_too_soon",
+    ),
+    "a_trade_of_an_earlier_call_is_not_executed_after_its_time": (
+        "a_trade_is_taken_after_its_time",
+    ),
+    "a_copy_of_a_sending_that_was_answered_is_not_executed": ("a_copy_of_a_sending_is_taken",),
+    "a_copy_does_not_say_that_the_first_was_not_executed": (
+        "a_copy_is_said_to_be_certainly_not_executed",
+    ),
+    "nor_does_it_if_the_leader_was_deposed_meanwhile": (
+        "what_came_is_forgotten_when_a_leadership_ends",
+    ),
+    "one_that_does_not_lead_says_nothing_of_earlier_sendings": (
+        "one_that_does_not_lead_ends_all_doubt",
+    ),
+    "a_leader_that_is_overloaded_says_nothing_of_earlier_sendings": (
+        "overloaded_after_a_sending_in_doubt_says_not_executed",
+        "what_was_lost_was_not_executed",
+    ),
 }
 """By scenario: what it caught in a long hunt. It is tried first, to save time; what it
 does not catch any more is hunted with all."""

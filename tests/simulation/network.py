@@ -6,7 +6,10 @@ from typing import Any
 
 from .world import Process, World
 
-__all__ = ["Network", "Weather"]
+__all__ = ["LATE_SECONDS", "Network", "Weather"]
+
+LATE_SECONDS = 4.0
+"""How late a message can be: more than clients wait."""
 
 
 class Weather:
@@ -18,6 +21,10 @@ class Weather:
         self.doubled = 0.0
         self.slow = 0.0
         """The share of messages that are late by up to a second, and so overtaken."""
+        self.late = 0.0
+        """The share that are late by seconds: longer than elections and timeouts take."""
+        self.echoed = 0.0
+        """The share that arrive in time, and once more seconds later."""
 
 
 class Network:
@@ -30,11 +37,27 @@ class Network:
         self._astray: dict[tuple[str, str], Process] = {}
         """By caller and callee: where the callee's address leads in place of it."""
         self._late: dict[tuple[str, str], float] = {}
+        self._holding: tuple[str, str, str] | None = None
+        self._copy_only = False
+        self.held: list[Callable[[], None]] = []
+        """What is on its way for long: how to deliver it."""
 
     def lead_astray(self, caller: str, callee: str, other: Process, seconds: float) -> None:
         """For a while the address of `callee`, as `caller` has it, leads to `other`."""
         self._astray[caller, callee] = other
         self._world.after(seconds, self._astray.pop, (caller, callee), None)
+
+    def hold(self, sender: str, receiver: str, what: str, copy: bool = False) -> None:
+        """The next call of `what` from `sender` to `receiver` is on its way until `release`;
+        or only a copy of it is."""
+        self._holding = (sender, receiver, what)
+        self._copy_only = copy
+
+    def release(self) -> None:
+        """What is held arrives."""
+        held, self.held = self.held, []
+        for deliver in held:
+            deliver()
 
     def cut(self, sender: str, receiver: str, seconds: float) -> None:
         """For a while nothing goes from `sender` to `receiver`; the other way is not touched."""
@@ -91,6 +114,11 @@ class Network:
                 self._world.after(delay, heard, answered, result)
 
         serving = callee.in_this_life(serve)
+        if self._holding == (caller.name, callee.name, serve.__name__):
+            self._holding = None
+            self.held.append(lambda: serving(message, reply))
+            if not self._copy_only:
+                return
         for delay in self._delays(caller.name, callee.name):
             self._world.after(delay, serving, message, reply)
 
@@ -104,6 +132,10 @@ class Network:
             delays[0] += self._late.get((sender, receiver), 0.0)
         if weather.slow and random() < weather.slow:
             delays[0] += random()
+        if weather.late and random() < weather.late:
+            delays[0] += LATE_SECONDS * random()
+        if weather.echoed and random() < weather.echoed:
+            delays.append(delays[0] + LATE_SECONDS * random())
         if weather.doubled and random() < weather.doubled:
             delays.append(delays[0] + 0.3 * random())
         return delays

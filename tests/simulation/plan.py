@@ -146,6 +146,10 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             # What is under way when all crash is lost on each of them.
             crash = [Fault(at + seconds / 2, "crash", (name,), random.random()) for name in orders]
             return [Fault(at, "slow_disk", (name,), seconds) for name in orders] + crash
+        case "late" | "echoed":
+            # What comes back after an election is the harder the more elections there are.
+            gone = Fault(at + seconds, "pause_leader", (orders[0],), 0.5 * random.random())
+            return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.3)), gone]
         case "loss" | "doubled" | "slow":
             return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.5))]
         case "nominate" | "depose":
@@ -198,6 +202,9 @@ _MENU = (
     *("loss",) * 2,
     *("doubled",) * 1,
     *("slow",) * 3,
+    *("late",) * 4,
+    *("echoed",) * 2,
+    *("wall_clock",) * 2,
     *("nominate",) * 3,
     *("depose",) * 1,
     *("wipe",) * 3,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from twisted_bazaar.errors import BazaarError, NotExecuted, Rejected
 from twisted_bazaar.frontend.quotes import Found, Quote, Source
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
+from twisted_bazaar.sending import UNGUARDED
 
 from .bazaar import SimulatedBazaar
 from .cache_scenarios import informed, watch
@@ -43,7 +44,7 @@ def told(bazaar: SimulatedBazaar, trade: Trade) -> Callable[[object], None]:
             case Placed():
                 truth.placed(trade, outcome.number, number, outcome.replayed)
             case Rejected():
-                truth.rejected(trade, outcome.rejection, index)
+                truth.rejected(trade, outcome.rejection, index, 1)
             case NotExecuted():
                 truth.not_executed(trade)
 
@@ -68,7 +69,7 @@ def a_key_whose_order_never_was_is_free(bazaar: SimulatedBazaar) -> None:
     world.run(world.now + 0.3)
     part(bazaar, leader, 1.2)
     trade = Trade("of the parted leader", NAME, Side.SELL, 1)
-    leader.trade([trade], lambda _: None)
+    leader.trade(([trade], UNGUARDED), lambda _: None)
     world.run(world.now + 0.02)
     second = elected(bazaar, but=leader)
     world.run(world.now + 1.3)
@@ -105,7 +106,7 @@ def a_look_up_that_took_long_proves_nothing(bazaar: SimulatedBazaar) -> None:
     trade = Trade("looked up twice", NAME, Side.SELL, 1)
     for seconds in (0.3, 0.001):
         leader.look_up_seconds = seconds
-        leader.trade([trade], lambda _: None)
+        leader.trade(([trade], UNGUARDED), lambda _: None)
     leader.look_up_seconds = None
     world.run(world.now + 0.4)
 
@@ -119,7 +120,7 @@ def a_rejection_rests_on_what_is_committed(bazaar: SimulatedBazaar) -> None:
     left = bazaar.truth.ledger.stocks[NAME].quantity
     for key, quantity in (("all", left), ("one more", 1)):
         trade = Trade(key, NAME, Side.BUY, quantity)
-        leader.trade([trade], the_only(told(bazaar, trade)))
+        leader.trade(([trade], UNGUARDED), the_only(told(bazaar, trade)))
         world.run(world.now + 0.01)
     world.run(world.now + 0.5)
     go_on(bazaar)
@@ -185,6 +186,6 @@ def the_leader_shows_nothing_that_a_cache_may_not_know_of(bazaar: SimulatedBazaa
         # The first round is under way while the second is asked for.
         leader.lookup([NAME], answered)
         world.run(world.now + 0.001)
-    leader.trade([Trade("not released", NAME, Side.SELL, 1)], lambda _: None)
+    leader.trade(([Trade("not released", NAME, Side.SELL, 1)], UNGUARDED), lambda _: None)
     watch(bazaar, [first], 0.6)
     go_on(bazaar)

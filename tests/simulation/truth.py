@@ -56,8 +56,9 @@ class Truth:
         """By stock: (index, quantity from there on), ascending."""
         self.acknowledged_number = 0
         self.acknowledged_index = 0
-        self.unexecuted: list[Trade] = []
-        """Trades of which a client was told that they were certainly not executed."""
+        self._refused: dict[tuple[str, int], str] = {}
+        """By key and quantity, which no two trades of a client share: those of which a client
+        was told that they were rejected, or certainly not executed, and what it was told."""
         self.counts = dict.fromkeys(
             ("placed", "rejected", "unknown", "refused", "read", "hit", "missed"), 0
         )
@@ -141,10 +142,15 @@ class Truth:
         last = self.entries[-1].digest if self.entries else "0" * 32
         if not entry.follows(last):
             raise Violation(3, f"entry {entry.index} does not follow the one before")
+        if self.entries and entry.at < self.entries[-1].at:
+            raise Violation(13, f"entry {entry.index} is earlier than the one before it")
         event = entry.event
         if isinstance(event, Traded):
             if event.key in self.keys:
                 raise Violation(5, f"key {event.key} has orders {self.keys[event.key].number} too")
+            told = self._refused.get((event.key, event.quantity))
+            if told is not None:
+                raise Violation(12, f"order {event.number}, key {event.key}: it was {told}")
             if event.number != self.ledger.last_number + 1:
                 raise Violation(4, f"order {event.number} after {self.ledger.last_number}")
             self.keys[event.key] = self.orders[event.number] = event
@@ -188,9 +194,15 @@ class Truth:
         self.acknowledged_index = max(self.acknowledged_index, index)
         self._seen[name] = max(self._seen.get(name, 0), index)
 
-    def rejected(self, trade: Trade, rejection: Rejection, since: int) -> None:
-        """A trade was rejected; when it was sent, entries up to `since` had been seen."""
+    def rejected(self, trade: Trade, rejection: Rejection, since: int, calls: int) -> None:
+        """A trade was rejected; when it was sent first, entries up to `since` had been seen.
+
+        It took so many calls: nothing is known of those before the last but that they ended.
+        """
         self.counts["rejected"] += 1
+        # What was sent in an earlier call has expired, if clocks are true.
+        if calls == 1 or self.clocks_are_true:
+            self._never(trade, "rejected")
         history = self._quantities.get(trade.stock, [])
         if rejection is Rejection.UNKNOWN_STOCK:
             right = not history or history[0][0] > since
@@ -213,7 +225,13 @@ class Truth:
     def not_executed(self, trade: Trade) -> None:
         """A client was told that `trade` was certainly not executed; it gives up."""
         self.counts["refused"] += 1
-        self.unexecuted.append(trade)
+        self._never(trade, "not executed")
+
+    def _never(self, trade: Trade, told: str) -> None:
+        order = self.keys.get(trade.key)
+        if order is not None and order.fulfils(trade):
+            raise Violation(12, f"{trade} was {told}, and is order {order.number}")
+        self._refused[trade.key, trade.quantity] = told
 
     def read(self, number: int, found: Traded | None, last_acknowledged: int) -> None:
         """A client read order `number`."""
@@ -248,10 +266,3 @@ class Truth:
             if version < least:
                 raise Violation(9, f"{name} is shown as of {version}, and {least} was seen before")
             self._seen[name] = max(self._seen.get(name, 0), version)
-
-    def at_the_end(self) -> None:
-        """Nothing more is under way."""
-        for trade in self.unexecuted:
-            order = self.keys.get(trade.key)
-            if order is not None and order.fulfils(trade):
-                raise Violation(7, f"{trade} was not executed, and is order {order.number}")

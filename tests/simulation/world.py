@@ -13,6 +13,8 @@ class World:
 
     def __init__(self, seed: int, traced: bool = False) -> None:
         self.random = Random(seed)
+        self.aside = Random(f"aside {seed}")
+        """For draws that do not decide when anything happens: they leave `random` alone."""
         self.now = 0.0
         self.events = 0
         self.trace: list[str] | None = [] if traced else None

@@ -82,8 +82,8 @@ class FakeReplica(_Fake):
     def follow(self, leader: int, term: int) -> Deferred[Any]:
         return self._ask("follow", leader, term)
 
-    def trade(self, trades: Sequence[Any], timeout: float) -> Deferred[Any]:
-        return self._ask("trade", trades, timeout)
+    def trade(self, trades: Sequence[Any], sending: Any, timeout: float) -> Deferred[Any]:
+        return self._ask("trade", trades, sending, timeout)
 
     def get_order(self, number: int, timeout: float) -> Deferred[Any]:
         return self._ask("get_order", number, timeout)

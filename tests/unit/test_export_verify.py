@@ -16,7 +16,7 @@ from twisted_bazaar.__main__ import main
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.inspection import verify
 from twisted_bazaar.market import Listed, Listing, Side, Traded
-from twisted_bazaar.replication.entries import Entry, Opened, encode_entry
+from twisted_bazaar.replication.entries import GENESIS, Entry, Opened, encode_entry
 from twisted_bazaar.replication.log import Write
 from twisted_bazaar.replication.logfile import LogFile
 
@@ -57,6 +57,15 @@ def test_verify_says_the_last_number_and_digest_in_one_line(tmp_path: Path) -> N
     assert done.stdout == (
         f"ok: replica=3 last_number=3 last_index=5 term=4 digest={entries[-1].digest}\n"
     )
+
+
+def test_times_that_run_backwards_are_no_damage(tmp_path: Path) -> None:
+    """An earlier release wrote what the leader's clock showed."""
+    entries: list[Entry] = []
+    for index, at in enumerate((3000, 2000, 1000), 1):
+        digest = entries[-1].digest if entries else GENESIS
+        entries.append(encode_entry(digest, index, 1, at, Opened(3)))
+    assert verify(log_of(tmp_path, entries)).last_index == 3
 
 
 def test_any_name_survives_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -100,6 +101,13 @@ def test_a_silent_replica_delays_no_ping_of_the_others(frontend: Frontend) -> No
     frontend.silent(2)
     frontend.clock.advance(PING)
     assert frontend.pinged() == [1, 2, 3]
+
+
+def test_the_clocks_of_the_replicas_are_known(frontend: Frontend) -> None:
+    frontend.answer(msgspec.structs.replace(leads(3), clock=700.0), follows(1), follows(2))
+    heard = frontend.clock.seconds()
+    frontend.clock.advance(PING)
+    assert frontend.leadership.clock_of(3)(heard) == 700.0
 
 
 def test_trading_is_told_whenever_the_leader_is_heard(frontend: Frontend) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from twisted_bazaar.errors import InvariantBroken, NotLeader
-from twisted_bazaar.replication.entries import Opened
+from twisted_bazaar.replication.entries import GENESIS, Opened, encode_entry
 from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
 from twisted_bazaar.replication.messages import Append, AppendReply, Request
 
@@ -433,3 +433,29 @@ def test_what_an_earlier_leadership_asked_confirms_nothing_in_this() -> None:
     asked = cluster.ask(3)
     cluster.run()
     assert asked.answer is None
+
+
+# Times of entries, for people.
+
+
+def at_times(member: Member, *milliseconds: int) -> list[int]:
+    """When the entries were made that `member` proposes while its wall clock shows these."""
+    made = []
+    for shown in milliseconds:
+        member.replica._milliseconds = lambda shown=shown: shown
+        made += [entry.at for entry in member.replica.propose([Opened(1)])]
+    return made
+
+
+def test_times_never_run_backwards_while_one_leads() -> None:
+    assert at_times(leader(), 5000, 4000, 5001, 0) == [5000, 5000, 5001, 5001]
+
+
+def test_times_never_run_backwards_from_one_leader_to_the_next() -> None:
+    """Its clock is behind; and what the one before made is read from its disk."""
+    entries = [encode_entry(GENESIS, 1, 1, 9000, Opened(2))]
+    member = Member(1, (2, 3), storage=disk(1, 0, entries))
+    member.clock.now += 2 * TIMING.election_timeout
+    member.win(2, 3)
+    assert member.replica.log.entry_at(2).at == 9000
+    assert at_times(member, 8000, 9001) == [9000, 9001]

@@ -50,6 +50,7 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer, add_Orde
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.server import RpcServer, on_reactor
 from twisted_bazaar.rpc.wire import stock_to_wire
+from twisted_bazaar.sending import UNGUARDED
 from twisted_bazaar.services import monotonic_seconds
 from twisted_bazaar.timing import Timing
 
@@ -366,9 +367,9 @@ async def test_a_batch_has_an_outcome_for_each_trade_or_none_at_all(
     replica = ReplicaClient(world.channels.to(address), Timing())
     trades = [Trade(f"key-{n}", "GameStart", Side.BUY, 1) for n in range(2)]
     if outcomes == len(trades):
-        assert await replica.trade(trades, SOON) == [Placed(1, False), Placed(2, False)]
+        assert await replica.trade(trades, UNGUARDED, SOON) == [Placed(1, False), Placed(2, False)]
     else:
-        assert type(await error_of(replica.trade(trades, SOON))) is Unavailable
+        assert type(await error_of(replica.trade(trades, UNGUARDED, SOON))) is Unavailable
     await server.stopService()
 
 

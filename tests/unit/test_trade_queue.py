@@ -20,7 +20,7 @@ from twisted_bazaar.frontend.queue import MAX_BATCH_TRADES, Batch, Outcome, Pend
 from twisted_bazaar.market import Placed, Rejection, Side, Trade
 
 REJECTED = Rejected(Rejection.NOT_ENOUGH_SHARES)
-
+REFUSED_IN_DOUBT = OutcomeUnknown("refused, and sent before")
 
 CAPACITY = 10_000
 
@@ -39,7 +39,7 @@ def queue_of(count: int, capacity: int = CAPACITY, in_flight: int = 2) -> TradeQ
 
 def sent(queue: TradeQueue, leader: int = 3) -> Batch:
     """The next batch, of which there must be one."""
-    batch = queue.take(leader)
+    batch = queue.take(leader, 1)
     assert batch is not None
     return batch
 
@@ -61,8 +61,8 @@ def placed(number: int, replayed: bool = False) -> Placed:
 
 def test_everything_that_waits_goes_in_one_batch() -> None:
     queue = queue_of(3)
-    assert tickets(queue.take(3)) == [1, 2, 3]
-    assert queue.take(3) is None
+    assert tickets(queue.take(3, 1)) == [1, 2, 3]
+    assert queue.take(3, 1) is None
 
 
 def test_a_batch_carries_what_came_while_one_was_in_flight() -> None:
@@ -70,9 +70,9 @@ def test_a_batch_carries_what_came_while_one_was_in_flight() -> None:
     first = sent(queue)
     queue.add(pending(2))
     queue.add(pending(3))
-    assert queue.take(3) is None, "one is in flight"
+    assert queue.take(3, 1) is None, "one is in flight"
     queue.answered(first, [placed(1)])
-    assert tickets(queue.take(3)) == [2, 3]
+    assert tickets(queue.take(3, 1)) == [2, 3]
 
 
 def test_a_batch_carries_what_came_while_two_were_in_flight() -> None:
@@ -83,15 +83,15 @@ def test_a_batch_carries_what_came_while_two_were_in_flight() -> None:
     queue.add(pending(3))
     queue.add(pending(4))
     assert (tickets(first), tickets(second)) == ([1], [2])
-    assert queue.take(3) is None, "two are in flight"
+    assert queue.take(3, 1) is None, "two are in flight"
     queue.answered(first, [placed(1)])
-    assert tickets(queue.take(3)) == [3, 4]
+    assert tickets(queue.take(3, 1)) == [3, 4]
 
 
 def test_nothing_is_sent_while_nobody_leads() -> None:
     queue = queue_of(1)
-    assert queue.take(0) is None
-    assert tickets(queue.take(2)) == [1]
+    assert queue.take(0, 1) is None
+    assert tickets(queue.take(2, 1)) == [1]
 
 
 def test_a_batch_is_bounded_and_the_rest_is_next() -> None:
@@ -138,7 +138,7 @@ def test_what_the_leader_decided_is_the_answer(outcome: Outcome) -> None:
     assert queue.answered(sent(queue), [outcome])
     assert settled(queue) == {1: outcome}
     assert settled(queue) == {}, "once"
-    assert queue.take(3) is None
+    assert queue.take(3, 1) is None
 
 
 def test_a_leader_that_is_overloaded_is_not_asked_again() -> None:
@@ -146,6 +146,22 @@ def test_a_leader_that_is_overloaded_is_not_asked_again() -> None:
     queue = queue_of(1)
     assert queue.answered(sent(queue), [full])
     assert settled(queue) == {1: full}
+
+
+def test_a_leader_that_is_overloaded_says_nothing_of_what_was_sent_before() -> None:
+    """The first sending may have been executed, or be on its way."""
+    queue = queue_of(1)
+    queue.lost(sent(queue))
+    assert queue.answered(sent(queue), [Overloaded("full")])
+    assert isinstance(settled(queue)[1], OutcomeUnknown)
+
+
+@pytest.mark.parametrize("outcome", [REJECTED, KeyReused("k")])
+def test_a_rejection_settles_what_was_sent_before_too(outcome: Outcome) -> None:
+    queue = queue_of(1)
+    queue.lost(sent(queue))
+    queue.answered(sent(queue), [outcome])
+    assert settled(queue) == {1: outcome}
 
 
 @pytest.mark.parametrize(("outcome", "doubtful"), [(NotLeader(), False), (OutcomeUnknown(), True)])
@@ -191,7 +207,7 @@ def test_a_replay_of_the_trades_own_first_sending_is_none(how: str) -> None:
     elif how == "unknown":
         queue.answered(first, [OutcomeUnknown()])
     else:
-        queue.led_by(2)
+        queue.led_by(2, 1)
     queue.answered(sent(queue, leader=2), [placed(7, replayed=True)])
     assert settled(queue) == {1: placed(7, replayed=False)}
 
@@ -209,11 +225,11 @@ def test_a_trade_that_no_leader_took_shows_that_it_was_replayed() -> None:
 def test_nothing_is_expected_of_the_old_leader_when_another_leads() -> None:
     queue = queue_of(1)
     old = sent(queue, leader=3)
-    queue.led_by(2)
+    queue.led_by(2, 1)
     again = sent(queue, leader=2)
     assert tickets(again) == [1]
-    queue.led_by(2)
-    assert queue.take(2) is None, "what the new leader was sent is not given up"
+    queue.led_by(2, 1)
+    assert queue.take(2, 1) is None, "what the new leader was sent is not given up"
     assert queue.answered(old, [placed(7)]), "a late answer says nothing of who leads now"
     assert settled(queue) == {}
     queue.answered(again, [REJECTED])
@@ -224,20 +240,20 @@ def test_nothing_is_expected_of_the_old_leader_when_another_leads() -> None:
 def test_what_becomes_late_of_a_batch_that_was_given_up_changes_nothing(late: str) -> None:
     queue = queue_of(1)
     old = sent(queue)
-    queue.led_by(2)
+    queue.led_by(2, 1)
     again = sent(queue, leader=2)
     if late == "loss":
         assert not queue.lost(old)
     else:
         queue.answered(old, [placed(7) if late == "answer" else NotLeader()])
-    assert queue.take(2) is None
+    assert queue.take(2, 1) is None
     assert settled(queue) == {}
     queue.answered(again, [placed(7)])
     assert settled(queue) == {1: placed(7)}
 
 
 def led_by_another(queue: TradeQueue, first: Batch, second: Batch) -> None:
-    queue.led_by(2)
+    queue.led_by(2, 1)
 
 
 def lost_in_order(queue: TradeQueue, first: Batch, second: Batch) -> None:
@@ -266,7 +282,7 @@ def test_what_is_sent_again_keeps_its_place(
     second = sent(queue)
     queue.add(pending(5))
     fail(queue, first, second)
-    assert tickets(queue.take(2)) == [1, 2, 3, 4, 5]
+    assert tickets(queue.take(2, 1)) == [1, 2, 3, 4, 5]
 
 
 # Deadlines.
@@ -278,7 +294,7 @@ def test_a_trade_that_was_never_sent_was_not_executed() -> None:
     assert settled(queue) == {}
     queue.expire(5.0)
     assert type(settled(queue)[1]) is NotExecuted
-    assert queue.take(3) is None
+    assert queue.take(3, 1) is None
 
 
 def test_a_trade_that_no_leader_took_was_not_executed() -> None:
@@ -298,7 +314,7 @@ def test_of_a_trade_that_is_in_flight_nothing_is_known() -> None:
     queue.expire(6.0)
     queue.answered(batch, [placed(1)])
     assert settled(queue) == {}, "it has been answered"
-    assert queue.take(3) is None
+    assert queue.take(3, 1) is None
 
 
 def test_of_a_trade_that_was_lost_nothing_is_known() -> None:
@@ -315,7 +331,7 @@ def test_a_trade_that_was_given_up_is_not_sent_again() -> None:
     batch = sent(queue)
     queue.expire(5.0)
     queue.lost(batch)
-    assert tickets(queue.take(2)) == [2]
+    assert tickets(queue.take(2, 1)) == [2]
 
 
 def test_only_what_is_late_is_given_up() -> None:
@@ -324,7 +340,7 @@ def test_only_what_is_late_is_given_up() -> None:
         queue.add(pending(number, deadline))
     queue.expire(5.5)
     assert list(settled(queue)) == [2]
-    assert tickets(queue.take(3)) == [1, 3]
+    assert tickets(queue.take(3, 1)) == [1, 3]
 
 
 def test_what_is_given_up_makes_room() -> None:
@@ -374,7 +390,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(leader=st.sampled_from([0, 1, 1, 2, 2]))
     def take(self, leader: int) -> None:
-        batch = self.queue.take(leader)
+        batch = self.queue.take(leader, 1)
         if batch is not None:
             assert leader == batch.leader
             assert batch.pending
@@ -405,7 +421,11 @@ class Model(RuleBasedStateMachine):
             for each, outcome, again in zip(batch.pending, outcomes, turned_away, strict=True)
             if not again and each not in self.outcomes
         }
-        assert self._collect() == decided
+        told = {
+            each: REFUSED_IN_DOUBT if isinstance(outcome, OutcomeUnknown) else outcome
+            for each, outcome in self._collect().items()
+        }
+        assert told == decided
         for each, outcome in zip(batch.pending, outcomes, strict=True):
             if isinstance(outcome, OutcomeUnknown):
                 self.unknown.add(each)
@@ -413,6 +433,8 @@ class Model(RuleBasedStateMachine):
     def _as_told(self, trade: Pending, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Placed) and trade in self.unknown:
             return placed(outcome.number, replayed=False)
+        if isinstance(outcome, Overloaded) and trade in self.unknown:
+            return REFUSED_IN_DOUBT
         return outcome
 
     @precondition(lambda self: self.flying)
@@ -429,7 +451,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(leader=st.integers(1, 2))
     def led_by(self, leader: int) -> None:
-        self.queue.led_by(leader)
+        self.queue.led_by(leader, 1)
         for batch in self.flying:
             if batch.leader != leader and batch not in self.given_up:
                 self.given_up.append(batch)

@@ -18,6 +18,7 @@ from twisted_bazaar.frontend.heartbeat import Heartbeat
 from twisted_bazaar.frontend.leadership import Leadership
 from twisted_bazaar.frontend.queue import TradeQueue
 from twisted_bazaar.frontend.trading import Trading
+from twisted_bazaar.leases import kept
 from twisted_bazaar.market import Placed, Rejection, Side, Trade
 from twisted_bazaar.timing import Timing
 
@@ -25,6 +26,7 @@ from .fake_replicas import Call, FakeReplica, follows, leads, result_of, won
 from .leaks import nothing_leaks  # noqa: F401
 
 TIMING = Timing()
+LIFE = 1234
 
 
 class Desk:
@@ -40,6 +42,7 @@ class Desk:
             self.leadership,
             self.replicas,  # type: ignore[arg-type]
             TIMING,
+            LIFE,
         )
         self.trading.startService()
 
@@ -89,7 +92,8 @@ def test_a_trade_is_decided_by_the_leader(led: Desk) -> None:
     [result] = led.place(7)
     assert result == []
     call = led.call()
-    assert call.arguments == ([trade(7)], TIMING.deadline)
+    trades, _, timeout = call.arguments
+    assert (trades, timeout) == ([trade(7)], TIMING.deadline)
     call.reply(placed(1))
     assert result == placed(1)
 
@@ -139,7 +143,7 @@ def test_trades_wait_while_nobody_leads_and_go_out_when_somebody_does(desk: Desk
     desk.led_by(2)
     call = desk.call(2)
     assert keys(call) == ["key-1", "key-2"]
-    assert call.arguments[1] == pytest.approx(TIMING.deadline - 1.0)
+    assert call.arguments[2] == pytest.approx(TIMING.deadline - 1.0)
     call.reply(placed(1, 2))
     assert results == [placed(1), placed(2)]
 
@@ -262,6 +266,18 @@ def test_a_client_that_asks_again_while_it_is_answered_is_served(led: Desk) -> N
     led.clock.advance(0.001)
     led.call().reply(placed(3))
     assert results == [placed(3)]
+
+
+def test_a_batch_says_for_which_leadership_and_until_when_it_is(led: Desk) -> None:
+    led.leadership.heard_clock(3, 500.0, led.clock.seconds())
+    led.place(1, 2)
+    [_, sending, _] = led.call().arguments
+    assert (sending.term, sending.life, sending.number) == (1, LIFE, 1)
+    assert sending.expires == [500.0 + kept(TIMING.deadline)] * 2
+    led.call().fail()
+    led.led_by(3, term=4)
+    [_, sending, _] = led.call().arguments
+    assert (sending.term, sending.life, sending.number, sending.expected) == (4, LIFE, 2, [])
 
 
 def test_a_failover_with_trades_under_way_loses_none() -> None:

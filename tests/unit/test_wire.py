@@ -40,6 +40,7 @@ from twisted_bazaar.replication.entries import encode_entry
 from twisted_bazaar.rpc import wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.status import abort_with, error_of
+from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
 
 from .histories import history, ledger_of
 
@@ -200,6 +201,57 @@ def test_an_order_arrives_without_its_key(traded: Traded, at: int) -> None:
 def test_a_trade_that_no_front_end_makes_is_none(strange: order_pb2.Trade) -> None:
     with pytest.raises(Malformed):
         wire.trade_from_wire(over_the_wire(strange))
+
+
+# Sendings.
+
+numbers = st.integers(1, 2**53 - 1)
+
+
+@given(
+    st.lists(st.builds(Trade, keys, text, sides, quantities), max_size=3),
+    numbers,
+    numbers,
+    numbers,
+    st.lists(numbers, max_size=MAX_EXPECTED_SENDINGS),
+)
+def test_what_goes_with_a_batch_arrives_as_it_was_sent(
+    trades: list[Trade], term: int, life: int, number: int, expected: list[int]
+) -> None:
+    sending = Sending(
+        term=term,
+        life=life,
+        number=number,
+        expected=tuple(expected),
+        expires=tuple(0.5 + each for each in range(len(trades))),
+    )
+    request = over_the_wire(wire.trades_to_wire(trades, sending))
+    assert [wire.trade_from_wire(each) for each in request.trades] == trades
+    assert wire.sending_from_wire(request) == sending
+
+
+def test_a_front_end_of_an_earlier_release_says_nothing_of_its_sendings() -> None:
+    assert wire.sending_from_wire(order_pb2.TradeRequest()) == UNGUARDED
+    assert over_the_wire(wire.trades_to_wire([], UNGUARDED)) == order_pb2.TradeRequest()
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        order_pb2.TradeRequest(term=1),
+        order_pb2.TradeRequest(life=1, number=1),
+        order_pb2.TradeRequest(term=1, life=1),
+        order_pb2.TradeRequest(term=1, life=-1, number=1),
+        order_pb2.TradeRequest(term=1, life=1, number=1, expires=[1.0]),
+        order_pb2.TradeRequest(
+            term=1, life=1, number=99, expected=range(1, MAX_EXPECTED_SENDINGS + 2)
+        ),
+    ],
+    ids=["no life", "no term", "no number", "negative", "expires too many", "expects too many"],
+)
+def test_a_sending_that_no_front_end_makes_is_none(strange: order_pb2.TradeRequest) -> None:
+    with pytest.raises(Malformed):
+        wire.sending_from_wire(over_the_wire(strange))
 
 
 # Outcomes.

@@ -19,8 +19,9 @@ from ..rpc.wire import (
     order_from_wire,
     outcome_from_wire,
     stocks_from_wire,
-    trade_to_wire,
+    trades_to_wire,
 )
+from ..sending import Sending
 from ..timing import Timing
 from .quotes import Shown
 from .whole_market import Whole
@@ -78,16 +79,14 @@ class ReplicaClient:
         return self._ask("Follow", request, self._timing.election_timeout)
 
     def trade(
-        self, trades: Sequence[Trade], timeout: float
+        self, trades: Sequence[Trade], sending: Sending, timeout: float
     ) -> Deferred[Sequence[Placed | BazaarError]]:
         """Have it decide `trades`; answers with an outcome for each, in the same order."""
 
         cluster = self._cluster() if self._cluster else ""
 
         def call(timeout: float) -> Sequence[Placed | BazaarError]:
-            request = order_pb2.TradeRequest(
-                trades=map(trade_to_wire, trades), to=self._replica, cluster=cluster
-            )
+            request = trades_to_wire(trades, sending, to=self._replica, cluster=cluster)
             reply = self._stub.Trade(request, timeout=timeout)
             if len(reply.outcomes) != len(trades):
                 raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")

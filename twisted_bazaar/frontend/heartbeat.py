@@ -69,6 +69,7 @@ class Heartbeat(Service):
             mistake: str | None
             if status.replica == replica:
                 mistake = self._leadership.heard(status)
+                self._leadership.heard_clock(replica, status.clock, self._seconds())
             else:
                 self._leadership.silent(replica)
                 mistake = f"it is replica {status.replica}"

@@ -6,8 +6,9 @@ refuses to campaign while a leader is heard, and only a majority of replicas ele
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from ..leases import kept
 from ..replication.messages import CampaignReply, Status
 from ..replication.progress import majority
 
@@ -24,6 +25,8 @@ class Leadership:
         self._claims: dict[int, int] = {}
         """The term in which each replica said last that it leads, if it did."""
         self._not_before: dict[int, float] = {}
+        self._clocks: dict[int, tuple[float, float]] = {}
+        """What each replica's clock showed last, and when that came here."""
         self._clusters: dict[int, str] = {}
         """The cluster that each replica named last; empty: it knew none yet."""
         self._cluster = ""
@@ -78,6 +81,20 @@ class Leadership:
         else:
             self._claims.pop(status.replica, None)
         return None
+
+    def heard_clock(self, replica: int, shows: float, now: float) -> None:
+        """A replica said what its clock shows; that came here at `now`."""
+        self._clocks[replica] = shows, now
+
+    def clock_of(self, replica: int) -> Callable[[float], float]:
+        """What the clock of `replica` shows at a given moment on this front-end's, or less.
+
+        Rates of clocks differ by what `leases` allows for. 0 at all times: it never said.
+        """
+        if replica not in self._clocks:
+            return lambda moment: 0.0
+        showed, heard = self._clocks[replica]
+        return lambda moment: showed + kept(moment - heard)
 
     def silent(self, replica: int) -> None:
         """A replica did not answer in time."""

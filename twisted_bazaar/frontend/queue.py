@@ -3,16 +3,29 @@
 Each batch carries everything that came up while the ones before were under way. A trade whose
 batch failed goes back to the head of the queue and is sent to whoever leads next, under the
 same key, so that it is executed once at most; at its deadline the client is told that the
-outcome is unknown, or that it was certainly not executed. Pure.
+outcome is unknown, or that it was certainly not executed.
+
+What a leader says of the last sending of a trade says nothing of those before, but for two
+answers. An order settles the trade. So does a rejection: it comes from a leader that cannot take
+any earlier sending (see `sending`), nor can any later one (docs/protocol.md, "A trade"). Pure.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from ..errors import BazaarError, NotExecuted, NotLeader, OutcomeUnknown, Overloaded
+from ..errors import (
+    BazaarError,
+    KeyReused,
+    NotExecuted,
+    NotLeader,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+)
 from ..market import Placed, Trade
+from ..sending import MAX_EXPECTED_SENDINGS, MAX_SENDING_SECONDS, Sending
 
 __all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
 
@@ -40,9 +53,30 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
     """Trades that are sent together."""
 
     leader: int
+    term: int
+    """The leadership that it is sent to."""
+    number: int
+    """Grows from batch to batch."""
+    expected: Sequence[int]
+    """The numbers of the batches before that this leadership may still answer."""
     pending: Sequence[Pending]
     deadline: float
     """When the last of them is given up."""
+
+    def sending(self, life: int, now: float, clock_at: Callable[[float], float]) -> Sending:
+        """What goes with this batch if it is sent `now`, in this life of the front-end.
+
+        `clock_at` says what the leader's clock will show at a moment on the front-end's, or
+        less.
+        """
+        latest = now + MAX_SENDING_SECONDS
+        return Sending(
+            term=self.term,
+            life=life,
+            number=self.number,
+            expected=self.expected,
+            expires=[clock_at(min(each.deadline, latest)) for each in self.pending],
+        )
 
 
 class TradeQueue:
@@ -54,6 +88,7 @@ class TradeQueue:
     """
 
     def __init__(self, capacity: int = 10_000, in_flight: int = 1) -> None:
+        assert 0 < in_flight <= MAX_EXPECTED_SENDINGS
         self._capacity = capacity
         self._max_in_flight = in_flight
         self._waiting: deque[Pending] = deque()
@@ -61,6 +96,7 @@ class TradeQueue:
         self._settled: list[tuple[Pending, Outcome]] = []
         self._open = 0
         self._added = 0
+        self._taken = 0
 
     def add(self, pending: Pending) -> None:
         """Take in a trade. Raises `Overloaded` if too many are open."""
@@ -71,13 +107,17 @@ class TradeQueue:
         pending.place = self._added
         self._waiting.append(pending)
 
-    def take(self, leader: int) -> Batch | None:
-        """The batch to send to `leader` now; None: there is nothing to send, or nobody (0)."""
+    def take(self, leader: int, term: int) -> Batch | None:
+        """The batch to send now to `leader`, which leads in `term`; None: there is nothing to
+        send, or nobody (0)."""
         if not leader or not self._waiting or len(self._in_flight) >= self._max_in_flight:
             return None
         size = min(len(self._waiting), MAX_BATCH_TRADES)
         pending = [self._waiting.popleft() for _ in range(size)]
-        batch = Batch(leader, pending, max(each.deadline for each in pending))
+        self._taken += 1
+        expected = [each.number for each in self._in_flight if each.term == term]
+        deadline = max(each.deadline for each in pending)
+        batch = Batch(leader, term, self._taken, expected, pending, deadline)
         self._in_flight.append(batch)
         return batch
 
@@ -92,6 +132,8 @@ class TradeQueue:
             elif isinstance(outcome, OutcomeUnknown):
                 pending.doubtful = True
                 again.append(pending)
+            elif pending.doubtful and not isinstance(outcome, Placed | Rejected | KeyReused):
+                self._settle(pending, _unknown(pending))
             else:
                 self._settle(pending, outcome)
         self._wait_again(again)
@@ -109,10 +151,10 @@ class TradeQueue:
         self._wait_again(batch.pending)
         return True
 
-    def led_by(self, leader: int) -> None:
-        """`leader` leads: nothing is to be expected any more of what others were sent."""
+    def led_by(self, leader: int, term: int) -> None:
+        """`leader` leads in `term`: nothing is expected of what other leaderships were sent."""
         for batch in list(self._in_flight):
-            if batch.leader != leader:
+            if (batch.leader, batch.term) != (leader, term):
                 self.lost(batch)
 
     def expire(self, now: float) -> None:

@@ -137,7 +137,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         }
 
     leadership = Leadership(config.replicas)
-    trading = Trading(reactor, seconds, leadership, replicas(trades), timing)
+    trading = Trading(reactor, seconds, leadership, replicas(trades), timing, _life())
     heartbeat = Heartbeat(reactor, seconds, leadership, replicas(pings), timing, trading.led_by)
     orders = OrderReader(reactor, seconds, leadership, replicas(reads), timing)
     clients = [

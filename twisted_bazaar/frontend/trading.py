@@ -36,12 +36,15 @@ class Trading(Service):
         leadership: Leadership,
         replicas: Mapping[int, ReplicaClient],
         timing: Timing,
+        life: int,
     ) -> None:
+        """`life` is a number from 1 to 2**53 - 1 that no start of a front-end had before."""
         self._reactor = reactor
         self._seconds = seconds
         self._leadership = leadership
         self._replicas = replicas
         self._patience = timing.deadline
+        self._life = life
         self._queue = TradeQueue()
         self._pump_call: Any = None
         """Due as soon as something can be sent."""
@@ -78,7 +81,7 @@ class Trading(Service):
 
     def led_by(self, leader: int) -> None:
         """The heartbeat has just heard the leader."""
-        self._queue.led_by(leader)
+        self._queue.led_by(leader, self._leadership.term)
         self._pump()
 
     def _pump_soon(self) -> None:
@@ -95,7 +98,8 @@ class Trading(Service):
 
     def _pump(self) -> None:
         """Send what can be sent, answer what is settled."""
-        while (batch := self._queue.take(self._leadership.leader)) is not None:
+        leadership = self._leadership
+        while (batch := self._queue.take(leadership.leader, leadership.term)) is not None:
             self._send(batch)
         self._answer()
 
@@ -110,7 +114,8 @@ class Trading(Service):
 
     def _send(self, batch: Batch) -> None:
         trades = [pending.trade for pending in batch.pending]
-        timeout = max(0.0, batch.deadline - self._seconds())
+        now = self._seconds()
+        timeout = max(0.0, batch.deadline - now)
 
         def answered(outcomes: Sequence[Placed | BazaarError]) -> None:
             if not self._queue.answered(batch, outcomes):
@@ -128,7 +133,8 @@ class Trading(Service):
             self._answer()
             self._pump_soon()
 
-        sent = self._replicas[batch.leader].trade(trades, timeout)
+        sending = batch.sending(self._life, now, self._leadership.clock_of(batch.leader))
+        sent = self._replicas[batch.leader].trade(trades, sending, timeout)
         sent.addCallbacks(answered, lost).addCallback(go_on)
 
     def _expire(self) -> None:

@@ -9,6 +9,9 @@ decides. An answer waits for what it rests on:
   has confirmed that this replica still led after the question came. Otherwise it might rest on
   an entry that never commits, or on a ledger that another leader has moved on from.
 
+A batch is decided only for the leadership and the time that its sending names, and once
+(`sendings`): else it might be executed after its clients were told that it was not.
+
 Pure: no clock, reactor or thread. What a desk cannot know is asked before: whether a key is
 among the orders that it no longer remembers is in the index on disk.
 """
@@ -24,6 +27,8 @@ from ..ledger import Ledger
 from ..market import Listed, Listing, Placed, Stock, Trade, Traded
 from ..replication.core import Ready, Replica
 from ..replication.entries import Entry
+from ..sending import UNGUARDED, Sending
+from .sendings import Sendings
 
 __all__ = ["Batch", "IndexUpdate", "Known", "Outcome", "Question", "TradingDesk"]
 
@@ -51,9 +56,12 @@ class IndexUpdate(msgspec.Struct, frozen=True):
 class Batch:
     """Trades that came together and are answered together."""
 
-    def __init__(self, trades: Sequence[Trade], ticket: object = None) -> None:
+    def __init__(
+        self, trades: Sequence[Trade], ticket: object = None, sending: Sending = UNGUARDED
+    ) -> None:
         self.trades = trades
         self.ticket = ticket
+        self.sending = sending
         self.outcomes: list[Outcome | None] = [None] * len(trades)
         self.open = len(trades)
 
@@ -96,6 +104,8 @@ class TradingDesk:
         self._tip: Ledger | None = None
         """What is committed and all that is proposed, while this replica leads."""
         self._leads = 0
+        self._sendings = Sendings(0)
+        """What came in this leadership, or in the last one."""
         self.released_number = ledger.last_number
         """Clients may see orders up to this number."""
         self.released_stocks = dict(ledger.stocks)
@@ -128,19 +138,22 @@ class TradingDesk:
         if not batch.trades:
             self._settled.append(batch)
             return True
-        if tip is None or not tip.stocks:
-            # A market without stocks waits for its listing: as good as no leader yet.
-            self._settle_all(batch, NotLeader(self._replica.leader(now)))
-            return True
-        if len(self._for_release) + len(self._for_round) + len(batch.trades) > self._capacity:
-            self._settle_all(batch, Overloaded("too many trades are under way"))
-            return True
-        if known.index < self._forgotten:
+        if tip is not None and known.index < self._forgotten:
             return False
+        refusal = self._refusal(batch, now)
+        if refusal is not None:
+            self._settle_all(batch, refusal)
+            return True
+        assert tip is not None
+        expires = batch.sending.expires
+        some_are_late = bool(expires) and not now < min(expires)
         orders: list[Traded] = []
         fresh: dict[str, Traded] = {}
         outcomes: list[Outcome] = []
         for trade in batch.trades:
+            if some_are_late and not now < expires[len(outcomes)]:
+                outcomes.append(OutcomeUnknown("it came when its client had been answered"))
+                continue
             outcome = self._replay(trade, known, fresh)
             if outcome is None:
                 decision = tip.decide(trade)
@@ -155,6 +168,21 @@ class TradingDesk:
         self._propose(orders)
         self._hold(batch, outcomes)
         return True
+
+    def _refusal(self, batch: Batch, now: float) -> BazaarError | None:
+        """Why not to decide `batch`; None: it is to be decided.
+
+        All but `OutcomeUnknown` are certain: no copy of this sending was executed, or will be.
+        """
+        sending = batch.sending
+        if sending.term == self._sendings.term and not self._sendings.take(sending, now):
+            return OutcomeUnknown("this sending came before, or was given up")
+        if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leads):
+            # A market without stocks waits for its listing: as good as no leader yet.
+            return NotLeader(self._replica.leader(now))
+        if len(self._for_release) + len(self._for_round) + len(batch.trades) > self._capacity:
+            return Overloaded("too many trades are under way")
+        return None
 
     def _replay(self, trade: Trade, known: Known, fresh: Mapping[str, Traded]) -> Outcome | None:
         """The answer that the key already has."""
@@ -221,6 +249,8 @@ class TradingDesk:
         """Take in what the replica has come to, before it is asked again."""
         if self._leads and ready.leads != self._leads:
             self._resign()
+        if ready.leads and ready.leads != self._leads:
+            self._sendings = Sendings(ready.leads)
         for entry in ready.committed:
             self._apply(entry)
         # What earlier leaders left is applied in batches; the tip is not far from there then.

@@ -26,6 +26,7 @@ from ..replication.log import Write
 from ..replication.logfile import LogFile
 from ..replication.messages import CampaignReply, Reply, Request, Status
 from ..rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
+from ..sending import Sending
 from ..threads import Threads
 from ..timing import Timing
 from .desk import Batch, Known, Outcome, Question, TradingDesk
@@ -102,10 +103,12 @@ class OrderNode(Service):
 
     # What front-ends ask.
 
-    def trade(self, trades: Sequence[Trade], known: Known) -> Deferred[Sequence[Outcome] | None]:
+    def trade(
+        self, trades: Sequence[Trade], known: Known, sending: Sending
+    ) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; the answers come together. None: look the keys up again."""
         answer: Deferred[Sequence[Outcome] | None] = Deferred()
-        batch = Batch(trades, answer)
+        batch = Batch(trades, answer, sending)
         decided = self._feed(self._desk.decide, batch, known, self._seconds())
         return self._wait(answer) if decided else succeed(None)
 
@@ -142,16 +145,17 @@ class OrderNode(Service):
 
     def status(self) -> Deferred[Status]:
         """How this replica sees itself."""
-        replica, applied = self._replica, self._desk.applied
+        replica, applied, now = self._replica, self._desk.applied, self._seconds()
         status = Status(
             replica.id,
             replica.role,
             replica.term,
-            replica.leader(self._seconds()),
+            replica.leader(now),
             applied,
             self._desk.ledger.last_number,
             replica.log.digest_at(applied),
             replica.cluster,
+            now,
         )
         return succeed(status)
 

@@ -28,6 +28,7 @@ from ..rpc.wire import (
     lookup_to_wire,
     order_to_wire,
     outcome_to_wire,
+    sending_from_wire,
     to_wire,
     trade_from_wire,
 )
@@ -99,10 +100,11 @@ class Orders(OrdersServicer):
         self._check_meant(request, context)
         check_count("trades", len(request.trades), MAX_TRADES)
         trades = [trade_from_wire(trade) for trade in request.trades]
+        sending = sending_from_wire(request)
         while True:
             with _reading(self._reactor, self._node, context):
                 known = self._look_up([trade.key for trade in trades])
-            outcomes = on_reactor(self._reactor, context, self._node.trade, trades, known)
+            outcomes = on_reactor(self._reactor, context, self._node.trade, trades, known, sending)
             if outcomes is not None:
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
 

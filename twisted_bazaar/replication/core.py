@@ -198,9 +198,8 @@ class Replica:
         if self._leading is None:
             raise NotLeader(self._leader)
         entries = []
-        digest, index, at = self.log.last_digest, self.log.last_index, self._milliseconds()
-        for event in events:
-            index += 1
+        digest, at = self.log.last_digest, max(self._milliseconds(), self.log.last_at)
+        for index, event in enumerate(events, self.log.last_index + 1):
             entry = encode_entry(digest, index, self.term, at, event)
             digest = entry.digest
             entries.append(entry)

@@ -55,7 +55,8 @@ class Entry(msgspec.Struct, frozen=True):
     term: int
     """The term of the leader that made it."""
     at: int
-    """When that leader made it: milliseconds since the epoch. For people; no rule reads it."""
+    """When that leader made it, and never before the entry before it: milliseconds since the
+    epoch. For people; no rule reads it."""
     event: Event
     digest: str
     """32 hexadecimal digits."""

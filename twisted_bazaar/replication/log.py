@@ -184,6 +184,10 @@ class Log:
         return self._tail[-1].term if self._tail else 0
 
     @property
+    def last_at(self) -> int:
+        return self._tail[-1].at if self._tail else 0
+
+    @property
     def last_digest(self) -> str:
         return self._tail[-1].digest if self._tail else GENESIS
 

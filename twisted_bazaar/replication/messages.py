@@ -210,6 +210,8 @@ class Status(msgspec.Struct, frozen=True):
     """Names the history up to there."""
     cluster: str = ""
     """The cluster that it is of; empty: it knows none yet."""
+    clock: float = 0.0
+    """Seconds on the replica's clock, that only goes forward, when it said so."""
 
 
 class Request(msgspec.Struct, frozen=True):

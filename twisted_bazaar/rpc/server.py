@@ -60,7 +60,7 @@ def on_reactor(
     answers: SimpleQueue[T | Failure] = SimpleQueue()
 
     def ask() -> None:
-        if monotonic_seconds() < give_up:
+        if monotonic_seconds() < give_up and context.is_active():
             maybeDeferred(function, *args, **kwargs).addBoth(answers.put)
 
     reactor.callFromThread(ask)

@@ -41,6 +41,7 @@ from ..market import (
 from ..push import Subscription
 from ..replication import messages
 from ..replication.entries import Entry, decode_entry
+from ..sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
 from . import bounds
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
 
@@ -53,6 +54,7 @@ __all__ = [
     "order_to_wire",
     "outcome_from_wire",
     "outcome_to_wire",
+    "sending_from_wire",
     "stock_from_wire",
     "stock_to_wire",
     "stocks_from_wire",
@@ -60,6 +62,7 @@ __all__ = [
     "to_wire",
     "trade_from_wire",
     "trade_to_wire",
+    "trades_to_wire",
 ]
 
 _WIRE_TYPES: dict[type, Any] = {
@@ -302,6 +305,45 @@ def trade_from_wire(wire: order_pb2.Trade) -> Trade:
     ):
         raise Malformed(f"not a trade: {wire!r:.200}")
     return Trade(wire.key, wire.stock, _SIDES[wire.side], wire.quantity)
+
+
+def trades_to_wire(
+    trades: Sequence[Trade], sending: Sending, *, to: int = 0, cluster: str = ""
+) -> order_pb2.TradeRequest:
+    """A batch on its way to the leader, replica `to` of `cluster`, and what is to be known of
+    this sending."""
+    return order_pb2.TradeRequest(
+        trades=map(trade_to_wire, trades),
+        term=sending.term,
+        life=sending.life,
+        number=sending.number,
+        expected=sending.expected,
+        expires=sending.expires,
+        to=to,
+        cluster=cluster,
+    )
+
+
+def sending_from_wire(wire: order_pb2.TradeRequest) -> Sending:
+    """What a front-end says of a sending. Raises `Malformed` if no front-end of ours made it."""
+    if not wire.term and not wire.life:
+        return UNGUARDED
+    for name in ("term", "life", "number"):
+        bounds.check_integer(name, getattr(wire, name), least=1)
+    bounds.check_count("sendings that are expected", len(wire.expected), MAX_EXPECTED_SENDINGS)
+    for number in wire.expected:
+        bounds.check_integer("expected", number)
+    if len(wire.expires) != len(wire.trades):
+        raise Malformed(f"{len(wire.expires)} times for {len(wire.trades)} trades")
+    for moment in wire.expires:
+        bounds.check_clock("expires", moment)
+    return Sending(
+        term=wire.term,
+        life=wire.life,
+        number=wire.number,
+        expected=tuple(wire.expected),
+        expires=tuple(wire.expires),
+    )
 
 
 def outcome_to_wire(outcome: Placed | BazaarError) -> order_pb2.Outcome:

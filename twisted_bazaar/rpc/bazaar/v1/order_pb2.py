@@ -25,45 +25,45 @@ _sym_db = _symbol_database.Default()
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as bazaar_dot_v1_dot_market__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61zaar/v1/order.proto\x12\tbazaar.v1\x1a\x16\x62\x61zaar/v1/market.proto\"T\n\x05Trade\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05stock\x18\x02 \x01(\t\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\x03\"M\n\x0cTradeRequest\x12 \n\x06trades\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Trade\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\x86\x01\n\x07Outcome\x12\x10\n\x06number\x18\x01 \x01(\x03H\x00\x12)\n\trejection\x18\x02 \x01(\x0e\x32\x14.bazaar.v1.RejectionH\x00\x12!\n\x05retry\x18\x03 \x01(\x0e\x32\x10.bazaar.v1.RetryH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\t\n\x07outcome\"2\n\nTradeReply\x12$\n\x08outcomes\x18\x01 \x03(\x0b\x32\x12.bazaar.v1.Outcome\">\n\x0fGetOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"?\n\rGetOrderReply\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x10.bazaar.v1.OrderH\x00\x88\x01\x01\x42\x08\n\x06_order\"N\n\x11ListOrdersRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"3\n\x0fListOrdersReply\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Order\"\x1b\n\rStatusRequest\x12\n\n\x02to\x18\x10 \x01(\x05\"\x94\x01\n\x0bStatusReply\x12\x0f\n\x07replica\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x03\x12\x0e\n\x06leader\x18\x04 \x01(\x05\x12\x12\n\nlast_index\x18\x05 \x01(\x03\x12\x13\n\x0blast_number\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\".\n\x0f\x43\x61mpaignRequest\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\";\n\rCampaignReply\x12\x0e\n\x06leader\x18\x01 \x01(\x05\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0c\n\x04wait\x18\x03 \x01(\x01\"J\n\rFollowRequest\x12\x0e\n\x06leader\x18\x01 \x01(\x05\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\r\n\x0b\x46ollowReply*\x9d\x01\n\tRejection\x12\x19\n\x15REJECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17REJECTION_UNKNOWN_STOCK\x10\x01\x12\x1f\n\x1bREJECTION_NOT_ENOUGH_SHARES\x10\x02\x12\x1d\n\x19REJECTION_TOO_MANY_SHARES\x10\x03\x12\x18\n\x14REJECTION_KEY_REUSED\x10\x04*e\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x14\n\x10RETRY_NOT_LEADER\x10\x01\x12\x14\n\x10RETRY_OVERLOADED\x10\x02\x12\x19\n\x15RETRY_OUTCOME_UNKNOWN\x10\x03\x32\xc1\x03\n\x06Orders\x12\x37\n\x05Trade\x12\x17.bazaar.v1.TradeRequest\x1a\x15.bazaar.v1.TradeReply\x12@\n\x08GetOrder\x12\x1a.bazaar.v1.GetOrderRequest\x1a\x18.bazaar.v1.GetOrderReply\x12\x46\n\nListOrders\x12\x1c.bazaar.v1.ListOrdersRequest\x1a\x1a.bazaar.v1.ListOrdersReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12:\n\x06Status\x12\x18.bazaar.v1.StatusRequest\x1a\x16.bazaar.v1.StatusReply\x12@\n\x08\x43\x61mpaign\x12\x1a.bazaar.v1.CampaignRequest\x1a\x18.bazaar.v1.CampaignReply\x12:\n\x06\x46ollow\x12\x18.bazaar.v1.FollowRequest\x1a\x16.bazaar.v1.FollowReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61zaar/v1/order.proto\x12\tbazaar.v1\x1a\x16\x62\x61zaar/v1/market.proto\"T\n\x05Trade\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05stock\x18\x02 \x01(\t\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\x03\"\x9c\x01\n\x0cTradeRequest\x12 \n\x06trades\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Trade\x12\x0c\n\x04term\x18\x04 \x01(\x03\x12\x0c\n\x04life\x18\x05 \x01(\x03\x12\x0e\n\x06number\x18\x06 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x07 \x03(\x03\x12\x0f\n\x07\x65xpires\x18\x08 \x03(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\x86\x01\n\x07Outcome\x12\x10\n\x06number\x18\x01 \x01(\x03H\x00\x12)\n\trejection\x18\x02 \x01(\x0e\x32\x14.bazaar.v1.RejectionH\x00\x12!\n\x05retry\x18\x03 \x01(\x0e\x32\x10.bazaar.v1.RetryH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\t\n\x07outcome\"2\n\nTradeReply\x12$\n\x08outcomes\x18\x01 \x03(\x0b\x32\x12.bazaar.v1.Outcome\">\n\x0fGetOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"?\n\rGetOrderReply\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x10.bazaar.v1.OrderH\x00\x88\x01\x01\x42\x08\n\x06_order\"N\n\x11ListOrdersRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"3\n\x0fListOrdersReply\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Order\"\x1b\n\rStatusRequest\x12\n\n\x02to\x18\x10 \x01(\x05\"\xa3\x01\n\x0bStatusReply\x12\x0f\n\x07replica\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x03\x12\x0e\n\x06leader\x18\x04 \x01(\x05\x12\x12\n\nlast_index\x18\x05 \x01(\x03\x12\x13\n\x0blast_number\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\r\n\x05\x63lock\x18\x0c \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\".\n\x0f\x43\x61mpaignRequest\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\";\n\rCampaignReply\x12\x0e\n\x06leader\x18\x01 \x01(\x05\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0c\n\x04wait\x18\x03 \x01(\x01\"J\n\rFollowRequest\x12\x0e\n\x06leader\x18\x01 \x01(\x05\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\r\n\x0b\x46ollowReply*\x9d\x01\n\tRejection\x12\x19\n\x15REJECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17REJECTION_UNKNOWN_STOCK\x10\x01\x12\x1f\n\x1bREJECTION_NOT_ENOUGH_SHARES\x10\x02\x12\x1d\n\x19REJECTION_TOO_MANY_SHARES\x10\x03\x12\x18\n\x14REJECTION_KEY_REUSED\x10\x04*e\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x14\n\x10RETRY_NOT_LEADER\x10\x01\x12\x14\n\x10RETRY_OVERLOADED\x10\x02\x12\x19\n\x15RETRY_OUTCOME_UNKNOWN\x10\x03\x32\xc1\x03\n\x06Orders\x12\x37\n\x05Trade\x12\x17.bazaar.v1.TradeRequest\x1a\x15.bazaar.v1.TradeReply\x12@\n\x08GetOrder\x12\x1a.bazaar.v1.GetOrderRequest\x1a\x18.bazaar.v1.GetOrderReply\x12\x46\n\nListOrders\x12\x1c.bazaar.v1.ListOrdersRequest\x1a\x1a.bazaar.v1.ListOrdersReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12:\n\x06Status\x12\x18.bazaar.v1.StatusRequest\x1a\x16.bazaar.v1.StatusReply\x12@\n\x08\x43\x61mpaign\x12\x1a.bazaar.v1.CampaignRequest\x1a\x18.bazaar.v1.CampaignReply\x12:\n\x06\x46ollow\x12\x18.bazaar.v1.FollowRequest\x1a\x16.bazaar.v1.FollowReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bazaar.v1.order_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REJECTION']._serialized_start=1057
-  _globals['_REJECTION']._serialized_end=1214
-  _globals['_RETRY']._serialized_start=1216
-  _globals['_RETRY']._serialized_end=1317
+  _globals['_REJECTION']._serialized_start=1152
+  _globals['_REJECTION']._serialized_end=1309
+  _globals['_RETRY']._serialized_start=1311
+  _globals['_RETRY']._serialized_end=1412
   _globals['_TRADE']._serialized_start=60
   _globals['_TRADE']._serialized_end=144
-  _globals['_TRADEREQUEST']._serialized_start=146
-  _globals['_TRADEREQUEST']._serialized_end=223
-  _globals['_OUTCOME']._serialized_start=226
-  _globals['_OUTCOME']._serialized_end=360
-  _globals['_TRADEREPLY']._serialized_start=362
-  _globals['_TRADEREPLY']._serialized_end=412
-  _globals['_GETORDERREQUEST']._serialized_start=414
-  _globals['_GETORDERREQUEST']._serialized_end=476
-  _globals['_GETORDERREPLY']._serialized_start=478
-  _globals['_GETORDERREPLY']._serialized_end=541
-  _globals['_LISTORDERSREQUEST']._serialized_start=543
-  _globals['_LISTORDERSREQUEST']._serialized_end=621
-  _globals['_LISTORDERSREPLY']._serialized_start=623
-  _globals['_LISTORDERSREPLY']._serialized_end=674
-  _globals['_STATUSREQUEST']._serialized_start=676
-  _globals['_STATUSREQUEST']._serialized_end=703
-  _globals['_STATUSREPLY']._serialized_start=706
-  _globals['_STATUSREPLY']._serialized_end=854
-  _globals['_CAMPAIGNREQUEST']._serialized_start=856
-  _globals['_CAMPAIGNREQUEST']._serialized_end=902
-  _globals['_CAMPAIGNREPLY']._serialized_start=904
-  _globals['_CAMPAIGNREPLY']._serialized_end=963
-  _globals['_FOLLOWREQUEST']._serialized_start=965
-  _globals['_FOLLOWREQUEST']._serialized_end=1039
-  _globals['_FOLLOWREPLY']._serialized_start=1041
-  _globals['_FOLLOWREPLY']._serialized_end=1054
-  _globals['_ORDERS']._serialized_start=1320
-  _globals['_ORDERS']._serialized_end=1769
+  _globals['_TRADEREQUEST']._serialized_start=147
+  _globals['_TRADEREQUEST']._serialized_end=303
+  _globals['_OUTCOME']._serialized_start=306
+  _globals['_OUTCOME']._serialized_end=440
+  _globals['_TRADEREPLY']._serialized_start=442
+  _globals['_TRADEREPLY']._serialized_end=492
+  _globals['_GETORDERREQUEST']._serialized_start=494
+  _globals['_GETORDERREQUEST']._serialized_end=556
+  _globals['_GETORDERREPLY']._serialized_start=558
+  _globals['_GETORDERREPLY']._serialized_end=621
+  _globals['_LISTORDERSREQUEST']._serialized_start=623
+  _globals['_LISTORDERSREQUEST']._serialized_end=701
+  _globals['_LISTORDERSREPLY']._serialized_start=703
+  _globals['_LISTORDERSREPLY']._serialized_end=754
+  _globals['_STATUSREQUEST']._serialized_start=756
+  _globals['_STATUSREQUEST']._serialized_end=783
+  _globals['_STATUSREPLY']._serialized_start=786
+  _globals['_STATUSREPLY']._serialized_end=949
+  _globals['_CAMPAIGNREQUEST']._serialized_start=951
+  _globals['_CAMPAIGNREQUEST']._serialized_end=997
+  _globals['_CAMPAIGNREPLY']._serialized_start=999
+  _globals['_CAMPAIGNREPLY']._serialized_end=1058
+  _globals['_FOLLOWREQUEST']._serialized_start=1060
+  _globals['_FOLLOWREQUEST']._serialized_end=1134
+  _globals['_FOLLOWREPLY']._serialized_start=1136
+  _globals['_FOLLOWREPLY']._serialized_end=1149
+  _globals['_ORDERS']._serialized_start=1415
+  _globals['_ORDERS']._serialized_end=1864
 # @@protoc_insertion_point(module_scope)

@@ -45,14 +45,24 @@ class Trade(_message.Message):
     def __init__(self, key: _Optional[str] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., quantity: _Optional[int] = ...) -> None: ...
 
 class TradeRequest(_message.Message):
-    __slots__ = ("trades", "cluster", "to")
+    __slots__ = ("trades", "term", "life", "number", "expected", "expires", "cluster", "to")
     TRADES_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     trades: _containers.RepeatedCompositeFieldContainer[Trade]
+    term: int
+    life: int
+    number: int
+    expected: _containers.RepeatedScalarFieldContainer[int]
+    expires: _containers.RepeatedScalarFieldContainer[float]
     cluster: str
     to: int
-    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("number", "rejection", "retry", "replayed")
@@ -113,7 +123,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "cluster")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +131,7 @@ class StatusReply(_message.Message):
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
     LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
@@ -129,8 +140,9 @@ class StatusReply(_message.Message):
     last_index: int
     last_number: int
     digest: str
+    clock: float
     cluster: str
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
     __slots__ = ("cluster", "to")
