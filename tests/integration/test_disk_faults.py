@@ -17,7 +17,7 @@ from twisted_bazaar.replication.index import witness_in
 from twisted_bazaar.replication.logfile import LogReader
 from twisted_bazaar.rpc.server import GRACE_SECONDS
 
-from .cluster import Cluster
+from .faulty_cluster import FaultyCluster
 from .replicas import leader, verify_all, wait_converged
 from .trader import Trader, check_nothing_lost
 from .waiting import wait_until
@@ -26,41 +26,6 @@ STOCKS = ["GameStart", "FishCo", "BoarCo", "MenhirCo"]
 REPLICAS = ("order-1", "order-2", "order-3")
 WAIT_SECONDS = 0.7
 """More than two election timeouts, and less than a client waits."""
-
-
-class FaultyCluster(Cluster):
-    """A cluster whose order replicas' disks can be made to fail."""
-
-    def launch(self, name: str) -> None:
-        shim = str(Path(__file__).parent / "faulty_disk")
-        (self.folder / "faults" / name).mkdir(parents=True, exist_ok=True)
-        ours = self._environment
-        self._environment = {
-            **ours,
-            "PYTHONPATH": os.pathsep.join(filter(None, (shim, ours.get("PYTHONPATH")))),
-            "FAULTY_DISK": str(self.folder / "faults" / name),
-        }
-        super().launch(name)
-        self._environment = ours
-
-    def fault(self, name: str, fault: str) -> Path:
-        """Turn a fault on; it ends with the file."""
-        path = self.folder / "faults" / name / fault
-        path.touch()
-        return path
-
-    def has_ended(self, *names: str) -> str | None:
-        """One of the services `names` that has ended by itself."""
-        return next((name for name in names if self._running[name].poll() is not None), None)
-
-    def wait_ended(self, name: str) -> tuple[int, str]:
-        """Wait until the service `name` has ended by itself; its status, and what was said."""
-        status = self._running[name].wait(15)
-        del self._running[name]
-        return status, self.log.read_text()
-
-    def pid_of(self, name: str) -> int:
-        return self._running[name].pid
 
 
 @pytest.fixture(scope="module")

@@ -265,14 +265,20 @@ class SimulatedBazaar:
                 member.nominate(int(order[-1]))
 
     def depose(self, frontend: str, order: str) -> None:
-        """A confused front-end says that somebody leads in a term that nobody was elected in."""
+        """A confused front-end says that somebody leads, in a term that nobody was elected in."""
         member = self.orders[int(order[-1])]
         if member.alive and not member.paused:
-            member.follow(member.replica.term + 1, lambda _: None)
+            member.follow(None, lambda _: None)
+
+    def overtake(self, order: str) -> None:
+        """`order` hears of a higher term, as if a peer had been a candidate in it."""
+        member = self.orders[int(order[-1])]
+        if member.alive and not member.paused:
+            member.hear_of(member.replica.term + 1)
 
     def lead_again(self, frontend: str, order: str) -> None:
         """The leader is deposed, and nominated at once."""
-        self.depose(frontend, order)
+        self.overtake(order)
         for again in (0.005, 0.015, 0.07):
             self.world.after(again, self.nominate, frontend, order)
 
@@ -288,4 +294,5 @@ class SimulatedBazaar:
             process.start()
         for order in self.orders.values():
             order.disk.slow, order.disk.often_slow, order.disk.stuck = False, 0.0, False
+            order.disk.seconds = 0.0
             order.disk.finish()

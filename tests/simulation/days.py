@@ -96,7 +96,7 @@ def _parted_twice(random: Random, cast: Cast, at: float) -> list[Fault]:
     """A leader is parted with entries that two later leaders write over."""
     return [
         Fault(at, "part_leader", (cast.orders[-1],), random.uniform(0.9, 1.3)),
-        Fault(at + 0.6, "depose", (cast.frontends[0], "leader")),
+        Fault(at + 0.6, "overtake", ("leader",)),
     ]
 
 

@@ -98,6 +98,8 @@ def _on_processes(
             bazaar.nominate(*who)
         case "depose":
             bazaar.depose(*who)
+        case "overtake":
+            bazaar.overtake(who[0])
         case "lead_again":
             bazaar.lead_again(*who)
         case _:

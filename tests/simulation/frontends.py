@@ -47,7 +47,7 @@ class FrontendMember(Process):
         """Told when it holds a lease that it did not hold before."""
 
     def started(self) -> None:
-        self.leadership = Leadership(self._replicas)
+        self.leadership = Leadership(self._replicas, TIMING)
         # One more than ships: batches that overtake each other are the harder case.
         self._queue = TradeQueue(in_flight=2)
         self._searching = False
@@ -117,9 +117,8 @@ class FrontendMember(Process):
 
     def _notify(self, replica: int) -> None:
         member = self._replicas[replica]
-        term = self.leadership.term
         self._network.call(
-            self, member, member.follow, term, lambda _: None, lambda: None, CALL_SECONDS
+            self, member, member.follow, None, lambda _: None, lambda: None, CALL_SECONDS
         )
 
     # Trading.

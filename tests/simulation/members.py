@@ -14,7 +14,7 @@ from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
 from twisted_bazaar.replication.core import Ready, Replica
 from twisted_bazaar.replication.entries import Entry
 from twisted_bazaar.replication.log import MemoryStorage, Write
-from twisted_bazaar.replication.messages import ApplyReply, Reply, Request, Status
+from twisted_bazaar.replication.messages import AppendReply, ApplyReply, Reply, Request, Status
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
@@ -49,6 +49,8 @@ class Disk:
         self._held: Callable[[Write], None] = lambda write: None
         self.slow = False
         """All writes take long."""
+        self.seconds = 0.0
+        """Every write takes this long at least."""
         self.stuck = False
         """No write is done but by `finish`."""
         self.often_slow = 0.0
@@ -60,7 +62,7 @@ class Disk:
         if self.stuck:
             return
         random = self._world.random
-        seconds = random.uniform(0.0001, 0.001)
+        seconds = self.seconds + random.uniform(0.0001, 0.001)
         if self.slow or (self.often_slow and random.random() < self.often_slow):
             seconds += random.uniform(0.0, 0.4)
         self._world.after(seconds, self._written, write, done)
@@ -241,6 +243,7 @@ class OrderMember(Process):
                 "",
                 self.replica.cluster,
                 self.seconds,
+                replica.disk.seconds(self.seconds),
             )
         )
 
@@ -248,10 +251,16 @@ class OrderMember(Process):
         self.replica.campaign(reply, self.seconds)
         self.carry_out()
 
-    def follow(self, term: int, reply: Respond) -> None:
-        self.replica.follow(term)
+    def follow(self, message: None, reply: Respond) -> None:
+        self.replica.follow(self.seconds)
         self.carry_out()
         reply(None)
+
+    def hear_of(self, term: int) -> None:
+        """A peer says that there is a higher term, as if one had been a candidate in it."""
+        peer = next(iter(self.peers))
+        self.replica.step(AppendReply(term, peer, False, 0, 0, 0.0), self.seconds)
+        self.carry_out()
 
     def trade(self, message: tuple[Sequence[Trade], Sending], reply: Respond) -> None:
         trades, sending = message

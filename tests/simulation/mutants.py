@@ -125,7 +125,7 @@ def and_campaign_without_catching_up(original: Any, self: Any, *now: Any) -> Any
 
 
 @mutant(outbox.Outbox, "say_after_write")
-def acknowledge_before_fsync(original: Any, self: Any, messages: Any) -> None:
+def acknowledge_before_fsync(original: Any, self: Any, messages: Any, now: float) -> None:
     self.say(messages)
 
 
@@ -170,7 +170,8 @@ def a_leader_without_a_majority_stays(original: Any, self: Any, now: float) -> b
 
 @mutant(core.Replica, "_count_votes")
 def win_without_a_majority(original: Any, self: Any, now: float) -> None:
-    self._votes |= set(self._peers[:1])
+    if self._candidacy is not None:
+        self._candidacy.votes |= set(self._peers[:1])
     original(self, now)
 
 

@@ -9,7 +9,8 @@ import time
 from typing import NamedTuple
 
 from . import (
-    identity_mutants,  # noqa: F401 - they declare themselves
+    election_mutants,  # noqa: F401 - they declare themselves
+    identity_mutants,  # noqa: F401
     lease_mutants,  # noqa: F401
     sending_mutants,  # noqa: F401
     term_mutants,  # noqa: F401
@@ -102,7 +103,22 @@ SOONEST: dict[str, tuple[str, ...]] = {
         "single_flight_without_the_floor_check",
     ),
     "clocks_may_drift_as_far_as_clocks_do": ("clocks_do_not_drift",),
-    "a_follower_loses_what_its_disk_did_not_hold_yet": ("acknowledge_before_fsync",),
+    "a_follower_loses_what_its_disk_did_not_hold_yet": (
+        "acknowledge_before_fsync",
+        "what_is_being_written_is_acknowledged",
+    ),
+    "the_highest_is_suspect_and_reaches_not_all": ("a_suspect_makes_all_wait",),
+    "the_highest_restarts_again_and_again": ("one_that_has_just_started_makes_all_wait",),
+    "the_highest_answers_pings_and_no_nomination": (
+        "one_that_fails_is_asked_before_those_that_had_no_turn",
+    ),
+    "what_a_candidate_has_won_it_need_not_win_again": ("the_term_is_raised_at_each_nomination",),
+    "a_leader_is_elected_on_disks_that_take_160_ms": (
+        "a_candidate_is_not_patient_with_disks",
+        "a_follower_is_not_heard_while_it_writes",
+    ),
+    "the_disk_of_the_highest_hangs": ("one_whose_disk_hangs_stands",),
+    "who_is_named_as_the_leader_deposes_nobody": ("a_front_ends_word_raises_the_term",),
     "a_leader_that_leads_again_does_not_count_its_old_rounds": (
         "old_rounds_are_echoed",
         "no_term_check_on_append",

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from twisted_bazaar.replication.messages import Declined
+
 from .world import Process, World
 
 __all__ = ["LATE_SECONDS", "Network", "Weather"]
@@ -110,8 +112,9 @@ class Network:
             return
 
         def reply(result: Any) -> None:
+            outcome = (lost,) if isinstance(result, Declined) else (answered, result)
             for delay in self._delays(callee.name, caller.name):
-                self._world.after(delay, heard, answered, result)
+                self._world.after(delay, heard, *outcome)
 
         serving = callee.in_this_life(serve)
         if self._holding == (caller.name, callee.name, serve.__name__):

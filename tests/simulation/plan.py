@@ -42,6 +42,9 @@ class Plan(NamedTuple):
     """How far clocks may drift, and what is allowed for: the more, the more a mistake shows."""
     stale: float = 0.0
     """The share of reads in which Redis has what it had long before."""
+    disks: float = 0.0
+    """When the other faults are over, each write of each disk takes so many seconds for a long
+    time, and the leader is lost; 0: no such time."""
 
 
 def directed(scenario: str, seed: int) -> Plan:
@@ -71,7 +74,10 @@ def draw(seed: int) -> Plan:
         [f"redis-{each}" for each in range(1, caches + 1)],
     )
     drawn = [fault for _ in range(number) for fault in _faults(random, cast)]
-    faults = tuple(sorted(drawn))
+    more = Random(f"elections {seed}")
+    if more.random() < 0.15:
+        drawn += _long_suspect(more, cast)
+    disks = more.choice((0.1, 0.2, 0.5, 1.0, 2.0)) if more.random() < 0.12 else 0.0
     mixed = random.random() < 0.25
     other = Random(f"days {seed}")
     faults = tuple(sorted(drawn + bad_days(other, cast, FAULTS_END_SECONDS)))
@@ -92,7 +98,23 @@ def draw(seed: int) -> Plan:
         mixed,
         drift,
         other.choice((0.0, 0.0, 0.0, 0.3)),
+        disks,
     )
+
+
+def _long_suspect(random: Random, cast: Cast) -> list[Fault]:
+    """The highest id has lost its disk, and cannot recall from all others for long; elections
+    go on without it."""
+    at = round(random.uniform(0.4, FAULTS_END_SECONDS / 2), 4)
+    *others, highest = cast.orders
+    other = random.choice(others)
+    bounced = random.choice(others)
+    return [
+        Fault(at, "wipe", (highest,), 0.05),
+        Fault(at, "cut", (highest, other), FAULTS_END_SECONDS - at),
+        Fault(at, "cut", (other, highest), FAULTS_END_SECONDS - at),
+        Fault(at + random.uniform(0.2, 1.5), "crash", (bounced,), 0.01),
+    ]
 
 
 def _faults(random: Random, cast: Cast) -> list[Fault]:

@@ -17,6 +17,7 @@ from . import (
     trade_scenarios,  # noqa: F401
 )
 from .bazaar import SimulatedBazaar
+from .election_scenarios import bound, committed, keeps_its_place, slow_disks
 from .faults import apply
 from .network import LATE_SECONDS
 from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan
@@ -90,8 +91,28 @@ def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
         world.after(fault.at, apply, fault, bazaar)
     if plan.faults:
         world.run(FAULTS_END_SECONDS)
+    if plan.disks and not bazaar.lost:
+        # The clocks of some schedules differ by a quarter; and confused front-ends have several
+        # stand at once, who take one another's votes.
+        slower = 3.0 if plan.confused else 1.5
+        _slow_disks(plan.disks, slower, world, bazaar)
     if not bazaar.lost:
         _recover(world, bazaar)
+
+
+def _slow_disks(write: float, slower: float, world: World, bazaar: SimulatedBazaar) -> None:
+    """Other faults stop, and every disk is slow for long: a leader that is lost is replaced,
+    and the next one keeps its place."""
+    world.say("fault", f"no more, but each write takes {write} s")
+    bazaar.heal()
+    world.run(world.now + LONGEST_FAULT_SECONDS)
+    bazaar.heal()
+    world.run(world.now + QUIET_SECONDS)
+    slow_disks(bazaar, write)
+    if leader := bazaar.leader():
+        bazaar.crash(leader, 0.4)
+    leading = committed(bazaar, slower * bound(write))
+    keeps_its_place(bazaar, leading, 1.0 + 4 * write)
 
 
 def _recover(world: World, bazaar: SimulatedBazaar) -> None:

@@ -250,7 +250,7 @@ def leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, Order
     hush(bazaar, 10.0)
     network.cut(one.name, other.name, 10.0)
     network.cut(other.name, one.name, 10.0)
-    leader.follow(leader.replica.term + 1, lambda _: None)
+    leader.hear_of(leader.replica.term + 1)
     world.run(world.now + 0.8)
     return one, other, voter
 

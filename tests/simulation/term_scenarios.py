@@ -30,7 +30,7 @@ def _replaced_at_once(bazaar: SimulatedBazaar, *, written: bool) -> OrderMember:
     world.run(world.now + 0.5)
     first, bridge, *others = bazaar.orders.values()
     hush(bazaar, 10.0)
-    leader.follow(leader.replica.term + 1, lambda _: None)
+    leader.hear_of(leader.replica.term + 1)
     world.run(world.now + 0.4)
     bridge.disk.stuck = True
     campaign(first)
@@ -98,7 +98,7 @@ def a_leader_that_leads_again_does_not_count_its_old_rounds(bazaar: SimulatedBaz
     world.run(world.now + 0.04)
     network.heal()
     hush(bazaar, 10.0)
-    leader.follow(leader.replica.term + 1, lambda _: None)
+    leader.hear_of(leader.replica.term + 1)
     campaign(leader)
     world.run(world.now + 0.25)
     if not leads(leader):
@@ -142,7 +142,7 @@ def what_a_deposed_leader_has_more_is_not_committed(bazaar: SimulatedBazaar) -> 
         client.started()
     second = elected(bazaar, but=first)
     world.run(world.now + 0.2)
-    second.follow(second.replica.term + 1, lambda _: None)
+    second.hear_of(second.replica.term + 1)
     world.run(world.now + 0.1)
     elected(bazaar, but=first)
     world.run(world.now + 0.1)
@@ -187,7 +187,7 @@ def a_vote_of_an_earlier_term_is_none_of_this_one(bazaar: SimulatedBazaar) -> No
     network.delay(voter.name, one.name, 0.0)
     one.disk.stuck = True
     for candidate in (one, other):
-        candidate.follow(voter.replica.term + 1, lambda _: None)
+        candidate.hear_of(voter.replica.term + 1)
     one.disk.finish()
     campaign(one, other)
     wait(bazaar, lambda: one.replica.role == "candidate", "a candidate", 0.1)

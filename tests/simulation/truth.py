@@ -113,10 +113,14 @@ class Truth:
                 raise Violation(1, f"{replica} gives a vote that is not on its disk")
         elif isinstance(answer, AppendReply) and answer.fits and answer.index:
             held = storage.entries[answer.index - 1 : answer.index]
-            if asked.entries:
-                right = [entry.digest for entry in held] == [asked.entries[-1].digest]
-            else:
+            sent = answer.index - asked.previous_index
+            if sent > 0:
+                right = [entry.digest for entry in held] == [asked.entries[sent - 1].digest]
+            elif sent == 0:
                 right = [entry.term for entry in held] == [asked.previous_term]
+            else:
+                # While the rest is being written: of what the leader knows to be alike.
+                right = bool(held)
             if not right:
                 raise Violation(2, f"{replica} acknowledges {answer.index}, not on its disk")
 

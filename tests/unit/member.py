@@ -10,6 +10,7 @@ from twisted_bazaar.replication.entries import GENESIS, Entry, Opened, encode_en
 from twisted_bazaar.replication.log import MemoryStorage, Write
 from twisted_bazaar.replication.messages import (
     Append,
+    AppendReply,
     Poll,
     PollReply,
     Reply,
@@ -157,6 +158,11 @@ class Member:
         self.stand()
         for voter in voters:
             self.step(VoteReply(self.replica.term, voter, True))
+
+
+def hear_of_term(member: Member, term: int) -> None:
+    """A peer answers that there is a higher term, whatever it was asked."""
+    member.replica.step(AppendReply(term, 2, False, 0, 0, 0.0), member.clock.now)
 
 
 def follower(*terms: int, term: int | None = None, peers: Iterable[int] = (2, 3)) -> Member:

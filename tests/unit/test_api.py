@@ -300,6 +300,7 @@ def test_the_replicas_are_reported(frontend: FrontEnd) -> None:
         "last_index": 830,
         "digest": "c0ffee",
         "reachable": True,
+        "disk_seconds": 0.0,
     }
     assert not rows[1]["reachable"]
 

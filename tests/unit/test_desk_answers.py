@@ -16,7 +16,7 @@ from twisted_bazaar.order.desk import Batch, Known, Placed, TradingDesk
 from twisted_bazaar.replication.messages import Append, AppendReply, ApplyReply
 
 from .cluster import Cluster, Parcel, buy, sell
-from .member import TICK, TIMING, Member, follower
+from .member import TICK, TIMING, Member, follower, hear_of_term
 
 LONG = TIMING.election_timeout + TICK
 
@@ -226,7 +226,7 @@ def test_a_deposed_leader_says_what_it_knows(cluster: Cluster) -> None:
     batch = cluster.trade(3, buy("a"), buy("a"), buy("a", 2), buy("b", 1000), buy("known"))
     question = cluster.ask(3)
     assert batch.outcomes == [None] * 4 + [Placed(1, replayed=True)]
-    cluster.members[3].replica.follow(9)
+    hear_of_term(cluster.members[3], 9)
     cluster.carry_out(cluster.members[3])
     order, replayed, reused, rejected, _ = batch.outcomes
     assert isinstance(order, OutcomeUnknown)

@@ -383,7 +383,7 @@ def test_a_candidate_gives_up_after_an_election_timeout() -> None:
     assert member.replica.role == "follower"
     assert member.take(Reply) == [Reply("nomination", CampaignReply(0, 1, 0.0))]
     member.win(2, 3)
-    assert (member.replica.role, member.replica.term) == ("leader", 2)
+    assert member.replica.role == "leader"
 
 
 def test_a_campaign_that_ends_without_a_winner_names_no_leader() -> None:
@@ -439,28 +439,6 @@ def test_a_nomination_during_a_resync_takes_over() -> None:
     assert [request.message.after for request in member.take(Fetch)] == [3]
     member.step(FetchReply(fetch.to, 2, 3, True, (), 3, 2))
     assert {request.message.last_index for request in member.take(Vote)} == {3}
-
-
-def test_follow_raises_the_term_and_nothing_else() -> None:
-    """A front-end's word is no leader's: it does not make anybody believe, vote or wait."""
-    member = follower(1, 1)
-    member.replica.follow(5)
-    member.carry_out()
-    assert (member.storage.term, member.storage.vote) == (5, 0)
-    assert member.replica.role == "follower"
-    assert member.replica.leader(member.clock.now) == 0
-    assert member.storage.entries == entries_of(1, 1)
-    member.replica.follow(4)
-    assert member.replica.term == 5
-    assert member.ask(Vote(5, 3, 2, 1)).granted
-
-
-def test_follow_deposes_a_leader_of_an_earlier_term() -> None:
-    member = leader()
-    member.replica.follow(1)
-    assert member.replica.role == "leader"
-    member.replica.follow(2)
-    assert member.replica.role == "follower"
 
 
 def test_a_deposed_leader_answers_what_it_holds() -> None:

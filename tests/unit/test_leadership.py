@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_bazaar.frontend.leadership import Leadership
+from twisted_bazaar.replication.messages import CampaignReply
 
 from .fake_replicas import LOST, follows, leads, refused, won
 
@@ -145,6 +146,60 @@ def test_one_that_has_to_wait_is_asked_again_when_that_is_over() -> None:
     assert leadership.nominee(10.2) == 3
 
 
+def test_one_that_cannot_lead_now_defers_itself_and_not_the_others() -> None:
+    leadership = leaderless()
+    suspect = CampaignReply(0, 0, 0.3, unable="it is suspect")
+    assert leadership.campaigned(3, suspect, 10.0) == 10.0
+    assert leadership.nominee(10.0) == 2
+
+
+def test_one_that_asks_for_votes_is_asked_again_and_nobody_else_before() -> None:
+    """Another campaign would raise the term, and take the votes away that it has won."""
+    leadership = leaderless()
+    leadership.campaigned(3, CampaignReply(0, 1, 0.0, unable="it is catching up"), 10.0)
+    going_on = CampaignReply(0, 2, 0.06, campaigning=True)
+    for now in (10.0, 11.0, 12.0):
+        assert leadership.nominee(now) == 2
+        assert leadership.campaigned(2, going_on, now) == pytest.approx(now + 0.06)
+        assert leadership.nominee(now + 0.05) is None
+    leadership.campaigned(2, won(2, 2), 13.0)
+    assert leadership.leader == 2
+
+
+def test_one_that_has_always_just_started_makes_nobody_wait_for_ever() -> None:
+    leadership = leaderless()
+    for now in (10.0, 10.25, 10.5):
+        assert leadership.nominee(now) == 3
+        assert leadership.campaigned(3, refused(0.25), now) == now + 0.25
+        assert leadership.nominee(now) is None
+    assert leadership.campaigned(3, refused(0.25), 10.75) == 10.75
+    assert leadership.nominee(10.75) == 2
+
+
+def test_all_wait_as_long_as_a_leader_is_heard() -> None:
+    leadership = leaderless()
+    for tenth in range(100, 150, 2):
+        now = tenth / 10
+        assert leadership.campaigned(3, refused(0.2, leader=2), now) == pytest.approx(now + 0.2)
+        assert leadership.nominee(now) is None
+
+
+def test_no_wait_is_longer_than_an_election_timeout() -> None:
+    leadership = leaderless()
+    assert leadership.campaigned(3, refused(1e9, leader=2), 10.0) == 10.3
+
+
+def test_two_that_do_not_answer_nominations_do_not_keep_the_third_from_its_turn() -> None:
+    """Though both answer pings all the time."""
+    leadership = leaderless()
+    for nominee in (3, 2):
+        assert leadership.nominee(10.0) == nominee
+        leadership.campaigned(nominee, None, 10.0)
+        for replica in (3, 2):
+            leadership.heard(follows(replica))
+    assert leadership.nominee(10.0) == 1
+
+
 def test_the_next_id_is_asked_when_one_has_lost() -> None:
     leadership = leaderless()
     for nominee, after in ((3, 2), (2, 1), (1, None)):
@@ -159,7 +214,11 @@ def test_the_next_id_is_asked_when_one_cannot_be_reached() -> None:
     assert leadership.campaigned(3, None, 10.0) == 10.0
     assert leadership.nominee(10.0) == 2
     leadership.heard(follows(3))
-    assert leadership.nominee(10.0) == 3, "it is back"
+    assert leadership.nominee(10.0) == 2, "pings may reach it though nominations do not"
+    assert leadership.campaigned(2, LOST, 10.0) == 10.0
+    assert leadership.nominee(10.0) == 1
+    assert leadership.campaigned(1, LOST, 10.0) == 10.0
+    assert leadership.nominee(11.0) == 3, "each had its turn"
 
 
 def test_one_that_names_another_leader_ends_no_search_by_itself() -> None:

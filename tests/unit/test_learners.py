@@ -10,7 +10,7 @@ from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
 from twisted_bazaar.replication.messages import AppendReply, Apply, ApplyReply
 
 from .cluster import Cluster, Learner, buy
-from .member import TICK, TIMING, Member, disk, entries_of
+from .member import TICK, TIMING, Member, disk, entries_of, hear_of_term
 
 CATALOG = "catalog"
 
@@ -367,7 +367,7 @@ def test_one_that_led_counts_from_when_it_led_last(cluster: Cluster) -> None:
     cluster.learners[CATALOG].releases = 2
     cluster.trade(3, buy("key"))
     cluster.run()
-    leading.replica.follow(leading.replica.term + 1)
+    hear_of_term(leading, leading.replica.term + 1)
     cluster.cut(3)
     cluster.pass_time(4 * TIMING.lease - TIMING.heartbeat)
     assert (leading.replica.role, leading.replica.commit) == ("follower", 3)

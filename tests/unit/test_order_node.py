@@ -15,6 +15,7 @@ from twisted_bazaar.order.desk import Question, TradingDesk
 from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.replication.core import Replica
+from twisted_bazaar.replication.log import MemoryStorage
 from twisted_bazaar.replication.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
 from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED
@@ -42,10 +43,10 @@ class SilentPeer:
 class Node:
     """Replica 1 of three, for a while now. Nothing of it waits for a disk."""
 
-    def __init__(self) -> None:
-        clock = Clock()
+    def __init__(self, storage: Any = None) -> None:
+        self.clock = clock = Clock()
         clock.advance(100.0)
-        storage: Any = disk(1, 0, LOG)
+        storage = storage or disk(1, 0, LOG)
         replica = Replica(1, (2, 3), (), storage, 0, TIMING, lambda: 0, 0.0)
         self.peer = SilentPeer()
         self.said: list[str] = []
@@ -83,6 +84,25 @@ def test_what_was_answered_is_not_answered_again(node: Node) -> None:
     assert isinstance(told, PollReply)
     node.node.cannot_read(DAMAGE)
     assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+
+
+def test_what_a_suspect_does_not_answer_is_over_at_once_and_nothing_is_kept_of_it() -> None:
+    """A leader that reaches it sends it appends all day."""
+    node = Node(MemoryStorage(suspect="a line is damaged"))
+    for _ in range(1000):
+        (told,) = result_of(node.node.request(append(2, LOG)))
+        assert isinstance(told, Unavailable)
+        assert "suspect" in str(told)
+    assert node.node._asked == set()
+
+
+def test_the_state_of_its_disk_is_shown(node: Node) -> None:
+    (status,) = result_of(node.node.status())
+    assert status.disk_seconds == 0.0
+    node.node._replica.disk.begun(100.0)
+    node.clock.advance(1.5)
+    (status,) = result_of(node.node.status())
+    assert status.disk_seconds == 1.5
 
 
 def test_nothing_is_answered_after_that(node: Node) -> None:
@@ -179,7 +199,7 @@ def desk(node: Node) -> Desk:
 
 def settle(node: Node) -> None:
     """The node comes to what its desk has settled."""
-    node.node.follow(0)
+    node.node.follow(1)
 
 
 GAME_START = Stock("GameStart", 1599, 95, 5, 12)

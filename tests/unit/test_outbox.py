@@ -4,6 +4,7 @@ from twisted_bazaar.replication.log import Log, MemoryStorage, Write
 from twisted_bazaar.replication.messages import (
     Append,
     AppendReply,
+    Declined,
     Fetch,
     Reply,
     Request,
@@ -13,6 +14,8 @@ from twisted_bazaar.replication.messages import (
 from twisted_bazaar.replication.outbox import Outbox
 
 from .member import entries_of
+
+NOW = 5.0
 
 
 def acknowledgement(index: int, term: int = 1) -> Reply:
@@ -48,7 +51,7 @@ def test_what_rests_on_nothing_is_said_at_once_even_during_a_write() -> None:
 def test_what_rests_on_the_log_waits_for_the_write_begun_after_it() -> None:
     owner = Owner()
     owner.log.append(entries_of(1, 1))
-    owner.outbox.say_after_write([acknowledgement(2)])
+    owner.outbox.say_after_write([acknowledgement(2)], NOW)
     assert owner.start() is None  # the first is still under way
     assert owner.said() == []
     owner.outbox.written()
@@ -63,7 +66,7 @@ def test_what_rests_on_what_is_on_disk_already_is_said_at_once() -> None:
     """There is nothing to write, and nothing under way."""
     owner = Owner()
     owner.outbox.written()
-    owner.outbox.say_after_write([acknowledgement(0)])
+    owner.outbox.say_after_write([acknowledgement(0)], NOW)
     assert owner.start() is None
     assert owner.said() == [acknowledgement(0)]
 
@@ -71,7 +74,7 @@ def test_what_rests_on_what_is_on_disk_already_is_said_at_once() -> None:
 def test_what_needs_no_write_still_waits_for_the_one_under_way() -> None:
     """It may rest on what is in it."""
     owner = Owner()
-    owner.outbox.say_after_write([acknowledgement(0)])
+    owner.outbox.say_after_write([acknowledgement(0)], NOW)
     assert owner.start() is None
     assert owner.said() == []
     owner.outbox.written()
@@ -96,7 +99,7 @@ def test_an_acknowledgement_of_an_earlier_term_becomes_a_refusal() -> None:
     owner = Owner()
     owner.outbox.written()
     owner.log.append(entries_of(1, 1))
-    owner.outbox.say_after_write([acknowledgement(2)])
+    owner.outbox.say_after_write([acknowledgement(2)], NOW)
     owner.log.truncate(1)
     owner.term = 4
     assert owner.start() is not None
@@ -109,7 +112,7 @@ def test_an_acknowledgement_that_is_being_written_stays_one() -> None:
     owner = Owner()
     owner.outbox.written()
     owner.log.append(entries_of(1, 1))
-    owner.outbox.say_after_write([acknowledgement(2)])
+    owner.outbox.say_after_write([acknowledgement(2)], NOW)
     assert owner.start() is not None
     owner.log.truncate(1)
     owner.term = 4
@@ -125,8 +128,64 @@ def test_votes_and_requests_of_an_earlier_term_stay_as_they_are() -> None:
     owner.outbox.written()
     vote = Reply("vote", VoteReply(1, 1, True))
     requests = [Request(2, Vote(1, 1, 0, 0)), Request(2, Append(1, 1, 0, 0, (), 0, 0, 0, 0.0))]
-    owner.outbox.say_after_write([vote, *requests])
+    owner.outbox.say_after_write([vote, *requests], NOW)
     owner.term = 4
     assert owner.start() == Write(4, 0, None, ())
     owner.outbox.written()
     assert owner.said() == [vote, *requests]
+
+
+# What waits for long.
+
+
+def held(owner: Owner, *replies: Reply) -> None:
+    """`replies` came at `NOW`, while a write with entries 1 and 2 is under way."""
+    owner.outbox.written()
+    owner.log.append(entries_of(1, 1))
+    assert owner.start() is not None
+    owner.outbox.say_after_write(replies, NOW)
+    assert owner.start() is None
+
+
+def tick(owner: Owner, now: float) -> None:
+    owner.outbox.tick(now - 1.0, now - 2.0, owner.log, owner.term)
+
+
+def test_an_acknowledgement_that_waits_for_long_is_given_for_what_is_on_disk() -> None:
+    owner = Owner()
+    held(owner, acknowledgement(2))
+    tick(owner, NOW + 0.9)
+    assert owner.said() == []
+    tick(owner, NOW + 1.0)
+    early = Reply("append 2", AppendReply(1, 1, True, 0, 7, 3.5, taken=2))
+    assert owner.said() == [early]
+    owner.outbox.written()
+    assert owner.said() == []
+
+
+def test_one_that_waits_for_long_in_an_earlier_term_becomes_a_refusal() -> None:
+    owner = Owner()
+    held(owner, acknowledgement(2))
+    owner.term = 4
+    tick(owner, NOW + 1.0)
+    assert owner.said() == [Reply("append 2", AppendReply(4, 1, False, 2, 0, 3.5))]
+
+
+def test_a_refusal_that_waits_for_long_is_given_as_it_is() -> None:
+    owner = Owner()
+    refusal = Reply("append", AppendReply(1, 1, False, 9, 7, 3.5))
+    held(owner, refusal)
+    tick(owner, NOW + 1.0)
+    assert owner.said() == [refusal]
+
+
+def test_a_vote_is_never_given_before_it_is_on_disk() -> None:
+    owner = Owner()
+    held(owner, Reply("vote", VoteReply(1, 1, True)))
+    tick(owner, NOW + 1.9)
+    assert owner.said() == []
+    tick(owner, NOW + 2.0)
+    (said,) = owner.said()
+    assert isinstance(said, Reply)
+    assert isinstance(said.message, Declined)
+    assert said.ticket == "vote"

@@ -16,7 +16,7 @@ from twisted_bazaar.replication.messages import (
 )
 
 from .cluster import Cluster, buy
-from .member import TIMING, Member, append, disk, entries_of, follower, leader
+from .member import TIMING, Member, append, disk, entries_of, follower, hear_of_term, leader
 
 LONG = 1.1 * TIMING.election_timeout
 
@@ -320,7 +320,7 @@ def test_an_acknowledgement_of_what_is_on_disk_is_given_though_the_term_moved_on
     member.slow_disk = True
     member.step(append(1, entries_of(1)), "old")
     assert member.write is not None
-    member.replica.follow(2)
+    hear_of_term(member, 2)
     member.finish_write()
     replies = {reply.ticket: reply.message for reply in member.take(Reply)}
     assert (replies["old"].fits, replies["old"].term, replies["old"].index) == (True, 1, 1)

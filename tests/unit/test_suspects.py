@@ -4,7 +4,15 @@ import pytest
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.replication.log import MemoryStorage
-from twisted_bazaar.replication.messages import Fetch, FetchReply, Poll, PollReply, Vote
+from twisted_bazaar.replication.messages import (
+    Declined,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Reply,
+    Vote,
+)
 
 from .member import TIMING, Member, append, entries_of
 
@@ -44,8 +52,9 @@ def test_it_does_not_vote() -> None:
 
 
 def test_it_acknowledges_nothing() -> None:
+    """Its leader is told at once that there will be no answer: nothing is kept of the request."""
     member = suspect()
-    assert member.ask(append(2, LOG)) is None
+    assert isinstance(member.ask(append(2, LOG)), Declined)
     assert member.replica.log.last_index == 0
 
 
@@ -53,8 +62,24 @@ def test_it_does_not_campaign() -> None:
     member = suspect()
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
-    assert member.replica.role == "follower"
+    assert member.replica.role == "suspect"
     assert member.replica.term == 0
+
+
+def test_one_that_is_nominated_says_that_it_cannot_lead_though_others_may() -> None:
+    member = suspect()
+    member.replica.campaign("nomination", member.clock.now)
+    member.carry_out()
+    (reply,) = member.take(Reply)
+    assert (reply.message.leader, reply.message.campaigning) == (0, False)
+    assert "suspect" in reply.message.unable
+
+
+def test_it_is_shown_as_what_it_is_until_it_has_recalled() -> None:
+    member = suspect()
+    assert member.replica.role == "suspect"
+    recall(member)
+    assert member.replica.role == "follower"
 
 
 def test_all_others_must_have_answered() -> None:
@@ -86,7 +111,7 @@ def test_the_storage_is_trusted_only_after_the_entries_are_written() -> None:
     member.slow_disk = True
     recall(member)
     assert member.storage.suspect
-    assert member.ask(append(2, LOG, after=3)) is None
+    assert isinstance(member.ask(append(2, LOG, after=3)), Declined)
     member.slow_disk = False
     member.finish_write()
     member.carry_out()
@@ -142,7 +167,7 @@ def test_a_new_replica_has_no_term_by_a_front_ends_word() -> None:
         if trusted:
             answer(member, 2, 0)
             answer(member, 3, 0)
-        member.replica.follow(1)
+        member.replica.follow(member.clock.now)
         member.carry_out()
         polled = member.ask(Poll(2))
         assert (polled.term, polled.suspect) == (0, not trusted)

@@ -59,7 +59,7 @@ DURATIONS = {"wait", "lease", "longest"}
 DIGESTS = {"digest", "previous_digest", "last_digest"}
 LEARNER = "127.0.0.1:7000"
 
-INSIDE = {"Request", "Reply"}
+INSIDE = {"Declined", "Request", "Reply"}
 """What a replica says to its owner, and to nobody else."""
 
 KINDS: list[Any] = [getattr(messages, name) for name in messages.__all__ if name not in INSIDE]

@@ -45,7 +45,10 @@ class Heartbeat(Service):
         self._interval = timing.ping
         self._led_by = led_by
         self._searching = False
-        self._said = 0
+        self._said = 0, 0
+        self._said_of_search: set[tuple[int, str]] = set()
+        """What was told of the search for a leader that is going on."""
+        self._led_since: float | None = None
         self._mistakes: dict[int, str | None] = {}
         """What was wrong with each replica's last answer."""
         self._beats = [LoopingCall(self._ping, replica) for replica in replicas]
@@ -108,14 +111,16 @@ class Heartbeat(Service):
         if leader:
             self._say(leader)
             self._led_by(leader)
-        elif not self._searching and self.running:
+            return
+        self._led_since = None
+        if not self._searching and self.running:
             nominee = self._leadership.nominee(self._seconds())
             if nominee is not None:
                 self._nominate(nominee)
 
     def _nominate(self, nominee: int) -> None:
         self._searching = True
-        self.log.info("nobody leads; replica {nominee} is asked to campaign", nominee=nominee)
+        self._say_of_search(nominee, "nobody leads; replica {replica} is asked to campaign")
         campaign = self._replicas[nominee].campaign()
         campaign.addErrback(self._no_answer)
         campaign.addCallback(self._campaigned, nominee).addErrback(self._unforeseen)
@@ -123,6 +128,9 @@ class Heartbeat(Service):
     def _campaigned(self, reply: CampaignReply | None, nominee: int) -> None:
         self._searching = False
         now = self._seconds()
+        if reply is not None and reply.unable:
+            text = "replica {replica} cannot lead now: {why}"
+            self._say_of_search(nominee, text, why=reply.unable)
         again = self._leadership.campaigned(nominee, reply, now)
         if self._leadership.leader:
             self._notify()
@@ -137,8 +145,23 @@ class Heartbeat(Service):
             told = self._replicas[replica].follow(leadership.leader, leadership.term)
             told.addErrback(self._no_answer)
 
+    def _say_of_search(self, replica: int, text: str, **more: object) -> None:
+        """Say it once in a search: a search that takes long must not fill the log."""
+        if (replica, text) not in self._said_of_search:
+            self._said_of_search.add((replica, text))
+            self.log.info(text, replica=replica, **more)
+
     def _say(self, leader: int) -> None:
-        if leader != self._said:
-            term = self._leadership.term
+        term = self._leadership.term
+        if (leader, term) != self._said:
             self.log.info("replica {leader} leads in term {term}", leader=leader, term=term)
-            self._said = leader
+            self._said = leader, term
+        if self._led_since is None:
+            self._led_since = self._seconds()
+        elif self._seconds() - self._led_since > _SEARCH_OVER_SECONDS:
+            self._said_of_search.clear()
+
+
+_SEARCH_OVER_SECONDS = 1.0
+"""A search is over once there has been a leader for so long: one that has just been elected may
+not take trades yet, and be in doubt again and again."""

@@ -39,6 +39,8 @@ class ReplicaReport(msgspec.Struct, frozen=True):
     digest: str
     reachable: bool
     """Whether it answers now. If not, the rest is the last that was known of it."""
+    disk_seconds: float = 0.0
+    """How long a write to its disk takes."""
 
 
 class Trading(Protocol):

@@ -1,7 +1,9 @@
 """Who leads, as one front-end sees it, and whom to nominate when nobody does. Pure.
 
 Highest id first: when no replica that answers leads, the one with the highest id is asked to
-campaign, then the next. A front-end cannot do harm by being wrong, slow or doubled: a replica
+campaign, then the next. One that cannot lead now defers itself only; all wait together only
+while a leader is heard, while a candidate asks for votes, and for a moment for each replica
+that has just started. A front-end cannot do harm by being wrong, slow or doubled: a replica
 refuses to campaign while a leader is heard, and only a majority of replicas elects.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ..leases import kept
 from ..replication.messages import CampaignReply, Status
 from ..replication.progress import majority
+from ..timing import Timing
 
 __all__ = ["Leadership"]
 
@@ -18,13 +21,20 @@ __all__ = ["Leadership"]
 class Leadership:
     """What the answers of the replicas amount to."""
 
-    def __init__(self, replicas: Iterable[int]) -> None:
+    def __init__(self, replicas: Iterable[int], timing: Timing | None = None) -> None:
+        self._longest_wait = (timing or Timing()).election_timeout
         self._replicas = sorted(replicas, reverse=True)
         self._known: dict[int, Status] = {}
         self._reachable: dict[int, bool] = {}
         self._claims: dict[int, int] = {}
         """The term in which each replica said last that it leads, if it did."""
+        # About the search for a leader that is going on.
         self._not_before: dict[int, float] = {}
+        self._had_turn: set[int] = set()
+        """Those that were asked in this round and do not lead. The others come first: one that
+        fails again and again must not keep them from their turn."""
+        self._waited_since: dict[int, float] = {}
+        """Since when all have waited for a replica now and then, though it heard no leader."""
         self._clocks: dict[int, tuple[float, float]] = {}
         """What each replica's clock showed last, and when that came here."""
         self._clusters: dict[int, str] = {}
@@ -78,6 +88,7 @@ class Leadership:
         self._reachable[status.replica] = True
         if status.role == "leader":
             self._claims[status.replica] = status.term
+            self._search_over()
         else:
             self._claims.pop(status.replica, None)
         return None
@@ -110,7 +121,11 @@ class Leadership:
         if self._claims or len(self._reachable) < len(self._replicas):
             return None
         responsive = [replica for replica in self._replicas if self._reachable[replica]]
+        if self._had_turn.issuperset(responsive):
+            self._had_turn.clear()
         for replica in responsive:
+            if replica in self._had_turn:
+                continue
             if self._not_before.get(replica, 0.0) <= now:
                 return replica
         return None
@@ -118,22 +133,38 @@ class Leadership:
     def campaigned(self, replica: int, reply: CampaignReply | None, now: float) -> float:
         """How a nomination ended; None: no answer. Returns when to look for a nominee again.
 
-        One that has to wait since it still hears a leader is asked again when that is over:
-        the next id would have to wait as well. One that lost gives the next id its turn.
+        One that hears a leader, or has just started, is asked again when its wait is over: the
+        next id would have to wait as well. So is one that is asking for votes: another campaign
+        would take them away. One that cannot lead, or lost, gives the next id its turn.
         """
         if reply is None:
             self.silent(replica)
-            return now
-        if reply.leader == replica:
+        elif reply.leader == replica:
             self._claims[replica] = reply.term
+            self._search_over()
             self._not_before.clear()
             return now
-        if reply.wait > 0:
+        elif reply.campaigning or (reply.wait > 0 and self._all_wait(replica, reply, now)):
+            again = now + min(reply.wait, self._longest_wait)
             for each in self._replicas:
-                self._not_before[each] = now + reply.wait
-            return now + reply.wait
+                self._not_before[each] = again
+            return again
+        self._had_turn.add(replica)
         self._not_before[replica] = now + _PATIENCE_SECONDS
         return now
+
+    def _all_wait(self, replica: int, reply: CampaignReply, now: float) -> bool:
+        """Whether the wait that `replica` asks for is one for all."""
+        if reply.unable:
+            return False
+        # One that restarts again and again, or is cut off from those that would vote, would
+        # make all wait for ever.
+        since = self._waited_since.setdefault(replica, now)
+        return bool(reply.leader) or now < since + 2 * self._longest_wait
+
+    def _search_over(self) -> None:
+        self._had_turn.clear()
+        self._waited_since.clear()
 
     @property
     def followers(self) -> list[int]:
@@ -162,4 +193,4 @@ class Leadership:
 
 
 _PATIENCE_SECONDS = 0.1
-"""How long one that lost is passed over."""
+"""How long one that does not lead is passed over at least."""

@@ -36,6 +36,7 @@ class Reports:
                     status.last_index,
                     status.digest,
                     reachable,
+                    round(status.disk_seconds, 4),
                 )
             )
         return succeed(rows)

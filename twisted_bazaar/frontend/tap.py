@@ -136,7 +136,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
             for replica, at in config.replicas.items()
         }
 
-    leadership = Leadership(config.replicas)
+    leadership = Leadership(config.replicas, config.timing)
     trading = Trading(reactor, seconds, leadership, replicas(trades), timing, _life())
     heartbeat = Heartbeat(reactor, seconds, leadership, replicas(pings), timing, trading.led_by)
     orders = OrderReader(reactor, seconds, leadership, replicas(reads), timing)

@@ -24,7 +24,7 @@ from ..replication.index import Index
 from ..replication.leading import MAX_BATCH_ENTRIES
 from ..replication.log import Write
 from ..replication.logfile import LogFile
-from ..replication.messages import CampaignReply, Reply, Request, Status
+from ..replication.messages import CampaignReply, Declined, Reply, Request, Status
 from ..rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
 from ..sending import Sending
 from ..threads import Threads
@@ -59,7 +59,10 @@ class OrderNode(Service):
         catalogs: Mapping[str, Catalog],
         timing: Timing,
         fail: Callable[[str], None],
+        folder: object = "log",
     ) -> None:
+        """`folder` is where the log is, for the operator."""
+        self._folder = folder
         self._reactor = reactor
         self._seconds = seconds
         self._replica = replica
@@ -156,6 +159,7 @@ class OrderNode(Service):
             replica.log.digest_at(applied),
             replica.cluster,
             now,
+            replica.disk.seconds(self._seconds()),
         )
         return succeed(status)
 
@@ -166,9 +170,10 @@ class OrderNode(Service):
         return self._wait(answer)
 
     def follow(self, term: int) -> Deferred[None]:
-        """A front-end says that somebody leads in `term`. Raises `Malformed`."""
+        """A front-end says that somebody leads in `term`: a hint for one that hears nobody.
+        Raises `Malformed`."""
         check_step(term, self._replica.term, MAX_TERM_STEP_ASKED)
-        self._feed(self._replica.follow, term)
+        self._feed(self._replica.follow, self._seconds())
         return succeed(None)
 
     def not_meant(self, to: int, cluster: str) -> str | None:
@@ -229,6 +234,9 @@ class OrderNode(Service):
     def _tick(self) -> None:
         if not self._stopped:
             self._feed(self._replica.tick, self._seconds())
+            remark = self._replica.disk.remark(self._seconds())
+            if remark is not None:
+                self.log.warn("{folder}: {remark}", folder=self._folder, remark=remark)
             self._update_index()
             self._say_who_is_kept_out()
 
@@ -279,7 +287,10 @@ class OrderNode(Service):
         if isinstance(message, Reply):
             ticket = message.ticket
             assert isinstance(ticket, Deferred)
-            ticket.callback(message.message)
+            if isinstance(message.message, Declined):
+                ticket.errback(Unavailable(f"no answer: {message.message.why}"))
+            else:
+                ticket.callback(message.message)
             return
         to = message.to
         neighbour: Peer | Catalog = self._peers[to] if isinstance(to, int) else self._catalogs[to]

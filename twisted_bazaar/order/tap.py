@@ -134,6 +134,7 @@ def make_order_service(reactor: Any, config: OrderConfig) -> Service:
         },
         config.timing,
         lambda line: stop_with(reactor, f"bazaar-order: {line}"),
+        config.data,
     )
 
     def add_servicers(server: grpc.Server) -> None:

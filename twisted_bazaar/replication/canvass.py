@@ -20,7 +20,7 @@ from .log import Log
 from .messages import Fetch, FetchReply, PollReply
 from .progress import majority
 
-__all__ = ["Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose", "Refused"]
+__all__ = ["Behind", "Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose", "Refused"]
 
 
 class Purpose(Enum):
@@ -51,6 +51,12 @@ class Refused(msgspec.Struct, frozen=True):
     """A leader that somebody hears, 0: none."""
     wait: float
     """Seconds until another try can help."""
+    unable: str = ""
+    """Why this replica cannot lead, though others may; empty: that is not the reason."""
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """A campaign must not wait any longer for what this replica lacks; it goes on fetching."""
 
 
 class Hopeless(msgspec.Struct, frozen=True):
@@ -59,7 +65,7 @@ class Hopeless(msgspec.Struct, frozen=True):
     suspects: tuple[int, ...]
 
 
-Verdict = FetchFrom | GoAhead | Refused | Hopeless | None
+Verdict = FetchFrom | GoAhead | Refused | Behind | Hopeless | None
 
 
 class Canvass:
@@ -73,23 +79,32 @@ class Canvass:
         nonce: int,
         now: float,
         patience: float,
+        catch_up: float,
     ) -> None:
-        """`patience`: seconds for which those that do not answer are waited for."""
+        """`patience`: seconds for which those that do not answer are waited for; `catch_up`:
+        seconds after which a campaign is given up for what is still to be fetched."""
         self.purpose = purpose
         self.nonce = nonce
-        self.tickets: list[object] = []
-        """Those who asked this replica to campaign, to be told how it ended."""
+        self.tickets: list[tuple[object, float]] = []
+        """Those who asked this replica to campaign, to be told how it ended, and when."""
+        self.late = False
+        """It was for a campaign, and took too long."""
+        self.moved = now
+        """When it began, or fetched something last."""
         self._replica = replica
         self._silent = set(peers)
         self._members = len(self._silent) + 1
         self._answers: dict[int, PollReply] = {}
         self._patience = patience
         self._patient_until = now + patience
+        self._catch_up_until = now + catch_up
         self._ask_at = dict.fromkeys(self._silent, now)
         self._suspects_since: float | None = None
         self.source: int | None = None
         """The replica that is being fetched from."""
         self._step_back = 1
+        self._needed = self._members
+        """How many votes a campaign needs."""
 
     # Polling.
 
@@ -143,21 +158,38 @@ class Canvass:
         copy.
         """
         if self.source is not None:
-            return None
+            late = self.purpose is Purpose.CAMPAIGN and now >= self._catch_up_until
+            return Behind() if late else None
         if self.purpose is Purpose.RECALL:
             return self._recall(log, fresh, copied, now)
         # All are waited for, since the one that is silent may be the furthest, but only for a
         # while.
         if self._silent and now < self._patient_until:
             return None
-        willing = 1 + sum(reply.wait <= 0 for reply in self._answers.values())
         # The first leader ever needs all: from then on, one whose storage is fresh has lost it.
-        needed = majority(self._members) if term else self._members
-        if self.purpose is Purpose.CAMPAIGN and willing < needed:
+        self._needed = majority(self._members) if term else self._members
+        if self.purpose is Purpose.CAMPAIGN and 1 + len(self._disks) < self._needed:
+            # For how long one is suspect is not for time to tell.
+            waits = [reply.wait for reply in self._answers.values() if not reply.suspect]
             leader = max((reply.leader for reply in self._answers.values()), default=0)
-            wait = max((reply.wait for reply in self._answers.values()), default=0.0)
-            return Refused(leader, wait)
+            return Refused(leader, max(waits, default=0.0))
         return self._furthest(log)
+
+    @property
+    def _disks(self) -> list[float]:
+        """How long a write takes each of those that would vote, the quickest first."""
+        return sorted(reply.disk_seconds for reply in self._answers.values() if reply.wait <= 0)
+
+    @property
+    def voters_disk(self) -> float:
+        """Seconds that a write takes the slowest of those whose votes are needed."""
+        return max(self._disks[: self._needed - 1], default=0.0)
+
+    def others_elect(self, disk: float) -> bool:
+        """Whether a majority without this replica may vote, now or soon, each of which writes
+        within `disk` seconds."""
+        quick = [r for r in self._answers.values() if not r.suspect and r.disk_seconds <= disk]
+        return len(quick) >= self._needed
 
     def _recall(self, log: Log, fresh: bool, copied: bool, now: float) -> Verdict:
         """All others are waited for: each majority that this replica was ever part of has
@@ -190,6 +222,11 @@ class Canvass:
         if furthest and (furthest.last_term, furthest.last_index) > mine:
             return FetchFrom(furthest.replica)
         return GoAhead(max((reply.term for reply in self._answers.values()), default=0))
+
+    def catches_up(self, since: float) -> bool:
+        """Whether it goes on fetching after it was too late for a campaign, and something has
+        come since then."""
+        return self.late and self.source is not None and self.moved >= since
 
     # Fetching.
 

@@ -14,27 +14,28 @@ A leader's appends are not held back: it writes its own log while its followers 
 
 What is not said here is as in figure 2 of the Raft paper (Ongaro & Ousterhout 2014), but that
 nobody campaigns unless told to (`campaign`), and that a candidate first catches up with the
-furthest replica that it can reach. This module knows no reactor, socket, thread or clock.
+furthest replica that it can reach (`electing.py`). This module knows no reactor, socket, thread
+or clock.
 """
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..errors import InvariantBroken, NotLeader, Unusable
+from ..errors import InvariantBroken, NotLeader
 from ..patience import Patience
 from ..timing import Timing
-from .canvass import Canvass, FetchFrom, GoAhead, Hopeless, Purpose, Refused
+from .canvass import Purpose, Refused
+from .electing import Electing
 from .entries import Entry, Event, Opened, encode_entry
-from .identity import Identity
 from .leading import MAX_BATCH_ENTRIES, Leading, longest_lease
-from .log import Log, Storage, Write
+from .log import Storage, Write
 from .messages import (
     Append,
     AppendReply,
     Apply,
     ApplyReply,
-    CampaignReply,
+    Declined,
     Fetch,
     FetchReply,
     Poll,
@@ -44,8 +45,6 @@ from .messages import (
     Vote,
     VoteReply,
 )
-from .outbox import Outbox
-from .progress import majority
 
 __all__ = ["Ready", "Replica"]
 
@@ -69,7 +68,7 @@ class Ready(msgspec.Struct, frozen=True):
     """The term that this replica leads in; 0: it does not lead."""
 
 
-class Replica:
+class Replica(Electing):
     """The protocol's state. All times are seconds on one monotonic clock of this machine."""
 
     def __init__(
@@ -94,40 +93,14 @@ class Replica:
         is below 2**53, and another one in each life. Each call of `names` gives a name that
         was never given before, here or anywhere.
         """
-        self.id = replica
-        self._peers = tuple(peers)
-        self._identity = Identity(replica, peers)
+        super().__init__(replica, peers, storage, applied, timing, batch, nonce, names, now)
         self._learners = tuple(learners)
-        self._names = names
-        self._timing = timing
-        self._batch = batch
         self._milliseconds = milliseconds
-        self.log = Log(storage)
-        self.cluster = storage.cluster
-        """The cluster that this replica is of; empty: it knows none yet."""
-        self.term = storage.term
-        self.vote = storage.vote
-        """The replica that this one voted for in `term`; 0: none."""
-        self._votes: set[int] | None = None
-        """Who voted for this replica, while it is a candidate in `term`."""
-        self._votes_needed = 0
-        self._campaigned = now
-        """When it became a candidate."""
-        self._leader = 0
-        # A leader may have been promised, before the restart, that nobody votes it away.
-        self._leader_heard = now
         self._led = now
         """When it led last, or heard who does."""
         self._leading: Leading | None = None
-        self._canvass: Canvass | None = None
-        self._storage = storage
-        self._recalled = False
-        """The storage is suspect, and all that it may lack is back: say so to it."""
-        self._nonce = nonce
-        self.commit = applied
         self._applied = applied
         self.released = applied
-        self._outbox = Outbox()
         self._told = (applied, 0, 0)
 
     # What the owner may ask.
@@ -139,10 +112,12 @@ class Replica:
 
     @property
     def role(self) -> str:
-        """`leader`, `candidate` or `follower`."""
+        """`leader`, `candidate`, `follower` or `suspect`."""
         if self._leading is not None:
             return "leader"
-        return "follower" if self._votes is None else "candidate"
+        if self.suspect:
+            return "suspect"
+        return "candidate" if self._stands else "follower"
 
     def leader(self, now: float) -> int:
         """The leader: this replica, or one heard within the election timeout; 0: none."""
@@ -169,12 +144,6 @@ class Replica:
 
     # What goes in.
 
-    @property
-    def suspect(self) -> bool:
-        """Whether it may have forgotten votes, or entries that it acknowledged. Until it has
-        recalled them from all others it neither votes nor acknowledges (protocol, resync)."""
-        return self._storage.suspect is not None
-
     def start(self, now: float) -> None:
         """Ask the peers what this replica missed while it was down, or has forgotten."""
         self._begin_canvass(Purpose.RECALL if self.suspect else Purpose.RESYNC, now)
@@ -185,13 +154,15 @@ class Replica:
             self._led = now
             if not self._leading.in_touch(now):
                 self._leading, self._leader = None, 0
-        elif self._votes is not None and now - self._campaigned > self._timing.election_timeout:
-            self._give_up_campaign()
         if not self.leads and now - self._led > 4 * longest_lease(self.log, self._timing):
             # What was committed then has come to every catalog, or its lease has run out; to
             # every cache, or its lease has; and so has what either of them acknowledged last.
             self.released = self.commit
-        self._consider_canvass(now)
+        timeout = self._timing.election_timeout
+        # A follower that is heard twice in an election timeout cannot be taken for a silent one.
+        contact = min(self._timing.heartbeat, timeout / 4)
+        self._outbox.tick(now - contact, now - timeout, self.log, self.term)
+        self._go_on_electing(now)
 
     def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
         """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
@@ -216,29 +187,6 @@ class Replica:
             raise NotLeader(self._leader)
         self._leading.round += 1
         return self._leading.round
-
-    def campaign(self, ticket: object, now: float) -> None:
-        """Try to become the leader, on a front-end's word; a `CampaignReply` tells the end.
-
-        Refused, before any term is raised, while a leader is heard (CheckQuorum's other half).
-        """
-        wait = self._wait(now)
-        if self._leading is not None:
-            self._outbox.say([Reply(ticket, CampaignReply(self.id, self.term, 0.0))])
-        elif wait > 0:
-            self._outbox.say([Reply(ticket, CampaignReply(self.leader(now), self.term, wait))])
-        else:
-            canvass = self._canvass
-            if canvass is None or canvass.purpose is not Purpose.CAMPAIGN:
-                self._begin_canvass(Purpose.CAMPAIGN, now, ticket)
-            else:
-                canvass.tickets.append(ticket)
-
-    def follow(self, term: int) -> None:
-        """A front-end says that somebody leads in `term`. One that was never in a term, or may
-        have forgotten which, has it from its peers only: a new cluster must be seen to be one."""
-        if 0 < self.term < term and not self.suspect:
-            self._adopt(term)
 
     def step(self, message: Incoming, now: float, ticket: object = None) -> None:
         """Take in a request, to be answered under `ticket`, or an answer."""
@@ -291,16 +239,18 @@ class Replica:
             assert isinstance(request.to, int)
             self._canvass.lost(request.to, now)
             self._consider_canvass(now)
+        elif isinstance(message, Vote):
+            self._not_voted(request.to, message.term, now)
 
     def written(self, write: Write, now: float) -> None:
         """`write` is on disk."""
+        self.disk.ended(now)
         self.log.written(write)
         self._outbox.written()
         if write.trusted:
             self._recalled = False
-        if self._votes is not None and (write.term, write.vote) == (self.term, self.id):
-            self._votes.add(self.id)
-            self._count_votes(now)
+        if (write.term, write.vote) == (self.term, self.vote):
+            self._vote_on_disk(now)
 
     # What comes out.
 
@@ -314,6 +264,8 @@ class Replica:
         write = self._outbox.take_write(
             self.log, self.term, self.vote, self.cluster, self._recalled
         )
+        if write is not None:
+            self.disk.begun(now)
         messages = self._outbox.take_messages()
         committed: Sequence[Entry] = ()
         if self._applied < self.commit:
@@ -327,37 +279,19 @@ class Replica:
         self._told = told
         return Ready(messages, write, committed, *told)
 
-    # Terms and roles.
-
-    def _guard(self, now: float) -> float:
-        """Seconds for which this replica votes for nobody, since it has heard a leader."""
-        return max(0.0, self._leader_heard + self._timing.election_timeout - now)
-
-    def _wait(self, now: float) -> float:
-        """Seconds until it would vote, or could campaign; one election timeout, if that is not
-        for time to tell."""
-        never = self.suspect or self._leading is not None
-        return self._timing.election_timeout if never else self._guard(now)
+    # Following.
 
     def _adopt(self, term: int) -> None:
         """A higher term exists: follow (Raft figure 2, "All servers")."""
-        if self._votes is not None:
-            self._give_up_campaign()
+        self._stop_standing()
         self.term, self.vote = term, 0
         self._leader = 0
         self._leading = None
 
-    def _give_up_campaign(self) -> None:
-        """Somebody else may have won by now: those who nominated this replica look again."""
-        self._votes = None
-        if self._canvass is not None and self._canvass.purpose is Purpose.CAMPAIGN:
-            self._end_canvass(Refused(self._leader, 0.0))
-
-    # Following.
-
     def _on_append(self, message: Append, now: float, ticket: object) -> None:
         if self.suspect:
-            return  # for the leader it is as good as down
+            self._outbox.say([Reply(ticket, Declined("it is suspect"))])
+            return
         if message.term > self.term:
             self._adopt(message.term)
         fits, index, round_ = False, self.log.last_index, 0
@@ -368,12 +302,13 @@ class Replica:
             self._leader_heard = self._led = now
             round_ = message.round
             self._give_up_campaign()
+            self._stop_standing()
             fits, index = self._take_append(message)
             if fits:
                 self._end_canvass(Refused(message.leader, 0.0))
         # The sender may lead again by now, in this term: its old rounds are none of this one.
         reply = AppendReply(self.term, self.id, fits, index, round_, message.sent)
-        self._outbox.say_after_write([Reply(ticket, reply)])
+        self._outbox.say_after_write([Reply(ticket, reply)], now)
 
     def _take_append(self, message: Append) -> tuple[bool, int]:
         """Whether the entries fit, and up to where this log is now the leader's.
@@ -393,166 +328,9 @@ class Replica:
         self.released = max(self.released, min(message.released, self.commit))
         return True, index
 
-    def _on_vote(self, message: Vote, now: float, ticket: object) -> None:
-        granted = False
-        if self._wait(now) <= 0 and message.term >= self.term and self._named_by(message):
-            if message.term > self.term:
-                self._adopt(message.term)
-            mine = (self.log.last_term, self.log.last_index)
-            if self.vote in (0, message.candidate):
-                granted = (message.last_term, message.last_index) >= mine
-        if granted:
-            self.vote = message.candidate
-            self._give_up_campaign()
-        reply = VoteReply(self.term, self.id, granted)
-        self._outbox.say_after_write([Reply(ticket, reply)])
+    # Leading.
 
-    def _named_by(self, message: Vote) -> bool:
-        """Whether this replica is of the candidate's cluster, or joins it. While neither has an
-        entry, the first of two names in the order of text is the cluster's."""
-        if message.last_index == self.log.last_index == 0 and message.cluster:
-            self.cluster = min(self.cluster or message.cluster, message.cluster)
-            return self.cluster == message.cluster
-        return True
-
-    # Canvassing: before a campaign, and after a start.
-
-    def _on_poll(self, message: Poll, now: float, ticket: object) -> None:
-        reply = PollReply(
-            self.id,
-            self.term,
-            self.log.last_index,
-            self.log.last_term,
-            self.leader(now),
-            self._wait(now),
-            self.suspect,
-            self._storage.fresh,
-            message.nonce,
-            self._storage.copied,
-            self.cluster if self.log.last_index else self._storage.cluster,
-            self._identity.members,
-            self.log.last_digest,
-        )
-        self._outbox.say([Reply(ticket, reply)])
-
-    def _on_fetch(self, message: Fetch, ticket: object) -> None:
-        after, last = message.after, self.log.last_index
-        fits = after <= last and self.log.digest_at(after) == message.digest
-        entries: Sequence[Entry] = ()
-        if fits:
-            entries = self.log.entries(after, min(last, after + self._batch))
-        reply = FetchReply(self.id, self.term, after, fits, entries, last, self.log.last_term)
-        self._outbox.say([Reply(ticket, reply)])
-
-    def _begin_canvass(self, purpose: Purpose, now: float, *tickets: object) -> None:
-        patience = self._timing.heartbeat
-        self._canvass = Canvass(self.id, self._peers, purpose, self._nonce, now, patience)
-        self._canvass.tickets += tickets
-        self._nonce += 1
-        self._consider_canvass(now)
-
-    def _end_canvass(self, refusal: Refused) -> None:
-        canvass, self._canvass = self._canvass, None
-        if canvass is not None:
-            reply = CampaignReply(refusal.leader, self.term, refusal.wait)
-            self._outbox.say(Reply(ticket, reply) for ticket in canvass.tickets)
-
-    def _on_poll_reply(self, message: PollReply, now: float) -> None:
-        if self._canvass is not None and self._canvass.nonce == message.nonce:
-            self._canvass.answered(message, now)
-            self._consider_canvass(now)
-
-    def _consider_canvass(self, now: float) -> None:
-        canvass = self._canvass
-        if canvass is None or self._votes is not None:
-            return
-        self._outbox.say(
-            Request(peer, Poll(self.id, canvass.nonce, peer)) for peer in canvass.polls(now)
-        )
-        storage = self._storage
-        verdict = canvass.verdict(self.log, self.term, storage.fresh, storage.copied, now)
-        if isinstance(verdict, FetchFrom | GoAhead) and not self.log.last_index:
-            self.cluster = canvass.name(self.cluster)
-        match verdict:
-            case FetchFrom(source):
-                self._fetch(source, canvass.fetch_from(source, self.log))
-            case GoAhead(term) if canvass.purpose is Purpose.CAMPAIGN:
-                self._ask_for_votes(max(term, self.term) + 1, now)
-            case GoAhead(term):
-                if self.suspect:
-                    self._recalled = True
-                    self._adopt(max(term, self.term))
-                    # Whom it voted for in that term is what nobody can tell: for nobody else.
-                    self.vote = self.id
-                self._end_canvass(Refused(0, 0.0))
-            case Refused() as refusal:
-                self._end_canvass(refusal)
-            case Hopeless(suspects):
-                others = ", ".join(map(str, suspects)) or "none"
-                raise Unusable(
-                    f"{self._storage.suspect}; other replicas that may have forgotten what they "
-                    f"acknowledged: {others}; there is nobody to recall it from"
-                )
-
-    def _on_fetch_reply(self, message: FetchReply, now: float) -> None:
-        canvass = self._canvass
-        if canvass is None or canvass.source != message.replica:
-            return
-        if message.term > self.term:
-            self._adopt(message.term)
-        fetch = canvass.fetched(message, self.log, self.commit)
-        if fetch is None:
-            self._consider_canvass(now)
-        else:
-            self._fetch(message.replica, fetch)
-
-    def _fetch(self, source: int, fetch: Fetch) -> None:
-        named = msgspec.structs.replace(fetch, cluster=self.cluster, to=source)
-        self._outbox.say([Request(source, named)])
-
-    # Campaigning.
-
-    def _ask_for_votes(self, term: int, now: float) -> None:
-        self.term, self.vote, self._leader = term, self.id, 0
-        # Before there is an entry, a name that is not on all disks needs the votes of all: each
-        # puts it there. So there is but one when the first entry names it.
-        self.cluster = self.cluster or self._names()
-        named = self.log.last_index > 0 or (
-            self._storage.cluster == self.cluster
-            and self._canvass is not None
-            and self._canvass.all_named(self.cluster)
-        )
-        members = len(self._peers) + 1
-        self._votes_needed = majority(members) if named else members
-        self._votes = set()
-        self._campaigned = now
-        log = self.log
-        for to in self._peers:
-            vote = Vote(
-                term,
-                self.id,
-                log.last_index,
-                log.last_term,
-                cluster=self.cluster,
-                to=to,
-                last_digest=log.last_digest,
-                members=self._identity.members,
-            )
-            self._outbox.say_after_write([Request(to, vote)])
-
-    def _on_vote_reply(self, message: VoteReply, now: float) -> None:
-        if message.term > self.term:
-            self._adopt(message.term)
-        elif self._votes is not None and message.term == self.term and message.granted:
-            self._votes.add(message.voter)
-            self._count_votes(now)
-
-    def _count_votes(self, now: float) -> None:
-        assert self._votes is not None
-        # Its own vote must be on disk, too: it is as binding as anybody's.
-        if len(self._votes) < self._votes_needed or self.id not in self._votes:
-            return
-        self._votes = None
+    def _lead(self, now: float) -> None:
         self._leading = Leading(
             self.id,
             self.term,
@@ -574,8 +352,6 @@ class Replica:
             self._names(),
         )
         self.propose([opened])
-
-    # Leading.
 
     def _on_append_reply(self, message: AppendReply) -> None:
         if message.term > self.term:

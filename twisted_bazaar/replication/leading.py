@@ -168,6 +168,7 @@ class Leading:
         if reply.index > self._log.last_index:
             raise InvariantBroken(f"replica {reply.follower} acknowledges entry {reply.index}")
         progress.matched(reply.index)
+        progress.took(min(reply.taken, self._log.last_index))
 
     def apply_answered(self, reply: ApplyReply, released: int, now: float) -> None:
         """Take in a learner's answer: how far it is, on which history.

@@ -4,7 +4,8 @@ Each request names the cluster that the asker is of, and the replica that it is 
 that a process at a wrong address refuses it. An empty cluster and id 0 name nothing: release 0.1
 sends none, and a new cluster has no name before its first election.
 
-Requests are answered exactly once or not at all. `sent` and `round` come back in the answer as
+Requests are answered exactly once; one that gets no answer is `Declined`, so that its asker
+need not wait and nothing is kept of it. `sent` and `round` come back in the answer as
 they went out: `sent` is the asker's clock when it asked, so that what an answer proves is
 counted from then; `round` numbers the leader's rounds of heartbeats, so that a read waits for
 one begun after it arrived.
@@ -23,6 +24,7 @@ __all__ = [
     "Apply",
     "ApplyReply",
     "CampaignReply",
+    "Declined",
     "Fetch",
     "FetchReply",
     "Poll",
@@ -64,6 +66,8 @@ class AppendReply(msgspec.Struct, frozen=True):
     tries again after this index."""
     round: int
     sent: float
+    taken: int = 0
+    """If it fits: the follower has the entries up to here, on its disk or soon."""
 
 
 class Vote(msgspec.Struct, frozen=True):
@@ -119,6 +123,14 @@ class PollReply(msgspec.Struct, frozen=True):
     """The ids of all replicas, as it counts them, ascending; empty: not said."""
     last_digest: str = ""
     """Names its history; empty: not said."""
+    disk_seconds: float = 0.0
+    """How long a write to its disk takes, the longest of the last few."""
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """The request gets no answer: for its asker, this replica is as good as down."""
+
+    why: str
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -190,7 +202,12 @@ class CampaignReply(msgspec.Struct, frozen=True):
     """The leader this replica knows now: itself, if it won; 0: none."""
     term: int
     wait: float
-    """Seconds until asking this replica again can help, if it refused."""
+    """Seconds until asking this replica again can help, if it refused. If it hears a leader, or
+    has just started, the others must wait as well."""
+    unable: str = ""
+    """Why this replica cannot lead now though others may, for the operator; empty: it could."""
+    campaigning: bool = False
+    """It is asking for votes: ask it again after `wait`, and nobody else before."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -198,7 +215,7 @@ class Status(msgspec.Struct, frozen=True):
 
     replica: int
     role: str
-    """`leader`, `candidate` or `follower`."""
+    """`leader`, `candidate`, `follower` or `suspect`."""
     term: int
     leader: int
     """Itself, or the leader heard within the election timeout; 0: none."""
@@ -212,6 +229,8 @@ class Status(msgspec.Struct, frozen=True):
     """The cluster that it is of; empty: it knows none yet."""
     clock: float = 0.0
     """Seconds on the replica's clock, that only goes forward, when it said so."""
+    disk_seconds: float = 0.0
+    """How long a write to its disk takes: the longest of the last few, or the one under way."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -228,4 +247,4 @@ class Reply(msgspec.Struct, frozen=True):
     """Answer the request that was stepped with `ticket`."""
 
     ticket: object
-    message: AppendReply | VoteReply | PollReply | FetchReply | CampaignReply
+    message: AppendReply | VoteReply | PollReply | FetchReply | CampaignReply | Declined

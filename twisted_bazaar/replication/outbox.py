@@ -1,11 +1,16 @@
-"""What a replica says, and when it may: at once, or only after its disk holds the reason. Pure."""
+"""What a replica says, and when it may: at once, or only after its disk holds the reason.
+
+An acknowledgement that waits for the disk for long is given for what was on disk before: it
+tells the leader no less that it is heard. Any other reply that waits until its asker has given
+up is declined, so that nothing is kept of it. Pure.
+"""
 
 from collections.abc import Iterable
 
 import msgspec
 
 from .log import Log, Write
-from .messages import AppendReply, Reply, Request
+from .messages import AppendReply, Declined, Reply, Request
 
 __all__ = ["Outbox"]
 
@@ -17,17 +22,40 @@ class Outbox:
 
     def __init__(self) -> None:
         self._now: list[Message] = []
-        self._after_next_write: list[Message] = []
-        self._after_this_write: list[Message] = []
+        # Each with the time since when it is held back.
+        self._after_next_write: list[tuple[float, Message]] = []
+        self._after_this_write: list[tuple[float, Message]] = []
         self._writing = False
 
     def say(self, messages: Iterable[Message]) -> None:
         """Nothing in `messages` rests on what is not on disk yet."""
         self._now += messages
 
-    def say_after_write(self, messages: Iterable[Message]) -> None:
+    def say_after_write(self, messages: Iterable[Message], now: float) -> None:
         """`messages` rest on the log, term and vote as they are now."""
-        self._after_next_write += messages
+        self._after_next_write += ((now, message) for message in messages)
+
+    def tick(self, contact_before: float, decline_before: float, log: Log, term: int) -> None:
+        """Hold no acknowledgement back that came before `contact_before`, nor any other reply
+        to what came before `decline_before`, however long the write takes."""
+
+        def held(since: float, message: Message) -> bool:
+            if isinstance(message, Request):
+                return True
+            reply = message.message
+            if isinstance(reply, AppendReply) and since <= contact_before:
+                if reply.fits:
+                    durable = min(reply.index, log.durable)
+                    reply = msgspec.structs.replace(reply, index=durable, taken=reply.index)
+                self._now.append(_still_true(Reply(message.ticket, reply), term, log.last_index))
+            elif since <= decline_before:
+                self._now.append(Reply(message.ticket, Declined("its disk takes too long")))
+            else:
+                return True
+            return False
+
+        for messages in (self._after_this_write, self._after_next_write):
+            messages[:] = [each for each in messages if held(*each)]
 
     def take_write(
         self, log: Log, term: int, vote: int, cluster: str = "", trusted: bool = False
@@ -37,18 +65,19 @@ class Outbox:
             return None
         write = log.take_write(term, vote, cluster, trusted)
         messages = [
-            _still_true(message, term, log.last_index) for message in self._after_next_write
+            (since, _still_true(message, term, log.last_index))
+            for since, message in self._after_next_write
         ]
         self._after_next_write = []
         if write is None:
-            self._now += messages
+            self._now += (message for _, message in messages)
         else:
             self._writing, self._after_this_write = True, messages
         return write
 
     def written(self) -> None:
         """The write that was under way is on disk."""
-        self._now += self._after_this_write
+        self._now += (message for _, message in self._after_this_write)
         self._writing, self._after_this_write = False, []
 
     def take_messages(self) -> list[Message]:
@@ -63,6 +92,8 @@ def _still_true(message: Message, term: int, last: int) -> Message:
     if isinstance(message, Reply):
         reply = message.message
         if isinstance(reply, AppendReply) and reply.term < term:
-            refusal = msgspec.structs.replace(reply, term=term, fits=False, index=last, round=0)
+            refusal = msgspec.structs.replace(
+                reply, term=term, fits=False, index=last, round=0, taken=0
+            )
             return Reply(message.ticket, refusal)
     return message

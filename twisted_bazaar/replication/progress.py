@@ -72,6 +72,10 @@ class Progress:
         self.match = max(self.match, index)
         self.next = max(self.next, self.match + 1)
 
+    def took(self, index: int) -> None:
+        """It has received the leader's log up to `index`, and need not be sent it again."""
+        self.next = max(self.next, index + 1)
+
     def back_up(self, index: int) -> None:
         """It lacks the entry before `next`: try again after `index`.
 

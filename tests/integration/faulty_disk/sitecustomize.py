@@ -3,6 +3,7 @@
 `FAULTY_DISK` names a folder. While a file of one of these names is in it,
 
     hold     no `fdatasync` returns
+    delay    every `fdatasync` takes as many seconds longer as the file says
     sync     every `fdatasync` fails with EIO
     full     every `write` to a log writes half of it, and the next fails with ENOSPC
 
@@ -30,6 +31,9 @@ def _is_log(file: int) -> bool:
 def _fdatasync(file: int) -> None:
     while _has("hold"):
         time.sleep(0.005)
+    if _has("delay"):
+        with open(f"{_FAULTS}/delay") as seconds:
+            time.sleep(float(seconds.read()))
     if _has("sync"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     _real_fdatasync(file)

@@ -123,7 +123,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,7 @@ class StatusReply(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    DISK_SECONDS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
     term: int
@@ -142,7 +143,8 @@ class StatusReply(_message.Message):
     digest: str
     clock: float
     cluster: str
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ...) -> None: ...
+    disk_seconds: float
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
     __slots__ = ("cluster", "to")
@@ -153,14 +155,18 @@ class CampaignRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class CampaignReply(_message.Message):
-    __slots__ = ("leader", "term", "wait")
+    __slots__ = ("leader", "term", "wait", "unable", "campaigning")
     LEADER_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
+    UNABLE_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNING_FIELD_NUMBER: _ClassVar[int]
     leader: int
     term: int
     wait: float
-    def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., wait: _Optional[float] = ...) -> None: ...
+    unable: str
+    campaigning: bool
+    def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., wait: _Optional[float] = ..., unable: _Optional[str] = ..., campaigning: _Optional[bool] = ...) -> None: ...
 
 class FollowRequest(_message.Message):
     __slots__ = ("leader", "term", "cluster", "to")

@@ -120,7 +120,7 @@ class OrdersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Follow(self, request, context):
-        """Tells the replica who leads.
+        """Tells the replica who leads: a hint, which changes nobody's term or role.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,20 +35,22 @@ class AppendRequest(_message.Message):
     def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., previous_digest: _Optional[str] = ...) -> None: ...
 
 class AppendReply(_message.Message):
-    __slots__ = ("term", "follower", "fits", "index", "round", "sent")
+    __slots__ = ("term", "follower", "fits", "index", "round", "sent", "taken")
     TERM_FIELD_NUMBER: _ClassVar[int]
     FOLLOWER_FIELD_NUMBER: _ClassVar[int]
     FITS_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
     term: int
     follower: int
     fits: bool
     index: int
     round: int
     sent: float
-    def __init__(self, term: _Optional[int] = ..., follower: _Optional[int] = ..., fits: _Optional[bool] = ..., index: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ...) -> None: ...
+    taken: int
+    def __init__(self, term: _Optional[int] = ..., follower: _Optional[int] = ..., fits: _Optional[bool] = ..., index: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., taken: _Optional[int] = ...) -> None: ...
 
 class VoteRequest(_message.Message):
     __slots__ = ("term", "candidate", "last_index", "last_term", "cluster", "to", "last_digest", "members")
@@ -91,7 +93,7 @@ class PollRequest(_message.Message):
     def __init__(self, replica: _Optional[int] = ..., nonce: _Optional[int] = ..., to: _Optional[int] = ...) -> None: ...
 
 class PollReply(_message.Message):
-    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "fresh", "nonce", "copied", "cluster", "members", "last_digest")
+    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "fresh", "nonce", "copied", "cluster", "members", "last_digest", "disk_seconds")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +107,7 @@ class PollReply(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     LAST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DISK_SECONDS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     term: int
     last_index: int
@@ -118,7 +121,8 @@ class PollReply(_message.Message):
     cluster: str
     members: _containers.RepeatedScalarFieldContainer[int]
     last_digest: str
-    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., fresh: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ...) -> None: ...
+    disk_seconds: float
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., fresh: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ..., disk_seconds: _Optional[float] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("replica", "after", "digest", "cluster", "to")
