@@ -2,6 +2,7 @@
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
+from twisted_bazaar.sending import UNGUARDED
 
 from .bazaar import SimulatedBazaar
 from .cache_scenarios import informed, probe, watch
@@ -134,7 +135,7 @@ def what_a_deposed_leader_has_more_is_not_committed(bazaar: SimulatedBazaar) -> 
     # The first they have, but it does not know; the others are on its own disk alone.
     for number in range(4):
         trade = Trade(f"uncommitted {number}", DEFAULT_LISTING[0].name, Side.SELL, 1)
-        first.trade([trade], lambda _: None)
+        first.trade(([trade], UNGUARDED), lambda _: None)
         world.run(world.now + 0.01)
     part(bazaar, first, 10.0)
     for client in bazaar.clients:
