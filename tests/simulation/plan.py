@@ -125,8 +125,7 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
     fronts = cast.frontends
     readers = [*fronts, *cast.catalogs, *cast.redises]
     everybody = [*orders, *readers]
-    kind = random.choice(_MENU)
-    match kind:
+    match kind := random.choice(_MENU):
         case "crash_reader" | "pause_reader":
             return [Fault(at, kind.removesuffix("_reader"), (random.choice(readers),), seconds)]
         case "cut_reader":
@@ -169,9 +168,7 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             crash = [Fault(at + seconds / 2, "crash", (name,), random.random()) for name in orders]
             return [Fault(at, "slow_disk", (name,), seconds) for name in orders] + crash
         case "late" | "echoed":
-            # What comes back after an election is the harder the more elections there are.
-            gone = Fault(at + seconds, "pause_leader", (orders[0],), 0.5 * random.random())
-            return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.3)), gone]
+            return _late(random, kind, orders[0], at, seconds)
         case "loss" | "doubled" | "slow":
             return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.5))]
         case "nominate" | "depose":
@@ -190,6 +187,13 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             return [Fault(at, kind, (str(random.randint(1, 4)),), random.random() * 0.008)]
         case _:
             return [Fault(at, kind, (orders[0],), seconds)]
+
+
+def _late(random: Random, kind: str, order: str, at: float, seconds: float) -> list[Fault]:
+    """Messages come late by seconds; a leader stands still, so that they come after an election
+    more often."""
+    gone = Fault(at + seconds, "pause_leader", (order,), 0.5 * random.random())
+    return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.3)), gone]
 
 
 def _misplaced(
