@@ -11,7 +11,7 @@ from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import Pushed
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
-from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.frontend.quotes import Quote, Shown
 from twisted_bazaar.market import DEFAULT_LISTING, Stock
 from twisted_bazaar.push import Subscription
 
@@ -90,7 +90,8 @@ class CatalogMember(Process):
     def lookup(self, names: list[str], reply: Respond) -> None:
         view = self.publisher.view
         if self.seconds < view.until and view.stocks:
-            reply([view.stocks[name] for name in names if name in view.stocks])
+            found = (view.stocks[name] for name in names if name in view.stocks)
+            reply(Shown(found, view.history))
         else:
             reply(Unavailable("no lease"))
 

@@ -8,7 +8,7 @@ from twisted_bazaar.frontend.floors import Floors
 from twisted_bazaar.frontend.leadership import Leadership
 from twisted_bazaar.frontend.lookups import Call, Lookups, Read
 from twisted_bazaar.frontend.queue import Batch, Pending, TradeQueue
-from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.frontend.quotes import Quote, Shown
 from twisted_bazaar.market import Placed, Trade
 from twisted_bazaar.push import Push, Subscription
 from twisted_bazaar.replication.messages import CampaignReply
@@ -273,7 +273,8 @@ class FrontendMember(Process):
                 quotes = {
                     stock.name: Quote(stock.version, b"%d" % stock.quantity) for stock in answer
                 }
-                keep = self._lookups.answered(call, quotes, self.seconds)
+                history = answer.history if isinstance(answer, Shown) else ""
+                keep = self._lookups.answered(call, quotes, self.seconds, history)
                 if keep:
                     self._tell_redis("put", (call.history, keep))
             self._look_up()

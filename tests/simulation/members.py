@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from twisted_bazaar.errors import BazaarError, Unusable
+from twisted_bazaar.frontend.quotes import Shown
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
@@ -303,7 +304,8 @@ class OrderMember(Process):
                 reply(answer)
             else:
                 stocks = self.desk.released_stocks
-                reply([stocks[name] for name in names if name in stocks])
+                found = (stocks[name] for name in names if name in stocks)
+                reply(Shown(found, self.replica.history))
 
         self.desk.ask_last_number(Question(released), self.seconds)
         self.carry_out()

@@ -374,6 +374,20 @@ def test_nothing_is_kept_of_a_call_that_was_sent_under_another_order_log(desk: D
     assert desk.answer(call, A=5) == {}
 
 
+def test_nothing_is_kept_of_what_was_answered_from_another_order_log(desk: Desk) -> None:
+    """Whoever answers may not have heard of a new leader yet, or be ahead of a restored log."""
+    first = desk.ask("A")
+    call = desk.call()
+    joined = desk.ask("A")
+    desk.read()
+    assert desk.lookups.answered(call, {"A": quote(5)}, desk.now, "log-2") == {}
+    found = desk.answered(*first, *joined)
+    assert found == [Found(quote(5), Source.MISS, "log-2"), None]
+    call = desk.call()
+    kept = desk.lookups.answered(call, {"A": quote(5)}, desk.now, "log-1")
+    assert kept == {"A": quote(5)}
+
+
 def test_nothing_is_kept_of_a_call_that_was_sent_before_the_log_was_known() -> None:
     """What would it be kept under?"""
     desk = Desk(informed=False)

@@ -183,16 +183,17 @@ class Subscribers:
     def _count(self, now: float) -> None:
         """Tell `patience` who has held others up since the last tick.
 
-        Whoever takes longer than a heartbeat does while another one does not. Where none is as
-        quick, the machine may be slow for all of them: then only a push that was not answered
+        Whoever takes longer than two heartbeats does while another one does not. Where none is
+        as quick, the machine may be slow for all of them: then only a push that was not answered
         in time counts.
         """
         heartbeat = self._timing.heartbeat
+        at_once = 2 * heartbeat
         # The catalog may have stood still itself.
         passed, self._ticked_at = min(now - self._ticked_at, heartbeat), now
         attached = [each for each in self._by_life.values() if each.holder.attached(now)]
-        slow = [each for each in attached if each.behind_for(now) > heartbeat]
-        in_time = heartbeat if len(slow) < len(attached) else self._push_seconds
+        slow = [each for each in attached if each.behind_for(now) > at_once]
+        in_time = at_once if len(slow) < len(attached) else self._push_seconds
         late = {each.subscription.address for each in slow if each.behind_for(now) > in_time}
         for address in late:
             self._patience.held_up(address, passed, now)

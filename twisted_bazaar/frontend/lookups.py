@@ -130,15 +130,17 @@ class Lookups:
         self, call: Call, quotes: Mapping[str, Quote], now: float, history: str = ""
     ) -> Mapping[str, Quote]:
         """These are there of what `call` asked for; the rest is not. Returns what the cache is
-        to keep. `history` is the order log that whoever answered spoke of, if that was said."""
+        to keep. `history` is the order log that whoever answered spoke of, if that was said:
+        nothing is kept under the name of another one."""
         self._in_flight.remove(call)
         to_keep = {}
+        of_this_log = history in ("", call.history)
         source = Source.OFF if self._floors is None else Source.MISS
         for name, waiting in call.waiting.items():
             quote = quotes.get(name)
             for each in waiting:
                 self._answer(each, Found(quote, source, history))
-            if quote is not None and self._may_show(name, quote, call.history, now):
+            if quote and of_this_log and self._may_show(name, quote, call.history, now):
                 to_keep[name] = quote
                 for each in call.joined[name]:
                     self._answer(each, Found(quote, source, history))
