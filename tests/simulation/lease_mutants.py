@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from twisted_bazaar import leases, patience
-from twisted_bazaar.catalog import publisher, subscribers
+from twisted_bazaar.catalog import projection, publisher, subscribers
 from twisted_bazaar.frontend import floors, lookups
 from twisted_bazaar.replication import leading
 
@@ -195,9 +195,11 @@ def a_catalog_that_is_kept_out_is_not_waited_for(
     return commit if out else upto
 
 
-@mutant(floors.Floors, "push")
-def a_history_keeps_its_name_when_it_is_cut(original: Any, self: Any, push: Any, now: float) -> Any:
-    return original(self, msgspec.structs.replace(push, history="the log"), now)
+@mutant(projection.Projection, "apply")
+def a_history_keeps_its_name_when_it_is_cut(original: Any, self: Any, message: Any) -> Any:
+    touched = original(self, message)
+    self.history = "the log"
+    return touched
 
 
 @mutant(publisher.Publisher, "_granted")
