@@ -87,11 +87,9 @@ SOONEST: dict[str, tuple[str, ...]] = {
         "a_catalog_that_owes_an_answer_is_renewed",
         "a_cache_lease_outlives_the_catalogs_own",
     ),
-    "a_backup_of_the_order_logs_is_put_back_and_caches_remember_more": (
-        "a_history_keeps_its_name_when_it_is_cut",
-    ),
     "a_catalog_that_is_ahead_of_restored_logs_is_not_heard": (
         "a_catalog_takes_the_name_of_a_log_that_it_is_ahead_of",
+        "a_history_keeps_its_name_when_it_is_cut",
     ),
     "a_front_end_that_stands_still_again_and_again_costs_little": ("nobody_is_kept_out",),
     "one_that_holds_others_up_again_and_again_shows_nothing_old": (
