@@ -2,8 +2,10 @@
 another can be lost, one way or both, without either noticing anything but silence.
 
 We are the router between them: each service is joined to us by a link of its own, and a rule
-that drops what comes from one link for one address is a cut. It has effect within namespaces
-that this process was started in (see `load.arena`), never on the machine's own network.
+that drops what comes from one link for one address is a cut. A rule that takes in what comes
+from one link for one address, where we pass it on to another service, is an address that leads
+elsewhere. Both have effect within namespaces that this process was started in (see
+`load.arena`), never on the machine's own network.
 """
 
 import os
@@ -20,6 +22,7 @@ from twisted_bazaar.ports import Ports
 from twisted_bazaar.timing import Timing
 
 from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
+from .forwarder import Forwarder
 from .processes import Process, environment, said_last, twistd
 from .redis import Redis
 
@@ -28,6 +31,7 @@ __all__ = ["Apart"]
 PORT = 7000
 PUBLIC_PORT = 8081
 REPLICAS = 3
+FIRST_TABLE = 1000
 
 
 class Apart(Fleet):
@@ -56,6 +60,10 @@ class Apart(Fleet):
             for name in self._places
         }
         self._cuts: set[tuple[str, str]] = set()
+        self._strays: dict[str, tuple[Any, Forwarder]] = {}
+        """By the service whose address leads elsewhere."""
+        self._diverted: list[Sequence[str]] = []
+        """The rules and routes that make it so, the last one first to be undone."""
         self._down: set[str] = set()
         self._stopping = False
         self.urls = [f"http://{self._host(name)}:{PUBLIC_PORT}" for name in self.frontends]
@@ -128,6 +136,9 @@ class Apart(Fleet):
     def pid(self, name: str) -> int | None:
         return self._processes[name].pid
 
+    def folders(self) -> Path:
+        return self._data
+
     def redis(self) -> Redis | None:
         return Redis(self._redis_address()) if self._server else None
 
@@ -141,10 +152,32 @@ class Apart(Fleet):
                 self._cuts.add((source, target))
                 await self._ip("rule", "add", *self._dropping(source, target))
 
+    async def divert(self, source: str, name: str, elsewhere: str) -> None:
+        """From now on what `source` sends to the address of `name` gets to `elsewhere`, which is
+        the same for all sources."""
+        host, table = self._host(name), str(FIRST_TABLE + self._places[name])
+        if name not in self._strays:
+            forwarder = Forwarder(self._host(elsewhere), PORT)
+            port = self.reactor.listenTCP(PORT, forwarder, interface=host)
+            self._strays[name] = port, forwarder
+            await self._divert("route", "local", host, "dev", "lo", "table", table)
+        link = f"link{self._places[source]}"
+        await self._divert("rule", "iif", link, "to", host, "priority", "90", "lookup", table)
+
+    async def _divert(self, kind: str, *words: str) -> None:
+        await self._ip(kind, "add", *words)
+        self._diverted.append([kind, "del", *words])
+
     async def mend(self) -> None:
-        """End all cuts."""
+        """End all cuts, and let every address lead where it belongs."""
         while self._cuts:
             await self._ip("rule", "del", *self._dropping(*self._cuts.pop()))
+        while self._diverted:
+            await self._ip(*self._diverted.pop())
+        while self._strays:
+            _, (port, forwarder) = self._strays.popitem()
+            await port.stopListening()
+            forwarder.abort()
 
     def _dropping(self, source: str, target: str) -> Sequence[str]:
         link, host = f"link{self._places[source]}", self._host(target)

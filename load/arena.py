@@ -19,8 +19,10 @@ FURNISH = """
 mount -t tmpfs none /run
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
+echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind
 """
-"""Done once inside: `ip netns` keeps its names below /run, and we are to be a router."""
+"""Done once inside: `ip netns` keeps its names below /run, and we are to be a router, which may
+also answer in place of a service."""
 
 PROBE = f"""set -e
 {FURNISH}
@@ -28,6 +30,8 @@ ip netns add probe
 ip link add probe0 type veth peer eth0 netns probe
 ip rule add iif probe0 to 192.0.2.1 priority 100 blackhole
 ip rule del iif probe0 to 192.0.2.1 priority 100 blackhole
+ip route add local 192.0.2.1 dev lo table 1001
+ip route del local 192.0.2.1 dev lo table 1001
 """
 
 

@@ -25,6 +25,7 @@ from .cuts import SCENARIOS, Partitions
 from .faults import Torment
 from .figures import Figures, figures
 from .fleet import CannotRun, Local, NotInTime
+from .folders import Folders
 from .gaps import BACK_BOUND_SECONDS
 from .history import Call, Closing, Fault, History, Opening
 from .session import Session
@@ -208,8 +209,10 @@ class _Stage:
         random = Random(f"{asked.seed}-{asked.stage}-faults")
         common = (monotonic_seconds, self._history, random, self._tell)
         if isinstance(self._fleet, Apart):
-            await Partitions(self._fleet, *common, placed_at).run(asked.seconds)
+            folders = Folders(self._fleet, self._fleet.folders())
+            await Partitions(self._fleet, *common, placed_at, folders).run(asked.seconds)
         else:
+            data = self._fleet.folders()
             torment = Torment(
                 self._fleet,
                 *common,
@@ -217,6 +220,7 @@ class _Stage:
                 kill=asked.kill,
                 pause=asked.pause,
                 spare=asked.spare,
+                folders=Folders(self._fleet, data) if data is not None else None,
             )
             await torment.run(asked.seconds)
 

@@ -1,4 +1,5 @@
-"""What is done to a network of services: cuts, one way or both, and services that stay down.
+"""What is done to a network of services: cuts, one way or both, services that stay down,
+addresses that lead elsewhere, and folders that are put back.
 
 Some of these a bazaar must trade through, once it has noticed; they come first, and how it
 does is measured while they last. The rest must only do no harm.
@@ -11,6 +12,8 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from .apart import Apart
+from .fleet import CannotRun
+from .folders import Folders
 from .gaps import GAP_BOUND_SECONDS
 from .history import Fault, History
 
@@ -27,6 +30,7 @@ WHOLE_SECONDS = 30.0
 """Within this time after a fault every front-end reaches every replica, and trades flow."""
 
 Cuts = Sequence[tuple[str, str]]
+Strays = Sequence[tuple[str, str, str]]
 
 
 class Roles(msgspec.Struct, frozen=True):
@@ -56,6 +60,13 @@ class Scenario(msgspec.Struct, frozen=True):
     down: Callable[[Roles], Sequence[str]] = lambda _: ()
     then_down: Callable[[Roles], Sequence[str]] = lambda _: ()
     """Who goes down when a quarter of the time is over."""
+    then_cuts: Callable[[Roles], Cuts] = lambda _: ()
+    """What is cut then as well."""
+    old_folders: Callable[[Roles], Sequence[str]] = lambda _: ()
+    """Whose folder is copied in the beginning, and put back when a quarter of the time is over;
+    one at most."""
+    strays: Callable[[Roles], Strays] = lambda _: ()
+    """What the first of each sends to the address of the second gets to the third."""
     trades_flow: bool = True
     """Whether the bazaar must trade, and answer lookups, while it lasts."""
     bound: float = GAP_BOUND_SECONDS
@@ -144,6 +155,19 @@ SCENARIOS = (
             [name for name in roles.everybody if name != roles.followers[0]],
         ),
     ),
+    Scenario(
+        "leader's way to a follower leads to the other",
+        strays=lambda roles: [(roles.leader, roles.followers[0], roles.followers[1])],
+    ),
+    Scenario(
+        "leader's way to a follower leads to itself",
+        strays=lambda roles: [(roles.leader, roles.followers[0], roles.leader)],
+    ),
+    Scenario(
+        "leader's way to the catalog leads to a replica",
+        strays=lambda roles: [(roles.leader, roles.catalog, roles.followers[0])],
+    ),
+    Scenario("old folder of a follower", old_folders=lambda roles: roles.followers[:1]),
     Scenario("follower down for good", down=lambda roles: roles.followers[:1]),
     Scenario("catalog down for good", down=lambda roles: [roles.catalog]),
     Scenario(
@@ -189,6 +213,22 @@ SCENARIOS = (
         trades_flow=False,
     ),
     Scenario(
+        "all ways to the leader lead to a follower",
+        strays=lambda roles: [
+            (name, roles.leader, roles.followers[0])
+            for name in [*roles.followers, *roles.frontends]
+        ],
+        trades_flow=False,
+    ),
+    Scenario(
+        # Those who are left have a majority, and neither has what was acknowledged last.
+        "old folder of a follower, leader cut off",
+        cuts=lambda roles: both(roles.leader, roles.followers[1:]),
+        then_cuts=lambda roles: both(roles.leader, roles.everybody[1:]),
+        old_folders=lambda roles: roles.followers[:1],
+        trades_flow=False,
+    ),
+    Scenario(
         "two replicas down for good",
         down=lambda roles: [roles.leader, roles.followers[0]],
         trades_flow=False,
@@ -207,14 +247,17 @@ class Partitions:
         random: Random,
         tell: Callable[[str], None],
         placed_at: Callable[[], float],
+        folders: Folders,
     ) -> None:
-        """`placed_at` says when the last trade that was acknowledged had been sent."""
+        """`placed_at` says when the last trade that was acknowledged had been sent; `folders`
+        are those of the replicas of `fleet`."""
         self._fleet = fleet
         self._seconds = seconds
         self._history = history
         self._random = random
         self._tell = tell
         self._placed_at = placed_at
+        self._folders = folders
         self._all = [each for each in SCENARIOS if fleet.redis() or not each.needs_redis]
         first = [scenario for scenario in self._all if scenario.trades_flow]
         rest = [scenario for scenario in self._all if not scenario.trades_flow]
@@ -253,7 +296,7 @@ class Partitions:
         async def whole() -> bool:
             if self._placed_at() <= done or not await self._fleet.connected():
                 return False
-            return await self._fleet.caching()
+            return await self._folders.settled() and await self._fleet.caching()
 
         await self._fleet.until(whole, "all is whole again", WHOLE_SECONDS)
 
@@ -267,16 +310,24 @@ class Partitions:
         redis = [name for name in fleet.names() if name == "redis"]
         roles = Roles(leader, followers, "catalog", frontends, redis)
         cuts, down = scenario.cuts(roles), scenario.down(roles)
-        names = sorted({*down, *(name for cut in cuts for name in cut)})
+        strays, old = scenario.strays(roles), scenario.old_folders(roles)
+        names = sorted({*down, *old, *(name for each in (*cuts, *strays) for name in each)})
         self._tell(f"{scenario.what} (leader {leader})")
         began = self._seconds()
         await fleet.cut(cuts)
+        for stray in strays:
+            await fleet.divert(*stray)
+        copies = {name: await self._folders.copy(name) for name in old}
         for name in down:
             fleet.take_down(name)
         lasts = self._lasts(scenario)
         await deferLater(fleet.reactor, lasts / 4)
         for name in scenario.then_down(roles):
             fleet.take_down(name)
+        await fleet.cut(scenario.then_cuts(roles))
+        for name, copy in copies.items():
+            if copy is None or not await self._folders.replace(name, copy):
+                raise CannotRun(f"the folder of {name} cannot be put back")
         await deferLater(fleet.reactor, lasts * 3 / 4)
         ended = self._seconds()
         await fleet.mend()

@@ -19,6 +19,7 @@ from twisted.internet.task import deferLater
 from twisted_bazaar.address import Address
 from twisted_bazaar.ports import Ports
 
+from .disks import Disks
 from .processes import Process, said_last, twistd
 from .redis import Redis
 from .session import NoAnswer, Session
@@ -96,6 +97,14 @@ class Fleet(ABC):
     def redis(self) -> Redis | None:
         """Its Redis, if there is one that may be spoilt."""
 
+    def folders(self) -> Path | None:
+        """Where its folders are, if they may be replaced."""
+        return None
+
+    def disks(self) -> Disks | None:
+        """Its disks, if they can be made slow."""
+        return None
+
     @abstractmethod
     async def stop(self) -> None:
         """End it in good order, if it is ours. Raises `NotInTime` or `CannotRun` if that fails."""
@@ -125,6 +134,9 @@ class Fleet(ABC):
         """End every fault that is still there."""
         for name in list(self._paused):
             self.resume(name)
+        disks = self.disks()
+        if disks is not None:
+            disks.mend()
 
     def _send(self, name: str, pid: int | None, number: signal.Signals) -> None:
         if pid is not None:
@@ -231,7 +243,8 @@ class Local(Fleet):
         self._log = folder / "log"
         listen = "--listen=tcp:0:interface=127.0.0.1"
         command = twistd("bazaar", listen, f"--data={self.data}", *options)
-        self._bazaar: Process | None = Process(reactor, command, self._log)
+        self._disks = Disks(folder / "slow-disks")
+        self._bazaar: Process | None = Process(reactor, command, self._log, self._disks.environment)
         self._further = further
         self._more: dict[str, Process] = {}
         self._ports = Ports()
@@ -267,6 +280,13 @@ class Local(Fleet):
     def redis(self) -> Redis | None:
         row = self._table().get("redis")
         return Redis(Address.parse(row["address"])) if row is not None else None
+
+    def folders(self) -> Path | None:
+        # Another's bazaar keeps what it has.
+        return self.data if self._bazaar is not None else None
+
+    def disks(self) -> Disks | None:
+        return self._disks if self._bazaar is not None else None
 
     async def stop(self) -> None:
         self._stopping = True

@@ -32,10 +32,17 @@ def twistd(service: str, *options: str) -> list[str]:
 class Process:
     """One process, which ends with ours at the latest. It may be started again when it ended."""
 
-    def __init__(self, reactor: Any, command: Sequence[str], log: Path) -> None:
-        """What `command` says is added to the file `log`."""
+    def __init__(
+        self,
+        reactor: Any,
+        command: Sequence[str],
+        log: Path,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """What `command` says is added to the file `log`; `more` to our environment."""
         self._reactor = reactor
         self._command = list(command)
+        self._more = dict(more or {})
         self._log = log
         self._life: _Life | None = None
         self.on_end: Callable[[], None] | None = None
@@ -51,7 +58,7 @@ class Process:
                 self._life,
                 arguments[0],
                 arguments,
-                environment(),
+                {**environment(), **self._more},
                 childFDs={0: nothing.fileno(), 1: log.fileno(), 2: log.fileno()},
             )
 

@@ -1,16 +1,28 @@
 """Faults: all of them come, each ends, and nobody is hurt who was to be spared."""
 
+import os
+import signal
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from random import Random
+from shutil import copytree
+from subprocess import DEVNULL, Popen, check_output
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from load.cuts import SCENARIOS, Roles
-from load.faults import Torment, deck
+from load.deck import deck
+from load.disks import Disks
+from load.faults import Torment
+from load.folders import is_trusted, stands
 from load.history import Fault, History
+from twisted_bazaar.replication.mark import Mark, MarkFile
+from twisted_bazaar.replication.origin import make_origin
 from twisted_bazaar.timing import Timing
 
 NAMES = ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]
@@ -43,15 +55,78 @@ class FakeRedis:
             raise ConnectionRefusedError
 
 
+class FakeDisks:
+    """Notes for how long each write took longer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.since: float | None = None
+        self.spans: list[tuple[float, float]] = []
+
+    def slow(self, seconds: float) -> None:
+        assert 0 < seconds < Timing().election_timeout
+        self.since = self._clock.seconds()
+
+    def mend(self) -> None:
+        if self.since is not None:
+            self.spans.append((self.since, self._clock.seconds()))
+        self.since = None
+
+
+class FakeFolders:
+    """Those of replicas that take a while to recall; one at a time may be replaced."""
+
+    def __init__(self, fleet: "FakeFleet") -> None:
+        self._fleet = fleet
+        self._begun = False
+        self._trusted_at = 0.0
+        self.recall = 3.0
+        self.refused = 0
+        self.ages: list[tuple[str, float | None]] = []
+        """Of what came in place of the folder of each replica; None: nothing."""
+
+    async def begin(self) -> bool:
+        if self._begun or not await self.settled():
+            self.refused += 1
+            return False
+        self._begun = True
+        return True
+
+    def end(self) -> None:
+        assert self._begun
+        self._begun = False
+
+    async def settled(self) -> bool:
+        return bool(self._fleet.reactor.seconds() >= self._trusted_at)
+
+    async def copy(self, name: str) -> Path:
+        return Path(str(self._fleet.reactor.seconds()))
+
+    def empty(self, name: str) -> Path:
+        return Path("empty")
+
+    async def replace(self, name: str, by: Path) -> bool:
+        assert self._begun
+        now = self._fleet.reactor.seconds()
+        assert now >= self._trusted_at, "another may have forgotten as well"
+        self.ages.append((name, None if by.name == "empty" else now - float(str(by))))
+        self._trusted_at = now + self.recall
+        return True
+
+
 class FakeFleet:
     """Notes what is done to it."""
 
     def __init__(self, clock: Clock) -> None:
         self.reactor = clock
         self.store = FakeRedis(clock)
+        self.slow_disks = FakeDisks(clock)
         self.done: list[tuple[str, str]] = []
         self.warm_at = 0.0
         self.paused: set[str] = set()
+        self.pauses: list[tuple[str, float]] = []
+        self.resumed: list[float] = []
+        self.folders = FakeFolders(self)
 
     def names(self) -> Sequence[str]:
         return NAMES
@@ -61,6 +136,9 @@ class FakeFleet:
 
     def redis(self) -> FakeRedis:
         return self.store
+
+    def disks(self) -> FakeDisks:
+        return self.slow_disks
 
     async def caching(self) -> bool:
         """As ever, a while after the last fault."""
@@ -72,27 +150,31 @@ class FakeFleet:
     def pause(self, name: str) -> None:
         self.done.append(("pause", name))
         self.paused.add(name)
+        self.pauses.append((name, self.reactor.seconds()))
 
     def resume(self, name: str) -> None:
         self.paused.discard(name)
-        self.warm_at = self.reactor.seconds() + 2.5
+        self.resumed.append(self.reactor.seconds())
+        self.warm_at = self.resumed[-1] + 2.5
 
     def heal(self) -> None:
         self.paused.clear()
 
 
 def tormented(
-    seconds: float, *, redis_down: bool = False, **options: Any
+    seconds: float, *, redis_down: bool = False, recall: float = 3.0, **options: Any
 ) -> tuple[FakeFleet, History]:
     clock = Clock()
     fleet = FakeFleet(clock)
     fleet.store.down = redis_down
+    fleet.folders.recall = recall
     history = History()
     fleets: Any = fleet
     shares = {"kill": 1.0, "pause": 1.0, **options}
     torment = Torment(
-        fleets, clock.seconds, history, Random(1), lambda _: None, clock.seconds, **shares
-    )
+        fleets, clock.seconds, history, Random(1), lambda _: None, clock.seconds,
+        folders=fleets.folders, **shares,
+    )  # fmt: skip
     ended = Deferred.fromCoroutine(torment.run(seconds))
     clock.pump([0.02] * int((seconds + 10) / 0.02))
     assert ended.called
@@ -105,24 +187,31 @@ def dealt(history: History) -> set[str]:
 
 def test_in_time_everything_comes_and_all_of_it_ends() -> None:
     fleet, history = tormented(300.0)
-    assert dealt(history) == {card.what for card in deck(NAMES, kill=True, pause=True)}
+    cards = deck(NAMES, kill=True, pause=True, folders=True, disks=True)
+    assert dealt(history) == {card.what for card in cards}
     assert not fleet.paused
+    assert fleet.slow_disks.since is None
     faults = [record for record in history.records if isinstance(record, Fault)]
     assert all(fault.names and fault.began <= fault.ended <= 300.1 for fault in faults)
 
 
 def test_a_share_of_nothing_leaves_a_kind_out() -> None:
     fleet, history = tormented(100.0, pause=0.0)
+    assert fleet.folders.ages
     assert {deed for deed, _ in fleet.done} == {"kill"}
     assert not [what for what in dealt(history) if what.startswith(("pause", "mix"))]
     fleet, history = tormented(100.0, kill=0.0)
     assert {deed for deed, _ in fleet.done} == {"pause"}
+    assert not fleet.folders.ages
 
 
 def test_who_is_to_be_spared_is() -> None:
     fleet, _ = tormented(200.0, spare=["catalog", "order-3"])
     hurt = {name for _, name in fleet.done}
+    hurt |= {name for name, _ in fleet.folders.ages}
     assert hurt == {"frontend", "order-1", "order-2", "redis"}
+    # One file would make all of them slow.
+    assert not fleet.slow_disks.spans
     fleet, _ = tormented(200.0, spare=["redis"])
     assert (fleet.store.flushed, fleet.store.ages) == (0, [])
 
@@ -137,6 +226,106 @@ def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
     assert fleet.store.flushed == faults.count("flush redis") > 1
     assert len(fleet.store.ages) == faults.count("old dump into redis") > 1
     assert all(age >= 0.3 for age in fleet.store.ages)
+
+
+def test_one_folder_is_replaced_at_a_time() -> None:
+    fleet, _ = tormented(600.0, recall=60.0)
+    assert fleet.folders.ages
+    assert fleet.folders.refused
+    fleet, history = tormented(600.0)
+    ages = [age for _, age in fleet.folders.ages]
+    assert ages.count(None) > 1
+    assert len(ages) > ages.count(None) + 1
+    assert all(age is None or 0.3 <= age <= 2.1 for age in ages)
+    faults = [each for each in history.records if isinstance(each, Fault)]
+    spans = [each.ended - each.began for each in faults if "folder" in each.what]
+    assert len(spans) == len(ages)
+    # It lasts until the replica has recalled all.
+    assert all(span > 2.9 for span in spans[:-1])
+
+
+def test_two_replicas_do_not_make_up_for_the_folder_of_another() -> None:
+    few = [name for name in NAMES if name != "order-3"]
+    for names, there in ((NAMES, True), (few, False)):
+        cards = deck(names, kill=True, pause=True, folders=True)
+        assert any("folder" in card.what for card in cards) is there
+    assert not [card for card in deck(NAMES, kill=True, pause=True) if "folder" in card.what]
+
+
+@pytest.mark.parametrize("who", ["front-end", "catalog"])
+def test_one_stands_still_for_more_than_a_lease_and_wakes_again_and_again(who: str) -> None:
+    fleet, history = tormented(300.0)
+    name = {"front-end": "frontend"}.get(who, who)
+    faults = [each for each in history.records if isinstance(each, Fault)]
+    found = [each for each in faults if each.what == f"pause {who} past its lease, again and again"]
+    assert found
+    for each in found:
+        pauses = [at for paused, at in fleet.pauses if paused == name]
+        assert len([at for at in pauses if each.began <= at <= each.ended]) >= 4
+        assert each.ended - each.began > 4 * (Timing().lease + 0.3)
+
+
+def test_the_leader_is_killed_on_slow_disks() -> None:
+    fleet, history = tormented(300.0)
+    faults = [each for each in history.records if isinstance(each, Fault)]
+    spans = [(f.began, f.ended) for f in faults if f.what.startswith("slow disks of all replicas")]
+    assert sorted(fleet.slow_disks.spans) == sorted(spans)
+    assert all(ended - began < 4.1 for began, ended in spans)
+
+
+def test_what_stands_still_is_told_from_what_runs_and_from_what_has_ended() -> None:
+    process = Popen(["sleep", "60"], stdout=DEVNULL)
+    try:
+        assert not stands(process.pid)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        assert stands(process.pid)
+    finally:
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        # It has ended, and nobody has waited for it yet.
+        assert not stands(process.pid)
+        process.wait()
+    assert not stands(process.pid)
+
+
+def test_a_folder_is_trusted_where_a_replica_has_opened_it(tmp_path: Path) -> None:
+    ours, copy = tmp_path / "ours", tmp_path / "copy"
+    assert not is_trusted(ours)
+    mark = Mark(1, suspect="the folder is new", fresh=True, origin=_origin(ours))
+    file = MarkFile(ours, mark)
+    file.replace(mark)
+    assert not is_trusted(ours)
+    file.replace(replace(mark, suspect=None))
+    assert is_trusted(ours)
+    copytree(ours, copy)
+    assert not is_trusted(copy)
+    (ours / "mark").write_text("spoilt")
+    assert not is_trusted(ours)
+
+
+def _origin(folder: Path) -> str:
+    folder.mkdir()
+    return make_origin(folder)
+
+
+def test_disks_are_slow_in_processes_of_their_environment(tmp_path: Path) -> None:
+    disks = Disks(tmp_path / "slow")
+    timed = (
+        "import os, time; file = os.open('log', os.O_CREAT | os.O_WRONLY);"
+        "began = time.monotonic(); os.fdatasync(file); print(time.monotonic() - began >= 0.3)"
+    )
+
+    def is_slow() -> bool:
+        command = [sys.executable, "-Pc", timed]
+        environment = {**os.environ, **disks.environment}
+        return check_output(command, env=environment, cwd=tmp_path, text=True) == "True\n"
+
+    disks.slow(0.3)
+    assert is_slow()
+    disks.mend()
+    disks.mend()
+    assert not is_slow()
 
 
 def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
@@ -167,13 +356,13 @@ def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
 
 
 def test_what_is_for_caches_waits_until_they_are_in_use_again() -> None:
-    _, history = tormented(300.0)
+    fleet, history = tormented(300.0)
     faults = [record for record in history.records if isinstance(record, Fault)]
-    ends = [each.ended for each in faults if each.what.startswith(("pause", "mix"))]
     for each in faults:
         if each.what in ("flush redis", "pause front-end within its lease"):
             # It would not wait for ever, where faults come one upon another.
-            since = min((each.began - end for end in ends if end <= each.began), default=9.0)
+            ends = [end for end in fleet.resumed if end <= each.began]
+            since = each.began - max(ends, default=-9.0)
             assert since > 2.4 or any(other.began < each.began < other.ended for other in faults)
 
 
@@ -211,7 +400,11 @@ def test_the_scenarios_cut_between_those_that_there_are() -> None:
     assert len({scenario.what for scenario in SCENARIOS}) == len(SCENARIOS)
     for scenario in SCENARIOS:
         cuts, down = scenario.cuts(roles), scenario.down(roles)
-        assert cuts or down
+        strays, old = scenario.strays(roles), scenario.old_folders(roles)
+        assert cuts or down or strays or old
+        assert len(old) <= 1, "the others must make up for it"
+        assert {name for stray in strays for name in stray} | set(old) <= everybody
+        cuts = [*cuts, *scenario.then_cuts(roles)]
         assert scenario.needs_redis == ("redis" in {*down, *(each for cut in cuts for each in cut)})
         assert {name for cut in cuts for name in cut} | set(down) <= everybody
         assert all(source != target for source, target in cuts)
