@@ -1,5 +1,6 @@
 """Schedules: what goes wrong, and when. Drawn from a seed, and shrunk when one fails."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -117,6 +118,19 @@ def _long_suspect(random: Random, cast: Cast) -> list[Fault]:
     ]
 
 
+def _restored(
+    random: Random, kind: str, redises: Sequence[str], at: float, seconds: float
+) -> list[Fault]:
+    """Something is as it was before: a Redis, or all order logs, while all others go on."""
+    if kind == "restore_logs":
+        return [
+            Fault(at, "copy_logs"),
+            Fault(at + seconds, "restore_logs", (), random.random() * 0.4),
+        ]
+    redis = (random.choice(redises),) if redises else ()
+    return [Fault(at, "dump", redis), Fault(at + seconds, "restore", redis)] if redis else []
+
+
 def _faults(random: Random, cast: Cast) -> list[Fault]:
     """One thing from the menu; some are several faults that belong together."""
     at = round(random.uniform(0.4, FAULTS_END_SECONDS), 4)
@@ -135,17 +149,8 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
             return [Fault(at, "cut", way, seconds) for way in ways]
         case "flush":
             return [Fault(at, "crash", (random.choice(cast.redises or fronts),), 0.0)]
-        case "restore":
-            redis = (random.choice(cast.redises),) if cast.redises else ()
-            return (
-                [Fault(at, "dump", redis), Fault(at + seconds, "restore", redis)] if redis else []
-            )
-        case "restore_logs":
-            # A backup of all folders is put back, while catalogs and caches go on.
-            return [
-                Fault(at, "copy_logs"),
-                Fault(at + seconds, "restore_logs", (), random.random() * 0.4),
-            ]
+        case "restore" | "restore_logs":
+            return _restored(random, kind, cast.redises, at, seconds)
         case "crash" | "pause":
             return [Fault(at, kind, (random.choice([*orders, *everybody]),), seconds)]
         case "crash_two":
