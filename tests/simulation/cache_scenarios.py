@@ -235,12 +235,14 @@ def a_catalog_that_is_ahead_of_restored_logs_is_not_heard(bazaar: SimulatedBazaa
 
 @scenario
 def a_redis_holds_what_no_catalog_has_shown(bazaar: SimulatedBazaar) -> None:
-    for member in informed(bazaar):
-        for listing in DEFAULT_LISTING[:3]:
+    members, name = informed(bazaar), DEFAULT_LISTING[0].name
+    for _ in range(40):
+        quote = Quote(bazaar.truth.acknowledged_index + 1000, b"123456")
+        for member in members:
             for redis in bazaar.redises:
-                quote = Quote(bazaar.truth.acknowledged_index + 1000, b"123456")
-                redis.put((member.floors.history, {listing.name: quote}), lambda _: None)
-    bazaar.world.run(bazaar.world.now + 0.5)
+                redis.put((member.floors.history, {name: quote}), lambda _: None)
+            probe(bazaar, member, name)
+        bazaar.world.run(bazaar.world.now + 0.01)
 
 
 @scenario
