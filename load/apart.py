@@ -158,8 +158,7 @@ class Apart(Fleet):
         host, table = self._host(name), str(FIRST_TABLE + self._places[name])
         if name not in self._strays:
             forwarder = Forwarder(self._host(elsewhere), PORT)
-            port = self.reactor.listenTCP(PORT, forwarder, interface=host)
-            self._strays[name] = port, forwarder
+            self._strays[name] = forwarder.listen_as(self.reactor, host, PORT), forwarder
             await self._divert("route", "local", host, "dev", "lo", "table", table)
         link = f"link{self._places[source]}"
         await self._divert("rule", "iif", link, "to", host, "priority", "90", "lookup", table)

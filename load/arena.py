@@ -19,10 +19,8 @@ FURNISH = """
 mount -t tmpfs none /run
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
-echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind
 """
-"""Done once inside: `ip netns` keeps its names below /run, and we are to be a router, which may
-also answer in place of a service."""
+"""Done once inside: `ip netns` keeps its names below /run, and we are to be a router."""
 
 PROBE = f"""set -e
 {FURNISH}

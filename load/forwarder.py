@@ -1,10 +1,14 @@
 """Passes TCP connections on to another address."""
 
+import socket
 from typing import Any
 
 from twisted.protocols.portforward import ProxyFactory
 
 __all__ = ["Forwarder"]
+
+IP_TRANSPARENT = 19
+"""From Linux's <linux/in.h>: the socket may have an address that is another host's."""
 
 
 class Forwarder(ProxyFactory):
@@ -15,6 +19,17 @@ class Forwarder(ProxyFactory):
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
         self._made: list[Any] = []
+
+    def listen_as(self, reactor: Any, host: str, port: int) -> Any:
+        """Take in connections to `host`:`port`, which is another's address, as far as they are
+        routed to us; the listening port. Needs the rights of a router. Raises OSError."""
+        with socket.socket() as listening:
+            listening.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen()
+            listening.setblocking(False)
+            return reactor.adoptStreamPort(listening.fileno(), socket.AF_INET, self)
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
