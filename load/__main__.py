@@ -69,6 +69,9 @@ def _options() -> argparse.ArgumentParser:
     for name, what in (("kill", "SIGKILL"), ("pause", "SIGSTOP"), ("cut", "network cuts")):
         chaos.add_argument(f"--{name}", type=number, default=1.0, metavar="SHARE",
                            help=f"how much of the faults are {what} (1); 0: none")  # fmt: skip
+    chaos.add_argument("--only", action="append", default=[], metavar="TEXT",
+                       help="leave out faults without this in their name; may be"
+                       " repeated")  # fmt: skip
     chaos.add_argument("--spare", action="append", default=[], metavar="NAME",
                        help="a process to leave alone; may be repeated")  # fmt: skip
     chaos.add_argument("--replicas", type=count, help="of `twistd bazaar` (its own default)")
@@ -165,6 +168,7 @@ def _trial(asked: argparse.Namespace) -> Any:
         share = asked.__dict__[name]
         command += f" --{name} {share:g}" if share != 1 else ""
     command += "".join(f" --spare {name}" for name in asked.spare)
+    command += "".join(f" --only {shlex.quote(text)}" for text in asked.only)
     command += f" --caches {asked.caches}" if asked.caches else ""
     command += "".join(f" {option}" for option in options)
     return TrialAsked(
@@ -177,6 +181,7 @@ def _trial(asked: argparse.Namespace) -> Any:
         cut=asked.cut,
         spare=tuple(asked.spare),
         caches=asked.caches,
+        only=tuple(asked.only),
         options=tuple(options),
         folder=asked.folder,
         history=asked.history,

@@ -57,6 +57,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     caches: str = ""
     """`shared`: all front-ends cache where the first one does; `own`: each further one in its
     memory; empty: as `seed` has it, front-end by front-end."""
+    only: tuple[str, ...] = ()
+    """Which faults are dealt, as `deck.is_wanted` has it."""
     options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
     history: Path
@@ -210,7 +212,8 @@ class _Stage:
         common = (monotonic_seconds, self._history, random, self._tell)
         if isinstance(self._fleet, Apart):
             folders = Folders(self._fleet, self._fleet.folders())
-            await Partitions(self._fleet, *common, placed_at, folders).run(asked.seconds)
+            partitions = Partitions(self._fleet, *common, placed_at, folders, asked.only)
+            await partitions.run(asked.seconds)
         else:
             data = self._fleet.folders()
             torment = Torment(
@@ -220,6 +223,7 @@ class _Stage:
                 kill=asked.kill,
                 pause=asked.pause,
                 spare=asked.spare,
+                only=asked.only,
                 folders=Folders(self._fleet, data) if data is not None else None,
             )
             await torment.run(asked.seconds)

@@ -12,6 +12,7 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from .apart import Apart
+from .deck import is_wanted
 from .fleet import CannotRun
 from .folders import Folders
 from .gaps import GAP_BOUND_SECONDS
@@ -248,9 +249,11 @@ class Partitions:
         tell: Callable[[str], None],
         placed_at: Callable[[], float],
         folders: Folders,
+        only: Sequence[str] = (),
     ) -> None:
         """`placed_at` says when the last trade that was acknowledged had been sent; `folders`
-        are those of the replicas of `fleet`."""
+        are those of the replicas of `fleet`. `only` says which are dealt, as `is_wanted` has it.
+        """
         self._fleet = fleet
         self._seconds = seconds
         self._history = history
@@ -258,7 +261,11 @@ class Partitions:
         self._tell = tell
         self._placed_at = placed_at
         self._folders = folders
-        self._all = [each for each in SCENARIOS if fleet.redis() or not each.needs_redis]
+        self._all = [
+            each
+            for each in SCENARIOS
+            if (fleet.redis() or not each.needs_redis) and is_wanted(each.what, only)
+        ]
         first = [scenario for scenario in self._all if scenario.trades_flow]
         rest = [scenario for scenario in self._all if not scenario.trades_flow]
         # The four that matter most come first, however short a run is.

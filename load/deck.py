@@ -23,6 +23,8 @@ __all__ = [
     "WITHIN_LEASE",
     "Card",
     "deck",
+    "full_deck",
+    "is_wanted",
 ]
 
 LEADER, FOLLOWER, FRONTEND = "leader", "follower", "front-end"
@@ -61,6 +63,18 @@ class Card(NamedTuple):
         """Where nothing is cached, it would show nothing."""
         lease = (WITHIN_LEASE, PAST_LEASE, AGAIN)
         return self.deed in (FLUSH, OLD_DUMP) or self.target.endswith(lease)
+
+
+def full_deck(*, kill: bool, pause: bool) -> list[Card]:
+    """All that can be done to a bazaar that lacks nothing."""
+    replicas = [f"order-{number}" for number in range(1, LEAST_REPLICAS + 1)]
+    names = [*replicas, "catalog", "redis"]
+    return deck(names, kill=kill, pause=pause, folders=True, disks=True)
+
+
+def is_wanted(what: str, only: Sequence[str]) -> bool:
+    """Whether a fault of this name is to be dealt: one of `only` is in it, or that is empty."""
+    return not only or any(text in what for text in only)
 
 
 def deck(

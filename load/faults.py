@@ -24,6 +24,7 @@ from .deck import (
     WITHIN_LEASE,
     Card,
     deck,
+    is_wanted,
 )
 from .fleet import Fleet
 from .folders import Folders
@@ -79,11 +80,13 @@ class Torment:
         pause: float,
         spare: Sequence[str] = (),
         folders: Folders | None = None,
+        only: Sequence[str] = (),
     ) -> None:
         """`kill` and `pause` say how often each is dealt, compared with the other, and what
         spoils a cache or slows disks as often as the one dealt more; nothing is done to the
         processes in `spare`. `tell` is told of each fault; `placed_at` says when the last trade
-        that was acknowledged had been sent. Folders are replaced if `folders` is given.
+        that was acknowledged had been sent. Folders are replaced if `folders` is given. `only`
+        says which faults are dealt, as `is_wanted` has it.
         """
         self._fleet = fleet
         self._seconds = seconds
@@ -95,6 +98,7 @@ class Torment:
         self._shares |= dict.fromkeys((FLUSH, OLD_DUMP, SLOW), max(kill, pause))
         self._shares |= dict.fromkeys((OLD_FOLDER, EMPTY_FOLDER), kill)
         self._folders = folders
+        self._only = only
         self._spare = set(spare)
         self._left: list[Card] = []
         self._under_way: list[Deferred[Any]] = []
@@ -104,7 +108,11 @@ class Torment:
         end = self._seconds() + seconds
         try:
             while (left := end - self._seconds()) > 0:
-                fault = Deferred.fromCoroutine(self._strike(self._deal(), left))
+                card = self._deal()
+                if card is None:
+                    await self._wait(POLL_SECONDS)
+                    continue
+                fault = Deferred.fromCoroutine(self._strike(card, left))
                 if self._random.random() < OVERLAP:
                     self._under_way.append(fault)
                 else:
@@ -116,7 +124,8 @@ class Torment:
         finally:
             self._fleet.heal()
 
-    def _deal(self) -> Card:
+    def _deal(self) -> Card | None:
+        """The next card; None: the rarer kinds were left out, and these were all."""
         if not self._left:
             kill, pause = self._shares["kill"] > 0, self._shares["pause"] > 0
             cards = deck(
@@ -129,10 +138,11 @@ class Torment:
             most = max(self._shares.values())
             for card in cards:
                 # The rarer kind is left out of some rounds.
-                if self._random.random() * most < self._shares[card.deed]:
+                wanted = is_wanted(card.what, self._only)
+                if wanted and self._random.random() * most < self._shares[card.deed]:
                     self._left.append(card)
             self._random.shuffle(self._left)
-        return self._left.pop()
+        return self._left.pop() if self._left else None
 
     async def _recovered(self, end: float) -> None:
         """Return when a trade has been sent and acknowledged after all that was done."""

@@ -12,7 +12,8 @@ import msgspec
 
 from .arena import enter, furnish
 from .chaos import Asked, StageReport, run_stage
-from .cuts import CALM_SECONDS, LASTS_SECONDS
+from .cuts import CALM_SECONDS, LASTS_SECONDS, SCENARIOS
+from .deck import full_deck, is_wanted
 from .fleet import CannotRun
 from .outputs import must_be_writable, show
 from .page import page
@@ -39,6 +40,7 @@ class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
     cut: float
     spare: tuple[str, ...] = ()
     caches: str = ""
+    only: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     folder: Path | None = None
     history: Path | None = None
@@ -67,11 +69,12 @@ class Trial:
             must_be_writable("--html", asked.html)
         self._folder = self._make_folder()
         way = await self._way_in()
-        whole = asked.kill + asked.pause + (asked.cut if way else 0.0)
+        on_processes = self._share_of_processes()
+        whole = on_processes + (asked.cut if way else 0.0)
         reports = []
         try:
-            if asked.kill + asked.pause > 0:
-                seconds = asked.seconds * (asked.kill + asked.pause) / whole
+            if on_processes > 0:
+                seconds = asked.seconds * on_processes / whole
                 stage = self._stage("processes", seconds)
                 reports.append(await run_stage(self._reactor, stage, self._tell))
             if way:
@@ -79,7 +82,7 @@ class Trial:
                 stage = self._stage("network", seconds, append=bool(reports))
                 reports.append(await self._run_inside(way, stage))
             if not reports:
-                raise CannotRun(f"there is nothing to do without cuts, and {self._skipped}")
+                raise CannotRun(f"there is nothing to do otherwise, and {self._skipped}")
         except BaseException:
             self._remove_folder()
             raise
@@ -126,6 +129,7 @@ class Trial:
             pause=asked.pause,
             spare=asked.spare,
             caches=asked.caches,
+            only=asked.only,
             options=asked.options,
             history=(asked.history or self._folder / "history.jsonl").absolute(),
             append=append,
@@ -133,10 +137,19 @@ class Trial:
             data=asked.data.absolute() if asked.data else None,
         )
 
+    def _share_of_processes(self) -> float:
+        """Of the time, compared with that of cuts; 0: there is no such fault to deal."""
+        asked = self._asked
+        cards = full_deck(kill=asked.kill > 0, pause=asked.pause > 0)
+        wanted = any(is_wanted(card.what, asked.only) for card in cards)
+        return asked.kill + asked.pause if wanted else 0.0
+
     async def _way_in(self) -> Sequence[str]:
         """How to start what is to run in network namespaces; empty: it is not to run."""
         if self._asked.cut <= 0:
             self._skipped = "no cuts were asked for"
+        elif not any(is_wanted(scenario.what, self._asked.only) for scenario in SCENARIOS):
+            self._skipped = "no cut is called so"
         elif self._asked.url:
             self._skipped = "the bazaar was started by somebody else"
         else:

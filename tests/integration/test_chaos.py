@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from load.history import Fault, read
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -73,12 +75,35 @@ def test_trading_goes_on_while_the_leader_is_cut_off_from_its_followers() -> Non
     assert hits(stage) > 20
 
 
+def test_an_old_folder_and_an_address_that_leads_elsewhere_harm_nobody(tmp_path: Path) -> None:
+    only = ["--only", "old folder of a replica", "--only", "leads to the other"]
+    arguments = ["--seconds", "8", "--pause", "0", "--frontends", "1", "--json"]
+    ran = load("chaos", *arguments, *only, "--folder", tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    trial = json.loads(ran.stdout)
+    assert trial["clean"]
+    logs = {stage: tmp_path / stage / "log" for stage in ("processes", "network")}
+    assert (
+        "suspect, until all other replicas have been asked: the folder is a copy"
+        in logs["processes"].read_text()
+    )
+    dealt = {record.what for record in read(tmp_path / "history.jsonl") if type(record) is Fault}
+    assert "old folder of a replica" in dealt
+    if "allows no network namespaces" not in trial["skipped"]:
+        assert "leader's way to a follower leads to the other" in dealt
+        assert "not ours: " in logs["network"].read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ([], "the following arguments are required: command"),
         (["chaos", "--seconds=never"], "argument --seconds: must be a number from 1, not 'never'"),
         (["chaos", "--colour=red"], "unrecognized arguments: --colour=red"),
+        (
+            ["chaos", "--only=earthquake"],
+            "there is nothing to do otherwise, and no cut is called so",
+        ),
         (
             ["chaos", "--caches=gold"],
             "argument --caches: invalid choice: 'gold' (choose from 'shared', 'own')",

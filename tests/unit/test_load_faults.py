@@ -205,6 +205,14 @@ def test_a_share_of_nothing_leaves_a_kind_out() -> None:
     assert not fleet.folders.ages
 
 
+def test_only_those_that_are_asked_for_come() -> None:
+    _, history = tormented(100.0, only=["folder of", "kill front-end"])
+    found = dealt(history)
+    assert found == {"old folder of a replica", "empty folder of a replica", "kill front-end"}
+    # None is left in most rounds where one comes for each hundred of another.
+    tormented(5.0, only=["kill front-end"], kill=0.01)
+
+
 def test_who_is_to_be_spared_is() -> None:
     fleet, _ = tormented(200.0, spare=["catalog", "order-3"])
     hurt = {name for _, name in fleet.done}
