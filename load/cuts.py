@@ -73,6 +73,8 @@ class Scenario(msgspec.Struct, frozen=True):
     bound: float = GAP_BOUND_SECONDS
     """For how long nobody may be answered, where that is so."""
     lasts: float = LASTS_SECONDS
+    may_be_short: bool = True
+    """Whether it shows something even if it lasts for much less, where trades need not flow."""
     needs_redis: bool = False
 
 
@@ -228,6 +230,7 @@ SCENARIOS = (
         then_cuts=lambda roles: both(roles.leader, roles.everybody[1:]),
         old_folders=lambda roles: roles.followers[:1],
         trades_flow=False,
+        may_be_short=False,
     ),
     Scenario(
         "two replicas down for good",
@@ -342,6 +345,7 @@ class Partitions:
         self._history.add(Fault(what=scenario.what, names=tuple(names), began=began, ended=ended))
 
     def _lasts(self, scenario: Scenario) -> float:
-        if scenario.trades_flow or self._random.random() < 0.5:
+        long = scenario.trades_flow or not scenario.may_be_short
+        if long or self._random.random() < 0.5:
             return scenario.lasts
         return self._random.uniform(0.1, 0.5) * scenario.lasts
