@@ -24,6 +24,9 @@ BAND_KINDS = {
     "down": "down for long",
     "cut": "cut off",
     "spoil": "cache spoilt",
+    "folder": "folder replaced",
+    "slow": "disks slow",
+    "astray": "led elsewhere",
 }
 """What a band may be, and how the legend says that. Each has a colour."""
 

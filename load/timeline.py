@@ -102,8 +102,12 @@ def _latency(calls: Iterable[Call]) -> tuple[float | None, float | None]:
 def fault_kind(what: str) -> str:
     """The kind of a fault by its name."""
     first = what.partition(" ")[0]
-    if first in ("kill", "pause", "mix"):
+    if first in ("kill", "pause", "mix", "slow"):
         return first
+    if " folder of " in what:
+        return "folder"
+    if " leads to " in what or " lead to " in what:
+        return "astray"
     if first in ("flush", "old"):
         return "spoil"
     return "down" if what.endswith((" down", " down for good")) else "cut"

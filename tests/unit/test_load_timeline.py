@@ -8,7 +8,7 @@ import pytest
 
 from load.chaos import StageReport
 from load.cuts import SCENARIOS
-from load.faults import deck
+from load.deck import full_deck
 from load.figures import figures
 from load.history import Fault, LookupCall, Record, TradeCall, Verdict
 from load.page import page, spark
@@ -87,6 +87,11 @@ def test_whatever_happened_is_in_some_moment_however_long_it_was() -> None:
         ("kill leader and its successor", "kill"), ("pause catalog past its lease", "pause"),
         ("mix several at once", "mix"), ("flush redis", "spoil"), ("old dump into redis", "spoil"),
         ("leader down for good", "down"), ("leader cut off from its followers, then down", "down"),
+        ("old folder of a replica", "folder"), ("empty folder of a replica", "folder"),
+        ("old folder of a follower, leader cut off", "folder"),
+        ("slow disks of all replicas, leader killed", "slow"),
+        ("all ways to the leader lead to a follower", "astray"),
+        ("leader's way to a follower leads to itself", "astray"),
         ("leader without a majority, which can be pinged", "cut"),
     ],
 )  # fmt: skip
@@ -95,13 +100,16 @@ def test_a_fault_has_a_kind_by_its_name(what: str, kind: str) -> None:
 
 
 def test_every_fault_that_there_is_has_a_kind_that_can_be_drawn() -> None:
-    names = ["frontend", "catalog", "redis", "order-1", "order-2", "order-3"]
-    for card in deck(names, kill=True, pause=True):
-        expected = "spoil" if card.deed in ("flush", "old dump into") else card.deed
+    kind_of = {
+        "flush": "spoil", "old dump into": "spoil", "old folder of": "folder",
+        "empty folder of": "folder", "slow disks of": "slow",
+    }  # fmt: skip
+    for card in full_deck(kill=True, pause=True):
+        expected = kind_of.get(card.deed, card.deed)
         assert fault_kind(card.what) == expected
         assert expected in BAND_KINDS
     kinds = {fault_kind(scenario.what) for scenario in SCENARIOS}
-    assert kinds == {"cut", "down"}
+    assert kinds == {"cut", "down", "folder", "astray"}
     assert kinds <= set(BAND_KINDS)
 
 
