@@ -224,7 +224,7 @@ def the_disk_of_the_highest_hangs(bazaar: SimulatedBazaar) -> None:
     highest.disk.stuck = True
     bazaar.world.run(bazaar.world.now + 1.5)
     _bounce(leader)
-    _led_by_another(bazaar, highest, 1.5)
+    _led_by_another(bazaar, highest, 0.8)
     _bounce(highest)
 
 
