@@ -158,12 +158,12 @@ def and_what_has_no_floor_is_shown(
 
 @mutant(lookups.Lookups, "answered")
 def single_flight_without_the_floor_check(
-    original: Any, self: Any, call: Any, quotes: Any, now: float
+    original: Any, self: Any, call: Any, *arguments: Any
 ) -> Any:
     for name, joined in call.joined.items():
         call.waiting[name].extend(joined)
         joined.clear()
-    return original(self, call, quotes, now)
+    return original(self, call, *arguments)
 
 
 @mutant(patience.Patience, "held_up")
