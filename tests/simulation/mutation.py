@@ -241,7 +241,7 @@ def hunt(mutant: Mutant, seeds: int, base: int = 0, hint: bool = False) -> Verdi
 def _promising(name: str) -> list[Plan]:
     for soonest, names in SOONEST.items():
         if name in names:
-            return [directed(soonest, seed) for seed in (0, 1)]
+            return [directed(soonest, seed) for seed in range(4)]
     return []
 
 
