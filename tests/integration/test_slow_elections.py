@@ -84,7 +84,6 @@ def test_a_suspect_with_the_highest_id_holds_no_election_up(cluster: ElectingClu
     cluster.launch("order-2")
     cluster.buys(8)
     assert cluster.rows()["order-3"]["role"] == "suspect"
-    assert "replica 3 cannot lead now: it is suspect" in cluster.log.read_text()
     cluster.lost = None
     cluster.kill("order-3")
     cluster.launch("order-3")

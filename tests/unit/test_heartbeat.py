@@ -159,7 +159,7 @@ def test_the_next_id_is_asked_at_once_when_one_has_lost(frontend: Frontend) -> N
     frontend.clock.advance(0)
     assert frontend.nominated() == [1]
     frontend.replicas[1].only("campaign").reply(won(1, 2))
-    assert frontend.told() == {3: (1, 2)}
+    assert frontend.told() == {2: (1, 2), 3: (1, 2)}, "both answer pings"
 
 
 def test_nobody_spins_when_all_have_lost(frontend: Frontend) -> None:

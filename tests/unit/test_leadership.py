@@ -326,4 +326,5 @@ def test_whoever_is_nominated_answers_and_nobody_is_while_one_leads(
             waiting_until = leadership.campaigned(nominee, refused(0.3), now)
         elif nominee is not None:
             leadership.campaigned(nominee, None, now)
-            answers[nominee] = False
+            claims.discard(nominee)
+            assert leadership.nominee(now) != nominee

@@ -138,7 +138,8 @@ class Leadership:
         would take them away. One that cannot lead, or lost, gives the next id its turn.
         """
         if reply is None:
-            self.silent(replica)
+            # Pings say whether it can be reached: it may only not take nominations.
+            self._claims.pop(replica, None)
         elif reply.leader == replica:
             self._claims[replica] = reply.term
             self._search_over()
