@@ -21,6 +21,7 @@ from ..fleet import CannotRun, Local
 from ..processes import Process, environment, said_last, twistd
 from .figures import Judged
 from .generator import Generator
+from .long_log import REPLICAS
 from .speed import STOCKS, WARM_SECONDS, rest, wake
 
 __all__ = ["Growth"]
@@ -131,7 +132,9 @@ class Growth:
         """Seconds until it answers, and bytes that it then has in memory."""
         ports, channels = Ports(), Channels(self._reactor, 1)
         at, log = ports.reserve(0), self._folder / "start.log"
-        options = ["--id=1", f"--listen={at}", f"--data={folder}"]
+        # The log is of a cluster of three; the others are not there.
+        peers = [f"--peer={peer}={ports.reserve(0)}" for peer in REPLICAS if peer != 1]
+        options = ["--id=1", f"--listen={at}", f"--data={folder}", *peers]
         process = Process(self._reactor, twistd("bazaar-order", *options), log)
         replica = ReplicaClient(channels.to(at), Timing())
         channels.startService()

@@ -130,7 +130,7 @@ def test_a_frontend_is_asked_wherever_it_listens(tmp_path: Path) -> None:
         ]
     try:
         wait_until(
-            lambda: (tmp_path / "log").read_text().count("BazaarSite starting on") == 6,
+            lambda: (tmp_path / "log").read_text().count("Site starting on") == 6,
             "each listens twice",
             START_SECONDS,
             (tmp_path / "log").read_text,

@@ -62,7 +62,14 @@ def buy(bazaar: Bazaar, key: str, number: int | None = None) -> int:
 
 def bought(bazaar: Bazaar, key: str, number: int) -> None:
     """Buy a share under `key`, and send it again until it is known to be order `number`."""
-    wait_until(lambda: buy(bazaar, key) == 200, f"order {number}", 15, bazaar.tail)
+
+    def known() -> bool:
+        try:
+            return buy(bazaar, key) == 200
+        except OSError:
+            return False  # the front-end starts
+
+    wait_until(known, f"order {number}", 15, bazaar.tail)
     buy(bazaar, key, number)
 
 

@@ -258,7 +258,10 @@ class OrderMember(Process):
         reply(None)
 
     def hear_of(self, term: int) -> None:
-        """A peer says that there is a higher term, as if one had been a candidate in it."""
+        """A peer says that there is a higher term, as if one had been a candidate in it. In a
+        cluster that is still new, none can have been."""
+        if self.replica.term == 0:
+            return
         peer = next(iter(self.peers))
         self.replica.step(AppendReply(term, peer, False, 0, 0, 0.0), self.seconds)
         self.carry_out()

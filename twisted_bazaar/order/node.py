@@ -177,9 +177,11 @@ class OrderNode(Service):
         return succeed(None)
 
     def not_meant(self, to: int, cluster: str) -> str | None:
-        """Why a request for replica `to` of `cluster` is not for this one; None: it is. May be
-        called on any thread."""
-        return not_meant(self._replica.id, self._replica.cluster, to, cluster)
+        """Why a front-end's request for replica `to` of `cluster` is not for this one; None: it
+        is, or this one knows no cluster yet, and so has nothing to answer. May be called on any
+        thread."""
+        own = self._replica.cluster
+        return not_meant(self._replica.id, own, to, cluster if own else "")
 
     # What peers ask.
 
