@@ -222,8 +222,10 @@ class SimulatedBazaar:
         self.network.lead_astray(caller, callee, self.processes[other], seconds)
 
     def copy_logs(self) -> None:
-        """Keep a copy of all order replicas' folders, as of this moment."""
-        if not any(order.disk.storage.suspect for order in self.orders.values()):
+        """Keep a copy of all order replicas' folders, as of this moment, if they are of a cluster.
+        Put back from before that, they would begin another one, and catalogs be restarted."""
+        storages = [order.disk.storage for order in self.orders.values()]
+        if all(storage.cluster and not storage.suspect for storage in storages):
             folders = {number: order.disk.copy() for number, order in self.orders.items()}
             self._backup = self.truth.past(), folders
 
