@@ -12,7 +12,7 @@ ARGS ?=
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint proto bench chaos simulate damage
+.PHONY: help run test test-load lint proto bench chaos simulate damage
 
 # How many schedules `make simulate` runs.
 SEEDS ?= 1000
@@ -23,6 +23,7 @@ FILES ?= 10000
 help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
 	@echo "make test   run the whole test suite"
+	@echo "make test-load   run bench, sweep and chaos for a moment each"
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
 	@echo "make bench  measure throughput and latency, beside those of bare Klein and gRPC"
@@ -45,9 +46,14 @@ run: $(STAMP)
 	@echo "Starting the bazaar; Ctrl-C stops it ..."
 	@exec $(BIN)/twistd -n --pidfile= bazaar $(ARGS)
 
+# Files are handed out in their order: those with processes come first, and the quick ones fill up.
 test: $(STAMP)
 	@echo "Running the test suite ..."
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+
+test-load: $(STAMP)
+	@echo "Running the load client: bench, sweep and chaos ..."
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m slow $(ARGS)
 
 lint: $(STAMP)
 	@echo "Checking style and types ..."

@@ -10,6 +10,8 @@ import pytest
 
 from load.history import Fault, read
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from twisted_bazaar.market import MAX_STOCKS
 
-from .bazaar import TWISTD, Bazaar
+from .bazaar import TWISTD, Answer, Bazaar
 from .waiting import wait_until
 
 PATIENCE = 20.0
@@ -54,8 +54,12 @@ def buy(bazaar: Bazaar, number: int) -> int:
 
 
 def all_stocks(bazaar: Bazaar) -> list[dict[str, Any]]:
-    answer = bazaar.request("GET", "/stocks")
-    assert answer.status == 200, answer
+    def answered() -> Answer | None:
+        answer = bazaar.request("GET", "/stocks")
+        # What is being sent to clients that hung up counts until that is noticed.
+        return answer if answer.status == 200 else None
+
+    answer = wait_until(answered, "all stocks are shown", 10, bazaar.tail)
     stocks: list[dict[str, Any]] = answer.body["data"]
     assert [stock["name"] for stock in stocks] == NAMES
     return stocks

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 120
 SUBJECTS = {
     "bare Klein GET",

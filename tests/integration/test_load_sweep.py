@@ -17,6 +17,8 @@ import pytest
 
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "load", "sweep"]
 

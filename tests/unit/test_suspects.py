@@ -5,6 +5,7 @@ import pytest
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.replication.log import MemoryStorage
 from twisted_bazaar.replication.messages import (
+    CampaignReply,
     Declined,
     Fetch,
     FetchReply,
@@ -196,3 +197,17 @@ def test_the_first_leader_ever_needs_all() -> None:
     answer(member, 2, 0)
     member.pass_time(LONG)
     assert member.take(Vote) == []
+
+
+def test_one_that_may_found_a_cluster_has_all_wait_until_it_is_known_that_there_is_one() -> None:
+    """The highest id leads first. In a new cluster a lower one could not lead any sooner."""
+    member = suspect(fresh=True)
+    member.replica.campaign("nomination", member.clock.now)
+    member.carry_out()
+    (reply,) = member.take(Reply)
+    assert reply.message == CampaignReply(0, 0, TIMING.heartbeat)
+    answer(member, 2, 1)
+    member.replica.campaign("again", member.clock.now)
+    member.carry_out()
+    (reply,) = member.take(Reply)
+    assert "suspect" in reply.message.unable

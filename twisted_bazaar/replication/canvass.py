@@ -145,6 +145,11 @@ class Canvass:
         named = {cluster, *(reply.cluster for reply in self._answers.values())}
         return min(named - {""}, default="")
 
+    @property
+    def finds_a_cluster(self) -> bool:
+        """Whether somebody who answered has had a term, or a name of the cluster: it is not new."""
+        return any(reply.term > 0 or reply.cluster for reply in self._answers.values())
+
     def all_named(self, cluster: str) -> bool:
         """Whether every other member has `cluster` on its disk."""
         return len(self._answers) == self._members - 1 and all(

@@ -112,6 +112,9 @@ class Electing(ABC):
         canvass = self._canvass
         if self.leads:
             self._tell([(ticket, now)], CampaignReply(self.id, self.term, 0.0))
+        elif self._may_found(canvass):
+            # All members are needed, so that a lower id could not lead any sooner.
+            self._tell([(ticket, now)], CampaignReply(0, self.term, self._timing.heartbeat))
         elif self.suspect:
             wait = self._timing.election_timeout
             self._tell([(ticket, now)], CampaignReply(0, self.term, wait, _SUSPECT))
@@ -125,6 +128,11 @@ class Electing(ABC):
             self._tell([(ticket, now)], CampaignReply(0, self.term, 0.0, _BEHIND))
         else:
             self._begin_canvass(Purpose.CAMPAIGN, now, (ticket, now))
+
+    def _may_found(self, canvass: Canvass | None) -> bool:
+        """Whether this replica waits for the others of what may be a new cluster."""
+        new = self.suspect and self._storage.fresh and self.term == 0
+        return new and canvass is not None and not canvass.finds_a_cluster
 
     def follow(self, now: float) -> None:
         """A front-end says that somebody leads.
