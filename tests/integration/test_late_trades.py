@@ -9,6 +9,7 @@ from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 
 from .cluster import Cluster
+from .replicas import wait_converged
 from .waiting import wait_until
 
 STOCK = "GameStart"
@@ -84,6 +85,7 @@ def test_what_was_sent_to_one_leadership_is_not_executed_in_the_next_but_one(
     leader.close()
     with cluster.without("order-3"):
         Leader(cluster, "order-2").close()
+    wait_converged(cluster, 0)
     with cluster.without("order-2"):
         leader = Leader(cluster, "order-3")
         assert leader.status.term > term
@@ -93,4 +95,4 @@ def test_what_was_sent_to_one_leadership_is_not_executed_in_the_next_but_one(
         assert leader.last_number() == before
         assert leader.trade("in time", BUY, 1, number=1).number == before + 1
         leader.close()
-    cluster.wait_ready()
+    wait_converged(cluster, 0)
