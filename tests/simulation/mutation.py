@@ -256,7 +256,7 @@ def main() -> int:
         if asked.names and mutant.name not in asked.names:
             continue
         began = time.process_time()
-        verdict = hunt(mutant, asked.seeds, asked.base)
+        verdict = hunt(mutant, asked.seeds, asked.base, hint=True)
         seconds = time.process_time() - began
         missed += verdict.invariant is None
         print(
