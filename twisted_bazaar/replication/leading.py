@@ -202,13 +202,18 @@ class Leading:
             return
         # Clients may have seen whatever was committed before this leader was elected.
         if reply.released >= max(released, self.opened) and self._unreplaced(now):
-            learner.holder.earns(reply.stamp, now, self._timing.lease)
+            learner.holder.earns(reply.stamp, now, self._waits_for(now))
             self._reader = learner
         elif reply.released and applied >= learner.current_at:
             # One that has much to catch up with would hold up every answer until it has; one
             # that has just started releases nothing yet, and may start again and again.
-            learner.holder.answered(now, self._timing.lease)
+            learner.holder.answered(now, self._waits_for(now))
             self._reader = learner
+
+    def _waits_for(self, now: float) -> float:
+        """Seconds for which a catalog that answers `now` is waited for: this leader's lease, or
+        what is left of one that a leader before it may have granted for longer."""
+        return max(self._timing.lease, self._inherited_until - now)
 
     def _may_read(self, learner: _Learner, holds: bool, now: float) -> bool:
         """Whether no other catalog can hold a lease: two would have to agree on each answer.
