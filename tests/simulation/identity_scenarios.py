@@ -219,3 +219,19 @@ def an_address_leads_to_another_catalog(bazaar: SimulatedBazaar) -> None:
         leader = _restarted(bazaar, leases, dict.fromkeys(bazaar.orders, bazaar.catalogs))
         bazaar.network.lead_astray(leader.name, "catalog", second, 1.5)
         world.run(world.now + 1.6)
+
+
+@scenario
+def a_catalog_answers_the_next_leader_and_holds_a_longer_lease(bazaar: SimulatedBazaar) -> None:
+    """It is waited for as long as that lease lasts, not for one of the leader that it answered."""
+    known = dict.fromkeys(bazaar.orders, bazaar.catalogs)
+    for _ in range(3):
+        leader = _restarted(bazaar, {1: 0.4, 2: 0.4, 3: 1.6}, known)
+        leader.crash()
+        elected(bazaar, but=leader)
+        bazaar.world.run(bazaar.world.now + 0.01)
+        for order in bazaar.orders:
+            for way in ((f"order-{order}", "catalog"), ("catalog", f"order-{order}")):
+                bazaar.network.cut(*way, 2.0)
+        bazaar.world.run(bazaar.world.now + 2.2)
+        leader.start()

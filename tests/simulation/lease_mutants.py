@@ -300,3 +300,11 @@ def what_a_lost_push_said_is_not_said_again(
 @mutant(publisher.Publisher, "_answer")
 def a_catalog_answers_for_what_it_applied(original: Any, self: Any, *asked: Any) -> Any:
     return msgspec.structs.replace(original(self, *asked), released=self._projection.position.index)
+
+
+@mutant(leading.Leading, "_waits_for")
+def a_catalog_that_answered_is_waited_for_a_lease_of_this_leader_only(
+    original: Any, self: Any, now: float
+) -> float:
+    lease: float = self._timing.lease
+    return lease

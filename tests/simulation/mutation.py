@@ -58,6 +58,9 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "a_catalog_holds_a_longer_lease_than_the_next_leader_grants": (
         "a_new_leader_waits_for_its_own_lease_only",
     ),
+    "a_catalog_answers_the_next_leader_and_holds_a_longer_lease": (
+        "a_catalog_that_answered_is_waited_for_a_lease_of_this_leader_only",
+    ),
     "a_catalog_is_known_to_an_earlier_leader_only": (
         "catalogs_that_only_an_earlier_leader_knew_are_not_waited_for",
     ),
