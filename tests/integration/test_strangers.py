@@ -126,11 +126,14 @@ def test_an_address_that_leads_to_another_replica_or_to_oneself_is_as_good_as_no
     with traded(tmp_path, 1) as own:
         own.mislead("order-3", "order-1", own.address["order-2"])
         own.mislead("order-2", "order-1", own.address["order-2"])
-        for name in ("order-3", "order-2"):
+        # Replica 1, which knows the right addresses, must not be the one that leads.
+        for name in ("order-1", "order-2", "order-3"):
             own.kill(name)
-            own.launch(name)
+        own.launch("order-2")
+        own.launch("order-3")
         bought(own, "key-2", 2)
         says(own, "not replica 1")
+        own.launch("order-1")
         own.wrong.clear()
         for name in ("order-2", "order-3"):
             own.kill(name)
