@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from .arguments import DEFAULT_CACHES, DEFAULT_SWEEP_SECONDS, add_run, add_sweep, at_least
 from .bench.arguments import add_bench, bench
-from .checker import check, sections
-from .history import Unreadable, read
+from .history.checker import check, sections
+from .history.records import Unreadable, read
 
 __all__ = ["main"]
 
@@ -102,10 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from twisted.internet import reactor, task
     from twisted.internet.defer import CancelledError, Deferred
 
-    from twisted_bazaar.services import monotonic_seconds
+    from twisted_bazaar.runtime.services import monotonic_seconds
 
-    from .fleet import CannotRun, NotInTime
-    from .trial import Trial, run_inside
+    from .bazaar.fleet import CannotRun, NotInTime
+    from .chaos.command import Trial, run_inside
 
     if asked.command == "inside":
         doing = run_inside(reactor, asked.question, asked.answer)
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _trial(asked: argparse.Namespace) -> Any:
-    from .trial import TrialAsked
+    from .chaos.command import TrialAsked
 
     if bool(asked.url) != bool(asked.data):
         _refuse("--url and --data must be given together")
@@ -195,7 +195,7 @@ def _trial(asked: argparse.Namespace) -> Any:
 
 def _run(asked: argparse.Namespace, reactor: Any) -> Any:
     try:
-        from .run import Run, RunAsked
+        from .run.command import Run, RunAsked
     except ModuleNotFoundError as why:
         _refuse(f"run needs {why.name}, one of the project's dev dependencies")
     mix, seed = _mix(asked, DEFAULT_RUN_SECONDS, asked.p), _seed(asked)
@@ -220,7 +220,7 @@ def _sweep(asked: argparse.Namespace, reactor: Any) -> Any:
     if asked.url and asked.caches:
         _refuse("--caches is for bazaars that are started here, not with --url")
     try:
-        from .sweep import Sweep, SweepAsked
+        from .sweep.command import Sweep, SweepAsked
     except ModuleNotFoundError as why:
         _refuse(f"sweep needs {why.name}, one of the project's dev dependencies")
     return Sweep(
@@ -239,7 +239,7 @@ def _sweep(asked: argparse.Namespace, reactor: Any) -> Any:
 
 
 def _mix(asked: argparse.Namespace, default_seconds: float, share: float = 0.0) -> Any:
-    from .workload import Mix
+    from .run.workload import Mix
 
     seconds = asked.duration
     if seconds is None and asked.iterations is None:

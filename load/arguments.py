@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from twisted_bazaar.market import MAX_TRADE_QUANTITY
 
-from .threshold import EXAMPLE, Threshold, parse
+from .run.threshold import EXAMPLE, Threshold, parse
 
 __all__ = ["DEFAULT_CACHES", "DEFAULT_SWEEP_SECONDS", "add_run", "add_sweep", "at_least"]
 

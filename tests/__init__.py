@@ -1,4 +1,11 @@
-"""Tests, each named by the promise it holds.
+"""Tests: `unit` without a network, `simulation`, `damage`, `integration` with real processes.
 
-unit/ needs neither network nor other processes; integration/ runs the real ones, on loopback.
+`fakes` has what they share in place of a part of the bazaar.
 """
+
+from pathlib import Path
+
+__all__ = ["ROOT"]
+
+ROOT = Path(__file__).parents[1]
+"""The checkout."""

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import health
 from .errors import Unusable
+from .tools import probe
 
 __all__ = ["main"]
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         if asked.command == "health":
-            print(f"ok: {health.ask(os.environ)}")
+            print(f"ok: {probe.ask(os.environ)}")
         else:
             _inspect(asked.command, asked.folder)
         sys.stdout.flush()
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _inspect(command: str, folder: Path) -> None:
     # Who asks for health does so every few seconds, and need not import this.
-    from .inspection import export, verify
+    from .tools.inspection import export, verify
 
     if command == "export":
         export(folder, sys.stdout)

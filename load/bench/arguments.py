@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from ..arguments import at_least
+from load.arguments import at_least
 
 __all__ = ["add_bench", "bench"]
 
@@ -31,7 +31,7 @@ def add_bench(commands: Any) -> None:
 
 def bench(asked: argparse.Namespace, reactor: Any, tell: Callable[[str], None]) -> Any:
     """The bench that is asked for, to be awaited."""
-    from .run import Bench, BenchAsked
+    from .command import Bench, BenchAsked
 
     connections = ",".join(map(str, asked.connections))
     command = (

@@ -15,15 +15,14 @@ from typing import Any
 
 import grpc
 
-from twisted_bazaar.rpc import connection
+from load.run.latencies import Latencies
+from twisted_bazaar.rpc import keepalive
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import (
     OrdersServicer,
     OrdersStub,
     add_OrdersServicer_to_server,
 )
-
-from ..latencies import Latencies
 
 __all__ = ["main"]
 
@@ -80,7 +79,7 @@ def _tell(file: Path, port: int) -> None:
 
 def _call(address: str, callers: int, seconds: float) -> None:
     """So many threads, each of which calls again once it has its answer."""
-    channel = grpc.insecure_channel(address, options=connection.DIRECT)
+    channel = grpc.insecure_channel(address, options=keepalive.DIRECT)
     grpc.channel_ready_future(channel).result(timeout=10)
     stub = OrdersStub(channel)
     trade = order_pb2.Trade(key="key", stock="GameStart", side=market_pb2.SIDE_BUY, quantity=1)

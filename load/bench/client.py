@@ -11,11 +11,10 @@ from typing import Any
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
 
-from twisted_bazaar.services import monotonic_seconds
-
-from ..connection import Connection
-from ..latencies import Latencies
-from ..session import NoAnswer
+from load.client.connection import Connection
+from load.client.session import NoAnswer
+from load.run.latencies import Latencies
+from twisted_bazaar.runtime.services import monotonic_seconds
 
 __all__ = ["main"]
 

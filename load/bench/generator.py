@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from twisted.internet.utils import getProcessOutputAndValue
 
-from ..fleet import CannotRun
-from ..processes import environment
+from load.bazaar.fleet import CannotRun
+from load.bazaar.processes import environment
+
 from .figures import Sample
 
 __all__ = ["Generator", "ask"]

@@ -10,15 +10,15 @@ from typing import Any
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 
+from load.bazaar.fleet import CannotRun, Local
+from load.bazaar.processes import Process, environment, said_last, twistd
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.clients import ReplicaClient
-from twisted_bazaar.ports import Ports
+from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.services import monotonic_seconds
+from twisted_bazaar.runtime.services import monotonic_seconds
 from twisted_bazaar.timing import Timing
 
-from ..fleet import CannotRun, Local
-from ..processes import Process, environment, said_last, twistd
 from .figures import Judged
 from .generator import Generator
 from .long_log import REPLICAS

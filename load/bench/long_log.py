@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Event, Opened, encode_entry
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Side, Traded
-from twisted_bazaar.replication.entries import GENESIS, Entry, Event, Opened, encode_entry
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.storage.logfile import LogFile
 
 __all__ = ["REPLICAS", "main"]
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from load.bazaar.fleet import CannotRun, Local
+from load.bazaar.processes import Process, said_last
 from twisted_bazaar.market import DEFAULT_LISTING
 
-from ..fleet import CannotRun, Local
-from ..processes import Process, said_last
 from .figures import Sample, Samples, Subject
 from .generator import Generator, ask
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from tests import ROOT
+
 __all__ = ["CannotRun", "Engine", "Failed", "Project", "find"]
 
-ROOT = Path(__file__).parents[2]
 ANSWER_SECONDS = 60.0
 COMPOSE = {"docker": "docker compose", "podman": "podman-compose"}
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from tests.unit.histories import LISTED, extend, number_of, order
+from twisted_bazaar.consensus.entries import Entry, Opened
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.replication.entries import Entry, Opened
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.storage.logfile import LogFile
 
-from ..unit.histories import LISTED, extend, number_of, order
 from .judge import Lost
 from .pasts import log_in_place, scratch, without_waiting
 from .power import Disk, Image, Killed, Syncs

@@ -5,12 +5,12 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from tests.unit.histories import ledger_of
+from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.market import Traded
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.index import Found, Index, witness_in
+from twisted_bazaar.storage.index import Found, Index, witness_in
 
-from ..unit.histories import ledger_of
 from .pasts import INDEX, Files, Moment, log_in_place
 
 __all__ = ["Lost", "Opened", "check_set_aside", "open_index", "open_log", "put"]

@@ -9,13 +9,12 @@ from tempfile import mkdtemp
 from typing import NamedTuple
 from unittest.mock import patch
 
-from twisted_bazaar.replication.entries import Entry, Opened
-from twisted_bazaar.replication.index import Index
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import SEGMENT_BYTES, LogFile
-from twisted_bazaar.replication.trust import Witness
-
-from ..unit.histories import LISTED, extend, ledger_of, number_of, order
+from tests.unit.histories import LISTED, extend, ledger_of, number_of, order
+from twisted_bazaar.consensus.entries import Entry, Opened
+from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.storage.index import Index
+from twisted_bazaar.storage.logfile import SEGMENT_BYTES, LogFile
+from twisted_bazaar.storage.trust import Witness
 
 __all__ = [
     "INDEX",
@@ -63,8 +62,8 @@ def log_in_place(
 ) -> LogFile:
     """The log in `folder`, as if it had always been there: a trial puts copies everywhere."""
     with (
-        patch("twisted_bazaar.replication.trust.origin_of", lambda folder: "here"),
-        patch("twisted_bazaar.replication.trust.make_origin", lambda folder: "here"),
+        patch("twisted_bazaar.storage.trust.origin_of", lambda folder: "here"),
+        patch("twisted_bazaar.storage.trust.make_origin", lambda folder: "here"),
     ):
         return LogFile(folder, REPLICA, random, segment_bytes, witness)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from twisted_bazaar.address import Address
-from twisted_bazaar.ports import Ports
+from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.runtime.address import Address
 
 from .bazaar import REQUEST_SECONDS, STOP_SECONDS, TWISTD, Bazaar
 from .waiting import wait_until

@@ -11,8 +11,8 @@ from twisted.web.client import Agent
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from twisted_bazaar.address import Address
-from twisted_bazaar.push import PATH, SIGNATURE_HEADER
+from twisted_bazaar.rpc.push import PATH, SIGNATURE_HEADER
+from twisted_bazaar.runtime.address import Address
 
 __all__ = ["Fate", "Meddler", "Seen"]
 

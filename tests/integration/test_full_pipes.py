@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from twisted_bazaar.exits import STOP_SECONDS
+from twisted_bazaar.runtime.exits import STOP_SECONDS
 
 from .bazaar import TWISTD, Bazaar
 from .cluster import Cluster

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from twisted_bazaar.health import ANSWER_SECONDS
-from twisted_bazaar.ports import Ports
+from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.tools.probe import ANSWER_SECONDS
 
 from .bazaar import TWISTD, Bazaar
 from .waiting import wait_until

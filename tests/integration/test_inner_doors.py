@@ -11,11 +11,11 @@ import grpc
 import hiredis
 import pytest
 
-from twisted_bazaar.push import Subscription, prove
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
+from twisted_bazaar.rpc.push import Subscription, prove
 
 from .bazaar import Bazaar
 from .waiting import wait_until

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from load import redis
-from load.redis import Redis
+from load.bazaar import redis
+from load.bazaar.redis import Redis
 
 from .test_redis_cache import Redis as Server
 

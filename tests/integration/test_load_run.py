@@ -14,11 +14,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.utils import getProcessOutputAndValue
 
+from tests import ROOT
+
 from .bazaar import Bazaar
 from .trader import all_orders
 from .waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "load"]
 FISH = {"name": "Fish", "price": 1.5, "quantity": 100, "volume": 0}
 

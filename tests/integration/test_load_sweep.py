@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
+
 from .waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "load", "sweep"]
 
 

@@ -10,7 +10,8 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 SERVICES = {"bazaar", "bazaar-catalog", "bazaar-frontend", "bazaar-order"}
 TWISTD = "from twisted.scripts.twistd import run; run()"
 

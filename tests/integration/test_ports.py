@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from twisted_bazaar.address import Address
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.ports import Ports, PortTaken
+from twisted_bazaar.local.ports import Ports, PortTaken
+from twisted_bazaar.runtime.address import Address
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="elsewhere a port can be chosen but not held"

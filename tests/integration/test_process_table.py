@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from twisted_bazaar import child
-from twisted_bazaar.console import Console
-from twisted_bazaar.output import Output, to_descriptor
-from twisted_bazaar.process_table import Child, ProcessTable
+from twisted_bazaar.local import child
+from twisted_bazaar.local.console import Console
+from twisted_bazaar.local.supervisor import Child, ProcessTable
+from twisted_bazaar.runtime.output import Output, to_descriptor
 
 from .waiting import is_alive, wait_until
 
@@ -127,7 +127,7 @@ async def test_a_process_that_cannot_go_on_shows_its_line_and_does_not_spin(run:
 async def test_a_service_that_refuses_is_not_started_again_unless_it_has_served(run: Any) -> None:
     served = python(
         "import os, sys; sys.path.insert(0, '.'); "
-        "from twisted_bazaar.announcement import announce; announce(os.environ); "
+        "from twisted_bazaar.runtime.announcement import announce; announce(os.environ); "
         "sys.exit('cannot go on: bad data')"
     )
     running = run({"order-1": FAILS, "order-2": served}, announces=True)

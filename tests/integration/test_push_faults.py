@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import pytest_twisted
 
-from twisted_bazaar.push import MAX_PUSH_BYTES, decode_push, encode, sign
+from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, decode_push, encode, sign
 from twisted_bazaar.timing import Timing
 
 from .bazaar import Answer

@@ -8,12 +8,12 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from twisted_bazaar import options
-from twisted_bazaar.address import Address
-from twisted_bazaar.frontend.cache import RedisCache
-from twisted_bazaar.frontend.quotes import Quote
+from tests.unit.leaks import nothing_leaks
+from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.stores import RedisCache
+from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.address import Address
 
-from ..unit.leaks import nothing_leaks
 from .redis_server import (
     ANOTHER_LOG,
     AT_ONCE,

@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
-from twisted_bazaar.address import Address
-from twisted_bazaar.frontend.cache import RedisCache
-from twisted_bazaar.frontend.quotes import Quote
-from twisted_bazaar.frontend.redis_values import RedisValues
+from tests.unit.leaks import nothing_leaks
+from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.redis_values import RedisValues
+from twisted_bazaar.frontend.cache.stores import RedisCache
+from twisted_bazaar.runtime.address import Address
 
-from ..unit.leaks import nothing_leaks
 from .redis_server import (
     AT_ONCE,
     LOG,

@@ -18,10 +18,10 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, c
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
-from twisted_bazaar.address import Address
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.runtime.address import Address
 
 SOON_SECONDS = 5.0
 NOTICED_SECONDS = 4.0

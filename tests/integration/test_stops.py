@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from twisted_bazaar.exits import STOP_SECONDS
-from twisted_bazaar.ports import Ports
+from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.runtime.exits import STOP_SECONDS
 
 from .bazaar import TWISTD
 from .waiting import wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from twisted_bazaar.replication.lines import CLOSING_BYTES, close_lines, resume
+from twisted_bazaar.storage.lines import CLOSING_BYTES, close_lines, resume
 
 from .bazaar import TWISTD, Bazaar
 from .cluster import Cluster

@@ -11,13 +11,13 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from load import standing
-from load.calls import EXPECTED, Caller
-from load.checker import check
-from load.history import Call, History, LookupCall, TradeCall, Verdict
-from load.session import Reply, Session
+from load.bazaar import state
+from load.client.api import EXPECTED, Caller
+from load.client.session import Reply, Session
+from load.history.checker import check
+from load.history.records import Call, History, LookupCall, TradeCall, Verdict
 from twisted_bazaar.market import DEFAULT_LISTING, Side
-from twisted_bazaar.services import monotonic_seconds
+from twisted_bazaar.runtime.services import monotonic_seconds
 
 from .cluster import Cluster
 
@@ -89,7 +89,7 @@ class Traffic:
 
     async def start(self) -> None:
         await self._ready()
-        opening = await standing.opening(self._reactor, self._urls[0], now(), "")
+        opening = await state.opening(self._reactor, self._urls[0], now(), "")
         self.history.add(opening)
         doing = [self._read(via) for via in self._via.values()]
         doing += [self._trade(via, n) for via in self._via.values() for n in range(TRADERS)]
@@ -103,7 +103,7 @@ class Traffic:
     async def judge(self) -> None:
         """Fail if anything that was said to anybody is against a promise."""
         await self._ready()
-        self.history.add(await standing.closing(self._reactor, self._urls[0], now()))
+        self.history.add(await state.closing(self._reactor, self._urls[0], now()))
         calls = [each for each in self.history.records if isinstance(each, Call)]
         odd = [call for call in calls if call.status not in EXPECTED]
         assert not odd, f"{odd[:3]}\n{self._cluster.tail()}"

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from twisted_bazaar import leases
-from twisted_bazaar.replication.log import MemoryStorage
+from twisted_bazaar.consensus.log import MemoryStorage
 
 from .catalogs import CatalogMember, RedisMember
 from .clients import Client

@@ -1,6 +1,6 @@
 """Directed schedules for lookups: what leases, floors and pushes must hold while it hurts."""
 
-from twisted_bazaar.frontend.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
 from twisted_bazaar.leases import MAX_DRIFT
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
 

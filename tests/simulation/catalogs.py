@@ -6,14 +6,14 @@ from typing import Any
 import attrs
 import msgspec
 
-from twisted_bazaar.catalog.database import Snapshot
+from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import Pushed
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
-from twisted_bazaar.frontend.quotes import Quote, Shown
+from twisted_bazaar.frontend.cache.quotes import Quote, Shown
 from twisted_bazaar.market import DEFAULT_LISTING, Stock
-from twisted_bazaar.push import Subscription
+from twisted_bazaar.rpc.push import Subscription
 
 from .members import TICK_SECONDS, TIMING, Respond
 from .network import Network

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted_bazaar.errors import BazaarError, KeyReused, NotExecuted, Rejected
-from twisted_bazaar.frontend.quotes import Found
+from twisted_bazaar.frontend.cache.quotes import Found
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade, Traded
 
 from .frontends import FrontendMember

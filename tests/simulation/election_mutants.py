@@ -5,8 +5,9 @@ from unittest.mock import patch
 
 import msgspec
 
-from twisted_bazaar.frontend import leadership
-from twisted_bazaar.replication import candidacy, canvass, core, outbox
+from twisted_bazaar.consensus import candidacy, canvass, outbox
+from twisted_bazaar.consensus.replica import Replica
+from twisted_bazaar.frontend.election import leadership
 
 from .mutants import mutant
 
@@ -37,7 +38,7 @@ def one_that_fails_is_asked_before_those_that_had_no_turn(
     return original(self, now)
 
 
-@mutant(core.Replica, "_stand")
+@mutant(Replica, "_stand")
 def the_term_is_raised_at_each_nomination(
     original: Any, self: Any, asking: Any, term: int, now: float
 ) -> None:
@@ -52,7 +53,7 @@ def a_candidate_is_not_patient_with_disks(
     return bool(self.under_way and now - self._since > 0.3)
 
 
-@mutant(core.Replica, "_stand", part_of="a_candidate_is_not_patient_with_disks")
+@mutant(Replica, "_stand", part_of="a_candidate_is_not_patient_with_disks")
 def and_keeps_no_votes(original: Any, self: Any, asking: Any, term: int, now: float) -> None:
     self._candidacy = None
     original(self, asking, term, now)
@@ -78,6 +79,6 @@ def one_whose_disk_hangs_stands(original: Any, self: Any, disk: float) -> bool:
     return False
 
 
-@mutant(core.Replica, "follow")
+@mutant(Replica, "follow")
 def a_front_ends_word_raises_the_term(original: Any, self: Any, now: float) -> None:
     self._adopt(self.term + 1)

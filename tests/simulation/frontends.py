@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from twisted_bazaar.consensus.messages import CampaignReply
 from twisted_bazaar.errors import BazaarError, Overloaded, Unavailable
-from twisted_bazaar.frontend.floors import Floors
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.frontend.lookups import Call, Lookups, Read
-from twisted_bazaar.frontend.queue import Batch, Pending, TradeQueue
-from twisted_bazaar.frontend.quotes import Quote, Shown
+from twisted_bazaar.frontend.cache.floors import Floors
+from twisted_bazaar.frontend.cache.quotes import Quote, Shown
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.lookups.queue import Call, Lookups, Read
+from twisted_bazaar.frontend.trading.queue import Batch, Pending, TradeQueue
 from twisted_bazaar.market import Placed, Trade
-from twisted_bazaar.push import Push, Subscription
-from twisted_bazaar.replication.messages import CampaignReply
+from twisted_bazaar.rpc.push import Push, Subscription
 
 from .catalogs import CatalogMember, RedisMember
 from .members import CALL_SECONDS, TICK_SECONDS, TIMING, OrderMember

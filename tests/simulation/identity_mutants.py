@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from twisted_bazaar.replication import core, identity
+from twisted_bazaar.consensus import identity
+from twisted_bazaar.consensus.replica import Replica
 
 from .members import OrderMember
 from .mutants import mutant
@@ -15,12 +16,12 @@ def an_answer_of_another_counts(original: Any, self: Any, *arguments: Any) -> st
     return None
 
 
-@mutant(core.Replica, "refusal")
+@mutant(Replica, "refusal")
 def a_request_for_another_is_taken(original: Any, self: Any, message: Any) -> str | None:
     return None
 
 
-@mutant(core.Replica, "refusal", part_of="another_clusters_replica_is_a_member")
+@mutant(Replica, "refusal", part_of="another_clusters_replica_is_a_member")
 def _its_appends_are_taken(original: Any, self: Any, message: Any) -> str | None:
     return None if "cluster" in (why := original(self, message) or "") else why or None
 

@@ -6,8 +6,10 @@ import msgspec
 
 from twisted_bazaar import leases, patience
 from twisted_bazaar.catalog import projection, publisher, subscribers
-from twisted_bazaar.frontend import floors, lookups
-from twisted_bazaar.replication import leading
+from twisted_bazaar.consensus import leader
+from twisted_bazaar.consensus.leader import Leading
+from twisted_bazaar.frontend.cache import floors
+from twisted_bazaar.frontend.lookups.queue import Lookups
 
 from .mutants import mutant
 
@@ -83,7 +85,7 @@ def a_holder_that_owes_an_answer_is_renewed(
         subscriber.holder.answered(now, self._timing.lease)
 
 
-@mutant(leading.Leading, "unreachable")
+@mutant(Leading, "unreachable")
 def a_catalog_that_owes_an_answer_is_renewed(
     original: Any, self: Any, to: Any, sent: float, now: float
 ) -> None:
@@ -101,27 +103,27 @@ def a_cache_lease_outlives_the_catalogs_own(
     return original(self, subscriber, ledger, index, history, everlasting, rest[-1])
 
 
-@mutant(leading.Leading, "__init__")
+@mutant(Leading, "__init__")
 def a_new_leader_waits_for_no_catalog(original: Any, self: Any, *arguments: Any) -> None:
     original(self, *arguments)
     self._inherited_until = -FOR_EVER
 
 
-@mutant(leading.Leading, "released")
+@mutant(Leading, "released")
 def a_leader_does_not_wait_for_catalogs(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
     return max(commit, released)
 
 
-@mutant(leading.Leading, "_may_read")
+@mutant(Leading, "_may_read")
 def two_catalogs_hold_leases(
     original: Any, self: Any, learner: Any, holds: bool, now: float
 ) -> bool:
     return True
 
 
-@mutant(leading.Leading, "apply_answered")
+@mutant(Leading, "apply_answered")
 def a_lease_for_a_catalog_that_is_behind(
     original: Any, self: Any, reply: Any, released: int, now: float
 ) -> None:
@@ -156,7 +158,7 @@ def and_what_has_no_floor_is_shown(
     return self.alive(now) and version >= self._floors.get(name, 0)
 
 
-@mutant(lookups.Lookups, "answered")
+@mutant(Lookups, "answered")
 def single_flight_without_the_floor_check(
     original: Any, self: Any, call: Any, *arguments: Any
 ) -> Any:
@@ -186,7 +188,7 @@ def a_front_end_that_is_kept_out_is_not_waited_for(
     return cleared
 
 
-@mutant(leading.Leading, "released")
+@mutant(Leading, "released")
 def a_catalog_that_is_kept_out_is_not_waited_for(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
@@ -222,13 +224,13 @@ def clocks_do_not_drift(original: Any, seconds: float) -> float:
     return seconds
 
 
-@mutant(leading, "longest_lease")
+@mutant(leader, "longest_lease")
 def a_new_leader_waits_for_its_own_lease_only(original: Any, log: Any, timing: Any) -> float:
     lease: float = timing.lease
     return lease
 
 
-@mutant(leading.Leading, "released")
+@mutant(Leading, "released")
 def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     original: Any, self: Any, *arguments: Any
 ) -> int:
@@ -237,7 +239,7 @@ def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     return released
 
 
-@mutant(leading.Leading, "apply_answered")
+@mutant(Leading, "apply_answered")
 def a_catalog_that_another_answers_for_is_not_waited_for(
     original: Any, self: Any, reply: Any, *arguments: Any
 ) -> None:
@@ -269,7 +271,7 @@ def a_late_push_lowers_a_floor(original: Any, self: Any, push: Any, now: float) 
     return original(self, push, now)
 
 
-@mutant(leading.Leading, "_unreplaced")
+@mutant(Leading, "_unreplaced")
 def a_leader_that_may_have_been_replaced_grants_leases(
     original: Any, self: Any, now: float
 ) -> bool:
@@ -302,7 +304,7 @@ def a_catalog_answers_for_what_it_applied(original: Any, self: Any, *asked: Any)
     return msgspec.structs.replace(original(self, *asked), released=self._projection.position.index)
 
 
-@mutant(leading.Leading, "_waits_for")
+@mutant(Leading, "_waits_for")
 def a_catalog_that_answered_is_waited_for_a_lease_of_this_leader_only(
     original: Any, self: Any, now: float
 ) -> float:

@@ -1,6 +1,6 @@
 """Directed schedules for leases: clocks, restarts and late messages at the worst moment."""
 
-from twisted_bazaar.frontend.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
 from twisted_bazaar.market import DEFAULT_LISTING
 
 from .bazaar import SimulatedBazaar

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.log import MemoryStorage, Write
+from twisted_bazaar.consensus.messages import AppendReply, ApplyReply, Reply, Request, Status
+from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import BazaarError, Unusable
-from twisted_bazaar.frontend.quotes import Shown
+from twisted_bazaar.frontend.cache.quotes import Shown
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
-from twisted_bazaar.replication.core import Ready, Replica
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.log import MemoryStorage, Write
-from twisted_bazaar.replication.messages import AppendReply, ApplyReply, Reply, Request, Status
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 

@@ -10,10 +10,14 @@ from unittest.mock import patch
 
 import msgspec
 
+from twisted_bazaar.consensus import canvass, log, outbox
+from twisted_bazaar.consensus.entries import Opened
+from twisted_bazaar.consensus.leader import Leading
+from twisted_bazaar.consensus.progress import reached_by_majority
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import NotLeader
 from twisted_bazaar.market import Placed
 from twisted_bazaar.order import desk
-from twisted_bazaar.replication import canvass, core, leading, log, outbox
 
 __all__ = ["MUTANTS", "Mutant"]
 
@@ -62,27 +66,27 @@ def mutant(
     return declare
 
 
-@mutant(leading.Leading, "committed")
+@mutant(Leading, "committed")
 def commit_before_majority(original: Any, self: Any, commit: int) -> int:
     acknowledged = [progress.match for progress in self._peers.values()]
     index = max(self._log.durable, *acknowledged)
     return index if index > commit and index >= self.opened else commit
 
 
-@mutant(leading.Leading, "committed")
+@mutant(Leading, "committed")
 def commit_entries_of_earlier_terms_by_counting(original: Any, self: Any, commit: int) -> int:
     acknowledged = [progress.match for progress in self._peers.values()]
-    return max(commit, leading.reached_by_majority([self._log.durable, *acknowledged]))
+    return max(commit, reached_by_majority([self._log.durable, *acknowledged]))
 
 
-@mutant(leading.Leading, "committed")
+@mutant(Leading, "committed")
 def count_a_learner_for_quorum(original: Any, self: Any, commit: int) -> int:
     # A learner that was sent everything would have acknowledged all that is on the leader's disk.
     index = max(self._log.durable if self._learners else 0, original(self, commit))
     return index if index > commit and index >= self.opened else commit
 
 
-@mutant(core.Replica, "_on_append")
+@mutant(Replica, "_on_append")
 def no_term_check_on_append(
     original: Any, self: Any, message: Any, now: float, ticket: Any
 ) -> None:
@@ -91,7 +95,7 @@ def no_term_check_on_append(
     original(self, message, now, ticket)
 
 
-@mutant(core.Replica, "_take_append")
+@mutant(Replica, "_take_append")
 def no_consistency_check_on_append(original: Any, self: Any, message: Any) -> tuple[bool, int]:
     if message.previous_index <= self.log.last_index:
         previous = self.log.term_at(message.previous_index)
@@ -101,14 +105,14 @@ def no_consistency_check_on_append(original: Any, self: Any, message: Any) -> tu
     return original(self, message)
 
 
-@mutant(core.Replica, "_on_vote")
+@mutant(Replica, "_on_vote")
 def vote_twice_in_a_term(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
     if message.term == self.term and self._leading is None:
         self.vote = 0
     original(self, message, now, ticket)
 
 
-@mutant(core.Replica, "_on_vote")
+@mutant(Replica, "_on_vote")
 def vote_for_a_log_that_lacks_entries(
     original: Any, self: Any, message: Any, now: float, ticket: Any
 ) -> None:
@@ -129,7 +133,7 @@ def acknowledge_before_fsync(original: Any, self: Any, messages: Any, now: float
     self.say(messages)
 
 
-@mutant(leading.Leading, "committed")
+@mutant(Leading, "committed")
 def a_leader_counts_itself_before_its_disk(original: Any, self: Any, commit: int) -> int:
     durable, self._log.durable = self._log.durable, self._log.last_index
     index: int = original(self, commit)
@@ -148,7 +152,7 @@ def a_term_is_forgotten_over_a_restart(original: Any, self: Any, write: Any) -> 
     self.term = self.entries[-1].term if self.entries else 0
 
 
-@mutant(core.Replica, "_on_fetch_reply")
+@mutant(Replica, "_on_fetch_reply")
 def adopt_entries_before_the_term(original: Any, self: Any, message: Any, now: float) -> None:
     original(self, msgspec.structs.replace(message, term=0), now)
 
@@ -158,33 +162,33 @@ def skip_truncation_on_rejoin(original: Any, self: Any, entries: Any, committed:
     original(self, [entry for entry in entries if entry.index > self.last_index], committed)
 
 
-@mutant(core.Replica, "_guard")
+@mutant(Replica, "_guard")
 def ignore_the_campaign_guard(original: Any, self: Any, now: float) -> float:
     return 0.0
 
 
-@mutant(leading.Leading, "in_touch")
+@mutant(Leading, "in_touch")
 def a_leader_without_a_majority_stays(original: Any, self: Any, now: float) -> bool:
     return True
 
 
-@mutant(core.Replica, "_count_votes")
+@mutant(Replica, "_count_votes")
 def win_without_a_majority(original: Any, self: Any, now: float) -> None:
     if self._candidacy is not None:
         self._candidacy.votes |= set(self._peers[:1])
     original(self, now)
 
 
-@mutant(core.Replica, "_on_vote_reply")
+@mutant(Replica, "_on_vote_reply")
 def count_votes_of_earlier_terms(original: Any, self: Any, message: Any, now: float) -> None:
     if message.term < self.term:
         message = msgspec.structs.replace(message, term=self.term, granted=True)
     original(self, message, now)
 
 
-@mutant(core.Replica, "propose")
+@mutant(Replica, "propose")
 def no_opened_entry(original: Any, self: Any, events: Any) -> Any:
-    events = [event for event in events if not isinstance(event, core.Opened)]
+    events = [event for event in events if not isinstance(event, Opened)]
     return original(self, events)
 
 
@@ -216,7 +220,7 @@ def reject_at_once_on_an_uncommitted_tip(
     self._for_round = type(self._for_round)(w for w in self._for_round if w.asker is not batch)
 
 
-@mutant(core.Replica, "confirm")
+@mutant(Replica, "confirm")
 def no_quorum_round_for_a_404_or_a_rejection(original: Any, self: Any) -> int:
     return 0
 
@@ -254,14 +258,14 @@ def decide_on_the_committed_ledger_only(
     return decided
 
 
-@mutant(core.Replica, "_wait")
+@mutant(Replica, "_wait")
 def a_suspect_votes(original: Any, self: Any, now: float) -> float:
     return original(self, now) if self._leading is not None else self._guard(now)
 
 
-@mutant(core.Replica, "_on_append")
+@mutant(Replica, "_on_append")
 def a_suspect_acknowledges(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
-    with patch.object(core.Replica, "suspect", False):
+    with patch.object(Replica, "suspect", False):
         original(self, message, now, ticket)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from twisted_bazaar.replication.messages import Declined
+from twisted_bazaar.consensus.messages import Declined
 
 from .world import Process, World
 

@@ -5,10 +5,11 @@ from unittest.mock import patch
 
 import msgspec
 
+from twisted_bazaar.consensus import log
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import NotLeader, OutcomeUnknown, Overloaded
-from twisted_bazaar.frontend import queue
+from twisted_bazaar.frontend.trading import queue
 from twisted_bazaar.order import desk, sendings
-from twisted_bazaar.replication import core, log
 from twisted_bazaar.sending import UNGUARDED
 
 from .mutants import MUTANTS, mutant
@@ -115,7 +116,7 @@ def what_was_lost_was_not_executed(original: Any, self: Any, batch: Any) -> bool
     return news
 
 
-@mutant(core.Replica, "propose")
+@mutant(Replica, "propose")
 def time_runs_backwards_with_the_leaders_clock(original: Any, self: Any, events: Any) -> Any:
     with patch.object(log.Log, "last_at", 0):
         return original(self, events)

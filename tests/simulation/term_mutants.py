@@ -5,9 +5,10 @@ from unittest.mock import patch
 
 import msgspec
 
+from twisted_bazaar.consensus import canvass, log, outbox, replica
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.market import Traded
 from twisted_bazaar.order import desk
-from twisted_bazaar.replication import canvass, core, log, outbox
 
 from .mutants import mutant
 
@@ -28,18 +29,18 @@ def truncated_entries_count_as_durable(original: Any, self: Any, write: Any) -> 
         self.durable = write.entries[-1].index
 
 
-@mutant(core.Replica, "_on_append")
+@mutant(Replica, "_on_append")
 def old_rounds_are_echoed(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
-    reply = core.AppendReply
+    reply = replica.AppendReply
 
     def echoing(*fields: Any, **named: Any) -> Any:
         return msgspec.structs.replace(reply(*fields, **named), round=message.round)
 
-    with patch.object(core, "AppendReply", echoing):
+    with patch.object(replica, "AppendReply", echoing):
         original(self, message, now, ticket)
 
 
-@mutant(core.Replica, "_take_append")
+@mutant(Replica, "_take_append")
 def a_follower_commits_what_it_was_not_sent(
     original: Any, self: Any, message: Any
 ) -> tuple[bool, int]:
@@ -49,7 +50,7 @@ def a_follower_commits_what_it_was_not_sent(
     return fits, index
 
 
-@mutant(core.Replica, "_consider_canvass")
+@mutant(Replica, "_consider_canvass")
 def a_replica_that_recalled_votes_again_in_that_term(original: Any, self: Any, now: float) -> None:
     recalled = self._recalled
     original(self, now)
@@ -84,7 +85,7 @@ def the_leader_shows_what_is_not_released(original: Any, self: Any, entry: Any) 
     self.released_stocks = dict(self.ledger.stocks)
 
 
-@mutant(core.Replica, "tick")
+@mutant(Replica, "tick")
 def a_follower_without_a_leader_releases_at_once(original: Any, self: Any, now: float) -> None:
     original(self, now)
     if not self.leads and self.leader(now) == 0:

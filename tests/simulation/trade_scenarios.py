@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from twisted_bazaar.errors import BazaarError, NotExecuted, Rejected
-from twisted_bazaar.frontend.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
 from twisted_bazaar.sending import UNGUARDED
 

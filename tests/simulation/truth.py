@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.log import MemoryStorage, Write
+from twisted_bazaar.consensus.messages import AppendReply, VoteReply
 from twisted_bazaar.errors import InvariantBroken
-from twisted_bazaar.frontend.quotes import Found, Source
+from twisted_bazaar.frontend.cache.quotes import Found, Source
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.log import MemoryStorage, Write
-from twisted_bazaar.replication.messages import AppendReply, VoteReply
 
 __all__ = ["Truth", "Violation"]
 

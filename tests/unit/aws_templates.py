@@ -4,14 +4,14 @@ import base64
 import json
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
 from cfnlint.decode import decode_str
 from moto import mock_aws
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 FOLDER = ROOT / "deploy" / "aws"
 
 REGION = "eu-central-1"

@@ -12,13 +12,13 @@ from random import Random
 
 from twisted_bazaar.catalog.subscribers import Pushed, Subscribers
 from twisted_bazaar.errors import BazaarError, Unavailable
-from twisted_bazaar.frontend.floors import Floors
-from twisted_bazaar.frontend.lookups import Call, Lookups, Read
-from twisted_bazaar.frontend.quotes import Found, Quote
+from twisted_bazaar.frontend.cache.floors import Floors
+from twisted_bazaar.frontend.cache.quotes import Found, Quote
+from twisted_bazaar.frontend.lookups.queue import Call, Lookups, Read
 from twisted_bazaar.leases import MAX_DRIFT, Lease
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
-from twisted_bazaar.push import PushReply, Subscription
+from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()

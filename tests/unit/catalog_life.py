@@ -5,11 +5,11 @@ from itertools import count
 
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.catalog.publisher import Publisher
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.leases import Stamp, kept
 from twisted_bazaar.market import Stock
-from twisted_bazaar.push import Push, PushReply, Subscription
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.messages import Apply, ApplyReply
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .histories import history, ledger_of, sends

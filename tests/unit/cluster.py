@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from twisted_bazaar.consensus.entries import GENESIS, Entry
+from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.messages import Apply, ApplyReply, Request
 from twisted_bazaar.leases import Lease
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
 from twisted_bazaar.order.desk import Batch, Known, Question
-from twisted_bazaar.replication.entries import GENESIS, Entry
-from twisted_bazaar.replication.log import MemoryStorage
-from twisted_bazaar.replication.messages import Apply, ApplyReply, Request
 
 from .member import TICK, TIMING, Clock, Member
 

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Mapping
 
-from twisted_bazaar.frontend.floors import Floors
+from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.leases import Stamp, kept
-from twisted_bazaar.push import Push, PushReply
+from twisted_bazaar.rpc.push import Push, PushReply
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()

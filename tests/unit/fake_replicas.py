@@ -5,9 +5,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.push import Subscription
-from twisted_bazaar.replication.messages import CampaignReply, Status
+from twisted_bazaar.rpc.push import Subscription
 
 
 def follows(replica: int, term: int = 1) -> Status:

@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from load.book import Book
-from load.history import (
+from load.history.book import Book
+from load.history.records import (
     Closing,
     LookupCall,
     Opening,

@@ -20,18 +20,18 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
 from twisted_bazaar import errors
-from twisted_bazaar.frontend import answers
-from twisted_bazaar.frontend.api import Api
-from twisted_bazaar.frontend.connections import MAX_CONNECTIONS
-from twisted_bazaar.frontend.entity_tags import entity_tag
-from twisted_bazaar.frontend.hosts import Hosts
-from twisted_bazaar.frontend.interfaces import Placed, ReplicaReport
-from twisted_bazaar.frontend.old_system import public_site
-from twisted_bazaar.frontend.quotes import Found, Quote, Source
-from twisted_bazaar.frontend.refusals import Reason
-from twisted_bazaar.frontend.site import BazaarSite
+from twisted_bazaar.frontend.api.entity_tags import entity_tag
+from twisted_bazaar.frontend.api.old_system import public_site
+from twisted_bazaar.frontend.api.reports import ReplicaReport
+from twisted_bazaar.frontend.api.routes import Api
+from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.http.connections import MAX_CONNECTIONS
+from twisted_bazaar.frontend.http.hosts import Hosts
+from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.frontend.http.site import BazaarSite
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Rejection, Trade
+from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Placed, Rejection, Trade
 
 OLD = "/api/frontend_service"
 GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
@@ -140,8 +140,7 @@ class FrontEnd:
             trading=self.bazaar,
             market_data=self.bazaar,
             orders=self.bazaar,
-            replicas=self.bazaar,
-            readiness=self.bazaar.readiness,
+            reports=self.bazaar,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),
             notice=lambda: self.bazaar.notice,

@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Event, Opened, encode_entry
+from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Listed, Listing, Side, Traded
-from twisted_bazaar.replication.entries import GENESIS, Entry, Event, Opened, encode_entry
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile
-from twisted_bazaar.replication.messages import Apply
+from twisted_bazaar.storage.logfile import LogFile
 
 AT = 1_790_000_000_000
 

@@ -10,9 +10,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
-from twisted_bazaar.frontend.invalidation import Invalidations, internal_site
+from twisted_bazaar.frontend.cache.invalidation import Invalidations, internal_site
 from twisted_bazaar.leases import Stamp
-from twisted_bazaar.push import (
+from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
     SIGNATURE_HEADER,
     Push,

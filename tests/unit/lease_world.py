@@ -12,17 +12,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from twisted_bazaar.catalog.database import Snapshot
+from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import Pushed
+from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.messages import Apply, ApplyReply, Request
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.frontend.floors import Floors
+from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.market import Listing, Side, Trade
 from twisted_bazaar.order.desk import Batch, Known
-from twisted_bazaar.push import Push, PushReply, Subscription
-from twisted_bazaar.replication.log import MemoryStorage
-from twisted_bazaar.replication.messages import Apply, ApplyReply, Request
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 
 from .member import TICK, TIMING, Clock, Member
 

@@ -3,12 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.order.desk import TradingDesk
-from twisted_bazaar.replication.core import Incoming, Replica
-from twisted_bazaar.replication.entries import GENESIS, Entry, Opened, encode_entry
-from twisted_bazaar.replication.log import MemoryStorage, Write
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened, encode_entry
+from twisted_bazaar.consensus.log import MemoryStorage, Write
+from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
     Poll,
@@ -18,6 +15,9 @@ from twisted_bazaar.replication.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.consensus.replica import Incoming, Replica
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.order.desk import TradingDesk
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()

@@ -6,7 +6,7 @@ one whose outcome is unknown may have been given up before. Calls overlap as the
 
 from random import Random
 
-from load.history import (
+from load.history.records import (
     Closing,
     LookupCall,
     MarketCall,

@@ -7,11 +7,11 @@ from unittest.mock import patch
 
 import pytest
 
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogReader
-from twisted_bazaar.replication.mark import Mark, MarkFile
+from twisted_bazaar.storage.logfile import LogReader
+from twisted_bazaar.storage.mark import Mark, MarkFile
 
 from .histories import check, extend, files, history, opened, order, write
 

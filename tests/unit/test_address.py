@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_bazaar.address import Address
+from twisted_bazaar.runtime.address import Address
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from twisted_bazaar.catalog.admission import REMEMBERED_LIVES, Admission
 from twisted_bazaar.errors import Malformed, NotAuthorised
-from twisted_bazaar.push import Subscription, prove
+from twisted_bazaar.rpc.push import Subscription, prove
 
 SECRET = b"0123456789abcdef"
 HERE = "ipv4:127.0.0.1:50000"

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from twisted_bazaar import errors
-from twisted_bazaar.frontend import answers
-from twisted_bazaar.frontend.refusals import Reason, Refusal, later, refusal_of
-from twisted_bazaar.frontend.requests import decode_trade
+from twisted_bazaar.frontend.api.requests import decode_trade
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.http.refusals import Reason, Refusal, later, refusal_of
 from twisted_bazaar.market import MAX_SHARES, Order, Rejection, Side, Stock, Trade
 
 TRADE = Trade('key "1"', "GameStart", Side.BUY, 5)

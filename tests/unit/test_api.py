@@ -7,9 +7,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from twisted_bazaar import errors
-from twisted_bazaar.frontend.interfaces import Placed
-from twisted_bazaar.frontend.quotes import Source
-from twisted_bazaar.market import DEFAULT_LISTING, Side, Stock, Trade
+from twisted_bazaar.frontend.cache.quotes import Source
+from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Stock, Trade
 
 from .frontend_world import GAME_START, OLD, TAG, TRADE_BODY, FrontEnd, failures_logged
 

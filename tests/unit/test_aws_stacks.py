@@ -17,9 +17,9 @@ import pytest
 from moto.cloudformation.parsing import get_model_map
 
 from twisted_bazaar import __main__ as console
-from twisted_bazaar import tap as local_tap
 from twisted_bazaar.catalog import tap as catalog_tap
 from twisted_bazaar.frontend import tap as frontend_tap
+from twisted_bazaar.local import tap as local_tap
 from twisted_bazaar.order import tap as order_tap
 
 from .aws_templates import CLIENTS, NOT_IN_MOTO, ROOT, STACK, made, resources, template

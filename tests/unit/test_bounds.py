@@ -5,11 +5,11 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from twisted_bazaar.consensus import messages
+from twisted_bazaar.consensus.entries import Opened, encode_entry
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import MAX_STOCKS
-from twisted_bazaar.replication import messages
-from twisted_bazaar.replication.entries import Opened, encode_entry
 from twisted_bazaar.rpc import wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bounds import MAX_ENTRIES, MAX_NAMES

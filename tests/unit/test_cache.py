@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from twisted_bazaar.address import Address
-from twisted_bazaar.frontend.breaker import Breaker
-from twisted_bazaar.frontend.cache import Cache, MemoryCache, RedisCache
-from twisted_bazaar.frontend.quotes import Quote
+from twisted_bazaar.frontend.cache.breaker import Breaker
+from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.stores import Cache, MemoryCache, RedisCache
+from twisted_bazaar.runtime.address import Address
 
 LOG = "0123456789abcdef"
 ANOTHER_LOG = "fedcba9876543210"

@@ -1,8 +1,8 @@
 """What the answers of the others amount to: wait, fetch, go ahead, or give up."""
 
-from twisted_bazaar.replication.canvass import Canvass, FetchFrom, GoAhead, Purpose, Refused
-from twisted_bazaar.replication.log import Log
-from twisted_bazaar.replication.messages import FetchReply, PollReply
+from twisted_bazaar.consensus.canvass import Canvass, FetchFrom, GoAhead, Purpose, Refused
+from twisted_bazaar.consensus.log import Log
+from twisted_bazaar.consensus.messages import FetchReply, PollReply
 
 from .member import disk, entries_of
 

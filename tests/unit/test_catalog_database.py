@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from twisted_bazaar.catalog.database import Snapshot, load, read_listing, save
+from twisted_bazaar.catalog.market_file import Snapshot, load, read_listing, save
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.ledger import Ledger

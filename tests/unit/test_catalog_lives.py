@@ -4,12 +4,12 @@ import pytest
 
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.catalog.publisher import Publisher
+from twisted_bazaar.consensus.entries import GENESIS
+from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.leases import kept
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
-from twisted_bazaar.replication.entries import GENESIS
-from twisted_bazaar.replication.messages import Apply
 
 from .catalog_life import HEARTBEAT, LEASE, LOG, TIMING, CatalogLife, at_work, stocks_of
 from .histories import extend, order, sends

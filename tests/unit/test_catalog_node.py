@@ -12,16 +12,16 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from twisted_bazaar.catalog import node as module
-from twisted_bazaar.catalog.database import Snapshot, load
+from twisted_bazaar.catalog.market_file import Snapshot, load
 from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import View
+from twisted_bazaar.consensus.messages import ApplyReply
 from twisted_bazaar.errors import Malformed, Unavailable
 from twisted_bazaar.leases import Stamp, kept
 from twisted_bazaar.market import Listing, Stock
-from twisted_bazaar.push import Push, PushReply, Subscription
-from twisted_bazaar.replication.messages import ApplyReply
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import result_of

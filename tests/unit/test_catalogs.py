@@ -4,9 +4,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from twisted_bazaar.errors import BazaarError, Overloaded, Unavailable
-from twisted_bazaar.frontend.catalogs import Catalogs
+from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 from twisted_bazaar.market import Stock
-from twisted_bazaar.push import Subscription
+from twisted_bazaar.rpc.push import Subscription
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import Call, FakeCatalog, result_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_bazaar.frontend.entity_tags import entity_tag
+from twisted_bazaar.frontend.api.entity_tags import entity_tag
 
 from .frontend_world import GAME_START, HISTORY, TAG, FrontEnd
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_bazaar.frontend.connections import (
+from twisted_bazaar.frontend.http.connections import (
     MAX_CONNECTIONS,
     MAX_LEAVING,
     SECONDS,

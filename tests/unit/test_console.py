@@ -2,8 +2,8 @@
 
 import pytest
 
-from twisted_bazaar.console import MAX_LINE_BYTES, Console, Lines
-from twisted_bazaar.output import Output
+from twisted_bazaar.local.console import MAX_LINE_BYTES, Console, Lines
+from twisted_bazaar.runtime.output import Output
 
 
 class Shown:

@@ -17,12 +17,13 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 from twisted.python.reflect import namedAny
 
-from twisted_bazaar import exits, local
-from twisted_bazaar.frontend import listener
-from twisted_bazaar.options import Options
+from tests import ROOT
+from twisted_bazaar.frontend.http import listener
+from twisted_bazaar.local import plan
 from twisted_bazaar.rpc import server
+from twisted_bazaar.runtime import exits
+from twisted_bazaar.runtime.options import Options
 
-ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SCHEMA = ROOT / "tests" / "containers" / "compose-spec.json"
@@ -219,7 +220,7 @@ def test_who_is_told_to_stop_has_the_time_that_it_takes() -> None:
     # The bound holds whatever hangs, and what is left to be written gets a moment more.
     assert max(server.GRACE_SECONDS, listener.GRACE_SECONDS) < exits.STOP_SECONDS
     # All services in one container stop one after the other, and docker waits for 10 s.
-    assert exits.STOP_SECONDS < local.STOP_SECONDS < 10
+    assert exits.STOP_SECONDS < plan.STOP_SECONDS < 10
     for name in OURS:
         given = float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
         assert given >= exits.STOP_SECONDS + 1, name

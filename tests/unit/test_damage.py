@@ -6,12 +6,11 @@ from unittest.mock import patch
 
 import pytest
 
-from twisted_bazaar.replication import index, recovery, trust
-from twisted_bazaar.replication.mark import Mark, MarkFile
-
-from ..damage.judge import Lost
-from ..damage.kinds import INDEX_KINDS, KINDS
-from ..damage.run import INDEX_EVERY, Case, run
+from tests.damage.judge import Lost
+from tests.damage.kinds import INDEX_KINDS, KINDS
+from tests.damage.run import INDEX_EVERY, Case, run
+from twisted_bazaar.storage import index, recovery, trust
+from twisted_bazaar.storage.mark import Mark, MarkFile
 
 FOLDERS = 3000
 SEED = 20

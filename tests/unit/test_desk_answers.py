@@ -2,6 +2,7 @@
 
 import pytest
 
+from twisted_bazaar.consensus.messages import Append, AppendReply, ApplyReply
 from twisted_bazaar.errors import KeyReused, NotLeader, OutcomeUnknown, Overloaded, Rejected
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import (
@@ -13,7 +14,6 @@ from twisted_bazaar.market import (
     Trade,
 )
 from twisted_bazaar.order.desk import Batch, Known, Placed, TradingDesk
-from twisted_bazaar.replication.messages import Append, AppendReply, ApplyReply
 
 from .cluster import Cluster, Parcel, buy, sell
 from .member import TICK, TIMING, Member, follower, hear_of_term

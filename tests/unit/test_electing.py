@@ -4,8 +4,8 @@ How one goes where nothing is, is in `test_elections.py`.
 
 import pytest
 
-from twisted_bazaar.replication.latency import LONGEST_WRITE_SECONDS
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.disk_latency import LONGEST_WRITE_SECONDS
+from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
     CampaignReply,

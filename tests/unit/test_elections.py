@@ -5,8 +5,7 @@ another is heard. What differs from the Raft paper, as `docs/` tells it; what do
 
 import pytest
 
-from twisted_bazaar.errors import OutcomeUnknown
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.messages import (
     AppendReply,
     CampaignReply,
     Fetch,
@@ -16,6 +15,7 @@ from twisted_bazaar.replication.messages import (
     Reply,
     Vote,
 )
+from twisted_bazaar.errors import OutcomeUnknown
 
 from .cluster import Cluster, buy
 from .member import TICK, TIMING, Member, append, disk, entries_of, follower, leader

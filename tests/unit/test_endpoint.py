@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from twisted.internet.endpoints import serverFromString
 
-from twisted_bazaar.endpoint import Endpoint
+from twisted_bazaar.runtime.endpoint import Endpoint
 
 SAME = [
     "tcp:8081",

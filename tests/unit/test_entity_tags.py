@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_bazaar.frontend.entity_tags import entity_tag, matches
+from twisted_bazaar.frontend.api.entity_tags import entity_tag, matches
 
 TAG = entity_tag("5f0c", 12)
 

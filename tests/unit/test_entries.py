@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twisted_bazaar.consensus.entries import GENESIS, Event, Opened, decode_entry, encode_entry
 from twisted_bazaar.errors import Damaged
 from twisted_bazaar.market import Listed, Listing, Side, Traded
-from twisted_bazaar.replication.entries import (
-    GENESIS,
-    Event,
-    Opened,
-    decode_entry,
-    encode_entry,
-)
 
 from .histories import extend, history
 

@@ -13,12 +13,12 @@ from random import Random
 import pytest
 
 from twisted_bazaar.__main__ import main
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened, encode_entry
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, Unusable
-from twisted_bazaar.inspection import verify
 from twisted_bazaar.market import Listed, Listing, Side, Traded
-from twisted_bazaar.replication.entries import GENESIS, Entry, Opened, encode_entry
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.tools.inspection import verify
 
 from .histories import LISTED, check, extend, files, history, opened, order
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.leases import MAX_DRIFT, Stamp
-from twisted_bazaar.push import Push, PushReply
+from twisted_bazaar.rpc.push import Push, PushReply
 
 from .fake_publisher import HISTORY, LEASE, TIMING, FakePublisher
 

@@ -15,12 +15,12 @@ import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.folder import FolderInUse, claim
+from twisted_bazaar.runtime.folder_lock import FolderInUse, claim
 
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from twisted_bazaar.folder import claim
+from twisted_bazaar.runtime.folder_lock import claim
 held = claim(Path(sys.argv[1]))
 child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, close_fds=False)
 print(child.pid, flush=True)

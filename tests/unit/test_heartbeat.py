@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from twisted_bazaar.frontend.heartbeat import Heartbeat
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.replication.messages import Status
+from twisted_bazaar.consensus.messages import Status
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.election.pings import Heartbeat
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import LOST, FakeReplica, follows, leads, refused, won

@@ -3,10 +3,10 @@ restored or copied is ever taken for what another one says."""
 
 from msgspec.structs import replace
 
+from twisted_bazaar.consensus.entries import Opened
+from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.leases import Stamp
-from twisted_bazaar.push import PushReply, Subscription
-from twisted_bazaar.replication.entries import Opened
-from twisted_bazaar.replication.messages import Apply
+from twisted_bazaar.rpc.push import PushReply, Subscription
 
 from .catalog_life import FRONTEND, LEASE, LOG, CatalogLife
 from .fake_publisher import FakePublisher

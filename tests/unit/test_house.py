@@ -6,52 +6,50 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PACKAGE = ROOT / "twisted_bazaar"
 GENERATED = PACKAGE / "rpc" / "bazaar"
 
-PURE = [
+PURE_PACKAGES = ["consensus"]
+"""All modules of these decide, and know nothing of the world."""
+
+PURE_MODULES = [
     "market",
     "names",
     "ledger",
     "timing",
-    "address",
-    "endpoint",
     "leases",
     "patience",
-    "push",
     "sending",
-    "replication.core",
-    "replication.messages",
-    "replication.progress",
-    "replication.log",
-    "replication.entries",
-    "replication.canvass",
-    "replication.identity",
-    "replication.candidacy",
-    "replication.electing",
-    "replication.latency",
+    "errors",
     "order.desk",
     "order.sendings",
+    "catalog.admission",
     "catalog.projection",
     "catalog.publisher",
     "catalog.subscribers",
-    "catalog.admission",
-    "frontend.leadership",
-    "frontend.queue",
-    "frontend.floors",
-    "frontend.lookups",
-    "frontend.quotes",
-    "frontend.entity_tags",
-    "frontend.breaker",
-    "frontend.whole_market",
-    "frontend.redis_values",
+    "frontend.api.entity_tags",
+    "frontend.api.requests",
+    "frontend.cache.breaker",
+    "frontend.cache.floors",
+    "frontend.cache.quotes",
+    "frontend.cache.redis_values",
+    "frontend.election.leadership",
+    "frontend.http.answers",
+    "frontend.http.connections",
+    "frontend.http.hosts",
+    "frontend.http.refusals",
+    "frontend.lookups.queue",
+    "frontend.lookups.whole_market",
+    "frontend.trading.queue",
     "rpc.bounds",
-    "frontend.connections",
-    "frontend.hosts",
-    "frontend.refusals",
+    "rpc.push",
+    "runtime.address",
+    "runtime.endpoint",
+    "storage.links",
 ]
-"""Decisions, which a test can make without a network: time and chance are handed to them."""
+"""So do these: time and chance are handed to them, and a test needs no network."""
 
 WORLD = {
     "asyncio", "grpc", "klein", "os", "random", "secrets", "socket", "sqlite3", "subprocess",
@@ -124,17 +122,31 @@ def reaches(path: Path) -> Iterator[tuple[Path, str]]:
                     todo.append(ours)
 
 
-@pytest.mark.parametrize("name", PURE)
+def pure() -> list[str]:
+    folders = [PACKAGE / name for name in PURE_PACKAGES]
+    inside = [module_name(path) for folder in folders for path in sorted(folder.rglob("*.py"))]
+    return [*inside, *(f"twisted_bazaar.{name}" for name in PURE_MODULES)]
+
+
+@pytest.mark.parametrize("name", pure())
 def test_what_decides_knows_nothing_of_the_world(name: str) -> None:
-    path = module_path(f"twisted_bazaar.{name}")
-    if path is None:
-        pytest.skip("not written yet")
+    path = module_path(name)
+    assert path is not None, "a module that is renamed is renamed in the list as well"
     known = {
         f"{module_name(importer)} imports {imported}"
         for importer, imported in reaches(path)
         if imported.partition(".")[0] in WORLD
     }
     assert not known
+
+
+def test_a_module_that_calls_itself_pure_is_held_to_it() -> None:
+    called = {
+        module_name(path)
+        for path in PACKAGE.rglob("*.py")
+        if "Pure." in (ast.get_docstring(tree(path)) or "").split("\n")[0]
+    }
+    assert called <= set(pure())
 
 
 def test_a_front_end_knows_order_and_catalog_only_through_rpc() -> None:

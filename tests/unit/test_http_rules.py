@@ -5,8 +5,8 @@ import json
 import pytest
 from twisted.internet.defer import Deferred
 
-from twisted_bazaar.frontend.api import Api
-from twisted_bazaar.frontend.interfaces import Placed
+from twisted_bazaar.frontend.api.routes import Api
+from twisted_bazaar.market import Placed
 
 from .frontend_world import Connection, FrontEnd, failures_logged
 

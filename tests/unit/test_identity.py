@@ -2,11 +2,10 @@
 
 import pytest
 
-from twisted_bazaar.errors import Unusable
-from twisted_bazaar.replication.entries import Opened
-from twisted_bazaar.replication.identity import Identity, members_fit, not_meant
-from twisted_bazaar.replication.log import Log
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.entries import Opened
+from twisted_bazaar.consensus.identity import Identity, members_fit, not_meant
+from twisted_bazaar.consensus.log import Log
+from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
     Fetch,
@@ -16,6 +15,7 @@ from twisted_bazaar.replication.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.errors import Unusable
 
 from .cluster import Cluster
 from .member import TIMING, append, disk, entries_of, follower, leader

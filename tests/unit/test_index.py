@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
+from twisted_bazaar.consensus.log import Log, MemoryStorage, Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Traded
-from twisted_bazaar.replication.entries import GENESIS, Entry, Opened
-from twisted_bazaar.replication.index import Found, Index, witness_in
-from twisted_bazaar.replication.log import Log, MemoryStorage, Write
-from twisted_bazaar.replication.logfile import LogFile
-from twisted_bazaar.replication.trust import Witness
+from twisted_bazaar.storage.index import Found, Index, witness_in
+from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.storage.trust import Witness
 
 from .histories import extend, history, ledger_of, order
 
@@ -389,7 +389,7 @@ def test_a_file_that_another_process_changes_is_left_alone(
     entries = history(3)
     path = made(tmp_path / "index.sqlite", entries)
     connect = partial(sqlite3.connect, timeout=0)
-    monkeypatch.setattr("twisted_bazaar.replication.index.sqlite3.connect", connect)
+    monkeypatch.setattr("twisted_bazaar.storage.index.sqlite3.connect", connect)
     other = connect(path, isolation_level=None)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")

@@ -5,7 +5,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from twisted_bazaar.frontend.invalidation import (
+from twisted_bazaar.frontend.cache.invalidation import (
     LOG_SECONDS,
     MAX_BUFFERED_BYTES,
     MAX_CONNECTIONS,
@@ -13,9 +13,8 @@ from twisted_bazaar.frontend.invalidation import (
     MAX_HEADLESS_BYTES,
     PUSH_SECONDS,
 )
-from twisted_bazaar.frontend.requests import MAX_BODY_BYTES
-from twisted_bazaar.frontend.site import DISCARD_BYTES
-from twisted_bazaar.push import MAX_PUSH_BYTES, decode_reply, encode, head_of, sign
+from twisted_bazaar.frontend.http.site import DISCARD_BYTES, MAX_BODY_BYTES
+from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, decode_reply, encode, head_of, sign
 
 from .internal_endpoint import LIFE, PUSH, REPLY, TOKEN, Answer, InternalEndpoint, request
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from twisted_bazaar.catalog.subscribers import Subscribers
-from twisted_bazaar.frontend.floors import Floors
+from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.leases import Lease, Stamp
-from twisted_bazaar.push import Push, PushReply, Subscription
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .histories import history, ledger_of

@@ -1,6 +1,6 @@
 """How slow a disk is, and what is said of it: each thing once."""
 
-from twisted_bazaar.replication.latency import LONGEST_WRITE_SECONDS, DiskLatency
+from twisted_bazaar.consensus.disk_latency import LONGEST_WRITE_SECONDS, DiskLatency
 
 SLOW = 0.15
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from twisted_bazaar.consensus.entries import GENESIS, Opened, encode_entry
+from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
+from twisted_bazaar.consensus.messages import Append, AppendReply, Request
 from twisted_bazaar.errors import InvariantBroken, NotLeader
-from twisted_bazaar.replication.entries import GENESIS, Opened, encode_entry
-from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
-from twisted_bazaar.replication.messages import Append, AppendReply, Request
 
 from .cluster import Cluster
 from .member import TIMING, Member, append, disk, entries_of, follower, leader

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.replication.messages import CampaignReply
+from twisted_bazaar.consensus.messages import CampaignReply
+from twisted_bazaar.frontend.election.leadership import Leadership
 
 from .fake_replicas import LOST, follows, leads, refused, won
 

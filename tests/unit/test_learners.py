@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
+from twisted_bazaar.consensus.entries import GENESIS, Opened
+from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
+from twisted_bazaar.consensus.messages import AppendReply, Apply, ApplyReply
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.order.desk import Placed
-from twisted_bazaar.replication.entries import GENESIS, Opened
-from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
-from twisted_bazaar.replication.messages import AppendReply, Apply, ApplyReply
 
 from .cluster import Cluster, Learner, buy
 from .member import TICK, TIMING, Member, disk, entries_of, hear_of_term

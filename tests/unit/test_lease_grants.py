@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from twisted_bazaar.consensus.entries import Opened
+from twisted_bazaar.consensus.messages import Append, AppendReply, Apply, ApplyReply, Request
 from twisted_bazaar.leases import Stamp, kept
-from twisted_bazaar.replication.entries import Opened
-from twisted_bazaar.replication.messages import Append, AppendReply, Apply, ApplyReply, Request
 
 from .member import TICK, TIMING, Member, disk, entries_of
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twisted_bazaar.consensus.entries import Opened
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import (
@@ -17,7 +18,6 @@ from twisted_bazaar.market import (
     Trade,
     Traded,
 )
-from twisted_bazaar.replication.entries import Opened
 
 GAME = Listing("GameStart", 1599, 100)
 FISH = Listing("Fish", 2050, 0)

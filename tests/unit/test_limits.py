@@ -1,16 +1,16 @@
 """As many stocks as there may be, with the longest names, are within every bound on their way."""
 
-from twisted_bazaar.frontend.whole_market import Whole
+from twisted_bazaar.consensus.entries import GENESIS, decode_entry, encode_entry
+from twisted_bazaar.consensus.messages import Append
+from twisted_bazaar.frontend.lookups.whole_market import Whole
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listed, Listing, Stock
 from twisted_bazaar.names import MAX_NAME_CHARACTERS
-from twisted_bazaar.push import MAX_PUSH_BYTES, Push, encode
-from twisted_bazaar.replication.entries import GENESIS, decode_entry, encode_entry
-from twisted_bazaar.replication.messages import Append
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bounds import MAX_INTEGER, MAX_PRICE
-from twisted_bazaar.rpc.connection import MAX_MESSAGE_BYTES
+from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
+from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, Push, encode
 from twisted_bazaar.rpc.wire import lookup_to_wire, to_wire
 
 NAMES = [f"{number:05}".rjust(MAX_NAME_CHARACTERS, "🐟") for number in range(MAX_STOCKS)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_bazaar.errors import InvariantBroken
-from twisted_bazaar.replication.links import HEAD, Link, insert, proves, seal
+from twisted_bazaar.storage.links import HEAD, Link, insert, proves, seal
 
 keys = st.text("abc", min_size=1, max_size=3)
 

@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.defer import maybeDeferred
 
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.frontend.listener import Listener
+from twisted_bazaar.frontend.http.listener import Listener
 
 from .internal_endpoint import InternalEndpoint
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.book import lowest
-from load.checker import check, sections
-from load.history import Closing, Opening, Order, Quote, Record, TradeCall, Verdict
+from load.history.book import lowest
+from load.history.checker import check, sections
+from load.history.records import Closing, Opening, Order, Quote, Record, TradeCall, Verdict
 from twisted_bazaar.market import Side
 
 from .forged import FORGERIES, Forgery

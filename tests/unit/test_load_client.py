@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
-from load.calls import Caller
-from load.checker import check
-from load.client import Clients
-from load.history import (
+from load.chaos.clients import Clients
+from load.client.api import Caller
+from load.client.session import Reply
+from load.history.checker import check
+from load.history.records import (
     Call,
     Closing,
     History,
@@ -24,7 +25,6 @@ from load.history import (
     TradeCall,
     Verdict,
 )
-from load.session import Reply
 from twisted_bazaar.market import DEFAULT_LISTING, Side
 
 from .fake_frontend import FakeFrontend

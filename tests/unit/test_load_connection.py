@@ -7,8 +7,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import protocol
 
-from load.connection import Connection
-from load.session import NoAnswer, NotSent
+from load.client.connection import Connection
+from load.client.session import NoAnswer, NotSent
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Cache: hit\r\n\r\n{}"
 

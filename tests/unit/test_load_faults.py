@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from load.cuts import SCENARIOS, Roles
-from load.deck import deck
-from load.disks import Disks
-from load.faults import Torment
-from load.folders import is_trusted, stands
-from load.history import Fault, History
-from twisted_bazaar.replication.mark import Mark, MarkFile
-from twisted_bazaar.replication.origin import make_origin
+from load.bazaar.disks import Disks
+from load.bazaar.folders import is_trusted, stands
+from load.chaos.cuts import SCENARIOS, Roles
+from load.chaos.deck import deck
+from load.chaos.faults import Torment
+from load.history.records import Fault, History
+from twisted_bazaar.storage.mark import Mark, MarkFile
+from twisted_bazaar.storage.origin import make_origin
 from twisted_bazaar.timing import Timing
 
 NAMES = ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]

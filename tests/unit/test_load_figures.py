@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from load.chaos import StageReport, ViolationRow, culprit
-from load.figures import Figures, LookupRow, figures, percentile
-from load.gaps import MINGLED, FaultRow, LivenessRow
-from load.history import Fault, LookupCall, Record, TradeCall, Verdict
-from load.page import page
-from load.standing import Log
+from load.bazaar.state import Log
+from load.chaos.figures import Figures, LookupRow, figures, percentile
+from load.chaos.gaps import MINGLED, FaultRow, LivenessRow
+from load.chaos.page import page
+from load.chaos.trial import StageReport, ViolationRow, culprit
+from load.history.records import Fault, LookupCall, Record, TradeCall, Verdict
 from twisted_bazaar.market import Side
 
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from load.history import Fault, History, LookupCall, Unreadable, read
+from load.history.records import Fault, History, LookupCall, Unreadable, read
 
 from .recorded import Model
 

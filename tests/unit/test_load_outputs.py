@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from load.fleet import CannotRun
-from load.outputs import must_be_writable, show
-from load.trial import Trial, TrialAsked
+from load.bazaar.fleet import CannotRun
+from load.chaos.command import Trial, TrialAsked
+from load.report.outputs import must_be_writable, show
 
 
 def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path) -> None:

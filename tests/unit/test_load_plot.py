@@ -5,8 +5,8 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from load.plot import Band, Chart, Series, draw, lanes
-from load.scale import Scale
+from load.report.plot import Band, Chart, Series, draw, lanes
+from load.report.scale import Scale
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from load.history import Order, OrderCall, TradeCall, Verdict
-from load.remembered import Comparison, Remembered
+from load.history.records import Order, OrderCall, TradeCall, Verdict
+from load.history.remembered import Comparison, Remembered
 from twisted_bazaar.market import Side
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from load.schedule import Schedule, counted_from
+from load.run.schedule import Schedule, counted_from
 
 
 def test_requests_are_due_evenly_and_each_is_given_once() -> None:

@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet import defer, protocol
 from twisted.internet.task import deferLater
 
-from load.session import NoAnswer, NotSent, Reply, Session
+from load.client.session import NoAnswer, NotSent, Reply, Session
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "7"\r\n\r\n{}'
 

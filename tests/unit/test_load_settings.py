@@ -9,22 +9,13 @@ from xml.etree.ElementTree import fromstring
 import msgspec
 import pytest
 
-from load.remembered import Comparison
-from load.settings import (
-    Outcome,
-    Setting,
-    csv_text,
-    kept,
-    page,
-    plan,
-    remarks,
-    told,
-)
-from load.summary import RunReport
-from load.sweep import SweepAsked
-from load.sweep_report import sweep_report
-from load.tally import Failed, KindRow
-from load.workload import Mix
+from load.history.remembered import Comparison
+from load.run.summary import RunReport
+from load.run.tally import Failed, KindRow
+from load.run.workload import Mix
+from load.sweep.command import SweepAsked
+from load.sweep.report import sweep_report
+from load.sweep.settings import Outcome, Setting, csv_text, kept, page, plan, remarks, told
 
 KEPT = Comparison(remembered=4, confirmed=4, wrong=0, unread=0)
 

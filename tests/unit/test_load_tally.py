@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from load.history import Call, LookupCall, OrderCall, Quote, TradeCall, Verdict
-from load.latencies import Latencies
-from load.summary import RunReport, page
-from load.tally import KindRow, Tally, is_error
+from load.history.records import Call, LookupCall, OrderCall, Quote, TradeCall, Verdict
+from load.run.latencies import Latencies
+from load.run.summary import RunReport, page
+from load.run.tally import KindRow, Tally, is_error
 from twisted_bazaar.market import Side
 
 FISH = Quote("Fish", 1.5, 3, 9)
@@ -123,8 +123,8 @@ def test_errors_are_shown_by_what_they_are_the_most_frequent_first() -> None:
 
 
 def test_the_page_shows_every_kind_and_what_is_wrong() -> None:
-    from load.remembered import Comparison
-    from load.threshold import Judged
+    from load.history.remembered import Comparison
+    from load.run.threshold import Judged
 
     tally = Tally()
     tally.add(lookup(0.0, 0.012, "hit"), 0.0)

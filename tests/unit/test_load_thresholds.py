@@ -2,8 +2,8 @@
 
 import pytest
 
-from load.tally import Measured
-from load.threshold import parse
+from load.run.tally import Measured
+from load.run.threshold import parse
 
 
 def measured(*seconds: float, errors: int = 0) -> Measured:

@@ -6,16 +6,16 @@ from xml.etree.ElementTree import fromstring
 import msgspec
 import pytest
 
-from load.chaos import StageReport
-from load.cuts import SCENARIOS
-from load.deck import full_deck
-from load.figures import figures
-from load.history import Fault, LookupCall, Record, TradeCall, Verdict
-from load.page import page, spark
-from load.plot import BAND_KINDS
-from load.standing import Log
-from load.timeline import Marked, Timeline, fault_kind, timeline
-from load.trial_report import trial_report
+from load.bazaar.state import Log
+from load.chaos.cuts import SCENARIOS
+from load.chaos.deck import full_deck
+from load.chaos.figures import figures
+from load.chaos.page import page, spark
+from load.chaos.report import trial_report
+from load.chaos.timeline import Marked, Timeline, fault_kind, timeline
+from load.chaos.trial import StageReport
+from load.history.records import Fault, LookupCall, Record, TradeCall, Verdict
+from load.report.plot import BAND_KINDS
 from twisted_bazaar.market import Side
 
 

@@ -9,9 +9,9 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
-from load.history import History, LookupCall, OrderCall, TradeCall, Verdict
-from load.session import NoAnswer, NotSent, Reply
-from load.workload import Mix, Workload
+from load.client.session import NoAnswer, NotSent, Reply
+from load.history.records import History, LookupCall, OrderCall, TradeCall, Verdict
+from load.run.workload import Mix, Workload
 from twisted_bazaar.market import DEFAULT_LISTING, Side
 
 from .fake_frontend import FakeFrontend

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from twisted_bazaar import local, tap
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.options import secret_file
-from twisted_bazaar.ports import Ports
-from twisted_bazaar.process_table import Child
+from twisted_bazaar.local import plan, tap
+from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.local.supervisor import Child
+from twisted_bazaar.runtime.options import secret_file
 from twisted_bazaar.timing import Timing
 
 
@@ -36,7 +36,7 @@ def parse(*arguments: str) -> tap.Options:
     return options
 
 
-def config(**changes: Any) -> local.Config:
+def config(**changes: Any) -> plan.Config:
     asked: dict[str, Any] = {
         "listen": "tcp:0:interface=127.0.0.1",
         "data": Path("/srv/bazaar"),
@@ -45,7 +45,7 @@ def config(**changes: Any) -> local.Config:
         "listing": None,
         "timing": Timing(),
     }
-    return local.Config(**{**asked, **changes})
+    return plan.Config(**{**asked, **changes})
 
 
 def options_of(child: Child) -> list[str]:
@@ -75,7 +75,7 @@ def test_the_default_options_are_those_of_the_contract() -> None:
 def test_the_front_end_is_told_by_which_names_it_is_reached(ports: Ports) -> None:
     options = parse("--host=Shop.example", "--host=10.1.2.3")
     assert options["host"] == ("shop.example", "10.1.2.3")
-    frontend, *others = local.plan(config(hosts=options["host"]), ports)
+    frontend, *others = plan.plan(config(hosts=options["host"]), ports)
     assert options_of(frontend)[-2:] == ["--host=shop.example", "--host=10.1.2.3"]
     assert not [word for child in others for word in child.command if "--host" in word]
 
@@ -99,7 +99,7 @@ def test_a_wrong_option_is_one_line_that_names_it(argument: str, line: str) -> N
 
 
 def test_every_process_is_told_of_the_others(ports: Ports) -> None:
-    children = {child.name: child for child in local.plan(config(), ports)}
+    children = {child.name: child for child in plan.plan(config(), ports)}
     assert list(children) == ["frontend", "catalog", "order-1", "order-2", "order-3"]
     at = {name: child.address for name, child in children.items()}
     assert len(set(at.values())) == 5
@@ -132,12 +132,12 @@ def test_the_secret_is_made_once_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     before = os.umask(0)
     try:
-        local.keep_secret(path, lambda size: bytes(range(size)))
+        plan.keep_secret(path, lambda size: bytes(range(size)))
     finally:
         os.umask(before)
     assert path.read_text() == bytes(range(32)).hex() + "\n"
     assert path.stat().st_mode & 0o777 == 0o600
-    local.keep_secret(path, os.urandom)
+    plan.keep_secret(path, os.urandom)
     assert secret_file(str(path)) == bytes(range(32)).hex().encode()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -154,9 +154,9 @@ def test_a_crash_while_the_secret_is_made_leaves_none_and_the_next_start_makes_o
         with monkeypatch.context() as broken:
             broken.setattr(os, step, crash)
             with pytest.raises(KeyboardInterrupt):
-                local.keep_secret(path, lambda size: b"1" * size)
+                plan.keep_secret(path, lambda size: b"1" * size)
         assert not path.exists()
-    local.keep_secret(path, lambda size: b"2" * size)
+    plan.keep_secret(path, lambda size: b"2" * size)
     assert path.read_text() == "32" * 32 + "\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
@@ -166,32 +166,32 @@ def test_a_secret_that_is_spoiled_or_cannot_be_made_is_one_line(tmp_path: Path) 
     path = tmp_path / "secret"
     path.write_text("short\n")
     with pytest.raises(Unusable, match=r"^the secret must be a file of at least 16 bytes, not '"):
-        local.keep_secret(path, os.urandom)
+        plan.keep_secret(path, os.urandom)
     assert path.read_text() == "short\n"
     nowhere = tmp_path / "none" / "secret"
     with pytest.raises(Unusable, match=rf"^the secret {nowhere} cannot be used: No such file"):
-        local.keep_secret(nowhere, os.urandom)
+        plan.keep_secret(nowhere, os.urandom)
 
 
 def test_each_command_line_is_one_that_its_service_is_known_by(ports: Ports) -> None:
     services = ["bazaar-frontend", "bazaar-catalog", "bazaar-order"]
-    for child, service in zip(local.plan(config(replicas=1), ports), services, strict=True):
+    for child, service in zip(plan.plan(config(replicas=1), ports), services, strict=True):
         assert child.command[3:6] == ["-n", "--pidfile=", service]
 
 
 def test_the_timing_is_passed_on_to_all(ports: Ports) -> None:
-    children = local.plan(config(timing=Timing(lease=1.5)), ports)
+    children = plan.plan(config(timing=Timing(lease=1.5)), ports)
     assert all("--lease=1.5" in child.command for child in children)
 
 
 def test_the_listing_goes_to_the_catalog(ports: Ports) -> None:
-    children = local.plan(config(listing=Path("/srv/listing.csv")), ports)
+    children = plan.plan(config(listing=Path("/srv/listing.csv")), ports)
     told = [c.name for c in children if "--listing=/srv/listing.csv" in c.command]
     assert told == ["catalog"]
 
 
 def test_any_odd_number_of_replicas_can_be_had(ports: Ports) -> None:
-    names = [child.name for child in local.plan(config(replicas=5), ports)]
+    names = [child.name for child in plan.plan(config(replicas=5), ports)]
     assert names[2:] == ["order-1", "order-2", "order-3", "order-4", "order-5"]
 
 
@@ -207,7 +207,7 @@ def test_any_odd_number_of_replicas_can_be_had(ports: Ports) -> None:
 def test_the_public_port_is_a_real_one_whatever_the_endpoint_says(
     ports: Ports, description: str, shown: str
 ) -> None:
-    frontend = local.plan(config(listen=description), ports)[0]
+    frontend = plan.plan(config(listen=description), ports)[0]
     host, port = frontend.address.split(":")
     assert host == "127.0.0.1"
     assert int(port) > 0
@@ -215,14 +215,14 @@ def test_the_public_port_is_a_real_one_whatever_the_endpoint_says(
 
 
 def test_an_endpoint_of_another_kind_is_left_alone(ports: Ports) -> None:
-    frontend = local.plan(config(listen=r"unix:/tmp/a\:b.sock"), ports)[0]
+    frontend = plan.plan(config(listen=r"unix:/tmp/a\:b.sock"), ports)[0]
     assert frontend.address == r"unix:/tmp/a\:b.sock"
     assert r"--listen=unix:/tmp/a\:b.sock" in frontend.command
 
 
 def test_a_public_port_that_is_taken_is_refused(ports: Ports) -> None:
     with pytest.raises(Unusable, match=r"^--listen must have a port .*70000"):
-        local.plan(config(listen="tcp:70000"), ports)
+        plan.plan(config(listen="tcp:70000"), ports)
 
 
 def cache_of(children: list[Child]) -> str:
@@ -230,13 +230,13 @@ def cache_of(children: list[Child]) -> str:
 
 
 def test_the_cache_asked_for_is_passed_on(ports: Ports) -> None:
-    assert cache_of(local.plan(config(cache="redis://10.0.0.9:6379"), ports)) == (
+    assert cache_of(plan.plan(config(cache="redis://10.0.0.9:6379"), ports)) == (
         "redis://10.0.0.9:6379"
     )
 
 
 def test_auto_prefers_the_embedded_server(ports: Ports) -> None:
-    children = local.plan(config(cache="auto"), ports)
+    children = plan.plan(config(cache="auto"), ports)
     assert children[-1].name == "redis"
     assert children[-1].command[0].endswith("valkey-server")
     assert cache_of(children) == f"redis://{children[-1].address}"
@@ -249,13 +249,13 @@ def test_auto_takes_a_redis_server_on_path_next(
     server.write_text("#!/bin/sh\n")
     server.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(local, "_embedded_server", lambda: None)
-    assert local.plan(config(cache="auto"), ports)[-1].command[0] == str(server)
+    monkeypatch.setattr(plan, "_embedded_server", lambda: None)
+    assert plan.plan(config(cache="auto"), ports)[-1].command[0] == str(server)
 
 
 def test_auto_makes_do_with_memory(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_embedded_server", lambda: None)
+    monkeypatch.setattr(plan, "_embedded_server", lambda: None)
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    children = local.plan(config(cache="auto"), ports)
+    children = plan.plan(config(cache="auto"), ports)
     assert cache_of(children) == "memory"
     assert "redis" not in [child.name for child in children]

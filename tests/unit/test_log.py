@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
+from twisted_bazaar.consensus.log import Log, MemoryStorage, Storage, Write
 from twisted_bazaar.errors import InvariantBroken, Malformed
-from twisted_bazaar.replication.entries import GENESIS, Entry, Opened
-from twisted_bazaar.replication.log import Log, MemoryStorage, Storage, Write
-from twisted_bazaar.replication.logfile import LogFile
+from twisted_bazaar.storage.logfile import LogFile
 
 from .histories import extend, history, order
 
@@ -195,7 +195,7 @@ def test_what_is_read_together_has_a_bound_in_bytes_and_is_one_entry_at_least(lo
     log.append(entries)
     for _ in range(2):  # from memory, and then from storage
         for size in (1, 400, 1000):
-            with patch("twisted_bazaar.replication.log.MAX_STRETCH_BYTES", size):
+            with patch("twisted_bazaar.consensus.log.MAX_STRETCH_BYTES", size):
                 found: list[Entry] = []
                 while len(found) < len(entries):
                     some = list(log.entries(len(found), len(entries)))

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from twisted_bazaar.consensus.entries import Entry, Opened
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
-from twisted_bazaar.replication.entries import Entry, Opened
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile, LogReader
+from twisted_bazaar.storage.logfile import LogFile, LogReader
 
 from .histories import (
     SMALL,

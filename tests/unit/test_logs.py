@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.logger import LogLevel
 
-from twisted_bazaar.logs import Log
+from twisted_bazaar.runtime.logs import Log
 
 NO_REACTOR: Any = None
 

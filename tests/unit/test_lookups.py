@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from twisted_bazaar.errors import BazaarError, Unavailable
-from twisted_bazaar.frontend import lookups
-from twisted_bazaar.frontend.lookups import Call, Lookups, Read
-from twisted_bazaar.frontend.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.lookups import queue
+from twisted_bazaar.frontend.lookups.queue import Call, Lookups, Read
 
 from .fake_publisher import LEASE, TIMING, FakePublisher
 
@@ -162,7 +162,7 @@ def test_what_was_read_in_an_earlier_subscription_is_judged_by_the_present_one(d
 
 
 def test_a_read_asks_for_no_more_than_fits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "MAX_NAMES", 2)
+    monkeypatch.setattr(queue, "MAX_NAMES", 2)
     desk.ask("A", "B", "C")
     assert [sorted(desk.take_read().names) for _ in range(2)] == [["A", "B"], ["C"]]
     assert desk.lookups.take_read() is None
@@ -224,7 +224,7 @@ def test_so_many_calls_are_under_way_and_the_next_takes_what_came_meanwhile(desk
 
 
 def test_a_call_asks_for_no_more_than_fits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "MAX_NAMES", 2)
+    monkeypatch.setattr(queue, "MAX_NAMES", 2)
     tickets = desk.ask("A", "B", "C", "A")
     first, second = desk.call(), desk.call()
     assert (sorted(first.names), second.names) == (["A", "B"], ["C"])

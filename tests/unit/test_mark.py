@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from twisted_bazaar.errors import Damaged
-from twisted_bazaar.replication.lines import BLOCK_BYTES
-from twisted_bazaar.replication.mark import Mark, MarkFile, mark_path, read_mark
+from twisted_bazaar.storage.lines import BLOCK_BYTES
+from twisted_bazaar.storage.mark import Mark, MarkFile, mark_path, read_mark
 
 SUSPECT = Mark(3, 'a "reason"\nof two lines, and ünï', True, 12345, 0xD9C3B1E)
 

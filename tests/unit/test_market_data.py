@@ -8,12 +8,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import NotLeader, Unavailable
-from twisted_bazaar.frontend import answers
-from twisted_bazaar.frontend.cache import MemoryCache
-from twisted_bazaar.frontend.lookups import Lookups
-from twisted_bazaar.frontend.market_data import MarketData
-from twisted_bazaar.frontend.quotes import Found, Quote, Source
-from twisted_bazaar.frontend.whole_market import Whole, WholeMarket
+from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.stores import MemoryCache
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.lookups.queue import Lookups
+from twisted_bazaar.frontend.lookups.service import MarketData
+from twisted_bazaar.frontend.lookups.whole_market import Whole, WholeMarket
 from twisted_bazaar.market import Stock
 
 from .fake_publisher import HISTORY, LEASE, FakePublisher

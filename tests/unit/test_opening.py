@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
-from twisted_bazaar.catalog.database import Snapshot, save
+from twisted_bazaar.catalog.market_file import Snapshot, save
 from twisted_bazaar.catalog.opening import Opening, difference, open_market
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.errors import Damaged, Unusable

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import pytest
 from twisted.python import usage
 
-from twisted_bazaar import options
-from twisted_bazaar.address import Address
 from twisted_bazaar.catalog import tap as catalog_tap
 from twisted_bazaar.frontend import tap as frontend_tap
+from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.timing import Timing
 
 

@@ -8,15 +8,15 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Unavailable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
+from twisted_bazaar.order.clients import Peer
 from twisted_bazaar.order.desk import Question, TradingDesk
-from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.node import OrderNode
-from twisted_bazaar.replication.core import Replica
-from twisted_bazaar.replication.log import MemoryStorage
-from twisted_bazaar.replication.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
 from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED
 

@@ -5,8 +5,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from twisted_bazaar.errors import NotLeader, Unavailable
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.frontend.order_reader import OrderReader
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.upstream.replicas import OrderReader
 from twisted_bazaar.market import Order, Side, Stock
 from twisted_bazaar.timing import Timing
 

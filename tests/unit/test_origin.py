@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile
-from twisted_bazaar.replication.mark import MarkFile, read_mark
+from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.storage.mark import MarkFile, read_mark
 
 from .histories import extend, history, opened, order, write
 

@@ -1,7 +1,7 @@
 """What may be said at once, and what only after the disk holds the reason."""
 
-from twisted_bazaar.replication.log import Log, MemoryStorage, Write
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.log import Log, MemoryStorage, Write
+from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
     Declined,
@@ -11,7 +11,7 @@ from twisted_bazaar.replication.messages import (
     Vote,
     VoteReply,
 )
-from twisted_bazaar.replication.outbox import Outbox
+from twisted_bazaar.consensus.outbox import Outbox
 
 from .member import entries_of
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from twisted_bazaar.output import Output, fail_rather_than_wait, to_descriptor
+from twisted_bazaar.runtime.output import Output, fail_rather_than_wait, to_descriptor
 
 SOON = 10.0
 """Seconds that a thread may need on a machine that is busy."""
@@ -60,8 +60,10 @@ def test_lines_that_do_not_fit_are_dropped_and_counted_where_they_would_have_bee
     disk = Disk()
     output = Output(disk.write, capacity_bytes=100)
     output.start()
+    output.write(line(0))
+    assert disk.entered.wait(SOON)
     began = time.monotonic()
-    for number in range(1000):
+    for number in range(1, 1000):
         output.write(line(number))
     assert time.monotonic() - began < SOON, "a write waited"
     disk.free.set()

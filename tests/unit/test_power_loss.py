@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
-from ..damage.crashes import live
-from ..damage.judge import Lost
-from ..damage.pasts import log_in_place, scratch, without_waiting
-from ..damage.power import Disk, Image
+from tests.damage.crashes import live
+from tests.damage.judge import Lost
+from tests.damage.pasts import log_in_place, scratch, without_waiting
+from tests.damage.power import Disk, Image
+
 from .histories import extend, files, history, order, trust, write
 
 LIVES = 60

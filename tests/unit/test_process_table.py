@@ -14,11 +14,11 @@ from twisted.internet import error
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from twisted_bazaar import exits
-from twisted_bazaar.announcement import DESCRIPTOR, VARIABLE
-from twisted_bazaar.console import Console
-from twisted_bazaar.output import Output
-from twisted_bazaar.process_table import Child, ProcessTable
+from twisted_bazaar.local.console import Console
+from twisted_bazaar.local.supervisor import Child, ProcessTable
+from twisted_bazaar.runtime import exits
+from twisted_bazaar.runtime.announcement import DESCRIPTOR, VARIABLE
+from twisted_bazaar.runtime.output import Output
 
 
 class Transport:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_bazaar.replication.progress import Progress, majority, reached_by_majority
+from twisted_bazaar.consensus.progress import Progress, majority, reached_by_majority
 
 HEARTBEAT = 0.06
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.consensus.entries import GENESIS, Entry
+from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.replication.entries import GENESIS, Entry
-from twisted_bazaar.replication.messages import Apply
 
 from . import histories
 from .histories import extend, history, ledger_of, order

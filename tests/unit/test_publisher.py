@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.leases import Stamp, kept
-from twisted_bazaar.push import Subscription
+from twisted_bazaar.rpc.push import Subscription
 
 from .catalog_life import FRONTEND, HEARTBEAT, LEASE, LOG, CatalogLife, at_work, stocks_of
 from .histories import sends

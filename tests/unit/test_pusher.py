@@ -13,12 +13,12 @@ from twisted.internet import tcp
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import deferLater
 
-from twisted_bazaar.catalog import push as catalog_push
-from twisted_bazaar.catalog.push import MAX_REPLY_BYTES, Pusher
+from twisted_bazaar.catalog import push_client as catalog_push
+from twisted_bazaar.catalog.push_client import MAX_REPLY_BYTES, Pusher
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend.connections import SECONDS, Phase
-from twisted_bazaar.frontend.listener import Listener
-from twisted_bazaar.push import MAX_PUSH_BYTES, Push, encode
+from twisted_bazaar.frontend.http.connections import SECONDS, Phase
+from twisted_bazaar.frontend.http.listener import Listener
+from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, Push, encode
 
 from .internal_endpoint import LIFE, PUSH, REPLY, TOKEN, InternalEndpoint
 from .wrong_frontends import AT_ONCE, NEVER, OK, WHOLE, ServerFactory

@@ -7,9 +7,7 @@ in `test_leader_rules.py`, what is not as in the paper in `test_elections.py` an
 import msgspec
 import pytest
 
-from twisted_bazaar.errors import InvariantBroken, Malformed
-from twisted_bazaar.leases import Stamp
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.messages import (
     AppendReply,
     ApplyReply,
     Fetch,
@@ -20,6 +18,8 @@ from twisted_bazaar.replication.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.errors import InvariantBroken, Malformed
+from twisted_bazaar.leases import Stamp
 
 from .cluster import Cluster
 from .member import TIMING, Member, append, entries_of, follower, leader

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.errors import Damaged, Unusable
-from twisted_bazaar.replication.logfile import LogReader
-from twisted_bazaar.replication.mark import Mark, MarkFile
+from twisted_bazaar.storage.logfile import LogReader
+from twisted_bazaar.storage.mark import Mark, MarkFile
 
 from .histories import check, files, opened
 from .spoiled import NOTHING, damaged, last_header, put, sound

@@ -2,8 +2,8 @@
 
 import pytest
 
-from twisted_bazaar.frontend.quotes import Quote
-from twisted_bazaar.frontend.redis_values import RedisValues
+from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.redis_values import RedisValues
 
 OURS = RedisValues(b"0123456789abcdef")
 THEIRS = RedisValues(b"fedcba9876543210")

@@ -1,15 +1,16 @@
 """The reference lists every word that clients may meet as a reason, and no other."""
 
 import re
-from pathlib import Path
 
-from twisted_bazaar.frontend import connections, requests
-from twisted_bazaar.frontend.connections import SECONDS, Phase
-from twisted_bazaar.frontend.refusals import Reason
+from tests import ROOT
+from twisted_bazaar.frontend.http import connections
+from twisted_bazaar.frontend.http.connections import SECONDS, Phase
+from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.frontend.http.site import MAX_BODY_BYTES
 from twisted_bazaar.market import MAX_TRADE_QUANTITY
 
-REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
-SOURCES = (Path(requests.__file__).parent).glob("*.py")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+SOURCES = (ROOT / "twisted_bazaar" / "frontend").rglob("*.py")
 
 
 def test_it_lists_each_reason_with_its_status() -> None:
@@ -37,5 +38,5 @@ def test_it_has_the_limits_as_they_are() -> None:
     assert SECONDS[Phase.SENDING] == SECONDS[Phase.IDLE]
     assert f"less {connections.RESERVED_DESCRIPTORS} (or half of them" in REFERENCE
     assert f"and {connections.MAX_CONNECTIONS} at most" in REFERENCE
-    assert f"the body is over {requests.MAX_BODY_BYTES // 1024} KiB" in REFERENCE
+    assert f"the body is over {MAX_BODY_BYTES // 1024} KiB" in REFERENCE
     assert f"from 1 to {MAX_TRADE_QUANTITY}" in REFERENCE

@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
-from twisted_bazaar.address import Address
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.rpc.renewal import RENEW_SECONDS, Renewed
+from twisted_bazaar.rpc.reconnect import RENEW_SECONDS, Renewed
 from twisted_bazaar.rpc.status import abort_with
+from twisted_bazaar.runtime.address import Address
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 DEADLINE = grpc.StatusCode.DEADLINE_EXCEEDED

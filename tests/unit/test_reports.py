@@ -3,12 +3,11 @@
 import pytest
 from twisted.internet.task import Clock
 
+from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend.catalogs import Catalogs
-from twisted_bazaar.frontend.interfaces import ReplicaReport
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.frontend.reports import Reports
-from twisted_bazaar.replication.messages import Status
+from twisted_bazaar.frontend.api.reports import ReplicaReport, Reports
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import FakeCatalog, leads, result_of

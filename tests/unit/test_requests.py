@@ -8,9 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from twisted_bazaar.frontend.keys import FreshKeys
-from twisted_bazaar.frontend.refusals import Reason, Refusal
-from twisted_bazaar.frontend.requests import (
+from twisted_bazaar.frontend.api.requests import (
     MAX_ORDER_NUMBER,
     Page,
     check_content,
@@ -19,6 +17,8 @@ from twisted_bazaar.frontend.requests import (
     decode_page,
     decode_trade,
 )
+from twisted_bazaar.frontend.http.refusals import Reason, Refusal
+from twisted_bazaar.frontend.trading.keys import FreshKeys
 from twisted_bazaar.market import MAX_TRADE_QUANTITY, Side, Trade
 
 QUANTITY_RULE = "quantity must be an integer from 1 to 1000000000"

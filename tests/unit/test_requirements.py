@@ -3,12 +3,11 @@
 import importlib.metadata
 import re
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
 
 
 def closure(requirements: list[str]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address
 
-from twisted_bazaar.resolving import Resolver
+from twisted_bazaar.runtime.resolving import Resolver
 
 SOON = 10.0
 

@@ -2,10 +2,10 @@
 what was never committed. Whatever comes late, twice or never must not matter.
 """
 
-from twisted_bazaar.replication.entries import GENESIS
-from twisted_bazaar.replication.leading import MAX_BATCH_ENTRIES
-from twisted_bazaar.replication.log import MemoryStorage
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.entries import GENESIS
+from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
+from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.messages import (
     Append,
     Fetch,
     FetchReply,

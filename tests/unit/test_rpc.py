@@ -15,12 +15,12 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from twisted_bazaar.address import Address
 from twisted_bazaar.catalog.admission import Admission
-from twisted_bazaar.catalog.database import Snapshot
+from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.servicer import Catalog
+from twisted_bazaar.consensus.messages import ApplyReply
 from twisted_bazaar.errors import (
     BazaarError,
     InvariantBroken,
@@ -30,16 +30,14 @@ from twisted_bazaar.errors import (
     Unavailable,
     Unusable,
 )
-from twisted_bazaar.frontend import answers
+from twisted_bazaar.frontend.cache.quotes import Shown
 from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
-from twisted_bazaar.frontend.quotes import Shown
+from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import Listing, Placed, Side, Stock, Trade
-from twisted_bazaar.order import neighbours
+from twisted_bazaar.order import clients
 from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.order.servicer import Orders
-from twisted_bazaar.push import Push, PushReply, Subscription
-from twisted_bazaar.replication.messages import ApplyReply
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
     CatalogServicer,
@@ -48,10 +46,12 @@ from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
 )
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer, add_OrdersServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.rpc.server import RpcServer, on_reactor
 from twisted_bazaar.rpc.wire import stock_to_wire
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.services import monotonic_seconds
 from twisted_bazaar.sending import UNGUARDED
-from twisted_bazaar.services import monotonic_seconds
 from twisted_bazaar.timing import Timing
 
 from .histories import history, ledger_of, sends
@@ -403,7 +403,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     world.servicer = catalog  # type: ignore[assignment]
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
-    leaders = neighbours.Catalog("catalog", world.channel, timing)
+    leaders = clients.Catalog("catalog", world.channel, timing)
     subscription = Subscription("127.0.0.1:7001", 71, "token")
     world.catalog = CatalogClient(world.channel, secret=SECRET)
     another = CatalogClient(world.channel, secret=b"another secret")

@@ -11,8 +11,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend.api import MAX_SENDING_BYTES
-from twisted_bazaar.frontend.sending import PIECE_BYTES, Sending
+from twisted_bazaar.frontend.api.routes import MAX_SENDING_BYTES
+from twisted_bazaar.frontend.http.streaming import PIECE_BYTES, Sending
 
 from .frontend_world import FrontEnd
 

@@ -4,8 +4,8 @@ it says of what it does not take."""
 import pytest
 
 from twisted_bazaar.errors import NotLeader, OutcomeUnknown, Overloaded, Rejected
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.frontend.queue import Batch, Pending, TradeQueue
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.trading.queue import Batch, Pending, TradeQueue
 from twisted_bazaar.leases import kept
 from twisted_bazaar.market import Placed, Trade
 from twisted_bazaar.order import desk

@@ -9,15 +9,16 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from twisted_bazaar import exits
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.services import Late, Layers
+from twisted_bazaar.runtime import exits
+from twisted_bazaar.runtime.services import Late, Layers
 
 
 def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forward() -> None:
     code = (
         "import time; vars(time).pop('CLOCK_BOOTTIME', None); "
-        "from twisted_bazaar.services import monotonic_seconds; print(monotonic_seconds() > 0)"
+        "from twisted_bazaar.runtime.services import monotonic_seconds; "
+        "print(monotonic_seconds() > 0)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("True\n", "")
@@ -26,7 +27,7 @@ def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forwa
 @pytest.mark.parametrize(
     ("service", "options"),
     [
-        ("", ["--replicas=1"]),
+        ("local.", ["--replicas=1"]),
         ("frontend.", ["--catalog=a:1", "--replica=1=b:1"]),
         ("catalog.", ["--listen=a:1", "--data=nowhere"]),
         ("order.", ["--id=1", "--listen=a:1", "--data=nowhere"]),
@@ -39,7 +40,7 @@ def test_no_service_looks_at_the_wall_clock_or_makes_files_for_others(
         f"import os; from twisted_bazaar.{service}tap import Options, makeService; "
         f"options = Options(); options.parseOptions({options}); makeService(options); "
         "from twisted.internet import reactor; "
-        "from twisted_bazaar.services import monotonic_seconds; "
+        "from twisted_bazaar.runtime.services import monotonic_seconds; "
         "print(reactor.seconds is monotonic_seconds, oct(os.umask(0)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -11,9 +11,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
-from twisted_bazaar.frontend.interfaces import Placed
-from twisted_bazaar.frontend.refusals import Reason
-from twisted_bazaar.market import Side, Trade
+from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.market import Placed, Side, Trade
 
 from .frontend_world import FrontEnd, failures_logged
 from .served import Served, read_all, serving, until

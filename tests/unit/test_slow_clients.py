@@ -13,9 +13,9 @@ from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_bazaar.frontend import site
-from twisted_bazaar.frontend.connections import SECONDS, Phase
-from twisted_bazaar.frontend.interfaces import Placed
+from twisted_bazaar.frontend.http import site
+from twisted_bazaar.frontend.http.connections import SECONDS, Phase
+from twisted_bazaar.market import Placed
 
 from .frontend_world import Connection, FrontEnd
 from .served import Served, read_all, serving, until

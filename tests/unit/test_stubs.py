@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 COMMITTED = ROOT / "twisted_bazaar" / "rpc"
 
 

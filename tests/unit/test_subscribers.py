@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted_bazaar.catalog.subscribers import Subscribers
 from twisted_bazaar.errors import Overloaded
 from twisted_bazaar.leases import MAX_DRIFT, Lease, Stamp
-from twisted_bazaar.push import Push, PushReply, Subscription
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .histories import history, ledger_of

@@ -9,11 +9,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unavailable, Unusable
-from twisted_bazaar.frontend.catalogs import Catalogs
-from twisted_bazaar.frontend.floors import Floors
-from twisted_bazaar.frontend.subscription import Subscriber
+from twisted_bazaar.frontend.cache.floors import Floors
+from twisted_bazaar.frontend.cache.subscription import Subscriber
+from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 from twisted_bazaar.leases import Stamp
-from twisted_bazaar.push import Push, PushReply, Subscription
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .fake_replicas import FakeCatalog

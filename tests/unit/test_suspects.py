@@ -2,9 +2,8 @@
 
 import pytest
 
-from twisted_bazaar.errors import Unusable
-from twisted_bazaar.replication.log import MemoryStorage
-from twisted_bazaar.replication.messages import (
+from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.messages import (
     CampaignReply,
     Declined,
     Fetch,
@@ -14,6 +13,7 @@ from twisted_bazaar.replication.messages import (
     Reply,
     Vote,
 )
+from twisted_bazaar.errors import Unusable
 
 from .member import TIMING, Member, append, entries_of
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.python.failure import Failure
 
-from twisted_bazaar.threads import Threads
+from twisted_bazaar.runtime.threads import Threads
 
 PATIENCE_SECONDS = 10.0
 

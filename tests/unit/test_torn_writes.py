@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.logfile import LogReader
+from twisted_bazaar.storage.logfile import LogReader
 
 from .histories import Written, check, extend, files, opened, order, write
 from .spoiled import BEFORE, damaged, last_header, one_batch, put, sound

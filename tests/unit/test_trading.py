@@ -14,10 +14,10 @@ from twisted_bazaar.errors import (
     Rejected,
     Unavailable,
 )
-from twisted_bazaar.frontend.heartbeat import Heartbeat
-from twisted_bazaar.frontend.leadership import Leadership
-from twisted_bazaar.frontend.queue import TradeQueue
-from twisted_bazaar.frontend.trading import Trading
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.election.pings import Heartbeat
+from twisted_bazaar.frontend.trading.queue import TradeQueue
+from twisted_bazaar.frontend.trading.service import Trading
 from twisted_bazaar.leases import kept
 from twisted_bazaar.market import Placed, Rejection, Side, Trade
 from twisted_bazaar.timing import Timing

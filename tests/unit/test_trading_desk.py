@@ -2,10 +2,10 @@
 
 import pytest
 
+from twisted_bazaar.consensus.messages import Append, AppendReply
 from twisted_bazaar.errors import KeyReused, NotLeader, Rejected
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Outcome, Placed, TradingDesk
-from twisted_bazaar.replication.messages import Append, AppendReply
 
 from .cluster import Cluster, Parcel, buy, sell
 from .member import TICK, TIMING

@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, Unusable
-from twisted_bazaar.replication.entries import Entry
-from twisted_bazaar.replication.log import Write
-from twisted_bazaar.replication.logfile import LogFile, LogReader
-from twisted_bazaar.replication.mark import read_mark
-from twisted_bazaar.replication.trust import Witness
+from twisted_bazaar.storage.logfile import LogFile, LogReader
+from twisted_bazaar.storage.mark import read_mark
+from twisted_bazaar.storage.trust import Witness
 
 from .histories import check, extend, files, history, opened, order, trust, write
 

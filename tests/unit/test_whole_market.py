@@ -3,8 +3,8 @@
 import pytest
 
 from twisted_bazaar.errors import BazaarError, Unavailable
-from twisted_bazaar.frontend import answers
-from twisted_bazaar.frontend.whole_market import Question, Whole, WholeMarket
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.lookups.whole_market import Question, Whole, WholeMarket
 from twisted_bazaar.market import Stock
 
 from .fake_publisher import HISTORY, LEASE, FakePublisher

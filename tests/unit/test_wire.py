@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twisted_bazaar.consensus import messages
+from twisted_bazaar.consensus.entries import encode_entry
 from twisted_bazaar.errors import (
     BazaarError,
     Damaged,
@@ -35,8 +37,6 @@ from twisted_bazaar.market import (
     Trade,
     Traded,
 )
-from twisted_bazaar.replication import messages
-from twisted_bazaar.replication.entries import encode_entry
 from twisted_bazaar.rpc import wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.status import abort_with, error_of

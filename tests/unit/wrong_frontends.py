@@ -3,7 +3,7 @@
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from twisted_bazaar.push import encode
+from twisted_bazaar.rpc.push import encode
 
 from .internal_endpoint import REPLY
 

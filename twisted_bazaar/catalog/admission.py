@@ -9,9 +9,9 @@ import re
 from collections import deque
 from urllib.parse import unquote
 
-from ..address import Address
-from ..errors import Malformed, NotAuthorised
-from ..push import Subscription, proven
+from twisted_bazaar.errors import Malformed, NotAuthorised
+from twisted_bazaar.rpc.push import Subscription, proven
+from twisted_bazaar.runtime.address import Address
 
 __all__ = ["Admission"]
 

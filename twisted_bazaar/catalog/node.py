@@ -16,13 +16,14 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BazaarError, NotOurs, Unavailable
-from ..market import Listing, Stock
-from ..push import Push, PushReply, Subscription
-from ..replication.messages import Apply, ApplyReply
-from ..rpc.bounds import MAX_TERM_STEP_ASKED, check_step
-from ..timing import Timing
-from .database import Snapshot, save
+from twisted_bazaar.consensus.messages import Apply, ApplyReply
+from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
+from twisted_bazaar.market import Listing, Stock
+from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED, check_step
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.timing import Timing
+
+from .market_file import Snapshot, save
 from .publisher import Publisher, View
 from .subscribers import Pushed
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 from twisted.logger import Logger
 
-from ..errors import Unusable
-from ..market import DEFAULT_LISTING, Listing, Stock
-from ..names import shown
-from .database import Snapshot, load, read_listing
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.market import DEFAULT_LISTING, Listing, Stock
+from twisted_bazaar.names import shown
+
+from .market_file import Snapshot, load, read_listing
 from .projection import Position
 
 __all__ = ["Opening", "difference", "open_market"]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..errors import InvariantBroken
-from ..ledger import Ledger
-from ..market import Stock
-from ..replication.entries import GENESIS, Entry, Opened
-from ..replication.messages import Apply
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
+from twisted_bazaar.consensus.messages import Apply
+from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Stock
 
 __all__ = ["Position", "Projection"]
 

@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..errors import NotOurs, Unavailable
-from ..leases import Lease
-from ..market import Stock
-from ..patience import Patience
-from ..push import Push, PushReply, Subscription
-from ..replication.messages import Apply, ApplyReply
-from ..timing import Timing
+from twisted_bazaar.consensus.messages import Apply, ApplyReply
+from twisted_bazaar.errors import NotOurs, Unavailable
+from twisted_bazaar.leases import Lease
+from twisted_bazaar.market import Stock
+from twisted_bazaar.patience import Patience
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.timing import Timing
+
 from .projection import Projection
 from .subscribers import Pushed, Subscribers
 

@@ -7,21 +7,22 @@ import grpc
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..errors import NotOurs, Overloaded
-from ..market import Stock
-from ..push import Subscription
-from ..replication import messages
-from ..rpc.bazaar.v1 import catalog_pb2, market_pb2
-from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
-from ..rpc.server import on_reactor
-from ..rpc.status import abort_with
-from ..rpc.wire import (
+from twisted_bazaar.consensus import messages
+from twisted_bazaar.errors import NotOurs, Overloaded
+from twisted_bazaar.market import Stock
+from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2
+from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
+from twisted_bazaar.rpc.push import Subscription
+from twisted_bazaar.rpc.server import on_reactor
+from twisted_bazaar.rpc.status import abort_with
+from twisted_bazaar.rpc.wire import (
     from_wire,
     lookup_to_wire,
     stock_to_wire,
     subscription_from_wire,
     to_wire,
 )
+
 from .admission import Admission
 from .node import CatalogNode
 

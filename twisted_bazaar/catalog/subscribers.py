@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..errors import Overloaded
-from ..leases import Holder, Lease
-from ..ledger import Ledger
-from ..patience import Patience
-from ..push import Push, PushReply, Subscription
-from ..timing import Timing
+from twisted_bazaar.errors import Overloaded
+from twisted_bazaar.leases import Holder, Lease
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.patience import Patience
+from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.timing import Timing
 
 __all__ = ["Pushed", "Subscribers"]
 

@@ -9,19 +9,20 @@ import grpc
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-from .. import options
-from ..address import Address
-from ..folder import claim
-from ..options import TimingOptions
-from ..rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
-from ..rpc.server import RpcServer
-from ..services import Late, Layers, Process, monotonic_seconds, prepare
-from ..timing import Timing
+from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
+from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.folder_lock import claim
+from twisted_bazaar.runtime.options import TimingOptions
+from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
+from twisted_bazaar.timing import Timing
+
 from .admission import Admission
-from .database import save
+from .market_file import save
 from .node import CatalogNode
 from .opening import open_market
-from .push import Pusher
+from .push_client import Pusher
 from .servicer import Catalog
 
 __all__ = ["CatalogConfig", "Options", "makeService"]

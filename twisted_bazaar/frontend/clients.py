@@ -5,26 +5,27 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from ..errors import BazaarError, Malformed, Unavailable
-from ..market import Order, Placed, Stock, Trade
-from ..push import Subscription, prove
-from ..replication.messages import CampaignReply, Status
-from ..rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
-from ..rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
-from ..rpc.bazaar.v1.order_pb2_grpc import OrdersStub
-from ..rpc.bounds import check_integer, check_text
-from ..rpc.channel import Channel
-from ..rpc.wire import (
+from twisted_bazaar.consensus.messages import CampaignReply, Status
+from twisted_bazaar.errors import BazaarError, Malformed, Unavailable
+from twisted_bazaar.market import Order, Placed, Stock, Trade
+from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
+from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
+from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
+from twisted_bazaar.rpc.bounds import check_integer, check_text
+from twisted_bazaar.rpc.channel import Channel
+from twisted_bazaar.rpc.push import Subscription, prove
+from twisted_bazaar.rpc.wire import (
     from_wire,
     order_from_wire,
     outcome_from_wire,
     stocks_from_wire,
     trades_to_wire,
 )
-from ..sending import Sending
-from ..timing import Timing
-from .quotes import Shown
-from .whole_market import Whole
+from twisted_bazaar.sending import Sending
+from twisted_bazaar.timing import Timing
+
+from .cache.quotes import Shown
+from .lookups.whole_market import Whole
 
 __all__ = ["CatalogClient", "ReplicaClient"]
 

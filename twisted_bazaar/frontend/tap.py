@@ -10,19 +10,19 @@ import attrs
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-from .. import options
-from ..address import Address
-from ..options import TimingOptions
-from ..rpc.channel import Channels
-from ..services import Late, Layers, Process, monotonic_seconds, prepare
-from ..timing import Timing
+from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.options import TimingOptions
+from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
+from twisted_bazaar.timing import Timing
 
 if TYPE_CHECKING:
     from twisted.web.resource import Resource
 
-    from .cache import Cache
-    from .catalogs import Catalogs
-    from .floors import Floors
+    from .cache.floors import Floors
+    from .cache.stores import Cache
+    from .upstream.catalogs import Catalogs
 
 __all__ = ["FrontendConfig", "Options", "makeService"]
 
@@ -106,20 +106,20 @@ def makeService(given: Options) -> Service:
 def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     """A front-end. Ends the process if an endpoint cannot be listened on."""
     # Klein and gRPC take a third of a second to import; who asks for --help need not wait.
-    from .api import Api
-    from .catalogs import Catalogs
+    from .api.reports import Reports
+    from .api.routes import Api
+    from .cache.floors import Floors
     from .clients import CatalogClient, ReplicaClient
-    from .floors import Floors
-    from .heartbeat import Heartbeat
-    from .hosts import Hosts
-    from .keys import FreshKeys
-    from .leadership import Leadership
-    from .lookups import Lookups
-    from .market_data import MarketData
-    from .order_reader import OrderReader
-    from .reports import Reports
-    from .trading import Trading
-    from .whole_market import WholeMarket
+    from .election.leadership import Leadership
+    from .election.pings import Heartbeat
+    from .http.hosts import Hosts
+    from .lookups.queue import Lookups
+    from .lookups.service import MarketData
+    from .lookups.whole_market import WholeMarket
+    from .trading.keys import FreshKeys
+    from .trading.service import Trading
+    from .upstream.catalogs import Catalogs
+    from .upstream.replicas import OrderReader
 
     timing, seconds = config.timing, monotonic_seconds
     # Connections and threads of their own for each kind of call: reads that wait must not
@@ -162,8 +162,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
         trading=trading,
         market_data=market_data,
         orders=orders,
-        replicas=reports,
-        readiness=reports.readiness,
+        reports=reports,
         fresh_key=FreshKeys(random.SystemRandom()),
         hosts=Hosts(config.hosts),
         notice=notice,
@@ -174,10 +173,10 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
 
 def _listener(reactor: Any, endpoint: str, routes: "Resource") -> Service:
     """Serves `routes` to clients, to as many at a time as there can be."""
-    from .connections import connections_for
-    from .keys import FreshKeys
-    from .listener import Listener
-    from .old_system import public_site
+    from .api.old_system import public_site
+    from .http.connections import connections_for
+    from .http.listener import Listener
+    from .trading.keys import FreshKeys
 
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     request_ids = FreshKeys(random.SystemRandom())
@@ -191,7 +190,7 @@ def _life() -> int:
 
 
 def _make_cache(reactor: Any, cache: str, secret: bytes) -> "Cache | None":
-    from .cache import MemoryCache, RedisCache
+    from .cache.stores import MemoryCache, RedisCache
 
     if cache == "off":
         return None
@@ -211,10 +210,10 @@ def _informed(
     """The services by which `floors` are known, and what operators should know of that."""
     if floors is None or cache is None:
         return (), lambda: None
-    from .invalidation import Invalidations, internal_site
-    from .keys import FreshKeys
-    from .listener import Listener
-    from .subscription import Subscriber
+    from .cache.invalidation import Invalidations, internal_site
+    from .cache.subscription import Subscriber
+    from .http.listener import Listener
+    from .trading.keys import FreshKeys
 
     def address() -> str:
         return str(config.advertise or internal.address)

@@ -22,12 +22,20 @@ from itertools import islice
 
 import msgspec
 
-from ..errors import BazaarError, KeyReused, NotLeader, OutcomeUnknown, Overloaded, Rejected
-from ..ledger import Ledger
-from ..market import Listed, Listing, Placed, Stock, Trade, Traded
-from ..replication.core import Ready, Replica
-from ..replication.entries import Entry
-from ..sending import UNGUARDED, Sending
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.replica import Ready, Replica
+from twisted_bazaar.errors import (
+    BazaarError,
+    KeyReused,
+    NotLeader,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+)
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Listed, Listing, Placed, Stock, Trade, Traded
+from twisted_bazaar.sending import UNGUARDED, Sending
+
 from .sendings import Sendings
 
 __all__ = ["Batch", "IndexUpdate", "Known", "Outcome", "Question", "TradingDesk"]

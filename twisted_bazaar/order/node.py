@@ -15,22 +15,23 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
-from ..market import Listing, Stock, Trade
-from ..replication.core import Ready, Replica
-from ..replication.entries import Entry
-from ..replication.identity import not_meant
-from ..replication.index import Index
-from ..replication.leading import MAX_BATCH_ENTRIES
-from ..replication.log import Write
-from ..replication.logfile import LogFile
-from ..replication.messages import CampaignReply, Declined, Reply, Request, Status
-from ..rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
-from ..sending import Sending
-from ..threads import Threads
-from ..timing import Timing
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.identity import not_meant
+from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
+from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.consensus.messages import CampaignReply, Declined, Reply, Request, Status
+from twisted_bazaar.consensus.replica import Ready, Replica
+from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
+from twisted_bazaar.market import Listing, Stock, Trade
+from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
+from twisted_bazaar.runtime.threads import Threads
+from twisted_bazaar.sending import Sending
+from twisted_bazaar.storage.index import Index
+from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.timing import Timing
+
+from .clients import Catalog, Peer
 from .desk import Batch, Known, Outcome, Question, TradingDesk
-from .neighbours import Catalog, Peer
 
 __all__ = ["OrderNode"]
 

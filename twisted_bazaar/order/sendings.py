@@ -5,7 +5,7 @@ refused, however late it comes. That holds for the leadership only; after it, th
 sending is for keeps it from being taken.
 """
 
-from ..sending import MAX_SENDING_SECONDS, Sending
+from twisted_bazaar.sending import MAX_SENDING_SECONDS, Sending
 
 __all__ = ["Sendings"]
 

@@ -11,19 +11,17 @@ from typing import Any
 import grpc
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..errors import Damaged, NotOurs, Unusable
-from ..market import Traded
-from ..replication import messages
-from ..replication.entries import Entry
-from ..replication.index import Index
-from ..replication.logfile import LogFile
-from ..rpc.bazaar.v1 import market_pb2, order_pb2
-from ..rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
-from ..rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
-from ..rpc.bounds import MAX_TRADES, check_count, check_integer
-from ..rpc.server import on_reactor
-from ..rpc.status import abort_with
-from ..rpc.wire import (
+from twisted_bazaar.consensus import messages
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.errors import Damaged, NotOurs, Unusable
+from twisted_bazaar.market import Traded
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
+from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
+from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
+from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
+from twisted_bazaar.rpc.server import on_reactor
+from twisted_bazaar.rpc.status import abort_with
+from twisted_bazaar.rpc.wire import (
     from_wire,
     lookup_to_wire,
     order_to_wire,
@@ -32,6 +30,9 @@ from ..rpc.wire import (
     to_wire,
     trade_from_wire,
 )
+from twisted_bazaar.storage.index import Index
+from twisted_bazaar.storage.logfile import LogFile
+
 from .desk import Known
 from .node import OrderNode
 

@@ -12,24 +12,25 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 from twisted.python import usage
 
-from .. import options
-from ..address import Address
-from ..errors import Unusable
-from ..exits import stop_with
-from ..folder import claim
-from ..options import TimingOptions
-from ..replication.core import Replica
-from ..replication.identity import members_fit
-from ..replication.index import Index, witness_in
-from ..replication.logfile import LogFile
-from ..rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
-from ..rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
-from ..rpc.channel import Channels
-from ..rpc.server import RpcServer
-from ..services import Late, Layers, Process, monotonic_seconds, prepare
-from ..timing import Timing
+from twisted_bazaar.consensus.identity import members_fit
+from twisted_bazaar.consensus.replica import Replica
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
+from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
+from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.exits import stop_with
+from twisted_bazaar.runtime.folder_lock import claim
+from twisted_bazaar.runtime.options import TimingOptions
+from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
+from twisted_bazaar.storage.index import Index, witness_in
+from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.timing import Timing
+
+from .clients import Catalog, Peer
 from .desk import TradingDesk
-from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .servicer import Orders, Replication
 

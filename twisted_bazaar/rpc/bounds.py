@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import Malformed
-from ..market import MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
-from ..names import MAX_NAME_CHARACTERS
+from twisted_bazaar.errors import Malformed
+from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
+from twisted_bazaar.names import MAX_NAME_CHARACTERS
 
 __all__ = [
     "MAX_ENTRIES",

@@ -8,12 +8,13 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
-from ..address import Address
-from ..errors import Unavailable
-from ..services import monotonic_seconds
-from ..threads import Threads
-from . import connection
-from .renewal import Renewed
+from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.services import monotonic_seconds
+from twisted_bazaar.runtime.threads import Threads
+
+from . import keepalive
+from .reconnect import Renewed
 from .status import error_of
 
 __all__ = ["Channel", "Channels"]
@@ -21,7 +22,7 @@ __all__ = ["Channel", "Channels"]
 Answer = TypeVar("Answer")
 
 _OPTIONS = (
-    *connection.CALLER,
+    *keepalive.CALLER,
     # A peer that was restarted is found again in a fifth of a second; the defaults take
     # seconds (grpc#11277).
     ("grpc.initial_reconnect_backoff_ms", 100),

@@ -14,10 +14,11 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..address import Address
-from ..errors import BazaarError, Malformed, NotAuthorised, Unusable
-from ..services import monotonic_seconds
-from . import connection
+from twisted_bazaar.errors import BazaarError, Malformed, NotAuthorised, Unusable
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.services import monotonic_seconds
+
+from . import keepalive
 from .status import abort_with
 
 __all__ = ["GRACE_SECONDS", "RpcServer", "on_reactor"]
@@ -153,7 +154,7 @@ class RpcServer(Service):
         self._server = grpc.server(
             ThreadPoolExecutor(self._threads, thread_name_prefix="grpc"),
             options=(
-                *connection.SERVER,
+                *keepalive.SERVER,
                 # Else a second process would bind the same port and get half of the calls.
                 ("grpc.so_reuseport", 0),
             ),

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..errors import (
+from twisted_bazaar.errors import (
     BazaarError,
     Malformed,
     NotAuthorised,

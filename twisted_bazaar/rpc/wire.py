@@ -14,7 +14,9 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
-from ..errors import (
+from twisted_bazaar.consensus import messages
+from twisted_bazaar.consensus.entries import Entry, decode_entry
+from twisted_bazaar.errors import (
     BazaarError,
     Damaged,
     KeyReused,
@@ -24,8 +26,8 @@ from ..errors import (
     Overloaded,
     Rejected,
 )
-from ..leases import Stamp
-from ..market import (
+from twisted_bazaar.leases import Stamp
+from twisted_bazaar.market import (
     MAX_SHARES,
     MAX_STOCKS,
     MAX_TRADE_QUANTITY,
@@ -38,12 +40,11 @@ from ..market import (
     Trade,
     Traded,
 )
-from ..push import Subscription
-from ..replication import messages
-from ..replication.entries import Entry, decode_entry
-from ..sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
+from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
+
 from . import bounds
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
+from .push import Subscription
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 

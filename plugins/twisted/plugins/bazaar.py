@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 bazaar = ServiceMaker(
     "bazaar",
-    "twisted_bazaar.tap",
+    "twisted_bazaar.local.tap",
     "The whole bazaar on this machine: every service below, started and kept running.",
     "bazaar",
 )

@@ -63,7 +63,7 @@ class CatalogServicer:
     """
 
     def Apply(self, request, context):
-        """The leader's committed entries; see twisted_bazaar/replication/messages.py.
+        """The leader's committed entries; see twisted_bazaar/consensus/messages.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +84,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Subscribe(self, request, context):
-        """Asks to be told, over HTTP, of every change; see twisted_bazaar/push.py.
+        """Asks to be told, over HTTP, of every change; see twisted_bazaar/rpc/push.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

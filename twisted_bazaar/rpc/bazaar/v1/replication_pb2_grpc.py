@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class ReplicationStub:
     """What order replicas ask of one another. The messages are those of
-    twisted_bazaar/replication/messages.py, which says what they mean.
+    twisted_bazaar/consensus/messages.py, which says what they mean.
     """
 
     def __init__(self, channel):
@@ -60,7 +60,7 @@ class ReplicationStub:
 
 class ReplicationServicer:
     """What order replicas ask of one another. The messages are those of
-    twisted_bazaar/replication/messages.py, which says what they mean.
+    twisted_bazaar/consensus/messages.py, which says what they mean.
     """
 
     def Append(self, request, context):
@@ -120,7 +120,7 @@ def add_ReplicationServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Replication:
     """What order replicas ask of one another. The messages are those of
-    twisted_bazaar/replication/messages.py, which says what they mean.
+    twisted_bazaar/consensus/messages.py, which says what they mean.
     """
 
     @staticmethod

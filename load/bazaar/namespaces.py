@@ -1,0 +1,226 @@
+"""A bazaar each of whose services has a network namespace of its own, so that what one sends
+another can be lost, one way or both, without either noticing anything but silence.
+
+We are the router between them: each service is joined to us by a link of its own, and a rule
+that drops what comes from one link for one address is a cut. A rule that takes in what comes
+from one link for one address, where we pass it on to another service, is an address that leads
+elsewhere. Both have effect within namespaces that this process was started in (see
+`load.bazaar.arena`), never on the machine's own network.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.utils import getProcessOutputAndValue
+
+from twisted_bazaar.local import plan
+from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.timing import Timing
+
+from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
+from .forwarder import Forwarder
+from .processes import Process, environment, said_last, twistd
+from .redis import Redis
+
+__all__ = ["Apart"]
+
+PORT = 7000
+PUBLIC_PORT = 8081
+REPLICAS = 3
+FIRST_TABLE = 1000
+
+
+class Apart(Fleet):
+    """Front-ends, a catalog, three order replicas and Redis, if there is one to be had, with
+    their files in `folder`."""
+
+    def __init__(self, reactor: Any, folder: Path, further: Sequence[str]) -> None:
+        """`further` says where each further front-end caches: `shared`, with the first one, or
+        `own`, in its memory."""
+        self._data = data = folder / "data"
+        super().__init__(reactor, data)
+        data.mkdir(exist_ok=True)
+        self._secret = data / "secret"
+        plan.keep_secret(self._secret, os.urandom)
+        self.frontends = ["frontend", *(f"frontend-{n}" for n in range(2, len(further) + 2))]
+        self.orders = [f"order-{n}" for n in range(1, REPLICAS + 1)]
+        self._log = folder / "log"
+        self._server = _redis_server(data)
+        redis = ["redis"] if self._server else []
+        names = [*self.orders, "catalog", *self.frontends, *redis]
+        self._places = {name: place for place, name in enumerate(names, 1)}
+        first = "redis" if redis else "memory"
+        self.caches = [first, *("memory" if cache == "own" else first for cache in further)]
+        self._processes = {
+            name: Process(reactor, ["ip", "netns", "exec", name, *self._command(name)], self._log)
+            for name in self._places
+        }
+        self._cuts: set[tuple[str, str]] = set()
+        self._strays: dict[str, tuple[Any, Forwarder]] = {}
+        """By the service whose address leads elsewhere."""
+        self._diverted: list[Sequence[str]] = []
+        """The rules and routes that make it so, the last one first to be undone."""
+        self._down: set[str] = set()
+        self._stopping = False
+        self.urls = [f"http://{self._host(name)}:{PUBLIC_PORT}" for name in self.frontends]
+
+    def _host(self, name: str) -> str:
+        return f"10.77.{self._places[name]}.2"
+
+    def _command(self, name: str) -> Sequence[str]:
+        host = self._host(name)
+        if name == "redis":
+            # What comes later counts. In here nobody can reach it who must not.
+            at = ["--bind", host, "--port", str(PORT), "--protected-mode", "no"]
+            return [*self._server, *at]
+        secret = f"--secret-file={self._secret}"
+        catalog = f"--catalog={self._host('catalog')}:{PORT}"
+        replicas = [(n, f"{n}={self._host(f'order-{n}')}:{PORT}") for n in range(1, REPLICAS + 1)]
+        own = [f"--listen={host}:{PORT}", f"--data={self._data / name}"]
+        if name == "catalog":
+            return twistd("bazaar-catalog", *own, secret)
+        if name in self.orders:
+            number = int(name.removeprefix("order-"))
+            peers = [f"--peer={address}" for n, address in replicas if n != number]
+            return twistd("bazaar-order", f"--id={number}", *own, *peers, catalog)
+        cache = self.caches[self.frontends.index(name)]
+        return twistd(
+            "bazaar-frontend",
+            f"--listen=tcp:{PUBLIC_PORT}:interface={host}",
+            f"--internal=tcp:{PORT}:interface={host}",
+            f"--advertise={host}:{PORT}",
+            f"--cache=redis://{self._redis_address()}" if cache == "redis" else "--cache=memory",
+            catalog,
+            secret,
+            *(f"--replica={address}" for _, address in replicas),
+        )
+
+    async def start(self) -> None:
+        """Return when it is ready. Raises `CannotRun` or `NotInTime`."""
+        for name, place in self._places.items():
+            inside, link = ["-n", name], f"link{place}"
+            await self._ip("netns", "add", name)
+            await self._ip("link", "add", link, "type", "veth", "peer", "eth0", "netns", name)
+            await self._ip("addr", "add", f"10.77.{place}.1/24", "dev", link)
+            await self._ip("link", "set", link, "up")
+            await self._ip(*inside, "addr", "add", f"10.77.{place}.2/24", "dev", "eth0")
+            await self._ip(*inside, "link", "set", "eth0", "up")
+            await self._ip(*inside, "link", "set", "lo", "up")
+            await self._ip(*inside, "route", "add", "default", "via", f"10.77.{place}.1")
+        for name, process in self._processes.items():
+            process.on_end = lambda name=name: self._ended(name)
+            process.start()
+        await self.until(self.ready, "the bazaar is ready", START_SECONDS)
+        await self.until(self.caching, "every front-end caches", START_SECONDS)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        for name in reversed(self._places):
+            if name not in self._down:
+                status = await self._processes[name].stop(STOP_SECONDS)
+                if status != 0:
+                    raise NotInTime(f"{name} ended with status {status} when it was told to stop")
+
+    async def end(self) -> None:
+        self._stopping = True
+        for process in self._processes.values():
+            await process.end()
+
+    def names(self) -> Sequence[str]:
+        return list(self._places)
+
+    def pid(self, name: str) -> int | None:
+        return self._processes[name].pid
+
+    def folders(self) -> Path:
+        return self._data
+
+    def redis(self) -> Redis | None:
+        return Redis(self._redis_address()) if self._server else None
+
+    def _redis_address(self) -> Address:
+        return Address(self._host("redis"), PORT)
+
+    async def cut(self, cuts: Iterable[tuple[str, str]]) -> None:
+        """From now on what the first of each pair sends does not reach the second."""
+        for source, target in cuts:
+            if (source, target) not in self._cuts:
+                self._cuts.add((source, target))
+                await self._ip("rule", "add", *self._dropping(source, target))
+
+    async def divert(self, source: str, name: str, elsewhere: str) -> None:
+        """From now on what `source` sends to the address of `name` gets to `elsewhere`, which is
+        the same for all sources."""
+        host, table = self._host(name), str(FIRST_TABLE + self._places[name])
+        if name not in self._strays:
+            forwarder = Forwarder(self._host(elsewhere), PORT)
+            self._strays[name] = forwarder.listen_as(self.reactor, host, PORT), forwarder
+            await self._divert("route", "local", host, "dev", "lo", "table", table)
+        link = f"link{self._places[source]}"
+        await self._divert("rule", "iif", link, "to", host, "priority", "90", "lookup", table)
+
+    async def _divert(self, kind: str, *words: str) -> None:
+        await self._ip(kind, "add", *words)
+        self._diverted.append([kind, "del", *words])
+
+    async def mend(self) -> None:
+        """End all cuts, and let every address lead where it belongs."""
+        while self._cuts:
+            await self._ip("rule", "del", *self._dropping(*self._cuts.pop()))
+        while self._diverted:
+            await self._ip(*self._diverted.pop())
+        while self._strays:
+            _, (port, forwarder) = self._strays.popitem()
+            await port.stopListening()
+            forwarder.abort()
+
+    def _dropping(self, source: str, target: str) -> Sequence[str]:
+        link, host = f"link{self._places[source]}", self._host(target)
+        return ["iif", link, "to", host, "priority", "100", "blackhole"]
+
+    def take_down(self, name: str) -> None:
+        """SIGKILL; it does not come back before `heal`."""
+        self._down.add(name)
+        self._processes[name].send(signal.SIGKILL)
+
+    def heal(self) -> None:
+        """End every fault but for cuts, which `mend` ends."""
+        super().heal()
+        for name in list(self._down):
+            self._down.discard(name)
+            self._relaunch(name)
+
+    def _ended(self, name: str) -> None:
+        if not self._stopping and name not in self._down:
+            self.reactor.callLater(RELAUNCH_SECONDS, self._relaunch, name)
+
+    def _relaunch(self, name: str) -> None:
+        if not self._stopping and name not in self._down and self.pid(name) is None:
+            self._processes[name].start()
+
+    def _check(self) -> None:
+        for name, process in self._processes.items():
+            if process.status is not None and process.status > 0:
+                raise CannotRun(f"{name} ended: {said_last(self._log)}")
+
+    async def _ip(self, *words: str) -> None:
+        _, said, status = await getProcessOutputAndValue("ip", words, environment())
+        if status != 0:
+            why = said.decode("utf-8", "replace").strip() or f"status {status}"
+            raise CannotRun(f"ip {' '.join(words)}: {why.splitlines()[-1]}")
+
+
+def _redis_server(data: Path) -> Sequence[str]:
+    """How `twistd bazaar` would start its Redis; empty: it finds none."""
+    ports = Ports()
+    listen = f"tcp:0:interface={ports.reserve(0).host}"
+    config = plan.Config(
+        listen=listen, data=data, cache="auto", replicas=1, listing=None, timing=Timing()
+    )
+    commands = [child.command for child in plan.plan(config, ports) if child.name == "redis"]
+    ports.release()
+    return commands[0] if commands else ()

@@ -1,0 +1,145 @@
+"""Processes of ours: started, signalled, and never left behind."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from twisted_bazaar.local import child
+
+__all__ = ["Process", "environment", "said_last", "twistd"]
+
+LAST_BYTES = 20_000
+
+
+def environment() -> Mapping[str, str]:
+    """Ours, without the options of a bazaar: what runs here is as its command line says."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BAZAAR_")}
+
+
+def twistd(service: str, *options: str) -> list[str]:
+    """The command line of a service, under this Python."""
+    run = "from twisted.scripts.twistd import run; run()"
+    return [sys.executable, "-Pc", run, "-n", "--pidfile=", service, *options]
+
+
+class Process:
+    """One process, which ends with ours at the latest. It may be started again when it ended."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        command: Sequence[str],
+        log: Path,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """What `command` says is added to the file `log`; `more` to our environment."""
+        self._reactor = reactor
+        self._command = list(command)
+        self._more = dict(more or {})
+        self._log = log
+        self._life: _Life | None = None
+        self.on_end: Callable[[], None] | None = None
+        """Called each time when it has ended."""
+
+    def start(self) -> None:
+        """Start it; it must not run."""
+        assert self.pid is None
+        arguments = [sys.executable, "-IS", child.__file__, str(os.getpid()), *self._command]
+        self._life = _Life(self._ended)
+        with open(os.devnull, "rb") as nothing, self._log.open("ab") as log:
+            self._reactor.spawnProcess(
+                self._life,
+                arguments[0],
+                arguments,
+                {**environment(), **self._more},
+                childFDs={0: nothing.fileno(), 1: log.fileno(), 2: log.fileno()},
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """None: it does not run."""
+        life = self._life
+        if life is None or life.status is not None or life.transport is None:
+            return None
+        pid: int = life.transport.pid
+        return pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of its last life, or minus the signal that ended it."""
+        return self._life.status if self._life is not None else None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        if self.pid is not None:
+            os.kill(self.pid, number)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it has ended, or after so long."""
+        if self._life is not None and self.status is None:
+            ended = self._life.ended()
+            ended.addTimeout(seconds, self._reactor).addErrback(lambda why: why.trap(TimeoutError))
+            await ended
+
+    async def stop(self, within: float) -> int | None:
+        """SIGTERM, and after so many seconds SIGKILL; its exit status."""
+        life = self._life
+        if life is not None and self.pid is not None:
+            self.send(signal.SIGTERM)
+            late = self._reactor.callLater(within, self.send, signal.SIGKILL)
+            await life.ended()
+            if late.active():
+                late.cancel()
+        return self.status
+
+    async def end(self) -> None:
+        """SIGKILL, if it still runs; it is gone when this returns."""
+        if self._life is not None and self.pid is not None:
+            self.send(signal.SIGKILL)
+            await self._life.ended()
+
+    def _ended(self) -> None:
+        if self.on_end is not None:
+            self.on_end()
+
+
+class _Life(ProcessProtocol):
+    """One life of a process."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self.status: int | None = None
+        self._on_end = on_end
+        self._waiting: list[Deferred[None]] = []
+
+    def ended(self) -> Deferred[None]:
+        waits: Deferred[None] = Deferred()
+        if self.status is not None:
+            waits.callback(None)
+        else:
+            self._waiting.append(waits)
+        return waits
+
+    def processEnded(self, reason: Failure) -> None:
+        why: Any = reason.value
+        self.status = -why.signal if why.signal else (why.exitCode or 0)
+        self._on_end()
+        for waits in self._waiting:
+            # Who did not wait so long has cancelled it.
+            if not waits.called:
+                waits.callback(None)
+
+
+def said_last(log: Path) -> str:
+    """The last line of `log` that is no entry of a twistd log: why a service refused to run."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LAST_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    plain = [line for line in lines if line and not line[:4].isdecimal() and not line[0].isspace()]
+    return (plain or lines or ["it said nothing"])[-1]

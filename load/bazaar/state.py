@@ -1,0 +1,155 @@
+"""How a bazaar stands at rest: its orders and market data, and the logs of its replicas."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.threads import deferToThread
+from twisted.internet.utils import getProcessOutputAndValue
+
+from load.client.session import NoAnswer, Session
+from load.history.records import Closing, Opening, Order, Quote
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.market import Side, Traded
+from twisted_bazaar.storage.logfile import LogReader
+
+from .fleet import CannotRun, NotInTime
+from .processes import environment
+
+__all__ = ["Log", "closing", "keyed", "logged", "opening", "verify"]
+
+PAGE = 500
+PATIENCE_SECONDS = 10.0
+CHUNK_ENTRIES = 4096
+
+
+class _Page(msgspec.Struct):
+    data: tuple[Order, ...]
+    next: int | None
+
+
+class _Market(msgspec.Struct):
+    data: tuple[Quote, ...]
+
+
+class Log(msgspec.Struct, frozen=True):
+    """The log of one replica, as `verify` judges it."""
+
+    replica: str
+    sound: bool
+    said: str
+    """By `verify`, in one line."""
+    last_number: int = 0
+    digest: str = ""
+
+
+async def opening(reactor: Any, url: str, at: float, note: str) -> Opening:
+    """What a history begins with. Raises `CannotRun` if it is no bazaar, or not at rest."""
+    orders, market = await _all(reactor, url)
+    listed = {quote.name: quote.quantity for quote in market}
+    volumes = dict.fromkeys(listed, 0)
+    for order in orders:
+        listed[order.name] += order.quantity if order.type is Side.BUY else -order.quantity
+        volumes[order.name] += order.quantity
+    if volumes != {quote.name: quote.volume for quote in market}:
+        raise CannotRun(f"somebody else trades at {url}: a history needs it for itself")
+    known = orders[-1].number if orders else 0
+    return Opening(at=at, listed=listed, known=known, note=note)
+
+
+async def closing(reactor: Any, url: str, at: float) -> Closing:
+    """What a history ends with. Raises `NotInTime` if it cannot be had."""
+    try:
+        orders, market = await _all(reactor, url)
+    except CannotRun as why:
+        raise NotInTime(str(why)) from None
+    return Closing(at=at, orders=orders, market=market)
+
+
+async def _all(reactor: Any, url: str) -> tuple[tuple[Order, ...], tuple[Quote, ...]]:
+    session = Session(reactor, 1)
+    orders: list[Order] = []
+    try:
+        market = await _market(session, url)
+        # What comes late may come while we read: once more, then.
+        while more := await _orders_after(session, url, len(orders)):
+            orders += more
+            market = await _market(session, url)
+    except NoAnswer as why:
+        raise CannotRun(f"{url} does not answer: {why}") from None
+    except msgspec.DecodeError as why:
+        raise CannotRun(f"{url} is no bazaar: {why}") from None
+    finally:
+        await session.close()
+    return tuple(orders), market
+
+
+async def _market(session: Session, url: str) -> tuple[Quote, ...]:
+    return msgspec.json.decode(await _body(session, f"{url}/stocks"), type=_Market).data
+
+
+async def _orders_after(session: Session, url: str, after: int | None) -> list[Order]:
+    orders: list[Order] = []
+    while after is not None:
+        path = f"{url}/orders?after={after}&limit={PAGE}"
+        page = msgspec.json.decode(await _body(session, path), type=_Page)
+        orders += page.data
+        after = page.next
+    return orders
+
+
+async def _body(session: Session, url: str) -> bytes:
+    reply = await session.get(url, PATIENCE_SECONDS)
+    if reply.status != 200:
+        raise NoAnswer(f"status {reply.status}")
+    return reply.body
+
+
+async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
+    """Have the logs of `replicas` checked from end to end, each in its folder in `data`."""
+    logs = []
+    for replica in replicas:
+        command = ["-Pm", "twisted_bazaar", "verify", str(data / replica)]
+        out, err, status = await getProcessOutputAndValue(sys.executable, command, environment())
+        said = " ".join((out or err).decode("utf-8", "replace").split())
+        found = re.search(r"last_number=(\d+).*digest=([0-9a-f]+)", said)
+        if status == 0 and found:
+            logs.append(Log(replica, True, said, int(found[1]), found[2]))
+        else:
+            logs.append(Log(replica, False, said or f"status {status}"))
+    return logs
+
+
+async def keyed(ending: Closing, folder: Path) -> Closing:
+    """`ending` with the keys of the orders, which the log in `folder` tells, if it can."""
+    keys = {order.number: order.key for order in await logged(folder)}
+    orders = tuple(
+        msgspec.structs.replace(order, key=keys.get(order.number)) for order in ending.orders
+    )
+    return msgspec.structs.replace(ending, orders=orders)
+
+
+async def logged(folder: Path) -> Sequence[Order]:
+    """The orders in the log of the replica in `folder`, with their keys; none if it is unsound."""
+    try:
+        orders: Sequence[Order] = await deferToThread(_logged, folder)
+    except Unusable:
+        return ()
+    return orders
+
+
+def _logged(folder: Path) -> Sequence[Order]:
+    log = LogReader(folder)
+    events = (
+        entry.event
+        for after in range(0, log.last_index, CHUNK_ENTRIES)
+        for entry in log.read(after, min(after + CHUNK_ENTRIES, log.last_index))
+    )
+    return [
+        Order(event.number, event.stock, event.side, event.quantity, event.key)
+        for event in events
+        if isinstance(event, Traded)
+    ]

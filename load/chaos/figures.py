@@ -1,0 +1,184 @@
+"""The figures of a trial: what its history amounts to. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from load.client.api import EXPECTED
+from load.history.records import Call, Fault, LookupCall, Record, TradeCall, Verdict
+
+from .gaps import FaultRow, LivenessRow, calm_gap, fault_rows, liveness
+
+__all__ = ["Figures", "LookupRow", "OperationRow", "fate", "figures", "percentile"]
+
+SOURCES = ("hit", "miss", "off")
+"""What an answer to a lookup can say of where it came from."""
+ANSWERS = {200, 404}
+"""What a lookup is answered with, by whoever knows."""
+
+
+class OperationRow(msgspec.Struct, frozen=True):
+    """All calls of one kind."""
+
+    kind: str
+    calls: int
+    served: int
+    """Answered as a bazaar that is well would: an order, a rejection, a stock, 404."""
+    refused: int
+    """Certainly not done: 503, or never sent."""
+    unknown: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class LookupRow(msgspec.Struct, frozen=True):
+    """The lookups that were answered from one source."""
+
+    source: str
+    answered: int
+    share: float
+    """Of all that were answered, from 0 to 1: the hit rate, where the source is `hit`."""
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What a page of figures shows of the history."""
+
+    seconds: float
+    operations: Sequence[OperationRow]
+    lookups: Sequence[LookupRow]
+    faults: Sequence[FaultRow]
+    calm_gap: float
+    """The longest time without an acknowledged trade before the first fault."""
+    calm_lookup_gap: float
+    """The same without any lookup answered."""
+    liveness: Sequence[LivenessRow]
+    unknown: int
+    """Trades whose call told nothing of their outcome."""
+    resent: int
+    """Keys that were sent more than once."""
+    left_unknown: int
+    """Trades of which no client ever learnt whether they are orders."""
+    keys: int
+    """Trades, however often they were sent."""
+    slowest: float
+    """The longest from when a trade was first sent until its outcome was known."""
+    unexpected: Mapping[str, int]
+    """Answers that a bazaar must not give, by status."""
+
+
+def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None) -> Figures:
+    """The figures of a section; `lively` names the faults that had to be lived through, each
+    with how long nobody may be answered then."""
+    records = list(records)
+    calls = [each for each in records if isinstance(each, Call)]
+    trades = [each for each in calls if isinstance(each, TradeCall)]
+    faults = sorted((r for r in records if isinstance(r, Fault)), key=lambda fault: fault.began)
+    placed = sorted(
+        (each for each in trades if each.verdict is Verdict.PLACED), key=lambda each: each.ended
+    )
+    lookups = sorted(
+        (each for each in calls if isinstance(each, LookupCall) and each.status in ANSWERS),
+        key=lambda each: each.ended,
+    )
+    times = [each.sent for each in calls] + [each.ended for each in calls]
+    begin, end = min(times, default=0.0), max(times, default=0.0)
+    acknowledged = [begin, *(each.ended for each in placed), end]
+    looked_up = [begin, *(each.ended for each in lookups), end]
+    by_key: dict[str, list[TradeCall]] = defaultdict(list)
+    for trade in trades:
+        by_key[trade.key].append(trade)
+    known = {key: _known(sent) for key, sent in by_key.items()}
+    unexpected = Counter(str(each.status) for each in calls if each.status not in EXPECTED)
+    unexpected += Counter("200, malformed" for c in calls if c.status == 200 and c.message)
+    return Figures(
+        seconds=end - begin,
+        operations=_operations(calls),
+        lookups=_lookups(lookups),
+        faults=fault_rows(faults, acknowledged, looked_up),
+        calm_gap=calm_gap(faults, acknowledged),
+        calm_lookup_gap=calm_gap(faults, looked_up),
+        liveness=liveness(faults, lively or {}, placed, lookups),
+        unknown=sum(each.verdict is Verdict.UNKNOWN for each in trades),
+        resent=sum(len(sent) > 1 for sent in by_key.values()),
+        left_unknown=sum(
+            known[key] is None and any(each.verdict is Verdict.UNKNOWN for each in sent)
+            for key, sent in by_key.items()
+        ),
+        keys=len(by_key),
+        slowest=max((took for took in known.values() if took is not None), default=0.0),
+        unexpected=dict(sorted(unexpected.items())),
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The least value that `share` of them do not exceed; 0 if there are none."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
+    by_kind: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        by_kind[str(call.__struct_config__.tag)].append(call)
+    rows = []
+    for kind in sorted(by_kind, key=lambda kind: -len(by_kind[kind])):
+        took = sorted((each.ended - each.sent) * 1000 for each in by_kind[kind])
+        fates = Counter(map(fate, by_kind[kind]))
+        rows.append(
+            OperationRow(
+                kind,
+                len(took),
+                fates["served"],
+                fates["refused"],
+                fates["unknown"],
+                percentile(took, 0.5),
+                percentile(took, 0.99),
+                took[-1],
+            )
+        )
+    return rows
+
+
+def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
+    """A row for each source; what was recorded without one is left out."""
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for each in lookups:
+        if each.source:
+            by_source[each.source].append((each.ended - each.sent) * 1000)
+    whole = sum(map(len, by_source.values()))
+    rows = []
+    for source in sorted(by_source, key=(*SOURCES, *sorted(by_source)).index):
+        took = sorted(by_source[source])
+        rows.append(
+            LookupRow(
+                source,
+                len(took),
+                len(took) / whole,
+                percentile(took, 0.5),
+                percentile(took, 0.99),
+                took[-1],
+            )
+        )
+    return rows
+
+
+def fate(call: Call) -> str:
+    """`served`, `refused` or `unknown`, as `OperationRow` has it."""
+    if isinstance(call, TradeCall):
+        if call.verdict is Verdict.UNKNOWN:
+            return "unknown"
+        return "refused" if call.verdict is Verdict.NOT_EXECUTED else "served"
+    if call.status == 0:
+        return "unknown"
+    return "refused" if call.status == 503 else "served"
+
+
+def _known(sent: Sequence[TradeCall]) -> float | None:
+    """How long it took until the outcome of a trade was known; None: it never was."""
+    unclear = (Verdict.UNKNOWN, Verdict.NOT_EXECUTED)
+    ended = [each.ended for each in sent if each.verdict not in unclear]
+    return min(ended) - min(each.sent for each in sent) if ended else None

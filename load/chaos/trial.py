@@ -1,0 +1,314 @@
+"""A trial: clients trade while things go wrong; then all is healed, and the history judged.
+
+A trial has up to two stages, each with a fresh bazaar and a history of its own: `processes`
+kills and pauses what `twistd bazaar` runs, `network` cuts services off from one another in
+network namespaces. The second runs in a process of its own, inside them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from load.bazaar import state
+from load.bazaar.fleet import CannotRun, Local, NotInTime
+from load.bazaar.folders import Folders
+from load.bazaar.namespaces import Apart
+from load.bazaar.state import Log
+from load.client.session import Session
+from load.history.book import Violation
+from load.history.checker import check
+from load.history.records import Call, Closing, Fault, History, Opening
+from twisted_bazaar.runtime.services import monotonic_seconds
+
+from .clients import Clients, connections
+from .cuts import SCENARIOS, Partitions
+from .faults import Torment
+from .figures import Figures, figures
+from .gaps import BACK_BOUND_SECONDS
+from .timeline import Timeline, timeline
+
+__all__ = ["Asked", "StageReport", "ViolationRow", "culprit", "run_stage"]
+
+WARM_UP_SECONDS = 1.0
+HEALED_SECONDS = 30.0
+"""Within this time after the last fault all replicas have the same log (invariant 11)."""
+
+Tell = Callable[[str], None]
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage is to be."""
+
+    stage: str
+    """`processes` or `network`."""
+    folder: Path
+    seconds: float
+    clients: int
+    frontends: int
+    seed: int
+    kill: float = 1.0
+    pause: float = 1.0
+    spare: tuple[str, ...] = ()
+    caches: str = ""
+    """`shared`: all front-ends cache where the first one does; `own`: each further one in its
+    memory; empty: as `seed` has it, front-end by front-end."""
+    only: tuple[str, ...] = ()
+    """Which faults are dealt, as `deck.is_wanted` has it."""
+    options: tuple[str, ...] = ()
+    """For `twistd bazaar`."""
+    history: Path
+    append: bool = False
+    url: str = ""
+    """Of a bazaar that runs already; empty: start one."""
+    data: Path | None = None
+
+
+class ViolationRow(msgspec.Struct, frozen=True):
+    """All violations of one invariant that came after one kind of fault."""
+
+    invariant: int
+    after: str
+    """The fault that was on, or over last; empty: none, or it came to light in the end."""
+    count: int
+    first: str
+    """What the first of them was."""
+
+
+class StageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How a stage went."""
+
+    stage: str
+    caches: Sequence[str]
+    """Where each front-end cached: `redis`, `memory` or `off`."""
+    figures: Figures
+    violations: Sequence[ViolationRow]
+    problems: Sequence[str]
+    """What else is not as it must be."""
+    orders: int
+    converged_seconds: float | None
+    """From the end of the last fault until all replicas had the same log."""
+    logs: Sequence[Log] = ()
+    timeline: Timeline = Timeline()
+
+    @property
+    def clean(self) -> bool:
+        return not self.violations and not self.problems
+
+
+async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
+    """Carry out one stage. Raises `CannotRun` if it cannot begin."""
+    fleet = _fleet(reactor, asked)
+    try:
+        history = History(asked.history, append=asked.append)
+    except OSError as why:
+        raise CannotRun(f"--history {asked.history} cannot be written: {why.strerror}") from None
+    try:
+        await fleet.start()
+        opening = await state.opening(
+            reactor, fleet.urls[0], monotonic_seconds(), f"{asked.stage}, seed {asked.seed}"
+        )
+        history.add(opening)
+        return await _Stage(reactor, asked, fleet, history, tell).run(opening)
+    finally:
+        fleet.heal()
+        await fleet.end()
+        history.close()
+
+
+def _fleet(reactor: Any, asked: Asked) -> Local | Apart:
+    random = Random(f"{asked.seed}-{asked.stage}-caches")
+    drawn = [random.choice(("shared", "own")) for _ in range(asked.frontends - 1)]
+    further = [asked.caches or cache for cache in drawn]
+    if asked.stage == "network":
+        return Apart(reactor, asked.folder, further)
+    if asked.url:
+        assert asked.data is not None
+        return Local.attached(reactor, asked.folder, asked.url, asked.data, further)
+    return Local(reactor, asked.folder, further, asked.options)
+
+
+def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]:
+    rows: dict[tuple[int, str], ViolationRow] = {}
+    for after, violation in violations:
+        key = violation.invariant, after
+        row = rows.get(key) or ViolationRow(*key, 0, str(violation))
+        rows[key] = msgspec.structs.replace(row, count=row.count + 1)
+    return [rows[key] for key in sorted(rows)]
+
+
+def culprit(faults: Sequence[Fault], at: float) -> str:
+    """The fault that had gone on for longest `at` that time, or else was over last."""
+    begun = [fault for fault in faults if fault.began <= at]
+    lasting = [fault for fault in begun if fault.ended >= at]
+    if lasting:
+        return min(lasting, key=lambda fault: fault.began).what
+    return max(begun, key=lambda fault: fault.ended).what if begun else ""
+
+
+class _Stage:
+    """One stage over a fleet that is ready."""
+
+    def __init__(
+        self, reactor: Any, asked: Asked, fleet: Local | Apart, history: History, tell: Tell
+    ) -> None:
+        self._reactor = reactor
+        self._asked = asked
+        self._fleet = fleet
+        self._history = history
+        self._tell = tell
+        self._replicas = sorted(name for name in fleet.names() if name.startswith("order-"))
+        self._problems: list[str] = []
+        self._violations: list[tuple[str, Violation]] = []
+        """Each with the fault it came after."""
+        self._orders = 0
+
+    async def run(self, opening: Opening) -> StageReport:
+        asked, fleet = self._asked, self._fleet
+        session = Session(self._reactor, connections(asked.clients))
+        clients = Clients(
+            self._reactor,
+            monotonic_seconds,
+            session,
+            fleet.urls,
+            sorted(opening.listed),
+            self._history,
+            count=asked.clients,
+            seed=f"{asked.seed}-{asked.stage}",
+        )
+        clients.start()
+        await deferLater(self._reactor, WARM_UP_SECONDS)
+        await self._in_time(self._torment(lambda: clients.placed_at))
+        healed = monotonic_seconds()
+        await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
+        await self._in_time(fleet.until(fleet.caching, "every front-end caches", HEALED_SECONDS))
+        await clients.stop()
+        await session.close()
+        converged = await self._converge(healed)
+        logs = await self._end()
+        await self._judge()
+        lively = {each.what: each.bound for each in SCENARIOS if each.trades_flow}
+        found = figures(self._history.records, lively)
+        self._look_at(found)
+        return StageReport(
+            stage=asked.stage,
+            caches=fleet.caches,
+            figures=found,
+            violations=_rows(self._violations),
+            problems=self._problems,
+            orders=self._orders,
+            converged_seconds=converged,
+            logs=logs,
+            timeline=timeline(self._history.records),
+        )
+
+    async def _torment(self, placed_at: Callable[[], float]) -> None:
+        asked = self._asked
+        random = Random(f"{asked.seed}-{asked.stage}-faults")
+        common = (monotonic_seconds, self._history, random, self._tell)
+        if isinstance(self._fleet, Apart):
+            folders = Folders(self._fleet, self._fleet.folders())
+            partitions = Partitions(self._fleet, *common, placed_at, folders, asked.only)
+            await partitions.run(asked.seconds)
+        else:
+            data = self._fleet.folders()
+            torment = Torment(
+                self._fleet,
+                *common,
+                placed_at,
+                kill=asked.kill,
+                pause=asked.pause,
+                spare=asked.spare,
+                only=asked.only,
+                folders=Folders(self._fleet, data) if data is not None else None,
+            )
+            await torment.run(asked.seconds)
+
+    async def _in_time(self, doing: Awaitable[Any]) -> Any:
+        """What comes of `doing`; if it does not in time, invariant 11 is broken, and None."""
+        try:
+            return await doing
+        except (NotInTime, CannotRun) as why:
+            self._violated(11, str(why))
+            return None
+
+    def _violated(self, invariant: int, what: str) -> None:
+        self._violations.append(("", Violation(invariant, what)))
+
+    async def _converge(self, healed: float) -> float | None:
+        rows = await self._in_time(
+            self._fleet.until(
+                self._fleet.converged, "all replicas have the same log", HEALED_SECONDS
+            )
+        )
+        return monotonic_seconds() - healed if rows else None
+
+    async def _end(self) -> Sequence[Log]:
+        """Record how it all stands, end the bazaar, and look into its files."""
+        fleet = self._fleet
+        ending = await self._in_time(
+            state.closing(self._reactor, fleet.urls[0], monotonic_seconds())
+        )
+        replicas = self._replicas
+        try:
+            await fleet.stop()
+        except (NotInTime, CannotRun) as why:
+            self._problems.append(str(why))
+        assert fleet.data is not None
+        logs = await state.verify(fleet.data, replicas)
+        if ending is None:
+            # Nobody answers: judge by what is on the disks.
+            longest = max(logs, key=lambda log: log.last_number)
+            orders = await state.logged(fleet.data / longest.replica)
+            ending = Closing(at=monotonic_seconds(), orders=tuple(orders))
+        else:
+            ending = await state.keyed(ending, fleet.data / replicas[0])
+        self._orders = len(ending.orders)
+        self._history.add(ending)
+        self._compare(logs)
+        return logs
+
+    def _compare(self, logs: Sequence[Log]) -> None:
+        """All logs are sound, the same, and hold the orders that clients can read."""
+        for log in logs:
+            if not log.sound:
+                self._violated(2, f"the log of {log.replica}: {log.said}")
+        if len({(log.last_number, log.digest) for log in logs}) > 1:
+            self._violated(11, "the replicas' logs end differently")
+        elif logs and logs[0].sound and logs[0].last_number != self._orders:
+            what = f"{self._orders} orders can be read, the logs hold {logs[0].last_number}"
+            self._violated(2, what)
+
+    async def _judge(self) -> None:
+        violations = await deferToThread(check, self._history.records)
+        faults = [each for each in self._history.records if isinstance(each, Fault)]
+        for violation in violations:
+            after = ""
+            if violation.calls:
+                call = self._history.records[violation.calls[0]]
+                assert isinstance(call, Call)
+                after = culprit(faults, call.sent)
+            self._violations.append((after, violation))
+
+    def _look_at(self, found: Figures) -> None:
+        cuts = {scenario.what for scenario in SCENARIOS}
+        for fault in found.faults:
+            if fault.what in cuts and fault.back_max > BACK_BOUND_SECONDS:
+                self._problems.append(
+                    f"trading must go on within {BACK_BOUND_SECONDS:g} s of the end of"
+                    f" {fault.what!r}: it took {fault.back_max:.2f} s"
+                )
+        for status, count in found.unexpected.items():
+            self._problems.append(f"{count} answers of status {status}, which must not be")
+        for row in found.liveness:
+            if not row.alive:
+                late = "none" if row.late_p50 is None else f"{row.late_p50:.2f} s"
+                self._problems.append(
+                    f"trading and lookups must go on during {row.what!r}: {row.gap:.2f} s without"
+                    f" an acknowledged trade, {late} a trade in its second half,"
+                    f" {row.lookup_gap:.2f} s without a lookup answered at some front-end"
+                )

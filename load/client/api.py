@@ -1,0 +1,225 @@
+"""The calls of the REST API: each is made, understood and recorded, whatever becomes of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from load.history.records import (
+    Call,
+    History,
+    LookupCall,
+    MarketCall,
+    Order,
+    OrderCall,
+    PageCall,
+    Quote,
+    TradeCall,
+    Verdict,
+)
+from twisted_bazaar.market import Side
+
+from .session import NoAnswer, NotSent, Reply, Session
+
+__all__ = ["EXPECTED", "Caller"]
+
+EXPECTED = {0, 200, 404, 409, 422, 503}
+"""What a bazaar may answer to calls that are well-formed, or nothing (0)."""
+
+_NOT_EXECUTED = ("not_executed", "overloaded")
+"""Reasons of a 503 that say for certain that a trade was not executed."""
+
+T = TypeVar("T")
+
+
+class _Answer(msgspec.Struct, Generic[T]):
+    data: T
+
+
+class _Page(msgspec.Struct):
+    data: tuple[Order, ...]
+    next: int | None
+
+
+class _Placed(msgspec.Struct):
+    transaction_number: int
+
+
+class _Why(msgspec.Struct):
+    message: str
+    reason: str = ""
+    """A word for programs; an older release says none."""
+
+
+class _Failure(msgspec.Struct):
+    error: _Why
+
+
+class Caller:
+    """One client's calls, written to `history`. None fails: one that was cancelled had no
+    answer."""
+
+    def __init__(
+        self,
+        session: Session,
+        seconds: Callable[[], float],
+        urls: Sequence[str],
+        history: History,
+        client: int,
+    ) -> None:
+        self._session = session
+        self._seconds = seconds
+        self._urls = urls
+        self._history = history
+        self._client = client
+
+    @property
+    def frontends(self) -> int:
+        """How many front-ends there are; `via` is below this."""
+        return len(self._urls)
+
+    async def lookup(self, via: int, name: str, timeout: float) -> LookupCall:
+        call, reply = await self._get(via, f"/stocks/{quote(name, safe='')}", timeout)
+        found, source = None, ""
+        if reply is not None:
+            source = reply.header(b"X-Cache") or ""
+        if reply is not None and reply.status == 200:
+            shown, call = _understand(reply, _Answer[Quote], call)
+            # "<history>-<version>", where the front-end knows the history.
+            version = (reply.header(b"ETag") or "").strip('"').rpartition("-")[2]
+            if shown is not None:
+                known = int(version) if version.isdecimal() else None
+                found = msgspec.structs.replace(shown.data, version=known)
+        return self._record(LookupCall(**call, name=name, found=found, source=source))
+
+    async def market(self, via: int, timeout: float) -> MarketCall:
+        call, reply = await self._get(via, "/stocks", timeout)
+        found: tuple[Quote, ...] = ()
+        if reply is not None and reply.status == 200:
+            shown, call = _understand(reply, _Answer[tuple[Quote, ...]], call)
+            found = shown.data if shown is not None else ()
+        return self._record(MarketCall(**call, found=found))
+
+    async def order(self, via: int, number: int, timeout: float) -> OrderCall:
+        call, reply = await self._get(via, f"/orders/{number}", timeout)
+        found = None
+        if reply is not None and reply.status == 200:
+            shown, call = _understand(reply, _Answer[Order], call)
+            found = shown.data if shown is not None else None
+        return self._record(OrderCall(**call, number=number, found=found))
+
+    async def page(self, via: int, after: int, limit: int, timeout: float) -> PageCall:
+        call, reply = await self._get(via, f"/orders?after={after}&limit={limit}", timeout)
+        shown = None
+        if reply is not None and reply.status == 200:
+            shown, call = _understand(reply, _Page, call)
+        shown = shown or _Page((), None)
+        return self._record(
+            PageCall(**call, after=after, limit=limit, found=shown.data, next=shown.next)
+        )
+
+    async def trade(
+        self, via: int, key: str, name: str, side: Side, quantity: int, timeout: float
+    ) -> TradeCall:
+        body = {"name": name, "quantity": quantity, "type": side}
+        sent = self._seconds()
+        number, replayed = None, False
+        try:
+            reply = await self._session.post(
+                f"{self._urls[via]}/orders", body, {"Idempotency-Key": key}, timeout
+            )
+        except NoAnswer as why:
+            call = self._common(via, sent, None, str(why))
+            verdict = Verdict.NOT_EXECUTED if isinstance(why, NotSent) else Verdict.UNKNOWN
+        else:
+            call = self._common(via, sent, reply)
+            verdict = _verdict(reply)
+            if verdict is Verdict.PLACED:
+                placed, call = _understand(reply, _Answer[_Placed], call)
+                if placed is None:
+                    verdict = Verdict.UNKNOWN
+                else:
+                    number = placed.data.transaction_number
+                    replayed = reply.header(b"Idempotent-Replayed") == "true"
+        return self._record(
+            TradeCall(
+                **call,
+                key=key,
+                name=name,
+                type=side,
+                quantity=quantity,
+                verdict=verdict,
+                number=number,
+                replayed=replayed,
+            )
+        )
+
+    async def _get(
+        self, via: int, path: str, timeout: float
+    ) -> tuple[dict[str, Any], Reply | None]:
+        sent = self._seconds()
+        try:
+            reply = await self._session.get(self._urls[via] + path, timeout)
+        except NoAnswer as why:
+            return self._common(via, sent, None, str(why)), None
+        return self._common(via, sent, reply), reply
+
+    def _common(
+        self, via: int, sent: float, reply: Reply | None, message: str = ""
+    ) -> dict[str, Any]:
+        if reply is not None and reply.status != 200:
+            why = _why(reply)
+            message = why.message if why is not None else _malformed(reply)
+        return {
+            "client": self._client,
+            "via": via + 1,
+            "sent": sent,
+            "ended": self._seconds(),
+            "status": reply.status if reply is not None else 0,
+            "message": message,
+        }
+
+    def _record(self, call: T) -> T:
+        assert isinstance(call, Call)
+        self._history.add(call)  # type: ignore[arg-type]
+        return call
+
+
+def _why(reply: Reply) -> _Why | None:
+    """What a failure says; None: nothing that can be understood."""
+    try:
+        return msgspec.json.decode(reply.body, type=_Failure).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _verdict(reply: Reply) -> Verdict:
+    """What an answer to a trade means. What is not said for certain is unknown."""
+    why = _why(reply)
+    match reply.status:
+        case 200:
+            return Verdict.PLACED
+        case 409:
+            return Verdict.REJECTED
+        case 422:
+            return Verdict.REUSED
+        case 503 if why is not None and why.reason in _NOT_EXECUTED:
+            return Verdict.NOT_EXECUTED
+        case status if 400 <= status < 500:
+            return Verdict.NOT_EXECUTED
+    return Verdict.UNKNOWN
+
+
+def _understand(
+    reply: Reply, shape: type[T], call: dict[str, Any]
+) -> tuple[T | None, dict[str, Any]]:
+    """The body as `shape`; if it is not, None, and the call with that as its message."""
+    try:
+        return msgspec.json.decode(reply.body, type=shape), call
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None, {**call, "message": _malformed(reply)}
+
+
+def _malformed(reply: Reply) -> str:
+    return f"not what was to be expected: {reply.body[:80]!r}"

@@ -1,0 +1,284 @@
+"""Whether a history keeps the promises 4 to 10 of docs/protocol.md. Pure, and n log n in it.
+
+The orders that there are in the end are all that ever happened; each prefix of them is a state.
+What a client was shown tells a prefix: an acknowledged order is in it, a lookup's volume says
+how many orders of its stock are. So one number bounds from below what every later call must
+see: the highest order that was shown to anybody before the call was sent. From above it is
+bounded by the first order that had not been sent when the call ended. Between the two the
+call's own answer must fit.
+
+This is more than the page promises for a single stock: all of the API is one history there.
+A trade whose outcome is unknown may be any order from when it was sent to the end, or none.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from twisted_bazaar.market import MAX_SHARES, Side
+
+from .book import Book, Violation, lowest
+from .keys import Keys
+from .records import (
+    Call,
+    Closing,
+    LookupCall,
+    MarketCall,
+    Opening,
+    Order,
+    OrderCall,
+    PageCall,
+    Quote,
+    Record,
+    TradeCall,
+    Verdict,
+)
+
+__all__ = ["check", "sections"]
+
+
+def sections(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Each section of a history: from an `Opening` to before the next."""
+    section: list[Record] = []
+    for record in records:
+        if isinstance(record, Opening) and section:
+            yield section
+            section = []
+        section.append(record)
+    if section:
+        yield section
+
+
+def check(section: Sequence[Record]) -> list[Violation]:
+    """What is wrong with a section, the lowest invariant first; empty: nothing.
+
+    Raises ValueError if it has no `Opening` or no `Closing`: then it cannot be judged.
+    """
+    openings = [record for record in section if isinstance(record, Opening)]
+    closings = [record for record in section if isinstance(record, Closing)]
+    if len(openings) != 1 or len(closings) != 1:
+        raise ValueError("a history needs one opening and one closing to be judged")
+    calls = [(place, each) for place, each in enumerate(section) if isinstance(each, Call)]
+    found = _Checker(openings[0], closings[0], calls).run()
+    return sorted(found, key=lambda violation: (violation.invariant, violation.calls))
+
+
+class _Rejection(NamedTuple):
+    """A trade that was rejected, rightly so if at one of these positions of its stock."""
+
+    place: int
+    call: TradeCall
+    first: int
+    last: int
+
+
+class _Checker:
+    """One pass over `calls`, with what the passes before it have found."""
+
+    def __init__(
+        self, opening: Opening, closing: Closing, calls: Sequence[tuple[int, Call]]
+    ) -> None:
+        self._calls = calls
+        self._book = Book(closing.orders, opening.listed)
+        if closing.market:
+            self._book.check_market(closing.market)
+        self._violations = self._book.violations
+        trades = [(place, call) for place, call in calls if isinstance(call, TradeCall)]
+        self._keys = Keys(trades, self._book, opening.known)
+        self._rejected: dict[str, list[_Rejection]] = defaultdict(list)
+
+    def run(self) -> list[Violation]:
+        self._collect_what_was_shown()
+        self._collect_what_was_sent()
+        self._violations += self._keys.check(self._floor)
+        for place, call in self._calls:
+            match call:
+                case TradeCall():
+                    self._check_trade(place, call)
+                case LookupCall():
+                    self._check_lookup(place, call)
+                case MarketCall():
+                    for quote in call.found:
+                        self._check_quote(place, call, quote)
+                case OrderCall():
+                    self._check_order(place, call)
+                case PageCall():
+                    self._check_page(place, call)
+        self._check_rejections()
+        self._check_versions()
+        return self._violations
+
+    def _violated(self, invariant: int, what: str, *places: int) -> None:
+        self._violations.append(Violation(invariant, what, places))
+
+    # The bounds.
+
+    def _collect_what_was_shown(self) -> None:
+        shown = sorted((call.ended, self._shows(call), place) for place, call in self._calls)
+        self._shown_at = [ended for ended, _, _ in shown]
+        self._shown = list(accumulate((number for _, number, _ in shown), max))
+
+    def _collect_what_was_sent(self) -> None:
+        sent = self._keys.sent_by_number
+        self._sent_by = list(
+            accumulate(
+                (sent.get(number, 0.0) for number in range(1, self._book.last_number + 1)), max
+            )
+        )
+
+    def _shows(self, call: Call) -> int:
+        """The number of the highest order that the answer shows; one that is not there: 0."""
+        number = self._number_in(call)
+        return number if number in self._book.orders else 0
+
+    def _number_in(self, call: Call) -> int:
+        match call:
+            case TradeCall():
+                return call.number or 0
+            case LookupCall(found=Quote() as quote):
+                return self._number_shown(quote)
+            case MarketCall():
+                return max(map(self._number_shown, call.found), default=0)
+            case OrderCall(found=Order() as order):
+                return order.number
+            case PageCall():
+                return max((order.number for order in call.found), default=0)
+            case _:
+                return 0
+
+    def _number_shown(self, quote: Quote) -> int:
+        stock = self._book.stocks.get(quote.name)
+        position = stock.position_of(quote) if stock else None
+        return stock.number_at(position) if stock and position else 0
+
+    def _floor(self, sent: float) -> int:
+        """The highest order that had been shown to anybody before `sent`."""
+        before = bisect_left(self._shown_at, sent)
+        return self._shown[before - 1] if before else 0
+
+    def _ceiling(self, ended: float) -> int:
+        """The last order such that it and all before it had been sent at `ended`."""
+        return bisect_right(self._sent_by, ended)
+
+    # Each kind of call.
+
+    def _check_trade(self, place: int, call: TradeCall) -> None:
+        if call.verdict is Verdict.PLACED:
+            order = self._book.orders.get(call.number or 0)
+            if order is None:
+                self._violated(7, f"order {call.number} is acknowledged and not there", place)
+            elif _trade(order) != _trade(call):
+                what = f"order {call.number} is acknowledged for {_words(call)}"
+                self._violated(7, f"{what} and is {_words(order)}", place)
+        elif call.verdict is Verdict.REJECTED:
+            self._take_rejection(place, call)
+        elif call.verdict is Verdict.REUSED and not self._keys.is_reused(call):
+            self._violated(10, f"key {call.key} is not another trade's", place)
+        elif call.status == 400 and call.name in self._book.stocks:
+            self._violated(10, f"{call.name} is refused, and is listed", place)
+
+    def _take_rejection(self, place: int, call: TradeCall) -> None:
+        stock = self._book.stocks.get(call.name)
+        if stock is None:
+            return
+        first, last = self._floor(call.sent), self._ceiling(call.ended)
+        number = self._keys.numbers.get(call.key)
+        if number is not None:
+            # From its own order on, the same trade would have been told that number.
+            last = min(last, number - 1)
+        # None in between: what was shown before includes the order of this key.
+        end = stock.position_at(last) if first <= last else -1
+        self._rejected[call.name].append(_Rejection(place, call, stock.position_at(first), end))
+
+    def _check_rejections(self) -> None:
+        for name, rejected in self._rejected.items():
+            stock = self._book.stocks[name]
+            least = lowest(stock.quantities, [(each.first, each.last) for each in rejected])
+            for (place, call, first, last), quantity in zip(rejected, least, strict=True):
+                what = f"{_words(call)} is rejected"
+                if quantity is None:
+                    number = self._keys.numbers.get(call.key)
+                    self._violated(10, f"{what}, and its order {number} had been shown", place)
+                elif not _rightly(call, quantity, stock.quantities[0] + stock.volumes[last]):
+                    left = f"{quantity} and more were left all the time"
+                    span = f"after {first} to {last} of the orders"
+                    self._violated(10, f"{what}, while {left}, {span}", place)
+
+    def _check_lookup(self, place: int, call: LookupCall) -> None:
+        if call.found is not None:
+            self._check_quote(place, call, call.found)
+        elif call.status == 404 and call.name in self._book.stocks:
+            self._violated(9, f"{call.name} is not found, and is listed", place)
+
+    def _check_quote(self, place: int, call: Call, quote: Quote) -> None:
+        stock = self._book.stocks.get(quote.name)
+        position = stock.position_of(quote) if stock else None
+        if stock is None or position is None:
+            what = f"quantity {quote.quantity}, volume {quote.volume}"
+            self._violated(6, f"{quote.name} never had {what}", place)
+            return
+        floor = self._floor(call.sent)
+        wanted = stock.position_at(floor)
+        if position < wanted:
+            number = stock.number_at(wanted)
+            what = f"{quote.name} is shown as before its order {number}"
+            seen = f"order {floor} had been shown before the lookup was sent"
+            self._violated(9, f"{what}, {wanted - position} behind; {seen}", place)
+        if quote.version is not None:
+            known = stock.versions.setdefault(position, quote.version)
+            if known != quote.version:
+                what = f"{quote.name} after {position} orders has versions {known} and"
+                self._violated(9, f"{what} {quote.version}", place)
+
+    def _check_versions(self) -> None:
+        for name, stock in self._book.stocks.items():
+            ordered = sorted(stock.versions.items())
+            for (before, lower), (after, higher) in pairwise(ordered):
+                if lower >= higher:
+                    what = f"{name} has version {lower} after {before} orders"
+                    self._violated(9, f"{what} and version {higher} after {after}")
+
+    def _check_order(self, place: int, call: OrderCall) -> None:
+        if call.found is not None:
+            self._check_shown(place, call.number, call.found)
+        elif call.status == 404 and 1 <= call.number <= self._floor(call.sent):
+            self._violated(7, f"order {call.number} is not found, and was shown before", place)
+
+    def _check_page(self, place: int, call: PageCall) -> None:
+        if call.status != 200:
+            return
+        for number, order in enumerate(call.found, call.after + 1):
+            if order.number != number:
+                self._violated(7, f"a page goes on with {order.number}, not {number}", place)
+                return
+            self._check_shown(place, number, order)
+        last = call.after + len(call.found)
+        floor = self._floor(call.sent)
+        if call.next is None and last < floor:
+            self._violated(7, f"the orders end with {last}, and {floor} was shown before", place)
+
+    def _check_shown(self, place: int, number: int, shown: Order) -> None:
+        order = self._book.orders.get(number)
+        if order is None:
+            self._violated(7, f"order {number} is shown and not there", place)
+        elif (shown.number, *_trade(shown)) != (number, *_trade(order)):
+            what = f"order {number} is shown as {shown.number}, {_words(shown)}"
+            self._violated(7, f"{what}, and is {_words(order)}", place)
+
+
+def _trade(of: Order | TradeCall) -> tuple[str, Side, int]:
+    return of.name, of.type, of.quantity
+
+
+def _words(of: Order | TradeCall) -> str:
+    return f"{of.type} {of.quantity} {of.name}"
+
+
+def _rightly(call: TradeCall, least: int, most: int) -> bool:
+    """Whether a trade may be rejected where there are `least` to buy, and never `most`."""
+    if call.type is Side.BUY and least < call.quantity:
+        return True
+    # More than a stock can hold.
+    return call.type is Side.SELL and most + call.quantity > MAX_SHARES

@@ -1,0 +1,131 @@
+"""Idempotency keys: which order each of them has, and whether that can be. Pure."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from twisted_bazaar.market import Side
+
+from .book import Book, Violation
+from .records import Order, TradeCall, Verdict
+
+__all__ = ["Keys"]
+
+Content = tuple[str, Side, int]
+
+
+class Keys:
+    """All keys that the trades of a history used, and the orders that are theirs."""
+
+    def __init__(self, trades: Sequence[tuple[int, TradeCall]], book: Book, known: int = 0) -> None:
+        """Orders up to `known` were there before the first of `trades`."""
+        self._book = book
+        self._known = known
+        self._calls: dict[str, list[tuple[int, TradeCall]]] = defaultdict(list)
+        for place, call in trades:
+            self._calls[call.key].append((place, call))
+        self.numbers = {
+            key: number for key, number in book.keys.items() if number > known or key in self._calls
+        }
+        """The order of each key, as far as that is known."""
+        self._owners = {number: key for key, number in self.numbers.items()}
+        self._violations: list[Violation] = []
+        for key, calls in self._calls.items():
+            for place, call in calls:
+                if call.number is not None:
+                    self._acknowledged(key, call.number, place)
+        self.sent_by_number = {
+            number: self._first_sent(key)
+            for number, key in self._owners.items()
+            if number > known and key in self._calls
+        }
+        """When each order was first asked for, as far as that is known."""
+
+    def _acknowledged(self, key: str, number: int, place: int) -> None:
+        first = self.numbers.setdefault(key, number)
+        if first != number:
+            what = f"key {key} has order {first} and is told order {number}"
+            self._violated(5, what, place)
+        owner = self._owners.setdefault(number, key)
+        if owner != key:
+            self._violated(4, f"order {number} is told to the keys {owner} and {key}", place)
+
+    def _first_sent(self, key: str) -> float:
+        return min(call.sent for _, call in self._calls[key])
+
+    def is_reused(self, call: TradeCall) -> bool:
+        """Whether the key of `call` may belong to another trade when it ended."""
+        number = self.numbers.get(call.key)
+        if number is not None and number in self._book.orders:
+            order = self._book.orders[number]
+            earlier = self.sent_by_number.get(number, 0.0) <= call.ended
+            return earlier and _content(order) != _content(call)
+        return any(
+            _content(other) != _content(call)
+            and other.verdict is Verdict.UNKNOWN
+            and other.sent <= call.ended
+            for _, other in self._calls[call.key]
+        )
+
+    def check(self, floor: Callable[[float], int]) -> list[Violation]:
+        """What is wrong; `floor` is the highest order shown to anybody before some time."""
+        for number, sent in sorted(self.sent_by_number.items()):
+            if number <= (shown := floor(sent)):
+                key = self._owners[number]
+                places = [place for place, call in self._calls[key] if call.sent == sent]
+                what = f"order {number} was first sent after order {shown} had been shown"
+                self._violated(8, what, *places)
+        self._check_denied()
+        self._check_nobodys(floor)
+        return self._violations
+
+    def _check_denied(self) -> None:
+        """What was certainly not executed is no order."""
+        may_be = {Verdict.PLACED, Verdict.UNKNOWN}
+        for key, calls in self._calls.items():
+            number = self.numbers.get(key)
+            if number is None or number <= self._known:
+                continue
+            if not any(call.verdict in may_be for _, call in calls):
+                what = f"key {key} was not executed, and has order {number}"
+                self._violated(7, what, *(place for place, _ in calls))
+
+    def _check_nobodys(self, floor: Callable[[float], int]) -> None:
+        """Every order was asked for: by a key that is known to be its, or by a trade whose
+        outcome is unknown, and that was sent before a later order was shown."""
+        left: dict[Content, list[int]] = defaultdict(list)
+        for number, order in self._book.orders.items():
+            if number <= self._known or number in self.sent_by_number:
+                continue
+            if order.key is not None:
+                self._violated(5, f"nobody asked for order {number} with key {order.key}")
+                continue
+            left[_content(order)].append(number)
+        unknown = self._unknown()
+        for content, numbers in left.items():
+            floors = sorted(map(floor, unknown.get(content, ())))
+            for taken, number in enumerate(sorted(numbers)):
+                if bisect_left(floors, number) <= taken:
+                    self._violated(5, f"nobody asked for order {number}, or its key has another")
+
+    def _unknown(self) -> dict[Content, list[float]]:
+        """When trades were first sent of which it is not known whether they are orders."""
+        sent: dict[Content, list[float]] = defaultdict(list)
+        for key, calls in self._calls.items():
+            if key in self.numbers:
+                continue
+            first: dict[Content, float] = {}
+            for _, call in calls:
+                if call.verdict is Verdict.UNKNOWN:
+                    content = _content(call)
+                    first[content] = min(first.get(content, call.sent), call.sent)
+            for content, at in first.items():
+                sent[content].append(at)
+        return sent
+
+    def _violated(self, invariant: int, what: str, *places: int) -> None:
+        self._violations.append(Violation(invariant, what, places))
+
+
+def _content(of: Order | TradeCall) -> Content:
+    return of.name, of.type, of.quantity

@@ -1,0 +1,207 @@
+"""`python -m load run`: from the first look at a bazaar to the page of figures."""
+
+import gc
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from secrets import token_hex
+from time import process_time
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import LoopingCall
+
+from load.bazaar import state
+from load.bazaar.fleet import CannotRun, NotInTime
+from load.client.api import Caller
+from load.client.connection import Connection
+from load.history.records import History, Record
+from twisted_bazaar.runtime.services import monotonic_seconds
+
+from .summary import RunReport, page, progress
+from .threshold import Threshold
+from .workload import ANSWER_SECONDS, Mix, Workload
+
+__all__ = ["MISMATCH", "MISSED", "Run", "RunAsked"]
+
+MISSED = 1
+"""Exit status: a threshold was missed."""
+MISMATCH = 2
+"""Exit status: an order is not as it was acknowledged, or could not be read back."""
+
+PROGRESS_SECONDS = 1.0
+
+
+class RunAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    url: str
+    mix: Mix
+    seed: int
+    history: Path | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    json: bool = False
+    command: str = ""
+    """That repeats the run."""
+
+
+class _Written(History):
+    """A history that is in its file only: a run may be long, and nobody looks back at it."""
+
+    def add(self, record: Record) -> None:
+        super().add(record)
+        self.records.clear()
+
+
+class Run:
+    """One run against a bazaar that somebody else has started."""
+
+    def __init__(self, reactor: Any, asked: RunAsked) -> None:
+        self._reactor = reactor
+        self._asked = asked
+
+    async def run(self) -> int:
+        """Carry it out, print the page, and return the exit status. Raises `CannotRun`, and
+        CancelledError if it was cancelled; the page is then of what had been done."""
+        asked = self._asked
+        stocks = await self._stocks()
+        history = self._open_history()
+        try:
+            if asked.history is not None:
+                note = f"run, seed {asked.seed}"
+                history.add(
+                    await state.opening(self._reactor, asked.url, monotonic_seconds(), note)
+                )
+            workload = self._workload(stocks, history)
+            report = await self._measure(workload)
+            self._show(report)
+            if report.interrupted:
+                raise CancelledError()
+            if asked.history is not None:
+                await self._close(history, report)
+        finally:
+            history.close()
+        if not report.orders.kept:
+            return MISMATCH
+        return 0 if all(judged.held for judged in report.thresholds) else MISSED
+
+    async def measured(self) -> RunReport:
+        """Carry it out without a history, and without a word. Raises `CannotRun`; the report
+        says whether it was cancelled."""
+        return await self._measure(self._workload(await self._stocks(), _Written()))
+
+    async def _stocks(self) -> Sequence[str]:
+        """The names of what is listed, if it is a bazaar that is there."""
+        url = self._asked.url
+        connection = Connection(self._reactor)
+        caller = Caller(connection, monotonic_seconds, [url], History(), 1)
+        call = await caller.market(0, ANSWER_SECONDS)
+        await connection.close()
+        if call.status == 0:
+            raise CannotRun(f"{url} does not answer: {call.message}")
+        if call.status == 503:
+            raise CannotRun(f"{url} cannot say what is listed: {call.message}")
+        if call.status != 200 or call.message:
+            why = call.message if call.status == 200 else f"status {call.status}"
+            raise CannotRun(f"{url} is no bazaar: GET /stocks is answered with {why}")
+        if not call.found:
+            raise CannotRun(f"{url} has no stocks")
+        return sorted(quote.name for quote in call.found)
+
+    def _open_history(self) -> History:
+        file = self._asked.history
+        try:
+            return _Written(file)
+        except OSError as why:
+            raise CannotRun(f"--history {file} cannot be written: {why.strerror}") from None
+
+    async def _close(self, history: History, report: RunReport) -> None:
+        asked = self._asked
+        try:
+            ending = await state.closing(self._reactor, asked.url, monotonic_seconds())
+            history.add(ending)
+        except NotInTime as why:
+            # Orders that are lost are the worse news, and have an exit status of their own.
+            if report.orders.kept:
+                raise CannotRun(f"--history {asked.history} has no ending: {why}") from None
+
+    def _workload(self, stocks: Sequence[str], history: History) -> Workload:
+        asked = self._asked
+        return Workload(
+            self._reactor,
+            monotonic_seconds,
+            asked.mix,
+            asked.url,
+            stocks,
+            history,
+            seed=str(asked.seed),
+            token=token_hex(6),
+            connect=lambda: Connection(self._reactor),
+        )
+
+    async def _measure(self, workload: Workload) -> RunReport:
+        # What is there already need not be looked at again while clients are timed.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        began, cpu = monotonic_seconds(), process_time()
+        shown = LoopingCall(_Progress(workload, began).show)
+        shown.clock = self._reactor
+        if sys.stderr.isatty():
+            shown.start(PROGRESS_SECONDS, now=False)
+        try:
+            await workload.run()
+        except CancelledError:
+            if not workload.left_early:
+                raise
+        finally:
+            if shown.running:
+                shown.stop()
+                print("\r\033[K", end="", file=sys.stderr, flush=True)
+        took = monotonic_seconds() - began
+        return self._report(workload, (process_time() - cpu) / took)
+
+    def _report(self, workload: Workload, cpu_share: float) -> RunReport:
+        asked, mix = self._asked, self._asked.mix
+        kinds = workload.tally.kinds()
+        hits, misses = (kinds[each].count if each in kinds else 0 for each in ("hit", "miss"))
+        return RunReport(
+            url=asked.url,
+            clients=mix.clients,
+            seed=asked.seed,
+            seconds=kinds["all"].seconds if "all" in kinds else 0.0,
+            kinds=[each.row(kind) for kind, each in kinds.items()],
+            hit_share=hits / (hits + misses) if hits + misses else None,
+            placed=workload.placed,
+            rejected=workload.rejected,
+            failed=list(workload.tally.failed),
+            rate=mix.rate,
+            unsent=workload.unsent,
+            cpu_share=cpu_share,
+            orders=workload.remembered.comparison(),
+            thresholds=[each.judge(kinds, workload.unsent) for each in asked.thresholds],
+            interrupted=workload.left_early,
+            again=asked.command,
+        )
+
+    def _show(self, report: RunReport) -> None:
+        if self._asked.json:
+            print(msgspec.json.format(msgspec.json.encode(report)).decode(), flush=True)
+        else:
+            print(page(report), flush=True)
+
+
+class _Progress:
+    """A line on a terminal, written over each time."""
+
+    def __init__(self, workload: Workload, began: float) -> None:
+        self._workload = workload
+        self._began = began
+        self._before: dict[str, tuple[int, int]] = {}
+
+    def show(self) -> None:
+        now = dict(self._workload.tally.counts())
+        line = progress(monotonic_seconds() - self._began, self._before, now)
+        self._before = now
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,161 @@
+"""What the calls of a run amount to, by kind. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import msgspec
+
+from load.history.records import Call, LookupCall, OrderCall, TradeCall, Verdict
+
+from .latencies import Latencies
+
+__all__ = ["SOURCES", "Failed", "KindRow", "Measured", "Tally", "is_error"]
+
+SOURCES = ("hit", "miss", "off")
+"""What `X-Cache` says of a lookup."""
+
+
+class KindRow(msgspec.Struct, frozen=True):
+    """All calls of one kind, as they are shown. Times are in milliseconds."""
+
+    kind: str
+    count: int
+    errors: int
+    rate: float
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Calls of one kind that failed alike."""
+
+    kind: str
+    status: int
+    """0: there was no answer."""
+    count: int
+    message: str
+    """Of the first of them."""
+
+
+class Measured:
+    """All calls of one kind."""
+
+    def __init__(self) -> None:
+        self.latencies = Latencies()
+        """Of all calls, failed ones too: an answer that never came is no fast one."""
+        self.errors = 0
+        self.began = float("inf")
+        self.ended = float("-inf")
+
+    @property
+    def count(self) -> int:
+        return self.latencies.count
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the first call to the end of the last."""
+        return max(0.0, self.ended - self.began)
+
+    @property
+    def rate(self) -> float:
+        """Calls that succeeded, a second."""
+        return (self.count - self.errors) / self.seconds if self.seconds else 0.0
+
+    def take(self, since: float, ended: float, error: bool) -> None:
+        self.latencies.record(ended - since)
+        self.errors += error
+        self.began = min(self.began, since)
+        self.ended = max(self.ended, ended)
+
+    def add(self, other: "Measured") -> Self:
+        self.latencies.add(other.latencies)
+        self.errors += other.errors
+        self.began = min(self.began, other.began)
+        self.ended = max(self.ended, other.ended)
+        return self
+
+    def within(self, other: "Measured") -> Self:
+        """Let the rate be over the time that `other` took."""
+        self.began, self.ended = other.began, other.ended
+        return self
+
+    def row(self, kind: str) -> KindRow:
+        times = self.latencies
+        shown = [times.mean, *(times.percentile(each) for each in (50, 90, 99, 99.9)), times.max]
+        return KindRow(
+            kind, self.count, self.errors, self.rate, *(round(each * 1000, 3) for each in shown)
+        )
+
+
+class Tally:
+    """The calls of all clients."""
+
+    def __init__(self) -> None:
+        self._measured: dict[tuple[str, str], Measured] = {}
+        self._failed: dict[tuple[str, int], Failed] = {}
+
+    def add(self, call: Call, since: float) -> None:
+        """`since` is from when its latency counts."""
+        kind = str(call.__struct_config__.tag)
+        error = is_error(call)
+        key = kind, call.source if isinstance(call, LookupCall) else ""
+        measured = self._measured.get(key)
+        if measured is None:
+            measured = self._measured[key] = Measured()
+        measured.take(since, call.ended, error)
+        if error:
+            alike = kind, call.status
+            failed = self._failed.get(alike) or Failed(*alike, 0, call.message)
+            self._failed[alike] = msgspec.structs.replace(failed, count=failed.count + 1)
+
+    @property
+    def failed(self) -> Iterable[Failed]:
+        """The most frequent first."""
+        return sorted(self._failed.values(), key=lambda each: -each.count)
+
+    def counts(self) -> Mapping[str, tuple[int, int]]:
+        """The calls and the errors of each kind until now."""
+        counts: dict[str, tuple[int, int]] = {}
+        for (kind, _), each in self._measured.items():
+            count, errors = counts.get(kind, (0, 0))
+            counts[kind] = count + each.count, errors + each.errors
+        return counts
+
+    def kinds(self) -> Mapping[str, Measured]:
+        """`all` are lookups and trades; `hit`, `miss` and `off` are lookups by `X-Cache`;
+        `order` are the queries for remembered orders. A kind without calls is left out.
+
+        Lookups and trades are measured over the time that they took together.
+        """
+        everything = self._sum("lookup", "trade")
+        kinds = {"all": everything, "lookup": self._sum("lookup").within(everything)}
+        for source in SOURCES:
+            one = self._measured.get(("lookup", source)) or Measured()
+            kinds[source] = Measured().add(one).within(everything)
+        kinds["trade"] = self._sum("trade").within(everything)
+        kinds["order"] = self._sum("order")
+        return {kind: each for kind, each in kinds.items() if each.count}
+
+    def _sum(self, *kinds: str) -> Measured:
+        total = Measured()
+        for (kind, _), each in self._measured.items():
+            if kind in kinds:
+                total.add(each)
+        return total
+
+
+def is_error(call: Call) -> bool:
+    """Whether a call was not answered as a bazaar that is well answers it. A rejected trade
+    was, and so was a query for an order that is not there: what that means is judged apart."""
+    match call:
+        case TradeCall():
+            return call.verdict not in (Verdict.PLACED, Verdict.REJECTED)
+        case LookupCall():
+            return call.found is None
+        case OrderCall():
+            return call.found is None and call.status != 404
+    return call.status != 200 or bool(call.message)

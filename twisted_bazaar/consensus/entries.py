@@ -1,0 +1,117 @@
+"""Log entries, and their one written form: a JSON object a line.
+
+An entry is encoded once, by the leader that makes it, and the same bytes, its *record*, go to
+every disk and over every wire. The record ends with the entry's *digest*, a hash of the record
+before it and of the digest of the entry before, so that it names the whole history: two logs
+with the same last digest are the same (invariant 3).
+
+    {"kind":"traded","index":3,"term":1,"at":1790000000000,"number":1,…,"digest":"5f…"}
+"""
+
+from hashlib import blake2b
+
+import msgspec
+
+from twisted_bazaar.errors import Damaged
+from twisted_bazaar.market import Listed, Traded
+
+__all__ = ["GENESIS", "Entry", "Event", "Opened", "encode_entry", "decode_entry"]
+
+GENESIS = "0" * 32
+"""The digest of the empty history."""
+
+
+class Opened(msgspec.Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=True):
+    """A leader's first entry in its term: committing it commits all before it (Raft §5.4.2).
+
+    It says under which configuration it leads. What a leader may do before this entry is
+    committed (grant no lease, answer no trade) rests on it, so each later leader finds in its
+    own log every configuration that can still matter.
+    """
+
+    leader: int
+    cluster: str = ""
+    """Names the cluster, the same in each of its entries; empty in logs of release 0.1, whose
+    cluster is named by the digest of the first entry."""
+    members: tuple[int, ...] = ()
+    """The ids of all replicas, ascending; empty in logs of release 0.1."""
+    lease: float = 0.0
+    """Seconds of the leases that this leader grants to catalogs; 0: not recorded."""
+    catalogs: tuple[str, ...] = ()
+    """The learners, as this leader names them."""
+    name: str = ""
+    """Random, so that no other opening has this entry's digest, not even that of a copy of this
+    log whose leader opens at the same instant."""
+
+
+Event = Opened | Listed | Traded
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One fact, at its place in the log."""
+
+    index: int
+    """1, 2, 3 …"""
+    term: int
+    """The term of the leader that made it."""
+    at: int
+    """When that leader made it, and never before the entry before it: milliseconds since the
+    epoch. For people; no rule reads it."""
+    event: Event
+    digest: str
+    """32 hexadecimal digits."""
+    record: bytes
+    """The written form, from `{` to `}`, without checksum or newline."""
+
+    def follows(self, digest: str) -> bool:
+        """Whether this entry was made right after the history that `digest` names."""
+        return _digest(digest, self.record[:-_DIGEST_BYTES]) == self.digest
+
+
+class _Position(msgspec.Struct, frozen=True):
+    index: int
+    term: int
+    at: int
+    digest: str
+
+
+_DIGEST_FIELD = b',"digest":"'
+_DIGEST_BYTES = len(_DIGEST_FIELD) + len(GENESIS) + len('"}')
+_KIND_BYTES = {
+    kind: len(b'{"kind":"%b"' % str(kind.__struct_config__.tag).encode())
+    for kind in (Opened, Listed, Traded)
+}
+_encode = msgspec.json.Encoder().encode
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode_position = msgspec.json.Decoder(_Position).decode
+
+
+def _digest(previous: str, content: bytes) -> str:
+    return blake2b(previous.encode() + content, digest_size=16).hexdigest()
+
+
+def encode_entry(previous: str, index: int, term: int, at: int, event: Event) -> Entry:
+    """Make the entry that follows the history named `previous`."""
+    text = _encode(event)
+    kind = _KIND_BYTES[type(event)]
+    content = b'%b,"index":%d,"term":%d,"at":%d%b' % (
+        text[:kind], index, term, at, text[kind:-1]
+    )  # fmt: skip
+    digest = _digest(previous, content)
+    record = b'%b,"digest":"%b"}' % (content, digest.encode())
+    return Entry(index, term, at, event, digest, record)
+
+
+def decode_entry(record: bytes) -> Entry:
+    """Read one record. Raises `Damaged` if it is not one.
+
+    Whether it follows the entry before it is for the caller to check, with `Entry.follows`.
+    """
+    try:
+        place = _decode_position(record)
+        event = _decode_event(record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"not a log entry: {record[:80]!r}: {error}") from None
+    if not record.endswith(b'%b%b"}' % (_DIGEST_FIELD, place.digest.encode())):
+        raise Damaged(f"log entry {place.index} does not end with its digest")
+    return Entry(place.index, place.term, place.at, event, place.digest, record)

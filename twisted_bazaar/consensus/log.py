@@ -1,0 +1,324 @@
+"""The order log as a replica sees it, and the storage it rests on.
+
+`Storage` is what keeps the log over a crash: a file (`logfile.py`), another engine, or memory
+in tests. It is small on purpose, so that a second implementation is one file. `Log` is the
+replica's view: the newest entries in memory, durable or not yet, and the older ones read from
+storage when somebody far behind asks for them.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from twisted_bazaar.errors import InvariantBroken, Malformed
+
+from .entries import GENESIS, Entry, Opened
+
+__all__ = ["MAX_STRETCH_BYTES", "Log", "MemoryStorage", "Storage", "Write", "cluster_of"]
+
+MAX_STRETCH_BYTES = 1024 * 1024
+"""What entries that are taken from the log together, and so go out in one message, may have; the
+first of them may have more."""
+
+
+class Write(msgspec.Struct, frozen=True):
+    """What must be durable before anything that rests on it is said to anyone.
+
+    It is done in this order: term and vote, truncation, entries.
+    """
+
+    term: int
+    vote: int
+    """The replica voted for in `term`; 0: none."""
+    truncate: int | None
+    """Forget the entries after this index; None: forget nothing."""
+    entries: tuple[Entry, ...]
+    trusted: bool = False
+    """From here on the storage is trusted. Done last, after the entries."""
+    cluster: str = ""
+    """The cluster that this replica is of, made durable with the term; empty: none is known."""
+
+
+def cluster_of(first: Entry) -> str:
+    """The name of the cluster whose log begins with `first`.
+
+    Logs of release 0.1 do not record one: their first entry's digest names them as well.
+    """
+    return (isinstance(first.event, Opened) and first.event.cluster) or first.digest
+
+
+class Storage(Protocol):
+    """What outlives a crash. Opened and recovered by its constructor.
+
+    `write` is called from one thread at a time; `read` from any, also during a write.
+    """
+
+    @property
+    def term(self) -> int: ...
+    @property
+    def vote(self) -> int: ...
+    @property
+    def last_index(self) -> int:
+        """The index of the last durable entry; 0: there is none."""
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that this log is of; empty: none is known."""
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        """The durable `opened` entries with their indexes, ascending."""
+
+    @property
+    def suspect(self) -> str | None:
+        """Why votes or entries that were acknowledged may be missing, for the operator; None:
+        none are. Until a `Write` that says `trusted`, over any restart."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is suspect only since nothing was ever kept in it."""
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is suspect only since it is a copy of what it was."""
+
+    def write(self, write: Write) -> None:
+        """Make `write` durable: when this returns, it survives any crash.
+
+        Raises OSError when the disk fails; nothing may be written or acknowledged after that.
+        """
+
+    def read(self, after: int, upto: int) -> Sequence[Entry]:
+        """The durable entries `after` < index <= `upto`.
+
+        Answers at once; what lies on disk may be read only when the sequence is first used,
+        so that this can happen on another thread. A later truncation does not change it.
+        """
+
+
+class MemoryStorage:
+    """A `Storage` for tests and simulations: durable as long as this object lives."""
+
+    def __init__(
+        self, suspect: str | None = None, fresh: bool = False, copied: bool = False
+    ) -> None:
+        self.term = 0
+        self.vote = 0
+        self.entries: list[Entry] = []
+        self.suspect = suspect
+        self.fresh = fresh
+        self.copied = copied
+        self._named = ""
+
+    @property
+    def last_index(self) -> int:
+        return len(self.entries)
+
+    @property
+    def cluster(self) -> str:
+        return cluster_of(self.entries[0]) if self.entries else self._named
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        return [
+            (entry.index, entry.event) for entry in self.entries if isinstance(entry.event, Opened)
+        ]
+
+    def write(self, write: Write) -> None:
+        self.term, self.vote, self._named = write.term, write.vote, write.cluster
+        if write.truncate is not None:
+            del self.entries[write.truncate :]
+        self.entries.extend(write.entries)
+        if write.trusted:
+            self.suspect, self.fresh, self.copied = None, False, False
+
+    def read(self, after: int, upto: int) -> Sequence[Entry]:
+        return self.entries[after:upto]
+
+
+@runtime_checkable
+class _Stretch(Protocol):
+    def within(self, size: int, /) -> Sequence[Entry]:
+        """The first of these entries, which have at most `size` bytes; one at least."""
+
+
+def _within(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The first of `entries`, as far as `MAX_STRETCH_BYTES` go."""
+    left = MAX_STRETCH_BYTES
+    for count, entry in enumerate(entries):
+        left -= len(entry.record)
+        if left < 0 and count:
+            return entries[:count]
+    return entries
+
+
+class Log:
+    """All entries, durable or not, and what still has to be written of them.
+
+    The newest `keep` entries stay in memory, so that followers and learners that keep up are
+    served without reading.
+    """
+
+    def __init__(self, storage: Storage, keep: int = 4096) -> None:
+        self._storage = storage
+        self._keep = keep
+        last = storage.last_index
+        self._tail: list[Entry] = list(storage.read(max(0, last - keep), last))
+        self._base = last - len(self._tail)
+        """Index of the entry before the tail. Never above `durable`."""
+        self.durable = last
+        """Entries up to here are on disk as they are here."""
+        self._handed = last
+        """Entries up to here are on disk, or in the write that is under way."""
+        self._truncate: int | None = None
+        self._saved = (storage.term, storage.vote)
+        self._saved_cluster = storage.cluster
+        self._openings = list(storage.openings)
+
+    @property
+    def last_index(self) -> int:
+        return self._base + len(self._tail)
+
+    @property
+    def last_term(self) -> int:
+        return self._tail[-1].term if self._tail else 0
+
+    @property
+    def last_at(self) -> int:
+        return self._tail[-1].at if self._tail else 0
+
+    @property
+    def last_digest(self) -> str:
+        return self._tail[-1].digest if self._tail else GENESIS
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that the first entry names; empty: there is no entry."""
+        return cluster_of(self.entry_at(1)) if self.last_index else ""
+
+    @property
+    def openings(self) -> Sequence[Opened]:
+        """All `opened` entries, in order: under which configuration each leader led."""
+        return [opened for _, opened in self._openings]
+
+    def contradicts(self, index: int, term: int, digest: str) -> bool:
+        """Whether another log, whose entry `index` is of `term` and has `digest`, cannot be of
+        the same cluster: both have an entry there of one leader, and another one (invariant 3).
+        """
+        return (
+            bool(digest)
+            and 0 < index <= self.last_index
+            and self.term_at(index) == term
+            and self.digest_at(index) != digest
+        )
+
+    def entry_at(self, index: int) -> Entry:
+        """The entry at 1 <= `index` <= `last_index`."""
+        if index > self._base:
+            return self._tail[index - self._base - 1]
+        return self._storage.read(index - 1, index)[0]
+
+    def term_at(self, index: int) -> int:
+        """The term of entry `index`; 0 for index 0, before the first."""
+        return self.entry_at(index).term if index else 0
+
+    def digest_at(self, index: int) -> str:
+        """The digest that names the history up to `index`."""
+        return self.entry_at(index).digest if index else GENESIS
+
+    def entries(self, after: int, upto: int) -> Sequence[Entry]:
+        """The entries `after` < index <= `upto`, or the first of them: those that lie together,
+        and have `MAX_STRETCH_BYTES` at most."""
+        if after >= self._base:
+            return _within(tuple(self._tail[after - self._base : upto - self._base]))
+        stored = self._storage.read(after, min(upto, self._base))
+        return stored.within(MAX_STRETCH_BYTES) if isinstance(stored, _Stretch) else _within(stored)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Add `entries` at the end, to be part of the next write.
+
+        Raises `InvariantBroken` if they do not follow what is there (invariant 3).
+        """
+        self._check(entries, self.last_index, self.last_digest, InvariantBroken)
+        self._extend(entries)
+
+    def _extend(self, entries: Sequence[Entry]) -> None:
+        self._tail.extend(entries)
+        self._openings += [
+            (entry.index, entry.event) for entry in entries if isinstance(entry.event, Opened)
+        ]
+
+    def _check(
+        self, entries: Sequence[Entry], index: int, digest: str, error: type[Exception]
+    ) -> None:
+        for entry in entries:
+            index += 1
+            if entry.index != index or not entry.follows(digest):
+                raise error(f"entry {entry.index} does not follow entry {index - 1}")
+            digest = entry.digest
+
+    def truncate(self, after: int) -> None:
+        """Forget the entries after `after`."""
+        while self._openings and self._openings[-1][0] > after:
+            self._openings.pop()
+        if after <= self._base:
+            self._tail = list(self._storage.read(max(0, after - self._keep), after))
+            self._base = after - len(self._tail)
+        else:
+            del self._tail[after - self._base :]
+        if after < self._handed:
+            self._truncate = after if self._truncate is None else min(self._truncate, after)
+            self._handed = after
+        self.durable = min(self.durable, after)
+
+    def take(self, entries: Sequence[Entry], committed: int) -> None:
+        """Append what is new of another log's `entries`, after truncating what conflicts with
+        it (Raft §5.3). The first must follow an entry that both logs have.
+
+        Raises `InvariantBroken` if an entry up to `committed` conflicts (invariant 2), and
+        `Malformed`, with nothing changed, if they do not follow one another.
+        """
+        for position, entry in enumerate(entries):
+            conflicts = entry.index <= self.last_index
+            if conflicts and self.term_at(entry.index) == entry.term:
+                continue
+            if conflicts and entry.index <= committed:
+                raise InvariantBroken(f"committed entry {entry.index} would be overwritten")
+            new = entries[position:]
+            self._check(new, entry.index - 1, self.digest_at(entry.index - 1), Malformed)
+            if conflicts:
+                self.truncate(entry.index - 1)
+            self._extend(new)
+            return
+
+    def take_write(
+        self, term: int, vote: int, cluster: str = "", trusted: bool = False
+    ) -> Write | None:
+        """What has to become durable now; None if all of it is, or is under way. With
+        `trusted`, that includes that the storage is.
+
+        The caller carries out one write at a time and says `written` after each.
+        """
+        if (
+            (term, vote) == self._saved
+            and (cluster == self._saved_cluster or self.last_index > 0)
+            and self._truncate is None
+            and self._handed == self.last_index
+            and not (trusted and self._storage.suspect)
+        ):
+            return None
+        entries = tuple(self._tail[self._handed - self._base :])
+        write = Write(term, vote, self._truncate, entries, trusted, cluster)
+        self._saved, self._truncate, self._handed = (term, vote), None, self.last_index
+        self._saved_cluster = cluster
+        return write
+
+    def written(self, write: Write) -> None:
+        """`write` is durable; entries truncated since it was taken do not count."""
+        if write.entries:
+            self.durable = min(write.entries[-1].index, self._handed)
+        if len(self._tail) > 2 * self._keep:
+            surplus = min(len(self._tail) - self._keep, self.durable - self._base)
+            del self._tail[:surplus]
+            self._base += surplus

@@ -1,0 +1,370 @@
+"""One replica of the order log: Raft without I/O.
+
+Requests and answers go in by `step`, time by `tick`, trades by `propose`; after each of them
+the owner takes `ready` until it is None and carries out what it says:
+
+    ready = replica.ready(now)
+    start sending ready.messages             # nothing in them rests on what is not on disk
+    start writing ready.write, if any        # say `written` when it is on disk
+    apply ready.committed, in order; show clients what is up to ready.released
+
+`ready` holds back whatever may be said only after the write that is under way, or the next.
+A leader's appends are not held back: it writes its own log while its followers write theirs
+(Ongaro 2014 §10.2.1), and counts itself only once its disk is done.
+
+What is not said here is as in figure 2 of the Raft paper (Ongaro & Ousterhout 2014), but that
+nobody campaigns unless told to (`campaign`), and that a candidate first catches up with the
+furthest replica that it can reach (`electing.py`). This module knows no reactor, socket, thread
+or clock.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from twisted_bazaar.errors import InvariantBroken, NotLeader
+from twisted_bazaar.patience import Patience
+from twisted_bazaar.timing import Timing
+
+from .canvass import Purpose, Refused
+from .election import Electing
+from .entries import Entry, Event, Opened, encode_entry
+from .leader import MAX_BATCH_ENTRIES, Leading, longest_lease
+from .log import Storage, Write
+from .messages import (
+    Append,
+    AppendReply,
+    Apply,
+    ApplyReply,
+    Declined,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Reply,
+    Request,
+    Vote,
+    VoteReply,
+)
+
+__all__ = ["Ready", "Replica"]
+
+Incoming = (
+    Append | AppendReply | ApplyReply | Vote | VoteReply | Poll | PollReply | Fetch | FetchReply
+)
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What the owner must carry out, in the order of the module's docstring."""
+
+    messages: Sequence[Request | Reply]
+    write: Write | None
+    committed: Sequence[Entry]
+    """Newly committed entries, a batch at most, each exactly once in a life."""
+    released: int
+    """Clients may see what entries up to this index say."""
+    confirmed: int
+    """The last of the rounds given by `confirm` in which a majority took this leader for one."""
+    leads: int
+    """The term that this replica leads in; 0: it does not lead."""
+
+
+class Replica(Electing):
+    """The protocol's state. All times are seconds on one monotonic clock of this machine."""
+
+    def __init__(
+        self,
+        replica: int,
+        peers: Sequence[int],
+        learners: Sequence[str],
+        storage: Storage,
+        applied: int,
+        timing: Timing,
+        milliseconds: Callable[[], int],
+        now: float,
+        batch: int = MAX_BATCH_ENTRIES,
+        nonce: int = 0,
+        names: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Take up the life that `storage` remembers.
+
+        `applied` is the index of the last entry that the owner's own state holds from an
+        earlier life; it was committed and released then. `milliseconds` is the wall clock
+        that entries are stamped with. A message carries `batch` entries at most. `nonce`
+        is below 2**53, and another one in each life. Each call of `names` gives a name that
+        was never given before, here or anywhere.
+        """
+        super().__init__(replica, peers, storage, applied, timing, batch, nonce, names, now)
+        self._learners = tuple(learners)
+        self._milliseconds = milliseconds
+        self._led = now
+        """When it led last, or heard who does."""
+        self._leading: Leading | None = None
+        self._applied = applied
+        self.released = applied
+        self._told = (applied, 0, 0)
+
+    # What the owner may ask.
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica leads; see `Leading.in_touch` for how sure that is."""
+        return self._leading is not None
+
+    @property
+    def role(self) -> str:
+        """`leader`, `candidate`, `follower` or `suspect`."""
+        if self._leading is not None:
+            return "leader"
+        if self.suspect:
+            return "suspect"
+        return "candidate" if self._stands else "follower"
+
+    def leader(self, now: float) -> int:
+        """The leader: this replica, or one heard within the election timeout; 0: none."""
+        if self._leading is not None:
+            return self.id
+        return self._leader if self._guard(now) > 0 else 0
+
+    @property
+    def opened(self) -> int:
+        """Index of this leadership's first entry. Raises `NotLeader` if there is none."""
+        if self._leading is None:
+            raise NotLeader(self._leader)
+        return self._leading.opened
+
+    @property
+    def history(self) -> str:
+        """Names the log that versions are indexes of; empty if this replica does not lead."""
+        return "" if self._leading is None else self._leading.history
+
+    @property
+    def patience(self) -> Patience | None:
+        """Which catalogs this leader keeps out; None: it does not lead."""
+        return self._leading.patience if self._leading is not None else None
+
+    # What goes in.
+
+    def start(self, now: float) -> None:
+        """Ask the peers what this replica missed while it was down, or has forgotten."""
+        self._begin_canvass(Purpose.RECALL if self.suspect else Purpose.RESYNC, now)
+
+    def tick(self, now: float) -> None:
+        """Time has passed. To be called a few times a heartbeat."""
+        if self._leading is not None:
+            self._led = now
+            if not self._leading.in_touch(now):
+                self._leading, self._leader = None, 0
+        if not self.leads and now - self._led > 4 * longest_lease(self.log, self._timing):
+            # What was committed then has come to every catalog, or its lease has run out; to
+            # every cache, or its lease has; and so has what either of them acknowledged last.
+            self.released = self.commit
+        timeout = self._timing.election_timeout
+        # A follower that is heard twice in an election timeout cannot be taken for a silent one.
+        contact = min(self._timing.heartbeat, timeout / 4)
+        self._outbox.tick(now - contact, now - timeout, self.log, self.term)
+        self._go_on_electing(now)
+
+    def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
+        """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
+        if self._leading is None:
+            raise NotLeader(self._leader)
+        entries = []
+        digest, at = self.log.last_digest, max(self._milliseconds(), self.log.last_at)
+        for index, event in enumerate(events, self.log.last_index + 1):
+            entry = encode_entry(digest, index, self.term, at, event)
+            digest = entry.digest
+            entries.append(entry)
+        self.log.append(entries)
+        return entries
+
+    def confirm(self) -> int:
+        """Begin a round of heartbeats, and return its number.
+
+        Once `Ready.confirmed` has reached it, this replica was the leader at some moment
+        after now (Raft §8). Raises `NotLeader`.
+        """
+        if self._leading is None:
+            raise NotLeader(self._leader)
+        self._leading.round += 1
+        return self._leading.round
+
+    def step(self, message: Incoming, now: float, ticket: object = None) -> None:
+        """Take in a request, to be answered under `ticket`, or an answer."""
+        match message:
+            case Append():
+                self._on_append(message, now, ticket)
+            case AppendReply():
+                self._on_append_reply(message)
+            case ApplyReply():
+                self._on_apply_reply(message, now)
+            case Vote():
+                self._on_vote(message, now, ticket)
+            case VoteReply():
+                self._on_vote_reply(message, now)
+            case Poll():
+                self._on_poll(message, now, ticket)
+            case PollReply():
+                self._on_poll_reply(message, now)
+            case Fetch():
+                self._on_fetch(message, ticket)
+            case FetchReply():
+                self._on_fetch_reply(message, now)
+
+    def refusal(self, message: Append | Vote | Poll | Fetch) -> str | None:
+        """Why a peer's request is not for this replica, and must not be stepped; None: it is."""
+        return self._identity.refusal(message, self.cluster, self.log)
+
+    def answered(self, request: Request, reply: Incoming, now: float) -> str | None:
+        """Take in the answer to `request`. If it is another's than was asked, it counts as none,
+        and what is wrong is returned for the operator.
+
+        Raises `Unusable` if this replica's folder or options do not fit what a majority says.
+        """
+        if isinstance(reply, AppendReply | VoteReply | PollReply | FetchReply):
+            assert isinstance(request.to, int)
+            mistake = self._identity.mistake(request.to, reply, self.cluster, self.log)
+            if mistake is not None:
+                self.unreachable(request, now)
+                return mistake
+        self.step(reply, now)
+        return None
+
+    def unreachable(self, request: Request, now: float) -> None:
+        """`request` got no answer in time."""
+        message = request.message
+        if isinstance(message, Append | Apply):
+            if self._leading is not None and message.term == self.term:
+                self._leading.unreachable(request.to, message.sent, now)
+        elif isinstance(message, Poll | Fetch) and self._canvass is not None:
+            assert isinstance(request.to, int)
+            self._canvass.lost(request.to, now)
+            self._consider_canvass(now)
+        elif isinstance(message, Vote):
+            self._not_voted(request.to, message.term, now)
+
+    def written(self, write: Write, now: float) -> None:
+        """`write` is on disk."""
+        self.disk.ended(now)
+        self.log.written(write)
+        self._outbox.written()
+        if write.trusted:
+            self._recalled = False
+        if (write.term, write.vote) == (self.term, self.vote):
+            self._vote_on_disk(now)
+
+    # What comes out.
+
+    def ready(self, now: float) -> Ready | None:
+        """What to carry out now; None: nothing."""
+        leading = self._leading
+        if leading is not None:
+            self.commit = leading.committed(self.commit)
+            self.released = leading.released(self.commit, self.released, now)
+            self._outbox.say(leading.requests(now, self.commit, self.released))
+        write = self._outbox.take_write(
+            self.log, self.term, self.vote, self.cluster, self._recalled
+        )
+        if write is not None:
+            self.disk.begun(now)
+        messages = self._outbox.take_messages()
+        committed: Sequence[Entry] = ()
+        if self._applied < self.commit:
+            upto = min(self.commit, self._applied + self._batch)
+            committed = self.log.entries(self._applied, upto)
+            self._applied += len(committed)
+        released = min(self.released, self._applied)
+        told = (released, leading.confirmed if leading else 0, self.term if leading else 0)
+        if not messages and write is None and not committed and told == self._told:
+            return None
+        self._told = told
+        return Ready(messages, write, committed, *told)
+
+    # Following.
+
+    def _adopt(self, term: int) -> None:
+        """A higher term exists: follow (Raft figure 2, "All servers")."""
+        self._stop_standing()
+        self.term, self.vote = term, 0
+        self._leader = 0
+        self._leading = None
+
+    def _on_append(self, message: Append, now: float, ticket: object) -> None:
+        if self.suspect:
+            self._outbox.say([Reply(ticket, Declined("it is suspect"))])
+            return
+        if message.term > self.term:
+            self._adopt(message.term)
+        fits, index, round_ = False, self.log.last_index, 0
+        if message.term == self.term:
+            if self._leading is not None:
+                raise InvariantBroken(f"replica {message.leader} leads in term {self.term}, too")
+            self._leader = message.leader
+            self._leader_heard = self._led = now
+            round_ = message.round
+            self._give_up_campaign()
+            self._stop_standing()
+            fits, index = self._take_append(message)
+            if fits:
+                self._end_canvass(Refused(message.leader, 0.0))
+        # The sender may lead again by now, in this term: its old rounds are none of this one.
+        reply = AppendReply(self.term, self.id, fits, index, round_, message.sent)
+        self._outbox.say_after_write([Reply(ticket, reply)], now)
+
+    def _take_append(self, message: Append) -> tuple[bool, int]:
+        """Whether the entries fit, and up to where this log is now the leader's.
+
+        If they do not fit: the index after which the leader may try again. Committed entries
+        are in its log for certain; a shorter log most likely is.
+        """
+        previous = message.previous_index
+        if previous > self.log.last_index:
+            return False, self.log.last_index
+        if self.log.term_at(previous) != message.previous_term:
+            return False, self.commit
+        self.log.take(message.entries, self.commit)
+        self.cluster = self.cluster or self.log.cluster
+        index = previous + len(message.entries)
+        self.commit = max(self.commit, min(message.commit, index))
+        self.released = max(self.released, min(message.released, self.commit))
+        return True, index
+
+    # Leading.
+
+    def _lead(self, now: float) -> None:
+        self._leading = Leading(
+            self.id,
+            self.term,
+            self.cluster,
+            self.log,
+            self._peers,
+            self._learners,
+            self._timing,
+            self._batch,
+            now,
+        )
+        self._end_canvass(Refused(self.id, 0.0))
+        opened = Opened(
+            self.id,
+            self.cluster,
+            self._identity.members,
+            self._timing.lease,
+            self._learners,
+            self._names(),
+        )
+        self.propose([opened])
+
+    def _on_append_reply(self, message: AppendReply) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        elif self._leading is not None and message.term == self.term:
+            self._leading.append_answered(message)
+
+    def _on_apply_reply(self, message: ApplyReply, now: float) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        elif self._leading is not None and message.term == self.term:
+            # One whose lease has run out may have shown all that is committed: whoever is to
+            # have the next one must not be behind that.
+            self.released = self._leading.released(self.commit, self.released, now)
+            self._leading.apply_answered(message, self.released, now)

@@ -1,0 +1,68 @@
+"""How the bazaar is, for those who operate it: from the last pings, which are never old."""
+
+from collections.abc import Sequence
+
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+
+__all__ = ["ReplicaReport", "Reports"]
+
+
+class ReplicaReport(msgspec.Struct, frozen=True):
+    """An order replica, as it described itself last; the fields are those of `GET /replicas`."""
+
+    id: int
+    role: str
+    term: int
+    last_number: int
+    last_index: int
+    digest: str
+    reachable: bool
+    """Whether it answers now. If not, the rest is the last that was known of it."""
+    disk_seconds: float = 0.0
+    """How long a write to its disk takes."""
+
+
+class Reports:
+    """What `/replicas` and `/readyz` say."""
+
+    def __init__(self, leadership: Leadership, catalogs: Catalogs) -> None:
+        self._leadership = leadership
+        self._catalogs = catalogs
+
+    def report(self) -> Deferred[Sequence[ReplicaReport]]:
+        """Every order replica, by id, as it described itself last."""
+        rows = []
+        for replica, (status, reachable) in self._leadership.statuses.items():
+            if status is None:
+                rows.append(ReplicaReport(replica, "unknown", 0, 0, 0, "", reachable))
+                continue
+            rows.append(
+                ReplicaReport(
+                    replica,
+                    status.role if reachable else "unknown",
+                    status.term,
+                    status.last_number,
+                    status.last_index,
+                    status.digest,
+                    reachable,
+                    round(status.disk_seconds, 4),
+                )
+            )
+        return succeed(rows)
+
+    def readiness(self) -> Deferred[str | None]:
+        """Why trades and lookups cannot be served now; None: they can."""
+        if not self._leadership.leader:
+            return succeed("no order replica leads")
+
+        def unanswered(failure: Failure) -> str:
+            failure.trap(BazaarError)
+            return "no catalog answers"
+
+        return self._catalogs.ready().addCallbacks(lambda _: None, unanswered)

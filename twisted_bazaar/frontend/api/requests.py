@@ -1,0 +1,252 @@
+"""What clients send, decoded and checked before any other part of the bazaar sees it. Pure.
+
+Every function returns a value that holds all the rules, or raises a `Refusal` that names the
+field, header or parameter at fault, in words for a person. The body is read by one strict
+JSON reader, which keeps what others hide: fields given twice, and each digit of a number.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.market import MAX_TRADE_QUANTITY, Side, Trade
+
+__all__ = [
+    "DEFAULT_PAGE",
+    "MAX_ORDER_NUMBER",
+    "MAX_PAGE",
+    "MAX_STOCK_NAME_CHARACTERS",
+    "Page",
+    "check_content",
+    "check_key_headers",
+    "decode_order_number",
+    "decode_page",
+    "decode_trade",
+]
+
+MAX_STOCK_NAME_CHARACTERS = 64
+MAX_ORDER_NUMBER = 2**53 - 1
+"""The largest integer every JSON reader keeps: no order ever has a higher number."""
+DEFAULT_PAGE = 100
+MAX_PAGE = 500
+"""Orders that a client may ask for in one page."""
+
+_KEY_RULE = "1 to 128 printable ASCII characters, none of the outer ones a space"
+_KEY = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
+_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_TOKEN = r"[!#$%&'*+.^_`|~0-9a-z-]+"
+_PARAMETER = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*")[ \t]*)?')
+_CONTENT_TYPE = re.compile(rf"application/json[ \t]*((?:{_PARAMETER.pattern})*)")
+_UTF_8 = ("utf-8", "utf8", '"utf-8"', '"utf8"')
+_INTEGER = re.compile(r"[0-9]{1,16}")
+_ORDER_NUMBER = re.compile(r"[1-9][0-9]{0,15}")
+_SIDES = {side.value: side for side in Side}
+_REQUIRED = ("name", "quantity", "type")
+_OPTIONAL = ("client_order_id",)
+_AN_OBJECT = f"a JSON object with {', '.join(_REQUIRED)}"
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which orders a client wants to see."""
+
+    after: int
+    """Those with a higher number than this."""
+    limit: int
+    """So many at most."""
+
+
+def check_content(
+    content_types: Sequence[bytes] | None, content_encodings: Sequence[bytes] | None
+) -> None:
+    """Refuse a body that is not called JSON, or is written in another way than plain UTF-8.
+
+    One that is called nothing is refused as well: a web page can make a browser send such a one
+    anywhere, but not one of type `application/json`.
+    """
+    if content_types is None or len(content_types) != 1 or not _is_json(content_types[0]):
+        message = "the body must be JSON in UTF-8: send Content-Type: application/json"
+        raise Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, message)
+    for encodings in content_encodings or ():
+        for encoding in encodings.split(b","):
+            if encoding.strip().lower() not in (b"", b"identity"):
+                message = "the body must be sent as it is, without a Content-Encoding"
+                raise Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, message)
+
+
+@lru_cache(64)
+def _is_json(content_type: bytes) -> bool:
+    matched = _CONTENT_TYPE.fullmatch(content_type.decode("latin-1").strip().lower())
+    return matched is not None and all(
+        value in _UTF_8 for name, value in _PARAMETER.findall(matched[1]) if name == "charset"
+    )
+
+
+def check_key_headers(names: Iterable[bytes]) -> None:
+    """Refuse a header that looks like an idempotency key and would be overlooked."""
+    for name in names:
+        if b"idempotency" in name.lower() and name.lower() != b"idempotency-key":
+            said = shown(name.decode("latin-1"))
+            message = f"the header {said} is not known; send Idempotency-Key"
+            raise Refusal(Reason.INVALID_KEY, message)
+
+
+def decode_trade(
+    body: bytes, idempotency_keys: Sequence[bytes] | None, fresh_key: Callable[[], str]
+) -> Trade:
+    """The trade that a client asks for.
+
+    Its key is that of the `Idempotency-Key` header, else of the field `client_order_id`, else
+    fresh.
+    """
+    fields = _decode_object(body)
+    for name in fields:
+        if name not in _REQUIRED and name not in _OPTIONAL:
+            raise Refusal(Reason.INVALID_FIELD, f"unknown field {shown(name)}")
+    for name in _REQUIRED:
+        if name not in fields:
+            raise Refusal(Reason.INVALID_FIELD, f"the field {name} is missing")
+    key = _key(idempotency_keys, fields)
+    return Trade(
+        fresh_key() if key is None else key,
+        _stock_name(fields["name"]),
+        _side(fields["type"]),
+        _quantity(fields["quantity"]),
+    )
+
+
+def decode_order_number(text: str) -> int | None:
+    """The order number in a path, or None: no order can ever have it."""
+    if _ORDER_NUMBER.fullmatch(text) is None:
+        return None
+    number = int(text)
+    return number if number <= MAX_ORDER_NUMBER else None
+
+
+def decode_page(query: bytes) -> Page:
+    """The page that the query string of `GET /orders` asks for."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in ("after", "limit"):
+            raise Refusal(Reason.INVALID_PARAMETER, f"unknown query parameter {shown(name)}")
+        if name in found:
+            message = f"the query parameter {name} is given twice"
+            raise Refusal(Reason.INVALID_PARAMETER, message)
+        found[name] = value
+    return Page(
+        _parameter("after", found.get("after", "0"), 0, MAX_ORDER_NUMBER),
+        _parameter("limit", found.get("limit", str(DEFAULT_PAGE)), 1, MAX_PAGE),
+    )
+
+
+def _parameter(name: str, text: str, least: int, most: int) -> int:
+    if _INTEGER.fullmatch(text) is not None and least <= int(text) <= most:
+        return int(text)
+    message = f"the query parameter {name} must be an integer from {least} to {most}"
+    raise Refusal(Reason.INVALID_PARAMETER, message)
+
+
+def _decode_object(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        raise Refusal(Reason.MALFORMED, f"the body is empty; send {_AN_OBJECT}")
+    try:
+        value = _decoder.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Refusal(Reason.MALFORMED, "the body is not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        message = f"the body is not JSON: {error.msg} at {where}"
+        raise Refusal(Reason.MALFORMED, message) from None
+    except RecursionError:
+        raise Refusal(Reason.MALFORMED, "the body is nested too deeply") from None
+    except ValueError:  # Python reads no integer of more than some thousand digits
+        raise Refusal(Reason.MALFORMED, "the body holds a number that is too long") from None
+    if not isinstance(value, dict):
+        raise Refusal(Reason.MALFORMED, f"the body must be {_AN_OBJECT}")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise Refusal(Reason.INVALID_FIELD, f"the field {shown(twice)} is given twice")
+    return fields
+
+
+def _exact(literal: str) -> Decimal | float:
+    """A number that is not written as an integer, but may be one. NaN: it is beyond all bounds."""
+    try:
+        return Decimal(literal)
+    except ArithmeticError:
+        return math.nan
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_exact)
+
+
+def _stock_name(value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_STOCK_NAME_CHARACTERS:
+        message = f"name must be text of 1 to {MAX_STOCK_NAME_CHARACTERS} characters"
+        raise Refusal(Reason.INVALID_FIELD, message)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        message = "name holds half of a surrogate pair, which is no character"
+        raise Refusal(Reason.INVALID_FIELD, message) from None
+    return value
+
+
+def _side(value: object) -> Side:
+    side = _SIDES.get(value) if isinstance(value, str) else None
+    if side is None:
+        raise Refusal(Reason.INVALID_FIELD, 'type must be "buy" or "sell"')
+    return side
+
+
+def _quantity(value: Any) -> int:
+    # True is an integer to Python, and 10.0 to JSON Schema. Only the latter is one here.
+    is_number = type(value) is int or isinstance(value, Decimal)
+    if is_number and 1 <= value <= MAX_TRADE_QUANTITY and value == int(value):
+        return int(value)
+    message = f"quantity must be an integer from 1 to {MAX_TRADE_QUANTITY}"
+    raise Refusal(Reason.INVALID_FIELD, message)
+
+
+def _key(headers: Sequence[bytes] | None, fields: dict[str, Any]) -> str | None:
+    given = {_header_key(value.decode("latin-1")) for value in headers or ()}
+    if len(given) > 1:
+        message = "the header Idempotency-Key is given twice, with different keys"
+        raise Refusal(Reason.INVALID_KEY, message)
+    if fields.get("client_order_id") is not None:
+        given.add(_checked_key("client_order_id", fields["client_order_id"]))
+        if len(given) > 1:
+            message = "Idempotency-Key and client_order_id differ; give one of them"
+            raise Refusal(Reason.INVALID_KEY, message)
+    return given.pop() if given else None
+
+
+def _header_key(text: str) -> str:
+    """The key, which may be in quotation marks as a string of RFC 8941 is."""
+    name = "the header Idempotency-Key"
+    if text.startswith('"'):
+        quoted = _STRING.fullmatch(text)
+        if quoted is None:
+            message = f"{name} begins with a quotation mark, but is no quoted string"
+            raise Refusal(Reason.INVALID_KEY, message)
+        text = re.sub(r"\\(.)", r"\1", quoted[1])
+    return _checked_key(name, text)
+
+
+def _checked_key(name: str, value: object) -> str:
+    if not isinstance(value, str) or _KEY.fullmatch(value) is None:
+        raise Refusal(Reason.INVALID_KEY, f"{name} must be {_KEY_RULE}")
+    return value

@@ -1,0 +1,247 @@
+"""The REST API: one Klein route for each call of the contract, declared once.
+
+A route decodes the request (`requests`), asks one collaborator and shows what it was told
+(`answers`); every failure becomes a `Refusal` (`refusals`). Importing this module
+imports Klein, which installs the reactor.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.http import NOT_MODIFIED
+from twisted.web.resource import Resource
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from twisted_bazaar.frontend.cache.quotes import Found
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.http.hosts import Hosts
+from twisted_bazaar.frontend.http.refusals import (
+    NO_SUCH_PATH,
+    Reason,
+    Refusal,
+    later,
+    refusal_of,
+    shown,
+)
+from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.frontend.lookups.service import MarketData
+from twisted_bazaar.frontend.trading.service import Trading
+from twisted_bazaar.frontend.upstream.replicas import OrderReader
+from twisted_bazaar.market import Order, Placed, Trade
+
+from .dispatch import Routes
+from .entity_tags import entity_tag, matches
+from .old_system import PREFIX as OLD
+from .reports import Reports
+from .requests import (
+    MAX_STOCK_NAME_CHARACTERS,
+    check_content,
+    check_key_headers,
+    decode_order_number,
+    decode_page,
+    decode_trade,
+)
+
+__all__ = ["Api"]
+
+MAX_SENDING_BYTES = 32 * 1024 * 1024
+"""Of lists of all stocks, at a time. One is sent whatever its size."""
+
+T = TypeVar("T")
+View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
+
+
+def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
+    """Declare that `app` answers `method` with the decorated view at each of `paths`."""
+
+    def declare(view: View) -> View:
+        for path in paths:
+            app.route(path, methods=[method], endpoint=f"{method} {path}")(view)
+        return view
+
+    return declare
+
+
+class Api:
+    """The routes, over the collaborators that do the work."""
+
+    app = Klein()
+
+    def __init__(
+        self,
+        *,
+        trading: Trading,
+        market_data: MarketData,
+        orders: OrderReader,
+        reports: Reports,
+        fresh_key: Callable[[], str],
+        hosts: Hosts,
+        notice: Callable[[], str | None] | None = None,
+    ) -> None:
+        """`notice` says what operators should know of a front-end that is ready all the same."""
+        self._trading = trading
+        self._market_data = market_data
+        self._orders = orders
+        self._reports = reports
+        self._fresh_key = fresh_key
+        self._notice = notice
+        self._sending = 0
+        """Bytes of the lists of all stocks that are being sent."""
+        self._hosts = hosts
+
+    def resource(self) -> Resource:
+        """What a `BazaarSite` is to serve. It takes only that site's requests."""
+        return Routes(self.app, _failed)
+
+    @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
+    def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
+        def show(found: Found) -> bytes:
+            headers, quote = request.responseHeaders, found.quote
+            headers.setRawHeaders(b"X-Cache", [found.source.value])
+            if quote is None:
+                raise _no_such_stock(name)
+            tag = entity_tag(found.history, quote.version)
+            if tag:
+                headers.setRawHeaders(b"ETag", [tag])
+            if matches(request.requestHeaders.getRawHeaders(b"If-None-Match"), tag):
+                request.setResponseCode(NOT_MODIFIED)
+                return b""
+            return quote.body
+
+        if len(name) > MAX_STOCK_NAME_CHARACTERS:
+            raise _no_such_stock(name)
+        return _answer(request, self._market_data.lookup(name), show)
+
+    @_served(app, "GET", "/stocks")
+    def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(body: bytes) -> bytes:
+            if self._sending and self._sending + len(body) > MAX_SENDING_BYTES:
+                message = "overloaded: too many lists of all stocks are being sent; ask again"
+                raise later(Reason.OVERLOADED, message)
+            self._sending += len(body)
+            request.notifyFinish().addBoth(sent, len(body))
+            return body
+
+        def sent(_: object, size: int) -> None:
+            self._sending -= size
+
+        asked = self._market_data.all()
+        if not asked.called:
+            # One whose client has hung up is not asked for on its behalf.
+            request.notifyFinish().addErrback(lambda _: asked.cancel())
+        return _answer(request, asked, show)
+
+    @_served(app, "POST", "/orders", OLD + "/trade/orders")
+    def place(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(placed: Placed) -> bytes:
+            if placed.replayed:
+                request.responseHeaders.setRawHeaders(b"Idempotent-Replayed", [b"true"])
+            return answers.placed(placed.number)
+
+        self._check_change(request)
+        headers = request.requestHeaders
+        check_key_headers(name for name, _ in headers.getAllRawHeaders())
+        keys = headers.getRawHeaders(b"Idempotency-Key")
+        trade = decode_trade(request.content.read(), keys, self._fresh_key)
+        return _answer(request, self._trading.place(trade), show, trade)
+
+    def _check_change(self, request: BazaarRequest) -> None:
+        """For every call that changes anything: refuse it if a foreign web page may have made
+        it, or if its body would be read as something else than it was written as."""
+        header = request.requestHeaders.getRawHeaders
+        local = getattr(request.getHost(), "host", "")
+        self._hosts.check(request.authority, local, header(b"Origin"), header(b"Sec-Fetch-Site"))
+        check_content(header(b"Content-Type"), header(b"Content-Encoding"))
+
+    @_served(app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>")
+    def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
+        def show(order: Order | None) -> bytes:
+            if order is None:
+                raise _no_such_order(number)
+            return answers.order(order)
+
+        wanted = decode_order_number(number)
+        if wanted is None:
+            raise _no_such_order(number)
+        return _answer(request, self._orders.get(wanted), show)
+
+    @_served(app, "GET", "/orders", OLD + "/trade/orders")
+    def orders(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(orders: Sequence[Order]) -> bytes:
+            return answers.orders(orders, page.limit)
+
+        page = decode_page(request.uri.partition(b"?")[2])
+        return _answer(request, self._orders.list(page.after, page.limit + 1), show)
+
+    @_served(app, "GET", "/ping")
+    def ping(self, request: BazaarRequest) -> bytes:
+        return _finished(b'{"data":"pong"}', request)
+
+    @_served(app, "GET", OLD + "/ping")
+    def old_ping(self, request: BazaarRequest) -> bytes:
+        return _finished(b'{"data":{"data":"pong"}}', request)
+
+    @_served(app, "GET", "/livez")
+    def livez(self, request: BazaarRequest) -> bytes:
+        return _finished(b'{"data":"alive"}', request)
+
+    @_served(app, "GET", "/readyz")
+    def readyz(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(reason: str | None) -> bytes:
+            if reason is not None:
+                raise later(Reason.NOT_READY, f"not ready: {reason}")
+            return answers.ready(self._notice() if self._notice is not None else None)
+
+        return _answer(request, self._reports.readiness(), show)
+
+    @_served(app, "GET", "/replicas")
+    def replicas(self, request: BazaarRequest) -> Deferred[bytes]:
+        return _answer(request, self._reports.report(), answers.success)
+
+
+def _answer(
+    request: BazaarRequest,
+    work: Deferred[T],
+    show: Callable[[T], bytes],
+    trade: Trade | None = None,
+) -> Deferred[bytes]:
+    """The body that shows the result of `work`, or why there is none."""
+    answer = work.addCallback(show).addErrback(_refused, request, trade)
+    return answer.addCallback(_finished, request)
+
+
+def _failed(failure: Failure, request: BazaarRequest) -> bytes:
+    """What routing or a route raised at once, before there was any Deferred."""
+    return _finished(_refused(failure, request), request)
+
+
+def _finished(body: bytes, request: BazaarRequest) -> bytes:
+    """Nothing between us and the client may answer from memory: it could show an older quantity."""
+    request.responseHeaders.setRawHeaders(b"Cache-Control", [b"no-cache"])
+    return body
+
+
+def _refused(failure: Failure, request: BazaarRequest, trade: Trade | None = None) -> bytes:
+    error = failure.value
+    if isinstance(error, HTTPException):
+        return request.refuse(_not_routed(error))
+    return request.refuse(refusal_of(error, trade) or request.report(failure))
+
+
+def _not_routed(error: HTTPException) -> Refusal:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        message = f"only {allowed} can be done here"
+        return Refusal(Reason.METHOD_NOT_ALLOWED, message, {b"Allow": allowed.encode()})
+    return NO_SUCH_PATH
+
+
+def _no_such_stock(name: str) -> Refusal:
+    return Refusal(Reason.NO_SUCH_STOCK, f"there is no stock named {shown(name)}")
+
+
+def _no_such_order(number: str) -> Refusal:
+    return Refusal(Reason.NO_SUCH_ORDER, f"there is no order number {shown(number)}")

@@ -1,0 +1,308 @@
+"""Where a front-end keeps quotes: in its own memory, or in a Redis that front-ends share.
+
+A cache need not be right. It may lose anything and return what is old: whether a quote may be
+shown is decided elsewhere, after it was read. But it is quick, it never fails towards who asks,
+and it never mixes up two order logs. `history` names the log that versions are indexes of.
+
+`redis_values` says what is kept in Redis.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from txredisapi import InvalidResponse, RedisError, RedisProtocol, ResponseError
+
+from twisted_bazaar.runtime.address import Address
+
+from .breaker import Breaker
+from .quotes import Quote
+from .redis_values import MAX_VERSION_DIGITS, PREFIX, RedisValues
+
+__all__ = ["Cache", "MemoryCache", "RedisCache"]
+
+_EXPIRY_SECONDS = 3600
+"""After this long Redis drops what nobody has overwritten: most of it is of no use any more."""
+_TICKS_PER_TIMEOUT = 5
+"""A command may be sent just before a tick: it is waited for four fifths of a timeout at least."""
+_COMMANDS_UNDER_WAY = 256
+_ATTEMPT_DELAY_SECONDS = 0.05
+"""Between two addresses of one name. Only after it, too, is a refused connection reported."""
+
+_KEEP_NEWER = b"""
+local function version(value)
+  local digits = type(value) == 'string' and string.match(value, '^(%%d+) .')
+  return digits and #digits <= %d and tonumber(digits) or -1
+end
+for i, key in ipairs(KEYS) do
+  if version(redis.pcall('GET', key)) < version(ARGV[i]) then
+    redis.call('SET', key, ARGV[i], 'EX', %d)
+  end
+end
+""" % (MAX_VERSION_DIGITS, _EXPIRY_SECONDS)
+
+
+class Cache(Protocol):
+    """A store of quotes."""
+
+    def get(self, history: str, names: Sequence[str], /) -> Deferred[Mapping[str, Quote]]:
+        """Those of the quotes that are there. Never fails: what cannot be had is not there."""
+
+    def put(self, history: str, quotes: Mapping[str, Quote], /) -> None:
+        """Keep these, by stock, where no newer ones are there."""
+
+    def drop(self, history: str, names: Collection[str], /) -> None:
+        """Forget these, if that can be done. Nothing may rest on it."""
+
+
+class MemoryCache:
+    """A cache in this process. Beyond `capacity` quotes it drops what was used longest ago."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._quotes: OrderedDict[tuple[str, str], Quote] = OrderedDict()
+
+    def get(self, history: str, names: Sequence[str]) -> Deferred[Mapping[str, Quote]]:
+        found: dict[str, Quote] = {}
+        for name in names:
+            key = history, name
+            if key in self._quotes:
+                self._quotes.move_to_end(key)
+                found[name] = self._quotes[key]
+        return succeed(found)
+
+    def put(self, history: str, quotes: Mapping[str, Quote]) -> None:
+        for name, quote in quotes.items():
+            key = history, name
+            known = self._quotes.get(key)
+            if known is None or known.version < quote.version:
+                self._quotes[key] = quote
+            self._quotes.move_to_end(key)
+        while len(self._quotes) > self._capacity:
+            self._quotes.popitem(last=False)
+
+    def drop(self, history: str, names: Collection[str]) -> None:
+        for name in names:
+            self._quotes.pop((history, name), None)
+
+
+class RedisCache(Service):
+    """A cache in the Redis at `address`, without password. For as long as that is not there, or
+    does not answer within `timeout` seconds, it is an empty cache that keeps nothing.
+
+    A Redis that failed is left alone for `pause` seconds and then tried with a command of our
+    own, so that nobody waits for one that hangs. Each failure ends the connection: nothing that
+    comes late can be taken for the answer to something else.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        address: Address,
+        timeout: float = 0.05,
+        pause: float = 0.5,
+        secret: bytes = b"",
+    ) -> None:
+        """Only what was put in by a cache with the same `secret` is taken out."""
+        self._reactor = reactor
+        self._seconds = seconds
+        self._address = address
+        self._values = RedisValues(secret)
+        self._timeout = timeout
+        self._endpoint = HostnameEndpoint(
+            reactor, address.host, address.port, pause, attemptDelay=_ATTEMPT_DELAY_SECONDS
+        )
+        self._breaker = Breaker(pause, _TICKS_PER_TIMEOUT, _COMMANDS_UNDER_WAY)
+        self._connecting: Deferred[None] = succeed(None)
+        self._connection: _Connection | None = None
+        self._gone: Deferred[None] = succeed(None)
+        """Fires when the last connection has ended."""
+        self._refused_by: _Connection | None = None
+        self._retry: Any = None
+        self._ticking: Any = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._connect()
+
+    def stopService(self) -> Deferred[None]:
+        """Disconnect. Whoever waits for quotes gets none."""
+        super().stopService()
+        for call in (self._retry, self._ticking):
+            if call is not None and call.active():
+                call.cancel()
+        self._ticking = None
+        self._connecting.cancel()
+        self._give_up(self._connection, "stopping")
+        return self._gone
+
+    def get(self, history: str, names: Sequence[str]) -> Deferred[Mapping[str, Quote]]:
+        if not names:
+            return succeed({})
+        asked = tuple(names)
+        keys = self._values.keys(history, asked)
+        answer = self._send(
+            lambda redis: redis.mget(keys).addCallback(self._quotes, history, asked, keys)
+        )
+        return succeed({}) if answer is None else answer
+
+    def put(self, history: str, quotes: Mapping[str, Quote]) -> None:
+        if quotes:
+            keys = self._values.keys(history, quotes)
+            values = list(map(self._values.value, keys, quotes.values()))
+            self._send(
+                lambda redis: redis.eval(_KEEP_NEWER, keys, values).addErrback(self._refused)
+            )
+
+    def drop(self, history: str, names: Collection[str]) -> None:
+        if names:
+            keys = self._values.keys(history, names)
+            self._send(lambda redis: redis.delete(keys).addErrback(self._refused))
+
+    def _quotes(
+        self, values: Any, history: str, names: Sequence[str], keys: Sequence[bytes]
+    ) -> Mapping[str, Quote]:
+        """The answer to MGET, read. Raises InvalidResponse if it is not that."""
+        if not isinstance(values, list) or len(values) != len(names):
+            raise InvalidResponse(f"{len(names)} values were asked for, not {values!r:.100}")
+        found: dict[str, Quote] = {}
+        not_ours: list[str] = []
+        for name, key, value in zip(names, keys, values, strict=True):
+            quote = self._values.quote(key, value)
+            if quote is not None:
+                found[name] = quote
+            elif value is not None:
+                not_ours.append(name)
+        if not_ours:
+            # It might claim a version that nothing of ours would ever replace.
+            self.drop(history, not_ours)
+        return found
+
+    # A command.
+
+    def _send(self, command: Callable[["_Connection"], Deferred[Any]]) -> Deferred[Any] | None:
+        """What comes of it, which never fails; None: it must not be sent."""
+        redis = self._connection
+        number = None if redis is None else self._breaker.admit(self._seconds())
+        if redis is None or number is None:
+            return None
+        if self._ticking is None:
+            self._tick_later()
+        sent = command(redis)
+        return sent.addCallbacks(
+            self._answered, self._failed, callbackArgs=(number,), errbackArgs=(number, redis)
+        )
+
+    def _answered(self, result: Any, number: int) -> Any:
+        if self._breaker.answered(number):
+            self.log.info("Redis at {address} is used again", address=self._address)
+        return result
+
+    def _failed(
+        self, failure: Failure, number: int, connection: "_Connection"
+    ) -> Mapping[str, Quote]:
+        if failure.check(CancelledError):
+            self._breaker.forgotten(number)
+            return {}
+        if not failure.check(RedisError):
+            self.log.failure("the cache met a failure that nobody foresaw", failure)
+        self._give_up(connection, failure.getErrorMessage())
+        return {}
+
+    def _refused(self, failure: Failure) -> None:
+        """Redis takes no writes. What it has can be read all the same."""
+        failure.trap(ResponseError)
+        if self._refused_by is not self._connection:
+            self._refused_by = self._connection
+            why = failure.getErrorMessage()
+            self.log.warn("Redis at {address} keeps nothing: {why}", address=self._address, why=why)
+
+    def _tick_later(self) -> None:
+        interval = self._timeout / _TICKS_PER_TIMEOUT
+        self._ticking = self._reactor.callLater(interval, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        if self._breaker.tick():
+            self._give_up(self._connection, f"no answer within {self._timeout} s")
+        elif not self._breaker.idle:
+            self._tick_later()
+
+    # The connection.
+
+    def _connect(self) -> None:
+        wait = self._breaker.wait(self._seconds())
+        if wait > 0:
+            self._retry = self._reactor.callLater(wait, self._connect)
+            return
+        factory: Any = Factory.forProtocol(_Connection)
+        factory.noisy = False
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        self._connecting = connecting.addCallbacks(self._connected, self._unreachable)
+
+    def _connected(self, connection: "_Connection") -> None:
+        self._connection = connection
+        self._gone = connection.gone
+        self._gone.addCallback(lambda _: self._give_up(connection, "the connection was lost"))
+        # The trial. Until it is answered, the breaker admits nothing else.
+        self._send(lambda redis: redis.mget([PREFIX]).addCallback(self._quotes, "", [""], [PREFIX]))
+
+    def _unreachable(self, failure: Failure) -> None:
+        self._give_up(None, failure.getErrorMessage())
+
+    def _give_up(self, connection: "_Connection | None", why: str) -> None:
+        """Leave Redis alone for a while, unless `connection` is one that was given up before."""
+        if connection is not self._connection:
+            return
+        if connection is not None:
+            # Merely closing it would wait for a Redis that hangs to read what was sent.
+            connection.transport.abortConnection()
+            self._connection = None
+        news = self._breaker.failed(self._seconds())
+        if not self.running:
+            return
+        if news:
+            self.log.warn(
+                "Redis at {address} is given up for now: {why}", address=self._address, why=why
+            )
+        self._connect()
+
+
+class _Connection(RedisProtocol):  # type: ignore[misc]
+    """A connection to Redis. Replies are matched to commands by their order alone, so it ends
+    itself as soon as that order is in doubt."""
+
+    def __init__(self) -> None:
+        super().__init__(charset=None, convertNumbers=False)
+        self.gone: Deferred[None] = Deferred()
+        """Fires when it has ended."""
+
+    def connectionMade(self) -> Any:
+        # Else a command that is sent while another is under way waits for that one's reply.
+        self.transport.setTcpNoDelay(True)
+        return super().connectionMade()
+
+    def connectionLost(self, why: Failure) -> None:
+        self.gone.callback(None)
+        super().connectionLost(why)
+
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        try:
+            super().dataReceived(data, unpause)
+        except RedisError:
+            self.transport.abortConnection()  # this is not Redis
+
+    def replyReceived(self, reply: Any) -> None:  # noqa: N802
+        if self.replyQueue.waiting:
+            super().replyReceived(reply)
+        else:
+            self.transport.abortConnection()  # a reply to nothing

@@ -1,0 +1,76 @@
+"""Where requests come in: listens from start to stop, and lets those under way finish."""
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError, TimeoutError
+from twisted.python.failure import Failure
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.runtime.address import Address
+
+from .site import BazaarSite
+
+__all__ = ["GRACE_SECONDS", "Listener"]
+
+BACKLOG = 1024
+"""Connections that may wait to be taken."""
+GRACE_SECONDS = 5.0
+"""How long requests that are under way may take to finish when the service stops."""
+_EVERYWHERE = ("0.0.0.0", "::")
+"""To listen at every interface is not to be reached at this address."""
+
+
+class Listener(Service):
+    """Serves `site` at `endpoint`, an endpoint string that came with `option`."""
+
+    def __init__(
+        self, reactor: Any, endpoint: str, site: BazaarSite, option: str = "--listen"
+    ) -> None:
+        self._reactor = reactor
+        self._endpoint = endpoint
+        self._site = site
+        self._named = f"{option} {endpoint}"
+        self._port: Any = None
+
+    def startService(self) -> None:
+        """Raises `Unusable` if the endpoint cannot be listened on."""
+        super().startService()
+        failures: list[Failure] = []
+        listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        # Every endpoint of ours is local: it has listened, or failed, when `listen` returns.
+        listening.addCallbacks(self._listens, failures.append)
+        for failure in failures:
+            failure.trap(CannotListenError, OSError)
+            raise Unusable(f"{self._named}: {failure.getErrorMessage()}")
+
+    def _listens(self, port: Any) -> None:
+        self._port = port
+        # Twisted's own 50 leave clients that come all at once waiting a second each.
+        port.socket.listen(BACKLOG)
+
+    @property
+    def address(self) -> Address:
+        """The host and the real port that it listens at, once started.
+
+        Raises `Unusable` if nobody could be told to connect there.
+        """
+        assert self._port is not None, "not started"
+        at = self._port.getHost()
+        if not isinstance(at, IPv4Address | IPv6Address) or at.host in _EVERYWHERE:
+            raise Unusable(f"{self._named}: --advertise must say at which HOST:PORT it is reached")
+        return Address(at.host, at.port)
+
+    def stopService(self) -> Deferred[None]:
+        """Stop taking requests, and answer those under way."""
+        super().stopService()
+        closed: Deferred[object] = maybeDeferred(self._port.stopListening if self._port else bool)
+        drained = closed.addCallback(lambda _: self._site.drain())
+
+        def too_slow(failure: Failure) -> None:
+            failure.trap(TimeoutError)
+
+        return drained.addTimeout(GRACE_SECONDS, self._reactor).addErrback(too_slow)

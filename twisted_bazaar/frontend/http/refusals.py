@@ -1,0 +1,135 @@
+"""What a client is told instead of an answer: a reason, a message and perhaps headers.
+
+This is the HTTP edge's one translation of `twisted_bazaar.errors`. Pure.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+from twisted_bazaar.errors import (
+    KeyReused,
+    NotExecuted,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+)
+from twisted_bazaar.market import Rejection, Trade
+
+__all__ = ["NO_SUCH_PATH", "RETRY_AFTER_S", "Reason", "Refusal", "later", "refusal_of", "shown"]
+
+RETRY_AFTER_S = 1
+"""Longer than a failover takes, and as short as the header allows."""
+
+_SHOWN_CHARACTERS = 64
+
+
+class Reason(Enum):
+    """Why a request is refused, for programs: the word in `error.reason`, and its status.
+
+    Clients rely on these words, which docs/reference.md lists: a word never changes its meaning.
+    """
+
+    MALFORMED = "malformed", 400
+    INVALID_FIELD = "invalid_field", 400
+    INVALID_KEY = "invalid_key", 400
+    INVALID_PARAMETER = "invalid_parameter", 400
+    UNKNOWN_STOCK = "unknown_stock", 400
+    FOREIGN_HOST = "foreign_host", 403
+    FOREIGN_ORIGIN = "foreign_origin", 403
+    NOT_SIGNED = "not_signed", 403
+    NO_SUCH_PATH = "no_such_path", 404
+    NO_SUCH_STOCK = "no_such_stock", 404
+    NO_SUCH_ORDER = "no_such_order", 404
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405
+    TOO_SLOW = "too_slow", 408
+    NOT_ENOUGH_SHARES = "not_enough_shares", 409
+    TOO_MANY_SHARES = "too_many_shares", 409
+    LENGTH_REQUIRED = "length_required", 411
+    TOO_LARGE = "too_large", 413
+    PATH_TOO_LONG = "path_too_long", 414
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415
+    KEY_REUSED = "key_reused", 422
+    HEADERS_TOO_LARGE = "headers_too_large", 431
+    INTERNAL_ERROR = "internal_error", 500
+    NOT_EXECUTED = "not_executed", 503
+    OUTCOME_UNKNOWN = "outcome_unknown", 503
+    OVERLOADED = "overloaded", 503
+    NOT_READY = "not_ready", 503
+    UNAVAILABLE = "unavailable", 503
+
+    def __init__(self, word: str, code: int) -> None:
+        self.word = word
+        self.code = code
+        """The HTTP status."""
+
+
+class Refusal(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(
+        self, reason: Reason, message: str, headers: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.code = reason.code
+        self.message = message
+        self.headers = headers or {}
+
+
+NO_SUCH_PATH = Refusal(Reason.NO_SUCH_PATH, "there is nothing at this path")
+
+
+def shown(text: str) -> str:
+    """`text` from a client as a message may repeat it: quoted, short, fit for UTF-8."""
+    cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return '"' + cut.encode("utf-8", "replace").decode("utf-8") + '"'
+
+
+def refusal_of(error: BaseException | None, trade: Trade | None = None) -> Refusal | None:
+    """How to tell a client of `error`, met while placing `trade`; None: nobody foresaw it."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, Rejected):
+        return _rejected(error.rejection, trade)
+    if isinstance(error, KeyReused):
+        key = shown(trade.key) if trade else "given"
+        return Refusal(Reason.KEY_REUSED, f"the idempotency key {key} belongs to another trade")
+    if isinstance(error, NotExecuted):
+        reason = Reason.OVERLOADED if isinstance(error, Overloaded) else Reason.NOT_EXECUTED
+        message = f"the trade was not executed: {error or 'no capacity'}; send it again later"
+        return later(reason, message)
+    if isinstance(error, OutcomeUnknown) and trade is not None:
+        key = trade.key
+        quoted = '"' + key.replace("\\", r"\\").replace('"', r"\"") + '"'
+        header = quoted if key.startswith('"') else key
+        return later(
+            Reason.OUTCOME_UNKNOWN,
+            f"it is unknown whether the trade was executed: send it again with Idempotency-Key "
+            f"{quoted} to find out; one key never makes two orders",
+            {b"Idempotency-Key": header.encode("ascii")},
+        )
+    if isinstance(error, Unavailable):
+        return later(Reason.UNAVAILABLE, str(error) or "this cannot be answered now; ask again")
+    return None
+
+
+def later(reason: Reason, message: str, headers: Mapping[bytes, bytes] | None = None) -> Refusal:
+    """The front-end cannot serve this now; asking again later can help."""
+    return Refusal(reason, message, {b"Retry-After": b"%d" % RETRY_AFTER_S, **(headers or {})})
+
+
+_REJECTED = {
+    Rejection.UNKNOWN_STOCK: Reason.UNKNOWN_STOCK,
+    Rejection.NOT_ENOUGH_SHARES: Reason.NOT_ENOUGH_SHARES,
+    Rejection.TOO_MANY_SHARES: Reason.TOO_MANY_SHARES,
+}
+
+
+def _rejected(rejection: Rejection, trade: Trade | None) -> Refusal:
+    reason = _REJECTED[rejection]
+    if trade is None:
+        return Refusal(reason, rejection.value)
+    if rejection is Rejection.UNKNOWN_STOCK:
+        return Refusal(reason, f"unknown stock: there is none named {shown(trade.stock)}")
+    return Refusal(reason, f"{rejection.value}: {trade.side} {trade.quantity} {shown(trade.stock)}")

@@ -1,0 +1,249 @@
+# ruff: noqa: N802, N815 - the methods of Request have their own style
+"""What HTTP itself needs before any route is asked: bounds, one host, one path, no HTML.
+
+Bodies are bounded and kept in memory; what cannot be a path of ours never reaches the routes;
+every failure that Twisted would answer in HTML, or not at all, has a JSON body here; there is
+no access log. Connections that wait too long for their client are closed, and the oldest make
+way where there are too many. Nothing in this module knows what the routes serve.
+"""
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED
+from twisted.web.resource import Resource
+
+from . import answers
+from .channel import Channel, date, phrase
+from .connections import MAX_CONNECTIONS, Connections
+from .refusals import NO_SUCH_PATH, Reason, Refusal
+from .streaming import PIECE_BYTES, Sending
+
+__all__ = ["MAX_BODY_BYTES", "BazaarRequest", "BazaarSite"]
+
+MAX_BODY_BYTES = 64 * 1024
+"""Of a client's request."""
+
+DISCARD_BYTES = 8 * 1024 * 1024
+"""A body that is too large but no larger than this is read and thrown away, because most
+clients read no answer before they have sent everything. Beyond, the connection is given up."""
+LOOK_SECONDS = 1.0
+"""How often connections that are overdue are looked for."""
+
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([^#]*)", re.IGNORECASE)
+_ONE_HOST = Refusal(Reason.MALFORMED, "HTTP/1.1 needs the header Host, once")
+
+log = Logger()
+
+
+class BazaarRequest(server.Request):
+    """A request whose body is bounded, and whose failures are answered in JSON."""
+
+    site: "BazaarSite"
+    content: BytesIO
+    defaultContentType = b"application/json"
+    authority: bytes | None = None
+    """HOST or HOST:PORT, as the client says; None: it says nothing, as HTTP/1.0 allows."""
+    _received_bytes = 0
+
+    def gotLength(self, length: int | None) -> None:
+        self.content = BytesIO()
+        self.site = cast(Channel, self.channel).site  # Twisted's own comes too late
+        waits = self.requestHeaders.hasHeader(b"Expect")
+        if length is not None and length > (self.site.max_body_bytes if waits else DISCARD_BYTES):
+            self._give_up()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received_bytes += len(data)
+        if self._received_bytes <= self.site.max_body_bytes:
+            self.content.write(data)
+        elif self._received_bytes > DISCARD_BYTES:
+            self._give_up()
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more of its body has come than may."""
+        return self._received_bytes > self.site.max_body_bytes
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        # Instead of Twisted's own, which also reads query, cookies and forms for nobody.
+        self.content.seek(0)
+        self.method, self.uri, self.clientproto = command, path, version
+        self.process()
+
+    def process(self) -> None:
+        # Instead of Twisted's own, which looks for a resource along the path, and works out
+        # what time it is: an eighth of what a request costs.
+        self.responseHeaders.setRawHeaders(b"Date", [date()])
+        hosts = self.requestHeaders.getRawHeaders(b"Host")
+        if hosts is not None and len(hosts) == 1:
+            self.authority = hosts[0]
+        elif hosts is not None or self.clientproto == b"HTTP/1.1":
+            self.code = _ONE_HOST.code
+            cast(Channel, self.channel).refuse(_ONE_HOST)
+            return
+        if not self.uri.startswith(b"/"):
+            self._read_absolute_form()
+        self.path = self.uri.partition(b"?")[0]
+        if self._received_bytes > self.site.max_body_bytes:
+            self.answer(self.site.too_large)
+        elif not _well_formed(self.path) and (self.method, self.path) != (b"OPTIONS", b"*"):
+            self.answer(NO_SUCH_PATH)
+        else:
+            try:
+                self.site.resource.render(self)
+            except Exception:
+                self.processingFailed(Failure())
+
+    def _read_absolute_form(self) -> None:
+        """The whole URL, as proxies send it: what it names counts, and not the Host header."""
+        matched = _ABSOLUTE.fullmatch(self.uri)
+        if matched is not None:
+            self.authority, rest = matched.groups()
+            anything = b"*" if self.method == b"OPTIONS" else b"/"
+            self.uri = rest if rest.startswith(b"/") else (b"/" + rest if rest else anything)
+
+    def getRequestHostname(self) -> bytes:
+        # Routing would refuse some Host headers in HTML; no answer depends on the name.
+        return b"bazaar"
+
+    def refuse(self, refusal: Refusal) -> bytes:
+        """Set status and headers for `refusal` and return the body."""
+        self.setResponseCode(refusal.code, phrase(refusal.code))
+        for name, value in refusal.headers.items():
+            self.responseHeaders.setRawHeaders(name, [value])
+        return answers.error(refusal.code, refusal.reason.word, refusal.message)
+
+    def answer(self, refusal: Refusal) -> None:
+        """Answer with `refusal`, outside of any route."""
+        self.respond(self.refuse(refusal))
+
+    def respond(self, body: bytes) -> None:
+        """Send the answer, unless the client has hung up."""
+        if self._disconnected:
+            return
+        if self.code not in (NO_CONTENT, NOT_MODIFIED):
+            # Without a length, Twisted would send chunks.
+            self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+        if len(body) > PIECE_BYTES:
+            Sending(self.site.reactor, self, body)
+            return
+        self.write(body)
+        self.finish()
+
+    def report(self, failure: Failure) -> Refusal:
+        """Log a failure that nobody foresaw, and refuse with the id that the log knows it by."""
+        name = self.site.request_ids()
+        log.failure(
+            "request {request_id} failed: {method} {uri}",
+            failure,
+            request_id=name,
+            method=self.method.decode("ascii"),
+            uri=self.uri.decode("ascii", "backslashreplace"),
+        )
+        message = f"the front-end failed; its log knows this request as {name}"
+        headers = {b"X-Request-Id": name.encode("ascii")}
+        return Refusal(Reason.INTERNAL_ERROR, message, headers)
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        refusal = self.report(reason)
+        if self.startedWriting:
+            self.loseConnection()
+        else:
+            self.answer(refusal)
+        return reason
+
+    def _give_up(self) -> None:
+        cast(Channel, self.channel).refuse(self.site.too_large)
+
+
+def _well_formed(path: bytes) -> bool:
+    """Whether `path` means one thing only: no empty segments, and UTF-8."""
+    if not path.startswith(b"/") or b"//" in path:
+        return False
+    try:
+        unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class BazaarSite(server.Site):
+    """Serves `resource`, whose `render` answers every request by `BazaarRequest.respond`, at
+    once or later. The reactor only times connections."""
+
+    protocol = Channel  # type: ignore[assignment]
+    requestFactory = BazaarRequest
+
+    def __init__(
+        self,
+        resource: Resource,
+        reactor: Any,
+        request_ids: Callable[[], str],
+        max_body_bytes: int = MAX_BODY_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        assert max_body_bytes < DISCARD_BYTES
+        # Twisted's own timeout begins anew with each byte.
+        super().__init__(resource, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
+        self.request_ids = request_ids
+        self.max_body_bytes = max_body_bytes
+        message = f"the body is larger than {max_body_bytes} bytes"
+        self.too_large = Refusal(Reason.TOO_LARGE, message)
+        self.seconds: Callable[[], float] = reactor.seconds
+        self._reactor = reactor
+        self.channels: Connections[Channel] = Connections(max_connections)
+        self._look_call: Any = None
+        self._drained: Deferred[None] | None = None
+
+    def log(self, request: Any) -> None:
+        """No access log: it would cost each lookup more than the lookup."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        return [b"http/1.1"]
+
+    def drain(self) -> Deferred[None]:
+        """Close idle connections now, and the others after the answer they wait for.
+
+        Fires when none is left. Stop listening first, and call it once.
+        """
+        if not self.channels:
+            return succeed(None)
+        drained = self._drained = Deferred()
+        for channel in self.channels:
+            channel.drain()
+        return drained
+
+    def channel_made(self, channel: Channel) -> None:
+        """A new connection has been taken; for its channel to say."""
+        for victim in self.channels.add(channel, self.seconds()):
+            if victim is channel:
+                channel.turn_away()
+            else:
+                victim.make_way()
+        if self._look_call is None:
+            self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
+
+    def channel_lost(self, channel: Channel) -> None:
+        """A connection is gone; for its channel to say."""
+        self.channels.remove(channel)
+        if self.channels:
+            return
+        if self._look_call is not None:
+            self._look_call.cancel()
+            self._look_call = None
+        if self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    def _look(self) -> None:
+        self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
+        for channel in self.channels.overdue(self.seconds()):
+            channel.overdue()

@@ -1,0 +1,96 @@
+"""Reading from the order replicas: orders, and stocks when no catalog answers.
+
+Any replica answers for an order that it knows to be released, since that cannot change. That
+there is no such order, or none after the last, is for the leader alone to say: while nobody
+leads the question waits, for as long as a leader may lawfully be missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from twisted_bazaar.errors import BazaarError, Unavailable
+from twisted_bazaar.frontend.clients import ReplicaClient
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.lookups.whole_market import Whole
+from twisted_bazaar.market import Order, Stock
+from twisted_bazaar.timing import Timing
+
+__all__ = ["OrderReader"]
+
+T = TypeVar("T")
+
+
+class OrderReader:
+    """The replicas, asked the leader first."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        seconds: Callable[[], float],
+        leadership: Leadership,
+        replicas: Mapping[int, ReplicaClient],
+        timing: Timing,
+    ) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._leadership = leadership
+        self._replicas = replicas
+        self._timing = timing
+
+    def get(self, number: int) -> Deferred[Order | None]:
+        """The order `number`; None: there is none. Fails with `Unavailable`."""
+        return self._ask(
+            lambda replica, timeout: replica.get_order(number, timeout), self._timing.deadline
+        )
+
+    def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
+        """The first `limit` orders above `after`. Fails with `Unavailable`."""
+        return self._ask(
+            lambda replica, timeout: replica.list_orders(after, limit, timeout),
+            self._timing.deadline,
+        )
+
+    def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
+        """Those of the stocks `names` that there are, as the leader knows them; None: all.
+
+        For when no catalog answers. Fails with `Unavailable`.
+        """
+        return self._ask(
+            lambda replica, timeout: replica.lookup(names, timeout), self._lookup_within
+        )
+
+    def market(self, known: Whole | None) -> Deferred[Whole]:
+        """Every stock, likewise."""
+        return self._ask(
+            lambda replica, timeout: replica.market(known, timeout), self._lookup_within
+        )
+
+    @property
+    def _lookup_within(self) -> float:
+        # A lookup may have waited as long as this already, for one that was sent before it.
+        return self._timing.deadline / 2 - self._timing.election_timeout
+
+    def _ask(
+        self, call: Callable[[ReplicaClient, float], Deferred[T]], within: float
+    ) -> Deferred[T]:
+        give_up = self._seconds() + within
+
+        def ask(replicas: list[int]) -> Deferred[T]:
+            def ask_the_next(failure: Failure) -> Deferred[T]:
+                failure.trap(BazaarError)
+                pause = 0.0 if replicas[1:] else self._timing.ping
+                if self._seconds() + pause >= give_up:
+                    raise Unavailable("no order replica leads, and none knows the answer")
+                if replicas[1:]:
+                    return ask(replicas[1:])
+                paused: Deferred[None] = deferLater(self._reactor, pause)
+                return paused.addCallback(lambda _: ask(self._leadership.by_trust()))
+
+            timeout = min(self._timing.lease, give_up - self._seconds())
+            return call(self._replicas[replicas[0]], timeout).addErrback(ask_the_next)
+
+        return ask(self._leadership.by_trust())

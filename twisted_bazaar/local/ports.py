@@ -1,0 +1,78 @@
+"""Ports that stay ours while the process that listens on them is dead.
+
+`twistd bazaar` tells every process the others' addresses when it starts them, so these must
+not be lost to a stranger while one of them restarts. Binding a port without listening on it
+does that on Linux: nobody else can bind it, no outgoing connection is given it, a client is
+refused at once, and yet a child that sets SO_REUSEADDR, as Twisted, gRPC and Redis all do, can
+listen there. Elsewhere two sockets cannot share an address so, and a port is only chosen here.
+"""
+
+import errno
+import socket
+import sys
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.runtime.address import Address
+
+__all__ = ["PortTaken", "Ports"]
+
+LOOPBACK = "127.0.0.1"
+
+
+class PortTaken(Unusable):
+    """Somebody else listens on the port."""
+
+
+class Ports:
+    """The ports that this process has reserved. It holds them until `release`, or its end."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def reserve(self, wished: int) -> Address:
+        """Reserve a port on the loopback address: `wished` if it is free, else another."""
+        try:
+            return self._bind(LOOPBACK, wished, share=False)
+        except OSError:
+            return self._bind(LOOPBACK, 0, share=False)
+
+    def reserve_public(self, host: str, port: int) -> Address:
+        """Reserve exactly this one, or any if `port` is 0. Raises PortTaken or Unusable.
+
+        `host` is the interface to listen on, an IPv4 or IPv6 address; empty for all.
+        """
+        try:
+            # Shared from the start: connections of an earlier run may linger on the port.
+            return self._bind(host, port, share=True)
+        except OverflowError:
+            raise Unusable(f"port {port} is not a number from 0 to 65535") from None
+        except OSError as why:
+            where = f"port {port} of {host or 'this machine'}"
+            if why.errno == errno.EADDRINUSE:
+                raise PortTaken(f"{where} is taken by another process") from None
+            raise Unusable(f"{where} cannot be listened on: {why.strerror}") from None
+
+    def release(self) -> None:
+        """Give all of them up. Harmless when that was done already."""
+        while self._sockets:
+            self._sockets.pop().close()
+
+    def _bind(self, host: str, port: int, *, share: bool) -> Address:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Python's sockets are not inherited by children.
+        held = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if share:
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((host, port))
+        except BaseException:
+            held.close()
+            raise
+        # Only after an exclusive bind, which found that nobody has it: now let the child in.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        address = Address(*held.getsockname()[:2])
+        if sys.platform == "linux":
+            self._sockets.append(held)
+        else:
+            held.close()
+        return address

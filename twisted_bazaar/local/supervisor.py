@@ -1,0 +1,275 @@
+"""The processes of `twistd bazaar`: started, started again when they die, and told of.
+
+`twisted.runner.procmon` does the watching. Added to it here: a file that always says which
+process is which, children that end with their parent, an orderly stop that is waited for, and
+a pace of restarts that depends on whose fault an end was.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application import service
+from twisted.internet import error
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.runner import procmon
+
+from twisted_bazaar.runtime import announcement
+
+from . import child
+from .console import Console, Lines
+
+__all__ = ["Child", "ProcessTable"]
+
+_REQUESTS_SECONDS = 6.0
+"""From SIGTERM to SIGKILL for those that take requests: more than a service allows itself."""
+
+_IDLE_SECONDS = 3.0
+"""The same for the others, of whom nobody wants anything by then."""
+
+STOP_SECONDS = _REQUESTS_SECONDS + _IDLE_SECONDS
+"""How long it takes at most until all have been killed."""
+
+BLAMELESS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+"""Signals that a process gets from others, not for what it did."""
+
+REFUSED = 1
+"""The exit status of a service that cannot use what it was given."""
+
+_LAST_WORDS_BYTES = 8192
+
+
+@attrs.frozen(kw_only=True)
+class Child:
+    """One process to keep running."""
+
+    name: str
+    address: str
+    """Where it is reached, usually HOST:PORT."""
+    command: Sequence[str]
+    takes_requests: bool = False
+    """Stops before those that do not, which have to finish what it has in flight."""
+    announces: bool = False
+    """Says when it serves (see `announcement`)."""
+
+
+class ProcessTable(procmon.ProcessMonitor):
+    """Keeps `children` running from `startService` to `stopService`.
+
+    While it does, the file `path` lists them, a JSON array of objects: name, pid (null while
+    there is none), address, command, started (RFC 3339) and restarts. It is replaced in one
+    piece at every change, and gone when the table has stopped.
+
+    A child that has served is started again whenever it ends. One that ends with status 1
+    without ever having served refuses its folder or its options, and would do so for ever:
+    `refused` is told, once, in one line.
+    """
+
+    log = Logger()
+    killTime: float = _REQUESTS_SECONDS  # type: ignore[assignment]
+    """Seconds from SIGTERM to SIGKILL."""
+    minRestartDelay = 0.1  # type: ignore[assignment]  # procmon means float
+    maxRestartDelay = 5
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        children: Sequence[Child],
+        environment: Mapping[str, str],
+        console: Console,
+        refused: Callable[[str], None],
+        wall: Callable[[], float],
+    ) -> None:
+        """`reactor`'s time only goes forward, and the pace of restarts depends on it; `wall` is
+        what a clock on the wall shows, in seconds since 1970, and is for people to read."""
+        super().__init__(reactor)
+        # The same as procmon's own, whose types only zope.interface understands.
+        self._loop = reactor
+        self._path = path
+        self._children = {each.name: each for each in children}
+        self._environment = dict(environment)
+        self._console = console
+        self._wall = wall
+        self._started_at: dict[str, float] = {}
+        """When each life began, by the wall clock."""
+        self._lives: dict[str, _ChildProtocol] = {}
+        self._restarts = dict.fromkeys(self._children, -1)
+        self._refused = refused
+        self._served = {each.name for each in children if not each.announces}
+        """Those that need not prove that they can."""
+        self._given_up = False
+        self._publishing = False
+        for each in children:
+            self.addProcess(each.name, list(each.command))
+
+    def startProcess(self, name: str) -> None:
+        """Start `name` unless it runs; called by procmon at first and after each end."""
+        if name in self.protocols:
+            return
+        ours = self._children[name]
+        life = _ChildProtocol(self, name, self._console)
+        self.protocols[name] = self._lives[name] = life
+        self.timeStarted[name] = self._loop.seconds()
+        self._started_at[name] = self._wall()
+        self._restarts[name] += 1
+        arguments = [sys.executable, "-IS", child.__file__, str(os.getpid()), *ours.command]
+        environment, pipes = self._environment, {0: "w", 1: "r", 2: "r"}
+        if ours.announces:
+            environment = environment | {announcement.VARIABLE: str(announcement.DESCRIPTOR)}
+            pipes[announcement.DESCRIPTOR] = "r"
+        try:
+            self._loop.spawnProcess(life, arguments[0], arguments, environment, childFDs=pipes)
+        except OSError:
+            self._monitoredProcessExited(name, Failure())
+        self._publish_soon()
+
+    # procmon has no public place to hear of an end, and its pace knows only one threshold.
+    def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
+        what, blameless = _judge(reason)
+        # Somebody who kills a process wants to see it back at once; one that fails by itself
+        # fails again, and a slow machine may need seconds for it.
+        self.threshold = 1 if blameless else 10
+        life = self._lives.pop(name)
+        super()._monitoredProcessExited(name, reason)
+        if self.running and name not in self._served and _status(reason) == REFUSED:
+            self._give_up(name, life)
+        elif self.running:
+            restart: Any = self.restart[name]
+            pause = max(0.0, restart.getTime() - self._loop.seconds())
+            self._say(f"{name} (process {life.pid}) {what}; starting it again in {pause:.1f} s")
+        self._publish_soon()
+
+    def served(self, name: str) -> None:
+        """`name` says that it serves."""
+        self._served.add(name)
+
+    def _give_up(self, name: str, life: "_ChildProtocol") -> None:
+        restart: Any = self.restart[name]
+        restart.cancel()
+        if not self._given_up:
+            self._given_up = True
+            self._refused(f"{name} does not start: {life.last_words or 'it does not say why'}")
+
+    def stopService(self) -> Deferred[None]:  # type: ignore[override]  # procmon does not wait
+        """Stop the processes that take requests, then the others. Fires when all are gone."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        service.Service.stopService(self)
+        pending: list[Any] = list(self.restart.values())
+        for restart in pending:
+            if restart.active():
+                restart.cancel()
+        for takes_requests in (True, False):
+            if not takes_requests:
+                self.killTime = min(self.killTime, _IDLE_SECONDS)
+            lives = [
+                life
+                for name, life in self._lives.items()
+                if self._children[name].takes_requests is takes_requests
+            ]
+            for life in lives:
+                self.stopProcess(life.name)
+            await DeferredList([life.ended for life in lives])
+        self._path.unlink(missing_ok=True)
+
+    def _say(self, line: str) -> None:
+        now = datetime.fromtimestamp(self._wall(), UTC)
+        self._console.write("bazaar", f"{now:%Y-%m-%dT%H:%M:%S%z} {line}".encode())
+
+    def _publish_soon(self) -> None:
+        # Not at once: a process that starts again in this same turn was never away.
+        if not self._publishing:
+            self._publishing = True
+            self._loop.callLater(0, self._publish)
+
+    def _publish(self) -> None:
+        self._publishing = False
+        if not self.running:
+            return
+        rows = [
+            {
+                "name": each.name,
+                "pid": self._lives[each.name].pid if each.name in self._lives else None,
+                "address": each.address,
+                "command": list(each.command),
+                "started": datetime.fromtimestamp(self._started_at[each.name], UTC).isoformat(),
+                "restarts": self._restarts[each.name],
+            }
+            for each in self._children.values()
+        ]
+        new = self._path.with_suffix(".new")
+        try:
+            new.write_text(json.dumps(rows, indent=1) + "\n")
+            new.replace(self._path)
+        except OSError as why:
+            self.log.error("{path} cannot be written: {why}", path=self._path, why=why.strerror)
+
+
+class _ChildProtocol(procmon.LoggingProtocol):
+    """One life of one child. procmon's own breaks off a child that writes a very long line."""
+
+    def __init__(self, table: ProcessTable, name: str, console: Console) -> None:
+        self.service = self._table = table
+        self.name = name
+        self.pid: int | None = None
+        self.ended: Deferred[None] = Deferred()
+        self._tail = b""
+        self._out = Lines(console, name)
+        self._err = Lines(console, name)
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.pid = self.transport.pid
+
+    def outReceived(self, data: bytes) -> None:
+        self._out.received(data)
+
+    def errReceived(self, data: bytes) -> None:
+        self._err.received(data)
+        self._tail = (self._tail + data)[-_LAST_WORDS_BYTES:]
+
+    @property
+    def last_words(self) -> str:
+        """The last line on standard error; empty if there is none."""
+        lines = self._tail.decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
+        if childFD == announcement.DESCRIPTOR:
+            self._table.served(self.name)
+        else:
+            super().childDataReceived(childFD, data)
+
+    def processEnded(self, reason: Failure) -> None:
+        self._out.ended()
+        self._err.ended()
+        self.service._monitoredProcessExited(self.name, reason)
+        self.ended.callback(None)
+
+
+def _status(reason: Failure | None) -> int | None:
+    """The exit status of a process that ended by itself."""
+    why = reason.value if reason is not None else None
+    return why.exitCode if isinstance(why, error.ProcessTerminated) else None
+
+
+def _judge(reason: Failure | None) -> tuple[str, bool]:
+    """What became of a process, in words, and whether somebody else did that to it."""
+    why = reason.value if reason is not None else None
+    if isinstance(why, error.ProcessTerminated) and why.signal is not None:
+        names = {known.value: known.name for known in signal.Signals}
+        name = names.get(why.signal, f"signal {why.signal}")
+        return f"was ended by {name}", why.signal in BLAMELESS
+    if isinstance(why, error.ProcessTerminated | error.ProcessDone):
+        return f"ended with status {why.exitCode or 0}", False
+    return f"could not be started: {why}", False

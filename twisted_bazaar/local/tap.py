@@ -1,0 +1,80 @@
+"""The options of `twistd bazaar`, and the service made of them."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.application.service import Service
+
+from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.services import Process, prepare
+
+from . import plan
+from .console import Console
+
+__all__ = ["Options", "makeService"]
+
+DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
+
+MAX_REPLICAS = 9
+"""More than anybody needs: nine survive four failures at once."""
+
+
+def odd(text: str) -> int:
+    """A number of order replicas: odd, as an even one survives no more failures."""
+    number = options.positive_int(text)
+    if number % 2 == 0 or number > MAX_REPLICAS:
+        raise ValueError(f"must be an odd number from 1 to {MAX_REPLICAS}, not {text!r}")
+    return number
+
+
+def cache_or_auto(text: str) -> str:
+    """What a front-end takes, or `auto`."""
+    try:
+        return text if text == "auto" else options.cache(text)
+    except ValueError:
+        raise ValueError(f"must be auto, redis://HOST:PORT, memory or off, not {text!r}") from None
+
+
+class Options(options.TimingOptions):
+    """What the operator of a bazaar on one machine may choose."""
+
+    synopsis = "[options]"
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["listen", None, DEFAULT_LISTEN, "Endpoint for clients.", options.endpoint],
+        ["data", None, Path("var"), "Folder of all that is kept.", options.folder],
+        [
+            "cache",
+            None,
+            "auto",
+            "Where lookups are cached: redis://HOST:PORT, memory, off, or auto, which is an "
+            "embedded Redis-compatible server, redis-server or memory, whichever there is first.",
+            cache_or_auto,
+        ],
+        ["replicas", None, 3, "Number of order replicas, odd.", odd],
+        ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
+    ]
+    repeated: ClassVar = [("host", options.HOST_HELP, options.host_name)]
+
+
+def makeService(config: Options) -> Service:
+    """The whole bazaar on this machine."""
+    from twisted.internet import reactor
+
+    prepare(reactor, plan.STOP_SECONDS)
+    process = Process(reactor, config)
+    # Our own options reach the children on their command lines, where they are needed.
+    ours = config.variables()
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    chosen = plan.Config(
+        listen=config["listen"],
+        data=config["data"],
+        cache=config["cache"],
+        replicas=config["replicas"],
+        listing=config["listing"],
+        hosts=config["host"],
+        timing=config.timing,
+    )
+    bazaar = plan.Local(reactor, chosen, environment, Console(process.output))
+    bazaar.setServiceParent(process)
+    return process

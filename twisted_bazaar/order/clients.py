@@ -1,0 +1,104 @@
+"""The processes that an order replica calls: its peers, and the catalogs.
+
+Calls fail with `Unusable` only if what they should send cannot be read from this replica's log.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from twisted_bazaar.consensus.messages import (
+    Append,
+    AppendReply,
+    ApplyReply,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Vote,
+    VoteReply,
+)
+from twisted_bazaar.errors import Malformed, Unavailable
+from twisted_bazaar.market import Listing
+from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2
+from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
+from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
+from twisted_bazaar.rpc.channel import Channel
+from twisted_bazaar.rpc.wire import from_wire, stocks_from_wire, to_wire
+from twisted_bazaar.timing import Timing
+
+__all__ = ["Catalog", "Peer"]
+
+_FETCH_SECONDS = 5.0
+"""A chunk of the log that was read from a cold disk may take this long, or a listing."""
+
+
+def _understand(reply: Any, kind: type[Any], **known: Any) -> Any:
+    """What a neighbour answered. Raises `Unavailable` if that makes no sense."""
+    try:
+        return from_wire(reply, kind, **known)
+    except Malformed as error:
+        raise Unavailable(f"a reply that makes no sense: {error}") from None
+
+
+class Peer:
+    """Another order replica."""
+
+    def __init__(self, channel: Channel, timing: Timing) -> None:
+        self._channel = channel
+        self._timeout = timing.election_timeout
+        stub = ReplicationStub(channel.grpc)
+        self._rpcs: dict[type, tuple[Any, type[Any]]] = {
+            Append: (stub.Append, AppendReply),
+            Vote: (stub.Vote, VoteReply),
+            Poll: (stub.Poll, PollReply),
+            Fetch: (stub.Fetch, FetchReply),
+        }
+
+    def ask(self, message: Any) -> Deferred[Any]:
+        """Send an `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
+        timeout = _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout
+        rpc, reply = self._rpcs[type(message)]
+        return self._channel.call(
+            lambda timeout: _understand(rpc(to_wire(message), timeout=timeout), reply), timeout
+        )
+
+
+class Catalog:
+    """A catalog, which learns from the leader."""
+
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        timing: Timing,
+        cluster: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`cluster` is asked for the name of this replica's cluster, on any thread."""
+        self._name = name
+        self._cluster = cluster
+        self._channel = channel
+        self._timeout = timing.election_timeout
+        self._stub = CatalogStub(channel.grpc)
+
+    def ask(self, message: Any) -> Deferred[Any]:
+        """Send an `Apply`; answers with the reply."""
+        return self._channel.call(
+            lambda timeout: _understand(
+                self._stub.Apply(to_wire(message), timeout=timeout),
+                ApplyReply,
+                learner=self._name,
+            ),
+            self._timeout,
+        )
+
+    def listing(self) -> Deferred[Sequence[Listing]]:
+        """What the catalog's file holds, for a first leader to list."""
+        return self._channel.call(self._ask_for_listing, _FETCH_SECONDS)
+
+    def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:
+        request = catalog_pb2.ListingRequest(cluster=self._cluster())
+        reply = self._stub.Listing(request, timeout=timeout)
+        stocks = stocks_from_wire(reply.stocks)
+        return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]

@@ -1,0 +1,96 @@
+"""A gRPC channel that soon finds a service whose name leads somewhere else, or led nowhere.
+
+The name of a container or machine that is down has no address, and when it is up again the name
+may lead to another one. gRPC asks again for the address less and less often, up to every two
+minutes, and no option says otherwise; a channel made anew asks at once.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import grpc
+
+from twisted_bazaar.runtime.address import Address
+
+from .status import said_by_peer
+
+__all__ = ["RENEW_SECONDS", "Renewed"]
+
+RENEW_SECONDS = 1.0
+"""A channel is given so long to find its peer before it is made anew."""
+
+
+class Renewed:
+    """What a stub needs of a `grpc.Channel`, made anew while its peer cannot be reached by name.
+
+    May be used on any thread.
+    """
+
+    def __init__(
+        self, address: Address, make: Callable[[], grpc.Channel], seconds: Callable[[], float]
+    ) -> None:
+        """`make` makes a channel to `address`; `seconds` is a monotonic clock."""
+        self._make = make
+        self._seconds = seconds
+        self._named = _is_name(address.host)
+        self._lock = Lock()
+        self._closed = False
+        self._made_at = seconds()
+        self.current = make()
+
+    def unary_unary(self, *args: Any, **kwargs: Any) -> "_Rpc":
+        """As a `grpc.Channel`'s; what it returns takes a request and a timeout."""
+        return _Rpc(self, lambda channel: channel.unary_unary(*args, **kwargs))
+
+    def unreachable(self, channel: grpc.Channel) -> None:
+        """`channel` did not get through to its peer."""
+        with self._lock:
+            young = self._seconds() - self._made_at < RENEW_SECONDS
+            if channel is not self.current or young or self._closed or not self._named:
+                return
+            self._made_at = self._seconds()
+            self.current = self._make()
+        # Nothing is lost by it: a channel has one connection, and this one's is gone.
+        channel.close()
+
+    def close(self) -> None:
+        """Give up the calls that are under way, and take no more."""
+        with self._lock:
+            self._closed = True
+        self.current.close()
+
+
+class _Rpc:
+    """A method of the peer, called on whichever channel there is now."""
+
+    def __init__(self, channels: Renewed, bind: Callable[[grpc.Channel], Any]) -> None:
+        self._channels = channels
+        self._bind = bind
+        self._bound = (channels.current, bind(channels.current))
+
+    def __call__(self, request: Any, timeout: float | None = None) -> Any:
+        channel, rpc = self._bound
+        if channel is not self._channels.current:
+            channel = self._channels.current
+            rpc = self._bind(channel)
+            self._bound = channel, rpc
+        try:
+            return rpc(request, timeout=timeout)
+        except grpc.RpcError as failure:
+            if _is_unavailable(failure) and not said_by_peer(failure):
+                self._channels.unreachable(channel)
+            raise
+
+
+def _is_unavailable(failure: Any) -> bool:
+    return failure.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False

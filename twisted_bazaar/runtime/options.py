@@ -1,0 +1,306 @@
+"""The base of every service's options: one declaration serves command line and environment.
+
+A service declares its rows as for any `usage.Options`. This base adds what holds for all of
+them: every option is also an environment variable, some may be repeated, and a wrong one is
+one line on standard error that names it, and exit status 1. The service's tap then makes a
+frozen value of the result, so that nothing else handles strings.
+"""
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import unwrap
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+from twisted.internet import endpoints
+from twisted.python import reflect, usage
+
+from twisted_bazaar import __version__
+from twisted_bazaar.timing import Timing
+
+from .address import Address
+from .endpoint import Endpoint
+
+__all__ = [
+    "Options",
+    "HOST_HELP",
+    "TimingOptions",
+    "cache",
+    "endpoint",
+    "folder",
+    "host_name",
+    "host_port",
+    "id_address",
+    "positive_int",
+    "readable_file",
+    "seconds",
+    "secret_file",
+    "timing_arguments",
+]
+
+MIN_SECRET_BYTES = 16
+"""A shorter one could be found by trying."""
+
+HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
+
+Coerce = Callable[[str], Any]
+
+
+_HOST_NAME = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+
+
+def positive_int(text: str) -> int:
+    """A whole number from 1."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0):
+        raise ValueError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A duration in seconds."""
+    try:
+        duration = float(text)
+    except ValueError:
+        duration = math.nan
+    if not 0 < duration < math.inf:
+        raise ValueError(f"must be a positive number of seconds, not {text!r}")
+    return duration
+
+
+def host_port(text: str) -> Address:
+    """HOST:PORT."""
+    return Address.parse(text)
+
+
+def host_name(text: str) -> str:
+    """A host as clients write it in a URL; a port may follow, and does not count."""
+    name = text.strip().lower()
+    if name.count(":") > 1 and not name.startswith("["):
+        name = f"[{name}]"
+    if _HOST_NAME.fullmatch(name) is None:
+        raise ValueError(f"must be a host name or address, not {text!r}")
+    return name
+
+
+def id_address(text: str) -> tuple[int, Address]:
+    """ID=HOST:PORT, the address of the order replica with that id."""
+    number, _, address = text.strip().partition("=")
+    try:
+        return positive_int(number), Address.parse(address)
+    except ValueError:
+        raise ValueError(f"must be ID=HOST:PORT with an id from 1, not {text!r}") from None
+
+
+def folder(text: str) -> Path:
+    """A folder, which need not exist yet."""
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"must be a folder, not {text!r}")
+    return Path(text)
+
+
+def readable_file(text: str) -> Path:
+    """A file that exists and can be read; the path is absolute."""
+    path = Path(text)
+    if "\0" in text or not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError(f"must be a file that can be read, not {text!r}")
+    return path.absolute()
+
+
+def secret_file(text: str) -> bytes:
+    """The secret in a file, without white space at its ends."""
+    try:
+        secret = readable_file(text).read_bytes().strip()
+    except OSError:
+        raise ValueError(f"must be a file that can be read, not {text!r}") from None
+    if len(secret) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be a file of at least {MIN_SECRET_BYTES} bytes, not {text!r}")
+    return secret
+
+
+def endpoint(text: str) -> str:
+    """A server endpoint string as Twisted reads it, such as `tcp:8081:interface=127.0.0.1`."""
+    try:
+        Endpoint.parse(text)
+        # Only the string is read here, so no reactor is needed yet.
+        endpoints.serverFromString(None, text)
+    except Exception:
+        # A plugin that reads a kind of endpoint may raise whatever it likes.
+        raise ValueError(
+            f"must be an endpoint such as tcp:8081:interface=127.0.0.1, not {text!r}"
+        ) from None
+    return text
+
+
+def cache(text: str) -> str:
+    """Where a front-end caches lookups: `redis://HOST:PORT`, `memory` or `off`."""
+    scheme, separator, address = text.partition("://")
+    if scheme == "redis" and separator:
+        return f"redis://{Address.parse(address.removesuffix('/'))}"
+    if text not in ("memory", "off"):
+        raise ValueError(f"must be redis://HOST:PORT, memory or off, not {text!r}")
+    return text
+
+
+def _variable(name: str) -> str:
+    return "BAZAAR_" + name.upper().replace("-", "_")
+
+
+def _naming(label: str, coerce: Coerce) -> Coerce:
+    """`coerce`, but saying which option it is that is wrong."""
+
+    @wraps(coerce)
+    def named(text: str) -> Any:
+        try:
+            return coerce(text)
+        except ValueError as why:
+            raise usage.UsageError(f"{label} {why}") from None
+
+    return named
+
+
+def _repeatable(name: str, what: str, coerce: Coerce) -> Callable[["Options", str], None]:
+    """The `opt_` method of an option that may be given several times."""
+    named = _naming(f"--{name}", coerce)
+
+    def add(self: "Options", text: str) -> None:
+        # The first on the command line replaces what the environment said.
+        before = self[name] if name in self._on_command_line else ()
+        self._on_command_line.add(name)
+        self[name] = (*before, named(text))
+
+    add.__doc__ = f"{what} May be repeated."
+    return add
+
+
+class Options(usage.Options):
+    """Rows to declare in a subclass; a coercion raises ValueError("must be …, not …").
+
+    - `optParameters`: `[name, None, default, what it is, coercion]`.
+    - `repeated`: `[name, what it is, coercion]`; the value is a tuple, `()` when not given.
+    - `required`: the names that have no default and must be given.
+
+    A subclass with checks of its own overrides `postOptions`, calls this one first, and raises
+    `usage.UsageError` with a line that begins with the option.
+    """
+
+    optParameters: ClassVar[list[list[Any]]] = []
+    repeated: ClassVar[list[tuple[str, str, Coerce]]] = []
+    required: ClassVar[tuple[str, ...]] = ()
+    longdesc = (
+        "Every option is also an environment variable: --some-option is BAZAAR_SOME_OPTION; "
+        "the values of one that may be repeated are separated by commas. The command line wins."
+    )
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # usage.Options would say that some value is wrong, but not of which option.
+        cls.optParameters = [
+            [name, short, default, what, _naming(f"--{name}", coerce)]
+            for name, short, default, what, coerce in cls.__dict__.get("optParameters", [])
+        ]
+        for name, what, coerce in cls.__dict__.get("repeated", []):
+            setattr(cls, f"opt_{name.replace('-', '_')}", _repeatable(name, what, coerce))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on_command_line: set[str] = set()
+        for name, _, _ in self._rows("repeated"):
+            self[name] = ()
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """Read environment and command line. Raises SystemExit with one line if one is wrong.
+
+        twistd itself would answer a UsageError with the whole help on standard output.
+        """
+        service = self.parent.subCommand if self.parent else type(self).__name__
+        try:
+            self._read(os.environ)
+            super().parseOptions(options)
+        except usage.UsageError as why:
+            raise SystemExit(f"{service}: {why}") from None
+
+    def parseArgs(self, *arguments: str) -> None:
+        """Refuse what is not an option."""
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]!r} is not an option, and nothing else is taken")
+
+    def postOptions(self) -> None:
+        """Check what was given; called when everything has been read."""
+        for name in self.required:
+            if self[name] in (None, ()):
+                raise usage.UsageError(f"--{name} must be given (or {_variable(name)})")
+
+    def by_id(self, name: str) -> dict[int, Address]:
+        """The values of a repeated ID=HOST:PORT option. An id given twice is a UsageError."""
+        addresses: dict[int, Address] = {}
+        for number, address in self[name]:
+            if number in addresses:
+                raise usage.UsageError(f"--{name} must be given once for id {number}")
+            addresses[number] = address
+        return addresses
+
+    def variables(self) -> set[str]:
+        """The environment variables that this service reads."""
+        rows = self._rows("optParameters") + self._rows("repeated")
+        return {_variable(row[0]) for row in rows}
+
+    def opt_version(self) -> None:
+        """Display the version and exit."""
+        print(f"twisted_bazaar {__version__}")
+        raise SystemExit(0)
+
+    def _rows(self, kind: str) -> list[Any]:
+        rows: list[Any] = []
+        reflect.accumulateClassList(type(self), kind, rows)
+        return rows
+
+    def _read(self, environment: Mapping[str, str]) -> None:
+        # Empty counts as not given: that is how a shell or a compose file leaves one out.
+        for name, _, _, _, coerce in self._rows("optParameters"):
+            if text := environment.get(_variable(name)):
+                named = _naming(f"--{name} ({_variable(name)})", unwrap(coerce))
+                self[name] = named(text)
+        for name, _, coerce in self._rows("repeated"):
+            if text := environment.get(_variable(name)):
+                named = _naming(f"--{name} ({_variable(name)})", coerce)
+                self[name] = tuple(named(item) for item in text.split(",") if item.strip())
+
+
+class TimingOptions(Options):
+    """Adds the time budget, which all services of one bazaar share; read `timing` afterwards."""
+
+    timing: Timing
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        [field.name.replace("_", "-"), None, field.default, what, seconds]
+        for field, what in zip(
+            attrs.fields(Timing),
+            (
+                "Seconds between two heartbeats of the order leader.",
+                "Seconds without a heartbeat after which the order leader may be replaced.",
+                "Seconds between two pings of an order replica by a front-end.",
+                "Seconds for which a catalog or cache may answer without being heard of.",
+                "Seconds that a client waits for a trade at most.",
+            ),
+            strict=True,
+        )
+    ]
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        names = [field.name for field in attrs.fields(Timing)]
+        try:
+            self.timing = Timing(**{name: self[name.replace("_", "-")] for name in names})
+        except ValueError as why:
+            name, _, rest = str(why).partition(" ")
+            raise usage.UsageError(f"--{name.replace('_', '-')} {rest}") from None
+
+
+def timing_arguments(timing: Timing) -> list[str]:
+    """The command line that gives `timing` to a service."""
+    chosen = attrs.asdict(timing).items()
+    return [f"--{name.replace('_', '-')}={value!r}" for name, value in chosen]

@@ -1,0 +1,314 @@
+"""The order log on disk: an append-only text file, a JSON object a line, in segments.
+
+    <folder>/log/00000000000000000000.jsonl
+    <folder>/mark
+
+Entries, votes, truncations and starts are all lines at the end; nothing is ever changed in
+place. `lines.py` says what a line is, `segments.py` how entries are found, `recovery.py` what
+the files of a crashed replica mean, `mark.py` how much of them was on disk, and `trust.py` what
+becomes of a log that lacks some of it. One write is one `write` and one `fdatasync`.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from threading import Lock
+
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
+from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
+from twisted_bazaar.market import Traded
+
+from .lines import CLOSING_BYTES, Boot, Truncated, Voted, close_lines, encode_note, resume
+from .mark import Mark, mark_path, read_mark, sync_folder, write_all
+from .recovery import Recovery
+from .segments import StoredEntries
+from .trust import Witness, log_path, open_log
+
+__all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
+
+SEGMENT_BYTES = 64 << 20
+"""A segment that has grown to this size gets no further write."""
+
+
+class _StoredLog:
+    """What can be asked of a log on disk, whoever owns it."""
+
+    def __init__(self, state: Recovery) -> None:
+        self.torn = state.torn
+        """Bytes of an unfinished last line that were left out."""
+        self._state = state
+        self._cluster = state.cluster
+        self._lock = Lock()
+        """Guards `_state.places`, which one thread writes and all read."""
+
+    @property
+    def term(self) -> int:
+        return self._state.term
+
+    @property
+    def vote(self) -> int:
+        return self._state.vote
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that this log is of; empty: none is known."""
+        return self._cluster
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        """The durable `opened` entries with their indexes, ascending."""
+        return self._state.openings
+
+    @property
+    def last_index(self) -> int:
+        """The index of the last durable entry; 0: there is none."""
+        return self._state.places.last_index
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last durable order; 0: there is none."""
+        return self._state.places.last_number
+
+    def index_of(self, number: int) -> int:
+        """The index of order 1 <= `number` <= `last_number`."""
+        with self._lock:
+            return self._state.places.index_of(number)
+
+    def read(self, after: int, upto: int) -> Sequence[Entry]:
+        """The durable entries `after` < index <= `upto`, read when they are first used.
+
+        Using them raises `Damaged` if they are not what was written.
+        """
+        with self._lock:
+            positions = self._state.places.positions[after : upto + 1]
+            end = self._state.end
+        if len(positions) > upto - after:
+            end = positions.pop()
+        return StoredEntries(self._state.segments, after + 1, positions, end)
+
+    def digest_at(self, index: int) -> str:
+        """The digest that names the history up to `index`; 0: none of it."""
+        return self.read(index - 1, index)[0].digest if index else GENESIS
+
+
+class LogReader(_StoredLog):
+    """The log in a replica's folder, as it was when this was made.
+
+    Writes nothing, so it may be made while the replica runs; what that is just writing is
+    left out. Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        log = log_path(folder)
+        with _usable(folder):
+            # First, because a replica that runs moves on.
+            mark = read_mark(folder)
+            if not log.is_dir():
+                if mark is not None and mark.position:
+                    raise Damaged(f"{log}: is missing")
+                raise Unusable(f"{folder}: not the folder of an order replica")
+            state = Recovery(log, mark.replica if mark else None, mark)
+        if not state.segments.starts or state.replica is None:
+            raise Unusable(f"{folder}: holds no order log yet")
+        if mark is None:
+            raise Damaged(f"{mark_path(folder)}: is missing")
+        super().__init__(state)
+        self.replica = state.replica
+        """Whose log this is."""
+        self.suspect = mark.suspect
+        """Why it may lack what the replica acknowledged; None: it does not."""
+
+
+class LogFile(_StoredLog):
+    """A `Storage` in a folder of its own, which must not be another process's as well.
+
+    What a crash left of an unfinished write is cut off on opening; `recovered` says so. A log
+    that may lack anything else is set aside and another begun; `suspect` says so. `witness`
+    knows an entry that the log must have. `random` gives every start its name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        replica: int,
+        random: Random,
+        segment_bytes: int = SEGMENT_BYTES,
+        witness: Witness | None = None,
+    ) -> None:
+        with _usable(folder):
+            state, self._mark = open_log(folder, replica, witness)
+        super().__init__(state)
+        self.replica = replica
+        self.recovered: str | None = None
+        """What was lost of a write that a crash cut short, for the operator; None: nothing."""
+        self.boot = f"{random.getrandbits(64):016x}"
+        """Names this start, in the log as well."""
+        self._segment_bytes = segment_bytes
+        self._file: int | None = None
+        self._failed = False
+        with _usable(folder):
+            try:
+                with self._at_risk():
+                    self._open()
+                    self._append([encode_note(Boot(self.boot))])
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def suspect(self) -> str | None:
+        """Why this may lack what was acknowledged, in one line; None: it is trusted."""
+        return self._mark.mark.suspect
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is suspect only because the folder was new, and still has no entries."""
+        return self._mark.mark.fresh and self.last_index == 0
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is suspect only because the folder is a copy."""
+        return self._mark.mark.copied
+
+    def write(self, write: Write) -> None:
+        """Make `write` durable: when this returns, it survives any crash.
+
+        Raises OSError when the disk fails, and from then on `Unusable`: what the file holds
+        is known only when it is read again by another process.
+        """
+        state = self._state
+        contents: list[bytes] = []
+        last = state.places.last_index
+        if write.term < state.term:
+            raise InvariantBroken(f"term {write.term} after term {state.term}")
+        truncate = write.truncate is not None and write.truncate < last
+        # The first entry names the cluster. Without one, the vote has to.
+        named = write.cluster if last == 0 or write.truncate == 0 else ""
+        if (write.term, write.vote) != (state.term, state.vote) or (named and named != state.named):
+            contents.append(encode_note(Voted(write.term, write.vote, named)))
+        if truncate:
+            last = write.truncate or 0
+            contents.append(encode_note(Truncated(last)))
+        if write.entries and not (
+            write.entries[0].index == last + 1
+            and write.entries[-1].index == last + len(write.entries)
+        ):
+            raise InvariantBroken(f"entry {write.entries[0].index} written after entry {last}")
+        notes = len(contents)
+        contents += [entry.record[:-1] for entry in write.entries]
+        trusted = write.trusted and self.suspect is not None
+        if not contents and not trusted:
+            return
+        with self._at_risk():
+            positions = self._append(contents)[notes:]
+            with self._lock:
+                state.term, state.vote = write.term, write.vote
+                state.named = named or state.named
+                self._cluster = write.cluster
+                state.truncate(last)
+                for entry, position in zip(write.entries, positions, strict=True):
+                    state.places.add(position, is_order=type(entry.event) is Traded)
+                    if isinstance(entry.event, Opened):
+                        state.openings.append((entry.index, entry.event))
+            if trusted:
+                self._mark.replace(
+                    Mark(
+                        self.replica,
+                        None,
+                        False,
+                        state.end,
+                        state.checksum,
+                        origin=self._mark.mark.origin,
+                    )
+                )
+
+    def close(self) -> None:
+        """Close the file. What was written stays readable; nothing more can be written."""
+        self._failed = True
+        self._mark.close()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> None:
+        """Make the files such that lines can be added at the end."""
+        state = self._state
+        if state.torn_header is not None:
+            state.torn_header.unlink()
+            sync_folder(state.segments.folder)
+            self.recovered = f"{state.torn_header}: removed a segment that was never begun"
+        if not state.segments.starts:
+            self._begin_segment()
+            return
+        start = state.segments.starts[-1]
+        path = state.segments.path(start)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        if state.torn and state.torn_header is None:
+            os.ftruncate(self._file, state.end - start)
+            os.fsync(self._file)
+            self.recovered = (
+                f"{path}: cut off an unfinished write of {state.torn} bytes"
+                f" after entry {state.places.last_index}"
+            )
+
+    @contextmanager
+    def _at_risk(self) -> Iterator[None]:
+        """Around whatever writes: if it fails, nothing is written any more."""
+        if self._failed:
+            raise Unusable(f"{self._state.segments.folder}: closed, or an earlier write failed")
+        self._failed = True
+        yield
+        self._failed = False
+
+    def _append(self, contents: list[bytes]) -> list[int]:
+        """Make `contents` durable as lines, and return where each begins."""
+        state = self._state
+        if not contents:
+            return []
+        if state.end - state.segments.starts[-1] >= self._segment_bytes:
+            self._begin_segment()
+        assert self._file is not None
+        lines, closing = close_lines(contents, resume(state.closing))
+        if lines.count(b"\n") != len(contents):
+            raise InvariantBroken("a record holds the end of a line")
+        write_all(self._file, lines)
+        os.fdatasync(self._file)
+        sizes = (len(content) + CLOSING_BYTES for content in contents)
+        positions = list(accumulate(sizes, initial=state.end))
+        state.end = positions.pop()
+        state.closing = closing
+        # Only now, or a crash might leave a mark that is ahead of the log.
+        self._mark.advance(state.end, state.checksum)
+        return positions
+
+    def _begin_segment(self) -> None:
+        """Go on in a new file, which is durable before anything else is written to it."""
+        state = self._state
+        header = encode_note(state.header(self.replica))
+        lines, closing = close_lines([header], state.checksum)
+        start = state.end
+        file = os.open(
+            state.segments.path(start), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600
+        )
+        if self._file is not None:
+            os.close(self._file)
+        self._file = file
+        write_all(file, lines)
+        os.fsync(file)
+        sync_folder(state.segments.folder)
+        state.segments.starts.append(start)
+        state.closing = closing
+        state.end += len(lines)
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """What the system refuses, on opening, as one line for the operator."""
+    try:
+        yield
+    except OSError as error:
+        raise Unusable(f"{folder}: {error}") from error

@@ -1,0 +1,173 @@
+"""The mark beside an order log: how far the log is on disk for certain, and whether it is trusted.
+
+    {"position":"00000000000000012345","last":"0d9c3b1e","end":"…"}
+    {"replica":3,"suspect":null,"fresh":false,"origin":"…","end":"…"}
+
+From the log alone, bytes missing at its end look like a write that was cut short, though they
+may have been acknowledged. The first line says how much was there. It is written over after
+each write to the log, once that is on disk, and never synced for its own sake. So after a crash
+of the process it is exact, as the page cache outlives that; after a loss of power it may be
+older than the log, by what the system had not written back yet; and it is never ahead of it. It
+lies in the first block of the file, which a disk writes whole or not at all.
+
+The second line says what must not be forgotten. It changes rarely: the file is written anew
+beside the old one, synced, and put in its place.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from twisted_bazaar.errors import Damaged
+
+from .lines import BLOCK_BYTES, CLOSING_BYTES, check_lines, close_lines
+
+__all__ = ["Mark", "MarkFile", "mark_path", "read_mark", "sync_folder", "write_all"]
+
+_LOOKS = 3
+"""Whoever reads the mark of a replica that runs may see it while it is written over."""
+
+
+class _Position(msgspec.Struct, frozen=True):
+    position: str
+    last: str
+
+
+class _State(msgspec.Struct, frozen=True):
+    replica: int
+    suspect: str | None
+    fresh: bool
+    copied: bool = False
+    origin: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What is known of a log without looking at it."""
+
+    replica: int
+    """Whose log it is."""
+    suspect: str | None
+    """Why it may lack what the replica acknowledged; None: it is trusted."""
+    fresh: bool
+    """Whether it is suspect because the folder was new, and for nothing else."""
+    position: int = 0
+    """The log was on disk up to here."""
+    checksum: int = 0
+    """Of its last line before `position`."""
+    copied: bool = False
+    """Whether it is suspect because the folder is a copy, and for nothing else."""
+    origin: str = ""
+    """Names the folder that this was written in (`origin.py`); empty: not recorded."""
+
+
+_encode = msgspec.json.encode
+_decode_position = msgspec.json.Decoder(_Position, strict=True).decode
+_decode_state = msgspec.json.Decoder(_State, strict=True).decode
+
+
+def mark_path(folder: Path) -> Path:
+    """Where the mark of the log in `folder` is."""
+    return folder / "mark"
+
+
+def read_mark(folder: Path) -> Mark | None:
+    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as written.
+
+    What a newer release may have added to its lines is passed over.
+    """
+    path = mark_path(folder)
+    for look in range(_LOOKS):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return _decode(text)
+        except (ValueError, msgspec.DecodeError) as error:
+            if look == _LOOKS - 1:
+                raise Damaged(f"{path}: {error}") from None
+    raise AssertionError
+
+
+class MarkFile:
+    """The mark in `folder`, for the one process that writes the log. Raises OSError."""
+
+    def __init__(self, folder: Path, mark: Mark) -> None:
+        self.mark = mark
+        """What the file says, but for its position."""
+        self._path = mark_path(folder)
+        self._file: int | None = None
+
+    def advance(self, position: int, checksum: int) -> None:
+        """The log is on disk up to `position`, its last line closed by `checksum`."""
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY)
+        os.pwrite(self._file, _encode_position(position, checksum), 0)
+
+    def replace(self, mark: Mark) -> None:
+        """Make the file say `mark`, durably: when this returns, it does after any crash."""
+        new = self._path.with_name(self._path.name + ".new")
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            write_all(file, _encode_position(mark.position, mark.checksum) + _encode_state(mark))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        self.close()
+        os.replace(new, self._path)
+        sync_folder(self._path.parent)
+        self.mark = mark
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write `data`, in as many pieces as the system takes."""
+    written = os.write(file, data)
+    while written < len(data):
+        written += os.write(file, memoryview(data)[written:])
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable which files are in `folder`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _encode_position(position: int, checksum: int) -> bytes:
+    return close_lines([b'{"position":"%020d","last":"%08x"' % (position, checksum)], 0)[0]
+
+
+_POSITION_BYTES = len(_encode_position(0, 0))
+assert _POSITION_BYTES <= BLOCK_BYTES
+
+
+def _encode_state(mark: Mark) -> bytes:
+    state = _State(mark.replica, mark.suspect, mark.fresh, mark.copied, mark.origin)
+    return close_lines([_encode(state)[:-1]], 0)[0]
+
+
+def _decode(text: bytes) -> Mark:
+    lines = text[:_POSITION_BYTES], text[_POSITION_BYTES:]
+    for number, line in enumerate(lines, 1):
+        if check_lines(line, 0) is None or line.count(b"\n") != 1:
+            raise ValueError(f"line {number}: the checksum does not fit")
+    where, what = (line[:-CLOSING_BYTES] + b"}" for line in lines)
+    position, state = _decode_position(where), _decode_state(what)
+    return Mark(
+        state.replica,
+        state.suspect,
+        state.fresh,
+        int(position.position),
+        int(position.last, 16),
+        state.copied,
+        state.origin,
+    )

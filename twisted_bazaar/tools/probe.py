@@ -1,0 +1,102 @@
+"""`python -m twisted_bazaar health`: whether the service that the environment describes lives.
+
+For a container, whose services are given their options as environment variables. It asks the
+service itself, and only for what this one can answer alone: a front-end without a catalog, or a
+replica without a majority, is not ready and lives all the same, and starting it again would help
+nobody.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.endpoint import Endpoint
+
+__all__ = ["ANSWER_SECONDS", "ask"]
+
+ANSWER_SECONDS = 3.0
+"""A service that takes longer does not live."""
+
+_DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
+_ENDPOINTS = {"tcp", "tcp6", "unix", "ssl", "tls", "haproxy", "systemd", "fd"}
+"""Kinds of endpoints, and no hosts."""
+_ASKED = "an endpoint of kind tcp, tcp6 or unix with a port or path of its own"
+_ORDER = "/bazaar.v1.Orders/Status"
+_CATALOG = "/bazaar.v1.Catalog/Listing"
+"""Calls that take an empty message and are answered by the service's reactor."""
+
+
+def ask(environment: Mapping[str, str]) -> str:
+    """Ask the service and return what was asked. Raises `Unusable` if there is no good answer.
+
+    `BAZAAR_LISTEN` says where: an endpoint is a front-end's, HOST:PORT an order replica's if
+    `BAZAAR_ID` is set, and else a catalog's.
+    """
+    listen = environment.get("BAZAAR_LISTEN") or _DEFAULT_LISTEN
+    if listen.partition(":")[0] in _ENDPOINTS:
+        return _ask_frontend(listen)
+    try:
+        address = Address.parse(listen)
+    except ValueError:
+        raise Unusable(f"BAZAAR_LISTEN: {listen!r} is neither HOST:PORT nor {_ASKED}") from None
+    method = _ORDER if environment.get("BAZAAR_ID") else _CATALOG
+    host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host
+    return _ask_grpc(Address(host, address.port), method)
+
+
+def _ask_frontend(listen: str) -> str:
+    try:
+        endpoint = Endpoint.parse(listen)
+    except ValueError as why:
+        raise Unusable(f"BAZAAR_LISTEN {why}") from None
+    if endpoint.kind == "unix":
+        _ask_http(Address("localhost", 80), endpoint.path)
+        return f"/livez at {endpoint.path}"
+    if not endpoint.is_tcp or endpoint.port == 0:
+        raise Unusable(f"BAZAAR_LISTEN: {listen!r} cannot be asked, only {_ASKED}")
+    everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+    return _ask_http(Address(everywhere.get(endpoint.host, endpoint.host), endpoint.port))
+
+
+def _ask_http(address: Address, path: str | None = None) -> str:
+    """GET /livez at `address`, or at the socket `path`."""
+    # Each check is a process of its own: it imports only what it needs.
+    import http.client
+    import socket
+
+    class Connection(http.client.HTTPConnection):
+        def connect(self) -> None:
+            if path is None:
+                super().connect()
+                return
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(path)
+
+    url = f"http://{address}/livez" if path is None else f"BAZAAR_LISTEN {path} /livez"
+    connection = Connection(address.host, address.port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/livez")
+        status = connection.getresponse().status
+    except (OSError, ValueError, http.client.HTTPException) as why:
+        raise Unusable(f"{url} does not answer: {why}") from None
+    finally:
+        connection.close()
+    if status != 200:
+        raise Unusable(f"{url} answers with status {status}")
+    return url
+
+
+def _ask_grpc(address: Address, method: str) -> str:
+    import grpc
+
+    from twisted_bazaar.rpc.keepalive import DIRECT
+
+    with grpc.insecure_channel(str(address), options=DIRECT) as channel:
+        call: Any = channel.unary_unary(method)
+        try:
+            call(b"", timeout=ANSWER_SECONDS)
+        except grpc.RpcError as failure:
+            raise Unusable(f"{address}{method}: {failure.code().name.lower()}") from None
+    return f"{address}{method}"
