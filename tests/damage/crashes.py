@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from tests.unit.histories import LISTED, extend, number_of, order
+from tests.fakes.histories import LISTED, extend, number_of, order
 from twisted_bazaar.consensus.entries import Entry, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Unusable

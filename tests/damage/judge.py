@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from tests.unit.histories import ledger_of
+from tests.fakes.histories import ledger_of
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.market import Traded

@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import NamedTuple
 from unittest.mock import patch
 
-from tests.unit.histories import LISTED, extend, ledger_of, number_of, order
+from tests.fakes.histories import LISTED, extend, ledger_of, number_of, order
 from twisted_bazaar.consensus.entries import Entry, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.storage.index import Index

@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from tests.unit.leaks import nothing_leaks
+from tests.fakes.leaks import nothing_leaks
 from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.cache.stores import RedisCache
 from twisted_bazaar.runtime import options

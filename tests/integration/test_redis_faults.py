@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
-from tests.unit.leaks import nothing_leaks
+from tests.fakes.leaks import nothing_leaks
 from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.cache.redis_values import RedisValues
 from twisted_bazaar.frontend.cache.stores import RedisCache

@@ -1,0 +1,165 @@
+"""Who is meant and who answers: strangers are refused, count as no answer, and are named once."""
+
+import pytest
+
+from tests.fakes.cluster import Cluster
+from tests.fakes.member import TIMING, append, disk, entries_of, follower, leader
+from twisted_bazaar.consensus.entries import Opened
+from twisted_bazaar.consensus.identity import Identity, members_fit, not_meant
+from twisted_bazaar.consensus.log import Log
+from twisted_bazaar.consensus.messages import (
+    Append,
+    AppendReply,
+    Fetch,
+    Poll,
+    PollReply,
+    Request,
+    Vote,
+    VoteReply,
+)
+from twisted_bazaar.errors import Unusable
+
+OURS, THEIRS = "a" * 16, "b" * 16
+LOG = Log(disk(2, 0, entries_of(1, 2)))
+EMPTY = Log(disk())
+
+
+def poll_reply(replica: int = 2, cluster: str = OURS, **changes: object) -> PollReply:
+    fields: dict[str, object] = {"last_index": 2, "last_term": 2}
+    fields |= {"cluster": cluster, "members": (1, 2, 3)} | changes
+    fields |= {"replica": replica, "term": 2, "leader": 0, "wait": 0.0}
+    return PollReply(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (append(2, leader=2), None),
+        (Append(2, 2, 0, 0, (), 0, 0, 0, 0.0, cluster=THEIRS, to=1), "of cluster a"),
+        (Append(2, 2, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=3), "this is replica 1, not"),
+        (Append(2, 4, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=1), "none of the other members"),
+        (Append(2, 1, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=1), "none of the other members"),
+        (Append(2, 2, 2, 2, (), 0, 0, 0, 0.0, previous_digest="1" * 32), "another history"),
+        (Append(2, 2, 2, 1, (), 0, 0, 0, 0.0, previous_digest="1" * 32), None),
+        (Vote(3, 2, 2, 2, cluster=THEIRS, to=1), "of cluster a"),
+        (Vote(3, 2, 2, 2, cluster=OURS, to=1, members=(1, 2)), "counts 1, 2 as members"),
+        (Vote(3, 2, 2, 2, cluster=OURS, last_digest="1" * 32), "another history"),
+        (Vote(3, 2, 2, 2, cluster=OURS, to=1, members=(1, 2, 3)), None),
+        (Fetch(2, 0, "", cluster=THEIRS, to=1), "of cluster a"),
+        (Fetch(2, 0, "", cluster=OURS, to=2), "not replica 2"),
+        (Poll(9, to=3), "not replica 3"),
+        (Poll(9, to=1), None),
+    ],
+)
+def test_a_request_of_a_stranger_or_for_another_is_refused(message: Poll, why: str | None) -> None:
+    refusal = Identity(1, (2, 3)).refusal(message, OURS, LOG)
+    assert refusal is None if why is None else why in (refusal or "")
+
+
+def test_who_is_of_no_cluster_yet_takes_nothing_of_one() -> None:
+    """It would act for a member that may have acknowledged more than it has."""
+    message = Append(2, 2, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=1)
+    assert "none yet" in (Identity(1, (2, 3)).refusal(message, "", EMPTY) or "")
+
+
+def test_the_first_election_may_name_the_cluster() -> None:
+    assert Identity(1, (2, 3)).refusal(Vote(1, 2, 0, 0, cluster=OURS, to=1), THEIRS, EMPTY) is None
+
+
+@pytest.mark.parametrize("reply", [AppendReply(2, 3, True, 2, 0, 0.0), VoteReply(2, 3, True)])
+def test_an_answer_of_another_replica_is_named(reply: AppendReply) -> None:
+    mistake = Identity(1, (2, 3)).mistake(2, reply, OURS, LOG)
+    assert mistake == "what answers at the address of replica 2 is replica 3"
+
+
+def test_one_stranger_is_named_and_more_stop_this_replica() -> None:
+    """By one wrong address nobody has to stop; if most say otherwise, this folder is wrong."""
+    identity = Identity(1, (2, 3))
+    mistake = identity.mistake(2, poll_reply(2, THEIRS), OURS, LOG)
+    assert mistake is not None
+    assert THEIRS in mistake
+    with pytest.raises(Unusable, match=f"replicas 2, 3 are of cluster {THEIRS}, not {OURS}"):
+        identity.mistake(3, poll_reply(3, THEIRS), OURS, LOG)
+
+
+def test_one_that_is_itself_again_no_longer_counts() -> None:
+    identity = Identity(1, (2, 3))
+    assert identity.mistake(2, poll_reply(2, THEIRS), OURS, LOG)
+    assert identity.mistake(2, poll_reply(2), OURS, LOG) is None
+    assert identity.mistake(3, poll_reply(3, THEIRS), OURS, LOG)
+
+
+def test_a_replica_that_is_no_member_stops_and_says_so() -> None:
+    identity = Identity(1, (2, 3, 4))
+    identity.mistake(2, poll_reply(2), OURS, LOG)
+    identity.mistake(3, poll_reply(3), OURS, LOG)
+    with pytest.raises(Unusable, match="with members 1, 2, 3, not 1, 2, 3, 4"):
+        identity.mistake(4, poll_reply(4), OURS, LOG)
+
+
+def test_a_copy_that_went_its_own_way_is_a_stranger() -> None:
+    """Of the same name and as long, but an entry of one leader is another one there."""
+    reply = poll_reply(2, last_digest="1" * 32)
+    assert "another history" in (Identity(1, (2, 3)).mistake(2, reply, OURS, LOG) or "")
+
+
+def test_two_names_are_not_joined_at_once() -> None:
+    identity = Identity(1, (2, 3))
+    assert identity.mistake(2, poll_reply(2, OURS), "", EMPTY) is None
+    assert "and replica 2 of" in (identity.mistake(3, poll_reply(3, THEIRS), "", EMPTY) or "")
+
+
+def test_options_that_name_other_members_do_not_fit() -> None:
+    assert members_fit((), (1,)) is None
+    assert members_fit((1, 2, 3), (3, 1, 2)) is None
+    assert members_fit((1, 2, 3), (1,)) == "the log is of a cluster with replicas 1, 2, 3, not 1"
+
+
+def test_a_front_end_that_names_another_is_refused() -> None:
+    assert not_meant(1, OURS, 0, "") is None
+    assert not_meant(1, OURS, 1, OURS) is None
+    assert not_meant(1, OURS, 2, OURS) == "this is replica 1, not replica 2"
+    assert not_meant(1, "", 1, OURS) == f"this is a replica of cluster (none yet), not {OURS}"
+
+
+# What the protocol makes of it.
+
+
+def test_an_answer_of_another_is_as_good_as_none() -> None:
+    """The other's acknowledgement is none of this follower's, and it is asked again."""
+    member = leader(1)
+    (request,) = (request for request in member.take(Append) if request.to == 2)
+    reply = AppendReply(2, 3, True, 2, 0, request.message.sent)
+    mistake = member.replica.answered(request, reply, member.clock.now)
+    assert mistake is not None
+    assert member.replica.commit == 0
+    member.pass_time(2 * TIMING.heartbeat)
+    assert 2 in [request.to for request in member.take(Append)]
+
+
+def test_an_answer_of_nobody_in_the_cluster_does_no_harm() -> None:
+    member = leader(1)
+    for request in member.take(Append):
+        reply = AppendReply(2, 9, True, 2, 0, request.message.sent)
+        assert member.replica.answered(request, reply, member.clock.now)
+    assert member.replica.role == "leader"
+
+
+def test_who_recalls_takes_no_other_for_the_one_it_asked() -> None:
+    storage = disk()
+    storage.suspect = "wiped"
+    member = follower()
+    member.replica.start(member.clock.now)
+    member.carry_out()
+    request = next(request for request in member.take(Poll) if request.to == 2)
+    reply = PollReply(3, 1, 0, 0, 0, 0.0, nonce=request.message.nonce)
+    assert member.replica.answered(Request(2, request.message), reply, member.clock.now)
+
+
+def test_all_of_a_new_cluster_have_its_name_before_its_first_entry() -> None:
+    cluster = Cluster()
+    leads = cluster.elect(3)
+    opened = leads.storage.entries[0].event
+    assert isinstance(opened, Opened)
+    assert opened.members == (1, 2, 3)
+    assert {member.replica.cluster for member in cluster.members.values()} == {opened.cluster}

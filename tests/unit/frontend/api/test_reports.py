@@ -1,0 +1,72 @@
+"""What those who operate a front-end are told: never more than the last pings say."""
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from tests.fakes.replicas import FakeCatalog, leads, result_of
+from twisted_bazaar.consensus.messages import Status
+from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.frontend.api.reports import ReplicaReport, Reports
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+from twisted_bazaar.timing import Timing
+
+
+class Frontend:
+    def __init__(self) -> None:
+        self.leadership = Leadership([3, 1, 2])
+        self.catalog = FakeCatalog()
+        catalogs = Catalogs(Clock().seconds, [self.catalog], Timing())  # type: ignore[list-item]
+        self.reports = Reports(self.leadership, catalogs)
+
+    def readiness(self) -> list[str | None]:
+        return result_of(self.reports.readiness())
+
+
+@pytest.fixture
+def frontend() -> Frontend:
+    return Frontend()
+
+
+def test_every_replica_is_reported_by_id_as_it_described_itself_last(frontend: Frontend) -> None:
+    frontend.leadership.heard(Status(3, "leader", 4, 3, 830, 812, "c0ffee"))
+    frontend.leadership.heard(Status(1, "follower", 4, 3, 829, 811, "decaf"))
+    assert result_of(frontend.reports.report()) == [
+        [
+            ReplicaReport(1, "follower", 4, 811, 829, "decaf", True),
+            ReplicaReport(2, "unknown", 0, 0, 0, "", False),
+            ReplicaReport(3, "leader", 4, 812, 830, "c0ffee", True),
+        ]
+    ]
+
+
+def test_of_one_that_does_not_answer_the_rest_is_the_last_that_was_known(
+    frontend: Frontend,
+) -> None:
+    frontend.leadership.heard(Status(3, "leader", 4, 3, 830, 812, "c0ffee"))
+    frontend.leadership.silent(3)
+    [rows] = result_of(frontend.reports.report())
+    assert rows[2] == ReplicaReport(3, "unknown", 4, 812, 830, "c0ffee", False)
+
+
+def test_without_a_leader_it_is_not_ready(frontend: Frontend) -> None:
+    assert frontend.readiness() == ["no order replica leads"]
+    assert frontend.catalog.asked == []
+
+
+def test_with_a_leader_and_stocks_it_is_ready(frontend: Frontend) -> None:
+    frontend.leadership.heard(leads(3))
+    ready = frontend.readiness()
+    assert ready == []
+    call = frontend.catalog.only("lookup")
+    assert call.arguments[0] == (), "no stock is asked for: there may be many"
+    call.reply([])
+    assert ready == [None]
+
+
+def test_without_a_catalog_it_is_not_ready(frontend: Frontend) -> None:
+    frontend.leadership.heard(leads(3))
+    ready = frontend.readiness()
+    frontend.catalog.only("lookup").fail(Unavailable("connection refused"))
+    assert ready == ["no catalog answers"]

@@ -1,0 +1,482 @@
+"""The REST contract, call by call, over the real routes and site and no network."""
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from tests.fakes.frontend_world import GAME_START, OLD, TAG, TRADE_BODY, FrontEnd, failures_logged
+from twisted_bazaar import errors
+from twisted_bazaar.frontend.cache.quotes import Source
+from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Stock, Trade
+
+
+@pytest.fixture
+def frontend() -> FrontEnd:
+    return FrontEnd()
+
+
+# Lookups
+
+
+@pytest.mark.parametrize("path", ["/stocks/GameStart", "/stocks/GameStart/"])
+def test_a_stock_is_looked_up(frontend: FrontEnd, path: str) -> None:
+    answer = frontend.get(path)
+    assert (answer.code, answer.json) == (200, {"data": GAME_START})
+    assert answer.header("content-type") == "application/json"
+    assert answer.length == len(answer.body)
+    assert answer.header("etag") == TAG
+    assert answer.header("cache-control") == "no-cache"
+
+
+def test_a_name_is_percent_decoded(frontend: FrontEnd) -> None:
+    assert frontend.get("/stocks/Game%53tart").json == {"data": GAME_START}
+    frontend.bazaar.ledger.stocks["Ü b"] = Stock("Ü b", 1, 1, 1, 1)
+    assert frontend.get("/stocks/%C3%9C%20b").json["data"]["name"] == "Ü b"
+
+
+@pytest.mark.parametrize("name", ["Nope", "gamestart", "%C3%9C", "..", "%00", "a+b", "a%3Fb"])
+def test_an_unknown_stock_is_404(frontend: FrontEnd, name: str) -> None:
+    answer = frontend.get(f"/stocks/{name}")
+    assert answer.code == 404
+    assert answer.message.startswith("there is no stock named ")
+
+
+def test_a_name_that_no_stock_can_have_is_404_without_work(frontend: FrontEnd) -> None:
+    for name in "x" * 65, "x" * 16000:
+        assert frontend.get(f"/stocks/{name}").code == 404
+    assert len(frontend.get(f"/stocks/{name}").message) < 120
+    assert frontend.bazaar.asked == []
+
+
+SOURCES = pytest.mark.parametrize(
+    ("source", "shown"), [(Source.HIT, "hit"), (Source.MISS, "miss"), (Source.OFF, "off")]
+)
+
+
+@SOURCES
+@pytest.mark.parametrize(
+    ("name", "tag", "code"),
+    [
+        ("GameStart", None, 200),
+        ("GameStart", TAG, 304),
+        ("GameStart", '"0"', 200),
+        ("Nope", None, 404),
+        ("Nope", "*", 404),
+    ],
+)
+def test_an_answer_says_where_it_came_from_and_is_otherwise_the_same(
+    frontend: FrontEnd, source: Source, shown: str, name: str, tag: str | None, code: int
+) -> None:
+    headers = {} if tag is None else {"If_None_Match": tag}
+    usual = frontend.get(f"/stocks/{name}", **headers)
+    frontend.bazaar.source = source
+    answer = frontend.get(f"/stocks/{name}", **headers)
+    assert (answer.code, answer.header("x-cache")) == (code, shown)
+    assert (answer.code, answer.body) == (usual.code, usual.body)
+    assert answer.header("etag") == (None if code == 404 else TAG)
+
+
+@pytest.mark.parametrize("path", ["/stocks", "/orders", "/ping", "/stocks/" + "x" * 65])
+def test_what_no_cache_can_answer_says_nothing_of_it(frontend: FrontEnd, path: str) -> None:
+    assert frontend.get(path).header("x-cache") is None
+
+
+def test_all_stocks_are_listed_by_name(frontend: FrontEnd) -> None:
+    answer = frontend.get("/stocks")
+    names = [stock["name"] for stock in answer.json["data"]]
+    assert names == sorted(listing.name for listing in DEFAULT_LISTING)
+    assert GAME_START in answer.json["data"]
+
+
+# Trades
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/"])
+def test_a_trade_is_placed_once_with_a_fresh_key(frontend: FrontEnd, path: str) -> None:
+    answer = frontend.ask("POST", path, data=TRADE_BODY)
+    assert (answer.code, answer.json) == (200, {"data": {"transaction_number": 1}})
+    assert answer.header("idempotent-replayed") is None
+    assert frontend.bazaar.asked == [Trade("fresh-1", "GameStart", Side.BUY, 5)]
+    assert frontend.ask("POST", path, data=TRADE_BODY).json["data"]["transaction_number"] == 2
+
+
+def test_a_replay_has_the_same_body_and_says_so(frontend: FrontEnd) -> None:
+    first = frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
+    again = frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
+    assert (again.code, again.body) == (200, first.body)
+    assert first.header("idempotent-replayed") is None
+    assert again.header("idempotent-replayed") == "true"
+    assert frontend.bazaar.ledger.stocks["GameStart"].quantity == 95
+
+
+def test_header_and_field_carry_the_same_keys(frontend: FrontEnd) -> None:
+    frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
+    body = b'{"name": "GameStart", "quantity": 5, "type": "buy", "client_order_id": "mine"}'
+    assert frontend.ask("POST", "/orders", data=body).header("idempotent-replayed") == "true"
+
+
+def test_a_key_used_for_another_trade_is_422(frontend: FrontEnd) -> None:
+    frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
+    answer = frontend.trade("buy", 6, headers={"Idempotency-Key": "mine"})
+    assert (answer.code, answer.phrase) == (422, b"Unprocessable Entity")
+    assert answer.message == 'the idempotency key "mine" belongs to another trade'
+
+
+def test_two_keys_in_headers_are_400(frontend: FrontEnd) -> None:
+    answer = frontend.trade("buy", 5, headers={"Idempotency-Key": ["a", "b"]})
+    assert (answer.code, answer.reason) == (400, "invalid_key")
+    assert answer.message == "the header Idempotency-Key is given twice, with different keys"
+    assert frontend.bazaar.asked == []
+
+
+def test_a_trade_that_the_market_refuses_is_400_or_409(frontend: FrontEnd) -> None:
+    unknown = frontend.trade("buy", 5, name="Nope")
+    assert unknown.code == 400
+    assert unknown.message == 'unknown stock: there is none named "Nope"'
+    too_many = frontend.trade("buy", 101)
+    assert too_many.code == 409
+    assert too_many.message == 'not enough shares: buy 101 "GameStart"'
+    assert frontend.trade("buy", 100).code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty"),
+        (b"{", "the body is not JSON"),
+        (b"[" * 60000, "the body is nested too deeply"),
+        (b"\xff", "the body is not UTF-8 text"),
+        (TRADE_BODY.replace(b"5", b"5.5"), "quantity must be an integer from 1 to 1000000000"),
+        (TRADE_BODY.replace(b"buy", b"hold"), 'type must be "buy" or "sell"'),
+        (TRADE_BODY.replace(b"}", b', "price": 1}'), 'unknown field "price"'),
+    ],
+)
+def test_a_malformed_trade_is_400_and_nothing_is_placed(
+    frontend: FrontEnd, body: bytes, message: str
+) -> None:
+    answer = frontend.ask("POST", "/orders", data=body)
+    assert answer.code == 400
+    assert answer.message.startswith(message)
+    assert frontend.bazaar.asked == []
+
+
+def test_a_body_that_is_not_called_json_is_415(frontend: FrontEnd) -> None:
+    plain = {"Content-Type": "text/plain"}
+    answer = frontend.ask("POST", "/orders", data=TRADE_BODY, headers=plain)
+    assert answer.code == 415
+    assert "Content-Type: application/json" in answer.message
+    form = frontend.ask("POST", "/orders", data={"name": "GameStart"})
+    assert form.code == 415
+    multipart = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert frontend.ask("POST", "/orders", data=b"--", headers=multipart).code == 415
+    with_charset = {"Content-Type": "application/json; charset=utf-8"}
+    assert frontend.ask("POST", "/orders", data=TRADE_BODY, headers=with_charset).code == 200
+
+
+@pytest.mark.parametrize("error", [errors.Overloaded("full"), errors.NotExecuted("no leader")])
+def test_a_trade_that_was_not_executed_is_503_and_says_so(
+    frontend: FrontEnd, error: Exception
+) -> None:
+    frontend.bazaar.answer = error
+    answer = frontend.trade("buy", 5)
+    assert answer.code == 503
+    assert answer.message == f"the trade was not executed: {error}; send it again later"
+    assert answer.header("retry-after") == "1"
+    assert answer.header("idempotency-key") is None
+
+
+@pytest.mark.parametrize(("headers", "key"), [({}, "fresh-1"), ({"Idempotency-Key": "a b"}, "a b")])
+def test_a_trade_of_unknown_outcome_is_503_and_names_its_key(
+    frontend: FrontEnd, headers: dict[str, str], key: str
+) -> None:
+    frontend.bazaar.answer = errors.OutcomeUnknown("the leader is gone")
+    answer = frontend.trade("buy", 5, headers=headers)
+    assert answer.code == 503
+    assert "unknown whether the trade was executed" in answer.message
+    assert f'send it again with Idempotency-Key "{key}"' in answer.message
+    assert answer.header("retry-after") == "1"
+    assert answer.header("idempotency-key") == key
+    frontend.bazaar.answer = None
+    again = {"Idempotency-Key": key}
+    assert frontend.trade("buy", 5, headers=again).json == {"data": {"transaction_number": 1}}
+
+
+# Orders
+
+
+@pytest.mark.parametrize("path", ["/orders/1", "/orders/1/"])
+def test_an_order_is_found_by_its_number(frontend: FrontEnd, path: str) -> None:
+    frontend.trade("buy", 5)
+    order = {"number": 1, "name": "GameStart", "type": "buy", "quantity": 5}
+    shown = {**order, "time": "2023-11-14T22:13:20.123Z"}
+    answer = frontend.get(path)
+    assert (answer.code, answer.json) == (200, {"data": shown})
+
+
+def test_an_order_that_does_not_exist_is_404(frontend: FrontEnd) -> None:
+    answer = frontend.get("/orders/9007199254740991")
+    assert answer.code == 404
+    assert answer.message == 'there is no order number "9007199254740991"'
+    assert frontend.bazaar.asked == [9007199254740991]
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "abc", "1.0", "9" * 23, "01", "1%20", "%D9%A1", "1%2F"]
+)
+def test_an_order_that_cannot_exist_is_404_without_work(frontend: FrontEnd, number: str) -> None:
+    answer = frontend.get(f"/orders/{number}")
+    assert answer.code == 404
+    assert answer.message.startswith("there is no order number ")
+    assert frontend.bazaar.asked == []
+
+
+def test_orders_are_listed_page_by_page(frontend: FrontEnd) -> None:
+    for _ in range(5):
+        frontend.trade("buy", 1)
+    frontend.bazaar.asked.clear()
+
+    def page(path: str) -> tuple[list[int], int | None]:
+        shown = frontend.get(path).json
+        return [order["number"] for order in shown["data"]], shown["next"]
+
+    assert page("/orders") == ([1, 2, 3, 4, 5], None)
+    assert page(OLD + "/trade/orders?limit=2") == ([1, 2], 2)
+    assert page("/orders?after=2&limit=2") == ([3, 4], 4)
+    assert page("/orders?after=4&limit=1") == ([5], None)
+    assert page("/orders?after=5&limit=500") == ([], None)
+    assert frontend.bazaar.asked == [(0, 101), (0, 3), (2, 3), (4, 2), (5, 501)]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("after=-1", "after"),
+        ("after=x", "after"),
+        ("after", "after"),
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("limit=1;after=1", "limit"),
+        ("limit=1&limit=1", "limit"),
+        ("offset=1", '"offset"'),
+    ],
+)
+def test_a_bad_query_is_400_and_named(frontend: FrontEnd, query: str, named: str) -> None:
+    answer = frontend.get(f"/orders?{query}")
+    assert answer.code == 400
+    assert f"query parameter {named}" in answer.message
+    assert frontend.bazaar.asked == []
+
+
+# Whether it works
+
+
+def test_ping_answers_pong(frontend: FrontEnd) -> None:
+    for path in "/ping", "/ping/":
+        answer = frontend.get(path)
+        assert (answer.code, answer.json) == (200, {"data": "pong"})
+        assert answer.length == len(answer.body)
+
+
+def test_it_is_alive_even_when_it_is_not_ready(frontend: FrontEnd) -> None:
+    assert frontend.get("/readyz").code == 200
+    frontend.bazaar.unready = "no leader is known"
+    answer = frontend.get("/readyz")
+    assert (answer.code, answer.message) == (503, "not ready: no leader is known")
+    assert frontend.get("/livez").code == 200
+
+
+def test_the_replicas_are_reported(frontend: FrontEnd) -> None:
+    rows = frontend.get("/replicas").json["data"]
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert rows[2] == {
+        "id": 3,
+        "role": "leader",
+        "term": 4,
+        "last_number": 812,
+        "last_index": 830,
+        "digest": "c0ffee",
+        "reachable": True,
+        "disk_seconds": 0.0,
+    }
+    assert not rows[1]["reachable"]
+
+
+@pytest.mark.parametrize("path", ["/stocks/GameStart", "/stocks", "/orders/1", "/orders"])
+def test_what_cannot_be_read_now_is_503(frontend: FrontEnd, path: str) -> None:
+    frontend.bazaar.answer = errors.Unavailable("no catalog answers")
+    answer = frontend.get(path)
+    assert (answer.code, answer.message) == (503, "no catalog answers")
+    assert answer.header("retry-after") == "1"
+
+
+# What is not there
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *[
+            "/",
+            "/nope",
+            "/stocks/a/b",
+            "//stocks",
+            "/stocks//GameStart",
+            "/stocks/a//",
+            "/stocks//",
+        ],
+        *["/stocks%2FGameStart", "/stocks%2F", "/orders/1/2", "/stocks/a//", "/stocks%2f%2fa"],
+        *["/%ff", "/stocks/%ff", "/Ping", "/./stocks", "/stocks/../stocks", "/ping%2F"],
+        *[OLD, OLD + "/", OLD + "/trade", OLD + "/orders", OLD + "//ping", OLD + "/trade//orders"],
+        *["/" + "x" * 16000, "/stocks" + "/x" * 4000],
+    ],
+)
+def test_an_unknown_path_is_404_in_json(frontend: FrontEnd, path: str) -> None:
+    with failures_logged() as failures:
+        answer = frontend.get(path)
+    assert (answer.code, answer.message) == (404, "there is nothing at this path")
+    assert (frontend.bazaar.asked, failures) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "methods", "allowed"),
+    [
+        ("/stocks/GameStart", ["POST", "PUT", "DELETE", "BREW"], "GET, HEAD"),
+        ("/orders", ["PUT", "DELETE", "PATCH"], "GET, HEAD, POST"),
+        (OLD + "/trade/orders", ["DELETE"], "GET, HEAD, POST"),
+        ("/orders/1", ["POST", "DELETE"], "GET, HEAD"),
+        ("/ping", ["POST"], "GET, HEAD"),
+    ],
+)
+def test_an_unknown_method_is_405_and_says_what_is_allowed(
+    frontend: FrontEnd, path: str, methods: list[str], allowed: str
+) -> None:
+    for method in methods:
+        answer = frontend.ask(method, path)
+        assert (answer.code, answer.message) == (405, f"only {allowed} can be done here")
+        assert answer.header("allow") == allowed
+    assert frontend.bazaar.asked == []
+
+
+@pytest.mark.parametrize("path", ["/stocks/GameStart", "/stocks", "/orders", "/nope", "//nope"])
+def test_head_is_get_without_the_body(frontend: FrontEnd, path: str) -> None:
+    def ask(method: str) -> tuple[list[bytes], bytes]:
+        raw = frontend.connect().send(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head, _, body = raw.partition(b"\r\n\r\n")
+        return [line for line in head.splitlines() if not line.startswith(b"Date:")], body
+
+    get, body = ask("GET")
+    assert body
+    assert ask("HEAD") == (get, b"")
+    assert b"Content-Length: %d" % len(body) in get
+
+
+@pytest.mark.parametrize(
+    "host", ["b\u00fccher", "x" * 300, "a b", "[::1", "", "%", "\xff\xfe", "a..b"]
+)
+def test_no_host_header_disturbs_the_routes(frontend: FrontEnd, host: str) -> None:
+    raw = b"GET /ping HTTP/1.1\r\nHost: " + host.encode("latin-1") + b"\r\n\r\n"
+    assert frontend.connect().send(raw).startswith(b"HTTP/1.1 200 ")
+
+
+# Failures that nobody foresaw, and clients that hang up
+
+
+def test_a_bug_is_500_with_the_id_that_the_log_knows_it_by(
+    frontend: FrontEnd, logged_failures: list[Failure]
+) -> None:
+    frontend.bazaar.answer = ValueError("secret")
+    for name, path in ("request-1", "/stocks/GameStart"), ("request-2", "/readyz"):
+        with failures_logged() as failures:
+            answer = frontend.get(path)
+        assert answer.code == 500
+        assert answer.message == f"the front-end failed; its log knows this request as {name}"
+        assert answer.header("x-request-id") == name
+        [line] = failures
+        assert line.startswith(f"request {name} failed: GET {path}")
+    logged_failures.clear()
+
+
+def test_a_route_that_raises_at_once_is_500_too(
+    frontend: FrontEnd, logged_failures: list[Failure]
+) -> None:
+    def broken(name: str) -> Any:
+        raise ValueError("secret")
+
+    frontend.bazaar.lookup = broken  # type: ignore[method-assign]
+    with failures_logged() as failures:
+        answer = frontend.get("/stocks/GameStart")
+    assert (answer.code, answer.header("x-request-id")) == (500, "request-1")
+    assert "secret" not in answer.message
+    assert len(failures) == 1
+    logged_failures.clear()
+
+
+def waiting_trade(frontend: FrontEnd) -> tuple[Deferred[Placed], Any]:
+    """A trade that is being decided, and the connection whose client waits for it."""
+    frontend.bazaar.answer = work = Deferred()
+    client = frontend.connect()
+    head = b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(TRADE_BODY)
+    assert client.send(head + TRADE_BODY) == b""
+    assert len(frontend.bazaar.asked) == 1
+    return work, client
+
+
+def test_a_slow_trade_is_answered_when_it_is_decided(frontend: FrontEnd) -> None:
+    frontend.bazaar.answer = work = Deferred()
+    exchange = frontend.begin("POST", "/orders", data=TRADE_BODY)
+    assert not exchange.answered
+    work.callback(Placed(7, False))
+    assert exchange.answer().json == {"data": {"transaction_number": 7}}
+
+
+def test_a_client_that_hangs_up_does_not_cancel_its_trade(frontend: FrontEnd) -> None:
+    cancelled: list[object] = []
+    work, client = waiting_trade(frontend)
+    work._canceller = cancelled.append
+    client.hang_up()
+    assert cancelled == []
+    assert not work.called
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        Placed(7, False),
+        Placed(7, True),
+        Failure(errors.OutcomeUnknown()),
+        Failure(errors.Overloaded()),
+    ],
+)
+def test_what_comes_after_the_client_hung_up_is_dropped_quietly(
+    frontend: FrontEnd, late: Any
+) -> None:
+    with failures_logged() as failures:
+        work, client = waiting_trade(frontend)
+        client.hang_up()
+        work.callback(late)
+        del work, client
+        frontend.bazaar.answer = None
+    assert failures == []
+
+
+def test_a_bug_is_logged_even_if_the_client_hung_up(
+    frontend: FrontEnd, logged_failures: list[Failure]
+) -> None:
+    with failures_logged() as failures:
+        work, client = waiting_trade(frontend)
+        client.hang_up()
+        work.errback(Failure(ValueError("a bug")))
+    assert len(failures) == 1
+    assert failures[0].startswith("request request-1 failed: POST /orders")
+    logged_failures.clear()
+
+
+def test_clients_on_one_connection_are_answered_in_turn(frontend: FrontEnd) -> None:
+    work, client = waiting_trade(frontend)
+    assert client.send(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    work.callback(Placed(7, False))
+    answers = client.transport.value()
+    assert answers.index(b"transaction_number") < answers.index(b"pong")

@@ -1,0 +1,153 @@
+"""Asking the catalogs: in turn, whichever answers, and nobody waits long for one that does not."""
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from tests.fakes.replicas import Call, FakeCatalog, result_of
+from twisted_bazaar.errors import BazaarError, Overloaded, Unavailable
+from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+from twisted_bazaar.market import Stock
+from twisted_bazaar.rpc.push import Subscription
+from twisted_bazaar.timing import Timing
+
+TIMING = Timing()
+STOCKS = [Stock("A", 100, 5, 0, 1)]
+SUBSCRIPTION = Subscription("127.0.0.1:8082", 7, "token")
+MOMENT = TIMING.election_timeout
+SOON = 0.001
+"""A moment's end is this much later."""
+
+
+class World:
+    """A front-end that knows some catalogs."""
+
+    def __init__(self, count: int) -> None:
+        self.clock = Clock()
+        self.fakes = [FakeCatalog() for _ in range(count)]
+        self.catalogs = Catalogs(
+            self.clock.seconds,
+            self.fakes,  # type: ignore[arg-type]
+            TIMING,
+        )
+
+    def look_up(self, *names: str) -> list[object]:
+        return result_of(self.catalogs.look_up(names or None))
+
+    def asked(self, name: str = "lookup") -> tuple[int, Call]:
+        """The catalog that is asked now, and the call."""
+        [(catalog, call)] = [
+            (number, call) for number, fake in enumerate(self.fakes) for call in fake.open(name)
+        ]
+        return catalog, call
+
+    def fail(self, error: Exception | None = None, name: str = "lookup") -> int:
+        """The catalog that is asked now fails. Which it was."""
+        catalog, call = self.asked(name)
+        call.fail(error)
+        return catalog
+
+    def nobody_is_asked(self) -> bool:
+        return not any(fake.open("lookup") for fake in self.fakes)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(3)
+
+
+def test_one_that_answers_is_enough(world: World) -> None:
+    result = world.look_up("A", "B")
+    catalog, call = world.asked()
+    assert (catalog, call.arguments) == (0, (("A", "B"), MOMENT))
+    call.reply(STOCKS)
+    assert result == [STOCKS]
+    assert world.nobody_is_asked()
+
+
+def test_all_stocks_are_asked_for_in_the_same_way(world: World) -> None:
+    world.look_up()
+    assert world.asked()[1].arguments == (None, MOMENT)
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), Overloaded("too many"), BazaarError("no")])
+def test_when_one_fails_the_next_is_asked(world: World, error: BazaarError) -> None:
+    result = world.look_up("A")
+    assert [world.fail(error), world.fail(error)] == [0, 1]
+    catalog, call = world.asked()
+    assert catalog == 2
+    call.reply(STOCKS)
+    assert result == [STOCKS]
+
+
+def test_the_one_that_answered_is_asked_first_next_time(world: World) -> None:
+    world.look_up("A")
+    world.fail()
+    world.asked()[1].reply(STOCKS)
+    world.clock.advance(MOMENT)
+    world.look_up("A")
+    assert [world.fail(), world.fail(), world.fail()] == [1, 2, 0]
+
+
+def test_one_that_failed_is_passed_over_for_a_moment(world: World) -> None:
+    result = world.look_up("A")
+    world.fail()
+    world.asked()[1].reply(STOCKS)
+    world.clock.advance(MOMENT - SOON)
+    result = world.look_up("A")
+    assert [world.fail(), world.fail()] == [1, 2]
+    assert isinstance(result[0], Unavailable), "nobody waits for the other one"
+    world.clock.advance(SOON)
+    world.look_up("A")
+    assert world.asked()[0] == 0
+
+
+def test_when_all_fail_it_is_unavailable_and_for_a_moment_at_once(world: World) -> None:
+    result = world.look_up("A")
+    for _ in world.fakes:
+        world.fail(Overloaded("too many calls"))
+    assert [type(each) for each in result] == [Unavailable]
+    [at_once] = world.look_up("A")
+    assert isinstance(at_once, Unavailable)
+    assert world.nobody_is_asked()
+
+
+def test_the_moment_begins_when_it_failed_not_when_it_was_asked() -> None:
+    world = World(1)
+    world.look_up("A")
+    world.clock.advance(MOMENT)
+    world.fail()
+    assert isinstance(world.look_up("A")[0], Unavailable)
+    world.clock.advance(MOMENT)
+    world.look_up("A")
+    assert world.asked()[0] == 0
+
+
+def test_each_asks_all_whatever_others_find_out_meanwhile(world: World) -> None:
+    """None comes back to a catalog that it asked, and none leaves one out."""
+    results = [world.look_up(name) for name in "AB"]
+    for fake in world.fakes[:2]:
+        for call in fake.open("lookup"):
+            call.fail()
+    for call in world.fakes[2].open("lookup"):
+        call.reply(STOCKS)
+    assert results == [[STOCKS], [STOCKS]]
+    assert world.nobody_is_asked()
+
+
+def test_a_subscription_goes_to_whichever_takes_it(world: World) -> None:
+    result = result_of(world.catalogs.subscribe(SUBSCRIPTION))
+    assert world.fail(name="subscribe") == 0
+    catalog, call = world.asked("subscribe")
+    assert (catalog, call.arguments) == (1, (SUBSCRIPTION, MOMENT))
+    call.reply()
+    assert result == [None]
+
+
+def test_a_failure_that_nobody_foresaw_is_not_taken_for_a_catalog_s(world: World) -> None:
+    result = world.look_up("A")
+    world.fail(KeyError("a bug"))
+    assert isinstance(result[0], KeyError)
+    assert world.nobody_is_asked()
+    world.look_up("A")
+    assert world.asked()[0] == 0

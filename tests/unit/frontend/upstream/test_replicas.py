@@ -1,0 +1,166 @@
+"""Reading from the replicas: the leader first, then whoever may know, until somebody does or it
+is late."""
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from tests.fakes.replicas import Call, FakeReplica, follows, leads, result_of
+from twisted_bazaar.errors import NotLeader, Unavailable
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.upstream.replicas import OrderReader
+from twisted_bazaar.market import Order, Side, Stock
+from twisted_bazaar.timing import Timing
+
+TIMING = Timing()
+ORDER = Order(7, "GameStart", Side.BUY, 5, 0)
+
+
+class Reader:
+    """A front-end that reads from three replicas, of which 2 leads and 1 does not answer pings."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.replicas = {replica: FakeReplica() for replica in (1, 2, 3)}
+        self.leadership = Leadership(self.replicas)
+        self.leadership.silent(1)
+        self.leadership.heard(leads(2))
+        self.leadership.heard(follows(3))
+        self.orders = OrderReader(
+            self.clock,
+            self.clock.seconds,
+            self.leadership,
+            self.replicas,  # type: ignore[arg-type]
+            TIMING,
+        )
+
+    def get(self) -> list[object]:
+        return result_of(self.orders.get(7))
+
+    def asked(self, name: str = "get_order") -> tuple[int, Call]:
+        """The replica that is asked now, and the call."""
+        [(replica, call)] = [
+            (replica, call) for replica, fake in self.replicas.items() for call in fake.open(name)
+        ]
+        return replica, call
+
+    def round(self, *errors: Exception) -> list[int]:
+        """All that are asked fail so, in turn; in which order they were asked."""
+        order = []
+        for error in errors:
+            replica, call = self.asked()
+            order.append(replica)
+            call.fail(error)
+        return order
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+def nobody_knows() -> list[Exception]:
+    return [NotLeader(), NotLeader(), Unavailable("connection refused")]
+
+
+@pytest.mark.parametrize("found", [ORDER, None])
+def test_the_leader_is_asked_first(reader: Reader, found: Order | None) -> None:
+    result = reader.get()
+    replica, call = reader.asked()
+    assert (replica, call.arguments) == (2, (7, TIMING.lease))
+    call.reply(found)
+    assert result == [found]
+
+
+def test_a_page_is_read_in_the_same_way(reader: Reader) -> None:
+    result = result_of(reader.orders.list(6, 101))
+    _, call = reader.asked("list_orders")
+    call.fail()
+    replica, call = reader.asked("list_orders")
+    assert (replica, call.arguments) == (3, (6, 101, TIMING.lease))
+    call.reply([ORDER])
+    assert result == [[ORDER]]
+
+
+@pytest.mark.parametrize("names", [["A", "B"], None])
+def test_stocks_are_the_leader_s_to_tell(reader: Reader, names: list[str] | None) -> None:
+    stocks = [Stock("A", 100, 5, 0, 1)]
+    result = result_of(reader.orders.look_up(names))
+    replica, call = reader.asked("lookup")
+    assert (replica, call.arguments) == (2, (names, TIMING.lease))
+    call.fail(NotLeader())
+    reader.leadership.heard(leads(3, term=2))
+    for _ in range(2):
+        reader.asked("lookup")[1].fail(NotLeader())
+    reader.clock.advance(TIMING.ping)
+    replica, call = reader.asked("lookup")
+    assert replica == 3, "the leader that there is by then"
+    call.reply(stocks)
+    assert result == [stocks]
+
+
+def test_stocks_without_a_leader_are_unavailable_at_the_deadline(reader: Reader) -> None:
+    result = result_of(reader.orders.look_up(["A"]))
+    while not result:
+        assert reader.clock.seconds() <= TIMING.deadline
+        for error in nobody_knows():
+            reader.asked("lookup")[1].fail(error)
+        reader.clock.advance(TIMING.ping)
+    assert isinstance(result[0], Unavailable)
+    assert not reader.clock.getDelayedCalls()
+
+
+def test_then_those_that_answer_pings_and_the_others_last(reader: Reader) -> None:
+    result = reader.get()
+    assert reader.round(*nobody_knows()[1:]) == [2, 3]
+    replica, call = reader.asked()
+    assert replica == 1
+    call.reply(ORDER)
+    assert result == [ORDER]
+
+
+def test_when_nobody_knows_all_are_asked_again_after_a_while(reader: Reader) -> None:
+    result = reader.get()
+    reader.round(*nobody_knows())
+    assert not any(fake.open("get_order") for fake in reader.replicas.values())
+    reader.clock.advance(TIMING.ping)
+    assert reader.round(*nobody_knows()) == [2, 3, 1]
+    reader.leadership.heard(leads(3, term=2))
+    reader.clock.advance(TIMING.ping)
+    replica, call = reader.asked()
+    assert replica == 3, "the leader that there is by then"
+    call.reply(ORDER)
+    assert result == [ORDER]
+
+
+def test_at_the_deadline_it_is_unavailable(reader: Reader) -> None:
+    result = reader.get()
+    while not result:
+        assert reader.clock.seconds() <= TIMING.deadline
+        reader.round(*nobody_knows())
+        reader.clock.advance(TIMING.ping)
+    assert isinstance(result[0], Unavailable)
+    assert reader.clock.seconds() > TIMING.deadline - 2 * TIMING.ping
+    assert not reader.clock.getDelayedCalls()
+
+
+def test_replicas_that_hang_do_not_hold_the_client_beyond_the_deadline(reader: Reader) -> None:
+    result = reader.get()
+    while not result:
+        _, call = reader.asked()
+        timeout = call.arguments[-1]
+        assert 0 < timeout <= TIMING.lease
+        reader.clock.advance(timeout)
+        call.fail(Unavailable("deadline exceeded"))
+        if not result and reader.clock.getDelayedCalls():
+            reader.clock.advance(TIMING.ping)
+    assert isinstance(result[0], Unavailable)
+    assert reader.clock.seconds() <= TIMING.deadline + 0.001
+    assert not reader.clock.getDelayedCalls()
+
+
+def test_a_failure_that_nobody_foresaw_reaches_who_asked(reader: Reader) -> None:
+    result = reader.get()
+    reader.round(KeyError("a bug"))
+    assert isinstance(result[0], KeyError)
+    assert not any(fake.open("get_order") for fake in reader.replicas.values())

@@ -1,0 +1,218 @@
+"""Clients: what they ask, what they make of the answers, and that they lose no track of either."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.web.http_headers import Headers
+
+from load.chaos.clients import Clients
+from load.client.api import Caller
+from load.client.session import Reply
+from load.history.checker import check
+from load.history.records import (
+    Call,
+    Closing,
+    History,
+    LookupCall,
+    Opening,
+    Order,
+    Quote,
+    TradeCall,
+    Verdict,
+)
+from tests.fakes.frontend import FakeFrontend
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from twisted_bazaar.market import DEFAULT_LISTING, Side
+
+LISTED = {listing.name: listing.quantity for listing in DEFAULT_LISTING}
+
+
+def trading(trouble: float, seed: int, seconds: float = 20.0) -> tuple[FakeFrontend, History]:
+    """What three clients do in so many seconds, and then until they have settled."""
+    clock = Clock()
+    clock.advance(1000.0)
+    frontend = FakeFrontend(clock, Random(seed), trouble)
+    history = History()
+    history.add(Opening(at=0.0, listed=LISTED))
+    clients = Clients(
+        clock,
+        clock.seconds,
+        frontend,  # type: ignore[arg-type]
+        ["http://front", "http://front"],
+        list(LISTED),
+        history,
+        count=3,
+        seed=str(seed),
+    )
+    clients.start()
+    clock.pump([0.005] * int(seconds / 0.005))
+    stopped = Deferred.fromCoroutine(clients.stop())
+    clock.pump([0.1] * 200)
+    assert stopped.called
+    # What was late happens after all clients have gone.
+    clock.pump([1.0] * 10)
+    market = tuple(
+        Quote(stock.name, stock.price / 100, stock.quantity, stock.volume)
+        for stock in frontend.ledger.stocks.values()
+    )
+    orders = tuple(
+        Order(order.number, order.stock, order.side, order.quantity) for order in frontend.orders
+    )
+    history.add(Closing(at=clock.seconds(), orders=orders, market=market))
+    return frontend, history
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_they_record_of_a_bazaar_that_is_correct_is_accepted(seed: int) -> None:
+    frontend, history = trading((0.0, 0.05, 0.3)[seed % 3], seed)
+    assert len(frontend.orders) > 20
+    assert check(history.records) == []
+
+
+def test_they_ask_for_everything_and_meet_every_answer() -> None:
+    _, history = trading(0.05, 1, seconds=300.0)
+    kinds = {type(record).__name__ for record in history.records}
+    assert kinds >= {"TradeCall", "LookupCall", "MarketCall", "OrderCall", "PageCall"}
+    met = {record.verdict for record in history.records if isinstance(record, TradeCall)}
+    assert met == set(Verdict)
+
+
+def test_a_seed_decides_what_they_ask() -> None:
+    once, again, other = (trading(0.1, seed)[0].requests for seed in (5, 5, 6))
+    assert once == again
+    assert once != other
+
+
+def test_a_trade_whose_outcome_is_unknown_is_sent_again_under_its_key() -> None:
+    _, history = trading(0.2, 2, seconds=60.0)
+    trades = [record for record in history.records if isinstance(record, TradeCall)]
+    lost = {call.key for call in trades if call.verdict is Verdict.UNKNOWN}
+    again = {key for key in lost if sum(call.key == key for call in trades) > 1}
+    settled = {call.key for call in trades if call.verdict is Verdict.PLACED}
+    assert len(again) > 0.9 * len(lost)
+    assert len(lost & settled) > 0.5 * len(lost)
+
+
+def test_what_had_no_answer_when_they_were_made_to_leave_is_unknown() -> None:
+    frontend, history = trading(1.0, 3)
+    assert frontend.requests
+    assert check(history.records) == []
+
+
+class Scripted:
+    """A session that gives one answer to everything."""
+
+    def __init__(self, status: int, body: object, headers: dict[bytes, bytes]) -> None:
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        given = Headers({name: [value] for name, value in headers.items()})
+        self._reply = Reply(status, given, content)
+
+    def get(self, *_: Any) -> Deferred[Reply]:
+        return succeed(self._reply)
+
+    post = get
+
+
+def caller(status: int, body: object, **headers: str) -> Caller:
+    given = {name.replace("_", "-").encode(): text.encode() for name, text in headers.items()}
+    session: Any = Scripted(status, body, given)
+    return Caller(session, Clock().seconds, ["http://front"], History(), 1)
+
+
+def result(coroutine: Any) -> Any:
+    results: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addCallback(results.append)
+    return results[0]
+
+
+def failure(message: str, reason: str = "") -> object:
+    return {"error": {"code": 0, "reason": reason, "message": message}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (200, {"data": {"transaction_number": 7}}, Verdict.PLACED),
+        (200, {"data": {}}, Verdict.UNKNOWN),
+        (200, b"<html>", Verdict.UNKNOWN),
+        (409, failure("not enough shares"), Verdict.REJECTED),
+        (422, failure("the key belongs to another trade"), Verdict.REUSED),
+        (400, failure("malformed"), Verdict.NOT_EXECUTED),
+        (503, failure("whatever", "not_executed"), Verdict.NOT_EXECUTED),
+        (503, failure("whatever", "overloaded"), Verdict.NOT_EXECUTED),
+        (503, failure("the trade was not executed", "outcome_unknown"), Verdict.UNKNOWN),
+        (503, failure("the trade was not executed", "unavailable"), Verdict.UNKNOWN),
+        (503, {"error": {"code": 503, "message": "not executed"}}, Verdict.UNKNOWN),
+        (503, b"<html>", Verdict.UNKNOWN),
+        (500, failure("a fault of ours"), Verdict.UNKNOWN),
+    ],
+)
+def test_only_what_is_said_for_certain_counts_as_certain(
+    status: int, body: object, verdict: Verdict
+) -> None:
+    call = result(caller(status, body).trade(0, "k", "Fish", Side.BUY, 1, 5.0))
+    assert (call.status, call.verdict) == (status, verdict)
+    assert call.number == (7 if verdict is Verdict.PLACED else None)
+
+
+def test_a_lookup_has_its_version_from_the_entity_tag() -> None:
+    stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
+    call = result(caller(200, {"data": stock}, ETag='"c0ffee-12"').lookup(0, "Fish", 5.0))
+    assert call.found == Quote("Fish", 1.5, 3, 9, 12)
+    assert result(caller(404, failure("none")).lookup(0, "Fish", 5.0)).found is None
+
+
+def test_a_lookup_tells_where_its_answer_came_from() -> None:
+    stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
+    for answer in (caller(200, {"data": stock}, X_Cache="hit"), caller(404, failure("none"))):
+        call = result(answer.lookup(0, "Fish", 5.0))
+        assert call.source == ("hit" if call.found else "")
+
+
+def test_each_front_end_has_one_that_only_trades_and_three_that_only_look_up() -> None:
+    _, history = trading(0.0, 7)
+    calls = [record for record in history.records if isinstance(record, Call)]
+    does = {
+        client: {(type(each).__name__, each.via) for each in calls if each.client == client}
+        for client in {each.client for each in calls}
+    }
+    assert [does.pop(client) for client in (1, 2)] == [{("TradeCall", 2)}, {("TradeCall", 1)}]
+    watching = [does.pop(client) for client in range(3, 9)]
+    assert watching == [{("LookupCall", 2)}, {("LookupCall", 1)}] * 3
+    assert len(does) == 3
+    assert all(len(each) > 4 for each in does.values())
+
+
+def test_lookups_are_many_and_most_of_them_of_a_few_stocks() -> None:
+    _, history = trading(0.0, 8)
+    calls = [record for record in history.records if isinstance(record, Call)]
+    lookups = [each for each in calls if isinstance(each, LookupCall)]
+    assert 0.3 < len(lookups) / len(calls) < 0.6
+    by_stock = Counter(each.name for each in lookups)
+    assert len(by_stock) == len(LISTED)
+    assert sum(count for _, count in by_stock.most_common(3)) > 0.5 * len(lookups)
+
+
+def test_a_stock_is_looked_at_elsewhere_as_soon_as_a_trade_of_it_is_acknowledged() -> None:
+    _, history = trading(0.0, 9)
+    traded: dict[int, TradeCall] = {}
+    elsewhere = 0
+    for call in history.records:
+        if isinstance(call, TradeCall):
+            traded[call.client] = call
+        elif isinstance(call, LookupCall) and (trade := traded.pop(call.client, None)):
+            at_once = (call.sent, call.name) == (trade.ended, trade.name)
+            elsewhere += at_once and call.via != trade.via
+    assert elsewhere > 20
+
+
+def test_an_answer_that_makes_no_sense_is_recorded_as_such() -> None:
+    for answer in (b"", b"{}", b'{"data": 3}', b"\xff"):
+        call = result(caller(200, answer).order(0, 1, 5.0))
+        assert (call.found, call.status) == (None, 200)
+        assert call.message.startswith("not what was to be expected")

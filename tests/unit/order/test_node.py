@@ -1,0 +1,280 @@
+"""An order replica at work: bad files end it, and leave nobody waiting; lookups at the leader."""
+
+import errno
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from tests.fakes.member import TIMING, append, disk, entries_of
+from tests.fakes.replicas import result_of
+from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
+from twisted_bazaar.consensus.replica import Replica
+from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Unavailable
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Stock
+from twisted_bazaar.order.clients import Peer
+from twisted_bazaar.order.desk import Question, TradingDesk
+from twisted_bazaar.order.node import OrderNode
+from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
+from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED
+
+LOG = entries_of(1, 1)
+DAMAGE = Damaged("log/0.jsonl line 3: the checksum does not fit")
+
+
+class SilentPeer:
+    """Another replica, which does not answer."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, Deferred[Any]]] = []
+
+    def ask(self, message: Any) -> Deferred[Any]:
+        answer: Deferred[Any] = Deferred()
+        self.asked.append((message, answer))
+        return answer
+
+
+class Node:
+    """Replica 1 of three, for a while now. Nothing of it waits for a disk."""
+
+    def __init__(self, storage: Any = None) -> None:
+        self.clock = clock = Clock()
+        clock.advance(100.0)
+        storage = storage or disk(1, 0, LOG)
+        replica = Replica(1, (2, 3), (), storage, 0, TIMING, lambda: 0, 0.0)
+        self.peer = SilentPeer()
+        self.said: list[str] = []
+        self.node = OrderNode(
+            clock,
+            clock.seconds,
+            replica,
+            TradingDesk(replica, Ledger(), 0),
+            storage,
+            cast(Any, None),
+            cast(Any, {2: self.peer, 3: SilentPeer()}),
+            {},
+            TIMING,
+            self.said.append,
+        )
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def test_what_cannot_be_read_ends_it_in_one_line_and_whoever_waits_is_told(node: Node) -> None:
+    waiting = result_of(node.node.campaign())
+    assert waiting == []
+    node.node.cannot_read(DAMAGE)
+    node.node.cannot_read(Damaged("and another line"))
+    assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+    (told,) = waiting
+    assert isinstance(told, Unavailable)
+
+
+def test_what_was_answered_is_not_answered_again(node: Node) -> None:
+    (told,) = result_of(node.node.request(Poll(2, 7)))
+    assert isinstance(told, PollReply)
+    node.node.cannot_read(DAMAGE)
+    assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+
+
+def test_what_a_suspect_does_not_answer_is_over_at_once_and_nothing_is_kept_of_it() -> None:
+    """A leader that reaches it sends it appends all day."""
+    node = Node(MemoryStorage(suspect="a line is damaged"))
+    for _ in range(1000):
+        (told,) = result_of(node.node.request(append(2, LOG)))
+        assert isinstance(told, Unavailable)
+        assert "suspect" in str(told)
+    assert node.node._asked == set()
+
+
+def test_the_state_of_its_disk_is_shown(node: Node) -> None:
+    (status,) = result_of(node.node.status())
+    assert status.disk_seconds == 0.0
+    node.node._replica.disk.begun(100.0)
+    node.clock.advance(1.5)
+    (status,) = result_of(node.node.status())
+    assert status.disk_seconds == 1.5
+
+
+def test_nothing_is_answered_after_that(node: Node) -> None:
+    node.node.cannot_read(DAMAGE)
+    with pytest.raises(Unavailable):
+        node.node.request(append(2, LOG))
+
+
+def test_what_cannot_be_read_to_be_sent_ends_it(node: Node) -> None:
+    node.node.campaign().addErrback(lambda failure: failure.trap(Unavailable) and None)
+    ((message, answer),) = node.peer.asked
+    assert isinstance(message, Poll)
+    answer.errback(DAMAGE)
+    assert node.said == [f"replica 1 must stop: {DAMAGE}"]
+
+
+def test_a_peer_that_cannot_be_reached_does_not(node: Node) -> None:
+    result_of(node.node.campaign())
+    node.peer.asked[0][1].errback(Unavailable("2: connection refused"))
+    assert node.said == []
+
+
+# What no replica or front-end of ours says.
+
+
+def test_a_term_that_jumps_is_refused_and_nothing_comes_of_it(node: Node) -> None:
+    for most, too_far in ((MAX_TERM_STEP_ASKED + 1, 1), (2**53 - 1, 0)):
+        for message in (append(most + too_far), Vote(most + too_far, 2, 0, 0)):
+            with pytest.raises(Malformed, match="above term 1"):
+                node.node.request(message)
+        with pytest.raises(Malformed):
+            node.node.follow(most + too_far)
+    [status] = result_of(node.node.status())
+    assert (status.term, node.said) == (1, [])
+    result_of(node.node.request(append(MAX_TERM_STEP_ASKED + 1)))
+    assert node.node._replica.term == MAX_TERM_STEP_ASKED + 1, "so far it may be behind"
+
+
+def test_entries_that_do_not_follow_are_refused_and_it_goes_on(node: Node) -> None:
+    forged = entries_of(1, 1, 1, maker=5)
+    with pytest.raises(Malformed, match="entry 3 does not follow entry 2"):
+        node.node.request(append(1, forged, after=2))
+    result_of(node.node.request(append(1, entries_of(1, 1, 1), after=2)))
+    assert (node.node._replica.log.last_index, node.said) == (3, [])
+
+
+def test_an_answer_whose_term_jumps_is_as_good_as_none(node: Node) -> None:
+    campaign = result_of(node.node.campaign())
+    ((poll, answer),) = node.peer.asked
+    answer.callback(PollReply(2, 1 + MAX_TERM_STEP_ANSWERED + 1, 0, 0, 0, 0.0, nonce=poll.nonce))
+    assert (node.node._replica.term, node.said, campaign) == (1, [], [])
+
+
+def test_a_fetched_stretch_that_does_not_follow_is_as_good_as_none(node: Node) -> None:
+    result_of(node.node.campaign())
+    ((poll, answer),) = node.peer.asked
+    answer.callback(PollReply(2, 1, 4, 1, 0, 0.0, nonce=poll.nonce))
+    node.node._replica.tick(100.0 + TIMING.heartbeat)
+    node.node._go_on()
+    fetch, answer = node.peer.asked[-1]
+    assert isinstance(fetch, Fetch)
+    longer = entries_of(1, 1, 1, 1)
+    forged = entries_of(1, 1, 1, 1, maker=5)
+    answer.callback(FetchReply(2, 1, 2, True, (longer[2], forged[3]), 4, 1))
+    assert (node.node._replica.log.last_index, node.said) == (2, [])
+
+
+# Market data, for when no catalog answers.
+
+
+class Desk(TradingDesk):
+    """A desk whose questions a test answers."""
+
+    def __init__(self, replica: Replica) -> None:
+        super().__init__(replica, Ledger(), 0)
+        self.asked: list[Question] = []
+
+    def ask_last_number(self, question: Question, now: float) -> None:
+        self.asked.append(question)
+
+    def answer(self, answer: int | BazaarError) -> None:
+        question = self.asked.pop()
+        question.answer = answer
+        self._settled.append(question)
+
+
+@pytest.fixture
+def desk(node: Node) -> Desk:
+    """The desk of `node`."""
+    desk = Desk(node.node._replica)
+    node.node._desk = desk
+    return desk
+
+
+def settle(node: Node) -> None:
+    """The node comes to what its desk has settled."""
+    node.node.follow(1)
+
+
+GAME_START = Stock("GameStart", 1599, 95, 5, 12)
+
+
+def test_a_lookup_is_answered_with_what_is_released_once_the_desk_is_sure(
+    node: Node, desk: Desk
+) -> None:
+    asked = result_of(node.node.lookup())
+    desk.released_stocks["GameStart"] = GAME_START
+    assert asked == []
+    desk.answer(5)
+    settle(node)
+    assert asked == [({"GameStart": GAME_START}, "")]
+    desk.released_stocks.clear()
+    assert asked == [({"GameStart": GAME_START}, "")], "another thread reads it by now"
+
+
+def test_a_lookup_at_one_that_does_not_lead_is_refused(node: Node, desk: Desk) -> None:
+    """Though it knows what is released, it cannot know that nothing more is."""
+    desk.released_stocks["GameStart"] = GAME_START
+    asked = result_of(node.node.lookup())
+    desk.answer(NotLeader(3))
+    settle(node)
+    [told] = asked
+    assert isinstance(told, NotLeader)
+
+
+def test_a_market_without_stocks_is_not_shown(node: Node, desk: Desk) -> None:
+    asked = result_of(node.node.lookup())
+    desk.answer(0)
+    settle(node)
+    [told] = asked
+    assert isinstance(told, Unavailable)
+    assert node.said == []
+
+
+# What comes back from peers.
+
+
+class Channel:
+    """A connection whose other end answers with whatever bytes."""
+
+    def __init__(self, reply: object) -> None:
+        self.reply = reply
+        self.failure: Exception | None = None
+
+    def call(self, ask: Any, timeout: float) -> None:
+        try:
+            ask(timeout)
+        except Exception as error:
+            self.failure = error
+
+
+def peer_with(channel: Channel) -> Peer:
+    peer = object.__new__(Peer)
+    peer._channel = cast(Any, channel)
+    peer._timeout = 1.0
+    peer._rpcs = {Append: (lambda *_, **__: channel.reply, FetchReply)}
+    return peer
+
+
+def test_a_reply_that_makes_no_sense_is_as_good_as_none() -> None:
+    channel = Channel(replication_pb2.FetchReply(records=[b'{"kind":"bo']))
+    peer_with(channel).ask(append(2, LOG))
+    assert type(channel.failure) is Unavailable
+    assert "makes no sense" in str(channel.failure)
+
+
+@pytest.mark.parametrize("failure", [DAMAGE, OSError(errno.EIO, "Input/output error")])
+def test_entries_that_cannot_be_read_are_not_taken_for_a_silent_peer(failure: Exception) -> None:
+    class Unreadable(tuple[Any, ...]):
+        def __iter__(self) -> Any:
+            raise failure
+
+    channel = Channel(replication_pb2.FetchReply())
+    message = replace(append(2), entries=Unreadable())
+    peer_with(channel).ask(message)
+    assert channel.failure is failure

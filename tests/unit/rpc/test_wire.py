@@ -1,0 +1,383 @@
+"""What crosses the wire arrives as it was sent, or is refused; errors arrive as what they mean."""
+
+from typing import Any, get_type_hints
+
+import grpc
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.histories import history, ledger_of
+from twisted_bazaar.consensus import messages
+from twisted_bazaar.consensus.entries import encode_entry
+from twisted_bazaar.errors import (
+    BazaarError,
+    Damaged,
+    InvariantBroken,
+    KeyReused,
+    Malformed,
+    NotAuthorised,
+    NotExecuted,
+    NotLeader,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    Unusable,
+)
+from twisted_bazaar.leases import Stamp
+from twisted_bazaar.market import (
+    MAX_SHARES,
+    MAX_TRADE_QUANTITY,
+    Order,
+    Placed,
+    Rejection,
+    Side,
+    Stock,
+    Trade,
+    Traded,
+)
+from twisted_bazaar.rpc import wire
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
+from twisted_bazaar.rpc.status import abort_with, error_of
+from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
+
+LOG = history(4)
+
+numbers = st.integers(0, 2**53 - 1)
+ids = st.integers(0, 2**31 - 1)
+text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
+seconds = st.floats(0, 2.0**40)
+durations = st.floats(0, 86_400)
+digests = st.sampled_from(["", *(entry.digest for entry in LOG)])
+stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), seconds)
+
+IDS = {"leader", "replica", "follower", "candidate", "voter", "to"}
+DURATIONS = {"wait", "lease", "longest"}
+DIGESTS = {"digest", "previous_digest", "last_digest"}
+LEARNER = "127.0.0.1:7000"
+
+INSIDE = {"Declined", "Request", "Reply"}
+"""What a replica says to its owner, and to nobody else."""
+
+KINDS: list[Any] = [getattr(messages, name) for name in messages.__all__ if name not in INSIDE]
+
+
+def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
+    """What the field of a message may hold."""
+    if name == "learner":
+        return st.just(LEARNER)
+    if hint is int:
+        return ids if name in IDS else numbers
+    if name == "members":
+        return st.lists(ids, max_size=9).map(tuple)
+    if hint is float and name in DURATIONS:
+        return durations
+    if name in DIGESTS:
+        return digests
+    simple = {bool: st.booleans(), float: seconds, str: text, Stamp: stamps}
+    return simple.get(hint, st.none() | stamps if hint == Stamp | None else st.just(()))
+
+
+def any_message(kind: Any) -> st.SearchStrategy[Any]:
+    hints = get_type_hints(kind)
+    made = st.builds(kind, *(values(name, hints[name]) for name in kind.__struct_fields__))
+    if "entries" not in hints:
+        return made
+    return made | st.builds(carrying, made, st.integers(0, len(LOG)), st.integers(0, len(LOG)))
+
+
+def carrying(message: Any, after: int, count: int) -> Any:
+    """`message`, but with entries of the log where it says that they are."""
+    place = "after" if isinstance(message, messages.FetchReply) else "previous_index"
+    changes: dict[str, Any] = {place: after, "entries": tuple(LOG[after : after + count])}
+    changes["term"] = message.term + 1 if message.term < 2**53 - 1 else message.term
+    if isinstance(message, messages.Append):
+        changes["previous_term"] = min(message.previous_term, 1)
+    return msgspec.structs.replace(message, **changes)
+
+
+def over_the_wire(sent: Any) -> Any:
+    """As the other side reads it."""
+    return type(sent).FromString(sent.SerializeToString())
+
+
+@given(st.tuples(*map(any_message, KINDS)))
+def test_every_message_arrives_as_it_was_sent(sent: tuple[Any, ...]) -> None:
+    for message in sent:
+        kind = type(message)
+        known = {"learner": LEARNER} if kind is messages.ApplyReply else {}
+        arrived = wire.from_wire(over_the_wire(wire.to_wire(message)), kind, **known)
+        assert arrived == message
+        for entry in getattr(arrived, "entries", ()):
+            assert entry.record == LOG[entry.index - 1].record, "the very bytes that go to disk"
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, 1234567.123456789])
+def test_a_clock_is_not_rounded(value: float) -> None:
+    reply = messages.AppendReply(1, 2, True, 3, 4, value)
+    assert wire.from_wire(over_the_wire(wire.to_wire(reply)), messages.AppendReply) == reply
+    stamped = messages.Apply(1, 3, 0, "", (), 0, False, "", Stamp(2**53 - 1, value), 1.0, value)
+    assert wire.from_wire(over_the_wire(wire.to_wire(stamped)), messages.Apply) == stamped
+
+
+def test_a_stamp_of_nothing_is_not_none() -> None:
+    """None says that no lease comes with the message; a clock may well have begun at 0."""
+    sent = messages.Apply(1, 3, 0, "", (), 0, False, "", Stamp(0, 0.0), 1.0, 0.0)
+    assert wire.from_wire(over_the_wire(wire.to_wire(sent)), messages.Apply).stamp == Stamp(0, 0.0)
+
+
+# Stocks, orders, trades.
+
+
+amounts = st.integers(0, MAX_SHARES)
+quantities = st.integers(1, MAX_TRADE_QUANTITY)
+sides = st.sampled_from(Side)
+keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=128)
+
+
+@given(st.builds(Stock, text, st.integers(0, 10**14), amounts, amounts, amounts))
+def test_a_stock_arrives_as_it_was_sent(stock: Stock) -> None:
+    assert wire.stock_from_wire(over_the_wire(wire.stock_to_wire(stock))) == stock
+
+
+STOCKS = ledger_of(LOG).stocks
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        (market_pb2.LookupRequest(all=True), ["Fish, Co", "GameStart"]),
+        (market_pb2.LookupRequest(all=True, names=["GameStart"]), ["Fish, Co", "GameStart"]),
+        (market_pb2.LookupRequest(names=["GameStart", "Fish, Co"]), ["GameStart", "Fish, Co"]),
+        (market_pb2.LookupRequest(names=["nope", "GameStart"]), ["GameStart"]),
+        (market_pb2.LookupRequest(names=["nope"]), []),
+        (market_pb2.LookupRequest(), []),
+    ],
+    ids=["all", "all and a name", "as asked", "one of them", "unknown", "nothing"],
+)
+def test_a_lookup_is_answered_with_what_it_asked_for(
+    asked: market_pb2.LookupRequest, answered: list[str]
+) -> None:
+    reply = over_the_wire(wire.lookup_to_wire(STOCKS, over_the_wire(asked)))
+    assert [wire.stock_from_wire(each) for each in reply.stocks] == [
+        STOCKS[name] for name in answered
+    ]
+
+
+@given(st.builds(Trade, keys, text, sides, quantities))
+def test_a_trade_arrives_as_it_was_sent(trade: Trade) -> None:
+    assert wire.trade_from_wire(over_the_wire(wire.trade_to_wire(trade))) == trade
+
+
+@given(
+    st.builds(Traded, st.integers(1, MAX_SHARES), keys, text, sides, quantities),
+    st.integers(0, 253_402_300_799_999),
+)
+def test_an_order_arrives_without_its_key(traded: Traded, at: int) -> None:
+    """The key is its client's own: who knows it could pretend that a trade was a replay."""
+    sent = wire.order_to_wire(encode_entry("", 5, 1, at, traded))
+    assert wire.order_from_wire(over_the_wire(sent)) == Order(
+        traded.number, traded.stock, traded.side, traded.quantity, at
+    )
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        order_pb2.Trade(key="k", stock="A", quantity=1),
+        order_pb2.Trade(key="k", stock="A", quantity=1, side=9),  # type: ignore[arg-type]
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=0),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_SELL, quantity=-5),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=2**62),
+        order_pb2.Trade(stock="A", side=market_pb2.SIDE_BUY, quantity=1),
+        order_pb2.Trade(key="k" * 129, stock="A", side=market_pb2.SIDE_BUY, quantity=1),
+        order_pb2.Trade(key="k", stock="A" * 65, side=market_pb2.SIDE_BUY, quantity=1),
+    ],
+    ids=["no side", "strange side", "nothing", "negative", "huge", "no key", "long key", "name"],
+)
+def test_a_trade_that_no_front_end_makes_is_none(strange: order_pb2.Trade) -> None:
+    with pytest.raises(Malformed):
+        wire.trade_from_wire(over_the_wire(strange))
+
+
+# Sendings.
+
+numbers = st.integers(1, 2**53 - 1)
+
+
+@given(
+    st.lists(st.builds(Trade, keys, text, sides, quantities), max_size=3),
+    numbers,
+    numbers,
+    numbers,
+    st.lists(numbers, max_size=MAX_EXPECTED_SENDINGS),
+)
+def test_what_goes_with_a_batch_arrives_as_it_was_sent(
+    trades: list[Trade], term: int, life: int, number: int, expected: list[int]
+) -> None:
+    sending = Sending(
+        term=term,
+        life=life,
+        number=number,
+        expected=tuple(expected),
+        expires=tuple(0.5 + each for each in range(len(trades))),
+    )
+    request = over_the_wire(wire.trades_to_wire(trades, sending))
+    assert [wire.trade_from_wire(each) for each in request.trades] == trades
+    assert wire.sending_from_wire(request) == sending
+
+
+def test_a_front_end_of_an_earlier_release_says_nothing_of_its_sendings() -> None:
+    assert wire.sending_from_wire(order_pb2.TradeRequest()) == UNGUARDED
+    assert over_the_wire(wire.trades_to_wire([], UNGUARDED)) == order_pb2.TradeRequest()
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        order_pb2.TradeRequest(term=1),
+        order_pb2.TradeRequest(life=1, number=1),
+        order_pb2.TradeRequest(term=1, life=1),
+        order_pb2.TradeRequest(term=1, life=-1, number=1),
+        order_pb2.TradeRequest(term=1, life=1, number=1, expires=[1.0]),
+        order_pb2.TradeRequest(
+            term=1, life=1, number=99, expected=range(1, MAX_EXPECTED_SENDINGS + 2)
+        ),
+    ],
+    ids=["no life", "no term", "no number", "negative", "expires too many", "expects too many"],
+)
+def test_a_sending_that_no_front_end_makes_is_none(strange: order_pb2.TradeRequest) -> None:
+    with pytest.raises(Malformed):
+        wire.sending_from_wire(over_the_wire(strange))
+
+
+# Outcomes.
+
+
+OUTCOMES = [
+    Placed(1, replayed=False),
+    Placed(2**53 - 1, replayed=True),
+    *map(Rejected, Rejection),
+    KeyReused("k"),
+    NotLeader(3),
+    Overloaded("full"),
+    OutcomeUnknown("who knows"),
+]
+
+
+def same_outcome(arrived: object, sent: object) -> bool:
+    if isinstance(sent, Rejected):
+        return isinstance(arrived, Rejected) and arrived.rejection is sent.rejection
+    return arrived == sent if isinstance(sent, Placed) else type(arrived) is type(sent)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)
+def test_an_outcome_arrives_as_what_it_means(outcome: Placed | BazaarError) -> None:
+    arrived = wire.outcome_from_wire(over_the_wire(wire.outcome_to_wire(outcome)))
+    assert same_outcome(arrived, outcome)
+    if isinstance(arrived, BazaarError):
+        assert str(arrived), "it may be shown to a client"
+
+
+@pytest.mark.parametrize("outcome", [Unavailable("?"), NotExecuted("?"), Damaged("?")])
+def test_what_has_no_outcome_of_its_own_promises_nothing(outcome: BazaarError) -> None:
+    arrived = wire.outcome_from_wire(over_the_wire(wire.outcome_to_wire(outcome)))
+    assert type(arrived) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        order_pb2.Outcome(),
+        order_pb2.Outcome(retry=order_pb2.RETRY_UNSPECIFIED),
+        order_pb2.Outcome(retry=99),  # type: ignore[arg-type]
+        order_pb2.Outcome(rejection=order_pb2.REJECTION_UNSPECIFIED),
+        order_pb2.Outcome(rejection=99),  # type: ignore[arg-type]
+        order_pb2.Outcome(number=-1),
+        order_pb2.Outcome(number=2**53),
+    ],
+    ids=["empty", "no retry", "strange retry", "no rejection", "strange rejection", "-1", "2**53"],
+)
+def test_an_outcome_that_this_version_does_not_know_promises_nothing(
+    strange: order_pb2.Outcome,
+) -> None:
+    """A replica of a later version must not make the front-end lose the rest of the batch."""
+    assert type(wire.outcome_from_wire(over_the_wire(strange))) is OutcomeUnknown
+
+
+# Errors of whole calls.
+
+
+class Aborted(Exception):
+    pass
+
+
+class Context:
+    """What a handler sees of its call."""
+
+    def set_trailing_metadata(self, metadata: object) -> None:
+        pass
+
+    def abort(self, code: grpc.StatusCode, details: str) -> None:
+        self.code, self.details = code, details
+        raise Aborted
+
+
+class Failed(grpc.RpcError):
+    """What a caller sees of a failed call."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        self.code = lambda: code
+        self.details = lambda: details
+        self.trailing_metadata = lambda: ()
+
+
+def across(error: BazaarError) -> BazaarError:
+    """`error` ends a handler: what its caller gets."""
+    context = Context()
+    with pytest.raises(Aborted):
+        abort_with(context, error)  # type: ignore[arg-type]
+    return error_of(Failed(context.code, context.details), "127.0.0.1:7003")
+
+
+def test_an_error_with_a_status_of_its_own_crosses_as_itself() -> None:
+    assert type(across(NotLeader(3))) is NotLeader
+    overloaded = across(Overloaded("too many trades are waiting"))
+    assert type(overloaded) is Overloaded
+    assert str(overloaded) == "too many trades are waiting"
+    unavailable = across(Unavailable("the catalog has not heard from the leader yet"))
+    assert type(unavailable) is Unavailable
+    assert "the catalog has not heard from the leader yet" in str(unavailable)
+    assert "127.0.0.1:7003" in str(unavailable)
+    assert type(across(NotAuthorised("not signed"))) is NotAuthorised
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotExecuted("?"), OutcomeUnknown("?"), KeyReused("?"), Damaged("?"), Unusable("?")]
+    + [Malformed("?"), Rejected(Rejection.UNKNOWN_STOCK)],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_other_error_crosses_as_one_that_promises_nothing(error: BazaarError) -> None:
+    assert type(across(error)) is Unavailable
+
+
+@pytest.mark.parametrize("code", grpc.StatusCode)
+@pytest.mark.parametrize("details", ["why", ""])
+def test_whatever_status_a_call_ends_with_is_an_error_of_ours(
+    code: grpc.StatusCode, details: str
+) -> None:
+    error = error_of(Failed(code, details), "127.0.0.1:7003")
+    assert isinstance(error, BazaarError)
+    assert not isinstance(error, InvariantBroken)
+    assert "None" not in str(error)
+
+
+def test_a_message_of_a_kind_that_does_not_travel_is_refused() -> None:
+    class Private(msgspec.Struct):
+        pass
+
+    with pytest.raises(KeyError):
+        wire.to_wire(Private())

@@ -1,0 +1,104 @@
+"""The power fails at any moment: what is on disk is enough. `tests/damage/crashes.py` says more."""
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.damage.crashes import live
+from tests.damage.judge import Lost
+from tests.damage.pasts import log_in_place, scratch, without_waiting
+from tests.damage.power import Disk, Image
+from tests.fakes.histories import extend, files, history, order, trust, write
+
+LIVES = 60
+
+SYNCS = {
+    "logfile._append file": 0,
+    "logfile._begin_segment file": 0,
+    "logfile._begin_segment folder": 0,
+    "logfile._open folder": 88,
+    "mark.replace file": 0,
+    "mark.replace folder": 1,
+    "trust._make_folder folder": 0,
+    "trust._recover folder": 67,
+    "trust._settle file": 39,
+    "trust._settle folder": 26,
+}
+"""Where the storage syncs, and a life that is lost without it, as long as nothing else changes."""
+
+MORE_SYNCS = {"logfile._open file", "trust._set_aside folder"}
+"""Seldom missed by chance: `test_what_is_cut_off_is_gone…`, and `test_trust.py`."""
+
+
+def test_a_loss_of_power_loses_nothing_acknowledged_and_makes_nothing_suspect(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lives = [live(seed) for seed in range(LIVES)]
+    judged = sum(life.judged for life in lives)
+    assert set().union(*(life.sites for life in lives)) <= SYNCS.keys() | MORE_SYNCS
+    with capsys.disabled():
+        print(f"\n  {LIVES} lives, {judged} states of a disk after a loss of power: all are well")
+
+
+@pytest.mark.parametrize("site", SYNCS)
+def test_every_sync_is_needed(site: str) -> None:
+    def live_without(seeds: Iterable[int]) -> None:
+        for seed in seeds:
+            live(seed, lambda where: where != site)
+
+    with pytest.raises(Lost):
+        live_without(range(SYNCS[site], SYNCS[site] + 200))
+
+
+def torn(folder: Path) -> tuple[int, Image]:
+    """A log whose last write lacks its first block on disk, and how many entries are whole.
+
+    The name of the next start, written where that write began, will lie in two blocks.
+    """
+    entries = history(1)
+    with closing(log_in_place(folder, Random(1), segment_bytes=1 << 20)) as file:
+        trust(file)
+        write(file, entries)
+        while not 460 < (at := sum(map(len, files(folder).values()))) % 512 < 500:
+            entries += extend(entries, [order(len(entries) - 1, "k" * (len(entries) * 7 % 90))])
+            write(file, entries[-1:])
+        mark = (folder / "mark").read_bytes()
+        write(file, extend(entries, [order(len(entries) - 1 + each) for each in range(9)]))
+    (name,) = files(folder)
+    text = files(folder)[name]
+    hole = (at // 512 + 1) * 512
+    damaged = text[:at] + bytes(hole - at) + text[hole:-7]
+    return len(entries), {"mark": mark, "log": None, f"log/{name}": damaged}
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_what_is_cut_off_is_gone_before_anything_follows(tmp_path: Path, synced: bool) -> None:
+    whole, image = torn(tmp_path)
+    choose = Random(1)
+    images: list[Image] = []
+    with scratch() as folder, without_waiting():
+        disk = Disk(folder, lambda site: synced or site != "logfile._open file")
+        disk.put(image)
+        disk.on_step = lambda: images.extend(disk.image(choose) for _ in range(50))
+        with disk.recording():
+            log_in_place(folder, choose).close()
+            disk.on_step()
+    with without_waiting():
+        suspects = [each for each in map(suspect_of(whole), images) if each is not None]
+    assert (suspects == []) == synced
+
+
+def suspect_of(whole: int) -> Callable[[Image], str | None]:
+    def judge(image: Image) -> str | None:
+        with scratch() as folder:
+            disk = Disk(folder)
+            disk.put(image)
+            file = log_in_place(folder, Random(1))
+            file.close()
+            assert file.suspect is not None or file.last_index == whole
+            return file.suspect
+
+    return judge
