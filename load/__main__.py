@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
+
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .arguments import DEFAULT_CACHES, DEFAULT_SWEEP_SECONDS, add_run, add_sweep, at_least
 from .bench.arguments import add_bench, bench
@@ -99,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if asked.command == "check":
         raise SystemExit(_check(asked.file))
     # Whoever asks for --help, or judges a file, need not wait for these.
-    from twisted.internet import reactor, task
+    from twisted.internet import reactor as installed
+    from twisted.internet import task
     from twisted.internet.defer import CancelledError, Deferred
 
     from twisted_bazaar.runtime.services import monotonic_seconds
@@ -107,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from .bazaar.fleet import CannotRun, NotInTime
     from .chaos.command import Trial, run_inside
 
+    reactor = cast(Reactor, installed)
     if asked.command == "inside":
         doing = run_inside(reactor, asked.question, asked.answer)
     elif asked.command == "run":
@@ -193,7 +197,7 @@ def _trial(asked: argparse.Namespace) -> Any:
     )
 
 
-def _run(asked: argparse.Namespace, reactor: Any) -> Any:
+def _run(asked: argparse.Namespace, reactor: Reactor) -> Any:
     try:
         from .run.command import Run, RunAsked
     except ModuleNotFoundError as why:
@@ -216,7 +220,7 @@ def _run(asked: argparse.Namespace, reactor: Any) -> Any:
     ).run()
 
 
-def _sweep(asked: argparse.Namespace, reactor: Any) -> Any:
+def _sweep(asked: argparse.Namespace, reactor: Reactor) -> Any:
     if asked.url and asked.caches:
         _refuse("--caches is for bazaars that are started here, not with --url")
     try:

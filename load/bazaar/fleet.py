@@ -19,6 +19,7 @@ from twisted.internet.task import deferLater
 from load.client.session import NoAnswer, Session
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .disks import Disks
 from .processes import Process, said_last, twistd
@@ -72,7 +73,7 @@ class _Stocks(msgspec.Struct):
 class Fleet(ABC):
     """A running bazaar."""
 
-    def __init__(self, reactor: Any, data: Path | None) -> None:
+    def __init__(self, reactor: Reactor, data: Path | None) -> None:
         self.reactor = reactor
         self.data = data
         """The folder of its files, if it may be looked into."""
@@ -235,7 +236,7 @@ class Local(Fleet):
     """`twistd bazaar` in `folder`, and perhaps more front-ends over the same replicas."""
 
     def __init__(
-        self, reactor: Any, folder: Path, further: Sequence[str], options: Sequence[str]
+        self, reactor: Reactor, folder: Path, further: Sequence[str], options: Sequence[str]
     ) -> None:
         """`further` says where each further front-end caches: `shared`, with the first one, or
         `own`, in its memory."""
@@ -252,7 +253,7 @@ class Local(Fleet):
 
     @classmethod
     def attached(
-        cls, reactor: Any, folder: Path, url: str, data: Path, further: Sequence[str]
+        cls, reactor: Reactor, folder: Path, url: str, data: Path, further: Sequence[str]
     ) -> "Local":
         """The one that runs at `url` already, with its files in `data`. It is left running."""
         running = cls(reactor, folder, further, ())

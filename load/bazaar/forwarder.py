@@ -1,9 +1,11 @@
 """Passes TCP connections on to another address."""
 
 import socket
-from typing import Any
+from typing import Any, cast
 
 from twisted.protocols.portforward import ProxyFactory
+
+from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["Forwarder"]
 
@@ -20,7 +22,7 @@ class Forwarder(ProxyFactory):
         super().__init__(host, port)
         self._made: list[Any] = []
 
-    def listen_as(self, reactor: Any, host: str, port: int) -> Any:
+    def listen_as(self, reactor: Reactor, host: str, port: int) -> Any:
         """Take in connections to `host`:`port`, which is another's address, as far as they are
         routed to us; the listening port. Needs the rights of a router. Raises OSError."""
         with socket.socket() as listening:
@@ -29,7 +31,7 @@ class Forwarder(ProxyFactory):
             listening.bind((host, port))
             listening.listen()
             listening.setblocking(False)
-            return reactor.adoptStreamPort(listening.fileno(), socket.AF_INET, self)
+            return reactor.adoptStreamPort(listening.fileno(), socket.AF_INET, cast(Any, self))
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)

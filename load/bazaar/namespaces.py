@@ -19,6 +19,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted_bazaar.local import plan
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
@@ -38,7 +39,7 @@ class Apart(Fleet):
     """Front-ends, a catalog, three order replicas and Redis, if there is one to be had, with
     their files in `folder`."""
 
-    def __init__(self, reactor: Any, folder: Path, further: Sequence[str]) -> None:
+    def __init__(self, reactor: Reactor, folder: Path, further: Sequence[str]) -> None:
         """`further` says where each further front-end caches: `shared`, with the first one, or
         `own`, in its memory."""
         self._data = data = folder / "data"

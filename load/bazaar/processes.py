@@ -12,6 +12,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from twisted_bazaar.local import child
+from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["Process", "environment", "said_last", "twistd"]
 
@@ -34,7 +35,7 @@ class Process:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         command: Sequence[str],
         log: Path,
         more: Mapping[str, str] | None = None,

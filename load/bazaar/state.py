@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from twisted.internet.threads import deferToThread
@@ -14,6 +13,7 @@ from load.client.session import NoAnswer, Session
 from load.history.records import Closing, Opening, Order, Quote
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Side, Traded
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.logfile import LogReader
 
 from .fleet import CannotRun, NotInTime
@@ -46,7 +46,7 @@ class Log(msgspec.Struct, frozen=True):
     digest: str = ""
 
 
-async def opening(reactor: Any, url: str, at: float, note: str) -> Opening:
+async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
     """What a history begins with. Raises `CannotRun` if it is no bazaar, or not at rest."""
     orders, market = await _all(reactor, url)
     listed = {quote.name: quote.quantity for quote in market}
@@ -60,7 +60,7 @@ async def opening(reactor: Any, url: str, at: float, note: str) -> Opening:
     return Opening(at=at, listed=listed, known=known, note=note)
 
 
-async def closing(reactor: Any, url: str, at: float) -> Closing:
+async def closing(reactor: Reactor, url: str, at: float) -> Closing:
     """What a history ends with. Raises `NotInTime` if it cannot be had."""
     try:
         orders, market = await _all(reactor, url)
@@ -69,7 +69,7 @@ async def closing(reactor: Any, url: str, at: float) -> Closing:
     return Closing(at=at, orders=orders, market=market)
 
 
-async def _all(reactor: Any, url: str) -> tuple[tuple[Order, ...], tuple[Quote, ...]]:
+async def _all(reactor: Reactor, url: str) -> tuple[tuple[Order, ...], tuple[Quote, ...]]:
     session = Session(reactor, 1)
     orders: list[Order] = []
     try:

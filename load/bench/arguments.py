@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from load.arguments import at_least
+from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["add_bench", "bench"]
 
@@ -29,7 +30,7 @@ def add_bench(commands: Any) -> None:
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def bench(asked: argparse.Namespace, reactor: Any, tell: Callable[[str], None]) -> Any:
+def bench(asked: argparse.Namespace, reactor: Reactor, tell: Callable[[str], None]) -> Any:
     """The bench that is asked for, to be awaited."""
     from .command import Bench, BenchAsked
 

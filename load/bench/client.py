@@ -6,7 +6,6 @@ python -m load.bench.client URL lookups|trades STOCK,STOCK… CONNECTIONS SECOND
 import json
 import sys
 from itertools import cycle
-from typing import Any
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred, DeferredList
@@ -14,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from load.client.connection import Connection
 from load.client.session import NoAnswer
 from load.run.latencies import Latencies
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
 __all__ = ["main"]
@@ -22,7 +22,7 @@ ANSWER_SECONDS = 8.0
 
 
 async def _loop(
-    reactor: Any, url: str, kind: str, stocks: list[str], connections: int, seconds: float
+    reactor: Reactor, url: str, kind: str, stocks: list[str], connections: int, seconds: float
 ) -> None:
     latencies, errors = Latencies(), 0
     paths = cycle([f"{url}/stocks/{name}" for name in stocks])

@@ -5,9 +5,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
+
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .figures import judge, rows
 from .generator import Generator
@@ -35,7 +36,7 @@ class BenchAsked(msgspec.Struct, frozen=True, kw_only=True):
 class Bench:
     """One bench, in a folder that is gone afterwards."""
 
-    def __init__(self, reactor: Any, asked: BenchAsked, tell: Callable[[str], None]) -> None:
+    def __init__(self, reactor: Reactor, asked: BenchAsked, tell: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._asked = asked
         self._tell = tell

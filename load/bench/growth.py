@@ -16,6 +16,7 @@ from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 from twisted_bazaar.timing import Timing
 
@@ -38,7 +39,7 @@ class Growth:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         folder: Path,
         generator: Generator,
         cache: str,

@@ -24,7 +24,7 @@ AT = 1_790_000_000_000
 
 def _events(orders: int) -> Iterator[Event]:
     """Each stock in turn, a share bought and sold again; keys as a front-end makes them."""
-    yield Opened(1)
+    yield Opened(leader=1)
     yield Listed(DEFAULT_LISTING)
     guards = Random(1)
     for number in range(1, orders + 1):

@@ -14,6 +14,7 @@ from typing import Any
 from load.bazaar.fleet import CannotRun, Local
 from load.bazaar.processes import Process, said_last
 from twisted_bazaar.market import DEFAULT_LISTING
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .figures import Sample, Samples, Subject
 from .generator import Generator, ask
@@ -31,7 +32,7 @@ class Speed:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         folder: Path,
         generator: Generator,
         cache: str,

@@ -11,7 +11,6 @@ gives up early, sends a key once more although it knows the answer, or uses one 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
@@ -20,6 +19,7 @@ from load.client.api import Caller
 from load.client.session import Session
 from load.history.records import History, TradeCall, Verdict
 from twisted_bazaar.market import Side
+from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["Clients", "connections"]
 
@@ -55,7 +55,7 @@ class Clients:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         session: Session,
         urls: Sequence[str],
@@ -122,7 +122,7 @@ class _Client:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         caller: Caller,
         random: Random,
         memory: Memory,

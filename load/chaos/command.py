@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
 
 import msgspec
 
@@ -14,6 +13,7 @@ from load.bazaar.arena import enter, furnish
 from load.bazaar.fleet import CannotRun
 from load.bazaar.processes import Process, said_last
 from load.report.outputs import must_be_writable, show
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .cuts import CALM_SECONDS, LASTS_SECONDS, SCENARIOS
 from .deck import full_deck, is_wanted
@@ -56,7 +56,7 @@ class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
 class Trial:
     """One trial, in `folder` if one is given, else in one that is removed if all went well."""
 
-    def __init__(self, reactor: Any, asked: TrialAsked, tell: Tell) -> None:
+    def __init__(self, reactor: Reactor, asked: TrialAsked, tell: Tell) -> None:
         self._reactor = reactor
         self._asked = asked
         self._tell = tell
@@ -209,7 +209,7 @@ class Trial:
             rmtree(self._folder, ignore_errors=True)
 
 
-async def run_inside(reactor: Any, question: Path, answer: Path) -> int:
+async def run_inside(reactor: Reactor, question: Path, answer: Path) -> int:
     """Carry out the stage that `question` describes, in namespaces that are ours alone."""
     asked = msgspec.json.decode(question.read_bytes(), type=Asked, dec_hook=lambda t, v: t(v))
     await furnish()

@@ -23,6 +23,7 @@ from load.client.session import Session
 from load.history.book import Violation
 from load.history.checker import check
 from load.history.records import Call, Closing, Fault, History, Opening
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
 from .clients import Clients, connections
@@ -100,7 +101,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
         return not self.violations and not self.problems
 
 
-async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
+async def run_stage(reactor: Reactor, asked: Asked, tell: Tell) -> StageReport:
     """Carry out one stage. Raises `CannotRun` if it cannot begin."""
     fleet = _fleet(reactor, asked)
     try:
@@ -120,7 +121,7 @@ async def run_stage(reactor: Any, asked: Asked, tell: Tell) -> StageReport:
         history.close()
 
 
-def _fleet(reactor: Any, asked: Asked) -> Local | Apart:
+def _fleet(reactor: Reactor, asked: Asked) -> Local | Apart:
     random = Random(f"{asked.seed}-{asked.stage}-caches")
     drawn = [random.choice(("shared", "own")) for _ in range(asked.frontends - 1)]
     further = [asked.caches or cache for cache in drawn]
@@ -154,7 +155,7 @@ class _Stage:
     """One stage over a fleet that is ready."""
 
     def __init__(
-        self, reactor: Any, asked: Asked, fleet: Local | Apart, history: History, tell: Tell
+        self, reactor: Reactor, asked: Asked, fleet: Local | Apart, history: History, tell: Tell
     ) -> None:
         self._reactor = reactor
         self._asked = asked

@@ -9,6 +9,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from twisted_bazaar.runtime.reactor import Reactor
+
 from .session import Reply, Session, _Body, _Endpoints
 
 __all__ = ["Connection"]
@@ -21,7 +23,7 @@ class Connection(Session):
     the bare `Agent` takes 130. That is time that a bazaar on the same machine does not get.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         super().__init__(reactor, 1)
         endpoints: Any = _Endpoints(reactor)
         self._agent: Any = Agent.usingEndpointFactory(reactor, endpoints, pool=self._pool)

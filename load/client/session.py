@@ -1,7 +1,7 @@
 """HTTP calls as a client makes them: over kept connections, each bounded as a whole."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import msgspec
 from treq.client import HTTPClient
@@ -28,6 +28,8 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
+
+from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["NoAnswer", "NotSent", "Reply", "Session"]
 
@@ -67,7 +69,7 @@ class _Endpoints:
     """Where a URL leads. For an address, unlike `Agent` by itself, this does not wait 0.3 s
     before it says that a connection is refused, in case a name had more addresses."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
 
     def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint | HostnameEndpoint:
@@ -80,7 +82,7 @@ class _Endpoints:
 class Session:
     """Connections to any number of front-ends, up to `connections` to each."""
 
-    def __init__(self, reactor: Any, connections: int) -> None:
+    def __init__(self, reactor: Reactor, connections: int) -> None:
         self._reactor = reactor
         # treq would share a pool that keeps two connections to a host.
         self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
@@ -126,7 +128,7 @@ class Session:
             data=body,
             allow_redirects=False,
             unbuffered=True,
-            reactor=self._reactor,
+            reactor=cast(Any, self._reactor),
         )
         collected = _Body()
         response.deliverBody(collected)

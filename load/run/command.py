@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from time import process_time
-from typing import Any
 
 import msgspec
 from twisted.internet.defer import CancelledError
@@ -17,6 +16,7 @@ from load.bazaar.fleet import CannotRun, NotInTime
 from load.client.api import Caller
 from load.client.connection import Connection
 from load.history.records import History, Record
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
 from .summary import RunReport, page, progress
@@ -57,7 +57,7 @@ class _Written(History):
 class Run:
     """One run against a bazaar that somebody else has started."""
 
-    def __init__(self, reactor: Any, asked: RunAsked) -> None:
+    def __init__(self, reactor: Reactor, asked: RunAsked) -> None:
         self._reactor = reactor
         self._asked = asked
 

@@ -18,6 +18,7 @@ from load.client.connection import Connection
 from load.history.records import Call, History, Verdict
 from load.history.remembered import Remembered, RememberedOrder
 from twisted_bazaar.market import Side
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .schedule import Schedule, counted_from
 from .tally import Tally
@@ -74,7 +75,7 @@ class Workload:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         mix: Mix,
         url: str,

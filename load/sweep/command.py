@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from shlex import join
 from shutil import rmtree
-from typing import Any
 
 import msgspec
 from twisted.internet.defer import CancelledError
@@ -17,6 +16,7 @@ from load.report.outputs import must_be_writable, show
 from load.run.command import MISMATCH, Run, RunAsked
 from load.run.summary import RunReport
 from load.run.workload import Mix
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .report import sweep_report
 from .settings import Outcome, Setting, csv_text, kept, page, plan, told
@@ -52,7 +52,7 @@ class SweepAsked(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """One sweep."""
 
-    def __init__(self, reactor: Any, asked: SweepAsked, tell: Callable[[str], None]) -> None:
+    def __init__(self, reactor: Reactor, asked: SweepAsked, tell: Callable[[str], None]) -> None:
         """`tell` is told of each setting when its run is over."""
         self._reactor = reactor
         self._asked = asked

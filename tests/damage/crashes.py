@@ -155,7 +155,7 @@ class Life:
             kept, term = self._random.randint(0, len(entries)), term + 1
         number = number_of(entries[:kept])
         events = [order(number + 1 + each) for each in range(self._random.choice((0, 1, 1, 3, 12)))]
-        made = extend(entries[:kept], [Opened(2), LISTED] if kept == 0 else events, term)
+        made = extend(entries[:kept], [Opened(leader=2), LISTED] if kept == 0 else events, term)
         return Write(
             term,
             self._random.choice((vote, vote, 1, 2)),

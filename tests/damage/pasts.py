@@ -97,7 +97,7 @@ class _Life:
         return log_in_place(self.folder, self._random, self._segment_bytes)
 
     def begin(self) -> None:
-        self._entries = extend([], [Opened(3), LISTED], self._term)
+        self._entries = extend([], [Opened(leader=3), LISTED], self._term)
         self.file.write(Write(self._term, 0, None, tuple(self._entries), trusted=True))
         self._remember()
 
@@ -114,7 +114,7 @@ class _Life:
             # Never what is indexed: that is released.
             kept = self._random.randint(max(2, self._indexed), len(self._entries))
             self._term += 1
-            self._write(kept, extend(self._entries[:kept], [Opened(2)], self._term))
+            self._write(kept, extend(self._entries[:kept], [Opened(leader=2)], self._term))
         else:
             number = number_of(self._entries)
             count = self._random.choice((1, 1, 1, 2, 3, 8))

@@ -190,7 +190,9 @@ class World:
     def frontends_subscribe(self) -> None:
         for frontend in self._frontends:
             if frontend.floors.subscribe(self._now(frontend)):
-                subscription = Subscription(frontend.name, frontend.floors.life, "")
+                subscription = Subscription(
+                    address=frontend.name, life=frontend.floors.life, token=""
+                )
                 self._subscriptions.append(subscription)
                 if self._random.random() < 0.9:
                     self.subscription_arrives()

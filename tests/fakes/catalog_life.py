@@ -66,7 +66,9 @@ class CatalogLife:
 
     def subscribe(self, life: int = FRONTEND) -> None:
         """A front-end subscribes, and has answered the first push."""
-        self.publisher.subscribe(Subscription("127.0.0.1:1", life, "token"), self.now)
+        self.publisher.subscribe(
+            Subscription(address="127.0.0.1:1", life=life, token="token"), self.now
+        )
         for _ in range(2):
             self.push()
             self.answer(life)
@@ -81,7 +83,7 @@ class CatalogLife:
         """The last push to this one is answered."""
         push = self.pushed.pop(life, None)
         if push is not None:
-            reply = PushReply(push.upto, Stamp(life, self.now))
+            reply = PushReply(upto=push.upto, stamp=Stamp(life, self.now))
             self.publisher.answered(push, reply, self.now)
 
     def pass_time(self, seconds: float) -> None:

@@ -49,14 +49,14 @@ class Learner:
                     self.applied, self.digest = entry.index, entry.digest
             self.lease.granted(message.stamp, message.lease)
         return ApplyReply(
-            self.name,
-            self.term,
-            self.applied,
-            self.digest,
-            min(self.applied, self.releases),
-            self.lease.stamp(now),
-            self.lease.alive(now),
-            message.sent,
+            learner=self.name,
+            term=self.term,
+            applied=self.applied,
+            digest=self.digest,
+            released=min(self.applied, self.releases),
+            stamp=self.lease.stamp(now),
+            holds=self.lease.alive(now),
+            sent=message.sent,
         )
 
 

@@ -85,7 +85,15 @@ class FakeBazaar:
 
     def report(self) -> Deferred[Sequence[ReplicaReport]]:
         reports = [
-            ReplicaReport(id, role, 4, 812, 830, "c0ffee", id != 2)
+            ReplicaReport(
+                id=id,
+                role=role,
+                term=4,
+                last_number=812,
+                last_index=830,
+                digest="c0ffee",
+                reachable=id != 2,
+            )
             for id, role in ((1, "follower"), (2, "follower"), (3, "leader"))
         ]
         return self._answer("report", lambda: reports)

@@ -41,7 +41,7 @@ def order(number: int, key: str | None = None) -> Traded:
 
 def history(orders: int) -> list[Entry]:
     """A leader's first entry, a listing, and then so many orders."""
-    return extend([], [Opened(3), LISTED, *(order(number + 1) for number in range(orders))])
+    return extend([], [Opened(leader=3), LISTED, *(order(number + 1) for number in range(orders))])
 
 
 def ledger_of(entries: Iterable[Entry]) -> Ledger:
@@ -68,7 +68,17 @@ def sends(
     commit = upto if commit is None else commit
     entries = tuple(log[after:upto])
     return Apply(
-        term, 3, after, digest, entries, commit, rebuild, log[0].digest, stamp, lease, sent
+        term=term,
+        leader=3,
+        previous_index=after,
+        previous_digest=digest,
+        entries=entries,
+        commit=commit,
+        rebuild=rebuild,
+        history=log[0].digest,
+        stamp=stamp,
+        lease=lease,
+        sent=sent,
     )
 
 

@@ -24,8 +24,15 @@ from twisted_bazaar.rpc.push import (
 
 TOKEN = "token-1"
 LIFE = 7
-PUSH = Push(LIFE, "c0ffee", 12, {"GameStart": 11, "Ünter & Söhne": 12}, Stamp(LIFE, 2.5), 0.9)
-REPLY = PushReply(12, Stamp(LIFE, 3.5))
+PUSH = Push(
+    life=LIFE,
+    history="c0ffee",
+    upto=12,
+    floors={"GameStart": 11, "Ünter & Söhne": 12},
+    stamp=Stamp(LIFE, 2.5),
+    seconds=0.9,
+)
+REPLY = PushReply(upto=12, stamp=Stamp(LIFE, 3.5))
 
 
 class FakeSubscriber:
@@ -40,9 +47,9 @@ class FakeSubscriber:
         if self.error is not None:
             raise self.error
         if push.life != LIFE:
-            return PushReply(push.upto, None)
+            return PushReply(upto=push.upto, stamp=None)
         self.taken.append(push)
-        return PushReply(push.upto, REPLY.stamp)
+        return PushReply(upto=push.upto, stamp=REPLY.stamp)
 
 
 class Transport(StringTransport):

@@ -267,7 +267,7 @@ class _Frontend(_Process):
     def tick(self) -> None:
         if not self.floors.subscribe(self.clock.now):
             return
-        subscription = Subscription(self.name, self.floors.life, "token")
+        subscription = Subscription(address=self.name, life=self.floors.life, token="token")
         refused = [False, False]
 
         def ask(catalog: _Catalog, position: int) -> None:

@@ -29,7 +29,7 @@ def entries_of(*terms: int, maker: int = 0) -> list[Entry]:
     entries: list[Entry] = []
     for index, term in enumerate(terms, 1):
         digest = entries[-1].digest if entries else GENESIS
-        entries.append(encode_entry(digest, index, term, 0, Opened(maker)))
+        entries.append(encode_entry(digest, index, term, 0, Opened(leader=maker)))
     return entries
 
 
@@ -52,7 +52,15 @@ def append(
     """What the leader of `term`, whose log is `log`, sends to one that has it up to `after`."""
     previous_term = log[after - 1].term if after else 0
     return Append(
-        term, leader, after, previous_term, tuple(log[after:upto]), commit, 0, round_, 0.0
+        term=term,
+        leader=leader,
+        previous_index=after,
+        previous_term=previous_term,
+        entries=tuple(log[after:upto]),
+        commit=commit,
+        released=0,
+        round=round_,
+        sent=0.0,
     )
 
 
@@ -150,19 +158,31 @@ class Member:
         self.replica.campaign("nomination", self.clock.now)
         self.carry_out()
         for poll in self.take(Poll):
-            self.step(PollReply(poll.to, 0, 0, 0, 0, 0.0, nonce=poll.message.nonce))
+            self.step(
+                PollReply(
+                    replica=poll.to,
+                    term=0,
+                    last_index=0,
+                    last_term=0,
+                    leader=0,
+                    wait=0.0,
+                    nonce=poll.message.nonce,
+                )
+            )
         return self.take(Vote)
 
     def win(self, *voters: int) -> None:
         """Be asked to campaign, and win by the votes of `voters` and its own."""
         self.stand()
         for voter in voters:
-            self.step(VoteReply(self.replica.term, voter, True))
+            self.step(VoteReply(term=self.replica.term, voter=voter, granted=True))
 
 
 def hear_of_term(member: Member, term: int) -> None:
     """A peer answers that there is a higher term, whatever it was asked."""
-    member.replica.step(AppendReply(term, 2, False, 0, 0, 0.0), member.clock.now)
+    member.replica.step(
+        AppendReply(term=term, follower=2, fits=False, index=0, round=0, sent=0.0), member.clock.now
+    )
 
 
 def follower(*terms: int, term: int | None = None, peers: Iterable[int] = (2, 3)) -> Member:

@@ -32,7 +32,14 @@ class FakePublisher:
         """Push `floors`, and the lease that the answer with `stamp` earned."""
         life = self.floors.life if life is None else life
         lease = TIMING.lease if stamp is not None else 0.0
-        push = Push(life, self.history, upto, floors or {}, stamp, lease)
+        push = Push(
+            life=life,
+            history=self.history,
+            upto=upto,
+            floors=floors or {},
+            stamp=stamp,
+            seconds=lease,
+        )
         return self.floors.push(push, self.now)
 
     def inform(self, **floors: int) -> Stamp:

@@ -12,25 +12,41 @@ from twisted_bazaar.rpc.push import Subscription
 
 def follows(replica: int, term: int = 1) -> Status:
     """A follower's status."""
-    return Status(replica, "follower", term, 0, 0, 0, "")
+    return Status(
+        replica=replica,
+        role="follower",
+        term=term,
+        leader=0,
+        last_index=0,
+        last_number=0,
+        digest="",
+    )
 
 
 def leads(replica: int, term: int = 1) -> Status:
     """A leader's status."""
-    return Status(replica, "leader", term, replica, 0, 0, "")
+    return Status(
+        replica=replica,
+        role="leader",
+        term=term,
+        leader=replica,
+        last_index=0,
+        last_number=0,
+        digest="",
+    )
 
 
 def won(replica: int, term: int) -> CampaignReply:
     """`replica` was asked to campaign, and leads."""
-    return CampaignReply(replica, term, 0.0)
+    return CampaignReply(leader=replica, term=term, wait=0.0)
 
 
 def refused(wait: float, leader: int = 0, term: int = 1) -> CampaignReply:
     """The replica that was asked to campaign has to wait so long."""
-    return CampaignReply(leader, term, wait)
+    return CampaignReply(leader=leader, term=term, wait=wait)
 
 
-LOST = CampaignReply(0, 1, 0.0)
+LOST = CampaignReply(leader=0, term=1, wait=0.0)
 """The campaign failed, and nothing says when another could succeed."""
 
 

@@ -119,7 +119,7 @@ def test_nobody_without_the_secret_has_pushes_sent_anywhere(bazaar: Bazaar) -> N
         host, port = victim.getsockname()
 
         def request(address: str, key: bytes) -> Any:
-            asked = Subscription(address, 7, "token")
+            asked = Subscription(address=address, life=7, token="token")
             proof = prove(key, asked)
             return catalog_pb2.SubscribeRequest(address=address, life=7, token="token", proof=proof)
 

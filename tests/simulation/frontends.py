@@ -212,7 +212,7 @@ class FrontendMember(Process):
         if self._subscribing or not self.floors.subscribe(self.seconds):
             return
         self._subscribing = True
-        subscription = Subscription(self.name, self.floors.life, "")
+        subscription = Subscription(address=self.name, life=self.floors.life, token="")
 
         def ended(answer: BazaarError | float) -> None:
             self._subscribing = False

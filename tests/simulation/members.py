@@ -235,16 +235,16 @@ class OrderMember(Process):
         replica = self.replica
         reply(
             Status(
-                self.number,
-                replica.role,
-                replica.term,
-                replica.leader(self.seconds),
-                self.desk.applied,
-                self.desk.ledger.last_number,
-                "",
-                self.replica.cluster,
-                self.seconds,
-                replica.disk.seconds(self.seconds),
+                replica=self.number,
+                role=replica.role,
+                term=replica.term,
+                leader=replica.leader(self.seconds),
+                last_index=self.desk.applied,
+                last_number=self.desk.ledger.last_number,
+                digest="",
+                cluster=self.replica.cluster,
+                clock=self.seconds,
+                disk_seconds=replica.disk.seconds(self.seconds),
             )
         )
 
@@ -263,7 +263,10 @@ class OrderMember(Process):
         if self.replica.term == 0:
             return
         peer = next(iter(self.peers))
-        self.replica.step(AppendReply(term, peer, False, 0, 0, 0.0), self.seconds)
+        self.replica.step(
+            AppendReply(term=term, follower=peer, fits=False, index=0, round=0, sent=0.0),
+            self.seconds,
+        )
         self.carry_out()
 
     def trade(self, message: tuple[Sequence[Trade], Sending], reply: Respond) -> None:

@@ -154,7 +154,7 @@ def test_what_no_leader_can_have_decided_stops_the_ledger_unchanged(event: objec
 def test_a_leaders_first_entry_touches_nothing() -> None:
     books = ledger()
     before = contents(books)
-    assert books.apply(2, Opened(3)) == ()
+    assert books.apply(2, Opened(leader=3)) == ()
     assert contents(books) == before
 
 

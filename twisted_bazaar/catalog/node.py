@@ -7,7 +7,7 @@ never wait for it: they read an immutable view, which the reactor thread replace
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -21,6 +21,7 @@ from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.market import Listing, Stock
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .market_file import Snapshot, save
@@ -46,7 +47,7 @@ class CatalogNode(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         snapshot: Snapshot,
         path: Path,

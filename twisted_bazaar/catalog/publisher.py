@@ -185,12 +185,12 @@ class Publisher:
     def _answer(self, message: Apply, now: float) -> ApplyReply:
         position = self._projection.position
         return ApplyReply(
-            "",
-            position.term,
-            position.index,
-            position.digest,
-            self._released,
-            self._lease.stamp(now),
-            self._lease.alive(now),
-            message.sent,
+            learner="",
+            term=position.term,
+            applied=position.index,
+            digest=position.digest,
+            released=self._released,
+            stamp=self._lease.stamp(now),
+            holds=self._lease.alive(now),
+            sent=message.sent,
         )

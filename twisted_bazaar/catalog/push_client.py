@@ -36,6 +36,7 @@ from twisted_bazaar.rpc.push import (
     sign,
 )
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["MAX_REPLY_BYTES", "Pusher"]
 
@@ -54,7 +55,7 @@ _SAID_CHARACTERS = 200
 class Pusher(Service):
     """Carries pushes to any number of front-ends."""
 
-    def __init__(self, reactor: Any, secret: bytes, timeout: float) -> None:
+    def __init__(self, reactor: Reactor, secret: bytes, timeout: float) -> None:
         """`secret` is the cluster's, which may be empty. A push and its answer may take
         `timeout` seconds, all in all."""
         self._reactor = reactor
@@ -150,7 +151,7 @@ class _Endpoints:
     """Where a URL leads. For an address, unlike Agent's own, this does not wait 0.3 s before it
     says that a connection is refused, in case a name had more addresses."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
 
     def endpointForURI(self, uri: URI) -> Any:
@@ -166,7 +167,7 @@ class _Endpoints:
 class _Connections(HTTPConnectionPool):
     """A pool that knows the connections in use as well, and can end them."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Reactor) -> None:
         super().__init__(reactor, persistent=True)
         self.maxPersistentPerHost = CONNECTIONS
         self.cachedConnectionTimeout = KEEP_SECONDS

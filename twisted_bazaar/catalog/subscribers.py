@@ -125,12 +125,12 @@ class Subscribers:
         seconds = min(self._timing.lease, lease.until - holder.earned_at)
         worth = lease.alive(now) and seconds > 0
         return Push(
-            subscriber.subscription.life,
-            history,
-            index,
-            floors,
-            holder.earned if worth else None,
-            seconds if worth else 0.0,
+            life=subscriber.subscription.life,
+            history=history,
+            upto=index,
+            floors=floors,
+            stamp=holder.earned if worth else None,
+            seconds=seconds if worth else 0.0,
         )
 
     def answered(self, push: Push, reply: PushReply, now: float) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 import grpc
@@ -15,6 +15,7 @@ from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.options import TimingOptions
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
 from twisted_bazaar.timing import Timing
 
@@ -68,14 +69,14 @@ class Options(TimingOptions):
 
 def makeService(given: Options) -> Service:
     """A catalog on the process's reactor."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
-    prepare(reactor)
+    reactor = prepare(installed)
     late = Late("bazaar-catalog", lambda: make_catalog_service(reactor, given.config))
     return Process(reactor, given, late)
 
 
-def make_catalog_service(reactor: Any, config: CatalogConfig) -> Service:
+def make_catalog_service(reactor: Reactor, config: CatalogConfig) -> Service:
     """A catalog. Raises `Unusable` if its folder or the listing cannot be used or read."""
     # Held until the process ends.
     claim(config.data)

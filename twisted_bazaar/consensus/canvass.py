@@ -241,7 +241,7 @@ class Canvass:
         return self._fetch(log, log.last_index)
 
     def _fetch(self, log: Log, after: int) -> Fetch:
-        return Fetch(self._replica, after, log.digest_at(after))
+        return Fetch(replica=self._replica, after=after, digest=log.digest_at(after))
 
     def fetched(self, reply: FetchReply, log: Log, committed: int) -> Fetch | None:
         """Take what the source answered into `log`, and say what to fetch next; None: enough.

@@ -112,21 +112,32 @@ class Electing(ABC):
         """
         canvass = self._canvass
         if self.leads:
-            self._tell([(ticket, now)], CampaignReply(self.id, self.term, 0.0))
+            self._tell([(ticket, now)], CampaignReply(leader=self.id, term=self.term, wait=0.0))
         elif self._may_found(canvass):
             # All members are needed, so that a lower id could not lead any sooner.
-            self._tell([(ticket, now)], CampaignReply(0, self.term, self._timing.heartbeat))
+            self._tell(
+                [(ticket, now)],
+                CampaignReply(leader=0, term=self.term, wait=self._timing.heartbeat),
+            )
         elif self.suspect:
             wait = self._timing.election_timeout
-            self._tell([(ticket, now)], CampaignReply(0, self.term, wait, _SUSPECT))
+            self._tell(
+                [(ticket, now)], CampaignReply(leader=0, term=self.term, wait=wait, unable=_SUSPECT)
+            )
         elif self.disk.hangs(now):
-            self._tell([(ticket, now)], CampaignReply(0, self.term, 0.0, _HANGS))
+            self._tell(
+                [(ticket, now)], CampaignReply(leader=0, term=self.term, wait=0.0, unable=_HANGS)
+            )
         elif canvass is not None and canvass.purpose is Purpose.CAMPAIGN:
             canvass.tickets.append((ticket, now))
         elif (wait := self._reluctance(self.id, now)) > 0:
-            self._tell([(ticket, now)], CampaignReply(self.leader(now), self.term, wait))
+            self._tell(
+                [(ticket, now)], CampaignReply(leader=self.leader(now), term=self.term, wait=wait)
+            )
         elif canvass is not None and canvass.catches_up(now - self._timing.election_timeout):
-            self._tell([(ticket, now)], CampaignReply(0, self.term, 0.0, _BEHIND))
+            self._tell(
+                [(ticket, now)], CampaignReply(leader=0, term=self.term, wait=0.0, unable=_BEHIND)
+            )
         else:
             self._begin_canvass(Purpose.CAMPAIGN, now, (ticket, now))
 
@@ -199,7 +210,7 @@ class Electing(ABC):
                 self._ballot.given(now)
             self.vote = message.candidate
             self._give_up_campaign()
-        reply = VoteReply(self.term, self.id, granted)
+        reply = VoteReply(term=self.term, voter=self.id, granted=granted)
         self._outbox.say_after_write([Reply(ticket, reply)], now)
 
     def _named_by(self, message: Vote) -> bool:
@@ -214,20 +225,20 @@ class Electing(ABC):
 
     def _on_poll(self, message: Poll, now: float, ticket: object) -> None:
         reply = PollReply(
-            self.id,
-            self.term,
-            self.log.last_index,
-            self.log.last_term,
-            self.leader(now),
-            self._reluctance(message.replica, now),
-            self.suspect,
-            self._storage.fresh,
-            message.nonce,
-            self._storage.copied,
-            self.cluster if self.log.last_index else self._storage.cluster,
-            self._identity.members,
-            self.log.last_digest,
-            self.disk.seconds(now),
+            replica=self.id,
+            term=self.term,
+            last_index=self.log.last_index,
+            last_term=self.log.last_term,
+            leader=self.leader(now),
+            wait=self._reluctance(message.replica, now),
+            suspect=self.suspect,
+            fresh=self._storage.fresh,
+            nonce=message.nonce,
+            copied=self._storage.copied,
+            cluster=self.cluster if self.log.last_index else self._storage.cluster,
+            members=self._identity.members,
+            last_digest=self.log.last_digest,
+            disk_seconds=self.disk.seconds(now),
         )
         self._outbox.say([Reply(ticket, reply)])
 
@@ -237,7 +248,15 @@ class Electing(ABC):
         entries: Sequence[Entry] = ()
         if fits:
             entries = self.log.entries(after, min(last, after + self._batch))
-        reply = FetchReply(self.id, self.term, after, fits, entries, last, self.log.last_term)
+        reply = FetchReply(
+            replica=self.id,
+            term=self.term,
+            after=after,
+            fits=fits,
+            entries=entries,
+            last_index=last,
+            last_term=self.log.last_term,
+        )
         self._outbox.say([Reply(ticket, reply)])
 
     def _begin_canvass(self, purpose: Purpose, now: float, *tickets: tuple[object, float]) -> None:
@@ -257,7 +276,9 @@ class Electing(ABC):
     def _end_canvass(self, refusal: Refused) -> None:
         canvass, self._canvass = self._canvass, None
         if canvass is not None:
-            reply = CampaignReply(refusal.leader, self.term, refusal.wait, refusal.unable)
+            reply = CampaignReply(
+                leader=refusal.leader, term=self.term, wait=refusal.wait, unable=refusal.unable
+            )
             self._tell(canvass.tickets, reply)
 
     def _tell(self, tickets: Sequence[tuple[object, float]], reply: CampaignReply) -> None:
@@ -271,7 +292,7 @@ class Electing(ABC):
             told = [each for each in canvass.tickets if each[1] <= waited]
             canvass.tickets = [each for each in canvass.tickets if each[1] > waited]
             pause = self._timing.heartbeat
-            self._tell(told, CampaignReply(0, self.term, pause, campaigning=True))
+            self._tell(told, CampaignReply(leader=0, term=self.term, wait=pause, campaigning=True))
 
     def _on_poll_reply(self, message: PollReply, now: float) -> None:
         if self._canvass is not None and self._canvass.nonce == message.nonce:
@@ -283,7 +304,8 @@ class Electing(ABC):
         if canvass is None or self._stands:
             return
         self._outbox.say(
-            Request(peer, Poll(self.id, canvass.nonce, peer)) for peer in canvass.polls(now)
+            Request(peer, Poll(replica=self.id, nonce=canvass.nonce, to=peer))
+            for peer in canvass.polls(now)
         )
         storage = self._storage
         verdict = canvass.verdict(self.log, self.term, storage.fresh, storage.copied, now)
@@ -297,7 +319,10 @@ class Electing(ABC):
             case Behind():
                 # It goes on fetching, so that it is up to date for its next nomination.
                 canvass.purpose, canvass.late = Purpose.RESYNC, True
-                self._tell(canvass.tickets, CampaignReply(0, self.term, 0.0, _BEHIND))
+                self._tell(
+                    canvass.tickets,
+                    CampaignReply(leader=0, term=self.term, wait=0.0, unable=_BEHIND),
+                )
                 canvass.tickets = []
             case GoAhead(term):
                 if self.suspect:
@@ -387,10 +412,10 @@ class Electing(ABC):
     def _vote(self, to: int) -> Vote:
         log = self.log
         return Vote(
-            self.term,
-            self.id,
-            log.last_index,
-            log.last_term,
+            term=self.term,
+            candidate=self.id,
+            last_index=log.last_index,
+            last_term=log.last_term,
             cluster=self.cluster,
             to=to,
             last_digest=log.last_digest,

@@ -21,7 +21,9 @@ GENESIS = "0" * 32
 """The digest of the empty history."""
 
 
-class Opened(msgspec.Struct, frozen=True, tag_field="kind", tag="opened", omit_defaults=True):
+class Opened(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="opened", omit_defaults=True
+):
     """A leader's first entry in its term: committing it commits all before it (Raft §5.4.2).
 
     It says under which configuration it leads. What a leader may do before this entry is

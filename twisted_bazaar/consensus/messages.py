@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-class Append(msgspec.Struct, frozen=True):
+class Append(msgspec.Struct, frozen=True, kw_only=True):
     """The leader's entries for a follower; with none, a heartbeat (Raft figure 2)."""
 
     term: int
@@ -57,7 +57,7 @@ class Append(msgspec.Struct, frozen=True):
     """Names the leader's history up to `previous_index`; empty: not said."""
 
 
-class AppendReply(msgspec.Struct, frozen=True):
+class AppendReply(msgspec.Struct, frozen=True, kw_only=True):
     term: int
     follower: int
     fits: bool
@@ -71,7 +71,7 @@ class AppendReply(msgspec.Struct, frozen=True):
     """If it fits: the follower has the entries up to here, on its disk or soon."""
 
 
-class Vote(msgspec.Struct, frozen=True):
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate asks for a vote (Raft figure 2)."""
 
     term: int
@@ -86,13 +86,13 @@ class Vote(msgspec.Struct, frozen=True):
     """The ids of all replicas, as the candidate counts them, ascending; empty: not said."""
 
 
-class VoteReply(msgspec.Struct, frozen=True):
+class VoteReply(msgspec.Struct, frozen=True, kw_only=True):
     term: int
     voter: int
     granted: bool
 
 
-class Poll(msgspec.Struct, frozen=True):
+class Poll(msgspec.Struct, frozen=True, kw_only=True):
     """Before it raises its term, or fetches, a replica asks how far the others are."""
 
     replica: int
@@ -101,7 +101,7 @@ class Poll(msgspec.Struct, frozen=True):
     to: int = 0
 
 
-class PollReply(msgspec.Struct, frozen=True):
+class PollReply(msgspec.Struct, frozen=True, kw_only=True):
     replica: int
     term: int
     last_index: int
@@ -134,7 +134,7 @@ class Declined(msgspec.Struct, frozen=True):
     why: str
 
 
-class Fetch(msgspec.Struct, frozen=True):
+class Fetch(msgspec.Struct, frozen=True, kw_only=True):
     """What came after the history named `digest`, which ends at `after`?"""
 
     replica: int
@@ -144,7 +144,7 @@ class Fetch(msgspec.Struct, frozen=True):
     to: int = 0
 
 
-class FetchReply(msgspec.Struct, frozen=True):
+class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
     replica: int
     term: int
     """To be adopted before the entries are: else a deposed leader could overwrite them."""
@@ -158,7 +158,7 @@ class FetchReply(msgspec.Struct, frozen=True):
     last_term: int
 
 
-class Apply(msgspec.Struct, frozen=True):
+class Apply(msgspec.Struct, frozen=True, kw_only=True):
     """The leader's committed entries for a learner; with none, a heartbeat."""
 
     term: int
@@ -181,7 +181,7 @@ class Apply(msgspec.Struct, frozen=True):
     """Seconds of the longest lease that any leader of this log has granted or may grant."""
 
 
-class ApplyReply(msgspec.Struct, frozen=True):
+class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
     learner: str
     term: int
     """The highest term the learner has seen."""
@@ -196,7 +196,7 @@ class ApplyReply(msgspec.Struct, frozen=True):
     sent: float
 
 
-class CampaignReply(msgspec.Struct, frozen=True):
+class CampaignReply(msgspec.Struct, frozen=True, kw_only=True):
     """How a nomination ended."""
 
     leader: int
@@ -211,7 +211,7 @@ class CampaignReply(msgspec.Struct, frozen=True):
     """It is asking for votes: ask it again after `wait`, and nobody else before."""
 
 
-class Status(msgspec.Struct, frozen=True):
+class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How a replica sees itself. Only a leader that a majority has heard lately says so."""
 
     replica: int

@@ -54,7 +54,7 @@ Incoming = (
 )
 
 
-class Ready(msgspec.Struct, frozen=True):
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner must carry out, in the order of the module's docstring."""
 
     messages: Sequence[Request | Reply]
@@ -274,11 +274,19 @@ class Replica(Electing):
             committed = self.log.entries(self._applied, upto)
             self._applied += len(committed)
         released = min(self.released, self._applied)
-        told = (released, leading.confirmed if leading else 0, self.term if leading else 0)
+        confirmed, leads = (leading.confirmed, self.term) if leading is not None else (0, 0)
+        told = (released, confirmed, leads)
         if not messages and write is None and not committed and told == self._told:
             return None
         self._told = told
-        return Ready(messages, write, committed, *told)
+        return Ready(
+            messages=messages,
+            write=write,
+            committed=committed,
+            released=released,
+            confirmed=confirmed,
+            leads=leads,
+        )
 
     # Following.
 
@@ -308,7 +316,14 @@ class Replica(Electing):
             if fits:
                 self._end_canvass(Refused(message.leader, 0.0))
         # The sender may lead again by now, in this term: its old rounds are none of this one.
-        reply = AppendReply(self.term, self.id, fits, index, round_, message.sent)
+        reply = AppendReply(
+            term=self.term,
+            follower=self.id,
+            fits=fits,
+            index=index,
+            round=round_,
+            sent=message.sent,
+        )
         self._outbox.say_after_write([Reply(ticket, reply)], now)
 
     def _take_append(self, message: Append) -> tuple[bool, int]:
@@ -345,12 +360,12 @@ class Replica(Electing):
         )
         self._end_canvass(Refused(self.id, 0.0))
         opened = Opened(
-            self.id,
-            self.cluster,
-            self._identity.members,
-            self._timing.lease,
-            self._learners,
-            self._names(),
+            leader=self.id,
+            cluster=self.cluster,
+            members=self._identity.members,
+            lease=self._timing.lease,
+            catalogs=self._learners,
+            name=self._names(),
         )
         self.propose([opened])
 

@@ -4,7 +4,7 @@ import random
 import resource
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 from twisted.application.service import Service
@@ -14,6 +14,7 @@ from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.options import TimingOptions
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
 from twisted_bazaar.timing import Timing
 
@@ -96,14 +97,14 @@ class Options(TimingOptions):
 
 def makeService(given: Options) -> Service:
     """A front-end on the process's reactor."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
-    prepare(reactor)
+    reactor = prepare(installed)
     late = Late("bazaar-frontend", lambda: make_frontend_service(reactor, given.config))
     return Process(reactor, given, late)
 
 
-def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
+def make_frontend_service(reactor: Reactor, config: FrontendConfig) -> Service:
     """A front-end. Ends the process if an endpoint cannot be listened on."""
     # Klein and gRPC take a third of a second to import; who asks for --help need not wait.
     from .api.reports import Reports
@@ -171,7 +172,7 @@ def make_frontend_service(reactor: Any, config: FrontendConfig) -> Service:
     return Layers(pings, trades, reads, lookups, trading, heartbeat, *informed, listener)
 
 
-def _listener(reactor: Any, endpoint: str, routes: "Resource") -> Service:
+def _listener(reactor: Reactor, endpoint: str, routes: "Resource") -> Service:
     """Serves `routes` to clients, to as many at a time as there can be."""
     from .api.old_system import public_site
     from .http.connections import connections_for
@@ -189,7 +190,7 @@ def _life() -> int:
     return random.SystemRandom().randrange(1, 2**53)
 
 
-def _make_cache(reactor: Any, cache: str, secret: bytes) -> "Cache | None":
+def _make_cache(reactor: Reactor, cache: str, secret: bytes) -> "Cache | None":
     from .cache.stores import MemoryCache, RedisCache
 
     if cache == "off":
@@ -201,7 +202,7 @@ def _make_cache(reactor: Any, cache: str, secret: bytes) -> "Cache | None":
 
 
 def _informed(
-    reactor: Any,
+    reactor: Reactor,
     config: FrontendConfig,
     floors: "Floors | None",
     catalogs: "Catalogs",

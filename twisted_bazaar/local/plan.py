@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import attrs
 from twisted.application import service
@@ -25,6 +24,7 @@ from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.exits import refusing, stop_with
 from twisted_bazaar.runtime.folder_lock import Claim, claim
 from twisted_bazaar.runtime.options import secret_file, timing_arguments
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .console import Console
@@ -70,7 +70,7 @@ class Local(service.MultiService):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         config: Config,
         environment: Mapping[str, str],
         console: Console,

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from twisted.runner import procmon
 
 from twisted_bazaar.runtime import announcement
+from twisted_bazaar.runtime.reactor import Reactor
 
 from . import child
 from .console import Console, Lines
@@ -81,7 +82,7 @@ class ProcessTable(procmon.ProcessMonitor):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         path: Path,
         children: Sequence[Child],
         environment: Mapping[str, str],

@@ -59,9 +59,9 @@ class Options(options.TimingOptions):
 
 def makeService(config: Options) -> Service:
     """The whole bazaar on this machine."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
-    prepare(reactor, plan.STOP_SECONDS)
+    reactor = prepare(installed, plan.STOP_SECONDS)
     process = Process(reactor, config)
     # Our own options reach the children on their command lines, where they are needed.
     ours = config.variables()

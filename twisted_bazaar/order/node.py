@@ -24,6 +24,7 @@ from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
 from twisted_bazaar.market import Listing, Stock, Trade
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.storage.index import Index
@@ -50,7 +51,7 @@ class OrderNode(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         replica: Replica,
         desk: TradingDesk,
@@ -151,16 +152,16 @@ class OrderNode(Service):
         """How this replica sees itself."""
         replica, applied, now = self._replica, self._desk.applied, self._seconds()
         status = Status(
-            replica.id,
-            replica.role,
-            replica.term,
-            replica.leader(now),
-            applied,
-            self._desk.ledger.last_number,
-            replica.log.digest_at(applied),
-            replica.cluster,
-            now,
-            replica.disk.seconds(self._seconds()),
+            replica=replica.id,
+            role=replica.role,
+            term=replica.term,
+            leader=replica.leader(now),
+            last_index=applied,
+            last_number=self._desk.ledger.last_number,
+            digest=replica.log.digest_at(applied),
+            cluster=replica.cluster,
+            clock=now,
+            disk_seconds=replica.disk.seconds(self._seconds()),
         )
         return succeed(status)
 

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 import grpc
@@ -24,6 +24,7 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.options import TimingOptions
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
@@ -83,14 +84,14 @@ class Options(TimingOptions):
 
 def makeService(given: Options) -> Service:
     """An order replica on the process's reactor."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
-    prepare(reactor)
+    reactor = prepare(installed)
     late = Late("bazaar-order", lambda: make_order_service(reactor, given.config))
     return Process(reactor, given, late)
 
 
-def make_order_service(reactor: Any, config: OrderConfig) -> Service:
+def make_order_service(reactor: Reactor, config: OrderConfig) -> Service:
     """An order replica. Raises `Unusable` if its folder cannot be used or read."""
     # Held until the process ends.
     claim(config.data)

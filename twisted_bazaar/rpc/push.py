@@ -48,7 +48,7 @@ MAX_LEASE_SECONDS = 86_400
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
-class Subscription(msgspec.Struct, frozen=True):
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     """A front-end asks to be told of changes."""
 
     address: str
@@ -58,7 +58,7 @@ class Subscription(msgspec.Struct, frozen=True):
     token: str
 
 
-class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What has changed."""
 
     life: Count
@@ -75,7 +75,7 @@ class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The length of that lease, from when that answer was sent."""
 
 
-class PushReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PushReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing older is shown any more."""
 
     upto: Count

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
-from typing import NoReturn, Protocol
+from typing import NoReturn
 from weakref import WeakKeyDictionary, WeakSet
 
 from twisted.logger import Logger
@@ -28,6 +28,7 @@ from twisted.logger import Logger
 from twisted_bazaar.errors import Unusable
 
 from .output import Output, to_descriptor
+from .reactor import Reactor
 
 __all__ = [
     "STOP_SECONDS",
@@ -51,15 +52,6 @@ _ASKING = frozenset({signal.SIGTERM, signal.SIGINT})
 Call = Callable[[], object]
 
 log = Logger()
-
-
-class Reactor(Protocol):
-    """What ending needs of a reactor."""
-
-    def addSystemEventTrigger(self, phase: str, event: str, call: Call) -> object: ...
-    def callFromThread(self, call: Call) -> object: ...
-    def callWhenRunning(self, call: Call) -> object: ...
-    def stop(self) -> None: ...
 
 
 _stopping: WeakSet[Reactor] = WeakSet()

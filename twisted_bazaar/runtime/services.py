@@ -4,10 +4,11 @@ import gc
 import os
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import IServiceCollection, MultiService, Service
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
@@ -24,6 +25,7 @@ from .exits import (
 )
 from .logs import Log
 from .output import Output, fail_rather_than_wait
+from .reactor import Reactor
 from .resolving import Resolver
 
 __all__ = ["Late", "Layers", "Process", "monotonic_seconds", "prepare"]
@@ -44,17 +46,18 @@ def monotonic_seconds() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-def prepare(reactor: Any, stop_seconds: float = STOP_SECONDS) -> None:
-    """What each `makeService` does first with the process and its reactor.
+def prepare(installed: IReactorCore, stop_seconds: float = STOP_SECONDS) -> Reactor:
+    """What each `makeService` does first with the process and its reactor, which it returns.
 
     A stop is over within `stop_seconds`.
     """
+    reactor = cast(Reactor, installed)
     stop_on_signals(reactor, stop_seconds)
     # twistd does this by itself when it forks. An operator's --umask comes later, and wins.
     os.umask(_OWNER_ONLY)
     # Twisted times its calls by the wall clock: set back by an hour, it would stop every
     # heartbeat for that long.
-    reactor.seconds = monotonic_seconds
+    reactor.seconds = monotonic_seconds  # type: ignore[method-assign]
     reactor.installNameResolver(Resolver(reactor))
     # What there is once everything has started is there to stay, and what comes later is seldom
     # a cycle: looking for garbage less often is worth 6 % more trades, and a fifth of the p99.
@@ -62,9 +65,10 @@ def prepare(reactor: Any, stop_seconds: float = STOP_SECONDS) -> None:
     reactor.callWhenRunning(gc.freeze)
     # By then, whatever refuses its folder or its port has ended the process.
     reactor.callWhenRunning(lambda: reactor.callLater(ANNOUNCED_AFTER_SECONDS, _announce, reactor))
+    return reactor
 
 
-def _announce(reactor: Any) -> None:
+def _announce(reactor: Reactor) -> None:
     if not failing(reactor):
         announce(os.environ)
 
@@ -75,7 +79,7 @@ class Process(MultiService):
     Nothing in it waits for whoever reads the log. `output` is where the log goes.
     """
 
-    def __init__(self, reactor: Any, options: usage.Options, *services: Service) -> None:
+    def __init__(self, reactor: Reactor, options: usage.Options, *services: Service) -> None:
         """`options` are those that `makeService` was given. Leaves with one line if the log
         file that twistd was told of cannot be written."""
         super().__init__()

@@ -12,7 +12,7 @@ ELSEWHERE = "ipv4:10.0.0.7:50000"
 
 
 def subscription(address: str = "127.0.0.1:7010") -> Subscription:
-    return Subscription(address, 71, "token")
+    return Subscription(address=address, life=71, token="token")
 
 
 def check(secret: bytes, address: str, peer: str) -> None:
@@ -29,8 +29,8 @@ def check(secret: bytes, address: str, peer: str) -> None:
         prove(b"", subscription()),
         prove(b"another secret!!", subscription()),
         prove(SECRET, subscription("127.0.0.1:7011")),
-        prove(SECRET, Subscription("127.0.0.1:7010", 72, "token")),
-        prove(SECRET, Subscription("127.0.0.1:7010", 71, "token2")),
+        prove(SECRET, Subscription(address="127.0.0.1:7010", life=72, token="token")),
+        prove(SECRET, Subscription(address="127.0.0.1:7010", life=71, token="token2")),
         prove(SECRET, subscription()) + "0",
     ],
 )

@@ -13,7 +13,10 @@ from twisted_bazaar.leases import Stamp
 from twisted_bazaar.rpc.push import PushReply, Subscription
 
 FIRST = LOG[0].digest
-SECOND = [*LOG[:6], *extend(LOG[:6], [Opened(2), *(order(n, f"o-{n}") for n in range(5, 9))], 2)]
+SECOND = [
+    *LOG[:6],
+    *extend(LOG[:6], [Opened(leader=2), *(order(n, f"o-{n}") for n in range(5, 9))], 2),
+]
 """The first six entries are restored from a backup, and go on under another leader."""
 
 
@@ -23,7 +26,9 @@ def named(catalog: CatalogLife) -> set[str]:
 
 
 def subscribed(catalog: CatalogLife) -> CatalogLife:
-    catalog.publisher.subscribe(Subscription("127.0.0.1:1", FRONTEND, "token"), catalog.now)
+    catalog.publisher.subscribe(
+        Subscription(address="127.0.0.1:1", life=FRONTEND, token="token"), catalog.now
+    )
     return catalog
 
 
@@ -98,7 +103,7 @@ def test_a_front_end_begins_anew_under_each_name() -> None:
     publisher = FakePublisher()
     old = publisher.inform(A=5)
     publisher.history = "of the next leader"
-    assert publisher.push({"A": 2}, old) == PushReply(9, None)
+    assert publisher.push({"A": 2}, old) == PushReply(upto=9, stamp=None)
     assert not publisher.floors.allow("A", 5, publisher.now)
     publisher.inform(A=2)
     assert publisher.floors.history == "of the next leader"

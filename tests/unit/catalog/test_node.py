@@ -81,7 +81,7 @@ class Frontends:
     def answer(self) -> None:
         """The push that is under way is answered."""
         _, _, push, answer = self.pushed.pop()
-        answer.callback(PushReply(push.upto, Stamp(push.life, 0.0)))
+        answer.callback(PushReply(upto=push.upto, stamp=Stamp(push.life, 0.0)))
 
 
 class Catalog:
@@ -236,7 +236,7 @@ def test_a_rebuild_is_told_in_the_log(catalog: Catalog) -> None:
 # Whom it tells.
 
 
-SUBSCRIPTION = Subscription("127.0.0.1:7001", 71, "token")
+SUBSCRIPTION = Subscription(address="127.0.0.1:7001", life=71, token="token")
 
 
 @pytest.fixture

@@ -87,7 +87,9 @@ def test_a_front_end_that_is_gone_holds_up_everything_for_one_lease_once(
 
 def test_a_front_end_that_comes_takes_nothing_back(catalog: CatalogLife) -> None:
     """What it is told first may be behind what is shown by the time that it answers."""
-    catalog.publisher.subscribe(Subscription("127.0.0.1:2", 72, "token"), catalog.now)
+    catalog.publisher.subscribe(
+        Subscription(address="127.0.0.1:2", life=72, token="token"), catalog.now
+    )
     catalog.push()
     catalog.send(sends(LOG, 6, 8))
     catalog.answer()
@@ -252,7 +254,9 @@ def test_however_entries_answers_and_time_come_only_what_all_know_is_released(
                 asked += 1
             case "subscribe" if catalog.now < catalog.publisher.view.until:
                 life = FRONTEND + len(known)
-                catalog.publisher.subscribe(Subscription("", life, ""), catalog.now)
+                catalog.publisher.subscribe(
+                    Subscription(address="", life=life, token=""), catalog.now
+                )
                 known[life], waited_until[life] = 0, catalog.now + LEASE
             case "push":
                 catalog.push()

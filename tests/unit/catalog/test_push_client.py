@@ -157,7 +157,16 @@ async def test_the_largest_push_that_is_allowed_gets_there(
 ) -> None:
     many = {f"Stock{number:05}": number for number in range(250_000)}
     frontend = frontend_with()
-    assert len(encode(large := Push(LIFE, "c0ffee", 12, many, None, 0.0))) < MAX_PUSH_BYTES
+    assert (
+        len(
+            encode(
+                large := Push(
+                    life=LIFE, history="c0ffee", upto=12, floors=many, stamp=None, seconds=0.0
+                )
+            )
+        )
+        < MAX_PUSH_BYTES
+    )
     assert await pusher_with().push(frontend.address, TOKEN, large) == REPLY
     assert frontend.subscriber.taken == [large]
 
@@ -168,7 +177,7 @@ async def test_pushes_share_a_connection_whatever_the_answers(
 ) -> None:
     frontend, pusher = frontend_with(), pusher_with()
     assert await pusher.push(frontend.address, TOKEN, PUSH) == REPLY
-    another = Push(LIFE - 1, "c0ffee", 12, {}, None, 0.0)
+    another = Push(life=LIFE - 1, history="c0ffee", upto=12, floors={}, stamp=None, seconds=0.0)
     assert (await pusher.push(frontend.address, TOKEN, another)).stamp is None
     assert await pusher.push(frontend.address, TOKEN, PUSH) == REPLY
     assert frontend.accepted == 1
@@ -267,7 +276,9 @@ async def test_what_is_no_answer_in_time_fails_the_push_and_ends_the_connection(
     assert server.requests <= 1
 
 
-LARGE = Push(LIFE, "x" * (MAX_PUSH_BYTES - 1000), 12, {}, None, 0.0)
+LARGE = Push(
+    life=LIFE, history="x" * (MAX_PUSH_BYTES - 1000), upto=12, floors={}, stamp=None, seconds=0.0
+)
 
 
 @pytest.fixture
@@ -356,7 +367,9 @@ async def test_a_push_that_no_front_end_would_take_is_not_sent(
     pusher_with: Any, serving: Any
 ) -> None:
     server = serving(WHOLE)
-    large = Push(LIFE, "x" * MAX_PUSH_BYTES, 12, {}, None, 0.0)
+    large = Push(
+        life=LIFE, history="x" * MAX_PUSH_BYTES, upto=12, floors={}, stamp=None, seconds=0.0
+    )
     assert "more than 6291456 bytes" in await unavailable(
         pusher_with().push(server.address, TOKEN, large)
     )

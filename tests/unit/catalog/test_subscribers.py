@@ -21,7 +21,7 @@ EVERYTHING = {"GameStart": 8, "Fish, Co": 7}
 
 
 def subscription(life: int) -> Subscription:
-    return Subscription(f"127.0.0.1:{life}", life, f"token {life}")
+    return Subscription(address=f"127.0.0.1:{life}", life=life, token=f"token {life}")
 
 
 class Catalog:
@@ -56,7 +56,7 @@ class Catalog:
     def answer(self, push: Push, sent: float | None = None) -> Stamp:
         """`push` is answered, with a stamp of the front-end's clock when it `sent` that."""
         stamp = Stamp(push.life, self.now if sent is None else sent)
-        self.subscribers.answered(push, PushReply(push.upto, stamp), self.now)
+        self.subscribers.answered(push, PushReply(upto=push.upto, stamp=stamp), self.now)
         return stamp
 
     def lose(self, push: Push) -> None:
@@ -337,7 +337,7 @@ def test_an_answer_counts_for_what_the_push_said() -> None:
     catalog = Catalog(FIRST)
     catalog.index = 7
     push = catalog.push()
-    catalog.subscribers.answered(push, PushReply(99, Stamp(FIRST, 0.0)), catalog.now)
+    catalog.subscribers.answered(push, PushReply(upto=99, stamp=Stamp(FIRST, 0.0)), catalog.now)
     catalog.index = 8
     assert catalog.cleared == 7
     assert catalog.push().floors == {"GameStart": 8}
@@ -350,7 +350,7 @@ def test_one_that_has_taken_in_less_is_told_the_rest_and_has_earned_nothing() ->
     catalog.pass_time(LEASE / 2)
     catalog.index = 8
     push = catalog.push()
-    catalog.subscribers.answered(push, PushReply(7, Stamp(FIRST, 0.0)), catalog.now)
+    catalog.subscribers.answered(push, PushReply(upto=7, stamp=Stamp(FIRST, 0.0)), catalog.now)
     assert catalog.cleared == 7
     catalog.pass_time(HEARTBEAT)
     push = catalog.push()
@@ -386,7 +386,7 @@ def test_one_whose_subscription_is_over_is_forgotten_at_once() -> None:
     catalog.index = 8
     push = catalog.push()
     assert catalog.cleared == 7
-    catalog.subscribers.answered(push, PushReply(push.upto, None), catalog.now)
+    catalog.subscribers.answered(push, PushReply(upto=push.upto, stamp=None), catalog.now)
     assert catalog.cleared == 8
     catalog.pass_time(HEARTBEAT)
     assert catalog.pushes() == {}

@@ -18,7 +18,9 @@ def log(last: tuple[int, int] = MINE) -> Log:
 def reply(
     replica: int, last: tuple[int, int] = MINE, term: int = 2, leader: int = 0, wait: float = 0.0
 ) -> PollReply:
-    return PollReply(replica, term, last[1], last[0], leader, wait)
+    return PollReply(
+        replica=replica, term=term, last_index=last[1], last_term=last[0], leader=leader, wait=wait
+    )
 
 
 def canvass(*replies: PollReply, size: int = 3, purpose: Purpose = Purpose.CAMPAIGN) -> Canvass:
@@ -67,7 +69,11 @@ def test_a_source_counts_for_what_it_said_last() -> None:
     """It may have got further since it was polled, or fallen back."""
     asking = canvass(reply(2, last=(3, 9)), reply(3, last=(3, 5)))
     asking.source = 2
-    asking.fetched(FetchReply(2, 4, 7, True, (), 7, 2), log(), 0)
+    asking.fetched(
+        FetchReply(replica=2, term=4, after=7, fits=True, entries=(), last_index=7, last_term=2),
+        log(),
+        0,
+    )
     assert verdict(asking, 1.0) == FetchFrom(3)
     assert verdict(asking, 1.0, (3, 5)) == GoAhead(4)
 

@@ -5,7 +5,7 @@ another is heard. What differs from the Raft paper, as `docs/` tells it; what do
 
 import pytest
 
-from tests.fakes.cluster import Cluster, buy
+from tests.fakes.cluster import Cluster
 from tests.fakes.member import TICK, TIMING, Member, append, disk, entries_of, follower, leader
 from twisted_bazaar.consensus.messages import (
     AppendReply,
@@ -17,7 +17,6 @@ from twisted_bazaar.consensus.messages import (
     Reply,
     Vote,
 )
-from twisted_bazaar.errors import OutcomeUnknown
 
 LONG = TIMING.election_timeout + TICK
 """Just longer than anybody keeps faith with a leader that is not heard."""
@@ -58,7 +57,7 @@ def test_a_leader_that_is_told_to_campaign_says_that_it_leads() -> None:
     member.take(Reply)
     member.replica.campaign("again", member.clock.now)
     member.carry_out()
-    assert member.take(Reply) == [Reply("again", CampaignReply(1, 1, 0.0))]
+    assert member.take(Reply) == [Reply("again", CampaignReply(leader=1, term=1, wait=0.0))]
     assert member.replica.term == 1
 
 
@@ -67,7 +66,7 @@ def test_a_vote_is_refused_while_a_leader_is_heard() -> None:
     that was cut off could depose a leader who is fine."""
     member = follower()
     member.step(append(1, entries_of(1)))
-    vote = Vote(5, 3, 9, 4)
+    vote = Vote(term=5, candidate=3, last_index=9, last_term=4)
     assert not member.ask(vote).granted
     assert member.replica.term == 1
     member.pass_time(LONG)
@@ -78,7 +77,7 @@ def test_a_vote_is_refused_while_a_leader_is_heard() -> None:
 def test_a_leader_does_not_vote() -> None:
     """It hears itself. Only CheckQuorum, or a higher term in an answer, makes it step down."""
     member = leader()
-    assert not member.ask(Vote(5, 3, 9, 4)).granted
+    assert not member.ask(Vote(term=5, candidate=3, last_index=9, last_term=4)).granted
     assert (member.replica.role, member.replica.term) == ("leader", 1)
 
 
@@ -120,11 +119,20 @@ def test_a_campaign_needs_a_majority_that_would_vote() -> None:
     for poll in member.take(Poll):
         if poll.to in (2, 3):
             heard = poll.to == 3
-            member.step(PollReply(poll.to, 0, 0, 0, 4 if heard else 0, 0.2 if heard else 0.0))
+            member.step(
+                PollReply(
+                    replica=poll.to,
+                    term=0,
+                    last_index=0,
+                    last_term=0,
+                    leader=4 if heard else 0,
+                    wait=0.2 if heard else 0.0,
+                )
+            )
         else:
             member.replica.unreachable(poll, member.clock.now)
     member.carry_out()
-    assert member.take(Reply) == [Reply("nomination", CampaignReply(4, 0, 0.2))]
+    assert member.take(Reply) == [Reply("nomination", CampaignReply(leader=4, term=0, wait=0.2))]
     assert (member.replica.role, member.replica.term) == ("follower", 0)
 
 
@@ -134,7 +142,7 @@ def test_a_campaign_without_a_majority_ends_at_once() -> None:
     cluster.cut(3)
     cluster.nominate(3)
     cluster.run()
-    assert cluster.answers["nomination"] == CampaignReply(0, 0, 0.0)
+    assert cluster.answers["nomination"] == CampaignReply(leader=0, term=0, wait=0.0)
     assert cluster.members[3].replica.term == 0
 
 
@@ -152,15 +160,15 @@ def test_who_does_not_answer_is_waited_for_one_heartbeat() -> None:
 def test_a_replica_that_just_started_neither_votes_nor_campaigns() -> None:
     """It has forgotten which leader it heard, and promised with that not to vote."""
     member = Member(1, (2, 3))
-    vote = Vote(1, 2, 0, 0)
+    vote = Vote(term=1, candidate=2, last_index=0, last_term=0)
     assert not member.ask(vote).granted
     member.replica.campaign("too early", member.clock.now)
     member.carry_out()
     ((reply),) = member.take(Reply)
-    assert reply.message == CampaignReply(0, 0, TIMING.election_timeout)
-    assert member.ask(Poll(2)).wait == TIMING.election_timeout
+    assert reply.message == CampaignReply(leader=0, term=0, wait=TIMING.election_timeout)
+    assert member.ask(Poll(replica=2)).wait == TIMING.election_timeout
     member.pass_time(TIMING.election_timeout)
-    assert member.ask(Poll(2)).wait == 0
+    assert member.ask(Poll(replica=2)).wait == 0
     assert member.ask(vote).granted
 
 
@@ -168,11 +176,11 @@ def test_a_poll_tells_who_is_heard_and_until_when() -> None:
     member = follower(1)
     member.step(append(2, entries_of(1, 2), after=1, leader=3))
     member.pass_time(TIMING.heartbeat)
-    reply = member.ask(Poll(2))
+    reply = member.ask(Poll(replica=2))
     assert (reply.term, reply.last_index, reply.last_term, reply.leader) == (2, 2, 2, 3)
     assert reply.wait == pytest.approx(TIMING.election_timeout - TIMING.heartbeat)
     member.pass_time(TIMING.election_timeout)
-    reply = member.ask(Poll(2))
+    reply = member.ask(Poll(replica=2))
     assert (reply.leader, reply.wait) == (0, 0)
 
 
@@ -219,7 +227,7 @@ def test_what_a_majority_answered_counts_from_when_it_was_asked() -> None:
     asked = member.clock.now
     member.sent.clear()
     member.pass_time(TIMING.election_timeout)
-    member.step(AppendReply(1, 2, True, 1, 0, asked))
+    member.step(AppendReply(term=1, follower=2, fits=True, index=1, round=0, sent=asked))
     member.pass_time(TICK)
     assert member.replica.role == "follower"
 
@@ -260,7 +268,7 @@ def test_a_candidate_that_is_behind_fetches_and_wins() -> None:
     cluster.elect(3)
     entries = cluster.members[3].storage.entries
     assert entries[:4] == entries_of(1, 1, 2, 2)
-    assert cluster.answers["nomination"] == CampaignReply(3, 3, 0.0)
+    assert cluster.answers["nomination"] == CampaignReply(leader=3, term=3, wait=0.0)
 
 
 def test_a_candidate_fetches_from_the_furthest() -> None:
@@ -271,7 +279,17 @@ def test_a_candidate_fetches_from_the_furthest() -> None:
     member.carry_out()
     for poll in member.take(Poll):
         log = logs[poll.to]
-        member.step(PollReply(poll.to, 2, len(log), log[-1], 0, 0.0, nonce=poll.message.nonce))
+        member.step(
+            PollReply(
+                replica=poll.to,
+                term=2,
+                last_index=len(log),
+                last_term=log[-1],
+                leader=0,
+                wait=0.0,
+                nonce=poll.message.nonce,
+            )
+        )
     assert [request.to for request in member.take(Fetch)] == [3]
     assert member.replica.term == 1
 
@@ -292,11 +310,25 @@ def test_the_term_of_a_fetch_is_adopted_before_its_entries() -> None:
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 3, 2, 3, 0, 0.0, nonce=poll.message.nonce))
+        member.step(
+            PollReply(
+                replica=poll.to,
+                term=3,
+                last_index=2,
+                last_term=3,
+                leader=0,
+                wait=0.0,
+                nonce=poll.message.nonce,
+            )
+        )
     (fetch,) = member.take(Fetch)
     log = entries_of(1, 3)
     member.slow_disk = True
-    member.step(FetchReply(fetch.to, 3, 1, True, log[1:], 2, 3))
+    member.step(
+        FetchReply(
+            replica=fetch.to, term=3, after=1, fits=True, entries=log[1:], last_index=2, last_term=3
+        )
+    )
     assert member.replica.term == 3
     assert member.write is not None
     assert (member.write.term, member.write.entries) == (3, tuple(log[1:]))
@@ -333,7 +365,7 @@ def test_who_cannot_catch_up_does_not_win() -> None:
     assert cluster.under_way(Fetch, to=2)
     cluster.cut(2)
     cluster.run()
-    assert cluster.answers["nomination"] == CampaignReply(0, 1, 0.0)
+    assert cluster.answers["nomination"] == CampaignReply(leader=0, term=1, wait=0.0)
     assert cluster.members[3].replica.term == 1
 
 
@@ -345,129 +377,3 @@ def test_the_highest_id_wins_whatever_its_log() -> None:
         logs = [member.storage.entries for member in cluster.members.values()]
         assert logs[0] == logs[1] == logs[2]
         assert logs[0][:4] == entries_of(1, 1, 2, 2)
-
-
-# How a nomination ends.
-
-
-def test_everybody_who_nominated_is_told_the_end() -> None:
-    """Two front-ends nominate the same replica, one while it asks around already."""
-    cluster = Cluster()
-    cluster.nominate(3, "first")
-    cluster.nominate(3, "second")
-    cluster.pass_time(TIMING.heartbeat)
-    won = CampaignReply(3, 1, 0.0)
-    assert cluster.answers == {"first": won, "second": won}
-
-
-def test_two_nominated_at_once_make_one_leader() -> None:
-    """Two front-ends see the network differently. One may win, or none; asking again helps."""
-    cluster = Cluster()
-    cluster.nominate(3, "of the first")
-    cluster.nominate(2, "of the second")
-    cluster.pass_time(2 * LONG)
-    assert cluster.answers.keys() == {"of the first", "of the second"}
-    if "leader" not in roles(cluster).values():
-        cluster.elect(3)
-    assert sorted(roles(cluster).values()) == ["follower", "follower", "leader"]
-
-
-def test_a_candidate_gives_up_after_an_election_timeout() -> None:
-    """Its vote requests, or the votes, are lost. It says so, and can be asked again."""
-    member = follower()
-    member.stand()
-    member.pass_time(TIMING.election_timeout)
-    assert member.replica.role == "candidate"
-    member.pass_time(TICK)
-    assert member.replica.role == "follower"
-    assert member.take(Reply) == [Reply("nomination", CampaignReply(0, 1, 0.0))]
-    member.win(2, 3)
-    assert member.replica.role == "leader"
-
-
-def test_a_campaign_that_ends_without_a_winner_names_no_leader() -> None:
-    """The leader of the term before is gone. To name it would end the front-ends' search."""
-    member = follower()
-    member.step(append(1, entries_of(1), leader=3))
-    member.pass_time(LONG)
-    member.take(Reply)
-    member.stand()
-    member.pass_time(LONG)
-    assert member.take(Reply) == [Reply("nomination", CampaignReply(0, 2, 0.0))]
-
-
-def test_a_campaign_ends_when_another_is_voted_for() -> None:
-    """It asks around for itself, and is asked for its vote meanwhile: the other is ahead."""
-    member = follower()
-    member.replica.campaign("nomination", member.clock.now)
-    assert member.ask(Vote(1, 3, 0, 0)).granted
-    assert member.replica.role == "follower"
-    for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 0, 0, 0, 0, 0.0, nonce=poll.message.nonce))
-    assert member.take(Vote) == []
-
-
-def test_a_campaign_ends_when_a_leader_is_heard() -> None:
-    member = follower()
-    member.replica.campaign("nomination", member.clock.now)
-    member.step(append(1, entries_of(1), leader=3), "append")
-    replies = {reply.ticket: reply.message for reply in member.take(Reply)}
-    assert replies["nomination"] == CampaignReply(3, 1, 0.0)
-
-
-def test_a_nomination_during_a_resync_takes_over() -> None:
-    """What the resync asked is answered late, and then of no use."""
-    log = entries_of(1, 1, 2)
-    member = Member(1, (2, 3), storage=disk(1, 0, log[:1]))
-    member.replica.start(0.0)
-    member.carry_out()
-    for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0, nonce=poll.message.nonce))
-    (resync,) = member.take(Fetch)
-    member.pass_time(LONG)
-    member.replica.campaign("nomination", member.clock.now)
-    member.carry_out()
-    late = FetchReply(resync.to, 2, 1, True, log[1:], 3, 2)
-    member.step(late)
-    assert member.replica.log.last_index == 1
-    for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0, nonce=poll.message.nonce))
-    (fetch,) = member.take(Fetch)
-    member.step(late)
-    assert member.storage.entries == log
-    assert [request.message.after for request in member.take(Fetch)] == [3]
-    member.step(FetchReply(fetch.to, 2, 3, True, (), 3, 2))
-    assert {request.message.last_index for request in member.take(Vote)} == {3}
-
-
-def test_a_deposed_leader_answers_what_it_holds() -> None:
-    """By CheckQuorum, too, not only by a higher term: nobody waits for the next leader."""
-    cluster = Cluster()
-    cluster.open_market(3)
-    cluster.cut(3)
-    batch = cluster.trade(3, buy("key"))
-    cluster.pass_time(2 * LONG)
-    assert isinstance(batch.outcomes[0], OutcomeUnknown)
-
-
-def test_five_elect_after_two_die() -> None:
-    cluster = Cluster(5)
-    cluster.elect(5)
-    cluster.kill(5)
-    cluster.kill(4)
-    cluster.pass_time(LONG)
-    cluster.nominate(3)
-    cluster.pass_time(TIMING.heartbeat)
-    assert roles(cluster) == {1: "follower", 2: "follower", 3: "leader"}
-
-
-def test_no_campaign_succeeds_without_a_majority_alive() -> None:
-    cluster = Cluster(5)
-    cluster.elect(5)
-    for id in (5, 4, 3):
-        cluster.kill(id)
-    cluster.pass_time(LONG)
-    cluster.nominate(2)
-    cluster.pass_time(LONG)
-    assert roles(cluster) == {1: "follower", 2: "follower"}
-    assert {member.replica.term for member in cluster.members.values()} == {1}

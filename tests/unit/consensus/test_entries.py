@@ -14,7 +14,7 @@ from twisted_bazaar.market import Listed, Listing, Side, Traded
 counts = st.integers(1, 2**53 - 1)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 events: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Opened, counts),
+    st.builds(Opened, leader=counts),
     st.builds(Listed, st.lists(st.builds(Listing, texts, counts, counts), max_size=3).map(tuple)),
     st.builds(Traded, counts, texts, texts, st.sampled_from(Side), counts),
 )
@@ -44,7 +44,7 @@ def test_a_record_is_one_line_that_begins_with_its_kind_and_ends_with_its_digest
 
 def test_the_written_form_does_not_change() -> None:
     """Logs outlive versions: if this fails, old logs can no longer be read or compared."""
-    opened = encode_entry(GENESIS, 1, 1, 1790000000000, Opened(3))
+    opened = encode_entry(GENESIS, 1, 1, 1790000000000, Opened(leader=3))
     order = Traded(1, 'a "key"', "Fish & Co", Side.BUY, 5)
     traded = encode_entry(opened.digest, 2, 1, 1790000000001, order)
     assert opened.record == (

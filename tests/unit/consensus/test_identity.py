@@ -35,20 +35,132 @@ def poll_reply(replica: int = 2, cluster: str = OURS, **changes: object) -> Poll
     ("message", "why"),
     [
         (append(2, leader=2), None),
-        (Append(2, 2, 0, 0, (), 0, 0, 0, 0.0, cluster=THEIRS, to=1), "of cluster a"),
-        (Append(2, 2, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=3), "this is replica 1, not"),
-        (Append(2, 4, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=1), "none of the other members"),
-        (Append(2, 1, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=1), "none of the other members"),
-        (Append(2, 2, 2, 2, (), 0, 0, 0, 0.0, previous_digest="1" * 32), "another history"),
-        (Append(2, 2, 2, 1, (), 0, 0, 0, 0.0, previous_digest="1" * 32), None),
-        (Vote(3, 2, 2, 2, cluster=THEIRS, to=1), "of cluster a"),
-        (Vote(3, 2, 2, 2, cluster=OURS, to=1, members=(1, 2)), "counts 1, 2 as members"),
-        (Vote(3, 2, 2, 2, cluster=OURS, last_digest="1" * 32), "another history"),
-        (Vote(3, 2, 2, 2, cluster=OURS, to=1, members=(1, 2, 3)), None),
-        (Fetch(2, 0, "", cluster=THEIRS, to=1), "of cluster a"),
-        (Fetch(2, 0, "", cluster=OURS, to=2), "not replica 2"),
-        (Poll(9, to=3), "not replica 3"),
-        (Poll(9, to=1), None),
+        (
+            Append(
+                term=2,
+                leader=2,
+                previous_index=0,
+                previous_term=0,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+                cluster=THEIRS,
+                to=1,
+            ),
+            "of cluster a",
+        ),
+        (
+            Append(
+                term=2,
+                leader=2,
+                previous_index=0,
+                previous_term=0,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+                cluster=OURS,
+                to=3,
+            ),
+            "this is replica 1, not",
+        ),
+        (
+            Append(
+                term=2,
+                leader=4,
+                previous_index=0,
+                previous_term=0,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+                cluster=OURS,
+                to=1,
+            ),
+            "none of the other members",
+        ),
+        (
+            Append(
+                term=2,
+                leader=1,
+                previous_index=0,
+                previous_term=0,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+                cluster=OURS,
+                to=1,
+            ),
+            "none of the other members",
+        ),
+        (
+            Append(
+                term=2,
+                leader=2,
+                previous_index=2,
+                previous_term=2,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+                previous_digest="1" * 32,
+            ),
+            "another history",
+        ),
+        (
+            Append(
+                term=2,
+                leader=2,
+                previous_index=2,
+                previous_term=1,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+                previous_digest="1" * 32,
+            ),
+            None,
+        ),
+        (
+            Vote(term=3, candidate=2, last_index=2, last_term=2, cluster=THEIRS, to=1),
+            "of cluster a",
+        ),
+        (
+            Vote(
+                term=3, candidate=2, last_index=2, last_term=2, cluster=OURS, to=1, members=(1, 2)
+            ),
+            "counts 1, 2 as members",
+        ),
+        (
+            Vote(
+                term=3, candidate=2, last_index=2, last_term=2, cluster=OURS, last_digest="1" * 32
+            ),
+            "another history",
+        ),
+        (
+            Vote(
+                term=3,
+                candidate=2,
+                last_index=2,
+                last_term=2,
+                cluster=OURS,
+                to=1,
+                members=(1, 2, 3),
+            ),
+            None,
+        ),
+        (Fetch(replica=2, after=0, digest="", cluster=THEIRS, to=1), "of cluster a"),
+        (Fetch(replica=2, after=0, digest="", cluster=OURS, to=2), "not replica 2"),
+        (Poll(replica=9, to=3), "not replica 3"),
+        (Poll(replica=9, to=1), None),
     ],
 )
 def test_a_request_of_a_stranger_or_for_another_is_refused(message: Poll, why: str | None) -> None:
@@ -58,15 +170,38 @@ def test_a_request_of_a_stranger_or_for_another_is_refused(message: Poll, why: s
 
 def test_who_is_of_no_cluster_yet_takes_nothing_of_one() -> None:
     """It would act for a member that may have acknowledged more than it has."""
-    message = Append(2, 2, 0, 0, (), 0, 0, 0, 0.0, cluster=OURS, to=1)
+    message = Append(
+        term=2,
+        leader=2,
+        previous_index=0,
+        previous_term=0,
+        entries=(),
+        commit=0,
+        released=0,
+        round=0,
+        sent=0.0,
+        cluster=OURS,
+        to=1,
+    )
     assert "none yet" in (Identity(1, (2, 3)).refusal(message, "", EMPTY) or "")
 
 
 def test_the_first_election_may_name_the_cluster() -> None:
-    assert Identity(1, (2, 3)).refusal(Vote(1, 2, 0, 0, cluster=OURS, to=1), THEIRS, EMPTY) is None
+    assert (
+        Identity(1, (2, 3)).refusal(
+            Vote(term=1, candidate=2, last_index=0, last_term=0, cluster=OURS, to=1), THEIRS, EMPTY
+        )
+        is None
+    )
 
 
-@pytest.mark.parametrize("reply", [AppendReply(2, 3, True, 2, 0, 0.0), VoteReply(2, 3, True)])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        AppendReply(term=2, follower=3, fits=True, index=2, round=0, sent=0.0),
+        VoteReply(term=2, voter=3, granted=True),
+    ],
+)
 def test_an_answer_of_another_replica_is_named(reply: AppendReply) -> None:
     mistake = Identity(1, (2, 3)).mistake(2, reply, OURS, LOG)
     assert mistake == "what answers at the address of replica 2 is replica 3"
@@ -129,7 +264,7 @@ def test_an_answer_of_another_is_as_good_as_none() -> None:
     """The other's acknowledgement is none of this follower's, and it is asked again."""
     member = leader(1)
     (request,) = (request for request in member.take(Append) if request.to == 2)
-    reply = AppendReply(2, 3, True, 2, 0, request.message.sent)
+    reply = AppendReply(term=2, follower=3, fits=True, index=2, round=0, sent=request.message.sent)
     mistake = member.replica.answered(request, reply, member.clock.now)
     assert mistake is not None
     assert member.replica.commit == 0
@@ -140,7 +275,9 @@ def test_an_answer_of_another_is_as_good_as_none() -> None:
 def test_an_answer_of_nobody_in_the_cluster_does_no_harm() -> None:
     member = leader(1)
     for request in member.take(Append):
-        reply = AppendReply(2, 9, True, 2, 0, request.message.sent)
+        reply = AppendReply(
+            term=2, follower=9, fits=True, index=2, round=0, sent=request.message.sent
+        )
         assert member.replica.answered(request, reply, member.clock.now)
     assert member.replica.role == "leader"
 
@@ -152,7 +289,15 @@ def test_who_recalls_takes_no_other_for_the_one_it_asked() -> None:
     member.replica.start(member.clock.now)
     member.carry_out()
     request = next(request for request in member.take(Poll) if request.to == 2)
-    reply = PollReply(3, 1, 0, 0, 0, 0.0, nonce=request.message.nonce)
+    reply = PollReply(
+        replica=3,
+        term=1,
+        last_index=0,
+        last_term=0,
+        leader=0,
+        wait=0.0,
+        nonce=request.message.nonce,
+    )
     assert member.replica.answered(Request(2, request.message), reply, member.clock.now)
 
 

@@ -85,7 +85,7 @@ class Frontend:
             return
         self.cached += TICK if self.floors.alive(now) else 0.0
         if self.floors.subscribe(now):
-            subscription = Subscription(self.address, self.floors.life, "token")
+            subscription = Subscription(address=self.address, life=self.floors.life, token="token")
             if left := self.catalog.subscribers.add(subscription, now):
                 self.refusals.append(left)
                 self.floors.kept_out(left, now)
@@ -101,7 +101,7 @@ class Frontend:
             else:
                 reply = self.floors.push(push, now)
                 if not self.takes_in:
-                    reply = PushReply(0, reply.stamp)
+                    reply = PushReply(upto=0, stamp=reply.stamp)
                 subscribers.answered(push, reply, now)
 
 
@@ -184,15 +184,15 @@ def test_one_that_is_kept_out_is_waited_for_until_its_last_lease_has_run_out(
 def test_one_that_is_kept_out_gets_no_lease_whatever_it_answers(catalog: Catalog) -> None:
     """Its subscription of before is still there, and it answers again."""
     subscribers, now = catalog.subscribers, 100.0
-    subscribers.add(Subscription("bad", 1, ""), now)
+    subscribers.add(Subscription(address="bad", life=1, token=""), now)
     subscribers._patience.held_up("bad", 1.1 * LEASE, now)
     (pushed,) = subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now)
-    subscribers.answered(pushed.push, PushReply(4, Stamp(1, now)), now)
+    subscribers.answered(pushed.push, PushReply(upto=4, stamp=Stamp(1, now)), now)
     (pushed,) = subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now + PUSH_SECONDS)
     assert pushed.push.stamp is None
     subscribers.tick(now + LEASE)
     assert not list(subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now + LEASE))
-    assert subscribers.add(Subscription("bad", 2, ""), now + LEASE) > LEASE
+    assert subscribers.add(Subscription(address="bad", life=2, token=""), now + LEASE) > LEASE
 
 
 # Catalogs at a leader.

@@ -15,7 +15,14 @@ def answer(request: Request, fits: bool = True, index: int | None = None) -> App
     sent: Append = request.message
     if index is None:
         index = sent.previous_index + len(sent.entries)
-    return AppendReply(sent.term, request.to, fits, index, sent.round, sent.sent)
+    return AppendReply(
+        term=sent.term,
+        follower=request.to,
+        fits=fits,
+        index=index,
+        round=sent.round,
+        sent=sent.sent,
+    )
 
 
 def acknowledge(member: Member, *followers: int) -> None:
@@ -71,11 +78,15 @@ def test_one_append_at_a_time_is_under_way_to_a_follower() -> None:
     member = leader()
     member.take(Append)
     for _ in range(3):
-        member.replica.propose([Opened(1)])
+        member.replica.propose([Opened(leader=1)])
         member.carry_out()
         member.pass_time(TIMING.heartbeat)
     assert member.take(Append) == []
-    member.step(AppendReply(1, 2, True, 1, 0, 2 * TIMING.election_timeout))
+    member.step(
+        AppendReply(
+            term=1, follower=2, fits=True, index=1, round=0, sent=2 * TIMING.election_timeout
+        )
+    )
     (sent,) = appends_to(member, 2)
     assert [entry.index for entry in sent.entries] == [2, 3, 4]
 
@@ -96,7 +107,7 @@ def test_an_append_that_is_lost_is_sent_again() -> None:
 def test_one_append_carries_a_bounded_number_of_entries() -> None:
     """A follower that is far behind is brought up in steps."""
     member = leader()
-    member.replica.propose([Opened(1)] * (MAX_BATCH_ENTRIES + 5))
+    member.replica.propose([Opened(leader=1)] * (MAX_BATCH_ENTRIES + 5))
     acknowledge(member, 2)
     (first,) = appends_to(member, 2)
     assert [entry.index for entry in first.entries] == [*range(2, MAX_BATCH_ENTRIES + 2)]
@@ -112,7 +123,7 @@ def test_appends_do_not_wait_for_the_leaders_own_disk() -> None:
     member = leader()
     acknowledge(member, 2, 3)
     member.slow_disk = True
-    member.replica.propose([Opened(1)])
+    member.replica.propose([Opened(leader=1)])
     member.carry_out()
     assert [len(request.message.entries) for request in member.take(Append)] == [1, 1]
     assert member.storage.last_index == 1
@@ -157,7 +168,7 @@ def test_answers_that_come_late_or_twice_take_nothing_back() -> None:
     member = leader()
     acknowledge(member, 2, 3)
     first = answer(Request(2, append(1, entries_of(1), leader=1)))
-    member.replica.propose([Opened(1), Opened(1)])
+    member.replica.propose([Opened(leader=1), Opened(leader=1)])
     member.carry_out()
     acknowledge(member, 2)
     assert member.replica.commit == 3
@@ -178,7 +189,7 @@ def test_a_refusal_that_comes_late_does_no_lasting_harm() -> None:
     acknowledge(member, 2)
     assert member.replica.commit == 4
     member.step(refusal)
-    member.replica.propose([Opened(1)])
+    member.replica.propose([Opened(leader=1)])
     member.carry_out()
     acknowledge(member, 2)
     acknowledge(member, 2)
@@ -188,8 +199,8 @@ def test_a_refusal_that_comes_late_does_no_lasting_harm() -> None:
 def test_answers_of_another_term_are_not_counted() -> None:
     """§5.1: they acknowledge what another leadership sent, be it of the same replica."""
     member = leader(1, term=4)
-    member.step(AppendReply(4, 2, True, 2, 0, 0.0))
-    member.step(AppendReply(4, 3, True, 2, 0, 0.0))
+    member.step(AppendReply(term=4, follower=2, fits=True, index=2, round=0, sent=0.0))
+    member.step(AppendReply(term=4, follower=3, fits=True, index=2, round=0, sent=0.0))
     assert member.replica.term == 5
     assert member.replica.commit == 0
 
@@ -198,7 +209,7 @@ def test_an_acknowledgement_of_what_the_leader_does_not_have_stops_it() -> None:
     """No follower can have more of this term than its leader: something is broken."""
     member = leader()
     with pytest.raises(InvariantBroken):
-        member.step(AppendReply(1, 2, True, 5, 0, 0.0))
+        member.step(AppendReply(term=1, follower=2, fits=True, index=5, round=0, sent=0.0))
 
 
 # Commitment (figure 2; §5.3, §5.4).
@@ -231,7 +242,7 @@ def test_a_leader_counts_itself_only_once_its_disk_is_done() -> None:
     member = leader()
     acknowledge(member, 2, 3)
     member.slow_disk = True
-    member.replica.propose([Opened(1)])
+    member.replica.propose([Opened(leader=1)])
     member.carry_out()
     acknowledge(member, 2)
     assert member.replica.commit == 1
@@ -245,7 +256,7 @@ def test_followers_alone_can_commit() -> None:
     member = leader()
     acknowledge(member, 2, 3)
     member.slow_disk = True
-    member.replica.propose([Opened(1)])
+    member.replica.propose([Opened(leader=1)])
     member.carry_out()
     acknowledge(member, 2, 3)
     assert member.replica.commit == 2
@@ -336,7 +347,7 @@ def test_only_a_leader_proposes_or_confirms() -> None:
     member = leader()
     member.step(append(2, entries_of(1), leader=3))
     with pytest.raises(NotLeader):
-        member.replica.propose([Opened(1)])
+        member.replica.propose([Opened(leader=1)])
     with pytest.raises(NotLeader):
         member.replica.confirm()
     with pytest.raises(NotLeader):
@@ -402,10 +413,18 @@ def test_even_a_refusal_for_a_gap_confirms_a_round() -> None:
     """A follower that is behind follows nevertheless: it would not vote in this term."""
     member = leader(1)
     member.take(Append)
-    member.step(AppendReply(2, 2, False, 0, 0, 2 * TIMING.election_timeout))
+    member.step(
+        AppendReply(
+            term=2, follower=2, fits=False, index=0, round=0, sent=2 * TIMING.election_timeout
+        )
+    )
     round_ = member.replica.confirm()
     member.carry_out()
-    member.step(AppendReply(2, 2, False, 0, round_, 2 * TIMING.election_timeout))
+    member.step(
+        AppendReply(
+            term=2, follower=2, fits=False, index=0, round=round_, sent=2 * TIMING.election_timeout
+        )
+    )
     assert member.confirmed == round_
 
 
@@ -442,7 +461,7 @@ def at_times(member: Member, *milliseconds: int) -> list[int]:
     made = []
     for shown in milliseconds:
         member.replica._milliseconds = lambda shown=shown: shown
-        made += [entry.at for entry in member.replica.propose([Opened(1)])]
+        made += [entry.at for entry in member.replica.propose([Opened(leader=1)])]
     return made
 
 
@@ -452,7 +471,7 @@ def test_times_never_run_backwards_while_one_leads() -> None:
 
 def test_times_never_run_backwards_from_one_leader_to_the_next() -> None:
     """Its clock is behind; and what the one before made is read from its disk."""
-    entries = [encode_entry(GENESIS, 1, 1, 9000, Opened(2))]
+    entries = [encode_entry(GENESIS, 1, 1, 9000, Opened(leader=2))]
     member = Member(1, (2, 3), storage=disk(1, 0, entries))
     member.clock.now += 2 * TIMING.election_timeout
     member.win(2, 3)

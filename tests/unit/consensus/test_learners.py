@@ -40,7 +40,16 @@ def applies(member: Member) -> list[Apply]:
 def answer(message: Apply, applied: int, digest: str) -> ApplyReply:
     """What one answers that has released all that it has applied."""
     stamp = Stamp(1, message.sent)
-    return ApplyReply(CATALOG, message.term, applied, digest, applied, stamp, False, message.sent)
+    return ApplyReply(
+        learner=CATALOG,
+        term=message.term,
+        applied=applied,
+        digest=digest,
+        released=applied,
+        stamp=stamp,
+        holds=False,
+        sent=message.sent,
+    )
 
 
 # What they are told.
@@ -122,7 +131,7 @@ def test_a_new_leader_tells_learners_nothing_before_it_committed_an_entry_of_its
     member.win(2)
     member.pass_time(TIMING.heartbeat)
     assert applies(member) == []
-    member.step(AppendReply(2, 2, True, 4, 0, member.clock.now))
+    member.step(AppendReply(term=2, follower=2, fits=True, index=4, round=0, sent=member.clock.now))
     (message,) = applies(member)
     assert (message.commit, [entry.index for entry in message.entries]) == (4, [4])
     assert message.history == message.entries[0].digest, "no other leadership has this entry"
@@ -170,7 +179,7 @@ def test_no_answer_waits_for_a_learner_of_another_history() -> None:
             member.step(answer(message, 3, "of another history"))
         member.pass_time(TIMING.heartbeat)
     assert member.replica.released == 3
-    member.replica.propose([Opened(1)])
+    member.replica.propose([Opened(leader=1)])
     member.carry_out()
     assert member.replica.released == member.replica.commit == 4
 
@@ -329,7 +338,7 @@ def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -
             member.step(seen[-1])
         member.pass_time(TIMING.heartbeat)
     assert member.replica.released == 2
-    member.replica.propose([Opened(1)])
+    member.replica.propose([Opened(leader=1)])
     member.carry_out()
     for reply in seen:
         member.step(reply)

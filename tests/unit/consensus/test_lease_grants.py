@@ -43,7 +43,16 @@ class Leader:
         for request in self.member.take(Append) if self.heard else ():
             sent = request.message
             index = sent.previous_index + len(sent.entries)
-            self.member.step(AppendReply(sent.term, request.to, True, index, sent.round, sent.sent))
+            self.member.step(
+                AppendReply(
+                    term=sent.term,
+                    follower=request.to,
+                    fits=True,
+                    index=index,
+                    round=sent.round,
+                    sent=sent.sent,
+                )
+            )
         for request in self.member.take(Apply):
             self.open[request.to] = request
             self.asked.append((request.to, request.message))
@@ -56,7 +65,7 @@ class Leader:
 
     def propose(self) -> None:
         """One more entry, which is committed."""
-        self.replica.propose([Opened(1)])
+        self.replica.propose([Opened(leader=1)])
         self.member.carry_out()
         self._collect()
         assert self.replica.commit == self.replica.log.last_index
@@ -84,7 +93,18 @@ class Leader:
         stamp = Stamp(life, self.now * 2)
         digest = self.replica.log.digest_at(applied)
         term, sent = message.term, message.sent
-        self.member.step(ApplyReply(name, term, applied, digest, released, stamp, holds, sent))
+        self.member.step(
+            ApplyReply(
+                learner=name,
+                term=term,
+                applied=applied,
+                digest=digest,
+                released=released,
+                stamp=stamp,
+                holds=holds,
+                sent=sent,
+            )
+        )
         self._collect()
         return stamp
 
@@ -275,7 +295,18 @@ def test_one_that_is_told_to_rebuild_gets_nothing_and_is_waited_for_once(leader:
     until = leader.now + LEASE
     message, stamp = leader.next(A), Stamp(NEXT_LIFE, leader.now)
     digest = "of another history"
-    leader.member.step(ApplyReply(A, message.term, 9, digest, 9, stamp, False, message.sent))
+    leader.member.step(
+        ApplyReply(
+            learner=A,
+            term=message.term,
+            applied=9,
+            digest=digest,
+            released=9,
+            stamp=stamp,
+            holds=False,
+            sent=message.sent,
+        )
+    )
     leader.propose()
     leader.pass_time(until - leader.now - TICK)
     assert leader.released == 4
@@ -290,7 +321,16 @@ def test_an_answer_without_a_stamp_earns_nothing(leader: Leader) -> None:
     """A catalog of an earlier version sends none: it is as good as one without a lease."""
     message = leader.next(A)
     digest, stamp = leader.replica.log.digest_at(4), Stamp(LIFE, 0.0)
-    reply = ApplyReply(A, message.term, 4, digest, 4, stamp, False, message.sent)
+    reply = ApplyReply(
+        learner=A,
+        term=message.term,
+        applied=4,
+        digest=digest,
+        released=4,
+        stamp=stamp,
+        holds=False,
+        sent=message.sent,
+    )
     del leader.open[A]
     leader.member.step(replace(reply, stamp=None))
     assert leader.next(A).stamp is None

@@ -146,7 +146,7 @@ def test_entries_truncated_during_their_write_are_not_durable(log: Log) -> None:
     write = log.take_write(1, 0)
     assert write is not None
     log.truncate(2)
-    log.append(extend(entries[:2], [Opened(2)], term=2))
+    log.append(extend(entries[:2], [Opened(leader=2)], term=2))
     log.written(write)
     assert (log.durable, log.last_index) == (2, 3)
     again = log.take_write(2, 0)
@@ -215,7 +215,7 @@ def test_what_does_not_follow_is_not_taken_and_nothing_is_truncated_for_it(
 ) -> None:
     entries = history(3)
     log.append(entries)
-    [forged] = extend(extend([], [Opened(5), Opened(5)]), [Opened(9)], term=2)
+    [forged] = extend(extend([], [Opened(leader=5), Opened(leader=5)]), [Opened(leader=9)], term=2)
     with pytest.raises(Malformed):
         log.take([entries[1], forged], committed)
     assert (log.last_index, log.last_digest) == (5, entries[-1].digest)
@@ -225,9 +225,9 @@ def test_entries_that_do_not_follow_are_refused_and_none_is_taken(log: Log) -> N
     entries = history(4)
     log.append(entries[:2])
     forged = extend([entries[2]], [entries[3].event])
-    for wrong in (entries[3:], entries[:1], [entries[2], *extend(history(9), [Opened(1)])]):
+    for wrong in (entries[3:], entries[:1], [entries[2], *extend(history(9), [Opened(leader=1)])]):
         with pytest.raises(InvariantBroken):
             log.append(wrong)
     with pytest.raises(InvariantBroken):
-        log.append([entries[2], *extend(forged, [Opened(1)])])
+        log.append([entries[2], *extend(forged, [Opened(leader=1)])])
     assert log.last_index == 2

@@ -18,7 +18,10 @@ NOW = 5.0
 
 
 def acknowledgement(index: int, term: int = 1) -> Reply:
-    return Reply(f"append {index}", AppendReply(term, 1, True, index, 7, 3.5))
+    return Reply(
+        f"append {index}",
+        AppendReply(term=term, follower=1, fits=True, index=index, round=7, sent=3.5),
+    )
 
 
 class Owner:
@@ -41,7 +44,7 @@ class Owner:
 
 def test_what_rests_on_nothing_is_said_at_once_even_during_a_write() -> None:
     owner = Owner()
-    fetch = Request(2, Fetch(1, 0, ""))
+    fetch = Request(2, Fetch(replica=1, after=0, digest=""))
     owner.outbox.say([fetch])
     assert owner.said() == [fetch]
     assert owner.said() == []
@@ -103,7 +106,9 @@ def test_an_acknowledgement_of_an_earlier_term_becomes_a_refusal() -> None:
     owner.term = 4
     assert owner.start() is not None
     owner.outbox.written()
-    assert owner.said() == [Reply("append 2", AppendReply(4, 1, False, 1, 0, 3.5))]
+    assert owner.said() == [
+        Reply("append 2", AppendReply(term=4, follower=1, fits=False, index=1, round=0, sent=3.5))
+    ]
 
 
 def test_an_acknowledgement_that_is_being_written_stays_one() -> None:
@@ -125,8 +130,24 @@ def test_votes_and_requests_of_an_earlier_term_stay_as_they_are() -> None:
     term 1 any more. Nor does a request for one."""
     owner = Owner()
     owner.outbox.written()
-    vote = Reply("vote", VoteReply(1, 1, True))
-    requests = [Request(2, Vote(1, 1, 0, 0)), Request(2, Append(1, 1, 0, 0, (), 0, 0, 0, 0.0))]
+    vote = Reply("vote", VoteReply(term=1, voter=1, granted=True))
+    requests = [
+        Request(2, Vote(term=1, candidate=1, last_index=0, last_term=0)),
+        Request(
+            2,
+            Append(
+                term=1,
+                leader=1,
+                previous_index=0,
+                previous_term=0,
+                entries=(),
+                commit=0,
+                released=0,
+                round=0,
+                sent=0.0,
+            ),
+        ),
+    ]
     owner.outbox.say_after_write([vote, *requests], NOW)
     owner.term = 4
     assert owner.start() == Write(4, 0, None, ())
@@ -156,7 +177,9 @@ def test_an_acknowledgement_that_waits_for_long_is_given_for_what_is_on_disk() -
     tick(owner, NOW + 0.9)
     assert owner.said() == []
     tick(owner, NOW + 1.0)
-    early = Reply("append 2", AppendReply(1, 1, True, 0, 7, 3.5, taken=2))
+    early = Reply(
+        "append 2", AppendReply(term=1, follower=1, fits=True, index=0, round=7, sent=3.5, taken=2)
+    )
     assert owner.said() == [early]
     owner.outbox.written()
     assert owner.said() == []
@@ -167,12 +190,16 @@ def test_one_that_waits_for_long_in_an_earlier_term_becomes_a_refusal() -> None:
     held(owner, acknowledgement(2))
     owner.term = 4
     tick(owner, NOW + 1.0)
-    assert owner.said() == [Reply("append 2", AppendReply(4, 1, False, 2, 0, 3.5))]
+    assert owner.said() == [
+        Reply("append 2", AppendReply(term=4, follower=1, fits=False, index=2, round=0, sent=3.5))
+    ]
 
 
 def test_a_refusal_that_waits_for_long_is_given_as_it_is() -> None:
     owner = Owner()
-    refusal = Reply("append", AppendReply(1, 1, False, 9, 7, 3.5))
+    refusal = Reply(
+        "append", AppendReply(term=1, follower=1, fits=False, index=9, round=7, sent=3.5)
+    )
     held(owner, refusal)
     tick(owner, NOW + 1.0)
     assert owner.said() == [refusal]
@@ -180,7 +207,7 @@ def test_a_refusal_that_waits_for_long_is_given_as_it_is() -> None:
 
 def test_a_vote_is_never_given_before_it_is_on_disk() -> None:
     owner = Owner()
-    held(owner, Reply("vote", VoteReply(1, 1, True)))
+    held(owner, Reply("vote", VoteReply(term=1, voter=1, granted=True)))
     tick(owner, NOW + 1.9)
     assert owner.said() == []
     tick(owner, NOW + 2.0)

@@ -30,10 +30,19 @@ from twisted_bazaar.leases import Stamp
     "message",
     [
         append(7, leader=3),
-        Vote(7, 3, 0, 0),
-        AppendReply(7, 3, False, 0, 0, 0.0),
-        VoteReply(7, 3, False),
-        ApplyReply("catalog", 7, 0, "", 0, Stamp(1, 0.0), False, 0.0),
+        Vote(term=7, candidate=3, last_index=0, last_term=0),
+        AppendReply(term=7, follower=3, fits=False, index=0, round=0, sent=0.0),
+        VoteReply(term=7, voter=3, granted=False),
+        ApplyReply(
+            learner="catalog",
+            term=7,
+            applied=0,
+            digest="",
+            released=0,
+            stamp=Stamp(1, 0.0),
+            holds=False,
+            sent=0.0,
+        ),
     ],
     ids=lambda message: type(message).__name__,
 )
@@ -49,10 +58,10 @@ def test_a_higher_term_in_any_message_is_adopted(message) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        Poll(3),
-        Fetch(3, 0, ""),
-        PollReply(3, 7, 9, 7, 0, 0.0),
-        FetchReply(3, 7, 0, True, (), 9, 7),
+        Poll(replica=3),
+        Fetch(replica=3, after=0, digest=""),
+        PollReply(replica=3, term=7, last_index=9, last_term=7, leader=0, wait=0.0),
+        FetchReply(replica=3, term=7, after=0, fits=True, entries=(), last_index=9, last_term=7),
     ],
     ids=lambda message: type(message).__name__,
 )
@@ -67,9 +76,18 @@ def test_what_only_asks_around_raises_no_term(message) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        AppendReply(2, 2, False, 0, 0, 0.0),
-        VoteReply(2, 2, False),
-        ApplyReply("catalog", 2, 0, "", 0, Stamp(1, 0.0), False, 0.0),
+        AppendReply(term=2, follower=2, fits=False, index=0, round=0, sent=0.0),
+        VoteReply(term=2, voter=2, granted=False),
+        ApplyReply(
+            learner="catalog",
+            term=2,
+            applied=0,
+            digest="",
+            released=0,
+            stamp=Stamp(1, 0.0),
+            holds=False,
+            sent=0.0,
+        ),
         append(2),
     ],
     ids=lambda message: type(message).__name__,
@@ -83,7 +101,7 @@ def test_a_higher_term_deposes_a_leader(message) -> None:
     assert (member.replica.role, member.replica.term) == ("follower", 2)
 
 
-@pytest.mark.parametrize("message", [append(2), VoteReply(2, 2, False)])
+@pytest.mark.parametrize("message", [append(2), VoteReply(term=2, voter=2, granted=False)])
 def test_a_higher_term_ends_a_candidacy(message) -> None:
     """§5.2: whoever sees a higher term while it waits for votes is a follower again."""
     member = follower()
@@ -97,7 +115,7 @@ def test_a_term_never_goes_down() -> None:
     """Figure 2: currentTerm "increases monotonically", over a restart, too."""
     member = follower(1, term=9)
     member.step(append(3))
-    member.step(Vote(3, 2, 5, 3))
+    member.step(Vote(term=3, candidate=2, last_index=5, last_term=3))
     assert member.replica.term == 9
     assert follower(1, term=9).replica.term == 9
 
@@ -116,7 +134,7 @@ def test_an_append_of_a_lower_term_is_rejected() -> None:
     assert member.storage.entries == entries_of(1, 4)
     assert member.replica.commit == 0
     assert member.replica.leader(member.clock.now) == 0
-    assert member.ask(Vote(5, 3, 2, 4)).granted
+    assert member.ask(Vote(term=5, candidate=3, last_index=2, last_term=4)).granted
 
 
 def test_an_append_that_leaves_a_gap_is_rejected() -> None:
@@ -289,7 +307,7 @@ def test_a_vote_is_on_disk_before_it_is_given() -> None:
     """Figure 2: votedFor is persistent."""
     member = follower(1)
     member.slow_disk = True
-    assert member.ask(Vote(2, 3, 1, 1)) is None
+    assert member.ask(Vote(term=2, candidate=3, last_index=1, last_term=1)) is None
     assert member.storage.vote == 0
     member.finish_write()
     assert [reply.message.granted for reply in member.take(Reply)] == [True]
@@ -313,8 +331,8 @@ def test_a_candidate_wins_only_once_its_own_vote_is_written() -> None:
     member = follower(1)
     member.slow_disk = True
     member.stand()
-    member.step(VoteReply(2, 2, True))
-    member.step(VoteReply(2, 3, True))
+    member.step(VoteReply(term=2, voter=2, granted=True))
+    member.step(VoteReply(term=2, voter=3, granted=True))
     assert member.replica.role == "candidate"
     member.finish_write()
     assert member.replica.role == "leader"
@@ -340,40 +358,40 @@ def test_the_candidates_log_is_on_disk_before_it_asks_for_votes() -> None:
 def test_a_vote_for_a_lower_term_is_refused() -> None:
     """Figure 2, receiver rule 1."""
     member = follower(1, 4, term=6)
-    reply = member.ask(Vote(5, 2, 9, 4))
+    reply = member.ask(Vote(term=5, candidate=2, last_index=9, last_term=4))
     assert (reply.granted, reply.term) == (False, 6)
 
 
 def test_a_replica_votes_once_a_term() -> None:
     """Figure 2, receiver rule 2: first come, first served (§5.2)."""
     member = follower(1)
-    assert member.ask(Vote(2, 3, 1, 1)).granted
-    assert not member.ask(Vote(2, 2, 1, 1)).granted
-    assert member.ask(Vote(3, 2, 1, 1)).granted
+    assert member.ask(Vote(term=2, candidate=3, last_index=1, last_term=1)).granted
+    assert not member.ask(Vote(term=2, candidate=2, last_index=1, last_term=1)).granted
+    assert member.ask(Vote(term=3, candidate=2, last_index=1, last_term=1)).granted
 
 
 def test_a_vote_that_is_asked_for_twice_is_given_twice() -> None:
     """Figure 2, receiver rule 2: "votedFor is null or candidateId"; the answer may be lost."""
     member = follower(1)
-    assert member.ask(Vote(2, 3, 1, 1)).granted
-    assert member.ask(Vote(2, 3, 1, 1)).granted
+    assert member.ask(Vote(term=2, candidate=3, last_index=1, last_term=1)).granted
+    assert member.ask(Vote(term=2, candidate=3, last_index=1, last_term=1)).granted
 
 
 def test_a_vote_survives_a_restart() -> None:
     """Figure 2: persistent state. A restart must not make two votes of one."""
     first = follower(1)
-    assert first.ask(Vote(2, 3, 1, 1)).granted
+    assert first.ask(Vote(term=2, candidate=3, last_index=1, last_term=1)).granted
     second = Member(1, (2, 3), storage=first.storage)
     second.clock.now = 2 * TIMING.election_timeout
-    assert not second.ask(Vote(2, 2, 1, 1)).granted
-    assert second.ask(Vote(2, 3, 1, 1)).granted
+    assert not second.ask(Vote(term=2, candidate=2, last_index=1, last_term=1)).granted
+    assert second.ask(Vote(term=2, candidate=3, last_index=1, last_term=1)).granted
 
 
 def test_a_candidate_does_not_vote_for_another_in_its_term() -> None:
     """§5.2: it has voted for itself."""
     member = follower(1)
     member.stand()
-    assert not member.ask(Vote(2, 3, 9, 1)).granted
+    assert not member.ask(Vote(term=2, candidate=3, last_index=9, last_term=1)).granted
     assert member.replica.role == "candidate"
 
 
@@ -392,7 +410,7 @@ def test_a_vote_goes_only_to_a_log_that_is_as_up_to_date(
 ) -> None:
     """§5.4.1: by the last entry's term, then by the length."""
     member = follower(1, 2, 2)
-    reply = member.ask(Vote(9, 2, last_index, last_term))
+    reply = member.ask(Vote(term=9, candidate=2, last_index=last_index, last_term=last_term))
     assert reply.granted is granted
     assert reply.term == 9
     assert member.storage.vote == (2 if granted else 0)
@@ -401,8 +419,8 @@ def test_a_vote_goes_only_to_a_log_that_is_as_up_to_date(
 def test_who_is_refused_for_its_log_leaves_the_vote_free() -> None:
     """Figure 2, receiver rule 2: only a vote that is given is spent."""
     member = follower(1, 2)
-    assert not member.ask(Vote(3, 2, 1, 1)).granted
-    assert member.ask(Vote(3, 3, 2, 2)).granted
+    assert not member.ask(Vote(term=3, candidate=2, last_index=1, last_term=1)).granted
+    assert member.ask(Vote(term=3, candidate=3, last_index=2, last_term=2)).granted
 
 
 # Candidates (figure 2; §5.2).
@@ -430,7 +448,7 @@ def test_votes_of_a_majority_win() -> None:
     member = follower(1, peers=(2, 3, 4, 5))
     member.win(2)
     assert member.replica.role == "candidate"
-    member.step(VoteReply(2, 4, True))
+    member.step(VoteReply(term=2, voter=4, granted=True))
     assert member.replica.role == "leader"
 
 
@@ -445,8 +463,8 @@ def test_refusals_and_votes_of_an_earlier_term_do_not_count() -> None:
     """§5.2: "for the same term"."""
     member = follower(term=4)
     member.stand()
-    member.step(VoteReply(5, 2, False))
-    member.step(VoteReply(4, 3, True))
+    member.step(VoteReply(term=5, voter=2, granted=False))
+    member.step(VoteReply(term=4, voter=3, granted=True))
     assert (member.replica.term, member.replica.role) == (5, "candidate")
 
 
@@ -455,8 +473,8 @@ def test_a_late_vote_makes_nobody_lead_who_has_given_up() -> None:
     member = follower()
     member.stand()
     member.step(append(1, entries_of(1), leader=3))
-    member.step(VoteReply(1, 2, True))
-    member.step(VoteReply(1, 3, True))
+    member.step(VoteReply(term=1, voter=2, granted=True))
+    member.step(VoteReply(term=1, voter=3, granted=True))
     assert member.replica.role == "follower"
 
 

@@ -42,7 +42,17 @@ def fetching(member: Member, term: int, last_index: int, last_term: int) -> Fetc
     """Replica 3 is this far, replica 2 does not answer: what is asked of replica 3."""
     for poll in member.take(Poll):
         if poll.to == 3:
-            member.step(PollReply(3, term, last_index, last_term, 0, 0.0, nonce=poll.message.nonce))
+            member.step(
+                PollReply(
+                    replica=3,
+                    term=term,
+                    last_index=last_index,
+                    last_term=last_term,
+                    leader=0,
+                    wait=0.0,
+                    nonce=poll.message.nonce,
+                )
+            )
         else:
             member.replica.unreachable(poll, member.clock.now)
     member.carry_out()
@@ -88,11 +98,11 @@ def test_a_wiped_disk_is_filled_in_bounded_chunks() -> None:
 def test_a_fetch_is_answered_with_what_follows_the_askers_history() -> None:
     member = follower(1, 1, 2)
     log = entries_of(1, 1, 2)
-    reply = member.ask(Fetch(2, 1, log[0].digest))
+    reply = member.ask(Fetch(replica=2, after=1, digest=log[0].digest))
     assert (reply.fits, list(reply.entries)) == (True, log[1:])
     assert (reply.term, reply.after, reply.last_index, reply.last_term) == (2, 1, 3, 2)
-    assert list(member.ask(Fetch(2, 0, GENESIS)).entries) == log
-    assert member.ask(Fetch(2, 3, log[2].digest)).fits
+    assert list(member.ask(Fetch(replica=2, after=0, digest=GENESIS)).entries) == log
+    assert member.ask(Fetch(replica=2, after=3, digest=log[2].digest)).fits
 
 
 def test_a_fetch_from_another_history_does_not_fit() -> None:
@@ -100,7 +110,7 @@ def test_a_fetch_from_another_history_does_not_fit() -> None:
     member = follower(1, 1, 2)
     other = entries_of(1, 1, 2, 2, maker=9)
     for entry in (other[1], other[2], other[3]):
-        reply = member.ask(Fetch(2, entry.index, entry.digest))
+        reply = member.ask(Fetch(replica=2, after=entry.index, digest=entry.digest))
         assert (reply.fits, list(reply.entries)) == (False, [])
 
 
@@ -110,9 +120,23 @@ def test_a_resync_raises_no_term_of_its_own_but_adopts_the_sources() -> None:
     fetch = fetching(member, term=4, last_index=3, last_term=2)
     assert member.replica.term == 1
     cluster = entries_of(1)[0].digest
-    assert fetch == Fetch(1, 2, entries_of(1, 1)[1].digest, cluster=cluster, to=3)
-    member.step(FetchReply(3, 4, 2, True, entries_of(1, 1, 2)[2:], 3, 2))
-    member.step(FetchReply(3, 4, 3, True, (), 3, 2))
+    assert fetch == Fetch(
+        replica=1, after=2, digest=entries_of(1, 1)[1].digest, cluster=cluster, to=3
+    )
+    member.step(
+        FetchReply(
+            replica=3,
+            term=4,
+            after=2,
+            fits=True,
+            entries=entries_of(1, 1, 2)[2:],
+            last_index=3,
+            last_term=2,
+        )
+    )
+    member.step(
+        FetchReply(replica=3, term=4, after=3, fits=True, entries=(), last_index=3, last_term=2)
+    )
     assert (member.storage.term, member.storage.vote) == (4, 0)
     assert member.storage.entries == entries_of(1, 1, 2)
     assert member.take(Vote) == []
@@ -138,7 +162,17 @@ def test_an_append_that_fits_ends_a_resync() -> None:
     fetching(member, term=3, last_index=9, last_term=3)
     member.step(append(3, entries_of(1, 3), after=1))
     member.take(Fetch)
-    member.step(FetchReply(3, 3, 1, True, entries_of(1, 2)[1:], 9, 3))
+    member.step(
+        FetchReply(
+            replica=3,
+            term=3,
+            after=1,
+            fits=True,
+            entries=entries_of(1, 2)[1:],
+            last_index=9,
+            last_term=3,
+        )
+    )
     assert member.storage.entries == entries_of(1, 3)
     assert member.take(Fetch) == []
 
@@ -149,7 +183,11 @@ def test_an_append_that_does_not_fit_leaves_a_resync_alone() -> None:
     member = restarted(1)
     fetching(member, term=1, last_index=3, last_term=1)
     assert not member.ask(append(1, log, after=2)).fits
-    member.step(FetchReply(3, 1, 1, True, log[1:], 3, 1))
+    member.step(
+        FetchReply(
+            replica=3, term=1, after=1, fits=True, entries=log[1:], last_index=3, last_term=1
+        )
+    )
     assert member.storage.entries == log
 
 
@@ -199,7 +237,17 @@ def test_a_fetch_does_not_go_back_beyond_what_is_committed() -> None:
     fetch = fetching(member, term=3, last_index=9, last_term=3)
     asked = [fetch.after]
     for _ in range(3):
-        member.step(FetchReply(3, 3, asked[-1], False, (), 9, 3))
+        member.step(
+            FetchReply(
+                replica=3,
+                term=3,
+                after=asked[-1],
+                fits=False,
+                entries=(),
+                last_index=9,
+                last_term=3,
+            )
+        )
         asked += [request.message.after for request in member.take(Fetch)]
     assert asked == [4, 3, 3, 3]
 
@@ -210,7 +258,11 @@ def test_entries_that_are_there_already_are_not_truncated() -> None:
     member = restarted(1, 1, 1, 1)
     fetching(member, term=1, last_index=5, last_term=1)
     member.slow_disk = True
-    member.step(FetchReply(3, 1, 1, True, log[1:3], 5, 1))
+    member.step(
+        FetchReply(
+            replica=3, term=1, after=1, fits=True, entries=log[1:3], last_index=5, last_term=1
+        )
+    )
     assert member.replica.log.last_index == 4
     assert member.write is None
 
@@ -251,10 +303,14 @@ def test_a_late_answer_to_a_fetch_of_a_log_that_changed_is_harmless() -> None:
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
     assert fetching(member, term=3, last_index=12, last_term=3).after == 5
-    member.step(FetchReply(3, 3, 10, False, (), 12, 3))
+    member.step(
+        FetchReply(replica=3, term=3, after=10, fits=False, entries=(), last_index=12, last_term=3)
+    )
     assert all(request.message.after <= 5 for request in member.take(Fetch))
     late = entries_of(*[1] * 10, 3, 3)[10:]
-    member.step(FetchReply(3, 3, 10, True, late, 12, 3))
+    member.step(
+        FetchReply(replica=3, term=3, after=10, fits=True, entries=late, last_index=12, last_term=3)
+    )
     assert all(request.message.after <= 5 for request in member.take(Fetch))
     assert member.storage.entries == theirs
 
@@ -264,11 +320,27 @@ def test_a_source_that_fell_back_is_left() -> None:
     log = entries_of(1, 1, 2)
     member = restarted(1, 1)
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, poll.to + 2, 2, 0, 0.0, nonce=poll.message.nonce))
+        member.step(
+            PollReply(
+                replica=poll.to,
+                term=2,
+                last_index=poll.to + 2,
+                last_term=2,
+                leader=0,
+                wait=0.0,
+                nonce=poll.message.nonce,
+            )
+        )
     assert [request.to for request in member.take(Fetch)] == [3]
-    member.step(FetchReply(3, 2, 2, True, (), 2, 1))
+    member.step(
+        FetchReply(replica=3, term=2, after=2, fits=True, entries=(), last_index=2, last_term=1)
+    )
     assert [request.to for request in member.take(Fetch)] == [2]
-    member.step(FetchReply(2, 2, 2, True, log[2:], 3, 2))
+    member.step(
+        FetchReply(
+            replica=2, term=2, after=2, fits=True, entries=log[2:], last_index=3, last_term=2
+        )
+    )
     assert member.storage.entries == log
 
 
@@ -355,13 +427,23 @@ def test_what_is_acknowledged_and_then_fetched_away_is_sent_again() -> None:
     theirs = entries_of(1, 2)
     for poll in life.take(Poll):
         if poll.to == 3:
-            life.step(PollReply(3, 2, 2, 2, 0, 0.0))
+            life.step(PollReply(replica=3, term=2, last_index=2, last_term=2, leader=0, wait=0.0))
         else:
             life.replica.unreachable(poll, 0.0)
     life.carry_out()
     while fetches := life.take(Fetch):
         asked = fetches[0].message.after
-        life.step(FetchReply(3, 2, asked, asked < 2, theirs[asked:], 2, 2))
+        life.step(
+            FetchReply(
+                replica=3,
+                term=2,
+                after=asked,
+                fits=asked < 2,
+                entries=theirs[asked:],
+                last_index=2,
+                last_term=2,
+            )
+        )
     assert life.storage.entries == theirs
     assert life.storage.term == 3
 

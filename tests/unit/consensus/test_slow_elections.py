@@ -2,8 +2,6 @@
 How one goes where nothing is, is in `test_elections.py`.
 """
 
-import pytest
-
 from tests.fakes.cluster import Cluster
 from tests.fakes.member import TICK, TIMING, Member, append, entries_of, follower, leader
 from twisted_bazaar.consensus.disk_latency import LONGEST_WRITE_SECONDS
@@ -11,9 +9,6 @@ from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
     CampaignReply,
-    Declined,
-    Fetch,
-    FetchReply,
     Poll,
     PollReply,
     Reply,
@@ -35,7 +30,16 @@ def nominate(member: Member, ticket: object = "nomination", **more: float) -> No
     member.replica.campaign(ticket, member.clock.now)
     member.carry_out()
     for poll in member.take(Poll):
-        reply = PollReply(poll.to, 0, 0, 0, 0, 0.0, nonce=poll.message.nonce, **more)
+        reply = PollReply(
+            replica=poll.to,
+            term=0,
+            last_index=0,
+            last_term=0,
+            leader=0,
+            wait=0.0,
+            nonce=poll.message.nonce,
+            **more,
+        )
         member.step(reply)
 
 
@@ -61,7 +65,7 @@ def test_a_vote_is_asked_for_only_once_its_own_is_on_disk() -> None:
 def test_a_voter_that_does_not_answer_in_time_is_asked_again_in_the_same_term() -> None:
     member = follower(1, peers=(2, 3, 4, 5))
     asked = member.stand()
-    member.step(VoteReply(2, 2, True))
+    member.step(VoteReply(term=2, voter=2, granted=True))
     for request in asked[1:]:
         member.replica.unreachable(request, member.clock.now)
     assert member.take(Vote) == [], "not at once: it may be gone"
@@ -69,7 +73,7 @@ def test_a_voter_that_does_not_answer_in_time_is_asked_again_in_the_same_term() 
     again = member.take(Vote)
     assert [request.to for request in again] == [3, 4, 5]
     assert {request.message.term for request in again} == {asked[0].message.term}
-    member.step(VoteReply(2, 3, True))
+    member.step(VoteReply(term=2, voter=3, granted=True))
     assert member.replica.role == "leader"
 
 
@@ -77,7 +81,7 @@ def test_one_that_refused_is_asked_again() -> None:
     """It may have heard a leader a moment ago."""
     member = follower()
     member.stand()
-    member.step(VoteReply(1, 2, False))
+    member.step(VoteReply(term=1, voter=2, granted=False))
     member.pass_time(TIMING.heartbeat)
     assert [request.to for request in member.take(Vote)] == [2]
 
@@ -85,10 +89,10 @@ def test_one_that_refused_is_asked_again() -> None:
 def test_a_candidate_that_is_nominated_again_goes_on_in_the_same_term_with_its_votes() -> None:
     member = follower(1, peers=(2, 3, 4, 5))
     member.stand()
-    member.step(VoteReply(2, 2, True))
+    member.step(VoteReply(term=2, voter=2, granted=True))
     wait(member, TIMEOUT + 2 * TICK)
-    assert told(member, "nomination") == CampaignReply(0, 2, 0.0)
-    member.step(VoteReply(2, 3, True))
+    assert told(member, "nomination") == CampaignReply(leader=0, term=2, wait=0.0)
+    member.step(VoteReply(term=2, voter=3, granted=True))
     assert member.replica.role == "follower", "nobody has asked it to lead since"
     nominate(member, "again")
     assert (member.replica.role, member.replica.term) == ("leader", 2)
@@ -97,13 +101,13 @@ def test_a_candidate_that_is_nominated_again_goes_on_in_the_same_term_with_its_v
 def test_votes_are_worth_nothing_in_another_term() -> None:
     member = follower(peers=(2, 3, 4, 5))
     member.stand()
-    member.step(VoteReply(1, 2, True))
-    member.step(VoteReply(1, 3, False))
-    member.step(VoteReply(2, 4, False))
+    member.step(VoteReply(term=1, voter=2, granted=True))
+    member.step(VoteReply(term=1, voter=3, granted=False))
+    member.step(VoteReply(term=2, voter=4, granted=False))
     nominate(member, "again")
     assert member.replica.term == 3
-    member.step(VoteReply(1, 5, True))
-    member.step(VoteReply(3, 5, True))
+    member.step(VoteReply(term=1, voter=5, granted=True))
+    member.step(VoteReply(term=3, voter=5, granted=True))
     assert member.replica.role == "candidate"
 
 
@@ -111,7 +115,7 @@ def test_votes_are_worth_nothing_with_another_log() -> None:
     """They were given to the log that it had: what it has fetched since, none of them saw."""
     member = follower(1, 1, peers=(2, 3, 4, 5))
     nominate(member)
-    member.step(VoteReply(2, 2, True))
+    member.step(VoteReply(term=2, voter=2, granted=True))
     wait(member, TIMEOUT + 2 * TICK)
     member.replica.log.truncate(1)
     nominate(member, "again")
@@ -175,7 +179,18 @@ def test_only_the_disks_of_those_whose_votes_are_needed_count() -> None:
     for poll in member.take(Poll):
         slow = 9.0 if poll.to > 3 else 0.0
         nonce = poll.message.nonce
-        member.step(PollReply(poll.to, 0, 0, 0, 0, 0.0, nonce=nonce, disk_seconds=slow))
+        member.step(
+            PollReply(
+                replica=poll.to,
+                term=0,
+                last_index=0,
+                last_term=0,
+                leader=0,
+                wait=0.0,
+                nonce=nonce,
+                disk_seconds=slow,
+            )
+        )
     wait(member, TIMEOUT + 2 * TICK)
     assert member.replica.role == "follower"
 
@@ -187,20 +202,20 @@ def test_those_who_nominated_are_told_that_it_goes_on() -> None:
     wait(member, TIMEOUT / 2)
     nominate(member, "second")
     wait(member, TIMEOUT / 2 + TICK)
-    going_on = CampaignReply(0, 2, TIMING.heartbeat, campaigning=True)
+    going_on = CampaignReply(leader=0, term=2, wait=TIMING.heartbeat, campaigning=True)
     assert told(member, "first") == going_on
     wait(member, TIMEOUT / 2 + TICK)
     assert told(member, "second") == going_on
     nominate(member, "third")
-    member.step(VoteReply(2, 2, True))
-    assert told(member, "third") == CampaignReply(1, 2, 0.0)
+    member.step(VoteReply(term=2, voter=2, granted=True))
+    assert told(member, "third") == CampaignReply(leader=1, term=2, wait=0.0)
 
 
 # A vote that was given is given time.
 
 
 def poll_of(member: Member) -> PollReply:
-    reply = member.ask(Poll(2))
+    reply = member.ask(Poll(replica=2))
     assert isinstance(reply, PollReply)
     return reply
 
@@ -208,7 +223,7 @@ def poll_of(member: Member) -> PollReply:
 def test_who_has_voted_encourages_nobody_else_while_its_vote_is_written_and_as_long_again() -> None:
     member = follower()
     member.slow_disk = True
-    member.step(Vote(1, 3, 0, 0))
+    member.step(Vote(term=1, candidate=3, last_index=0, last_term=0))
     member.clock.now += 1.0
     assert poll_of(member).wait == TIMING.heartbeat, "ask again soon"
     member.finish_write()
@@ -222,27 +237,27 @@ def test_who_has_voted_still_encourages_the_one_that_it_voted_for() -> None:
     """It may be nominated again, and ask again for the vote that it has."""
     member = follower()
     member.slow_disk = True
-    member.step(Vote(1, 3, 0, 0))
-    assert member.ask(Poll(2)).wait > 0
-    assert member.ask(Poll(3)).wait == 0
+    member.step(Vote(term=1, candidate=3, last_index=0, last_term=0))
+    assert member.ask(Poll(replica=2)).wait > 0
+    assert member.ask(Poll(replica=3)).wait == 0
 
 
 def test_it_votes_nevertheless_for_who_asks_in_a_higher_term() -> None:
     """As in figure 2: that candidate was willing before, and has a majority that was."""
     member = follower()
     member.slow_disk = True
-    member.step(Vote(1, 3, 0, 0))
-    member.step(Vote(2, 2, 0, 0), "second")
+    member.step(Vote(term=1, candidate=3, last_index=0, last_term=0))
+    member.step(Vote(term=2, candidate=2, last_index=0, last_term=0), "second")
     member.finish_write()
     member.finish_write()
     replies = {reply.ticket: reply.message for reply in member.take(Reply)}
-    assert replies["second"] == VoteReply(2, 1, True)
+    assert replies["second"] == VoteReply(term=2, voter=1, granted=True)
 
 
 def test_a_vote_that_is_never_written_binds_no_longer_than_a_slow_one() -> None:
     member = follower()
     member.slow_disk = True
-    member.step(Vote(1, 3, 0, 0))
+    member.step(Vote(term=1, candidate=3, last_index=0, last_term=0))
     member.clock.now += 1.5 * LONGEST_WRITE_SECONDS
     assert poll_of(member).wait == 0
 
@@ -266,11 +281,18 @@ def test_a_follower_answers_while_it_writes_for_what_it_had_before() -> None:
     wait(member, TIMING.heartbeat / 2)
     assert member.take(Reply) == []
     wait(member, TIMING.heartbeat)
-    assert member.take(Reply) == [Reply("append", AppendReply(2, 1, True, 1, 7, 0.0, 3))]
+    assert member.take(Reply) == [
+        Reply(
+            "append",
+            AppendReply(term=2, follower=1, fits=True, index=1, round=7, sent=0.0, taken=3),
+        )
+    ]
     member.finish_write()
     assert member.take(Reply) == [], "each request is answered once"
     member.slow_disk = False
-    assert member.ask(append(2, log, after=3)) == AppendReply(2, 1, True, 3, 0, 0.0)
+    assert member.ask(append(2, log, after=3)) == AppendReply(
+        term=2, follower=1, fits=True, index=3, round=0, sent=0.0
+    )
 
 
 def test_a_leader_keeps_its_place_with_followers_that_write_for_seconds() -> None:
@@ -292,159 +314,16 @@ def test_a_leader_keeps_its_place_with_followers_that_write_for_seconds() -> Non
 def test_what_is_being_written_is_not_sent_again() -> None:
     member = leader(peers=(2,))
     (request,) = member.take(Append)
-    member.step(AppendReply(1, 2, True, 0, 0, request.message.sent, 1))
+    member.step(
+        AppendReply(
+            term=1, follower=2, fits=True, index=0, round=0, sent=request.message.sent, taken=1
+        )
+    )
     member.pass_time(TIMING.heartbeat)
     (heartbeat,) = member.take(Append)
     assert (heartbeat.message.previous_index, heartbeat.message.entries) == (1, ())
     assert member.replica.commit == 0
-    member.step(AppendReply(1, 2, True, 1, 0, heartbeat.message.sent))
+    member.step(
+        AppendReply(term=1, follower=2, fits=True, index=1, round=0, sent=heartbeat.message.sent)
+    )
     assert member.replica.commit == 1
-
-
-# Who cannot lead now defers itself, not the others.
-
-
-def behind() -> Member:
-    """It was nominated, and has to fetch what the others have."""
-    member = follower(1)
-    member.replica.campaign("nomination", member.clock.now)
-    member.carry_out()
-    for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 1, 9, 1, 0, 0.0, nonce=poll.message.nonce))
-    return member
-
-
-def test_a_candidate_that_catches_up_for_long_lets_the_next_id_try_and_goes_on() -> None:
-    member = behind()
-    log = entries_of(*[1] * 9)
-    for after in range(1, 7):
-        (fetch,) = member.take(Fetch)
-        assert fetch.message.after == after
-        member.step(FetchReply(fetch.to, 1, after, True, log[after : after + 1], 9, 1))
-        wait(member, TIMEOUT / 5)
-    assert told(member, "nomination") == CampaignReply(0, 1, 0.0, "it is catching up")
-    assert (member.replica.role, member.replica.term) == ("follower", 1)
-    member.replica.campaign("again", member.clock.now)
-    member.carry_out()
-    assert told(member, "again").unable, "at once, as long as something comes"
-    (fetch,) = member.take(Fetch)
-    member.step(FetchReply(fetch.to, 1, 7, True, log[7:], 9, 1))
-    (fetch,) = member.take(Fetch)
-    member.step(FetchReply(fetch.to, 1, 9, True, (), 9, 1))
-    assert member.storage.entries == log
-    assert member.take(Vote) == [], "it was not asked again"
-
-
-def test_one_that_fetches_from_a_replica_that_hangs_asks_around_anew() -> None:
-    member = behind()
-    wait(member, TIMEOUT + TICK)
-    assert told(member, "nomination").unable
-    wait(member, TIMEOUT)
-    member.replica.campaign("again", member.clock.now)
-    member.carry_out()
-    assert [poll.to for poll in member.take(Poll)] == [2, 3]
-
-
-def test_one_whose_disk_hangs_leaves_it_to_those_whose_disks_do_not() -> None:
-    member = follower(1)
-    member.slow_disk = True
-    member.step(append(1, entries_of(1, 1), after=1))
-    member.clock.now += 5 * TIMEOUT
-    nominate(member)
-    assert told(member, "nomination").unable == "a write to its disk takes 1.5 s"
-    assert member.replica.term == 1
-
-
-@pytest.mark.parametrize("theirs", [0.4, 9.0])
-def test_one_whose_disk_is_no_slower_than_theirs_stands(theirs: float) -> None:
-    member = follower(1)
-    member.slow_disk = True
-    member.step(append(1, entries_of(1, 1), after=1))
-    member.clock.now += 5 * TIMEOUT
-    nominate(member, disk_seconds=theirs)
-    assert member.replica.role == "candidate"
-
-
-def test_one_whose_disk_does_not_finish_a_write_does_not_stand_at_all() -> None:
-    """Not even where it alone is left: the others may be back at any moment."""
-    member = follower(1)
-    member.slow_disk = True
-    nominate(member, "first", disk_seconds=1.0)
-    wait(member, 1.3 * LONGEST_WRITE_SECONDS)
-    assert member.replica.role == "follower"
-    member.replica.campaign("again", member.clock.now)
-    member.carry_out()
-    assert told(member, "again").unable == "its disk does not finish a write"
-    member.finish_write()
-    nominate(member, "well again", disk_seconds=1.0)
-    assert (member.replica.role, member.replica.term) == ("candidate", 2)
-
-
-def test_one_without_which_there_is_no_majority_stands_however_slow_its_disk() -> None:
-    member = follower(1, peers=(2,))
-    member.slow_disk = True
-    member.step(append(1, entries_of(1, 1), after=1))
-    member.clock.now += 5 * TIMEOUT
-    nominate(member)
-    assert member.replica.role == "candidate"
-
-
-def test_what_a_suspect_peer_says_makes_nobody_wait() -> None:
-    member = follower(peers=(2, 3, 4, 5))
-    member.replica.campaign("nomination", member.clock.now)
-    member.carry_out()
-    for poll in member.take(Poll):
-        if poll.to == 2:
-            nonce = poll.message.nonce
-            member.step(PollReply(2, 0, 0, 0, 0, TIMEOUT, suspect=True, nonce=nonce))
-        else:
-            member.replica.unreachable(poll, member.clock.now)
-    member.carry_out()
-    assert told(member, "nomination") == CampaignReply(0, 0, 0.0)
-
-
-# Nothing is kept of those who have given up.
-
-
-def test_a_vote_that_is_not_written_in_time_is_declined() -> None:
-    """Who asked has given up, and asks again: what waited for a disk that hangs would pile up."""
-    member = follower()
-    member.slow_disk = True
-    for ask in range(5):
-        member.step(Vote(1, 3, 0, 0), ask)
-        wait(member, TIMEOUT + TICK)
-    declined = [reply.ticket for reply in member.take(Reply) if isinstance(reply.message, Declined)]
-    assert declined == [0, 1, 2, 3, 4]
-    member.finish_write()
-    assert member.take(Reply) == []
-    assert member.ask(Vote(1, 3, 0, 0)) == VoteReply(1, 1, True)
-
-
-# A front-end's word.
-
-
-def test_what_a_front_end_says_of_the_leader_changes_no_term_and_no_role() -> None:
-    """Only what replicas tell one another does."""
-    leading, following = leader(), follower(1, 1)
-    for member in (leading, following):
-        before = (member.replica.role, member.replica.term, member.replica.vote)
-        member.replica.follow(member.clock.now)
-        member.carry_out()
-        assert (member.replica.role, member.replica.term, member.replica.vote) == before
-        assert member.replica.leader(member.clock.now) in (0, member.id)
-
-
-def test_one_that_hears_nobody_asks_its_peers_when_it_is_told_that_somebody_leads() -> None:
-    """It may have missed something. However often it is told, it asks at a calm pace."""
-    member = follower(1, 1)
-    for _ in range(9):
-        member.replica.follow(member.clock.now)
-        member.carry_out()
-        for poll in member.take(Poll):
-            member.step(PollReply(poll.to, 1, 2, 1, 0, 0.0, nonce=poll.message.nonce))
-            asked = poll.message.nonce
-    assert asked == 0
-    member.step(append(1, entries_of(1, 1)))
-    member.replica.follow(member.clock.now)
-    member.carry_out()
-    assert member.take(Poll) == [], "it hears its leader"

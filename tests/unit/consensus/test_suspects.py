@@ -34,7 +34,18 @@ def answer(member: Member, replica: int, term: int, last: int = 0, **more: bool)
     member.sent += [poll for to, poll in polls.items() if to != replica]
     last_term = LOG[last - 1].term if last else 0
     nonce = polls[replica].message.nonce
-    member.step(PollReply(replica, term, last, last_term, 0, 0.0, nonce=nonce, **more))
+    member.step(
+        PollReply(
+            replica=replica,
+            term=term,
+            last_index=last,
+            last_term=last_term,
+            leader=0,
+            wait=0.0,
+            nonce=nonce,
+            **more,
+        )
+    )
 
 
 def recall(member: Member) -> None:
@@ -42,13 +53,21 @@ def recall(member: Member) -> None:
     answer(member, 2, 2, 2)
     answer(member, 3, 2, 3)
     (fetch,) = member.take(Fetch)
-    member.step(FetchReply(fetch.to, 2, 0, True, LOG, 3, 2))
+    member.step(
+        FetchReply(
+            replica=fetch.to, term=2, after=0, fits=True, entries=LOG, last_index=3, last_term=2
+        )
+    )
     (fetch,) = member.take(Fetch)
-    member.step(FetchReply(fetch.to, 2, 3, True, (), 3, 2))
+    member.step(
+        FetchReply(
+            replica=fetch.to, term=2, after=3, fits=True, entries=(), last_index=3, last_term=2
+        )
+    )
 
 
 def test_it_does_not_vote() -> None:
-    assert not suspect().ask(Vote(5, 2, 9, 4)).granted
+    assert not suspect().ask(Vote(term=5, candidate=2, last_index=9, last_term=4)).granted
 
 
 def test_it_acknowledges_nothing() -> None:
@@ -94,7 +113,17 @@ def test_all_others_must_have_answered() -> None:
 def test_answers_to_an_earlier_life_do_not_count() -> None:
     member = suspect()
     for poll in member.take(Poll):
-        member.step(PollReply(poll.to, 2, 3, 2, 0, 0.0, nonce=poll.message.nonce + 1))
+        member.step(
+            PollReply(
+                replica=poll.to,
+                term=2,
+                last_index=3,
+                last_term=2,
+                leader=0,
+                wait=0.0,
+                nonce=poll.message.nonce + 1,
+            )
+        )
     assert member.take(Fetch) == []
 
 
@@ -122,8 +151,8 @@ def test_it_does_not_vote_again_in_the_term_that_it_recalled() -> None:
     """It may have voted in that very term, and forgotten for whom."""
     member = suspect()
     recall(member)
-    assert not member.ask(Vote(2, 2, 9, 9)).granted
-    assert member.ask(Vote(3, 2, 9, 9)).granted
+    assert not member.ask(Vote(term=2, candidate=2, last_index=9, last_term=9)).granted
+    assert member.ask(Vote(term=3, candidate=2, last_index=9, last_term=9)).granted
 
 
 def test_one_that_asks_is_asked_again_until_it_answers() -> None:
@@ -169,7 +198,7 @@ def test_a_new_replica_has_no_term_by_a_front_ends_word() -> None:
             answer(member, 3, 0)
         member.replica.follow(member.clock.now)
         member.carry_out()
-        polled = member.ask(Poll(2))
+        polled = member.ask(Poll(replica=2))
         assert (polled.term, polled.suspect) == (0, not trusted)
 
 
@@ -204,7 +233,7 @@ def test_one_that_may_found_a_cluster_has_all_wait_until_it_is_known_that_there_
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
     (reply,) = member.take(Reply)
-    assert reply.message == CampaignReply(0, 0, TIMING.heartbeat)
+    assert reply.message == CampaignReply(leader=0, term=0, wait=TIMING.heartbeat)
     answer(member, 2, 1)
     member.replica.campaign("again", member.clock.now)
     member.carry_out()

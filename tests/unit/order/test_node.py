@@ -79,7 +79,7 @@ def test_what_cannot_be_read_ends_it_in_one_line_and_whoever_waits_is_told(node:
 
 
 def test_what_was_answered_is_not_answered_again(node: Node) -> None:
-    (told,) = result_of(node.node.request(Poll(2, 7)))
+    (told,) = result_of(node.node.request(Poll(replica=2, nonce=7)))
     assert isinstance(told, PollReply)
     node.node.cannot_read(DAMAGE)
     assert node.said == [f"replica 1 must stop: {DAMAGE}"]
@@ -129,7 +129,10 @@ def test_a_peer_that_cannot_be_reached_does_not(node: Node) -> None:
 
 def test_a_term_that_jumps_is_refused_and_nothing_comes_of_it(node: Node) -> None:
     for most, too_far in ((MAX_TERM_STEP_ASKED + 1, 1), (2**53 - 1, 0)):
-        for message in (append(most + too_far), Vote(most + too_far, 2, 0, 0)):
+        for message in (
+            append(most + too_far),
+            Vote(term=most + too_far, candidate=2, last_index=0, last_term=0),
+        ):
             with pytest.raises(Malformed, match="above term 1"):
                 node.node.request(message)
         with pytest.raises(Malformed):
@@ -151,21 +154,45 @@ def test_entries_that_do_not_follow_are_refused_and_it_goes_on(node: Node) -> No
 def test_an_answer_whose_term_jumps_is_as_good_as_none(node: Node) -> None:
     campaign = result_of(node.node.campaign())
     ((poll, answer),) = node.peer.asked
-    answer.callback(PollReply(2, 1 + MAX_TERM_STEP_ANSWERED + 1, 0, 0, 0, 0.0, nonce=poll.nonce))
+    answer.callback(
+        PollReply(
+            replica=2,
+            term=1 + MAX_TERM_STEP_ANSWERED + 1,
+            last_index=0,
+            last_term=0,
+            leader=0,
+            wait=0.0,
+            nonce=poll.nonce,
+        )
+    )
     assert (node.node._replica.term, node.said, campaign) == (1, [], [])
 
 
 def test_a_fetched_stretch_that_does_not_follow_is_as_good_as_none(node: Node) -> None:
     result_of(node.node.campaign())
     ((poll, answer),) = node.peer.asked
-    answer.callback(PollReply(2, 1, 4, 1, 0, 0.0, nonce=poll.nonce))
+    answer.callback(
+        PollReply(
+            replica=2, term=1, last_index=4, last_term=1, leader=0, wait=0.0, nonce=poll.nonce
+        )
+    )
     node.node._replica.tick(100.0 + TIMING.heartbeat)
     node.node._go_on()
     fetch, answer = node.peer.asked[-1]
     assert isinstance(fetch, Fetch)
     longer = entries_of(1, 1, 1, 1)
     forged = entries_of(1, 1, 1, 1, maker=5)
-    answer.callback(FetchReply(2, 1, 2, True, (longer[2], forged[3]), 4, 1))
+    answer.callback(
+        FetchReply(
+            replica=2,
+            term=1,
+            after=2,
+            fits=True,
+            entries=(longer[2], forged[3]),
+            last_index=4,
+            last_term=1,
+        )
+    )
     assert (node.node._replica.log.last_index, node.said) == (2, [])
 
 

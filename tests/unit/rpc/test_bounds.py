@@ -110,7 +110,7 @@ def too_many(sent: Any) -> None:
 
 
 def made_after_the_last_year(sent: Any) -> None:
-    sent.records[0] = encode_entry("", 1, 1, 2**60, Opened(1)).record
+    sent.records[0] = encode_entry("", 1, 1, 2**60, Opened(leader=1)).record
 
 
 @pytest.mark.parametrize(

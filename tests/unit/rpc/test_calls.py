@@ -403,7 +403,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
     leaders = clients.Catalog("catalog", world.channel, timing)
-    subscription = Subscription("127.0.0.1:7001", 71, "token")
+    subscription = Subscription(address="127.0.0.1:7001", life=71, token="token")
     world.catalog = CatalogClient(world.channel, secret=SECRET)
     another = CatalogClient(world.channel, secret=b"another secret")
 
@@ -412,7 +412,14 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     first = await leaders.ask(sends(log, 0, 1))
     assert before < first.stamp.at < monotonic_seconds()
     assert first == ApplyReply(
-        "catalog", 1, 1, log[0].digest, 1, Stamp(5, first.stamp.at), False, 7.5
+        learner="catalog",
+        term=1,
+        applied=1,
+        digest=log[0].digest,
+        released=1,
+        stamp=Stamp(5, first.stamp.at),
+        holds=False,
+        sent=7.5,
     )
     reply = await leaders.ask(sends(log, 1, 6, stamp=Stamp(4, first.stamp.at), lease=20))
     assert (reply.applied, reply.released, reply.holds) == (6, 6, False)

@@ -20,13 +20,32 @@ LISTED = Listed(tuple(Listing(name, MAX_PRICE, MAX_SHARES) for name in NAMES))
 def test_the_largest_market_fits_everywhere() -> None:
     entry = encode_entry(GENESIS, 1, 1, 0, LISTED)
     assert decode_entry(entry.record).event == LISTED
-    append = to_wire(Append(1, 3, 0, 0, (entry,), 1, 1, 1, 1.0))
+    append = to_wire(
+        Append(
+            term=1,
+            leader=3,
+            previous_index=0,
+            previous_term=0,
+            entries=(entry,),
+            commit=1,
+            released=1,
+            round=1,
+            sent=1.0,
+        )
+    )
     assert 2 * append.ByteSize() < MAX_MESSAGE_BYTES
     stocks = {name: Stock(name, MAX_PRICE, MAX_SHARES, MAX_VOLUME, MAX_INTEGER) for name in NAMES}
     assert Ledger(stocks.values()).stocks == stocks
     reply = lookup_to_wire(stocks, market_pb2.LookupRequest(all=True), "0" * 256, MAX_INTEGER)
     assert 2 * reply.ByteSize() < MAX_MESSAGE_BYTES
     floors = dict.fromkeys(NAMES, MAX_INTEGER)
-    push = Push(2**53 - 1, "0" * 256, MAX_INTEGER, floors, Stamp(2**53 - 1, 1e9 / 7), 1.0 / 3)
+    push = Push(
+        life=2**53 - 1,
+        history="0" * 256,
+        upto=MAX_INTEGER,
+        floors=floors,
+        stamp=Stamp(2**53 - 1, 1e9 / 7),
+        seconds=1.0 / 3,
+    )
     assert len(encode(push)) < MAX_PUSH_BYTES
     assert len(Whole.of(list(stocks.values()), "0" * 32, 1).body) < MAX_PUSH_BYTES * 2

@@ -82,7 +82,7 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
 
 def any_message(kind: Any) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind)
-    made = st.builds(kind, *(values(name, hints[name]) for name in kind.__struct_fields__))
+    made = st.builds(kind, **{name: values(name, hints[name]) for name in kind.__struct_fields__})
     if "entries" not in hints:
         return made
     return made | st.builds(carrying, made, st.integers(0, len(LOG)), st.integers(0, len(LOG)))
@@ -116,15 +116,39 @@ def test_every_message_arrives_as_it_was_sent(sent: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1e-9, 1234567.123456789])
 def test_a_clock_is_not_rounded(value: float) -> None:
-    reply = messages.AppendReply(1, 2, True, 3, 4, value)
+    reply = messages.AppendReply(term=1, follower=2, fits=True, index=3, round=4, sent=value)
     assert wire.from_wire(over_the_wire(wire.to_wire(reply)), messages.AppendReply) == reply
-    stamped = messages.Apply(1, 3, 0, "", (), 0, False, "", Stamp(2**53 - 1, value), 1.0, value)
+    stamped = messages.Apply(
+        term=1,
+        leader=3,
+        previous_index=0,
+        previous_digest="",
+        entries=(),
+        commit=0,
+        rebuild=False,
+        history="",
+        stamp=Stamp(2**53 - 1, value),
+        lease=1.0,
+        sent=value,
+    )
     assert wire.from_wire(over_the_wire(wire.to_wire(stamped)), messages.Apply) == stamped
 
 
 def test_a_stamp_of_nothing_is_not_none() -> None:
     """None says that no lease comes with the message; a clock may well have begun at 0."""
-    sent = messages.Apply(1, 3, 0, "", (), 0, False, "", Stamp(0, 0.0), 1.0, 0.0)
+    sent = messages.Apply(
+        term=1,
+        leader=3,
+        previous_index=0,
+        previous_digest="",
+        entries=(),
+        commit=0,
+        rebuild=False,
+        history="",
+        stamp=Stamp(0, 0.0),
+        lease=1.0,
+        sent=0.0,
+    )
     assert wire.from_wire(over_the_wire(wire.to_wire(sent)), messages.Apply).stamp == Stamp(0, 0.0)
 
 

@@ -130,7 +130,7 @@ def test_nothing_of_a_batch_is_taken_in_if_not_all_of_it_can_be(tmp_path: Path) 
     repeated = extend(entries[:4], [order(3), order(4, "key-1")])
     index = Index(tmp_path / "index.sqlite", log_of(entries))
     take_in(index, entries[:4])
-    fifth, sixth, seventh = (extend(entries[:at], [Opened(1)]) for at in (4, 5, 6))
+    fifth, sixth, seventh = (extend(entries[:at], [Opened(leader=1)]) for at in (4, 5, 6))
     gaps = ([*fifth, *seventh], [*seventh, *sixth])
     for wrong in (entries[5:], entries[3:], *gaps, repeated):
         with pytest.raises(InvariantBroken):

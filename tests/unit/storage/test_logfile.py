@@ -106,7 +106,7 @@ def test_any_writes_truncations_and_restarts_leave_the_last_state(data: st.DataO
                 term, vote = term + data.draw(st.integers(0, 2)), data.draw(st.integers(0, 3))
             number = number_of(model[:kept])
             events = [order(number + 1 + each) for each in range(count)]
-            made = extend(model[:kept], [Opened(3)] if deed == "o" else events, term)
+            made = extend(model[:kept], [Opened(leader=3)] if deed == "o" else events, term)
             file.write(Write(term, vote, kept if deed == "t" else None, tuple(made)))
             model[kept:] = made
             if deed == "r":

@@ -63,7 +63,7 @@ def test_times_that_run_backwards_are_no_damage(tmp_path: Path) -> None:
     entries: list[Entry] = []
     for index, at in enumerate((3000, 2000, 1000), 1):
         digest = entries[-1].digest if entries else GENESIS
-        entries.append(encode_entry(digest, index, 1, at, Opened(3)))
+        entries.append(encode_entry(digest, index, 1, at, Opened(leader=3)))
     assert verify(log_of(tmp_path, entries)).last_index == 3
 
 
@@ -107,7 +107,7 @@ def test_both_see_only_what_was_not_truncated(
     entries = history(9)
     log_of(tmp_path, entries)
     with opened(tmp_path) as file:
-        file.write(Write(2, 1, 5, tuple(extend(entries[:5], [Opened(2)], term=2))))
+        file.write(Write(2, 1, 5, tuple(extend(entries[:5], [Opened(leader=2)], term=2))))
     assert main(["export", str(tmp_path)]) == 0
     assert capsys.readouterr().out == ORDERS
     assert verify(tmp_path).last_number == 3
@@ -188,7 +188,11 @@ def test_damage_is_named_and_ends_with_status_1(tmp_path: Path) -> None:
 
 def forged(entries: Sequence[Entry], **changes: object) -> list[Entry]:
     """`entries` and one more that no leader can have made, with the digest that it names."""
-    told = {"previous": entries[-1].digest, "term": entries[-1].term, "event": Opened(1)} | changes
+    told = {
+        "previous": entries[-1].digest,
+        "term": entries[-1].term,
+        "event": Opened(leader=1),
+    } | changes
     index = entries[-1].index + 1
     return [*entries, encode_entry(index=index, at=0, **told)]  # type: ignore[arg-type]
 
@@ -207,9 +211,9 @@ def forged(entries: Sequence[Entry], **changes: object) -> list[Entry]:
 def test_verify_finds_what_fits_its_checksum_and_cannot_be(
     tmp_path: Path, changes: dict[str, object], why: str
 ) -> None:
-    entries = extend([], [Opened(3), LISTED, order(1), order(2)], term=2)
+    entries = extend([], [Opened(leader=3), LISTED, order(1), order(2)], term=2)
     bad = forged(entries, **changes)
-    log_of(tmp_path, [*bad, *extend(bad, [Opened(2)], term=3)], term=3)
+    log_of(tmp_path, [*bad, *extend(bad, [Opened(leader=2)], term=3)], term=3)
     with pytest.raises(Damaged, match=f"^{re.escape(f'{tmp_path}: {why}')}"):
         verify(tmp_path)
 

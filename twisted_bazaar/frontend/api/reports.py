@@ -13,7 +13,7 @@ from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 __all__ = ["ReplicaReport", "Reports"]
 
 
-class ReplicaReport(msgspec.Struct, frozen=True):
+class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     """An order replica, as it described itself last; the fields are those of `GET /replicas`."""
 
     id: int
@@ -40,18 +40,28 @@ class Reports:
         rows = []
         for replica, (status, reachable) in self._leadership.statuses.items():
             if status is None:
-                rows.append(ReplicaReport(replica, "unknown", 0, 0, 0, "", reachable))
+                rows.append(
+                    ReplicaReport(
+                        id=replica,
+                        role="unknown",
+                        term=0,
+                        last_number=0,
+                        last_index=0,
+                        digest="",
+                        reachable=reachable,
+                    )
+                )
                 continue
             rows.append(
                 ReplicaReport(
-                    replica,
-                    status.role if reachable else "unknown",
-                    status.term,
-                    status.last_number,
-                    status.last_index,
-                    status.digest,
-                    reachable,
-                    round(status.disk_seconds, 4),
+                    id=replica,
+                    role=status.role if reachable else "unknown",
+                    term=status.term,
+                    last_number=status.last_number,
+                    last_index=status.last_index,
+                    digest=status.digest,
+                    reachable=reachable,
+                    disk_seconds=round(status.disk_seconds, 4),
                 )
             )
         return succeed(rows)

@@ -77,12 +77,12 @@ class Floors:
         subscription is answered, too, so that nobody waits for what is over.
         """
         if push.life != self.life:
-            return PushReply(push.upto, None)
+            return PushReply(upto=push.upto, stamp=None)
         if self.history not in ("", push.history):
             # A new leader, or another log: what is known here is not of it for certain.
             self._begin()
             self._again_at = now
-            return PushReply(push.upto, None)
+            return PushReply(upto=push.upto, stamp=None)
         self.history = push.history
         self._upto = max(self._upto, push.upto)
         for name, version in push.floors.items():
@@ -90,7 +90,7 @@ class Floors:
                 self._floors[name] = version
                 self.highest = max(self.highest, version)
         self._lease.granted(push.stamp, push.seconds)
-        return PushReply(push.upto, self._lease.stamp(now))
+        return PushReply(upto=push.upto, stamp=self._lease.stamp(now))
 
     def outdated(self, push: Push) -> list[str]:
         """The stocks of which an older quote was good before `push`, and is not any more."""

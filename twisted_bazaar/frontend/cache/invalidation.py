@@ -197,7 +197,7 @@ class _PushRequest(BazaarRequest):
         if refusal is not None:
             cast(Any, self.channel).refuse(refusal)
             return
-        reactor: Any = self.site.reactor
+        reactor = self.site.reactor
         give_up = cast(Any, self.channel).transport.abortConnection
         self._late = reactor.callLater(PUSH_SECONDS, give_up)
 

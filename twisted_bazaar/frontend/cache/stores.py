@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from txredisapi import InvalidResponse, RedisError, RedisProtocol, ResponseError
 
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .breaker import Breaker
 from .quotes import Quote
@@ -105,7 +106,7 @@ class RedisCache(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         address: Address,
         timeout: float = 0.05,

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .floors import Floors
@@ -30,7 +31,7 @@ class Subscriber(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         floors: Floors,
         catalogs: Catalogs,
@@ -74,7 +75,9 @@ class Subscriber(Service):
         if self._asking or not self._floors.subscribe(self._seconds()):
             return
         self._asking = True
-        subscription = Subscription(self._address(), self._floors.life, self.token)
+        subscription = Subscription(
+            address=self._address(), life=self._floors.life, token=self.token
+        )
         asked = self._catalogs.subscribe(subscription)
         asked.addCallbacks(self._answered, self._refused).addBoth(self._asked)
 

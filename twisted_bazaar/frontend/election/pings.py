@@ -7,7 +7,6 @@ decided in `leadership.Leadership`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.clients import ReplicaClient
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .leadership import Leadership
@@ -32,7 +32,7 @@ class Heartbeat(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         leadership: Leadership,
         replicas: Mapping[int, ReplicaClient],

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .site import BazaarSite
 
@@ -28,7 +29,7 @@ class Listener(Service):
     """Serves `site` at `endpoint`, an endpoint string that came with `option`."""
 
     def __init__(
-        self, reactor: Any, endpoint: str, site: BazaarSite, option: str = "--listen"
+        self, reactor: Reactor, endpoint: str, site: BazaarSite, option: str = "--listen"
     ) -> None:
         self._reactor = reactor
         self._endpoint = endpoint

@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
@@ -185,7 +186,7 @@ class BazaarSite(server.Site):
     def __init__(
         self,
         resource: Resource,
-        reactor: Any,
+        reactor: IReactorTime,
         request_ids: Callable[[], str],
         max_body_bytes: int = MAX_BODY_BYTES,
         max_connections: int = MAX_CONNECTIONS,

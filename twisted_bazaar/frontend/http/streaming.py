@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 __all__ = ["PIECE_BYTES", "Sending"]
@@ -19,7 +19,7 @@ given up."""
 class Sending:
     """Sends `body` as the body of `request`, and finishes it."""
 
-    def __init__(self, reactor: Any, request: Any, body: bytes) -> None:
+    def __init__(self, reactor: IReactorTime, request: Any, body: bytes) -> None:
         self._request = request
         self._body = body
         self._sent = 0

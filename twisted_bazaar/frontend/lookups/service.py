@@ -16,6 +16,7 @@ from twisted_bazaar.frontend.cache.quotes import Found, Quote, Shown
 from twisted_bazaar.frontend.cache.stores import Cache
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.market import Stock
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .queue import Call, Lookups, Read
 from .whole_market import Whole, WholeMarket
@@ -41,7 +42,7 @@ class MarketData:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         lookups: Lookups,
         whole_market: WholeMarket,

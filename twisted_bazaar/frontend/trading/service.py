@@ -13,6 +13,7 @@ from twisted_bazaar.errors import BazaarError, Overloaded
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.market import Placed, Trade
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .queue import Batch, Pending, TradeQueue
@@ -32,7 +33,7 @@ class Trading(Service):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         leadership: Leadership,
         replicas: Mapping[int, ReplicaClient],

@@ -6,7 +6,7 @@ leads the question waits, for as long as a leader may lawfully be missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -17,6 +17,7 @@ from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.lookups.whole_market import Whole
 from twisted_bazaar.market import Order, Stock
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 __all__ = ["OrderReader"]
@@ -29,7 +30,7 @@ class OrderReader:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: Reactor,
         seconds: Callable[[], float],
         leadership: Leadership,
         replicas: Mapping[int, ReplicaClient],

@@ -30,13 +30,57 @@ def frontend() -> Frontend:
 
 
 def test_every_replica_is_reported_by_id_as_it_described_itself_last(frontend: Frontend) -> None:
-    frontend.leadership.heard(Status(3, "leader", 4, 3, 830, 812, "c0ffee"))
-    frontend.leadership.heard(Status(1, "follower", 4, 3, 829, 811, "decaf"))
+    frontend.leadership.heard(
+        Status(
+            replica=3,
+            role="leader",
+            term=4,
+            leader=3,
+            last_index=830,
+            last_number=812,
+            digest="c0ffee",
+        )
+    )
+    frontend.leadership.heard(
+        Status(
+            replica=1,
+            role="follower",
+            term=4,
+            leader=3,
+            last_index=829,
+            last_number=811,
+            digest="decaf",
+        )
+    )
     assert result_of(frontend.reports.report()) == [
         [
-            ReplicaReport(1, "follower", 4, 811, 829, "decaf", True),
-            ReplicaReport(2, "unknown", 0, 0, 0, "", False),
-            ReplicaReport(3, "leader", 4, 812, 830, "c0ffee", True),
+            ReplicaReport(
+                id=1,
+                role="follower",
+                term=4,
+                last_number=811,
+                last_index=829,
+                digest="decaf",
+                reachable=True,
+            ),
+            ReplicaReport(
+                id=2,
+                role="unknown",
+                term=0,
+                last_number=0,
+                last_index=0,
+                digest="",
+                reachable=False,
+            ),
+            ReplicaReport(
+                id=3,
+                role="leader",
+                term=4,
+                last_number=812,
+                last_index=830,
+                digest="c0ffee",
+                reachable=True,
+            ),
         ]
     ]
 
@@ -44,10 +88,28 @@ def test_every_replica_is_reported_by_id_as_it_described_itself_last(frontend: F
 def test_of_one_that_does_not_answer_the_rest_is_the_last_that_was_known(
     frontend: Frontend,
 ) -> None:
-    frontend.leadership.heard(Status(3, "leader", 4, 3, 830, 812, "c0ffee"))
+    frontend.leadership.heard(
+        Status(
+            replica=3,
+            role="leader",
+            term=4,
+            leader=3,
+            last_index=830,
+            last_number=812,
+            digest="c0ffee",
+        )
+    )
     frontend.leadership.silent(3)
     [rows] = result_of(frontend.reports.report())
-    assert rows[2] == ReplicaReport(3, "unknown", 4, 812, 830, "c0ffee", False)
+    assert rows[2] == ReplicaReport(
+        id=3,
+        role="unknown",
+        term=4,
+        last_number=812,
+        last_index=830,
+        digest="c0ffee",
+        reachable=False,
+    )
 
 
 def test_without_a_leader_it_is_not_ready(frontend: Frontend) -> None:

@@ -53,14 +53,14 @@ def test_a_quote_above_what_was_pushed_is_not_shown(publisher: FakePublisher) ->
 def test_a_push_is_answered_with_what_is_known_now_and_when(publisher: FakePublisher) -> None:
     publisher.now = 12.5
     reply = publisher.push({"A": 5}, upto=7)
-    assert reply == PushReply(7, Stamp(publisher.floors.life, 12.5))
+    assert reply == PushReply(upto=7, stamp=Stamp(publisher.floors.life, 12.5))
 
 
 def test_a_push_that_comes_late_or_again_lowers_nothing(publisher: FakePublisher) -> None:
     publisher.inform(A=5)
     for floor in 9, 3, 9, 5:
         reply = publisher.push({"A": floor}, upto=floor)
-        assert reply == PushReply(floor, Stamp(publisher.floors.life, publisher.now))
+        assert reply == PushReply(upto=floor, stamp=Stamp(publisher.floors.life, publisher.now))
     assert allows(publisher, "A", 8, 9) == [False, True]
 
 
@@ -161,7 +161,7 @@ def test_a_push_of_another_subscription_is_told_so_and_changes_nothing(
     publisher.now += TIMING.lease
     assert publisher.floors.subscribe(publisher.now)
     stamp = Stamp(publisher.floors.life, publisher.now)
-    assert publisher.push({"A": 1}, stamp, old, upto=7) == PushReply(7, None)
+    assert publisher.push({"A": 1}, stamp, old, upto=7) == PushReply(upto=7, stamp=None)
     assert (publisher.floors.history, publisher.floors.alive(publisher.now)) == ("", False)
     publisher.inform(B=1)
     assert allows(publisher, "A", 1) == [False]
@@ -171,12 +171,12 @@ def test_a_push_of_another_order_log_ends_the_subscription(publisher: FakePublis
     """Its versions say nothing of those that are known here: one of the two is over."""
     stamp = publisher.inform(A=5)
     publisher.history = "log-2"
-    assert publisher.push({"A": 1}, stamp, upto=7) == PushReply(7, None)
+    assert publisher.push({"A": 1}, stamp, upto=7) == PushReply(upto=7, stamp=None)
     assert publisher.floors.life != stamp.life
     assert (publisher.floors.history, publisher.floors.alive(publisher.now)) == ("", False)
     assert allows(publisher, "A", 1, 5) == [False, False]
     publisher.history = "log-1"
-    assert publisher.push({"A": 5}, stamp, stamp.life) == PushReply(9, None)
+    assert publisher.push({"A": 5}, stamp, stamp.life) == PushReply(upto=9, stamp=None)
     assert publisher.floors.subscribe(publisher.now), "at once: it knows that it has none"
     assert not publisher.floors.subscribe(publisher.now), "and then no more often than ever"
 

@@ -62,7 +62,11 @@ class Frontend:
 
     def push(self, stamp: Stamp | None = None, life: int | None = None, **floors: int) -> PushReply:
         life = self.floors.life if life is None else life
-        return self.subscriber.push(Push(life, "log-1", 9, floors, stamp, TIMING.lease))
+        return self.subscriber.push(
+            Push(
+                life=life, history="log-1", upto=9, floors=floors, stamp=stamp, seconds=TIMING.lease
+            )
+        )
 
     def inform(self) -> None:
         """The catalog takes the subscription, and a lease comes of it."""
@@ -84,7 +88,9 @@ def frontend() -> Iterator[Frontend]:
 
 
 def test_a_subscription_is_asked_for_at_once(frontend: Frontend) -> None:
-    assert frontend.asked() == [Subscription("127.0.0.1:8082", frontend.floors.life, "token")]
+    assert frontend.asked() == [
+        Subscription(address="127.0.0.1:8082", life=frontend.floors.life, token="token")
+    ]
 
 
 def test_a_second_one_is_not_asked_for_while_the_first_is_not_answered(frontend: Frontend) -> None:
@@ -189,7 +195,7 @@ def test_what_is_pushed_is_known_when_it_is_answered(frontend: Frontend) -> None
     frontend.wait(LOOK)
     reply = frontend.push(A=7)
     now = frontend.clock.seconds()
-    assert reply == PushReply(9, Stamp(frontend.floors.life, now))
+    assert reply == PushReply(upto=9, stamp=Stamp(frontend.floors.life, now))
     assert [frontend.floors.allow("A", version, now) for version in (6, 7)] == [False, True]
 
 
@@ -214,7 +220,7 @@ def test_a_push_of_an_earlier_subscription_is_told_that_it_is_over(frontend: Fro
     first = frontend.floors.life
     frontend.wait(TIMING.lease + LOOK)
     assert frontend.floors.life != first
-    assert frontend.push(life=first, A=9) == PushReply(9, None)
+    assert frontend.push(life=first, A=9) == PushReply(upto=9, stamp=None)
     assert frontend.floors.history == ""
 
 

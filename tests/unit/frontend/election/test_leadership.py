@@ -147,7 +147,7 @@ def test_one_that_has_to_wait_is_asked_again_when_that_is_over() -> None:
 
 def test_one_that_cannot_lead_now_defers_itself_and_not_the_others() -> None:
     leadership = leaderless()
-    suspect = CampaignReply(0, 0, 0.3, unable="it is suspect")
+    suspect = CampaignReply(leader=0, term=0, wait=0.3, unable="it is suspect")
     assert leadership.campaigned(3, suspect, 10.0) == 10.0
     assert leadership.nominee(10.0) == 2
 
@@ -155,8 +155,10 @@ def test_one_that_cannot_lead_now_defers_itself_and_not_the_others() -> None:
 def test_one_that_asks_for_votes_is_asked_again_and_nobody_else_before() -> None:
     """Another campaign would raise the term, and take the votes away that it has won."""
     leadership = leaderless()
-    leadership.campaigned(3, CampaignReply(0, 1, 0.0, unable="it is catching up"), 10.0)
-    going_on = CampaignReply(0, 2, 0.06, campaigning=True)
+    leadership.campaigned(
+        3, CampaignReply(leader=0, term=1, wait=0.0, unable="it is catching up"), 10.0
+    )
+    going_on = CampaignReply(leader=0, term=2, wait=0.06, campaigning=True)
     for now in (10.0, 11.0, 12.0):
         assert leadership.nominee(now) == 2
         assert leadership.campaigned(2, going_on, now) == pytest.approx(now + 0.06)

@@ -13,7 +13,7 @@ from twisted_bazaar.timing import Timing
 
 TIMING = Timing()
 STOCKS = [Stock("A", 100, 5, 0, 1)]
-SUBSCRIPTION = Subscription("127.0.0.1:8082", 7, "token")
+SUBSCRIPTION = Subscription(address="127.0.0.1:8082", life=7, token="token")
 MOMENT = TIMING.election_timeout
 SOON = 0.001
 """A moment's end is this much later."""
