@@ -51,11 +51,10 @@ class NotExecuted(BazaarError):
 
 
 class NotLeader(NotExecuted):
-    """This replica does not lead. Send it to `leader` (0: none is known) instead."""
+    """This replica does not lead: only the leader can answer."""
 
-    def __init__(self, leader: int = 0) -> None:
-        super().__init__(f"replica {leader} leads" if leader else "no leader is known")
-        self.leader = leader
+    def __init__(self) -> None:
+        super().__init__("this replica does not lead")
 
 
 class Overloaded(NotExecuted):

@@ -15,7 +15,7 @@ SERVICE = """
 import os, sys
 from twisted.application import service
 from twisted.internet import defer, reactor, task
-from twisted_bazaar import exits
+from twisted_bazaar.runtime import exits
 from twisted_bazaar.errors import Unusable
 
 exits.stop_on_signals(reactor)

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from random import Random
 from typing import Any
 
 import grpc
@@ -111,7 +112,7 @@ class World:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             address = Address(*found.getsockname())
-        self.server = RpcServer(address, 4, self._add)
+        self.server = RpcServer(self.reactor, address, 4, self._add, Random(1))
         self.proxy = Proxy(self.reactor, address)
         self.channels = Channels(self.reactor, 4)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import grpc
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorFromThreads
 
 from twisted_bazaar.consensus import messages
 from twisted_bazaar.errors import NotOurs, Overloaded
@@ -22,6 +21,7 @@ from twisted_bazaar.rpc.wire import (
     subscription_from_wire,
     to_wire,
 )
+from twisted_bazaar.runtime.reactor import Reactor
 
 from .admission import Admission
 from .node import CatalogNode
@@ -37,9 +37,7 @@ Context = grpc.ServicerContext
 class Catalog(CatalogServicer):
     """What the leading order replica and the front-ends ask."""
 
-    def __init__(
-        self, reactor: IReactorFromThreads, node: CatalogNode, admission: Admission
-    ) -> None:
+    def __init__(self, reactor: Reactor, node: CatalogNode, admission: Admission) -> None:
         self._reactor = reactor
         self._node = node
         self._admission = admission

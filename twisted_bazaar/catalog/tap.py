@@ -89,14 +89,14 @@ def make_catalog_service(reactor: Reactor, config: CatalogConfig) -> Service:
             "no --secret-file: whoever reaches this catalog can have its pushes sent to themselves"
         )
     pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
-    lives = random.SystemRandom()
+    chance = random.SystemRandom()
     node = CatalogNode(
         reactor,
         monotonic_seconds,
         opening.snapshot,
         path,
         pusher,
-        lambda: lives.randrange(1, 2**53),
+        lambda: chance.randrange(1, 2**53),
         config.timing,
         opening.opened,
     )
@@ -106,4 +106,5 @@ def make_catalog_service(reactor: Reactor, config: CatalogConfig) -> Service:
     def add_servicers(server: grpc.Server) -> None:
         add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
 
-    return Layers(pusher, node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))
+    server = RpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, chance)
+    return Layers(pusher, node, server)

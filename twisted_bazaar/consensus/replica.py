@@ -130,7 +130,7 @@ class Replica(Electing):
     def opened(self) -> int:
         """Index of this leadership's first entry. Raises `NotLeader` if there is none."""
         if self._leading is None:
-            raise NotLeader(self._leader)
+            raise NotLeader()
         return self._leading.opened
 
     @property
@@ -168,7 +168,7 @@ class Replica(Electing):
     def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
         """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
         if self._leading is None:
-            raise NotLeader(self._leader)
+            raise NotLeader()
         entries = []
         digest, at = self.log.last_digest, max(self._milliseconds(), self.log.last_at)
         for index, event in enumerate(events, self.log.last_index + 1):
@@ -185,7 +185,7 @@ class Replica(Electing):
         after now (Raft §8). Raises `NotLeader`.
         """
         if self._leading is None:
-            raise NotLeader(self._leader)
+            raise NotLeader()
         self._leading.round += 1
         return self._leading.round
 

@@ -9,7 +9,6 @@ import importlib.metadata
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -74,13 +73,16 @@ class Local(service.MultiService):
         config: Config,
         environment: Mapping[str, str],
         console: Console,
-        random_bytes: Callable[[int], bytes] = os.urandom,
+        wall: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
+        """`wall` shows seconds since 1970; `random_bytes` makes the cluster's secret."""
         super().__init__()
         self._reactor = reactor
         self._config = config
         self._environment = environment
         self._console = console
+        self._wall = wall
         self._random_bytes = random_bytes
         self._ports = Ports()
         self._claim: Claim | None = None
@@ -104,7 +106,7 @@ class Local(service.MultiService):
             self._environment,
             self._console,
             lambda line: stop_with(self._reactor, f"bazaar: {line}"),
-            time.time,
+            self._wall,
         )
         table.setServiceParent(self)
         for child in children:

@@ -1,6 +1,7 @@
 """The options of `twistd bazaar`, and the service made of them."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -75,6 +76,8 @@ def makeService(config: Options) -> Service:
         hosts=config["host"],
         timing=config.timing,
     )
-    bazaar = plan.Local(reactor, chosen, environment, Console(process.output))
+    bazaar = plan.Local(
+        reactor, chosen, environment, Console(process.output), time.time, os.urandom
+    )
     bazaar.setServiceParent(process)
     return process

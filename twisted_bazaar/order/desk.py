@@ -187,7 +187,7 @@ class TradingDesk:
             return OutcomeUnknown("this sending came before, or was given up")
         if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leads):
             # A market without stocks waits for its listing: as good as no leader yet.
-            return NotLeader(self._replica.leader(now))
+            return NotLeader()
         if len(self._for_release) + len(self._for_round) + len(batch.trades) > self._capacity:
             return Overloaded("too many trades are under way")
         return None
@@ -228,7 +228,7 @@ class TradingDesk:
         any catalog can have shown before `now` is released by then.
         """
         if self._tip is None or len(self._for_round) >= self._capacity:
-            question.answer = NotLeader(self._replica.leader(now))
+            question.answer = NotLeader()
             self._settled.append(question)
         else:
             round_ = self._replica.confirm()

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from twisted.internet.interfaces import IReactorFromThreads
 
 from twisted_bazaar.consensus import messages
 from twisted_bazaar.consensus.entries import Entry
@@ -30,6 +29,7 @@ from twisted_bazaar.rpc.wire import (
     to_wire,
     trade_from_wire,
 )
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import LogFile
 
@@ -45,7 +45,7 @@ Context = grpc.ServicerContext
 
 
 @contextmanager
-def _reading(reactor: IReactorFromThreads, node: OrderNode, context: Context) -> Iterator[None]:
+def _reading(reactor: Reactor, node: OrderNode, context: Context) -> Iterator[None]:
     """Around what reads this replica's own files: if they are bad, it must not go on."""
     try:
         yield
@@ -57,7 +57,7 @@ def _reading(reactor: IReactorFromThreads, node: OrderNode, context: Context) ->
 class Replication(ReplicationServicer):
     """What peers ask."""
 
-    def __init__(self, reactor: IReactorFromThreads, node: OrderNode) -> None:
+    def __init__(self, reactor: Reactor, node: OrderNode) -> None:
         self._reactor = reactor
         self._node = node
 
@@ -83,9 +83,7 @@ class Replication(ReplicationServicer):
 class Orders(OrdersServicer):
     """What front-ends ask."""
 
-    def __init__(
-        self, reactor: IReactorFromThreads, node: OrderNode, logfile: LogFile, index: Index
-    ) -> None:
+    def __init__(self, reactor: Reactor, node: OrderNode, logfile: LogFile, index: Index) -> None:
         self._reactor = reactor
         self._node = node
         self._logfile = logfile

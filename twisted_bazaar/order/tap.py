@@ -143,4 +143,7 @@ def make_order_service(reactor: Reactor, config: OrderConfig) -> Service:
         add_OrdersServicer_to_server(Orders(reactor, node, logfile, index), server)
         add_ReplicationServicer_to_server(Replication(reactor, node), server)
 
-    return Layers(channels, node, RpcServer(config.listen, _HANDLER_THREADS, add_servicers))
+    server = RpcServer(
+        reactor, config.listen, _HANDLER_THREADS, add_servicers, random.SystemRandom()
+    )
+    return Layers(channels, node, server)

@@ -6,11 +6,10 @@ from typing import TypeVar
 import grpc
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.services import monotonic_seconds
+from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 
 from . import keepalive
@@ -38,14 +37,14 @@ _OPTIONS = (
 class Channel:
     """A connection to one service of another process, made again whenever it is lost."""
 
-    def __init__(self, reactor: IReactorFromThreads, threads: Threads, address: Address) -> None:
+    def __init__(self, reactor: Reactor, threads: Threads, address: Address) -> None:
         self._reactor = reactor
         self._threads = threads
         self.address = address
         self.grpc = Renewed(
             address,
             lambda: grpc.insecure_channel(str(address), options=_OPTIONS),
-            monotonic_seconds,
+            reactor.seconds,
         )
         """What stubs are made of."""
 
@@ -56,10 +55,10 @@ class Channel:
         seconds, of which waiting for a thread is part. Cancelling gives up waiting; the call
         itself goes on until its timeout.
         """
-        give_up = monotonic_seconds() + timeout
+        give_up = self._reactor.seconds() + timeout
 
         def wait() -> Answer:
-            left = give_up - monotonic_seconds()
+            left = give_up - self._reactor.seconds()
             if left <= 0:
                 raise Unavailable(f"{self.address}: too many calls are under way")
             try:
@@ -76,7 +75,7 @@ class Channel:
 class Channels(Service):
     """The channels of one process, and the threads that wait on them."""
 
-    def __init__(self, reactor: IReactorFromThreads, threads: int) -> None:
+    def __init__(self, reactor: Reactor, threads: int) -> None:
         """`threads` bounds the calls that are under way at a time; further ones queue."""
         self._reactor = reactor
         self._threads = Threads(threads, "calls")

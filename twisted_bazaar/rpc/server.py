@@ -1,22 +1,21 @@
 """Being called: a gRPC server as a Service, and the way from its threads to the reactor."""
 
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
+from random import Random
 from typing import Any, ParamSpec, TypeVar
 
 import grpc
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Malformed, NotAuthorised, Unusable
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.services import monotonic_seconds
+from twisted_bazaar.runtime.reactor import Reactor
 
 from . import keepalive
 from .status import abort_with
@@ -41,7 +40,7 @@ T = TypeVar("T")
 
 
 def on_reactor(
-    reactor: IReactorFromThreads,
+    reactor: Reactor,
     context: grpc.ServicerContext,
     function: Callable[P, Deferred[T]],
     *args: P.args,
@@ -57,11 +56,11 @@ def on_reactor(
     left = context.time_remaining()
     if left is None or left > _NO_DEADLINE_SECONDS:
         left = _LONGEST_WAIT_SECONDS
-    give_up = monotonic_seconds() + left
+    give_up = reactor.seconds() + left
     answers: SimpleQueue[T | Failure] = SimpleQueue()
 
     def ask() -> None:
-        if monotonic_seconds() < give_up and context.is_active():
+        if reactor.seconds() < give_up and context.is_active():
             maybeDeferred(function, *args, **kwargs).addBoth(answers.put)
 
     reactor.callFromThread(ask)
@@ -82,7 +81,9 @@ class _Guarded(grpc.ServerInterceptor):
 
     log = Logger()
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float], random: Random) -> None:
+        self._seconds = seconds
+        self._random = random
         self._handlers: dict[str, Any] = {}
         self._log_again_at = float("-inf")
         self._not_logged = 0
@@ -110,7 +111,7 @@ class _Guarded(grpc.ServerInterceptor):
                 # `context.abort` raises, too, and has said why.
                 if context.code() is not None:
                     raise
-                name = secrets.token_hex(6)
+                name = f"{self._random.getrandbits(48):012x}"
                 self.log.failure("call {name} of {method} failed", name=name, method=method)
             context.abort(grpc.StatusCode.INTERNAL, f"the service failed; its log says {name}")
 
@@ -120,7 +121,7 @@ class _Guarded(grpc.ServerInterceptor):
 
     def _report(self, method: str, peer: str, error: BazaarError) -> None:
         """Say what was refused, but no more often than a person would read it."""
-        now = monotonic_seconds()
+        now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1
             return
@@ -142,8 +143,17 @@ class RpcServer(Service):
     """
 
     def __init__(
-        self, address: Address, threads: int, add_servicers: Callable[[grpc.Server], None]
+        self,
+        reactor: Reactor,
+        address: Address,
+        threads: int,
+        add_servicers: Callable[[grpc.Server], None],
+        random: Random,
     ) -> None:
+        """`threads` bounds the calls that are answered at a time. `random`, used on any thread,
+        names those that fail."""
+        self._reactor = reactor
+        self._random = random
         self._address = address
         self._threads = threads
         self._add_servicers = add_servicers
@@ -158,7 +168,7 @@ class RpcServer(Service):
                 # Else a second process would bind the same port and get half of the calls.
                 ("grpc.so_reuseport", 0),
             ),
-            interceptors=[_Guarded()],
+            interceptors=[_Guarded(self._reactor.seconds, self._random)],
         )
         self._add_servicers(self._server)
         try:
@@ -172,4 +182,5 @@ class RpcServer(Service):
         super().stopService()
         if self._server is None:
             return None
-        return deferToThread(self._server.stop(GRACE_SECONDS).wait)
+        stopped = self._server.stop(GRACE_SECONDS)
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), stopped.wait)

@@ -1,5 +1,10 @@
-"""How errors cross gRPC: one table, read in both directions."""
+"""How errors cross gRPC: one table, read in both directions.
 
+What has no row, and whatever gRPC itself says, arrives as `Unavailable`, which says nothing about
+whether the call was executed. So does `Malformed`: no call of ours can do anything about it.
+"""
+
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import grpc
@@ -16,7 +21,7 @@ from twisted_bazaar.errors import (
 
 __all__ = ["abort_with", "error_of", "said_by_peer"]
 
-_CODES = {
+_CODES: Mapping[type[BazaarError], grpc.StatusCode] = {
     NotLeader: grpc.StatusCode.FAILED_PRECONDITION,
     NotOurs: grpc.StatusCode.NOT_FOUND,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -24,6 +29,8 @@ _CODES = {
     Malformed: grpc.StatusCode.INVALID_ARGUMENT,
     NotAuthorised: grpc.StatusCode.PERMISSION_DENIED,
 }
+
+_ERRORS = {code: error for error, code in _CODES.items() if error is not Malformed}
 
 _SAID = (("bazaar", "said"),)
 """Goes with each error of ours: gRPC uses the same codes for what it found out itself."""
@@ -44,20 +51,15 @@ def said_by_peer(failure: grpc.RpcError) -> bool:
 
 
 def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:
-    """What a failed call to `peer` means to the caller.
-
-    Whatever is not one of our own refusals says nothing about whether the call was executed:
-    it is `Unavailable`.
-    """
+    """What a failed call to `peer` means to the caller."""
     # A failed call is an RpcError and a Call at once, which its types do not say.
     call: Any = failure
     code, details = call.code(), call.details()
-    if code is grpc.StatusCode.FAILED_PRECONDITION:
+    error = _ERRORS.get(code, Unavailable) if said_by_peer(failure) else Unavailable
+    if error is NotLeader:
         return NotLeader()
-    if code is grpc.StatusCode.NOT_FOUND and said_by_peer(failure):
+    if error is NotOurs:
         return NotOurs(f"{peer}: {details}")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Overloaded(details)
-    if code is grpc.StatusCode.PERMISSION_DENIED:
-        return NotAuthorised(details)
-    return Unavailable(f"{peer}: {code.name.lower()}: {details}")
+    if error is Unavailable:
+        return Unavailable(f"{peer}: {code.name.lower()}: {details}")
+    return error(details)

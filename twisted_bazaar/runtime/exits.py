@@ -15,11 +15,10 @@ import atexit
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock, Thread
+from threading import Lock, Thread, Timer
 from typing import NoReturn
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -186,11 +185,13 @@ def _end_in_time(reactor: Reactor) -> None:
         log.warn("not all has stopped within {seconds} s: ending without it", seconds=seconds)
 
     def end() -> None:
-        time.sleep(seconds)
         _try(say, _FLUSH_SECONDS)
         _leave(1 if reactor in _failed else 0)
 
-    Thread(target=end, name="end", daemon=True).start()
+    timer = Timer(seconds, end)
+    timer.name = "end"
+    timer.daemon = True
+    timer.start()
 
 
 def _say(line: str) -> None:
@@ -207,14 +208,13 @@ def _flush() -> None:
     """Give what was said a moment to get out."""
 
     def flush() -> None:
+        for output in _flushed:
+            output.flush(_FLUSH_SECONDS)
         for stream in (sys.__stdout__, sys.__stderr__):
             if stream is not None:
                 stream.flush()
 
-    give_up = time.monotonic() + _FLUSH_SECONDS
-    for output in _flushed:
-        output.flush(max(0.0, give_up - time.monotonic()))
-    _try(flush, max(0.0, give_up - time.monotonic()))
+    _try(flush, _FLUSH_SECONDS)
 
 
 def _try(call: Call, seconds: float) -> None:

@@ -7,7 +7,6 @@ A reactor must not be that: it hands lines to a queue, and a thread writes them.
 import os
 import select
 import stat
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -68,14 +67,11 @@ class Output:
 
     def flush(self, seconds: float) -> bool:
         """Wait until all is written, or `seconds` are over; whether it is."""
-        give_up = time.monotonic() + seconds
         with self._changed:
             if self._bytes:
                 with suppress(RuntimeError):  # The interpreter makes no more threads at its end.
                     self.start()
-            while self._bytes and (left := give_up - time.monotonic()) > 0:
-                self._changed.wait(left)
-            return not self._bytes
+            return self._changed.wait_for(lambda: not self._bytes, seconds)
 
     def _work(self) -> None:
         while True:

@@ -248,7 +248,7 @@ def test_a_lookup_at_one_that_does_not_lead_is_refused(node: Node, desk: Desk) -
     """Though it knows what is released, it cannot know that nothing more is."""
     desk.released_stocks["GameStart"] = GAME_START
     asked = result_of(node.node.lookup())
-    desk.answer(NotLeader(3))
+    desk.answer(NotLeader())
     settle(node)
     [told] = asked
     assert isinstance(told, NotLeader)

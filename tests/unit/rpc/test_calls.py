@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 import grpc
@@ -101,7 +102,7 @@ class World:
         def add(server: grpc.Server) -> None:
             add_CatalogServicer_to_server(self.servicer, server)
 
-        server = RpcServer(self.address, threads, add)
+        server = RpcServer(self.reactor, self.address, threads, add, Random(1))
         server.startService()
         return server
 
@@ -218,7 +219,7 @@ async def test_what_its_caller_has_given_up_is_not_begun(world: World) -> None:
     assert begun == []
 
 
-@pytest.mark.parametrize("error", [NotLeader(3), Overloaded("full"), Unavailable("later")])
+@pytest.mark.parametrize("error", [NotLeader(), Overloaded("full"), Unavailable("later")])
 @pytest_twisted.ensureDeferred
 async def test_an_error_crosses_with_its_type(world: World, error: BazaarError) -> None:
     world.servicer.answer = lambda: fail(error)
@@ -245,13 +246,15 @@ async def test_a_bug_behind_a_call_promises_nothing_and_the_server_serves_on(
 
 @pytest_twisted.ensureDeferred
 async def test_a_port_that_is_taken_is_refused_with_its_name(world: World) -> None:
-    second = RpcServer(world.address, 1, lambda _: None)
+    second = RpcServer(world.reactor, world.address, 1, lambda _: None, Random(1))
     with pytest.raises(Unusable, match=rf"^cannot listen on {world.address}: is the port taken"):
         second.startService()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        third = RpcServer(Address(*other.getsockname()), 1, lambda _: None)
+        third = RpcServer(
+            world.reactor, Address(*other.getsockname()), 1, lambda _: None, Random(1)
+        )
         with pytest.raises(Unusable):
             third.startService()
 
@@ -272,8 +275,9 @@ async def test_a_stop_lets_the_calls_under_way_finish(world: World) -> None:
     await world.until(lambda: stopped)
 
 
-def test_a_server_that_never_started_stops() -> None:
-    assert RpcServer(Address("127.0.0.1", 1), 1, lambda _: None).stopService() is None
+def test_a_server_that_never_started_stops(world: World) -> None:
+    never = RpcServer(world.reactor, Address("127.0.0.1", 1), 1, lambda _: None, Random(1))
+    assert never.stopService() is None
 
 
 # Calling.
@@ -361,7 +365,7 @@ async def test_a_batch_has_an_outcome_for_each_trade_or_none_at_all(
         add_OrdersServicer_to_server(Replica(outcomes), server)
 
     address = Address("127.0.0.1", free_port())
-    server = RpcServer(address, 1, add)
+    server = RpcServer(world.reactor, address, 1, add, Random(1))
     server.startService()
     replica = ReplicaClient(world.channels.to(address), Timing())
     trades = [Trade(f"key-{n}", "GameStart", Side.BUY, 1) for n in range(2)]
@@ -481,7 +485,7 @@ async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None
         add_OrdersServicer_to_server(orders, server)
 
     address = Address("127.0.0.1", free_port())
-    server = RpcServer(address, 1, add)
+    server = RpcServer(world.reactor, address, 1, add, Random(1))
     server.startService()
     replica = ReplicaClient(world.channels.to(address), Timing())
     assert await replica.lookup(["nope", "GameStart"], SOON) == [stocks["GameStart"]]
@@ -489,6 +493,6 @@ async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None
     assert isinstance(everything, Shown)
     assert everything.history == "log-1"
     assert everything == [stocks["Fish, Co"], stocks["GameStart"]]
-    leader.lookup = lambda: fail(NotLeader(3))
+    leader.lookup = lambda: fail(NotLeader())
     assert type(await error_of(replica.lookup(["GameStart"], SOON))) is NotLeader
     await server.stopService()
