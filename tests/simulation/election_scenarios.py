@@ -99,6 +99,18 @@ def all_restart_on_slow_disks(bazaar: SimulatedBazaar) -> None:
     committed(bazaar, bound(1.0))
 
 
+@scenario_with(replicas=5, frontends=2, confused=2)
+def front_ends_that_disagree_elect_on_disks_that_take_two_seconds(bazaar: SimulatedBazaar) -> None:
+    """Several stand at once. A vote waits for the write that is under way and for its own, and
+    nobody else is encouraged meanwhile."""
+    elected(bazaar)
+    bazaar.world.run(bazaar.world.now + 0.3)
+    slow_disks(bazaar, 2.0)
+    _bounce(*bazaar.orders.values())
+    leader = committed(bazaar, 3 * bound(2.0))
+    keeps_its_place(bazaar, leader, 8.0)
+
+
 @scenario
 def what_a_candidate_has_won_it_need_not_win_again(bazaar: SimulatedBazaar) -> None:
     """Its voter has the vote on disk, but is not heard until the candidate has given up."""

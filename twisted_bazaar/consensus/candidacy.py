@@ -86,13 +86,14 @@ class Ballot:
     def given(self, now: float) -> None:
         """It has voted, and the vote is to be written."""
         self._given = now
-        self._until = now + _LONGEST_WRITE
+        # It may have to wait for a write that is under way.
+        self._until = now + 2 * _LONGEST_WRITE
 
     def on_disk(self, now: float) -> None:
         """The vote is on disk, and told to the candidate."""
         if self._given is not None:
             took, self._given = now - self._given, None
-            self._until = now + min(took, _LONGEST_WRITE)
+            self._until = now + min(took, 2 * _LONGEST_WRITE)
 
     def settled(self) -> None:
         """There is a leader, or another term."""

@@ -258,8 +258,19 @@ def test_a_vote_that_is_never_written_binds_no_longer_than_a_slow_one() -> None:
     member = follower()
     member.slow_disk = True
     member.step(Vote(term=1, candidate=3, last_index=0, last_term=0))
-    member.clock.now += 1.5 * LONGEST_WRITE_SECONDS
+    member.clock.now += 2.5 * LONGEST_WRITE_SECONDS
     assert poll_of(member).wait == 0
+
+
+def test_a_vote_that_waits_for_a_write_under_way_is_given_the_time_of_both() -> None:
+    member = follower()
+    member.slow_disk = True
+    member.step(Vote(term=1, candidate=3, last_index=0, last_term=0))
+    member.clock.now += 1.9 * LONGEST_WRITE_SECONDS
+    assert poll_of(member).wait == TIMING.heartbeat
+    member.finish_write()
+    member.clock.now += 1.8 * LONGEST_WRITE_SECONDS
+    assert poll_of(member).wait == TIMING.heartbeat, "the other votes may take as long"
 
 
 def test_a_candidate_encourages_nobody_else() -> None:
