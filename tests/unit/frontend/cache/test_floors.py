@@ -219,12 +219,12 @@ STAMPS = st.builds(Stamp, LIVES, st.floats(8.0, 10.0))
 PUSHES = st.lists(
     st.builds(
         Push,
-        LIVES,
-        st.just("log-1"),
-        st.integers(0, 9),
-        st.dictionaries(st.sampled_from(NAMES), VERSIONS),
-        st.none() | STAMPS,
-        st.floats(0.0, 1.0),
+        life=LIVES,
+        history=st.just("log-1"),
+        upto=st.integers(0, 9),
+        floors=st.dictionaries(st.sampled_from(NAMES), VERSIONS),
+        stamp=st.none() | STAMPS,
+        seconds=st.floats(0.0, 1.0),
     ),
     max_size=12,
 )
