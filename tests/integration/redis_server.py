@@ -20,8 +20,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.redis import RedisCache
 from twisted_bazaar.frontend.cache.redis_values import RedisValues
-from twisted_bazaar.frontend.cache.stores import RedisCache
 from twisted_bazaar.local import plan
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address

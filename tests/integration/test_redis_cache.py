@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 
 from tests.fakes.leaks import nothing_leaks
 from twisted_bazaar.frontend.cache.quotes import Quote
-from twisted_bazaar.frontend.cache.stores import RedisCache
+from twisted_bazaar.frontend.cache.redis import RedisCache
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 

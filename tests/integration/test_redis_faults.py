@@ -11,8 +11,8 @@ from twisted.internet.task import deferLater
 
 from tests.fakes.leaks import nothing_leaks
 from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.redis import RedisCache
 from twisted_bazaar.frontend.cache.redis_values import RedisValues
-from twisted_bazaar.frontend.cache.stores import RedisCache
 from twisted_bazaar.runtime.address import Address
 
 from .redis_server import (

@@ -1,47 +1,29 @@
-"""`twistd bazaar-catalog`: options, and how a catalog is put together."""
+"""`twistd bazaar-catalog`: its options. `assembly` puts the catalog together."""
 
-import random
 from pathlib import Path
 from typing import ClassVar
 
 import attrs
-import grpc
 from twisted.application.service import Service
-from twisted.logger import Logger
 
-from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
-from twisted_bazaar.rpc.server import RpcServer
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.options import TimingOptions
-from twisted_bazaar.runtime.reactor import Reactor
-from twisted_bazaar.runtime.services import Late, Layers, Process, monotonic_seconds, prepare
+from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.timing import Timing
 
-from .admission import Admission
-from .market_file import save
-from .node import CatalogNode
-from .opening import open_market
-from .push_client import Pusher
-from .servicer import Catalog
-
 __all__ = ["CatalogConfig", "Options", "makeService"]
-
-_HANDLER_THREADS = 32
-_PUSHES_PER_LEASE = 4
-"""A front-end that lets so many go unanswered has lost its lease."""
 
 
 @attrs.frozen
 class CatalogConfig:
-    """One catalog."""
+    """The options of one catalog, parsed."""
 
     listen: Address
     data: Path
     listing: Path | None
     secret: bytes = attrs.field(repr=False)
-    """The cluster's; empty if there is none."""
+    """The cluster's secret; empty: none."""
     timing: Timing
 
 
@@ -72,39 +54,11 @@ def makeService(given: Options) -> Service:
     from twisted.internet import reactor as installed
 
     reactor = prepare(installed)
-    late = Late("bazaar-catalog", lambda: make_catalog_service(reactor, given.config))
-    return Process(reactor, given, late)
 
+    def make() -> Service:
+        # gRPC takes a quarter of a second to import, which --help need not wait for.
+        from .assembly import make_catalog
 
-def make_catalog_service(reactor: Reactor, config: CatalogConfig) -> Service:
-    """A catalog. Raises `Unusable` if its folder or the listing cannot be used or read."""
-    # Held until the process ends.
-    claim(config.data)
-    path = config.data / "catalog.csv"
-    opening = open_market(path, config.listing)
-    if not opening.snapshot.position.index:
-        save(path, opening.snapshot)
-    if not config.secret:
-        Logger().warn(
-            "no --secret-file: whoever reaches this catalog can have its pushes sent to themselves"
-        )
-    pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
-    chance = random.SystemRandom()
-    node = CatalogNode(
-        reactor,
-        monotonic_seconds,
-        opening.snapshot,
-        path,
-        pusher,
-        lambda: chance.randrange(1, 2**53),
-        config.timing,
-        opening.opened,
-    )
+        return make_catalog(reactor, given.config)
 
-    admission = Admission(config.secret)
-
-    def add_servicers(server: grpc.Server) -> None:
-        add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
-
-    server = RpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, chance)
-    return Layers(pusher, node, server)
+    return Process(reactor, given, Late("bazaar-catalog", make))

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.cache.quotes import Found, Quote, Shown
-from twisted_bazaar.frontend.cache.stores import Cache
+from twisted_bazaar.frontend.cache.store import QuoteCache
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.market import Stock
 from twisted_bazaar.runtime.reactor import Reactor
@@ -46,7 +46,7 @@ class MarketData:
         seconds: Callable[[], float],
         lookups: Lookups,
         whole_market: WholeMarket,
-        cache: Cache | None,
+        cache: QuoteCache | None,
         catalogs: Stocks,
         leader: Stocks,
     ) -> None:

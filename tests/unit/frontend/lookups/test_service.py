@@ -11,8 +11,8 @@ from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.publisher import HISTORY, LEASE, FakePublisher
 from tests.fakes.replicas import Call, FakeStocks, result_of
 from twisted_bazaar.errors import NotLeader, Unavailable
+from twisted_bazaar.frontend.cache.memory import MemoryCache
 from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
-from twisted_bazaar.frontend.cache.stores import MemoryCache
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.lookups.queue import Lookups
 from twisted_bazaar.frontend.lookups.service import MarketData

@@ -1,19 +1,15 @@
-"""Where a front-end keeps quotes: in its own memory, or in a Redis that front-ends share.
+"""A cache of quotes in a Redis, which front-ends of one bazaar may share.
 
-A cache need not be right. It may lose anything and return what is old: whether a quote may be
-shown is decided elsewhere, after it was read. But it is quick, it never fails towards who asks,
-and it never mixes up two order logs. `history` names the log that versions are indexes of.
-
-`redis_values` says what is kept in Redis.
+`redis_values` defines keys and values; `breaker` decides when a command may be sent.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,15 +22,16 @@ from .breaker import Breaker
 from .quotes import Quote
 from .redis_values import MAX_VERSION_DIGITS, PREFIX, RedisValues
 
-__all__ = ["Cache", "MemoryCache", "RedisCache"]
+__all__ = ["RedisCache"]
 
 _EXPIRY_SECONDS = 3600
-"""After this long Redis drops what nobody has overwritten: most of it is of no use any more."""
+"""How long Redis keeps a value that is not overwritten."""
 _TICKS_PER_TIMEOUT = 5
-"""A command may be sent just before a tick: it is waited for four fifths of a timeout at least."""
+"""A command may be sent just before a tick: it has at least four fifths of a timeout."""
 _COMMANDS_UNDER_WAY = 256
 _ATTEMPT_DELAY_SECONDS = 0.05
-"""Between two addresses of one name. Only after it, too, is a refused connection reported."""
+"""Between connection attempts to two addresses of one name; a refused connection is reported only
+after this time, too."""
 
 _KEEP_NEWER = b"""
 local function version(value)
@@ -49,57 +46,13 @@ end
 """ % (MAX_VERSION_DIGITS, _EXPIRY_SECONDS)
 
 
-class Cache(Protocol):
-    """A store of quotes."""
-
-    def get(self, history: str, names: Sequence[str], /) -> Deferred[Mapping[str, Quote]]:
-        """Those of the quotes that are there. Never fails: what cannot be had is not there."""
-
-    def put(self, history: str, quotes: Mapping[str, Quote], /) -> None:
-        """Keep these, by stock, where no newer ones are there."""
-
-    def drop(self, history: str, names: Collection[str], /) -> None:
-        """Forget these, if that can be done. Nothing may rest on it."""
-
-
-class MemoryCache:
-    """A cache in this process. Beyond `capacity` quotes it drops what was used longest ago."""
-
-    def __init__(self, capacity: int = 10_000) -> None:
-        self._capacity = capacity
-        self._quotes: OrderedDict[tuple[str, str], Quote] = OrderedDict()
-
-    def get(self, history: str, names: Sequence[str]) -> Deferred[Mapping[str, Quote]]:
-        found: dict[str, Quote] = {}
-        for name in names:
-            key = history, name
-            if key in self._quotes:
-                self._quotes.move_to_end(key)
-                found[name] = self._quotes[key]
-        return succeed(found)
-
-    def put(self, history: str, quotes: Mapping[str, Quote]) -> None:
-        for name, quote in quotes.items():
-            key = history, name
-            known = self._quotes.get(key)
-            if known is None or known.version < quote.version:
-                self._quotes[key] = quote
-            self._quotes.move_to_end(key)
-        while len(self._quotes) > self._capacity:
-            self._quotes.popitem(last=False)
-
-    def drop(self, history: str, names: Collection[str]) -> None:
-        for name in names:
-            self._quotes.pop((history, name), None)
-
-
 class RedisCache(Service):
-    """A cache in the Redis at `address`, without password. For as long as that is not there, or
-    does not answer within `timeout` seconds, it is an empty cache that keeps nothing.
+    """A `QuoteCache` in the Redis at `address`, without password. While that Redis is unreachable,
+    or does not answer within `timeout` seconds, the cache is empty and keeps nothing.
 
-    A Redis that failed is left alone for `pause` seconds and then tried with a command of our
-    own, so that nobody waits for one that hangs. Each failure ends the connection: nothing that
-    comes late can be taken for the answer to something else.
+    After a failure the cache sends nothing for `pause` seconds, then one command of its own, so
+    that no lookup waits for a Redis that hangs. Each failure ends the connection, so that a late
+    reply cannot be matched to a later command.
     """
 
     log = Logger()
@@ -113,7 +66,7 @@ class RedisCache(Service):
         pause: float = 0.5,
         secret: bytes = b"",
     ) -> None:
-        """Only what was put in by a cache with the same `secret` is taken out."""
+        """It returns only values that were written with the same `secret`."""
         self._reactor = reactor
         self._seconds = seconds
         self._address = address
@@ -128,15 +81,15 @@ class RedisCache(Service):
         self._gone: Deferred[None] = succeed(None)
         """Fires when the last connection has ended."""
         self._refused_by: _Connection | None = None
-        self._retry: Any = None
-        self._ticking: Any = None
+        self._retry: IDelayedCall | None = None
+        self._ticking: IDelayedCall | None = None
 
     def startService(self) -> None:
         super().startService()
         self._connect()
 
     def stopService(self) -> Deferred[None]:
-        """Disconnect. Whoever waits for quotes gets none."""
+        """Disconnect. Reads under way find nothing."""
         super().stopService()
         for call in (self._retry, self._ticking):
             if call is not None and call.active():
@@ -172,26 +125,26 @@ class RedisCache(Service):
     def _quotes(
         self, values: Any, history: str, names: Sequence[str], keys: Sequence[bytes]
     ) -> Mapping[str, Quote]:
-        """The answer to MGET, read. Raises InvalidResponse if it is not that."""
+        """The quotes in the reply to MGET. Raises `InvalidResponse` if it is malformed."""
         if not isinstance(values, list) or len(values) != len(names):
             raise InvalidResponse(f"{len(names)} values were asked for, not {values!r:.100}")
         found: dict[str, Quote] = {}
-        not_ours: list[str] = []
+        invalid: list[str] = []
         for name, key, value in zip(names, keys, values, strict=True):
             quote = self._values.quote(key, value)
             if quote is not None:
                 found[name] = quote
             elif value is not None:
-                not_ours.append(name)
-        if not_ours:
-            # It might claim a version that nothing of ours would ever replace.
-            self.drop(history, not_ours)
+                invalid.append(name)
+        if invalid:
+            # Such a value may claim a version that `_KEEP_NEWER` would never replace.
+            self.drop(history, invalid)
         return found
 
-    # A command.
+    # Commands.
 
     def _send(self, command: Callable[["_Connection"], Deferred[Any]]) -> Deferred[Any] | None:
-        """What comes of it, which never fails; None: it must not be sent."""
+        """Send a command; the Deferred never fails. None: it must not be sent now."""
         redis = self._connection
         number = None if redis is None else self._breaker.admit(self._seconds())
         if redis is None or number is None:
@@ -215,12 +168,12 @@ class RedisCache(Service):
             self._breaker.forgotten(number)
             return {}
         if not failure.check(RedisError):
-            self.log.failure("the cache met a failure that nobody foresaw", failure)
+            self.log.failure("unexpected error in a Redis command", failure)
         self._give_up(connection, failure.getErrorMessage())
         return {}
 
     def _refused(self, failure: Failure) -> None:
-        """Redis takes no writes. What it has can be read all the same."""
+        """Redis refuses writes. Reads go on."""
         failure.trap(ResponseError)
         if self._refused_by is not self._connection:
             self._refused_by = self._connection
@@ -254,18 +207,18 @@ class RedisCache(Service):
         self._connection = connection
         self._gone = connection.gone
         self._gone.addCallback(lambda _: self._give_up(connection, "the connection was lost"))
-        # The trial. Until it is answered, the breaker admits nothing else.
+        # The trial command: until it is answered, the breaker admits no other.
         self._send(lambda redis: redis.mget([PREFIX]).addCallback(self._quotes, "", [""], [PREFIX]))
 
     def _unreachable(self, failure: Failure) -> None:
         self._give_up(None, failure.getErrorMessage())
 
     def _give_up(self, connection: "_Connection | None", why: str) -> None:
-        """Leave Redis alone for a while, unless `connection` is one that was given up before."""
+        """End `connection` and pause, unless it was given up before."""
         if connection is not self._connection:
             return
         if connection is not None:
-            # Merely closing it would wait for a Redis that hangs to read what was sent.
+            # `loseConnection` would wait until a Redis that hangs has read what was sent.
             connection.transport.abortConnection()
             self._connection = None
         news = self._breaker.failed(self._seconds())
@@ -279,8 +232,8 @@ class RedisCache(Service):
 
 
 class _Connection(RedisProtocol):  # type: ignore[misc]
-    """A connection to Redis. Replies are matched to commands by their order alone, so it ends
-    itself as soon as that order is in doubt."""
+    """A connection to Redis. Replies are matched to commands by order alone, so it aborts itself
+    on a reply that is malformed or that no command waits for."""
 
     def __init__(self) -> None:
         super().__init__(charset=None, convertNumbers=False)
@@ -288,7 +241,7 @@ class _Connection(RedisProtocol):  # type: ignore[misc]
         """Fires when it has ended."""
 
     def connectionMade(self) -> Any:
-        # Else a command that is sent while another is under way waits for that one's reply.
+        # Nagle's algorithm would hold back a command until the reply to the one before.
         self.transport.setTcpNoDelay(True)
         return super().connectionMade()
 

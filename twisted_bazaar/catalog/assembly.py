@@ -1,0 +1,61 @@
+"""Puts a catalog together: its folder, file, clock and randomness."""
+
+import random
+
+import grpc
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
+from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.runtime.folder_lock import claim
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+
+from .admission import Admission
+from .market_file import save
+from .node import CatalogNode
+from .opening import open_market
+from .push_client import Pusher
+from .servicer import Catalog
+from .tap import CatalogConfig
+
+__all__ = ["make_catalog"]
+
+_HANDLER_THREADS = 32
+_PUSHES_PER_LEASE = 4
+"""A front-end that does not answer so many pushes in a row has lost its lease."""
+
+
+def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
+    """A catalog. Raises `Unusable` if its folder or the listing cannot be used."""
+    # The lock is held until the process ends.
+    claim(config.data)
+    path = config.data / "catalog.csv"
+    opening = open_market(path, config.listing)
+    if not opening.snapshot.position.index:
+        save(path, opening.snapshot)
+    if not config.secret:
+        Logger().warn(
+            "no --secret-file: whoever reaches this catalog can have its pushes sent to themselves"
+        )
+    pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
+    chance = random.SystemRandom()
+    node = CatalogNode(
+        reactor,
+        monotonic_seconds,
+        opening.snapshot,
+        path,
+        pusher,
+        lambda: chance.randrange(1, 2**53),
+        config.timing,
+        opening.opened,
+    )
+
+    admission = Admission(config.secret)
+
+    def add_servicers(server: grpc.Server) -> None:
+        add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
+
+    server = RpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, chance)
+    return Layers(pusher, node, server)

@@ -1,0 +1,162 @@
+"""Puts a front-end together: channels, threads, clocks and randomness for each part.
+
+Importing this module imports Klein, which installs the reactor, and gRPC.
+"""
+
+import random
+import resource
+import secrets
+from collections.abc import Callable, Sequence
+
+import attrs
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+
+from .api.old_system import public_site
+from .api.reports import Reports
+from .api.routes import Api
+from .cache.floors import Floors
+from .cache.invalidation import Invalidations, internal_site
+from .cache.memory import MemoryCache
+from .cache.redis import RedisCache
+from .cache.store import QuoteCache
+from .cache.subscription import Subscriber
+from .clients import CatalogClient, ReplicaClient
+from .election.leadership import Leadership
+from .election.pings import Heartbeat
+from .http.connections import connections_for
+from .http.hosts import Hosts
+from .http.listener import Listener
+from .lookups.queue import Lookups
+from .lookups.service import MarketData
+from .lookups.whole_market import WholeMarket
+from .tap import FrontendConfig
+from .trading.keys import FreshKeys
+from .trading.service import Trading
+from .upstream.catalogs import Catalogs
+from .upstream.replicas import OrderReader
+
+__all__ = ["make_frontend"]
+
+_PINGS_PER_REPLICA = 3
+"""A ping, a campaign, and a message that another replica leads."""
+_TRADES_PER_REPLICA = 2
+"""A batch, and one that still waits for a leader that has been replaced."""
+_READS_PER_REPLICA = 4
+_LOOKUPS_PER_CATALOG = 4
+"""Further reads and lookups wait for a thread."""
+
+
+def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
+    """A front-end. Starting it raises `Unusable` if an endpoint cannot be listened on."""
+    timing, seconds = config.timing, monotonic_seconds
+    leadership = Leadership(config.replicas, timing)
+    # Each kind of call has connections and threads of its own: reads that wait must not hold up
+    # trades, and neither may hold up pings.
+    pings, trades, reads = (
+        Channels(reactor, calls * len(config.replicas))
+        for calls in (_PINGS_PER_REPLICA, _TRADES_PER_REPLICA, _READS_PER_REPLICA)
+    )
+    lookups = Channels(reactor, _LOOKUPS_PER_CATALOG * len(config.catalogs))
+
+    def clients(channels: Channels) -> dict[int, ReplicaClient]:
+        return {
+            replica: ReplicaClient(channels.to(at), timing, replica, lambda: leadership.cluster)
+            for replica, at in config.replicas.items()
+        }
+
+    trading = Trading(reactor, seconds, leadership, clients(trades), timing, _life())
+    pinging = Heartbeat(reactor, seconds, leadership, clients(pings), timing, trading.led_by)
+    orders = OrderReader(reactor, seconds, leadership, clients(reads), timing)
+    catalogs = Catalogs(
+        seconds,
+        [
+            CatalogClient(lookups.to(at), lambda: leadership.cluster, config.secret)
+            for at in config.catalogs
+        ],
+        timing,
+    )
+    caching = _caching(reactor, config, catalogs)
+    market_data = MarketData(
+        reactor,
+        seconds,
+        Lookups(caching.floors),
+        WholeMarket(caching.floors),
+        caching.cache,
+        catalogs,
+        orders,
+    )
+    api = Api(
+        trading=trading,
+        market_data=market_data,
+        orders=orders,
+        reports=Reports(leadership, catalogs),
+        fresh_key=_fresh_keys(),
+        hosts=Hosts(config.hosts),
+        notice=caching.notice,
+    )
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    site = public_site(api.resource(), reactor, _fresh_keys(), connections_for(descriptors))
+    listener = Listener(reactor, config.listen, site)
+    return Layers(pings, trades, reads, lookups, trading, pinging, *caching.services, listener)
+
+
+@attrs.frozen
+class _Caching:
+    """What a front-end with `--cache off` lacks."""
+
+    cache: QuoteCache | None = None
+    floors: Floors | None = None
+    services: Sequence[Service] = ()
+    notice: Callable[[], str | None] | None = None
+
+
+def _caching(reactor: Reactor, config: FrontendConfig, catalogs: Catalogs) -> _Caching:
+    """The cache, and what keeps this front-end subscribed to invalidations of it."""
+    cache = _cache(reactor, config)
+    if cache is None:
+        return _Caching()
+    if not config.secret:
+        Logger().warn(
+            "no --secret-file: whoever can read this bazaar's own traffic can tell this front-end "
+            "what has changed; what it keeps in a Redis is for itself alone"
+        )
+
+    def address() -> str:
+        return str(config.advertise or internal.address)
+
+    floors = Floors(config.timing, _life)
+    token = secrets.token_hex(16)
+    subscriber = Subscriber(
+        reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
+    )
+    invalidations = Invalidations(config.secret, subscriber, monotonic_seconds)
+    site = internal_site(invalidations, reactor, _fresh_keys())
+    internal = Listener(reactor, config.internal, site, "--internal")
+    store = (cache,) if isinstance(cache, Service) else ()
+    return _Caching(cache, floors, (*store, internal, subscriber), subscriber.notice)
+
+
+def _cache(reactor: Reactor, config: FrontendConfig) -> QuoteCache | None:
+    if config.cache == "off":
+        return None
+    if config.cache == "memory":
+        return MemoryCache()
+    address = Address.parse(config.cache.removeprefix("redis://"))
+    # Without a secret of the cluster's, a random one: then Redis serves this process alone.
+    secret = config.secret or secrets.token_bytes(32)
+    return RedisCache(reactor, monotonic_seconds, address, secret=secret)
+
+
+def _life() -> int:
+    """A random number from 1 to 2**53 - 1: unlike any that was given before."""
+    return random.SystemRandom().randrange(1, 2**53)
+
+
+def _fresh_keys() -> FreshKeys:
+    return FreshKeys(random.SystemRandom())
