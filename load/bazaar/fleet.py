@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 from twisted.internet.task import deferLater
 
-from load.client.session import NoAnswer, Session
+from load.client.http import NoAnswer, Session
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor

@@ -9,7 +9,7 @@ import msgspec
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
-from load.client.session import NoAnswer, Session
+from load.client.http import NoAnswer, Session
 from load.history.records import Closing, Opening, Order, Quote
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Side, Traded

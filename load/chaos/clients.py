@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from load.client.api import Caller
-from load.client.session import Session
+from load.client.http import Session
 from load.history.records import History, TradeCall, Verdict
 from twisted_bazaar.market import Side
 from twisted_bazaar.runtime.reactor import Reactor

@@ -19,7 +19,7 @@ from load.bazaar.fleet import CannotRun, Local, NotInTime
 from load.bazaar.folders import Folders
 from load.bazaar.namespaces import Apart
 from load.bazaar.state import Log
-from load.client.session import Session
+from load.client.http import Session
 from load.history.book import Violation
 from load.history.checker import check
 from load.history.records import Call, Closing, Fault, History, Opening

@@ -20,7 +20,7 @@ from load.history.records import (
 )
 from twisted_bazaar.market import Side
 
-from .session import NoAnswer, NotSent, Reply, Session
+from .http import NoAnswer, NotSent, Reply, Session
 
 __all__ = ["EXPECTED", "Caller"]
 

@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from load.bazaar import state
 from load.bazaar.fleet import CannotRun, NotInTime
 from load.client.api import Caller
-from load.client.connection import Connection
+from load.client.http import Session
 from load.history.records import History, Record
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
@@ -94,10 +94,10 @@ class Run:
     async def _stocks(self) -> Sequence[str]:
         """The names of what is listed, if it is a bazaar that is there."""
         url = self._asked.url
-        connection = Connection(self._reactor)
-        caller = Caller(connection, monotonic_seconds, [url], History(), 1)
+        session = Session(self._reactor, 1)
+        caller = Caller(session, monotonic_seconds, [url], History(), 1)
         call = await caller.market(0, ANSWER_SECONDS)
-        await connection.close()
+        await session.close()
         if call.status == 0:
             raise CannotRun(f"{url} does not answer: {call.message}")
         if call.status == 503:
@@ -137,7 +137,7 @@ class Run:
             history,
             seed=str(asked.seed),
             token=token_hex(6),
-            connect=lambda: Connection(self._reactor),
+            connect=lambda: Session(self._reactor, 1),
         )
 
     async def _measure(self, workload: Workload) -> RunReport:

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from load.client.api import Caller
-from load.client.connection import Connection
+from load.client.http import Session
 from load.history.records import Call, History, Verdict
 from load.history.remembered import Remembered, RememberedOrder
 from twisted_bazaar.market import Side
@@ -84,7 +84,7 @@ class Workload:
         *,
         seed: str,
         token: str,
-        connect: Callable[[], Connection],
+        connect: Callable[[], Session],
     ) -> None:
         """`seed` decides what they ask for. `token` is new in each run, as the keys of trades
         must be: with the keys of an earlier run, its orders would be told again."""
@@ -163,8 +163,8 @@ class _Client:
         workload: Workload,
         random: Random,
         keys: str,
-        connections: Sequence[Connection],
-        caller: Callable[[Connection], Caller],
+        connections: Sequence[Session],
+        caller: Callable[[Session], Caller],
     ) -> None:
         """Lookups go over the first of `connections`, trades over the last."""
         self._workload = workload

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock, deferLater
 from twisted.web.http_headers import Headers
 
-from load.client.session import NoAnswer, NotSent, Reply
+from load.client.http import NoAnswer, NotSent, Reply
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Side, Trade, Traded
 

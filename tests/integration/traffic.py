@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 
 from load.bazaar import state
 from load.client.api import EXPECTED, Caller
-from load.client.session import Reply, Session
+from load.client.http import Reply, Session
 from load.history.checker import check
 from load.history.records import Call, History, LookupCall, TradeCall, Verdict
 from twisted_bazaar.market import DEFAULT_LISTING, Side

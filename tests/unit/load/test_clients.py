@@ -12,7 +12,7 @@ from twisted.web.http_headers import Headers
 
 from load.chaos.clients import Clients
 from load.client.api import Caller
-from load.client.session import Reply
+from load.client.http import Reply
 from load.history.checker import check
 from load.history.records import (
     Call,

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
-from load.client.session import NoAnswer, NotSent, Reply
+from load.client.http import NoAnswer, NotSent, Reply
 from load.history.records import History, LookupCall, OrderCall, TradeCall, Verdict
 from load.run.workload import Mix, Workload
 from tests.fakes.frontend import FakeFrontend

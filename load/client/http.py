@@ -1,14 +1,15 @@
-"""HTTP calls as a client makes them: over kept connections, each bounded as a whole."""
+"""HTTP requests over kept connections, with treq, each bounded as a whole.
+
+A request is sent once. What is known of it when its answer does not come is in the exception:
+`NotSent` says that it was not served, `NoAnswer` that it may have been.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 import msgspec
 from treq.client import HTTPClient
-from twisted.internet import defer
-from twisted.internet.abstract import isIPAddress
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
@@ -19,7 +20,6 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import RequestNotSent
 from twisted.web.client import (
-    URI,
     Agent,
     HTTPConnectionPool,
     RequestTransmissionFailed,
@@ -29,9 +29,10 @@ from twisted.web.client import (
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 
+from twisted_bazaar.runtime.http_client import BytesProducer, Endpoints
 from twisted_bazaar.runtime.reactor import Reactor
 
-__all__ = ["NoAnswer", "NotSent", "Reply", "Session"]
+__all__ = ["Body", "NoAnswer", "NotSent", "Reply", "Session"]
 
 CONNECT_SECONDS = 2
 KEEP_SECONDS = 30
@@ -42,15 +43,15 @@ MESSAGE_CHARACTERS = 200
 
 
 class NoAnswer(Exception):
-    """The answer never came, or not in time, or broke off: the request may have been served."""
+    """No complete answer came within the timeout: the request may have been served."""
 
 
 class NotSent(NoAnswer):
-    """There was not even a connection: the request was certainly not served."""
+    """There was no connection to send the request on: it was not served."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer, whatever its status."""
+    """A complete answer, of any status."""
 
     status: int
     headers: Headers
@@ -60,42 +61,28 @@ class Reply(msgspec.Struct, frozen=True):
         values = self.headers.getRawHeaders(name)
         return values[-1].decode("latin-1") if values else None
 
-    def json(self) -> Any:
-        """The body, decoded. Raises msgspec.DecodeError."""
-        return msgspec.json.decode(self.body)
-
-
-class _Endpoints:
-    """Where a URL leads. For an address, unlike `Agent` by itself, this does not wait 0.3 s
-    before it says that a connection is refused, in case a name had more addresses."""
-
-    def __init__(self, reactor: Reactor) -> None:
-        self._reactor = reactor
-
-    def endpointForURI(self, uri: URI) -> TCP4ClientEndpoint | HostnameEndpoint:
-        host = uri.host.decode("ascii")
-        if isIPAddress(host):
-            return TCP4ClientEndpoint(self._reactor, host, uri.port, CONNECT_SECONDS)
-        return HostnameEndpoint(self._reactor, host, uri.port, CONNECT_SECONDS)
-
 
 class Session:
-    """Connections to any number of front-ends, up to `connections` to each."""
+    """Up to `connections` kept connections to each of any number of servers.
+
+    A session of one connection whose caller awaits each answer before the next request is one
+    client with one connection.
+    """
 
     def __init__(self, reactor: Reactor, connections: int) -> None:
         self._reactor = reactor
-        # treq would share a pool that keeps two connections to a host.
-        self._pool: Any = HTTPConnectionPool(reactor, persistent=True)
+        # treq's own pool is global, and keeps two connections to a host.
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = connections
         self._pool.cachedConnectionTimeout = KEEP_SECONDS
-        # Whether a request is sent again is for its sender to decide, and to record.
+        # Whether a request is sent again is for the caller to decide, and to record.
         self._pool.retryAutomatically = False
-        endpoints: Any = _Endpoints(reactor)
-        agent: Any = Agent.usingEndpointFactory(reactor, endpoints, pool=self._pool)
-        self._http = HTTPClient(agent)
+        agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor, CONNECT_SECONDS), self._pool)
+        self._http = HTTPClient(agent, data_to_body_producer=BytesProducer)
 
     def get(self, url: str, timeout: float) -> Deferred[Reply]:
-        """GET. Fails with `NoAnswer` if there is no answer within `timeout` seconds."""
+        """GET. Fails with `NoAnswer` unless the whole answer came within `timeout` seconds, or
+        if it is cancelled; either closes the connection."""
         return self._call("GET", url, None, {}, timeout)
 
     def post(
@@ -106,14 +93,14 @@ class Session:
         return self._call("POST", url, msgspec.json.encode(body), sent, timeout)
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are not in use."""
+        """Close the connections that are idle."""
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
 
     def _call(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Deferred[Reply]:
-        # treq's own timeout ends with the headers; this one covers the body, too.
+        # treq's own timeout ends with the headers; this one covers the body as well.
         call = Deferred.fromCoroutine(self._ask(method, url, body, headers))
         call.addTimeout(timeout, self._reactor)
         return call.addErrback(_translate)
@@ -130,14 +117,14 @@ class Session:
             unbuffered=True,
             reactor=cast(Any, self._reactor),
         )
-        collected = _Body()
+        collected = Body()
         response.deliverBody(collected)
         return Reply(response.code, response.headers, await collected.whole)
 
 
-class _Body(Protocol):
-    """The body of an answer. Unlike treq's and `readBody`, giving up waiting for the `whole`
-    ends the connection, on which the rest of it could still come."""
+class Body(Protocol):
+    """The body of an answer. Unlike treq's collector and `readBody`, cancelling `whole` closes
+    the connection, on which the rest of the body could still come."""
 
     def __init__(self) -> None:
         self.whole: Deferred[bytes] = Deferred(lambda _: self._give_up())
@@ -155,16 +142,15 @@ class _Body(Protocol):
             self.whole.errback(reason)
 
     def _give_up(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            transport.loseConnection()
+        if self.transport is not None:
+            self.transport.loseConnection()
 
 
 def _translate(failure: Failure) -> NoReturn:
-    """Tell apart what may have been served from what was certainly not."""
+    """Raise `NotSent` where the request was not served, `NoAnswer` where it may have been."""
     if failure.check(ConnectError, ConnectingCancelledError, RequestNotSent):
         raise NotSent(f"no connection: {failure.value}") from None
-    if failure.check(defer.TimeoutError, defer.CancelledError):
+    if failure.check(TimeoutError, CancelledError):
         raise NoAnswer("no answer in time") from None
     broken = (ResponseFailed, RequestTransmissionFailed, PotentialDataLoss)
     if failure.check(*broken, ConnectionClosed, ConnectionAborted):

@@ -1,0 +1,172 @@
+"""HTTP sessions: connections are kept, and a request without an answer has a precise outcome."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import protocol
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from load.client.http import NoAnswer, NotSent, Reply, Session
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "7"\r\n\r\n{}'
+
+
+class Server(protocol.Protocol):
+    """Answers 200, except for paths that ask for something else."""
+
+    factory: Any
+
+    def connectionMade(self) -> None:
+        self.factory.connections += 1
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
+        self.factory.lost += 1
+
+    def dataReceived(self, data: bytes) -> None:
+        self.factory.requests.append(data)
+        assert self.transport is not None
+        if b"/half" in data:
+            self.transport.write(ANSWER[:-1])
+        elif b"/broken" in data:
+            self.transport.abortConnection()
+        elif b"/cut" in data:
+            self.transport.write(ANSWER[:-1])
+            self.transport.loseConnection()
+        elif b"/silent" not in data:
+            self.transport.write(ANSWER)
+
+
+@pytest_twisted.async_yield_fixture
+async def server() -> AsyncIterator[Any]:
+    """A server at `url` on this machine, with the `requests` and the counts of `connections`
+    made and `lost`."""
+    from twisted.internet import reactor
+
+    factory: Any = protocol.Factory.forProtocol(Server)
+    factory.requests, factory.connections, factory.lost = [], 0, 0
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
+    factory.url = f"http://127.0.0.1:{port.getHost().port}"
+    yield factory
+    await port.stopListening()
+
+
+async def got(call: "Deferred[Reply]") -> Reply | NoAnswer:
+    try:
+        return await call
+    except NoAnswer as why:
+        return why
+
+
+async def passed(seconds: float) -> None:
+    from twisted.internet import reactor
+
+    await deferLater(reactor, seconds)  # type: ignore[arg-type]
+
+
+def new_session(connections: int) -> Session:
+    from twisted.internet import reactor
+
+    return Session(reactor, connections)  # type: ignore[arg-type]
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_answer_is_complete(server: Any) -> None:
+    session = new_session(2)
+    reply = await session.get(f"{server.url}/well", 5.0)
+    assert (reply.status, reply.body, reply.header(b"ETag")) == (200, b"{}", '"7"')
+    assert reply.header(b"X-Cache") is None
+    await session.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_connection_is_kept_for_all_requests(server: Any) -> None:
+    session = new_session(1)
+    for _ in range(3):
+        await session.get(f"{server.url}/stocks/Fish", 5.0)
+        await session.post(f"{server.url}/orders", {}, {}, 5.0)
+    assert (len(server.requests), server.connections, server.lost) == (6, 1, 0)
+    await session.close()
+    await passed(0.05)
+    assert server.lost == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_request_is_sent_as_it_was_given(server: Any) -> None:
+    session = new_session(1)
+    await session.get(f"{server.url}/stocks/Fish%20%26%20Co", 5.0)
+    await session.post(f"{server.url}/orders", {"a": 1}, {"Idempotency-Key": "k"}, 5.0)
+    await session.close()
+    looked_up, traded = server.requests
+    assert looked_up.startswith(b"GET /stocks/Fish%20%26%20Co HTTP/1.1\r\n")
+    head, _, body = traded.partition(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    assert first == b"POST /orders HTTP/1.1"
+    assert {
+        b"Content-Length: 7", b"Content-Type: application/json", b"Idempotency-Key: k",
+        b"Host: " + server.url.removeprefix("http://").encode(),
+    } <= set(headers)  # fmt: skip
+    assert body == b'{"a":1}'
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize("path", ["silent", "half", "broken", "cut"])
+@pytest_twisted.ensureDeferred
+async def test_a_request_without_a_whole_answer_may_have_been_served_and_is_sent_once(
+    server: Any, path: str, connections: int
+) -> None:
+    session = new_session(connections)
+    reply = await got(session.get(f"{server.url}/{path}", 0.2))
+    assert isinstance(reply, NoAnswer)
+    assert not isinstance(reply, NotSent)
+    assert len(server.requests) == 1
+    await session.close()
+
+
+@pytest.mark.parametrize("path", ["silent", "half", "broken", "cut"])
+@pytest_twisted.ensureDeferred
+async def test_on_a_kept_connection_it_is_sent_once_as_well(server: Any, path: str) -> None:
+    session = new_session(1)
+    await session.get(f"{server.url}/stocks/Fish", 5.0)
+    reply = await got(session.get(f"{server.url}/{path}", 0.2))
+    assert isinstance(reply, NoAnswer)
+    assert not isinstance(reply, NotSent)
+    assert len(server.requests) == 2
+    # The next one has a new connection.
+    assert (await session.get(f"{server.url}/stocks/Fish", 5.0)).status == 200
+    assert server.connections == 2
+    await session.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_connection_is_reported_at_once_and_nothing_was_sent(server: Any) -> None:
+    from twisted.internet import reactor
+
+    port = reactor.listenTCP(  # type: ignore[attr-defined]
+        0, protocol.Factory(), interface="127.0.0.1"
+    )
+    url = f"http://127.0.0.1:{port.getHost().port}"
+    await port.stopListening()
+    call = new_session(2).get(url, 5.0)
+    await passed(0.2)
+    assert call.called
+    assert isinstance(await got(call), NotSent)
+
+
+@pytest.mark.parametrize("path", ["silent", "half"])
+@pytest_twisted.ensureDeferred
+async def test_a_cancelled_request_had_no_answer_and_its_connection_is_closed(
+    server: Any, path: str
+) -> None:
+    call = new_session(2).get(f"{server.url}/{path}", 5.0)
+    await passed(0.05)
+    assert server.lost == 0
+    call.cancel()
+    reply = await got(call)
+    assert isinstance(reply, NoAnswer)
+    assert not isinstance(reply, NotSent)
+    await passed(0.05)
+    assert server.lost == 1
