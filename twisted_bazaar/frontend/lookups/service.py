@@ -4,7 +4,7 @@ What to ask whom, and whether an answer may be shown, is decided by `lookups`; t
 out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -19,7 +19,7 @@ from twisted_bazaar.market import Stock
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .queue import Call, Lookups, Read
-from .whole_market import Whole, WholeMarket
+from .whole_market import Question, Whole, WholeMarket
 
 __all__ = ["MarketData"]
 
@@ -101,17 +101,19 @@ class MarketData:
         if self._pause is not None and self._pause.active():
             self._pause.cancel()
         if (question := market.take_question(now)) is not None:
-            asked = self._from_anybody(lambda stocks: stocks.market(question.known))
-            asked.addCallbacks(
-                lambda whole: market.answered(whole, self._seconds()),
-                lambda failure: market.failed(self._error(failure), self._seconds()),
-            )
-            asked.addCallback(lambda _: self._ask_for_all())
-            asked.addErrback(lambda failure: self.log.failure("a lookup went wrong", failure))
+            self._start(self._ask_market(question), self._ask_for_all)
         elif (until := market.pause_until) is not None:
             self._pause = self._reactor.callLater(max(0.0, until - now), self._ask_for_all)
         for ticket, answer in market.take_answered():
             _tell(ticket, answer)
+
+    async def _ask_market(self, question: Question) -> None:
+        try:
+            whole = await self._first_answer(lambda stocks: stocks.market(question.known))
+        except Exception:
+            self._whole_market.failed(self._error(Failure()), self._seconds())
+        else:
+            self._whole_market.answered(whole, self._seconds())
 
     def _pump(self) -> None:
         self._pumping = False
@@ -119,48 +121,49 @@ class MarketData:
         while (read := lookups.take_read()) is not None:
             self._read(read)
         while (call := lookups.take_call()) is not None:
-            self._call(call)
+            self._start(self._call(call), self._pump)
         for ticket, answer in lookups.take_answered():
             _tell(ticket, answer)
 
     def _read(self, read: Read) -> None:
+        # Every cached lookup comes by here: callbacks cost less than a coroutine.
         assert self._cache is not None
         found = self._cache.get(read.history, read.names)
         found.addCallback(lambda quotes: self._lookups.read(read, quotes, self._seconds()))
-        self._go_on(found)
+        found.addErrback(self._log_unexpected).addCallback(lambda _: self._pump())
 
-    def _call(self, call: Call) -> None:
-        def answered(stocks: Sequence[Stock]) -> None:
-            quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in stocks}
-            history = stocks.history if isinstance(stocks, Shown) else ""
-            to_keep = self._lookups.answered(call, quotes, self._seconds(), history)
-            if to_keep and self._cache is not None:
-                self._cache.put(call.history, to_keep)
+    async def _call(self, call: Call) -> None:
+        try:
+            stocks = await self._first_answer(lambda stocks: stocks.look_up(call.names))
+        except Exception:
+            self._lookups.failed(call, self._error(Failure()))
+            return
+        quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in stocks}
+        history = stocks.history if isinstance(stocks, Shown) else ""
+        to_keep = self._lookups.answered(call, quotes, self._seconds(), history)
+        if to_keep and self._cache is not None:
+            self._cache.put(call.history, to_keep)
 
-        def failed(failure: Failure) -> None:
-            self._lookups.failed(call, self._error(failure))
+    async def _first_answer(self, ask: Callable[[Stocks], Deferred[T]]) -> T:
+        """A catalog's answer; if no catalog answers, the leader's."""
+        try:
+            return await ask(self._catalogs)
+        except BazaarError:
+            pass
+        return await ask(self._leader)
 
-        asked = self._from_anybody(lambda stocks: stocks.look_up(call.names))
-        self._go_on(asked.addCallbacks(answered, failed))
+    def _start(self, steps: Coroutine[Deferred[Any], Any, None], then: Callable[[], None]) -> None:
+        done = Deferred.fromCoroutine(steps)
+        done.addErrback(self._log_unexpected).addCallback(lambda _: then())
 
     def _error(self, failure: Failure) -> BazaarError:
         if isinstance(failure.value, BazaarError):
             return failure.value
-        self.log.failure("a lookup went wrong", failure)
+        self._log_unexpected(failure)
         return Unavailable("the front-end failed")
 
-    def _go_on(self, done: Deferred[Any]) -> None:
-        done.addErrback(lambda failure: self.log.failure("a lookup went wrong", failure))
-        done.addCallback(lambda _: self._pump())
-
-    def _from_anybody(self, ask: Callable[[Stocks], Deferred[T]]) -> Deferred[T]:
-        """A catalog, and if none answers the leader."""
-
-        def ask_the_leader(failure: Failure) -> Deferred[T]:
-            failure.trap(BazaarError)
-            return ask(self._leader)
-
-        return ask(self._catalogs).addErrback(ask_the_leader)
+    def _log_unexpected(self, failure: Failure) -> None:
+        self.log.failure("unexpected error while looking up stocks", failure)
 
 
 def _tell(ticket: object, answer: Found | bytes | BazaarError) -> None:

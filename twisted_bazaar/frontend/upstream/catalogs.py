@@ -1,11 +1,10 @@
 """The catalogs, as a front-end asks them: whichever answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, NotAuthorised, Unavailable
 from twisted_bazaar.frontend.clients import CatalogClient
@@ -60,37 +59,30 @@ class Catalogs:
         0; else it keeps this front-end out for so many seconds. Fails with `Unavailable`."""
         return self._ask(self._catalogs, lambda catalog: self._subscribe(catalog, subscription))
 
-    def _subscribe(self, catalog: CatalogClient, subscription: Subscription) -> Deferred[float]:
-        def refused(failure: Failure) -> Failure:
+    async def _subscribe(self, catalog: CatalogClient, subscription: Subscription) -> float:
+        try:
+            return await catalog.subscribe(subscription, self._timeout)
+        except NotAuthorised as why:
             now = self._seconds()
-            if failure.check(NotAuthorised) and now >= self._log_again_at:
+            if now >= self._log_again_at:
                 self._log_again_at = now + _LOG_SECONDS
-                why = failure.getErrorMessage()
                 self.log.warn("a catalog refuses this front-end: {why}", why=why)
-            return failure
-
-        return catalog.subscribe(subscription, self._timeout).addErrback(refused)
+            raise
 
     def _ask(
-        self,
-        catalogs: Sequence[CatalogClient],
-        call: Callable[[CatalogClient], Deferred[T]],
+        self, catalogs: Sequence[CatalogClient], call: Callable[[CatalogClient], Awaitable[T]]
     ) -> Deferred[T]:
-        """Ask one after the other; the one that answered is asked first next time."""
+        return Deferred.fromCoroutine(self._ask_in_turn(tuple(catalogs), call))
 
-        def ask(catalogs: Sequence[CatalogClient]) -> Deferred[T]:
-            if not catalogs:
-                return fail(Unavailable("no catalog answers"))
-            asked = catalogs[0]
-
-            def ask_the_next(failure: Failure) -> Deferred[T]:
-                failure.trap(BazaarError)
-                self._passed_over_until[asked] = self._seconds() + self._pause
-                # Others may have put it last meanwhile, and another first.
-                self._catalogs.remove(asked)
-                self._catalogs.append(asked)
-                return ask(catalogs[1:])
-
-            return call(asked).addErrback(ask_the_next)
-
-        return ask(tuple(catalogs))
+    async def _ask_in_turn(
+        self, catalogs: Sequence[CatalogClient], call: Callable[[CatalogClient], Awaitable[T]]
+    ) -> T:
+        """The first answer. A catalog that gives none is asked last from now on."""
+        for catalog in catalogs:
+            try:
+                return await call(catalog)
+            except BazaarError:
+                self._passed_over_until[catalog] = self._seconds() + self._pause
+                self._catalogs.remove(catalog)
+                self._catalogs.append(catalog)
+        raise Unavailable("no catalog answers")

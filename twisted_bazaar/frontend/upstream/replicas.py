@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.clients import ReplicaClient
@@ -78,20 +77,20 @@ class OrderReader:
     def _ask(
         self, call: Callable[[ReplicaClient, float], Deferred[T]], within: float
     ) -> Deferred[T]:
-        give_up = self._seconds() + within
+        return Deferred.fromCoroutine(self._ask_in_turn(call, self._seconds() + within))
 
-        def ask(replicas: list[int]) -> Deferred[T]:
-            def ask_the_next(failure: Failure) -> Deferred[T]:
-                failure.trap(BazaarError)
-                pause = 0.0 if replicas[1:] else self._timing.ping
+    async def _ask_in_turn(
+        self, call: Callable[[ReplicaClient, float], Deferred[T]], give_up: float
+    ) -> T:
+        """The first answer: one replica after the other, again and again until `give_up`."""
+        while True:
+            replicas = self._leadership.by_trust()
+            for replica in replicas:
+                timeout = min(self._timing.lease, give_up - self._seconds())
+                try:
+                    return await call(self._replicas[replica], timeout)
+                except BazaarError:
+                    pause = self._timing.ping if replica == replicas[-1] else 0.0
                 if self._seconds() + pause >= give_up:
                     raise Unavailable("no order replica leads, and none knows the answer")
-                if replicas[1:]:
-                    return ask(replicas[1:])
-                paused: Deferred[None] = deferLater(self._reactor, pause)
-                return paused.addCallback(lambda _: ask(self._leadership.by_trust()))
-
-            timeout = min(self._timing.lease, give_up - self._seconds())
-            return call(self._replicas[replicas[0]], timeout).addErrback(ask_the_next)
-
-        return ask(self._leadership.by_trust())
+            await deferLater(self._reactor, self._timing.ping)
