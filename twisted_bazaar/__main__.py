@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import Unusable
+from .runtime.exit_codes import FAILURE, SUCCESS
 from .tools import probe
 
 __all__ = ["main"]
@@ -33,11 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except Unusable as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
-        return 1
+        return FAILURE
     except BrokenPipeError:
         # Whoever reads us has seen enough. What is left must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return SUCCESS
 
 
 def _inspect(command: str, folder: Path) -> None:

@@ -17,12 +17,13 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from load.client.http import NoAnswer, Session
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .disks import Disks
-from .processes import Process, said_last, twistd
+from .processes import Process, said_last
 from .redis import Redis
 
 __all__ = ["CannotRun", "Fleet", "Local", "NotInTime", "ReplicaRow"]

@@ -17,6 +17,7 @@ from typing import Any
 from twisted.internet.utils import getProcessOutputAndValue
 
 from twisted_bazaar.local import plan
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
@@ -24,7 +25,7 @@ from twisted_bazaar.timing import Timing
 
 from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
 from .forwarder import Forwarder
-from .processes import Process, environment, said_last, twistd
+from .processes import Process, environment, said_last
 from .redis import Redis
 
 __all__ = ["Apart"]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from twisted_bazaar.local import child
+from twisted_bazaar.local.command_lines import ending_with
 from twisted_bazaar.runtime.reactor import Reactor
 
-__all__ = ["Process", "environment", "said_last", "twistd"]
+__all__ = ["Process", "environment", "said_last"]
 
 LAST_BYTES = 20_000
 
@@ -22,12 +21,6 @@ LAST_BYTES = 20_000
 def environment() -> Mapping[str, str]:
     """Ours, without the options of a bazaar: what runs here is as its command line says."""
     return {name: value for name, value in os.environ.items() if not name.startswith("BAZAAR_")}
-
-
-def twistd(service: str, *options: str) -> list[str]:
-    """The command line of a service, under this Python."""
-    run = "from twisted.scripts.twistd import run; run()"
-    return [sys.executable, "-Pc", run, "-n", "--pidfile=", service, *options]
 
 
 class Process:
@@ -52,7 +45,7 @@ class Process:
     def start(self) -> None:
         """Start it; it must not run."""
         assert self.pid is None
-        arguments = [sys.executable, "-IS", child.__file__, str(os.getpid()), *self._command]
+        arguments = ending_with(os.getpid(), self._command)
         self._life = _Life(self._ended)
         with open(os.devnull, "rb") as nothing, self._log.open("ab") as log:
             self._reactor.spawnProcess(

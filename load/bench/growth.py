@@ -11,9 +11,10 @@ from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 
 from load.bazaar.fleet import CannotRun, Local
-from load.bazaar.processes import Process, environment, said_last, twistd
+from load.bazaar.processes import Process, environment, said_last
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.clients import ReplicaClient
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.reactor import Reactor

@@ -9,15 +9,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
-from .waiting import is_alive, wait_until
+from twisted_bazaar.local.command_lines import twistd
 
-TWISTD = [sys.executable, "-Pc", "from twisted.scripts.twistd import run; run()"]
+from .waiting import is_alive, wait_until
 
 START_SECONDS = 30.0
 """A start takes about two; a machine that is busy with other things may need more."""
@@ -64,7 +63,7 @@ class Bazaar:
         listen = ["--listen=tcp:0:interface=127.0.0.1", f"--data={self.data}"]
         with self._open_output() as log:
             self._process = subprocess.Popen(
-                [*TWISTD, "-n", "--pidfile=", "bazaar", *listen, *self._options],
+                twistd("bazaar", *listen, *self._options),
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

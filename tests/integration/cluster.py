@@ -10,10 +10,11 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 
-from .bazaar import REQUEST_SECONDS, STOP_SECONDS, TWISTD, Bazaar
+from .bazaar import REQUEST_SECONDS, STOP_SECONDS, Bazaar
 from .waiting import wait_until
 
 ONE_FRONTEND: Mapping[str, Sequence[str]] = MappingProxyType({"frontend": ()})
@@ -103,7 +104,7 @@ class Cluster(Bazaar):
         assert name not in self._running
         with self._open_output() as log:
             self._running[name] = subprocess.Popen(
-                [*TWISTD, "-n", "--pidfile=", *self.command(name), *self._options],
+                twistd(*self.command(name), *self._options),
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -10,9 +10,10 @@ from typing import IO
 
 import pytest
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.runtime.exits import STOP_SECONDS
 
-from .bazaar import TWISTD, Bazaar
+from .bazaar import Bazaar
 from .cluster import Cluster
 from .waiting import wait_until
 
@@ -108,7 +109,7 @@ def test_the_line_of_a_service_that_cannot_go_on_appears_though_nobody_reads_its
         taken = "{}:{}".format(*stranger.getsockname())
         service = ["bazaar-catalog", f"--listen={taken}", "--data=data"]
         ran = subprocess.run(
-            [*TWISTD, "-n", "--pidfile=", *service],
+            twistd(*service),
             cwd=tmp_path, stdout=log, stderr=subprocess.PIPE, text=True, timeout=30,
         )  # fmt: skip
     assert ran.returncode == 1

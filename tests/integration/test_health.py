@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.tools.probe import ANSWER_SECONDS
 
-from .bazaar import TWISTD, Bazaar
+from .bazaar import Bazaar
 from .waiting import wait_until
 
 START_SECONDS = 10.0
@@ -98,7 +99,7 @@ def test_a_frontend_that_can_reach_nobody_lives(tmp_path: Path) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         listen = f"tcp:{found.getsockname()[1]}:interface=127.0.0.1"
-    command = [*TWISTD, "-n", "--pidfile=", "bazaar-frontend", f"--listen={listen}", *nowhere]
+    command = twistd("bazaar-frontend", f"--listen={listen}", *nowhere)
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as frontend:
         try:
             assert frontend.stdout is not None
@@ -122,7 +123,7 @@ def test_a_frontend_is_asked_wherever_it_listens(tmp_path: Path) -> None:
         rf"tcp6:{v6.port}:interface=\:\:1",
         "unix:" + str(sock).replace(":", r"\:") + ":mode=600",
     ]
-    command = [*TWISTD, "-n", "--pidfile=", "bazaar-frontend", *nowhere]
+    command = twistd("bazaar-frontend", *nowhere)
     with (tmp_path / "log").open("wb") as log:
         frontends = [
             subprocess.Popen([*command, f"--listen={each}"], cwd=tmp_path, stdout=log, stderr=log)

@@ -16,9 +16,10 @@ from urllib.parse import quote
 
 import pytest
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.market import MAX_STOCKS
 
-from .bazaar import TWISTD, Answer, Bazaar
+from .bazaar import Answer, Bazaar
 from .waiting import wait_until
 
 PATIENCE = 20.0
@@ -171,7 +172,7 @@ def test_more_stocks_are_one_line_and_status_1(tmp_path: Path) -> None:
     listing.write_text("name,price,quantity\n" + "".join(f"S{n},1,1\n" for n in range(20_001)))
     own = ["--listen=127.0.0.1:1", f"--data={tmp_path / 'data'}", f"--listing={listing}"]
     ended = subprocess.run(
-        [*TWISTD, "-n", "--pidfile=", "bazaar-catalog", *own],
+        twistd("bazaar-catalog", *own),
         capture_output=True,
         text=True,
         timeout=30,

@@ -14,11 +14,12 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.timing import Timing
 
-from .bazaar import STOP_SECONDS, TWISTD
+from .bazaar import STOP_SECONDS
 from .cluster import Cluster
 from .delays import Bound, Delays, measure
 from .traffic import PATIENT_SECONDS, STOCKS, now, traffic
@@ -215,7 +216,7 @@ async def test_a_catalog_that_is_paused_past_its_lease_delays_trades_once_and_wa
 def test_a_second_catalog_in_the_same_folder_is_refused_with_one_line(cluster: Cluster) -> None:
     folder = cluster.data / "catalog"
     ran = subprocess.run(
-        [*TWISTD, "-n", "--pidfile=", "bazaar-catalog", "--listen=127.0.0.1:1", f"--data={folder}"],
+        twistd("bazaar-catalog", "--listen=127.0.0.1:1", f"--data={folder}"),
         capture_output=True,
         text=True,
         timeout=STOP_SECONDS,

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .bazaar import TWISTD, Bazaar
+from twisted_bazaar.local.command_lines import twistd
+
+from .bazaar import Bazaar
 from .waiting import is_alive, wait_until
 
 Start = Callable[..., Bazaar]
@@ -19,7 +21,7 @@ Start = Callable[..., Bazaar]
 def refused(*options: str | Path, cwd: Path) -> str:
     """What `twistd bazaar` says on standard error as it exits with 1; nothing on the other."""
     ran = subprocess.run(
-        [*TWISTD, "-n", "--pidfile=", "bazaar", *options],
+        twistd("bazaar", *options),
         cwd=cwd,
         capture_output=True,
         text=True,

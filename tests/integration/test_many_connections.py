@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from .bazaar import TWISTD
+from twisted_bazaar.local.command_lines import twistd
+
 from .raw_client import RawClient, request
 from .waiting import wait_until
 
@@ -73,7 +74,7 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
         limited = f'ulimit -S -n {DESCRIPTORS} && exec "$@"'
         with log.open("wb") as output:
             process = subprocess.Popen(
-                ["sh", "-c", limited, "sh", *TWISTD, "-n", "--pidfile=", "bazaar-frontend"]
+                ["sh", "-c", limited, "sh", *twistd("bazaar-frontend")]
                 + [*options, f"--replica=1={silent}", f"--catalog={silent}"],
                 env={name: value for name, value in os.environ.items() if "BAZAAR_" not in name},
                 stdin=subprocess.DEVNULL,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.exits import STOP_SECONDS
 
-from .bazaar import TWISTD
 from .waiting import wait_until
 
 STANDSTILL = Path(__file__).parent / "standstill"
@@ -38,7 +38,7 @@ class Service:
         }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*TWISTD, "-n", "--pidfile=", *command],
+                twistd(*command),
                 cwd=folder,
                 env={**ours, **environment},
                 stdin=subprocess.DEVNULL,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.storage.lines import CLOSING_BYTES, close_lines, resume
 
-from .bazaar import TWISTD, Bazaar
+from .bazaar import Bazaar
 from .cluster import Cluster
 from .replicas import leader, verify, wait_converged
 from .waiting import wait_until
@@ -150,7 +151,7 @@ def test_a_bazaar_of_three_is_not_run_as_one(tmp_path: Path) -> None:
     listen = ["--listen=tcp:0:interface=127.0.0.1", f"--data={bazaar.data}"]
     for replicas in (1, 5):
         ran = subprocess.run(
-            [*TWISTD, "-n", "--pidfile=", "bazaar", *listen, f"--replicas={replicas}"],
+            twistd("bazaar", *listen, f"--replicas={replicas}"),
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .bazaar import TWISTD, Bazaar
+from twisted_bazaar.local.command_lines import twistd
+
+from .bazaar import Bazaar
 from .bystander import Bystander
 from .waiting import wait_until
 
@@ -120,7 +122,7 @@ def refused(*words: str | Path, **environment: str) -> str:
     """The one line that a service says on standard error before it exits with status 1."""
     outside = {name: value for name, value in os.environ.items() if "BAZAAR_" not in name}
     ran = subprocess.run(
-        [*TWISTD, "-n", "--pidfile=", *words],
+        twistd(*words),
         capture_output=True,
         text=True,
         env={**outside, **environment},

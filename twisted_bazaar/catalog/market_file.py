@@ -11,7 +11,6 @@ they are not judged again.
 """
 
 import csv
-import os
 import re
 from collections.abc import Sequence
 from io import StringIO
@@ -24,6 +23,7 @@ from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listing, Stock
 from twisted_bazaar.names import Names, shown
 from twisted_bazaar.rpc.bounds import MAX_INTEGER
+from twisted_bazaar.storage.files import replace_file, sync_folder
 
 from .projection import Position, Projection
 
@@ -157,32 +157,21 @@ def _stock(row: Sequence[str], header: Sequence[str]) -> Stock:
     return Stock(name, cents, quantity, volume, version)
 
 
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def save(path: Path, snapshot: Snapshot) -> None:
     """Replace the file by `snapshot`: after a crash there is the old one or the new one."""
     position = snapshot.position
-    new = path.with_suffix(".new")
-    with open(new, "w", encoding="utf-8", newline="", opener=_for_owner) as file:
-        file.write(
-            f"# index {position.index}, term {position.term}, digest {position.digest}, "
-            f"orders {snapshot.last_number}\n"
-        )
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(_COLUMNS)
-        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for stock in sorted(snapshot.stocks, key=lambda stock: stock.name):
-            price = f"{stock.price // 100}.{stock.price % 100:02}"
-            # Without quotes, a name that begins so would be a comment.
-            to = quoted if stock.name.startswith("#") else table
-            to.writerow((stock.name, price, stock.quantity, stock.volume, stock.version))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    text = StringIO(newline="")
+    text.write(
+        f"# index {position.index}, term {position.term}, digest {position.digest}, "
+        f"orders {snapshot.last_number}\n"
+    )
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(_COLUMNS)
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for stock in sorted(snapshot.stocks, key=lambda stock: stock.name):
+        price = f"{stock.price // 100}.{stock.price % 100:02}"
+        # Without quotes, a name that begins so would be a comment.
+        to = quoted if stock.name.startswith("#") else table
+        to.writerow((stock.name, price, stock.quantity, stock.volume, stock.version))
+    replace_file(path, text.getvalue().encode())
+    sync_folder(path.parent)

@@ -8,6 +8,7 @@ from twisted.application.service import Service
 
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.options import TimingOptions
 from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.timing import Timing
@@ -38,7 +39,7 @@ class Options(TimingOptions):
     synopsis = "[options]"
     longdesc = f"REST for clients, in front of catalogs and replicas. {TimingOptions.longdesc}"
     optParameters: ClassVar = [
-        ["listen", None, "tcp:8081:interface=127.0.0.1", "Endpoint for clients.", options.endpoint],
+        ["listen", None, DEFAULT_LISTEN, "Endpoint for clients.", options.endpoint],
         [
             "internal",
             None,

@@ -8,7 +8,6 @@ they are started.
 import importlib.metadata
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,8 +23,10 @@ from twisted_bazaar.runtime.exits import refusing, stop_with
 from twisted_bazaar.runtime.folder_lock import Claim, claim
 from twisted_bazaar.runtime.options import secret_file, timing_arguments
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.storage.files import replace_file
 from twisted_bazaar.timing import Timing
 
+from .command_lines import twistd
 from .console import Console
 from .ports import Ports
 from .supervisor import STOP_SECONDS as CHILDREN_SECONDS
@@ -133,16 +134,9 @@ def keep_secret(path: Path, random_bytes: Callable[[int], bytes]) -> None:
 
     It is for the user who runs the bazaar only; after a crash there is a whole one or none.
     """
-    new = path.with_suffix(".new")
     try:
         if not path.exists():
-            new.unlink(missing_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write(f"{random_bytes(SECRET_BYTES).hex()}\n")
-                file.flush()
-                os.fsync(descriptor)
-            new.replace(path)
+            replace_file(path, f"{random_bytes(SECRET_BYTES).hex()}\n".encode())
         secret_file(str(path))
     except OSError as why:
         raise Unusable(f"the secret {path} cannot be used: {why.strerror}") from None
@@ -174,14 +168,14 @@ def plan(config: Config, ports: Ports) -> list[Child]:
         Child(
             name="frontend",
             address=public,
-            command=_twistd("bazaar-frontend", frontend + timing),
+            command=twistd("bazaar-frontend", *frontend, *timing),
             takes_requests=True,
             announces=True,
         ),
         Child(
             name="catalog",
             address=str(catalog),
-            command=_twistd("bazaar-catalog", own + timing),
+            command=twistd("bazaar-catalog", *own, *timing),
             announces=True,
         ),
     ]
@@ -193,17 +187,11 @@ def plan(config: Config, ports: Ports) -> list[Child]:
             Child(
                 name=f"order-{number}",
                 address=str(address),
-                command=_twistd("bazaar-order", own + timing),
+                command=twistd("bazaar-order", *own, *timing),
                 announces=True,
             )
         )
     return children + redis
-
-
-def _twistd(name: str, options: list[str]) -> list[str]:
-    # Whatever Python runs us has this twistd; the script of that name may be another's.
-    run = "from twisted.scripts.twistd import run; run()"
-    return [sys.executable, "-Pc", run, "-n", "--pidfile=", name, *options]
 
 
 def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:

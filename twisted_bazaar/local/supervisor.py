@@ -8,7 +8,6 @@ a pace of restarts that depends on whose fault an end was.
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +22,11 @@ from twisted.python.failure import Failure
 from twisted.runner import procmon
 
 from twisted_bazaar.runtime import announcement
+from twisted_bazaar.runtime.exit_codes import FAILURE
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.storage.files import replace_file
 
-from . import child
+from .command_lines import ending_with
 from .console import Console, Lines
 
 __all__ = ["Child", "ProcessTable"]
@@ -41,9 +42,6 @@ STOP_SECONDS = _REQUESTS_SECONDS + _IDLE_SECONDS
 
 BLAMELESS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 """Signals that a process gets from others, not for what it did."""
-
-REFUSED = 1
-"""The exit status of a service that cannot use what it was given."""
 
 _LAST_WORDS_BYTES = 8192
 
@@ -122,7 +120,7 @@ class ProcessTable(procmon.ProcessMonitor):
         self.timeStarted[name] = self._loop.seconds()
         self._started_at[name] = self._wall()
         self._restarts[name] += 1
-        arguments = [sys.executable, "-IS", child.__file__, str(os.getpid()), *ours.command]
+        arguments = ending_with(os.getpid(), ours.command)
         environment, pipes = self._environment, {0: "w", 1: "r", 2: "r"}
         if ours.announces:
             environment = environment | {announcement.VARIABLE: str(announcement.DESCRIPTOR)}
@@ -141,7 +139,7 @@ class ProcessTable(procmon.ProcessMonitor):
         self.threshold = 1 if blameless else 10
         life = self._lives.pop(name)
         super()._monitoredProcessExited(name, reason)
-        if self.running and name not in self._served and _status(reason) == REFUSED:
+        if self.running and name not in self._served and _status(reason) == FAILURE:
             self._give_up(name, life)
         elif self.running:
             restart: Any = self.restart[name]
@@ -208,10 +206,9 @@ class ProcessTable(procmon.ProcessMonitor):
             }
             for each in self._children.values()
         ]
-        new = self._path.with_suffix(".new")
         try:
-            new.write_text(json.dumps(rows, indent=1) + "\n")
-            new.replace(self._path)
+            # Not synced: after a crash of the machine it would not be true.
+            replace_file(self._path, (json.dumps(rows, indent=1) + "\n").encode(), sync=False)
         except OSError as why:
             self.log.error("{path} cannot be written: {why}", path=self._path, why=why.strerror)
 

@@ -8,14 +8,13 @@ from typing import Any, ClassVar
 from twisted.application.service import Service
 
 from twisted_bazaar.runtime import options
+from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.services import Process, prepare
 
 from . import plan
 from .console import Console
 
 __all__ = ["Options", "makeService"]
-
-DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
 
 MAX_REPLICAS = 9
 """More than anybody needs: nine survive four failures at once."""

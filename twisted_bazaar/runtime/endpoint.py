@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-__all__ = ["Endpoint"]
+__all__ = ["DEFAULT_LISTEN", "Endpoint"]
+
+DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
+"""Where a front-end listens for clients if its operator names nothing else."""
 
 _PLACES: Mapping[str, Sequence[str]] = {
     "tcp": ("port", "interface", "backlog"),

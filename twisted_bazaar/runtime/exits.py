@@ -26,6 +26,7 @@ from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
 
+from .exit_codes import FAILURE, SUCCESS
 from .output import Output, to_descriptor
 from .reactor import Reactor
 
@@ -90,7 +91,7 @@ def refuse(line: str) -> NoReturn:
     """
     _say(line)
     _flush()
-    raise SystemExit(1)
+    raise SystemExit(FAILURE)
 
 
 @contextmanager
@@ -104,10 +105,10 @@ def refusing(service: str) -> Iterator[None]:
         yield
     except Unusable as why:
         _say(f"{service}: {why}")
-        _leave(1)
+        _leave(FAILURE)
     except Exception:
         _say(traceback.format_exc().rstrip("\n"))
-        _leave(1)
+        _leave(FAILURE)
 
 
 def stop_with(reactor: Reactor, line: str) -> None:
@@ -123,7 +124,7 @@ def stop_with(reactor: Reactor, line: str) -> None:
     _say(line)
     # twistd exits with 0 whenever its reactor stops; after all shutdown is the last moment
     # at which this can be helped.
-    reactor.addSystemEventTrigger("after", "shutdown", lambda: _leave(1))
+    reactor.addSystemEventTrigger("after", "shutdown", lambda: _leave(FAILURE))
     _end_in_time(reactor)
     reactor.callWhenRunning(lambda: _stop(reactor))
 
@@ -186,7 +187,7 @@ def _end_in_time(reactor: Reactor) -> None:
 
     def end() -> None:
         _try(say, _FLUSH_SECONDS)
-        _leave(1 if reactor in _failed else 0)
+        _leave(FAILURE if reactor in _failed else SUCCESS)
 
     timer = Timer(seconds, end)
     timer.name = "end"

@@ -23,7 +23,7 @@ from twisted_bazaar import __version__
 from twisted_bazaar.timing import Timing
 
 from .address import Address
-from .endpoint import Endpoint
+from .endpoint import DEFAULT_LISTEN, Endpoint
 
 __all__ = [
     "Options",
@@ -129,9 +129,7 @@ def endpoint(text: str) -> str:
         endpoints.serverFromString(None, text)
     except Exception:
         # A plugin that reads a kind of endpoint may raise whatever it likes.
-        raise ValueError(
-            f"must be an endpoint such as tcp:8081:interface=127.0.0.1, not {text!r}"
-        ) from None
+        raise ValueError(f"must be an endpoint such as {DEFAULT_LISTEN}, not {text!r}") from None
     return text
 
 

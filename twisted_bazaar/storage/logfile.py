@@ -22,8 +22,9 @@ from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.market import Traded
 
+from .files import sync_folder, write_all
 from .lines import CLOSING_BYTES, Boot, Truncated, Voted, close_lines, encode_note, resume
-from .mark import Mark, mark_path, read_mark, sync_folder, write_all
+from .mark import Mark, mark_path, read_mark
 from .recovery import Recovery
 from .segments import StoredEntries
 from .trust import Witness, log_path, open_log

@@ -21,9 +21,10 @@ import msgspec
 
 from twisted_bazaar.errors import Damaged
 
+from .files import replace_file, sync_folder
 from .lines import BLOCK_BYTES, CLOSING_BYTES, check_lines, close_lines
 
-__all__ = ["Mark", "MarkFile", "mark_path", "read_mark", "sync_folder", "write_all"]
+__all__ = ["Mark", "MarkFile", "mark_path", "read_mark"]
 
 _LOOKS = 3
 """Whoever reads the mark of a replica that runs may see it while it is written over."""
@@ -107,15 +108,10 @@ class MarkFile:
 
     def replace(self, mark: Mark) -> None:
         """Make the file say `mark`, durably: when this returns, it does after any crash."""
-        new = self._path.with_name(self._path.name + ".new")
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            write_all(file, _encode_position(mark.position, mark.checksum) + _encode_state(mark))
-            os.fsync(file)
-        finally:
-            os.close(file)
         self.close()
-        os.replace(new, self._path)
+        replace_file(
+            self._path, _encode_position(mark.position, mark.checksum) + _encode_state(mark)
+        )
         sync_folder(self._path.parent)
         self.mark = mark
 
@@ -124,22 +120,6 @@ class MarkFile:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def write_all(file: int, data: bytes) -> None:
-    """Write `data`, in as many pieces as the system takes."""
-    written = os.write(file, data)
-    while written < len(data):
-        written += os.write(file, memoryview(data)[written:])
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which files are in `folder`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _encode_position(position: int, checksum: int) -> bytes:

@@ -9,7 +9,7 @@ same answer. A whole disk that is put back is not told apart by this.
 import os
 from pathlib import Path
 
-from .mark import sync_folder
+from .files import sync_folder
 
 __all__ = ["make_origin", "origin_of"]
 

@@ -21,7 +21,8 @@ import msgspec
 
 from twisted_bazaar.errors import Damaged, Unusable
 
-from .mark import Mark, MarkFile, mark_path, read_mark, sync_folder
+from .files import sync_folder
+from .mark import Mark, MarkFile, mark_path, read_mark
 from .origin import make_origin, origin_of
 from .recovery import Recovery
 from .segments import Segments

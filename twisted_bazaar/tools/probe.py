@@ -11,14 +11,13 @@ from typing import Any
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.endpoint import Endpoint
+from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN, Endpoint
 
 __all__ = ["ANSWER_SECONDS", "ask"]
 
 ANSWER_SECONDS = 3.0
 """A service that takes longer does not live."""
 
-_DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
 _ENDPOINTS = {"tcp", "tcp6", "unix", "ssl", "tls", "haproxy", "systemd", "fd"}
 """Kinds of endpoints, and no hosts."""
 _ASKED = "an endpoint of kind tcp, tcp6 or unix with a port or path of its own"
@@ -33,7 +32,7 @@ def ask(environment: Mapping[str, str]) -> str:
     `BAZAAR_LISTEN` says where: an endpoint is a front-end's, HOST:PORT an order replica's if
     `BAZAAR_ID` is set, and else a catalog's.
     """
-    listen = environment.get("BAZAAR_LISTEN") or _DEFAULT_LISTEN
+    listen = environment.get("BAZAAR_LISTEN") or DEFAULT_LISTEN
     if listen.partition(":")[0] in _ENDPOINTS:
         return _ask_frontend(listen)
     try:

@@ -112,7 +112,7 @@ def test_a_crash_before_the_new_file_takes_its_place_leaves_the_old_one(
 ) -> None:
     save(path, OLD)
     with monkeypatch.context() as crashing:
-        crashing.setattr(*((os, "fsync") if at == "fsync" else (Path, "replace")), crash)
+        crashing.setattr(os, at, crash)
         with pytest.raises(Crash):
             save(path, NEW)
     assert load(path) == OLD
@@ -131,19 +131,19 @@ def test_the_new_file_is_on_disk_before_its_name_is_and_its_name_when_save_retur
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def note_fsync(descriptor: int) -> None:
         mode = os.fstat(descriptor).st_mode
         happened.append("sync folder" if stat.S_ISDIR(mode) else "sync file")
         fsync(descriptor)
 
-    def note_replace(old: Path, new: Path) -> Path:
+    def note_replace(old: Path, new: Path) -> None:
         happened.append("replace")
-        return replace(old, new)
+        replace(old, new)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "replace", note_replace)
+    monkeypatch.setattr(os, "replace", note_replace)
     save(path, OLD)
     assert happened == ["sync file", "replace", "sync folder"]
 

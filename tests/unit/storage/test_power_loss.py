@@ -16,11 +16,11 @@ from tests.fakes.histories import extend, files, history, order, trust, write
 LIVES = 60
 
 SYNCS = {
+    "files.replace_file file": 0,
     "logfile._append file": 0,
     "logfile._begin_segment file": 0,
     "logfile._begin_segment folder": 0,
     "logfile._open folder": 88,
-    "mark.replace file": 0,
     "mark.replace folder": 1,
     "trust._make_folder folder": 0,
     "trust._recover folder": 67,

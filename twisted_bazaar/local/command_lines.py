@@ -1,0 +1,20 @@
+"""The command lines by which one process starts the others."""
+
+import sys
+from collections.abc import Sequence
+
+from . import child
+
+__all__ = ["ending_with", "twistd"]
+
+
+def twistd(service: str, *options: str) -> list[str]:
+    """Run `service` in the foreground, under the Python that runs this process."""
+    # That Python is sure to have this twistd; the script of that name may be another's.
+    run = "from twisted.scripts.twistd import run; run()"
+    return [sys.executable, "-Pc", run, "-n", "--pidfile=", service, *options]
+
+
+def ending_with(parent: int, command: Sequence[str]) -> list[str]:
+    """Run `command`, with the same process id, and end it when process `parent` ends."""
+    return [sys.executable, "-IS", child.__file__, str(parent), *command]

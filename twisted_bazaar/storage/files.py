@@ -1,0 +1,42 @@
+"""Files that are replaced whole, and folders whose names are durable. Everything raises OSError."""
+
+import os
+from pathlib import Path
+
+__all__ = ["replace_file", "sync_folder", "write_all"]
+
+
+def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Make `path` a file of its owner's that holds `content`.
+
+    The content is written to a file beside it, which then takes its name: whoever reads `path`
+    finds the old file or the new one, whole. With `sync` that holds after a loss of power, too;
+    `sync_folder` makes certain that it is the new one.
+    """
+    new = path.with_suffix(".new")
+    # What a crash left may be open to others, and would stay so.
+    new.unlink(missing_ok=True)
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        write_all(file, content)
+        if sync:
+            os.fsync(file)
+    finally:
+        os.close(file)
+    os.replace(new, path)
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write `data` to a descriptor, in as many pieces as the system takes."""
+    written = os.write(file, data)
+    while written < len(data):
+        written += os.write(file, memoryview(data)[written:])
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable which files are in `folder`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
