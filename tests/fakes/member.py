@@ -111,7 +111,7 @@ class Member:
             self.desk.observe(ready)
             self.committed += ready.committed
             self.confirmed = ready.confirmed
-            self.terms_led |= {ready.leads} - {0}
+            self.terms_led |= {ready.leading_term} - {0}
             self.sent += ready.messages
             self.write = ready.write or self.write
             if self.write and not self.slow_disk:

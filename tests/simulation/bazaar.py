@@ -252,7 +252,7 @@ class SimulatedBazaar:
     def race(self, names: tuple[str, ...], apart: float, tries: int = 500) -> None:
         """Have two replicas campaign at once, as soon as neither hears a leader any more."""
         orders = [self.orders[int(name[-1])] for name in names]
-        free = [each.alive and each.replica.leader(each.seconds) == 0 for each in orders]
+        free = [each.alive and each.replica.known_leader(each.seconds) == 0 for each in orders]
         if all(free):
             orders[0].in_this_life(orders[0].campaign)(None, lambda _: None)
             campaign = orders[1].in_this_life(orders[1].campaign)

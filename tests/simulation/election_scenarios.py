@@ -1,5 +1,7 @@
 """Directed schedules about elections: slow disks, and replicas that cannot lead."""
 
+from twisted_bazaar.consensus.role import Role
+
 from .bazaar import SimulatedBazaar
 from .members import OrderMember
 from .scenarios import elected, flows, hush, scenario, scenario_with, wait
@@ -127,7 +129,7 @@ def what_a_candidate_has_won_it_need_not_win_again(bazaar: SimulatedBazaar) -> N
     world.run(world.now + 0.01)
     network.cut(voter.name, candidate.name, 30.0)
     term = candidate.replica.term
-    wait(bazaar, lambda: candidate.replica.role == "follower", "it gives up", 6.0)
+    wait(bazaar, lambda: candidate.replica.role is Role.FOLLOWER, "it gives up", 6.0)
     network.heal()
     hush(bazaar, 1.0)
     candidate.campaign(None, lambda _: None)

@@ -7,7 +7,7 @@ import msgspec
 from twisted_bazaar import leases, patience
 from twisted_bazaar.catalog import projection, publisher, subscribers
 from twisted_bazaar.consensus import leader
-from twisted_bazaar.consensus.leader import Leading
+from twisted_bazaar.consensus.leader import LeaderState
 from twisted_bazaar.frontend.cache import floors
 from twisted_bazaar.frontend.lookups.queue import Lookups
 
@@ -85,7 +85,7 @@ def a_holder_that_owes_an_answer_is_renewed(
         subscriber.holder.answered(now, self._timing.lease)
 
 
-@mutant(Leading, "unreachable")
+@mutant(LeaderState, "unreachable")
 def a_catalog_that_owes_an_answer_is_renewed(
     original: Any, self: Any, to: Any, sent: float, now: float
 ) -> None:
@@ -103,27 +103,27 @@ def a_cache_lease_outlives_the_catalogs_own(
     return original(self, subscriber, ledger, index, history, everlasting, rest[-1])
 
 
-@mutant(Leading, "__init__")
+@mutant(LeaderState, "__init__")
 def a_new_leader_waits_for_no_catalog(original: Any, self: Any, *arguments: Any) -> None:
     original(self, *arguments)
     self._inherited_until = -FOR_EVER
 
 
-@mutant(Leading, "released")
+@mutant(LeaderState, "released")
 def a_leader_does_not_wait_for_catalogs(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
     return max(commit, released)
 
 
-@mutant(Leading, "_may_read")
+@mutant(LeaderState, "_may_read")
 def two_catalogs_hold_leases(
     original: Any, self: Any, learner: Any, holds: bool, now: float
 ) -> bool:
     return True
 
 
-@mutant(Leading, "apply_answered")
+@mutant(LeaderState, "apply_answered")
 def a_lease_for_a_catalog_that_is_behind(
     original: Any, self: Any, reply: Any, released: int, now: float
 ) -> None:
@@ -188,7 +188,7 @@ def a_front_end_that_is_kept_out_is_not_waited_for(
     return cleared
 
 
-@mutant(Leading, "released")
+@mutant(LeaderState, "released")
 def a_catalog_that_is_kept_out_is_not_waited_for(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
@@ -230,7 +230,7 @@ def a_new_leader_waits_for_its_own_lease_only(original: Any, log: Any, timing: A
     return lease
 
 
-@mutant(Leading, "released")
+@mutant(LeaderState, "released")
 def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     original: Any, self: Any, *arguments: Any
 ) -> int:
@@ -239,7 +239,7 @@ def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     return released
 
 
-@mutant(Leading, "apply_answered")
+@mutant(LeaderState, "apply_answered")
 def a_catalog_that_another_answers_for_is_not_waited_for(
     original: Any, self: Any, reply: Any, *arguments: Any
 ) -> None:
@@ -271,7 +271,7 @@ def a_late_push_lowers_a_floor(original: Any, self: Any, push: Any, now: float) 
     return original(self, push, now)
 
 
-@mutant(Leading, "_unreplaced")
+@mutant(LeaderState, "_unreplaced")
 def a_leader_that_may_have_been_replaced_grants_leases(
     original: Any, self: Any, now: float
 ) -> bool:
@@ -304,7 +304,7 @@ def a_catalog_answers_for_what_it_applied(original: Any, self: Any, *asked: Any)
     return msgspec.structs.replace(original(self, *asked), released=self._projection.position.index)
 
 
-@mutant(Leading, "_waits_for")
+@mutant(LeaderState, "_waits_for")
 def a_catalog_that_answered_is_waited_for_a_lease_of_this_leader_only(
     original: Any, self: Any, now: float
 ) -> float:

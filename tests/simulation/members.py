@@ -162,7 +162,7 @@ class OrderMember(Process):
         )
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._indexing = self._listing = False
-        self._leads = 0
+        self._leading_term = 0
         with self._stopping():
             self.replica.start(self.seconds)
         if self.alive:
@@ -236,9 +236,9 @@ class OrderMember(Process):
         reply(
             Status(
                 replica=self.number,
-                role=replica.role,
+                role=replica.role.value,
                 term=replica.term,
-                leader=replica.leader(self.seconds),
+                leader=replica.known_leader(self.seconds),
                 last_index=self.desk.applied,
                 last_number=self.desk.ledger.last_number,
                 digest="",
@@ -349,11 +349,11 @@ class OrderMember(Process):
             applied = self.desk.applied
             if self._truth.knows(applied, ready.committed[-1].digest):
                 self._truth.applied(self.name, self.desk.ledger, applied)
-        if ready.leads != self._leads:
-            self._leads = ready.leads
-            if ready.leads:
-                self._truth.leads(self.number, ready.leads)
-                self.world.say(self.name, f"leads in term {ready.leads}")
+        if ready.leading_term != self._leading_term:
+            self._leading_term = ready.leading_term
+            if ready.leading_term:
+                self._truth.leads(self.number, ready.leading_term)
+                self.world.say(self.name, f"leads in term {ready.leading_term}")
                 self.won(self)
             else:
                 self.world.say(self.name, "leads no more")

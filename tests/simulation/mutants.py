@@ -12,7 +12,7 @@ import msgspec
 
 from twisted_bazaar.consensus import canvass, log, outbox
 from twisted_bazaar.consensus.entries import Opened
-from twisted_bazaar.consensus.leader import Leading
+from twisted_bazaar.consensus.leader import LeaderState
 from twisted_bazaar.consensus.progress import reached_by_majority
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import NotLeader
@@ -66,20 +66,20 @@ def mutant(
     return declare
 
 
-@mutant(Leading, "committed")
+@mutant(LeaderState, "committed")
 def commit_before_majority(original: Any, self: Any, commit: int) -> int:
     acknowledged = [progress.match for progress in self._peers.values()]
     index = max(self._log.durable, *acknowledged)
     return index if index > commit and index >= self.opened else commit
 
 
-@mutant(Leading, "committed")
+@mutant(LeaderState, "committed")
 def commit_entries_of_earlier_terms_by_counting(original: Any, self: Any, commit: int) -> int:
     acknowledged = [progress.match for progress in self._peers.values()]
     return max(commit, reached_by_majority([self._log.durable, *acknowledged]))
 
 
-@mutant(Leading, "committed")
+@mutant(LeaderState, "committed")
 def count_a_learner_for_quorum(original: Any, self: Any, commit: int) -> int:
     # A learner that was sent everything would have acknowledged all that is on the leader's disk.
     index = max(self._log.durable if self._learners else 0, original(self, commit))
@@ -90,7 +90,7 @@ def count_a_learner_for_quorum(original: Any, self: Any, commit: int) -> int:
 def no_term_check_on_append(
     original: Any, self: Any, message: Any, now: float, ticket: Any
 ) -> None:
-    if message.term < self.term and self._leading is None:
+    if message.term < self.term and not self.leads:
         message = msgspec.structs.replace(message, term=self.term)
     original(self, message, now, ticket)
 
@@ -107,7 +107,7 @@ def no_consistency_check_on_append(original: Any, self: Any, message: Any) -> tu
 
 @mutant(Replica, "_on_vote")
 def vote_twice_in_a_term(original: Any, self: Any, message: Any, now: float, ticket: Any) -> None:
-    if message.term == self.term and self._leading is None:
+    if message.term == self.term and not self.leads:
         self.vote = 0
     original(self, message, now, ticket)
 
@@ -133,7 +133,7 @@ def acknowledge_before_fsync(original: Any, self: Any, messages: Any, now: float
     self.say(messages)
 
 
-@mutant(Leading, "committed")
+@mutant(LeaderState, "committed")
 def a_leader_counts_itself_before_its_disk(original: Any, self: Any, commit: int) -> int:
     durable, self._log.durable = self._log.durable, self._log.last_index
     index: int = original(self, commit)
@@ -167,7 +167,7 @@ def ignore_the_campaign_guard(original: Any, self: Any, now: float) -> float:
     return 0.0
 
 
-@mutant(Leading, "in_touch")
+@mutant(LeaderState, "in_touch")
 def a_leader_without_a_majority_stays(original: Any, self: Any, now: float) -> bool:
     return True
 
@@ -260,7 +260,7 @@ def decide_on_the_committed_ledger_only(
 
 @mutant(Replica, "_wait")
 def a_suspect_votes(original: Any, self: Any, now: float) -> float:
-    return original(self, now) if self._leading is not None else self._guard(now)
+    return original(self, now) if self.leads else self._guard(now)
 
 
 @mutant(Replica, "_on_append")

@@ -19,8 +19,8 @@ __all__: list[str] = []
 
 @mutant(desk.TradingDesk, "_refusal")
 def the_term_of_a_trade_is_not_checked(original: Any, self: Any, batch: Any, now: float) -> Any:
-    if self._leads:
-        batch.sending = msgspec.structs.replace(batch.sending, term=self._leads)
+    if self._leading_term:
+        batch.sending = msgspec.structs.replace(batch.sending, term=self._leading_term)
     return original(self, batch, now)
 
 

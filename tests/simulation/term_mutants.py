@@ -88,5 +88,5 @@ def the_leader_shows_what_is_not_released(original: Any, self: Any, entry: Any) 
 @mutant(Replica, "tick")
 def a_follower_without_a_leader_releases_at_once(original: Any, self: Any, now: float) -> None:
     original(self, now)
-    if not self.leads and self.leader(now) == 0:
+    if not self.leads and self.known_leader(now) == 0:
         self.released = self.commit

@@ -2,6 +2,7 @@
 
 import attrs
 
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
 from twisted_bazaar.sending import UNGUARDED
@@ -57,7 +58,7 @@ def _replaced_at_once(bazaar: SimulatedBazaar, *, written: bool) -> OrderMember:
     # Else it waits as long for those two as the acknowledgement does for its disk.
     second.replica._timing = attrs.evolve(TIMING, heartbeat=0.01)
     campaign(second)
-    wait(bazaar, lambda: second.replica.role == "candidate", "a candidate", 0.5)
+    wait(bazaar, lambda: second.replica.role is Role.CANDIDATE, "a candidate", 0.5)
     network.heal()
     for other in others:
         network.cut(first.name, other.name, 1.0)
@@ -195,7 +196,7 @@ def a_vote_of_an_earlier_term_is_none_of_this_one(bazaar: SimulatedBazaar) -> No
         candidate.hear_of(voter.replica.term + 1)
     one.disk.finish()
     campaign(one, other)
-    wait(bazaar, lambda: one.replica.role == "candidate", "a candidate", 0.1)
+    wait(bazaar, lambda: one.replica.role is Role.CANDIDATE, "a candidate", 0.1)
     network.cut(one.name, voter.name, 10.0)
     one.disk.finish()
     one.disk.stuck = False

@@ -29,8 +29,6 @@ class Candidacy:
         self.history = history
         self.votes: set[int] = set()
         """Who voted for it; itself, once its own vote is on disk."""
-        self.under_way = False
-        """It is asking for votes. If not, it waits for its next nomination."""
         self._replica = replica
         self._needed = 0
         self._ask_at = dict.fromkeys(peers, float("-inf"))
@@ -45,13 +43,13 @@ class Candidacy:
         `needed` votes win. A write takes `own_disk` seconds here, and `voters_disk` at those
         who are to vote.
         """
-        self.under_way, self._since, self._own_disk = True, now, own_disk
+        self._since, self._own_disk = now, own_disk
         self._needed = needed
         self._patience = timeout + 2 * min(voters_disk, _LONGEST_WRITE)
 
     def due(self, now: float) -> list[int]:
         """Whom to ask for a vote now: nobody before its own vote is on disk."""
-        if not self.under_way or self._replica not in self.votes:
+        if self._replica not in self.votes:
             return []
         due = [peer for peer, at in self._ask_at.items() if at <= now]
         for peer in due:

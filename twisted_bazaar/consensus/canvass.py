@@ -7,7 +7,7 @@ A replica canvasses its peers
   raise its term only if a majority would vote (PreVote, Ongaro 2014 §9.6);
 - when its storage is suspect, to recall what it may have forgotten.
 
-This keeps the answers, says what they amount to, and what to fetch next; `core.Replica` sends
+This keeps the answers, says what they amount to, and what to fetch next; `Elector` sends
 the messages. Pure.
 """
 
@@ -18,9 +18,10 @@ import msgspec
 
 from .log import Log
 from .messages import Fetch, FetchReply, PollReply
+from .nomination import AnotherLeads, Refused
 from .progress import majority
 
-__all__ = ["Behind", "Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose", "Refused"]
+__all__ = ["Behind", "Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose"]
 
 
 class Purpose(Enum):
@@ -44,17 +45,6 @@ class GoAhead(msgspec.Struct, frozen=True):
     """The highest term that anyone named."""
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """A campaign has no chance now."""
-
-    leader: int
-    """A leader that somebody hears, 0: none."""
-    wait: float
-    """Seconds until another try can help."""
-    unable: str = ""
-    """Why this replica cannot lead, though others may; empty: that is not the reason."""
-
-
 class Behind(msgspec.Struct, frozen=True):
     """A campaign must not wait any longer for what this replica lacks; it goes on fetching."""
 
@@ -65,7 +55,7 @@ class Hopeless(msgspec.Struct, frozen=True):
     suspects: tuple[int, ...]
 
 
-Verdict = FetchFrom | GoAhead | Refused | Behind | Hopeless | None
+Verdict = FetchFrom | GoAhead | AnotherLeads | Refused | Behind | Hopeless | None
 
 
 class Canvass:
@@ -177,7 +167,8 @@ class Canvass:
             # For how long one is suspect is not for time to tell.
             waits = [reply.wait for reply in self._answers.values() if not reply.suspect]
             leader = max((reply.leader for reply in self._answers.values()), default=0)
-            return Refused(leader, max(waits, default=0.0))
+            wait = max(waits, default=0.0)
+            return AnotherLeads(leader, wait) if leader else Refused(wait)
         return self._furthest(log)
 
     @property

@@ -15,7 +15,7 @@ from .log import Log
 from .messages import Append, AppendReply, Apply, ApplyReply, Request
 from .progress import Progress, reached_by_majority
 
-__all__ = ["MAX_BATCH_ENTRIES", "Leading", "longest_lease"]
+__all__ = ["MAX_BATCH_ENTRIES", "LeaderState", "longest_lease"]
 
 MAX_BATCH_ENTRIES = 1024
 """Entries that one message carries at most: about 200 KB of records."""
@@ -54,7 +54,7 @@ class _Learner(Progress):
         """The life in which it answered last; 0: it never did."""
 
 
-class Leading:
+class LeaderState:
     """One leadership: from the election that a replica won until it steps down."""
 
     def __init__(

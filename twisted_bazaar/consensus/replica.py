@@ -26,10 +26,10 @@ from twisted_bazaar.errors import InvariantBroken, NotLeader
 from twisted_bazaar.patience import Patience
 from twisted_bazaar.timing import Timing
 
-from .canvass import Purpose, Refused
-from .election import Electing
+from .canvass import Purpose
+from .elector import Elector
 from .entries import Entry, Event, Opened, encode_entry
-from .leader import MAX_BATCH_ENTRIES, Leading, longest_lease
+from .leader import MAX_BATCH_ENTRIES, LeaderState, longest_lease
 from .log import Storage, Write
 from .messages import (
     Append,
@@ -46,6 +46,8 @@ from .messages import (
     Vote,
     VoteReply,
 )
+from .nomination import Won
+from .role import Role
 
 __all__ = ["Ready", "Replica"]
 
@@ -65,11 +67,11 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """Clients may see what entries up to this index say."""
     confirmed: int
     """The last of the rounds given by `confirm` in which a majority took this leader for one."""
-    leads: int
+    leading_term: int
     """The term that this replica leads in; 0: it does not lead."""
 
 
-class Replica(Electing):
+class Replica(Elector):
     """The protocol's state. All times are seconds on one monotonic clock of this machine."""
 
     def __init__(
@@ -97,9 +99,10 @@ class Replica(Electing):
         super().__init__(replica, peers, storage, applied, timing, batch, nonce, names, now)
         self._learners = tuple(learners)
         self._milliseconds = milliseconds
-        self._led = now
-        """When it led last, or heard who does."""
-        self._leading: Leading | None = None
+        self._leader_known_at = now
+        """When this replica led last, or heard the leader."""
+        self._leader_state: LeaderState | None = None
+        """What it keeps while it leads; None in any other role."""
         self._applied = applied
         self.released = applied
         self._told = (applied, 0, 0)
@@ -107,41 +110,19 @@ class Replica(Electing):
     # What the owner may ask.
 
     @property
-    def leads(self) -> bool:
-        """Whether this replica leads; see `Leading.in_touch` for how sure that is."""
-        return self._leading is not None
-
-    @property
-    def role(self) -> str:
-        """`leader`, `candidate`, `follower` or `suspect`."""
-        if self._leading is not None:
-            return "leader"
-        if self.suspect:
-            return "suspect"
-        return "candidate" if self._stands else "follower"
-
-    def leader(self, now: float) -> int:
-        """The leader: this replica, or one heard within the election timeout; 0: none."""
-        if self._leading is not None:
-            return self.id
-        return self._leader if self._guard(now) > 0 else 0
-
-    @property
     def opened(self) -> int:
         """Index of this leadership's first entry. Raises `NotLeader` if there is none."""
-        if self._leading is None:
-            raise NotLeader()
-        return self._leading.opened
+        return self._led().opened
 
     @property
     def history(self) -> str:
         """Names the log that versions are indexes of; empty if this replica does not lead."""
-        return "" if self._leading is None else self._leading.history
+        return "" if self._leader_state is None else self._leader_state.history
 
     @property
     def patience(self) -> Patience | None:
         """Which catalogs this leader keeps out; None: it does not lead."""
-        return self._leading.patience if self._leading is not None else None
+        return self._leader_state.patience if self._leader_state is not None else None
 
     # What goes in.
 
@@ -151,11 +132,14 @@ class Replica(Electing):
 
     def tick(self, now: float) -> None:
         """Time has passed. To be called a few times a heartbeat."""
-        if self._leading is not None:
-            self._led = now
-            if not self._leading.in_touch(now):
-                self._leading, self._leader = None, 0
-        if not self.leads and now - self._led > 4 * longest_lease(self.log, self._timing):
+        if self._leader_state is not None:
+            self._leader_known_at = now
+            if not self._leader_state.in_touch(now):
+                self._step_down()
+                self._leader_id = 0
+        if not self.leads and now - self._leader_known_at > 4 * longest_lease(
+            self.log, self._timing
+        ):
             # What was committed then has come to every catalog, or its lease has run out; to
             # every cache, or its lease has; and so has what either of them acknowledged last.
             self.released = self.commit
@@ -167,8 +151,7 @@ class Replica(Electing):
 
     def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
         """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
-        if self._leading is None:
-            raise NotLeader()
+        self._led()
         entries = []
         digest, at = self.log.last_digest, max(self._milliseconds(), self.log.last_at)
         for index, event in enumerate(events, self.log.last_index + 1):
@@ -184,10 +167,9 @@ class Replica(Electing):
         Once `Ready.confirmed` has reached it, this replica was the leader at some moment
         after now (Raft §8). Raises `NotLeader`.
         """
-        if self._leading is None:
-            raise NotLeader()
-        self._leading.round += 1
-        return self._leading.round
+        leader = self._led()
+        leader.round += 1
+        return leader.round
 
     def step(self, message: Incoming, now: float, ticket: object = None) -> None:
         """Take in a request, to be answered under `ticket`, or an answer."""
@@ -234,8 +216,8 @@ class Replica(Electing):
         """`request` got no answer in time."""
         message = request.message
         if isinstance(message, Append | Apply):
-            if self._leading is not None and message.term == self.term:
-                self._leading.unreachable(request.to, message.sent, now)
+            if self._leader_state is not None and message.term == self.term:
+                self._leader_state.unreachable(request.to, message.sent, now)
         elif isinstance(message, Poll | Fetch) and self._canvass is not None:
             assert isinstance(request.to, int)
             self._canvass.lost(request.to, now)
@@ -250,6 +232,7 @@ class Replica(Electing):
         self._outbox.written()
         if write.trusted:
             self._recalled = False
+            self._become(Role.FOLLOWER)
         if (write.term, write.vote) == (self.term, self.vote):
             self._vote_on_disk(now)
 
@@ -257,11 +240,11 @@ class Replica(Electing):
 
     def ready(self, now: float) -> Ready | None:
         """What to carry out now; None: nothing."""
-        leading = self._leading
-        if leading is not None:
-            self.commit = leading.committed(self.commit)
-            self.released = leading.released(self.commit, self.released, now)
-            self._outbox.say(leading.requests(now, self.commit, self.released))
+        leader = self._leader_state
+        if leader is not None:
+            self.commit = leader.committed(self.commit)
+            self.released = leader.released(self.commit, self.released, now)
+            self._outbox.say(leader.requests(now, self.commit, self.released))
         write = self._outbox.take_write(
             self.log, self.term, self.vote, self.cluster, self._recalled
         )
@@ -274,8 +257,8 @@ class Replica(Electing):
             committed = self.log.entries(self._applied, upto)
             self._applied += len(committed)
         released = min(self.released, self._applied)
-        confirmed, leads = (leading.confirmed, self.term) if leading is not None else (0, 0)
-        told = (released, confirmed, leads)
+        confirmed, leading_term = (leader.confirmed, self.term) if leader is not None else (0, 0)
+        told = (released, confirmed, leading_term)
         if not messages and write is None and not committed and told == self._told:
             return None
         self._told = told
@@ -285,17 +268,10 @@ class Replica(Electing):
             committed=committed,
             released=released,
             confirmed=confirmed,
-            leads=leads,
+            leading_term=leading_term,
         )
 
     # Following.
-
-    def _adopt(self, term: int) -> None:
-        """A higher term exists: follow (Raft figure 2, "All servers")."""
-        self._stop_standing()
-        self.term, self.vote = term, 0
-        self._leader = 0
-        self._leading = None
 
     def _on_append(self, message: Append, now: float, ticket: object) -> None:
         if self.suspect:
@@ -305,16 +281,16 @@ class Replica(Electing):
             self._adopt(message.term)
         fits, index, round_ = False, self.log.last_index, 0
         if message.term == self.term:
-            if self._leading is not None:
+            if self.leads:
                 raise InvariantBroken(f"replica {message.leader} leads in term {self.term}, too")
-            self._leader = message.leader
-            self._leader_heard = self._led = now
+            self._leader_id = message.leader
+            self._leader_heard_at = self._leader_known_at = now
             round_ = message.round
             self._give_up_campaign()
             self._stop_standing()
             fits, index = self._take_append(message)
             if fits:
-                self._end_canvass(Refused(message.leader, 0.0))
+                self._canvass = None  # It misses nothing that its peers could tell it.
         # The sender may lead again by now, in this term: its old rounds are none of this one.
         reply = AppendReply(
             term=self.term,
@@ -347,7 +323,8 @@ class Replica(Electing):
     # Leading.
 
     def _lead(self, now: float) -> None:
-        self._leading = Leading(
+        self._become(Role.LEADER)
+        self._leader_state = LeaderState(
             self.id,
             self.term,
             self.cluster,
@@ -358,7 +335,7 @@ class Replica(Electing):
             self._batch,
             now,
         )
-        self._end_canvass(Refused(self.id, 0.0))
+        self._end_campaign(Won())
         opened = Opened(
             leader=self.id,
             cluster=self.cluster,
@@ -369,17 +346,27 @@ class Replica(Electing):
         )
         self.propose([opened])
 
+    def _step_down(self) -> None:
+        self._become(Role.FOLLOWER)
+        self._leader_state = None
+
+    def _led(self) -> LeaderState:
+        """What this leader keeps. Raises `NotLeader` if this replica does not lead."""
+        if self._leader_state is None:
+            raise NotLeader()
+        return self._leader_state
+
     def _on_append_reply(self, message: AppendReply) -> None:
         if message.term > self.term:
             self._adopt(message.term)
-        elif self._leading is not None and message.term == self.term:
-            self._leading.append_answered(message)
+        elif self._leader_state is not None and message.term == self.term:
+            self._leader_state.append_answered(message)
 
     def _on_apply_reply(self, message: ApplyReply, now: float) -> None:
         if message.term > self.term:
             self._adopt(message.term)
-        elif self._leading is not None and message.term == self.term:
+        elif self._leader_state is not None and message.term == self.term:
             # One whose lease has run out may have shown all that is committed: whoever is to
             # have the next one must not be behind that.
-            self.released = self._leading.released(self.commit, self.released, now)
-            self._leading.apply_answered(message, self.released, now)
+            self.released = self._leader_state.released(self.commit, self.released, now)
+            self._leader_state.apply_answered(message, self.released, now)

@@ -111,7 +111,7 @@ class TradingDesk:
         """What is committed."""
         self._tip: Ledger | None = None
         """What is committed and all that is proposed, while this replica leads."""
-        self._leads = 0
+        self._leading_term = 0
         self._sendings = Sendings(0)
         """What came in this leadership, or in the last one."""
         self.released_number = ledger.last_number
@@ -185,7 +185,7 @@ class TradingDesk:
         sending = batch.sending
         if sending.term == self._sendings.term and not self._sendings.take(sending, now):
             return OutcomeUnknown("this sending came before, or was given up")
-        if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leads):
+        if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leading_term):
             # A market without stocks waits for its listing: as good as no leader yet.
             return NotLeader()
         if len(self._for_release) + len(self._for_round) + len(batch.trades) > self._capacity:
@@ -255,16 +255,16 @@ class TradingDesk:
 
     def observe(self, ready: Ready) -> None:
         """Take in what the replica has come to, before it is asked again."""
-        if self._leads and ready.leads != self._leads:
+        if self._leading_term and ready.leading_term != self._leading_term:
             self._resign()
-        if ready.leads and ready.leads != self._leads:
-            self._sendings = Sendings(ready.leads)
+        if ready.leading_term and ready.leading_term != self._leading_term:
+            self._sendings = Sendings(ready.leading_term)
         for entry in ready.committed:
             self._apply(entry)
         # What earlier leaders left is applied in batches; the tip is not far from there then.
-        if ready.leads and self._tip is None and self.applied >= self._replica.opened:
+        if ready.leading_term and self._tip is None and self.applied >= self._replica.opened:
             self._lead()
-        self._leads = ready.leads
+        self._leading_term = ready.leading_term
         self._release(ready.released, ready.confirmed)
 
     def _apply(self, entry: Entry) -> None:

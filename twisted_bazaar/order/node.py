@@ -84,7 +84,7 @@ class OrderNode(Service):
         self._stopped = False
         self._asked: set[Deferred[Any]] = set()
         """Those who wait for an answer."""
-        self._led_term = 0
+        self._leading_term = 0
         self._strange: dict[object, str] = {}
         """What was said last of neighbours, or of requests, that are not ours."""
 
@@ -153,9 +153,9 @@ class OrderNode(Service):
         replica, applied, now = self._replica, self._desk.applied, self._seconds()
         status = Status(
             replica=replica.id,
-            role=replica.role,
+            role=replica.role.value,
             term=replica.term,
-            leader=replica.leader(now),
+            leader=replica.known_leader(now),
             last_index=applied,
             last_number=self._desk.ledger.last_number,
             digest=replica.log.digest_at(applied),
@@ -280,12 +280,12 @@ class OrderNode(Service):
             self._feed(lambda: None)
 
     def _say_who_leads(self, ready: Ready) -> None:
-        if ready.leads != self._led_term:
-            if ready.leads:
-                self.log.info("leads in term {term}", term=ready.leads)
+        if ready.leading_term != self._leading_term:
+            if ready.leading_term:
+                self.log.info("leads in term {term}", term=ready.leading_term)
             else:
                 self.log.info("leads no more")
-            self._led_term = ready.leads
+            self._leading_term = ready.leading_term
 
     def _send(self, message: Request | Reply) -> None:
         if isinstance(message, Reply):

@@ -1,9 +1,10 @@
 """What the answers of the others amount to: wait, fetch, go ahead, or give up."""
 
 from tests.fakes.member import disk, entries_of
-from twisted_bazaar.consensus.canvass import Canvass, FetchFrom, GoAhead, Purpose, Refused
+from twisted_bazaar.consensus.canvass import Canvass, FetchFrom, GoAhead, Purpose
 from twisted_bazaar.consensus.log import Log
 from twisted_bazaar.consensus.messages import FetchReply, PollReply
+from twisted_bazaar.consensus.nomination import AnotherLeads, Refused
 
 MINE = (2, 7)
 """Last term and last index of the log of the replica that asks."""
@@ -97,21 +98,21 @@ def test_another_that_is_lost_does_not_end_a_fetch() -> None:
 def test_a_campaign_needs_a_majority_that_would_vote() -> None:
     """PreVote: the candidate's own vote, and those who hear no leader."""
     hears = reply(2, leader=3, wait=0.2)
-    assert verdict(canvass(hears, reply(3, leader=3, wait=0.3)), 1.0) == Refused(3, 0.3)
+    assert verdict(canvass(hears, reply(3, leader=3, wait=0.3)), 1.0) == AnotherLeads(3, 0.3)
     assert verdict(canvass(hears, reply(3)), 1.0) == GoAhead(2)
-    assert verdict(canvass(hears, reply(3), size=5), 1.0) == Refused(3, 0.2)
+    assert verdict(canvass(hears, reply(3), size=5), 1.0) == AnotherLeads(3, 0.2)
 
 
 def test_a_campaign_without_answers_is_refused_at_once() -> None:
     asking = canvass()
     asking.lost(2, 0.9)
     asking.lost(3, 0.9)
-    assert verdict(asking, 0.9) == Refused(0, 0.0)
+    assert verdict(asking, 0.9) == Refused()
 
 
 def test_nothing_is_fetched_for_a_campaign_without_a_chance() -> None:
     further = reply(2, last=(9, 9), leader=2, wait=0.2)
-    assert verdict(canvass(further), 1.0) == Refused(2, 0.2)
+    assert verdict(canvass(further), 1.0) == AnotherLeads(2, 0.2)
 
 
 def test_a_resync_asks_nobody_for_votes() -> None:

@@ -15,6 +15,7 @@ from twisted_bazaar.consensus.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.consensus.role import Role
 
 from .test_slow_elections import TIMEOUT, nominate, told, wait
 
@@ -60,7 +61,7 @@ def test_a_candidate_that_catches_up_for_long_lets_the_next_id_try_and_goes_on()
     assert told(member, "nomination") == CampaignReply(
         leader=0, term=1, wait=0.0, unable="it is catching up"
     )
-    assert (member.replica.role, member.replica.term) == ("follower", 1)
+    assert (member.replica.role, member.replica.term) == (Role.FOLLOWER, 1)
     member.replica.campaign("again", member.clock.now)
     member.carry_out()
     assert told(member, "again").unable, "at once, as long as something comes"
@@ -107,7 +108,7 @@ def test_one_whose_disk_is_no_slower_than_theirs_stands(theirs: float) -> None:
     member.step(append(1, entries_of(1, 1), after=1))
     member.clock.now += 5 * TIMEOUT
     nominate(member, disk_seconds=theirs)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
 
 
 def test_one_whose_disk_does_not_finish_a_write_does_not_stand_at_all() -> None:
@@ -116,13 +117,13 @@ def test_one_whose_disk_does_not_finish_a_write_does_not_stand_at_all() -> None:
     member.slow_disk = True
     nominate(member, "first", disk_seconds=1.0)
     wait(member, 1.3 * LONGEST_WRITE_SECONDS)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
     member.replica.campaign("again", member.clock.now)
     member.carry_out()
     assert told(member, "again").unable == "its disk does not finish a write"
     member.finish_write()
     nominate(member, "well again", disk_seconds=1.0)
-    assert (member.replica.role, member.replica.term) == ("candidate", 2)
+    assert (member.replica.role, member.replica.term) == (Role.CANDIDATE, 2)
 
 
 def test_one_without_which_there_is_no_majority_stands_however_slow_its_disk() -> None:
@@ -131,7 +132,7 @@ def test_one_without_which_there_is_no_majority_stands_however_slow_its_disk() -
     member.step(append(1, entries_of(1, 1), after=1))
     member.clock.now += 5 * TIMEOUT
     nominate(member)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
 
 
 def test_what_a_suspect_peer_says_makes_nobody_wait() -> None:
@@ -189,7 +190,7 @@ def test_what_a_front_end_says_of_the_leader_changes_no_term_and_no_role() -> No
         member.replica.follow(member.clock.now)
         member.carry_out()
         assert (member.replica.role, member.replica.term, member.replica.vote) == before
-        assert member.replica.leader(member.clock.now) in (0, member.id)
+        assert member.replica.known_leader(member.clock.now) in (0, member.id)
 
 
 def test_one_that_hears_nobody_asks_its_peers_when_it_is_told_that_somebody_leads() -> None:

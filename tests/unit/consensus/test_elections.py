@@ -17,12 +17,13 @@ from twisted_bazaar.consensus.messages import (
     Reply,
     Vote,
 )
+from twisted_bazaar.consensus.role import Role
 
 LONG = TIMING.election_timeout + TICK
 """Just longer than anybody keeps faith with a leader that is not heard."""
 
 
-def roles(cluster: Cluster) -> dict[int, str]:
+def roles(cluster: Cluster) -> dict[int, Role]:
     return {id: member.replica.role for id, member in sorted(cluster.members.items())}
 
 
@@ -33,7 +34,7 @@ def test_nobody_campaigns_unless_told_to() -> None:
     """The front-ends nominate; time alone starts no election."""
     cluster = Cluster()
     cluster.pass_time(5 * TIMING.election_timeout)
-    assert set(roles(cluster).values()) == {"follower"}
+    assert set(roles(cluster).values()) == {Role.FOLLOWER}
     assert {member.replica.term for member in cluster.members.values()} == {0}
 
 
@@ -48,7 +49,7 @@ def test_a_campaign_is_refused_while_a_leader_is_heard() -> None:
     assert (answer.leader, answer.term) == (2, 1)
     assert 0 < answer.wait <= TIMING.election_timeout
     cluster.pass_time(LONG)
-    assert roles(cluster) == {1: "follower", 2: "leader", 3: "follower"}
+    assert roles(cluster) == {1: Role.FOLLOWER, 2: Role.LEADER, 3: Role.FOLLOWER}
     assert {member.replica.term for member in cluster.members.values()} == {1}
 
 
@@ -78,7 +79,7 @@ def test_a_leader_does_not_vote() -> None:
     """It hears itself. Only CheckQuorum, or a higher term in an answer, makes it step down."""
     member = leader()
     assert not member.ask(Vote(term=5, candidate=3, last_index=9, last_term=4)).granted
-    assert (member.replica.role, member.replica.term) == ("leader", 1)
+    assert (member.replica.role, member.replica.term) == (Role.LEADER, 1)
 
 
 def test_leadership_is_sticky() -> None:
@@ -89,7 +90,7 @@ def test_leadership_is_sticky() -> None:
     cluster.pass_time(LONG)
     cluster.nominate(3)
     cluster.pass_time(LONG)
-    assert roles(cluster) == {1: "follower", 2: "leader", 3: "follower"}
+    assert roles(cluster) == {1: Role.FOLLOWER, 2: Role.LEADER, 3: Role.FOLLOWER}
     assert cluster.answers["nomination"].leader == 2
 
 
@@ -100,7 +101,7 @@ def test_who_hears_no_leader_is_told_by_the_others_who_do() -> None:
     cluster.elect(2)
     cluster.cuts = {(2, 3)}
     cluster.pass_time(LONG)
-    assert cluster.members[3].replica.leader(cluster.clock.now) == 0
+    assert cluster.members[3].replica.known_leader(cluster.clock.now) == 0
     cluster.nominate(3)
     cluster.run()
     answer = cluster.answers["nomination"]
@@ -108,7 +109,7 @@ def test_who_hears_no_leader_is_told_by_the_others_who_do() -> None:
     assert answer.wait > 0
     cluster.heal()
     cluster.pass_time(LONG)
-    assert roles(cluster) == {1: "follower", 2: "leader", 3: "follower"}
+    assert roles(cluster) == {1: Role.FOLLOWER, 2: Role.LEADER, 3: Role.FOLLOWER}
 
 
 def test_a_campaign_needs_a_majority_that_would_vote() -> None:
@@ -133,7 +134,7 @@ def test_a_campaign_needs_a_majority_that_would_vote() -> None:
             member.replica.unreachable(poll, member.clock.now)
     member.carry_out()
     assert member.take(Reply) == [Reply("nomination", CampaignReply(leader=4, term=0, wait=0.2))]
-    assert (member.replica.role, member.replica.term) == ("follower", 0)
+    assert (member.replica.role, member.replica.term) == (Role.FOLLOWER, 0)
 
 
 def test_a_campaign_without_a_majority_ends_at_once() -> None:
@@ -152,9 +153,9 @@ def test_who_does_not_answer_is_waited_for_one_heartbeat() -> None:
     cluster.nominate(3)
     (silent,) = cluster.under_way(Poll, to=1)
     cluster.run(leave=lambda parcel: parcel is silent)
-    assert cluster.members[3].replica.role == "follower"
+    assert cluster.members[3].replica.role is Role.FOLLOWER
     cluster.pass_time(TIMING.heartbeat, leave=lambda parcel: parcel is silent)
-    assert cluster.members[3].replica.role == "leader"
+    assert cluster.members[3].replica.role is Role.LEADER
 
 
 def test_a_replica_that_just_started_neither_votes_nor_campaigns() -> None:
@@ -193,10 +194,10 @@ def test_a_leader_that_hears_no_majority_steps_down() -> None:
     cluster.elect(3)
     cluster.cut(3)
     cluster.pass_time(TIMING.election_timeout / 2)
-    assert roles(cluster)[3] == "leader"
+    assert roles(cluster)[3] is Role.LEADER
     cluster.pass_time(TIMING.election_timeout)
-    assert roles(cluster)[3] == "follower"
-    assert cluster.members[3].replica.leader(cluster.clock.now) == 0
+    assert roles(cluster)[3] is Role.FOLLOWER
+    assert cluster.members[3].replica.known_leader(cluster.clock.now) == 0
     assert cluster.members[3].replica.term == 1
 
 
@@ -206,10 +207,10 @@ def test_a_leader_that_is_heard_but_does_not_hear_steps_down() -> None:
     cluster.elect(3)
     cluster.cut(3, outbound=False)
     cluster.pass_time(2 * LONG)
-    assert roles(cluster)[3] == "follower"
+    assert roles(cluster)[3] is Role.FOLLOWER
     cluster.nominate(2)
     cluster.pass_time(TIMING.heartbeat)
-    assert roles(cluster)[2] == "leader"
+    assert roles(cluster)[2] is Role.LEADER
 
 
 def test_a_leader_keeps_its_place_with_a_majority() -> None:
@@ -218,7 +219,7 @@ def test_a_leader_keeps_its_place_with_a_majority() -> None:
     cluster.kill(1)
     cluster.kill(2)
     cluster.pass_time(3 * LONG)
-    assert roles(cluster)[5] == "leader"
+    assert roles(cluster)[5] is Role.LEADER
 
 
 def test_what_a_majority_answered_counts_from_when_it_was_asked() -> None:
@@ -229,16 +230,16 @@ def test_what_a_majority_answered_counts_from_when_it_was_asked() -> None:
     member.pass_time(TIMING.election_timeout)
     member.step(AppendReply(term=1, follower=2, fits=True, index=1, round=0, sent=asked))
     member.pass_time(TICK)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_a_new_leader_has_time_to_hear_from_the_others() -> None:
     """It heard of a majority when it won."""
     member = leader()
     member.pass_time(TIMING.election_timeout)
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
     member.pass_time(TICK)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 # A candidate catches up first.
@@ -349,7 +350,7 @@ def test_the_source_of_a_fetch_dies_midway() -> None:
     (fetch,) = cluster.under_way(Fetch)
     cluster.kill(fetch.to)
     cluster.pass_time(TIMING.heartbeat)
-    assert roles(cluster)[3] == "leader"
+    assert roles(cluster)[3] is Role.LEADER
     assert cluster.members[3].storage.entries[:4] == entries_of(1, 1, 2, 2)
 
 

@@ -17,6 +17,7 @@ from twisted_bazaar.consensus.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import Unusable
 
 OURS, THEIRS = "a" * 16, "b" * 16
@@ -279,7 +280,7 @@ def test_an_answer_of_nobody_in_the_cluster_does_no_harm() -> None:
             term=2, follower=9, fits=True, index=2, round=0, sent=request.message.sent
         )
         assert member.replica.answered(request, reply, member.clock.now)
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 def test_who_recalls_takes_no_other_for_the_one_it_asked() -> None:

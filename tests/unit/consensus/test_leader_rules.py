@@ -7,6 +7,7 @@ from tests.fakes.member import TIMING, Member, append, disk, entries_of, followe
 from twisted_bazaar.consensus.entries import GENESIS, Opened, encode_entry
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.messages import Append, AppendReply, Request
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import InvariantBroken, NotLeader
 
 
@@ -368,14 +369,14 @@ def test_a_cluster_of_one_elects_itself_and_commits() -> None:
     member.slow_disk = True
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
     member.finish_write()
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
     assert member.replica.commit == 0
     member.finish_write()
     assert member.replica.commit == 1
     member.pass_time(10 * TIMING.election_timeout)
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 # Reads (§8).

@@ -8,6 +8,7 @@ from tests.fakes.member import TICK, TIMING, Member, disk, entries_of, hear_of_t
 from twisted_bazaar.consensus.entries import GENESIS, Opened
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.messages import AppendReply, Apply, ApplyReply
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.order.desk import Placed
 
@@ -75,10 +76,10 @@ def test_a_learner_does_not_count_for_a_majority(cluster: Cluster) -> None:
     cluster.kill(2)
     batch = cluster.trade(3, buy("key"))
     cluster.pass_time(TIMING.election_timeout / 2)
-    assert cluster.members[3].replica.role == "leader"
+    assert cluster.members[3].replica.role is Role.LEADER
     assert (cluster.members[3].replica.commit, batch.outcomes) == (2, [None])
     cluster.pass_time(TIMING.election_timeout)
-    assert cluster.members[3].replica.role == "follower"
+    assert cluster.members[3].replica.role is Role.FOLLOWER
 
 
 def test_a_learner_that_lost_its_state_is_sent_everything(cluster: Cluster) -> None:
@@ -190,7 +191,7 @@ def test_a_learner_that_heard_a_later_leader_deposes(cluster: Cluster) -> None:
     learner.term, learner.applied, learner.digest = 9, 44, "from a later leader"
     cluster.pass_time(2 * TIMING.heartbeat)
     assert learner.rebuilds == 0
-    assert cluster.members[3].replica.role == "follower"
+    assert cluster.members[3].replica.role is Role.FOLLOWER
     assert cluster.members[3].replica.term == 9
 
 
@@ -345,7 +346,7 @@ def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -
     assert (member.replica.commit, member.replica.released) == (3, 2)
     stale = msgspec.structs.replace(seen[-1], term=0)
     member.step(stale)
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 # What is released where nobody leads.
@@ -378,7 +379,7 @@ def test_one_that_led_counts_from_when_it_led_last(cluster: Cluster) -> None:
     hear_of_term(leading, leading.replica.term + 1)
     cluster.cut(3)
     cluster.pass_time(4 * TIMING.lease - TIMING.heartbeat)
-    assert (leading.replica.role, leading.replica.commit) == ("follower", 3)
+    assert (leading.replica.role, leading.replica.commit) == (Role.FOLLOWER, 3)
     assert leading.replica.released == 2
     cluster.pass_time(2 * TIMING.heartbeat)
     assert leading.replica.released == 3
@@ -393,7 +394,7 @@ def test_one_that_leads_again_holds_back_what_it_held_back_before(cluster: Clust
     cluster.run()
     cluster.cut(3)
     cluster.pass_time(TIMING.election_timeout + 2 * TICK)
-    assert leading.replica.role == "follower"
+    assert leading.replica.role is Role.FOLLOWER
     cluster.heal()
     cluster.elect(3)
     batch = cluster.trade(3, buy("key"))

@@ -1,5 +1,7 @@
 """How a nomination ends: who nominated is told, and at most one of those nominated leads."""
 
+from collections import Counter
+
 from tests.fakes.cluster import Cluster, buy
 from tests.fakes.member import TICK, TIMING, Member, append, disk, entries_of, follower
 from twisted_bazaar.consensus.messages import (
@@ -11,12 +13,13 @@ from twisted_bazaar.consensus.messages import (
     Reply,
     Vote,
 )
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import OutcomeUnknown
 
 LONG = TIMING.election_timeout + TICK
 
 
-def roles(cluster: Cluster) -> dict[int, str]:
+def roles(cluster: Cluster) -> dict[int, Role]:
     return {id: member.replica.role for id, member in sorted(cluster.members.items())}
 
 
@@ -37,9 +40,9 @@ def test_two_nominated_at_once_make_one_leader() -> None:
     cluster.nominate(2, "of the second")
     cluster.pass_time(2 * LONG)
     assert cluster.answers.keys() == {"of the first", "of the second"}
-    if "leader" not in roles(cluster).values():
+    if Role.LEADER not in roles(cluster).values():
         cluster.elect(3)
-    assert sorted(roles(cluster).values()) == ["follower", "follower", "leader"]
+    assert Counter(roles(cluster).values()) == {Role.FOLLOWER: 2, Role.LEADER: 1}
 
 
 def test_a_candidate_gives_up_after_an_election_timeout() -> None:
@@ -47,12 +50,12 @@ def test_a_candidate_gives_up_after_an_election_timeout() -> None:
     member = follower()
     member.stand()
     member.pass_time(TIMING.election_timeout)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
     member.pass_time(TICK)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
     assert member.take(Reply) == [Reply("nomination", CampaignReply(leader=0, term=1, wait=0.0))]
     member.win(2, 3)
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 def test_a_campaign_that_ends_without_a_winner_names_no_leader() -> None:
@@ -71,7 +74,7 @@ def test_a_campaign_ends_when_another_is_voted_for() -> None:
     member = follower()
     member.replica.campaign("nomination", member.clock.now)
     assert member.ask(Vote(term=1, candidate=3, last_index=0, last_term=0)).granted
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
     for poll in member.take(Poll):
         member.step(
             PollReply(
@@ -164,7 +167,7 @@ def test_five_elect_after_two_die() -> None:
     cluster.pass_time(LONG)
     cluster.nominate(3)
     cluster.pass_time(TIMING.heartbeat)
-    assert roles(cluster) == {1: "follower", 2: "follower", 3: "leader"}
+    assert roles(cluster) == {1: Role.FOLLOWER, 2: Role.FOLLOWER, 3: Role.LEADER}
 
 
 def test_no_campaign_succeeds_without_a_majority_alive() -> None:
@@ -175,5 +178,5 @@ def test_no_campaign_succeeds_without_a_majority_alive() -> None:
     cluster.pass_time(LONG)
     cluster.nominate(2)
     cluster.pass_time(LONG)
-    assert roles(cluster) == {1: "follower", 2: "follower"}
+    assert roles(cluster) == {1: Role.FOLLOWER, 2: Role.FOLLOWER}
     assert {member.replica.term for member in cluster.members.values()} == {1}

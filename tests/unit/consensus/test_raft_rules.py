@@ -20,6 +20,7 @@ from twisted_bazaar.consensus.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import InvariantBroken, Malformed
 from twisted_bazaar.leases import Stamp
 
@@ -51,7 +52,7 @@ def test_a_higher_term_in_any_message_is_adopted(message) -> None:
     member = follower(1, 2)
     member.step(message)
     assert member.replica.term == 7
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
     assert member.storage.term == 7
 
 
@@ -96,9 +97,9 @@ def test_a_higher_term_deposes_a_leader(message) -> None:
     """§5.1: "If a candidate or leader discovers that its term is out of date, it immediately
     reverts to follower state"."""
     member = leader()
-    assert (member.replica.role, member.replica.term) == ("leader", 1)
+    assert (member.replica.role, member.replica.term) == (Role.LEADER, 1)
     member.step(message)
-    assert (member.replica.role, member.replica.term) == ("follower", 2)
+    assert (member.replica.role, member.replica.term) == (Role.FOLLOWER, 2)
 
 
 @pytest.mark.parametrize("message", [append(2), VoteReply(term=2, voter=2, granted=False)])
@@ -106,9 +107,9 @@ def test_a_higher_term_ends_a_candidacy(message) -> None:
     """§5.2: whoever sees a higher term while it waits for votes is a follower again."""
     member = follower()
     member.stand()
-    assert (member.replica.role, member.replica.term) == ("candidate", 1)
+    assert (member.replica.role, member.replica.term) == (Role.CANDIDATE, 1)
     member.step(message)
-    assert (member.replica.role, member.replica.term) == ("follower", 2)
+    assert (member.replica.role, member.replica.term) == (Role.FOLLOWER, 2)
 
 
 def test_a_term_never_goes_down() -> None:
@@ -133,7 +134,7 @@ def test_an_append_of_a_lower_term_is_rejected() -> None:
     assert (reply.index, reply.round) == (2, 0)
     assert member.storage.entries == entries_of(1, 4)
     assert member.replica.commit == 0
-    assert member.replica.leader(member.clock.now) == 0
+    assert member.replica.known_leader(member.clock.now) == 0
     assert member.ask(Vote(term=5, candidate=3, last_index=2, last_term=4)).granted
 
 
@@ -333,9 +334,9 @@ def test_a_candidate_wins_only_once_its_own_vote_is_written() -> None:
     member.stand()
     member.step(VoteReply(term=2, voter=2, granted=True))
     member.step(VoteReply(term=2, voter=3, granted=True))
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
     member.finish_write()
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 def test_the_candidates_log_is_on_disk_before_it_asks_for_votes() -> None:
@@ -392,7 +393,7 @@ def test_a_candidate_does_not_vote_for_another_in_its_term() -> None:
     member = follower(1)
     member.stand()
     assert not member.ask(Vote(term=2, candidate=3, last_index=9, last_term=1)).granted
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
 
 
 @pytest.mark.parametrize(
@@ -431,8 +432,8 @@ def test_an_append_of_its_own_term_makes_a_candidate_follow() -> None:
     member = follower()
     member.stand()
     assert member.ask(append(1, entries_of(1))).fits
-    assert member.replica.role == "follower"
-    assert member.replica.leader(member.clock.now) == 2
+    assert member.replica.role is Role.FOLLOWER
+    assert member.replica.known_leader(member.clock.now) == 2
 
 
 def test_an_append_of_a_lower_term_does_not_end_a_candidacy() -> None:
@@ -440,23 +441,23 @@ def test_an_append_of_a_lower_term_does_not_end_a_candidacy() -> None:
     member = follower(3)
     member.stand()
     assert not member.ask(append(3, entries_of(3))).fits
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
 
 
 def test_votes_of_a_majority_win() -> None:
     """§5.2: three of five, its own included."""
     member = follower(1, peers=(2, 3, 4, 5))
     member.win(2)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
     member.step(VoteReply(term=2, voter=4, granted=True))
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 def test_a_vote_that_comes_twice_counts_once() -> None:
     """§5.2: a majority of replicas, not of messages."""
     member = follower(peers=(2, 3, 4, 5))
     member.win(2, 2, 2)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
 
 
 def test_refusals_and_votes_of_an_earlier_term_do_not_count() -> None:
@@ -465,7 +466,7 @@ def test_refusals_and_votes_of_an_earlier_term_do_not_count() -> None:
     member.stand()
     member.step(VoteReply(term=5, voter=2, granted=False))
     member.step(VoteReply(term=4, voter=3, granted=True))
-    assert (member.replica.term, member.replica.role) == (5, "candidate")
+    assert (member.replica.term, member.replica.role) == (5, Role.CANDIDATE)
 
 
 def test_a_late_vote_makes_nobody_lead_who_has_given_up() -> None:
@@ -475,7 +476,7 @@ def test_a_late_vote_makes_nobody_lead_who_has_given_up() -> None:
     member.step(append(1, entries_of(1), leader=3))
     member.step(VoteReply(term=1, voter=2, granted=True))
     member.step(VoteReply(term=1, voter=3, granted=True))
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_of_two_candidates_at_once_one_wins_at_most() -> None:

@@ -15,6 +15,7 @@ from twisted_bazaar.consensus.messages import (
     Vote,
     VoteReply,
 )
+from twisted_bazaar.consensus.role import Role
 
 TIMEOUT = TIMING.election_timeout
 
@@ -74,7 +75,7 @@ def test_a_voter_that_does_not_answer_in_time_is_asked_again_in_the_same_term() 
     assert [request.to for request in again] == [3, 4, 5]
     assert {request.message.term for request in again} == {asked[0].message.term}
     member.step(VoteReply(term=2, voter=3, granted=True))
-    assert member.replica.role == "leader"
+    assert member.replica.role is Role.LEADER
 
 
 def test_one_that_refused_is_asked_again() -> None:
@@ -93,9 +94,9 @@ def test_a_candidate_that_is_nominated_again_goes_on_in_the_same_term_with_its_v
     wait(member, TIMEOUT + 2 * TICK)
     assert told(member, "nomination") == CampaignReply(leader=0, term=2, wait=0.0)
     member.step(VoteReply(term=2, voter=3, granted=True))
-    assert member.replica.role == "follower", "nobody has asked it to lead since"
+    assert member.replica.role is Role.FOLLOWER, "nobody has asked it to lead since"
     nominate(member, "again")
-    assert (member.replica.role, member.replica.term) == ("leader", 2)
+    assert (member.replica.role, member.replica.term) == (Role.LEADER, 2)
 
 
 def test_votes_are_worth_nothing_in_another_term() -> None:
@@ -108,7 +109,7 @@ def test_votes_are_worth_nothing_in_another_term() -> None:
     assert member.replica.term == 3
     member.step(VoteReply(term=1, voter=5, granted=True))
     member.step(VoteReply(term=3, voter=5, granted=True))
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
 
 
 def test_votes_are_worth_nothing_with_another_log() -> None:
@@ -135,7 +136,7 @@ def test_the_votes_of_an_earlier_life_are_gone() -> None:
 def test_who_has_led_does_not_lead_again_in_that_term() -> None:
     member = leader()
     wait(member, 2 * TIMEOUT)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
     nominate(member)
     assert member.replica.term == 2
 
@@ -147,9 +148,9 @@ def test_a_candidate_is_patient_as_long_as_the_voters_disks_are_slow() -> None:
     member = follower()
     nominate(member, disk_seconds=1.0)
     wait(member, TIMEOUT + 1.9)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
     wait(member, 0.2)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_a_candidate_is_patient_as_long_as_its_own_disk_is_slow() -> None:
@@ -159,16 +160,16 @@ def test_a_candidate_is_patient_as_long_as_its_own_disk_is_slow() -> None:
     wait(member, TIMEOUT - TICK)
     member.finish_write()
     wait(member, 1.9 * TIMEOUT)
-    assert member.replica.role == "candidate"
+    assert member.replica.role is Role.CANDIDATE
     wait(member, TIMEOUT)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_patience_has_an_end() -> None:
     member = follower()
     nominate(member, disk_seconds=1000.0)
     wait(member, TIMEOUT + 3 * LONGEST_WRITE_SECONDS)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_only_the_disks_of_those_whose_votes_are_needed_count() -> None:
@@ -192,7 +193,7 @@ def test_only_the_disks_of_those_whose_votes_are_needed_count() -> None:
             )
         )
     wait(member, TIMEOUT + 2 * TICK)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_those_who_nominated_are_told_that_it_goes_on() -> None:
@@ -313,7 +314,7 @@ def test_a_leader_keeps_its_place_with_followers_that_write_for_seconds() -> Non
         cluster.members[id].slow_disk = True
     cluster.members[3].replica.propose([cluster.members[3].storage.entries[0].event])
     cluster.pass_time(10 * TIMEOUT)
-    assert cluster.members[3].replica.role == "leader"
+    assert cluster.members[3].replica.role is Role.LEADER
     assert cluster.members[3].replica.commit == 1, "but commits nothing by their word"
     for id in (1, 2):
         cluster.members[id].finish_write()

@@ -14,6 +14,7 @@ from twisted_bazaar.consensus.messages import (
     Reply,
     Vote,
 )
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import Unusable
 
 LONG = 3 * TIMING.election_timeout
@@ -81,7 +82,7 @@ def test_it_does_not_campaign() -> None:
     member = suspect()
     member.replica.campaign("nomination", member.clock.now)
     member.carry_out()
-    assert member.replica.role == "suspect"
+    assert member.replica.role is Role.SUSPECT
     assert member.replica.term == 0
 
 
@@ -96,9 +97,9 @@ def test_one_that_is_nominated_says_that_it_cannot_lead_though_others_may() -> N
 
 def test_it_is_shown_as_what_it_is_until_it_has_recalled() -> None:
     member = suspect()
-    assert member.replica.role == "suspect"
+    assert member.replica.role is Role.SUSPECT
     recall(member)
-    assert member.replica.role == "follower"
+    assert member.replica.role is Role.FOLLOWER
 
 
 def test_all_others_must_have_answered() -> None:

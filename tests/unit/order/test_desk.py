@@ -5,6 +5,7 @@ import pytest
 from tests.fakes.cluster import Cluster, Parcel, buy, sell
 from tests.fakes.member import TICK, TIMING
 from twisted_bazaar.consensus.messages import Append, AppendReply
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import KeyReused, NotLeader, Rejected
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Outcome, Placed, TradingDesk
@@ -227,7 +228,7 @@ def test_a_key_outlives_a_leader_that_did_not_live_to_commit_it(cluster: Cluster
     cluster.nominate(2)
     cluster.run(leave=lambda parcel: isinstance(parcel.message, Append))
     cluster.pass_time(TIMING.heartbeat, leave=acknowledgements)
-    assert cluster.members[2].replica.role == "leader"
+    assert cluster.members[2].replica.role is Role.LEADER
     assert cluster.members[2].replica.commit == 2
     early = cluster.trade(2, buy("key"))
     assert isinstance(early.outcomes[0], NotLeader)

@@ -5,6 +5,7 @@ import pytest
 from tests.fakes.cluster import Cluster, Parcel, buy, sell
 from tests.fakes.member import TICK, TIMING, Member, follower, hear_of_term
 from twisted_bazaar.consensus.messages import Append, AppendReply, ApplyReply
+from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.errors import KeyReused, NotLeader, OutcomeUnknown, Overloaded, Rejected
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, MAX_SHARES, Listed, Listing, Rejection, Trade
@@ -95,7 +96,7 @@ def test_a_rejection_waits_for_a_majority_that_still_follows(cluster: Cluster) -
     cluster.cut(3)
     batch = cluster.trade(3, buy("key", 101))
     cluster.pass_time(TIMING.election_timeout / 2)
-    assert cluster.members[3].replica.role == "leader"
+    assert cluster.members[3].replica.role is Role.LEADER
     assert batch.outcomes == [None]
     cluster.pass_time(LONG)
     assert isinstance(batch.outcomes[0], NotLeader)
@@ -184,7 +185,7 @@ def test_a_new_leader_answers_only_once_its_first_entry_is_committed(cluster: Cl
     assert cluster.members[2].replica.commit == 2
     cluster.nominate(2)
     cluster.pass_time(TIMING.heartbeat, leave=acknowledgements)
-    assert cluster.members[2].replica.role == "leader"
+    assert cluster.members[2].replica.role is Role.LEADER
     assert isinstance(cluster.ask(2).answer, NotLeader)
     cluster.pass_time(TIMING.heartbeat)
     question = cluster.ask(2)

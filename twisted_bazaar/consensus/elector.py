@@ -1,7 +1,7 @@
-"""How a replica comes to lead, or to vote: the part of `core.Replica` that asks around.
+"""How a replica votes and comes to lead: the part of `Replica` that elections are made of.
 
 It canvasses its peers (`canvass.py`), catches up with the furthest, stands for election
-(`candidacy.py`), and votes. It does so only when told to by a front-end (`campaign`), and never
+(`candidacy.py`), and votes. It stands only when a front-end nominates it (`campaign`), and never
 while a leader is heard. Pure.
 """
 
@@ -14,13 +14,12 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.timing import Timing
 
 from .candidacy import Ballot, Candidacy
-from .canvass import Behind, Canvass, FetchFrom, GoAhead, Hopeless, Purpose, Refused
+from .canvass import Behind, Canvass, FetchFrom, GoAhead, Hopeless, Purpose
 from .disk_latency import DiskLatency
 from .entries import Entry
 from .identity import Identity
 from .log import Log, Storage
 from .messages import (
-    CampaignReply,
     Fetch,
     FetchReply,
     Poll,
@@ -30,18 +29,20 @@ from .messages import (
     Vote,
     VoteReply,
 )
+from .nomination import AnotherLeads, Campaigning, Outcome, Refused, Won, campaign_reply
 from .outbox import Outbox
 from .progress import majority
+from .role import Role, check_transition
 
-__all__ = ["Electing"]
+__all__ = ["Elector"]
 
 _BEHIND = "it is catching up"
 _HANGS = "its disk does not finish a write"
 _SUSPECT = "it is suspect: it may have forgotten what it acknowledged"
 
 
-class Electing(ABC):
-    """Term, vote and log of a replica, and what it does to lead."""
+class Elector(ABC):
+    """A replica's role, term, vote and log, and what it does to vote and to be elected."""
 
     def __init__(
         self,
@@ -69,9 +70,13 @@ class Electing(ABC):
         self.vote = storage.vote
         """The replica that this one voted for in `term`; 0: none."""
         self.commit = applied
-        self._leader = 0
-        # A leader may have been promised, before the restart, that nobody votes it away.
-        self._leader_heard = now
+        self.role = Role.FOLLOWER if storage.suspect is None else Role.SUSPECT
+        """Changed by `_become` only."""
+        self._leader_id = 0
+        """The leader of `term`, once it was heard; 0: none, or this replica."""
+        self._leader_heard_at = now
+        """When a leader was heard last. A start counts: before it, this replica may have heard a
+        leader, which relies on that for an election timeout."""
         self._canvass: Canvass | None = None
         self._nonce = nonce
         self._recalled = False
@@ -84,25 +89,38 @@ class Electing(ABC):
         self.disk = DiskLatency(timing.election_timeout / 2)
         self._outbox = Outbox()
 
-    @property
-    @abstractmethod
-    def leads(self) -> bool: ...
-
-    @abstractmethod
-    def leader(self, now: float) -> int: ...
-
-    @abstractmethod
-    def _adopt(self, term: int) -> None: ...
-
     @abstractmethod
     def _lead(self, now: float) -> None:
-        """It has won."""
+        """It has won: become the leader."""
+
+    @abstractmethod
+    def _step_down(self) -> None:
+        """It leads no longer: become a follower."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica leads, as far as it knows; `LeaderState.in_touch` says how sure
+        that is."""
+        return self.role is Role.LEADER
 
     @property
     def suspect(self) -> bool:
         """Whether it may have forgotten votes, or entries that it acknowledged. Until it has
         recalled them from all others it neither votes nor acknowledges (protocol, resync)."""
-        return self._storage.suspect is not None
+        return self.role is Role.SUSPECT
+
+    def known_leader(self, now: float) -> int:
+        """This replica if it leads, or the leader heard within the election timeout; 0: none."""
+        if self.leads:
+            return self.id
+        return self._leader_id if self._guard(now) > 0 else 0
+
+    def _become(self, role: Role) -> None:
+        """Change the role. Raises `InvariantBroken` if `role.TRANSITIONS` lacks the change."""
+        check_transition(self.role, role)
+        self.role = role
+
+    # Nominations.
 
     def campaign(self, ticket: object, now: float) -> None:
         """Try to become the leader, on a front-end's word; a `CampaignReply` tells the end.
@@ -111,48 +129,52 @@ class Electing(ABC):
         The end is told within an election timeout, or that it is not there yet.
         """
         canvass = self._canvass
-        if self.leads:
-            self._tell([(ticket, now)], CampaignReply(leader=self.id, term=self.term, wait=0.0))
-        elif self._may_found(canvass):
-            # All members are needed, so that a lower id could not lead any sooner.
-            self._tell(
-                [(ticket, now)],
-                CampaignReply(leader=0, term=self.term, wait=self._timing.heartbeat),
-            )
-        elif self.suspect:
-            wait = self._timing.election_timeout
-            self._tell(
-                [(ticket, now)], CampaignReply(leader=0, term=self.term, wait=wait, unable=_SUSPECT)
-            )
-        elif self.disk.hangs(now):
-            self._tell(
-                [(ticket, now)], CampaignReply(leader=0, term=self.term, wait=0.0, unable=_HANGS)
-            )
-        elif canvass is not None and canvass.purpose is Purpose.CAMPAIGN:
+        outcome = self._cannot_lead(now)
+        if outcome is None and canvass is not None and canvass.purpose is Purpose.CAMPAIGN:
             canvass.tickets.append((ticket, now))
-        elif (wait := self._reluctance(self.id, now)) > 0:
-            self._tell(
-                [(ticket, now)], CampaignReply(leader=self.leader(now), term=self.term, wait=wait)
-            )
-        elif canvass is not None and canvass.catches_up(now - self._timing.election_timeout):
-            self._tell(
-                [(ticket, now)], CampaignReply(leader=0, term=self.term, wait=0.0, unable=_BEHIND)
-            )
-        else:
+            return
+        outcome = outcome or self._must_wait(now)
+        if outcome is None:
             self._begin_canvass(Purpose.CAMPAIGN, now, (ticket, now))
+        else:
+            self._tell([(ticket, now)], outcome)
 
-    def _may_found(self, canvass: Canvass | None) -> bool:
+    def _cannot_lead(self, now: float) -> Outcome | None:
+        """Why this replica cannot campaign, or need not; None: it can."""
+        if self.leads:
+            return Won()
+        if self._may_found():
+            # All members are needed, so that a lower id could not lead any sooner.
+            return Refused(self._timing.heartbeat)
+        if self.suspect:
+            return Refused(self._timing.election_timeout, _SUSPECT)
+        if self.disk.hangs(now):
+            return Refused(unable=_HANGS)
+        return None
+
+    def _must_wait(self, now: float) -> Outcome | None:
+        """Why this replica must not begin a campaign now; None: it may."""
+        canvass = self._canvass
+        wait = self._reluctance(self.id, now)
+        if wait > 0:
+            leader = self.known_leader(now)
+            return AnotherLeads(leader, wait) if leader else Refused(wait)
+        if canvass is not None and canvass.catches_up(now - self._timing.election_timeout):
+            return Refused(unable=_BEHIND)
+        return None
+
+    def _may_found(self) -> bool:
         """Whether this replica waits for the others of what may be a new cluster."""
         new = self.suspect and self._storage.fresh and self.term == 0
-        return new and canvass is not None and not canvass.finds_a_cluster
+        return new and self._canvass is not None and not self._canvass.finds_a_cluster
 
     def follow(self, now: float) -> None:
-        """A front-end says that somebody leads.
+        """A front-end says that some replica leads.
 
-        It is no more than a hint: one that hears no leader asks its peers what it missed. Only
-        what they say raises a term or deposes anybody.
+        It is a hint: a replica that hears no leader asks its peers what it missed. Only what
+        they say raises a term or deposes a leader.
         """
-        idle = self._canvass is None and not self.leads and not self._stands
+        idle = self._canvass is None and self.role in (Role.SUSPECT, Role.FOLLOWER)
         pause = self._timing.election_timeout
         if idle and self._guard(now) <= 0 and now >= self._followed + pause:
             self._followed = now
@@ -162,7 +184,7 @@ class Electing(ABC):
 
     def _guard(self, now: float) -> float:
         """Seconds for which this replica votes for nobody, since it has heard a leader."""
-        return max(0.0, self._leader_heard + self._timing.election_timeout - now)
+        return max(0.0, self._leader_heard_at + self._timing.election_timeout - now)
 
     def _wait(self, now: float) -> float:
         """Seconds until it would vote, or could campaign; one election timeout, if that is not
@@ -175,27 +197,30 @@ class Electing(ABC):
         voted for, or itself, may be about to win."""
         pause = self._timing.heartbeat
         waiting = 0.0 if candidate == self.vote else min(pause, self._ballot.wait(now))
-        return max(self._wait(now), waiting, pause if self._stands else 0.0)
+        return max(self._wait(now), waiting, pause if self.role is Role.CANDIDATE else 0.0)
 
-    @property
-    def _stands(self) -> bool:
-        """Whether it is asking for votes."""
-        return self._candidacy is not None and self._candidacy.under_way
+    def _adopt(self, term: int) -> None:
+        """A higher term exists: follow (Raft figure 2, "All servers")."""
+        self._stop_standing()
+        if self.leads:
+            self._step_down()
+        self.term, self.vote, self._leader_id = term, 0, 0
 
     def _stop_standing(self) -> None:
-        """Somebody leads, or there is another term: what was won in this one is worth nothing."""
-        if self._stands:
+        """There is a leader, or another term: the votes won in this one are void."""
+        if self.role is Role.CANDIDATE:
             self._give_up_campaign()
         self._candidacy = None
         self._ballot.settled()
 
     def _give_up_campaign(self) -> None:
-        """Somebody else may have won by now: those who nominated this replica look again. What
-        votes it has are kept while the term lasts."""
-        if self._candidacy is not None:
-            self._candidacy.under_way = False
+        """Another may have won: the front-ends that nominated this replica look again. The votes
+        that it has are kept while the term lasts."""
+        if self.role is Role.CANDIDATE:
+            self._become(Role.FOLLOWER)
         if self._canvass is not None and self._canvass.purpose is Purpose.CAMPAIGN:
-            self._end_canvass(Refused(self._leader, 0.0))
+            leader = self._leader_id
+            self._end_campaign(AnotherLeads(leader) if leader else Refused())
 
     def _on_vote(self, message: Vote, now: float, ticket: object) -> None:
         granted = False
@@ -229,7 +254,7 @@ class Electing(ABC):
             term=self.term,
             last_index=self.log.last_index,
             last_term=self.log.last_term,
-            leader=self.leader(now),
+            leader=self.known_leader(now),
             wait=self._reluctance(message.replica, now),
             suspect=self.suspect,
             fresh=self._storage.fresh,
@@ -273,15 +298,14 @@ class Electing(ABC):
         self._nonce += 1
         self._consider_canvass(now)
 
-    def _end_canvass(self, refusal: Refused) -> None:
+    def _end_campaign(self, outcome: Outcome) -> None:
+        """Tell the front-ends that nominated this replica how the campaign ended."""
         canvass, self._canvass = self._canvass, None
         if canvass is not None:
-            reply = CampaignReply(
-                leader=refusal.leader, term=self.term, wait=refusal.wait, unable=refusal.unable
-            )
-            self._tell(canvass.tickets, reply)
+            self._tell(canvass.tickets, outcome)
 
-    def _tell(self, tickets: Sequence[tuple[object, float]], reply: CampaignReply) -> None:
+    def _tell(self, tickets: Sequence[tuple[object, float]], outcome: Outcome) -> None:
+        reply = campaign_reply(outcome, self.id, self.term)
         self._outbox.say(Reply(ticket, reply) for ticket, _ in tickets)
 
     def _tell_nominators(self, now: float) -> None:
@@ -291,8 +315,7 @@ class Electing(ABC):
             waited = now - self._timing.election_timeout
             told = [each for each in canvass.tickets if each[1] <= waited]
             canvass.tickets = [each for each in canvass.tickets if each[1] > waited]
-            pause = self._timing.heartbeat
-            self._tell(told, CampaignReply(leader=0, term=self.term, wait=pause, campaigning=True))
+            self._tell(told, Campaigning(self._timing.heartbeat))
 
     def _on_poll_reply(self, message: PollReply, now: float) -> None:
         if self._canvass is not None and self._canvass.nonce == message.nonce:
@@ -301,7 +324,7 @@ class Electing(ABC):
 
     def _consider_canvass(self, now: float) -> None:
         canvass = self._canvass
-        if canvass is None or self._stands:
+        if canvass is None or self.role is Role.CANDIDATE:
             return
         self._outbox.say(
             Request(peer, Poll(replica=self.id, nonce=canvass.nonce, to=peer))
@@ -319,10 +342,7 @@ class Electing(ABC):
             case Behind():
                 # It goes on fetching, so that it is up to date for its next nomination.
                 canvass.purpose, canvass.late = Purpose.RESYNC, True
-                self._tell(
-                    canvass.tickets,
-                    CampaignReply(leader=0, term=self.term, wait=0.0, unable=_BEHIND),
-                )
+                self._tell(canvass.tickets, Refused(unable=_BEHIND))
                 canvass.tickets = []
             case GoAhead(term):
                 if self.suspect:
@@ -330,9 +350,9 @@ class Electing(ABC):
                     self._adopt(max(term, self.term))
                     # Whom it voted for in that term is what nobody can tell: for nobody else.
                     self.vote = self.id
-                self._end_canvass(Refused(0, 0.0))
-            case Refused() as refusal:
-                self._end_canvass(refusal)
+                self._canvass = None
+            case AnotherLeads() | Refused():
+                self._end_campaign(verdict)
             case Hopeless(suspects):
                 others = ", ".join(map(str, suspects)) or "none"
                 raise Unusable(
@@ -362,7 +382,7 @@ class Electing(ABC):
     def _go_on_electing(self, now: float) -> None:
         """Time has passed."""
         candidacy = self._candidacy
-        if candidacy is not None and candidacy.under_way:
+        if candidacy is not None and self.role is Role.CANDIDATE:
             hangs = self.id not in candidacy.votes and self.disk.hangs(now)
             if hangs or candidacy.over(self.disk.recent, now):
                 self._give_up_campaign()
@@ -375,7 +395,7 @@ class Electing(ABC):
         timeout = self._timing.election_timeout
         latest = self.disk.latest(now)
         if latest > timeout and canvass.others_elect(latest / 4):
-            self._end_canvass(Refused(0, 0.0, f"a write to its disk takes {latest:.1f} s"))
+            self._end_campaign(Refused(unable=f"a write to its disk takes {latest:.1f} s"))
             return
         # Before there is an entry, a name that is not on all disks needs the votes of all: each
         # puts it there. So there is but one when the first entry names it.
@@ -388,10 +408,11 @@ class Electing(ABC):
         old = self._candidacy
         history = (self.cluster, self.log.last_digest)
         if old is None or (old.term, old.history) != (self.term, history) or term > self.term:
-            self.term, self.vote, self._leader = max(term, self.term) + 1, self.id, 0
+            self.term, self.vote, self._leader_id = max(term, self.term) + 1, self.id, 0
             self._ballot.settled()
             self._candidacy = Candidacy(self.id, self._peers, self.term, history)
         assert self._candidacy is not None
+        self._become(Role.CANDIDATE)
         own_disk, voters_disk = self.disk.seconds(now), canvass.voters_disk
         self._candidacy.begin(timeout, own_disk, voters_disk, needed, now)
         self._ask_for_votes(now)
@@ -406,7 +427,7 @@ class Electing(ABC):
             self._count_votes(now)
 
     def _ask_for_votes(self, now: float) -> None:
-        if self._candidacy is not None:
+        if self._candidacy is not None and self.role is Role.CANDIDATE:
             self._outbox.say(Request(to, self._vote(to)) for to in self._candidacy.due(now))
 
     def _vote(self, to: int) -> Vote:
@@ -437,8 +458,6 @@ class Electing(ABC):
             self._not_voted(message.voter, self.term, now)
 
     def _count_votes(self, now: float) -> None:
-        candidacy = self._candidacy
-        if candidacy is None or not (candidacy.under_way and candidacy.won):
-            return
-        self._candidacy = None
-        self._lead(now)
+        if self.role is Role.CANDIDATE and self._candidacy is not None and self._candidacy.won:
+            self._candidacy = None
+            self._lead(now)
