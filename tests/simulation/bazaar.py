@@ -148,7 +148,7 @@ class SimulatedBazaar:
         """Whether it may have no lease now since it, or a catalog, has held others up."""
         leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
         return frontend.seconds < frontend.floors.kept_out_until or any(
-            order.replica.patience and order.replica.patience.kept_out(order.seconds)
+            order.replica.backoff and order.replica.backoff.kept_out(order.seconds)
             for order in leading
         )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from twisted_bazaar import leases, patience
+from twisted_bazaar import backoff, leases
 from twisted_bazaar.catalog import projection, publisher, subscribers
 from twisted_bazaar.consensus import leader
 from twisted_bazaar.consensus.leader import LeaderState
@@ -168,7 +168,7 @@ def single_flight_without_the_floor_check(
     return original(self, call, *arguments)
 
 
-@mutant(patience.Patience, "held_up")
+@mutant(backoff.Backoff, "delayed")
 def nobody_is_kept_out(original: Any, self: Any, who: str, seconds: float, now: float) -> None:
     pass
 
@@ -181,7 +181,7 @@ def a_front_end_that_is_kept_out_is_not_waited_for(
     self._by_life = {
         life: each
         for life, each in there.items()
-        if not self._patience.left(each.subscription.address, now)
+        if not self._backoff.left(each.subscription.address, now)
     }
     cleared: int = original(self, index, now)
     self._by_life = there
@@ -193,7 +193,7 @@ def a_catalog_that_is_kept_out_is_not_waited_for(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
     upto: int = original(self, commit, released, now)
-    out = self._reader is not None and self.patience.left(self._reader.name, now)
+    out = self._reader is not None and self.backoff.left(self._reader.name, now)
     return commit if out else upto
 
 

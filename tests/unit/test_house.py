@@ -15,12 +15,12 @@ PURE_PACKAGES = ["consensus"]
 """All modules of these decide, and know nothing of the world."""
 
 PURE_MODULES = [
+    "backoff",
     "market",
     "names",
     "ledger",
     "timing",
     "leases",
-    "patience",
     "sending",
     "errors",
     "order.desk",

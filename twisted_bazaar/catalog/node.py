@@ -139,12 +139,12 @@ class CatalogNode(Service):
     @property
     def kept_out_now(self) -> int:
         """How many front-ends are kept out now, as they held others up."""
-        return len(self._publisher.patience.kept_out(self._seconds()))
+        return len(self._publisher.backoff.kept_out(self._seconds()))
 
     @property
     def times_kept_out(self) -> int:
         """How often any front-end was, in this life of the catalog."""
-        return self._publisher.patience.times_kept_out
+        return self._publisher.backoff.times_kept_out
 
     def view(self) -> View:
         """What clients may see now. Raises `Unavailable` without a lease, and before there is
@@ -159,11 +159,11 @@ class CatalogNode(Service):
 
     def _tick(self) -> None:
         self._publisher.tick(self._seconds())
-        for news in self._publisher.patience.take_news():
+        for news in self._publisher.backoff.take_news():
             self.log.warn(
                 "front-end {who} is kept out for {seconds:.0f} s: it has held others up again "
                 "and again ({times} times in a row; kept out now: {now}, times in all: {total})",
-                who=news.who,
+                who=news.holder,
                 seconds=news.seconds,
                 times=news.times,
                 now=self.kept_out_now,

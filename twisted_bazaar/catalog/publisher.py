@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import NotOurs, Unavailable
 from twisted_bazaar.leases import Lease
 from twisted_bazaar.market import Stock
-from twisted_bazaar.patience import Patience
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
@@ -61,7 +61,7 @@ class Publisher:
         self._lives = lives
         self.cluster = ""
         """The cluster that this life follows: the first whose leader was heard; empty: none."""
-        self.patience = Patience(timing.lease)
+        self.backoff = Backoff(timing.lease)
         """Which front-ends are kept out, by address, as they hold others up."""
         self._new = projection.position.index == 0
         self._questions: list[_Question] = []
@@ -74,7 +74,7 @@ class Publisher:
 
     def _begin(self, now: float) -> None:
         self._lease = Lease(self._lives())
-        self._subscribers = Subscribers(self._timing, self.patience)
+        self._subscribers = Subscribers(self._timing, self.backoff)
         self._silent_since, self._silent_until = now, now + self._longest_lease
         self._released = 0
         self._unreleased: deque[Stock] = deque()

@@ -6,17 +6,17 @@ answered. Each answer earns a lease, which goes out with the next push (see `lea
 What waits for these is each entry that a client is to hear of. So one that holds others up again
 and again is kept out for a while, by the address at which it is reached: each of its
 subscriptions is another, and so is each life of its process. It earns no lease, is waited for
-until its last one has run out, and shows nothing from memory meanwhile (see `patience`).
+until its last one has run out, and shows nothing from memory meanwhile (see `backoff`).
 """
 
 from collections.abc import Iterator
 
 import msgspec
 
+from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import Overloaded
 from twisted_bazaar.leases import Holder, Lease
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.patience import Patience
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
@@ -77,10 +77,10 @@ class _Subscriber:
 class Subscribers:
     """All subscriptions in one life of a catalog. Times are on its clock."""
 
-    def __init__(self, timing: Timing, patience: Patience | None = None) -> None:
-        """`patience` is what earlier lives of the catalog in this process know, if any did."""
+    def __init__(self, timing: Timing, backoff: Backoff | None = None) -> None:
+        """`backoff` is what earlier lives of the catalog in this process know, if any did."""
         self._timing = timing
-        self._patience = patience or Patience(timing.lease)
+        self._backoff = backoff or Backoff(timing.lease)
         self._by_life: dict[int, _Subscriber] = {}
         self._push_seconds = timing.lease / _PUSHES_PER_LEASE
         self._ticked_at = float("-inf")
@@ -88,7 +88,7 @@ class Subscribers:
     def add(self, subscription: Subscription, now: float) -> float:
         """A front-end asks to be told: it is from now on if this returns 0, and else it is kept
         out for so many seconds more. Raises `Overloaded` if there are too many."""
-        if (left := self._patience.left(subscription.address, now)) > 0:
+        if (left := self._backoff.left(subscription.address, now)) > 0:
             return left
         if len(self._by_life) >= _CAPACITY:
             raise Overloaded("too many front-ends have subscribed")
@@ -150,7 +150,7 @@ class Subscribers:
             return
         subscriber.in_flight = False
         subscriber.behind_since = None
-        if not self._patience.left(subscriber.subscription.address, now):
+        if not self._backoff.left(subscriber.subscription.address, now):
             subscriber.holder.earns(reply.stamp, now, self._timing.lease)
 
     def unreachable(self, push: Push, now: float) -> None:
@@ -181,7 +181,7 @@ class Subscribers:
             del self._by_life[life]
 
     def _count(self, now: float) -> None:
-        """Tell `patience` who has held others up since the last tick.
+        """Tell `backoff` who has held others up since the last tick.
 
         Whoever takes longer than two heartbeats does while another one does not. Where none is
         as quick, the machine may be slow for all of them: then only a push that was not answered
@@ -196,4 +196,4 @@ class Subscribers:
         in_time = at_once if len(slow) < len(attached) else self._push_seconds
         late = {each.subscription.address for each in slow if each.behind_for(now) > in_time}
         for address in late:
-            self._patience.held_up(address, passed, now)
+            self._backoff.delayed(address, passed, now)

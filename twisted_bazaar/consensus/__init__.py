@@ -1,5 +1,5 @@
 """Raft, without I/O: what a replica does with each message, and when. Pure; imports nothing of
-ours but the vocabulary (`errors`, `leases`, `market`, `patience`, `timing`).
+ours but the vocabulary (`backoff`, `errors`, `leases`, `market`, `timing`).
 
 Start with `replica.Replica`, whose docstring shows how its owner drives it. A replica's role is
 one of four, and `role.TRANSITIONS` has every change, with the method that makes it:

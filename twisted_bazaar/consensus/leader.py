@@ -5,9 +5,9 @@ Rules: Raft figure 2, "Leaders"; learners as in the project's protocol page. Pur
 
 from collections.abc import Iterable, Iterator
 
+from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.leases import Holder, kept
-from twisted_bazaar.patience import Patience
 from twisted_bazaar.timing import Timing
 
 from .entries import GENESIS
@@ -83,7 +83,7 @@ class LeaderState:
         last = log.last_index
         self._peers = {peer: Progress(last, now) for peer in peers}
         self._learners = {name: _Learner(name, last, now) for name in learners}
-        self.patience = Patience(timing.lease)
+        self.backoff = Backoff(timing.lease)
         """Which catalogs get no lease for now, by name, as they held answers up."""
         self._counted_at = now
         self._reader: _Learner | None = None
@@ -219,7 +219,7 @@ class LeaderState:
     def _may_read(self, learner: _Learner, holds: bool, now: float) -> bool:
         """Whether no other catalog can hold a lease: two would have to agree on each answer.
         One that is kept out can have none, and is waited for until its last one has run out."""
-        if self.patience.left(learner.name, now):
+        if self.backoff.left(learner.name, now):
             return False
         reader = self._reader
         if reader is not None and reader.holder.attached(now):
@@ -256,7 +256,7 @@ class LeaderState:
         return max(released, min([commit, *(learner.match for learner in waiting)]))
 
     def _count(self, commit: int, now: float) -> None:
-        """Tell `patience` for how long the reader has held up answers since the last time."""
+        """Tell `backoff` for how long the reader has held up answers since the last time."""
         # This leader may have stood still itself.
         passed = min(now - self._counted_at, self._timing.heartbeat)
         self._counted_at = now
@@ -269,7 +269,7 @@ class LeaderState:
         silent = now - reader.answered_at > _SILENT_HEARTBEATS * self._timing.heartbeat
         stuck = now - reader.released_at > _STUCK_LEASES * self._timing.lease
         if silent or stuck:
-            self.patience.held_up(reader.name, passed, now)
+            self.backoff.delayed(reader.name, passed, now)
 
     @property
     def confirmed(self) -> int:

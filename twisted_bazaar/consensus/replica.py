@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken, NotLeader
-from twisted_bazaar.patience import Patience
 from twisted_bazaar.timing import Timing
 
 from .canvass import Purpose
@@ -120,9 +120,9 @@ class Replica(Elector):
         return "" if self._leader_state is None else self._leader_state.history
 
     @property
-    def patience(self) -> Patience | None:
+    def backoff(self) -> Backoff | None:
         """Which catalogs this leader keeps out; None: it does not lead."""
-        return self._leader_state.patience if self._leader_state is not None else None
+        return self._leader_state.backoff if self._leader_state is not None else None
 
     # What goes in.
 

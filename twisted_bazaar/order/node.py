@@ -245,16 +245,16 @@ class OrderNode(Service):
             self._say_who_is_kept_out()
 
     def _say_who_is_kept_out(self) -> None:
-        if (patience := self._replica.patience) is None:
+        if (backoff := self._replica.backoff) is None:
             return
-        for news in patience.take_news():
+        for news in backoff.take_news():
             self.log.warn(
                 "catalog {who} is kept out for {seconds:.0f} s: it has held trades up again and "
                 "again ({times} times in a row; times in all: {total})",
-                who=news.who,
+                who=news.holder,
                 seconds=news.seconds,
                 times=news.times,
-                total=patience.times_kept_out,
+                total=backoff.times_kept_out,
             )
 
     def _carry_out(self) -> None:

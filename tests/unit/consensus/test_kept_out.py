@@ -185,7 +185,7 @@ def test_one_that_is_kept_out_gets_no_lease_whatever_it_answers(catalog: Catalog
     """Its subscription of before is still there, and it answers again."""
     subscribers, now = catalog.subscribers, 100.0
     subscribers.add(Subscription(address="bad", life=1, token=""), now)
-    subscribers._patience.held_up("bad", 1.1 * LEASE, now)
+    subscribers._backoff.delayed("bad", 1.1 * LEASE, now)
     (pushed,) = subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now)
     subscribers.answered(pushed.push, PushReply(upto=4, stamp=Stamp(1, now)), now)
     (pushed,) = subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now + PUSH_SECONDS)
@@ -200,8 +200,8 @@ def test_one_that_is_kept_out_gets_no_lease_whatever_it_answers(catalog: Catalog
 
 def kept_out(leader: Leader) -> list[str]:
     """The catalogs that were kept out, one after the other."""
-    assert leader.replica.patience is not None
-    return [news.who for news in leader.replica.patience.take_news()]
+    assert leader.replica.backoff is not None
+    return [news.holder for news in leader.replica.backoff.take_news()]
 
 
 def flapping(leader: Leader, cycles: int, *others: str) -> int:

@@ -10,8 +10,8 @@ and what a cache remembers of orders that a restored log does not hold is not sh
 
 from collections.abc import Callable
 
+from twisted_bazaar.backoff import LONGEST_LEASES
 from twisted_bazaar.leases import Lease
-from twisted_bazaar.patience import LONGEST_LEASES
 from twisted_bazaar.rpc.push import Push, PushReply
 from twisted_bazaar.timing import Timing
 
