@@ -17,6 +17,7 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from load.client.http import NoAnswer, Session
+from load.errors import CannotRun, NotInTime
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
@@ -26,7 +27,7 @@ from .disks import Disks
 from .processes import Process, said_last
 from .redis import Redis
 
-__all__ = ["CannotRun", "Fleet", "Local", "NotInTime", "ReplicaRow"]
+__all__ = ["Fleet", "Local", "ReplicaRow"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -37,14 +38,6 @@ LOOKUPS = 3
 """The first of so many lookups, one after the other, may find nothing in a cache."""
 
 T = TypeVar("T")
-
-
-class CannotRun(Exception):
-    """There is no bazaar to try; the message is one line that says why."""
-
-
-class NotInTime(Exception):
-    """Something did not come about in time; the message says what."""
 
 
 class ReplicaRow(msgspec.Struct, frozen=True):

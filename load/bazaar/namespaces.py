@@ -16,6 +16,7 @@ from typing import Any
 
 from twisted.internet.utils import getProcessOutputAndValue
 
+from load.errors import CannotRun, NotInTime
 from twisted_bazaar.local import plan
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
@@ -23,7 +24,7 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
-from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, CannotRun, Fleet, NotInTime
+from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, Fleet
 from .forwarder import Forwarder
 from .processes import Process, environment, said_last
 from .redis import Redis

@@ -10,13 +10,13 @@ from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
 from load.client.http import NoAnswer, Session
+from load.errors import CannotRun, NotInTime
 from load.history.records import Closing, Opening, Order, Quote
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Side, Traded
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.logfile import LogReader
 
-from .fleet import CannotRun, NotInTime
 from .processes import environment
 
 __all__ = ["Log", "closing", "keyed", "logged", "opening", "verify"]

@@ -1,16 +1,21 @@
-"""What may be said on the command line of `python -m load bench`."""
+"""The command line of `python -m load bench`."""
 
 import argparse
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
+from load import exit_codes
 from load.arguments import at_least
-from twisted_bazaar.runtime.reactor import Reactor
+from load.report.outputs import tell
 
-__all__ = ["add_bench", "bench"]
+if TYPE_CHECKING:
+    from load.arguments import Commands
+    from twisted_bazaar.runtime.reactor import Reactor
+
+__all__ = ["add_bench"]
 
 
-def add_bench(commands: Any) -> None:
+def add_bench(commands: "Commands") -> None:
     """Add the command to those of a parser."""
     bench = commands.add_parser(
         "bench",
@@ -18,7 +23,9 @@ def add_bench(commands: Any) -> None:
         description="Starts a bazaar with a cache, one without, and bare Klein and gRPC servers;"
         " measures them in turns, and prints rates, latencies and ratios. Then a bazaar with a"
         " million orders: its trades, memory, start and resync.",
+        epilog=exit_codes.described("bench"),
     )
+    bench.set_defaults(start=_start)
     count = at_least(1, int)
     bench.add_argument("--rounds", type=count, default=5, help="of which medians are shown (5)")
     bench.add_argument("--seconds", type=count, default=2, help="each measured stretch (2)")
@@ -30,28 +37,24 @@ def add_bench(commands: Any) -> None:
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def bench(asked: argparse.Namespace, reactor: Reactor, tell: Callable[[str], None]) -> Any:
-    """The bench that is asked for, to be awaited."""
-    from .command import Bench, BenchAsked
+def _start(asked: argparse.Namespace, reactor: "Reactor") -> Coroutine[Any, Any, int]:
+    from .command import Bench, BenchOptions
 
     connections = ",".join(map(str, asked.connections))
     command = (
         f"python -m load bench --rounds {asked.rounds} --seconds {asked.seconds}"
         f" --connections {connections} --cache {asked.cache} --orders {asked.orders}"
     )
-    return Bench(
-        reactor,
-        BenchAsked(
-            rounds=asked.rounds,
-            seconds=asked.seconds,
-            connections=asked.connections,
-            cache=asked.cache,
-            orders=asked.orders,
-            json=asked.json,
-            command=command,
-        ),
-        tell,
-    ).run()
+    options = BenchOptions(
+        rounds=asked.rounds,
+        seconds=asked.seconds,
+        connections=asked.connections,
+        cache=asked.cache,
+        orders=asked.orders,
+        json=asked.json,
+        command=command,
+    )
+    return Bench(reactor, options, tell).run()
 
 
 def _counts(text: str) -> tuple[int, ...]:

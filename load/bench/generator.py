@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from twisted.internet.utils import getProcessOutputAndValue
 
-from load.bazaar.fleet import CannotRun
 from load.bazaar.processes import environment
+from load.errors import CannotRun
 
 from .figures import Sample
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 
-from load.bazaar.fleet import CannotRun, Local
+from load.bazaar.fleet import Local
 from load.bazaar.processes import Process, environment, said_last
+from load.errors import CannotRun
+from load.report.outputs import Tell
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.local.command_lines import twistd
@@ -45,7 +47,7 @@ class Growth:
         generator: Generator,
         cache: str,
         orders: int,
-        tell: Callable[[str], None],
+        tell: Tell,
     ) -> None:
         self._reactor = reactor
         self._generator = generator

@@ -1,12 +1,14 @@
-"""The page that the figures are shown on. Pure: figures in, lines out."""
+"""The page of figures of a bench. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from load.report.text import page
+
 from .figures import Judged, Row, Subject
 
-__all__ = ["Report", "page"]
+__all__ = ["Report", "bench_page"]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +25,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     again: str
 
 
-def page(report: Report) -> str:
+def bench_page(report: Report) -> str:
     lines = [
         f"{report.cores} cores for everything; load by {report.generator}; cache: {report.cache};"
         f" medians of {report.rounds} rounds of {report.seconds} s each",
@@ -34,7 +36,7 @@ def page(report: Report) -> str:
         lines += ["", *_costs(report.rows)]
     if report.judged:
         lines += ["", *_judged(report.judged)]
-    return "\n".join([*lines, f"again: {report.again}"])
+    return page(lines, report.again)
 
 
 def _table(rows: Sequence[Row]) -> Iterable[str]:

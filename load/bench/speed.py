@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from load.bazaar.fleet import CannotRun, Local
+from load.bazaar.fleet import Local
 from load.bazaar.processes import Process, said_last
+from load.errors import CannotRun
+from load.report.outputs import Tell
 from twisted_bazaar.market import DEFAULT_LISTING
 from twisted_bazaar.runtime.reactor import Reactor
 
@@ -36,7 +38,7 @@ class Speed:
         folder: Path,
         generator: Generator,
         cache: str,
-        tell: Callable[[str], None],
+        tell: Tell,
     ) -> None:
         self._reactor = reactor
         self._generator = generator

@@ -9,19 +9,20 @@ from shutil import rmtree
 
 import msgspec
 
+from load import exit_codes
 from load.bazaar.arena import enter, furnish
-from load.bazaar.fleet import CannotRun
 from load.bazaar.processes import Process, said_last
-from load.report.outputs import must_be_writable, show
+from load.errors import CannotRun
+from load.report.outputs import must_be_writable, show, show_json
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .cuts import CALM_SECONDS, LASTS_SECONDS, SCENARIOS
 from .deck import full_deck, is_wanted
-from .page import page
+from .page import trial_page
 from .report import trial_report
 from .trial import Asked, StageReport, run_stage
 
-__all__ = ["Trial", "TrialAsked", "run_inside"]
+__all__ = ["Trial", "TrialOptions", "run_inside"]
 
 TOLD = "> "
 """What a stage tells its user begins so, among other lines."""
@@ -29,7 +30,7 @@ TOLD = "> "
 Tell = Callable[[str], None]
 
 
-class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
+class TrialOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asks for."""
 
     seconds: float
@@ -56,7 +57,7 @@ class TrialAsked(msgspec.Struct, frozen=True, kw_only=True):
 class Trial:
     """One trial, in `folder` if one is given, else in one that is removed if all went well."""
 
-    def __init__(self, reactor: Reactor, asked: TrialAsked, tell: Tell) -> None:
+    def __init__(self, reactor: Reactor, asked: TrialOptions, tell: Tell) -> None:
         self._reactor = reactor
         self._asked = asked
         self._tell = tell
@@ -98,15 +99,15 @@ class Trial:
                 "stages": reports,
                 "again": self._asked.command,
             }
-            print(msgspec.json.format(msgspec.json.encode(told, enc_hook=str)).decode())
+            show_json(told)
         else:
-            show(page(reports, self._skipped, self._asked.command))
+            show(trial_page(reports, self._skipped, self._asked.command))
         self._write(reports)
         if clean:
             self._remove_folder()
         else:
             print(f"its files, with the history, are in {self._folder}", file=sys.stderr)
-        return 0 if clean else 1
+        return exit_codes.OK if clean else exit_codes.PROMISE_BROKEN
 
     def _write(self, reports: Sequence[StageReport]) -> None:
         file = self._asked.html
@@ -215,4 +216,4 @@ async def run_inside(reactor: Reactor, question: Path, answer: Path) -> int:
     await furnish()
     report = await run_stage(reactor, asked, lambda line: print(TOLD + line, flush=True))
     answer.write_bytes(msgspec.json.encode(report))
-    return 0
+    return exit_codes.OK

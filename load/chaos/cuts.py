@@ -11,9 +11,9 @@ from random import Random
 import msgspec
 from twisted.internet.task import deferLater
 
-from load.bazaar.fleet import CannotRun
 from load.bazaar.folders import Folders
 from load.bazaar.namespaces import Apart
+from load.errors import CannotRun
 from load.history.records import Fault, History
 
 from .deck import is_wanted

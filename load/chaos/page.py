@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
 from load.report.remark import Remark
+from load.report.text import counted, page
 
 from .figures import Figures
 from .gaps import LATE_BOUND_SECONDS
 from .timeline import Timeline
 from .trial import StageReport
 
-__all__ = ["page", "spark", "verdict"]
+__all__ = ["spark", "trial_page", "verdict"]
 
 ORDERS = {2, 4, 5, 6, 7, 8}
 """The invariants that an order which is lost, doubled or changed breaks."""
@@ -20,7 +21,7 @@ SPARKS = " ▁▂▃▄▅▆▇█"
 SPARK_COLUMNS = 80
 
 
-def page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
+def trial_page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
     """All figures of a trial; `skipped` says why there was no network stage, if so."""
     lines: list[str] = []
     for report in reports:
@@ -28,14 +29,12 @@ def page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
     if skipped:
         lines += [f"network: skipped; {skipped}", ""]
     lines += [remark.text for remark in verdict(reports)]
-    lines.append(f"again: {command}")
-    return "\n".join(lines)
+    return page(lines, command)
 
 
 def _stage(report: StageReport) -> Iterable[str]:
     found = report.figures
-    count = len(report.caches)
-    fronts = "1 front-end" if count == 1 else f"{count} front-ends"
+    fronts = counted(len(report.caches), "front-end")
     yield (
         f"== {report.stage}: {found.seconds:.0f} s, {fronts} (cache {', '.join(report.caches)}),"
         f" {report.orders} orders"

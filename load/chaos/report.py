@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from load.report.html import document, heading, paragraph, preformatted
 from load.report.plot import Band, Chart, Series, draw
 
-from .page import page, verdict
+from .page import trial_page, verdict
 from .timeline import Timeline
 from .trial import StageReport
 
@@ -28,7 +28,7 @@ def trial_report(reports: Sequence[StageReport], skipped: str, command: str, whe
     for report in reports:
         parts.append(heading(f"{report.stage}: throughput and latency over time"))
         parts += _charts(report.stage, report.timeline)
-    parts += [heading("All figures"), preformatted(page(reports, skipped, command))]
+    parts += [heading("All figures"), preformatted(trial_page(reports, skipped, command))]
     return document("Did clients notice?", parts)
 
 

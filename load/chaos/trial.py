@@ -15,11 +15,12 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from load.bazaar import state
-from load.bazaar.fleet import CannotRun, Local, NotInTime
+from load.bazaar.fleet import Local
 from load.bazaar.folders import Folders
 from load.bazaar.namespaces import Apart
 from load.bazaar.state import Log
 from load.client.http import Session
+from load.errors import CannotRun, NotInTime
 from load.history.book import Violation
 from load.history.checker import check
 from load.history.records import Call, Closing, Fault, History, Opening

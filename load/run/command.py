@@ -1,4 +1,4 @@
-"""`python -m load run`: from the first look at a bazaar to the page of figures."""
+"""`python -m load run`: checks that there is a bazaar, measures it, and prints the page."""
 
 import gc
 import sys
@@ -11,29 +11,27 @@ import msgspec
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import LoopingCall
 
+from load import exit_codes
 from load.bazaar import state
-from load.bazaar.fleet import CannotRun, NotInTime
 from load.client.api import Caller
 from load.client.http import Session
+from load.errors import CannotRun, NotInTime
 from load.history.records import History, Record
+from load.report.outputs import show, show_json
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
-from .summary import RunReport, page, progress
+from .mix import Mix
+from .summary import RunReport, progress, run_page
 from .threshold import Threshold
-from .workload import ANSWER_SECONDS, Mix, Workload
+from .workload import ANSWER_SECONDS, Workload
 
-__all__ = ["MISMATCH", "MISSED", "Run", "RunAsked"]
-
-MISSED = 1
-"""Exit status: a threshold was missed."""
-MISMATCH = 2
-"""Exit status: an order is not as it was acknowledged, or could not be read back."""
+__all__ = ["Run", "RunOptions"]
 
 PROGRESS_SECONDS = 1.0
 
 
-class RunAsked(msgspec.Struct, frozen=True, kw_only=True):
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asks for."""
 
     url: str
@@ -43,11 +41,11 @@ class RunAsked(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: tuple[Threshold, ...] = ()
     json: bool = False
     command: str = ""
-    """That repeats the run."""
+    """The one that repeats the run."""
 
 
 class _Written(History):
-    """A history that is in its file only: a run may be long, and nobody looks back at it."""
+    """A history that is kept in its file only: a run may be long, and reads none of it back."""
 
     def add(self, record: Record) -> None:
         super().add(record)
@@ -55,45 +53,46 @@ class _Written(History):
 
 
 class Run:
-    """One run against a bazaar that somebody else has started."""
+    """One run against a bazaar that is already running."""
 
-    def __init__(self, reactor: Reactor, asked: RunAsked) -> None:
+    def __init__(self, reactor: Reactor, options: RunOptions) -> None:
         self._reactor = reactor
-        self._asked = asked
+        self._options = options
 
     async def run(self) -> int:
-        """Carry it out, print the page, and return the exit status. Raises `CannotRun`, and
-        CancelledError if it was cancelled; the page is then of what had been done."""
-        asked = self._asked
+        """Measure, print the page, and return the exit status. Raises `CannotRun`, and
+        CancelledError if it was cancelled, after the page of what was measured by then."""
+        options = self._options
         stocks = await self._stocks()
         history = self._open_history()
         try:
-            if asked.history is not None:
-                note = f"run, seed {asked.seed}"
+            if options.history is not None:
+                note = f"run, seed {options.seed}"
                 history.add(
-                    await state.opening(self._reactor, asked.url, monotonic_seconds(), note)
+                    await state.opening(self._reactor, options.url, monotonic_seconds(), note)
                 )
             workload = self._workload(stocks, history)
             report = await self._measure(workload)
             self._show(report)
             if report.interrupted:
                 raise CancelledError()
-            if asked.history is not None:
+            if options.history is not None:
                 await self._close(history, report)
         finally:
             history.close()
         if not report.orders.kept:
-            return MISMATCH
-        return 0 if all(judged.held for judged in report.thresholds) else MISSED
+            return exit_codes.ORDER_MISMATCH
+        kept = all(judged.held for judged in report.thresholds)
+        return exit_codes.OK if kept else exit_codes.THRESHOLD_MISSED
 
     async def measured(self) -> RunReport:
-        """Carry it out without a history, and without a word. Raises `CannotRun`; the report
-        says whether it was cancelled."""
+        """Measure without a history, and print nothing. Raises `CannotRun`; the report says
+        whether it was cancelled."""
         return await self._measure(self._workload(await self._stocks(), _Written()))
 
     async def _stocks(self) -> Sequence[str]:
-        """The names of what is listed, if it is a bazaar that is there."""
-        url = self._asked.url
+        """The names of the listed stocks. Raises `CannotRun` if the URL is not a bazaar's."""
+        url = self._options.url
         session = Session(self._reactor, 1)
         caller = Caller(session, monotonic_seconds, [url], History(), 1)
         call = await caller.market(0, ANSWER_SECONDS)
@@ -110,38 +109,38 @@ class Run:
         return sorted(quote.name for quote in call.found)
 
     def _open_history(self) -> History:
-        file = self._asked.history
+        file = self._options.history
         try:
             return _Written(file)
         except OSError as why:
             raise CannotRun(f"--history {file} cannot be written: {why.strerror}") from None
 
     async def _close(self, history: History, report: RunReport) -> None:
-        asked = self._asked
+        options = self._options
         try:
-            ending = await state.closing(self._reactor, asked.url, monotonic_seconds())
+            ending = await state.closing(self._reactor, options.url, monotonic_seconds())
             history.add(ending)
         except NotInTime as why:
-            # Orders that are lost are the worse news, and have an exit status of their own.
+            # Lost orders matter more, and have an exit status of their own.
             if report.orders.kept:
-                raise CannotRun(f"--history {asked.history} has no ending: {why}") from None
+                raise CannotRun(f"--history {options.history} has no ending: {why}") from None
 
     def _workload(self, stocks: Sequence[str], history: History) -> Workload:
-        asked = self._asked
+        options = self._options
         return Workload(
             self._reactor,
             monotonic_seconds,
-            asked.mix,
-            asked.url,
+            options.mix,
+            options.url,
             stocks,
             history,
-            seed=str(asked.seed),
+            seed=str(options.seed),
             token=token_hex(6),
             connect=lambda: Session(self._reactor, 1),
         )
 
     async def _measure(self, workload: Workload) -> RunReport:
-        # What is there already need not be looked at again while clients are timed.
+        # The garbage collector is to scan only what the measured calls create.
         gc.unfreeze()
         gc.collect()
         gc.freeze()
@@ -163,13 +162,13 @@ class Run:
         return self._report(workload, (process_time() - cpu) / took)
 
     def _report(self, workload: Workload, cpu_share: float) -> RunReport:
-        asked, mix = self._asked, self._asked.mix
+        options, mix = self._options, self._options.mix
         kinds = workload.tally.kinds()
         hits, misses = (kinds[each].count if each in kinds else 0 for each in ("hit", "miss"))
         return RunReport(
-            url=asked.url,
+            url=options.url,
             clients=mix.clients,
-            seed=asked.seed,
+            seed=options.seed,
             seconds=kinds["all"].seconds if "all" in kinds else 0.0,
             kinds=[each.row(kind) for kind, each in kinds.items()],
             hit_share=hits / (hits + misses) if hits + misses else None,
@@ -180,20 +179,20 @@ class Run:
             unsent=workload.unsent,
             cpu_share=cpu_share,
             orders=workload.remembered.comparison(),
-            thresholds=[each.judge(kinds, workload.unsent) for each in asked.thresholds],
+            thresholds=[each.judge(kinds, workload.unsent) for each in options.thresholds],
             interrupted=workload.left_early,
-            again=asked.command,
+            again=options.command,
         )
 
     def _show(self, report: RunReport) -> None:
-        if self._asked.json:
-            print(msgspec.json.format(msgspec.json.encode(report)).decode(), flush=True)
+        if self._options.json:
+            show_json(report)
         else:
-            print(page(report), flush=True)
+            show(run_page(report))
 
 
 class _Progress:
-    """A line on a terminal, written over each time."""
+    """A line on a terminal that is rewritten each second."""
 
     def __init__(self, workload: Workload, began: float) -> None:
         self._workload = workload

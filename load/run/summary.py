@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from load.history.remembered import Comparison
+from load.report.text import counted, page
 
 from .tally import SOURCES, Failed, KindRow
 from .threshold import Judged
 
-__all__ = ["RunReport", "page", "progress"]
+__all__ = ["BUSY_SHARE", "RunReport", "progress", "run_page"]
 
 BUSY_SHARE = 0.9
 """A client process that needs more of its core than this measures itself."""
@@ -42,8 +43,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """The command that repeats the run."""
 
 
-def page(report: RunReport) -> str:
-    clients = "1 client" if report.clients == 1 else f"{report.clients} clients"
+def run_page(report: RunReport) -> str:
+    """What a run prints when it has ended."""
+    clients = counted(report.clients, "client")
     lines = [
         f"{report.seconds:.1f} s, {clients}, {report.url}",
         "",
@@ -59,7 +61,7 @@ def page(report: RunReport) -> str:
     lines += [*_pace(report), *_orders(report)]
     for judged in report.thresholds:
         lines.append(f"{'held' if judged.held else 'MISSED'}: {_words(judged)}")
-    return "\n".join([*lines, f"again: {report.again}"])
+    return page(lines, report.again)
 
 
 def _table(kinds: Sequence[KindRow]) -> Iterable[str]:

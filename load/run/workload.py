@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-import msgspec
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -20,10 +19,11 @@ from load.history.remembered import Remembered, RememberedOrder
 from twisted_bazaar.market import Side
 from twisted_bazaar.runtime.reactor import Reactor
 
+from .mix import Mix
 from .schedule import Schedule, counted_from
 from .tally import Tally
 
-__all__ = ["Mix", "Workload"]
+__all__ = ["Workload"]
 
 ANSWER_SECONDS = 8.0
 """More than the bazaar's deadline for a trade: an answer is on its way."""
@@ -35,39 +35,6 @@ CATCH_UP_SECONDS = 10.0
 """How long clients go on after their time with requests that were due within it."""
 
 C = TypeVar("C", bound=Call)
-
-
-class Mix(msgspec.Struct, frozen=True, kw_only=True):
-    """What clients ask for, how much of it and how fast."""
-
-    clients: int = 5
-    share: float = 0.5
-    """Of the lookups that are followed by a trade."""
-    side: str = "both"
-    """`buy`, `sell`, or `both`: one or the other, evenly."""
-    least: int = 1
-    most: int = 10
-    """Shares of a trade, evenly distributed."""
-    iterations: int | None = None
-    """Lookups of each client; None: as many as there is time for."""
-    seconds: float | None = None
-    """How long; None: until the iterations are done."""
-    rate: float | None = None
-    """Requests a second of all clients together, whether they are answered or not; None: each
-    client asks once it has its last answer."""
-    separate: bool = False
-    """Trade on a connection of its own."""
-
-    def options(self, shares: str) -> list[str]:
-        """Of the command line that asks for it, with `shares` for `--p`."""
-        options = ["--clients", str(self.clients), "--p", shares, "--side", self.side]
-        options += ["--quantity", f"{self.least}:{self.most}"]
-        if self.iterations is not None:
-            options += ["--iterations", str(self.iterations)]
-        if self.seconds is not None:
-            options += ["--duration", f"{self.seconds:g}"]
-        options += ["--rate", f"{self.rate:g}"] if self.rate is not None else []
-        return [*options, *(["--separate"] if self.separate else [])]
 
 
 class Workload:

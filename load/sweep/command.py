@@ -1,7 +1,6 @@
-"""`python -m load sweep`: the reference workload, once in each setting."""
+"""`python -m load sweep`: runs the reference workload once in each setting."""
 
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,38 +10,41 @@ from shutil import rmtree
 import msgspec
 from twisted.internet.defer import CancelledError
 
-from load.bazaar.fleet import CannotRun, Local, NotInTime
-from load.report.outputs import must_be_writable, show
-from load.run.command import MISMATCH, Run, RunAsked
+from load import exit_codes
+from load.bazaar.fleet import Local
+from load.errors import CannotRun, NotInTime
+from load.report.outputs import Tell, must_be_writable, show
+from load.run.command import Run, RunOptions
+from load.run.mix import Mix
 from load.run.summary import RunReport
-from load.run.workload import Mix
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .report import sweep_report
-from .settings import Outcome, Setting, csv_text, kept, page, plan, told
+from .settings import Outcome, Setting, csv_text, kept, plan, progress, sweep_page
 
-__all__ = ["Sweep", "SweepAsked"]
+__all__ = ["Sweep", "SweepOptions"]
 
 
-class SweepAsked(msgspec.Struct, frozen=True, kw_only=True):
+class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asks for."""
 
     shares: tuple[float, ...]
-    """Of the lookups that are followed by a trade."""
+    """Of the lookups that are followed by a trade, one for each setting."""
     caches: tuple[str, ...]
-    """Of the bazaars that are started; none with `url`."""
+    """Of the bazaars that are started; empty with `url`."""
     mix: Mix
     """All but `share`."""
     seed: int
-    """In each setting clients draw the same stocks, and the same trades as far as they trade."""
+    """The same in each setting: clients draw the same stocks, and the same trades as far as they
+    trade."""
     url: str = ""
-    """Of a bazaar that runs already; empty: start one for each setting."""
+    """Of a bazaar that is already running; empty: start one for each setting."""
     html: Path
     csv: Path
 
     @property
     def command(self) -> str:
-        """That repeats the sweep."""
+        """The command that repeats the sweep."""
         where = ["--url", self.url] if self.url else ["--caches", ",".join(self.caches)]
         shares = ",".join(f"{share:g}" for share in self.shares)
         words = ["python", "-m", "load", "sweep", *where, *self.mix.options(shares)]
@@ -52,36 +54,36 @@ class SweepAsked(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """One sweep."""
 
-    def __init__(self, reactor: Reactor, asked: SweepAsked, tell: Callable[[str], None]) -> None:
-        """`tell` is told of each setting when its run is over."""
+    def __init__(self, reactor: Reactor, options: SweepOptions, tell: Tell) -> None:
+        """`tell` is called with a line after each run."""
         self._reactor = reactor
-        self._asked = asked
+        self._options = options
         self._tell = tell
 
     async def run(self) -> int:
-        """Carry it out, print the tables, write the files, and return the exit status. Raises
-        `CannotRun` or `NotInTime`, and CancelledError if it was cancelled; the tables are then of
-        the runs before, and no file is written."""
-        asked = self._asked
-        must_be_writable("--html", asked.html)
-        must_be_writable("--csv", asked.csv)
+        """Measure, print the tables, write the files, and return the exit status. Raises
+        `CannotRun` or `NotInTime`, and CancelledError if it was cancelled: then it prints the
+        tables of the completed runs, and writes no file."""
+        options = self._options
+        must_be_writable("--html", options.html)
+        must_be_writable("--csv", options.csv)
         outcomes: list[Outcome] = []
         try:
-            for setting in plan(asked.shares, asked.caches or ("",)):
+            for setting in plan(options.shares, options.caches or ("",)):
                 outcomes.append(Outcome(setting, await self._measure(setting)))
-                self._tell(told(outcomes[-1]))
+                self._tell(progress(outcomes[-1]))
         finally:
             if outcomes:
-                show(page(outcomes, asked.command))
+                show(sweep_page(outcomes, options.command))
         when = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
-        asked.html.write_text(sweep_report(outcomes, asked.command, when), encoding="utf-8")
-        asked.csv.write_text(csv_text(outcomes), encoding="utf-8")
-        print(f"plots: {asked.html}; all figures: {asked.csv}", flush=True)
-        return 0 if kept(outcomes) else MISMATCH
+        options.html.write_text(sweep_report(outcomes, options.command, when), encoding="utf-8")
+        options.csv.write_text(csv_text(outcomes), encoding="utf-8")
+        print(f"plots: {options.html}; all figures: {options.csv}", flush=True)
+        return exit_codes.OK if kept(outcomes) else exit_codes.ORDER_MISMATCH
 
     async def _measure(self, setting: Setting) -> RunReport:
         if not setting.cache:
-            return await self._run(self._asked.url, setting)
+            return await self._run(self._options.url, setting)
         folder = Path(tempfile.mkdtemp(prefix="bazaar-sweep-"))
         fleet = Local(self._reactor, folder, (), [f"--cache={setting.cache}"])
         try:
@@ -89,7 +91,7 @@ class Sweep:
             report = await self._run(fleet.urls[0], setting)
             await fleet.stop()
         except BaseException:
-            # What ends in good order leaves nothing in the folder that is about to go.
+            # A clean stop leaves nothing that still writes to the folder, which is removed next.
             with suppress(NotInTime, CannotRun):
                 await fleet.stop()
             raise
@@ -99,8 +101,8 @@ class Sweep:
         return report
 
     async def _run(self, url: str, setting: Setting) -> RunReport:
-        mix = msgspec.structs.replace(self._asked.mix, share=setting.share)
-        run = Run(self._reactor, RunAsked(url=url, mix=mix, seed=self._asked.seed))
+        mix = msgspec.structs.replace(self._options.mix, share=setting.share)
+        run = Run(self._reactor, RunOptions(url=url, mix=mix, seed=self._options.seed))
         report = await run.measured()
         if report.interrupted:
             raise CancelledError()

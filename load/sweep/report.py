@@ -1,9 +1,10 @@
-"""The report of a sweep, with its plots. Pure: outcomes in, HTML out."""
+"""The HTML report of a sweep, with its plots. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from load.report.html import document, paragraph, table
 from load.report.plot import COLOURS, Chart, Series, draw
+from load.report.text import counted
 from load.run.tally import KindRow
 
 from .settings import Outcome, by_cache, cache_name, percent, remarks
@@ -17,9 +18,9 @@ HEADS = ("p", "cache", "calls", "errors", "/s", "mean", "p50", "p90", "p99", "p9
 
 
 def sweep_report(outcomes: Sequence[Outcome], again: str, when: str) -> str:
-    """`again` is the command that repeats the sweep; `when` says when it was."""
+    """`again` is the command that repeats the sweep; `when` is its date and time."""
     first = outcomes[0].report
-    clients = "1 client" if first.clients == 1 else f"{first.clients} clients"
+    clients = counted(first.clients, "client")
     fresh = "each against a fresh bazaar" if outcomes[0].setting.cache else f"against {first.url}"
     about = (
         f"{clients}: each looks up a random stock, trades it with probability p, and so on; it"

@@ -1,4 +1,4 @@
-"""The settings of a sweep, and the tables of what was measured in each. Pure."""
+"""The settings of a sweep, and the tables of the figures of each. Pure."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +8,7 @@ from itertools import chain
 import msgspec
 
 from load.report.remark import Remark
+from load.report.text import counted, page
 from load.run.summary import BUSY_SHARE, RunReport
 from load.run.tally import KindRow
 
@@ -17,10 +18,10 @@ __all__ = [
     "by_cache",
     "csv_text",
     "kept",
-    "page",
     "plan",
+    "progress",
     "remarks",
-    "told",
+    "sweep_page",
 ]
 
 FIGURES = ("mean", "p50", "p99", "/s")
@@ -30,31 +31,31 @@ PLURALS = {"lookup": "lookups", "trade": "trades"}
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What differs from run to run."""
+    """What differs between the runs."""
 
     share: float
     """Of the lookups that are followed by a trade."""
     cache: str
-    """As `twistd bazaar` takes it; empty: the bazaar runs already, as it does."""
+    """As `twistd bazaar` takes it; empty: that of a bazaar that is already running."""
 
     def __str__(self) -> str:
         return f"p {percent(self.share)}, {cache_name(self.cache)}"
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A setting, and how its run went."""
+    """A setting, and the report of its run."""
 
     setting: Setting
     report: RunReport
 
     def row(self, kind: str) -> KindRow | None:
-        """The figures of one kind of call; None: there was none."""
+        """The figures of one kind of call; None: there was no such call."""
         return next((row for row in self.report.kinds if row.kind == kind), None)
 
 
 def plan(shares: Sequence[float], caches: Sequence[str]) -> list[Setting]:
     """Every share with every cache. The caches of one share follow each other, and their order
-    turns from share to share: a machine that gets slower meanwhile favours none of them."""
+    alternates: a machine that becomes slower meanwhile favours none of them."""
     settings = []
     for number, share in enumerate(shares):
         turned = caches if number % 2 == 0 else caches[::-1]
@@ -75,19 +76,19 @@ def cache_name(cache: str) -> str:
     return f"cache {cache}" if cache else "cache as it runs"
 
 
-def told(outcome: Outcome) -> str:
-    """One line, for whoever waits for the rest."""
+def progress(outcome: Outcome) -> str:
+    """The line that is shown after a run."""
     shown = [
         f"{PLURALS[kind]} {row.mean_ms:.2f} ms" for kind in PLURALS if (row := outcome.row(kind))
     ]
     return f"{outcome.setting}: {', '.join(shown) or 'no calls'}"
 
 
-def page(outcomes: Sequence[Outcome], again: str) -> str:
-    """What is printed in the end; `again` is the command that repeats the sweep."""
+def sweep_page(outcomes: Sequence[Outcome], again: str) -> str:
+    """What a sweep prints when it has ended; `again` is the command that repeats it."""
     lines = [*_table("lookup", outcomes), "", *_table("trade", outcomes), ""]
     lines += [remark.text for remark in remarks(outcomes)]
-    return "\n".join([*lines, f"again: {again}"])
+    return page(lines, again)
 
 
 def _table(kind: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _table(kind: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def by_cache(outcomes: Iterable[Outcome]) -> dict[str, dict[float, Outcome]]:
-    """By cache and share; the caches in the order in which they came first."""
+    """By cache and share; the caches in the order of their first run."""
     columns: dict[str, dict[float, Outcome]] = {}
     for outcome in outcomes:
         columns.setdefault(outcome.setting.cache, {})[outcome.setting.share] = outcome
@@ -115,7 +116,7 @@ def by_cache(outcomes: Iterable[Outcome]) -> dict[str, dict[float, Outcome]]:
 
 
 def _cells(kind: str, outcome: Outcome | None, count: int) -> list[str]:
-    """A cell is empty if there was no such run, and has a dash if there was no such call."""
+    """The cells of one run: empty without such a run, dashes without such a call."""
     if outcome is None:
         return [""] * count
     row = outcome.row(kind)
@@ -127,10 +128,10 @@ def _cells(kind: str, outcome: Outcome | None, count: int) -> list[str]:
 
 
 def remarks(outcomes: Sequence[Outcome]) -> Iterator[Remark]:
-    """What else there is to say: of orders, of errors, and of the clients themselves."""
+    """What the tables do not show: orders, errors, and how busy the clients were."""
     if kept(outcomes):
         count = sum(outcome.report.orders.remembered for outcome in outcomes)
-        runs = "1 run" if len(outcomes) == 1 else f"{len(outcomes)} runs"
+        runs = counted(len(outcomes), "run")
         yield Remark(f"orders: {count} remembered in {runs}, all read back as acknowledged")
     for outcome in outcomes:
         orders, where = outcome.report.orders, outcome.setting

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from load.__main__ import main
-from load.arguments import add_sweep
+from load.sweep.arguments import add_sweep
 
 
 def parsed(*arguments: str) -> argparse.Namespace:

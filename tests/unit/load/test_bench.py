@@ -8,7 +8,7 @@ import pytest
 from load.bench import long_log
 from load.bench.figures import Judged, Sample, Samples, Subject, judge, rows
 from load.bench.generator import trade
-from load.bench.page import Report, page
+from load.bench.page import Report, bench_page
 from twisted_bazaar.__main__ import main as tools
 
 
@@ -65,7 +65,7 @@ def test_the_page_shows_rates_costs_and_verdicts() -> None:
         (Subject.KLEIN_POST, 32): [sample(6000)],
         (Subject.TRADES, 32): [sample(3000, errors=4)],
     }
-    shown = page(
+    shown = bench_page(
         Report(
             generator="wrk",
             cores=2,

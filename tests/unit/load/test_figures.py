@@ -6,7 +6,7 @@ import pytest
 from load.bazaar.state import Log
 from load.chaos.figures import Figures, LookupRow, figures, percentile
 from load.chaos.gaps import MINGLED, FaultRow, LivenessRow
-from load.chaos.page import page
+from load.chaos.page import trial_page
 from load.chaos.trial import StageReport, ViolationRow, culprit
 from load.history.records import Fault, LookupCall, Record, TradeCall, Verdict
 from twisted_bazaar.market import Side
@@ -163,7 +163,7 @@ def report(
 def test_the_page_says_that_all_is_well() -> None:
     clean = report(figures(steady((1.0, 5.0))))
     assert clean.clean
-    text = page([clean], "no cuts were asked for", "python -m load chaos --seed 1")
+    text = trial_page([clean], "no cuts were asked for", "python -m load chaos --seed 1")
     assert text.startswith("== processes: 4 s, 2 front-ends (cache redis, memory), 3 orders")
     assert "network: skipped; no cuts were asked for" in text
     assert "No: every acknowledged order is there" in text
@@ -180,7 +180,7 @@ def test_the_page_says_what_is_not(invariant: int, says: str) -> None:
     violated = ViolationRow(invariant, "kill leader", 2, f"invariant {invariant}: such")
     bad = report(figures(steady((1.0, 5.0))), violated)
     assert not bad.clean
-    text = page([bad], "", "again")
+    text = trial_page([bad], "", "again")
     assert says in text
     assert f"2 of invariant {invariant} after 'kill leader', such as" in text
     assert "2 violations, 0 other problems." in text
@@ -201,7 +201,7 @@ def test_replicas_are_alike_only_if_all_are_sound_with_one_number_and_digest(
     logs: list[Log],
 ) -> None:
     told = msgspec.structs.replace(report(figures(steady((1.0, 5.0)))), logs=logs)
-    assert "Do all replicas end with the same log? NO.\n" in page([told], "", "again")
+    assert "Do all replicas end with the same log? NO.\n" in trial_page([told], "", "again")
 
 
 def test_the_page_says_what_became_of_trades_without_an_answer() -> None:
@@ -212,13 +212,13 @@ def test_the_page_says_what_became_of_trades_without_an_answer() -> None:
         ([unclear, again], "1 of 2 calls to trade got no clear answer; such a trade is sent again"),
         ([unclear, again, never], "2 of 3 calls to trade got no clear answer; of 1 trades no"),
     ):
-        assert f"Were requests lost? {says}" in page([report(figures(records))], "", "again")
+        assert f"Were requests lost? {says}" in trial_page([report(figures(records))], "", "again")
 
 
 def test_what_was_not_lived_through_is_marked() -> None:
     found = figures([*steady((1.0, 5.0)), fault("cut", 5.0, 9.0)], {"cut": 3.0})
     assert found.liveness == [LivenessRow("cut", 4.0, None, 1, 0.0, 3.0)]
-    assert "NOT ALIVE" in page([report(found, problems=("late",))], "", "again")
+    assert "NOT ALIVE" in trial_page([report(found, problems=("late",))], "", "again")
 
 
 def test_the_page_says_how_many_lookups_a_cache_answered() -> None:
@@ -227,7 +227,7 @@ def test_the_page_says_how_many_lookups_a_cache_answered() -> None:
     found = figures([*hits, *misses])
     assert [row.source for row in found.lookups] == ["hit", "miss"]
     assert isinstance(found.lookups[0], LookupRow)
-    lines = page([report(found)], "", "again").splitlines()
+    lines = trial_page([report(found)], "", "again").splitlines()
     assert [line.split()[:3] for line in lines if line.startswith(("  hit", "  miss"))] == [
         ["hit", "3", "75.0%"],
         ["miss", "1", "25.0%"],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from load.bazaar.fleet import CannotRun
-from load.chaos.command import Trial, TrialAsked
+from load.chaos.command import Trial, TrialOptions
+from load.errors import CannotRun
 from load.report.outputs import must_be_writable, show
 
 
@@ -33,7 +33,7 @@ def test_a_file_that_cannot_be_written_is_told_by_its_option(
 
 
 def test_a_trial_that_could_not_write_its_report_is_not_begun(tmp_path: Path) -> None:
-    asked = TrialAsked(
+    asked = TrialOptions(
         seconds=60.0, clients=1, frontends=1, seed=1, kill=1.0, pause=1.0, cut=1.0,
         html=tmp_path / "none" / "x.html", folder=tmp_path / "folder",
     )  # fmt: skip

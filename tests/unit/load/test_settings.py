@@ -10,12 +10,21 @@ import msgspec
 import pytest
 
 from load.history.remembered import Comparison
+from load.run.mix import Mix
 from load.run.summary import RunReport
 from load.run.tally import Failed, KindRow
-from load.run.workload import Mix
-from load.sweep.command import SweepAsked
+from load.sweep.command import SweepOptions
 from load.sweep.report import sweep_report
-from load.sweep.settings import Outcome, Setting, csv_text, kept, page, plan, remarks, told
+from load.sweep.settings import (
+    Outcome,
+    Setting,
+    csv_text,
+    kept,
+    plan,
+    progress,
+    remarks,
+    sweep_page,
+)
 
 KEPT = Comparison(remembered=4, confirmed=4, wrong=0, unread=0)
 
@@ -67,7 +76,7 @@ def cells(line: str) -> list[str]:
 
 
 def test_the_tables_have_a_line_for_each_share_and_columns_for_each_cache() -> None:
-    lines = page(four(), "again and again").splitlines()
+    lines = sweep_page(four(), "again and again").splitlines()
     assert lines[0].split("   ", 1)[0] == "lookups, ms"
     assert lines[0].split()[2:] == ["cache", "auto", "cache", "off"]
     assert lines[1].split() == ["p", *["mean", "p50", "p99", "/s", "hits"] * 2]
@@ -90,21 +99,21 @@ def ends(line: str) -> list[int]:
 
 
 def test_the_columns_of_a_table_are_under_their_heads() -> None:
-    lines = page(four(), "").splitlines()
+    lines = sweep_page(four(), "").splitlines()
     assert ends(lines[1]) == ends(lines[2]) == ends(lines[3])
     assert ends(lines[6]) == ends(lines[7]) == ends(lines[8])
 
 
 def test_what_has_not_run_yet_leaves_its_columns_empty() -> None:
-    lines = page(four()[:3], "").splitlines()
+    lines = sweep_page(four()[:3], "").splitlines()
     assert cells(lines[3]) == ["20%", "4.00", "5.00", "7.00", "12.5", "-"]
     assert lines[3].index("4.00") > 60
 
 
 def test_a_bazaar_that_runs_already_has_the_cache_that_it_has() -> None:
     one = outcome(0.2, "")
-    assert page([one], "").splitlines()[0].endswith("  cache as it runs")
-    assert told(one) == "p 20 %, cache as it runs: lookups 2.00 ms, trades 20.00 ms"
+    assert sweep_page([one], "").splitlines()[0].endswith("  cache as it runs")
+    assert progress(one) == "p 20 %, cache as it runs: lookups 2.00 ms, trades 20.00 ms"
     text = sweep_report([one], "again", "today")
     assert "against http://front" in text
 
@@ -123,10 +132,10 @@ def test_the_verdict_on_orders_is_of_all_runs() -> None:
         " acknowledged, and is not there",
         "orders: 1 of 4 COULD NOT BE READ BACK (p 40 %, cache off)",
     ]
-    assert "all read back" not in page(bad, "")
+    assert "all read back" not in sweep_page(bad, "")
 
 
-def test_errors_and_clients_that_are_slow_themselves_are_told() -> None:
+def test_errors_and_clients_that_are_slow_themselves_are_progress() -> None:
     failed = Failed("trade", 503, 2, "no leader")
     bad = [outcome(0.4, "off", failed=(failed, Failed("lookup", 0, 1, "late"))),
            outcome(0.6, "off", cpu=0.95)]  # fmt: skip
@@ -191,7 +200,7 @@ def test_the_report_marks_what_is_wrong() -> None:
 def test_the_line_that_repeats_a_sweep_has_all_that_it_depends_on(
     changes: dict[str, object], says: str
 ) -> None:
-    asked = SweepAsked(
+    asked = SweepOptions(
         shares=(0.0, 0.25), caches=("auto", "off"), mix=Mix(seconds=6.0), seed=7,
         html=Path("x.html"), csv=Path("x.csv"),
     )  # fmt: skip

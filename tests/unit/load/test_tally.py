@@ -7,7 +7,7 @@ import pytest
 
 from load.history.records import Call, LookupCall, OrderCall, Quote, TradeCall, Verdict
 from load.run.latencies import Latencies
-from load.run.summary import RunReport, page
+from load.run.summary import RunReport, run_page
 from load.run.tally import KindRow, Tally, is_error
 from twisted_bazaar.market import Side
 
@@ -137,7 +137,7 @@ def test_the_page_shows_every_kind_and_what_is_wrong() -> None:
         thresholds=[Judged("lookup.p99<20ms", "500.000ms", False)],
         interrupted=False, again="again so",
     )  # fmt: skip
-    lines = page(report).splitlines()
+    lines = run_page(report).splitlines()
     assert lines[0] == "0.5 s, 1 client, http://x:1"
     assert [line.split()[:3] for line in lines[3:6]] == [
         ["all", "2", "1"], ["lookup", "2", "1"], ["hit", "1", "0"],

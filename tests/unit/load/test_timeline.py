@@ -10,7 +10,7 @@ from load.bazaar.state import Log
 from load.chaos.cuts import SCENARIOS
 from load.chaos.deck import full_deck
 from load.chaos.figures import figures
-from load.chaos.page import page, spark
+from load.chaos.page import spark, trial_page
 from load.chaos.report import trial_report
 from load.chaos.timeline import Marked, Timeline, fault_kind, timeline
 from load.chaos.trial import StageReport
@@ -167,7 +167,7 @@ def test_the_report_of_a_trial_has_plots_with_the_faults_and_the_page() -> None:
     assert shown.tags.count("svg") == 2
     assert {"script", "link", "img"}.isdisjoint(shown.tags)
     assert (shown.links, shown.wrong) == ([], 0)
-    assert page([told], "no cuts", "python -m load chaos") in shown.written
+    assert trial_page([told], "no cuts", "python -m load chaos") in shown.written
     for chart in charts(text):
         fromstring(chart)
     answered = "".join(fromstring(charts(text)[0]).itertext())
@@ -181,7 +181,7 @@ def test_the_report_of_a_trial_marks_what_is_wrong() -> None:
 
 
 def test_the_page_shows_over_time_when_nothing_was_answered() -> None:
-    lines = page([report(busy())], "", "again").splitlines()
+    lines = trial_page([report(busy())], "", "again").splitlines()
     at = lines.index("answered a second, 0.52 s each")
     trades, lookups = (line.split("|")[1] for line in lines[at + 1 : at + 3])
     assert len(trades) == len(lookups) == 19

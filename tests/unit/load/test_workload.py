@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 
 from load.client.http import NoAnswer, NotSent, Reply
 from load.history.records import History, LookupCall, OrderCall, TradeCall, Verdict
-from load.run.workload import Mix, Workload
+from load.run.mix import Mix
+from load.run.workload import Workload
 from tests.fakes.frontend import FakeFrontend
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from twisted_bazaar.market import DEFAULT_LISTING, Side
