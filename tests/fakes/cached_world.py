@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
-from twisted_bazaar.catalog.subscribers import Pushed, Subscribers
+from twisted_bazaar.catalog.subscribers import OutgoingPush, Subscribers
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.cache.floors import Floors
-from twisted_bazaar.frontend.cache.quotes import Found, Quote
-from twisted_bazaar.frontend.lookups.queue import Call, Lookups, Read
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote
+from twisted_bazaar.frontend.lookups.queue import CacheRead, LookupQueue, UpstreamCall
 from twisted_bazaar.leases import MAX_DRIFT, Lease
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
@@ -76,7 +76,7 @@ class Catalog:
 class Sent:
     """A push that was sent."""
 
-    def __init__(self, pushed: Pushed, subscribers: Subscribers) -> None:
+    def __init__(self, pushed: OutgoingPush, subscribers: Subscribers) -> None:
         self.pushed = pushed
         self.subscribers = subscribers
         self.waited_for = True
@@ -95,7 +95,7 @@ class Asked:
 class UnderWay:
     """A call, and what it will be answered with: None if nobody does."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: UpstreamCall) -> None:
         self.call = call
         self.quotes: dict[str, Quote] | None = None
 
@@ -107,8 +107,8 @@ class Frontend:
         self.name = name
         self.rate = rate
         self.floors = Floors(TIMING, lives)
-        self.lookups = Lookups(self.floors)
-        self.reads: list[Read] = []
+        self.lookups = LookupQueue(self.floors)
+        self.reads: list[CacheRead] = []
         self.calls: list[UnderWay] = []
 
 
@@ -138,7 +138,7 @@ class World:
         for frontend in self._frontends:
             while frontend.reads or frontend.calls:
                 for read in frontend.reads:
-                    frontend.lookups.read(read, {}, self._now(frontend))
+                    frontend.lookups.read_done(read, {}, self._now(frontend))
                 frontend.reads.clear()
                 self._turn(frontend)
                 for under_way in list(frontend.calls):
@@ -264,7 +264,7 @@ class World:
         for name in self._random.choices(NAMES, k=self._random.randint(1, 3)):
             asked = Asked(name, self._seen.get(name, NOTHING))
             self._asked.append(asked)
-            frontend.lookups.ask(name, asked, self._now(frontend))
+            frontend.lookups.add(name, asked, self._now(frontend))
         self._turn(frontend)
 
     def cache_answers(self) -> None:
@@ -279,7 +279,7 @@ class World:
                 found = self._random.choice([None, *ever, *ever[-1:] * 3])
                 if found is not None:
                     there[name] = found
-            frontend.lookups.read(read, there, self._now(frontend))
+            frontend.lookups.read_done(read, there, self._now(frontend))
             self._turn(frontend)
 
     def catalog_looks_up(self) -> None:
@@ -324,7 +324,7 @@ class World:
             assert isinstance(ticket, Asked)
             self._answered(ticket, answer)
 
-    def _answered(self, asked: Asked, answer: Found | BazaarError) -> None:
+    def _answered(self, asked: Asked, answer: LookupResult | BazaarError) -> None:
         asked.answers += 1
         assert asked.answers == 1
         if isinstance(answer, BazaarError):

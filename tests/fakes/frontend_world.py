@@ -23,8 +23,8 @@ from twisted_bazaar import errors
 from twisted_bazaar.frontend.api.entity_tags import entity_tag
 from twisted_bazaar.frontend.api.old_system import public_site
 from twisted_bazaar.frontend.api.reports import ReplicaReport
-from twisted_bazaar.frontend.api.routes import Api
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.api.routes import Routes
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.connections import MAX_CONNECTIONS
 from twisted_bazaar.frontend.http.hosts import Hosts
@@ -68,10 +68,10 @@ class FakeBazaar:
     def place(self, trade: Trade) -> Deferred[Placed]:
         return self._answer(trade, lambda: self._place(trade))
 
-    def lookup(self, name: str) -> Deferred[Found]:
+    def look_up(self, name: str) -> Deferred[LookupResult]:
         return self._answer(name, lambda: self._look_up(name))
 
-    def all(self) -> Deferred[bytes]:
+    def look_up_all(self) -> Deferred[bytes]:
         stocks = self.ledger.stocks
         return self._answer("all", lambda: answers.stocks(stocks[name] for name in sorted(stocks)))
 
@@ -112,10 +112,10 @@ class FakeBazaar:
         except errors.BazaarError as error:
             return fail(error)
 
-    def _look_up(self, name: str) -> Found:
+    def _look_up(self, name: str) -> LookupResult:
         stock = self.ledger.stocks.get(name)
         quote = None if stock is None else Quote(stock.version, answers.stock(stock))
-        return Found(quote, self.source, self.order_log)
+        return LookupResult(quote, self.source, self.order_log)
 
     def _place(self, trade: Trade) -> Placed:
         seen = self.by_key.get(trade.key)
@@ -144,10 +144,10 @@ class FrontEnd:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.bazaar = FakeBazaar()
-        api = Api(
-            trading=self.bazaar,
-            market_data=self.bazaar,
-            orders=self.bazaar,
+        routes = Routes(
+            trades=self.bazaar,
+            lookups=self.bazaar,
+            replicas=self.bazaar,
             reports=self.bazaar,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),
@@ -155,7 +155,7 @@ class FrontEnd:
         )
         self.clock = Clock()
         self.site = public_site(
-            resource or api.resource(),
+            resource or routes.resource(),
             reactor or self.clock,
             map("request-{}".format, itertools.count(1)).__next__,
             max_connections,

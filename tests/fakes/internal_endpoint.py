@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
-from twisted_bazaar.frontend.cache.invalidation import Invalidations, internal_site
+from twisted_bazaar.frontend.cache.invalidation import InvalidationResource, internal_site
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
@@ -72,7 +72,7 @@ class InternalEndpoint:
         self.secret = secret
         self.subscriber = FakeSubscriber()
         self.clock = Clock()
-        invalidations = Invalidations(secret, self.subscriber, self.clock.seconds)
+        invalidations = InvalidationResource(secret, self.subscriber, self.clock.seconds)
         self.site = internal_site(invalidations, reactor or self.clock, lambda: "request-1")
 
     def signature(self, body: bytes) -> bytes:

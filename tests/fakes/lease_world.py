@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
-from twisted_bazaar.catalog.subscribers import Pushed
+from twisted_bazaar.catalog.subscribers import OutgoingPush
 from twisted_bazaar.consensus.log import MemoryStorage
 from twisted_bazaar.consensus.messages import Apply, ApplyReply, Request
 from twisted_bazaar.errors import BazaarError
@@ -237,7 +237,7 @@ class _Catalog(_Process):
         for pushed in self.publisher.take_pushes(self.clock.now):
             self._push(pushed, self.publisher)
 
-    def _push(self, pushed: Pushed, publisher: Publisher) -> None:
+    def _push(self, pushed: OutgoingPush, publisher: Publisher) -> None:
         frontend = self.world.processes[pushed.subscription.address]
         assert isinstance(frontend, _Frontend)
         push, open_ = pushed.push, [True]

@@ -107,8 +107,8 @@ class FakeReplica(_Fake):
     def list_orders(self, after: int, limit: int, timeout: float) -> Deferred[Any]:
         return self._ask("list_orders", after, limit, timeout)
 
-    def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Any]:
-        return self._ask("lookup", names, timeout)
+    def look_up(self, names: Sequence[str], timeout: float) -> Deferred[Any]:
+        return self._ask("look_up", names, timeout)
 
     def market(self, known: Any, timeout: float) -> Deferred[Any]:
         return self._ask("market", known, timeout)
@@ -117,8 +117,8 @@ class FakeReplica(_Fake):
 class FakeCatalog(_Fake):
     """What a `CatalogClient` does."""
 
-    def lookup(self, names: Sequence[str] | None, timeout: float) -> Deferred[Any]:
-        return self._ask("lookup", names, timeout)
+    def look_up(self, names: Sequence[str], timeout: float) -> Deferred[Any]:
+        return self._ask("look_up", names, timeout)
 
     def market(self, known: Any, timeout: float) -> Deferred[Any]:
         return self._ask("market", known, timeout)
@@ -128,9 +128,9 @@ class FakeCatalog(_Fake):
 
 
 class FakeStocks(_Fake):
-    """Those who know the market data: what `Catalogs` does, or the leader by an `OrderReader`."""
+    """A `MarketSource`: the catalogs, or the leader by `Replicas`."""
 
-    def look_up(self, names: Sequence[str] | None) -> Deferred[Any]:
+    def look_up(self, names: Sequence[str]) -> Deferred[Any]:
         return self._ask("look_up", names)
 
     def market(self, known: Any) -> Deferred[Any]:

@@ -1,6 +1,6 @@
 """Directed schedules for lookups: what leases, floors and pushes must hold while it hurts."""
 
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.leases import MAX_DRIFT
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
 
@@ -271,7 +271,7 @@ def probe(bazaar: SimulatedBazaar, frontend: FrontendMember, name: str) -> None:
     least = bazaar.truth.seen_version(name)
 
     def answered(found: object) -> None:
-        if isinstance(found, Found):
+        if isinstance(found, LookupResult):
             bazaar.truth.looked_up(name, found, least)
 
     frontend.lookup(name, answered)
@@ -325,7 +325,7 @@ def the_leader_shows_no_more_than_a_front_end_with_a_cache(bazaar: SimulatedBaza
         def answered(stocks: object) -> None:
             if isinstance(stocks, list):
                 quote = Quote(stocks[0].version, b"%d" % stocks[0].quantity)
-                truth.looked_up(other, Found(quote, Source.MISS), least)
+                truth.looked_up(other, LookupResult(quote, Source.MISS), least)
 
         leader.lookup([other], answered)
 

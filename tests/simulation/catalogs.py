@@ -9,9 +9,9 @@ import msgspec
 from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
-from twisted_bazaar.catalog.subscribers import Pushed
+from twisted_bazaar.catalog.subscribers import OutgoingPush
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
-from twisted_bazaar.frontend.cache.quotes import Quote, Shown
+from twisted_bazaar.frontend.cache.quotes import LookupReply, Quote
 from twisted_bazaar.market import DEFAULT_LISTING, Stock
 from twisted_bazaar.rpc.push import Subscription
 
@@ -90,8 +90,8 @@ class CatalogMember(Process):
     def lookup(self, names: list[str], reply: Respond) -> None:
         view = self.publisher.view
         if self.seconds < view.until and view.stocks:
-            found = (view.stocks[name] for name in names if name in view.stocks)
-            reply(Shown(found, view.history))
+            found = [view.stocks[name] for name in names if name in view.stocks]
+            reply(LookupReply(found, view.history))
         else:
             reply(Unavailable("no lease"))
 
@@ -104,7 +104,7 @@ class CatalogMember(Process):
         for pushed in self.publisher.take_pushes(self.seconds):
             self._push(pushed)
 
-    def _push(self, pushed: Pushed) -> None:
+    def _push(self, pushed: OutgoingPush) -> None:
         push = pushed.push
         frontend = self.frontends[pushed.subscription.address]
 

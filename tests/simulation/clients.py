@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted_bazaar.errors import BazaarError, KeyReused, NotExecuted, Rejected
-from twisted_bazaar.frontend.cache.quotes import Found
+from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade, Traded
 
 from .frontends import FrontendMember
@@ -155,7 +155,7 @@ class Client(Process):
         cuts = truth.cuts
         self.waiting += 1
 
-        def answered(found: Found | BazaarError) -> None:
+        def answered(found: LookupResult | BazaarError) -> None:
             self.waiting -= 1
             if not isinstance(found, BazaarError) and cuts == truth.cuts:
                 truth.looked_up(name, found, least)

@@ -6,9 +6,9 @@ from typing import Any
 from twisted_bazaar.consensus.messages import CampaignReply
 from twisted_bazaar.errors import BazaarError, Overloaded, Unavailable
 from twisted_bazaar.frontend.cache.floors import Floors
-from twisted_bazaar.frontend.cache.quotes import Quote, Shown
+from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.lookups.queue import Call, Lookups, Read
+from twisted_bazaar.frontend.lookups.queue import CacheRead, LookupQueue, UpstreamCall
 from twisted_bazaar.frontend.trading.queue import Batch, Pending, TradeQueue
 from twisted_bazaar.market import Placed, Trade
 from twisted_bazaar.rpc.push import Push, Subscription
@@ -24,7 +24,7 @@ REDIS_SECONDS = 0.05
 
 
 class FrontendMember(Process):
-    """A front-end. Does what `heartbeat.Heartbeat` and `trading.Trading` do."""
+    """A front-end. Does what `Pings`, `TradeService`, `Subscriber` and `LookupService` do."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class FrontendMember(Process):
         self._under_way: dict[int, Callable[[], None]] = {}
         """How to lose each batch that was not answered yet."""
         self.floors = Floors(TIMING, lambda: lives(52) | 1)
-        self._lookups = Lookups(self.floors if self._redis else None)
+        self._lookups = LookupQueue(self.floors if self._redis else None)
         self._subscribing = False
         for replica in self._replicas:
             self._ping(replica)
@@ -243,7 +243,7 @@ class FrontendMember(Process):
 
     def lookup(self, name: str, answer: Callable[[Any], None]) -> None:
         """Look up a stock: `answer` gets what was `Found`, or an error."""
-        self._lookups.ask(name, answer, self.seconds)
+        self._lookups.add(name, answer, self.seconds)
         self._look_up()
 
     def _look_up(self) -> None:
@@ -254,27 +254,27 @@ class FrontendMember(Process):
         for ticket, answer in self._lookups.take_answered():
             ticket(answer)  # type: ignore[operator]
 
-    def _read(self, read: Read) -> None:
+    def _read(self, read: CacheRead) -> None:
         redis = self._redis
         assert redis is not None
 
         def had(quotes: Mapping[str, Quote]) -> None:
-            self._lookups.read(read, quotes, self.seconds)
+            self._lookups.read_done(read, quotes, self.seconds)
             self._look_up()
 
         asked = (read.history, read.names)
         self._network.call(self, redis, redis.get, asked, had, lambda: had({}), REDIS_SECONDS)
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: UpstreamCall) -> None:
         def ended(answer: Any) -> None:
             if isinstance(answer, BazaarError):
                 self._lookups.failed(call, answer)
             else:
                 quotes = {
-                    stock.name: Quote(stock.version, b"%d" % stock.quantity) for stock in answer
+                    stock.name: Quote(stock.version, b"%d" % stock.quantity)
+                    for stock in answer.stocks
                 }
-                history = answer.history if isinstance(answer, Shown) else ""
-                keep = self._lookups.answered(call, quotes, self.seconds, history)
+                keep = self._lookups.answered(call, quotes, self.seconds, answer.history)
                 if keep:
                     self._tell_redis("put", (call.history, keep))
             self._look_up()

@@ -9,7 +9,7 @@ from twisted_bazaar.catalog import projection, publisher, subscribers
 from twisted_bazaar.consensus import leader
 from twisted_bazaar.consensus.leader import LeaderState
 from twisted_bazaar.frontend.cache import floors
-from twisted_bazaar.frontend.lookups.queue import Lookups
+from twisted_bazaar.frontend.lookups.queue import LookupQueue
 
 from .mutants import mutant
 
@@ -158,7 +158,7 @@ def and_what_has_no_floor_is_shown(
     return self.alive(now) and version >= self._floors.get(name, 0)
 
 
-@mutant(Lookups, "answered")
+@mutant(LookupQueue, "answered")
 def single_flight_without_the_floor_check(
     original: Any, self: Any, call: Any, *arguments: Any
 ) -> Any:

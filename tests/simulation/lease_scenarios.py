@@ -1,6 +1,6 @@
 """Directed schedules for leases: clocks, restarts and late messages at the worst moment."""
 
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.market import DEFAULT_LISTING
 
 from .bazaar import SimulatedBazaar
@@ -154,6 +154,6 @@ def _ask(bazaar: SimulatedBazaar, catalog: CatalogMember) -> None:
     def answered(stocks: object) -> None:
         for stock in stocks if isinstance(stocks, list) else ():
             quote = Quote(stock.version, b"%d" % stock.quantity)
-            truth.looked_up(stock.name, Found(quote, Source.MISS), least[stock.name])
+            truth.looked_up(stock.name, LookupResult(quote, Source.MISS), least[stock.name])
 
     catalog.lookup(names, answered)

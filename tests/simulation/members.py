@@ -12,7 +12,7 @@ from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import AppendReply, ApplyReply, Reply, Request, Status
 from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import BazaarError, Unusable
-from twisted_bazaar.frontend.cache.quotes import Shown
+from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
@@ -310,8 +310,8 @@ class OrderMember(Process):
                 reply(answer)
             else:
                 stocks = self.desk.released_stocks
-                found = (stocks[name] for name in names if name in stocks)
-                reply(Shown(found, self.replica.history))
+                found = [stocks[name] for name in names if name in stocks]
+                reply(LookupReply(found, self.replica.history))
 
         self.desk.ask_last_number(Question(released), self.seconds)
         self.carry_out()

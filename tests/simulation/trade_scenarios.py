@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from twisted_bazaar.errors import BazaarError, NotExecuted, Rejected
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
 from twisted_bazaar.sending import UNGUARDED
 
@@ -180,7 +180,7 @@ def the_leader_shows_nothing_that_a_cache_may_not_know_of(bazaar: SimulatedBazaa
     def answered(stocks: object) -> None:
         if isinstance(stocks, list):
             quote = Quote(stocks[0].version, b"%d" % stocks[0].quantity)
-            truth.looked_up(NAME, Found(quote, Source.MISS), truth.seen_version(NAME))
+            truth.looked_up(NAME, LookupResult(quote, Source.MISS), truth.seen_version(NAME))
 
     for _ in range(2):
         # The first round is under way while the second is asked for.

@@ -12,7 +12,7 @@ from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import AppendReply, VoteReply
 from twisted_bazaar.errors import InvariantBroken
-from twisted_bazaar.frontend.cache.quotes import Found, Source
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Source
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Rejection, Side, Trade, Traded
 
@@ -253,7 +253,7 @@ class Truth:
         """The newest version of a stock that any client can know of by now."""
         return self._seen.get(name, 0)
 
-    def looked_up(self, name: str, found: Found, least: int) -> None:
+    def looked_up(self, name: str, found: LookupResult, least: int) -> None:
         """A client looked a stock up; before it asked, clients knew of version `least`."""
         quote = found.quote
         self.counts["hit" if found.source is Source.HIT else "missed"] += 1

@@ -16,7 +16,7 @@ from .admission import Admission
 from .market_file import save
 from .node import CatalogNode
 from .opening import open_market
-from .push_client import Pusher
+from .push_client import PushClient
 from .servicer import Catalog
 from .tap import CatalogConfig
 
@@ -39,7 +39,7 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         Logger().warn(
             "no --secret-file: whoever reaches this catalog can have its pushes sent to themselves"
         )
-    pusher = Pusher(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
+    pusher = PushClient(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
     chance = random.SystemRandom()
     node = CatalogNode(
         reactor,

@@ -26,7 +26,7 @@ from twisted_bazaar.timing import Timing
 
 from .market_file import Snapshot, save
 from .publisher import Publisher, View
-from .subscribers import Pushed
+from .subscribers import OutgoingPush
 
 __all__ = ["CatalogNode", "ToFrontends"]
 
@@ -178,7 +178,7 @@ class CatalogNode(Service):
         for pushed in self._publisher.take_pushes(self._seconds()):
             self._push(pushed)
 
-    def _push(self, pushed: Pushed) -> None:
+    def _push(self, pushed: OutgoingPush) -> None:
         to, push = pushed.subscription, pushed.push
 
         def answered(reply: PushReply) -> None:

@@ -26,7 +26,7 @@ from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .projection import Projection
-from .subscribers import Pushed, Subscribers
+from .subscribers import OutgoingPush, Subscribers
 
 __all__ = ["Publisher", "View"]
 
@@ -152,7 +152,7 @@ class Publisher:
         answers, self._answers = self._answers, []
         return answers
 
-    def take_pushes(self, now: float) -> list[Pushed]:
+    def take_pushes(self, now: float) -> list[OutgoingPush]:
         """What front-ends are to be told now."""
         known = self._projection
         return list(

@@ -38,7 +38,7 @@ from twisted_bazaar.rpc.push import (
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 
-__all__ = ["MAX_REPLY_BYTES", "Pusher"]
+__all__ = ["MAX_REPLY_BYTES", "PushClient"]
 
 CONNECTIONS = 1
 """Kept to each front-end: no more than one push at a time is on its way to it."""
@@ -52,7 +52,7 @@ _HOST = re.compile(r"[0-9A-Za-z._:-]+")
 _SAID_CHARACTERS = 200
 
 
-class Pusher(Service):
+class PushClient(Service):
     """Carries pushes to any number of front-ends."""
 
     def __init__(self, reactor: Reactor, secret: bytes, timeout: float) -> None:

@@ -20,14 +20,14 @@ from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
-__all__ = ["Pushed", "Subscribers"]
+__all__ = ["OutgoingPush", "Subscribers"]
 
 _CAPACITY = 256
 _PUSHES_PER_LEASE = 4
 """So often a push goes out although nothing has changed, for the lease that it carries."""
 
 
-class Pushed(msgspec.Struct, frozen=True):
+class OutgoingPush(msgspec.Struct, frozen=True):
     """Send `push`; say `answered`, or `unreachable` if no answer comes in time."""
 
     subscription: Subscription
@@ -99,7 +99,7 @@ class Subscribers:
 
     def pushes(
         self, ledger: Ledger, index: int, history: str, lease: Lease, now: float
-    ) -> Iterator[Pushed]:
+    ) -> Iterator[OutgoingPush]:
         """What should go out now. `ledger` is the state after entry `index`."""
         for subscriber in self._by_life.values():
             if index > subscriber.cleared and subscriber.behind_since is None:
@@ -107,7 +107,7 @@ class Subscribers:
             if subscriber.due(now, index, lease.alive(now)):
                 push = self._push(subscriber, ledger, index, history, lease, now)
                 subscriber.sending(now, push, self._push_seconds)
-                yield Pushed(subscriber.subscription, push)
+                yield OutgoingPush(subscriber.subscription, push)
 
     def _push(
         self,

@@ -19,27 +19,27 @@ from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 
 from .api.old_system import public_site
 from .api.reports import Reports
-from .api.routes import Api
+from .api.routes import Routes
 from .cache.floors import Floors
-from .cache.invalidation import Invalidations, internal_site
+from .cache.invalidation import InvalidationResource, internal_site
 from .cache.memory import MemoryCache
 from .cache.redis import RedisCache
 from .cache.store import QuoteCache
 from .cache.subscription import Subscriber
 from .clients import CatalogClient, ReplicaClient
 from .election.leadership import Leadership
-from .election.pings import Heartbeat
+from .election.pings import Pings
 from .http.connections import connections_for
 from .http.hosts import Hosts
 from .http.listener import Listener
-from .lookups.queue import Lookups
-from .lookups.service import MarketData
-from .lookups.whole_market import WholeMarket
+from .lookups.queue import LookupQueue
+from .lookups.service import LookupService
+from .lookups.whole_market import WholeMarketQueue
 from .tap import FrontendConfig
 from .trading.keys import FreshKeys
-from .trading.service import Trading
+from .trading.service import TradeService
 from .upstream.catalogs import Catalogs
-from .upstream.replicas import OrderReader
+from .upstream.replicas import Replicas
 
 __all__ = ["make_frontend"]
 
@@ -70,9 +70,9 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
             for replica, at in config.replicas.items()
         }
 
-    trading = Trading(reactor, seconds, leadership, clients(trades), timing, _life())
-    pinging = Heartbeat(reactor, seconds, leadership, clients(pings), timing, trading.led_by)
-    orders = OrderReader(reactor, seconds, leadership, clients(reads), timing)
+    trade_service = TradeService(reactor, seconds, leadership, clients(trades), timing, _life())
+    ping_service = Pings(reactor, seconds, leadership, clients(pings), timing, trade_service.led_by)
+    replicas = Replicas(reactor, seconds, leadership, clients(reads), timing)
     catalogs = Catalogs(
         seconds,
         [
@@ -82,28 +82,31 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         timing,
     )
     caching = _caching(reactor, config, catalogs)
-    market_data = MarketData(
+    lookup_service = LookupService(
         reactor,
         seconds,
-        Lookups(caching.floors),
-        WholeMarket(caching.floors),
+        LookupQueue(caching.floors),
+        WholeMarketQueue(caching.floors),
         caching.cache,
         catalogs,
-        orders,
+        replicas,
     )
-    api = Api(
-        trading=trading,
-        market_data=market_data,
-        orders=orders,
+    routes = Routes(
+        trades=trade_service,
+        lookups=lookup_service,
+        replicas=replicas,
         reports=Reports(leadership, catalogs),
         fresh_key=_fresh_keys(),
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    site = public_site(api.resource(), reactor, _fresh_keys(), connections_for(descriptors))
+    site = public_site(routes.resource(), reactor, _fresh_keys(), connections_for(descriptors))
     listener = Listener(reactor, config.listen, site)
-    return Layers(pings, trades, reads, lookups, trading, pinging, *caching.services, listener)
+    return Layers(
+        *(pings, trades, reads, lookups),
+        *(trade_service, ping_service, *caching.services, listener),
+    )
 
 
 @attrs.frozen
@@ -135,7 +138,7 @@ def _caching(reactor: Reactor, config: FrontendConfig, catalogs: Catalogs) -> _C
     subscriber = Subscriber(
         reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
     )
-    invalidations = Invalidations(config.secret, subscriber, monotonic_seconds)
+    invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds)
     site = internal_site(invalidations, reactor, _fresh_keys())
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()

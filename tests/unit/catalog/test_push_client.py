@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from tests.fakes.internal_endpoint import LIFE, PUSH, REPLY, TOKEN, InternalEndpoint
 from tests.fakes.wrong_frontends import AT_ONCE, NEVER, OK, WHOLE, ServerFactory
 from twisted_bazaar.catalog import push_client as catalog_push
-from twisted_bazaar.catalog.push_client import MAX_REPLY_BYTES, Pusher
+from twisted_bazaar.catalog.push_client import MAX_REPLY_BYTES, PushClient
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.http.connections import SECONDS, Phase
 from twisted_bazaar.frontend.http.listener import Listener
@@ -69,14 +69,14 @@ def nothing_left() -> Iterator[None]:
 
 
 @pytest_twisted.async_yield_fixture
-async def pusher_with() -> AsyncIterator[Callable[..., Pusher]]:
+async def pusher_with() -> AsyncIterator[Callable[..., PushClient]]:
     """Makes a Pusher and starts it."""
     from twisted.internet import reactor
 
     started = []
 
-    def start(timeout: float = PATIENCE_S, secret: bytes = b"") -> Pusher:
-        pusher = Pusher(reactor, secret, timeout)
+    def start(timeout: float = PATIENCE_S, secret: bytes = b"") -> PushClient:
+        pusher = PushClient(reactor, secret, timeout)
         pusher.startService()
         started.append(pusher)
         return pusher

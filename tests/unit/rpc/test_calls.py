@@ -32,7 +32,7 @@ from twisted_bazaar.errors import (
     Unavailable,
     Unusable,
 )
-from twisted_bazaar.frontend.cache.quotes import Shown
+from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.leases import Stamp
@@ -113,7 +113,8 @@ class World:
         return answer
 
     def lookup(self, timeout: float = SOON) -> Deferred[Any]:
-        return self.catalog.lookup(["GameStart"], timeout)
+        asked = self.catalog.look_up(["GameStart"], timeout)
+        return asked.addCallback(lambda reply: reply.stocks)
 
     async def until(self, happened: Callable[[], object]) -> None:
         deadline = time.monotonic() + SOON
@@ -287,7 +288,7 @@ def test_a_server_that_never_started_stops(world: World) -> None:
 async def test_a_peer_that_is_not_there_is_unavailable_at_once(world: World) -> None:
     nobody = CatalogClient(world.channels.to(Address("127.0.0.1", free_port())))
     started = time.monotonic()
-    error = await error_of(nobody.lookup(["A"], SOON))
+    error = await error_of(nobody.look_up(["A"], SOON))
     assert type(error) is Unavailable
     assert time.monotonic() - started < 1
 
@@ -433,8 +434,8 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     assert (await leaders.ask(sends(log, 6, 6, stamp=reply.stamp, lease=20))).holds
     assert await world.lookup() == [stocks["GameStart"]]
     asked = ["nope", "Fish, Co", "GameStart"]
-    assert await world.catalog.lookup(asked, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
-    assert await world.catalog.lookup(None, SOON) == [stocks["Fish, Co"], stocks["GameStart"]]
+    found = await world.catalog.look_up(asked, SOON)
+    assert found.stocks == [stocks["Fish, Co"], stocks["GameStart"]]
     market = await world.catalog.market(None, SOON)
     everything = [stocks["Fish, Co"], stocks["GameStart"]]
     assert (market.history, market.upto, market.fresh) == (log[0].digest, 6, 2)
@@ -488,11 +489,11 @@ async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None
     server = RpcServer(world.reactor, address, 1, add, Random(1))
     server.startService()
     replica = ReplicaClient(world.channels.to(address), Timing())
-    assert await replica.lookup(["nope", "GameStart"], SOON) == [stocks["GameStart"]]
-    everything = await replica.lookup(None, SOON)
-    assert isinstance(everything, Shown)
+    found = await replica.look_up(["nope", "GameStart"], SOON)
+    assert found == LookupReply([stocks["GameStart"]], "log-1")
+    everything = await replica.market(None, SOON)
     assert everything.history == "log-1"
-    assert everything == [stocks["Fish, Co"], stocks["GameStart"]]
+    assert list(everything.shown) == ["Fish, Co", "GameStart"]
     leader.lookup = lambda: fail(NotLeader())
-    assert type(await error_of(replica.lookup(["GameStart"], SOON))) is NotLeader
+    assert type(await error_of(replica.look_up(["GameStart"], SOON))) is NotLeader
     await server.stopService()

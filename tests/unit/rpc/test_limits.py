@@ -2,7 +2,7 @@
 
 from twisted_bazaar.consensus.entries import GENESIS, decode_entry, encode_entry
 from twisted_bazaar.consensus.messages import Append
-from twisted_bazaar.frontend.lookups.whole_market import Whole
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listed, Listing, Stock
@@ -48,4 +48,4 @@ def test_the_largest_market_fits_everywhere() -> None:
         seconds=1.0 / 3,
     )
     assert len(encode(push)) < MAX_PUSH_BYTES
-    assert len(Whole.of(list(stocks.values()), "0" * 32, 1).body) < MAX_PUSH_BYTES * 2
+    assert len(MarketSnapshot.of(list(stocks.values()), "0" * 32, 1).body) < MAX_PUSH_BYTES * 2

@@ -22,13 +22,13 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.site import BazaarRequest
 
-__all__ = ["Routes"]
+__all__ = ["Dispatcher"]
 
 _REMEMBERED = 1024
 """Paths whose route is known without a search: those of the stocks, above all."""
 
 
-class Routes(Resource):
+class Dispatcher(Resource):
     """Serves the routes of `app`, which is bound to its instance. It takes the requests of a
     `BazaarSite` only.
 

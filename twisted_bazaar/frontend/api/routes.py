@@ -15,7 +15,7 @@ from twisted.web.http import NOT_MODIFIED
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from twisted_bazaar.frontend.cache.quotes import Found
+from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.hosts import Hosts
 from twisted_bazaar.frontend.http.refusals import (
@@ -27,12 +27,12 @@ from twisted_bazaar.frontend.http.refusals import (
     shown,
 )
 from twisted_bazaar.frontend.http.site import BazaarRequest
-from twisted_bazaar.frontend.lookups.service import MarketData
-from twisted_bazaar.frontend.trading.service import Trading
-from twisted_bazaar.frontend.upstream.replicas import OrderReader
+from twisted_bazaar.frontend.lookups.service import LookupService
+from twisted_bazaar.frontend.trading.service import TradeService
+from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.market import Order, Placed, Trade
 
-from .dispatch import Routes
+from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
 from .old_system import PREFIX as OLD
 from .reports import Reports
@@ -45,7 +45,7 @@ from .requests import (
     decode_trade,
 )
 
-__all__ = ["Api"]
+__all__ = ["Routes"]
 
 MAX_SENDING_BYTES = 32 * 1024 * 1024
 """Of lists of all stocks, at a time. One is sent whatever its size."""
@@ -65,7 +65,7 @@ def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
     return declare
 
 
-class Api:
+class Routes:
     """The routes, over the collaborators that do the work."""
 
     app = Klein()
@@ -73,18 +73,18 @@ class Api:
     def __init__(
         self,
         *,
-        trading: Trading,
-        market_data: MarketData,
-        orders: OrderReader,
+        trades: TradeService,
+        lookups: LookupService,
+        replicas: Replicas,
         reports: Reports,
         fresh_key: Callable[[], str],
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
     ) -> None:
         """`notice` says what operators should know of a front-end that is ready all the same."""
-        self._trading = trading
-        self._market_data = market_data
-        self._orders = orders
+        self._trades = trades
+        self._lookups = lookups
+        self._replicas = replicas
         self._reports = reports
         self._fresh_key = fresh_key
         self._notice = notice
@@ -94,11 +94,11 @@ class Api:
 
     def resource(self) -> Resource:
         """What a `BazaarSite` is to serve. It takes only that site's requests."""
-        return Routes(self.app, _failed)
+        return Dispatcher(self.app, _failed)
 
     @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
-        def show(found: Found) -> bytes:
+        def show(found: LookupResult) -> bytes:
             headers, quote = request.responseHeaders, found.quote
             headers.setRawHeaders(b"X-Cache", [found.source.value])
             if quote is None:
@@ -113,7 +113,7 @@ class Api:
 
         if len(name) > MAX_STOCK_NAME_CHARACTERS:
             raise _no_such_stock(name)
-        return _answer(request, self._market_data.lookup(name), show)
+        return _answer(request, self._lookups.look_up(name), show)
 
     @_served(app, "GET", "/stocks")
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
@@ -128,7 +128,7 @@ class Api:
         def sent(_: object, size: int) -> None:
             self._sending -= size
 
-        asked = self._market_data.all()
+        asked = self._lookups.look_up_all()
         if not asked.called:
             # One whose client has hung up is not asked for on its behalf.
             request.notifyFinish().addErrback(lambda _: asked.cancel())
@@ -146,7 +146,7 @@ class Api:
         check_key_headers(name for name, _ in headers.getAllRawHeaders())
         keys = headers.getRawHeaders(b"Idempotency-Key")
         trade = decode_trade(request.content.read(), keys, self._fresh_key)
-        return _answer(request, self._trading.place(trade), show, trade)
+        return _answer(request, self._trades.place(trade), show, trade)
 
     def _check_change(self, request: BazaarRequest) -> None:
         """For every call that changes anything: refuse it if a foreign web page may have made
@@ -166,7 +166,7 @@ class Api:
         wanted = decode_order_number(number)
         if wanted is None:
             raise _no_such_order(number)
-        return _answer(request, self._orders.get(wanted), show)
+        return _answer(request, self._replicas.get(wanted), show)
 
     @_served(app, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
@@ -174,7 +174,7 @@ class Api:
             return answers.orders(orders, page.limit)
 
         page = decode_page(request.uri.partition(b"?")[2])
-        return _answer(request, self._orders.list(page.after, page.limit + 1), show)
+        return _answer(request, self._replicas.list(page.after, page.limit + 1), show)
 
     @_served(app, "GET", "/ping")
     def ping(self, request: BazaarRequest) -> bytes:
@@ -198,7 +198,7 @@ class Api:
         return _answer(request, self._reports.readiness(), show)
 
     @_served(app, "GET", "/replicas")
-    def replicas(self, request: BazaarRequest) -> Deferred[bytes]:
+    def replica_reports(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._reports.report(), answers.success)
 
 

@@ -41,7 +41,7 @@ __all__ = [
     "MAX_HEADLESS_BUFFERED_BYTES",
     "MAX_HEADLESS_BYTES",
     "PUSH_SECONDS",
-    "Invalidations",
+    "InvalidationResource",
     "Subscriber",
     "internal_site",
 ]
@@ -80,7 +80,7 @@ class Subscriber(Protocol):
         """Take `push` in."""
 
 
-class Invalidations(Resource):
+class InvalidationResource(Resource):
     """All that the internal endpoint serves. `seconds` is a clock that only goes forward."""
 
     isLeaf = True
@@ -224,10 +224,13 @@ class _InternalSite(BazaarSite):
     """Knows the connections by which pushes of ours have come from the others."""
 
     requestFactory = _PushRequest
-    resource: Invalidations
+    resource: InvalidationResource
 
     def __init__(
-        self, invalidations: Invalidations, reactor: IReactorTime, request_ids: Callable[[], str]
+        self,
+        invalidations: InvalidationResource,
+        reactor: IReactorTime,
+        request_ids: Callable[[], str],
     ) -> None:
         super().__init__(invalidations, reactor, request_ids, MAX_PUSH_BYTES)
         self._signed_room = _Room(MAX_BUFFERED_BYTES)
@@ -278,7 +281,7 @@ class _InternalSite(BazaarSite):
 
 
 def internal_site(
-    invalidations: Invalidations, reactor: IReactorTime, request_ids: Callable[[], str]
+    invalidations: InvalidationResource, reactor: IReactorTime, request_ids: Callable[[], str]
 ) -> BazaarSite:
     """What to serve at the internal endpoint. Bodies are bounded by what a push may have."""
     return _InternalSite(invalidations, reactor, request_ids)

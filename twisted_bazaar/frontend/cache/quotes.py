@@ -1,46 +1,47 @@
-"""A stock's market data as lookups answer it: a version, and the body that shows it. Pure."""
+"""Market data as lookups carry it. Pure.
 
-from collections.abc import Iterable
+Versions are indexes of the order log that `history` names; empty: the log is unknown.
+"""
+
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
 
 from twisted_bazaar.market import Stock
 
-__all__ = ["Found", "Quote", "Shown", "Source"]
-
-
-class Shown(list[Stock]):
-    """The stocks that one catalog answered with."""
-
-    def __init__(self, stocks: Iterable[Stock], history: str) -> None:
-        """`history` names the order log that versions are indexes of; empty: it did not say."""
-        super().__init__(stocks)
-        self.history = history
+__all__ = ["LookupReply", "LookupResult", "Quote", "Source"]
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """What one lookup is answered with."""
+    """One stock."""
 
     version: int
-    """Index of the last log entry that touched the stock."""
+    """Index of the last log entry that changed the stock."""
     body: bytes
-    """The JSON body of the answer."""
+    """The JSON body that shows it."""
+
+
+class LookupReply(msgspec.Struct, frozen=True):
+    """What a catalog or the leader answers to a lookup of several stocks."""
+
+    stocks: Sequence[Stock]
+    """Those of the stocks asked for that exist."""
+    history: str = ""
 
 
 class Source(Enum):
-    """Where an answer came from: the value of the header `X-Cache`."""
+    """Where the answer to a lookup came from: the value of the header `X-Cache`."""
 
     HIT = b"hit"
     MISS = b"miss"
     OFF = b"off"
 
 
-class Found(msgspec.Struct, frozen=True):
-    """The answer to a lookup."""
+class LookupResult(msgspec.Struct, frozen=True):
+    """What the lookup of one stock is answered with."""
 
     quote: Quote | None
     """None: there is no such stock."""
     source: Source
     history: str = ""
-    """Names the order log that the version is an index of; empty: nobody said."""

@@ -22,10 +22,10 @@ from twisted_bazaar.timing import Timing
 
 from .leadership import Leadership
 
-__all__ = ["Heartbeat"]
+__all__ = ["Pings"]
 
 
-class Heartbeat(Service):
+class Pings(Service):
     """Keeps `leadership` true. `led_by` is called with the leader after each ping of it."""
 
     log = Logger()

@@ -26,7 +26,7 @@ from .refusals import Reason, Refusal, later
 if TYPE_CHECKING:
     from .site import BazaarSite
 
-__all__ = ["Channel", "date", "phrase"]
+__all__ = ["BazaarChannel", "date", "phrase"]
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/1\.[01])" % _TOKEN)
@@ -44,7 +44,7 @@ _TOO_MANY = later(Reason.OVERLOADED, "too many connections wait for an answer; c
 
 
 @implementer(IHalfCloseableProtocol)
-class Channel(HTTPChannel):
+class BazaarChannel(HTTPChannel):
     """A connection of a `BazaarSite`, which knows for how long it may wait for its client."""
 
     site: "BazaarSite"

@@ -22,10 +22,10 @@ from twisted.web.http import NO_CONTENT, NOT_MODIFIED
 from twisted.web.resource import Resource
 
 from . import answers
-from .channel import Channel, date, phrase
+from .channel import BazaarChannel, date, phrase
 from .connections import MAX_CONNECTIONS, Connections
 from .refusals import NO_SUCH_PATH, Reason, Refusal
-from .streaming import PIECE_BYTES, Sending
+from .streaming import PIECE_BYTES, BodyProducer
 
 __all__ = ["MAX_BODY_BYTES", "BazaarRequest", "BazaarSite"]
 
@@ -56,7 +56,7 @@ class BazaarRequest(server.Request):
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
-        self.site = cast(Channel, self.channel).site  # Twisted's own comes too late
+        self.site = cast(BazaarChannel, self.channel).site  # Twisted's own comes too late
         waits = self.requestHeaders.hasHeader(b"Expect")
         if length is not None and length > (self.site.max_body_bytes if waits else DISCARD_BYTES):
             self._give_up()
@@ -88,7 +88,7 @@ class BazaarRequest(server.Request):
             self.authority = hosts[0]
         elif hosts is not None or self.clientproto == b"HTTP/1.1":
             self.code = _ONE_HOST.code
-            cast(Channel, self.channel).refuse(_ONE_HOST)
+            cast(BazaarChannel, self.channel).refuse(_ONE_HOST)
             return
         if not self.uri.startswith(b"/"):
             self._read_absolute_form()
@@ -134,7 +134,7 @@ class BazaarRequest(server.Request):
             # Without a length, Twisted would send chunks.
             self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
         if len(body) > PIECE_BYTES:
-            Sending(self.site.reactor, self, body)
+            BodyProducer(self.site.reactor, self, body)
             return
         self.write(body)
         self.finish()
@@ -162,7 +162,7 @@ class BazaarRequest(server.Request):
         return reason
 
     def _give_up(self) -> None:
-        cast(Channel, self.channel).refuse(self.site.too_large)
+        cast(BazaarChannel, self.channel).refuse(self.site.too_large)
 
 
 def _well_formed(path: bytes) -> bool:
@@ -180,7 +180,7 @@ class BazaarSite(server.Site):
     """Serves `resource`, whose `render` answers every request by `BazaarRequest.respond`, at
     once or later. The reactor only times connections."""
 
-    protocol = Channel  # type: ignore[assignment]
+    protocol = BazaarChannel  # type: ignore[assignment]
     requestFactory = BazaarRequest
 
     def __init__(
@@ -200,7 +200,7 @@ class BazaarSite(server.Site):
         self.too_large = Refusal(Reason.TOO_LARGE, message)
         self.seconds: Callable[[], float] = reactor.seconds
         self._reactor = reactor
-        self.channels: Connections[Channel] = Connections(max_connections)
+        self.channels: Connections[BazaarChannel] = Connections(max_connections)
         self._look_call: Any = None
         self._drained: Deferred[None] | None = None
 
@@ -222,7 +222,7 @@ class BazaarSite(server.Site):
             channel.drain()
         return drained
 
-    def channel_made(self, channel: Channel) -> None:
+    def channel_made(self, channel: BazaarChannel) -> None:
         """A new connection has been taken; for its channel to say."""
         for victim in self.channels.add(channel, self.seconds()):
             if victim is channel:
@@ -232,7 +232,7 @@ class BazaarSite(server.Site):
         if self._look_call is None:
             self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
 
-    def channel_lost(self, channel: Channel) -> None:
+    def channel_lost(self, channel: BazaarChannel) -> None:
         """A connection is gone; for its channel to say."""
         self.channels.remove(channel)
         if self.channels:

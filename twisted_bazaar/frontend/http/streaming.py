@@ -5,7 +5,7 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
-__all__ = ["PIECE_BYTES", "Sending"]
+__all__ = ["PIECE_BYTES", "BodyProducer"]
 
 PIECE_BYTES = 128 * 1024
 """What is handed to the connection at once: more would be copied for each client that is slow."""
@@ -16,7 +16,7 @@ given up."""
 
 
 @implementer(IPushProducer)
-class Sending:
+class BodyProducer:
     """Sends `body` as the body of `request`, and finishes it."""
 
     def __init__(self, reactor: IReactorTime, request: Any, body: bytes) -> None:

@@ -1,150 +1,155 @@
-"""Lookups at work: the cache first, then a catalog, then the order leader's ledger.
+"""Carries out lookups: asks the cache, then a catalog, then the order leader's ledger.
 
-What to ask whom, and whether an answer may be shown, is decided by `lookups`; this carries it
-out.
+`LookupQueue` and `WholeMarketQueue` decide what to ask for and what may be shown.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Unavailable
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Shown
+from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote
 from twisted_bazaar.frontend.cache.store import QuoteCache
 from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.market import Stock
-from twisted_bazaar.runtime.reactor import Reactor
 
-from .queue import Call, Lookups, Read
-from .whole_market import Question, Whole, WholeMarket
+from .queue import CacheRead, LookupQueue, UpstreamCall
+from .whole_market import MarketQuery, MarketSnapshot, WholeMarketQueue
 
-__all__ = ["MarketData"]
-
+__all__ = ["LookupService", "MarketSource"]
 
 T = TypeVar("T")
 
 
-class Stocks(Protocol):
-    def look_up(self, names: Sequence[str] | None, /) -> Deferred[Sequence[Stock]]:
-        """Those of the stocks `names` that there are; None: all. Fails with `BazaarError`."""
+class MarketSource(Protocol):
+    """The catalogs, or the order leader. Every call fails with a `BazaarError`."""
 
-    def market(self, known: Whole | None, /) -> Deferred[Whole]:
-        """Every stock. What is `known` need not come again. Fails with `BazaarError`."""
+    def look_up(self, names: Sequence[str], /) -> Deferred[LookupReply]:
+        """Those of the stocks `names` that exist."""
+
+    def market(self, known: MarketSnapshot | None, /) -> Deferred[MarketSnapshot]:
+        """Every stock. The source may send the changes since `known` only."""
 
 
-class MarketData:
-    """What clients look up."""
+class LookupService:
+    """Looks up stocks for clients. `queue` and `whole_market` are its own."""
 
     log = Logger()
 
     def __init__(
         self,
-        reactor: Reactor,
+        reactor: IReactorTime,
         seconds: Callable[[], float],
-        lookups: Lookups,
-        whole_market: WholeMarket,
+        queue: LookupQueue[Deferred[LookupResult]],
+        whole_market: WholeMarketQueue[Deferred[bytes]],
         cache: QuoteCache | None,
-        catalogs: Stocks,
-        leader: Stocks,
+        catalogs: MarketSource,
+        leader: MarketSource,
     ) -> None:
-        """`cache` is None if `lookups` never asks for one."""
+        """`cache` is None where `queue` has no floors, and so reads from none."""
         self._reactor = reactor
         self._seconds = seconds
-        self._lookups = lookups
+        self._queue = queue
         self._whole_market = whole_market
-        self._pause: Any = None
+        self._pause: IDelayedCall | None = None
         self._cache = cache
         self._catalogs = catalogs
         self._leader = leader
         self._pumping = False
 
-    def lookup(self, name: str) -> Deferred[Found]:
+    # Single stocks.
+
+    def look_up(self, name: str) -> Deferred[LookupResult]:
         """The stock `name`. Fails with `Unavailable`."""
-        answer: Deferred[Found] = Deferred()
+        answer: Deferred[LookupResult] = Deferred()
         try:
-            self._lookups.ask(name, answer, self._seconds())
+            self._queue.add(name, answer, self._seconds())
         except Unavailable:
             answer.errback()
             return answer
         if not self._pumping:
-            # What comes in the same turn of the reactor goes together.
+            # Lookups of one reactor turn are read from the cache together.
             self._pumping = True
             self._reactor.callLater(0, self._pump)
         return answer
 
-    def all(self) -> Deferred[bytes]:
-        """The body that shows every stock, by name. Fails with `Unavailable`, also if it is
+    def _pump(self) -> None:
+        self._pumping = False
+        queue = self._queue
+        while (read := queue.take_read()) is not None:
+            self._read(read)
+        while (call := queue.take_call()) is not None:
+            self._start(self._call(call), self._pump)
+        for ticket, result in queue.take_answered():
+            _fire(ticket, result)
+
+    def _read(self, read: CacheRead[Deferred[LookupResult]]) -> None:
+        # Every cached lookup passes here: callbacks cost less than a coroutine.
+        assert self._cache is not None
+        found = self._cache.get(read.history, read.names)
+        found.addCallback(lambda quotes: self._queue.read_done(read, quotes, self._seconds()))
+        found.addErrback(self._log_unexpected).addCallback(lambda _: self._pump())
+
+    async def _call(self, call: UpstreamCall[Deferred[LookupResult]]) -> None:
+        try:
+            reply = await self._first_answer(lambda source: source.look_up(call.names))
+        except Exception:
+            self._queue.failed(call, self._error(Failure()))
+            return
+        quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in reply.stocks}
+        to_keep = self._queue.answered(call, quotes, self._seconds(), reply.history)
+        if to_keep and self._cache is not None:
+            self._cache.put(call.history, to_keep)
+
+    # The whole market.
+
+    def look_up_all(self) -> Deferred[bytes]:
+        """The body that shows every stock, by name. Fails with `Unavailable`, also when it is
         cancelled."""
 
         def withdraw(answer: Deferred[bytes]) -> None:
             self._whole_market.withdraw(answer)
-            answer.errback(Unavailable("nobody waits for this any more"))
+            answer.errback(Unavailable("the client has gone"))
 
         answer: Deferred[bytes] = Deferred(withdraw)
         try:
-            body = self._whole_market.ask(answer, self._seconds())
+            body = self._whole_market.add(answer, self._seconds())
         except Unavailable:
             answer.errback()
             return answer
         if body is not None:
             answer.callback(body)
         else:
-            self._ask_for_all()
+            self._pump_market()
         return answer
 
-    def _ask_for_all(self) -> None:
-        """Answer those who can be answered, and ask for the others, now or after a pause."""
+    def _pump_market(self) -> None:
+        """Answer the clients that can be answered, and query for the others, now or after a
+        pause."""
         market, now = self._whole_market, self._seconds()
         if self._pause is not None and self._pause.active():
             self._pause.cancel()
-        if (question := market.take_question(now)) is not None:
-            self._start(self._ask_market(question), self._ask_for_all)
+        if (query := market.take_query(now)) is not None:
+            self._start(self._query(query), self._pump_market)
         elif (until := market.pause_until) is not None:
-            self._pause = self._reactor.callLater(max(0.0, until - now), self._ask_for_all)
-        for ticket, answer in market.take_answered():
-            _tell(ticket, answer)
+            self._pause = self._reactor.callLater(max(0.0, until - now), self._pump_market)
+        for ticket, body in market.take_answered():
+            _fire(ticket, body)
 
-    async def _ask_market(self, question: Question) -> None:
+    async def _query(self, query: MarketQuery) -> None:
         try:
-            whole = await self._first_answer(lambda stocks: stocks.market(question.known))
+            snapshot = await self._first_answer(lambda source: source.market(query.known))
         except Exception:
             self._whole_market.failed(self._error(Failure()), self._seconds())
         else:
-            self._whole_market.answered(whole, self._seconds())
+            self._whole_market.answered(snapshot, self._seconds())
 
-    def _pump(self) -> None:
-        self._pumping = False
-        lookups = self._lookups
-        while (read := lookups.take_read()) is not None:
-            self._read(read)
-        while (call := lookups.take_call()) is not None:
-            self._start(self._call(call), self._pump)
-        for ticket, answer in lookups.take_answered():
-            _tell(ticket, answer)
+    # Both.
 
-    def _read(self, read: Read) -> None:
-        # Every cached lookup comes by here: callbacks cost less than a coroutine.
-        assert self._cache is not None
-        found = self._cache.get(read.history, read.names)
-        found.addCallback(lambda quotes: self._lookups.read(read, quotes, self._seconds()))
-        found.addErrback(self._log_unexpected).addCallback(lambda _: self._pump())
-
-    async def _call(self, call: Call) -> None:
-        try:
-            stocks = await self._first_answer(lambda stocks: stocks.look_up(call.names))
-        except Exception:
-            self._lookups.failed(call, self._error(Failure()))
-            return
-        quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in stocks}
-        history = stocks.history if isinstance(stocks, Shown) else ""
-        to_keep = self._lookups.answered(call, quotes, self._seconds(), history)
-        if to_keep and self._cache is not None:
-            self._cache.put(call.history, to_keep)
-
-    async def _first_answer(self, ask: Callable[[Stocks], Deferred[T]]) -> T:
+    async def _first_answer(self, ask: Callable[[MarketSource], Deferred[T]]) -> T:
         """A catalog's answer; if no catalog answers, the leader's."""
         try:
             return await ask(self._catalogs)
@@ -157,6 +162,7 @@ class MarketData:
         done.addErrback(self._log_unexpected).addCallback(lambda _: then())
 
     def _error(self, failure: Failure) -> BazaarError:
+        """What to answer clients after `failure`."""
         if isinstance(failure.value, BazaarError):
             return failure.value
         self._log_unexpected(failure)
@@ -166,8 +172,7 @@ class MarketData:
         self.log.failure("unexpected error while looking up stocks", failure)
 
 
-def _tell(ticket: object, answer: Found | bytes | BazaarError) -> None:
-    assert isinstance(ticket, Deferred)
+def _fire(ticket: Deferred[T], answer: T | BazaarError) -> None:
     if isinstance(answer, BazaarError):
         ticket.errback(answer)
     else:

@@ -1,17 +1,18 @@
-"""Trades on their way to the leader: queued, batched, and sent again until they are settled.
+"""Batches trades for the leader, and sends each again until it is settled. Pure.
 
-Each batch carries everything that came up while the ones before were under way. A trade whose
-batch failed goes back to the head of the queue and is sent to whoever leads next, under the
-same key, so that it is executed once at most; at its deadline the client is told that the
-outcome is unknown, or that it was certainly not executed.
+A batch carries every trade that came while the batches before it were under way. A trade whose
+batch failed goes back to the head of the queue and is sent to the next leader under the same key,
+so that it is executed at most once (invariant 5). At its deadline it is settled as `NotExecuted`
+or, if it was sent, as `OutcomeUnknown`.
 
-What a leader says of the last sending of a trade says nothing of those before, but for two
-answers. An order settles the trade. So does a rejection: it comes from a leader that cannot take
-any earlier sending (see `sending`), nor can any later one (docs/protocol.md, "A trade"). Pure.
+An answer speaks of the last sending of a trade only, with two exceptions. An order settles the
+trade. So does a rejection: the leader that rejects can take no earlier sending (see `sending`),
+nor can a later leader (docs/protocol.md, "A trade").
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -34,40 +35,42 @@ MAX_BATCH_TRADES = 512
 
 Outcome = Placed | BazaarError
 
+T = TypeVar("T")
+"""A ticket: what the caller knows a trade by."""
 
-class Pending:
-    """A trade that a client waits for."""
 
-    def __init__(self, trade: Trade, ticket: object, deadline: float) -> None:
+class Pending(Generic[T]):
+    """A trade that is not settled. `deadline` is on the front-end's clock."""
+
+    def __init__(self, trade: Trade, ticket: T, deadline: float) -> None:
         self.trade = trade
         self.ticket = ticket
         self.deadline = deadline
         self.doubtful = False
-        """It was sent before, and may have been executed."""
+        """An earlier sending may have been executed."""
         self.settled = False
         self.place = 0
-        """In the queue; it keeps it when it is sent again."""
+        """Its order in the queue, also when it is sent again."""
 
 
-class Batch(msgspec.Struct, frozen=True, eq=False):
+class Batch(msgspec.Struct, Generic[T], frozen=True, eq=False):
     """Trades that are sent together."""
 
     leader: int
     term: int
-    """The leadership that it is sent to."""
+    """The leadership that it is for."""
     number: int
     """Grows from batch to batch."""
     expected: Sequence[int]
-    """The numbers of the batches before that this leadership may still answer."""
-    pending: Sequence[Pending]
+    """The numbers of the earlier batches that this leadership may still answer."""
+    pending: Sequence[Pending[T]]
     deadline: float
-    """When the last of them is given up."""
+    """The latest deadline of its trades."""
 
     def sending(self, life: int, now: float, clock_at: Callable[[float], float]) -> Sending:
         """What goes with this batch if it is sent `now`, in this life of the front-end.
 
-        `clock_at` says what the leader's clock will show at a moment on the front-end's, or
-        less.
+        `clock_at` maps a time on the front-end's clock to what the leader's shows then, or less.
         """
         latest = now + MAX_SENDING_SECONDS
         return Sending(
@@ -79,27 +82,27 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
         )
 
 
-class TradeQueue:
-    """All trades of one front-end that are not settled.
+class TradeQueue(Generic[T]):
+    """The unsettled trades of one front-end; `TradeService` sends what it decides.
 
-    `capacity` bounds them; `in_flight` is how many batches may be under way at a time. With one,
-    the next carries all that came up meanwhile. A batch costs as much as 35 trades, so that
-    a second one under way costs more than it gains (docs/scaling.md).
+    `capacity` bounds them; `in_flight` bounds the batches under way. With one, the next batch
+    carries all that came meanwhile. A batch costs as much as 35 trades, so that a second one under
+    way costs more than it gains (docs/scaling.md).
     """
 
     def __init__(self, capacity: int = 10_000, in_flight: int = 1) -> None:
         assert 0 < in_flight <= MAX_EXPECTED_SENDINGS
         self._capacity = capacity
         self._max_in_flight = in_flight
-        self._waiting: deque[Pending] = deque()
-        self._in_flight: list[Batch] = []
-        self._settled: list[tuple[Pending, Outcome]] = []
+        self._waiting: deque[Pending[T]] = deque()
+        self._in_flight: list[Batch[T]] = []
+        self._settled: list[tuple[Pending[T], Outcome]] = []
         self._open = 0
         self._added = 0
         self._taken = 0
 
-    def add(self, pending: Pending) -> None:
-        """Take in a trade. Raises `Overloaded` if too many are open."""
+    def add(self, pending: Pending[T]) -> None:
+        """Take in a trade. Raises `Overloaded` at capacity."""
         if self._open >= self._capacity:
             raise Overloaded("too many trades are waiting")
         self._open += 1
@@ -107,9 +110,9 @@ class TradeQueue:
         pending.place = self._added
         self._waiting.append(pending)
 
-    def take(self, leader: int, term: int) -> Batch | None:
+    def take(self, leader: int, term: int) -> Batch[T] | None:
         """The batch to send now to `leader`, which leads in `term`; None: there is nothing to
-        send, or nobody (0)."""
+        send, or no leader (0). Each batch must be followed by `answered` or `lost`."""
         if not leader or not self._waiting or len(self._in_flight) >= self._max_in_flight:
             return None
         size = min(len(self._waiting), MAX_BATCH_TRADES)
@@ -121,8 +124,9 @@ class TradeQueue:
         self._in_flight.append(batch)
         return batch
 
-    def answered(self, batch: Batch, outcomes: Iterable[Outcome]) -> bool:
-        """The leader answered. Whether it took the trades: if not, it may lead no more."""
+    def answered(self, batch: Batch[T], outcomes: Iterable[Outcome]) -> bool:
+        """The leader answered. Returns whether it took the trades; if not, it may have been
+        deposed."""
         if not self._landed(batch):
             return True
         again = []
@@ -139,11 +143,9 @@ class TradeQueue:
         self._wait_again(again)
         return not again
 
-    def lost(self, batch: Batch) -> bool:
-        """There was no answer: the trades may have been executed, or not.
-
-        Whether that is news: nothing was expected any more of a batch that was given up.
-        """
+    def lost(self, batch: Batch[T]) -> bool:
+        """There was no answer: the trades may have been executed. Returns whether an answer was
+        still expected."""
         if not self._landed(batch):
             return False
         for pending in batch.pending:
@@ -152,13 +154,13 @@ class TradeQueue:
         return True
 
     def led_by(self, leader: int, term: int) -> None:
-        """`leader` leads in `term`: nothing is expected of what other leaderships were sent."""
+        """`leader` leads in `term`: batches for other leaderships are lost."""
         for batch in list(self._in_flight):
             if (batch.leader, batch.term) != (leader, term):
                 self.lost(batch)
 
     def expire(self, now: float) -> None:
-        """Give up the trades whose deadline has passed."""
+        """Settle the trades whose deadline has passed."""
         sent = [pending for batch in self._in_flight for pending in batch.pending]
         for pending in sent:
             if pending.deadline <= now and not pending.settled:
@@ -172,34 +174,34 @@ class TradeQueue:
                 else:
                     self._settle(pending, NotExecuted("no order replica leads"))
 
-    def take_settled(self) -> Sequence[tuple[Pending, Outcome]]:
-        """What was settled since the last call."""
+    def take_settled(self) -> Sequence[tuple[Pending[T], Outcome]]:
+        """The trades settled since the last call, with their outcomes."""
         settled, self._settled = self._settled, []
         return settled
 
-    def _landed(self, batch: Batch) -> bool:
-        """Whether `batch` was still in flight: not given up for another leader."""
+    def _landed(self, batch: Batch[T]) -> bool:
+        """Take `batch` out of those in flight. Returns whether it was one: not lost before."""
         if batch not in self._in_flight:
             return False
         self._in_flight.remove(batch)
         return True
 
-    def _wait_again(self, again: Sequence[Pending]) -> None:
+    def _wait_again(self, again: Sequence[Pending[T]]) -> None:
         if waiting := [pending for pending in again if not pending.settled]:
-            # Two runs, each in order already: that is quick.
+            # Two sorted runs: linear time.
             waiting.extend(self._waiting)
             self._waiting = deque(sorted(waiting, key=lambda pending: pending.place))
 
-    def _settle(self, pending: Pending, outcome: Outcome) -> None:
+    def _settle(self, pending: Pending[T], outcome: Outcome) -> None:
         if pending.settled:
             return
         if isinstance(outcome, Placed) and pending.doubtful:
-            # That the key was known is no news: it may be this very trade's first sending.
+            # The key is known from an earlier sending of this very trade: no replay.
             outcome = Placed(outcome.number, replayed=False)
         pending.settled = True
         self._open -= 1
         self._settled.append((pending, outcome))
 
 
-def _unknown(pending: Pending) -> OutcomeUnknown:
+def _unknown(pending: Pending[T]) -> OutcomeUnknown:
     return OutcomeUnknown(f"no answer in time for key {pending.trade.key}")

@@ -1,10 +1,10 @@
-"""Carries trades to the leader, batch after batch; `queue.TradeQueue` says which."""
+"""Sends trades to the leader, batch after batch. `TradeQueue` decides which."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -13,43 +13,41 @@ from twisted_bazaar.errors import BazaarError, Overloaded
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.market import Placed, Trade
-from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
-from .queue import Batch, Pending, TradeQueue
+from .queue import Batch, Outcome, Pending, TradeQueue
 
-__all__ = ["Trading"]
+__all__ = ["TradeService"]
 
 _GATHER_SECONDS = 0.001
-"""Clients that were just answered together ask again within a moment. The next batch waits so
-long for them: else it would go out at once with the few that came before, and leave most behind
-for the one after. With 32 clients that makes a third more trades a second."""
+"""Clients that were answered together trade again within a moment. The next batch waits so long for
+them: else it would leave at once with the few that came before, and most would wait for the one
+after. With 32 clients that makes a third more trades a second."""
 
 
-class Trading(Service):
-    """The front-end's way to trade."""
+class TradeService(Service):
+    """Places trades for clients."""
 
     log = Logger()
 
     def __init__(
         self,
-        reactor: Reactor,
+        reactor: IReactorTime,
         seconds: Callable[[], float],
         leadership: Leadership,
         replicas: Mapping[int, ReplicaClient],
         timing: Timing,
         life: int,
     ) -> None:
-        """`life` is a number from 1 to 2**53 - 1 that no start of a front-end had before."""
+        """`life` is a number from 1 to 2**53 - 1, another one for each start of a front-end."""
         self._reactor = reactor
         self._seconds = seconds
         self._leadership = leadership
         self._replicas = replicas
-        self._patience = timing.deadline
+        self._deadline_seconds = timing.deadline
         self._life = life
-        self._queue = TradeQueue()
-        self._pump_call: Any = None
-        """Due as soon as something can be sent."""
+        self._queue: TradeQueue[Deferred[Placed]] = TradeQueue()
+        self._pump_call: IDelayedCall | None = None
         self._gather_until = float("-inf")
         self._expiring = LoopingCall(self._expire)
         self._expiring.clock = reactor
@@ -69,20 +67,20 @@ class Trading(Service):
     def place(self, trade: Trade) -> Deferred[Placed]:
         """Have the leader decide `trade`.
 
-        Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`, at the
-        client deadline at the latest.
+        Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; within
+        `timing.deadline` seconds.
         """
         answer: Deferred[Placed] = Deferred()
         try:
-            self._queue.add(Pending(trade, answer, self._seconds() + self._patience))
+            self._queue.add(Pending(trade, answer, self._seconds() + self._deadline_seconds))
         except Overloaded as full:
             return fail(full)
-        # What comes in the same turn of the reactor goes in the same batch.
+        # Trades of one reactor turn go in one batch.
         self._pump_soon()
         return answer
 
     def led_by(self, leader: int) -> None:
-        """The heartbeat has just heard the leader."""
+        """A ping has just found the leader."""
         self._queue.led_by(leader, self._leadership.term)
         self._pump()
 
@@ -107,37 +105,35 @@ class Trading(Service):
 
     def _answer(self) -> None:
         for pending, outcome in self._queue.take_settled():
-            ticket = pending.ticket
-            assert isinstance(ticket, Deferred)
             if isinstance(outcome, Placed):
-                ticket.callback(outcome)
+                pending.ticket.callback(outcome)
             else:
-                ticket.errback(outcome)
+                pending.ticket.errback(outcome)
 
-    def _send(self, batch: Batch) -> None:
+    def _send(self, batch: Batch[Deferred[Placed]]) -> None:
         trades = [pending.trade for pending in batch.pending]
         now = self._seconds()
         timeout = max(0.0, batch.deadline - now)
-
-        def answered(outcomes: Sequence[Placed | BazaarError]) -> None:
-            if not self._queue.answered(batch, outcomes):
-                self._leadership.doubt(batch.leader)
-
-        def lost(failure: Failure) -> None:
-            if not failure.check(BazaarError):
-                self.log.failure("a batch met a failure that nobody foresaw", failure)
-            if self._queue.lost(batch):
-                self._leadership.doubt(batch.leader)
-
-        def go_on(_: None) -> None:
-            if len(batch.pending) > 1:
-                self._gather_until = self._seconds() + _GATHER_SECONDS
-            self._answer()
-            self._pump_soon()
-
         sending = batch.sending(self._life, now, self._leadership.clock_of(batch.leader))
         sent = self._replicas[batch.leader].trade(trades, sending, timeout)
-        sent.addCallbacks(answered, lost).addCallback(go_on)
+        told = sent.addCallback(self._answered, batch).addErrback(self._lost, batch)
+        told.addCallback(self._go_on, batch)
+
+    def _answered(self, outcomes: Sequence[Outcome], batch: Batch[Deferred[Placed]]) -> None:
+        if not self._queue.answered(batch, outcomes):
+            self._leadership.doubt(batch.leader)
+
+    def _lost(self, failure: Failure, batch: Batch[Deferred[Placed]]) -> None:
+        if not failure.check(BazaarError):
+            self.log.failure("unexpected error while sending trades", failure)
+        if self._queue.lost(batch):
+            self._leadership.doubt(batch.leader)
+
+    def _go_on(self, _: None, batch: Batch[Deferred[Placed]]) -> None:
+        if len(batch.pending) > 1:
+            self._gather_until = self._seconds() + _GATHER_SECONDS
+        self._answer()
+        self._pump_soon()
 
     def _expire(self) -> None:
         self._queue.expire(self._seconds())

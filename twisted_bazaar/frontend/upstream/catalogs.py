@@ -7,9 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import BazaarError, NotAuthorised, Unavailable
+from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.frontend.clients import CatalogClient
-from twisted_bazaar.frontend.lookups.whole_market import Whole
-from twisted_bazaar.market import Stock
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.rpc.push import Subscription
 from twisted_bazaar.timing import Timing
 
@@ -40,19 +40,19 @@ class Catalogs:
         self._log_again_at = float("-inf")
         self._passed_over_until: dict[CatalogClient, float] = {}
 
-    def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
-        """Those of the stocks `names` that there are; None: all. Fails with `Unavailable`."""
+    def look_up(self, names: Sequence[str]) -> Deferred[LookupReply]:
+        """Those of the stocks `names` that exist. Fails with `Unavailable`."""
         now, until = self._seconds(), self._passed_over_until
         catalogs = [catalog for catalog in self._catalogs if until.get(catalog, now) <= now]
-        return self._ask(catalogs, lambda catalog: catalog.lookup(names, self._timeout))
+        return self._ask(catalogs, lambda catalog: catalog.look_up(names, self._timeout))
 
-    def market(self, known: Whole | None) -> Deferred[Whole]:
+    def market(self, known: MarketSnapshot | None) -> Deferred[MarketSnapshot]:
         """Every stock. What is `known` need not come again. Fails with `Unavailable`."""
         return self._ask(self._catalogs, lambda catalog: catalog.market(known, self._patience))
 
-    def ready(self) -> Deferred[Sequence[Stock]]:
+    def ready(self) -> Deferred[LookupReply]:
         """Fires if a catalog can answer, passed over or not. Fails with `Unavailable`."""
-        return self._ask(self._catalogs, lambda catalog: catalog.lookup((), self._timeout))
+        return self._ask(self._catalogs, lambda catalog: catalog.look_up((), self._timeout))
 
     def subscribe(self, subscription: Subscription) -> Deferred[float]:
         """Have the one that holds a lease tell this front-end of every change, if the answer is

@@ -12,19 +12,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from twisted_bazaar.errors import BazaarError, Unavailable
+from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.lookups.whole_market import Whole
-from twisted_bazaar.market import Order, Stock
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
+from twisted_bazaar.market import Order
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
-__all__ = ["OrderReader"]
+__all__ = ["Replicas"]
 
 T = TypeVar("T")
 
 
-class OrderReader:
+class Replicas:
     """The replicas, asked the leader first."""
 
     def __init__(
@@ -54,16 +55,16 @@ class OrderReader:
             self._timing.deadline,
         )
 
-    def look_up(self, names: Sequence[str] | None) -> Deferred[Sequence[Stock]]:
-        """Those of the stocks `names` that there are, as the leader knows them; None: all.
+    def look_up(self, names: Sequence[str]) -> Deferred[LookupReply]:
+        """Those of the stocks `names` that exist, as the leader knows them.
 
         For when no catalog answers. Fails with `Unavailable`.
         """
         return self._ask(
-            lambda replica, timeout: replica.lookup(names, timeout), self._lookup_within
+            lambda replica, timeout: replica.look_up(names, timeout), self._lookup_within
         )
 
-    def market(self, known: Whole | None) -> Deferred[Whole]:
+    def market(self, known: MarketSnapshot | None) -> Deferred[MarketSnapshot]:
         """Every stock, likewise."""
         return self._ask(
             lambda replica, timeout: replica.market(known, timeout), self._lookup_within

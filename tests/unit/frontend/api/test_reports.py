@@ -121,7 +121,7 @@ def test_with_a_leader_and_stocks_it_is_ready(frontend: Frontend) -> None:
     frontend.leadership.heard(leads(3))
     ready = frontend.readiness()
     assert ready == []
-    call = frontend.catalog.only("lookup")
+    call = frontend.catalog.only("look_up")
     assert call.arguments[0] == (), "no stock is asked for: there may be many"
     call.reply([])
     assert ready == [None]
@@ -130,5 +130,5 @@ def test_with_a_leader_and_stocks_it_is_ready(frontend: Frontend) -> None:
 def test_without_a_catalog_it_is_not_ready(frontend: Frontend) -> None:
     frontend.leadership.heard(leads(3))
     ready = frontend.readiness()
-    frontend.catalog.only("lookup").fail(Unavailable("connection refused"))
+    frontend.catalog.only("look_up").fail(Unavailable("connection refused"))
     assert ready == ["no catalog answers"]

@@ -404,7 +404,7 @@ def test_a_route_that_raises_at_once_is_500_too(
     def broken(name: str) -> Any:
         raise ValueError("secret")
 
-    frontend.bazaar.lookup = broken  # type: ignore[method-assign]
+    frontend.bazaar.look_up = broken  # type: ignore[method-assign]
     with failures_logged() as failures:
         answer = frontend.get("/stocks/GameStart")
     assert (answer.code, answer.header("x-request-id")) == (500, "request-1")

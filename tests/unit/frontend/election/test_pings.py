@@ -12,7 +12,7 @@ from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.replicas import LOST, FakeReplica, follows, leads, refused, won
 from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.election.pings import Heartbeat
+from twisted_bazaar.frontend.election.pings import Pings
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()
@@ -28,7 +28,7 @@ class Frontend:
         self.leadership = Leadership(self.replicas)
         self.heard: list[int] = []
         """The leaders that trading was told of."""
-        self.heartbeat = Heartbeat(
+        self.heartbeat = Pings(
             self.clock,
             self.clock.seconds,
             self.leadership,

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.fakes.frontend_world import Connection, FrontEnd, failures_logged
-from twisted_bazaar.frontend.api.routes import Api
+from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.market import Placed
 
 BODY = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
@@ -338,7 +338,7 @@ def test_each_answer_has_one_date(asked: bytes) -> None:
 
 CHANGES = [
     (rule.rule, method)
-    for rule in Api.app.url_map.iter_rules()
+    for rule in Routes.app.url_map.iter_rules()
     for method in rule.methods or ()
     if method not in ("GET", "HEAD", "OPTIONS")
 ]

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from tests.fakes.frontend_world import FrontEnd
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api.routes import MAX_SENDING_BYTES
-from twisted_bazaar.frontend.http.streaming import PIECE_BYTES, Sending
+from twisted_bazaar.frontend.http.streaming import PIECE_BYTES, BodyProducer
 
 BODY = bytes(range(256)) * (5 * PIECE_BYTES // 256) + b"the end"
 
@@ -30,7 +30,7 @@ class Request:
     def notifyFinish(self) -> Deferred[None]:
         return Deferred()
 
-    def registerProducer(self, producer: Sending, streaming: bool) -> None:
+    def registerProducer(self, producer: BodyProducer, streaming: bool) -> None:
         assert streaming
         self.producer = producer
 
@@ -56,7 +56,7 @@ def clock() -> Clock:
 
 def test_it_is_sent_piece_by_piece_when_the_client_has_taken_the_last(clock: Clock) -> None:
     request = Request()
-    sending = Sending(clock, request, BODY)
+    sending = BodyProducer(clock, request, BODY)
     assert request.sent == [BODY[:PIECE_BYTES]]
     while not request.finished:
         before = len(request.sent)
@@ -69,7 +69,7 @@ def test_it_is_sent_piece_by_piece_when_the_client_has_taken_the_last(clock: Clo
 
 def test_one_that_takes_it_too_slowly_is_given_up(clock: Clock) -> None:
     request = Request()
-    Sending(clock, request, BODY)
+    BodyProducer(clock, request, BODY)
     clock.advance(10 + len(BODY) / 32768 - 0.1)
     assert not request.aborted
     clock.advance(0.2)
@@ -78,7 +78,7 @@ def test_one_that_takes_it_too_slowly_is_given_up(clock: Clock) -> None:
 
 def test_nothing_is_sent_to_one_that_has_hung_up(clock: Clock) -> None:
     request = Request()
-    sending = Sending(clock, request, BODY)
+    sending = BodyProducer(clock, request, BODY)
     sending.stopProducing()
     sending.resumeProducing()
     assert len(request.sent) == 1

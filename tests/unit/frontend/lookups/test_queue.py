@@ -6,23 +6,23 @@ import pytest
 
 from tests.fakes.publisher import LEASE, TIMING, FakePublisher
 from twisted_bazaar.errors import BazaarError, Unavailable
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.frontend.lookups import queue
-from twisted_bazaar.frontend.lookups.queue import Call, Lookups, Read
+from twisted_bazaar.frontend.lookups.queue import CacheRead, LookupQueue, UpstreamCall
 
-Tickets = Mapping[object, Found | BazaarError]
+Tickets = Mapping[object, LookupResult | BazaarError]
 
 
 def quote(version: int) -> Quote:
     return Quote(version, b"version %d" % version)
 
 
-def hit(version: int) -> Found:
-    return Found(quote(version), Source.HIT, "log-1")
+def hit(version: int) -> LookupResult:
+    return LookupResult(quote(version), Source.HIT, "log-1")
 
 
-def miss(version: int | None) -> Found:
-    return Found(None if version is None else quote(version), Source.MISS)
+def miss(version: int | None) -> LookupResult:
+    return LookupResult(None if version is None else quote(version), Source.MISS)
 
 
 class Desk:
@@ -30,7 +30,7 @@ class Desk:
 
     def __init__(self, informed: bool = True, in_flight: int = 2, capacity: int = 10_000) -> None:
         self.publisher = FakePublisher()
-        self.lookups = Lookups(self.publisher.floors, capacity, in_flight)
+        self.lookups = LookupQueue(self.publisher.floors, capacity, in_flight)
         if informed:
             self.publisher.inform(A=5, B=5, C=5)
 
@@ -43,20 +43,20 @@ class Desk:
         tickets: list[object] = []
         for name in names:
             tickets.append(object())
-            self.lookups.ask(name, tickets[-1], self.now)
+            self.lookups.add(name, tickets[-1], self.now)
         return tickets
 
-    def take_read(self) -> Read:
+    def take_read(self) -> CacheRead:
         read = self.lookups.take_read()
         assert read is not None
         return read
 
-    def read(self, read: Read | None = None, /, **versions: int) -> None:
+    def read(self, read: CacheRead | None = None, /, **versions: int) -> None:
         """The cache has these."""
         quotes = {name: quote(version) for name, version in versions.items()}
-        self.lookups.read(read or self.take_read(), quotes, self.now)
+        self.lookups.read_done(read or self.take_read(), quotes, self.now)
 
-    def call(self) -> Call:
+    def call(self) -> UpstreamCall:
         """Of what was asked nothing is in the cache, and the rest goes on its way."""
         while (read := self.lookups.take_read()) is not None:
             self.read(read)
@@ -64,12 +64,12 @@ class Desk:
         assert call is not None
         return call
 
-    def answer(self, call: Call, **versions: int) -> Mapping[str, Quote]:
+    def answer(self, call: UpstreamCall, **versions: int) -> Mapping[str, Quote]:
         """There are these. Returns what is to be kept."""
         quotes = {name: quote(version) for name, version in versions.items()}
         return self.lookups.answered(call, quotes, self.now)
 
-    def answered(self, *tickets: object) -> list[Found | BazaarError | None]:
+    def answered(self, *tickets: object) -> list[LookupResult | BazaarError | None]:
         """What these tickets were answered since the last time, each at most once."""
         answered = self.lookups.take_answered()
         assert len({id(ticket) for ticket, _ in answered}) == len(answered)
@@ -171,18 +171,18 @@ def test_a_read_asks_for_no_more_than_fits(desk: Desk, monkeypatch: pytest.Monke
 
 
 def test_without_a_cache_nothing_is_read_joined_or_kept_and_the_answers_say_so() -> None:
-    asking = Lookups(None)
-    asking.ask("A", 1, 0.0)
+    asking = LookupQueue(None)
+    asking.add("A", 1, 0.0)
     assert asking.take_read() is None
     first = asking.take_call()
-    asking.ask("A", 2, 0.0)
+    asking.add("A", 2, 0.0)
     second = asking.take_call()
     assert first is not None
     assert second is not None
     assert asking.answered(first, {"A": quote(5)}, 0.0) == {}
-    assert asking.take_answered() == [(1, Found(quote(5), Source.OFF))]
+    assert asking.take_answered() == [(1, LookupResult(quote(5), Source.OFF))]
     assert asking.answered(second, {}, 0.0) == {}
-    assert asking.take_answered() == [(2, Found(None, Source.OFF))]
+    assert asking.take_answered() == [(2, LookupResult(None, Source.OFF))]
 
 
 def test_without_a_lease_nothing_is_read_joined_or_kept() -> None:
@@ -381,7 +381,7 @@ def test_nothing_is_kept_of_what_was_answered_from_another_order_log(desk: Desk)
     desk.read()
     assert desk.lookups.answered(call, {"A": quote(5)}, desk.now, "log-2") == {}
     found = desk.answered(*first, *joined)
-    assert found == [Found(quote(5), Source.MISS, "log-2"), None]
+    assert found == [LookupResult(quote(5), Source.MISS, "log-2"), None]
     call = desk.call()
     kept = desk.lookups.answered(call, {"A": quote(5)}, desk.now, "log-1")
     assert kept == {"A": quote(5)}

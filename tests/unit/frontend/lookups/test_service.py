@@ -12,11 +12,11 @@ from tests.fakes.publisher import HISTORY, LEASE, FakePublisher
 from tests.fakes.replicas import Call, FakeStocks, result_of
 from twisted_bazaar.errors import NotLeader, Unavailable
 from twisted_bazaar.frontend.cache.memory import MemoryCache
-from twisted_bazaar.frontend.cache.quotes import Found, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote, Source
 from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.lookups.queue import Lookups
-from twisted_bazaar.frontend.lookups.service import MarketData
-from twisted_bazaar.frontend.lookups.whole_market import Whole, WholeMarket
+from twisted_bazaar.frontend.lookups.queue import LookupQueue
+from twisted_bazaar.frontend.lookups.service import LookupService
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot, WholeMarketQueue
 from twisted_bazaar.market import Stock
 
 
@@ -28,8 +28,8 @@ def quote(name: str, version: int = 5) -> Quote:
     return Quote(version, answers.stock(stock(name, version)))
 
 
-def found(name: str, version: int = 5, source: Source = Source.MISS) -> Found:
-    return Found(quote(name, version), source, "log-1" if source is Source.HIT else "")
+def found(name: str, version: int = 5, source: Source = Source.MISS) -> LookupResult:
+    return LookupResult(quote(name, version), source, "log-1" if source is Source.HIT else "")
 
 
 class SlowCache(MemoryCache):
@@ -62,12 +62,12 @@ class Market:
         self.publisher = FakePublisher()
         self.cache = cache
         self.catalogs, self.leader = FakeStocks(), FakeStocks()
-        self.lookups = Lookups(self.publisher.floors if cache is not None else None)
-        self.data = MarketData(
+        self.lookups = LookupQueue(self.publisher.floors if cache is not None else None)
+        self.service = LookupService(
             self.clock,
             lambda: self.publisher.now,
             self.lookups,
-            WholeMarket(self.publisher.floors if cache is not None else None),
+            WholeMarketQueue(self.publisher.floors if cache is not None else None),
             cache,
             self.catalogs,
             self.leader,
@@ -77,7 +77,7 @@ class Market:
 
     def look_up(self, *names: str) -> list[list[object]]:
         """Ask for these in one turn of the reactor; what comes of each."""
-        results = [result_of(self.data.lookup(name)) for name in names]
+        results = [result_of(self.service.look_up(name)) for name in names]
         self.clock.advance(0)
         return results
 
@@ -91,7 +91,8 @@ def names(call: Call) -> list[str]:
 
 def answer(call: Call, version: int = 5) -> None:
     """There are all stocks that were asked for, but for those that start with a small n."""
-    call.reply([stock(name, version) for name in call.arguments[0] if not name.startswith("n")])
+    there = [stock(name, version) for name in call.arguments[0] if not name.startswith("n")]
+    call.reply(LookupReply(there))
 
 
 # Without a cache.
@@ -101,7 +102,7 @@ def test_a_stock_is_looked_up_and_one_that_is_not_is_none() -> None:
     market = Market()
     results = market.look_up("A", "nope")
     answer(market.catalogs.only("look_up"))
-    assert results == [[found("A", source=Source.OFF)], [Found(None, Source.OFF)]]
+    assert results == [[found("A", source=Source.OFF)], [LookupResult(None, Source.OFF)]]
     assert market.leader.asked == []
 
 
@@ -185,7 +186,7 @@ def test_what_a_catalog_says_is_kept_only_if_it_may_be_shown() -> None:
     results = market.look_up("A", "B", "nope")
     market.publisher.push({"A": 6})
     answer(market.catalogs.only("look_up"), 5)
-    assert results == [[found("A")], [found("B")], [Found(None, Source.MISS)]]
+    assert results == [[found("A")], [found("B")], [LookupResult(None, Source.MISS)]]
     assert result_of(cache.get(HISTORY, ["A", "B", "nope"])) == [{"B": quote("B")}]
 
 
@@ -216,7 +217,7 @@ def test_as_many_lookups_as_there_may_be_are_answered_in_one_turn() -> None:
     market = Market(MemoryCache())
     many = [f"stock-{number}" for number in range(10_000)]
     results = market.look_up(*many)
-    assert isinstance(result_of(market.data.lookup("A"))[0], Unavailable)
+    assert isinstance(result_of(market.service.look_up("A"))[0], Unavailable)
     while market.calls():
         answer(market.calls()[0])
     assert results == [[found(name)] for name in many]
@@ -234,7 +235,7 @@ def test_when_no_catalog_answers_the_leader_is_asked(error: Exception) -> None:
     call = market.leader.only("look_up")
     assert names(call) == ["A", "nope"]
     answer(call)
-    assert results == [[found("A")], [Found(None, Source.MISS)]]
+    assert results == [[found("A")], [LookupResult(None, Source.MISS)]]
     assert market.look_up("A") == [[found("A", source=Source.HIT)]]
 
 
@@ -242,7 +243,7 @@ def test_when_nobody_answers_it_is_unavailable_and_the_next_is_not_held_up() -> 
     market = Market(MemoryCache())
     results = market.look_up("A", "B")
     results += market.look_up("A")
-    everything = result_of(market.data.all())
+    everything = result_of(market.service.look_up_all())
     for call in (*market.calls(), *market.catalogs.open("market")):
         call.fail()
     for call in (*market.leader.open("look_up"), *market.leader.open("market")):
@@ -287,25 +288,25 @@ def test_a_cache_that_cannot_keep_what_it_is_given_costs_nobody_an_answer(
     logged_failures.clear()
 
 
-def whole(version: int = 5) -> Whole:
-    return Whole.of([stock("A", version), stock("B", version)], HISTORY, version)
+def whole(version: int = 5) -> MarketSnapshot:
+    return MarketSnapshot.of([stock("A", version), stock("B", version)], HISTORY, version)
 
 
 def test_every_stock_is_asked_of_a_catalog_once_for_all_who_want_to_see_it() -> None:
     market = Market(MemoryCache())
-    results = [result_of(market.data.all()) for _ in range(100)]
+    results = [result_of(market.service.look_up_all()) for _ in range(100)]
     market.catalogs.only("market").reply(whole())
     assert results == [[whole().body]] * 100
-    assert result_of(market.data.all()) == [whole().body], "it is kept"
+    assert result_of(market.service.look_up_all()) == [whole().body], "it is kept"
     assert len(market.catalogs.asked) == 1
 
 
 def test_the_whole_market_is_asked_for_again_after_a_pause_with_what_is_known() -> None:
     market = Market(MemoryCache())
-    result_of(market.data.all())
+    result_of(market.service.look_up_all())
     market.catalogs.only("market").reply(known := whole())
     market.publisher.inform(A=6)
-    result = result_of(market.data.all())
+    result = result_of(market.service.look_up_all())
     assert market.catalogs.open("market") == []
     market.publisher.now += known.cost
     market.clock.advance(known.cost)
@@ -317,19 +318,19 @@ def test_the_whole_market_is_asked_for_again_after_a_pause_with_what_is_known() 
 
 def test_when_no_catalog_answers_the_leader_is_asked_for_the_whole_market() -> None:
     market = Market(MemoryCache())
-    results = result_of(market.data.all()), result_of(market.data.all())
+    results = result_of(market.service.look_up_all()), result_of(market.service.look_up_all())
     market.catalogs.only("market").fail()
     market.leader.only("market").fail()
     assert type(results[0][0]) is Unavailable
     market.catalogs.only("market").fail()
-    market.leader.only("market").reply(Whole.of([stock("A")], "", 0))
+    market.leader.only("market").reply(MarketSnapshot.of([stock("A")], "", 0))
     assert results[1] == [answers.stocks([stock("A")])]
 
 
 def test_nobody_is_asked_for_those_who_have_hung_up() -> None:
     market = Market(MemoryCache())
-    first = result_of(market.data.all())
-    later = [market.data.all() for _ in range(10)]
+    first = result_of(market.service.look_up_all())
+    later = [market.service.look_up_all() for _ in range(10)]
     results = [result_of(each) for each in later]
     for each in later:
         each.cancel()

@@ -5,7 +5,11 @@ import pytest
 from tests.fakes.publisher import HISTORY, LEASE, FakePublisher
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.lookups.whole_market import Question, Whole, WholeMarket
+from twisted_bazaar.frontend.lookups.whole_market import (
+    MarketQuery,
+    MarketSnapshot,
+    WholeMarketQueue,
+)
 from twisted_bazaar.market import Stock
 
 
@@ -13,9 +17,9 @@ def stock(name: str, version: int) -> Stock:
     return Stock(name, 100, version, 0, version)
 
 
-def whole(upto: int, history: str = HISTORY, **versions: int) -> Whole:
+def whole(upto: int, history: str = HISTORY, **versions: int) -> MarketSnapshot:
     """What a catalog answers, or the leader if it names no log."""
-    return Whole.of([stock(*each) for each in versions.items()], history, upto)
+    return MarketSnapshot.of([stock(*each) for each in versions.items()], history, upto)
 
 
 AT_5 = whole(5, A=5, B=4)
@@ -27,7 +31,7 @@ class Desk:
 
     def __init__(self, cached: bool = True, capacity: int = 100) -> None:
         self.publisher = FakePublisher()
-        self.market = WholeMarket(self.publisher.floors if cached else None, capacity)
+        self.market = WholeMarketQueue(self.publisher.floors if cached else None, capacity)
         self.publisher.inform(A=5, B=4)
 
     @property
@@ -37,18 +41,18 @@ class Desk:
     def ask(self) -> object:
         """Somebody who has to wait."""
         ticket = object()
-        assert self.market.ask(ticket, self.now) is None
+        assert self.market.add(ticket, self.now) is None
         return ticket
 
-    def question(self) -> Question:
-        question = self.market.take_question(self.now)
+    def question(self) -> MarketQuery:
+        question = self.market.take_query(self.now)
         assert question is not None
         return question
 
     def nothing_to_ask(self) -> bool:
-        return self.market.take_question(self.now) is None
+        return self.market.take_query(self.now) is None
 
-    def answer(self, answer: Whole) -> dict[object, bytes | BazaarError]:
+    def answer(self, answer: MarketSnapshot) -> dict[object, bytes | BazaarError]:
         self.market.answered(answer, self.now)
         return self.answered()
 
@@ -122,9 +126,9 @@ def test_an_answer_is_shown_at_once_while_the_lease_holds_and_no_floor_is_above_
     desk.ask()
     desk.question()
     desk.answer(AT_5)
-    assert desk.market.ask(object(), desk.now) is AT_5.body
+    assert desk.market.add(object(), desk.now) is AT_5.body
     desk.publisher.inform(A=5)
-    assert desk.market.ask(object(), desk.now) is AT_5.body
+    assert desk.market.add(object(), desk.now) is AT_5.body
     desk.publisher.inform(B=6)
     desk.ask()
 
@@ -136,14 +140,14 @@ def test_an_answer_is_not_shown_after_the_lease(desk: Desk) -> None:
     desk.publisher.now += LEASE
     ticket = desk.ask()
     desk.publisher.inform(A=5, B=4)
-    assert desk.market.ask(object(), desk.now) is AT_5.body, "it has been true all the time"
+    assert desk.market.add(object(), desk.now) is AT_5.body, "it has been true all the time"
     desk.question()
     assert desk.answer(AT_5) == {ticket: AT_5.body}
 
 
 @pytest.mark.parametrize("other", [whole(5, "log-2", A=5, B=4), whole(0, "", A=5, B=4)])
 def test_an_answer_from_another_log_or_from_nobody_knows_where_is_not_shown_again(
-    desk: Desk, other: Whole
+    desk: Desk, other: MarketSnapshot
 ) -> None:
     ticket = desk.ask()
     desk.question()
@@ -180,7 +184,7 @@ def test_changes_make_the_whole_that_would_have_come() -> None:
 
 
 def test_after_an_answer_there_is_a_pause_that_grows_with_what_it_cost(desk: Desk) -> None:
-    many = Whole.of([stock(f"Stock{number}", 5) for number in range(12_000)], HISTORY, 5)
+    many = MarketSnapshot.of([stock(f"Stock{number}", 5) for number in range(12_000)], HISTORY, 5)
     assert AT_5.cost < 0.001 < many.changed([], 5).cost < 0.05 < many.cost < 0.5
     desk.ask()
     desk.question()
@@ -223,7 +227,7 @@ def test_those_who_wait_have_a_bound() -> None:
     desk.question()
     tickets.append(desk.ask())
     with pytest.raises(Unavailable):
-        desk.market.ask(object(), desk.now)
+        desk.market.add(object(), desk.now)
     assert desk.answer(AT_5).keys() == set(tickets)
     desk.publisher.inform(B=6)
     desk.ask()

@@ -17,9 +17,9 @@ from twisted_bazaar.errors import (
     Unavailable,
 )
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.election.pings import Heartbeat
+from twisted_bazaar.frontend.election.pings import Pings
 from twisted_bazaar.frontend.trading.queue import TradeQueue
-from twisted_bazaar.frontend.trading.service import Trading
+from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.leases import kept
 from twisted_bazaar.market import Placed, Rejection, Side, Trade
 from twisted_bazaar.timing import Timing
@@ -35,7 +35,7 @@ class Desk:
         self.clock = Clock()
         self.replicas = {replica: FakeReplica() for replica in (1, 2, 3)}
         self.leadership = Leadership(self.replicas)
-        self.trading = Trading(
+        self.trading = TradeService(
             self.clock,
             self.clock.seconds,
             self.leadership,
@@ -282,7 +282,7 @@ def test_a_batch_says_for_which_leadership_and_until_when_it_is(led: Desk) -> No
 def test_a_failover_with_trades_under_way_loses_none() -> None:
     """Trading and heartbeat together: the leader dies, the next one takes its trades."""
     desk = Desk()
-    heartbeat = Heartbeat(
+    heartbeat = Pings(
         desk.clock,
         desk.clock.seconds,
         desk.leadership,
