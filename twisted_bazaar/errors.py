@@ -1,6 +1,22 @@
-"""What can go wrong, shaped by what the caller may do next.
+"""Every expected failure, in a tree by what the caller may do next.
 
-Each edge (HTTP, gRPC, the command line) translates this tree once, and nothing else does.
+    BazaarError
+        Unavailable          ask again later; nothing is known
+            NotOurs          the address leads to another process: a person must look
+        NotExecuted          send the trade again: it was certainly not executed
+            NotLeader        to the leader
+            Overloaded       after a pause
+            Rejected         once the market has changed
+        OutcomeUnknown       send the trade again with the same key only
+        KeyReused            never send it again with this key
+        Malformed            never send it again
+        NotAuthorised        never send it again without the cluster's secret
+        Unusable             stop: a person must look at a folder, port or option
+            Damaged          at a file that cannot be trusted
+            NotUnderstood    at a file of a newer release, which must be left as it is
+
+`InvariantBroken` is outside the tree: a bug, or memory gone bad. Each edge (HTTP, gRPC, the
+command line) translates this tree once, and nothing else does.
 """
 
 from .market import Rejection
@@ -25,29 +41,21 @@ __all__ = [
 
 
 class BazaarError(Exception):
-    """Every failure that the bazaar expects; its text is fit for a person to read."""
+    """An expected failure. Its text is one line for a person."""
 
 
 class Unavailable(BazaarError):
-    """The service asked cannot be reached or cannot answer now. Reading again later is safe."""
+    """The service cannot be reached or cannot answer now. A read may be repeated; of a trade
+    nothing is known."""
 
 
 class NotOurs(Unavailable):
-    """What answers there is another process than was meant: a person must look at the addresses.
-    Until then it is as good as unreachable."""
-
-
-class Malformed(BazaarError):
-    """A message says what no service of a bazaar says. Nothing came of it, and nothing ever will
-    if it is sent again."""
-
-
-class NotAuthorised(BazaarError):
-    """The caller has not shown that it has the cluster's secret."""
+    """The process at this address is another than the one meant. Until an operator has changed
+    the addresses it is as good as unreachable."""
 
 
 class NotExecuted(BazaarError):
-    """The trade was certainly not executed: sending it again later is safe."""
+    """The trade was certainly not executed, and no copy of it will be."""
 
 
 class NotLeader(NotExecuted):
@@ -58,11 +66,11 @@ class NotLeader(NotExecuted):
 
 
 class Overloaded(NotExecuted):
-    """A bounded queue is full. Send it again after a pause."""
+    """A bounded queue is full."""
 
 
 class Rejected(NotExecuted):
-    """The market refused the trade. Sending it again helps only if the market changes."""
+    """The market refused the trade."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.value)
@@ -74,21 +82,28 @@ class OutcomeUnknown(BazaarError):
 
 
 class KeyReused(BazaarError):
-    """The idempotency key belongs to another trade. Sending this again never helps."""
+    """The idempotency key belongs to another trade."""
+
+
+class Malformed(BazaarError):
+    """A message that no service of a bazaar sends. It changed nothing."""
+
+
+class NotAuthorised(BazaarError):
+    """The caller has not shown that it has the cluster's secret."""
 
 
 class Unusable(BazaarError):
-    """A folder, port or option cannot be used: a person must look. One clear line."""
+    """A folder, port or option cannot be used."""
 
 
 class Damaged(Unusable):
-    """A file says something that was never written so: it cannot be trusted past that point."""
+    """A file does not hold what was written: it cannot be trusted past that point."""
 
 
 class NotUnderstood(Unusable):
-    """A sound file says something that this release does not know: a newer one wrote it. It must
-    be left as it is."""
+    """A sound file holds what this release does not know."""
 
 
 class InvariantBroken(Exception):
-    """The state contradicts the protocol. Not a fault but a bug, or memory gone bad: stop."""
+    """The state contradicts the protocol: the process must stop."""

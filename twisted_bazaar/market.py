@@ -10,6 +10,7 @@ import msgspec
 
 __all__ = [
     "DEFAULT_LISTING",
+    "MAX_NAME_CHARACTERS",
     "MAX_SHARES",
     "MAX_STOCKS",
     "MAX_TRADE_QUANTITY",
@@ -34,6 +35,9 @@ MAX_SHARES = 2**53 - 1
 MAX_VOLUME = 2**63 - 1
 """Where the volume of a stock stays: no trade is refused for it. Nine billion of the largest
 trades come to this."""
+
+MAX_NAME_CHARACTERS = 64
+"""Characters that the name of a stock may have at most."""
 
 MAX_STOCKS = 20_000
 """Stocks that a market may list. With the longest names, the listing is one log entry, one

@@ -20,6 +20,7 @@ from load.errors import CannotRun, NotInTime
 from twisted_bazaar.local import plan
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
+from twisted_bazaar.local.secret import keep_secret
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
@@ -48,7 +49,7 @@ class Apart(Fleet):
         super().__init__(reactor, data)
         data.mkdir(exist_ok=True)
         self._secret = data / "secret"
-        plan.keep_secret(self._secret, os.urandom)
+        keep_secret(self._secret, os.urandom)
         self.frontends = ["frontend", *(f"frontend-{n}" for n in range(2, len(further) + 2))]
         self.orders = [f"order-{n}" for n in range(1, REPLICAS + 1)]
         self._log = folder / "log"

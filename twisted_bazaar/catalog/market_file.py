@@ -21,11 +21,11 @@ import msgspec
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listing, Stock
-from twisted_bazaar.names import Names, shown
 from twisted_bazaar.rpc.bounds import MAX_INTEGER
 from twisted_bazaar.storage.files import replace_file, sync_folder
 
 from .projection import Position, Projection
+from .stock_names import StockNames, shown
 
 __all__ = ["Snapshot", "load", "read_listing", "save"]
 
@@ -115,7 +115,7 @@ def _stocks(
     rows = csv.reader(lines, strict=True)
     header: list[str] = []
     stocks: dict[str, Stock] = {}
-    names = Names()
+    names = StockNames()
     try:
         for row in rows:
             if not header:

@@ -14,13 +14,9 @@ import sys
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
 
-__all__ = ["PortTaken", "Ports"]
+__all__ = ["Ports"]
 
 LOOPBACK = "127.0.0.1"
-
-
-class PortTaken(Unusable):
-    """Somebody else listens on the port."""
 
 
 class Ports:
@@ -37,7 +33,7 @@ class Ports:
             return self._bind(LOOPBACK, 0, share=False)
 
     def reserve_public(self, host: str, port: int) -> Address:
-        """Reserve exactly this one, or any if `port` is 0. Raises PortTaken or Unusable.
+        """Reserve exactly this one, or any if `port` is 0. Raises `Unusable`.
 
         `host` is the interface to listen on, an IPv4 or IPv6 address; empty for all.
         """
@@ -49,7 +45,7 @@ class Ports:
         except OSError as why:
             where = f"port {port} of {host or 'this machine'}"
             if why.errno == errno.EADDRINUSE:
-                raise PortTaken(f"{where} is taken by another process") from None
+                raise Unusable(f"{where} is taken by another process") from None
             raise Unusable(f"{where} cannot be listened on: {why.strerror}") from None
 
     def release(self) -> None:

@@ -29,7 +29,7 @@ from twisted_bazaar.storage.files import replace_file
 from .command_lines import ending_with
 from .console import Console, Lines
 
-__all__ = ["Child", "ProcessTable"]
+__all__ = ["Child", "Supervisor"]
 
 _REQUESTS_SECONDS = 6.0
 """From SIGTERM to SIGKILL for those that take requests: more than a service allows itself."""
@@ -60,7 +60,7 @@ class Child:
     """Says when it serves (see `announcement`)."""
 
 
-class ProcessTable(procmon.ProcessMonitor):
+class Supervisor(procmon.ProcessMonitor):
     """Keeps `children` running from `startService` to `stopService`.
 
     While it does, the file `path` lists them, a JSON array of objects: name, pid (null while
@@ -216,8 +216,8 @@ class ProcessTable(procmon.ProcessMonitor):
 class _ChildProtocol(procmon.LoggingProtocol):
     """One life of one child. procmon's own breaks off a child that writes a very long line."""
 
-    def __init__(self, table: ProcessTable, name: str, console: Console) -> None:
-        self.service = self._table = table
+    def __init__(self, supervisor: Supervisor, name: str, console: Console) -> None:
+        self.service = self._supervisor = supervisor
         self.name = name
         self.pid: int | None = None
         self.ended: Deferred[None] = Deferred()
@@ -244,7 +244,7 @@ class _ChildProtocol(procmon.LoggingProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
         if childFD == announcement.DESCRIPTOR:
-            self._table.served(self.name)
+            self._supervisor.served(self.name)
         else:
             super().childDataReceived(childFD, data)
 

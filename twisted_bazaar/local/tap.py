@@ -11,8 +11,9 @@ from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.services import Process, prepare
 
-from . import plan
+from .bazaar import STOP_SECONDS, LocalBazaar
 from .console import Console
+from .plan import Config
 
 __all__ = ["Options", "makeService"]
 
@@ -61,12 +62,12 @@ def makeService(config: Options) -> Service:
     """The whole bazaar on this machine."""
     from twisted.internet import reactor as installed
 
-    reactor = prepare(installed, plan.STOP_SECONDS)
+    reactor = prepare(installed, STOP_SECONDS)
     process = Process(reactor, config)
     # Our own options reach the children on their command lines, where they are needed.
     ours = config.variables()
     environment = {name: value for name, value in os.environ.items() if name not in ours}
-    chosen = plan.Config(
+    chosen = Config(
         listen=config["listen"],
         data=config["data"],
         cache=config["cache"],
@@ -75,7 +76,7 @@ def makeService(config: Options) -> Service:
         hosts=config["host"],
         timing=config.timing,
     )
-    bazaar = plan.Local(
+    bazaar = LocalBazaar(
         reactor, chosen, environment, Console(process.output), time.time, os.urandom
     )
     bazaar.setServiceParent(process)

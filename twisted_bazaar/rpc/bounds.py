@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
-from twisted_bazaar.names import MAX_NAME_CHARACTERS
 
 __all__ = [
     "MAX_ENTRIES",
@@ -20,7 +19,6 @@ __all__ = [
     "MAX_KEY_BYTES",
     "MAX_MEMBERS",
     "MAX_MILLISECONDS",
-    "MAX_NAME_CHARACTERS",
     "MAX_NAMES",
     "MAX_PRICE",
     "MAX_TERM_STEP_ANSWERED",

@@ -13,7 +13,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 
 from . import keepalive
-from .reconnect import Renewed
+from .reconnect import ReconnectingChannel
 from .status import error_of
 
 __all__ = ["Channel", "Channels"]
@@ -41,7 +41,7 @@ class Channel:
         self._reactor = reactor
         self._threads = threads
         self.address = address
-        self.grpc = Renewed(
+        self.grpc = ReconnectingChannel(
             address,
             lambda: grpc.insecure_channel(str(address), options=_OPTIONS),
             reactor.seconds,

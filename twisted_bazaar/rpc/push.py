@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from twisted_bazaar.errors import Damaged
+from twisted_bazaar.errors import Malformed
 from twisted_bazaar.leases import Stamp
 
 __all__ = [
@@ -95,19 +95,19 @@ def encode(message: Push | PushReply) -> bytes:
 
 
 def decode_push(body: bytes) -> Push:
-    """The inverse of `encode`. Raises `Damaged`."""
+    """The inverse of `encode`. Raises `Malformed`."""
     try:
         return _push.decode(body)
     except _NOT_ONE as why:
-        raise Damaged(f"not a push: {why}") from None
+        raise Malformed(f"not a push: {why}") from None
 
 
 def decode_reply(body: bytes) -> PushReply:
-    """The inverse of `encode`. Raises `Damaged`."""
+    """The inverse of `encode`. Raises `Malformed`."""
     try:
         return _reply.decode(body)
     except _NOT_ONE as why:
-        raise Damaged(f"not the answer to a push: {why}") from None
+        raise Malformed(f"not the answer to a push: {why}") from None
 
 
 def sign(secret: bytes, token: str, body: bytes) -> bytes:

@@ -16,13 +16,13 @@ from twisted_bazaar.runtime.address import Address
 
 from .status import said_by_peer
 
-__all__ = ["RENEW_SECONDS", "Renewed"]
+__all__ = ["RENEW_SECONDS", "ReconnectingChannel"]
 
 RENEW_SECONDS = 1.0
 """A channel is given so long to find its peer before it is made anew."""
 
 
-class Renewed:
+class ReconnectingChannel:
     """What a stub needs of a `grpc.Channel`, made anew while its peer cannot be reached by name.
 
     May be used on any thread.
@@ -65,7 +65,7 @@ class Renewed:
 class _Rpc:
     """A method of the peer, called on whichever channel there is now."""
 
-    def __init__(self, channels: Renewed, bind: Callable[[grpc.Channel], Any]) -> None:
+    def __init__(self, channels: ReconnectingChannel, bind: Callable[[grpc.Channel], Any]) -> None:
         self._channels = channels
         self._bind = bind
         self._bound = (channels.current, bind(channels.current))

@@ -28,6 +28,7 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import (
+    MAX_NAME_CHARACTERS,
     MAX_SHARES,
     MAX_STOCKS,
     MAX_TRADE_QUANTITY,
@@ -213,7 +214,7 @@ def stock_from_wire(wire: market_pb2.Stock) -> Stock:
     """The inverse of `stock_to_wire`. Raises `Malformed`."""
     stock = Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version)
     if not (
-        0 < len(stock.name) <= bounds.MAX_NAME_CHARACTERS
+        0 < len(stock.name) <= MAX_NAME_CHARACTERS
         and 0 <= stock.price <= bounds.MAX_PRICE
         and 0 <= stock.quantity <= MAX_SHARES
         and 0 <= stock.volume <= MAX_VOLUME
@@ -300,7 +301,7 @@ def trade_from_wire(wire: order_pb2.Trade) -> Trade:
     """The inverse of `trade_to_wire`. Raises `Malformed` if no front-end of ours made it."""
     if not (
         0 < len(wire.key) <= bounds.MAX_KEY_BYTES
-        and len(wire.stock) <= bounds.MAX_NAME_CHARACTERS
+        and len(wire.stock) <= MAX_NAME_CHARACTERS
         and wire.side in _SIDES
         and 1 <= wire.quantity <= MAX_TRADE_QUANTITY
     ):

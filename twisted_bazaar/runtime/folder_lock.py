@@ -10,18 +10,13 @@ from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
 
-__all__ = ["Claim", "FolderInUse", "claim"]
-
+__all__ = ["Claim", "claim"]
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 """Others may neither read what is kept, nor take the lock: to open its file is all that needs."""
 
 log = Logger()
-
-
-class FolderInUse(Unusable):
-    """Another process has claimed the folder."""
 
 
 class Claim:
@@ -47,8 +42,8 @@ def claim(folder: Path) -> Claim:
     """Create `folder` if need be, and its parents, and claim it for this process.
 
     Keep the result: the folder is free again when it is released. Only its owner may enter it
-    from now on. Raises FolderInUse, with the other's process id, or Unusable if the folder
-    cannot be created or written.
+    from now on. Raises `Unusable` if another process has claimed it, with that one's process id,
+    or if it cannot be created or written.
     """
     path = folder / "lock"
     try:
@@ -66,7 +61,7 @@ def claim(folder: Path) -> Claim:
     except BlockingIOError:
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise FolderInUse(f"folder {folder} is in use by process {holder or '?'}") from None
+        raise Unusable(f"folder {folder} is in use by process {holder or '?'}") from None
     except OSError as why:
         os.close(descriptor)
         raise Unusable(f"folder {folder} cannot be used: {why.strerror}") from None

@@ -146,8 +146,6 @@ class LogFile(_StoredLog):
         self.replica = replica
         self.recovered: str | None = None
         """What was lost of a write that a crash cut short, for the operator; None: nothing."""
-        self.boot = f"{random.getrandbits(64):016x}"
-        """Names this start, in the log as well."""
         self._segment_bytes = segment_bytes
         self._file: int | None = None
         self._failed = False
@@ -155,7 +153,7 @@ class LogFile(_StoredLog):
             try:
                 with self._at_risk():
                     self._open()
-                    self._append([encode_note(Boot(self.boot))])
+                    self._append([encode_note(Boot(f"{random.getrandbits(64):016x}"))])
             except BaseException:
                 self.close()
                 raise

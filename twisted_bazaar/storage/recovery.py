@@ -61,8 +61,6 @@ class Recovery:
         """The cluster that the votes name; empty: none."""
         self.openings: list[tuple[int, Opened]] = []
         """The `opened` entries with their indexes, ascending."""
-        self.boot = ""
-        """Of the last start; empty: none is known."""
         self.end = 0
         """The position after the last whole line."""
         self.closing = b""
@@ -197,7 +195,7 @@ class Recovery:
                     raise self._damaged(position, f"truncated after {said.after} of {last}")
                 self.truncate(said.after)
             case Boot():
-                self.boot = said.boot
+                pass  # It tells a person which process wrote what follows.
             case Entry():
                 if said.index != last + 1:
                     raise self._damaged(position, f"entry {said.index} follows entry {last}")

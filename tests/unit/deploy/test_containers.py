@@ -19,7 +19,7 @@ from twisted.python.reflect import namedAny
 
 from tests import ROOT
 from twisted_bazaar.frontend.http import listener
-from twisted_bazaar.local import plan
+from twisted_bazaar.local import bazaar
 from twisted_bazaar.rpc import server
 from twisted_bazaar.runtime import exits
 from twisted_bazaar.runtime.options import Options
@@ -220,7 +220,7 @@ def test_who_is_told_to_stop_has_the_time_that_it_takes() -> None:
     # The bound holds whatever hangs, and what is left to be written gets a moment more.
     assert max(server.GRACE_SECONDS, listener.GRACE_SECONDS) < exits.STOP_SECONDS
     # All services in one container stop one after the other, and docker waits for 10 s.
-    assert exits.STOP_SECONDS < plan.STOP_SECONDS < 10
+    assert exits.STOP_SECONDS < bazaar.STOP_SECONDS < 10
     for name in OURS:
         given = float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
         assert given >= exits.STOP_SECONDS + 1, name

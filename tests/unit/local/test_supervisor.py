@@ -1,6 +1,6 @@
 """When processes start again, in which order they stop, and what the file says meanwhile.
 
-Time and processes are made up here; tests/integration/test_process_table.py has real ones.
+Time and processes are made up here; tests/integration/test_supervisor.py has real ones.
 """
 
 import json
@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from twisted_bazaar.local.console import Console
-from twisted_bazaar.local.supervisor import Child, ProcessTable
+from twisted_bazaar.local.supervisor import Child, Supervisor
 from twisted_bazaar.runtime import exits
 from twisted_bazaar.runtime.announcement import DESCRIPTOR, VARIABLE
 from twisted_bazaar.runtime.output import Output
@@ -69,8 +69,8 @@ ORDER = Child(name="order-1", address="a:2", command=["keep"])
 CATALOG = Child(name="catalog", address="a:3", command=["show"], announces=True)
 
 
-class Table:
-    """A started table of `children` in a made-up world.
+class Supervised:
+    """A started supervisor of `children` in a made-up world.
 
     `wall` is the clock on its wall, which shows 1970 and stands still unless a test moves it.
     """
@@ -83,11 +83,11 @@ class Table:
         output = Output(self.said.append)
         console = Console(output)
         self.refused: list[str] = []
-        self.table = ProcessTable(
+        self.supervisor = Supervisor(
             self.world, self.path, children, {}, console, self.refused.append, lambda: self.wall
         )
         self.flush = lambda: output.flush(10)
-        self.table.startService()
+        self.supervisor.startService()
         self.world.advance(0)
 
     @property
@@ -99,7 +99,7 @@ class Table:
 
 
 def test_the_file_lists_every_process(tmp_path: Path) -> None:
-    assert Table(tmp_path, FRONTEND, ORDER).rows() == [
+    assert Supervised(tmp_path, FRONTEND, ORDER).rows() == [
         {
             "name": "frontend",
             "pid": 100,
@@ -122,39 +122,39 @@ def test_the_file_lists_every_process(tmp_path: Path) -> None:
 def test_a_killed_process_is_back_at_once_and_the_file_goes_from_one_pid_to_the_other(
     tmp_path: Path,
 ) -> None:
-    table = Table(tmp_path, ORDER)
+    supervised = Supervised(tmp_path, ORDER)
     for life in range(1, 4):
-        table.world.advance(2)
-        table.newest.kill(signal.SIGKILL)
-        table.world.advance(0)
-        (row,) = table.rows()
+        supervised.world.advance(2)
+        supervised.newest.kill(signal.SIGKILL)
+        supervised.world.advance(0)
+        (row,) = supervised.rows()
         assert (row["pid"], row["restarts"]) == (100 + life, life)
 
 
 def test_while_there_is_no_process_the_file_says_so(tmp_path: Path) -> None:
-    table = Table(tmp_path, ORDER)
-    table.newest.exit(1)
-    table.world.advance(0)
-    assert table.rows()[0]["pid"] is None
-    table.world.advance(0.1)
-    table.world.advance(0)
-    assert table.rows()[0]["pid"] == 101
+    supervised = Supervised(tmp_path, ORDER)
+    supervised.newest.exit(1)
+    supervised.world.advance(0)
+    assert supervised.rows()[0]["pid"] is None
+    supervised.world.advance(0.1)
+    supervised.world.advance(0)
+    assert supervised.rows()[0]["pid"] == 101
 
 
 @pytest.mark.parametrize("life", [0.5, 9.0], ids=["at-once", "on-a-slow-machine"])
 def test_a_process_that_fails_by_itself_is_started_less_and_less_often(
     tmp_path: Path, life: float
 ) -> None:
-    table = Table(tmp_path, ORDER)
+    supervised = Supervised(tmp_path, ORDER)
     pauses = []
     for _ in range(8):
-        table.world.advance(life)
-        lives = len(table.world.started)
-        table.newest.exit(1)
-        before = table.world.seconds()
-        while len(table.world.started) == lives:
-            table.world.advance(0.05)
-        pauses.append(round(table.world.seconds() - before, 1))
+        supervised.world.advance(life)
+        lives = len(supervised.world.started)
+        supervised.newest.exit(1)
+        before = supervised.world.seconds()
+        while len(supervised.world.started) == lives:
+            supervised.world.advance(0.05)
+        pauses.append(round(supervised.world.seconds() - before, 1))
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
@@ -162,50 +162,50 @@ def test_a_process_that_fails_by_itself_is_started_less_and_less_often(
 def test_a_wall_clock_that_is_set_changes_what_is_shown_and_no_restart(
     tmp_path: Path, step: int
 ) -> None:
-    table = Table(tmp_path, ORDER)
-    table.wall = 1_000_000.0
+    supervised = Supervised(tmp_path, ORDER)
+    supervised.wall = 1_000_000.0
     pauses = []
     for _ in range(4):
-        table.world.advance(0.5)
-        table.wall += step
-        table.newest.exit(1)
-        before = table.world.seconds()
-        lives = len(table.world.started)
-        while len(table.world.started) == lives:
-            table.world.advance(0.05)
-        pauses.append(round(table.world.seconds() - before, 1))
+        supervised.world.advance(0.5)
+        supervised.wall += step
+        supervised.newest.exit(1)
+        before = supervised.world.seconds()
+        lives = len(supervised.world.started)
+        while len(supervised.world.started) == lives:
+            supervised.world.advance(0.05)
+        pauses.append(round(supervised.world.seconds() - before, 1))
     assert pauses == [0.1, 0.2, 0.4, 0.8]
-    table.world.advance(0)
-    shown = datetime.fromisoformat(table.rows()[0]["started"])
+    supervised.world.advance(0)
+    shown = datetime.fromisoformat(supervised.rows()[0]["started"])
     assert shown.timestamp() == 1_000_000 + 4 * step
-    assert table.flush()
-    last = b"".join(table.said).splitlines()[-1].decode()
+    assert supervised.flush()
+    last = b"".join(supervised.said).splitlines()[-1].decode()
     assert last.split()[2] == f"{shown:%Y-%m-%dT%H:%M:%S%z}"
     assert last.endswith("starting it again in 0.8 s")
 
 
 def test_a_process_that_ran_for_long_is_forgiven(tmp_path: Path) -> None:
-    table = Table(tmp_path, ORDER)
+    supervised = Supervised(tmp_path, ORDER)
     for _ in range(5):
-        table.newest.exit(1)
-        table.world.advance(5)
-    table.world.advance(60)
-    table.newest.exit(1)
-    table.world.advance(0)
-    assert table.rows()[0]["pid"] == 106
+        supervised.newest.exit(1)
+        supervised.world.advance(5)
+    supervised.world.advance(60)
+    supervised.newest.exit(1)
+    supervised.world.advance(0)
+    assert supervised.rows()[0]["pid"] == 106
 
 
 def test_those_that_take_requests_stop_before_the_others(tmp_path: Path) -> None:
-    table = Table(tmp_path, ORDER, FRONTEND)
-    order, frontend = table.world.started
-    stopped = table.table.stopService()
+    supervised = Supervised(tmp_path, ORDER, FRONTEND)
+    order, frontend = supervised.world.started
+    stopped = supervised.supervisor.stopService()
     assert (order.signals, frontend.signals) == ([], ["TERM"])
     frontend.exit(0)
     assert order.signals == ["TERM"]
     assert not stopped.called
     order.exit(0)
     assert stopped.called
-    assert not table.path.exists()
+    assert not supervised.path.exists()
 
 
 @pytest.mark.parametrize(("child", "seconds"), [(FRONTEND, 6.0), (ORDER, 3.0)])
@@ -214,82 +214,82 @@ def test_a_process_that_does_not_stop_is_killed_when_its_time_is_over(
 ) -> None:
     """A service ends by itself within less than what those that take requests are given."""
     assert seconds < 6.0 or seconds > exits.STOP_SECONDS
-    table = Table(tmp_path, child)
-    stopped = table.table.stopService()
-    table.world.advance(seconds - 0.1)
-    assert table.newest.signals == ["TERM"]
-    table.world.advance(0.2)
-    assert table.newest.signals == ["TERM", "KILL"]
-    table.newest.kill(signal.SIGKILL)
+    supervised = Supervised(tmp_path, child)
+    stopped = supervised.supervisor.stopService()
+    supervised.world.advance(seconds - 0.1)
+    assert supervised.newest.signals == ["TERM"]
+    supervised.world.advance(0.2)
+    assert supervised.newest.signals == ["TERM", "KILL"]
+    supervised.newest.kill(signal.SIGKILL)
     assert stopped.called
 
 
 def test_nothing_starts_again_once_stopping(tmp_path: Path) -> None:
-    table = Table(tmp_path, FRONTEND, ORDER)
-    frontend, order = table.world.started
+    supervised = Supervised(tmp_path, FRONTEND, ORDER)
+    frontend, order = supervised.world.started
     order.exit(1)
-    stopped = table.table.stopService()
+    stopped = supervised.supervisor.stopService()
     frontend.exit(1)
-    table.world.advance(60)
+    supervised.world.advance(60)
     assert stopped.called
-    assert len(table.world.started) == 2
-    assert not table.path.exists()
+    assert len(supervised.world.started) == 2
+    assert not supervised.path.exists()
 
 
 # A child that can never serve.
 
 
 def test_one_that_refuses_before_it_ever_served_is_not_started_again(tmp_path: Path) -> None:
-    table = Table(tmp_path, ORDER, CATALOG)
-    catalog = table.newest
+    supervised = Supervised(tmp_path, ORDER, CATALOG)
+    catalog = supervised.newest
     catalog.protocol.childDataReceived(1, b"a log line\n")
     catalog.protocol.childDataReceived(2, b"a warning\nbazaar-catalog: x.csv line 2: no")
     catalog.protocol.childDataReceived(2, b" name\n")
     catalog.exit(1)
-    table.world.advance(60)
-    assert table.refused == ["catalog does not start: bazaar-catalog: x.csv line 2: no name"]
-    assert len(table.world.started) == 2
-    assert table.table.stopService() is not None
+    supervised.world.advance(60)
+    assert supervised.refused == ["catalog does not start: bazaar-catalog: x.csv line 2: no name"]
+    assert len(supervised.world.started) == 2
+    assert supervised.supervisor.stopService() is not None
 
 
 def test_one_that_refuses_in_silence_is_named_all_the_same_and_only_the_first_is(
     tmp_path: Path,
 ) -> None:
     other = Child(name="order-2", address="a:4", command=["keep"], announces=True)
-    table = Table(tmp_path, CATALOG, other)
-    for each in table.world.started:
+    supervised = Supervised(tmp_path, CATALOG, other)
+    for each in supervised.world.started:
         each.exit(1)
-    table.world.advance(60)
-    assert table.refused == ["catalog does not start: it does not say why"]
-    assert len(table.world.started) == 2
+    supervised.world.advance(60)
+    assert supervised.refused == ["catalog does not start: it does not say why"]
+    assert len(supervised.world.started) == 2
 
 
 def test_one_that_has_served_is_started_again_even_if_it_then_refuses(tmp_path: Path) -> None:
-    table = Table(tmp_path, CATALOG)
-    table.newest.protocol.childDataReceived(DESCRIPTOR, b"serving\n")
+    supervised = Supervised(tmp_path, CATALOG)
+    supervised.newest.protocol.childDataReceived(DESCRIPTOR, b"serving\n")
     for lives in range(2, 5):
-        table.newest.exit(1)
-        table.world.advance(60)
-        assert len(table.world.started) == lives
-    assert table.refused == []
+        supervised.newest.exit(1)
+        supervised.world.advance(60)
+        assert len(supervised.world.started) == lives
+    assert supervised.refused == []
 
 
 @pytest.mark.parametrize("end", [0, 2, signal.SIGKILL, signal.SIGSEGV])
 def test_another_end_is_no_refusal(tmp_path: Path, end: int | signal.Signals) -> None:
-    table = Table(tmp_path, CATALOG)
+    supervised = Supervised(tmp_path, CATALOG)
     if isinstance(end, signal.Signals):
-        table.newest.kill(end)
+        supervised.newest.kill(end)
     else:
-        table.newest.exit(end)
-    table.world.advance(60)
-    assert len(table.world.started) == 2
-    table.newest.exit(1)
-    assert len(table.refused) == 1, "it has still not served"
+        supervised.newest.exit(end)
+    supervised.world.advance(60)
+    assert len(supervised.world.started) == 2
+    supervised.newest.exit(1)
+    assert len(supervised.refused) == 1, "it has still not served"
 
 
 def test_one_that_ends_because_all_do_has_not_refused(tmp_path: Path) -> None:
-    table = Table(tmp_path, CATALOG)
-    stopped = table.table.stopService()
-    table.newest.exit(1)
+    supervised = Supervised(tmp_path, CATALOG)
+    stopped = supervised.supervisor.stopService()
+    supervised.newest.exit(1)
     assert stopped.called
-    assert table.refused == []
+    assert supervised.refused == []

@@ -5,8 +5,15 @@ from twisted_bazaar.consensus.messages import Append
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listed, Listing, Stock
-from twisted_bazaar.names import MAX_NAME_CHARACTERS
+from twisted_bazaar.market import (
+    MAX_NAME_CHARACTERS,
+    MAX_SHARES,
+    MAX_STOCKS,
+    MAX_VOLUME,
+    Listed,
+    Listing,
+    Stock,
+)
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bounds import MAX_INTEGER, MAX_PRICE
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES

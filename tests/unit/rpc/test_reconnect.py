@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.rpc.reconnect import RENEW_SECONDS, Renewed
+from twisted_bazaar.rpc.reconnect import RENEW_SECONDS, ReconnectingChannel
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.runtime.address import Address
 
@@ -47,8 +47,8 @@ class World:
     def __init__(self, host: str = "order-3") -> None:
         self.now = 100.0
         self.made: list[Channel] = []
-        self.renewed = Renewed(Address(host, 7001), self.make, lambda: self.now)
-        self.say = self.renewed.unary_unary("say")
+        self.channel = ReconnectingChannel(Address(host, 7001), self.make, lambda: self.now)
+        self.say = self.channel.unary_unary("say")
 
     def make(self) -> Any:
         self.made.append(Channel(len(self.made) + 1))
@@ -101,16 +101,16 @@ def test_two_calls_that_fail_together_make_one_new_channel() -> None:
     world = World()
     world.now += 10.0
     first = world.made[0]
-    world.renewed.unreachable(first)  # type: ignore[arg-type]
+    world.channel.unreachable(first)  # type: ignore[arg-type]
     world.now += 10.0
-    world.renewed.unreachable(first)  # type: ignore[arg-type]
+    world.channel.unreachable(first)  # type: ignore[arg-type]
     assert len(world.made) == 2
 
 
 def test_what_was_closed_stays_closed() -> None:
     world = World()
     world.now += 10.0
-    world.renewed.close()
+    world.channel.close()
     world.fail(Failure(UNAVAILABLE))
     assert [channel.closed for channel in world.made] == [True]
 
@@ -127,7 +127,7 @@ class Real:
         self.now = 100.0
         self.made = 0
         self.target = f"localhost:{port}"
-        self.renewed = Renewed(Address("localhost", port), self.make, lambda: self.now)
+        self.channel = ReconnectingChannel(Address("localhost", port), self.make, lambda: self.now)
         self.now += 10.0
 
     def make(self) -> grpc.Channel:
@@ -136,8 +136,8 @@ class Real:
 
     def fail(self) -> grpc.StatusCode:
         with pytest.raises(grpc.RpcError) as failure:
-            self.renewed.unary_unary(METHOD)(b"", timeout=10.0)
-        self.renewed.close()
+            self.channel.unary_unary(METHOD)(b"", timeout=10.0)
+        self.channel.close()
         raised: Any = failure.value
         code: grpc.StatusCode = raised.code()
         return code

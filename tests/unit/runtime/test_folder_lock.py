@@ -15,7 +15,7 @@ import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.runtime.folder_lock import FolderInUse, claim
+from twisted_bazaar.runtime.folder_lock import claim
 
 HOLDER = """
 import subprocess, sys
@@ -43,7 +43,7 @@ def test_a_released_folder_can_be_claimed_again(tmp_path: Path) -> None:
 
 def test_a_second_claim_is_refused_in_one_line_with_the_holder(tmp_path: Path) -> None:
     held = claim(tmp_path)
-    with pytest.raises(FolderInUse) as refusal:
+    with pytest.raises(Unusable) as refusal:
         claim(tmp_path)
     assert str(refusal.value) == f"folder {tmp_path} is in use by process {os.getpid()}"
     held.release()
@@ -61,7 +61,7 @@ def test_a_claim_ends_with_its_process_however_that_ends_and_not_with_its_childr
     assert holder.stdout is not None
     grandchild = int(holder.stdout.readline())
     try:
-        with pytest.raises(FolderInUse, match=f"by process {holder.pid}$"):
+        with pytest.raises(Unusable, match=f"by process {holder.pid}$"):
             claim(tmp_path)
         holder.kill()
         holder.communicate()

@@ -57,10 +57,9 @@ def test_the_files_say_what_was_written_by_the_letter(tmp_path: Path) -> None:
         for entry in entries:
             file.write(Write(1, 3, None, (entry,)))
         file.write(Write(2, 0, 5, tuple(others)))
-        boot = file.boot
     written = Written(tmp_path)
     assert written.records == [entry.record for entry in [*entries[:5], *others]]
-    assert (written.term, written.vote, written.boots) == (2, 0, [boot])
+    assert (written.term, written.vote, len(written.boots)) == (2, 0, 1)
     assert len(written.segments) > 2
     position = 0
     for path in written.segments:
@@ -70,13 +69,10 @@ def test_the_files_say_what_was_written_by_the_letter(tmp_path: Path) -> None:
 
 def test_every_start_leaves_its_name(tmp_path: Path) -> None:
     random = Random(7)
-    boots = []
     for _ in range(3):
-        file = LogFile(tmp_path, 3, random)
-        boots.append(file.boot)
-        file.close()
-    assert Written(tmp_path).boots == boots
-    assert len(set(boots)) == 3
+        LogFile(tmp_path, 3, random).close()
+    boots = Written(tmp_path).boots
+    assert len(boots) == len(set(boots)) == 3
 
 
 def test_a_write_of_nothing_new_writes_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from twisted.web.http import OK
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_bazaar.errors import Damaged
+from twisted_bazaar.errors import Malformed
 from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
 from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.rpc.push import (
@@ -113,7 +113,7 @@ class InvalidationResource(Resource):
             return self.not_signed(request)
         try:
             push = decode_push(body)
-        except Damaged as why:
+        except Malformed as why:
             return Refusal(Reason.MALFORMED, str(why))
         return self._subscriber.push(push)
 

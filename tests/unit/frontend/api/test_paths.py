@@ -3,8 +3,8 @@
 import pytest
 
 from tests.fakes.frontend_world import GAME_START, OLD, FrontEnd
+from twisted_bazaar.catalog.stock_names import StockNames
 from twisted_bazaar.market import Stock
-from twisted_bazaar.names import Names
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def frontend() -> FrontEnd:
 def test_every_name_that_can_be_listed_can_be_looked_up_and_traded(
     frontend: FrontEnd, path: str, name: str
 ) -> None:
-    Names().add(name)
+    StockNames().add(name)
     frontend.bazaar.ledger.stocks[name] = Stock(name, 1599, 100, 0, 1)
     for place in f"/stocks/{path}", f"{OLD}/trade/stocks/{path}":
         assert frontend.get(place).json["data"] == {**GAME_START, "name": name}

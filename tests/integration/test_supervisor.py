@@ -1,4 +1,4 @@
-"""The process table over real processes: small ones that stand in for the services."""
+"""The supervisor over real processes: small ones that stand in for the services."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest_twisted
 
 from twisted_bazaar.local import child
 from twisted_bazaar.local.console import Console
-from twisted_bazaar.local.supervisor import Child, ProcessTable
+from twisted_bazaar.local.supervisor import Child, Supervisor
 from twisted_bazaar.runtime.output import Output, to_descriptor
 
 from .waiting import is_alive, wait_until
@@ -40,7 +40,7 @@ time.sleep(600)
 
 
 class Running:
-    """A started table, and what its processes have said."""
+    """A started supervisor, and what its processes have said."""
 
     def __init__(
         self, folder: Path, reactor: Any, commands: dict[str, list[str]], announces: bool = False
@@ -56,10 +56,10 @@ class Running:
         self._output.start()
         console = Console(self._output)
         self.refused: list[str] = []
-        self.table = ProcessTable(
+        self.supervisor = Supervisor(
             reactor, self.path, children, os.environ, console, self.refused.append, time.time
         )
-        self.table.startService()
+        self.supervisor.startService()
 
     def pid(self, name: str) -> int | None:
         if not self.path.exists():
@@ -68,7 +68,7 @@ class Running:
         return next(row["pid"] for row in rows if row["name"] == name)
 
     async def stop(self) -> None:
-        await self.table.stopService()
+        await self.supervisor.stopService()
         assert self._output.flush(10)
         os.close(self._descriptor)
 
@@ -140,10 +140,10 @@ async def test_a_service_that_refuses_is_not_started_again_unless_it_has_served(
 @pytest_twisted.ensureDeferred
 async def test_a_stubborn_process_is_killed(run: Any) -> None:
     running = run({"order-1": STUBBORN})
-    running.table.killTime = 0.2
+    running.supervisor.killTime = 0.2
     await eventually(lambda: b"ready" in running.output.read_bytes())
     pid = running.pid("order-1")
-    await running.table.stopService()
+    await running.supervisor.stopService()
     assert not is_alive(pid)
 
 
@@ -185,7 +185,7 @@ async def test_a_process_gets_the_signals_that_its_parent_keeps_from_itself(run:
         running = run({"redis": SLEEPS})
         await eventually(lambda: running.pid("redis"))
         pid = running.pid("redis")
-        running.table._loop.callLater(0.2, os.kill, pid, signal.SIGTERM)
+        running.supervisor._loop.callLater(0.2, os.kill, pid, signal.SIGTERM)
         await eventually(lambda: not is_alive(pid))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,26 +1,26 @@
-"""What a stock may be called: the one rule for names, kept where they enter the market. Pure.
+"""The rule for names of stocks, applied where they enter the market. Pure.
 
-A name is part of a URL, a key in Redis, a cell of a CSV and a line of a log. What is admitted
-here is served by every call; what a path cannot say, or a person cannot tell from another name,
-is refused before it is listed. Names that were listed already are never judged again: an order
-log keeps what an earlier release admitted.
+A name is part of a URL, a key in Redis, a cell of a CSV file and a line of a log. An admitted
+name is served by every call. A name that a path cannot carry, or that a person cannot tell from
+another, is refused before it is listed. Names in the order log are never judged again: the log
+keeps what an earlier release admitted.
 """
 
 import unicodedata
 
-__all__ = ["MAX_NAME_CHARACTERS", "Names", "shown"]
+from twisted_bazaar.market import MAX_NAME_CHARACTERS
 
-MAX_NAME_CHARACTERS = 64
+__all__ = ["StockNames", "shown"]
 
 _DOTS = (".", "..")
 _SHOWN_CHARACTERS = 80
 
 
-class Names:
+class StockNames:
     """Names that are to be listed together."""
 
     def __init__(self) -> None:
-        self._alike: dict[str, str] = {}
+        self._by_likeness: dict[str, str] = {}
 
     def add(self, name: str) -> None:
         """Raises ValueError, in words for a person, if no stock can be listed as `name`.
@@ -31,10 +31,10 @@ class Names:
         if fault := _fault(name):
             raise ValueError(f"name must {fault}, not {shown(name)}")
         likeness = _likeness(name)
-        if likeness in self._alike:
-            other = shown(self._alike[likeness])
+        if likeness in self._by_likeness:
+            other = shown(self._by_likeness[likeness])
             raise ValueError(f"{shown(name)} is too like {other}, which is listed, too")
-        self._alike[likeness] = name
+        self._by_likeness[likeness] = name
 
 
 def _fault(name: str) -> str | None:
@@ -57,5 +57,5 @@ def _likeness(name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """`text` as a line of output may repeat it: quoted, short, in ASCII."""
+    """`text` as a line of output may repeat it: quoted, in ASCII, at most 80 characters of it."""
     return ascii(text) if len(text) <= _SHOWN_CHARACTERS else ascii(text[:_SHOWN_CHARACTERS]) + "…"

@@ -1,6 +1,5 @@
 """What `twistd bazaar` would run, for what it was asked."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.local import plan, tap
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.local.supervisor import Child
-from twisted_bazaar.runtime.options import secret_file
 from twisted_bazaar.timing import Timing
 
 
@@ -128,51 +126,6 @@ def test_every_process_is_told_of_the_others(ports: Ports) -> None:
     assert [child.name for child in children.values() if child.takes_requests] == ["frontend"]
 
 
-def test_the_secret_is_made_once_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    before = os.umask(0)
-    try:
-        plan.keep_secret(path, lambda size: bytes(range(size)))
-    finally:
-        os.umask(before)
-    assert path.read_text() == bytes(range(32)).hex() + "\n"
-    assert path.stat().st_mode & 0o777 == 0o600
-    plan.keep_secret(path, os.urandom)
-    assert secret_file(str(path)) == bytes(range(32)).hex().encode()
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_crash_while_the_secret_is_made_leaves_none_and_the_next_start_makes_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "secret"
-
-    def crash(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for step in "fsync", "replace":
-        with monkeypatch.context() as broken:
-            broken.setattr(os, step, crash)
-            with pytest.raises(KeyboardInterrupt):
-                plan.keep_secret(path, lambda size: b"1" * size)
-        assert not path.exists()
-    plan.keep_secret(path, lambda size: b"2" * size)
-    assert path.read_text() == "32" * 32 + "\n"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_secret_that_is_spoiled_or_cannot_be_made_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.write_text("short\n")
-    with pytest.raises(Unusable, match=r"^the secret must be a file of at least 16 bytes, not '"):
-        plan.keep_secret(path, os.urandom)
-    assert path.read_text() == "short\n"
-    nowhere = tmp_path / "none" / "secret"
-    with pytest.raises(Unusable, match=rf"^the secret {nowhere} cannot be used: No such file"):
-        plan.keep_secret(nowhere, os.urandom)
-
-
 def test_each_command_line_is_one_that_its_service_is_known_by(ports: Ports) -> None:
     services = ["bazaar-frontend", "bazaar-catalog", "bazaar-order"]
     for child, service in zip(plan.plan(config(replicas=1), ports), services, strict=True):
@@ -249,12 +202,12 @@ def test_auto_takes_a_redis_server_on_path_next(
     server.write_text("#!/bin/sh\n")
     server.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(plan, "_embedded_server", lambda: None)
+    monkeypatch.setattr(plan, "embedded_server", lambda: None)
     assert plan.plan(config(cache="auto"), ports)[-1].command[0] == str(server)
 
 
 def test_auto_makes_do_with_memory(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_embedded_server", lambda: None)
+    monkeypatch.setattr(plan, "embedded_server", lambda: None)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     children = plan.plan(config(cache="auto"), ports)
     assert cache_of(children) == "memory"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twisted_bazaar.catalog.stock_names import StockNames
 from twisted_bazaar.market import DEFAULT_LISTING
-from twisted_bazaar.names import Names
 
 SERVED = [
     *["BTC/USD", "BRK.B", "A+B", "100%", "a#b", "a?b", "a b", "a;b", "株式会社", "🐟", "x" * 64],
@@ -39,11 +39,11 @@ TWINS = [
 
 @pytest.mark.parametrize("name", SERVED)
 def test_what_a_path_can_say_is_admitted(name: str) -> None:
-    Names().add(name)
+    StockNames().add(name)
 
 
 def test_the_default_listing_is_admitted() -> None:
-    names = Names()
+    names = StockNames()
     for listing in DEFAULT_LISTING:
         names.add(listing.name)
 
@@ -53,7 +53,7 @@ def test_what_no_call_could_serve_is_refused_with_the_name_and_the_reason(
     name: str, words: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^name must ") as refusal:
-        Names().add(name)
+        StockNames().add(name)
     said = str(refusal.value)
     assert said.startswith(words)
     assert said.endswith(f", not {name!a}")
@@ -63,7 +63,7 @@ def test_what_no_call_could_serve_is_refused_with_the_name_and_the_reason(
 @pytest.mark.parametrize(("one", "other"), TWINS)
 def test_of_two_that_are_too_alike_the_second_is_refused(one: str, other: str) -> None:
     for first, second in (one, other), (other, one):
-        names = Names()
+        names = StockNames()
         names.add(first)
         with pytest.raises(ValueError, match="is too like") as refusal:
             names.add(second)
@@ -74,7 +74,7 @@ def test_of_two_that_are_too_alike_the_second_is_refused(one: str, other: str) -
     ("one", "other"), [("A", "B"), ("A", "AA"), ("BRK.A", "BRK.B"), ("a/b", "ab"), ("ab", "a b")]
 )
 def test_what_differs_otherwise_is_two_names(one: str, other: str) -> None:
-    names = Names()
+    names = StockNames()
     names.add(one)
     names.add(other)
 
@@ -82,7 +82,7 @@ def test_what_differs_otherwise_is_two_names(one: str, other: str) -> None:
 @given(st.text(min_size=1, max_size=65))
 def test_a_name_that_is_admitted_survives_a_path_and_utf_8(name: str) -> None:
     try:
-        Names().add(name)
+        StockNames().add(name)
     except ValueError:
         return
     assert unquote(quote(name, safe="")) == name

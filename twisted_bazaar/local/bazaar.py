@@ -1,0 +1,86 @@
+"""`twistd bazaar`: the whole bazaar on one machine, one process for each service."""
+
+from collections.abc import Callable, Mapping
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from twisted_bazaar.catalog.opening import open_market
+from twisted_bazaar.runtime.exits import refusing, stop_with
+from twisted_bazaar.runtime.folder_lock import Claim, claim
+from twisted_bazaar.runtime.reactor import Reactor
+
+from .console import Console
+from .plan import Config, plan
+from .ports import Ports
+from .secret import keep_secret, secret_path
+from .supervisor import STOP_SECONDS as CHILDREN_SECONDS
+from .supervisor import Supervisor
+
+__all__ = ["STOP_SECONDS", "LocalBazaar"]
+
+STOP_SECONDS = CHILDREN_SECONDS + 0.5
+"""How long a stop of all processes may take."""
+
+
+class LocalBazaar(MultiService):
+    """Runs what `plan` makes of `config`, with all files in `config.data`."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        config: Config,
+        environment: Mapping[str, str],
+        console: Console,
+        wall: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """`wall` shows seconds since 1970; `random_bytes` makes the cluster's secret."""
+        super().__init__()
+        self._reactor = reactor
+        self._config = config
+        self._environment = environment
+        self._console = console
+        self._wall = wall
+        self._random_bytes = random_bytes
+        self._ports = Ports()
+        self._claim: Claim | None = None
+
+    def startService(self) -> None:
+        """Claim the folder, reserve the ports, start everything; or leave with one line."""
+        data = self._config.data.absolute()
+        with refusing("bazaar"):
+            self._claim = claim(data)
+            # What an earlier run that was killed left there is no longer true.
+            (data / "processes.json").unlink(missing_ok=True)
+            keep_secret(secret_path(data), self._random_bytes)
+            if self._config.listing is not None:
+                # Before anything starts: a listing that cannot be used opens no market.
+                open_market(data / "catalog" / "catalog.csv", self._config.listing)
+            children = plan(self._config, self._ports)
+        supervisor = Supervisor(
+            self._reactor,
+            data / "processes.json",
+            children,
+            self._environment,
+            self._console,
+            lambda line: stop_with(self._reactor, f"bazaar: {line}"),
+            self._wall,
+        )
+        supervisor.setServiceParent(self)
+        for child in children:
+            self.log.info("{name} at {address}", name=child.name, address=child.address)
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop the processes, then give ports and folder up."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await super().stopService()
+        self._ports.release()
+        if self._claim is not None:
+            self._claim.release()
