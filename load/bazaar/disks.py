@@ -1,33 +1,34 @@
-"""The disks below a bazaar's logs, which can be made slow while its processes run."""
+"""The disks of the processes under test, which can be made slow while these run."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from twisted_bazaar.storage.files import replace_file
+
 __all__ = ["Disks"]
 
-CUSTOM = Path(__file__).with_name("slow_disk")
+SITECUSTOMIZE = Path(__file__).with_name("slow_disk")
+"""The folder of the module that delays `fdatasync` in every Python process that loads it."""
 
 
 class Disks:
-    """Those of the processes that are started with `environment`."""
+    """The disks of the processes that are started with `environment`."""
 
     def __init__(self, file: Path) -> None:
-        """`file` is there while the disks are slow."""
+        """`file` exists while the disks are slow; it has the delay in seconds."""
         self._file = file
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What the processes need besides their own."""
-        paths = [str(CUSTOM), *filter(None, [os.environ.get("PYTHONPATH")])]
+        """The variables that a process needs besides its own."""
+        paths = [str(SITECUSTOMIZE), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {"PYTHONPATH": os.pathsep.join(paths), "LOAD_SLOW_DISK": str(self._file)}
 
     def slow(self, seconds: float) -> None:
-        """From now on each write that must be durable takes so much longer."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:.3f}\n", encoding="ascii")
-        new.replace(self._file)
+        """Make each `fdatasync` take `seconds` longer, until `restore`."""
+        replace_file(self._file, f"{seconds:.3f}\n".encode("ascii"), sync=False)
 
-    def mend(self) -> None:
-        """They are as fast as they were."""
+    def restore(self) -> None:
+        """End the delay, if there is one."""
         self._file.unlink(missing_ok=True)

@@ -1,9 +1,10 @@
-"""Passes TCP connections on to another address."""
+"""Forwards TCP connections to another address."""
 
 import socket
 from typing import Any, cast
 
-from twisted.protocols.portforward import ProxyFactory
+from twisted.internet.interfaces import IAddress, IListeningPort, ITCPTransport
+from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from twisted_bazaar.runtime.reactor import Reactor
 
@@ -14,17 +15,17 @@ IP_TRANSPARENT = 19
 
 
 class Forwarder(ProxyFactory):
-    """Whoever connects talks with `host`:`port`."""
+    """Connects each of its clients with `host`:`port`."""
 
     noisy = False
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host, port)
-        self._made: list[Any] = []
+        self._made: list[ProxyServer] = []
 
-    def listen_as(self, reactor: Reactor, host: str, port: int) -> Any:
-        """Take in connections to `host`:`port`, which is another's address, as far as they are
-        routed to us; the listening port. Needs the rights of a router. Raises OSError."""
+    def listen_as(self, reactor: Reactor, host: str, port: int) -> IListeningPort:
+        """Listen at `host`:`port`, the address of another host, for connections that are routed
+        here. Needs the rights of a router. Raises OSError."""
         with socket.socket() as listening:
             listening.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,13 +34,14 @@ class Forwarder(ProxyFactory):
             listening.setblocking(False)
             return reactor.adoptStreamPort(listening.fileno(), socket.AF_INET, cast(Any, self))
 
-    def buildProtocol(self, addr: Any) -> Any:
+    def buildProtocol(self, addr: IAddress | None) -> ProxyServer | None:
         protocol = super().buildProtocol(addr)
-        self._made.append(protocol)
+        if protocol is not None:
+            self._made.append(protocol)
         return protocol
 
     def abort(self) -> None:
-        """Break off all connections."""
+        """Abort all connections."""
         for protocol in self._made:
-            protocol.transport.abortConnection()
+            cast(ITCPTransport, protocol.transport).abortConnection()
         self._made.clear()

@@ -1,19 +1,20 @@
-"""A bazaar each of whose services has a network namespace of its own, so that what one sends
-another can be lost, one way or both, without either noticing anything but silence.
+"""A bazaar each of whose services has its own network namespace, so that packets from one to
+another can be dropped, one way or both, without an error at either.
 
-We are the router between them: each service is joined to us by a link of its own, and a rule
-that drops what comes from one link for one address is a cut. A rule that takes in what comes
-from one link for one address, where we pass it on to another service, is an address that leads
-elsewhere. Both have effect within namespaces that this process was started in (see
-`load.bazaar.arena`), never on the machine's own network.
+This process is the router: a link joins it to each service. A cut is a rule that drops what
+comes from one link for one address. A diversion is a rule that delivers what comes from one link
+for one address here, where a `Forwarder` passes it on to another service. Both act in the
+namespaces that this process was started in (`load.bazaar.isolation`), never on the machine's own
+network.
 """
 
 import os
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.utils import getProcessOutputAndValue
 
 from load.errors import CannotRun, NotInTime
@@ -30,20 +31,21 @@ from .forwarder import Forwarder
 from .processes import Process, environment, said_last
 from .redis import Redis
 
-__all__ = ["Apart"]
+__all__ = ["NamespacedFleet"]
 
 PORT = 7000
 PUBLIC_PORT = 8081
 REPLICAS = 3
 FIRST_TABLE = 1000
+"""Routing tables from this number on are for diversions."""
 
 
-class Apart(Fleet):
-    """Front-ends, a catalog, three order replicas and Redis, if there is one to be had, with
-    their files in `folder`."""
+class NamespacedFleet(Fleet):
+    """Front-ends, a catalog, three order replicas and, where a server is installed, Redis, with
+    their files in `folder`. A process that ends is started again."""
 
     def __init__(self, reactor: Reactor, folder: Path, further: Sequence[str]) -> None:
-        """`further` says where each further front-end caches: `shared`, with the first one, or
+        """`further` is where each further front-end caches: `shared`, with the first one, or
         `own`, in its memory."""
         self._data = data = folder / "data"
         super().__init__(reactor, data)
@@ -64,10 +66,10 @@ class Apart(Fleet):
             for name in self._places
         }
         self._cuts: set[tuple[str, str]] = set()
-        self._strays: dict[str, tuple[Any, Forwarder]] = {}
-        """By the service whose address leads elsewhere."""
-        self._diverted: list[Sequence[str]] = []
-        """The rules and routes that make it so, the last one first to be undone."""
+        self._diversions: dict[str, tuple[IListeningPort, Forwarder]] = {}
+        """By the service whose address is diverted."""
+        self._diverting: list[Sequence[str]] = []
+        """What undoes the rules and routes of the diversions, the last one first."""
         self._down: set[str] = set()
         self._stopping = False
         self.urls = [f"http://{self._host(name)}:{PUBLIC_PORT}" for name in self.frontends]
@@ -78,7 +80,7 @@ class Apart(Fleet):
     def _command(self, name: str) -> Sequence[str]:
         host = self._host(name)
         if name == "redis":
-            # What comes later counts. In here nobody can reach it who must not.
+            # Later options win. In the namespaces nothing else can reach it.
             at = ["--bind", host, "--port", str(PORT), "--protected-mode", "no"]
             return [*self._server, *at]
         secret = f"--secret-file={self._secret}"
@@ -104,7 +106,6 @@ class Apart(Fleet):
         )
 
     async def start(self) -> None:
-        """Return when it is ready. Raises `CannotRun` or `NotInTime`."""
         for name, place in self._places.items():
             inside, link = ["-n", name], f"link{place}"
             await self._ip("netns", "add", name)
@@ -150,36 +151,36 @@ class Apart(Fleet):
         return Address(self._host("redis"), PORT)
 
     async def cut(self, cuts: Iterable[tuple[str, str]]) -> None:
-        """From now on what the first of each pair sends does not reach the second."""
+        """Drop what the first of each pair sends to the second, until `mend`."""
         for source, target in cuts:
             if (source, target) not in self._cuts:
                 self._cuts.add((source, target))
                 await self._ip("rule", "add", *self._dropping(source, target))
 
     async def divert(self, source: str, name: str, elsewhere: str) -> None:
-        """From now on what `source` sends to the address of `name` gets to `elsewhere`, which is
-        the same for all sources."""
+        """Deliver what `source` sends to the address of `name` to `elsewhere`, until `mend`. For
+        one `name`, `elsewhere` must be the same for all sources."""
         host, table = self._host(name), str(FIRST_TABLE + self._places[name])
-        if name not in self._strays:
+        if name not in self._diversions:
             forwarder = Forwarder(self._host(elsewhere), PORT)
-            self._strays[name] = forwarder.listen_as(self.reactor, host, PORT), forwarder
-            await self._divert("route", "local", host, "dev", "lo", "table", table)
+            self._diversions[name] = forwarder.listen_as(self.reactor, host, PORT), forwarder
+            await self._add_route("route", "local", host, "dev", "lo", "table", table)
         link = f"link{self._places[source]}"
-        await self._divert("rule", "iif", link, "to", host, "priority", "90", "lookup", table)
+        await self._add_route("rule", "iif", link, "to", host, "priority", "90", "lookup", table)
 
-    async def _divert(self, kind: str, *words: str) -> None:
+    async def _add_route(self, kind: str, *words: str) -> None:
         await self._ip(kind, "add", *words)
-        self._diverted.append([kind, "del", *words])
+        self._diverting.append([kind, "del", *words])
 
     async def mend(self) -> None:
-        """End all cuts, and let every address lead where it belongs."""
+        """End all cuts and diversions."""
         while self._cuts:
             await self._ip("rule", "del", *self._dropping(*self._cuts.pop()))
-        while self._diverted:
-            await self._ip(*self._diverted.pop())
-        while self._strays:
-            _, (port, forwarder) = self._strays.popitem()
-            await port.stopListening()
+        while self._diverting:
+            await self._ip(*self._diverting.pop())
+        while self._diversions:
+            _, (port, forwarder) = self._diversions.popitem()
+            await maybeDeferred(port.stopListening)
             forwarder.abort()
 
     def _dropping(self, source: str, target: str) -> Sequence[str]:
@@ -187,12 +188,12 @@ class Apart(Fleet):
         return ["iif", link, "to", host, "priority", "100", "blackhole"]
 
     def take_down(self, name: str) -> None:
-        """SIGKILL; it does not come back before `heal`."""
+        """SIGKILL; it is not started again before `heal`."""
         self._down.add(name)
         self._processes[name].send(signal.SIGKILL)
 
     def heal(self) -> None:
-        """End every fault but for cuts, which `mend` ends."""
+        """End every fault but for cuts and diversions, which `mend` ends."""
         super().heal()
         for name in list(self._down):
             self._down.discard(name)
@@ -219,7 +220,7 @@ class Apart(Fleet):
 
 
 def _redis_server(data: Path) -> Sequence[str]:
-    """How `twistd bazaar` would start its Redis; empty: it finds none."""
+    """The command line by which `twistd bazaar` starts Redis; empty: no server is installed."""
     ports = Ports()
     listen = f"tcp:0:interface={ports.reserve(0).host}"
     config = plan.Config(

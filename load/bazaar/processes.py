@@ -1,12 +1,12 @@
-"""Processes of ours: started, signalled, and never left behind."""
+"""Child processes: started, signalled, and ended with this process."""
 
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -19,12 +19,13 @@ LAST_BYTES = 20_000
 
 
 def environment() -> Mapping[str, str]:
-    """Ours, without the options of a bazaar: what runs here is as its command line says."""
+    """The environment for children: this process's, without `BAZAAR_…` options, so that only
+    their command lines decide."""
     return {name: value for name, value in os.environ.items() if not name.startswith("BAZAAR_")}
 
 
 class Process:
-    """One process, which ends with ours at the latest. It may be started again when it ended."""
+    """A child process, which may be started again once it has ended."""
 
     def __init__(
         self,
@@ -33,17 +34,18 @@ class Process:
         log: Path,
         more: Mapping[str, str] | None = None,
     ) -> None:
-        """What `command` says is added to the file `log`; `more` to our environment."""
+        """The output of `command` is appended to the file `log`. `more` are variables besides
+        `environment()`."""
         self._reactor = reactor
         self._command = list(command)
         self._more = dict(more or {})
         self._log = log
         self._life: _Life | None = None
         self.on_end: Callable[[], None] | None = None
-        """Called each time when it has ended."""
+        """Called each time that it ends."""
 
     def start(self) -> None:
-        """Start it; it must not run."""
+        """Start it; it must not be running."""
         assert self.pid is None
         arguments = ending_with(os.getpid(), self._command)
         self._life = _Life(self._ended)
@@ -58,7 +60,7 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """None: it does not run."""
+        """The process id; None: it does not run."""
         life = self._life
         if life is None or life.status is not None or life.transport is None:
             return None
@@ -67,23 +69,23 @@ class Process:
 
     @property
     def status(self) -> int | None:
-        """The exit status of its last life, or minus the signal that ended it."""
+        """Its last exit status, or minus the signal that ended it; None: it has not ended."""
         return self._life.status if self._life is not None else None
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it runs."""
+        """Send a signal, if it runs."""
         if self.pid is not None:
             os.kill(self.pid, number)
 
     async def wait(self, seconds: float) -> None:
-        """Return when it has ended, or after so long."""
+        """Return when it has ended, or after `seconds`."""
         if self._life is not None and self.status is None:
             ended = self._life.ended()
             ended.addTimeout(seconds, self._reactor).addErrback(lambda why: why.trap(TimeoutError))
             await ended
 
     async def stop(self, within: float) -> int | None:
-        """SIGTERM, and after so many seconds SIGKILL; its exit status."""
+        """SIGTERM, and SIGKILL after `within` seconds. Return its exit status once it has ended."""
         life = self._life
         if life is not None and self.pid is not None:
             self.send(signal.SIGTERM)
@@ -94,7 +96,7 @@ class Process:
         return self.status
 
     async def end(self) -> None:
-        """SIGKILL, if it still runs; it is gone when this returns."""
+        """SIGKILL, if it runs. Return once it has ended."""
         if self._life is not None and self.pid is not None:
             self.send(signal.SIGKILL)
             await self._life.ended()
@@ -105,7 +107,7 @@ class Process:
 
 
 class _Life(ProcessProtocol):
-    """One life of a process."""
+    """A process from its start to its end."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         self.status: int | None = None
@@ -121,17 +123,18 @@ class _Life(ProcessProtocol):
         return waits
 
     def processEnded(self, reason: Failure) -> None:
-        why: Any = reason.value
+        why = reason.value
+        assert isinstance(why, ProcessDone | ProcessTerminated)
         self.status = -why.signal if why.signal else (why.exitCode or 0)
         self._on_end()
         for waits in self._waiting:
-            # Who did not wait so long has cancelled it.
+            # A wait with a timeout may have been cancelled.
             if not waits.called:
                 waits.callback(None)
 
 
 def said_last(log: Path) -> str:
-    """The last line of `log` that is no entry of a twistd log: why a service refused to run."""
+    """The last line of `log` that is not a twistd log entry: why a service refused to run."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LAST_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()

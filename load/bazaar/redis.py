@@ -1,6 +1,6 @@
-"""What a Redis holds of a bazaar's, and how to spoil it: lose it all, or bring back the past.
+"""Faults of a bazaar's Redis: its content is lost, or replaced by an older one.
 
-A cache need not be right, so neither may ever be seen by a client.
+The front-ends do not trust a cache's content, so clients must notice neither (invariant 9).
 """
 
 import socket
@@ -19,21 +19,21 @@ TIMEOUT_SECONDS = 1.0
 RECEIVE_BYTES = 65536
 
 Command = tuple[Any, ...]
-"""Of bytes. The stubs of hiredis would have it that a command is one word."""
+"""Words, as bytes. The stubs of hiredis allow a command of one word only."""
 
 
 class Redis:
-    """The server at `address`. Everything raises OSError if it does not answer, or not well."""
+    """The server at `address`. Methods raise OSError if it does not answer, or with an error."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
 
     async def flush(self) -> None:
-        """Have it lose everything."""
+        """Delete everything."""
         await self._ask((b"FLUSHALL",))
 
     async def quotes(self) -> Mapping[bytes, bytes]:
-        """All that front-ends keep there now."""
+        """What front-ends store there now."""
         (keys,) = await self._ask((b"KEYS", KEYS))
         if not keys:
             return {}
@@ -42,7 +42,7 @@ class Redis:
         return {key: value for key, value in found if value is not None}
 
     async def put_back(self, quotes: Mapping[bytes, bytes]) -> None:
-        """Have it hold these again, whatever it has by now."""
+        """Store `quotes`, over what is there."""
         await self._ask(*((b"SET", key, value) for key, value in quotes.items()))
 
     async def _ask(self, *commands: Command) -> Sequence[Any]:
@@ -50,7 +50,7 @@ class Redis:
         return replies
 
     def _exchange(self, commands: Sequence[Command]) -> Sequence[Any]:
-        """The replies to `commands`, on a connection of their own. Blocks."""
+        """Send `commands` on a new connection, and return their replies. Blocks."""
         reader = hiredis.Reader()
         replies: list[Any] = []
         where = self._address.host, self._address.port

@@ -1,4 +1,4 @@
-"""How a bazaar stands at rest: its orders and market data, and the logs of its replicas."""
+"""The state of a bazaar that is not trading: its orders, market data and the replicas' logs."""
 
 import re
 import sys
@@ -19,10 +19,10 @@ from twisted_bazaar.storage.logfile import LogReader
 
 from .processes import environment
 
-__all__ = ["Log", "closing", "keyed", "logged", "opening", "verify"]
+__all__ = ["Log", "closing", "opening", "orders_in_log", "verify", "with_keys"]
 
-PAGE = 500
-PATIENCE_SECONDS = 10.0
+PAGE_ORDERS = 500
+ANSWER_SECONDS = 10.0
 CHUNK_ENTRIES = 4096
 
 
@@ -36,18 +36,19 @@ class _Market(msgspec.Struct):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The log of one replica, as `verify` judges it."""
+    """The log of one replica, as `twisted_bazaar verify` judges it."""
 
     replica: str
     sound: bool
     said: str
-    """By `verify`, in one line."""
+    """The output of `verify`, in one line."""
     last_number: int = 0
     digest: str = ""
 
 
 async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
-    """What a history begins with. Raises `CannotRun` if it is no bazaar, or not at rest."""
+    """The first record of a history. Raises `CannotRun` if `url` is not a bazaar's, or trades
+    are under way."""
     orders, market = await _all(reactor, url)
     listed = {quote.name: quote.quantity for quote in market}
     volumes = dict.fromkeys(listed, 0)
@@ -55,13 +56,13 @@ async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
         listed[order.name] += order.quantity if order.type is Side.BUY else -order.quantity
         volumes[order.name] += order.quantity
     if volumes != {quote.name: quote.volume for quote in market}:
-        raise CannotRun(f"somebody else trades at {url}: a history needs it for itself")
+        raise CannotRun(f"something else trades at {url}: a history needs the bazaar for itself")
     known = orders[-1].number if orders else 0
     return Opening(at=at, listed=listed, known=known, note=note)
 
 
 async def closing(reactor: Reactor, url: str, at: float) -> Closing:
-    """What a history ends with. Raises `NotInTime` if it cannot be had."""
+    """The last record of a history. Raises `NotInTime` if the bazaar does not answer."""
     try:
         orders, market = await _all(reactor, url)
     except CannotRun as why:
@@ -74,7 +75,7 @@ async def _all(reactor: Reactor, url: str) -> tuple[tuple[Order, ...], tuple[Quo
     orders: list[Order] = []
     try:
         market = await _market(session, url)
-        # What comes late may come while we read: once more, then.
+        # A late trade may be placed while this reads: read again until there are no more orders.
         while more := await _orders_after(session, url, len(orders)):
             orders += more
             market = await _market(session, url)
@@ -94,7 +95,7 @@ async def _market(session: Session, url: str) -> tuple[Quote, ...]:
 async def _orders_after(session: Session, url: str, after: int | None) -> list[Order]:
     orders: list[Order] = []
     while after is not None:
-        path = f"{url}/orders?after={after}&limit={PAGE}"
+        path = f"{url}/orders?after={after}&limit={PAGE_ORDERS}"
         page = msgspec.json.decode(await _body(session, path), type=_Page)
         orders += page.data
         after = page.next
@@ -102,14 +103,14 @@ async def _orders_after(session: Session, url: str, after: int | None) -> list[O
 
 
 async def _body(session: Session, url: str) -> bytes:
-    reply = await session.get(url, PATIENCE_SECONDS)
+    reply = await session.get(url, ANSWER_SECONDS)
     if reply.status != 200:
         raise NoAnswer(f"status {reply.status}")
     return reply.body
 
 
 async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
-    """Have the logs of `replicas` checked from end to end, each in its folder in `data`."""
+    """Check the logs of `replicas`, each in its folder in `data`, with `twisted_bazaar verify`."""
     logs = []
     for replica in replicas:
         command = ["-Pm", "twisted_bazaar", "verify", str(data / replica)]
@@ -123,25 +124,25 @@ async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
     return logs
 
 
-async def keyed(ending: Closing, folder: Path) -> Closing:
-    """`ending` with the keys of the orders, which the log in `folder` tells, if it can."""
-    keys = {order.number: order.key for order in await logged(folder)}
+async def with_keys(ending: Closing, folder: Path) -> Closing:
+    """`ending`, with the key of each order that the log in `folder` has."""
+    keys = {order.number: order.key for order in await orders_in_log(folder)}
     orders = tuple(
         msgspec.structs.replace(order, key=keys.get(order.number)) for order in ending.orders
     )
     return msgspec.structs.replace(ending, orders=orders)
 
 
-async def logged(folder: Path) -> Sequence[Order]:
-    """The orders in the log of the replica in `folder`, with their keys; none if it is unsound."""
+async def orders_in_log(folder: Path) -> Sequence[Order]:
+    """The orders in the log of the replica in `folder`, with their keys; empty: it is damaged."""
     try:
-        orders: Sequence[Order] = await deferToThread(_logged, folder)
+        orders: Sequence[Order] = await deferToThread(_read_orders, folder)
     except Unusable:
         return ()
     return orders
 
 
-def _logged(folder: Path) -> Sequence[Order]:
+def _read_orders(folder: Path) -> Sequence[Order]:
     log = LogReader(folder)
     events = (
         entry.event

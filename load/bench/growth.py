@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 
-from load.bazaar.fleet import Local
+from load.bazaar.local import LocalFleet
 from load.bazaar.processes import Process, environment, said_last
 from load.errors import CannotRun
 from load.report.outputs import Tell
@@ -55,7 +55,7 @@ class Growth:
         self._orders = orders
         self._tell = tell
         self._folder = folder
-        self._running: list[Local] = []
+        self._running: list[LocalFleet] = []
 
     async def measure(self, rounds: int, seconds: int) -> Sequence[Judged]:
         """Raises `CannotRun` or `NotInTime`. Nothing is left running, whatever happens."""
@@ -86,14 +86,16 @@ class Growth:
             why = said.decode("utf-8", "replace").strip().splitlines() or [f"status {status}"]
             raise CannotRun(f"no log was made: {why[-1]}")
 
-    async def _start(self, folder: Path) -> Local:
+    async def _start(self, folder: Path) -> LocalFleet:
         folder.mkdir(exist_ok=True)
-        bazaar = Local(self._reactor, folder, (), self._options)
+        bazaar = LocalFleet(self._reactor, folder, (), self._options)
         self._running.append(bazaar)
         await bazaar.start(LONG_SECONDS)
         return bazaar
 
-    async def _trades(self, full: Local, empty: Local, rounds: int, seconds: int) -> Judged:
+    async def _trades(
+        self, full: LocalFleet, empty: LocalFleet, rounds: int, seconds: int
+    ) -> Judged:
         """Trades a second of one to those of the other, in turns; who waits stands still."""
         load, ratios = self._generator, []
         for number in range(1, rounds + 1):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from load.bazaar.fleet import Local
+from load.bazaar.local import LocalFleet
 from load.bazaar.processes import Process, said_last
 from load.errors import CannotRun
 from load.report.outputs import Tell
@@ -51,10 +51,10 @@ class Speed:
         self._ports: dict[str, int] = {}
         self._taken: dict[tuple[Subject, int], list[Sample]] = defaultdict(list)
 
-    def _bazaar(self, name: str, cache: str) -> Local:
+    def _bazaar(self, name: str, cache: str) -> LocalFleet:
         folder = self._folder / name
         folder.mkdir()
-        return Local(self._reactor, folder, (), [f"--cache={cache}"])
+        return LocalFleet(self._reactor, folder, (), [f"--cache={cache}"])
 
     async def measure(self, rounds: int, connections: Sequence[int], seconds: int) -> Samples:
         """Raises `CannotRun` or `NotInTime`. Nothing is left running, whatever happens."""
@@ -149,13 +149,13 @@ class Speed:
         self._ports[kind] = int(file.read_text())
 
 
-def rest(bazaar: Local) -> None:
+def rest(bazaar: LocalFleet) -> None:
     """Let all processes of a bazaar stand still."""
     for name in bazaar.names():
         bazaar.pause(name)
 
 
-async def wake(bazaar: Local) -> None:
+async def wake(bazaar: LocalFleet) -> None:
     """Return when it is as if it had never stood still."""
     bazaar.heal()
     await bazaar.until(bazaar.ready, "the bazaar is ready again", START_SECONDS)

@@ -10,7 +10,7 @@ from shutil import rmtree
 import msgspec
 
 from load import exit_codes
-from load.bazaar.arena import enter, furnish
+from load.bazaar.isolation import isolating_command, set_up_namespaces
 from load.bazaar.processes import Process, said_last
 from load.errors import CannotRun
 from load.report.outputs import must_be_writable, show, show_json
@@ -155,7 +155,7 @@ class Trial:
         elif self._asked.url:
             self._skipped = "the bazaar was started by somebody else"
         else:
-            way, why_not = await enter()
+            way, why_not = await isolating_command()
             if way:
                 return way
             self._skipped = f"this machine allows no network namespaces: {why_not}"
@@ -213,7 +213,7 @@ class Trial:
 async def run_inside(reactor: Reactor, question: Path, answer: Path) -> int:
     """Carry out the stage that `question` describes, in namespaces that are ours alone."""
     asked = msgspec.json.decode(question.read_bytes(), type=Asked, dec_hook=lambda t, v: t(v))
-    await furnish()
+    await set_up_namespaces()
     report = await run_stage(reactor, asked, lambda line: print(TOLD + line, flush=True))
     answer.write_bytes(msgspec.json.encode(report))
     return exit_codes.OK

@@ -12,7 +12,7 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from load.bazaar.folders import Folders
-from load.bazaar.namespaces import Apart
+from load.bazaar.namespaces import NamespacedFleet
 from load.errors import CannotRun
 from load.history.records import Fault, History
 
@@ -246,7 +246,7 @@ class Partitions:
 
     def __init__(
         self,
-        fleet: Apart,
+        fleet: NamespacedFleet,
         seconds: Callable[[], float],
         history: History,
         random: Random,

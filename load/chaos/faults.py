@@ -234,7 +234,7 @@ class Torment:
                 await self._kill_leader()
             await self._wait(seconds * 2 / 3)
         finally:
-            disks.mend()
+            disks.restore()
         self._record(card, names, began)
 
     async def _replace_folder(self, card: Card, name: str, left: float) -> None:
@@ -251,7 +251,7 @@ class Torment:
             if new is None or not await folders.replace(name, new):
                 return
         finally:
-            folders.end()
+            folders.release()
         self._tell(f"{card.what} ({name})")
         # The fault goes on for as long as the replica may lack what it acknowledged.
         give_up = min(end, began + TRUSTED_SECONDS)
@@ -263,7 +263,7 @@ class Torment:
         """Return whether a folder may be replaced, once it may, or soon."""
         give_up = min(end, self._seconds() + TRUSTED_SECONDS)
         while self._seconds() < give_up:
-            if await folders.begin():
+            if await folders.reserve():
                 return True
             await self._wait(POLL_SECONDS)
         return False

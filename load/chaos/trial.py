@@ -15,9 +15,10 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from load.bazaar import state
-from load.bazaar.fleet import Local
+from load.bazaar.fleet import Fleet
 from load.bazaar.folders import Folders
-from load.bazaar.namespaces import Apart
+from load.bazaar.local import LocalFleet
+from load.bazaar.namespaces import NamespacedFleet
 from load.bazaar.state import Log
 from load.client.http import Session
 from load.errors import CannotRun, NotInTime
@@ -122,16 +123,16 @@ async def run_stage(reactor: Reactor, asked: Asked, tell: Tell) -> StageReport:
         history.close()
 
 
-def _fleet(reactor: Reactor, asked: Asked) -> Local | Apart:
+def _fleet(reactor: Reactor, asked: Asked) -> Fleet:
     random = Random(f"{asked.seed}-{asked.stage}-caches")
     drawn = [random.choice(("shared", "own")) for _ in range(asked.frontends - 1)]
     further = [asked.caches or cache for cache in drawn]
     if asked.stage == "network":
-        return Apart(reactor, asked.folder, further)
+        return NamespacedFleet(reactor, asked.folder, further)
     if asked.url:
         assert asked.data is not None
-        return Local.attached(reactor, asked.folder, asked.url, asked.data, further)
-    return Local(reactor, asked.folder, further, asked.options)
+        return LocalFleet.attached(reactor, asked.folder, asked.url, asked.data, further)
+    return LocalFleet(reactor, asked.folder, further, asked.options)
 
 
 def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]:
@@ -156,7 +157,12 @@ class _Stage:
     """One stage over a fleet that is ready."""
 
     def __init__(
-        self, reactor: Reactor, asked: Asked, fleet: Local | Apart, history: History, tell: Tell
+        self,
+        reactor: Reactor,
+        asked: Asked,
+        fleet: Fleet,
+        history: History,
+        tell: Tell,
     ) -> None:
         self._reactor = reactor
         self._asked = asked
@@ -212,7 +218,7 @@ class _Stage:
         asked = self._asked
         random = Random(f"{asked.seed}-{asked.stage}-faults")
         common = (monotonic_seconds, self._history, random, self._tell)
-        if isinstance(self._fleet, Apart):
+        if isinstance(self._fleet, NamespacedFleet):
             folders = Folders(self._fleet, self._fleet.folders())
             partitions = Partitions(self._fleet, *common, placed_at, folders, asked.only)
             await partitions.run(asked.seconds)
@@ -265,10 +271,10 @@ class _Stage:
         if ending is None:
             # Nobody answers: judge by what is on the disks.
             longest = max(logs, key=lambda log: log.last_number)
-            orders = await state.logged(fleet.data / longest.replica)
+            orders = await state.orders_in_log(fleet.data / longest.replica)
             ending = Closing(at=monotonic_seconds(), orders=tuple(orders))
         else:
-            ending = await state.keyed(ending, fleet.data / replicas[0])
+            ending = await state.with_keys(ending, fleet.data / replicas[0])
         self._orders = len(ending.orders)
         self._history.add(ending)
         self._compare(logs)

@@ -11,7 +11,7 @@ import msgspec
 from twisted.internet.defer import CancelledError
 
 from load import exit_codes
-from load.bazaar.fleet import Local
+from load.bazaar.local import LocalFleet
 from load.errors import CannotRun, NotInTime
 from load.report.outputs import Tell, must_be_writable, show
 from load.run.command import Run, RunOptions
@@ -85,7 +85,7 @@ class Sweep:
         if not setting.cache:
             return await self._run(self._options.url, setting)
         folder = Path(tempfile.mkdtemp(prefix="bazaar-sweep-"))
-        fleet = Local(self._reactor, folder, (), [f"--cache={setting.cache}"])
+        fleet = LocalFleet(self._reactor, folder, (), [f"--cache={setting.cache}"])
         try:
             await fleet.start()
             report = await self._run(fleet.urls[0], setting)

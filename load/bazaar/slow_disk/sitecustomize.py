@@ -1,7 +1,7 @@
-"""Loaded by every Python process that has this folder in PYTHONPATH: its disk can be made slow.
+"""Makes the disk of a Python process slow; loaded if this folder is in its PYTHONPATH.
 
-`LOAD_SLOW_DISK` names a file. While it is there, every `fdatasync` takes so many seconds longer
-as it says. What writes by other means, such as SQLite, is as fast as ever.
+`LOAD_SLOW_DISK` names a file. While it exists, every `fdatasync` of Python code takes as many
+seconds longer as the file says. SQLite's are not delayed.
 """
 
 import os

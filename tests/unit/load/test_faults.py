@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from load.bazaar.disks import Disks
-from load.bazaar.folders import is_trusted, stands
+from load.bazaar.folders import is_stopped, is_trusted
 from load.chaos.cuts import SCENARIOS, Roles
 from load.chaos.deck import deck
 from load.chaos.faults import Torment
@@ -67,7 +67,7 @@ class FakeDisks:
         assert 0 < seconds < Timing().election_timeout
         self.since = self._clock.seconds()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         if self.since is not None:
             self.spans.append((self.since, self._clock.seconds()))
         self.since = None
@@ -85,14 +85,14 @@ class FakeFolders:
         self.ages: list[tuple[str, float | None]] = []
         """Of what came in place of the folder of each replica; None: nothing."""
 
-    async def begin(self) -> bool:
+    async def reserve(self) -> bool:
         if self._begun or not await self.settled():
             self.refused += 1
             return False
         self._begun = True
         return True
 
-    def end(self) -> None:
+    def release(self) -> None:
         assert self._begun
         self._begun = False
 
@@ -284,17 +284,17 @@ def test_the_leader_is_killed_on_slow_disks() -> None:
 def test_what_stands_still_is_told_from_what_runs_and_from_what_has_ended() -> None:
     process = Popen(["sleep", "60"], stdout=DEVNULL)
     try:
-        assert not stands(process.pid)
+        assert not is_stopped(process.pid)
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        assert stands(process.pid)
+        assert is_stopped(process.pid)
     finally:
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         # It has ended, and nobody has waited for it yet.
-        assert not stands(process.pid)
+        assert not is_stopped(process.pid)
         process.wait()
-    assert not stands(process.pid)
+    assert not is_stopped(process.pid)
 
 
 def test_a_folder_is_trusted_where_a_replica_has_opened_it(tmp_path: Path) -> None:
@@ -331,8 +331,8 @@ def test_disks_are_slow_in_processes_of_their_environment(tmp_path: Path) -> Non
 
     disks.slow(0.3)
     assert is_slow()
-    disks.mend()
-    disks.mend()
+    disks.restore()
+    disks.restore()
     assert not is_slow()
 
 

@@ -1,7 +1,8 @@
-"""Network namespaces to play in: whether this machine allows them, and how to get in.
+"""Network namespaces for a trial: whether this machine allows them, and how to enter them.
 
-What is started with `ENTER` in front has a network, mounts and process ids of its own, and
-everything in there ends with it. No root is needed where user namespaces are allowed.
+A command that is started with `isolating_command()` in front has its own network, mounts and
+process ids, and every process in there ends with it. Where user namespaces are allowed, that
+needs no root.
 """
 
 import os
@@ -11,19 +12,19 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from .processes import environment
 
-__all__ = ["enter", "furnish"]
+__all__ = ["isolating_command", "set_up_namespaces"]
 
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
-FURNISH = """
+SET_UP = """
 mount -t tmpfs none /run
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
 """
-"""Done once inside: `ip netns` keeps its names below /run, and we are to be a router."""
+"""Once inside: `ip netns` keeps its names below /run, and the process is to be a router."""
 
 PROBE = f"""set -e
-{FURNISH}
+{SET_UP}
 ip netns add probe
 ip link add probe0 type veth peer eth0 netns probe
 ip rule add iif probe0 to 192.0.2.1 priority 100 blackhole
@@ -33,8 +34,8 @@ ip route del local 192.0.2.1 dev lo table 1001
 """
 
 
-async def enter() -> tuple[Sequence[str], str]:
-    """The words to put in front of a command; if there are none, why not."""
+async def isolating_command() -> tuple[Sequence[str], str]:
+    """The words to put in front of a command; if there are none, the reason."""
     ways = [[*UNSHARE[:1], "--user", "--map-root-user", *UNSHARE[1:]]]
     if os.geteuid() == 0:
         ways.insert(0, UNSHARE)
@@ -52,10 +53,10 @@ async def enter() -> tuple[Sequence[str], str]:
     return (), why
 
 
-async def furnish() -> None:
-    """Make ready the namespaces that this process was started in."""
+async def set_up_namespaces() -> None:
+    """Prepare the namespaces that this process was started in. Raises OSError."""
     _, said, status = await getProcessOutputAndValue(
-        "/usr/bin/env", ["sh", "-ec", FURNISH], environment()
+        "/usr/bin/env", ["sh", "-ec", SET_UP], environment()
     )
     if status != 0:
         raise OSError(said.decode("utf-8", "replace").strip())
