@@ -1,7 +1,7 @@
-"""Who may subscribe, and where pushes may be sent because of it. Pure.
+"""Decides which subscriptions a catalog admits. Pure.
 
-A catalog POSTs to any address that has subscribed. So a subscription is taken only from one that
-has the cluster's secret; and never for an address that no front-end can have.
+A catalog POSTs to each address that is subscribed. So a subscription must be signed with the
+cluster's secret, and its address must be one that a front-end can have.
 """
 
 import ipaddress
@@ -16,8 +16,8 @@ from twisted_bazaar.runtime.address import Address
 __all__ = ["Admission"]
 
 REMEMBERED_LIVES = 4096
-"""A subscription that is recorded and sent again is known by its life: for hours, at the rate at
-which a front-end that has no lease makes new ones."""
+"""A recorded subscription that is sent again is known by its life. At the rate at which a front-end
+without a lease subscribes, so many last for hours."""
 
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}")
 
@@ -25,8 +25,8 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Admission:
-    """What a catalog with this `secret` asks of subscriptions; it may be empty. Then anybody may
-    subscribe, but if the address is no name only for the machine that the call came from."""
+    """The rules of a catalog with this `secret`. If that is empty, any caller may subscribe a host
+    name, or an IP address of the machine that it calls from."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -34,7 +34,7 @@ class Admission:
         self._order: deque[int] = deque()
 
     def check(self, subscription: Subscription, proof: str, peer: str) -> None:
-        """Raises `NotAuthorised`, or `Malformed`. `peer` is the caller as gRPC names it. May be
+        """Raises `NotAuthorised` or `Malformed`. `peer` is the caller as gRPC names it. May be
         called on any thread."""
         if not proven(self._secret, subscription, proof):
             raise NotAuthorised("the subscription is not signed with this catalog's secret")
@@ -43,7 +43,7 @@ class Admission:
         except ValueError as why:
             raise Malformed(f"the address of a subscription {why}") from None
         at = _ip(host)
-        if not _HOST.fullmatch(host) or (at is not None and _is_nobodys(at)):
+        if not _HOST.fullmatch(host) or (at is not None and _is_unusable(at)):
             raise Malformed(f"no front-end can be reached at {subscription.address!r:.100}")
         if not self._secret and at is not None and not _same_machine(at, _caller(peer)):
             raise NotAuthorised(
@@ -51,11 +51,12 @@ class Admission:
             )
 
     def knows(self, life: int) -> bool:
-        """Whether a subscription of this life was taken before. On the reactor's thread."""
+        """Whether a subscription with this life was admitted before. On the reactor's thread."""
         return life in self._lives
 
     def took(self, life: int) -> None:
-        """One was taken now, which `knows` none of before. On the reactor's thread."""
+        """A subscription with this life, which was not known, is admitted. On the reactor's
+        thread."""
         self._lives.add(life)
         self._order.append(life)
         if len(self._order) > REMEMBERED_LIVES:
@@ -70,7 +71,7 @@ def _ip(host: str) -> _Ip | None:
     return (isinstance(at, ipaddress.IPv6Address) and at.ipv4_mapped) or at
 
 
-def _is_nobodys(at: _Ip) -> bool:
+def _is_unusable(at: _Ip) -> bool:
     if at.is_loopback:
         return False
     return at.is_unspecified or at.is_multicast or at.is_link_local or at.is_reserved

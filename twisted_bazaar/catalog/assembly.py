@@ -37,7 +37,7 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         save(path, opening.snapshot)
     if not config.secret:
         Logger().warn(
-            "no --secret-file: whoever reaches this catalog can have its pushes sent to themselves"
+            "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
         )
     pusher = PushClient(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
     chance = random.SystemRandom()

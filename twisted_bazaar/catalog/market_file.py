@@ -1,13 +1,12 @@
-"""The catalog's file: a small CSV, written whole and atomically, that a person can read.
+"""The catalog's file: a CSV that is replaced atomically.
 
     # index 830, term 4, digest 5f0c…, orders 812
     name,price,quantity,volume,version
     GameStart,15.99,95,5,12
 
-An operator hands in the first listing in the same format; the columns after `quantity` and
-the position may be left out there, and lines that begin with # are comments. Everything that
-a file of index 1 or more says can be rebuilt from the order log; its names are in the log, so
-they are not judged again.
+An operator's listing has the same format, without the position and, if wanted, without the columns
+after `quantity`; lines that begin with # are comments. All of a file at index 1 or more can be
+rebuilt from the order log; its names are in the log, so they are not checked again.
 """
 
 import csv
@@ -42,7 +41,7 @@ _MOST = {"quantity": MAX_SHARES, "volume": MAX_VOLUME, "version": MAX_SHARES}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a file holds: stocks after the log entry that `position` names."""
+    """What a file holds: the stocks at `position` of the order log."""
 
     stocks: Sequence[Stock]
     position: Position
@@ -50,18 +49,18 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, projection: Projection) -> "Snapshot":
-        """What `projection` knows now."""
+        """The present state of `projection`."""
         ledger = projection.ledger
         return cls(tuple(ledger.stocks.values()), projection.position, ledger.last_number)
 
     def projection(self) -> Projection:
-        """Go on from here. Stocks of a file at index 0 are not in the log yet."""
+        """A projection that goes on from here. Stocks at index 0 are not in the log yet."""
         stocks = self.stocks if self.position.index else ()
         return Projection(Ledger(stocks, self.last_number), self.position)
 
 
 def read_listing(path: Path) -> Sequence[Listing]:
-    """An operator's listing. Raises `Unusable`, with the line, if it cannot be understood."""
+    """An operator's listing. Raises `Unusable`, naming the line at fault."""
     stocks = _load(path, listing=True).stocks
     if not stocks:
         raise Unusable(f"{path} lists no stocks")
@@ -74,7 +73,7 @@ def _check_count(path: Path, stocks: Sequence[Stock]) -> None:
 
 
 def load(path: Path) -> Snapshot:
-    """Read a file. Raises `Unusable` if it cannot be read, `Damaged` if it makes no sense."""
+    """Read a catalog's file. Raises `Unusable` if it cannot be read, `Damaged` if it is not one."""
     return _load(path, listing=False)
 
 
@@ -84,7 +83,7 @@ def _load(path: Path, listing: bool) -> Snapshot:
     except OSError as why:
         raise Unusable(f"{path} cannot be read: {why.strerror}") from None
     try:
-        # Some spreadsheets mark UTF-8 by a first character that means nothing.
+        # Some spreadsheets begin UTF-8 files with a byte order mark.
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as why:
         line = content.count(b"\n", 0, why.start) + 1
@@ -92,7 +91,7 @@ def _load(path: Path, listing: bool) -> Snapshot:
     position, last_number = Position(), 0
     if found := _POSITION.match(text):
         index, term, digest, last_number_text = found.groups()
-        # A term that no leader can have reached would keep out every leader there is.
+        # A term that no leader can have reached would make every leader's term too low.
         known = int(term) if int(term) <= MAX_INTEGER else 0
         position, last_number = Position(int(index), digest, known), int(last_number_text)
     elif text.startswith(_POSITION_START):
@@ -101,7 +100,7 @@ def _load(path: Path, listing: bool) -> Snapshot:
     to_list = listing or not position.index
     stocks = _stocks(path, text, headers, to_list)
     if to_list:
-        # It is still to become an entry of the log.
+        # The listing is still to become an entry of the log.
         _check_count(path, stocks)
     return Snapshot(stocks, position, last_number)
 
@@ -109,7 +108,7 @@ def _load(path: Path, listing: bool) -> Snapshot:
 def _stocks(
     path: Path, text: str, headers: Sequence[Sequence[str]], to_list: bool
 ) -> Sequence[Stock]:
-    """The rows of a file; `to_list` says that their names are not in the log yet."""
+    """The rows of a file. `to_list`: their names are not in the log yet."""
     # A comment becomes an empty line, so that the lines after it keep their numbers.
     lines = (line if line[0] != "#" else "\n" for line in StringIO(text, newline=None))
     rows = csv.reader(lines, strict=True)
@@ -158,7 +157,7 @@ def _stock(row: Sequence[str], header: Sequence[str]) -> Stock:
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
-    """Replace the file by `snapshot`: after a crash there is the old one or the new one."""
+    """Replace the file atomically: after a crash it is the old one or the new one."""
     position = snapshot.position
     text = StringIO(newline="")
     text.write(
@@ -170,7 +169,7 @@ def save(path: Path, snapshot: Snapshot) -> None:
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for stock in sorted(snapshot.stocks, key=lambda stock: stock.name):
         price = f"{stock.price // 100}.{stock.price % 100:02}"
-        # Without quotes, a name that begins so would be a comment.
+        # Without quotes, the line would be a comment.
         to = quoted if stock.name.startswith("#") else table
         to.writerow((stock.name, price, stock.quantity, stock.volume, stock.version))
     replace_file(path, text.getvalue().encode())

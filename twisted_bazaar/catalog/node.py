@@ -1,13 +1,12 @@
-"""A catalog at work: takes in what the leader sends, tells the front-ends, keeps its file.
+"""Runs a catalog: takes in the leader's entries, sends pushes to front-ends, keeps the file.
 
-Every decision is the `Publisher`'s; this Service owns the clock, the file and the way to the
-front-ends. All of that is touched on the reactor thread only. Readers, on gRPC's threads,
-never wait for it: they read an immutable view, which the reactor thread replaces.
+`Publisher` decides; this service owns the clock, the file and the push client, all on the reactor
+thread. Lookups, on gRPC's threads, never wait for it: they read an immutable view, which the
+reactor thread replaces.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -26,22 +25,19 @@ from twisted_bazaar.timing import Timing
 
 from .market_file import Snapshot, save
 from .publisher import Publisher, View
+from .push_client import PushClient
 from .subscribers import OutgoingPush
 
-__all__ = ["CatalogNode", "ToFrontends"]
+__all__ = ["CatalogNode"]
 
 _SAVE_SECONDS = 0.25
-"""How far the file may be behind. A catalog that was killed fetches the rest from the leader."""
-
-
-class ToFrontends(Protocol):
-    def push(self, address: str, token: str, push: Push, /) -> Deferred[PushReply]:
-        """Carry `push` to the front-end at `address`. Fails with a `BazaarError`."""
+"""Between two writes of the file. A catalog that was killed fetches what it lacks from the
+leader."""
 
 
 class CatalogNode(Service):
-    """One catalog. `seconds` is a clock that only goes forward; `view` may be called on any
-    thread, all else on the reactor's."""
+    """One catalog. `seconds` is a clock that only goes forward. `view` and `not_meant` may be
+    called on any thread, all else on the reactor's."""
 
     log = Logger()
 
@@ -51,25 +47,27 @@ class CatalogNode(Service):
         seconds: Callable[[], float],
         snapshot: Snapshot,
         path: Path,
-        frontends: ToFrontends,
+        push_client: PushClient,
         lives: Callable[[], int],
         timing: Timing,
         opened: Callable[[Mapping[str, Stock]], None] = lambda stocks: None,
     ) -> None:
-        """Go on from `snapshot`, which is what the file at `path` holds. `opened` is told once
-        what the market holds, as soon as that is known to be listed."""
+        """Go on from `snapshot`, which is what the file at `path` holds. `opened` is called once,
+        with the stocks of the market, when there are any in the order log."""
         self._seconds = seconds
         self._projection = projection = snapshot.projection()
-        self._publisher = Publisher(projection, timing, lives, seconds())
+        self._publisher: Publisher[Deferred[ApplyReply]] = Publisher(
+            projection, timing, lives, seconds()
+        )
         self._listed = snapshot.stocks
         self._opened: Callable[[Mapping[str, Stock]], None] | None = opened
         self._path = path
         self._reactor = reactor
-        self._frontends = frontends
+        self._push_client = push_client
         self._saved = projection.position
-        self._stranger = ""
-        """What was said last of a request that is not for this catalog."""
-        self._failing = False
+        self._warned = ""
+        """The last refusal that was logged."""
+        self._save_failed = False
         self._saving = LoopingCall(self._save)
         self._saving.clock = reactor
         self._saving_ended: Deferred[LoopingCall] | None = None
@@ -88,14 +86,14 @@ class CatalogNode(Service):
         if self._saving_ended is None:
             return None
         self._ticking.stop()
-        # A save that is under way ends first: all of them write the same temporary file.
+        # A save under way ends first: all of them write the same temporary file.
         ended = self._saving_ended.addCallback(lambda _: self._save())
         self._saving.stop()
         return ended
 
     def apply(self, message: Apply) -> Deferred[ApplyReply]:
-        """Take in what the leader sends; answers when it is released, or after a moment. Raises
-        `Malformed`."""
+        """Take in the leader's entries. Fires when they are released, or a heartbeat later. Raises
+        `Malformed`, or `NotOurs` for a leader of another cluster."""
         check_step(message.term, self._projection.position.term, MAX_TERM_STEP_ASKED)
         beginnings = self._projection.beginnings
         answer: Deferred[ApplyReply] = Deferred()
@@ -105,23 +103,23 @@ class CatalogNode(Service):
             self._warn(str(why))
             raise
         if self._projection.beginnings != beginnings:
-            self.log.warn("what is here is not of this order log: rebuilding from its beginning")
+            self.log.warn("the catalog's data is not of this order log: rebuilding it")
         self._tell_opened()
         self._carry_out()
         return answer
 
     def not_meant(self, cluster: str) -> str | None:
-        """Why a request for a catalog of `cluster` is not for this one; None: it is, or this one
-        has not heard a leader yet. May be called on any thread."""
+        """Why a request to a catalog of `cluster` is not for this one; None: it is, or this one has
+        heard no leader yet."""
         mine = self._publisher.cluster
         if cluster and mine and cluster != mine:
             return f"this is a catalog of cluster {mine}, not {cluster}"
         return None
 
     def _warn(self, line: str) -> None:
-        """Tell the operator of a stranger, once for as long as it stays the same."""
-        if line != self._stranger:
-            self._stranger = line
+        """Log a refusal once for as long as it stays the same."""
+        if line != self._warned:
+            self._warned = line
             self.log.warn("a request is refused: {line}", line=line)
 
     def _tell_opened(self) -> None:
@@ -130,27 +128,27 @@ class CatalogNode(Service):
             self._opened = None
 
     def subscribe(self, subscription: Subscription) -> Deferred[float]:
-        """A front-end asks to be told of changes: it is if the answer is 0, and else kept out
-        for so many seconds more. Raises a `BazaarError` if it cannot be told."""
+        """Subscribe a front-end to invalidations, unless it is kept out: fires with the seconds for
+        which it is, or 0. Raises `Unavailable` without a lease, or `Overloaded`."""
         left = self._publisher.subscribe(subscription, self._seconds())
         self._carry_out()
         return succeed(left)
 
     @property
     def kept_out_now(self) -> int:
-        """How many front-ends are kept out now, as they held others up."""
+        """How many front-ends are kept out now."""
         return len(self._publisher.backoff.kept_out(self._seconds()))
 
     @property
     def times_kept_out(self) -> int:
-        """How often any front-end was, in this life of the catalog."""
+        """How often a front-end was, in this life of the catalog."""
         return self._publisher.backoff.times_kept_out
 
     def view(self) -> View:
-        """What clients may see now. Raises `Unavailable` without a lease, and before there is
-        anything to see."""
+        """What clients may see now. Raises `Unavailable` without a lease, and before any stock is
+        listed."""
         view = self._publisher.view
-        # Asked after the view was read: it was true while the lease held (protocol, leases).
+        # The clock is read after the view: the view is true while the lease holds.
         if not self._seconds() < view.until:
             raise Unavailable("this catalog has no lease of the order leader's now")
         if not view.stocks:
@@ -161,8 +159,8 @@ class CatalogNode(Service):
         self._publisher.tick(self._seconds())
         for news in self._publisher.backoff.take_news():
             self.log.warn(
-                "front-end {who} is kept out for {seconds:.0f} s: it has held others up again "
-                "and again ({times} times in a row; kept out now: {now}, times in all: {total})",
+                "front-end {who} is kept out for {seconds:.0f} s: it has repeatedly delayed "
+                "trades ({times} times in a row; kept out now: {now}, times in all: {total})",
                 who=news.holder,
                 seconds=news.seconds,
                 times=news.times,
@@ -173,34 +171,34 @@ class CatalogNode(Service):
 
     def _carry_out(self) -> None:
         for ticket, reply in self._publisher.take_answers():
-            assert isinstance(ticket, Deferred)
             ticket.callback(reply)
-        for pushed in self._publisher.take_pushes(self._seconds()):
-            self._push(pushed)
+        for outgoing in self._publisher.take_pushes(self._seconds()):
+            self._push(outgoing)
 
-    def _push(self, pushed: OutgoingPush) -> None:
-        to, push = pushed.subscription, pushed.push
-
-        def answered(reply: PushReply) -> None:
-            self._publisher.answered(push, reply, self._seconds())
-            self._carry_out()
-
-        def lost(failure: Failure) -> None:
-            failure.trap(BazaarError)
-            self._publisher.unreachable(push, self._seconds())
-
-        sent = self._frontends.push(to.address, to.token, push)
-        sent.addCallbacks(answered, lost).addErrback(
-            lambda failure: self.log.failure("a push went wrong", failure)
+    def _push(self, outgoing: OutgoingPush) -> None:
+        # A trade waits for its push: callbacks cost less than a coroutine.
+        to, push = outgoing.subscription, outgoing.push
+        sent = self._push_client.push(to.address, to.token, push)
+        told = sent.addCallbacks(
+            self._answered, self._unreachable, callbackArgs=(push,), errbackArgs=(push,)
         )
+        told.addErrback(lambda failure: self.log.failure("unexpected error in a push", failure))
+
+    def _answered(self, reply: PushReply, push: Push) -> None:
+        self._publisher.answered(push, reply, self._seconds())
+        self._carry_out()
+
+    def _unreachable(self, failure: Failure, push: Push) -> None:
+        failure.trap(BazaarError)
+        self._publisher.unreachable(push, self._seconds())
 
     def listing(self) -> Sequence[Listing]:
-        """What a first leader should list: what this catalog's file holds."""
+        """What the first leader of a cluster should list: the stocks in this catalog's file."""
         stocks = self._projection.ledger.stocks.values() or self._listed
         return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]
 
     def _save(self) -> Deferred[None] | None:
-        """Write the file if there is something new; one at a time, off the reactor thread."""
+        """Write the file on a thread if something is new. The next save waits for this one."""
         if self._projection.position == self._saved or not self._projection.ledger.stocks:
             return None
         snapshot = Snapshot.of(self._projection)
@@ -211,12 +209,12 @@ class CatalogNode(Service):
 
     def _now_saved(self, snapshot: Snapshot) -> None:
         self._saved = snapshot.position
-        self._failing = False
+        self._save_failed = False
 
     def _not_saved(self, failure: Failure) -> None:
-        # Nothing is lost: the order log is the truth, and the next try is soon.
+        # Nothing is lost: the order log has it all, and the next attempt comes soon.
         if not failure.check(OSError):
             self.log.failure("cannot write {path}", failure, path=self._path)
-        elif not self._failing:
+        elif not self._save_failed:
             self.log.error("cannot write {path}: {why}", path=self._path, why=failure.value)
-        self._failing = True
+        self._save_failed = True

@@ -1,7 +1,7 @@
-"""What a catalog opens with: its file, the operator's listing, or the default one.
+"""What a catalog starts with: its file, the operator's listing, or the default listing.
 
-A listing counts until the market is open, which is when a leader has put it in the order log.
-From then on it is ignored, and what it says otherwise than the market is worth one line.
+A listing counts until a leader has put the stocks in the order log. From then on it is ignored, and
+a difference between it and the market is logged once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,19 +23,19 @@ log = Logger()
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """How a catalog begins."""
+    """What a catalog starts with."""
 
     snapshot: Snapshot
-    """At index 0 it is a listing, which no order log need hold yet."""
+    """At index 0 it is a listing, which may not be in the order log yet."""
     path: Path | None
-    """Of the operator's listing; None: there is none."""
+    """The operator's listing; None: there is none."""
     listing: Sequence[Listing]
-    """What the operator's listing says."""
+    """What that file lists."""
     fault: str = ""
-    """Why nobody can tell what it says. That is no harm once the market is open."""
+    """Why that file cannot be read, which does no harm once the market is open."""
 
     def opened(self, stocks: Mapping[str, Stock]) -> None:
-        """Say it if the operator's listing is ignored, now that the market holds `stocks`."""
+        """Log whether the operator's listing is ignored, now that the market holds `stocks`."""
         if self.path is None:
             return
         if why := self.fault or difference(self.listing, stocks):
@@ -49,10 +49,10 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 def open_market(path: Path, listing: Path | None) -> Opening:
-    """How the catalog whose file is, or will be, at `path` is to begin. Only reads.
+    """What the catalog with the file at `path`, which may not exist yet, starts with. Reads only.
 
-    Raises `Unusable`, with file and line, if the file makes no sense, or if the operator's
-    listing does not while it still counts.
+    Raises `Unusable`, naming file and line, if that file is damaged, or the operator's listing is
+    while it counts.
     """
     known = load(path) if path.exists() else None
     if known is not None and known.position.index:
@@ -68,9 +68,9 @@ def open_market(path: Path, listing: Path | None) -> Opening:
 
 
 def difference(listing: Sequence[Listing], stocks: Mapping[str, Stock]) -> str | None:
-    """Where a market that holds `stocks` was certainly not opened with `listing`.
+    """Why a market that holds `stocks` cannot have been opened with `listing`; None: it may have.
 
-    Of the quantity it is only known what the trades since leave possible.
+    A quantity is judged by what the volume traded since allows.
     """
     for each in listing:
         stock = stocks.get(each.name)

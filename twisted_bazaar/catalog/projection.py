@@ -1,8 +1,7 @@
-"""What a catalog knows: the market data that follows from a prefix of the order log. Pure.
+"""The market data that follows from a prefix of the order log. Pure.
 
-A catalog is a learner. The leader sends it committed entries, it applies them in order and
-answers how far it is; whatever does not fit, it does not apply, and the answer tells the
-leader from where to go on.
+A catalog is a learner: the leader sends it committed entries, and it applies those that follow its
+position. Others it ignores; its answer tells the leader from where to go on.
 """
 
 from collections.abc import Iterator
@@ -19,12 +18,12 @@ __all__ = ["Position", "Projection"]
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A point in the history of the order log."""
+    """A point in the order log: after the entry `index`, whose digest is `digest`."""
 
     index: int = 0
     digest: str = GENESIS
     term: int = 0
-    """The highest term of a leader that was heard of."""
+    """The highest term of the leaders heard."""
 
 
 class Projection:
@@ -34,13 +33,13 @@ class Projection:
         self.ledger = ledger
         self.position = position
         self.history = ""
-        """The digest of the last `opened` entry in here; empty: not known, as a file does not
-        say it. With an index it names one entry, however logs are cut, restored or copied."""
+        """The digest of the last `opened` entry applied; empty: unknown, as files do not hold it.
+        With an index it names one entry, however logs are cut, restored or copied."""
         self.beginnings = 0
-        """How often it was thrown away, to be made anew from the beginning of the log."""
+        """How often it was discarded and rebuilt from the beginning of the log."""
 
     def apply(self, message: Apply) -> list[Stock]:
-        """Take in a leader's entries. Returns the stocks they touched, as each left them."""
+        """Apply a leader's entries. Returns the stocks they changed, as each entry left them."""
         if message.term < self.position.term:
             return []
         if message.rebuild:
@@ -59,7 +58,7 @@ class Projection:
             try:
                 touched = self.ledger.apply(entry.index, entry.event)
             except InvariantBroken:
-                # What is here was not made of the log, but edited by hand.
+                # The file was edited by hand.
                 self._begin_again()
                 return
             self.position = Position(entry.index, entry.digest, term)

@@ -1,19 +1,16 @@
-"""How market data becomes visible: from the leader's entries to what clients may see. Pure.
+"""Decides when a log entry that the leader sent is released: shown to clients. Pure.
 
     leader ── Apply ──▶ applied ── pushes ──▶ front-ends show nothing older ──▶ released
 
-An entry is released once every front-end that may show market data from memory has answered
-that it shows nothing older. Lookups are answered with what is released, never from ahead of
-it: else one front-end could show a new quantity while another still shows the old one. The
-leader's question is answered once everything is released, or after a moment with how far it
-is: clients wait for that answer.
-
-The owner feeds requests, answers and time, and carries out what `take_answers` and
-`take_pushes` say.
+An entry is released once every front-end that may hold a lease has answered that it shows nothing
+older (invariant 9). Lookups show the released state and nothing beyond it: else one front-end could
+show a new quantity while another still shows the old one. The leader's message is answered once all
+is released, or a heartbeat later with how far that is: clients wait for that answer.
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -30,45 +27,49 @@ from .subscribers import OutgoingPush, Subscribers
 
 __all__ = ["Publisher", "View"]
 
+T = TypeVar("T")
+"""A ticket: what the caller knows a message by."""
+
 
 class View(msgspec.Struct, frozen=True):
-    """The market data that clients may see, until the catalog's lease runs out."""
+    """The released state of the market, which clients may see while the catalog's lease holds."""
 
     stocks: Mapping[str, Stock]
     until: float
-    """On the catalog's clock. Not to be shown at this moment or later."""
+    """The end of the lease, on the catalog's clock: not to be shown at this moment or later."""
     history: str = ""
     """Names the order log that versions are indexes of."""
     upto: int = 0
-    """The stocks are as this entry of it left them."""
+    """The stocks are as this entry of that log left them."""
 
 
-class _Question(msgspec.Struct, frozen=True):
+class _Unanswered(msgspec.Struct, Generic[T], frozen=True):
     message: Apply
-    ticket: object
+    ticket: T
     answer_by: float
 
 
-class Publisher:
-    """One life of a catalog. All times are seconds on one monotonic clock of this machine."""
+class Publisher(Generic[T]):
+    """One life of a catalog; `CatalogNode` does what it decides. Times are seconds on one clock
+    that only goes forward."""
 
     def __init__(
         self, projection: Projection, timing: Timing, lives: Callable[[], int], now: float
     ) -> None:
-        """Go on from `projection`; each call of `lives` gives a number never given before."""
+        """Go on from `projection`. Each call of `lives` returns a number never returned before."""
         self._projection = projection
         self._timing = timing
         self._lives = lives
         self.cluster = ""
-        """The cluster that this life follows: the first whose leader was heard; empty: none."""
+        """The cluster that this life follows: that of the first leader heard; empty: none yet."""
         self.backoff = Backoff(timing.lease)
-        """Which front-ends are kept out, by address, as they hold others up."""
+        """Which front-ends are kept out, by address."""
         self._new = projection.position.index == 0
-        self._questions: list[_Question] = []
-        self._answers: list[tuple[object, ApplyReply]] = []
+        self._unanswered: list[_Unanswered[T]] = []
+        self._answers: list[tuple[T, ApplyReply]] = []
         self._stocks: Mapping[str, Stock] = dict(projection.ledger.stocks)
-        # What an earlier life promised to front-ends is forgotten: nothing is released before
-        # the last lease that it can have granted has run out.
+        # The leases that an earlier life granted are forgotten: nothing is released before the last
+        # of them can have run out.
         self._longest_lease = timing.lease
         self._begin(now)
 
@@ -83,23 +84,23 @@ class Publisher:
     def _show(self) -> None:
         self.view = View(self._stocks, self._lease.until, self._projection.history, self._released)
 
-    # What goes in.
+    # Input.
 
-    def apply(self, message: Apply, ticket: object, now: float) -> None:
-        """Take in a leader's entries; the answer to `ticket` says what came of it.
+    def apply(self, message: Apply, ticket: T, now: float) -> None:
+        """Take in a leader's entries; `ticket` is among `take_answers` later.
 
-        Raises `NotOurs` if it leads another cluster than the one that this life follows.
+        Raises `NotOurs` if the leader is of another cluster than this life follows.
         """
         if message.cluster not in ("", self.cluster or message.cluster):
             raise NotOurs(f"this is a catalog of cluster {self.cluster}, not {message.cluster}")
         self.cluster = self.cluster or message.cluster
         projection = self._projection
         beginnings = projection.beginnings
-        # An earlier life may have granted leases as long as any that a leader gave it.
+        # An earlier life may have granted leases as long as the longest that a leader granted.
         self._longest_lease = max(self._timing.lease, message.longest)
         self._silent_until = max(self._silent_until, self._silent_since + self._longest_lease)
         if self._new and message.commit <= 1:
-            # Nothing has ever been listed that an earlier life could have shown to anybody.
+            # Nothing was ever listed, so that an earlier life cannot have granted a lease.
             self._silent_since = float("-inf")
             self._silent_until = now
         self._new = False
@@ -111,49 +112,49 @@ class Publisher:
         self._unreleased += touched
         if message.term == projection.position.term:
             self._granted(message)
-        self._questions.append(_Question(message, ticket, now + self._timing.heartbeat))
+        self._unanswered.append(_Unanswered(message, ticket, now + self._timing.heartbeat))
         self._release(now)
 
     def _granted(self, message: Apply) -> None:
-        """Take the lease that came with `message`, if one did."""
+        """Take in the lease that came with `message`, if one did."""
         stamp, projection = message.stamp, self._projection
         if stamp is not None and stamp.life == self._lease.life and not projection.history:
-            # What was answered then held this leader's first entry, and no later one has come
-            # since. Without a lease the name is not believed: this catalog may be ahead of logs
-            # that were restored, and would show what it has under their name.
+            # The answer that earned this lease held the leader's first entry, and no later one has
+            # come since. Without a lease the name is not taken over: this catalog may be ahead of
+            # logs that were restored, and would show what it has under their name.
             projection.history = message.history
         self._lease.granted(stamp, message.lease)
 
     def subscribe(self, subscription: Subscription, now: float) -> float:
-        """A front-end asks to be told of changes: it is if this returns 0, and else kept out
-        for so many seconds more. Raises `Unavailable`, or `Overloaded`."""
+        """Subscribe a front-end to invalidations, unless it is kept out: returns for how many
+        seconds more, or 0. Raises `Unavailable` without a lease, or `Overloaded`."""
         if not self._lease.alive(now):
             raise Unavailable("this catalog has no lease of the order leader's now")
         return self._subscribers.add(subscription, now)
 
     def answered(self, push: Push, reply: PushReply, now: float) -> None:
-        """A front-end has taken in `push`."""
+        """A front-end answered `push`."""
         self._subscribers.answered(push, reply, now)
         self._release(now)
 
     def unreachable(self, push: Push, now: float) -> None:
-        """A front-end has not answered `push` in time."""
+        """A front-end did not answer `push` in time."""
         self._subscribers.unreachable(push, now)
 
     def tick(self, now: float) -> None:
-        """Time has passed. To be called a few times a heartbeat."""
+        """To be called a few times per heartbeat."""
         self._subscribers.tick(now)
         self._release(now)
 
-    # What comes out.
+    # Output.
 
-    def take_answers(self) -> list[tuple[object, ApplyReply]]:
-        """The answers that the leader can have now, by their tickets."""
+    def take_answers(self) -> list[tuple[T, ApplyReply]]:
+        """The answers to the leader since the last call, by ticket."""
         answers, self._answers = self._answers, []
         return answers
 
     def take_pushes(self, now: float) -> list[OutgoingPush]:
-        """What front-ends are to be told now."""
+        """The pushes to send now."""
         known = self._projection
         return list(
             self._subscribers.pushes(
@@ -175,12 +176,12 @@ class Publisher:
             self._released = released
         self._show()
         waiting = []
-        for question in self._questions:
-            if silent or self._released >= applied or now >= question.answer_by:
-                self._answers.append((question.ticket, self._answer(question.message, now)))
+        for each in self._unanswered:
+            if silent or self._released >= applied or now >= each.answer_by:
+                self._answers.append((each.ticket, self._answer(each.message, now)))
             else:
-                waiting.append(question)
-        self._questions = waiting
+                waiting.append(each)
+        self._unanswered = waiting
 
     def _answer(self, message: Apply, now: float) -> ApplyReply:
         position = self._projection.position

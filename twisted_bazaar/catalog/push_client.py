@@ -1,8 +1,7 @@
 # ruff: noqa: N802 - what Twisted calls has a style of its own
-"""Pushes on their way to the front-ends: signed, over kept connections, each bounded as a whole.
+"""Sends pushes to front-ends over HTTP: signed, on kept connections, each within a timeout.
 
-When to push what, and to whom, is decided elsewhere. Here a push is sent once, and either
-answered or not.
+A push is sent once. Whether to send it again is up to the caller.
 """
 
 import re
@@ -41,28 +40,28 @@ from twisted_bazaar.runtime.reactor import Reactor
 __all__ = ["MAX_REPLY_BYTES", "PushClient"]
 
 CONNECTIONS = 1
-"""Kept to each front-end: no more than one push at a time is on its way to it."""
+"""Kept to each front-end: at most one push at a time is on its way to it."""
 KEEP_SECONDS = 30
-"""How long an idle connection is kept: less than a front-end keeps it, so that a push seldom
-meets a connection that is just being closed."""
+"""How long an idle connection is kept: shorter than a front-end keeps it, so that a push is seldom
+sent on a connection that is being closed."""
 MAX_REPLY_BYTES = 4096
-"""Many times what any answer of a front-end has."""
+"""Many times the size of a front-end's answer."""
 
 _HOST = re.compile(r"[0-9A-Za-z._:-]+")
-_SAID_CHARACTERS = 200
+_MAX_MESSAGE_CHARACTERS = 200
 
 
 class PushClient(Service):
-    """Carries pushes to any number of front-ends."""
+    """Sends pushes to any number of front-ends."""
 
     def __init__(self, reactor: Reactor, secret: bytes, timeout: float) -> None:
-        """`secret` is the cluster's, which may be empty. A push and its answer may take
-        `timeout` seconds, all in all."""
+        """`secret` is the cluster's; empty: none. A push and its answer may take `timeout` seconds
+        together."""
         self._reactor = reactor
         self._secret = secret
         self._timeout = timeout
         self._connections = _Connections(reactor)
-        # Bare: treq looks after cookies and compression, and half as much CPU again goes there.
+        # A bare Agent: treq adds cookies and compression for half as much CPU again.
         self._agent: Any = Agent.usingEndpointFactory(
             reactor, _Endpoints(reactor), self._connections
         )
@@ -71,8 +70,8 @@ class PushClient(Service):
     def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
         """POST `push` to the front-end at `address`, HOST:PORT, signed for `token`.
 
-        Fails with `Unavailable`, if only in time, unless the front-end says that it has taken
-        the push in; it may have done so all the same.
+        Fails with `Unavailable`, within the timeout, unless the front-end answers that it has taken
+        the push in. It may have taken it in all the same.
         """
         if not self.running:
             return fail(Unavailable("this catalog is stopping"))
@@ -82,11 +81,11 @@ class PushClient(Service):
         return pushed.addBoth(self._ended, pushed, late).addErrback(_unavailable, address, late)
 
     def stopService(self) -> Deferred[None]:
-        """Give up what is on its way. Fires when there is no connection any more."""
+        """Cancel the pushes on their way. Fires when all connections have ended."""
         super().stopService()
         for pushed in tuple(self._pushes):
             pushed.cancel()
-        # In a turn of its own: from within one that is just being lost, its end is not heard of.
+        # In the next turn: a connection that is being lost in this one would not report its end.
         return deferLater(self._reactor, 0).addCallback(lambda _: self._connections.close())
 
     def _ended(self, result: Any, pushed: Deferred[PushReply], late: Any) -> Any:
@@ -117,18 +116,18 @@ class PushClient(Service):
             }
         )
         try:
-            response = await self._agent.request(b"POST", url, headers, _Sent(body))
-            received = _Received()
+            response = await self._agent.request(b"POST", url, headers, _RequestBody(body))
+            received = _ResponseBody()
             response.deliverBody(received)
             return response.code, await received.whole
         except Exception:
-            # Twisted would first send what is left to send, to one that may never read it.
+            # Twisted would first send the rest of the body, which the peer may never read.
             self._connections.abort(url)
             raise
 
 
 def _url(address: str) -> bytes:
-    """Where to send a push. The front-end's word decides on host and port, and nothing else."""
+    """Where to send a push: of `address`, which the front-end chose, only host and port count."""
     at = Address.parse(address)
     if not _HOST.fullmatch(at.host):
         raise ValueError("there cannot be such a host")
@@ -143,13 +142,13 @@ def _unavailable(failure: Failure, address: str, late: Any) -> NoReturn:
         why = "no answer in time"
     elif isinstance(why, CancelledError | ConnectingCancelledError):
         why = "it was given up"
-    said = str(why)[:_SAID_CHARACTERS] or type(why).__name__
-    raise Unavailable(f"the push to {address[:_SAID_CHARACTERS]!a} failed: {said}") from None
+    text = str(why)[:_MAX_MESSAGE_CHARACTERS] or type(why).__name__
+    raise Unavailable(f"the push to {address[:_MAX_MESSAGE_CHARACTERS]!a} failed: {text}") from None
 
 
 class _Endpoints:
-    """Where a URL leads. For an address, unlike Agent's own, this does not wait 0.3 s before it
-    says that a connection is refused, in case a name had more addresses."""
+    """The endpoint of a URL. For an IP address, unlike Agent's own, one that reports a refused
+    connection at once, and not after 0.3 s in case that a name has more addresses."""
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
@@ -165,13 +164,12 @@ class _Endpoints:
 
 
 class _Connections(HTTPConnectionPool):
-    """A pool that knows the connections in use as well, and can end them."""
+    """A pool that also knows the connections in use, and can abort them."""
 
     def __init__(self, reactor: Reactor) -> None:
         super().__init__(reactor, persistent=True)
         self.maxPersistentPerHost = CONNECTIONS
         self.cachedConnectionTimeout = KEEP_SECONDS
-        # Whether to push again is for others to decide.
         self.retryAutomatically = False
         self._all: dict[Any, Hashable] = {}
 
@@ -186,7 +184,7 @@ class _Connections(HTTPConnectionPool):
         return connection
 
     def abort(self, url: bytes) -> None:
-        """End all connections by which this URL is reached, at once."""
+        """Abort all connections to this URL's host and port."""
         uri = URI.fromBytes(url)
         key = (uri.scheme, uri.host, uri.port)
         for connection, to in self._all.items():
@@ -194,18 +192,18 @@ class _Connections(HTTPConnectionPool):
                 connection.transport.abortConnection()
 
     def close(self) -> Deferred[None]:
-        """End all connections at once. Fires when they are gone."""
+        """Abort all connections. Fires when they have ended."""
         gone = [self.closeCachedConnections()]
         for connection in self._all:
             gone.append(connection.abort())
-            # By itself, it would first send what is left to send.
+            # Twisted's own would first send the rest of a body.
             connection.transport.abortConnection()
         return gatherResults(gone).addCallback(lambda _: None)
 
 
 @implementer(IBodyProducer)
-class _Sent:
-    """The body of a push, sent in one piece. Twisted's own way costs a turn of the reactor."""
+class _RequestBody:
+    """The body of a push, written at once. Twisted's own producer takes another reactor turn."""
 
     def __init__(self, body: bytes) -> None:
         self.length = len(body)
@@ -225,8 +223,8 @@ class _Sent:
         pass
 
 
-class _Received(Protocol):
-    """The body of an answer, up to `MAX_REPLY_BYTES`."""
+class _ResponseBody(Protocol):
+    """Collects the body of an answer, up to `MAX_REPLY_BYTES`."""
 
     def __init__(self) -> None:
         self.whole: Deferred[bytes] = Deferred()

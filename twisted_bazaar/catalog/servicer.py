@@ -1,4 +1,4 @@
-"""The gRPC edge of a catalog. Lookups are answered on gRPC's threads, from the node's view."""
+"""The gRPC service of a catalog. Lookups are answered on gRPC's threads, from the node's view."""
 
 from threading import Lock
 from typing import Any
@@ -28,14 +28,14 @@ from .node import CatalogNode
 
 __all__ = ["Catalog"]
 
-_PATIENCE_SECONDS = 5.0
-"""How long one who asks for the whole market waits for others who do."""
+_TURN_SECONDS = 5.0
+"""How long a request for the whole market waits for those before it, at most."""
 
 Context = grpc.ServicerContext
 
 
 class Catalog(CatalogServicer):
-    """What the leading order replica and the front-ends ask."""
+    """What the leader (Apply, Listing) and front-ends (Lookup, Subscribe) call."""
 
     def __init__(self, reactor: Reactor, node: CatalogNode, admission: Admission) -> None:
         self._reactor = reactor
@@ -44,7 +44,7 @@ class Catalog(CatalogServicer):
         self._whole_market = Lock()
 
     def _check_meant(self, request: Any, context: Context) -> None:
-        """End the call if it is for a catalog of another cluster."""
+        """Abort the call if it is for a catalog of another cluster."""
         refusal = self._node.not_meant(request.cluster)
         if refusal is not None:
             abort_with(context, NotOurs(refusal))
@@ -69,9 +69,9 @@ class Catalog(CatalogServicer):
         if not request.all:
             view = self._node.view()
             return lookup_to_wire(view.stocks, request, view.history)
-        # The whole market is a lot of work; those who wait for a lookup must not wait for many.
-        patience = min(context.time_remaining() or _PATIENCE_SECONDS, _PATIENCE_SECONDS)
-        if not self._whole_market.acquire(timeout=max(0.0, patience)):
+        # The whole market takes long to encode: one at a time, so that lookups get threads.
+        wait = min(context.time_remaining() or _TURN_SECONDS, _TURN_SECONDS)
+        if not self._whole_market.acquire(timeout=max(0.0, wait)):
             raise Overloaded("too many ask for the whole market")
         try:
             view = self._node.view()
@@ -89,7 +89,7 @@ class Catalog(CatalogServicer):
         return catalog_pb2.SubscribeReply(kept_out=left)
 
     def _subscribe(self, subscription: Subscription) -> Deferred[float]:
-        """For how long the front-end is kept out; 0: it is not."""
+        """Fires with the seconds for which the front-end is kept out; 0: it is subscribed."""
         if self._admission.knows(subscription.life):
             return succeed(0.0)
 

@@ -1,12 +1,11 @@
-"""The front-ends that a catalog tells of every change, and what it must wait for. Pure.
+"""The subscriptions at a catalog: what to push to each front-end, and which to wait for. Pure.
 
-One push at a time is on its way to each, with all that has changed since the last that was
-answered. Each answer earns a lease, which goes out with the next push (see `leases`).
+At most one push is on its way to a front-end, with the floors of all that changed since the last
+one that was answered. Each answer earns a lease, which goes out with the next push (see `leases`).
 
-What waits for these is each entry that a client is to hear of. So one that holds others up again
-and again is kept out for a while, by the address at which it is reached: each of its
-subscriptions is another, and so is each life of its process. It earns no lease, is waited for
-until its last one has run out, and shows nothing from memory meanwhile (see `backoff`).
+Every release waits for these front-ends. So one that repeatedly delays releases is kept out for a
+while (see `backoff`): it earns no lease, and is waited for until its last one has run out. It is
+known by its address, which outlives its subscriptions and its process.
 """
 
 from collections.abc import Iterator
@@ -23,43 +22,45 @@ from twisted_bazaar.timing import Timing
 __all__ = ["OutgoingPush", "Subscribers"]
 
 _CAPACITY = 256
+"""Subscriptions at a time."""
 _PUSHES_PER_LEASE = 4
-"""So often a push goes out although nothing has changed, for the lease that it carries."""
+"""How often a push goes out where nothing has changed, to renew the lease."""
 
 
 class OutgoingPush(msgspec.Struct, frozen=True):
-    """Send `push`; say `answered`, or `unreachable` if no answer comes in time."""
+    """A push to send. It must be followed by `answered`, or `unreachable` if no answer comes in
+    time."""
 
     subscription: Subscription
     push: Push
 
 
 class _Subscriber:
-    """One subscription. A front-end that lost its lease makes another one."""
+    """One subscription. A front-end that lost its lease makes a new one."""
 
-    def __init__(self, subscription: Subscription, now: float, patience: float) -> None:
+    def __init__(self, subscription: Subscription, now: float, seconds: float) -> None:
+        """It is forgotten `seconds` after `now`, unless it holds a lease."""
         self.subscription = subscription
         self.holder = Holder()
         self.cleared = 0
-        """The front-end shows nothing older than what entries up to here say."""
-        self.given_up_at = now + patience
-        """If it has not answered by then, it is forgotten."""
+        """The front-end shows nothing older than the state after this entry."""
+        self.given_up_at = now + seconds
         self.behind_since: float | None = None
-        """Since when something is there to be told that it has not taken in."""
+        """Since when there is an entry that it has not taken in."""
         self.in_flight = False
         self.granted = False
-        """Whether a lease has been on its way to it."""
+        """Whether the last push carried a lease."""
         self._idle_until = self._not_before = now
 
     def due(self, now: float, applied: int, can_grant: bool) -> bool:
-        """Whether a push should go out now. Not all of them can bring a lease."""
+        """Whether a push should go out now. `can_grant`: the catalog itself holds a lease."""
         if self.in_flight or now < self._not_before:
             return False
         first_lease = can_grant and self.holder.earned is not None and not self.granted
         return applied > self.cleared or first_lease or now >= self._idle_until
 
     def behind_for(self, now: float) -> float:
-        """For how many seconds it has not taken in something that it is to be told."""
+        """For how many seconds there has been an entry that it has not taken in."""
         return 0.0 if self.behind_since is None else now - self.behind_since
 
     def sending(self, now: float, push: Push, idle_for: float) -> None:
@@ -69,13 +70,13 @@ class _Subscriber:
         self._idle_until = now + idle_for
 
     def lost(self, not_before: float) -> None:
-        """The push that was on its way was not answered."""
+        """The push on its way was not answered. The next one goes out at `not_before`."""
         self.in_flight = False
         self._not_before = not_before
 
 
 class Subscribers:
-    """All subscriptions in one life of a catalog. Times are on its clock."""
+    """All subscriptions in one life of a catalog. Times are seconds on its clock."""
 
     def __init__(self, timing: Timing, backoff: Backoff | None = None) -> None:
         """`backoff` is what earlier lives of the catalog in this process know, if any did."""
@@ -86,13 +87,13 @@ class Subscribers:
         self._ticked_at = float("-inf")
 
     def add(self, subscription: Subscription, now: float) -> float:
-        """A front-end asks to be told: it is from now on if this returns 0, and else it is kept
-        out for so many seconds more. Raises `Overloaded` if there are too many."""
+        """Subscribe a front-end, unless it is kept out: returns for how many seconds more, or 0.
+        Raises `Overloaded` at capacity."""
         if (left := self._backoff.left(subscription.address, now)) > 0:
             return left
         if len(self._by_life) >= _CAPACITY:
             raise Overloaded("too many front-ends have subscribed")
-        # It is waited for only once it has answered: one that cannot be reached costs nothing.
+        # Releases wait for it once it has answered: one that cannot be reached delays nothing.
         known = _Subscriber(subscription, now, self._timing.lease)
         self._by_life.setdefault(subscription.life, known)
         return 0.0
@@ -100,7 +101,8 @@ class Subscribers:
     def pushes(
         self, ledger: Ledger, index: int, history: str, lease: Lease, now: float
     ) -> Iterator[OutgoingPush]:
-        """What should go out now. `ledger` is the state after entry `index`."""
+        """The pushes to send now. `ledger` is the state after entry `index` of the log `history`,
+        `lease` is the catalog's own."""
         for subscriber in self._by_life.values():
             if index > subscriber.cleared and subscriber.behind_since is None:
                 subscriber.behind_since = now
@@ -121,7 +123,7 @@ class Subscribers:
         cleared, holder = subscriber.cleared, subscriber.holder
         stocks = ledger.stocks.values()
         floors = {stock.name: stock.version for stock in stocks if stock.version > cleared}
-        # Whatever comes after this catalog's own lease is another's to tell of.
+        # The lease of a front-end ends with that of its catalog.
         seconds = min(self._timing.lease, lease.until - holder.earned_at)
         worth = lease.alive(now) and seconds > 0
         return Push(
@@ -134,9 +136,8 @@ class Subscribers:
         )
 
     def answered(self, push: Push, reply: PushReply, now: float) -> None:
-        """`push` was answered. The lease that this earns goes out with a push that says all
-        that is released by then, and from now on nothing is released without this front-end.
-        """
+        """A front-end answered `push`. The lease that this earns goes out with the next push; from
+        now on releases wait for this front-end."""
         subscriber = self._by_life.get(push.life)
         if subscriber is None:
             return
@@ -145,7 +146,7 @@ class Subscribers:
             return
         subscriber.cleared = max(subscriber.cleared, min(reply.upto, push.upto))
         if reply.upto < push.upto:
-            # One that answers and does not take in what it is told must not be waited for.
+            # A front-end that does not take in what it is told must not be waited for.
             subscriber.lost(now + self._timing.heartbeat)
             return
         subscriber.in_flight = False
@@ -154,13 +155,14 @@ class Subscribers:
             subscriber.holder.earns(reply.stamp, now, self._timing.lease)
 
     def unreachable(self, push: Push, now: float) -> None:
-        """`push` got no answer in time."""
+        """A front-end did not answer `push` in time."""
         subscriber = self._by_life.get(push.life)
         if subscriber is not None:
             subscriber.lost(now + self._timing.heartbeat)
 
     def cleared(self, index: int, now: float) -> int:
-        """Up to where, and not beyond `index`, nobody who may show anything shows older."""
+        """The highest index, up to `index`, such that no front-end with a lease shows an older
+        state."""
         waiting = (
             subscriber.cleared
             for subscriber in self._by_life.values()
@@ -169,8 +171,7 @@ class Subscribers:
         return min([index, *waiting])
 
     def tick(self, now: float) -> None:
-        """Count who holds others up, and forget those whose leases have run out: each makes a
-        new subscription."""
+        """Count delays, and forget the subscriptions whose leases have run out."""
         self._count(now)
         gone = [
             life
@@ -181,15 +182,14 @@ class Subscribers:
             del self._by_life[life]
 
     def _count(self, now: float) -> None:
-        """Tell `backoff` who has held others up since the last tick.
+        """Tell `backoff` which front-ends have delayed releases since the last tick.
 
-        Whoever takes longer than two heartbeats does while another one does not. Where none is
-        as quick, the machine may be slow for all of them: then only a push that was not answered
-        in time counts.
+        A front-end does so if it takes longer than two heartbeats where another does not. Where all
+        do, the machine may be slow: then only one that takes longer than a push may counts.
         """
         heartbeat = self._timing.heartbeat
         at_once = 2 * heartbeat
-        # The catalog may have stood still itself.
+        # No more than a heartbeat: the catalog itself may have been stopped.
         passed, self._ticked_at = min(now - self._ticked_at, heartbeat), now
         attached = [each for each in self._by_life.values() if each.holder.attached(now)]
         slow = [each for each in attached if each.behind_for(now) > at_once]

@@ -126,8 +126,8 @@ def _caching(reactor: Reactor, config: FrontendConfig, catalogs: Catalogs) -> _C
         return _Caching()
     if not config.secret:
         Logger().warn(
-            "no --secret-file: whoever can read this bazaar's own traffic can tell this front-end "
-            "what has changed; what it keeps in a Redis is for itself alone"
+            "no --secret-file: any process that can read this bazaar's traffic can forge pushes to "
+            "this front-end; what it keeps in a Redis is of no use to other front-ends"
         )
 
     def address() -> str:

@@ -229,7 +229,7 @@ def test_a_rebuild_is_told_in_the_log(catalog: Catalog) -> None:
     with capturedLogs() as events:
         catalog.apply(5, rebuild=True)
     assert [formatEvent(event) for event in events] == [
-        "what is here is not of this order log: rebuilding from its beginning"
+        "the catalog's data is not of this order log: rebuilding it"
     ]
 
 

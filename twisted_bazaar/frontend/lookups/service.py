@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -151,10 +152,8 @@ class LookupService:
 
     async def _first_answer(self, ask: Callable[[MarketSource], Deferred[T]]) -> T:
         """A catalog's answer; if no catalog answers, the leader's."""
-        try:
+        with suppress(BazaarError):
             return await ask(self._catalogs)
-        except BazaarError:
-            pass
         return await ask(self._leader)
 
     def _start(self, steps: Coroutine[Deferred[Any], Any, None], then: Callable[[], None]) -> None:

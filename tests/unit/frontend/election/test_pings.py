@@ -1,4 +1,4 @@
-"""The front-end's heartbeat: who is pinged when, and how a leader comes to be elected."""
+"""The pings of a front-end: who is pinged when, and how a leader comes to be elected."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,7 +20,7 @@ PING = TIMING.ping
 
 
 class Frontend:
-    """A heartbeat over three replicas that answer when the test says so."""
+    """Pings of three replicas that answer when the test says so."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -28,7 +28,7 @@ class Frontend:
         self.leadership = Leadership(self.replicas)
         self.heard: list[int] = []
         """The leaders that trading was told of."""
-        self.heartbeat = Pings(
+        self.pings = Pings(
             self.clock,
             self.clock.seconds,
             self.leadership,
@@ -36,7 +36,7 @@ class Frontend:
             TIMING,
             self.heard.append,
         )
-        self.heartbeat.startService()
+        self.pings.startService()
 
     def answer(self, *said: Status) -> None:
         """These answer the ping that they got."""
@@ -74,7 +74,7 @@ class Frontend:
 def frontend() -> Iterator[Frontend]:
     frontend = Frontend()
     yield frontend
-    frontend.heartbeat.stopService()
+    frontend.pings.stopService()
 
 
 ALL_FOLLOW = tuple(follows(replica) for replica in (1, 2, 3))
@@ -208,12 +208,12 @@ def test_a_dead_leader_is_replaced_by_the_highest_that_answers(frontend: Fronten
 
 def test_after_a_stop_nothing_is_asked_any_more(frontend: Frontend) -> None:
     frontend.answer(*ALL_FOLLOW[:2])
-    frontend.heartbeat.stopService()
+    frontend.pings.stopService()
     frontend.answer(ALL_FOLLOW[2])
     frontend.clock.advance(1.0)
     assert frontend.nominated() == []
     assert frontend.pinged() == []
-    frontend.heartbeat.startService()
+    frontend.pings.startService()
 
 
 @pytest.mark.parametrize("what", ["status", "campaign", "follow"])
@@ -245,13 +245,13 @@ def test_trading_that_fails_does_not_stop_the_pings(logged_failures: list[Failur
         raise ZeroDivisionError
 
     frontend = Frontend()
-    frontend.heartbeat._led_by = fail
+    frontend.pings._led_by = fail
     frontend.answer(*ALL_FOLLOW[:2], leads(3))
     assert {failure.type for failure in logged_failures} == {ZeroDivisionError}
     frontend.clock.advance(PING)
     assert frontend.pinged() == [1, 2, 3]
     logged_failures.clear()
-    frontend.heartbeat.stopService()
+    frontend.pings.stopService()
 
 
 def test_a_replica_that_is_another_than_its_address_says_is_named_once() -> None:
@@ -270,7 +270,7 @@ def test_a_replica_that_is_another_than_its_address_says_is_named_once() -> None
     ]
     assert frontend.leadership.leader == 0
     assert frontend.nominated() == [1], "the one that is itself may lead, if the others vote"
-    frontend.heartbeat.stopService()
+    frontend.pings.stopService()
 
 
 def lines(act: Callable[[], None]) -> list[str]:

@@ -46,7 +46,7 @@ class Desk:
         self.trading.startService()
 
     def led_by(self, leader: int, term: int = 1) -> None:
-        """The heartbeat hears the leader."""
+        """A ping finds the leader."""
         self.leadership.heard(leads(leader, term))
         self.trading.led_by(leader)
 
@@ -280,9 +280,9 @@ def test_a_batch_says_for_which_leadership_and_until_when_it_is(led: Desk) -> No
 
 
 def test_a_failover_with_trades_under_way_loses_none() -> None:
-    """Trading and heartbeat together: the leader dies, the next one takes its trades."""
+    """Trades and pings together: the leader dies, the next one takes its trades."""
     desk = Desk()
-    heartbeat = Pings(
+    pings = Pings(
         desk.clock,
         desk.clock.seconds,
         desk.leadership,
@@ -290,7 +290,7 @@ def test_a_failover_with_trades_under_way_loses_none() -> None:
         TIMING,
         desk.trading.led_by,
     )
-    heartbeat.startService()
+    pings.startService()
     desk.replicas[3].only("status").reply(leads(3))
     for replica in (1, 2):
         desk.replicas[replica].only("status").reply(follows(replica))
@@ -308,5 +308,5 @@ def test_a_failover_with_trades_under_way_loses_none() -> None:
     assert keys(desk.call(2)) == ["key-1", "key-2"], "before the next ping of it"
     desk.call(2).reply([Placed(1, replayed=True), Placed(2, replayed=False)])
     assert answered + under_way == placed(1, 2)
-    heartbeat.stopService()
+    pings.stopService()
     desk.trading.stopService()
