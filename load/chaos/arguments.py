@@ -106,7 +106,7 @@ def _options(asked: argparse.Namespace) -> "TrialOptions":
         spare=tuple(asked.spare),
         caches=asked.caches,
         only=tuple(asked.only),
-        options=tuple(options),
+        bazaar_options=tuple(options),
         folder=asked.folder,
         history=asked.history,
         url=asked.url,

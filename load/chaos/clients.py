@@ -1,11 +1,11 @@
-"""Clients that trade, look up and read orders at random, and record what they are told.
+"""Clients that trade, look up and read orders at random, and record every answer.
 
-Most look at the same few stocks, or at one that somebody has just traded, and through different
-front-ends: so what one of them shows, and another must not show any more, is soon seen.
+Most lookups are of the same few stocks, or of one that was just traded, at different front-ends:
+a front-end that shows what another has already replaced is found soon.
 
-A careful client sends a trade whose outcome it does not learn again under the same key, until
-it knows; these do so too, at whatever front-end answers. Now and then one is less careful: it
-gives up early, sends a key once more although it knows the answer, or uses one for two trades.
+A client sends a trade of unknown outcome again under the same key, at any front-end, until it
+knows the outcome. At random it is less careful: it gives up early, repeats a key whose order it
+knows, or uses a key for two trades.
 """
 
 from collections import deque
@@ -23,26 +23,26 @@ from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["Clients", "connections"]
 
-PATIENT_SECONDS = 8.0
-"""More than the bazaar's deadline for a trade: an answer is on its way."""
-HASTY_SECONDS = (0.2, 1.0)
-"""Less than it: the same key is then sent while its trade is still under way."""
+ANSWER_SECONDS = 8.0
+"""More than the bazaar's deadline for a trade, so that it answers in time."""
+SHORT_ANSWER_SECONDS = (0.2, 1.0)
+"""Less than that deadline: the key is sent again while its trade is still under way."""
 RETRY_SECONDS = 0.05
-WATCHERS = 3
-"""For each front-end. While it stands still, each of them has one lookup waiting there."""
+LOOKUP_CLIENTS = 3
+"""For each front-end. While it is paused, each of them has one lookup waiting there."""
 POPULAR = 3
-"""Stocks that are looked at more than others."""
+"""How many stocks are looked up more often than the others."""
 SETTLE_SECONDS = 15.0
-"""How long clients that are told to stop go on asking what became of their last trade."""
+"""How long clients that stop go on sending a last trade of unknown outcome."""
 
 
 def connections(count: int) -> int:
-    """How many calls to one front-end may be under way, where there are `count` clients."""
-    return 1 + WATCHERS + count
+    """How many calls to one front-end `count` clients can have under way."""
+    return 1 + LOOKUP_CLIENTS + count
 
 
-class Memory:
-    """What all clients know together, so that one can ask for what another was told."""
+class Shared:
+    """What all clients know, so that one can ask for what was acknowledged to another."""
 
     def __init__(self) -> None:
         self.numbers: deque[int] = deque(maxlen=1000)
@@ -66,19 +66,21 @@ class Clients:
         seed: str,
         think_seconds: float = 0.004,
     ) -> None:
-        """Client n asks the front-ends `urls`, its own most of the time. For each front-end
-        there are more that do nothing but trade there (one), or nothing but look up (three):
-        they tell whether that is possible, while others may wait for something else. `seed`
-        decides what they ask, and the `think_seconds` on average between calls how much."""
-        self._memory = memory = Memory()
-        traders, watchers = [_Trader] * len(urls), [_Watcher] * WATCHERS * len(urls)
-        kinds = [*traders, *watchers, *[_Client] * count]
+        """`count` clients make all kinds of calls, each mostly at one of the front-ends `urls`.
+        For each front-end, one more client only trades there, and `LOOKUP_CLIENTS` only look up:
+        they show whether that is possible while other clients wait. `seed` decides what they
+        ask. The time between two calls of a client is exponentially distributed, with mean
+        `think_seconds`."""
+        self._shared = shared = Shared()
+        trading = [_TradingClient] * len(urls)
+        looking_up = [_LookupClient] * LOOKUP_CLIENTS * len(urls)
+        kinds = [*trading, *looking_up, *[_Client] * count]
         self._clients = [
             kind(
                 reactor,
                 Caller(session, seconds, urls, history, number),
                 Random(f"{seed}-{number}"),
-                memory,
+                shared,
                 stocks,
                 home=number % len(urls),
                 think_seconds=think_seconds * kind.pace,
@@ -91,13 +93,14 @@ class Clients:
     @property
     def placed_at(self) -> float:
         """When the last trade that was acknowledged had been sent."""
-        return self._memory.placed_at
+        return self._shared.placed_at
 
     def start(self) -> None:
         self._running = [Deferred.fromCoroutine(each.run()) for each in self._clients]
 
     async def stop(self) -> None:
-        """Have every client finish its trade; what is not known in time stays unknown."""
+        """Return when every client has ended. Each first settles its trade, for `SETTLE_SECONDS`
+        at most."""
         for each in self._clients:
             each.stopping = True
         ended = DeferredList(self._running, fireOnOneErrback=True, consumeErrors=True)
@@ -115,17 +118,17 @@ class Clients:
 
 
 class _Client:
-    """One client."""
+    """A client that makes all kinds of calls."""
 
     pace = 1.0
-    """How much longer than others it thinks."""
+    """A factor of the time between its calls."""
 
     def __init__(
         self,
         reactor: Reactor,
         caller: Caller,
         random: Random,
-        memory: Memory,
+        shared: Shared,
         stocks: Sequence[str],
         *,
         home: int,
@@ -134,20 +137,20 @@ class _Client:
         self._reactor = reactor
         self._call = caller
         self._random = random
-        self._memory = memory
+        self._shared = shared
         self._stocks = stocks
         self._home = home
         self._think_seconds = think_seconds
         self._keys = 0
         self.stopping = False
-        """The call that is under way is the last, but for what settles its outcome."""
+        """No new call is begun, but for those that settle the last trade."""
         self.leaving = False
-        """Nothing more is asked."""
+        """No call is begun."""
         steps = self._mix()
         self._steps, self._weights = list(steps), list(steps.values())
 
     def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
-        """What it does, and how often, compared with the rest."""
+        """The kinds of calls, with their weights."""
         return {
             self._lookup: 26,
             self._trade: 40,
@@ -171,25 +174,26 @@ class _Client:
         await deferLater(self._reactor, seconds)
 
     def _via(self) -> int:
-        """The front-end to ask: mostly the same, as one that is asked in turn hides more."""
+        """The front-end for the next call: mostly the same, as taking turns hides the faults of
+        one of them."""
         return self._any() if self._random.random() < 0.1 else self._home
 
     def _any(self) -> int:
         return self._random.randrange(self._call.frontends)
 
-    def _patience(self) -> float:
-        return self._haste() if self._random.random() < 0.15 else PATIENT_SECONDS
+    def _timeout(self) -> float:
+        return self._short_timeout() if self._random.random() < 0.15 else ANSWER_SECONDS
 
-    def _haste(self) -> float:
-        return self._random.uniform(*HASTY_SECONDS)
+    def _short_timeout(self) -> float:
+        return self._random.uniform(*SHORT_ANSWER_SECONDS)
 
     async def _failed(self) -> None:
-        """There was no answer worth having: next time somewhere else, and not at once."""
+        """After a failed call: wait, and use another front-end."""
         self._home = (self._home + 1) % self._call.frontends
         await self._pause(RETRY_SECONDS)
 
     async def _lookup(self) -> None:
-        call = await self._call.lookup(self._via(), self._name(), self._patience())
+        call = await self._call.lookup(self._via(), self._name(), self._timeout())
         if call.found is None:
             await self._failed()
 
@@ -198,24 +202,24 @@ class _Client:
         return self._random.choice(self._stocks[:POPULAR] if popular else self._stocks)
 
     async def _market(self) -> None:
-        if not (await self._call.market(self._via(), self._patience())).found:
+        if not (await self._call.market(self._via(), self._timeout())).found:
             await self._failed()
 
     async def _order(self) -> None:
-        known = self._memory.numbers
+        known = self._shared.numbers
         number = self._random.choice(known) if known else 1
         if self._random.random() < 0.1:
-            # One that may just be coming, or that nobody has thought of.
+            # One that may just be placed, or one far beyond the last.
             number = max(known, default=0) + self._random.choice((1, 2, 1000))
-        call = await self._call.order(self._via(), number, self._patience())
+        call = await self._call.order(self._via(), number, self._timeout())
         if call.status not in (200, 404):
             await self._failed()
 
     async def _page(self) -> None:
-        last = max(self._memory.numbers, default=0)
+        last = max(self._shared.numbers, default=0)
         after = max(0, last - self._random.choice((0, 5, 100, last)))
         limit = self._random.choice((1, 10, 100))
-        call = await self._call.page(self._via(), after, limit, self._patience())
+        call = await self._call.page(self._via(), after, limit, self._timeout())
         if call.status != 200:
             await self._failed()
 
@@ -229,25 +233,25 @@ class _Client:
         await self._settle(key, self._random.choice(self._stocks), side, quantity)
 
     async def _trade_again(self) -> None:
-        """Send a key once more whose order is known."""
-        if self._memory.trades:
-            old = self._random.choice(self._memory.trades)
+        """Repeat a trade whose order is known."""
+        if self._shared.trades:
+            old = self._random.choice(self._shared.trades)
             await self._settle(old.key, old.name, old.type, old.quantity)
 
     async def _reuse(self) -> None:
         """Use the key of an order for another trade."""
-        if self._memory.trades:
-            old = self._random.choice(self._memory.trades)
+        if self._shared.trades:
+            old = self._random.choice(self._shared.trades)
             await self._settle(old.key, old.name, old.type, old.quantity + 1)
 
     async def _settle(self, key: str, name: str, side: Side, quantity: int) -> None:
-        """Trade, and go on until the outcome is known; rarely, leave it unknown."""
+        """Send a trade until its outcome is known; with a small probability, leave it unknown."""
         while True:
-            call = await self._call.trade(self._via(), key, name, side, quantity, self._patience())
+            call = await self._call.trade(self._via(), key, name, side, quantity, self._timeout())
             if call.verdict is Verdict.PLACED and call.number is not None:
-                self._memory.numbers.append(call.number)
-                self._memory.trades.append(call)
-                self._memory.placed_at = max(self._memory.placed_at, call.sent)
+                self._shared.numbers.append(call.number)
+                self._shared.trades.append(call)
+                self._shared.placed_at = max(self._shared.placed_at, call.sent)
                 await self._placed(name)
             if self.leaving or call.verdict not in (Verdict.UNKNOWN, Verdict.NOT_EXECUTED):
                 return
@@ -256,13 +260,13 @@ class _Client:
                 return
 
     async def _placed(self, name: str) -> None:
-        """A trade of this stock was acknowledged. Now and then, see what any front-end shows."""
+        """After a trade of this stock: sometimes look it up, at any front-end."""
         if self._random.random() < 0.3:
-            await self._call.lookup(self._any(), name, self._haste())
+            await self._call.lookup(self._any(), name, self._short_timeout())
 
 
-class _Trader(_Client):
-    """Trades, and does nothing else, always at the same front-end."""
+class _TradingClient(_Client):
+    """A client that only trades, always at the same front-end."""
 
     def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
         return {self._trade: 1}
@@ -277,9 +281,9 @@ class _Trader(_Client):
         pass
 
 
-class _Watcher(_Client):
-    """Looks up, and does nothing else, always at the same front-end. It never waits for long:
-    so when one that stood still goes on, it has been asked what others have changed since."""
+class _LookupClient(_Client):
+    """A client that only looks up, always at the same front-end, with short timeouts: when a
+    paused front-end wakes, lookups of what was traded since are already waiting."""
 
     pace = 15.0
 
@@ -289,14 +293,14 @@ class _Watcher(_Client):
     def _via(self) -> int:
         return self._home
 
-    def _patience(self) -> float:
-        return self._haste()
+    def _timeout(self) -> float:
+        return self._short_timeout()
 
     async def _failed(self) -> None:
         await self._pause(RETRY_SECONDS)
 
     def _name(self) -> str:
-        traded = self._memory.trades
+        traded = self._shared.trades
         if traded and self._random.random() < 0.3:
             return traded[-1].name
         return super()._name()

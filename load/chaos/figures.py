@@ -1,7 +1,8 @@
-"""The figures of a trial: what its history amounts to. Pure."""
+"""The figures of a stage, from its history. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 
 import msgspec
 
@@ -13,9 +14,9 @@ from .gaps import FaultRow, LivenessRow, calm_gap, fault_rows, liveness
 __all__ = ["Figures", "LookupRow", "OperationRow", "fate", "figures", "percentile"]
 
 SOURCES = ("hit", "miss", "off")
-"""What an answer to a lookup can say of where it came from."""
-ANSWERS = {200, 404}
-"""What a lookup is answered with, by whoever knows."""
+"""The values of `X-Cache`."""
+ANSWERED = {200, 404}
+"""The statuses that answer a lookup."""
 
 
 class OperationRow(msgspec.Struct, frozen=True):
@@ -24,29 +25,30 @@ class OperationRow(msgspec.Struct, frozen=True):
     kind: str
     calls: int
     served: int
-    """Answered as a bazaar that is well would: an order, a rejection, a stock, 404."""
+    """Answered as a working bazaar does: an order, a rejection, a stock, 404."""
     refused: int
-    """Certainly not done: 503, or never sent."""
+    """Not executed: 503, or never sent."""
     unknown: int
+    """Without an answer, or with one that leaves the outcome open."""
     p50_ms: float
     p99_ms: float
     max_ms: float
 
 
 class LookupRow(msgspec.Struct, frozen=True):
-    """The lookups that were answered from one source."""
+    """The answered lookups with one value of `X-Cache`."""
 
     source: str
     answered: int
     share: float
-    """Of all that were answered, from 0 to 1: the hit rate, where the source is `hit`."""
+    """Of all answered lookups, 0 to 1: the hit rate, where the source is `hit`."""
     p50_ms: float
     p99_ms: float
     max_ms: float
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What a page of figures shows of the history."""
+    """What the page shows of the history."""
 
     seconds: float
     operations: Sequence[OperationRow]
@@ -55,25 +57,25 @@ class Figures(msgspec.Struct, frozen=True):
     calm_gap: float
     """The longest time without an acknowledged trade before the first fault."""
     calm_lookup_gap: float
-    """The same without any lookup answered."""
+    """The longest time without an answered lookup before the first fault."""
     liveness: Sequence[LivenessRow]
     unknown: int
-    """Trades whose call told nothing of their outcome."""
+    """Calls to trade that left the outcome unknown."""
     resent: int
     """Keys that were sent more than once."""
     left_unknown: int
-    """Trades of which no client ever learnt whether they are orders."""
+    """Keys of which no client ever learnt whether they have an order."""
     keys: int
-    """Trades, however often they were sent."""
+    """The distinct keys of all trades."""
     slowest: float
-    """The longest from when a trade was first sent until its outcome was known."""
+    """The longest time from when a trade was first sent until its outcome was known."""
     unexpected: Mapping[str, int]
-    """Answers that a bazaar must not give, by status."""
+    """Counts of answers that a bazaar must not give, by status."""
 
 
 def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None) -> Figures:
-    """The figures of a section; `lively` names the faults that had to be lived through, each
-    with how long nobody may be answered then."""
+    """The figures of a section of a history. `lively` has the faults through which trades must
+    flow, with the longest time without an answer that each allows."""
     records = list(records)
     calls = [each for each in records if isinstance(each, Call)]
     trades = [each for each in calls if isinstance(each, TradeCall)]
@@ -82,7 +84,7 @@ def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None
         (each for each in trades if each.verdict is Verdict.PLACED), key=lambda each: each.ended
     )
     lookups = sorted(
-        (each for each in calls if isinstance(each, LookupCall) and each.status in ANSWERS),
+        (each for each in calls if isinstance(each, LookupCall) and each.status in ANSWERED),
         key=lambda each: each.ended,
     )
     times = [each.sent for each in calls] + [each.ended for each in calls]
@@ -115,9 +117,10 @@ def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None
     )
 
 
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The least value that `share` of them do not exceed; 0 if there are none."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The least value that `percent` of them, 0 to 100, do not exceed; 0 if there are none."""
+    rank = ceil(len(ordered) * percent / 100)
+    return ordered[max(rank, 1) - 1] if ordered else 0.0
 
 
 def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
@@ -135,8 +138,8 @@ def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
                 fates["served"],
                 fates["refused"],
                 fates["unknown"],
-                percentile(took, 0.5),
-                percentile(took, 0.99),
+                percentile(took, 50),
+                percentile(took, 99),
                 took[-1],
             )
         )
@@ -144,7 +147,7 @@ def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
 
 
 def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
-    """A row for each source; what was recorded without one is left out."""
+    """A row for each source; lookups that were recorded without one are left out."""
     by_source: dict[str, list[float]] = defaultdict(list)
     for each in lookups:
         if each.source:
@@ -158,8 +161,8 @@ def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
                 source,
                 len(took),
                 len(took) / whole,
-                percentile(took, 0.5),
-                percentile(took, 0.99),
+                percentile(took, 50),
+                percentile(took, 99),
                 took[-1],
             )
         )
@@ -167,7 +170,7 @@ def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
 
 
 def fate(call: Call) -> str:
-    """`served`, `refused` or `unknown`, as `OperationRow` has it."""
+    """`served`, `refused` or `unknown`, as `OperationRow` defines them."""
     if isinstance(call, TradeCall):
         if call.verdict is Verdict.UNKNOWN:
             return "unknown"
@@ -178,7 +181,7 @@ def fate(call: Call) -> str:
 
 
 def _known(sent: Sequence[TradeCall]) -> float | None:
-    """How long it took until the outcome of a trade was known; None: it never was."""
+    """The time until the outcome of a trade was known; None: it never was."""
     unclear = (Verdict.UNKNOWN, Verdict.NOT_EXECUTED)
     ended = [each.ended for each in sent if each.verdict not in unclear]
     return min(ended) - min(each.sent for each in sent) if ended else None

@@ -1,5 +1,5 @@
-"""For how long nobody was answered: after each fault, and while those last that must be lived
-through. Pure."""
+"""The longest times without an answer: after each fault, and during those through which trades
+must flow. Pure."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -17,31 +17,32 @@ __all__ = [
     "GAP_BOUND_SECONDS",
     "LATE_BOUND_SECONDS",
     "LivenessRow",
-    "MINGLED",
+    "OVERLAPPING",
     "calm_gap",
     "fault_rows",
     "liveness",
 ]
 
 GAP_BOUND_SECONDS = 3.0
-"""While a fault lasts that must be traded through, some trade is acknowledged this often, and
-every front-end answers some lookup: a leader is replaced, and a catalog's lease runs out,
-within half of it."""
+"""While a fault lasts through which trades must flow, no longer time passes without an
+acknowledged trade, or without an answered lookup at each front-end: a leader is replaced, and a
+catalog's lease expires, in half of it."""
 LATE_BOUND_SECONDS = 0.5
-"""Half-way through such a fault a trade takes no longer than this on average: what had to be
-noticed was, and is not waited for each time."""
+"""In the second half of such a fault the median trade takes no longer: the fault has been
+detected, and not each trade waits for it."""
 BACK_BOUND_SECONDS = 5.0
-"""When a cut has ended, or what was down is back, trades are acknowledged within this time,
-however long it lasted."""
+"""Within this time after the end of a network fault a trade is acknowledged, however long the
+fault lasted."""
 
 IN_FLIGHT_SECONDS = 0.05
-"""An answer that was on its way when a fault began may come so much later."""
-MINGLED = "one upon another"
-"""What is shown of a fault that began before the bazaar had recovered from others."""
+"""An answer that was sent before a fault began may arrive this much later."""
+OVERLAPPING = "overlapping faults"
+"""The name under which faults are counted that share their longest gap with others."""
 
 
 class FaultRow(msgspec.Struct, frozen=True):
-    """All faults of one kind, and for how long no trade was acknowledged then."""
+    """All faults of one name, with the gaps between acknowledged trades that they caused, in
+    seconds."""
 
     what: str
     count: int
@@ -50,22 +51,22 @@ class FaultRow(msgspec.Struct, frozen=True):
     back_max: float
     """The longest from the end of such a fault to the next acknowledged trade."""
     lookup_gap_max: float
-    """The longest time without any lookup answered."""
+    """The longest time without an answered lookup, at all front-ends together."""
 
 
 class LivenessRow(msgspec.Struct, frozen=True):
-    """One fault that had to be lived through, while it lasted."""
+    """One fault through which trades must flow, while it lasted. Times are in seconds."""
 
     what: str
     gap: float
     """The longest time without an acknowledged trade."""
     late_p50: float | None
-    """What a trade took that was sent in the second half; None: none was acknowledged."""
+    """The median time of trades sent in its second half; None: none was acknowledged."""
     acknowledged: int
     lookup_gap: float
-    """The longest time in which some front-end answered no lookup."""
+    """The longest time in which one of the front-ends answered no lookup."""
     bound: float
-    """How long a gap may be."""
+    """The longest gap that is allowed."""
 
     @property
     def alive(self) -> bool:
@@ -76,14 +77,14 @@ class LivenessRow(msgspec.Struct, frozen=True):
 def fault_rows(
     faults: Sequence[Fault], acknowledged: Sequence[float], looked_up: Sequence[float]
 ) -> Sequence[FaultRow]:
-    """By kind of fault, the longest times without an answer that each one brought. All are
-    sorted by when they began, or when an answer came."""
-    longest, mingled = _brought(faults, acknowledged)
-    lookups, _ = _brought(faults, looked_up)
+    """A row for each name of a fault. `faults` are sorted by when they began, `acknowledged` and
+    `looked_up` are the sorted times of answers."""
+    longest, overlapping = _caused(faults, acknowledged)
+    lookups, _ = _caused(faults, looked_up)
     rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for fault, gap, shared, lookup in zip(faults, longest, mingled, lookups, strict=True):
+    for fault, gap, shared, lookup in zip(faults, longest, overlapping, lookups, strict=True):
         back = _next(acknowledged, fault.ended) - fault.ended
-        rows[MINGLED if shared else fault.what].append((gap, back, lookup))
+        rows[OVERLAPPING if shared else fault.what].append((gap, back, lookup))
     return [
         FaultRow(
             what,
@@ -97,17 +98,17 @@ def fault_rows(
     ]
 
 
-def _brought(
+def _caused(
     faults: Sequence[Fault], answered: Sequence[float]
 ) -> tuple[Sequence[float], Sequence[bool]]:
-    """The longest time without an answer that each fault brought, and whether others had a part.
+    """The longest gap between answers that each fault caused, and whether others overlapped it.
 
-    Such a gap is the work of the last fault that had begun when it did; if others went on or
-    began during the gap, it is nobody's alone.
+    A gap is attributed to the last fault that had begun when the gap did. If others were active
+    or began during the gap, all of them overlap.
     """
     began = [fault.began for fault in faults]
     longest = [0.0] * len(faults)
-    mingled = [False] * len(faults)
+    overlapping = [False] * len(faults)
     for before, after in pairwise(answered):
         owner = bisect_right(began, before + IN_FLIGHT_SECONDS) - 1
         if owner < 0 or (gap := after - max(before, began[owner])) <= longest[owner]:
@@ -118,11 +119,11 @@ def _brought(
             for place, other in enumerate(faults)
             if place != owner and other.began < after and other.ended > before
         ]
-        mingled[owner] = bool(others)
+        overlapping[owner] = bool(others)
         for place in others:
             if place > owner and after - began[place] > longest[place]:
-                longest[place], mingled[place] = after - began[place], True
-    return longest, mingled
+                longest[place], overlapping[place] = after - began[place], True
+    return longest, overlapping
 
 
 def _next(acknowledged: Sequence[float], at: float) -> float:
@@ -131,7 +132,7 @@ def _next(acknowledged: Sequence[float], at: float) -> float:
 
 
 def calm_gap(faults: Sequence[Fault], answered: Sequence[float]) -> float:
-    """The longest time without an answer before the first fault."""
+    """The longest gap between answers before the first fault."""
     until = faults[0].began if faults else answered[-1]
     calm = [each for each in answered if each <= until]
     return max((after - before for before, after in pairwise(calm)), default=0.0)
@@ -143,18 +144,18 @@ def liveness(
     placed: Sequence[TradeCall],
     lookups: Sequence[LookupCall],
 ) -> Sequence[LivenessRow]:
-    """Those of `faults` that had to be lived through; `bounds` says how long a gap may be then."""
+    """A row for each of `faults` that has a bound in `bounds`: the longest gap allowed, by name."""
     by_frontend: dict[int, list[float]] = defaultdict(list)
     for each in lookups:
         by_frontend[each.via].append(each.ended)
     return [
-        _lived(fault, bounds[fault.what], placed, list(by_frontend.values()))
+        _row(fault, bounds[fault.what], placed, list(by_frontend.values()))
         for fault in faults
         if fault.what in bounds
     ]
 
 
-def _lived(
+def _row(
     fault: Fault,
     bound: float,
     placed: Sequence[TradeCall],
@@ -174,6 +175,6 @@ def _lived(
 
 
 def _longest(fault: Fault, answered: Sequence[float]) -> float:
-    """The longest time without an answer while `fault` lasted."""
+    """The longest gap between answers while `fault` lasted."""
     during = [each for each in answered if fault.began <= each <= fault.ended]
     return max(after - before for before, after in pairwise([fault.began, *during, fault.ended]))

@@ -1,4 +1,4 @@
-"""The page of figures that a trial ends with. Pure: reports in, lines out."""
+"""The page of figures of a trial. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
@@ -8,21 +8,21 @@ from load.report.text import counted, page
 
 from .figures import Figures
 from .gaps import LATE_BOUND_SECONDS
+from .stage import StageReport
 from .timeline import Timeline
-from .trial import StageReport
 
 __all__ = ["spark", "trial_page", "verdict"]
 
 ORDERS = {2, 4, 5, 6, 7, 8}
-"""The invariants that an order which is lost, doubled or changed breaks."""
+"""The invariants that are broken if an order is lost, doubled or changed."""
 FRESHNESS = {9, 10}
 SPARKS = " ▁▂▃▄▅▆▇█"
-"""From nothing to the most."""
+"""From zero to the highest value."""
 SPARK_COLUMNS = 80
 
 
 def trial_page(reports: Sequence[StageReport], skipped: str, command: str) -> str:
-    """All figures of a trial; `skipped` says why there was no network stage, if so."""
+    """All figures of a trial; `skipped` is why there was no network stage, if so."""
     lines: list[str] = []
     for report in reports:
         lines += [*_stage(report), ""]
@@ -118,13 +118,13 @@ def _over_time(line: Timeline) -> Iterator[str]:
 
 
 def spark(values: Sequence[float]) -> str:
-    """A character for each value, the higher the more. Only 0 is blank."""
+    """A bar for each value, as a character. Only 0 is blank."""
     most = max(values, default=0.0) or 1.0
     return "".join(SPARKS[ceil((len(SPARKS) - 1) * value / most)] for value in values)
 
 
 def verdict(reports: Sequence[StageReport]) -> Iterator[Remark]:
-    """The crash experiment in words."""
+    """The results in words."""
     rows = [row for report in reports for row in report.figures.operations]
     calls = sum(row.calls for row in rows)
     missed = sum(row.refused + row.unknown for row in rows)
@@ -148,8 +148,8 @@ def verdict(reports: Sequence[StageReport]) -> Iterator[Remark]:
     yield Remark(
         "Was everything that clients were shown fresh? NO, see the violations."
         if broken & FRESHNESS
-        else "Was everything that clients were shown fresh? Yes: never older than what anybody"
-        " had been told before.",
+        else "Was everything that clients were shown fresh? Yes: never older than what any"
+        " client had been shown before.",
         bool(broken & FRESHNESS),
     )
     count = sum(row.count for row in violated)
@@ -158,7 +158,7 @@ def verdict(reports: Sequence[StageReport]) -> Iterator[Remark]:
 
 
 def _requests(reports: Sequence[StageReport]) -> Remark:
-    """Whether trades were lost on their way; nobody had been told that those are orders."""
+    """Whether trades got no answer; a lost request was never acknowledged as an order."""
     unclear = sum(report.figures.unknown for report in reports)
     left = sum(report.figures.left_unknown for report in reports)
     rows = [row for report in reports for row in report.figures.operations]

@@ -1,4 +1,4 @@
-"""The report of a trial, with its plots over time. Pure: stage reports in, HTML out."""
+"""The HTML report of a trial, with plots over time. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ from load.report.html import document, heading, paragraph, preformatted
 from load.report.plot import Band, Chart, Series, draw
 
 from .page import trial_page, verdict
+from .stage import StageReport
 from .timeline import Timeline
-from .trial import StageReport
 
 __all__ = ["trial_report"]
 
@@ -17,8 +17,8 @@ TRADES, LOOKUPS = 0, 2
 
 
 def trial_report(reports: Sequence[StageReport], skipped: str, command: str, when: str) -> str:
-    """`skipped` says why there was no network stage, if so; `command` repeats the trial; `when`
-    says when it was."""
+    """`skipped` is why there was no network stage, if so; `command` repeats the trial; `when` is
+    its date and time."""
     about = (
         f"A trial of {when}: clients trade and look up while processes are killed and paused, or"
         " cut off from one another. Coloured bands are faults, from their begin to their end."

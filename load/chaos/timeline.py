@@ -1,4 +1,4 @@
-"""How a stage went as time went by: what was answered, how fast, and what was done to it. Pure."""
+"""A stage over time: the rate and latency of answers, and the faults. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,13 +15,13 @@ MOST_STEPS = 200
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A short while. Latencies are of the calls that ended in it, answered or not; None: none
+    """An interval. Latencies are of the calls that ended in it, answered or not; None: no call
     did."""
 
     at: float
-    """The middle of it, in seconds from the first call."""
+    """Its middle, in seconds from the first call."""
     trades: float
-    """Answered a second, as a bazaar that is well would: an order or a rejection."""
+    """Served a second: an order or a rejection."""
     lookups: float
     trade_p50_ms: float | None
     trade_max_ms: float | None
@@ -34,9 +34,9 @@ class Marked(msgspec.Struct, frozen=True):
 
     what: str
     kind: str
-    """`kill`, `pause`, `mix` (both), `spoil` (a cache), `cut` (a network) or `down` (for long)."""
+    """One of `BAND_KINDS` of `load.report.plot`."""
     names: Sequence[str]
-    """Of the processes that it was done to."""
+    """The processes that it was injected into."""
     began: float
     ended: float
 
@@ -45,13 +45,13 @@ class Timeline(msgspec.Struct, frozen=True):
     """A whole stage."""
 
     step: float = 0.0
-    """How long a moment is, in seconds."""
+    """The length of a moment, in seconds."""
     moments: Sequence[Moment] = ()
     faults: Sequence[Marked] = ()
 
 
 def timeline(records: Iterable[Record]) -> Timeline:
-    """The timeline of a section: moments of half a second, longer ones if it was long."""
+    """The timeline of a section: moments of half a second, at most `MOST_STEPS` of them."""
     records = list(records)
     calls = [each for each in records if isinstance(each, TradeCall | LookupCall)]
     faults = sorted((r for r in records if isinstance(r, Fault)), key=lambda fault: fault.began)
@@ -97,11 +97,11 @@ def _served(calls: Iterable[Call]) -> int:
 
 def _latency(calls: Iterable[Call]) -> tuple[float | None, float | None]:
     took = sorted((call.ended - call.sent) * 1000 for call in calls)
-    return (percentile(took, 0.5), took[-1]) if took else (None, None)
+    return (percentile(took, 50), took[-1]) if took else (None, None)
 
 
 def fault_kind(what: str) -> str:
-    """The kind of a fault by its name."""
+    """The kind of band for a fault with this name."""
     first = what.partition(" ")[0]
     if first in ("kill", "pause", "mix", "slow"):
         return first

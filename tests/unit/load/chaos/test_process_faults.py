@@ -1,28 +1,17 @@
-"""Faults: all of them come, each ends, and nobody is hurt who was to be spared."""
+"""Process faults: each type comes, each fault ends, and spared processes are left alone."""
 
-import os
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
-from shutil import copytree
-from subprocess import DEVNULL, Popen, check_output
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from load.bazaar.disks import Disks
-from load.bazaar.folders import is_stopped, is_trusted
-from load.chaos.cuts import SCENARIOS, Roles
-from load.chaos.deck import deck
-from load.chaos.faults import Torment
+from load.chaos.fault_types import fault_types
+from load.chaos.process_faults import ProcessFaults
 from load.history.records import Fault, History
-from twisted_bazaar.storage.mark import Mark, MarkFile
-from twisted_bazaar.storage.origin import make_origin
 from twisted_bazaar.timing import Timing
 
 NAMES = ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]
@@ -161,7 +150,7 @@ class FakeFleet:
         self.paused.clear()
 
 
-def tormented(
+def injected(
     seconds: float, *, redis_down: bool = False, recall: float = 3.0, **options: Any
 ) -> tuple[FakeFleet, History]:
     clock = Clock()
@@ -171,24 +160,24 @@ def tormented(
     history = History()
     fleets: Any = fleet
     shares = {"kill": 1.0, "pause": 1.0, **options}
-    torment = Torment(
+    faults = ProcessFaults(
         fleets, clock.seconds, history, Random(1), lambda _: None, clock.seconds,
         folders=fleets.folders, **shares,
     )  # fmt: skip
-    ended = Deferred.fromCoroutine(torment.run(seconds))
+    ended = Deferred.fromCoroutine(faults.run(seconds))
     clock.pump([0.02] * int((seconds + 10) / 0.02))
     assert ended.called
     return fleet, history
 
 
-def dealt(history: History) -> set[str]:
+def names_of(history: History) -> set[str]:
     return {record.what for record in history.records if isinstance(record, Fault)}
 
 
 def test_in_time_everything_comes_and_all_of_it_ends() -> None:
-    fleet, history = tormented(300.0)
-    cards = deck(NAMES, kill=True, pause=True, folders=True, disks=True)
-    assert dealt(history) == {card.what for card in cards}
+    fleet, history = injected(300.0)
+    found = fault_types(NAMES, kill=True, pause=True, folders=True, disks=True)
+    assert names_of(history) == {each.name for each in found}
     assert not fleet.paused
     assert fleet.slow_disks.since is None
     faults = [record for record in history.records if isinstance(record, Fault)]
@@ -196,40 +185,36 @@ def test_in_time_everything_comes_and_all_of_it_ends() -> None:
 
 
 def test_a_share_of_nothing_leaves_a_kind_out() -> None:
-    fleet, history = tormented(100.0, pause=0.0)
+    fleet, history = injected(100.0, pause=0.0)
     assert fleet.folders.ages
     assert {deed for deed, _ in fleet.done} == {"kill"}
-    assert not [what for what in dealt(history) if what.startswith(("pause", "mix"))]
-    fleet, history = tormented(100.0, kill=0.0)
+    assert not [what for what in names_of(history) if what.startswith(("pause", "mix"))]
+    fleet, history = injected(100.0, kill=0.0)
     assert {deed for deed, _ in fleet.done} == {"pause"}
     assert not fleet.folders.ages
 
 
 def test_only_those_that_are_asked_for_come() -> None:
-    _, history = tormented(100.0, only=["folder of", "kill front-end"])
-    found = dealt(history)
+    _, history = injected(100.0, only=["folder of", "kill front-end"])
+    found = names_of(history)
     assert found == {"old folder of a replica", "empty folder of a replica", "kill front-end"}
     # None is left in most rounds where one comes for each hundred of another.
-    tormented(5.0, only=["kill front-end"], kill=0.01)
+    injected(5.0, only=["kill front-end"], kill=0.01)
 
 
 def test_who_is_to_be_spared_is() -> None:
-    fleet, _ = tormented(200.0, spare=["catalog", "order-3"])
+    fleet, _ = injected(200.0, spare=["catalog", "order-3"])
     hurt = {name for _, name in fleet.done}
     hurt |= {name for name, _ in fleet.folders.ages}
     assert hurt == {"frontend", "order-1", "order-2", "redis"}
     # One file would make all of them slow.
     assert not fleet.slow_disks.spans
-    fleet, _ = tormented(200.0, spare=["redis"])
+    fleet, _ = injected(200.0, spare=["redis"])
     assert (fleet.store.flushed, fleet.store.ages) == (0, [])
 
 
-def test_a_bazaar_without_redis_has_no_cards_for_it() -> None:
-    assert not [card for card in deck(NAMES[:-1], kill=True, pause=True) if card.target == "redis"]
-
-
 def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
-    fleet, history = tormented(300.0)
+    fleet, history = injected(300.0)
     faults = [record.what for record in history.records if isinstance(record, Fault)]
     assert fleet.store.flushed == faults.count("flush redis") > 1
     assert len(fleet.store.ages) == faults.count("old dump into redis") > 1
@@ -237,10 +222,10 @@ def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
 
 
 def test_one_folder_is_replaced_at_a_time() -> None:
-    fleet, _ = tormented(600.0, recall=60.0)
+    fleet, _ = injected(600.0, recall=60.0)
     assert fleet.folders.ages
     assert fleet.folders.refused
-    fleet, history = tormented(600.0)
+    fleet, history = injected(600.0)
     ages = [age for _, age in fleet.folders.ages]
     assert ages.count(None) > 1
     assert len(ages) > ages.count(None) + 1
@@ -252,17 +237,9 @@ def test_one_folder_is_replaced_at_a_time() -> None:
     assert all(span > 2.9 for span in spans[:-1])
 
 
-def test_two_replicas_do_not_make_up_for_the_folder_of_another() -> None:
-    few = [name for name in NAMES if name != "order-3"]
-    for names, there in ((NAMES, True), (few, False)):
-        cards = deck(names, kill=True, pause=True, folders=True)
-        assert any("folder" in card.what for card in cards) is there
-    assert not [card for card in deck(NAMES, kill=True, pause=True) if "folder" in card.what]
-
-
 @pytest.mark.parametrize("who", ["front-end", "catalog"])
 def test_one_stands_still_for_more_than_a_lease_and_wakes_again_and_again(who: str) -> None:
-    fleet, history = tormented(300.0)
+    fleet, history = injected(300.0)
     name = {"front-end": "frontend"}.get(who, who)
     faults = [each for each in history.records if isinstance(each, Fault)]
     found = [each for each in faults if each.what == f"pause {who} past its lease, again and again"]
@@ -274,66 +251,11 @@ def test_one_stands_still_for_more_than_a_lease_and_wakes_again_and_again(who: s
 
 
 def test_the_leader_is_killed_on_slow_disks() -> None:
-    fleet, history = tormented(300.0)
+    fleet, history = injected(300.0)
     faults = [each for each in history.records if isinstance(each, Fault)]
     spans = [(f.began, f.ended) for f in faults if f.what.startswith("slow disks of all replicas")]
     assert sorted(fleet.slow_disks.spans) == sorted(spans)
     assert all(ended - began < 4.1 for began, ended in spans)
-
-
-def test_what_stands_still_is_told_from_what_runs_and_from_what_has_ended() -> None:
-    process = Popen(["sleep", "60"], stdout=DEVNULL)
-    try:
-        assert not is_stopped(process.pid)
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        assert is_stopped(process.pid)
-    finally:
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        # It has ended, and nobody has waited for it yet.
-        assert not is_stopped(process.pid)
-        process.wait()
-    assert not is_stopped(process.pid)
-
-
-def test_a_folder_is_trusted_where_a_replica_has_opened_it(tmp_path: Path) -> None:
-    ours, copy = tmp_path / "ours", tmp_path / "copy"
-    assert not is_trusted(ours)
-    mark = Mark(1, suspect="the folder is new", fresh=True, origin=_origin(ours))
-    file = MarkFile(ours, mark)
-    file.replace(mark)
-    assert not is_trusted(ours)
-    file.replace(replace(mark, suspect=None))
-    assert is_trusted(ours)
-    copytree(ours, copy)
-    assert not is_trusted(copy)
-    (ours / "mark").write_text("spoilt")
-    assert not is_trusted(ours)
-
-
-def _origin(folder: Path) -> str:
-    folder.mkdir()
-    return make_origin(folder)
-
-
-def test_disks_are_slow_in_processes_of_their_environment(tmp_path: Path) -> None:
-    disks = Disks(tmp_path / "slow")
-    timed = (
-        "import os, time; file = os.open('log', os.O_CREAT | os.O_WRONLY);"
-        "began = time.monotonic(); os.fdatasync(file); print(time.monotonic() - began >= 0.3)"
-    )
-
-    def is_slow() -> bool:
-        command = [sys.executable, "-Pc", timed]
-        environment = {**os.environ, **disks.environment}
-        return check_output(command, env=environment, cwd=tmp_path, text=True) == "True\n"
-
-    disks.slow(0.3)
-    assert is_slow()
-    disks.restore()
-    disks.restore()
-    assert not is_slow()
 
 
 def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
@@ -352,11 +274,11 @@ def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
     clock = Strict()
     for seed in range(20):
         fleet: Any = Busy(clock)
-        torment = Torment(
+        faults = ProcessFaults(
             fleet, clock.seconds, History(), Random(seed), lambda _: None, clock.seconds,
             kill=0.0, pause=1.0,
         )  # fmt: skip
-        ended = Deferred.fromCoroutine(torment.run(2.0))
+        ended = Deferred.fromCoroutine(faults.run(2.0))
         clock.pump([0.02] * 1000)
         assert ended.called
         assert ended.result is None
@@ -364,7 +286,7 @@ def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
 
 
 def test_what_is_for_caches_waits_until_they_are_in_use_again() -> None:
-    fleet, history = tormented(300.0)
+    fleet, history = injected(300.0)
     faults = [record for record in history.records if isinstance(record, Fault)]
     for each in faults:
         if each.what in ("flush redis", "pause front-end within its lease"):
@@ -375,9 +297,9 @@ def test_what_is_for_caches_waits_until_they_are_in_use_again() -> None:
 
 
 def test_what_could_not_be_done_to_a_redis_that_is_down_is_no_fault() -> None:
-    _, history = tormented(300.0, redis_down=True)
-    assert dealt(history)
-    assert not dealt(history) & {"flush redis", "old dump into redis"}
+    _, history = injected(300.0, redis_down=True)
+    assert names_of(history)
+    assert not names_of(history) & {"flush redis", "old dump into redis"}
 
 
 @pytest.mark.parametrize(
@@ -391,39 +313,10 @@ def test_what_could_not_be_done_to_a_redis_that_is_down_is_no_fault() -> None:
 def test_those_with_a_lease_stand_still_for_less_and_for_more_than_it_lasts(
     what: str, past: bool
 ) -> None:
-    _, history = tormented(300.0)
+    _, history = injected(300.0)
     faults = [record for record in history.records if isinstance(record, Fault)]
     # Whatever goes on in the end is cut short.
     spans = [each.ended - each.began for each in faults if each.what == what and each.ended < 300.0]
     assert spans
     assert all((span > Timing().lease + 0.2) is past for span in spans)
     assert all((span < Timing().lease - 0.1) is not past for span in spans)
-
-
-def test_the_scenarios_cut_between_those_that_there_are() -> None:
-    roles = Roles(
-        "order-2", ["order-1", "order-3"], "catalog", ["frontend-2", "frontend"], ["redis"]
-    )
-    everybody = {*roles.everybody, *roles.redis}
-    assert len({scenario.what for scenario in SCENARIOS}) == len(SCENARIOS)
-    for scenario in SCENARIOS:
-        cuts, down = scenario.cuts(roles), scenario.down(roles)
-        strays, old = scenario.strays(roles), scenario.old_folders(roles)
-        assert cuts or down or strays or old
-        assert len(old) <= 1, "the others must make up for it"
-        assert {name for stray in strays for name in stray} | set(old) <= everybody
-        cuts = [*cuts, *scenario.then_cuts(roles)]
-        assert scenario.needs_redis == ("redis" in {*down, *(each for cut in cuts for each in cut)})
-        assert {name for cut in cuts for name in cut} | set(down) <= everybody
-        assert all(source != target for source, target in cuts)
-
-
-def test_the_four_that_matter_most_come_first() -> None:
-    first = [scenario.what for scenario in SCENARIOS[:4]]
-    assert first == [
-        "leader without a majority, which can be pinged",
-        "cut from leader to catalog, one way",
-        "front-end cut off from the catalog",
-        "leader down for good",
-    ]
-    assert all(scenario.trades_flow for scenario in SCENARIOS[:4])

@@ -1,14 +1,15 @@
-"""A trial: clients trade while things go wrong; then all is healed, and the history judged.
+"""One stage of a trial: clients trade while faults are injected; then all faults end, and the
+history is checked.
 
-A trial has up to two stages, each with a fresh bazaar and a history of its own: `processes`
-kills and pauses what `twistd bazaar` runs, `network` cuts services off from one another in
-network namespaces. The second runs in a process of its own, inside them.
+A stage has a fresh bazaar and its own history. `processes` injects faults into the processes of
+`twistd bazaar`; `network` into services in network namespaces, where the stage runs in a process
+of its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from twisted.internet.task import deferLater
@@ -25,27 +26,29 @@ from load.errors import CannotRun, NotInTime
 from load.history.book import Violation
 from load.history.checker import check
 from load.history.records import Call, Closing, Fault, History, Opening
+from load.report.outputs import Tell
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
 from .clients import Clients, connections
-from .cuts import SCENARIOS, Partitions
-from .faults import Torment
 from .figures import Figures, figures
 from .gaps import BACK_BOUND_SECONDS
+from .partitions import Partitions
+from .process_faults import ProcessFaults
+from .scenarios import SCENARIOS
 from .timeline import Timeline, timeline
 
-__all__ = ["Asked", "StageReport", "ViolationRow", "culprit", "run_stage"]
+__all__ = ["StageOptions", "StageReport", "ViolationRow", "fault_at", "run_stage"]
 
 WARM_UP_SECONDS = 1.0
 HEALED_SECONDS = 30.0
 """Within this time after the last fault all replicas have the same log (invariant 11)."""
 
-Tell = Callable[[str], None]
+T = TypeVar("T")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stage is to be."""
+class StageOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage does."""
 
     stage: str
     """`processes` or `network`."""
@@ -59,31 +62,33 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     spare: tuple[str, ...] = ()
     caches: str = ""
     """`shared`: all front-ends cache where the first one does; `own`: each further one in its
-    memory; empty: as `seed` has it, front-end by front-end."""
+    memory; empty: `seed` decides, for each front-end."""
     only: tuple[str, ...] = ()
-    """Which faults are dealt, as `deck.is_wanted` has it."""
-    options: tuple[str, ...] = ()
+    """What the names of faults must contain, as `fault_types.matches` defines it."""
+    bazaar_options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
     history: Path
     append: bool = False
+    """Whether the history file is continued."""
     url: str = ""
-    """Of a bazaar that runs already; empty: start one."""
+    """Of a bazaar that is already running; empty: start one."""
     data: Path | None = None
+    """The folder of that bazaar's files."""
 
 
 class ViolationRow(msgspec.Struct, frozen=True):
-    """All violations of one invariant that came after one kind of fault."""
+    """All violations of one invariant that came after one type of fault."""
 
     invariant: int
     after: str
-    """The fault that was on, or over last; empty: none, or it came to light in the end."""
+    """The fault as `fault_at` finds it; empty: there was none, or no call shows the violation."""
     count: int
     first: str
-    """What the first of them was."""
+    """The first of them."""
 
 
 class StageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How a stage went."""
+    """The result of a stage."""
 
     stage: str
     caches: Sequence[str]
@@ -91,10 +96,10 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
     violations: Sequence[ViolationRow]
     problems: Sequence[str]
-    """What else is not as it must be."""
+    """What else is wrong."""
     orders: int
     converged_seconds: float | None
-    """From the end of the last fault until all replicas had the same log."""
+    """From the end of the last fault until all replicas had the same log; None: they never had."""
     logs: Sequence[Log] = ()
     timeline: Timeline = Timeline()
 
@@ -103,36 +108,36 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
         return not self.violations and not self.problems
 
 
-async def run_stage(reactor: Reactor, asked: Asked, tell: Tell) -> StageReport:
-    """Carry out one stage. Raises `CannotRun` if it cannot begin."""
-    fleet = _fleet(reactor, asked)
+async def run_stage(reactor: Reactor, options: StageOptions, tell: Tell) -> StageReport:
+    """Run one stage. Raises `CannotRun` if it cannot begin."""
+    fleet = _fleet(reactor, options)
     try:
-        history = History(asked.history, append=asked.append)
+        history = History(options.history, append=options.append)
     except OSError as why:
-        raise CannotRun(f"--history {asked.history} cannot be written: {why.strerror}") from None
+        raise CannotRun(f"--history {options.history} cannot be written: {why.strerror}") from None
     try:
         await fleet.start()
         opening = await state.opening(
-            reactor, fleet.urls[0], monotonic_seconds(), f"{asked.stage}, seed {asked.seed}"
+            reactor, fleet.urls[0], monotonic_seconds(), f"{options.stage}, seed {options.seed}"
         )
         history.add(opening)
-        return await _Stage(reactor, asked, fleet, history, tell).run(opening)
+        return await _Stage(reactor, options, fleet, history, tell).run(opening)
     finally:
         fleet.heal()
         await fleet.end()
         history.close()
 
 
-def _fleet(reactor: Reactor, asked: Asked) -> Fleet:
-    random = Random(f"{asked.seed}-{asked.stage}-caches")
-    drawn = [random.choice(("shared", "own")) for _ in range(asked.frontends - 1)]
-    further = [asked.caches or cache for cache in drawn]
-    if asked.stage == "network":
-        return NamespacedFleet(reactor, asked.folder, further)
-    if asked.url:
-        assert asked.data is not None
-        return LocalFleet.attached(reactor, asked.folder, asked.url, asked.data, further)
-    return LocalFleet(reactor, asked.folder, further, asked.options)
+def _fleet(reactor: Reactor, options: StageOptions) -> Fleet:
+    random = Random(f"{options.seed}-{options.stage}-caches")
+    drawn = [random.choice(("shared", "own")) for _ in range(options.frontends - 1)]
+    further = [options.caches or cache for cache in drawn]
+    if options.stage == "network":
+        return NamespacedFleet(reactor, options.folder, further)
+    if options.url:
+        assert options.data is not None
+        return LocalFleet.attached(reactor, options.folder, options.url, options.data, further)
+    return LocalFleet(reactor, options.folder, further, options.bazaar_options)
 
 
 def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]:
@@ -144,8 +149,9 @@ def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]
     return [rows[key] for key in sorted(rows)]
 
 
-def culprit(faults: Sequence[Fault], at: float) -> str:
-    """The fault that had gone on for longest `at` that time, or else was over last."""
+def fault_at(faults: Sequence[Fault], at: float) -> str:
+    """The name of the fault that was active for longest at time `at`, else of the last that had
+    ended; empty: there was none."""
     begun = [fault for fault in faults if fault.began <= at]
     lasting = [fault for fault in begun if fault.ended >= at]
     if lasting:
@@ -154,30 +160,30 @@ def culprit(faults: Sequence[Fault], at: float) -> str:
 
 
 class _Stage:
-    """One stage over a fleet that is ready."""
+    """One stage, with a fleet that is ready."""
 
     def __init__(
         self,
         reactor: Reactor,
-        asked: Asked,
+        options: StageOptions,
         fleet: Fleet,
         history: History,
         tell: Tell,
     ) -> None:
         self._reactor = reactor
-        self._asked = asked
+        self._options = options
         self._fleet = fleet
         self._history = history
         self._tell = tell
         self._replicas = sorted(name for name in fleet.names() if name.startswith("order-"))
         self._problems: list[str] = []
         self._violations: list[tuple[str, Violation]] = []
-        """Each with the fault it came after."""
+        """Each with the fault that it came after."""
         self._orders = 0
 
     async def run(self, opening: Opening) -> StageReport:
-        asked, fleet = self._asked, self._fleet
-        session = Session(self._reactor, connections(asked.clients))
+        options, fleet = self._options, self._fleet
+        session = Session(self._reactor, connections(options.clients))
         clients = Clients(
             self._reactor,
             monotonic_seconds,
@@ -185,12 +191,12 @@ class _Stage:
             fleet.urls,
             sorted(opening.listed),
             self._history,
-            count=asked.clients,
-            seed=f"{asked.seed}-{asked.stage}",
+            count=options.clients,
+            seed=f"{options.seed}-{options.stage}",
         )
         clients.start()
         await deferLater(self._reactor, WARM_UP_SECONDS)
-        await self._in_time(self._torment(lambda: clients.placed_at))
+        await self._in_time(self._inject_faults(lambda: clients.placed_at))
         healed = monotonic_seconds()
         await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
         await self._in_time(fleet.until(fleet.caching, "every front-end caches", HEALED_SECONDS))
@@ -198,12 +204,12 @@ class _Stage:
         await session.close()
         converged = await self._converge(healed)
         logs = await self._end()
-        await self._judge()
-        lively = {each.what: each.bound for each in SCENARIOS if each.trades_flow}
+        await self._check()
+        lively = {each.name: each.bound_seconds for each in SCENARIOS if each.trades_flow}
         found = figures(self._history.records, lively)
-        self._look_at(found)
+        self._note_problems(found)
         return StageReport(
-            stage=asked.stage,
+            stage=options.stage,
             caches=fleet.caches,
             figures=found,
             violations=_rows(self._violations),
@@ -214,30 +220,30 @@ class _Stage:
             timeline=timeline(self._history.records),
         )
 
-    async def _torment(self, placed_at: Callable[[], float]) -> None:
-        asked = self._asked
-        random = Random(f"{asked.seed}-{asked.stage}-faults")
+    async def _inject_faults(self, placed_at: Callable[[], float]) -> None:
+        options = self._options
+        random = Random(f"{options.seed}-{options.stage}-faults")
         common = (monotonic_seconds, self._history, random, self._tell)
         if isinstance(self._fleet, NamespacedFleet):
             folders = Folders(self._fleet, self._fleet.folders())
-            partitions = Partitions(self._fleet, *common, placed_at, folders, asked.only)
-            await partitions.run(asked.seconds)
+            partitions = Partitions(self._fleet, *common, placed_at, folders, options.only)
+            await partitions.run(options.seconds)
         else:
             data = self._fleet.folders()
-            torment = Torment(
+            faults = ProcessFaults(
                 self._fleet,
                 *common,
                 placed_at,
-                kill=asked.kill,
-                pause=asked.pause,
-                spare=asked.spare,
-                only=asked.only,
+                kill=options.kill,
+                pause=options.pause,
+                spare=options.spare,
+                only=options.only,
                 folders=Folders(self._fleet, data) if data is not None else None,
             )
-            await torment.run(asked.seconds)
+            await faults.run(options.seconds)
 
-    async def _in_time(self, doing: Awaitable[Any]) -> Any:
-        """What comes of `doing`; if it does not in time, invariant 11 is broken, and None."""
+    async def _in_time(self, doing: Awaitable[T]) -> T | None:
+        """The result of `doing`; None, and a violation of invariant 11, if it is not in time."""
         try:
             return await doing
         except (NotInTime, CannotRun) as why:
@@ -256,7 +262,7 @@ class _Stage:
         return monotonic_seconds() - healed if rows else None
 
     async def _end(self) -> Sequence[Log]:
-        """Record how it all stands, end the bazaar, and look into its files."""
+        """Record the final state, stop the bazaar, and verify its logs."""
         fleet = self._fleet
         ending = await self._in_time(
             state.closing(self._reactor, fleet.urls[0], monotonic_seconds())
@@ -269,7 +275,7 @@ class _Stage:
         assert fleet.data is not None
         logs = await state.verify(fleet.data, replicas)
         if ending is None:
-            # Nobody answers: judge by what is on the disks.
+            # No front-end answers: take the orders from the longest log.
             longest = max(logs, key=lambda log: log.last_number)
             orders = await state.orders_in_log(fleet.data / longest.replica)
             ending = Closing(at=monotonic_seconds(), orders=tuple(orders))
@@ -281,7 +287,7 @@ class _Stage:
         return logs
 
     def _compare(self, logs: Sequence[Log]) -> None:
-        """All logs are sound, the same, and hold the orders that clients can read."""
+        """Check that all logs are sound, the same, and have the orders that clients can read."""
         for log in logs:
             if not log.sound:
                 self._violated(2, f"the log of {log.replica}: {log.said}")
@@ -291,7 +297,7 @@ class _Stage:
             what = f"{self._orders} orders can be read, the logs hold {logs[0].last_number}"
             self._violated(2, what)
 
-    async def _judge(self) -> None:
+    async def _check(self) -> None:
         violations = await deferToThread(check, self._history.records)
         faults = [each for each in self._history.records if isinstance(each, Fault)]
         for violation in violations:
@@ -299,11 +305,11 @@ class _Stage:
             if violation.calls:
                 call = self._history.records[violation.calls[0]]
                 assert isinstance(call, Call)
-                after = culprit(faults, call.sent)
+                after = fault_at(faults, call.sent)
             self._violations.append((after, violation))
 
-    def _look_at(self, found: Figures) -> None:
-        cuts = {scenario.what for scenario in SCENARIOS}
+    def _note_problems(self, found: Figures) -> None:
+        cuts = {scenario.name for scenario in SCENARIOS}
         for fault in found.faults:
             if fault.what in cuts and fault.back_max > BACK_BOUND_SECONDS:
                 self._problems.append(

@@ -1,15 +1,9 @@
 """The figures of a bench: what slows the whole machine down does not change a ratio."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-from load.bench import long_log
 from load.bench.figures import Judged, Sample, Samples, Subject, judge, rows
-from load.bench.generator import trade
 from load.bench.page import Report, bench_page
-from twisted_bazaar.__main__ import main as tools
 
 
 def sample(rate: float, p50_ms: float = 1.0, errors: int = 0) -> Sample:
@@ -82,21 +76,3 @@ def test_the_page_shows_rates_costs_and_verdicts() -> None:
     assert "MISSED  trades / bare Klein POST, 32 connections: 0.50 (>= 0.55)" in shown
     assert "4 ERRORS: trades, 32 connections" in shown
     assert shown.endswith("again: python -m load bench")
-
-
-def test_a_trade_is_what_the_api_takes() -> None:
-    assert trade("GameStart", "sell") == '{"name":"GameStart","quantity":1,"type":"sell"}'
-
-
-def test_a_log_that_was_made_is_one_that_a_replica_trusts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["long_log", str(tmp_path), "2500"])
-    monkeypatch.setattr(long_log, "BATCH", 1000)
-    long_log.main()
-    said = []
-    for replica in long_log.REPLICAS:
-        assert tools(["verify", str(tmp_path / f"order-{replica}")]) == 0
-        said.append(capsys.readouterr().out.replace(f"replica={replica} ", ""))
-    assert "last_number=2500 last_index=2502" in said[0]
-    assert len(set(said)) == 1, "all have the same log"

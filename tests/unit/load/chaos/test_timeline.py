@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from load.bazaar.state import Log
-from load.chaos.cuts import SCENARIOS
-from load.chaos.deck import full_deck
+from load.chaos.fault_types import all_fault_types
 from load.chaos.figures import figures
 from load.chaos.page import spark, trial_page
 from load.chaos.report import trial_report
+from load.chaos.scenarios import SCENARIOS
+from load.chaos.stage import StageReport
 from load.chaos.timeline import Marked, Timeline, fault_kind, timeline
-from load.chaos.trial import StageReport
 from load.history.records import Fault, LookupCall, Record, TradeCall, Verdict
 from load.report.plot import BAND_KINDS
 from twisted_bazaar.market import Side
@@ -104,11 +104,11 @@ def test_every_fault_that_there_is_has_a_kind_that_can_be_drawn() -> None:
         "flush": "spoil", "old dump into": "spoil", "old folder of": "folder",
         "empty folder of": "folder", "slow disks of": "slow",
     }  # fmt: skip
-    for card in full_deck(kill=True, pause=True):
-        expected = kind_of.get(card.deed, card.deed)
-        assert fault_kind(card.what) == expected
+    for each in all_fault_types(kill=True, pause=True):
+        expected = kind_of.get(each.action, each.action)
+        assert fault_kind(each.name) == expected
         assert expected in BAND_KINDS
-    kinds = {fault_kind(scenario.what) for scenario in SCENARIOS}
+    kinds = {fault_kind(scenario.name) for scenario in SCENARIOS}
     assert kinds == {"cut", "down", "folder", "astray"}
     assert kinds <= set(BAND_KINDS)
 

@@ -2,17 +2,12 @@
 
 from collections import Counter
 from random import Random
-from typing import Any
 
-import msgspec
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.web.http_headers import Headers
 
 from load.chaos.clients import Clients
-from load.client.api import Caller
-from load.client.http import Reply
 from load.history.checker import check
 from load.history.records import (
     Call,
@@ -27,7 +22,7 @@ from load.history.records import (
 )
 from tests.fakes.frontend import FakeFrontend
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
-from twisted_bazaar.market import DEFAULT_LISTING, Side
+from twisted_bazaar.market import DEFAULT_LISTING
 
 LISTED = {listing.name: listing.quantity for listing in DEFAULT_LISTING}
 
@@ -104,76 +99,6 @@ def test_what_had_no_answer_when_they_were_made_to_leave_is_unknown() -> None:
     assert check(history.records) == []
 
 
-class Scripted:
-    """A session that gives one answer to everything."""
-
-    def __init__(self, status: int, body: object, headers: dict[bytes, bytes]) -> None:
-        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        given = Headers({name: [value] for name, value in headers.items()})
-        self._reply = Reply(status, given, content)
-
-    def get(self, *_: Any) -> Deferred[Reply]:
-        return succeed(self._reply)
-
-    post = get
-
-
-def caller(status: int, body: object, **headers: str) -> Caller:
-    given = {name.replace("_", "-").encode(): text.encode() for name, text in headers.items()}
-    session: Any = Scripted(status, body, given)
-    return Caller(session, Clock().seconds, ["http://front"], History(), 1)
-
-
-def result(coroutine: Any) -> Any:
-    results: list[Any] = []
-    Deferred.fromCoroutine(coroutine).addCallback(results.append)
-    return results[0]
-
-
-def failure(message: str, reason: str = "") -> object:
-    return {"error": {"code": 0, "reason": reason, "message": message}}
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "verdict"),
-    [
-        (200, {"data": {"transaction_number": 7}}, Verdict.PLACED),
-        (200, {"data": {}}, Verdict.UNKNOWN),
-        (200, b"<html>", Verdict.UNKNOWN),
-        (409, failure("not enough shares"), Verdict.REJECTED),
-        (422, failure("the key belongs to another trade"), Verdict.REUSED),
-        (400, failure("malformed"), Verdict.NOT_EXECUTED),
-        (503, failure("whatever", "not_executed"), Verdict.NOT_EXECUTED),
-        (503, failure("whatever", "overloaded"), Verdict.NOT_EXECUTED),
-        (503, failure("the trade was not executed", "outcome_unknown"), Verdict.UNKNOWN),
-        (503, failure("the trade was not executed", "unavailable"), Verdict.UNKNOWN),
-        (503, {"error": {"code": 503, "message": "not executed"}}, Verdict.UNKNOWN),
-        (503, b"<html>", Verdict.UNKNOWN),
-        (500, failure("a fault of ours"), Verdict.UNKNOWN),
-    ],
-)
-def test_only_what_is_said_for_certain_counts_as_certain(
-    status: int, body: object, verdict: Verdict
-) -> None:
-    call = result(caller(status, body).trade(0, "k", "Fish", Side.BUY, 1, 5.0))
-    assert (call.status, call.verdict) == (status, verdict)
-    assert call.number == (7 if verdict is Verdict.PLACED else None)
-
-
-def test_a_lookup_has_its_version_from_the_entity_tag() -> None:
-    stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
-    call = result(caller(200, {"data": stock}, ETag='"c0ffee-12"').lookup(0, "Fish", 5.0))
-    assert call.found == Quote("Fish", 1.5, 3, 9, 12)
-    assert result(caller(404, failure("none")).lookup(0, "Fish", 5.0)).found is None
-
-
-def test_a_lookup_tells_where_its_answer_came_from() -> None:
-    stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
-    for answer in (caller(200, {"data": stock}, X_Cache="hit"), caller(404, failure("none"))):
-        call = result(answer.lookup(0, "Fish", 5.0))
-        assert call.source == ("hit" if call.found else "")
-
-
 def test_each_front_end_has_one_that_only_trades_and_three_that_only_look_up() -> None:
     _, history = trading(0.0, 7)
     calls = [record for record in history.records if isinstance(record, Call)]
@@ -209,10 +134,3 @@ def test_a_stock_is_looked_at_elsewhere_as_soon_as_a_trade_of_it_is_acknowledged
             at_once = (call.sent, call.name) == (trade.ended, trade.name)
             elsewhere += at_once and call.via != trade.via
     assert elsewhere > 20
-
-
-def test_an_answer_that_makes_no_sense_is_recorded_as_such() -> None:
-    for answer in (b"", b"{}", b'{"data": 3}', b"\xff"):
-        call = result(caller(200, answer).order(0, 1, 5.0))
-        assert (call.found, call.status) == (None, 200)
-        assert call.message.startswith("not what was to be expected")

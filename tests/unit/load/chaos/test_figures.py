@@ -5,9 +5,9 @@ import pytest
 
 from load.bazaar.state import Log
 from load.chaos.figures import Figures, LookupRow, figures, percentile
-from load.chaos.gaps import MINGLED, FaultRow, LivenessRow
+from load.chaos.gaps import OVERLAPPING, FaultRow, LivenessRow
 from load.chaos.page import trial_page
-from load.chaos.trial import StageReport, ViolationRow, culprit
+from load.chaos.stage import StageReport, ViolationRow, fault_at
 from load.history.records import Fault, LookupCall, Record, TradeCall, Verdict
 from twisted_bazaar.market import Side
 
@@ -58,7 +58,7 @@ def test_an_answer_that_was_on_its_way_does_not_hide_a_gap() -> None:
 def test_a_gap_in_which_more_than_one_fault_went_on_is_nobodys_alone() -> None:
     records = steady((1.0, 5.0), (8.0, 12.0))
     mingled = gaps(*records, fault("kill", 5.0, 5.0), fault("pause", 6.0, 7.0))
-    assert mingled == {MINGLED: (2, 3.0)}
+    assert mingled == {OVERLAPPING: (2, 3.0)}
 
 
 def test_a_fault_that_nobody_noticed_has_a_gap_as_any_other_time() -> None:
@@ -147,7 +147,7 @@ def test_trades_are_counted_by_key_and_calls_by_fate() -> None:
 def test_a_history_without_calls_has_figures_too() -> None:
     assert figures([]).keys == 0
     assert figures([fault("kill", 1.0, 1.0)]).faults == [FaultRow("kill", 1, 0.0, 0.0, 0.0, 0.0)]
-    assert percentile([], 0.5) == 0.0
+    assert percentile([], 50) == 0.0
 
 
 def report(
@@ -168,7 +168,7 @@ def test_the_page_says_that_all_is_well() -> None:
     assert "network: skipped; no cuts were asked for" in text
     assert "No: every acknowledged order is there" in text
     assert f"Yes: same number, same digest: 3, {'d' * 32} (processes)." in text
-    assert "fresh? Yes: never older than what anybody had been told before." in text
+    assert "fresh? Yes: never older than what any client had been shown before." in text
     assert text.endswith("0 violations, 0 other problems.\nagain: python -m load chaos --seed 1")
 
 
@@ -240,7 +240,7 @@ def test_a_violation_is_told_with_the_fault_that_was_on_or_over_last() -> None:
         fault("kill leader", 2.0, 2.0),
         fault("pause leader", 4.0, 4.5),
     ]
-    assert [culprit(faults, at) for at in (0.5, 1.5, 4.2, 6.0)] == [
+    assert [fault_at(faults, at) for at in (0.5, 1.5, 4.2, 6.0)] == [
         "", "pause catalog", "pause catalog", "pause catalog",
     ]  # fmt: skip
-    assert culprit([*faults, fault("kill redis", 7.0, 7.0)], 8.0) == "kill redis"
+    assert fault_at([*faults, fault("kill redis", 7.0, 7.0)], 8.0) == "kill redis"
