@@ -157,6 +157,7 @@ class FrontEnd:
         self.site = public_site(
             resource or routes.resource(),
             reactor or self.clock,
+            self.clock.seconds,
             map("request-{}".format, itertools.count(1)).__next__,
             max_connections,
         )

@@ -73,7 +73,9 @@ class InternalEndpoint:
         self.subscriber = FakeSubscriber()
         self.clock = Clock()
         invalidations = InvalidationResource(secret, self.subscriber, self.clock.seconds)
-        self.site = internal_site(invalidations, reactor or self.clock, lambda: "request-1")
+        self.site = internal_site(
+            invalidations, reactor or self.clock, self.clock.seconds, lambda: "request-1"
+        )
 
     def signature(self, body: bytes) -> bytes:
         return sign(self.secret, self.subscriber.token, body)

@@ -6,6 +6,7 @@ Importing this module imports Klein, which installs the reactor, and gRPC.
 import random
 import resource
 import secrets
+import time
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -101,7 +102,9 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         notice=caching.notice,
     )
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    site = public_site(routes.resource(), reactor, _fresh_keys(), connections_for(descriptors))
+    site = public_site(
+        routes.resource(), reactor, time.time, _fresh_keys(), connections_for(descriptors)
+    )
     listener = Listener(reactor, config.listen, site)
     return Layers(
         *(pings, trades, reads, lookups),
@@ -139,7 +142,7 @@ def _caching(reactor: Reactor, config: FrontendConfig, catalogs: Catalogs) -> _C
         reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
     )
     invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds)
-    site = internal_site(invalidations, reactor, _fresh_keys())
+    site = internal_site(invalidations, reactor, time.time, _fresh_keys())
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()
     return _Caching(cache, floors, (*store, internal, subscriber), subscriber.notice)

@@ -65,9 +65,13 @@ class _Request(BazaarRequest):
 
 
 def public_site(
-    resource: Resource, reactor: IReactorTime, request_ids: Callable[[], str], max_connections: int
+    resource: Resource,
+    reactor: IReactorTime,
+    wall_clock: Callable[[], float],
+    request_ids: Callable[[], str],
+    max_connections: int,
 ) -> BazaarSite:
-    """What to serve at the endpoint for clients, so many at a time."""
-    site = BazaarSite(resource, reactor, request_ids, max_connections=max_connections)
+    """The site for clients. See `BazaarSite` for the arguments."""
+    site = BazaarSite(resource, reactor, wall_clock, request_ids, max_connections=max_connections)
     site.requestFactory = _Request
     return site

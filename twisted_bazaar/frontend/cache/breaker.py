@@ -1,60 +1,59 @@
-"""Whether a store that may be slow or gone is asked. Pure.
+"""A circuit breaker: decides whether a store that may be slow or gone is sent a command. Pure.
 
     closed ── a failure ──▶ open ── after a pause ──▶ one trial ── answered ──▶ closed
                              ▲                            │
                              └───────── a failure ────────┘
 
-A command has waited too long after so many ticks, which come at equal intervals while the
-process runs. A process that was held up would find a clock's deadline past before it has read
-what came in time; ticks that it missed do not count.
+Timeouts are counted in ticks, which come at equal intervals while the process runs. By a clock, a
+process that was stopped would give up answers that came in time and were not read yet.
 """
 
 __all__ = ["Breaker"]
 
 
 class Breaker:
-    """The state of one store, and the commands that are under way to it.
+    """The state of one store, and the commands under way to it.
 
-    It begins open, and a trial may be made at once. Times are in seconds, all on one clock.
+    It begins open, and admits a trial at once. Times are seconds on one clock.
     """
 
-    def __init__(self, pause: float, patience: int, capacity: int) -> None:
-        """After a failure nothing is sent for `pause` seconds; a command may wait for `patience`
-        ticks; `capacity` of them may be under way."""
+    def __init__(self, pause: float, timeout_ticks: int, capacity: int) -> None:
+        """After a failure nothing is admitted for `pause` seconds. A command times out after
+        `timeout_ticks`; at most `capacity` may be under way."""
         self.closed = False
-        """Whether the store answers, as far as is known."""
+        """Whether the store answered last."""
         self._pause = pause
-        self._patience = patience
+        self._timeout_ticks = timeout_ticks
         self._capacity = capacity
         self._trial_at = float("-inf")
         self._given_up = False
         self._ticks = 0
         self._commands = 0
         self._due: dict[int, int] = {}
-        """By command under way, the oldest first: the tick that ends its time."""
+        """By command under way, the oldest first: the tick at which it times out."""
 
     @property
     def idle(self) -> bool:
-        """Nothing is under way: no ticks are needed."""
+        """Whether nothing is under way, so that no ticks are needed."""
         return not self._due
 
     def wait(self, now: float) -> float:
-        """Seconds until there may be a trial, from 0."""
+        """Seconds until a trial is admitted, from 0."""
         return max(0.0, self._trial_at - now)
 
     def admit(self, now: float) -> int | None:
-        """The number of a command that is sent now; None: it must not be sent."""
+        """A number for a command to send now; None: it must not be sent."""
         if self.closed:
             if len(self._due) >= self._capacity:
                 return None
         elif self._due or now < self._trial_at:
             return None
         self._commands += 1
-        self._due[self._commands] = self._ticks + self._patience
+        self._due[self._commands] = self._ticks + self._timeout_ticks
         return self._commands
 
     def answered(self, command: int) -> bool:
-        """The store answered. Whether that is news: it had been given up."""
+        """The store answered. Returns whether it had been given up."""
         if self._due.pop(command, None) is None:
             return False
         self.closed = True
@@ -62,17 +61,17 @@ class Breaker:
         return news
 
     def forgotten(self, command: int) -> None:
-        """Nobody waits for this answer any more."""
+        """The command was cancelled."""
         self._due.pop(command, None)
 
     def tick(self) -> bool:
-        """An interval has passed. Whether a command has waited too long."""
+        """An interval has passed. Returns whether a command has timed out."""
         self._ticks += 1
         oldest = next(iter(self._due.values()), None)
         return oldest is not None and oldest <= self._ticks
 
     def failed(self, now: float) -> bool:
-        """The store failed, and with it all that was under way. Whether that is news."""
+        """The store failed, and all commands with it. Returns whether it had not been given up."""
         self.closed = False
         self._due.clear()
         self._trial_at = now + self._pause

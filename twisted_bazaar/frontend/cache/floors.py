@@ -1,11 +1,11 @@
-"""What a front-end must not show any more: floors, which a catalog pushes, and a lease. Pure.
+"""Decides whether a front-end may show a cached quote: by the floors and the lease that the pushes
+of its subscription carry. Pure.
 
-A floor is the version below which nothing may be shown of a stock. While the lease holds, the
-catalog waits with every change until this front-end has answered that it knows the floor, and
-shows no change beyond the last that was pushed. So a quote of this history, of at least the
-floor and at most the last index that was pushed, is true wherever it comes from: a Redis that
-was flushed, restarted, restored from an old dump or shared with others costs time, never truth;
-and what a cache remembers of orders that a restored log does not hold is not shown.
+The floor of a stock is the lowest version that may still be shown. While the lease holds, the
+catalog releases a change only once this front-end has answered the push with its floor, and shows
+nothing beyond the last index that it pushed. So a quote of the pushed history is true if its
+version is from the floor to that index, whatever cache it comes from: one that was flushed,
+restarted, restored from a dump or shared costs time, never truth.
 """
 
 from collections.abc import Callable
@@ -21,19 +21,19 @@ _LONGEST_KEPT_OUT_LEASES = LONGEST_LEASES + 1
 
 
 class Floors:
-    """One front-end's subscriptions, one after the other. Times are on its own clock.
+    """The floors and the lease of one front-end. Times are seconds on its clock.
 
-    Each begins with nothing known: whoever had no lease for a moment may have missed
-    something.
+    Each subscription begins without any: a front-end without a lease may have missed a push.
+    `Subscriber` subscribes and takes in pushes.
     """
 
     def __init__(self, timing: Timing, lives: Callable[[], int]) -> None:
-        """Each call of `lives` gives a number that was never given before."""
+        """Each call of `lives` returns a number never returned before."""
         self._timing = timing
         self._lives = lives
         self._again_at = float("-inf")
         self.kept_out_until = float("-inf")
-        """Until then no catalog lets this front-end have a lease, as it held others up."""
+        """Before this moment the catalog grants this front-end no lease."""
         self._begin()
 
     def _begin(self) -> None:
@@ -42,44 +42,43 @@ class Floors:
         self.highest = 0
         """No stock has a floor above this."""
         self._upto = 0
-        """No catalog shows a version above this before it has been pushed here."""
+        """The last index pushed: the catalog shows no version above it."""
         self.history = ""
-        """Names the order log that versions are indexes of; empty before the first push."""
+        """Names the order log that versions are indexes of; empty: nothing was pushed yet."""
 
     @property
     def life(self) -> int:
-        """Names the subscription."""
+        """Identifies the subscription."""
         return self._lease.life
 
     def subscribe(self, now: float) -> bool:
-        """Whether to ask a catalog for a subscription now, under a new `life`."""
+        """Whether to subscribe now. If so, a new `life` begins."""
         if self.alive(now) or now < self._again_at:
             return False
         self._begin()
-        # The first push says everything, the second brings the lease.
+        # The first push carries all floors, the second the lease.
         self._again_at = now + self._timing.lease
         return True
 
     def kept_out(self, seconds: float, now: float) -> None:
-        """The catalog lets this front-end have no lease for so long, as it held others up."""
-        # Whatever a catalog says, it is asked again within a bounded time.
+        """The catalog grants this front-end no lease for so many seconds."""
+        # Bounded, whatever a catalog answers.
         self.kept_out_until = now + min(seconds, _LONGEST_KEPT_OUT_LEASES * self._timing.lease)
         self._again_at = self.kept_out_until
 
     def refused(self, now: float) -> None:
-        """The catalog that was asked has no lease itself, or does not answer."""
+        """No catalog took the subscription: none holds a lease, or answers."""
         self._again_at = now + self._timing.heartbeat
 
     def push(self, push: Push, now: float) -> PushReply:
-        """Take in what a catalog says has changed.
+        """Take in a push. It may come late, twice or out of order.
 
-        A push may come late, twice, or after one that was sent later. One of an earlier
-        subscription is answered, too, so that nobody waits for what is over.
+        One of an earlier subscription is answered, too, so that the catalog does not wait for it.
         """
         if push.life != self.life:
             return PushReply(upto=push.upto, stamp=None)
         if self.history not in ("", push.history):
-            # A new leader, or another log: what is known here is not of it for certain.
+            # A new leader, or another log: what is known may not be of it.
             self._begin()
             self._again_at = now
             return PushReply(upto=push.upto, stamp=None)
@@ -93,7 +92,7 @@ class Floors:
         return PushReply(upto=push.upto, stamp=self._lease.stamp(now))
 
     def outdated(self, push: Push) -> list[str]:
-        """The stocks of which an older quote was good before `push`, and is not any more."""
+        """The stocks whose floor `push` raises."""
         known = self._floors if push.life == self.life else {}
         return [name for name, version in push.floors.items() if known.get(name, version) < version]
 
@@ -102,12 +101,12 @@ class Floors:
         return self._lease.alive(now)
 
     def allow(self, name: str, version: int, now: float) -> bool:
-        """Whether a quote of this version may be shown: to be asked after it was read."""
-        # A stock without a floor came to the market after the last push.
+        """Whether a quote of this version may be shown. To be called after it was read."""
+        # A stock without a floor was listed after the last push.
         floor = self._floors.get(name, version + 1)
         return self.alive(now) and floor <= version <= self._upto
 
     def current(self, history: str, upto: int, now: float) -> bool:
-        """Whether the market is still as entry `upto` of that log left it: likewise."""
+        """Whether the market may be shown as entry `upto` of that log left it: likewise."""
         known = bool(history) and history == self.history
         return known and self.highest <= upto <= self._upto and self.alive(now)

@@ -1,14 +1,13 @@
 # ruff: noqa: N802, N815 - what Twisted calls has a style of its own
-"""Where the catalogs' pushes come in: POST /invalidations, on the internal endpoint only.
+"""Receives invalidations: POST /invalidations, on the internal endpoint only.
 
-A push takes quotes out of sight, or brings the lease under which they may be shown. So nobody
-may make one up: nothing in a body is looked at before its signature has been verified, and little
-of it is kept unless a head that is signed, too, has said what is coming.
+A push raises floors, or brings the lease under which quotes may be shown. So no other process may
+forge one: a body is decoded only after its signature was verified, and more than a little of it is
+kept only if its head, which is signed as well, announced it.
 """
 
 import hmac
 from collections.abc import Callable
-from typing import Any, Protocol, cast
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +18,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_bazaar.errors import Malformed
+from twisted_bazaar.frontend.http.channel import BazaarChannel
+from twisted_bazaar.frontend.http.connections import SECONDS, Phase
 from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
 from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.rpc.push import (
@@ -26,13 +27,14 @@ from twisted_bazaar.rpc.push import (
     MAX_PUSH_BYTES,
     PATH,
     SIGNATURE_HEADER,
-    Push,
     PushReply,
     decode_push,
     encode,
     head_of,
     signed,
 )
+
+from .subscription import Subscriber
 
 __all__ = [
     "LOG_SECONDS",
@@ -42,24 +44,22 @@ __all__ = [
     "MAX_HEADLESS_BYTES",
     "PUSH_SECONDS",
     "InvalidationResource",
-    "Subscriber",
     "internal_site",
 ]
 
 LOG_SECONDS = 10.0
-"""At most one line of log in so many seconds tells of pushes with a wrong signature."""
+"""At least so many seconds lie between two log lines about pushes with a wrong signature."""
 
 MAX_BUFFERED_BYTES = 2 * MAX_PUSH_BYTES
-"""Of pushes that have not come to their end, over all connections."""
+"""Of unfinished pushes, over all connections."""
 MAX_HEADLESS_BYTES = 64 * 1024
-"""Of a push whose head is not signed: release 0.1 signs none."""
+"""Of a push whose head is not signed: release 0.1 does not sign it."""
 MAX_HEADLESS_BUFFERED_BYTES = 1024 * 1024
-"""Of all such pushes that have not come to their end."""
+"""Of unfinished pushes of that kind, over all connections."""
 MAX_CONNECTIONS = 64
-"""Many times as many as there are catalogs. One more, and the oldest goes by which no push of ours
-has come."""
+"""Many times the number of catalogs. For one more, one that has brought no push is closed."""
 PUSH_SECONDS = 5.0
-"""How long a push may take from its head to its end: catalogs give up much sooner."""
+"""How long the body of a push may take: catalogs give up much sooner."""
 
 _SIGNATURE_BYTES = 64
 
@@ -69,17 +69,6 @@ _NO_LENGTH = Refusal(Reason.LENGTH_REQUIRED, "a push must say how long it is")
 _NO_ROOM = later(Reason.OVERLOADED, "overloaded: other pushes are still coming in")
 
 
-class Subscriber(Protocol):
-    """Who takes the pushes in. They may come late, twice or out of order."""
-
-    @property
-    def token(self) -> str:
-        """What pushes to this front-end, and to no other, are signed with."""
-
-    def push(self, push: Push, /) -> PushReply:
-        """Take `push` in."""
-
-
 class InvalidationResource(Resource):
     """All that the internal endpoint serves. `seconds` is a clock that only goes forward."""
 
@@ -87,7 +76,7 @@ class InvalidationResource(Resource):
     log = Logger()
 
     def __init__(self, secret: bytes, subscriber: Subscriber, seconds: Callable[[], float]) -> None:
-        """`secret` is the cluster's, which may be empty: then the token alone signs."""
+        """`secret` is the cluster's. If it is empty, the subscriber's token alone signs."""
         super().__init__()
         self._secret = secret
         self._subscriber = subscriber
@@ -118,8 +107,8 @@ class InvalidationResource(Resource):
         return self._subscriber.push(push)
 
     def is_expected(self, request: BazaarRequest, length: int) -> bool | None:
-        """Whether the head of `request` is that of a push to this front-end, of `length` bytes;
-        None: it is not signed, so that only the body can tell."""
+        """Whether the head of `request` announces a push to this front-end with `length` bytes;
+        None: the head is not signed, so that only the body can tell."""
         signature, token = _only(request, SIGNATURE_HEADER), self._subscriber.token
         if not token or len(signature) != _SIGNATURE_BYTES:
             return False
@@ -129,12 +118,12 @@ class InvalidationResource(Resource):
         return hmac.compare_digest(_only(request, HEAD_HEADER), head)
 
     def _is_signed(self, request: BazaarRequest, body: bytes) -> bool:
-        # Without a token and a secret the key would be one that everybody knows.
+        # Without a token and a secret the key would be public.
         token, signature = self._subscriber.token, _only(request, SIGNATURE_HEADER)
         return bool(token and signature) and signed(self._secret, token, body, signature)
 
     def not_signed(self, request: BazaarRequest) -> Refusal:
-        """What to answer. The log hears of it, but no more often than a person would read it."""
+        """The answer to a push that is not signed. Logs it, at a bounded rate."""
         now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1
@@ -159,23 +148,23 @@ def _only(request: BazaarRequest, name: bytes) -> bytes:
 
 
 class _Room:
-    """What pushes that are under way may keep together."""
+    """Bounds the memory that the bodies of pushes under way take together."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._taken: dict[Any, int] = {}
+        self._taken: dict[_PushRequest, int] = {}
 
     @property
     def taken(self) -> int:
-        """Bytes that are kept, or may come and then will be."""
+        """Bytes received or announced."""
         return sum(self._taken.values())
 
     def enter(self, request: "_PushRequest", length: int) -> bool:
-        """Whether there is room for `request`; if so, until it leaves."""
+        """Reserve `length` bytes until `request` leaves. Returns whether there is room."""
         if self.taken + length > self._size:
             return False
         self._taken[request] = length
-        request.reserved = self
+        request.room = self
         return True
 
     def leave(self, request: "_PushRequest") -> None:
@@ -183,45 +172,36 @@ class _Room:
 
 
 class _PushRequest(BazaarRequest):
-    """A request whose body is kept only if its head has earned that."""
+    """A request whose body is received only if its head is that of a push to this front-end."""
 
     site: "_InternalSite"
-    reserved: "_Room | None" = None
-    _late: Any = None
+    channel: BazaarChannel
+    room: _Room | None = None
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(length)
-        if length == 0:
-            return
-        refusal = self.site.admit(self, length)
-        if refusal is not None:
-            cast(Any, self.channel).refuse(refusal)
-            return
-        reactor = self.site.reactor
-        give_up = cast(Any, self.channel).transport.abortConnection
-        self._late = reactor.callLater(PUSH_SECONDS, give_up)
+        if length != 0 and (refusal := self.site.refusal_of(self, length)) is not None:
+            self.channel.refuse(refusal)
 
     def process(self) -> None:
         channel = self.channel
         super().process()
         if self.code == OK:
-            self.site.knows(channel)
-        self._over()
+            self.site.channels.keep(channel)
+        self._leave()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._over()
+        self._leave()
         super().connectionLost(reason)
 
-    def _over(self) -> None:
-        if self.reserved is not None:
-            self.reserved.leave(self)
-            self.reserved = None
-        if self._late is not None and self._late.active():
-            self._late.cancel()
+    def _leave(self) -> None:
+        if self.room is not None:
+            self.room.leave(self)
+            self.room = None
 
 
 class _InternalSite(BazaarSite):
-    """Knows the connections by which pushes of ours have come from the others."""
+    """Takes pushes only. A connection that brought one is never evicted for another."""
 
     requestFactory = _PushRequest
     resource: InvalidationResource
@@ -230,39 +210,28 @@ class _InternalSite(BazaarSite):
         self,
         invalidations: InvalidationResource,
         reactor: IReactorTime,
+        wall_clock: Callable[[], float],
         request_ids: Callable[[], str],
     ) -> None:
-        super().__init__(invalidations, reactor, request_ids, MAX_PUSH_BYTES)
+        super().__init__(
+            invalidations,
+            reactor,
+            wall_clock,
+            request_ids,
+            MAX_PUSH_BYTES,
+            MAX_CONNECTIONS,
+            {**SECONDS, Phase.BODY: PUSH_SECONDS},
+        )
         self._signed_room = _Room(MAX_BUFFERED_BYTES)
         self._headless_room = _Room(MAX_HEADLESS_BUFFERED_BYTES)
-        self._strangers: dict[Any, None] = {}
-
-    def buildProtocol(self, addr: Any) -> Any:
-        if len(self.channels) >= MAX_CONNECTIONS:
-            oldest = next(iter(self._strangers), None)
-            if oldest is None:
-                return None
-            del self._strangers[oldest]
-            oldest.transport.abortConnection()
-        channel = super().buildProtocol(addr)
-        self._strangers[channel] = None
-        return channel
-
-    def channel_lost(self, channel: Any) -> None:
-        self._strangers.pop(channel, None)
-        super().channel_lost(channel)
 
     @property
     def buffered(self) -> int:
-        """Bytes that are kept, or may come and then will be, of pushes that are under way."""
+        """Bytes received or announced of pushes under way."""
         return self._signed_room.taken + self._headless_room.taken
 
-    def knows(self, channel: Any) -> None:
-        """A push of ours has come by `channel`."""
-        self._strangers.pop(channel, None)
-
-    def admit(self, request: Any, length: int | None) -> Refusal | None:
-        """Why the body of `request` must not come; None: it may."""
+    def refusal_of(self, request: _PushRequest, length: int | None) -> Refusal | None:
+        """Why the body of `request` is not to be received; None: it is."""
         # The request itself learns of these only once it has come whole.
         path, _, _ = request.channel._path.partition(b"?")
         if path != PATH:
@@ -281,7 +250,10 @@ class _InternalSite(BazaarSite):
 
 
 def internal_site(
-    invalidations: InvalidationResource, reactor: IReactorTime, request_ids: Callable[[], str]
+    invalidations: InvalidationResource,
+    reactor: IReactorTime,
+    wall_clock: Callable[[], float],
+    request_ids: Callable[[], str],
 ) -> BazaarSite:
-    """What to serve at the internal endpoint. Bodies are bounded by what a push may have."""
-    return _InternalSite(invalidations, reactor, request_ids)
+    """The site for catalogs. See `BazaarSite` for the arguments."""
+    return _InternalSite(invalidations, reactor, wall_clock, request_ids)

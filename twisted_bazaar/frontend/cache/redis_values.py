@@ -1,12 +1,11 @@
-"""What a front-end keeps in Redis, and that it was a front-end who put it there. Pure.
+"""Keys and values in Redis, with a proof that a front-end wrote them. Pure.
 
     bazaar:2:<place>:<history>:<stock>    <version> <seal><body>
 
-The seal is a keyed hash of key, version and body. So who can write to the Redis, but does not have
-the cluster's secret, can make nothing that is believed: no price of his own, and no quote of
-another stock, log or bazaar in this one's place. What he can do is to take things away, and to put
-back what was there before; neither makes an answer untrue. Front-ends with another secret have a
-place of their own, so that they do not overwrite each other's.
+The seal is a hash of key, version and body, keyed by the cluster's secret. A process that can write
+to the Redis and lacks the secret can neither forge a quote nor move one to another stock, log or
+bazaar. It can delete values and restore old ones, which makes no answer untrue (see `floors`). The
+place follows from the secret, so that front-ends with different secrets share no keys.
 """
 
 import hmac
@@ -18,15 +17,15 @@ from .quotes import Quote
 __all__ = ["MAX_VERSION_DIGITS", "PREFIX", "RedisValues"]
 
 MAX_VERSION_DIGITS = 15
-"""Lua counts in doubles, which are exact so far."""
+"""Lua counts in doubles, which are exact up to there."""
 PREFIX = b"bazaar:2:"
-"""The number is that of the format: another version of this program may show stocks otherwise."""
+"""The number is that of the format, which includes how bodies show stocks."""
 
 _SEAL_BYTES = 16
 
 
 class RedisValues:
-    """The values of all front-ends with this `secret`."""
+    """Keys and values of the front-ends with this `secret`."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret, b"values in Redis", "sha256")
@@ -34,19 +33,19 @@ class RedisValues:
         self._place = b"%b%b:" % (PREFIX, place.encode())
 
     def keys(self, history: str, names: Collection[str]) -> list[bytes]:
-        """Where the quotes of these stocks are."""
-        # A colon in the name of a log would let two logs share a key.
+        """The keys of these stocks."""
+        # Escaped: a colon in the name of a log would let two logs share a key.
         history = history.replace("%", "%25").replace(":", "%3A")
         prefix = b"%b%b:" % (self._place, history.encode("utf-8", "surrogatepass"))
         return [prefix + name.encode("utf-8", "surrogatepass") for name in names]
 
     def value(self, key: bytes, quote: Quote) -> bytes:
-        """What to keep at `key`."""
+        """The value to write at `key`."""
         seal = self._seal(key, b"%d" % quote.version, quote.body)
         return b"%d %b%b" % (quote.version, seal, quote.body)
 
     def quote(self, key: bytes, value: object) -> Quote | None:
-        """What `value` made of it; None: this is not what anybody of ours put at `key`."""
+        """The quote in `value`; None: no front-end with this secret wrote it at `key`."""
         if not isinstance(value, bytes):
             return None
         version, _, rest = value.partition(b" ")
@@ -58,6 +57,6 @@ class RedisValues:
         return Quote(int(version), body)
 
     def _seal(self, key: bytes, version: bytes, body: bytes) -> bytes:
-        # Their lengths go in, so that the three have one reading only.
+        # With their lengths, so that the three fields cannot be split otherwise.
         said = b"%d %d %b%b%b" % (len(key), len(version), key, version, body)
         return blake2b(said, digest_size=_SEAL_BYTES, key=self._key).digest()

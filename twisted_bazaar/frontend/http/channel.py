@@ -1,22 +1,21 @@
 # ruff: noqa: N802, N815 - the methods of HTTPChannel have their own style
-"""A connection: from bytes to requests, one after the other, and what is no HTTP is refused.
+"""One connection of a site: turns bytes into requests, one after the other, and refuses what is not
+HTTP/1.1 or 1.0.
 
-Twisted's channel is lenient where others are not (continued header lines, any transfer coding),
-waits without end, and has no public way to say otherwise; so some private methods are overridden
-here. Each has a test that fails on the day Twisted renames it. Nothing in this module knows what
-a request means.
+Twisted's channel accepts what other servers do not (continued header lines, any transfer coding),
+waits forever, and has no public way to change that. So some private methods are overridden here;
+each has a test that fails if Twisted renames it. Nothing here knows what a request means.
 """
 
 import re
 from functools import lru_cache
 from http import HTTPStatus
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder, datetimeToString
+from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
 from zope.interface import implementer
 
 from . import answers
@@ -26,13 +25,13 @@ from .refusals import Reason, Refusal, later
 if TYPE_CHECKING:
     from .site import BazaarSite
 
-__all__ = ["BazaarChannel", "date", "phrase"]
+__all__ = ["BazaarChannel", "phrase"]
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/1\.[01])" % _TOKEN)
 _METHODS = (
     *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT"),
-    b"\r\n",  # one empty line may come before a request
+    b"\r\n",  # one empty line may precede a request
 )
 _VERSIONS = (b"HTTP/1.1\r", b"HTTP/1.0\r")
 _CONTROLS = re.compile(rb"[\0-\x08\n-\x1f\x7f]")
@@ -45,7 +44,7 @@ _TOO_MANY = later(Reason.OVERLOADED, "too many connections wait for an answer; c
 
 @implementer(IHalfCloseableProtocol)
 class BazaarChannel(HTTPChannel):
-    """A connection of a `BazaarSite`, which knows for how long it may wait for its client."""
+    """A connection of a `BazaarSite`. Tells the site's `channels` each phase that it enters."""
 
     site: "BazaarSite"
     transport: Any
@@ -53,12 +52,12 @@ class BazaarChannel(HTTPChannel):
     _path: Any
     _refused = False
     _ended = False
-    """Whether the client has said that it sends nothing more."""
+    """Whether the client has closed its side of the connection."""
     _blocked = False
-    """Whether the next request has to wait until the client takes the answers before."""
+    """Whether the next request waits until the client takes the answers before it."""
     _empty_line = False
 
-    # Its life
+    # Lifetime
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -69,7 +68,7 @@ class BazaarChannel(HTTPChannel):
         self.site.channel_lost(self)
 
     def readConnectionLost(self) -> None:
-        """The client sends nothing more. What it has asked for completely is still answered."""
+        """The client closed its side. A request that has come whole is still answered."""
         self._ended = True
         if self._refused or not self._handlingRequest:
             self.loseConnection()
@@ -82,7 +81,7 @@ class BazaarChannel(HTTPChannel):
         super().loseConnection()
 
     def overdue(self) -> None:
-        """It has waited long enough for whatever it waits for."""
+        """The time in the present phase is over."""
         phase = self.site.channels.phase(self)
         if phase is Phase.IDLE:
             self.loseConnection()
@@ -94,21 +93,21 @@ class BazaarChannel(HTTPChannel):
         else:
             self._abort()
 
-    def make_way(self) -> None:
-        """Close at once, as another connection needs the place."""
+    def evict(self) -> None:
+        """Close at once, for the sake of another connection."""
         phase = self.site.channels.phase(self)
         if phase is Phase.IDLE:
             self.loseConnection()
-            self._go(Phase.LEAVING)
+            self._go(Phase.EVICTED)
         else:
             self._abort()
 
-    def turn_away(self) -> None:
-        """There is no place for this one."""
+    def refuse_connection(self) -> None:
+        """Refuse this connection, as no other can be evicted for it."""
         self.refuse(_TOO_MANY)
 
     def drain(self) -> None:
-        """Close once the answer that the client waits for, if any, is sent."""
+        """Close once the answer to the request under way, if any, is sent."""
         if self._handlingRequest and self.requests:
             self.persistent = 0
             self.requests[0].responseHeaders.setRawHeaders(b"Connection", [b"close"])
@@ -123,7 +122,7 @@ class BazaarChannel(HTTPChannel):
         site = self.site
         site.channels.move(self, phase, site.seconds())
 
-    # What comes in
+    # Requests
 
     def dataReceived(self, data: bytes) -> None:
         LineReceiver.dataReceived(self, data)
@@ -131,7 +130,7 @@ class BazaarChannel(HTTPChannel):
             self._incomplete(data)
 
     def _incomplete(self, data: bytes) -> None:
-        """Part of a request is there, of which `data` came last."""
+        """Part of a request has come; `data` is its last piece."""
         if self._refused:
             return
         phase = Phase.HEAD if self.line_mode else Phase.BODY
@@ -141,11 +140,10 @@ class BazaarChannel(HTTPChannel):
             self._go(phase)
 
     def _hopeless(self, new: int) -> bool:
-        """Whether the line that has begun, with `new` bytes since the last look, can be none of
-        HTTP. A line of a method that is none is not waited for: most of what is no HTTP at all
-        has no line end, either."""
+        """Whether the line that has begun, with `new` bytes since the last call, cannot be one of
+        HTTP. Other protocols may never send a line end, so their first bytes decide."""
         begun = self._buffer
-        # A line feed alone ends no line, and a carriage return is followed by one.
+        # A line feed alone ends no line, and a carriage return precedes one.
         if _CONTROLS.search(begun[-new - 1 :].removesuffix(b"\r")):
             return True
         if self.requests:
@@ -161,7 +159,7 @@ class BazaarChannel(HTTPChannel):
         )
 
     def _hopeless_chunk(self) -> bool:
-        """Whether the length of a chunk, or a trailer, that has begun can be none."""
+        """Whether the chunk length or trailer that has begun cannot be one."""
         decoder = self._transferDecoder
         if not isinstance(decoder, _ChunkedTransferDecoder) or decoder.state == "BODY":
             return False
@@ -182,7 +180,7 @@ class BazaarChannel(HTTPChannel):
             else:
                 self.setRawMode()
         else:
-            # A line that continues the one before, which not all read alike, is refused here: it
+            # Refuses a line that continues the one before, which servers read differently: it
             # begins with white space, and so with no name.
             self.headerReceived(line)
 
@@ -239,14 +237,14 @@ class BazaarChannel(HTTPChannel):
             self._go(Phase.WORKING)
             super().allContentReceived()
 
-    # What goes out
+    # Answers
 
     def requestDone(self, request: Any) -> None:
         del self.requests[0]
         if not self.persistent:
             self.loseConnection()
         elif self._waitingForTransport:
-            # Answers pile up if requests are taken from a client that reads none.
+            # Answers would pile up for a client that sends requests and reads nothing.
             self._blocked = True
             self._networkProducer.pauseProducing()
             self._go(Phase.SENDING)
@@ -264,7 +262,7 @@ class BazaarChannel(HTTPChannel):
             self._next()
 
     def _next(self) -> None:
-        """Go on with the next request, which may have come already."""
+        """Take the next request, which may have come already."""
         self._handlingRequest = False
         self._go(Phase.IDLE)
         self._networkProducer.resumeProducing()
@@ -275,13 +273,13 @@ class BazaarChannel(HTTPChannel):
             self.loseConnection()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer before the request is complete; nothing more is read from this client."""
+        """Answer before the request is complete, and discard what the client still sends."""
         if self._refused:
             return
         self._refused = True
         body = answers.error(refusal.code, refusal.reason.word, refusal.message)
         headers = {
-            b"Date": date(),
+            b"Date": self.site.date(),
             b"Content-Type": b"application/json",
             b"Content-Length": b"%d" % len(body),
             b"Connection": b"close",
@@ -296,8 +294,8 @@ class BazaarChannel(HTTPChannel):
         if self._ended or ISSLTransport.providedBy(self.transport):
             self.loseConnection()
             return
-        # To close with bytes unread would reset the connection, and could cost the client the
-        # answer that says why: so it is read from for a moment.
+        # Closing with bytes unread would reset the connection, and the client could lose the
+        # answer: so bytes are read and discarded for a moment.
         self._networkProducer.unregisterProducer()
         self.transport.loseWriteConnection()
         self._go(Phase.REFUSED)
@@ -320,17 +318,7 @@ def _discard(data: bytes) -> None:
     pass
 
 
-def date() -> bytes:
-    """The value of the header `Date`, now."""
-    return _date(int(time()))
-
-
-@lru_cache(1)
-def _date(second: int) -> bytes:
-    text: bytes = datetimeToString(second)
-    return text
-
-
+@lru_cache
 def phrase(code: int) -> bytes:
-    """What goes with a status; Twisted does not know all of them."""
+    """The reason phrase of a status; Twisted lacks some."""
     return HTTPStatus(code).phrase.encode("ascii")

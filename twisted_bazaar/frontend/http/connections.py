@@ -1,22 +1,22 @@
-"""The connections of a site: what each waits for, since when, and which one has to go. Pure.
+"""The connections of a site: what each waits for, since when, and which one to close. Pure.
 
-Every state in which a client could keep a connection without end has a time limit, and their
-number has a limit below that of file descriptors, so that there is always one for a new client.
+Every phase in which a client could keep a connection forever has a time limit, and the number of
+connections has a limit below that of file descriptors, so that a new client always gets one.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from enum import IntEnum
 from typing import Generic, TypeVar
 
 __all__ = ["MAX_CONNECTIONS", "SECONDS", "Connections", "Phase", "connections_for"]
 
 MAX_CONNECTIONS = 4096
-"""However many file descriptors there are: each may hold a body of 64 KiB."""
+"""However many file descriptors there are: each connection may hold a body of 64 KiB."""
 RESERVED_DESCRIPTORS = 256
-"""For all that is no client: replicas, catalogs, the cache, logs, and what was accepted in one
-turn of the reactor before those that make way for it are closed."""
-MAX_LEAVING = 64
-"""Connections that made way, and are still being closed in good order."""
+"""For all but clients: replicas, catalogs, the cache, logs, and connections accepted in one reactor
+turn before others are evicted for them."""
+MAX_EVICTED = 64
+"""Evicted connections that are still being closed."""
 
 
 class Phase(IntEnum):
@@ -29,49 +29,55 @@ class Phase(IntEnum):
     BODY = 2
     """The rest of a body."""
     WORKING = 3
-    """An answer, which somebody else sees to in time."""
+    """The answer of the service, which has a deadline of its own."""
     SENDING = 4
-    """The client, to take what it was answered."""
+    """The client, to take an answer."""
     REFUSED = 5
     """The client, to read why nothing more is read from it."""
-    LEAVING = 6
-    """Its end: it made way for another."""
+    EVICTED = 6
+    """Its end."""
     STREAMING = 7
-    """The client, to take an answer piece by piece, which has a time of its own."""
+    """The client, to take an answer piece by piece, which has a deadline of its own."""
 
 
-SECONDS = {
+SECONDS: Mapping[Phase, float] = {
     Phase.IDLE: 60.0,
     Phase.HEAD: 10.0,
     Phase.BODY: 20.0,
     Phase.SENDING: 60.0,
     Phase.REFUSED: 2.0,
-    Phase.LEAVING: 2.0,
+    Phase.EVICTED: 2.0,
 }
-"""How long a connection may stay in a phase, whatever trickles in meanwhile."""
+"""How long a connection may stay in a phase. Bytes that arrive do not prolong that."""
 
-_LEAVE_FIRST = (Phase.REFUSED, Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.SENDING, Phase.STREAMING)
-"""Where one to make way is looked for. What is worked on is never cut off: it may be a trade."""
+_EVICTION_ORDER = (
+    *(Phase.REFUSED, Phase.IDLE, Phase.HEAD, Phase.BODY),
+    *(Phase.SENDING, Phase.STREAMING),
+)
+"""The phases in which a connection may be evicted. Never `WORKING`: it may be a trade."""
 
 C = TypeVar("C", bound=Hashable)
 
 
 def connections_for(descriptors: int) -> int:
-    """How many connections a process with so many file descriptors can bear; negative: any."""
+    """How many connections a process with so many file descriptors can take; negative: no limit."""
     if descriptors < 0:
         return MAX_CONNECTIONS
     return min(MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
 
 
 class Connections(Generic[C]):
-    """Keeps the phases. `now` is in seconds, of a clock that never goes back."""
+    """The phase of each connection. `now` is seconds on a clock that never goes back."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, seconds: Mapping[Phase, float] = SECONDS) -> None:
+        """`limit` bounds the connections that are not evicted, `seconds` the time in each phase."""
         assert limit > 0
         self._limit = limit
+        self._seconds = seconds
         self._phases: dict[C, Phase] = {}
-        # By phase, each in the order in which they entered it.
         self._since: list[dict[C, float]] = [{} for _ in Phase]
+        """By phase, when each connection entered it; in that order."""
+        self._kept: set[C] = set()
 
     def __len__(self) -> int:
         return len(self._phases)
@@ -80,24 +86,33 @@ class Connections(Generic[C]):
         return iter(list(self._phases))
 
     def phase(self, connection: C) -> Phase | None:
-        """None: it is not known any more."""
+        """None: the connection is unknown, or was removed."""
         return self._phases.get(connection)
 
     def add(self, connection: C, now: float) -> list[C]:
-        """A new one, which is idle. Those that have to be closed for it, which may be itself."""
+        """Add a new connection, which is idle. Returns those to close for it, which may include
+        itself."""
         self._phases[connection] = Phase.IDLE
         self._since[Phase.IDLE][connection] = now
-        leaving = self._since[Phase.LEAVING]
-        if len(self._phases) - len(leaving) <= self._limit:
+        evicted = self._since[Phase.EVICTED]
+        if len(self._phases) - len(evicted) <= self._limit:
             return []
-        victims = [next(iter(leaving))] if len(leaving) >= MAX_LEAVING else []
+        victims = [next(iter(evicted))] if len(evicted) >= MAX_EVICTED else []
         oldest = (
-            other for phase in _LEAVE_FIRST for other in self._since[phase] if other != connection
+            other
+            for phase in _EVICTION_ORDER
+            for other in self._since[phase]
+            if other != connection and other not in self._kept
         )
         return [*victims, next(oldest, connection)]
 
+    def keep(self, connection: C) -> None:
+        """Never evict `connection`."""
+        if connection in self._phases:
+            self._kept.add(connection)
+
     def move(self, connection: C, phase: Phase, now: float) -> None:
-        """`connection` waits for something else from now on. One that is not known stays so."""
+        """`connection` enters `phase`. One that is unknown stays so."""
         before = self._phases.get(connection)
         if before is None:
             return
@@ -106,15 +121,16 @@ class Connections(Generic[C]):
         self._phases[connection] = phase
 
     def remove(self, connection: C) -> None:
-        """It is closed, or will be without being asked again."""
+        """`connection` is closed, or is being aborted."""
         before = self._phases.pop(connection, None)
         if before is not None:
             del self._since[before][connection]
+            self._kept.discard(connection)
 
     def overdue(self, now: float) -> list[C]:
-        """Those whose time in their phase is over, to be closed or moved."""
+        """The connections whose time in their phase is over, to be closed or moved."""
         found: list[C] = []
-        for phase, seconds in SECONDS.items():
+        for phase, seconds in self._seconds.items():
             for connection, since in self._since[phase].items():
                 if now - since < seconds:
                     break

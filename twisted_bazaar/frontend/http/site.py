@@ -1,29 +1,29 @@
 # ruff: noqa: N802, N815 - the methods of Request have their own style
-"""What HTTP itself needs before any route is asked: bounds, one host, one path, no HTML.
+"""Requests and their site: HTTP, before any route is looked for.
 
-Bodies are bounded and kept in memory; what cannot be a path of ours never reaches the routes;
-every failure that Twisted would answer in HTML, or not at all, has a JSON body here; there is
-no access log. Connections that wait too long for their client are closed, and the oldest make
-way where there are too many. Nothing in this module knows what the routes serve.
+Bodies are bounded and kept in memory. A malformed path never reaches the routes. Every failure that
+Twisted would answer in HTML, or not at all, has a JSON body. There is no access log. Connections
+that wait too long for their client are closed, and the oldest are evicted where there are too many.
+Nothing here knows what the routes serve.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import NO_CONTENT, NOT_MODIFIED
+from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString
 from twisted.web.resource import Resource
 
 from . import answers
-from .channel import BazaarChannel, date, phrase
-from .connections import MAX_CONNECTIONS, Connections
+from .channel import BazaarChannel, phrase
+from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
 from .refusals import NO_SUCH_PATH, Reason, Refusal
 from .streaming import PIECE_BYTES, BodyProducer
 
@@ -33,10 +33,10 @@ MAX_BODY_BYTES = 64 * 1024
 """Of a client's request."""
 
 DISCARD_BYTES = 8 * 1024 * 1024
-"""A body that is too large but no larger than this is read and thrown away, because most
-clients read no answer before they have sent everything. Beyond, the connection is given up."""
-LOOK_SECONDS = 1.0
-"""How often connections that are overdue are looked for."""
+"""A body that is too large, up to this size, is read and discarded, because most clients read no
+answer before they have sent all. Beyond it the connection is refused."""
+CHECK_SECONDS = 1.0
+"""Between two checks for overdue connections."""
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)([^#]*)", re.IGNORECASE)
 _ONE_HOST = Refusal(Reason.MALFORMED, "HTTP/1.1 needs the header Host, once")
@@ -51,12 +51,12 @@ class BazaarRequest(server.Request):
     content: BytesIO
     defaultContentType = b"application/json"
     authority: bytes | None = None
-    """HOST or HOST:PORT, as the client says; None: it says nothing, as HTTP/1.0 allows."""
+    """HOST or HOST:PORT, as the client names it; None: it does not, as HTTP/1.0 allows."""
     _received_bytes = 0
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
-        self.site = cast(BazaarChannel, self.channel).site  # Twisted's own comes too late
+        self.site = cast(BazaarChannel, self.channel).site  # Twisted sets it later
         waits = self.requestHeaders.hasHeader(b"Expect")
         if length is not None and length > (self.site.max_body_bytes if waits else DISCARD_BYTES):
             self._give_up()
@@ -70,19 +70,19 @@ class BazaarRequest(server.Request):
 
     @property
     def is_too_large(self) -> bool:
-        """Whether more of its body has come than may."""
+        """Whether more of its body has come than is allowed."""
         return self._received_bytes > self.site.max_body_bytes
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        # Instead of Twisted's own, which also reads query, cookies and forms for nobody.
+        # Twisted's own also parses query, cookies and forms, which no route reads.
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
         self.process()
 
     def process(self) -> None:
-        # Instead of Twisted's own, which looks for a resource along the path, and works out
-        # what time it is: an eighth of what a request costs.
-        self.responseHeaders.setRawHeaders(b"Date", [date()])
+        # Twisted's own walks the path for a resource and formats the time anew: an eighth of what a
+        # request costs.
+        self.responseHeaders.setRawHeaders(b"Date", [self.site.date()])
         hosts = self.requestHeaders.getRawHeaders(b"Host")
         if hosts is not None and len(hosts) == 1:
             self.authority = hosts[0]
@@ -104,7 +104,7 @@ class BazaarRequest(server.Request):
                 self.processingFailed(Failure())
 
     def _read_absolute_form(self) -> None:
-        """The whole URL, as proxies send it: what it names counts, and not the Host header."""
+        """A whole URL, as proxies send it, takes precedence over the Host header."""
         matched = _ABSOLUTE.fullmatch(self.uri)
         if matched is not None:
             self.authority, rest = matched.groups()
@@ -112,18 +112,18 @@ class BazaarRequest(server.Request):
             self.uri = rest if rest.startswith(b"/") else (b"/" + rest if rest else anything)
 
     def getRequestHostname(self) -> bytes:
-        # Routing would refuse some Host headers in HTML; no answer depends on the name.
+        # Routing would refuse some Host headers in HTML. No answer depends on this name.
         return b"bazaar"
 
     def refuse(self, refusal: Refusal) -> bytes:
-        """Set status and headers for `refusal` and return the body."""
+        """Set status and headers for `refusal`. Returns the body."""
         self.setResponseCode(refusal.code, phrase(refusal.code))
         for name, value in refusal.headers.items():
             self.responseHeaders.setRawHeaders(name, [value])
         return answers.error(refusal.code, refusal.reason.word, refusal.message)
 
     def answer(self, refusal: Refusal) -> None:
-        """Answer with `refusal`, outside of any route."""
+        """Answer with `refusal`, outside of routes."""
         self.respond(self.refuse(refusal))
 
     def respond(self, body: bytes) -> None:
@@ -131,7 +131,7 @@ class BazaarRequest(server.Request):
         if self._disconnected:
             return
         if self.code not in (NO_CONTENT, NOT_MODIFIED):
-            # Without a length, Twisted would send chunks.
+            # Without a length, Twisted sends chunks.
             self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
         if len(body) > PIECE_BYTES:
             BodyProducer(self.site.reactor, self, body)
@@ -140,7 +140,7 @@ class BazaarRequest(server.Request):
         self.finish()
 
     def report(self, failure: Failure) -> Refusal:
-        """Log a failure that nobody foresaw, and refuse with the id that the log knows it by."""
+        """Log an unexpected error. Returns a refusal with the id under which it is logged."""
         name = self.site.request_ids()
         log.failure(
             "request {request_id} failed: {method} {uri}",
@@ -166,7 +166,7 @@ class BazaarRequest(server.Request):
 
 
 def _well_formed(path: bytes) -> bool:
-    """Whether `path` means one thing only: no empty segments, and UTF-8."""
+    """Whether `path` is UTF-8 without empty segments."""
     if not path.startswith(b"/") or b"//" in path:
         return False
     try:
@@ -177,8 +177,8 @@ def _well_formed(path: bytes) -> bool:
 
 
 class BazaarSite(server.Site):
-    """Serves `resource`, whose `render` answers every request by `BazaarRequest.respond`, at
-    once or later. The reactor only times connections."""
+    """Serves `resource`, whose `render` answers every request by `BazaarRequest.respond`, at once
+    or later. The reactor times connections; its clock must not go back."""
 
     protocol = BazaarChannel  # type: ignore[assignment]
     requestFactory = BazaarRequest
@@ -187,12 +187,15 @@ class BazaarSite(server.Site):
         self,
         resource: Resource,
         reactor: IReactorTime,
+        wall_clock: Callable[[], float],
         request_ids: Callable[[], str],
         max_body_bytes: int = MAX_BODY_BYTES,
         max_connections: int = MAX_CONNECTIONS,
+        phase_seconds: Mapping[Phase, float] = SECONDS,
     ) -> None:
+        """`wall_clock` returns seconds since 1970, for the header `Date`."""
         assert max_body_bytes < DISCARD_BYTES
-        # Twisted's own timeout begins anew with each byte.
+        # No timeout of Twisted's: it begins anew with each byte.
         super().__init__(resource, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
         self.request_ids = request_ids
         self.max_body_bytes = max_body_bytes
@@ -200,20 +203,29 @@ class BazaarSite(server.Site):
         self.too_large = Refusal(Reason.TOO_LARGE, message)
         self.seconds: Callable[[], float] = reactor.seconds
         self._reactor = reactor
-        self.channels: Connections[BazaarChannel] = Connections(max_connections)
-        self._look_call: Any = None
+        self._wall_clock = wall_clock
+        self._date = -1, b""
+        self.channels: Connections[BazaarChannel] = Connections(max_connections, phase_seconds)
+        self._check_call: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
 
     def log(self, request: Any) -> None:
-        """No access log: it would cost each lookup more than the lookup."""
+        """No access log: it would cost more than a lookup does."""
+
+    def date(self) -> bytes:
+        """The value of the header `Date`, now."""
+        second = int(self._wall_clock())
+        if second != self._date[0]:
+            self._date = second, datetimeToString(second)
+        return self._date[1]
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
 
     def drain(self) -> Deferred[None]:
-        """Close idle connections now, and the others after the answer they wait for.
+        """Close idle connections now, and the others after the answers they wait for.
 
-        Fires when none is left. Stop listening first, and call it once.
+        Fires when none is left. To be called once, when the port no longer listens.
         """
         if not self.channels:
             return succeed(None)
@@ -223,28 +235,28 @@ class BazaarSite(server.Site):
         return drained
 
     def channel_made(self, channel: BazaarChannel) -> None:
-        """A new connection has been taken; for its channel to say."""
+        """A connection was made. Called by its channel."""
         for victim in self.channels.add(channel, self.seconds()):
             if victim is channel:
-                channel.turn_away()
+                channel.refuse_connection()
             else:
-                victim.make_way()
-        if self._look_call is None:
-            self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
+                victim.evict()
+        if self._check_call is None:
+            self._check_call = self._reactor.callLater(CHECK_SECONDS, self._check)
 
     def channel_lost(self, channel: BazaarChannel) -> None:
-        """A connection is gone; for its channel to say."""
+        """A connection has ended. Called by its channel."""
         self.channels.remove(channel)
         if self.channels:
             return
-        if self._look_call is not None:
-            self._look_call.cancel()
-            self._look_call = None
+        if self._check_call is not None:
+            self._check_call.cancel()
+            self._check_call = None
         if self._drained is not None:
             drained, self._drained = self._drained, None
             drained.callback(None)
 
-    def _look(self) -> None:
-        self._look_call = self._reactor.callLater(LOOK_SECONDS, self._look)
+    def _check(self) -> None:
+        self._check_call = self._reactor.callLater(CHECK_SECONDS, self._check)
         for channel in self.channels.overdue(self.seconds()):
             channel.overdue()

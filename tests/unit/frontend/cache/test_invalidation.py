@@ -22,7 +22,7 @@ from twisted_bazaar.frontend.cache.invalidation import (
     MAX_HEADLESS_BYTES,
     PUSH_SECONDS,
 )
-from twisted_bazaar.frontend.http.site import DISCARD_BYTES, MAX_BODY_BYTES
+from twisted_bazaar.frontend.http.site import CHECK_SECONDS, DISCARD_BYTES, MAX_BODY_BYTES
 from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, decode_reply, encode, head_of, sign
 
 SECRET = b"0123456789abcdef"
@@ -259,9 +259,9 @@ def test_a_crowd_of_strangers_does_not_keep_the_catalog_out(endpoint: InternalEn
         crowd.append(endpoint.connect())
         if number >= MAX_CONNECTIONS - 1:
             channel, transport = crowd.pop(0)
-            assert transport.aborting, "the oldest goes"
+            assert transport.disconnecting, "the oldest goes"
             channel.connectionLost(Failure(ConnectionLost()))
-    assert not any(transport.aborting for _, transport in [*crowd, (known, answered)])
+    assert not any(transport.disconnecting for _, transport in [*crowd, (known, answered)])
     answered.clear()
     known.dataReceived(endpoint.post(BODY))
     assert Answer(answered.value()).code == 200
@@ -286,10 +286,12 @@ def test_a_body_that_does_not_go_on_is_cut_off(endpoint: InternalEndpoint) -> No
     for _ in range(4):
         endpoint.clock.advance(PUSH_SECONDS / 4 - 0.1)
         channel.dataReceived(b"")
-    assert not transport.aborting
-    endpoint.clock.advance(0.4)
+    assert transport.value() == b""
+    endpoint.clock.pump([CHECK_SECONDS] * 2)
+    assert Answer(transport.value()).code == 408
+    endpoint.clock.pump([CHECK_SECONDS] * 3)
     assert transport.aborting
-    assert (transport.value(), endpoint.subscriber.taken) == (b"", [])
+    assert endpoint.subscriber.taken == []
 
 
 # Everything else

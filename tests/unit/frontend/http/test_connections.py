@@ -4,7 +4,7 @@ import pytest
 
 from twisted_bazaar.frontend.http.connections import (
     MAX_CONNECTIONS,
-    MAX_LEAVING,
+    MAX_EVICTED,
     SECONDS,
     Connections,
     Phase,
@@ -62,14 +62,34 @@ def test_the_others_go_in_the_order_of_what_they_would_lose(
 
 def test_those_that_leave_do_not_count_but_are_bounded() -> None:
     connections = book(1, a=Phase.IDLE)
-    for number in range(MAX_LEAVING):
+    for number in range(MAX_EVICTED):
         [victim] = connections.add(f"{number}", 1.0)
-        connections.move(victim, Phase.LEAVING, 1.0)
+        connections.move(victim, Phase.EVICTED, 1.0)
     [longest, victim] = connections.add("z", 1.0)
-    assert (longest, victim) == ("a", f"{MAX_LEAVING - 1}")
+    assert (longest, victim) == ("a", f"{MAX_EVICTED - 1}")
     connections.remove(longest)
-    connections.move(victim, Phase.LEAVING, 1.0)
-    assert len(connections) == MAX_LEAVING + 1
+    connections.move(victim, Phase.EVICTED, 1.0)
+    assert len(connections) == MAX_EVICTED + 1
+
+
+def test_a_connection_that_is_kept_is_not_evicted() -> None:
+    connections = book(a=Phase.IDLE, b=Phase.IDLE, c=Phase.HEAD)
+    for kept in "ab":
+        connections.keep(kept)
+    assert connections.add("d", 5.0) == ["c"]
+    connections.remove("c")
+    connections.keep("d")
+    assert connections.add("e", 6.0) == ["e"], "there is no other"
+    connections.remove("a")
+    connections.remove("e")
+    assert connections.add("a", 7.0) == []
+    assert connections.add("f", 8.0) == ["a"], "another connection than before"
+
+
+def test_a_site_may_have_time_limits_of_its_own() -> None:
+    connections: Connections[str] = Connections(3, {Phase.IDLE: 5.0})
+    connections.add("a", 0.0)
+    assert (connections.overdue(4.9), connections.overdue(5.0)) == ([], ["a"])
 
 
 @pytest.mark.parametrize(("phase", "seconds"), SECONDS.items())

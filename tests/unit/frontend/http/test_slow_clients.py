@@ -159,7 +159,7 @@ def test_one_that_is_idle_and_does_not_go_when_told_to_is_cut_off() -> None:
     old = frontend.connect()
     frontend.connect()
     assert old.transport.disconnecting
-    frontend.clock.advance(SECONDS[Phase.LEAVING])
+    frontend.clock.advance(SECONDS[Phase.EVICTED])
     assert old.transport.aborting
 
 
@@ -206,7 +206,7 @@ class Large(Resource):
 def large(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Large, Served]]:
     from twisted.internet import reactor
 
-    monkeypatch.setattr(site, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(site, "CHECK_SECONDS", 0.05)
     monkeypatch.setattr(site, "PIECE_BYTES", LARGE_BYTES)
     monkeypatch.setitem(SECONDS, Phase.SENDING, 1.0)
     resource = Large()
