@@ -5,7 +5,7 @@ The front-ends do not trust a cache's content, so clients must notice neither (i
 
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias, cast
 
 import hiredis
 from twisted.internet.threads import deferToThread
@@ -18,8 +18,9 @@ KEYS = b"bazaar:*"
 TIMEOUT_SECONDS = 1.0
 RECEIVE_BYTES = 65536
 
-Command = tuple[Any, ...]
-"""Words, as bytes. The stubs of hiredis allow a command of one word only."""
+Command: TypeAlias = tuple[bytes, ...]
+
+Reply: TypeAlias = "bytes | int | list[bytes | None] | None"
 
 
 class Redis:
@@ -34,28 +35,35 @@ class Redis:
 
     async def quotes(self) -> Mapping[bytes, bytes]:
         """What front-ends store there now."""
-        (keys,) = await self._ask((b"KEYS", KEYS))
+        keys = await self._ask_for_list(b"KEYS", KEYS)
         if not keys:
             return {}
-        (values,) = await self._ask((b"MGET", *keys))
-        found = zip(keys, values, strict=True)
-        return {key: value for key, value in found if value is not None}
+        found = zip(keys, await self._ask_for_list(b"MGET", *filter(None, keys)), strict=True)
+        return {key: value for key, value in found if key is not None and value is not None}
 
     async def put_back(self, quotes: Mapping[bytes, bytes]) -> None:
         """Store `quotes`, over what is there."""
         await self._ask(*((b"SET", key, value) for key, value in quotes.items()))
 
-    async def _ask(self, *commands: Command) -> Sequence[Any]:
-        replies: Sequence[Any] = await deferToThread(self._exchange, commands)
+    async def _ask_for_list(self, *command: bytes) -> list[bytes | None]:
+        (reply,) = await self._ask(command)
+        if not isinstance(reply, list):
+            raise OSError(f"the reply to {command[0]!r} is no list")
+        return reply
+
+    async def _ask(self, *commands: Command) -> Sequence[Reply]:
+        replies: Sequence[Reply] = await deferToThread(self._exchange, commands)
         return replies
 
-    def _exchange(self, commands: Sequence[Command]) -> Sequence[Any]:
+    def _exchange(self, commands: Sequence[Command]) -> Sequence[Reply]:
         """Send `commands` on a new connection, and return their replies. Blocks."""
         reader = hiredis.Reader()
-        replies: list[Any] = []
+        replies: list[Reply] = []
         where = self._address.host, self._address.port
         with socket.create_connection(where, TIMEOUT_SECONDS) as connection:
-            connection.sendall(b"".join(hiredis.pack_command(command) for command in commands))
+            # The stubs of hiredis allow a command of one word only.
+            words = [cast("tuple[bytes]", command) for command in commands]
+            connection.sendall(b"".join(map(hiredis.pack_command, words)))
             while len(replies) < len(commands):
                 reply = reader.gets()
                 if isinstance(reply, Exception):

@@ -1,7 +1,7 @@
-"""The calls of the REST API: each is made, understood and recorded, whatever becomes of it."""
+"""The calls of the REST API. Each is recorded in a history, also when it fails."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -25,10 +25,10 @@ from .http import NoAnswer, NotSent, Reply, Session
 __all__ = ["EXPECTED", "Caller"]
 
 EXPECTED = {0, 200, 404, 409, 422, 503}
-"""What a bazaar may answer to calls that are well-formed, or nothing (0)."""
+"""The statuses with which a bazaar may answer well-formed calls; 0: no answer."""
 
 _NOT_EXECUTED = ("not_executed", "overloaded")
-"""Reasons of a 503 that say for certain that a trade was not executed."""
+"""The reasons of a 503 that say that a trade was certainly not executed (docs/reference.md)."""
 
 T = TypeVar("T")
 
@@ -46,19 +46,32 @@ class _Placed(msgspec.Struct):
     transaction_number: int
 
 
-class _Why(msgspec.Struct):
+class _Error(msgspec.Struct):
     message: str
     reason: str = ""
-    """A word for programs; an older release says none."""
+    """Empty in the answers of older releases."""
 
 
 class _Failure(msgspec.Struct):
-    error: _Why
+    error: _Error
+
+
+class _Common(TypedDict):
+    """The fields that all kinds of calls have."""
+
+    client: int
+    via: int
+    sent: float
+    ended: float
+    status: int
+    message: str
 
 
 class Caller:
-    """One client's calls, written to `history`. None fails: one that was cancelled had no
-    answer."""
+    """Makes the calls of one client, and adds them to `history`.
+
+    No call raises: one that fails, or is cancelled, is recorded as a call without an answer.
+    """
 
     def __init__(
         self,
@@ -68,6 +81,8 @@ class Caller:
         history: History,
         client: int,
     ) -> None:
+        """`seconds` is the clock of the history; `urls` are the front-ends; `client` is the
+        number of this client in the history."""
         self._session = session
         self._seconds = seconds
         self._urls = urls
@@ -76,7 +91,8 @@ class Caller:
 
     @property
     def frontends(self) -> int:
-        """How many front-ends there are; `via` is below this."""
+        """How many front-ends there are. A call is made `via` one of them, counted from 0, and
+        waits `timeout` seconds for its whole answer."""
         return len(self._urls)
 
     async def lookup(self, via: int, name: str, timeout: float) -> LookupCall:
@@ -85,8 +101,8 @@ class Caller:
         if reply is not None:
             source = reply.header(b"X-Cache") or ""
         if reply is not None and reply.status == 200:
-            shown, call = _understand(reply, _Answer[Quote], call)
-            # "<history>-<version>", where the front-end knows the history.
+            shown, call = _decode(reply, _Answer[Quote], call)
+            # "<history>-<version>", or without the history where the front-end does not know it.
             version = (reply.header(b"ETag") or "").strip('"').rpartition("-")[2]
             if shown is not None:
                 known = int(version) if version.isdecimal() else None
@@ -97,7 +113,7 @@ class Caller:
         call, reply = await self._get(via, "/stocks", timeout)
         found: tuple[Quote, ...] = ()
         if reply is not None and reply.status == 200:
-            shown, call = _understand(reply, _Answer[tuple[Quote, ...]], call)
+            shown, call = _decode(reply, _Answer[tuple[Quote, ...]], call)
             found = shown.data if shown is not None else ()
         return self._record(MarketCall(**call, found=found))
 
@@ -105,7 +121,7 @@ class Caller:
         call, reply = await self._get(via, f"/orders/{number}", timeout)
         found = None
         if reply is not None and reply.status == 200:
-            shown, call = _understand(reply, _Answer[Order], call)
+            shown, call = _decode(reply, _Answer[Order], call)
             found = shown.data if shown is not None else None
         return self._record(OrderCall(**call, number=number, found=found))
 
@@ -113,7 +129,7 @@ class Caller:
         call, reply = await self._get(via, f"/orders?after={after}&limit={limit}", timeout)
         shown = None
         if reply is not None and reply.status == 200:
-            shown, call = _understand(reply, _Page, call)
+            shown, call = _decode(reply, _Page, call)
         shown = shown or _Page((), None)
         return self._record(
             PageCall(**call, after=after, limit=limit, found=shown.data, next=shown.next)
@@ -136,7 +152,7 @@ class Caller:
             call = self._common(via, sent, reply)
             verdict = _verdict(reply)
             if verdict is Verdict.PLACED:
-                placed, call = _understand(reply, _Answer[_Placed], call)
+                placed, call = _decode(reply, _Answer[_Placed], call)
                 if placed is None:
                     verdict = Verdict.UNKNOWN
                 else:
@@ -155,9 +171,7 @@ class Caller:
             )
         )
 
-    async def _get(
-        self, via: int, path: str, timeout: float
-    ) -> tuple[dict[str, Any], Reply | None]:
+    async def _get(self, via: int, path: str, timeout: float) -> tuple[_Common, Reply | None]:
         sent = self._seconds()
         try:
             reply = await self._session.get(self._urls[via] + path, timeout)
@@ -165,12 +179,10 @@ class Caller:
             return self._common(via, sent, None, str(why)), None
         return self._common(via, sent, reply), reply
 
-    def _common(
-        self, via: int, sent: float, reply: Reply | None, message: str = ""
-    ) -> dict[str, Any]:
+    def _common(self, via: int, sent: float, reply: Reply | None, message: str = "") -> _Common:
         if reply is not None and reply.status != 200:
-            why = _why(reply)
-            message = why.message if why is not None else _malformed(reply)
+            error = _error(reply)
+            message = error.message if error is not None else _malformed(reply)
         return {
             "client": self._client,
             "via": via + 1,
@@ -186,8 +198,8 @@ class Caller:
         return call
 
 
-def _why(reply: Reply) -> _Why | None:
-    """What a failure says; None: nothing that can be understood."""
+def _error(reply: Reply) -> _Error | None:
+    """The error in the body of a failure; None: it has none."""
     try:
         return msgspec.json.decode(reply.body, type=_Failure).error
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -195,8 +207,9 @@ def _why(reply: Reply) -> _Why | None:
 
 
 def _verdict(reply: Reply) -> Verdict:
-    """What an answer to a trade means. What is not said for certain is unknown."""
-    why = _why(reply)
+    """What a client knows of a trade with this answer. A 503 or 5xx without a reason that says
+    so leaves the outcome unknown."""
+    error = _error(reply)
     match reply.status:
         case 200:
             return Verdict.PLACED
@@ -204,17 +217,15 @@ def _verdict(reply: Reply) -> Verdict:
             return Verdict.REJECTED
         case 422:
             return Verdict.REUSED
-        case 503 if why is not None and why.reason in _NOT_EXECUTED:
+        case 503 if error is not None and error.reason in _NOT_EXECUTED:
             return Verdict.NOT_EXECUTED
         case status if 400 <= status < 500:
             return Verdict.NOT_EXECUTED
     return Verdict.UNKNOWN
 
 
-def _understand(
-    reply: Reply, shape: type[T], call: dict[str, Any]
-) -> tuple[T | None, dict[str, Any]]:
-    """The body as `shape`; if it is not, None, and the call with that as its message."""
+def _decode(reply: Reply, shape: type[T], call: _Common) -> tuple[T | None, _Common]:
+    """The body as `shape`; None, and the call with a message that says so, if it is not one."""
     try:
         return msgspec.json.decode(reply.body, type=shape), call
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -222,4 +233,4 @@ def _understand(
 
 
 def _malformed(reply: Reply) -> str:
-    return f"not what was to be expected: {reply.body[:80]!r}"
+    return f"a malformed body: {reply.body[:80]!r}"

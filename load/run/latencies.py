@@ -6,12 +6,12 @@ __all__ = ["Latencies"]
 
 MICROSECONDS = 1_000_000
 LONGEST_SECONDS = 3600.0
-"""What takes longer is recorded as this."""
+"""Longer latencies are recorded as this."""
 DIGITS = 3
 
 
 class Latencies:
-    """How long some requests took, in seconds, with a resolution of a microsecond."""
+    """Latencies in seconds, with a resolution of a microsecond."""
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, int(LONGEST_SECONDS) * MICROSECONDS, DIGITS)
@@ -20,7 +20,7 @@ class Latencies:
         self.max = 0.0
 
     def record(self, seconds: float) -> None:
-        # The histogram would ignore what is out of its range without a word.
+        # The histogram would silently ignore a value out of its range.
         within = min(max(seconds, 0.0), LONGEST_SECONDS)
         self._histogram.record_value(round(within * MICROSECONDS))
         self.count += 1
@@ -28,7 +28,7 @@ class Latencies:
         self.max = max(self.max, within)
 
     def add(self, others: "Latencies") -> None:
-        """Record all `others`, too."""
+        """Record all `others` as well."""
         self._histogram.add(others._histogram)
         self.count += others.count
         self.total += others.total
@@ -36,11 +36,11 @@ class Latencies:
 
     @property
     def mean(self) -> float:
-        """0 if there are none, as is any percentile then."""
+        """The arithmetic mean; 0 if there are none, like any percentile."""
         return self.total / self.count if self.count else 0.0
 
     def percentile(self, percent: float) -> float:
-        """What `percent` of them, 0 to 100, do not exceed."""
+        """The least value that `percent` of them, 0 to 100, do not exceed."""
         value = float(self._histogram.get_value_at_percentile(percent))
-        # The histogram answers with the end of an interval, which may be past the last value.
+        # The histogram returns the end of a bucket, which may exceed the maximum.
         return min(value / MICROSECONDS, self.max)

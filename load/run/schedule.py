@@ -1,9 +1,8 @@
-"""When the requests of an open loop are to start, and from when their latency counts. Pure.
+"""When the requests of an open loop are due, and from when their latency counts. Pure.
 
-A closed loop asks again only when it has been answered: while the server stalls it asks for
-nothing, and so measures the stall once for each client, however many requests would have met
-it. An open loop's requests are due whether or not the ones before are answered, and each
-counts from when it was due.
+A client of a closed loop sends its next request once it has an answer: while the server stalls
+it sends none, so each client measures the stall once (coordinated omission). The requests of an
+open loop are due at even intervals, and the latency of each counts from when it was due.
 """
 
 import math
@@ -11,18 +10,18 @@ import math
 __all__ = ["Schedule", "counted_from"]
 
 TIMER_SECONDS = 0.002
-"""How late the reactor may wake a client that waits: it waits in whole milliseconds, rounded
-up. That much is our own lateness, and would show as latency of a fast server."""
+"""How late the reactor may wake a waiting client, as it waits in whole milliseconds, rounded
+up. A delay up to this is the client's own, not latency of the server."""
 
 
 class Schedule:
-    """One start every 1/`rate` seconds; whoever is free takes the next one."""
+    """One request every 1/`rate` seconds; the next free client takes it."""
 
     def __init__(
         self, rate: float, begin: float, until: float = math.inf, give_up: float = math.inf
     ) -> None:
-        """Starts are due from `begin` to before `until`. From `give_up` on none is given any
-        more, as one that is so far behind does not catch up."""
+        """Requests are due from `begin` to before `until`. From `give_up` on none is taken, as the
+        clients are then too far behind."""
         self._rate = rate
         self._begin = begin
         self._until = until
@@ -30,7 +29,7 @@ class Schedule:
         self._taken = 0
 
     def take(self, now: float) -> float | None:
-        """When the next request is due, which may be long ago; None: there is no more."""
+        """When the next request is due, which may be in the past; None: there is no more."""
         due = self._begin + self._taken / self._rate
         if due >= self._until or now >= self._give_up:
             return None
@@ -38,15 +37,14 @@ class Schedule:
         return due
 
     def left(self, now: float) -> int:
-        """How many requests were due before `now` and were never taken."""
+        """How many requests were due before `now` and not taken."""
         end = min(self._until, now)
         return max(0, math.ceil((end - self._begin) * self._rate - 1e-6) - self._taken)
 
 
 def counted_from(due: float, free: float, sent: float) -> float:
-    """From when the latency of a request counts that was `due`, if its client was `free` for it
-    since then and has `sent` it: in any case but that of a slightly late timer, when it was
-    due."""
+    """From when the latency of a request counts that was `due`, whose client was free at `free`
+    and sent it at `sent`: `due`, but for a delay of at most `TIMER_SECONDS` by the timer."""
     if free <= due and sent - due <= TIMER_SECONDS:
         return sent
     return due

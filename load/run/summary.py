@@ -1,4 +1,4 @@
-"""The page that a run ends with. Pure: a report in, lines out."""
+"""The page of figures of a run. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,11 +13,11 @@ from .threshold import Judged
 __all__ = ["BUSY_SHARE", "RunReport", "progress", "run_page"]
 
 BUSY_SHARE = 0.9
-"""A client process that needs more of its core than this measures itself."""
+"""A client process that uses more of its core than this limits what it measures."""
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run went."""
+    """The result of a run."""
 
     url: str
     clients: int
@@ -26,16 +26,16 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """From the first call to the last lookup or trade."""
     kinds: Sequence[KindRow]
     hit_share: float | None
-    """Of the lookups that a cache was asked for; None: no answer spoke of one."""
+    """The share of lookups that a cache answered, of those with `hit` or `miss`; None: none had."""
     placed: int
     rejected: int
     failed: Sequence[Failed]
     rate: float | None
-    """Requests a second that were asked for; None: it was a closed loop."""
+    """Requests a second that were due; None: it was a closed loop."""
     unsent: int
-    """Of those, how many were due and never sent."""
+    """How many requests were due and never sent."""
     cpu_share: float
-    """Of one core, that the clients used."""
+    """The share of a core that the clients used."""
     orders: Comparison
     thresholds: Sequence[Judged]
     interrupted: bool
@@ -104,7 +104,7 @@ def _words(judged: Judged) -> str:
 def progress(
     seconds: float, before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]
 ) -> str:
-    """The line that is shown while a run goes on, with the counts of a second ago."""
+    """The line that is shown during a run; `before` has the counts of a second ago."""
     words = [f"{seconds:4.0f} s"]
     for kind, (count, _) in now.items():
         words.append(f"{kind} {count} (+{count - before.get(kind, (0, 0))[0]})")

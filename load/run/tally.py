@@ -1,4 +1,4 @@
-"""What the calls of a run amount to, by kind. Pure."""
+"""Counts and latencies of the calls of a run, by kind. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Self
@@ -12,16 +12,17 @@ from .latencies import Latencies
 __all__ = ["SOURCES", "Failed", "KindRow", "Measured", "Tally", "is_error"]
 
 SOURCES = ("hit", "miss", "off")
-"""What `X-Cache` says of a lookup."""
+"""The values of `X-Cache`."""
 
 
 class KindRow(msgspec.Struct, frozen=True):
-    """All calls of one kind, as they are shown. Times are in milliseconds."""
+    """The figures of one kind of call, as they are shown."""
 
     kind: str
     count: int
     errors: int
     rate: float
+    """Calls that succeeded, a second."""
     mean_ms: float
     p50_ms: float
     p90_ms: float
@@ -31,7 +32,7 @@ class KindRow(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """Calls of one kind that failed alike."""
+    """Failed calls of one kind with one status."""
 
     kind: str
     status: int
@@ -46,7 +47,7 @@ class Measured:
 
     def __init__(self) -> None:
         self.latencies = Latencies()
-        """Of all calls, failed ones too: an answer that never came is no fast one."""
+        """Of all calls, failed ones included: else a call without an answer would improve them."""
         self.errors = 0
         self.began = float("inf")
         self.ended = float("-inf")
@@ -65,7 +66,8 @@ class Measured:
         """Calls that succeeded, a second."""
         return (self.count - self.errors) / self.seconds if self.seconds else 0.0
 
-    def take(self, since: float, ended: float, error: bool) -> None:
+    def record(self, since: float, ended: float, error: bool) -> None:
+        """Record a call whose latency counts from `since`."""
         self.latencies.record(ended - since)
         self.errors += error
         self.began = min(self.began, since)
@@ -79,7 +81,7 @@ class Measured:
         return self
 
     def within(self, other: "Measured") -> Self:
-        """Let the rate be over the time that `other` took."""
+        """Compute the rate over the time of `other`."""
         self.began, self.ended = other.began, other.ended
         return self
 
@@ -99,14 +101,14 @@ class Tally:
         self._failed: dict[tuple[str, int], Failed] = {}
 
     def add(self, call: Call, since: float) -> None:
-        """`since` is from when its latency counts."""
+        """Record `call`, whose latency counts from `since`."""
         kind = str(call.__struct_config__.tag)
         error = is_error(call)
         key = kind, call.source if isinstance(call, LookupCall) else ""
         measured = self._measured.get(key)
         if measured is None:
             measured = self._measured[key] = Measured()
-        measured.take(since, call.ended, error)
+        measured.record(since, call.ended, error)
         if error:
             alike = kind, call.status
             failed = self._failed.get(alike) or Failed(*alike, 0, call.message)
@@ -114,11 +116,11 @@ class Tally:
 
     @property
     def failed(self) -> Iterable[Failed]:
-        """The most frequent first."""
+        """Failed calls by kind and status, the most frequent first."""
         return sorted(self._failed.values(), key=lambda each: -each.count)
 
     def counts(self) -> Mapping[str, tuple[int, int]]:
-        """The calls and the errors of each kind until now."""
+        """The numbers of calls and of errors of each kind."""
         counts: dict[str, tuple[int, int]] = {}
         for (kind, _), each in self._measured.items():
             count, errors = counts.get(kind, (0, 0))
@@ -126,10 +128,11 @@ class Tally:
         return counts
 
     def kinds(self) -> Mapping[str, Measured]:
-        """`all` are lookups and trades; `hit`, `miss` and `off` are lookups by `X-Cache`;
-        `order` are the queries for remembered orders. A kind without calls is left out.
+        """The figures by kind: `all` are lookups and trades; `hit`, `miss` and `off` are lookups
+        by `X-Cache`; `order` are the queries of remembered orders. A kind without calls is left
+        out.
 
-        Lookups and trades are measured over the time that they took together.
+        The rates of lookups and trades are over the time that both took together.
         """
         everything = self._sum("lookup", "trade")
         kinds = {"all": everything, "lookup": self._sum("lookup").within(everything)}
@@ -149,8 +152,8 @@ class Tally:
 
 
 def is_error(call: Call) -> bool:
-    """Whether a call was not answered as a bazaar that is well answers it. A rejected trade
-    was, and so was a query for an order that is not there: what that means is judged apart."""
+    """Whether a call was not answered as a working bazaar answers it. A rejected trade is no
+    error, nor is a query of an order that is missing, which `Remembered` judges."""
     match call:
         case TradeCall():
             return call.verdict not in (Verdict.PLACED, Verdict.REJECTED)

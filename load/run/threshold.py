@@ -1,4 +1,4 @@
-"""Thresholds that a run must keep, such as `lookup.p99<20ms`. Pure."""
+"""Thresholds for the figures of a run, such as `lookup.p99<20ms`. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ EXAMPLE = "lookup.p99<20ms"
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What became of a threshold."""
+    """A threshold, and whether it held."""
 
     threshold: str
     measured: str
@@ -30,7 +30,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class Threshold(msgspec.Struct, frozen=True):
-    """One bound for one figure of one kind of call. Made by `parse`."""
+    """A bound for one figure of one kind of call. Made by `parse`."""
 
     text: str
     kind: str
@@ -41,8 +41,8 @@ class Threshold(msgspec.Struct, frozen=True):
     unit: str
 
     def judge(self, kinds: Mapping[str, "Measured"], unsent: int = 0) -> Judged:
-        """`unsent` requests of an open loop were due and never sent: how long they would have
-        taken nobody knows, so that no bound on a time holds then."""
+        """`unsent` requests of an open loop were due and never sent. Their latency is unknown, so
+        with any of them no threshold on a time holds."""
         measured = kinds.get(self.kind)
         count, errors = (measured.count, measured.errors) if measured else (0, 0)
         if self.figure == "count":
@@ -74,7 +74,7 @@ class Threshold(msgspec.Struct, frozen=True):
 
 
 def parse(text: str) -> Threshold:
-    """`text` as a threshold. Raises ValueError with what is wrong with it."""
+    """Read `text`. Raises ValueError with what is wrong with it."""
     found = _RULE.fullmatch("".join(text.split()))
     if found is None:
         raise ValueError(f"must be like {EXAMPLE}, not {text!r}")
@@ -93,7 +93,7 @@ def parse(text: str) -> Threshold:
 
 
 def _units(figure: str) -> tuple[str, ...]:
-    """The units that a figure may have; none: it is no figure."""
+    """The units that a figure may have; empty: there is no such figure."""
     if figure in ("mean", "max") or _PERCENTILE.fullmatch(figure):
         return tuple(_UNITS)
     return {"count": ("",), "errors": ("", "%"), "rate": ("", "/s")}.get(figure, ())

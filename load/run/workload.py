@@ -1,14 +1,15 @@
-"""The platform's reference workload: look up a random stock, perhaps trade it, and so on.
+"""The platform's reference workload: look up a random stock, trade it with some probability,
+and so on.
 
-Each client has a connection of its own, and one call under way at a time. It remembers every
-order that it was told of, and before it leaves it queries each of them and compares.
+Each client has its own connection, and one call under way at a time. It remembers every order
+that was acknowledged to it, and before it ends it queries each of them and compares.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -26,13 +27,13 @@ from .tally import Tally
 __all__ = ["Workload"]
 
 ANSWER_SECONDS = 8.0
-"""More than the bazaar's deadline for a trade: an answer is on its way."""
+"""More than the bazaar's deadline for a trade, so that it answers in time."""
 RETRY_SECONDS = 0.05
-"""A client that found nobody there does not ask again at once."""
+"""A client waits this long after a call without an answer."""
 SETTLE_SECONDS = 10.0
-"""How long a client that gets no answer goes on asking for the orders it remembers."""
+"""How long a client queries a remembered order again that gets no answer."""
 CATCH_UP_SECONDS = 10.0
-"""How long clients go on after their time with requests that were due within it."""
+"""How long after their time clients send requests that were due within it."""
 
 C = TypeVar("C", bound=Call)
 
@@ -53,12 +54,13 @@ class Workload:
         token: str,
         connect: Callable[[], Session],
     ) -> None:
-        """`seed` decides what they ask for. `token` is new in each run, as the keys of trades
-        must be: with the keys of an earlier run, its orders would be told again."""
+        """`connect` makes a session of one connection. `seed` decides what the clients ask for.
+        `token` is new in each run, and so are the keys of trades: those of an earlier run would
+        be answered with its orders."""
         self.tally = Tally()
         self.remembered = Remembered()
         self.left_early = False
-        """They were made to leave."""
+        """Whether the run was cancelled."""
         self.placed = 0
         self.rejected = 0
         self.reactor = reactor
@@ -85,8 +87,7 @@ class Workload:
         self._running: list[Deferred[None]] = []
 
     def run(self) -> Deferred[None]:
-        """Start them all; fires when the last has left. Once it is cancelled they leave at once,
-        and there is nothing to wait for."""
+        """Start all clients. Fires when the last has ended. Cancelling it ends them at once."""
         begin, mix = self.seconds(), self.mix
         if mix.seconds is not None:
             self.until = begin + mix.seconds
@@ -106,15 +107,16 @@ class Workload:
             self.unsent = self.schedule.left(self.seconds())
 
     def _finished(self, _: object, done: Deferred[None]) -> None:
-        # Whoever cancelled it is told just that.
+        # A cancelled Deferred has its result already.
         if not self.left_early:
             done.callback(None)
 
     def _failed(self, failure: Failure, done: Deferred[None]) -> None:
-        why: Any = failure.value
+        first = failure.value
+        assert isinstance(first, FirstError)
         self._leave()
         if not done.called:
-            done.errback(why.subFailure)
+            done.errback(first.subFailure)
 
     def _leave(self) -> None:
         self.left_early = True
@@ -123,7 +125,7 @@ class Workload:
 
 
 class _Client:
-    """One client."""
+    """One client: a loop of lookups and trades, then the comparison of its orders."""
 
     def __init__(
         self,
@@ -167,9 +169,9 @@ class _Client:
         return self._mix.rate is not None or self._seconds() < self._workload.until
 
     async def _iterate(self) -> bool:
-        """A lookup, and perhaps a trade; False: there was no more to do."""
+        """Look up, and perhaps trade; False: the time is over."""
         random, mix = self._random, self._mix
-        # All is drawn each time, so that the answers do not change what is asked for later.
+        # All values are drawn each time, so that answers do not change what is asked for later.
         name = random.choice(self._workload.stocks)
         trades = random.random() < mix.share
         side = Side.BUY if random.random() < 0.5 else Side.SELL
@@ -182,7 +184,7 @@ class _Client:
         if call is None:
             return False
         left = call.found.quantity if call.found is not None else 0
-        # Selling is what brings back a stock that ran out.
+        # A stock that has run out can only be sold.
         if trades and call.found is not None and (left > 0 or side is Side.SELL):
             return await self._trade(name, side, quantity)
         return True
@@ -200,11 +202,11 @@ class _Client:
         return True
 
     async def _paced(self, ask: Callable[[], Awaitable[C]]) -> C | None:
-        """Ask when it is time for that, and take down how long it took; None: time is over."""
+        """Make a call when it is due, and record its latency; None: the time is over."""
         schedule = self._workload.schedule
         if schedule is None:
             call = await ask()
-            await self._take(call, call.sent)
+            await self._record(call, call.sent)
             return call
         free = self._seconds()
         due = schedule.take(free)
@@ -213,12 +215,12 @@ class _Client:
         if due > free:
             await deferLater(self._workload.reactor, due - free)
         call = await ask()
-        await self._take(call, counted_from(due, free, call.sent))
+        await self._record(call, counted_from(due, free, call.sent))
         return call
 
-    async def _take(self, call: Call, since: float) -> None:
+    async def _record(self, call: Call, since: float) -> None:
         if self._workload.left_early:
-            # We broke it off; the server had no part in that.
+            # The call was cancelled here, which is no failure of the server.
             raise CancelledError()
         self._workload.tally.add(call, since)
         if call.status == 0 and self._workload.schedule is None:
@@ -228,13 +230,13 @@ class _Client:
         await deferLater(self._workload.reactor, RETRY_SECONDS)
 
     async def _compare(self) -> None:
-        """Query each order that this client was told of. What nobody answers for stays open."""
+        """Query each order that was acknowledged to this client, until one gets no answer."""
         remembered = self._workload.remembered
         give_up = None
         for order in self._orders:
             while True:
                 call = await self._calls[0].order(0, order.number, ANSWER_SECONDS)
-                await self._take(call, call.sent)
+                await self._record(call, call.sent)
                 if remembered.compare(order, call):
                     give_up = None
                     break

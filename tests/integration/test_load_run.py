@@ -212,7 +212,7 @@ async def test_a_bazaar_that_keeps_its_word_is_not_accused(serve: Callable[[Any]
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (200, "<html>", "{url} is no bazaar: GET /stocks is answered with not what was to be"),
+        (200, "<html>", "{url} is no bazaar: GET /stocks is answered with a malformed body"),
         (404, "{}", "{url} is no bazaar: GET /stocks is answered with status 404"),
         (200, '{"data": []}', "{url} has no stocks"),
         (503, '{"error": {"code": 503, "message": "no catalog"}}',

@@ -6,13 +6,16 @@ seconds longer as the file says. SQLite's are not delayed.
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 _FILE = os.environ.get("LOAD_SLOW_DISK", "/nowhere")
 _real_fdatasync = os.fdatasync
 
 
-def _fdatasync(fd: Any) -> None:
+def _fdatasync(fd: "FileDescriptorLike") -> None:
     try:
         with open(_FILE, encoding="ascii") as slow:
             seconds = float(slow.read())

@@ -88,4 +88,4 @@ def test_an_answer_that_makes_no_sense_is_recorded_as_such() -> None:
     for answer in (b"", b"{}", b'{"data": 3}', b"\xff"):
         call = result(caller(200, answer).order(0, 1, 5.0))
         assert (call.found, call.status) == (None, 200)
-        assert call.message.startswith("not what was to be expected")
+        assert call.message.startswith("a malformed body")

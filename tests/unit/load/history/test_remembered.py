@@ -37,7 +37,7 @@ def test_what_reads_back_as_it_was_acknowledged_is_confirmed() -> None:
         (200, Order(7, "Wish", Side.BUY, 3), "", "is shown as order 7, buy 3 Wish"),
         (200, Order(7, "Fish", Side.SELL, 3), "", "is shown as order 7, sell 3 Fish"),
         (200, Order(7, "Fish", Side.BUY, 4), "", "is shown as order 7, buy 4 Fish"),
-        (200, None, "not what was to be expected: b''", "its answer is not what was to be"),
+        (200, None, "a malformed body: b''", "its answer is a malformed body"),
     ],
 )
 def test_a_mismatch_is_found(status: int, found: Order | None, message: str, says: str) -> None:

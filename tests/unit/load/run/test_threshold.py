@@ -10,7 +10,7 @@ def measured(*seconds: float, errors: int = 0) -> Measured:
     """Calls that took so long, one after the other."""
     calls, at = Measured(), 0.0
     for number, each in enumerate(seconds):
-        calls.take(at, at + each, error=number < errors)
+        calls.record(at, at + each, error=number < errors)
         at += each
     return calls
 
