@@ -1,0 +1,6 @@
+"""The REST API: what clients may ask for, and what they are answered.
+
+Start with `routes`: `Routes` declares the calls, `Dispatcher` (`dispatch`) finds the route of a
+request. `requests` decodes what clients send; `entity_tags`, `reports` and `old_system` make parts
+of answers. `assembly` uses this package; `requests` and `entity_tags` are pure.
+"""

@@ -1,10 +1,9 @@
-"""From a request to the Klein route that answers it, and back.
+"""Dispatches requests to the routes of a Klein app, in place of Klein's own resource.
 
-Klein declares the routes and knows which one is meant; this is what a `Site` serves in place of
-Klein's own resource. That one binds the map of routes anew for each request, prepares for
-renderers that nobody here uses, and cancels a route's Deferred when the client hangs up: a trade
-would be cut in half, and a lookup that others wait for would fail. It would also be two fifths of
-what a lookup costs.
+Klein's resource binds the map of routes anew for each request, supports renderers that no route
+uses, and cancels a route's Deferred when the client hangs up: then a trade would be abandoned half
+way, and a lookup that other clients wait for would fail. It would also be two fifths of what a
+lookup costs.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,15 +24,14 @@ from twisted_bazaar.frontend.http.site import BazaarRequest
 __all__ = ["Dispatcher"]
 
 _REMEMBERED = 1024
-"""Paths whose route is known without a search: those of the stocks, above all."""
+"""Paths whose route is cached: above all those of the stocks."""
 
 
 class Dispatcher(Resource):
-    """Serves the routes of `app`, which is bound to its instance. It takes the requests of a
-    `BazaarSite` only.
+    """Serves the routes of `app`, which is bound to its instance, to requests of a `BazaarSite`.
 
-    A route answers with the body, or with a Deferred of it that does not fail. `failed` is given
-    what a route raises, or the search for it: one of werkzeug's `HTTPException`s.
+    A route returns a body, or a Deferred of one that never fails. `failed` makes the body where a
+    route raises, or there is none: then the error is one of werkzeug's `HTTPException`s.
     """
 
     isLeaf = True
@@ -52,7 +50,7 @@ class Dispatcher(Resource):
 
         @lru_cache(_REMEMBERED)
         def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
-            if method != method.upper():  # to routing, get is GET
+            if method != method.upper():  # werkzeug takes get for GET
                 raise MethodNotAllowed(valid_methods=allowed(path))
             rule, arguments = routes.match(
                 _segments(path), method.decode("ascii"), return_rule=True
@@ -78,7 +76,7 @@ class Dispatcher(Resource):
         return NOT_DONE_YET
 
     def _options(self, request: BazaarRequest) -> bytes:
-        """What can be done at a path, or anywhere (`*`)."""
+        """The answer to OPTIONS at a path, or of the whole server (`*`)."""
         methods = {"GET", "HEAD", "POST"} if request.path == b"*" else self._allowed(request.path)
         shown = sorted({*methods, "OPTIONS"})
         request.responseHeaders.setRawHeaders(b"Allow", [", ".join(shown).encode("ascii")])
@@ -86,11 +84,8 @@ class Dispatcher(Resource):
 
 
 def _segments(path: bytes) -> str:
-    """`path` with each segment in its one quoted form, so that a slash in the name of a stock
-    (%2F) is none between two segments. A slash at the end means nothing.
-
-    The site has seen to it that a path is UTF-8.
-    """
+    """`path`, which the site has checked, with each segment quoted in one way: a slash in the name
+    of a stock (%2F) separates no segments. A trailing slash is dropped."""
     segments = path.split(b"/")
     if len(segments) > 2 and not segments[-1]:
         segments.pop()
@@ -98,5 +93,5 @@ def _segments(path: bytes) -> str:
 
 
 def _broken(failure: Failure, request: BazaarRequest) -> None:
-    """An answer that could not be sent, or a route that broke its word."""
+    """An answer could not be sent, or a route's Deferred failed."""
     request.processingFailed(failure)

@@ -1,7 +1,7 @@
-"""Entity tags: by which a client asks whether what it has of a stock is still so. Pure.
+"""Entity tags of stocks, for conditional requests. Pure.
 
-A tag names the history that a version is an index of, and the version. So no two bazaars share
-one, nor one bazaar before and after it was begun anew or restored.
+A tag names the order log and the version, which is an index of it. So two bazaars share none, nor
+does one bazaar before and after its log was begun anew or restored.
 """
 
 import re
@@ -12,7 +12,7 @@ from hashlib import blake2b
 __all__ = ["entity_tag", "matches"]
 
 _FORMAT = b"1:"
-"""Another number if the same stock at the same version is ever shown otherwise."""
+"""To be changed whenever bodies show the same stock at the same version differently."""
 _HISTORY_BYTES = 8
 _ANY = b"*"
 _TAGS = re.compile(rb'[ \t]*(?:(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)')
@@ -20,13 +20,13 @@ _TAGS = re.compile(rb'[ \t]*(?:(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|
 
 
 def entity_tag(history: str, version: int) -> bytes:
-    """The strong tag of a stock at `version`; empty, which is none, if no history is known."""
+    """The strong tag of a stock at `version`; empty, which is no tag, if `history` is."""
     return b'"%b-%d"' % (_name(history), version) if history else b""
 
 
 @lru_cache(16)
 def _name(history: str) -> bytes:
-    """`history`, which may be any text, in a few hexadecimal digits."""
+    """A hash of `history`, which may be any text."""
     text = history.encode("utf-8", "surrogatepass")
     return blake2b(_FORMAT + text, digest_size=_HISTORY_BYTES).hexdigest().encode()
 
@@ -34,8 +34,7 @@ def _name(history: str) -> bytes:
 def matches(if_none_match: Sequence[bytes] | None, tag: bytes) -> bool:
     """Whether `If-None-Match` names `tag`, weakly compared (RFC 9110 §13.1.2).
 
-    An asterisk alone names whatever there is. A header that is not well-formed names nothing:
-    the client gets the whole answer.
+    A lone asterisk matches any. A malformed header matches nothing: the client gets the body.
     """
     if if_none_match is None:
         return False

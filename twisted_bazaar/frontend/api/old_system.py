@@ -1,7 +1,7 @@
-"""For clients of the system that this one replaces: where they ask, and how they are answered.
+"""Paths and answers for clients of the system that this one replaced.
 
-Below its prefix every answer has the shape that the old system gave it, beside what it is
-elsewhere: `success`, and `errors` with a `text` each. Statuses are those of the routes.
+Answers below `PREFIX` have the fields of that system in addition: `success`, and `errors` with a
+`text` each. Statuses are the same as elsewhere.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ _error = msgspec.json.Decoder(_Error).decode
 
 
 def in_old_shape(body: bytes) -> bytes:
-    """The body of an answer as the old system gave it."""
+    """`body` with the fields of the replaced system."""
     if body.startswith(_SUCCESS):
         return b'{"success":true,' + body[1:]
     if body.startswith(_FAILURE):
@@ -58,7 +58,7 @@ def in_old_shape(body: bytes) -> bytes:
 
 
 class _Request(BazaarRequest):
-    """A request that is answered in the shape that its path asks for."""
+    """A request whose answer depends on its path in shape."""
 
     def respond(self, body: bytes) -> None:
         super().respond(in_old_shape(body) if self.path.startswith(_BELOW) else body)

@@ -1,4 +1,4 @@
-"""How the bazaar is, for those who operate it: from the last pings, which are never old."""
+"""The state of the bazaar for operators, as of the last pings."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ __all__ = ["ReplicaReport", "Reports"]
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
-    """An order replica, as it described itself last; the fields are those of `GET /replicas`."""
+    """An order replica, as it described itself last, with the fields of `GET /replicas`."""
 
     id: int
     role: str
@@ -23,20 +23,20 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     last_index: int
     digest: str
     reachable: bool
-    """Whether it answers now. If not, the rest is the last that was known of it."""
+    """Whether it answered its last ping. If not, the rest is from an earlier one."""
     disk_seconds: float = 0.0
     """How long a write to its disk takes."""
 
 
 class Reports:
-    """What `/replicas` and `/readyz` say."""
+    """The answers of `/replicas` and `/readyz`."""
 
     def __init__(self, leadership: Leadership, catalogs: Catalogs) -> None:
         self._leadership = leadership
         self._catalogs = catalogs
 
     def report(self) -> Deferred[Sequence[ReplicaReport]]:
-        """Every order replica, by id, as it described itself last."""
+        """Every order replica, by id."""
         rows = []
         for replica, (status, reachable) in self._leadership.statuses.items():
             if status is None:

@@ -1,8 +1,8 @@
-"""What clients send, decoded and checked before any other part of the bazaar sees it. Pure.
+"""Decodes and checks the requests of clients. Pure.
 
-Every function returns a value that holds all the rules, or raises a `Refusal` that names the
-field, header or parameter at fault, in words for a person. The body is read by one strict
-JSON reader, which keeps what others hide: fields given twice, and each digit of a number.
+Every function returns a value that keeps all the rules, or raises a `Refusal` that names the field,
+header or parameter at fault. The JSON reader is strict: it sees fields that are given twice, and
+each digit of a number.
 """
 
 import json
@@ -35,10 +35,10 @@ __all__ = [
 
 MAX_STOCK_NAME_CHARACTERS = 64
 MAX_ORDER_NUMBER = 2**53 - 1
-"""The largest integer every JSON reader keeps: no order ever has a higher number."""
+"""The largest integer that every JSON reader keeps. No order has a higher number."""
 DEFAULT_PAGE = 100
 MAX_PAGE = 500
-"""Orders that a client may ask for in one page."""
+"""The most orders in one page."""
 
 _KEY_RULE = "1 to 128 printable ASCII characters, none of the outer ones a space"
 _KEY = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
@@ -56,21 +56,21 @@ _AN_OBJECT = f"a JSON object with {', '.join(_REQUIRED)}"
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Which orders a client wants to see."""
+    """A page of orders."""
 
     after: int
-    """Those with a higher number than this."""
+    """Orders with a higher number than this."""
     limit: int
-    """So many at most."""
+    """This many at most."""
 
 
 def check_content(
     content_types: Sequence[bytes] | None, content_encodings: Sequence[bytes] | None
 ) -> None:
-    """Refuse a body that is not called JSON, or is written in another way than plain UTF-8.
+    """Refuse a body whose type is not JSON in plain UTF-8.
 
-    One that is called nothing is refused as well: a web page can make a browser send such a one
-    anywhere, but not one of type `application/json`.
+    So is a body without a type: a web page can make a browser send one to any site, but not one of
+    type `application/json`.
     """
     if content_types is None or len(content_types) != 1 or not _is_json(content_types[0]):
         message = "the body must be JSON in UTF-8: send Content-Type: application/json"
@@ -91,7 +91,7 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def check_key_headers(names: Iterable[bytes]) -> None:
-    """Refuse a header that looks like an idempotency key and would be overlooked."""
+    """Refuse a header whose name looks like that of the idempotency key, and is not."""
     for name in names:
         if b"idempotency" in name.lower() and name.lower() != b"idempotency-key":
             said = shown(name.decode("latin-1"))
@@ -102,11 +102,8 @@ def check_key_headers(names: Iterable[bytes]) -> None:
 def decode_trade(
     body: bytes, idempotency_keys: Sequence[bytes] | None, fresh_key: Callable[[], str]
 ) -> Trade:
-    """The trade that a client asks for.
-
-    Its key is that of the `Idempotency-Key` header, else of the field `client_order_id`, else
-    fresh.
-    """
+    """The trade in a body. Its key is the header `Idempotency-Key`, else the field
+    `client_order_id`, else `fresh_key()`."""
     fields = _decode_object(body)
     for name in fields:
         if name not in _REQUIRED and name not in _OPTIONAL:
@@ -124,7 +121,7 @@ def decode_trade(
 
 
 def decode_order_number(text: str) -> int | None:
-    """The order number in a path, or None: no order can ever have it."""
+    """The order number in a path; None: no order can have it."""
     if _ORDER_NUMBER.fullmatch(text) is None:
         return None
     number = int(text)
@@ -132,7 +129,7 @@ def decode_order_number(text: str) -> int | None:
 
 
 def decode_page(query: bytes) -> Page:
-    """The page that the query string of `GET /orders` asks for."""
+    """The page in the query string of `GET /orders`."""
     found: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name not in ("after", "limit"):
@@ -167,7 +164,7 @@ def _decode_object(body: bytes) -> dict[str, Any]:
         raise Refusal(Reason.MALFORMED, message) from None
     except RecursionError:
         raise Refusal(Reason.MALFORMED, "the body is nested too deeply") from None
-    except ValueError:  # Python reads no integer of more than some thousand digits
+    except ValueError:  # Python reads integers of up to 4300 digits
         raise Refusal(Reason.MALFORMED, "the body holds a number that is too long") from None
     if not isinstance(value, dict):
         raise Refusal(Reason.MALFORMED, f"the body must be {_AN_OBJECT}")
@@ -183,7 +180,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _exact(literal: str) -> Decimal | float:
-    """A number that is not written as an integer, but may be one. NaN: it is beyond all bounds."""
+    """A number that is not written as an integer, but may be one. NaN: it is out of range."""
     try:
         return Decimal(literal)
     except ArithmeticError:
@@ -213,7 +210,7 @@ def _side(value: object) -> Side:
 
 
 def _quantity(value: Any) -> int:
-    # True is an integer to Python, and 10.0 to JSON Schema. Only the latter is one here.
+    # True is an int in Python, and 10.0 an integer in JSON Schema. Only the latter is one here.
     is_number = type(value) is int or isinstance(value, Decimal)
     if is_number and 1 <= value <= MAX_TRADE_QUANTITY and value == int(value):
         return int(value)
@@ -235,7 +232,7 @@ def _key(headers: Sequence[bytes] | None, fields: dict[str, Any]) -> str | None:
 
 
 def _header_key(text: str) -> str:
-    """The key, which may be in quotation marks as a string of RFC 8941 is."""
+    """The key, which may be quoted as a string of RFC 8941 is."""
     name = "the header Idempotency-Key"
     if text.startswith('"'):
         quoted = _STRING.fullmatch(text)

@@ -1,8 +1,8 @@
-"""The REST API: one Klein route for each call of the contract, declared once.
+"""The REST API: one Klein route for each call.
 
-A route decodes the request (`requests`), asks one collaborator and shows what it was told
-(`answers`); every failure becomes a `Refusal` (`refusals`). Importing this module
-imports Klein, which installs the reactor.
+A route decodes the request (`requests`), calls one collaborator and encodes the result (`answers`);
+every failure becomes a `Refusal` (`refusals`). `Dispatcher` finds the route of a request. Importing
+this module imports Klein, which installs the reactor.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,14 +48,14 @@ from .requests import (
 __all__ = ["Routes"]
 
 MAX_SENDING_BYTES = 32 * 1024 * 1024
-"""Of lists of all stocks, at a time. One is sent whatever its size."""
+"""Of answers to `GET /stocks` being sent at a time; one is sent whatever its size."""
 
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
 
 
 def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
-    """Declare that `app` answers `method` with the decorated view at each of `paths`."""
+    """Declare the decorated view as the route of `app` for `method` at each of `paths`."""
 
     def declare(view: View) -> View:
         for path in paths:
@@ -66,7 +66,7 @@ def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
 
 
 class Routes:
-    """The routes, over the collaborators that do the work."""
+    """The routes of one front-end."""
 
     app = Klein()
 
@@ -81,7 +81,7 @@ class Routes:
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
     ) -> None:
-        """`notice` says what operators should know of a front-end that is ready all the same."""
+        """`notice` returns what operators should know of this front-end although it is ready."""
         self._trades = trades
         self._lookups = lookups
         self._replicas = replicas
@@ -89,11 +89,11 @@ class Routes:
         self._fresh_key = fresh_key
         self._notice = notice
         self._sending = 0
-        """Bytes of the lists of all stocks that are being sent."""
+        """Bytes of answers to `GET /stocks` being sent."""
         self._hosts = hosts
 
     def resource(self) -> Resource:
-        """What a `BazaarSite` is to serve. It takes only that site's requests."""
+        """The resource that a `BazaarSite` serves."""
         return Dispatcher(self.app, _failed)
 
     @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
@@ -130,7 +130,7 @@ class Routes:
 
         asked = self._lookups.look_up_all()
         if not asked.called:
-            # One whose client has hung up is not asked for on its behalf.
+            # A client that has hung up does not cause a query.
             request.notifyFinish().addErrback(lambda _: asked.cancel())
         return _answer(request, asked, show)
 
@@ -149,8 +149,8 @@ class Routes:
         return _answer(request, self._trades.place(trade), show, trade)
 
     def _check_change(self, request: BazaarRequest) -> None:
-        """For every call that changes anything: refuse it if a foreign web page may have made
-        it, or if its body would be read as something else than it was written as."""
+        """Refuse a call that changes something, if a foreign web page may have made it, or its body
+        is not JSON in UTF-8."""
         header = request.requestHeaders.getRawHeaders
         local = getattr(request.getHost(), "host", "")
         self._hosts.check(request.authority, local, header(b"Origin"), header(b"Sec-Fetch-Site"))
@@ -208,18 +208,18 @@ def _answer(
     show: Callable[[T], bytes],
     trade: Trade | None = None,
 ) -> Deferred[bytes]:
-    """The body that shows the result of `work`, or why there is none."""
+    """The body that shows the result of `work`, or its failure."""
     answer = work.addCallback(show).addErrback(_refused, request, trade)
     return answer.addCallback(_finished, request)
 
 
 def _failed(failure: Failure, request: BazaarRequest) -> bytes:
-    """What routing or a route raised at once, before there was any Deferred."""
+    """The body for an error that routing or a route raised before it returned a Deferred."""
     return _finished(_refused(failure, request), request)
 
 
 def _finished(body: bytes, request: BazaarRequest) -> bytes:
-    """Nothing between us and the client may answer from memory: it could show an older quantity."""
+    """`body`, which no cache between may answer with unasked: it could show an older quantity."""
     request.responseHeaders.setRawHeaders(b"Cache-Control", [b"no-cache"])
     return body
 

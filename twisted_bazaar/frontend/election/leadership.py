@@ -1,10 +1,10 @@
-"""Who leads, as one front-end sees it, and whom to nominate when nobody does. Pure.
+"""Decides which replica leads, as one front-end sees it, and which to nominate if none does. Pure.
 
 Highest id first: when no replica that answers leads, the one with the highest id is asked to
-campaign, then the next. One that cannot lead now defers itself only; all wait together only
-while a leader is heard, while a candidate asks for votes, and for a moment for each replica
-that has just started. A front-end cannot do harm by being wrong, slow or doubled: a replica
-refuses to campaign while a leader is heard, and only a majority of replicas elects.
+campaign, then the next. A replica that cannot lead now defers itself only. All nominations wait
+while a leader is heard, while a candidate asks for votes, and up to two election timeouts for each
+replica that has just started. A front-end that is wrong, slow or doubled does no harm: a replica
+refuses to campaign while it hears a leader, and only a majority elects.
 """
 
 from collections import Counter
@@ -17,9 +17,13 @@ from twisted_bazaar.timing import Timing
 
 __all__ = ["Leadership"]
 
+_PASSED_OVER_SECONDS = 0.1
+"""How long a replica that lost a campaign is not nominated again, at least."""
+
 
 class Leadership:
-    """What the answers of the replicas amount to."""
+    """What the answers to pings and nominations imply; `Pings` sends them. Times are seconds on the
+    front-end's clock."""
 
     def __init__(self, replicas: Iterable[int], timing: Timing | None = None) -> None:
         self._longest_wait = (timing or Timing()).election_timeout
@@ -27,24 +31,24 @@ class Leadership:
         self._known: dict[int, Status] = {}
         self._reachable: dict[int, bool] = {}
         self._claims: dict[int, int] = {}
-        """The term in which each replica said last that it leads, if it did."""
-        # About the search for a leader that is going on.
+        """The term of each replica that said last that it leads."""
+        # Of the present search for a leader.
         self._not_before: dict[int, float] = {}
         self._had_turn: set[int] = set()
-        """Those that were asked in this round and do not lead. The others come first: one that
-        fails again and again must not keep them from their turn."""
+        """The replicas nominated in this round. Each of the others has its turn before them, also
+        if one of them fails repeatedly."""
         self._waited_since: dict[int, float] = {}
-        """Since when all have waited for a replica now and then, though it heard no leader."""
+        """By replica that asked all to wait though it heard no leader: when it first did."""
         self._clocks: dict[int, tuple[float, float]] = {}
-        """What each replica's clock showed last, and when that came here."""
+        """What each replica's clock showed last, and when that was received."""
         self._clusters: dict[int, str] = {}
-        """The cluster that each replica named last; empty: it knew none yet."""
+        """The cluster that each replica named last; empty: it knew none."""
         self._cluster = ""
 
     @property
     def cluster(self) -> str:
-        """The cluster that a majority of the replicas named; until then, the one that all name
-        that have answered, which may be read from; empty: none is known."""
+        """The cluster that a majority of the replicas named. Before that, the one that all replicas
+        that answered name, which may be read from; empty: none is known."""
         if self._cluster:
             return self._cluster
         named = set(self._clusters.values()) - {""}
@@ -52,22 +56,20 @@ class Leadership:
 
     @property
     def leader(self) -> int:
-        """Send trades there; 0: nobody leads, as far as is known.
-
-        One that was deposed may not know it yet: the claim of the highest term counts.
-        """
+        """The replica to send trades to; 0: none is known to lead. Of several claims that of the
+        highest term counts: a deposed leader may not know it yet."""
         claims = self._own_claims
         return max(claims, key=lambda replica: claims[replica], default=0)
 
     @property
     def term(self) -> int:
-        """The term in which the leader leads; 0: there is none."""
+        """The leader's term; 0: none is known to lead."""
         return max(self._own_claims.values(), default=0)
 
     @property
     def _own_claims(self) -> Mapping[int, int]:
-        """The claims of replicas that are of the cluster that a majority named. Nothing is sent
-        to a leader that only one other, or none, vouches for."""
+        """The claims of replicas of the cluster that a majority named. No trade goes to a leader of
+        another."""
         clusters = self._clusters
         return {
             replica: term
@@ -76,7 +78,7 @@ class Leadership:
         }
 
     def heard(self, status: Status) -> str | None:
-        """A replica described itself. Why it is none of this cluster's; None: it is."""
+        """A replica described itself. Returns why it is not of this cluster; None: it is."""
         self._clusters[status.replica] = status.cluster
         ((cluster, named),) = Counter(self._clusters.values()).most_common(1)
         if named >= majority(len(self._replicas)):
@@ -94,30 +96,28 @@ class Leadership:
         return None
 
     def heard_clock(self, replica: int, shows: float, now: float) -> None:
-        """A replica said what its clock shows; that came here at `now`."""
+        """A replica's clock showed `shows`; that was received at `now`."""
         self._clocks[replica] = shows, now
 
     def clock_of(self, replica: int) -> Callable[[float], float]:
-        """What the clock of `replica` shows at a given moment on this front-end's, or less.
-
-        Rates of clocks differ by what `leases` allows for. 0 at all times: it never said.
-        """
+        """Maps a time on this front-end's clock to what the clock of `replica` shows then, or less
+        by the drift that `leases` allows; to 0 if that is unknown."""
         if replica not in self._clocks:
             return lambda moment: 0.0
         showed, heard = self._clocks[replica]
         return lambda moment: showed + kept(moment - heard)
 
     def silent(self, replica: int) -> None:
-        """A replica did not answer in time."""
+        """A replica did not answer a ping in time."""
         self._reachable[replica] = False
         self._claims.pop(replica, None)
 
     def doubt(self, replica: int) -> None:
-        """A replica that was sent trades did not take them: it leads only if it says so anew."""
+        """A replica did not take trades: it counts as the leader only if it says so again."""
         self._claims.pop(replica, None)
 
     def nominee(self, now: float) -> int | None:
-        """Whom to ask to campaign now; None: nobody, or not yet."""
+        """The replica to ask to campaign now; None: there is a leader, or not yet."""
         if self._claims or len(self._reachable) < len(self._replicas):
             return None
         responsive = [replica for replica in self._replicas if self._reachable[replica]]
@@ -131,14 +131,14 @@ class Leadership:
         return None
 
     def campaigned(self, replica: int, reply: CampaignReply | None, now: float) -> float:
-        """How a nomination ended; None: no answer. Returns when to look for a nominee again.
+        """A nominee answered; None: it did not. Returns when to call `nominee` again.
 
-        One that hears a leader, or has just started, is asked again when its wait is over: the
-        next id would have to wait as well. So is one that is asking for votes: another campaign
-        would take them away. One that cannot lead, or lost, gives the next id its turn.
+        A replica that hears a leader, or has just started, is asked again when its wait is over:
+        the next would have to wait as well. So is one that is asking for votes, which another
+        campaign would take from it. After one that cannot lead, or lost, it is the next one's turn.
         """
         if reply is None:
-            # Pings say whether it can be reached: it may only not take nominations.
+            # Whether it can be reached, pings tell: it may only not take nominations.
             self._claims.pop(replica, None)
         elif reply.leader == replica:
             self._claims[replica] = reply.term
@@ -151,15 +151,15 @@ class Leadership:
                 self._not_before[each] = again
             return again
         self._had_turn.add(replica)
-        self._not_before[replica] = now + _PATIENCE_SECONDS
+        self._not_before[replica] = now + _PASSED_OVER_SECONDS
         return now
 
     def _all_wait(self, replica: int, reply: CampaignReply, now: float) -> bool:
-        """Whether the wait that `replica` asks for is one for all."""
+        """Whether all must wait for as long as `replica` asks."""
         if reply.unable:
             return False
-        # One that restarts again and again, or is cut off from those that would vote, would
-        # make all wait for ever.
+        # Bounded: a replica that restarts repeatedly, or is cut off from the voters, would make
+        # all wait forever.
         since = self._waited_since.setdefault(replica, now)
         return bool(reply.leader) or now < since + 2 * self._longest_wait
 
@@ -169,7 +169,7 @@ class Leadership:
 
     @property
     def followers(self) -> list[int]:
-        """The replicas to be told who leads."""
+        """The reachable replicas that do not lead: to be told which one does."""
         return [
             replica
             for replica in self._replicas
@@ -178,20 +178,17 @@ class Leadership:
 
     @property
     def statuses(self) -> Mapping[int, tuple[Status | None, bool]]:
-        """What every replica said last, if ever, and whether it answers now; by id."""
+        """By id, the last status of each replica, if any, and whether it answered its last
+        ping."""
         return {
             replica: (self._known.get(replica), self._reachable.get(replica, False))
             for replica in sorted(self._replicas)
         }
 
     def by_trust(self) -> list[int]:
-        """All replicas in the order in which to ask for what any may know: the leader first,
-        then those that answer."""
+        """All replicas in the order in which to send reads to them: the leader, those that answer,
+        the others."""
         return sorted(
             self._replicas,
             key=lambda replica: (replica != self.leader, not self._reachable.get(replica)),
         )
-
-
-_PATIENCE_SECONDS = 0.1
-"""How long one that does not lead is passed over at least."""

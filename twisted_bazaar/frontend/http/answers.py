@@ -1,6 +1,6 @@
-"""What clients are answered: values of the market as the bytes of a JSON body. Pure.
+"""The JSON bodies of answers. Pure.
 
-Prices leave as exact decimals of two digits; no sum ever passes through a float.
+Prices are exact decimals of two digits; no price passes through a float.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,48 +48,53 @@ _encode = msgspec.json.Encoder().encode
 
 
 def success(data: object) -> bytes:
-    """The body of an answer that holds `data`, whatever msgspec can encode."""
+    """The body that holds `data`, which msgspec must be able to encode."""
     return b'{"data":%b}' % _encode(data)
 
 
 def ready(notice: str | None) -> bytes:
-    """The body that says so, and what else there is to know."""
+    """The body of `/readyz`; `notice` is what operators should know although it is ready."""
     return success("ready") if notice is None else _encode({"data": "ready", "notice": notice})
 
 
 def error(code: int, reason: str, message: str) -> bytes:
-    """The body of every failure: its status, a word for programs, and words for a person."""
+    """The body of a failure: HTTP status, a word for programs, and a message for people."""
     return _encode({"error": {"code": code, "reason": reason, "message": message}})
 
 
 def stock(found: Stock) -> bytes:
+    """The body that shows one stock."""
     return success(_shown_stock(found))
 
 
 def shown_stock(found: Stock) -> bytes:
-    """A stock among others."""
+    """One stock as `stocks` shows it."""
     return _encode(_shown_stock(found))
 
 
 def stocks(found: Iterable[Stock]) -> bytes:
+    """The body that shows several stocks."""
     return joined(map(shown_stock, found))
 
 
 def joined(shown: Iterable[bytes]) -> bytes:
-    """The body of `stocks`, of stocks as `shown_stock` shows them."""
+    """The body of `stocks`, from the results of `shown_stock`."""
     return b'{"data":[%b]}' % b",".join(shown)
 
 
 def placed(number: int) -> bytes:
+    """The body that answers a trade with the number of its order."""
     return b'{"data":{"transaction_number":%d}}' % number
 
 
 def order(found: Order) -> bytes:
+    """The body that shows one order."""
     return success(_shown_order(found))
 
 
 def orders(found: Sequence[Order], limit: int) -> bytes:
-    """The first `limit` of the orders found; `next` says after which to ask for more, if any."""
+    """The body that shows the first `limit` of these orders. `next` is the number of the last, if
+    there are more; else null."""
     page = found[:limit]
     after = page[-1].number if len(found) > limit else None
     return _encode(_Page([_shown_order(each) for each in page], after))
@@ -97,7 +102,7 @@ def orders(found: Sequence[Order], limit: int) -> bytes:
 
 def _shown_stock(found: Stock) -> _Stock:
     price = msgspec.Raw(b"%d.%02d" % divmod(found.price, 100))
-    # A volume goes on beyond what every JSON reader keeps; what is shown stays there.
+    # Volumes grow beyond the integers that every JSON reader keeps; the number shown does not.
     return _Stock(found.name, price, found.quantity, min(found.volume, MAX_SHARES))
 
 

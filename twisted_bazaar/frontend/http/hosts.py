@@ -1,8 +1,8 @@
-"""Which requests that change something come from a client that means this bazaar. Pure.
+"""Refuses requests that change something and may come from another site's web page. Pure.
 
-A browser sends requests for any page that it shows. Such a page can neither set `Origin` and
-`Sec-Fetch-Site`, nor keep the browser from sending them; and one whose name was made to lead
-here afterwards (DNS rebinding) has that name in `Host`. So what names somebody else is refused.
+A browser sends requests on behalf of any page that it shows. Such a page can neither set nor
+suppress `Origin` and `Sec-Fetch-Site`; and a page whose name resolves to this machine since it was
+loaded (DNS rebinding) has that name in `Host`. So a foreign name in any of them is refused.
 """
 
 import re
@@ -18,16 +18,15 @@ __all__ = ["Authority", "Hosts", "read_authority"]
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::([0-9]{0,5}))?")
 _ORIGIN = re.compile(r"(https?)://([^/]+)")
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]")
-"""By which clients on this machine reach it. No name of a page can be made to lead to an address
-in another's place."""
+"""Names by which clients on this machine reach it. None of them can be rebound."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OWN_SITE = (b"same-origin", b"none")
-"""A page of this very origin, or a user who typed an address. `same-site` is another port of
-this machine, or another name of the same owner: somebody else as well."""
+"""A page of this origin, or a user who typed an address. `same-site` is another port of this
+machine, or another name of the same domain: foreign as well."""
 
 
 class Authority(NamedTuple):
-    """Where a client believes that it is connected to."""
+    """The host and port that a client names."""
 
     host: str
     """In lower case, without brackets; an address in its shortest form."""
@@ -36,7 +35,7 @@ class Authority(NamedTuple):
 
 @lru_cache(256)
 def read_authority(text: str) -> Authority | None:
-    """What a `Host` header, or the like, says: HOST or HOST:PORT. None: it is neither."""
+    """Parse HOST or HOST:PORT; None: it is neither."""
     matched = _AUTHORITY.fullmatch(text)
     if matched is None:
         return None
@@ -58,12 +57,11 @@ def _plain(host: str) -> str:
 
 
 class Hosts:
-    """The names by which clients reach this front-end: those of its own machine, those that it
-    was told, and for each connection the address that it came in on. Any port will do, as
-    another one may be published."""
+    """The names of this front-end: those of its machine, those given to it, and for each connection
+    its local address. With any port, as another one may be published."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        """`names` may have ports, which do not count."""
+        """Ports in `names` are ignored."""
         read = [read_authority(name) for name in (*_OWN_NAMES, *names)]
         self._names = {each.host for each in read if each is not None}
 
@@ -74,10 +72,10 @@ class Hosts:
         origins: Sequence[bytes] | None,
         fetch_sites: Sequence[bytes] | None,
     ) -> None:
-        """Refuse a request that changes something, if a foreign page may have sent it.
+        """Raises `Refusal` for a request that a foreign page may have sent.
 
-        `host` is what the request names (None: nothing, as HTTP/1.0 may), `local` the address
-        that its connection came in on (empty: none), the others are headers.
+        `host` is what the request names (None: nothing, as HTTP/1.0 allows), `local` the local
+        address of its connection (empty: none); the others are headers.
         """
         named = None if host is None else read_authority(host.decode("latin-1"))
         if host is not None and not self._is_ours(named, local):
@@ -99,7 +97,7 @@ class Hosts:
 
 
 def _is_origin_of(named: Authority | None, origin: bytes) -> bool:
-    """Whether a page of `origin` is one of the very host and port that the request names."""
+    """Whether `origin` has the host and port that the request names."""
     matched = _ORIGIN.fullmatch(origin.decode("latin-1").lower())
     page = read_authority(matched[2]) if matched else None
     if matched is None or page is None or named is None:

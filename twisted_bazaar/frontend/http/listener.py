@@ -1,4 +1,4 @@
-"""Where requests come in: listens from start to stop, and lets those under way finish."""
+"""The listening port of a site: starts and stops it, and lets requests under way finish."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError, TimeoutError
+from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unusable
@@ -18,15 +19,15 @@ from .site import BazaarSite
 __all__ = ["GRACE_SECONDS", "Listener"]
 
 BACKLOG = 1024
-"""Connections that may wait to be taken."""
+"""Connections that may wait to be accepted."""
 GRACE_SECONDS = 5.0
-"""How long requests that are under way may take to finish when the service stops."""
+"""How long requests under way may take when the service stops."""
 _EVERYWHERE = ("0.0.0.0", "::")
-"""To listen at every interface is not to be reached at this address."""
+"""Addresses of all interfaces, to which nothing can connect."""
 
 
 class Listener(Service):
-    """Serves `site` at `endpoint`, an endpoint string that came with `option`."""
+    """Serves `site` at `endpoint`, the endpoint string that `option` gave."""
 
     def __init__(
         self, reactor: Reactor, endpoint: str, site: BazaarSite, option: str = "--listen"
@@ -35,14 +36,14 @@ class Listener(Service):
         self._endpoint = endpoint
         self._site = site
         self._named = f"{option} {endpoint}"
-        self._port: Any = None
+        self._port: IListeningPort | None = None
 
     def startService(self) -> None:
         """Raises `Unusable` if the endpoint cannot be listened on."""
         super().startService()
         failures: list[Failure] = []
         listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
-        # Every endpoint of ours is local: it has listened, or failed, when `listen` returns.
+        # Endpoints are local: they have listened, or failed, when `listen` returns.
         listening.addCallbacks(self._listens, failures.append)
         for failure in failures:
             failure.trap(CannotListenError, OSError)
@@ -50,14 +51,14 @@ class Listener(Service):
 
     def _listens(self, port: Any) -> None:
         self._port = port
-        # Twisted's own 50 leave clients that come all at once waiting a second each.
+        # With Twisted's backlog of 50, clients that connect at once wait for a second or more.
         port.socket.listen(BACKLOG)
 
     @property
     def address(self) -> Address:
-        """The host and the real port that it listens at, once started.
+        """The host and port that it listens at, once started.
 
-        Raises `Unusable` if nobody could be told to connect there.
+        Raises `Unusable` if another machine could not connect to that.
         """
         assert self._port is not None, "not started"
         at = self._port.getHost()
@@ -66,7 +67,7 @@ class Listener(Service):
         return Address(at.host, at.port)
 
     def stopService(self) -> Deferred[None]:
-        """Stop taking requests, and answer those under way."""
+        """Stop listening, and answer the requests under way, within `GRACE_SECONDS`."""
         super().stopService()
         closed: Deferred[object] = maybeDeferred(self._port.stopListening if self._port else bool)
         drained = closed.addCallback(lambda _: self._site.drain())

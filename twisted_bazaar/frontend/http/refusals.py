@@ -1,6 +1,5 @@
-"""What a client is told instead of an answer: a reason, a message and perhaps headers.
-
-This is the HTTP edge's one translation of `twisted_bazaar.errors`. Pure.
+"""Failures as HTTP answers: a reason, a message and perhaps headers. The one translation of
+`twisted_bazaar.errors` to HTTP. Pure.
 """
 
 from collections.abc import Mapping
@@ -19,15 +18,15 @@ from twisted_bazaar.market import Rejection, Trade
 __all__ = ["NO_SUCH_PATH", "RETRY_AFTER_S", "Reason", "Refusal", "later", "refusal_of", "shown"]
 
 RETRY_AFTER_S = 1
-"""Longer than a failover takes, and as short as the header allows."""
+"""Seconds: longer than a fail-over takes, and the least that the header allows."""
 
 _SHOWN_CHARACTERS = 64
 
 
 class Reason(Enum):
-    """Why a request is refused, for programs: the word in `error.reason`, and its status.
+    """The word in `error.reason`, for programs, and the HTTP status of that failure.
 
-    Clients rely on these words, which docs/reference.md lists: a word never changes its meaning.
+    docs/reference.md lists these words. Clients rely on them: none changes its meaning.
     """
 
     MALFORMED = "malformed", 400
@@ -81,13 +80,13 @@ NO_SUCH_PATH = Refusal(Reason.NO_SUCH_PATH, "there is nothing at this path")
 
 
 def shown(text: str) -> str:
-    """`text` from a client as a message may repeat it: quoted, short, fit for UTF-8."""
+    """`text` from a client, quoted for a message: cut short, without half surrogates."""
     cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
     return '"' + cut.encode("utf-8", "replace").decode("utf-8") + '"'
 
 
 def refusal_of(error: BaseException | None, trade: Trade | None = None) -> Refusal | None:
-    """How to tell a client of `error`, met while placing `trade`; None: nobody foresaw it."""
+    """The refusal for `error`, which `trade` met if one was placed; None: it is unexpected."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, Rejected):
@@ -115,7 +114,7 @@ def refusal_of(error: BaseException | None, trade: Trade | None = None) -> Refus
 
 
 def later(reason: Reason, message: str, headers: Mapping[bytes, bytes] | None = None) -> Refusal:
-    """The front-end cannot serve this now; asking again later can help."""
+    """A refusal with `Retry-After`: the same request may succeed later."""
     return Refusal(reason, message, {b"Retry-After": b"%d" % RETRY_AFTER_S, **(headers or {})})
 
 

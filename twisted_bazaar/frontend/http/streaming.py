@@ -1,4 +1,4 @@
-"""Large answers on their way: piece by piece, as fast as the client takes them."""
+"""Sends a large answer piece by piece, as fast as the client takes it."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from zope.interface import implementer
 __all__ = ["PIECE_BYTES", "BodyProducer"]
 
 PIECE_BYTES = 128 * 1024
-"""What is handed to the connection at once: more would be copied for each client that is slow."""
+"""What is written to the connection at once: more would be copied for each slow client."""
 _LEAST_BYTES_PER_SECOND = 32 * 1024
 _LEAST_SECONDS = 10.0
-"""A client that takes less than so many bytes a second, on average after the first seconds, is
-given up."""
+"""The connection is aborted if the client takes fewer bytes a second on average, the first seconds
+aside."""
 
 
 @implementer(IPushProducer)
@@ -24,8 +24,8 @@ class BodyProducer:
         self._body = body
         self._sent = 0
         self._paused = False
-        patience = _LEAST_SECONDS + len(body) / _LEAST_BYTES_PER_SECOND
-        self._late: Any = reactor.callLater(patience, self._give_up)
+        seconds = _LEAST_SECONDS + len(body) / _LEAST_BYTES_PER_SECOND
+        self._late: Any = reactor.callLater(seconds, self._give_up)
         request.notifyFinish().addErrback(lambda _: self.stopProducing())
         request.registerProducer(self, True)
         self.resumeProducing()

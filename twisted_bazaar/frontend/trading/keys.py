@@ -9,16 +9,15 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class FreshKeys:
-    """Each call makes a key that no other call makes, here or in any other process.
+    """Each call returns a key that no other call returns, in this process or another.
 
-    A key is `<process>-<counter>-<guard>`. The counter makes keys grow, so that an index of
-    them is written at its end. A client may learn a key (it is told the one whose outcome is
-    unknown) and so the process and the counter; the random guard keeps it from guessing the
-    keys that come next, and from using them up.
+    A key is `<process>-<counter>-<guard>`. The counter makes keys grow, so that an index of them is
+    written at its end. A client that learns a key, as one does whose trade's outcome is unknown,
+    learns process and counter; the random guard keeps it from guessing, and using, later keys.
     """
 
     def __init__(self, random: Random) -> None:
-        """`random` should be a `SystemRandom` wherever clients are not all friends."""
+        """`random` must be a `SystemRandom` where clients are not trusted."""
         self._random = random
         self._process = "".join(random.choices(_ALPHABET, k=10))
         self._counter = itertools.count(1)

@@ -1,4 +1,4 @@
-"""The catalogs, as a front-end asks them: whichever answers."""
+"""Calls to the catalogs, with fail-over: the first answer counts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -16,16 +16,16 @@ from twisted_bazaar.timing import Timing
 __all__ = ["Catalogs"]
 
 _LOG_SECONDS = 10.0
-"""At most one line of log in so many seconds tells of subscriptions that are refused."""
+"""At least so many seconds lie between two log lines about refused subscriptions."""
 
 T = TypeVar("T")
 
 
 class Catalogs:
-    """At most one of them holds the leader's lease, and only that one answers.
+    """The catalogs of the bazaar. At most one of them holds the leader's lease and answers.
 
-    One that did not answer is passed over for a moment: where another one can tell, clients
-    need not wait for it.
+    One that did not answer is asked last from then on, and not for single stocks for an election
+    timeout: clients need not wait for it where another answers.
     """
 
     log = Logger()
@@ -36,7 +36,7 @@ class Catalogs:
         self._seconds = seconds
         self._catalogs = list(catalogs)
         self._pause = self._timeout = timing.election_timeout
-        self._patience = timing.deadline / 2
+        self._market_timeout = timing.deadline / 2
         self._log_again_at = float("-inf")
         self._passed_over_until: dict[CatalogClient, float] = {}
 
@@ -47,16 +47,19 @@ class Catalogs:
         return self._ask(catalogs, lambda catalog: catalog.look_up(names, self._timeout))
 
     def market(self, known: MarketSnapshot | None) -> Deferred[MarketSnapshot]:
-        """Every stock. What is `known` need not come again. Fails with `Unavailable`."""
-        return self._ask(self._catalogs, lambda catalog: catalog.market(known, self._patience))
+        """Every stock. The catalog may send the changes since `known` only. Fails with
+        `Unavailable`."""
+        return self._ask(
+            self._catalogs, lambda catalog: catalog.market(known, self._market_timeout)
+        )
 
     def ready(self) -> Deferred[LookupReply]:
-        """Fires if a catalog can answer, passed over or not. Fails with `Unavailable`."""
+        """Fires if a catalog answers. Fails with `Unavailable`."""
         return self._ask(self._catalogs, lambda catalog: catalog.look_up((), self._timeout))
 
     def subscribe(self, subscription: Subscription) -> Deferred[float]:
-        """Have the one that holds a lease tell this front-end of every change, if the answer is
-        0; else it keeps this front-end out for so many seconds. Fails with `Unavailable`."""
+        """Subscribe this front-end at the catalog that holds the lease. Fires with 0, or with the
+        seconds for which that keeps it out. Fails with `Unavailable`."""
         return self._ask(self._catalogs, lambda catalog: self._subscribe(catalog, subscription))
 
     async def _subscribe(self, catalog: CatalogClient, subscription: Subscription) -> float:

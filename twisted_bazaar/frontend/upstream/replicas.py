@@ -1,8 +1,8 @@
-"""Reading from the order replicas: orders, and stocks when no catalog answers.
+"""Reads from the order replicas, with fail-over: orders, and stocks when no catalog answers.
 
-Any replica answers for an order that it knows to be released, since that cannot change. That
-there is no such order, or none after the last, is for the leader alone to say: while nobody
-leads the question waits, for as long as a leader may lawfully be missing.
+Any replica can answer with an order that it knows to be released, since that never changes. Only
+the leader can answer that there is no such order, or none after the last. While no replica leads, a
+read is repeated until its deadline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Replicas:
-    """The replicas, asked the leader first."""
+    """The order replicas; the leader is asked first."""
 
     def __init__(
         self,
@@ -49,17 +49,15 @@ class Replicas:
         )
 
     def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
-        """The first `limit` orders above `after`. Fails with `Unavailable`."""
+        """The first `limit` orders with numbers above `after`. Fails with `Unavailable`."""
         return self._ask(
             lambda replica, timeout: replica.list_orders(after, limit, timeout),
             self._timing.deadline,
         )
 
     def look_up(self, names: Sequence[str]) -> Deferred[LookupReply]:
-        """Those of the stocks `names` that exist, as the leader knows them.
-
-        For when no catalog answers. Fails with `Unavailable`.
-        """
+        """Those of the stocks `names` that exist, from the leader's ledger. Fails with
+        `Unavailable`."""
         return self._ask(
             lambda replica, timeout: replica.look_up(names, timeout), self._lookup_within
         )
@@ -72,7 +70,7 @@ class Replicas:
 
     @property
     def _lookup_within(self) -> float:
-        # A lookup may have waited as long as this already, for one that was sent before it.
+        # A lookup may have waited for as long already, for a call that was sent before it.
         return self._timing.deadline / 2 - self._timing.election_timeout
 
     def _ask(
