@@ -1,22 +1,27 @@
 """The back end of a stock-trading platform: three kinds of service on the Twisted reactor.
 
-Clients speak REST to a front-end; the order log, replicated, is the only truth; a catalog is
-a projection of it that answers lookups. `docs/architecture.md` is the map.
+Front-ends (`frontend`) speak REST with clients. Order replicas (`order`, over `consensus` and
+`storage`) agree on the order log, which is the source of truth. Catalogs (`catalog`) follow the
+log and answer lookups. `local` runs all of them on one machine, `tools` are for operators, and
+`rpc` and `runtime` are what the services share.
+
+The modules here are vocabulary that every package may import. They are pure, and import
+nothing else of the package. `docs/architecture.md` is the map.
 """
 
 import os
 
 __version__ = "0.1.0"
 
-# All of this is read when grpc is first imported, or used, by whomever.
+# gRPC reads its variables when it is first imported or used, by any package.
 _FOR_PEOPLE = {"GRPC_VERBOSITY", "GRPC_TRACE"}
-"""What these say changes nothing but what is shown."""
+"""These change only what gRPC prints."""
 
-# The calls between services are the bazaar's own: how names are resolved, what is polled with
-# or which proxy is asked is not for a machine's environment to say.
+# The calls between services are internal: the environment of a machine must not choose how names
+# are resolved, which poller runs, or which proxy is used.
 for _name in [each for each in os.environ if each.startswith("GRPC_") and each not in _FOR_PEOPLE]:
     del os.environ[_name]
 
-# gRPC's core prints refused connections and taken ports on standard error by itself; the
-# bazaar says each once, in its own words.
+# gRPC's core prints refused connections and taken ports on standard error; the bazaar reports
+# each of them once.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

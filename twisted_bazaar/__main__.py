@@ -14,45 +14,57 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command and return the exit status: 0, or 1 if the files are no good."""
-    parser = argparse.ArgumentParser(prog="python -m twisted_bazaar", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, purpose in (
-        ("export", "print all orders as CSV"),
-        ("verify", "check the whole log, and print its last number and digest"),
-    ):
-        command = commands.add_parser(name, help=purpose, description=purpose)
-        command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
-    purpose = "ask the service that BAZAAR_LISTEN and BAZAAR_ID describe whether it lives"
-    commands.add_parser("health", help=purpose, description=purpose)
-    asked = parser.parse_args(arguments)
+    """Run one command and return the exit status."""
+    asked = _parser().parse_args(arguments)
     try:
-        if asked.command == "health":
-            print(f"ok: {probe.ask(os.environ)}")
-        else:
-            _inspect(asked.command, asked.folder)
+        asked.run(asked)
         sys.stdout.flush()
     except Unusable as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
         return FAILURE
     except BrokenPipeError:
-        # Whoever reads us has seen enough. What is left must not fail again at exit.
+        # The reader has closed the pipe. What is left must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SUCCESS
 
 
-def _inspect(command: str, folder: Path) -> None:
-    # Who asks for health does so every few seconds, and need not import this.
-    from .tools.inspection import export, verify
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m twisted_bazaar", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for run, purpose in (
+        (_export, "print all orders as CSV"),
+        (_verify, "check the whole log, and print its last number and digest"),
+        (_health, "ask the service that BAZAAR_LISTEN and BAZAAR_ID describe whether it lives"),
+    ):
+        name = run.__name__.strip("_")
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        command.set_defaults(run=run)
+        if run is not _health:
+            command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
+    return parser
 
-    if command == "export":
-        export(folder, sys.stdout)
-        return
-    sound = verify(folder)
+
+# `health` runs every few seconds, and must not import what the others need.
+
+
+def _export(asked: argparse.Namespace) -> None:
+    from .tools.inspection import export
+
+    export(asked.folder, sys.stdout)
+
+
+def _verify(asked: argparse.Namespace) -> None:
+    from .tools.inspection import verify
+
+    log = verify(asked.folder)
     print(
-        f"ok: replica={sound.replica} last_number={sound.last_number}"
-        f" last_index={sound.last_index} term={sound.term} digest={sound.digest}"
+        f"ok: replica={log.replica} last_number={log.last_number}"
+        f" last_index={log.last_index} term={log.term} digest={log.digest}"
     )
+
+
+def _health(_: argparse.Namespace) -> None:
+    print(f"ok: {probe.ask(os.environ)}")
 
 
 if __name__ == "__main__":

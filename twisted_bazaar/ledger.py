@@ -1,8 +1,7 @@
-"""The ledger: what every stock holds after a prefix of the order log.
+"""The ledger: the market data of every stock after a prefix of the order log. Pure.
 
-Two ledgers that applied the same entries are equal, on whatever machine. The leader decides
-trades on the ledger at the tip of its log; followers and catalogs only apply what was decided.
-Pure and deterministic: no clock, no randomness, no I/O.
+Two ledgers that have applied the same entries are equal, on any machine. The leader decides
+trades on the ledger at the end of its log; followers and catalogs only apply what was decided.
 """
 
 from collections.abc import Iterable
@@ -21,11 +20,11 @@ class Ledger:
         self.last_number = last_number
 
     def copy(self) -> "Ledger":
-        """A ledger that goes its own way from here; the stocks themselves are immutable."""
+        """An independent copy; the stocks are immutable and shared."""
         return Ledger(self.stocks.values(), self.last_number)
 
     def decide(self, trade: Trade) -> Traded | Rejection:
-        """Judge `trade` at this ledger. Nothing changes until the answer is applied."""
+        """What becomes of `trade` now. The ledger changes only when the answer is applied."""
         stock = self.stocks.get(trade.stock)
         if stock is None:
             return Rejection.UNKNOWN_STOCK
@@ -36,11 +35,11 @@ class Ledger:
         return Traded(self.last_number + 1, trade.key, trade.stock, trade.side, trade.quantity)
 
     def apply(self, index: int, event: object) -> tuple[str, ...]:
-        """Take in what log entry `index` says and return the names of the stocks it touched.
+        """Apply the event of log entry `index` and return the names of the stocks it changed.
 
-        Events that say nothing of stocks (a leader's `opened`) change nothing. An event that
-        no leader can have decided here (a gap in the numbers, shares that are not there)
-        raises `InvariantBroken`: going on would spread a wrong state.
+        An event about no stock, such as a leader's `opened`, changes nothing. Raises
+        `InvariantBroken` for an event that no leader can have decided on this ledger: a gap in
+        the numbers (invariant 4), or shares that are not there (invariant 6).
         """
         if isinstance(event, Traded):
             return self._trade(index, event)

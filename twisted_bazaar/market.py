@@ -1,7 +1,7 @@
-"""The vocabulary of the bazaar: stocks, trades, and the facts that the order log keeps of them.
+"""The vocabulary of the market: stocks, trades, orders, and the events that the order log holds.
 
-Everything here is a frozen value. Quantities are integer shares, prices integer cents, so
-that no sum is ever rounded. This module must know nothing of files, networks or clocks.
+All are frozen values. Quantities are whole shares and prices whole cents, so that no sum is
+rounded. Pure.
 """
 
 from enum import StrEnum
@@ -27,21 +27,20 @@ __all__ = [
 ]
 
 MAX_TRADE_QUANTITY = 10**9
-"""Shares that one trade may move at most."""
+"""Shares that one trade may buy or sell at most."""
 
 MAX_SHARES = 2**53 - 1
 """Shares that a stock may hold: the largest integer every JSON reader keeps."""
 
 MAX_VOLUME = 2**63 - 1
-"""Where the volume of a stock stays: no trade is refused for it. Nine billion of the largest
-trades come to this."""
+"""The volume of a stock saturates here; no trade is refused for it."""
 
 MAX_NAME_CHARACTERS = 64
 """Characters that the name of a stock may have at most."""
 
 MAX_STOCKS = 20_000
-"""Stocks that a market may list. With the longest names, the listing is one log entry, one
-message and one push, each well within its bound."""
+"""Stocks that a market may list. With the longest names, the listing still fits into one log
+entry, one gRPC message and one push."""
 
 
 class Side(StrEnum):
@@ -52,7 +51,7 @@ class Side(StrEnum):
 
 
 class Rejection(StrEnum):
-    """Why a trade was refused. A refused trade leaves no trace and its key stays free."""
+    """Why the market refuses a trade. A refused trade leaves no trace and its key stays free."""
 
     UNKNOWN_STOCK = "unknown stock"
     NOT_ENOUGH_SHARES = "not enough shares"
@@ -60,7 +59,7 @@ class Rejection(StrEnum):
 
 
 class Stock(msgspec.Struct, frozen=True):
-    """What the market data says of one stock, after the log entry `version`."""
+    """The market data of one stock after log entry `version`."""
 
     name: str
     price: int
@@ -70,7 +69,7 @@ class Stock(msgspec.Struct, frozen=True):
     volume: int
     """Shares bought and sold since the stock was listed, 0 … `MAX_VOLUME`."""
     version: int
-    """Index of the last log entry that touched this stock."""
+    """Index of the last log entry that changed this stock."""
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -93,16 +92,16 @@ class Order(msgspec.Struct, frozen=True):
     side: Side
     quantity: int
     at: int
-    """When the leader took it: milliseconds since the epoch."""
+    """When the leader decided it: milliseconds since 1970."""
 
 
 class Placed(msgspec.Struct, frozen=True):
     """The answer to a trade that succeeded."""
 
     number: int
-    """Of the order."""
+    """The number of the order."""
     replayed: bool
-    """The order was there before this trade came: its key had been used for it."""
+    """Whether an earlier sending of the same key made the order."""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -112,17 +111,17 @@ class Listing(msgspec.Struct, frozen=True):
     price: int
     """In cents."""
     quantity: int
-    """Shares for sale to begin with."""
+    """Shares for sale at first."""
 
 
 class Listed(msgspec.Struct, frozen=True, tag_field="kind", tag="listed"):
-    """The log's fact that these stocks came to the market, all of them or none."""
+    """Log event: these stocks are listed, all of them or none."""
 
     stocks: tuple[Listing, ...]
 
 
 class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded"):
-    """The log's fact that a trade succeeded: an order with its number."""
+    """Log event: a trade succeeded and is order `number`."""
 
     number: int
     """1, 2, 3 … with no gap and no repeat (invariant 4)."""
@@ -132,7 +131,7 @@ class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded"):
     quantity: int
 
     def fulfils(self, trade: Trade) -> bool:
-        """Whether this order is what `trade`, which has the same key, asked for."""
+        """Whether this order is what `trade`, which has the same key, asks for."""
         return (self.stock, self.side, self.quantity) == (trade.stock, trade.side, trade.quantity)
 
 
@@ -148,4 +147,4 @@ DEFAULT_LISTING = (
     Listing("DruidCo", 875, 100),
     Listing("RomanCo", 9040, 100),
 )
-"""Ten stocks of 100 shares: what a bazaar starts with when its operator lists nothing else."""
+"""What a new bazaar lists unless its operator gives another listing: 100 shares of each."""

@@ -1,8 +1,7 @@
-"""The time budget: how long everybody waits for everybody, and how these waits fit together.
+"""The time budget: the timeouts of all services, in seconds, and how they depend on each other.
 
-All are seconds. They are options of every service, so this is where a choice that would make
-the bazaar unsafe, or make leadership flap, is refused before anything starts. This module
-must know nothing of reactors, gRPC or clocks.
+They are options of every service. A combination that would make the bazaar unsafe, or leadership
+unstable, is refused here before anything starts. Pure.
 """
 
 import math
@@ -14,29 +13,30 @@ __all__ = ["Timing"]
 
 @attrs.frozen(kw_only=True)
 class Timing:
-    """One consistent choice of waits. All services of one bazaar must be given the same.
+    """One consistent set of timeouts. All services of one bazaar must be given the same.
 
-    Raises ValueError, one line that begins with the name of the field to change, when a wait
-    is not a positive number or contradicts another.
+    Raises ValueError, one line that begins with the name of the field to change, if a timeout is
+    not a positive number or contradicts another.
     """
 
     heartbeat: float = 0.060
-    """A leader is heard by its followers at least this often."""
+    """A leader sends each follower an append at least this often, an empty one if need be."""
 
     election_timeout: float = 0.300
-    """A leader unheard for this long may be replaced, and one that hears nobody steps down."""
+    """A leader that has not been heard for this long may be replaced; a leader that has heard no
+    majority for this long steps down."""
 
     ping: float = 0.060
-    """A front-end asks every replica this often whether it lives and who leads."""
+    """A front-end asks every replica for its status this often."""
 
     lease: float = 1.0
-    """A catalog or cache that is not heard of for this long must not answer any more.
+    """A catalog or cache that has got no new lease for this long must not answer from memory.
 
-    It is also what one that died delays trades by, once.
+    A holder that dies delays trades by this much, once.
     """
 
     deadline: float = 5.0
-    """A client waits for a trade at most this long."""
+    """A client gets an answer to its trade within this time."""
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Timing):
@@ -49,7 +49,7 @@ class Timing:
                 f"heartbeat must be at most half of the election timeout, "
                 f"{self.election_timeout} s, not {self.heartbeat} s"
             )
-        # Else a front-end notices a dead leader later than the replicas could replace it.
+        # Otherwise a front-end notices a dead leader later than the replicas could replace it.
         if self.ping > self.election_timeout:
             raise ValueError(
                 f"ping must be at most the election timeout, {self.election_timeout} s, "
@@ -61,7 +61,7 @@ class Timing:
                 f"election_timeout must be less than the lease, {self.lease} s, "
                 f"not {self.election_timeout} s"
             )
-        # The slowest lawful trade sees a leader replaced and then waits for a lease to run out.
+        # The slowest trade waits for a new leader, and then for a lease to run out.
         if self.election_timeout + self.lease >= self.deadline:
             raise ValueError(
                 f"deadline must be more than the election timeout and the lease together, "

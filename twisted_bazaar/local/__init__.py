@@ -1,0 +1,7 @@
+"""`twistd bazaar`: the whole bazaar on one machine, one process for each service.
+
+`tap` reads the options and `plan` makes of them a list of processes with their command lines,
+on ports that `ports` reserves. `bazaar` is the service that starts them, and `supervisor`
+restarts one that dies; `child` is the script that binds each to its parent. Nothing here knows
+what the services do, and only `load` imports it.
+"""

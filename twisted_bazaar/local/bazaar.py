@@ -54,7 +54,7 @@ class LocalBazaar(MultiService):
         data = self._config.data.absolute()
         with refusing("bazaar"):
             self._claim = claim(data)
-            # What an earlier run that was killed left there is no longer true.
+            # It is out of date if an earlier run was killed.
             (data / "processes.json").unlink(missing_ok=True)
             keep_secret(secret_path(data), self._random_bytes)
             if self._config.listing is not None:

@@ -1,13 +1,13 @@
-"""Run a command that must not outlive the process that started it.
+"""Run a command that must not outlive the process that starts it.
 
     python child.py PARENT COMMAND [ARGUMENT ...]
 
-becomes COMMAND, with the same process id. It is a script, run by path and with nothing but the
-standard library, because it stands before every start and restart of every process.
+becomes COMMAND, with the same process id. It is a script of the standard library only, run by
+path, because every start and restart of every process runs it.
 
-Why the kernel's parent-death signal: it needs no cooperation from the command, which may be a
-Redis server or hang, and nothing that could itself be killed. Watching standard input for its
-end would need code in each, and a process group does not end with its leader.
+It uses the kernel's parent-death signal, which needs neither cooperation from the command (it may
+be a Redis server, or hang) nor another process that could be killed. To watch standard input for
+its end would need code in each command, and a process group does not end with its leader.
 """
 
 import ctypes
@@ -16,20 +16,20 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-"""From Linux's <sys/prctl.h>; kept over the exec, as the command gains no privileges."""
+"""From <sys/prctl.h> of Linux; it survives the exec, as the command gains no privileges."""
 
 
 def become(parent: int, command: list[str]) -> None:
-    """Turn into `command`, which dies at once when `parent` does. Returns only on failure.
+    """Become `command`, which is killed when `parent` dies. Returns only on failure.
 
-    It is cut off from the terminal, so that Ctrl-C in a terminal reaches the parent alone, which
-    then stops its children in good order.
+    It gets a session of its own, so that Ctrl-C in a terminal reaches only the parent, which
+    then stops its children in order.
     """
     os.setsid()
-    # The parent waits for its signals in a way of its own, which is not for others to inherit.
+    # The parent blocks the signals that it waits for, which must not be inherited.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if sys.platform == "linux":
-        # Not SIGTERM: a process that cannot be asked twice must be sure to go.
+        # Not SIGTERM, which a process can ignore: there is no second signal.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return

@@ -10,7 +10,7 @@ __all__ = ["ending_with", "twistd"]
 
 def twistd(service: str, *options: str) -> list[str]:
     """Run `service` in the foreground, under the Python that runs this process."""
-    # That Python is sure to have this twistd; the script of that name may be another's.
+    # This Python has the same twistd; the script on PATH may be of another installation.
     run = "from twisted.scripts.twistd import run; run()"
     return [sys.executable, "-Pc", run, "-n", "--pidfile=", service, *options]
 

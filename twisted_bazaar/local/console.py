@@ -1,4 +1,4 @@
-"""Lines of several processes on one output, each with the name of who said it."""
+"""The output of several processes, line by line, each with the name of its process."""
 
 from twisted_bazaar.runtime.output import Output
 
@@ -9,17 +9,17 @@ MAX_LINE_BYTES = 8192
 
 
 class Console:
-    """Writes lines to `output`, which never makes us wait.
+    """Writes lines to `output`, which never blocks.
 
-    Whoever starts the bazaar may give it a pipe and not read it. If that could stop us, it
-    would stop every process that speaks through us.
+    Standard output may be a pipe that is not read. If that blocked this process, it would block
+    every process that writes through it.
     """
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def write(self, name: str, line: bytes) -> None:
-        """Show one line of `name`, if there is room for it."""
+        """Write one line of process `name`, if there is room for it."""
         self._output.write(b"%-8s| %s\n" % (name.encode(), line))
 
 
@@ -32,7 +32,7 @@ class Lines:
         self._rest = b""
 
     def received(self, data: bytes) -> None:
-        """Take what the process has written; an unfinished line waits for its end."""
+        """Take bytes that the process has written; an unfinished line waits for its end."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         while len(self._rest) > MAX_LINE_BYTES:
             lines.append(self._rest[:MAX_LINE_BYTES])
@@ -42,7 +42,7 @@ class Lines:
                 self._console.write(self._name, line[start : start + MAX_LINE_BYTES])
 
     def ended(self) -> None:
-        """The process is gone: show what it did not finish."""
+        """The process has ended: write its unfinished line."""
         if self._rest:
             self._console.write(self._name, self._rest)
             self._rest = b""

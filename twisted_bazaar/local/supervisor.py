@@ -1,8 +1,8 @@
-"""The processes of `twistd bazaar`: started, started again when they die, and told of.
+"""Starts the processes of `twistd bazaar`, restarts them when they end, and lists them in a file.
 
-`twisted.runner.procmon` does the watching. Added to it here: a file that always says which
-process is which, children that end with their parent, an orderly stop that is waited for, and
-a pace of restarts that depends on whose fault an end was.
+`twisted.runner.procmon` watches them. This adds the file `processes.json`, children that end with
+their parent, a stop that waits for them, and a delay of restarts that depends on how a process
+ended.
 """
 
 import json
@@ -32,16 +32,16 @@ from .console import Console, Lines
 __all__ = ["Child", "Supervisor"]
 
 _REQUESTS_SECONDS = 6.0
-"""From SIGTERM to SIGKILL for those that take requests: more than a service allows itself."""
+"""From SIGTERM to SIGKILL for a process that takes requests: more than its own limit of a stop."""
 
 _IDLE_SECONDS = 3.0
-"""The same for the others, of whom nobody wants anything by then."""
+"""The same for the others, which have no calls under way by then."""
 
 STOP_SECONDS = _REQUESTS_SECONDS + _IDLE_SECONDS
-"""How long it takes at most until all have been killed."""
+"""The longest time until all processes have been killed."""
 
 BLAMELESS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-"""Signals that a process gets from others, not for what it did."""
+"""Signals that are sent from outside, not because of a fault of the process."""
 
 _LAST_WORDS_BYTES = 8192
 
@@ -55,21 +55,21 @@ class Child:
     """Where it is reached, usually HOST:PORT."""
     command: Sequence[str]
     takes_requests: bool = False
-    """Stops before those that do not, which have to finish what it has in flight."""
+    """Whether it stops before the others, which serve its requests under way."""
     announces: bool = False
-    """Says when it serves (see `announcement`)."""
+    """Whether it says when it serves (see `announcement`)."""
 
 
 class Supervisor(procmon.ProcessMonitor):
     """Keeps `children` running from `startService` to `stopService`.
 
-    While it does, the file `path` lists them, a JSON array of objects: name, pid (null while
-    there is none), address, command, started (RFC 3339) and restarts. It is replaced in one
-    piece at every change, and gone when the table has stopped.
+    Meanwhile the file `path` lists them, a JSON array of objects: name, pid (null while there is
+    no process), address, command, started (RFC 3339) and restarts. It is replaced whole at every
+    change, and removed when all have stopped.
 
-    A child that has served is started again whenever it ends. One that ends with status 1
-    without ever having served refuses its folder or its options, and would do so for ever:
-    `refused` is told, once, in one line.
+    A child that has served is restarted whenever it ends. One that ends with status 1 before it
+    has ever served cannot use its folder or its options, and a restart would not help: `refused`
+    is called, once, with one line.
     """
 
     log = Logger()
@@ -88,10 +88,10 @@ class Supervisor(procmon.ProcessMonitor):
         refused: Callable[[str], None],
         wall: Callable[[], float],
     ) -> None:
-        """`reactor`'s time only goes forward, and the pace of restarts depends on it; `wall` is
-        what a clock on the wall shows, in seconds since 1970, and is for people to read."""
+        """Restarts are timed by `reactor`, whose clock never goes back. `wall` is the time of day
+        in seconds since 1970, which is only shown."""
         super().__init__(reactor)
-        # The same as procmon's own, whose types only zope.interface understands.
+        # The same as procmon's, whose types only zope.interface understands.
         self._loop = reactor
         self._path = path
         self._children = {each.name: each for each in children}
@@ -99,19 +99,19 @@ class Supervisor(procmon.ProcessMonitor):
         self._console = console
         self._wall = wall
         self._started_at: dict[str, float] = {}
-        """When each life began, by the wall clock."""
+        """When each process started, by `wall`."""
         self._lives: dict[str, _ChildProtocol] = {}
         self._restarts = dict.fromkeys(self._children, -1)
         self._refused = refused
         self._served = {each.name for each in children if not each.announces}
-        """Those that need not prove that they can."""
+        """The names of those that have served, and of those that do not say when."""
         self._given_up = False
         self._publishing = False
         for each in children:
             self.addProcess(each.name, list(each.command))
 
     def startProcess(self, name: str) -> None:
-        """Start `name` unless it runs; called by procmon at first and after each end."""
+        """Start `name` unless it runs. procmon calls this at the start and after each end."""
         if name in self.protocols:
             return
         ours = self._children[name]
@@ -131,11 +131,11 @@ class Supervisor(procmon.ProcessMonitor):
             self._monitoredProcessExited(name, Failure())
         self._publish_soon()
 
-    # procmon has no public place to hear of an end, and its pace knows only one threshold.
+    # procmon has no public hook for an end, and one threshold for all of them.
     def _monitoredProcessExited(self, name: str, reason: Failure | None = None) -> None:
         what, blameless = _judge(reason)
-        # Somebody who kills a process wants to see it back at once; one that fails by itself
-        # fails again, and a slow machine may need seconds for it.
+        # A process that was killed is to be back at once. One that fails by itself will fail
+        # again, for which a slow machine may need seconds.
         self.threshold = 1 if blameless else 10
         life = self._lives.pop(name)
         super()._monitoredProcessExited(name, reason)
@@ -148,7 +148,7 @@ class Supervisor(procmon.ProcessMonitor):
         self._publish_soon()
 
     def served(self, name: str) -> None:
-        """`name` says that it serves."""
+        """`name` has announced that it serves."""
         self._served.add(name)
 
     def _give_up(self, name: str, life: "_ChildProtocol") -> None:
@@ -186,7 +186,7 @@ class Supervisor(procmon.ProcessMonitor):
         self._console.write("bazaar", f"{now:%Y-%m-%dT%H:%M:%S%z} {line}".encode())
 
     def _publish_soon(self) -> None:
-        # Not at once: a process that starts again in this same turn was never away.
+        # In the next turn: the file need not show an end that is followed by a start in this one.
         if not self._publishing:
             self._publishing = True
             self._loop.callLater(0, self._publish)
@@ -214,7 +214,7 @@ class Supervisor(procmon.ProcessMonitor):
 
 
 class _ChildProtocol(procmon.LoggingProtocol):
-    """One life of one child. procmon's own breaks off a child that writes a very long line."""
+    """One process. procmon's own protocol ends a child that writes a very long line."""
 
     def __init__(self, supervisor: Supervisor, name: str, console: Console) -> None:
         self.service = self._supervisor = supervisor
@@ -262,7 +262,7 @@ def _status(reason: Failure | None) -> int | None:
 
 
 def _judge(reason: Failure | None) -> tuple[str, bool]:
-    """What became of a process, in words, and whether somebody else did that to it."""
+    """How a process ended, in words, and whether it was ended from outside."""
     why = reason.value if reason is not None else None
     if isinstance(why, error.ProcessTerminated) and why.signal is not None:
         names = {known.value: known.name for known in signal.Signals}

@@ -18,11 +18,11 @@ from .plan import Config
 __all__ = ["Options", "makeService"]
 
 MAX_REPLICAS = 9
-"""More than anybody needs: nine survive four failures at once."""
+"""Nine replicas survive four failures at once."""
 
 
 def odd(text: str) -> int:
-    """A number of order replicas: odd, as an even one survives no more failures."""
+    """A number of order replicas: odd, as one more survives no further failure."""
     number = options.positive_int(text)
     if number % 2 == 0 or number > MAX_REPLICAS:
         raise ValueError(f"must be an odd number from 1 to {MAX_REPLICAS}, not {text!r}")
@@ -30,7 +30,7 @@ def odd(text: str) -> int:
 
 
 def cache_or_auto(text: str) -> str:
-    """What a front-end takes, or `auto`."""
+    """`auto`, or what a front-end takes."""
     try:
         return text if text == "auto" else options.cache(text)
     except ValueError:
@@ -38,12 +38,12 @@ def cache_or_auto(text: str) -> str:
 
 
 class Options(options.TimingOptions):
-    """What the operator of a bazaar on one machine may choose."""
+    """The options of a bazaar on one machine."""
 
     synopsis = "[options]"
     optParameters: ClassVar[list[list[Any]]] = [
         ["listen", None, DEFAULT_LISTEN, "Endpoint for clients.", options.endpoint],
-        ["data", None, Path("var"), "Folder of all that is kept.", options.folder],
+        ["data", None, Path("var"), "Folder of all files.", options.folder],
         [
             "cache",
             None,
@@ -64,7 +64,7 @@ def makeService(config: Options) -> Service:
 
     reactor = prepare(installed, STOP_SECONDS)
     process = Process(reactor, config)
-    # Our own options reach the children on their command lines, where they are needed.
+    # A child gets its options on its command line; those of this service must not reach it.
     ours = config.variables()
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     chosen = Config(

@@ -1,7 +1,7 @@
-"""What a number, a text or a list in a message from outside may be: one table. Pure.
+"""The bounds of numbers, texts and lists in messages from other processes: one table. Pure.
 
-Nothing here says whether a value is right, only that working with it is safe: that it can be
-counted on, encoded again and written to a file. What has no row of its own has that of its type.
+A value within its bounds need not be right, but is safe to work with: it can be added to, encoded
+again and written to a file. A field without a row of its own has the bounds of its type.
 """
 
 import re
@@ -34,28 +34,28 @@ __all__ = [
 ]
 
 MAX_INTEGER = 2**53 - 1
-"""Terms, indexes, order numbers, rounds, nonces, lives: what every JSON reader keeps."""
+"""Of terms, indexes, order numbers, rounds, nonces and lives: exact in every JSON reader."""
 MAX_ID = 2**31 - 1
 MAX_SECONDS = 2.0**40
-"""What a clock may show."""
+"""The reading of a clock."""
 MAX_DURATION = 86_400.0
-"""Seconds that anybody may be told to wait, or may be granted."""
+"""Seconds of a wait or a lease."""
 MAX_TEXT = 256
 MAX_KEY_BYTES = 128
 MAX_MILLISECONDS = 253_402_300_799_999
-"""The end of the year 9999, as dates are written."""
+"""The end of the year 9999, the last that `datetime` knows."""
 MAX_PRICE = 10**14
 MAX_ENTRIES = 1024
-"""Of the log, in one message."""
+"""Log entries in one message."""
 MAX_TRADES = 1024
 MAX_MEMBERS = 256
 MAX_NAMES = 1024
 
 MAX_TERM_STEP_ASKED = 2**22
-"""How far the term of a request may be above one's own: some weeks of elections without end."""
+"""How far the term of a request may be above the receiver's: weeks of continuous elections."""
 MAX_TERM_STEP_ANSWERED = 2**32
-"""Likewise that of an answer, whose sender was called at an address of our own options. It is so
-much more that no flood of requests takes a service beyond it between two heartbeats."""
+"""The same for a reply, whose sender was called at an address from the options. It is so much more
+that no flood of requests raises a term beyond it between two heartbeats."""
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _Check = Callable[[str, Any], None]
@@ -75,7 +75,7 @@ def check_text(name: str, value: str, most: int = MAX_TEXT) -> None:
 
 def check_clock(name: str, value: float, most: float = MAX_SECONDS) -> None:
     """Raises `Malformed` unless `value` is from 0 to `most` seconds."""
-    # What is no number passes no comparison.
+    # NaN fails every comparison.
     if not 0.0 <= value <= most:
         raise Malformed(f"{name} must be from 0 to {most:.0f} seconds, not {value!r:.40}")
 
@@ -87,7 +87,7 @@ def check_count(name: str, count: int, most: int) -> None:
 
 
 def check_step(term: int, own: int, most: int) -> None:
-    """Raises `Malformed` if `term` is more than `most` above one's `own`."""
+    """Raises `Malformed` if `term` is more than `most` above the receiver's `own`."""
     if term - own > most:
         raise Malformed(f"term {term} is more than {most} above term {own}")
 
@@ -98,7 +98,7 @@ def most(name: str) -> int:
 
 
 def check_of(name: str, kind: type) -> _Check:
-    """What is asked of a float or a text in a field `name`: raises `Malformed`."""
+    """The check of a float or a text in a field `name`; it raises `Malformed`."""
     return _CHECKS.get(name) or (check_clock if kind is float else check_text)
 
 

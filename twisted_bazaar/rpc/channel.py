@@ -1,4 +1,4 @@
-"""Calling out: a gRPC call is a Deferred, and waits on a thread of a pool made for it."""
+"""gRPC calls to other processes: each blocks a thread of a pool, and fires a Deferred."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -27,15 +27,15 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
-    # Retries are ours to decide: an append or a trade is not sent twice behind our back.
+    # No retries by gRPC: an append or a trade must not be sent twice unless its caller does so.
     ("grpc.enable_retries", 0),
-    # Who is asked for the address of a name may be silent; gRPC would wait for two minutes.
+    # A name server may be silent; gRPC would wait for two minutes.
     ("grpc.dns_ares_query_timeout", 1000),
 )
 
 
 class Channel:
-    """A connection to one service of another process, made again whenever it is lost."""
+    """A connection to a service of another process, which is made again when it is lost."""
 
     def __init__(self, reactor: Reactor, threads: Threads, address: Address) -> None:
         self._reactor = reactor
@@ -46,14 +46,14 @@ class Channel:
             lambda: grpc.insecure_channel(str(address), options=_OPTIONS),
             reactor.seconds,
         )
-        """What stubs are made of."""
+        """The channel for stubs."""
 
     def call(self, ask: Callable[[float], Answer], timeout: float) -> Deferred[Answer]:
-        """Have `ask(seconds left)` make a call on a thread: encode, wait, decode.
+        """Call `ask(seconds left)` on a thread, where it encodes, waits and decodes.
 
         Fails with a `BazaarError`: `Unavailable` if there is no answer within `timeout`
-        seconds, of which waiting for a thread is part. Cancelling gives up waiting; the call
-        itself goes on until its timeout.
+        seconds, the wait for a thread included. Cancelling gives up the answer; the call goes
+        on until its timeout.
         """
         give_up = self._reactor.seconds() + timeout
 
@@ -66,7 +66,7 @@ class Channel:
             except grpc.RpcError as failure:
                 raise error_of(failure, self.address) from None
             except ValueError as closed:
-                # What gRPC says of a channel that was closed meanwhile.
+                # What gRPC raises if the channel has been closed.
                 raise Unavailable(f"{self.address}: {closed}") from None
 
         return self._threads.defer(self._reactor, wait)
@@ -76,7 +76,7 @@ class Channels(Service):
     """The channels of one process, and the threads that wait on them."""
 
     def __init__(self, reactor: Reactor, threads: int) -> None:
-        """`threads` bounds the calls that are under way at a time; further ones queue."""
+        """`threads` is the number of calls under way at a time; further ones queue."""
         self._reactor = reactor
         self._threads = Threads(threads, "calls")
         self._channels: dict[Address, Channel] = {}

@@ -1,9 +1,10 @@
-"""The push: how a catalog tells a front-end which quantities it must not show any more. Pure.
+"""Pushes: the messages by which a catalog invalidates quotes that a front-end has cached. Pure.
 
-A front-end subscribes (over gRPC); from then on the catalog POSTs pushes to its internal
-endpoint, one at a time, each with all that changed since the last that was answered. A push is
-signed with a key that only the two know: the cluster's secret, if there is one, and the token
-that came with the subscription. See `leases` for what the stamps do.
+A front-end subscribes over gRPC; from then on the catalog POSTs pushes to its internal endpoint,
+one at a time. Each carries floors, the lowest version of each stock that may still be shown, for
+all changes since the last push that was answered, and perhaps a lease (`leases`). A push is signed
+with a key that only the two know: the cluster's secret, if there is one, and the token of the
+subscription.
 """
 
 import hmac
@@ -36,51 +37,53 @@ __all__ = [
 PATH = b"/invalidations"
 SIGNATURE_HEADER = b"X-Bazaar-Signature"
 HEAD_HEADER = b"X-Bazaar-Head"
-"""Signs length and signature of the body: so a push is known by its head, before anything of
-its body is kept."""
+"""A signature of the length and the signature of the body: the receiver recognises a push by its
+head, before it keeps any of the body."""
 MAX_PUSH_BYTES = 6 * 1024 * 1024
-"""Every stock that there may be, with the longest names."""
+"""The largest push: a floor for the most stocks, with the longest names."""
 
 
 MAX_LEASE_SECONDS = 86_400
-"""Longer than any lease: a number that is out of bounds makes a push none."""
+"""Longer than any lease; a push with a longer one is malformed."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
-    """A front-end asks to be told of changes."""
+    """A front-end's registration at a catalog for pushes."""
 
     address: str
-    """HOST:PORT of its internal endpoint."""
+    """HOST:PORT of the front-end's internal endpoint."""
     life: int
-    """Another one for each subscription: nothing is known to this one yet."""
+    """A random number for each subscription, from 1 to 2**53 - 1. A new one has been told
+    nothing yet."""
     token: str
+    """Part of the key that pushes are signed with."""
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What has changed."""
+    """What has changed since the last push that was answered."""
 
     life: Count
     """The subscription that this is for."""
     history: Annotated[str, msgspec.Meta(max_length=256)]
     """Names the order log that versions are indexes of."""
     upto: Count
-    """After this push the front-end knows of all changes up to this index."""
+    """The front-end now knows of all changes up to this index."""
     floors: Mapping[str, Count]
-    """By stock: the version below which nothing may be shown."""
+    """By stock, the lowest version that may still be shown."""
     stamp: Stamp | None
-    """The answer that earned a lease, if one did."""
+    """The stamp of the answer that earned a lease; None: none did."""
     seconds: Annotated[float, msgspec.Meta(ge=0, le=MAX_LEASE_SECONDS)]
-    """The length of that lease, from when that answer was sent."""
+    """The length of that lease, counted from when that answer was sent."""
 
 
 class PushReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nothing older is shown any more."""
+    """The front-end shows nothing older from now on."""
 
     upto: Count
     stamp: Stamp | None
-    """None: the subscription is over. Nothing at all is shown because of it."""
+    """None: the subscription has ended, and the front-end shows nothing because of it."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -116,29 +119,29 @@ def sign(secret: bytes, token: str, body: bytes) -> bytes:
 
 
 def signed(secret: bytes, token: str, body: bytes, signature: bytes) -> bool:
-    """Whether `signature` is that of `body`."""
+    """Whether `signature` is the one of `body`."""
     return hmac.compare_digest(sign(secret, token, body), signature)
 
 
 def head_of(secret: bytes, token: str, length: int, signature: bytes) -> bytes:
-    """What `HEAD_HEADER` says of a body of `length` bytes with this `signature`."""
+    """The value of `HEAD_HEADER` for a body of `length` bytes with this `signature`."""
     return _mac(_key(secret, token), b"head %d %b" % (length, signature))
 
 
 def prove(secret: bytes, subscription: Subscription) -> str:
-    """Shows a catalog that who asks for `subscription` has the cluster's secret. It is worth
-    nothing for any other address, life or token."""
+    """Proves to a catalog that the sender of `subscription` has the cluster's secret. It is valid
+    for this address, life and token only."""
     said = (subscription.address, subscription.life, subscription.token)
     return _mac(_key(secret, "subscribe"), _encode(said)).decode()
 
 
 def proven(secret: bytes, subscription: Subscription, proof: str) -> bool:
-    """Whether `proof` is that of `subscription`."""
+    """Whether `proof` is the one for `subscription`."""
     return hmac.compare_digest(prove(secret, subscription).encode(), proof.encode())
 
 
 def _key(secret: bytes, token: str) -> bytes:
-    # Two keyed hashes, so that no choice of token makes the secret and it run together.
+    # Two keyed hashes, so that secret and token cannot be confused at their border.
     return hmac.digest(secret, token.encode(), "sha256")
 
 

@@ -1,8 +1,8 @@
-"""A gRPC channel that soon finds a service whose name leads somewhere else, or led nowhere.
+"""A gRPC channel that soon reaches a service whose name has got another address.
 
-The name of a container or machine that is down has no address, and when it is up again the name
-may lead to another one. gRPC asks again for the address less and less often, up to every two
-minutes, and no option says otherwise; a channel made anew asks at once.
+While a container or machine is down, its name has no address, and afterwards it may have another
+one. gRPC resolves it again less and less often, up to every two minutes, and no option changes
+that; a new channel resolves it at once.
 """
 
 import ipaddress
@@ -19,13 +19,12 @@ from .status import said_by_peer
 __all__ = ["RENEW_SECONDS", "ReconnectingChannel"]
 
 RENEW_SECONDS = 1.0
-"""A channel is given so long to find its peer before it is made anew."""
+"""How long a channel may take to reach its peer before another one is made."""
 
 
 class ReconnectingChannel:
-    """What a stub needs of a `grpc.Channel`, made anew while its peer cannot be reached by name.
-
-    May be used on any thread.
+    """The part of `grpc.Channel` that a stub uses, over a channel that is replaced while its peer
+    cannot be reached by name. May be used on any thread.
     """
 
     def __init__(
@@ -41,29 +40,29 @@ class ReconnectingChannel:
         self.current = make()
 
     def unary_unary(self, *args: Any, **kwargs: Any) -> "_Rpc":
-        """As a `grpc.Channel`'s; what it returns takes a request and a timeout."""
+        """As of a `grpc.Channel`; what it returns takes a request and a timeout."""
         return _Rpc(self, lambda channel: channel.unary_unary(*args, **kwargs))
 
     def unreachable(self, channel: grpc.Channel) -> None:
-        """`channel` did not get through to its peer."""
+        """`channel` did not reach its peer."""
         with self._lock:
             young = self._seconds() - self._made_at < RENEW_SECONDS
             if channel is not self.current or young or self._closed or not self._named:
                 return
             self._made_at = self._seconds()
             self.current = self._make()
-        # Nothing is lost by it: a channel has one connection, and this one's is gone.
+        # No call is lost: a channel has one connection, and this one has none.
         channel.close()
 
     def close(self) -> None:
-        """Give up the calls that are under way, and take no more."""
+        """Fail the calls under way, and take no more."""
         with self._lock:
             self._closed = True
         self.current.close()
 
 
 class _Rpc:
-    """A method of the peer, called on whichever channel there is now."""
+    """A method of the peer, called over the current channel."""
 
     def __init__(self, channels: ReconnectingChannel, bind: Callable[[grpc.Channel], Any]) -> None:
         self._channels = channels

@@ -1,4 +1,4 @@
-"""Being called: a gRPC server as a Service, and the way from its threads to the reactor."""
+"""A gRPC server as a Service, and the way from its threads to the reactor."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,16 +23,16 @@ from .status import abort_with
 __all__ = ["GRACE_SECONDS", "RpcServer", "on_reactor"]
 
 GRACE_SECONDS = 5.0
-"""How long calls that are under way may take to finish when the server stops."""
+"""How long calls under way may take to finish when the server stops."""
 
 _LONGEST_WAIT_SECONDS = 30.0
-"""A handler gives up after this long when its caller named no deadline."""
+"""A handler gives up after this long if its caller has named no deadline."""
 
 _NO_DEADLINE_SECONDS = 1e9
-"""More than this is left, says gRPC, of the time of a caller that named none."""
+"""gRPC reports a longer time left for a caller that has named no deadline."""
 
 _LOG_SECONDS = 10.0
-"""At most one line of log in so many seconds tells of messages that were refused."""
+"""At most one log line in so many seconds reports refused messages."""
 _SAID_CHARACTERS = 300
 
 P = ParamSpec("P")
@@ -46,12 +46,11 @@ def on_reactor(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """On a handler's thread: have the reactor call `function`, and wait for what it answers.
+    """On a handler's thread: call `function` on the reactor, and wait for its answer.
 
-    Never longer than the caller waits, so that no thread is held for a caller that is gone;
-    a `BazaarError` ends the handler with its status. What the caller has given up by the time
-    the reactor comes to it is not begun: a process that stood still for a while must not
-    decide trades of long ago.
+    It waits no longer than the caller does, so that no thread is held for a caller that is gone;
+    a `BazaarError` ends the handler with its status. A call that the caller has given up before
+    the reactor gets to it is not begun: a process that was paused must not decide old trades.
     """
     left = context.time_remaining()
     if left is None or left > _NO_DEADLINE_SECONDS:
@@ -77,7 +76,7 @@ def on_reactor(
 
 
 class _Guarded(grpc.ServerInterceptor):
-    """Around every handler: how one that fails ends, towards its caller and in the log."""
+    """Around every handler: turns an exception into a status for the caller and a log line."""
 
     log = Logger()
 
@@ -108,7 +107,7 @@ class _Guarded(grpc.ServerInterceptor):
                     self._report(method, context.peer(), error)
                 abort_with(context, error)
             except Exception:
-                # `context.abort` raises, too, and has said why.
+                # `context.abort` raises, too, and has set the status.
                 if context.code() is not None:
                     raise
                 name = f"{self._random.getrandbits(48):012x}"
@@ -120,13 +119,13 @@ class _Guarded(grpc.ServerInterceptor):
         )
 
     def _report(self, method: str, peer: str, error: BazaarError) -> None:
-        """Say what was refused, but no more often than a person would read it."""
+        """Log what was refused, at most every `_LOG_SECONDS`."""
         now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1
             return
         self.log.warn(
-            "{method} from {peer} was refused: {why} ({more} more since this was last said)",
+            "{method} from {peer} was refused: {why} ({more} more since the last line like this)",
             method=method,
             peer=peer,
             why=str(error)[:_SAID_CHARACTERS],
@@ -150,8 +149,8 @@ class RpcServer(Service):
         add_servicers: Callable[[grpc.Server], None],
         random: Random,
     ) -> None:
-        """`threads` bounds the calls that are answered at a time. `random`, used on any thread,
-        names those that fail."""
+        """`threads` is the number of handlers that run at a time. `random` names the calls that
+        fail; it is used on any thread."""
         self._reactor = reactor
         self._random = random
         self._address = address
@@ -165,7 +164,7 @@ class RpcServer(Service):
             ThreadPoolExecutor(self._threads, thread_name_prefix="grpc"),
             options=(
                 *keepalive.SERVER,
-                # Else a second process would bind the same port and get half of the calls.
+                # By default, a second process could bind the same port and get half of the calls.
                 ("grpc.so_reuseport", 0),
             ),
             interceptors=[_Guarded(self._reactor.seconds, self._random)],

@@ -1,7 +1,7 @@
 """How errors cross gRPC: one table, read in both directions.
 
-What has no row, and whatever gRPC itself says, arrives as `Unavailable`, which says nothing about
-whether the call was executed. So does `Malformed`: no call of ours can do anything about it.
+An error without a row, and a status that gRPC itself sets, arrives as `Unavailable`, which says
+nothing about whether the call was executed. So does `Malformed`, as a caller cannot mend that.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _CODES: Mapping[type[BazaarError], grpc.StatusCode] = {
 _ERRORS = {code: error for error, code in _CODES.items() if error is not Malformed}
 
 _SAID = (("bazaar", "said"),)
-"""Goes with each error of ours: gRPC uses the same codes for what it found out itself."""
+"""Marks an error of the peer: gRPC sets the same codes itself."""
 
 
 def abort_with(context: grpc.ServicerContext, error: BazaarError) -> NoReturn:
@@ -45,14 +45,14 @@ def abort_with(context: grpc.ServicerContext, error: BazaarError) -> NoReturn:
 
 
 def said_by_peer(failure: grpc.RpcError) -> bool:
-    """Whether a call failed with `abort_with`, and so got through."""
+    """Whether a call failed by `abort_with`, and so has reached the peer."""
     call: Any = failure
     return set(_SAID) <= set(call.trailing_metadata() or ())
 
 
 def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:
-    """What a failed call to `peer` means to the caller."""
-    # A failed call is an RpcError and a Call at once, which its types do not say.
+    """The error of a failed call to `peer`."""
+    # A failed call is an RpcError and a Call at once, which the types do not say.
     call: Any = failure
     code, details = call.code(), call.details()
     error = _ERRORS.get(code, Unavailable) if said_by_peer(failure) else Unavailable

@@ -1,11 +1,8 @@
-"""Between the vocabulary and its wire form: the only place that knows both.
+"""Converts between the vocabulary and the protobuf messages of the .proto files.
 
-What comes in is held against `bounds` here, before anything rests on it: what no service of ours
-says is `Malformed`.
-
-Replication messages have the same field names in `messages.py` and in the .proto files, but
-for `entries`, which travel as the records they were written as, and for stamps, which may be
-missing.
+What arrives is checked against `bounds` here: a message that no service of a bazaar sends is
+`Malformed`. The messages of `consensus.messages` have the same field names in the .proto files,
+except `entries`, which travel as their records in the log; a stamp may be absent.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,7 +106,7 @@ def from_wire(wire: Any, kind: type[Message], **known: Any) -> Message:
     """The message of type `kind` that `to_wire` made `wire` of.
 
     `known` are fields that do not travel. Raises `Malformed` if a field is out of its bounds, a
-    record is none, or the records are not a stretch of one log.
+    record is no log entry, or the records are not consecutive entries of one log.
     """
     plan = _plan(kind)
     fields = known
@@ -132,7 +129,7 @@ def from_wire(wire: Any, kind: type[Message], **known: Any) -> Message:
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """How the fields of one kind of message are read: worked out once, as that takes long."""
+    """How the fields of one kind of message are read. Made once, as that is slow."""
 
     integers: Sequence[tuple[str, int]]
     flags: Sequence[str]
@@ -178,8 +175,8 @@ def _stamp_from_wire(wire: catalog_pb2.Stamp) -> Stamp:
 
 
 def _entries_from_wire(records: Sequence[bytes], fields: Mapping[str, Any]) -> tuple[Entry, ...]:
-    """The entries of a message with these other `fields`, at the places where it says they are.
-    Whether their digests fit is for those to check who know the one before."""
+    """The entries of a message with these other `fields`, at the indexes that it gives them.
+    Their digests are checked by the receiver, which knows the entry before."""
     bounds.check_count("log entries", len(records), bounds.MAX_ENTRIES)
     try:
         entries = tuple(map(decode_entry, records))
@@ -200,7 +197,7 @@ def _entries_from_wire(records: Sequence[bytes], fields: Mapping[str, Any]) -> t
 
 
 def stock_to_wire(stock: Stock) -> market_pb2.Stock:
-    """A stock's market data, as lookups answer it."""
+    """The market data of a stock in the answer to a lookup."""
     return market_pb2.Stock(
         name=stock.name,
         price=stock.price,
@@ -225,7 +222,7 @@ def stock_from_wire(wire: market_pb2.Stock) -> Stock:
 
 
 def stocks_from_wire(wire: Sequence[market_pb2.Stock]) -> list[Stock]:
-    """Those of an answer. Raises `Malformed`."""
+    """The stocks of an answer. Raises `Malformed`."""
     bounds.check_count("stocks", len(wire), MAX_STOCKS)
     return list(map(stock_from_wire, wire))
 
@@ -233,10 +230,10 @@ def stocks_from_wire(wire: Sequence[market_pb2.Stock]) -> list[Stock]:
 def lookup_to_wire(
     stocks: Mapping[str, Stock], request: market_pb2.LookupRequest, history: str = "", upto: int = 0
 ) -> market_pb2.LookupReply:
-    """Those of `stocks` that `request` asks for. `stocks` are the market as it was after entry
-    `upto` of the log that `history` names; without them, nobody is told what changed since.
+    """The answer to `request`. Raises `Malformed`.
 
-    Raises `Malformed`.
+    `stocks` is the market after entry `upto` of the log that `history` names. Without these two
+    the answer is always the whole market, never only the changes.
     """
     if not request.all:
         bounds.check_count("names", len(request.names), bounds.MAX_NAMES)
@@ -255,7 +252,7 @@ def _to_wire(stocks: Mapping[str, Stock], names: Iterable[str]) -> list[market_p
 
 
 def subscription_from_wire(wire: catalog_pb2.SubscribeRequest) -> Subscription:
-    """What a front-end asks for. Raises `Malformed`. Whether it may is not looked at."""
+    """A front-end's subscription, whose proof is not checked here. Raises `Malformed`."""
     for name in ("address", "token", "proof"):
         bounds.check_text(name, getattr(wire, name))
     bounds.check_integer("life", wire.life, least=1)
@@ -288,7 +285,7 @@ def order_from_wire(wire: market_pb2.Order) -> Order:
 
 
 def trade_to_wire(trade: Trade) -> order_pb2.Trade:
-    """A trade on its way to the leader."""
+    """A trade for the leader."""
     return order_pb2.Trade(
         key=trade.key,
         stock=trade.stock,
@@ -298,7 +295,7 @@ def trade_to_wire(trade: Trade) -> order_pb2.Trade:
 
 
 def trade_from_wire(wire: order_pb2.Trade) -> Trade:
-    """The inverse of `trade_to_wire`. Raises `Malformed` if no front-end of ours made it."""
+    """The inverse of `trade_to_wire`. Raises `Malformed` if no front-end sends such a trade."""
     if not (
         0 < len(wire.key) <= bounds.MAX_KEY_BYTES
         and len(wire.stock) <= MAX_NAME_CHARACTERS
@@ -312,8 +309,7 @@ def trade_from_wire(wire: order_pb2.Trade) -> Trade:
 def trades_to_wire(
     trades: Sequence[Trade], sending: Sending, *, to: int = 0, cluster: str = ""
 ) -> order_pb2.TradeRequest:
-    """A batch on its way to the leader, replica `to` of `cluster`, and what is to be known of
-    this sending."""
+    """A batch of trades for the leader, replica `to` of `cluster`, and its sending."""
     return order_pb2.TradeRequest(
         trades=map(trade_to_wire, trades),
         term=sending.term,
@@ -327,7 +323,7 @@ def trades_to_wire(
 
 
 def sending_from_wire(wire: order_pb2.TradeRequest) -> Sending:
-    """What a front-end says of a sending. Raises `Malformed` if no front-end of ours made it."""
+    """The sending of a batch. Raises `Malformed` if no front-end sends such a one."""
     if not wire.term and not wire.life:
         return UNGUARDED
     for name in ("term", "life", "number"):
@@ -366,7 +362,7 @@ def outcome_to_wire(outcome: Placed | BazaarError) -> order_pb2.Outcome:
 
 
 def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | BazaarError:
-    """The inverse of `outcome_to_wire`. One that nobody here knows promises nothing."""
+    """The inverse of `outcome_to_wire`. An outcome of a later release is `OutcomeUnknown`."""
     match wire.WhichOneof("outcome"):
         case "number" if 0 < wire.number <= bounds.MAX_INTEGER:
             return Placed(wire.number, wire.replayed)

@@ -1,4 +1,4 @@
-"""Where a service of the bazaar is reached: a host and a TCP port."""
+"""The address of a service: a host and a TCP port. Pure."""
 
 import attrs
 
@@ -9,7 +9,7 @@ __all__ = ["Address"]
 class Address:
     """A host (a name, or an IPv4 or IPv6 address without brackets) and a TCP port, 1 to 65535.
 
-    `str` gives what `parse` takes, and what gRPC, Redis and URLs take as well.
+    `str` is the inverse of `parse`, and is what gRPC, Redis and URLs take.
     """
 
     host: str

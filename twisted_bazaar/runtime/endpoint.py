@@ -1,7 +1,7 @@
-"""Endpoint strings, such as `tcp:8081:interface=127.0.0.1`, read as Twisted reads them.
+"""Endpoint strings, such as `tcp:8081:interface=127.0.0.1`, read as Twisted reads them. Pure.
 
-The one place that does: what a front-end is told, what a bazaar reserves for it and what is
-asked whether it lives must be the same.
+A front-end listens where its endpoint says, a local bazaar reserves that port, and the health
+check connects to it: all three read the string here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ _PLACES: Mapping[str, Sequence[str]] = {
     "tcp6": ("port", "backlog", "interface"),
     "unix": ("address", "mode", "backlog", "lockfile"),
 }
-"""What arguments mean that are given without a name. Of other kinds it is not known here."""
+"""The names of positional arguments, for the kinds of endpoint that are known here."""
 
 
 @attrs.frozen
 class Endpoint:
-    """Where a server listens. `str` gives a string that Twisted reads so."""
+    """Where a server listens. `str` gives a string that Twisted reads as the same endpoint."""
 
     kind: str
     """`tcp`, `tcp6`, `unix`, or anything else that Twisted knows."""
     arguments: Mapping[str, str]
-    """By their names; those of another kind by their place from 1, if they have none."""
+    """By name; those of another kind that have no name by position, from 1."""
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
@@ -51,7 +51,7 @@ class Endpoint:
         return endpoint
 
     def __str__(self) -> str:
-        # What each of a kind must have comes first, as people write it, and needs no name.
+        # The required argument comes first, as people write it, and needs no name.
         first = _PLACES.get(self.kind, ("",))[0]
         ordered = sorted(self.arguments.items(), key=lambda argument: argument[0] != first)
         parts = [
@@ -67,21 +67,21 @@ class Endpoint:
 
     @property
     def port(self) -> int:
-        """Of one that `is_tcp`; 0: any that is free."""
+        """The port, if `is_tcp`; 0: any free one."""
         return int(self.arguments["port"])
 
     @property
     def host(self) -> str:
-        """The interface of one that `is_tcp`; empty or `::` for all."""
+        """The interface, if `is_tcp`; empty or `::`: all."""
         return self.arguments.get("interface", "::" if self.kind == "tcp6" else "")
 
     @property
     def path(self) -> str:
-        """Where the socket of one of kind `unix` is."""
+        """The path of the socket, if the kind is `unix`."""
         return self.arguments.get("address", "")
 
     def with_port(self, port: int) -> "Endpoint":
-        """The same at another port."""
+        """The same endpoint at another port."""
         return attrs.evolve(self, arguments={**self.arguments, "port": str(port)})
 
 
@@ -91,9 +91,9 @@ def _is_port(text: str) -> bool:
 
 
 def _split(text: str) -> list[tuple[str | None, str]]:
-    """What stands between colons, with its name if it has one: `name=value`.
+    """The parts between colons, each with its name if it is `name=value`, else with None.
 
-    A backslash takes the meaning from what follows it, and so does the first `=` from others.
+    A backslash escapes the next character. Only the first `=` of a part is special.
     """
     parts: list[tuple[str | None, str]] = []
     name: str | None = None

@@ -1,14 +1,13 @@
-"""How the process of a service ends, whatever ends it: what it says, and its exit status.
+"""How the process of a service ends: its last line on standard error, and its exit status.
 
-Left to itself, twistd logs a failed start as a traceback, cannot exit with a failure once its
-reactor has run, and dies by the very signal that asked it to stop, so that an orderly end
-looks like a kill. Here: asked to stop is status 0, and unable to go on is one clear line on
-standard error and status 1.
+twistd by itself logs a failed start as a traceback, cannot exit with a failure once its reactor
+has run, and dies by the signal that asked it to stop, so that an orderly stop looks like a kill.
+Here a service that is asked to stop exits with status 0, and one that cannot go on prints one
+line on standard error and exits with status 1.
 
-And it does end. A stop has a bound, kept by a thread that waits for nothing else: a name
-server that is silent, a disk that hangs or a reader that does not read cannot hold it up. What
-was acknowledged by then is on disk, so that an end without order is as good as a crash, which
-loses nothing.
+A stop has a time limit, kept by a thread of its own: a silent name server, a disk that hangs or a
+reader that does not read cannot delay it further. What was acknowledged is on disk by then, so a
+process that ends at the limit loses nothing, as after a crash.
 """
 
 import atexit
@@ -42,10 +41,10 @@ __all__ = [
 ]
 
 STOP_SECONDS = 5.5
-"""How long a stop may take: the 5 s of requests that are under way, and the rest."""
+"""How long a stop may take: 5 s for requests under way, and the rest."""
 
 _FLUSH_SECONDS = 0.3
-"""How long an exit waits for those who read what was said."""
+"""How long an exit waits for the readers of its output."""
 
 _ASKING = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -55,39 +54,39 @@ log = Logger()
 
 
 _stopping: WeakSet[Reactor] = WeakSet()
-"""The reactors that have been told to stop; telling them twice is an error."""
+"""The reactors that have been told to stop: a second `reactor.stop()` is an error."""
 
 _failed: WeakSet[Reactor] = WeakSet()
-"""Those of them that stop because of a failure, which has been said."""
+"""The reactors that stop because of a failure, which has been printed."""
 
 _bounds: WeakKeyDictionary[Reactor, float] = WeakKeyDictionary()
-"""How long each reactor may take to stop, if not `STOP_SECONDS`."""
+"""How long each reactor may take to stop, in seconds, if not `STOP_SECONDS`."""
 
 _bounded: WeakSet[Reactor] = WeakSet()
-"""Those whose time has begun."""
+"""The reactors whose time limit runs."""
 
 _lock = Lock()
 """Guards `_bounded` and `_waiting`."""
 
 _waiting: list[Thread] = []
-"""Will wait for signals, once the process is the one that it stays."""
+"""Threads that will wait for signals, not started until twistd has forked."""
 
 _errors = Output(to_descriptor(2))
 _flushed: list[Output] = [_errors]
 
 
 def flushed_at_exit(output: Output) -> Output:
-    """`output`, which gets a moment to be written whenever the process ends by itself."""
+    """Register `output` to be flushed, for a moment, when the process exits. Returns it."""
     _flushed.append(output)
     atexit.register(output.flush, _FLUSH_SECONDS)
     return output
 
 
 def refuse(line: str) -> NoReturn:
-    """Say `line` on standard error and leave with status 1, before the reactor runs.
+    """Print `line` on standard error and exit with status 1, before the reactor runs.
 
-    For `makeService` and `startService`. From the latter a plain `SystemExit(line)` would end
-    up in the log, because twistd has pointed `sys.stderr` there by then.
+    For `makeService` and `startService`. In the latter a plain `SystemExit(line)` would be
+    written to the log, as twistd has redirected `sys.stderr`.
     """
     _say(line)
     _flush()
@@ -96,10 +95,10 @@ def refuse(line: str) -> NoReturn:
 
 @contextmanager
 def refusing(service: str) -> Iterator[None]:
-    """Around the body of `startService`: whatever fails there ends the process with status 1.
+    """Around the body of `startService`: any exception there ends the process with status 1.
 
-    An `Unusable` folder or port becomes one line. What was started by then may have threads,
-    which would keep a process that only raises SystemExit alive for ever.
+    An `Unusable` folder or port becomes one line. Threads that have started would keep a process
+    alive that only raises SystemExit.
     """
     try:
         yield
@@ -112,18 +111,18 @@ def refusing(service: str) -> Iterator[None]:
 
 
 def stop_with(reactor: Reactor, line: str) -> None:
-    """This service cannot go on: say `line`, stop every service in good order, exit with 1.
+    """This service cannot go on: print `line`, stop every service in order, exit with status 1.
 
     For failures that are known only once the reactor runs: a port that cannot be listened on, a
-    disk that fails. May be called before it runs as well, and again: the first line is the
-    cause and is the only one shown.
+    disk that fails. May be called before it runs, too, and again: only the first line, the
+    cause, is printed.
     """
     if reactor in _failed:
         return
     _failed.add(reactor)
     _say(line)
-    # twistd exits with 0 whenever its reactor stops; after all shutdown is the last moment
-    # at which this can be helped.
+    # twistd exits with 0 when its reactor stops. After all shutdown triggers is the last moment
+    # to change that.
     reactor.addSystemEventTrigger("after", "shutdown", lambda: _leave(FAILURE))
     _end_in_time(reactor)
     reactor.callWhenRunning(lambda: _stop(reactor))
@@ -137,24 +136,23 @@ def failing(reactor: Reactor) -> bool:
 def stop_on_signals(reactor: Reactor, seconds: float = STOP_SECONDS) -> None:
     """Make SIGTERM and SIGINT stop the reactor, and the process then exit with 0.
 
-    Called by every `makeService`. Whatever hangs, and whether the reactor runs yet or not, the
-    process ends within `seconds` of the signal, and a moment for what is still to be written.
-    Further signals while stopping are ignored. Child processes inherit that these signals are
-    blocked.
+    Called by every `makeService`. The process ends within `seconds` of the signal, and a moment
+    to flush its output, even if something hangs or the reactor does not run yet. Further signals
+    while stopping are ignored. Child processes inherit the blocked signals.
     """
     _bounds[reactor] = seconds
-    # They are waited for by a thread, as Python runs handlers on the main thread only: that may
-    # be waiting for a disk. And twistd would kill itself with a signal that its reactor handled.
+    # A thread waits for them: Python runs handlers on the main thread only, which may wait for a
+    # disk. And twistd kills itself with a signal that its reactor has handled.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
     _waiting.append(Thread(target=_await_signal, args=(reactor,), name="signals", daemon=True))
     reactor.callWhenRunning(await_signals)
 
 
 def await_signals() -> None:
-    """Attend to signals from now on; those that came since `stop_on_signals` count.
+    """Start the threads of `stop_on_signals`; signals since then count.
 
-    For `startService`, which may take long: threads that were made earlier would not survive
-    that twistd forks. Harmless when there is nothing to be done.
+    For `startService`, which may take long: threads made earlier do not survive twistd's fork.
+    Harmless when none waits to be started.
     """
     with _lock:
         while _waiting:
@@ -175,7 +173,7 @@ def _stop(reactor: Reactor) -> None:
 
 
 def _end_in_time(reactor: Reactor) -> None:
-    """The process ends when its time is over, unless it has by then."""
+    """Start the time limit of a stop; harmless when it runs."""
     with _lock:
         if reactor in _bounded:
             return
@@ -206,7 +204,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _flush() -> None:
-    """Give what was said a moment to get out."""
+    """Wait a moment until the output of this process is written."""
 
     def flush() -> None:
         for output in _flushed:
@@ -219,7 +217,7 @@ def _flush() -> None:
 
 
 def _try(call: Call, seconds: float) -> None:
-    """Do what may block, and wait for it no longer than `seconds`."""
+    """Run `call`, which may block, on a thread, and wait at most `seconds` for it."""
     trying = Thread(target=call, daemon=True)
     trying.start()
     trying.join(seconds)

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that ends with the process that holds it."""
+"""A lock on a folder, which ends with the process that holds it."""
 
 import fcntl
 import os
@@ -14,7 +14,8 @@ __all__ = ["Claim", "claim"]
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
-"""Others may neither read what is kept, nor take the lock: to open its file is all that needs."""
+"""Other users may neither read the files nor take the lock, which anybody can who can open its
+file."""
 
 log = Logger()
 
@@ -22,9 +23,8 @@ log = Logger()
 class Claim:
     """A claimed folder. It stays claimed until `release`, or the end of the process.
 
-    The operating system drops the lock with the process, however that ends, so there is never
-    a stale lock to clean up; the file itself stays, as removing it would let two processes
-    lock two files of the same name.
+    The system drops the lock with the process, so there is never a stale lock to clean up. The
+    file stays: without it two processes could lock two files of the same name.
     """
 
     def __init__(self, folder: Path, descriptor: int) -> None:
@@ -32,24 +32,23 @@ class Claim:
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Give the folder up. Harmless when it was given up already."""
+        """Give up the claim. Harmless the second time."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def claim(folder: Path) -> Claim:
-    """Create `folder` if need be, and its parents, and claim it for this process.
+    """Claim `folder` for this process, and create it and its parents if they are missing.
 
-    Keep the result: the folder is free again when it is released. Only its owner may enter it
-    from now on. Raises `Unusable` if another process has claimed it, with that one's process id,
-    or if it cannot be created or written.
+    From now on only its owner may enter it. Raises `Unusable` if it cannot be created or written,
+    or if another process has claimed it, whose process id is in the text.
     """
     path = folder / "lock"
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
         _close_to_others(folder, _FOLDER_MODE)
-        # Not inherited by children, which would otherwise hold the lock after our death.
+        # Not inherited: a child would hold the lock after the death of this process.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         _close_to_others(path, _FILE_MODE)
     except OSError as why:
@@ -69,15 +68,15 @@ def claim(folder: Path) -> Claim:
 
 
 def _close_to_others(path: Path, mode: int) -> None:
-    """Take from others than the owner of `path` what they may do with it, or warn that they may.
+    """Take all access to `path` from other users, or log a warning that they have it.
 
-    What an earlier release or the operator has made may be open to them.
+    An earlier release, or the operator, may have made it open to them.
     """
     found = path.stat()
     before = stat.S_IMODE(found.st_mode)
     if not before & 0o077:
         return
-    # A folder in which anybody may make files, as /tmp, is not ours to close.
+    # A shared folder such as /tmp, which has the sticky bit, stays open.
     if found.st_uid == os.geteuid() and not before & stat.S_ISVTX:
         with suppress(OSError):
             path.chmod(mode)

@@ -1,6 +1,6 @@
-"""Where the log of a process goes: where twistd's options say, on a thread of its own.
+"""The log of a process: written where twistd's options say, by a thread of its own.
 
-twistd itself writes each line on the thread that logs it, which is the reactor's.
+twistd writes each line on the thread that logs it, which is the reactor's.
 """
 
 import io
@@ -24,17 +24,16 @@ _DEFAULT_FILE = "twistd.log"
 class Log:
     """The log of this process, and the queue that it goes through.
 
-    `twistd` is the options of twistd itself. With `--syslog` and `--logger` they name an
-    observer of the operator's own, which is left alone. Raises OSError if the file that they
-    name cannot be written.
+    `twistd` holds the options of twistd. With `--syslog` or `--logger` the operator chooses an
+    observer, which stays as it is. Raises OSError if the log file cannot be written.
     """
 
     def __init__(self, reactor: IReactorFromThreads, twistd: Mapping[str, Any]) -> None:
         self.forks = not twistd.get("nodaemon", True)
-        """Whether the process will be another one when it starts."""
+        """Whether twistd will fork before it starts the service."""
         path = twistd.get("logfile") or (_DEFAULT_FILE if self.forks else "-")
         self.observer: ILogObserver | None = None
-        """What twistd is to give each line; None: what it has anyway."""
+        """The log observer for twistd to use; None: its own."""
         if twistd.get("logger") or twistd.get("syslog") or (path == "-" and self.forks):
             self.output = Output(to_descriptor(1))
             return
@@ -43,9 +42,9 @@ class Log:
 
 
 def _to_file(reactor: IReactorFromThreads, path: str) -> Callable[[bytes], object]:
-    # What is there keeps its mode: it may be shared on purpose, or be /dev/null.
+    # An existing file keeps its mode: it may be shared on purpose, or be /dev/null.
     file = LogFile.fromFullPath(path, defaultMode=None if os.path.exists(path) else _OWNER_ONLY)
-    # As twistd does it, and documents it.
+    # As twistd documents it.
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
     write: Callable[[bytes], object] = file.write
@@ -53,7 +52,7 @@ def _to_file(reactor: IReactorFromThreads, path: str) -> Callable[[bytes], objec
 
 
 class _Text(io.TextIOBase):
-    """What an observer writes to."""
+    """The text file that an observer writes to."""
 
     def __init__(self, output: Output) -> None:
         self._output = output

@@ -1,9 +1,9 @@
 """The base of every service's options: one declaration serves command line and environment.
 
-A service declares its rows as for any `usage.Options`. This base adds what holds for all of
-them: every option is also an environment variable, some may be repeated, and a wrong one is
-one line on standard error that names it, and exit status 1. The service's tap then makes a
-frozen value of the result, so that nothing else handles strings.
+A service declares its rows as for any `usage.Options`. This base adds that every option is also
+an environment variable, that some may be repeated, and that a wrong one is reported in one line
+on standard error that names it, with exit status 1. The tap of the service makes a frozen value
+of the result, so that nothing else handles strings.
 """
 
 import math
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 MIN_SECRET_BYTES = 16
-"""A shorter one could be found by trying."""
+"""A shorter secret could be guessed."""
 
 HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
 
@@ -77,7 +77,7 @@ def host_port(text: str) -> Address:
 
 
 def host_name(text: str) -> str:
-    """A host as clients write it in a URL; a port may follow, and does not count."""
+    """A host as clients write it in a URL; a port may follow and is ignored."""
     name = text.strip().lower()
     if name.count(":") > 1 and not name.startswith("["):
         name = f"[{name}]"
@@ -111,7 +111,7 @@ def readable_file(text: str) -> Path:
 
 
 def secret_file(text: str) -> bytes:
-    """The secret in a file, without white space at its ends."""
+    """The secret in a file, stripped of white space, at least `MIN_SECRET_BYTES` long."""
     try:
         secret = readable_file(text).read_bytes().strip()
     except OSError:
@@ -128,7 +128,7 @@ def endpoint(text: str) -> str:
         # Only the string is read here, so no reactor is needed yet.
         endpoints.serverFromString(None, text)
     except Exception:
-        # A plugin that reads a kind of endpoint may raise whatever it likes.
+        # The plugin for a kind of endpoint may raise any exception.
         raise ValueError(f"must be an endpoint such as {DEFAULT_LISTEN}, not {text!r}") from None
     return text
 
@@ -148,7 +148,7 @@ def _variable(name: str) -> str:
 
 
 def _naming(label: str, coerce: Coerce) -> Coerce:
-    """`coerce`, but saying which option it is that is wrong."""
+    """`coerce`, with a UsageError that names the option for its ValueError."""
 
     @wraps(coerce)
     def named(text: str) -> Any:
@@ -195,7 +195,7 @@ class Options(usage.Options):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        # usage.Options would say that some value is wrong, but not of which option.
+        # usage.Options does not name the option whose value is wrong.
         cls.optParameters = [
             [name, short, default, what, _naming(f"--{name}", coerce)]
             for name, short, default, what, coerce in cls.__dict__.get("optParameters", [])
@@ -212,7 +212,7 @@ class Options(usage.Options):
     def parseOptions(self, options: list[str] | None = None) -> None:
         """Read environment and command line. Raises SystemExit with one line if one is wrong.
 
-        twistd itself would answer a UsageError with the whole help on standard output.
+        For a UsageError twistd would print the whole help on standard output.
         """
         service = self.parent.subCommand if self.parent else type(self).__name__
         try:
@@ -227,7 +227,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"{arguments[0]!r} is not an option, and nothing else is taken")
 
     def postOptions(self) -> None:
-        """Check what was given; called when everything has been read."""
+        """Check the options; called once all of them have been read."""
         for name in self.required:
             if self[name] in (None, ()):
                 raise usage.UsageError(f"--{name} must be given (or {_variable(name)})")
@@ -257,7 +257,7 @@ class Options(usage.Options):
         return rows
 
     def _read(self, environment: Mapping[str, str]) -> None:
-        # Empty counts as not given: that is how a shell or a compose file leaves one out.
+        # Empty counts as not given: so a shell or a compose file leaves an option out.
         for name, _, _, _, coerce in self._rows("optParameters"):
             if text := environment.get(_variable(name)):
                 named = _naming(f"--{name} ({_variable(name)})", unwrap(coerce))
@@ -269,9 +269,10 @@ class Options(usage.Options):
 
 
 class TimingOptions(Options):
-    """Adds the time budget, which all services of one bazaar share; read `timing` afterwards."""
+    """Adds the time budget, which all services of one bazaar share."""
 
     timing: Timing
+    """Set once the options have been read."""
 
     optParameters: ClassVar[list[list[Any]]] = [
         [field.name.replace("_", "-"), None, field.default, what, seconds]
@@ -281,7 +282,7 @@ class TimingOptions(Options):
                 "Seconds between two heartbeats of the order leader.",
                 "Seconds without a heartbeat after which the order leader may be replaced.",
                 "Seconds between two pings of an order replica by a front-end.",
-                "Seconds for which a catalog or cache may answer without being heard of.",
+                "Seconds for which a catalog or cache may answer without a new lease.",
                 "Seconds that a client waits for a trade at most.",
             ),
             strict=True,

@@ -1,7 +1,7 @@
-"""Text on its way out of a process, to whatever may be slow to take it, or never does.
+"""Output of a process that never blocks its reactor.
 
-A pipe that is full, a terminal that is held and a disk that hangs block whoever writes to them.
-A reactor must not be that: it hands lines to a queue, and a thread writes them.
+A write to a full pipe, a stopped terminal or a disk that hangs blocks. So the reactor puts lines
+into a queue, and a thread writes them.
 """
 
 import os
@@ -15,18 +15,18 @@ from threading import Condition, Thread
 __all__ = ["CAPACITY_BYTES", "Output", "fail_rather_than_wait", "to_descriptor"]
 
 CAPACITY_BYTES = 1 << 20
-"""What waits to be written, at most. A burst of tracebacks fits."""
+"""The capacity of the queue. A burst of tracebacks fits."""
 
 _WRITE_BYTES = 1 << 16
-"""How much is written at a time: no more than that is taken from the queue and may be lost."""
+"""What is written at a time, and lost if the write fails."""
 
 
 class Output:
-    """Writes lines with `sink`, on a thread of its own, and never makes the caller wait.
+    """Writes lines with `sink`, on a thread of its own. The caller never waits.
 
-    Lines that do not fit in the queue are dropped; how many is said as soon as there is room.
-    The thread is made by `start`: it would not survive that twistd forks. What comes before is
-    kept. May be used on any thread, and by finalizers that run in the midst of it.
+    Lines that do not fit into the queue are dropped; a line that counts them is written as soon
+    as there is room. The thread is made by `start`, as it would not survive twistd's fork; lines
+    that come earlier are kept. May be used on any thread, and reentered by finalizers.
     """
 
     def __init__(
@@ -34,27 +34,27 @@ class Output:
     ) -> None:
         self._sink = sink
         self._capacity = capacity_bytes
-        # Its lock may be taken again by the thread that has it, as a finalizer may log.
+        # A reentrant lock: a finalizer that runs while it is held may log.
         self._changed = Condition()
         self._queue: deque[tuple[int, bytes]] = deque()
-        """Lines, and how many were dropped before them."""
+        """How many lines were dropped before, and lines."""
         self._bytes = 0
-        """Of the lines in the queue, and of those that are being written."""
+        """The size of the lines in the queue and of those that are being written."""
         self._dropped = 0
-        """Lines dropped since the last that are in the queue."""
+        """Lines dropped since the last ones in the queue."""
         self._failing = False
-        """Whether the last write failed: the next is tried when there is something new."""
+        """Whether the last write failed: the next one waits for a new line."""
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to write. Harmless when that was done already."""
+        """Start the thread. Harmless the second time."""
         with self._changed:
             if self._thread is None:
                 self._thread = Thread(target=self._work, name="output", daemon=True)
                 self._thread.start()
 
     def write(self, lines: bytes) -> None:
-        """Have `lines`, each with its end, written in one piece if there is room for them."""
+        """Queue `lines`, each with its newline, to be written in one piece, if there is room."""
         with self._changed:
             if self._bytes + len(lines) > self._capacity:
                 self._dropped += lines.count(b"\n")
@@ -66,7 +66,7 @@ class Output:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all is written, or `seconds` are over; whether it is."""
+        """Wait until all is written, at most `seconds`. Returns whether it is."""
         with self._changed:
             if self._bytes:
                 with suppress(RuntimeError):  # The interpreter makes no more threads at its end.
@@ -85,8 +85,8 @@ class Output:
             try:
                 self._sink(text)
             except (OSError, ValueError):
-                # The reader is gone, the disk is full, or the file was closed. The process has
-                # better things to do than to die of it.
+                # The reader is gone, the disk is full, or the file was closed: no reason to end
+                # the process.
                 lost = sum(dropped + lines.count(b"\n") for dropped, lines in batch)
             with self._changed:
                 self._bytes -= size
@@ -111,7 +111,7 @@ def _remark(dropped: int) -> bytes:
 
 
 def to_descriptor(descriptor: int) -> Callable[[bytes], None]:
-    """A sink that writes to `descriptor`, however slowly that takes it. It raises OSError."""
+    """A sink that writes to `descriptor` and waits while it is full. It raises OSError."""
 
     def write(lines: bytes) -> None:
         left = memoryview(lines)
@@ -127,11 +127,11 @@ def to_descriptor(descriptor: int) -> Callable[[bytes], None]:
 
 
 def fail_rather_than_wait(descriptor: int) -> None:
-    """Make writes to a full pipe or a held terminal fail, for those who write by themselves.
+    """Make writes to a full pipe or a stopped terminal fail with EAGAIN.
 
-    gRPC's core and Python itself write to standard error on whichever thread they are. The
-    flag is set for a description of our own, not for what others have inherited as well. A
-    descriptor of another kind, or one that may not be opened anew, stays as it is.
+    gRPC's core and Python itself write to standard error on any thread. The flag is set on an
+    open file of this process, not on the one that other processes share. A descriptor of another
+    kind, or one that cannot be opened anew, stays as it is.
     """
     try:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor):

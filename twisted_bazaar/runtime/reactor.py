@@ -1,4 +1,4 @@
-"""What the services ask of Twisted's reactor, as one type."""
+"""The type of the reactor."""
 
 from twisted.internet.interfaces import (
     IReactorCore,
@@ -22,7 +22,9 @@ class Reactor(
     IReactorThreads,
     IReactorTime,
 ):
-    """Handed to whatever waits, connects or listens; only `makeService` knows the global one.
+    """The interfaces of Twisted's reactor that the services use.
 
-    A test hands a `twisted.internet.task.Clock` to what only waits.
+    It is an argument of everything that waits, connects or listens; only `makeService` names the
+    global one. What only needs the time takes an `IReactorTime`, for which a test has a
+    `twisted.internet.task.Clock`.
     """

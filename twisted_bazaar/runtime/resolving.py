@@ -1,7 +1,7 @@
-"""Addresses of names, found out on threads that no exit waits for.
+"""Resolves host names on threads that no exit waits for.
 
 The system's resolver blocks, for half a minute and longer if the name server is silent, and
-cannot be told to give up. Twisted's own threads would be joined when the reactor stops.
+cannot be cancelled. Twisted's own threads are joined when the reactor stops.
 """
 
 import socket
@@ -22,8 +22,8 @@ from .threads import Threads
 
 __all__ = ["Resolver"]
 
-_LOOKUPS = 8
-"""At a time. Further names wait."""
+_THREADS = 8
+"""Names that are resolved at a time. Further names wait."""
 
 Question = tuple[str, int, int]
 Found = Sequence[Any]
@@ -32,18 +32,18 @@ Found = Sequence[Any]
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """Looks names up as the system does. A name is looked up once at a time, however often it is
-    asked for, and given up, in the meantime."""
+    """Resolves names as the system does. All calls for one name share one query while it is under
+    way, also calls that were given up."""
 
     def __init__(
         self,
         reactor: IReactorFromThreads,
-        lookup: Callable[[str, int, int, int], Found] = socket.getaddrinfo,
+        resolve: Callable[[str, int, int, int], Found] = socket.getaddrinfo,
     ) -> None:
         self._reactor = reactor
-        self._lookup = lookup
+        self._resolve = resolve
         self._waiting: dict[Question, list[Any]] = {}
-        """Who waits for each lookup that is under way."""
+        """The receivers that wait for each query under way."""
         self._threads: Threads | None = None
 
     def resolveHostName(  # noqa: N802 - IHostnameResolver's
@@ -54,10 +54,10 @@ class Resolver:
         addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
         transportSemantics: str = "TCP",  # noqa: N803
     ) -> Any:
-        """Tell an IResolutionReceiver; what cannot be resolved has no addresses."""
+        """As in IHostnameResolver: a name that cannot be resolved has no addresses."""
         if self._threads is None:
-            # Not earlier: twistd may have forked.
-            self._threads = Threads(_LOOKUPS, "names")
+            # Not earlier: threads would not survive twistd's fork.
+            self._threads = Threads(_THREADS, "names")
             self._threads.start()
         resolution = _Resolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)
@@ -65,14 +65,14 @@ class Resolver:
         waiting = self._waiting.setdefault(question, [])
         waiting.append(resolutionReceiver)
         if len(waiting) == 1:
-            looked_up = self._threads.defer(
-                self._reactor, self._lookup, *question, socket.SOCK_STREAM
+            resolved = self._threads.defer(
+                self._reactor, self._resolve, *question, socket.SOCK_STREAM
             )
-            looked_up.addErrback(self._not_found).addCallback(self._found, question)
+            resolved.addErrback(self._not_found).addCallback(self._found, question)
         return resolution
 
     def _not_found(self, failure: Failure) -> Found:
-        # A name may also be one that cannot be encoded.
+        # UnicodeError: the name cannot be encoded.
         failure.trap(OSError, UnicodeError)
         return ()
 
@@ -97,5 +97,5 @@ class _Resolution:
         self.name = name
 
     def cancel(self) -> NoReturn:
-        """Not a thing that the system's resolver can do."""
+        """The system's resolver cannot be cancelled."""
         raise NotImplementedError

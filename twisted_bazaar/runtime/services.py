@@ -1,13 +1,13 @@
-"""Services that rest on one another, and how a process makes them."""
+"""What every `makeService` does, and services that depend on one another."""
 
 import gc
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.application.service import IServiceCollection, MultiService, Service
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
@@ -31,39 +31,39 @@ from .resolving import Resolver
 __all__ = ["Late", "Layers", "Process", "monotonic_seconds", "prepare"]
 
 
-# Only Linux has the first. On macOS and the BSDs the other one is what comes nearest to it.
+# Only Linux has CLOCK_BOOTTIME. On macOS and the BSDs the other clock is closest to it.
 _CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _COLLECT_AFTER = 20_000, 20, 50
-"""Objects, and collections of younger ones; Python's own are 700, 10 and 10."""
+"""Thresholds of the three generations of the collector; Python's are 700, 10 and 10."""
 
 _OWNER_ONLY = 0o077
-"""What others may not do with the files that are made."""
+"""The umask."""
 
 
 def monotonic_seconds() -> float:
-    """Seconds on a clock that only goes forward, also while the machine sleeps."""
+    """Seconds on a clock that never goes back, and goes on while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
 
 
 def prepare(installed: IReactorCore, stop_seconds: float = STOP_SECONDS) -> Reactor:
-    """What each `makeService` does first with the process and its reactor, which it returns.
+    """Set up the process and its reactor, which this returns. The first step of `makeService`.
 
     A stop is over within `stop_seconds`.
     """
     reactor = cast(Reactor, installed)
     stop_on_signals(reactor, stop_seconds)
-    # twistd does this by itself when it forks. An operator's --umask comes later, and wins.
+    # As twistd does when it forks. An operator's --umask is applied later, and wins.
     os.umask(_OWNER_ONLY)
-    # Twisted times its calls by the wall clock: set back by an hour, it would stop every
-    # heartbeat for that long.
+    # Twisted times its calls by the wall clock: set back by an hour, that would stop every timer
+    # for an hour.
     reactor.seconds = monotonic_seconds  # type: ignore[method-assign]
     reactor.installNameResolver(Resolver(reactor))
-    # What there is once everything has started is there to stay, and what comes later is seldom
-    # a cycle: looking for garbage less often is worth 6 % more trades, and a fifth of the p99.
+    # Objects made at the start stay, and later ones are seldom cycles: collecting less often
+    # gives 6 % more trades, and takes a fifth off the p99.
     gc.set_threshold(*_COLLECT_AFTER)
     reactor.callWhenRunning(gc.freeze)
-    # By then, whatever refuses its folder or its port has ended the process.
+    # A service that cannot use its folder or its port has ended the process by then.
     reactor.callWhenRunning(lambda: reactor.callLater(ANNOUNCED_AFTER_SECONDS, _announce, reactor))
     return reactor
 
@@ -74,14 +74,14 @@ def _announce(reactor: Reactor) -> None:
 
 
 class Process(MultiService):
-    """All services of one process, as twistd is given them by `makeService`.
+    """All services of one process: what `makeService` returns.
 
-    Nothing in it waits for whoever reads the log. `output` is where the log goes.
+    Its log goes through `output`, so that no slow reader of the log delays the reactor.
     """
 
     def __init__(self, reactor: Reactor, options: usage.Options, *services: Service) -> None:
-        """`options` are those that `makeService` was given. Leaves with one line if the log
-        file that twistd was told of cannot be written."""
+        """`options` are those of `makeService`. Exits with one line if the log file that twistd's
+        options name cannot be written."""
         super().__init__()
         for service in services:
             service.setServiceParent(self)
@@ -107,11 +107,11 @@ class Process(MultiService):
 
 
 class Layers(MultiService):
-    """Services each of which rests on those before it.
+    """Services each of which depends on those before it.
 
-    They start in order, and stop one after the other, the last first: a server finishes the
-    calls that are under way before what it serves goes away. (A MultiService stops all of its
-    services at once.)
+    They start in order, and stop one after the other in reverse order: a server finishes the
+    calls under way before what it serves stops. (A MultiService stops all of its services at
+    once.)
     """
 
     log = Logger()
@@ -121,23 +121,25 @@ class Layers(MultiService):
         for layer in layers:
             layer.setServiceParent(self)
 
-    @inlineCallbacks
-    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+    def stopService(self) -> Deferred[None]:
+        """Fires when all layers have stopped."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
         Service.stopService(self)
         for layer in reversed(list(self)):
             try:
-                yield maybeDeferred(layer.stopService)
+                await maybeDeferred(layer.stopService)
             except Exception:
-                # What it rests on is to stop in good order all the same.
+                # The layers below must stop in order nevertheless.
                 self.log.failure("{layer} did not stop", layer=layer)
 
 
 class Late(Service):
-    """A service that is made when it starts.
+    """A service that is made when it starts, by `make`.
 
-    twistd may fork between `makeService` and `startService`, and neither gRPC nor threads
-    survive that (grpc#13873). A folder or port that is `Unusable` ends the process with one
-    line.
+    twistd may fork between `makeService` and `startService`, and neither gRPC (grpc#13873) nor
+    threads survive that. If `make` raises `Unusable`, the process ends with one line.
     """
 
     def __init__(self, name: str, make: Callable[[], Service]) -> None:

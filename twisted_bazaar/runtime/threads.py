@@ -1,7 +1,7 @@
-"""Threads for what blocks, under Twisted's `deferToThreadPool`.
+"""A fixed number of threads for blocking calls, under Twisted's `deferToThreadPool`.
 
-Twisted's own pool grows, shrinks and keeps count of its work, under locks, and so wakes threads
-in vain. A trade by itself takes 7 % less CPU with these.
+Twisted's own pool grows, shrinks and counts its work, under locks, and so wakes threads in vain.
+A single trade takes 7 % less CPU with this one.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _Call = tuple[OnResult, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Threads:
-    """So many threads, from `start` to `stop`. Further calls queue, first come, first served."""
+    """`count` threads, from `start` to `stop`. Further calls queue, first in, first out."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
@@ -33,7 +33,7 @@ class Threads:
         self._threads: list[Thread] = []
 
     def start(self) -> None:
-        """Calls that came before are begun now."""
+        """Start the threads. Calls that were queued earlier run now."""
         self._threads = [
             Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
             for number in range(1, self._count + 1)
@@ -42,7 +42,7 @@ class Threads:
             thread.start()
 
     def stop(self) -> None:
-        """Return when all calls that came before are done; what comes later is never begun."""
+        """Wait for all calls that have been queued. Later ones never run."""
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
@@ -56,24 +56,24 @@ class Threads:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Deferred[T]:
-        """What `function` returns, or fails with, on one of the threads."""
+        """Call `function` on one of the threads; fires with its result or its exception."""
         return deferToThreadPool(reactor, cast(ThreadPool, self), function, *args, **kwargs)
 
     def callInThreadWithCallback(  # noqa: N802 - as Twisted's pool has it
         self, on_result: OnResult, function: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> None:
-        """Have a thread call `function`, and then `on_result` with whether that went well, and
-        its result or `Failure`."""
+        """Call `function` on a thread, and then `on_result` with whether it returned, and its
+        result or `Failure`."""
         self._calls.put((on_result, function, args, kwargs))
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             on_result, function, args, kwargs = call
-            went_well, result = True, None
+            returned, result = True, None
             try:
                 result = function(*args, **kwargs)
             except BaseException:
-                went_well, result = False, Failure()
-            on_result(went_well, result)
-            # Nothing of a call is to be kept until the next one.
+                returned, result = False, Failure()
+            on_result(returned, result)
+            # Keep no object of this call alive until the next one.
             del call, on_result, function, args, kwargs, result

@@ -9,12 +9,12 @@ __all__ = ["replace_file", "sync_folder", "write_all"]
 def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Make `path` a file of its owner's that holds `content`.
 
-    The content is written to a file beside it, which then takes its name: whoever reads `path`
-    finds the old file or the new one, whole. With `sync` that holds after a loss of power, too;
-    `sync_folder` makes certain that it is the new one.
+    The content is written to a file beside it, which is then renamed: a reader of `path` finds
+    the old file or the new one, whole. With `sync` that holds after a loss of power, too, and
+    `sync_folder` makes sure that it is the new one.
     """
     new = path.with_suffix(".new")
-    # What a crash left may be open to others, and would stay so.
+    # What a crash has left may be readable by other users, and would stay so.
     new.unlink(missing_ok=True)
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,12 +1,12 @@
-"""What would take long to find in the order log: which order a key has, and what stocks hold.
+"""The index of the order log: the order of each key, and the market data of each stock.
 
-All of it is derived from the log and can be deleted at any time. It reflects a prefix of the
-log, committed and released, so that nothing in it ever has to be undone; whoever asks looks up
-the entries after that prefix elsewhere.
+It is derived from the log and can be deleted at any time. It reflects a prefix of the log that is
+committed and released, so that nothing in it is ever undone; the leader has the keys of later
+entries in memory.
 
-It is SQLite, which does not notice when its file goes bad; and a key that is not found any more
-would be given a second order. So everything in it is summed up, which is checked at the start;
-that a key has no order is proved by the row before where it would be (`links.py`); and the order
+It is an SQLite file, and SQLite does not notice when its file is damaged. A key that is no longer
+found would get a second order (invariant 5). So the sum of all rows is kept, and checked at the
+start; that a key has no order is proved by the row before its place (`links.py`); and the order
 that a key has is to be checked in the log.
 """
 
@@ -46,45 +46,45 @@ CREATE TABLE position (
 """
 _FORMAT = 2
 _CACHE_KIB = 32 << 10
-"""Of pages, for the writer. Keys fall anywhere, so each order may touch a page of its own."""
+"""The writer's page cache. Keys are random, so each order may touch another page."""
 _CHECKPOINT_PAGES = 8192
-"""32 MiB: the more orders a checkpoint gathers, the fewer times it writes the same page."""
+"""32 MiB. The more orders a checkpoint covers, the less often it writes the same page."""
 
 _POSITION = "SELECT entry, digest, last_number, stocks_sum, keys_sum, sum FROM position"
 _NEAREST = """
 SELECT wanted.value, keys.key, number, next, keys.sum FROM json_each(?) AS wanted
 CROSS JOIN keys ON keys.key = (SELECT max(key) FROM keys WHERE key <= wanted.value)
 """
-"""The row of each wanted key; if it has none, the last one before where it would be."""
+"""The row of each wanted key; if it has none, the last row before its place."""
 _FIND = f"SELECT NULL, * FROM position UNION ALL SELECT *, 0, 0 FROM ({_NEAREST})"
-"""One statement, so that both parts see the same state of the file."""
+"""One statement, so that both parts read the same state of the file."""
 
 
 class _Position(msgspec.Struct, frozen=True):
-    """Which prefix of the log the file reflects."""
+    """The prefix of the log that the file reflects."""
 
     entry: int
     digest: str
     last_number: int
     stocks_sum: int
-    """Of the rows of all stocks."""
+    """The sum of the rows of all stocks."""
     keys_sum: int
-    """Of the rows of all keys."""
+    """The sum of the rows of all keys."""
 
 
 _NOTHING = _Position(0, GENESIS, 0, stocks_sum=0, keys_sum=HEAD.sum)
 
 
 class _Useless(Exception):
-    """The file cannot be used, and has to be made anew."""
+    """The file cannot be used and must be rebuilt."""
 
 
 _BAD = (sqlite3.Error, msgspec.ValidationError, UnicodeDecodeError, _Useless)
-"""What reading a bad file raises. Text that is not UTF-8 fails in Python, in several ways."""
+"""What reading a damaged file raises. Text that is not UTF-8 fails in Python, in several ways."""
 
 
 class History(Protocol):
-    """The log that an index has to fit."""
+    """The log that an index must belong to."""
 
     @property
     def last_index(self) -> int: ...
@@ -93,7 +93,7 @@ class History(Protocol):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What the first `index` entries of the log say of some keys; nothing later is known."""
+    """The orders of some keys in the first `index` entries of the log."""
 
     numbers: dict[str, int]
     """The order of each key that has one."""
@@ -101,22 +101,22 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Index:
-    """The index in one file, which is made anew if it is unreadable or not of `history`.
+    """The index in one file, which is rebuilt if it is unreadable or not of `history`.
 
-    `write` and `ledger` are called from one thread at a time, `find` from any.
+    `write` and `ledger` are called by one thread at a time, `find` by any.
     """
 
     _position: _Position
     _sums: dict[str, int]
-    """Of each stock's row."""
+    """The sum of each stock's row."""
 
     def __init__(self, path: Path, history: History) -> None:
         self._path = path
         self._idle: deque[sqlite3.Connection] = deque()
-        """Connections for reading that nobody uses now."""
+        """Connections for reading that are not in use."""
         self._closed = Event()
         self.rebuilt: str | None = None
-        """Why an earlier file was thrown away, for the operator; None: it was not."""
+        """Why an earlier file was deleted, for the operator; None: it was not."""
         try:
             self._writer = self._connect()
             try:
@@ -135,7 +135,7 @@ class Index:
 
     @property
     def index(self) -> int:
-        """The log entry up to which everything is in here; 0: nothing is."""
+        """The last log entry that is in the index; 0: none is."""
         return self._position.entry
 
     @property
@@ -148,11 +148,12 @@ class Index:
         return Ledger(_stocks_in(self._writer), self._position.last_number)
 
     def write(self, entries: Sequence[Entry], stocks: Iterable[Stock], last_number: int) -> None:
-        """Take in the next `entries`; they must be released.
+        """Add the next `entries`, which must be released.
 
-        `stocks` are those that the entries touched, and `last_number` the last order, after
-        them. It is durable at some later time. Raises `InvariantBroken` if the entries do not
-        go on where the index ends or a key has an order already, `Damaged` if the file is bad.
+        `stocks` are those that the entries changed, and `last_number` is the last order, after
+        them. All of it becomes durable later. Raises `InvariantBroken` if the entries do not
+        follow the last one, or a key has an order already (invariant 5), and `Damaged` if the
+        file is damaged.
         """
         if not entries:
             return
@@ -185,7 +186,7 @@ class Index:
         self._position = position
 
     def _put_in(self, orders: Sequence[tuple[str, int]]) -> int:
-        """Put the keys of `orders` in, and return by how much the sum of all grows."""
+        """Insert the keys of `orders`, and return by how much the sum of all rows grows."""
         wanted = msgspec.json.encode([key for key, _ in orders]).decode()
         rows = self._writer.execute(_NEAREST, (wanted,)).fetchall()
         nearest = _proven(rows, len(orders))
@@ -200,10 +201,8 @@ class Index:
         return grown - sum(before[link.key] for link in changed)
 
     def find(self, keys: Collection[str]) -> Found:
-        """Which of `keys` have an order, as of one state of the index.
-
-        Raises `Damaged` if the file is bad.
-        """
+        """The orders of `keys` in one state of the index. Raises `Damaged` if the file is
+        damaged."""
         wanted = msgspec.json.encode(tuple(keys)).decode()
         with self._checked(), self._reader() as connection:
             (first, *rows) = connection.execute(_FIND, (wanted,)).fetchall() or [()]
@@ -213,13 +212,13 @@ class Index:
         return Found(numbers, position.entry)
 
     def close(self) -> None:
-        """Close the file, once the calls under way are done."""
+        """Close the file; each call under way closes its own connection."""
         self._closed.set()
         self._close_idle()
         self._writer.close()
 
     def _prepare(self) -> None:
-        """Make the file one of ours, if it is new, and begin with nothing known of it."""
+        """Create the tables of a new file, and check the format of another one."""
         execute = self._writer.execute
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")
@@ -238,7 +237,7 @@ class Index:
         self._sums = {}
 
     def _fit(self, history: History) -> None:
-        """Take up what the file says, if it says it of `history`."""
+        """Load the position and sums of the file, if it belongs to `history`."""
         self._position = position = _position_in(self._writer)
         self._sums = {
             stock.name: _sum(msgspec.structs.astuple(stock)) for stock in _stocks_in(self._writer)
@@ -255,7 +254,7 @@ class Index:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection for this call: as many exist as calls were ever under way at once."""
+        """A connection for one call. As many stay open as calls were ever under way at once."""
         if self._closed.is_set():
             raise Unusable(f"{self._path}: closed")
         try:
@@ -293,7 +292,7 @@ class Index:
 
 
 def witness_in(path: Path) -> Witness | None:
-    """What the index in `path` knows of the log; None: nothing, or the file is no good."""
+    """The last entry that the index in `path` knows; None: none, or the file is damaged."""
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:
@@ -308,7 +307,7 @@ def witness_in(path: Path) -> Witness | None:
 
 
 def _position_in(connection: sqlite3.Connection) -> _Position:
-    """What the file reflects. Raises `_Useless` if it does not add up."""
+    """The position of the file. Raises `_Useless` if its sums do not fit its rows."""
     position = _unsealed(connection.execute(_POSITION).fetchone() or ())
     stocks_sum = 0
     for stock in _stocks_in(connection):
@@ -333,7 +332,7 @@ def _sealed(position: _Position) -> tuple[object, ...]:
 
 
 def _unsealed(row: Sequence[object]) -> _Position:
-    """The position in its row. Raises `_Useless` if it is not as it was written."""
+    """The position in a row. Raises `_Useless` if it is not as it was written."""
     if not row or row[-1] != _sum(row[:-1]):
         raise _Useless("it does not say what it reflects")
     names = _Position.__struct_fields__
@@ -341,9 +340,9 @@ def _unsealed(row: Sequence[object]) -> _Position:
 
 
 def _proven(rows: Sequence[Sequence[Any]], wanted: int) -> dict[str, Link]:
-    """For each wanted key its row, or the one that proves that it has none.
+    """For each wanted key its row, or the row that proves that it has none.
 
-    Raises `_Useless` if there is no proof for one of them.
+    Raises `_Useless` if neither is there.
     """
     if len(rows) != wanted:
         raise _Useless(f"nothing is found for {wanted - len(rows)} keys")
@@ -355,15 +354,15 @@ def _proven(rows: Sequence[Sequence[Any]], wanted: int) -> dict[str, Link]:
 
 
 def _code(error: Exception) -> int:
-    """What SQLite calls the kind of `error`; 0: it is not SQLite's."""
+    """The primary result code of SQLite in `error`; 0: it is not of SQLite."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _is_rot(error: Exception) -> bool:
-    """Whether `error`, one of `_BAD`, says that the file is not as it was written.
+    """Whether `error`, one of `_BAD`, shows that the file is not as it was written.
 
-    It does if our SQL makes no sense to SQLite (`SQLITE_ERROR`), and without a code of SQLite's:
-    then Python could not read the text.
+    So does `SQLITE_ERROR`, as the statements here are right and the tables are not, and an error
+    without a code of SQLite: Python could not decode the text.
     """
     if isinstance(error, sqlite3.ProgrammingError):
         return False
@@ -372,5 +371,5 @@ def _is_rot(error: Exception) -> bool:
 
 
 def _sum(row: Sequence[object]) -> int:
-    """A number that names a row. Rows are summed up by XOR, in whatever order."""
+    """The 56-bit digest of a row. The sum of stocks is their XOR, in any order."""
     return int.from_bytes(blake2b(msgspec.json.encode(row), digest_size=7).digest())

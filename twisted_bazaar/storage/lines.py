@@ -1,13 +1,13 @@
-"""The lines of a log file: JSON objects, each closed by a checksum of all that came before it.
+"""The lines of a log file: JSON objects, each ended by a checksum of everything before it.
 
     {"kind":"traded","index":3,…,"digest":"5f…","crc":"0d9c3b1e"}
 
 The checksum of a line is the CRC-32 of every byte of its segment before the field `crc`, earlier
-checksums included, and goes on from the checksum that closed the segment before. So a line can
-be neither changed nor dropped unseen, and one CRC over any stretch of lines checks them all.
+checksums included, seeded with the last checksum of the segment before. So a line can be neither
+changed nor dropped unnoticed, and one CRC over consecutive lines checks all of them.
 
-The last line of each write calls that field `end` instead. Whatever follows it was written only
-once the disk had it, so nothing before it can be the rest of a write that was cut short.
+In the last line of each write the field is called `end`. What follows was written after that line
+was on disk, so nothing up to it can be the rest of a torn write.
 """
 
 import re
@@ -40,49 +40,50 @@ __all__ = [
 ]
 
 FORMAT = 1
-"""What a segment's header calls this way of writing."""
+"""The version of the format, in the header of each segment."""
 
 BLOCK_BYTES = 512
-"""What a disk writes whole or not at all, at multiples of it."""
+"""A disk writes a block of this size, at a multiple of it, whole or not at all."""
 
 
 class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
-    """The first line of a file: what the files before it amount to."""
+    """The first line of a file: the state of the log before it."""
 
     format: int
     replica: int
-    """Whose log this is."""
+    """The replica that owns the log."""
     position: int
-    """Bytes in the files before this one; its name says the same."""
+    """Bytes in the files before this one; also the name of the file."""
     index: int
-    """Of the last entry before it."""
+    """The index of the last entry before it."""
     digest: str
-    """Of the history up to `index`."""
+    """The digest that names the history up to `index`."""
     term: int
     vote: int
     previous: str
-    """The checksum of the last line before; `00000000` if there is none."""
+    """The checksum of the line before; `00000000` if there is none."""
 
 
 class Voted(msgspec.Struct, frozen=True, tag_field="kind", tag="vote", omit_defaults=True):
-    """The replica's term, and its vote in it (0: none), from here on."""
+    """The replica's term and its vote in that term (0: none), from here on."""
 
     term: int
     vote: int
     cluster: str = ""
-    """The cluster that it is of, as long as no entry names it; empty: none is known."""
+    """The replica's cluster, until an entry names it; empty: none is known."""
 
 
 class Truncated(msgspec.Struct, frozen=True, tag_field="kind", tag="truncated"):
-    """The entries after this index are void."""
+    """The entries after index `after` are removed."""
 
     after: int
 
 
 class Boot(msgspec.Struct, frozen=True, tag_field="kind", tag="boot"):
-    """The replica started; what follows is written by this life of it."""
+    """The replica started, and writes what follows. For a person: no program reads it."""
 
     boot: str
+    """A random name of this start."""
 
 
 Note = Segment | Voted | Truncated | Boot
@@ -90,13 +91,13 @@ Note = Segment | Voted | Truncated | Boot
 
 _INNER = b',"crc":"%08x"}\n'
 _LAST = b',"end":"%08x"}\n'
-"""How a line ends, and how the last one of a write does."""
+"""The end of a line, and of the last line of a write."""
 _FINISHED = re.compile(rb',"end":"[0-9a-f]{8}"}\n')
-"""No text in JSON looks like this: a quotation mark in it has a backslash."""
+"""Not found within a JSON string, where a quotation mark has a backslash before it."""
 _CHECKSUM = slice(8, 16)
 _CLOSING = re.compile(rb',"(?:crc|end)":"')
 CLOSING_BYTES = len(_LAST % 0)
-"""How much longer than its content a line is, but for the brace."""
+"""The length of a closing: the end of a line from its checksum field to its newline."""
 _NOTE_KINDS = frozenset({"segment", "vote", "truncated", "boot"})
 
 
@@ -110,15 +111,15 @@ _decode_note: Callable[[bytes], Note] = msgspec.json.Decoder(Note).decode
 
 
 def encode_note(note: Note) -> bytes:
-    """A note as `close_lines` takes it."""
+    """A note for `close_lines`."""
     return _encode(note)[:-1]
 
 
 def decode_line(line: bytes) -> Entry | Note:
-    """Read a line, newline left out, whose checksum has been found right.
+    """Decode a line without its newline, whose checksum has been verified.
 
-    Raises `NotUnderstood` if this release does not know what it says, and `Damaged` if it is no
-    line of any release.
+    Raises `NotUnderstood` if this release does not know its kind or fields, and `Damaged` if no
+    release can have written it.
     """
     record = line[: 1 - CLOSING_BYTES] + b"}"
     try:
@@ -133,27 +134,27 @@ def decode_line(line: bytes) -> Entry | Note:
 
 
 def closes(closing: bytes, crc: int) -> bool:
-    """Whether `closing` is that of a line whose checksum is `crc`."""
+    """Whether `closing` holds the checksum `crc`."""
     return closing in (_INNER % crc, _LAST % crc)
 
 
 def checksum(closing: bytes) -> int:
-    """The checksum in the `closing` of a line. Raises ValueError if it is none."""
+    """The checksum in `closing`. Raises ValueError if there is none."""
     return int(closing[_CHECKSUM], 16)
 
 
 def resume(closing: bytes) -> int:
-    """The seed for the lines that follow, in the same file, one that ends with `closing`.
+    """The seed for the lines after one that ends with `closing`, in the same file.
 
-    The first line of a file takes as its seed the last checksum before it as it is.
+    The seed of the first line of a file is the last checksum of the file before.
     """
     return crc32(closing, checksum(closing))
 
 
 def close_lines(contents: Sequence[bytes], seed: int) -> tuple[bytes, bytes]:
-    """Join `contents`, JSON objects without their last brace, into the lines of one write.
+    """Join `contents`, JSON objects without their last brace, to the lines of one write.
 
-    Each grows by `CLOSING_BYTES`. Returns the lines and the closing of the last.
+    Each becomes `CLOSING_BYTES` longer. Returns the lines and the closing of the last one.
     """
     parts: list[bytes] = []
     for content in contents[:-1]:
@@ -167,14 +168,14 @@ def close_lines(contents: Sequence[bytes], seed: int) -> tuple[bytes, bytes]:
 
 
 def check_lines(lines: bytes, seed: int) -> bytes | None:
-    """The closing of the last of these whole lines; None if any of them is damaged."""
+    """The closing of the last of these complete lines; None if any of them is damaged."""
     crc = crc32(memoryview(lines)[:-CLOSING_BYTES], seed)
     closing = lines[-CLOSING_BYTES:]
     return closing if closes(closing, crc) else None
 
 
 def sound_bytes(lines: bytes, seed: int) -> int:
-    """How many bytes of damaged `lines` come before the first damaged line."""
+    """The number of bytes before the first damaged line in `lines`."""
     start = 0
     while (end := lines.find(b"\n", start) + 1) > 0:
         closing = check_lines(lines[start:end], seed)
@@ -185,12 +186,12 @@ def sound_bytes(lines: bytes, seed: int) -> int:
 
 
 def is_torn(rest: bytes, at: int, before: bytes) -> bool:
-    """Whether `rest` can be what a crash left of the last write; if not, it is damage.
+    """Whether `rest` can be what a crash has left of the last write; if not, it is damage.
 
     `rest` begins at byte `at` of its file, right after a sound line that ends with the closing
-    `before`. Of a write that was cut short, the file may end anywhere, or the disk may have
-    some blocks and not others, which are zeros then; and so is what was being cut off again
-    when the power failed once more. Nothing was written after it.
+    `before`. After a torn write the file may end anywhere, and some blocks may not be on disk,
+    which are zeros; a crash while it was being cut off leaves the same. Nothing was written
+    after it.
     """
     if any(found.end() < len(rest) for found in _FINISHED.finditer(rest)):
         return False
@@ -204,7 +205,7 @@ def is_torn(rest: bytes, at: int, before: bytes) -> bool:
 
 
 def _was_whole(line: bytes, seed: int) -> bool:
-    """Whether a last line without its newline had one once: bytes follow a closing that fits."""
+    """Whether a last line without a newline was complete: bytes follow a closing that fits."""
     for found in _CLOSING.finditer(line):
         crc = crc32(line[: found.start()], seed)
         rest = line[found.start() :]

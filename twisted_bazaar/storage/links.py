@@ -1,8 +1,8 @@
-"""Keys in a file that may go bad: each is linked to the next, so that absence can be proved.
+"""Keys linked in order, so that a file proves that a key is absent, even if it is damaged. Pure.
 
-A plain index cannot tell a key that was never there from one that has become unreadable. Here
-the row of a key names the key that comes after it, and is sealed with a checksum. The row right
-before the place of an absent key proves that it is absent; if no row does, the file is bad.
+A plain index cannot tell a key that was never there from one that has become unreadable. Here the
+row of a key names the next key, and has a checksum. The row before the place of an absent key
+proves its absence; if no row does, the file is damaged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,21 +20,22 @@ class Link(NamedTuple):
     key: str
     number: int
     next: str
-    """The key that comes after this one; empty: none does."""
+    """The next key; empty: this is the last one."""
     sum: int
+    """The CRC-32 of the other fields."""
 
 
 def seal(key: str, number: int, next_key: str) -> Link:
-    """The row that says this."""
+    """The row with these fields and their checksum."""
     return Link(key, number, next_key, crc32(f"{key} {number} {next_key}".encode()))
 
 
 HEAD = seal("", 0, "")
-"""Comes before every key."""
+"""The row before every key."""
 
 
 def proves(link: Link, wanted: str) -> bool:
-    """Whether `link` is as it was written, and is that of `wanted` or proves it absent."""
+    """Whether `link` is as it was written, and is the row of `wanted` or proves its absence."""
     return (
         link.key <= wanted
         and (not link.next or wanted < link.next)
@@ -45,16 +46,16 @@ def proves(link: Link, wanted: str) -> bool:
 def insert(
     nearest: Mapping[str, Link], orders: Iterable[tuple[str, int]]
 ) -> tuple[list[Link], list[Link]]:
-    """The rows that change, and those that are new, when the keys of `orders` are put in.
+    """The rows that change, and the new rows, when the keys of `orders` are inserted.
 
-    `nearest` has, for each key, the row that proves it absent. Raises `InvariantBroken` if one
-    has an order already.
+    `nearest` has, for each key, the row that proves its absence. Raises `InvariantBroken` if a
+    key has an order already (invariant 5).
     """
     changed: dict[str, Link] = {}
     added: dict[str, Link] = {}
     for key, number in sorted(orders):
         link = nearest[key]
-        # The keys of one gap come one after the other, each after the one put in before it.
+        # Keys in the same gap follow each other: each comes after the one inserted before it.
         at = next(reversed(added), "")
         if link.key < at < key:
             link = added[at]

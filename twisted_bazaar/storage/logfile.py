@@ -1,12 +1,12 @@
-"""The order log on disk: an append-only text file, a JSON object a line, in segments.
+"""The order log on disk: append-only text files, one JSON object a line.
 
     <folder>/log/00000000000000000000.jsonl
     <folder>/mark
 
-Entries, votes, truncations and starts are all lines at the end; nothing is ever changed in
-place. `lines.py` says what a line is, `segments.py` how entries are found, `recovery.py` what
-the files of a crashed replica mean, `mark.py` how much of them was on disk, and `trust.py` what
-becomes of a log that lacks some of it. One write is one `write` and one `fdatasync`.
+Entries, votes, truncations and starts are lines that are appended; none is changed in place.
+`lines.py` defines a line, `segments.py` finds entries, `recovery.py` reads the files at a start,
+`mark.py` records how much of them is on disk, and `trust.py` handles a log that lacks some of it.
+One `LogFile.write` is one `write` and one `fdatasync`.
 """
 
 import os
@@ -32,19 +32,19 @@ from .trust import Witness, log_path, open_log
 __all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
 
 SEGMENT_BYTES = 64 << 20
-"""A segment that has grown to this size gets no further write."""
+"""A segment of this size gets no further write; the log goes on in a new one."""
 
 
 class _StoredLog:
-    """What can be asked of a log on disk, whoever owns it."""
+    """Reads a log on disk. May be used on any thread."""
 
     def __init__(self, state: Recovery) -> None:
         self.torn = state.torn
-        """Bytes of an unfinished last line that were left out."""
+        """Bytes of a torn write at the end, which are ignored."""
         self._state = state
         self._cluster = state.cluster
         self._lock = Lock()
-        """Guards `_state.places`, which one thread writes and all read."""
+        """Guards `_state.places`, which one thread writes and any thread reads."""
 
     @property
     def term(self) -> int:
@@ -56,7 +56,7 @@ class _StoredLog:
 
     @property
     def cluster(self) -> str:
-        """The cluster that this log is of; empty: none is known."""
+        """The cluster of this log; empty: none is known."""
         return self._cluster
 
     @property
@@ -80,9 +80,9 @@ class _StoredLog:
             return self._state.places.index_of(number)
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
-        """The durable entries `after` < index <= `upto`, read when they are first used.
+        """The durable entries `after` < index <= `upto`, which are read when first used.
 
-        Using them raises `Damaged` if they are not what was written.
+        Their use raises `Damaged` if they are not as they were written.
         """
         with self._lock:
             positions = self._state.places.positions[after : upto + 1]
@@ -92,21 +92,21 @@ class _StoredLog:
         return StoredEntries(self._state.segments, after + 1, positions, end)
 
     def digest_at(self, index: int) -> str:
-        """The digest that names the history up to `index`; 0: none of it."""
+        """The digest that names the history up to `index`; that of index 0 is `GENESIS`."""
         return self.read(index - 1, index)[0].digest if index else GENESIS
 
 
 class LogReader(_StoredLog):
-    """The log in a replica's folder, as it was when this was made.
+    """The log in a replica's folder, as it was when this object was made.
 
-    Writes nothing, so it may be made while the replica runs; what that is just writing is
-    left out. Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
+    It writes nothing, and so may be made while the replica runs; a write under way is ignored.
+    Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
     """
 
     def __init__(self, folder: Path) -> None:
         log = log_path(folder)
         with _usable(folder):
-            # First, because a replica that runs moves on.
+            # Before the log, as a running replica goes on writing.
             mark = read_mark(folder)
             if not log.is_dir():
                 if mark is not None and mark.position:
@@ -119,17 +119,17 @@ class LogReader(_StoredLog):
             raise Damaged(f"{mark_path(folder)}: is missing")
         super().__init__(state)
         self.replica = state.replica
-        """Whose log this is."""
+        """The replica that owns the log."""
         self.suspect = mark.suspect
-        """Why it may lack what the replica acknowledged; None: it does not."""
+        """Why the log may lack what the replica acknowledged; None: it is trusted."""
 
 
 class LogFile(_StoredLog):
-    """A `Storage` in a folder of its own, which must not be another process's as well.
+    """The `Storage` of a replica, in a folder that no other process uses.
 
-    What a crash left of an unfinished write is cut off on opening; `recovered` says so. A log
-    that may lack anything else is set aside and another begun; `suspect` says so. `witness`
-    knows an entry that the log must have. `random` gives every start its name.
+    Opening cuts off a torn write (`recovered`). A log that may lack anything else is set aside,
+    and another one begun (`suspect`). `witness` knows an entry that the log must have. `random`
+    names the start. Raises `Unusable`.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class LogFile(_StoredLog):
         super().__init__(state)
         self.replica = replica
         self.recovered: str | None = None
-        """What was lost of a write that a crash cut short, for the operator; None: nothing."""
+        """What was cut off of a torn write, for the operator; None: nothing."""
         self._segment_bytes = segment_bytes
         self._file: int | None = None
         self._failed = False
@@ -160,12 +160,12 @@ class LogFile(_StoredLog):
 
     @property
     def suspect(self) -> str | None:
-        """Why this may lack what was acknowledged, in one line; None: it is trusted."""
+        """Why the log may lack what was acknowledged, in one line; None: it is trusted."""
         return self._mark.mark.suspect
 
     @property
     def fresh(self) -> bool:
-        """Whether it is suspect only because the folder was new, and still has no entries."""
+        """Whether it is suspect only because the folder was new, and has no entries yet."""
         return self._mark.mark.fresh and self.last_index == 0
 
     @property
@@ -176,8 +176,8 @@ class LogFile(_StoredLog):
     def write(self, write: Write) -> None:
         """Make `write` durable: when this returns, it survives any crash.
 
-        Raises OSError when the disk fails, and from then on `Unusable`: what the file holds
-        is known only when it is read again by another process.
+        Raises OSError if the disk fails, and from then on `Unusable`: only a restart, which reads
+        the file again, can tell what it holds.
         """
         state = self._state
         contents: list[bytes] = []
@@ -185,7 +185,7 @@ class LogFile(_StoredLog):
         if write.term < state.term:
             raise InvariantBroken(f"term {write.term} after term {state.term}")
         truncate = write.truncate is not None and write.truncate < last
-        # The first entry names the cluster. Without one, the vote has to.
+        # The first entry names the cluster; until there is one, the vote does.
         named = write.cluster if last == 0 or write.truncate == 0 else ""
         if (write.term, write.vote) != (state.term, state.vote) or (named and named != state.named):
             contents.append(encode_note(Voted(write.term, write.vote, named)))
@@ -226,7 +226,7 @@ class LogFile(_StoredLog):
                 )
 
     def close(self) -> None:
-        """Close the file. What was written stays readable; nothing more can be written."""
+        """Close the file. The log stays readable; nothing more can be written."""
         self._failed = True
         self._mark.close()
         if self._file is not None:
@@ -234,7 +234,7 @@ class LogFile(_StoredLog):
             self._file = None
 
     def _open(self) -> None:
-        """Make the files such that lines can be added at the end."""
+        """Prepare the last file for appending."""
         state = self._state
         if state.torn_header is not None:
             state.torn_header.unlink()
@@ -256,7 +256,7 @@ class LogFile(_StoredLog):
 
     @contextmanager
     def _at_risk(self) -> Iterator[None]:
-        """Around whatever writes: if it fails, nothing is written any more."""
+        """Around each write: after one that fails, no other is possible."""
         if self._failed:
             raise Unusable(f"{self._state.segments.folder}: closed, or an earlier write failed")
         self._failed = True
@@ -264,7 +264,7 @@ class LogFile(_StoredLog):
         self._failed = False
 
     def _append(self, contents: list[bytes]) -> list[int]:
-        """Make `contents` durable as lines, and return where each begins."""
+        """Make `contents` durable as lines, and return the position of each."""
         state = self._state
         if not contents:
             return []
@@ -280,12 +280,12 @@ class LogFile(_StoredLog):
         positions = list(accumulate(sizes, initial=state.end))
         state.end = positions.pop()
         state.closing = closing
-        # Only now, or a crash might leave a mark that is ahead of the log.
+        # Not earlier: a crash must not leave a mark that is ahead of the log.
         self._mark.advance(state.end, state.checksum)
         return positions
 
     def _begin_segment(self) -> None:
-        """Go on in a new file, which is durable before anything else is written to it."""
+        """Start a new segment, which is durable before anything else is written to it."""
         state = self._state
         header = encode_note(state.header(self.replica))
         lines, closing = close_lines([header], state.checksum)
@@ -306,7 +306,7 @@ class LogFile(_StoredLog):
 
 @contextmanager
 def _usable(folder: Path) -> Iterator[None]:
-    """What the system refuses, on opening, as one line for the operator."""
+    """Turn an OSError into an `Unusable`."""
     try:
         yield
     except OSError as error:

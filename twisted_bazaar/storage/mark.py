@@ -1,17 +1,15 @@
-"""The mark beside an order log: how far the log is on disk for certain, and whether it is trusted.
+"""The mark beside an order log: how much of the log is surely on disk, and whether it is trusted.
 
     {"position":"00000000000000012345","last":"0d9c3b1e","end":"…"}
     {"replica":3,"suspect":null,"fresh":false,"origin":"…","end":"…"}
 
-From the log alone, bytes missing at its end look like a write that was cut short, though they
-may have been acknowledged. The first line says how much was there. It is written over after
-each write to the log, once that is on disk, and never synced for its own sake. So after a crash
-of the process it is exact, as the page cache outlives that; after a loss of power it may be
-older than the log, by what the system had not written back yet; and it is never ahead of it. It
-lies in the first block of the file, which a disk writes whole or not at all.
+Bytes missing at the end of a log look like a torn write, though they may have been acknowledged.
+The first line says how much was there. It is overwritten after each write to the log, once that
+is on disk, and never synced itself. So after a crash of the process it is exact, as the page
+cache survives that; after a loss of power it may be behind the log; and it is never ahead of it.
+It lies in the first block of the file, which a disk writes whole or not at all.
 
-The second line says what must not be forgotten. It changes rarely: the file is written anew
-beside the old one, synced, and put in its place.
+The second line changes rarely: then the file is replaced whole, durably.
 """
 
 import os
@@ -26,8 +24,8 @@ from .lines import BLOCK_BYTES, CLOSING_BYTES, check_lines, close_lines
 
 __all__ = ["Mark", "MarkFile", "mark_path", "read_mark"]
 
-_LOOKS = 3
-"""Whoever reads the mark of a replica that runs may see it while it is written over."""
+_READS = 3
+"""How often the mark is read: a running replica may be overwriting it."""
 
 
 class _Position(msgspec.Struct, frozen=True):
@@ -44,22 +42,22 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What is known of a log without looking at it."""
+    """What the mark says of a log."""
 
     replica: int
-    """Whose log it is."""
+    """The replica that owns the log."""
     suspect: str | None
-    """Why it may lack what the replica acknowledged; None: it is trusted."""
+    """Why the log may lack what the replica acknowledged; None: it is trusted."""
     fresh: bool
-    """Whether it is suspect because the folder was new, and for nothing else."""
+    """Whether the log is suspect only because the folder was new."""
     position: int = 0
-    """The log was on disk up to here."""
+    """The log is on disk up to here."""
     checksum: int = 0
-    """Of its last line before `position`."""
+    """The checksum of the last line before `position`."""
     copied: bool = False
-    """Whether it is suspect because the folder is a copy, and for nothing else."""
+    """Whether the log is suspect only because the folder is a copy."""
     origin: str = ""
-    """Names the folder that this was written in (`origin.py`); empty: not recorded."""
+    """Names the folder that the mark was written in (`origin.py`); empty: not recorded."""
 
 
 _encode = msgspec.json.encode
@@ -73,12 +71,12 @@ def mark_path(folder: Path) -> Path:
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as written.
+    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as it was written.
 
-    What a newer release may have added to its lines is passed over.
+    Fields that a newer release may have added are ignored.
     """
     path = mark_path(folder)
-    for look in range(_LOOKS):
+    for attempt in range(_READS):
         try:
             text = path.read_bytes()
         except FileNotFoundError:
@@ -86,28 +84,28 @@ def read_mark(folder: Path) -> Mark | None:
         try:
             return _decode(text)
         except (ValueError, msgspec.DecodeError) as error:
-            if look == _LOOKS - 1:
+            if attempt == _READS - 1:
                 raise Damaged(f"{path}: {error}") from None
     raise AssertionError
 
 
 class MarkFile:
-    """The mark in `folder`, for the one process that writes the log. Raises OSError."""
+    """Writes the mark in `folder`, for the one process that writes the log. Raises OSError."""
 
     def __init__(self, folder: Path, mark: Mark) -> None:
         self.mark = mark
-        """What the file says, but for its position."""
+        """The content of the file, except for its position."""
         self._path = mark_path(folder)
         self._file: int | None = None
 
     def advance(self, position: int, checksum: int) -> None:
-        """The log is on disk up to `position`, its last line closed by `checksum`."""
+        """The log is on disk up to `position`, and its last line has `checksum`."""
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY)
         os.pwrite(self._file, _encode_position(position, checksum), 0)
 
     def replace(self, mark: Mark) -> None:
-        """Make the file say `mark`, durably: when this returns, it does after any crash."""
+        """Replace the mark, durably: when this returns, it survives any crash."""
         self.close()
         replace_file(
             self._path, _encode_position(mark.position, mark.checksum) + _encode_state(mark)
@@ -116,7 +114,7 @@ class MarkFile:
         self.mark = mark
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file; `advance` opens it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,9 +1,8 @@
-"""Whether a folder is the one that was written to, or a copy of it.
+"""Tells a copy of a folder from the folder itself.
 
-A copy is sound and tells of no damage, but what its replica voted and acknowledged after it was
-made is not in it. It gives itself away by a small file that is made once and never written
-again: the system says when its content or its entry last changed, and no copy can be given the
-same answer. A whole disk that is put back is not told apart by this.
+A copy is sound, but lacks what its replica has voted and acknowledged since. It is recognised by
+a small file that is made once and never written again: its inode number and the time of its last
+change (ctime), which a copy cannot be given. A whole disk that is restored is not recognised.
 """
 
 import os
@@ -19,7 +18,7 @@ def _path(folder: Path) -> Path:
 
 
 def origin_of(folder: Path) -> str:
-    """The name of `folder` among its copies; empty: it has none. Raises OSError."""
+    """The name of `folder`, which no copy of it has; empty: none yet. Raises OSError."""
     try:
         found = _path(folder).stat()
     except FileNotFoundError:

@@ -1,12 +1,11 @@
-"""What the files of an order log amount to, found by reading all of them once.
+"""Recovers the state of an order log by reading all of its files once, without writing.
 
-Reading is all that is done here: whoever owns the log repairs it. A million orders take about
-half a second, because the bytes are checked by one CRC over each block and only lines that are
-not orders are looked into.
+A million orders take about half a second, because each block is checked by one CRC and only lines
+that are not orders are decoded.
 
-What is damage: everything that cannot be read, everything missing that the mark says was there,
-and everything unreadable beyond the mark that no crash can have left. What a crash can leave is
-the rest of the one write that was under way, and that nobody was told of.
+Damage is everything that cannot be read, everything missing that the mark says was there, and
+everything unreadable beyond the mark that no crash can have left. A crash can leave only the rest
+of the one write that was under way, which was not acknowledged.
 """
 
 from pathlib import Path
@@ -46,9 +45,9 @@ _BLOCK_BYTES = 1 << 20
 class Recovery:
     """The state of the log in `folder`.
 
-    `replica` is whose log it has to be; None: anyone's. `mark` says how much of it was on disk.
-    Raises `Damaged` if a file is not as it was written, `Unusable` if it is another replica's,
-    and OSError if it cannot be read.
+    `replica` must be the owner of the log; None: any. `mark` says how much of it was on disk.
+    Raises `Damaged` if a file is not as it was written, `NotUnderstood` if a newer release wrote
+    it, `Unusable` if it is another replica's, and OSError if it cannot be read.
     """
 
     def __init__(self, folder: Path, replica: int | None, mark: Mark | None) -> None:
@@ -58,17 +57,17 @@ class Recovery:
         self.term = 0
         self.vote = 0
         self.named = ""
-        """The cluster that the votes name; empty: none."""
+        """The cluster that the last vote names; empty: none."""
         self.openings: list[tuple[int, Opened]] = []
         """The `opened` entries with their indexes, ascending."""
         self.end = 0
         """The position after the last whole line."""
         self.closing = b""
-        """Of the last whole line; empty: there is none."""
+        """The closing of the last whole line; empty: there is none."""
         self.torn = 0
-        """Bytes after `end`, in the last segment: an unfinished line."""
+        """Bytes of a torn write after `end`, in the last segment."""
         self.torn_header: Path | None = None
-        """The file of a last segment that was not even begun; `segments` leaves it out."""
+        """The file of a last segment whose header is torn; `segments` leaves it out."""
         for start in tuple(self.segments.starts):
             self._read_file(start, last=start == self.segments.starts[-1])
         self._check_last_number()
@@ -77,12 +76,12 @@ class Recovery:
 
     @property
     def checksum(self) -> int:
-        """Of the last whole line; 0: there is none."""
+        """The checksum of the last whole line; 0: there is none."""
         return checksum(self.closing) if self.closing else 0
 
     @property
     def cluster(self) -> str:
-        """The cluster that this log is of; empty: none is known."""
+        """The cluster of this log; empty: none is known."""
         return cluster_of(self._entry(1)) if self.places.last_index else self.named
 
     def truncate(self, after: int) -> None:
@@ -92,7 +91,7 @@ class Recovery:
             self.openings.pop()
 
     def digest_at(self, index: int) -> str:
-        """The digest that names the history up to 0 <= `index` <= the last; 0: none of it."""
+        """The digest that names the history up to 0 <= `index` <= the last."""
         return self._entry(index).digest if index else GENESIS
 
     def _entry(self, index: int) -> Entry:
@@ -101,7 +100,7 @@ class Recovery:
         return self.segments.read(index, positions[:1], end)[0]
 
     def header(self, replica: int) -> Segment:
-        """The first line of the segment that would begin now."""
+        """The first line of a segment that begins now."""
         return Segment(
             format=FORMAT,
             replica=replica,
@@ -133,7 +132,7 @@ class Recovery:
             raise self._damaged(self.end, "does not end where it should")
 
     def _read_lines(self, path: Path, file: BinaryIO) -> bytes:
-        """Take in the sound lines of a file, and return what comes after them."""
+        """Apply the sound lines of a file, and return the bytes after them."""
         start = self.end
         seed = self.checksum
         tail = b""
@@ -155,7 +154,7 @@ class Recovery:
         return tail
 
     def _take(self, start: int, lines: bytes) -> None:
-        """Take in whole lines whose checksums are right, in the file that begins at `start`."""
+        """Apply complete lines whose checksums are right, in the file that begins at `start`."""
         places = self.places
         add = places.positions.append
         position = self.end
@@ -195,7 +194,7 @@ class Recovery:
                     raise self._damaged(position, f"truncated after {said.after} of {last}")
                 self.truncate(said.after)
             case Boot():
-                pass  # It tells a person which process wrote what follows.
+                pass
             case Entry():
                 if said.index != last + 1:
                     raise self._damaged(position, f"entry {said.index} follows entry {last}")
@@ -219,14 +218,14 @@ class Recovery:
                 )
 
     def _is_torn_header(self, tail: bytes) -> bool:
-        """Whether a crash can have left this of a file that was just being made."""
+        """Whether a crash can have left this of a file that was being made."""
         if self.replica is None:
             return True
         header, _ = close_lines([encode_note(self.header(self.replica))], self.checksum)
         return header.startswith(tail) or tail == bytes(len(tail))
 
     def _check_last_number(self) -> None:
-        """See that orders are counted as they were, so that their numbers lead to them."""
+        """Raises `Damaged` unless counting orders leads to the last one: its number is right."""
         number = self.places.last_number
         if number == 0:
             return
@@ -236,7 +235,7 @@ class Recovery:
             raise Damaged(f"{where}: should be order {number}")
 
     def _check_extent(self, mark: Mark) -> None:
-        """See that all is there that was on disk for certain."""
+        """Raises `Damaged` unless all is there that `mark` says was on disk."""
         if not self.segments.starts:
             raise Damaged(f"{self.segments.folder}: all of the log is missing")
         if self.end < mark.position:

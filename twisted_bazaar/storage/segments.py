@@ -1,8 +1,8 @@
-"""The files of an order log, and how entries are read back from them.
+"""The files of an order log, and how entries are read from them.
 
-A place in the log is one integer: its *position*, in bytes, as if all segments were one file. A
-segment is named by the position of its first byte. Lines are only ever added at the end, so
-whoever knows where an entry lies can read it at any time, whatever is written meanwhile.
+A place in the log is one integer, its *position*: bytes from the start, as if all segments were
+one file. A segment is named by the position of its first byte. Lines are only appended, so an
+entry whose position is known can be read at any time, also while others are written.
 """
 
 import os
@@ -24,13 +24,13 @@ _NAME = re.compile(r"[0-9]{20}\.jsonl")
 
 
 class Places:
-    """Where every entry lies: 8 bytes an entry, and 8 more for each that is not an order."""
+    """The position of every entry: 8 bytes an entry, and 8 more for each that is not an order."""
 
     def __init__(self) -> None:
         self.positions = array("Q")
-        """Of entry 1, 2, 3 …"""
+        """Those of entry 1, 2, 3 …"""
         self._orders_before = array("Q")
-        """For each entry that is not an order, how many orders come before it."""
+        """For each entry that is not an order, the number of orders before it."""
 
     @property
     def last_index(self) -> int:
@@ -42,13 +42,13 @@ class Places:
         return len(self.positions) - len(self._orders_before)
 
     def add(self, position: int, is_order: bool) -> None:
-        """The next entry lies at `position`."""
+        """The next entry is at `position`."""
         if not is_order:
             self._orders_before.append(self.last_number)
         self.positions.append(position)
 
     def truncate(self, after: int) -> None:
-        """Forget where the entries after `after` lie."""
+        """Forget the entries after index `after`."""
         others = self._orders_before
         while others and others[-1] + len(others) > after:
             others.pop()
@@ -67,20 +67,20 @@ class Segments:
         self.starts = sorted(
             int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name)
         )
-        """Only ever appended to, so that readers need no lock."""
+        """Only appended to, so that readers need no lock."""
 
     def path(self, start: int) -> Path:
         """The file of the segment that begins at `start`."""
         return self.folder / f"{start:020}.jsonl"
 
     def closing(self, position: int) -> bytes:
-        """The closing of the line that ends before `position`; empty if there is no such line."""
+        """The closing of the line that ends at `position`; empty if there is none."""
         start = self.starts[max(0, bisect_left(self.starts, position) - 1)]
         with self.path(start).open("rb", buffering=0) as file:
             return os.pread(file.fileno(), CLOSING_BYTES, max(0, position - start - CLOSING_BYTES))
 
     def where(self, position: int) -> str:
-        """A line's file and number, for a person."""
+        """The file and line number of a position, for a message."""
         start = self.starts[bisect_right(self.starts, position) - 1]
         path = self.path(start)
         with path.open("rb") as file:
@@ -88,10 +88,10 @@ class Segments:
         return f"{path} line {number}"
 
     def read(self, first: int, positions: Sequence[int], end: int) -> list[Entry]:
-        """The entries from index `first` on that lie at `positions`, in lines that end by `end`.
+        """The entries from index `first` on that are at `positions`; the last line ends at `end`.
 
-        Raises `Damaged` if anything from the first of them to the last is not as it was
-        written, and OSError if it cannot be read at all.
+        Raises `Damaged` if a byte between the first and the last is not as it was written, and
+        OSError if the file cannot be read.
         """
         entries: list[Entry] = []
         done = 0
@@ -137,10 +137,9 @@ class Segments:
 
 
 class StoredEntries(Sequence[Entry]):
-    """Entries that are read from their files when they are first used, on whatever thread.
+    """Entries that are read from their files when first used, on the thread that uses them.
 
-    They stay what they were, whatever is truncated later. Using them raises what
-    `Segments.read` raises.
+    A later truncation does not change them. Their use raises what `Segments.read` raises.
     """
 
     def __init__(self, segments: Segments, first: int, positions: Sequence[int], end: int) -> None:
@@ -156,7 +155,7 @@ class StoredEntries(Sequence[Entry]):
         return self._loaded
 
     def within(self, size: int) -> Sequence[Entry]:
-        """The first of these entries, whose lines have at most `size` bytes; one at least."""
+        """The first of these entries, at least one, whose lines have at most `size` bytes."""
         if len(self) < 2 or self._end - self._positions[0] <= size:
             return self
         return self[: max(1, bisect_right(self._positions, self._positions[0] + size) - 1)]

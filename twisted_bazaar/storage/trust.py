@@ -1,13 +1,13 @@
-"""Whether the log in a folder can be trusted, found out when it is opened for writing.
+"""Decides, when a log is opened for writing, whether it can be trusted.
 
-A log that may lack what its replica acknowledged is *suspect*. It is set aside whole, for a
-person to look at, and a new one begins. The order of this is what makes it hold over a crash:
+A log that may lack what its replica has acknowledged is *suspect*. A damaged log is set aside
+whole, for the operator, and a new one begins. The order of the steps makes this safe over a crash:
 
-1. the damaged log is moved away, while the mark still tells of it;
-2. the mark durably says that what is here is suspect, and why;
+1. the damaged log is renamed, while the mark still says that there was one;
+2. the mark durably says that the log here is suspect, and why;
 3. the new log begins.
 
-Whoever opens the folder after a crash in between finds a log missing, or the verdict.
+After a crash in between, the next start finds that the log is missing, or that it is suspect.
 """
 
 import errno
@@ -32,12 +32,12 @@ __all__ = ["Witness", "log_path", "open_log"]
 _NEW = "the folder is new"
 _COPY = "the folder is a copy, or was put back from one: it may lack what came after"
 _ROT = frozenset({errno.EIO, errno.EUCLEAN})
-"""What the system answers when it cannot give back what it was given."""
+"""The errors of a disk that cannot read what was written to it."""
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
 class Witness(msgspec.Struct, frozen=True):
-    """Something else that knows an entry to have been in the log."""
+    """Another file, which knows that an entry was in the log."""
 
     name: str
     index: int
@@ -46,12 +46,12 @@ class Witness(msgspec.Struct, frozen=True):
 
 
 def log_path(folder: Path) -> Path:
-    """Where the files of the log in `folder` are."""
+    """The folder of the log's files, in `folder`."""
     return folder / "log"
 
 
 def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recovery, MarkFile]:
-    """What the log in `folder` amounts to, and its mark, which says whether it is trusted.
+    """The state of the log in `folder`, and its mark, which says whether it is trusted.
 
     Raises `Unusable` if it is another replica's, and OSError.
     """
@@ -77,7 +77,7 @@ def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recov
 
 
 def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
-    """See whether `folder`, whose log is sound, is a copy; its mark says so from here on."""
+    """If `folder`, whose log is sound, is a copy, make its mark say so, durably."""
     mark = file.mark
     here = origin_of(folder)
     if mark.origin and mark.origin == here:
@@ -85,7 +85,7 @@ def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
     suspect, copied = mark.suspect, mark.copied
     if mark.origin and suspect is None:
         suspect, copied = _COPY, True
-    # First the new name: a crash in between leaves a folder that is taken for a copy.
+    # First the new name: after a crash in between, the folder is taken for a copy, which is safe.
     origin = make_origin(folder)
     file.replace(msgspec.structs.replace(mark, suspect=suspect, copied=copied, origin=origin))
     return file
@@ -94,7 +94,7 @@ def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
 def _recover(log: Path, replica: int, mark: Mark, witness: Witness | None) -> Recovery:
     if mark.replica != replica:
         raise Unusable(f"{log.parent}: the folder of replica {mark.replica}, not of {replica}")
-    # The mark may have been put there by a process that was killed before it synced that.
+    # The process that put the mark there may have been killed before it synced the folder.
     sync_folder(log.parent)
     if mark.position == 0:
         _make_folder(log)
@@ -117,10 +117,10 @@ def _check_witness(recovery: Recovery, witness: Witness) -> None:
 
 
 def _settle(log: Path, mark: Mark) -> None:
-    """See to it that what will be read is what is on disk.
+    """Make sure that what will be read is on disk.
 
-    What a killed process had written, or made, is in the page cache and may not be on disk yet.
-    What it failed to sync is in the page cache and may never be (Rebello et al., ATC 2020).
+    What a killed process has written is in the page cache and may not be on disk yet. What it
+    failed to sync is in the page cache and may never be on disk (Rebello et al., ATC 2020).
     """
     segments = Segments(log)
     for start in segments.starts[-1:]:
@@ -135,14 +135,14 @@ def _settle(log: Path, mark: Mark) -> None:
 
 
 def _check_new(folder: Path, witness: Witness | None) -> None:
-    """See that a folder without a mark never had one. Raises `Damaged` if it had."""
+    """Raises `Damaged` if a folder without a mark has had one."""
     log = log_path(folder)
     if witness is not None or log.is_dir() or any(folder.glob(f"{log.name}.damaged-*")):
         raise Damaged(f"{mark_path(folder)}: is missing")
 
 
 def _check_owner(log: Path, replica: int) -> None:
-    """See that a log, damaged or not, is this replica's. Raises `Unusable` if it is not."""
+    """Raises `Unusable` if a log, damaged or not, is of another replica."""
     if not Segments(log).starts and any(log.iterdir()):
         raise Unusable(f"{log}: not the log of an order replica")
     try:
@@ -153,7 +153,7 @@ def _check_owner(log: Path, replica: int) -> None:
 
 
 def _set_aside(log: Path) -> str:
-    """Move a damaged log away for good, and say where it is now."""
+    """Rename a damaged log, durably, and return where it is now, in words."""
     if not os.path.lexists(log):
         return ""
     places = (log.with_name(f"{log.name}.damaged-{number}") for number in count(1))
@@ -164,13 +164,13 @@ def _set_aside(log: Path) -> str:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make `folder`, and what it lies in, and see to it that this outlives a crash."""
+    """Make `folder` and its parents, durably."""
     folder.mkdir(0o700, parents=True, exist_ok=True)
     for parent in folder.parents:
         try:
             sync_folder(parent)
         except PermissionError:
-            # Whoever may not even look into it has not just made anything in it.
+            # A folder that this user may not read is not one that was just made.
             break
 
 

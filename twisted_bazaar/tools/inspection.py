@@ -1,8 +1,8 @@
-"""What an operator asks of an order log: its orders as a table, and whether it is sound.
+"""Reads the order log of a replica, for an operator: exports its orders, and verifies it.
 
-Both only read, and may be asked while the replica runs: they see the log as it was when they
-began. A replica that runs may hold a last few entries that are not committed yet; they cannot
-be told apart here, and may yet be replaced.
+Both may run while the replica does: they see the log as it was when they began. The last few
+entries of a running replica may not be committed; they cannot be told apart here, and may still
+be replaced.
 """
 
 import csv
@@ -18,38 +18,38 @@ from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Traded
 from twisted_bazaar.storage.logfile import LogReader
 
-__all__ = ["Soundness", "export", "verify"]
+__all__ = ["Verified", "export", "verify"]
 
 _CHUNK_ENTRIES = 4096
 
 _FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets run the wide ones, too
-"""A cell that begins with one of these is run as a formula by some spreadsheet."""
+"""A spreadsheet may run a cell that begins with one of these as a formula."""
 _AS_TEXT = "'"
-"""Put before such a cell, it is what people type to keep a spreadsheet from that."""
+"""Before such a cell, it makes the spreadsheet show the text."""
 
 
-class Soundness(msgspec.Struct, frozen=True):
-    """What a log that has been checked from end to end amounts to."""
+class Verified(msgspec.Struct, frozen=True):
+    """A summary of a log that has been verified from end to end."""
 
     replica: int
     last_number: int
     last_index: int
     term: int
     digest: str
-    """Of the whole log."""
+    """The digest of the last entry, which names the whole log."""
 
 
 def export(folder: Path, out: TextIO) -> None:
     """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
 
-    A name that a spreadsheet would take for a formula has an apostrophe before it, and so has
-    one that begins with an apostrophe: without the first one, each is what it was.
+    A name that a spreadsheet would take for a formula gets an apostrophe before it, and so does
+    a name that begins with an apostrophe: so the first apostrophe can always be removed.
 
-    Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` rather than
-    going on past an entry that is not what was written.
+    Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` at an entry that
+    is not as it was written.
     """
     table = csv.writer(out, lineterminator="\n")
-    # The module quotes no carriage return by itself.
+    # `table` would not quote a carriage return.
     quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     log = LogReader(folder)
     _check_trust(folder, log)
@@ -62,9 +62,9 @@ def export(folder: Path, out: TextIO) -> None:
                 to.writerow((order.number, name, order.side.value, order.quantity))
 
 
-def verify(folder: Path) -> Soundness:
-    """Check the log in a replica's `folder`: each line's checksum, each entry's index, term
-    and digest, and by going through all trades again, the ledger.
+def verify(folder: Path) -> Verified:
+    """Verify the log in a replica's `folder`: the checksum of each line, the index, term and
+    digest of each entry, and the ledger, by applying all entries.
 
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged`, naming the
     first bad line or entry.
@@ -81,7 +81,7 @@ def verify(folder: Path) -> Soundness:
                 raise Damaged(f"{folder}: {error}") from None
             digest, term = entry.digest, entry.term
     _check_trust(folder, log)
-    return Soundness(log.replica, ledger.last_number, log.last_index, log.term, digest)
+    return Verified(log.replica, ledger.last_number, log.last_index, log.term, digest)
 
 
 def _as_text(name: str) -> str:
@@ -90,7 +90,7 @@ def _as_text(name: str) -> str:
 
 
 def _check_trust(folder: Path, log: LogReader) -> None:
-    """See that what is missing in `folder` was never there."""
+    """Raises `Unusable` if the log in `folder` is suspect."""
     if log.suspect is not None:
         raise Unusable(f"{folder}: suspect, may lack orders: {log.suspect}")
 

@@ -1,9 +1,8 @@
-"""`python -m twisted_bazaar health`: whether the service that the environment describes lives.
+"""`python -m twisted_bazaar health`: whether the service that the environment describes is alive.
 
-For a container, whose services are given their options as environment variables. It asks the
-service itself, and only for what this one can answer alone: a front-end without a catalog, or a
-replica without a majority, is not ready and lives all the same, and starting it again would help
-nobody.
+For containers, which configure services by environment variables. It calls the service, and only
+what this one can answer alone: a front-end without a catalog, or a replica without a majority, is
+not ready but alive, and a restart would not help.
 """
 
 from collections.abc import Mapping
@@ -16,21 +15,21 @@ from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN, Endpoint
 __all__ = ["ANSWER_SECONDS", "ask"]
 
 ANSWER_SECONDS = 3.0
-"""A service that takes longer does not live."""
+"""A service that takes longer counts as dead."""
 
 _ENDPOINTS = {"tcp", "tcp6", "unix", "ssl", "tls", "haproxy", "systemd", "fd"}
-"""Kinds of endpoints, and no hosts."""
+"""Kinds of endpoints: text before the first colon that is no host."""
 _ASKED = "an endpoint of kind tcp, tcp6 or unix with a port or path of its own"
 _ORDER = "/bazaar.v1.Orders/Status"
 _CATALOG = "/bazaar.v1.Catalog/Listing"
-"""Calls that take an empty message and are answered by the service's reactor."""
+"""Calls with an empty request that the reactor of the service answers."""
 
 
 def ask(environment: Mapping[str, str]) -> str:
-    """Ask the service and return what was asked. Raises `Unusable` if there is no good answer.
+    """Call the service and return what was called. Raises `Unusable` without a good answer.
 
-    `BAZAAR_LISTEN` says where: an endpoint is a front-end's, HOST:PORT an order replica's if
-    `BAZAAR_ID` is set, and else a catalog's.
+    `BAZAAR_LISTEN` says where: an endpoint is that of a front-end, and HOST:PORT that of an order
+    replica if `BAZAAR_ID` is set, else of a catalog.
     """
     listen = environment.get("BAZAAR_LISTEN") or DEFAULT_LISTEN
     if listen.partition(":")[0] in _ENDPOINTS:
@@ -60,7 +59,7 @@ def _ask_frontend(listen: str) -> str:
 
 def _ask_http(address: Address, path: str | None = None) -> str:
     """GET /livez at `address`, or at the socket `path`."""
-    # Each check is a process of its own: it imports only what it needs.
+    # Each check is a new process, which imports only what it needs.
     import http.client
     import socket
 

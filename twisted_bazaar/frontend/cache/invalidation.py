@@ -132,7 +132,7 @@ class InvalidationResource(Resource):
         where = "a local socket" if isinstance(peer, UNIXAddress) else f"{peer.host}:{peer.port}"
         self.log.warn(
             "a push from {where} was refused: it is not signed for this front-end "
-            "({more} more since this was last said)",
+            "({more} more since the last line like this)",
             where=where,
             more=self._not_logged,
         )

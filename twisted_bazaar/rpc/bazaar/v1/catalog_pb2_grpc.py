@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class CatalogStub:
-    """What front-ends and the leading order replica ask of a catalog.
+    """The calls of front-ends and of the leading order replica to a catalog.
     """
 
     def __init__(self, channel):
@@ -59,32 +59,32 @@ class CatalogStub:
 
 
 class CatalogServicer:
-    """What front-ends and the leading order replica ask of a catalog.
+    """The calls of front-ends and of the leading order replica to a catalog.
     """
 
     def Apply(self, request, context):
-        """The leader's committed entries; see twisted_bazaar/consensus/messages.py.
+        """Carries the leader's committed entries; see twisted_bazaar/consensus/messages.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Listing(self, request, context):
-        """What the catalog's file holds, for a first leader to list.
+        """The listing in the catalog's file, for the first leader to put into the log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Lookup(self, request, context):
-        """Only the catalog that holds the leader's lease answers.
+        """Looks up stocks. Only the catalog that holds the leader's lease answers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Subscribe(self, request, context):
-        """Asks to be told, over HTTP, of every change; see twisted_bazaar/rpc/push.py.
+        """Registers a front-end for pushes over HTTP; see twisted_bazaar/rpc/push.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +122,7 @@ def add_CatalogServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Catalog:
-    """What front-ends and the leading order replica ask of a catalog.
+    """The calls of front-ends and of the leading order replica to a catalog.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class OrdersStub:
-    """What the front-end asks of an order replica.
+    """The calls of a front-end to an order replica.
     """
 
     def __init__(self, channel):
@@ -74,19 +74,19 @@ class OrdersStub:
 
 
 class OrdersServicer:
-    """What the front-end asks of an order replica.
+    """The calls of a front-end to an order replica.
     """
 
     def Trade(self, request, context):
-        """Decides each trade, and answers when all of them are settled. Only the leader does.
+        """Decides each trade, and answers once all of them are settled. Only the leader does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrder(self, request, context):
-        """Any replica answers for an order that it knows to be released; only the leader says that
-        there is no such order.
+        """Any replica returns an order that it knows to be released; only the leader can say that an
+        order does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,21 +106,21 @@ class OrdersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Status(self, request, context):
-        """How the replica sees itself; also the front-end's heartbeat.
+        """The replica's state; also the front-end's ping.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Campaign(self, request, context):
-        """Asks the replica to become the leader; answers when it leads, has lost, or refuses.
+        """Nominates the replica as leader; answers once it leads, has lost, or refuses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Follow(self, request, context):
-        """Tells the replica who leads: a hint, which changes nobody's term or role.
+        """Tells the replica the leader: a hint, which changes neither term nor role.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +173,7 @@ def add_OrdersServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Orders:
-    """What the front-end asks of an order replica.
+    """The calls of a front-end to an order replica.
     """
 
     @staticmethod

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ReplicationStub:
-    """What order replicas ask of one another. The messages are those of
-    twisted_bazaar/consensus/messages.py, which says what they mean.
+    """The calls between order replicas. The messages are those of
+    twisted_bazaar/consensus/messages.py, which defines them.
     """
 
     def __init__(self, channel):
@@ -59,8 +59,8 @@ class ReplicationStub:
 
 
 class ReplicationServicer:
-    """What order replicas ask of one another. The messages are those of
-    twisted_bazaar/consensus/messages.py, which says what they mean.
+    """The calls between order replicas. The messages are those of
+    twisted_bazaar/consensus/messages.py, which defines them.
     """
 
     def Append(self, request, context):
@@ -119,8 +119,8 @@ def add_ReplicationServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Replication:
-    """What order replicas ask of one another. The messages are those of
-    twisted_bazaar/consensus/messages.py, which says what they mean.
+    """The calls between order replicas. The messages are those of
+    twisted_bazaar/consensus/messages.py, which defines them.
     """
 
     @staticmethod
