@@ -95,8 +95,8 @@ class FakeReplica(_Fake):
     def campaign(self) -> Deferred[Any]:
         return self._ask("campaign")
 
-    def follow(self, leader: int, term: int) -> Deferred[Any]:
-        return self._ask("follow", leader, term)
+    def follow(self, term: int) -> Deferred[Any]:
+        return self._ask("follow", term)
 
     def trade(self, trades: Sequence[Any], sending: Any, timeout: float) -> Deferred[Any]:
         return self._ask("trade", trades, sending, timeout)

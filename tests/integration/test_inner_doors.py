@@ -62,7 +62,7 @@ def test_no_number_ends_a_replica_or_a_leadership(bazaar: Bazaar) -> None:
         with grpc.insecure_channel(bazaar.processes()[name]["address"]) as channel:
             orders, peers = OrdersStub(channel), ReplicationStub(channel)
             for term in TERMS:
-                refused(orders.Follow, order_pb2.FollowRequest(leader=1, term=term))
+                refused(orders.Follow, order_pb2.FollowRequest(term=term))
                 for call, request in (
                     (peers.Append, replication_pb2.AppendRequest(term=term, leader=2)),
                     (peers.Vote, replication_pb2.VoteRequest(term=term, candidate=2)),

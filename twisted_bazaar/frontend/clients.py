@@ -92,9 +92,9 @@ class ReplicaClient(_Client):
             self._stub.Campaign, request, lambda reply: from_wire(reply, CampaignReply), timeout
         )
 
-    def follow(self, leader: int, term: int) -> Deferred[None]:
-        """Tell the replica that `leader` leads in `term`."""
-        request = order_pb2.FollowRequest(to=self._replica, leader=leader, term=term)
+    def follow(self, term: int) -> Deferred[None]:
+        """Tell the replica that another one leads in `term`."""
+        request = order_pb2.FollowRequest(to=self._replica, term=term)
         timeout = self._timing.election_timeout
         return self._call(self._stub.Follow, request, lambda reply: None, timeout)
 

@@ -142,9 +142,9 @@ class Pings(Service):
             self._reactor.callLater(max(0.0, again - now), self._check_leader)
 
     async def _tell(self, replica: int) -> None:
-        """Tell `replica` who leads. If that fails, it hears so from the leader."""
+        """Tell `replica` that another one leads. If that fails, it hears so from the leader."""
         with suppress(BazaarError):
-            await self._replicas[replica].follow(self._leadership.leader, self._leadership.term)
+            await self._replicas[replica].follow(self._leadership.term)
 
     def _log_of_search(self, replica: int, text: str, **more: object) -> None:
         """Log `text` once in a search: a long search must not fill the log."""

@@ -169,16 +169,14 @@ class CampaignReply(_message.Message):
     def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., wait: _Optional[float] = ..., unable: _Optional[str] = ..., campaigning: _Optional[bool] = ...) -> None: ...
 
 class FollowRequest(_message.Message):
-    __slots__ = ("leader", "term", "cluster", "to")
-    LEADER_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("term", "cluster", "to")
     TERM_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
-    leader: int
     term: int
     cluster: str
     to: int
-    def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    def __init__(self, term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class FollowReply(_message.Message):
     __slots__ = ()

@@ -120,7 +120,8 @@ class OrdersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Follow(self, request, context):
-        """Tells the replica the leader: a hint, which changes neither term nor role.
+        """Tells the replica that another one leads in `term`: a hint, which changes neither its term
+        nor its role.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
