@@ -1,8 +1,8 @@
-"""What the bazaar is compared with: the least that Klein and gRPC can do. One of them a process.
+"""What the bazaar is compared with: servers that do the least that Klein and gRPC can do.
 
 python -m load.bench.bare http FILE     serve, and write the port to FILE
 python -m load.bench.bare grpc FILE
-python -m load.bench.bare call HOST:PORT CALLERS SECONDS     a JSON line says how it went
+python -m load.bench.bare call HOST:PORT CALLERS SECONDS     call the gRPC one, print a JSON line
 """
 
 import json
@@ -11,9 +11,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
+from twisted.internet.address import IPv4Address
+from twisted.web.http import Request
 
 from load.run.latencies import Latencies
 from twisted_bazaar.rpc import keepalive
@@ -23,6 +25,8 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import (
     OrdersStub,
     add_OrdersServicer_to_server,
 )
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.storage.files import replace_file
 
 __all__ = ["main"]
 
@@ -31,7 +35,7 @@ HANDLER_THREADS = 16
 
 
 def _serve_http(file: Path) -> None:
-    """Klein as it is at its best: routes that answer at once with bytes, and no access log."""
+    """Serve Klein routes that answer at once with bytes, without an access log."""
     from klein import Klein
     from twisted.internet import reactor
     from twisted.web.server import Site
@@ -39,26 +43,31 @@ def _serve_http(file: Path) -> None:
     app = Klein()
 
     @app.route("/stocks/<name>", methods=["GET"])
-    def stock(request: Any, name: str) -> bytes:
+    def stock(request: Request, name: str) -> bytes:
         request.setHeader(b"Content-Type", b"application/json")
         return STOCK
 
     @app.route("/orders", methods=["POST"])
-    def place(request: Any) -> bytes:
+    def place(request: Request) -> bytes:
+        assert request.content is not None
         order = json.loads(request.content.read())
         request.setHeader(b"Content-Type", b"application/json")
         return json.dumps({"data": {"transaction_number": order["quantity"]}}).encode()
 
-    site: Any = Site(app.resource())
-    site.log = lambda request: None
-    clock: Any = reactor
-    port = clock.listenTCP(0, site, interface="127.0.0.1", backlog=511)
-    _tell(file, port.getHost().port)
-    clock.run()
+    site = Site(app.resource())
+    site.log = lambda request: None  # type: ignore[method-assign]
+    running = cast(Reactor, reactor)
+    port = running.listenTCP(0, cast(Any, site), interface="127.0.0.1", backlog=511)
+    address = port.getHost()
+    assert isinstance(address, IPv4Address)
+    _publish(file, address.port)
+    running.run()
 
 
 class _Orders(OrdersServicer):
-    def Trade(self, request: Any, context: Any) -> order_pb2.TradeReply:  # noqa: N802
+    def Trade(  # noqa: N802
+        self, request: order_pb2.TradeRequest, context: grpc.ServicerContext
+    ) -> order_pb2.TradeReply:
         return order_pb2.TradeReply(outcomes=[order_pb2.Outcome(number=1)])
 
 
@@ -67,18 +76,16 @@ def _serve_grpc(file: Path) -> None:
     add_OrdersServicer_to_server(_Orders(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    _tell(file, port)
+    _publish(file, port)
     server.wait_for_termination()
 
 
-def _tell(file: Path, port: int) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(str(port))
-    part.rename(file)
+def _publish(file: Path, port: int) -> None:
+    replace_file(file, b"%d" % port, sync=False)
 
 
 def _call(address: str, callers: int, seconds: float) -> None:
-    """So many threads, each of which calls again once it has its answer."""
+    """Call from `callers` threads, each of which calls again once it has its answer."""
     channel = grpc.insecure_channel(address, options=keepalive.DIRECT)
     grpc.channel_ready_future(channel).result(timeout=10)
     stub = OrdersStub(channel)

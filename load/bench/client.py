@@ -1,4 +1,4 @@
-"""A closed loop of our own, for machines without `wrk`: a JSON line says how it went.
+"""A closed loop, for machines without `wrk`. It prints its figures as a line of JSON.
 
 python -m load.bench.client URL lookups|trades STOCK,STOCK… CONNECTIONS SECONDS
 """

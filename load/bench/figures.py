@@ -1,4 +1,4 @@
-"""What is measured, and the ratios that are judged. Pure: samples in, rows and verdicts out."""
+"""What is measured, and the ratios that have a bound. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -10,7 +10,7 @@ __all__ = ["Judged", "Row", "Sample", "Samples", "Subject", "judge", "rows"]
 
 
 class Subject(StrEnum):
-    """What is asked for, of whom."""
+    """What a request asks for, and of which server."""
 
     KLEIN_GET = "bare Klein GET"
     KLEIN_POST = "bare Klein POST"
@@ -21,16 +21,16 @@ class Subject(StrEnum):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What one stretch of load came to."""
+    """The figures of one stretch of load."""
 
     rate: float
     """Answers a second."""
     p50_ms: float
     p99_ms: float
     errors: int
-    """Requests that were not answered with 200."""
+    """Requests without an answer of 200."""
     cpu_us: Mapping[str, float] = {}
-    """CPU time for each answer, by process: microseconds."""
+    """CPU time for each answer, by process, in microseconds."""
 
 
 Samples = Mapping[tuple[Subject, int], Sequence[Sample]]
@@ -50,13 +50,13 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """A figure, and what it must be."""
+    """A figure, and its bound."""
 
     name: str
     value: float
     bound: float
     at_most: bool = False
-    """Else the bound is the least that it may be."""
+    """Whether `bound` is the highest allowed value; else it is the lowest."""
     unit: str = ""
 
     @property
@@ -65,7 +65,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def rows(samples: Samples) -> Sequence[Row]:
-    """In the order in which they were measured."""
+    """The rows, in the order in which they were measured."""
     return [_row(subject, connections, taken)
             for (subject, connections), taken in samples.items() if taken]  # fmt: skip
 
@@ -84,8 +84,8 @@ def _row(subject: Subject, connections: int, taken: Sequence[Sample]) -> Row:
 
 
 def judge(samples: Samples) -> Sequence[Judged]:
-    """The ratios, each the median of those within a round: what slows the whole machine down
-    slows both sides."""
+    """The ratios with their bounds. Each is the median of the ratios within a round, as what slows
+    the whole machine down slows both sides."""
     bounds = [
         (Subject.CACHED, Subject.KLEIN_GET, 32, 0.85),
         (Subject.TRADES, Subject.KLEIN_POST, 32, 0.55),

@@ -1,10 +1,9 @@
-"""What makes the load, in a process of its own: `wrk` where it is to be had, else our client."""
+"""The load generator, in its own process: `wrk` where it is installed, else `load.bench.client`."""
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from twisted.internet.utils import getProcessOutputAndValue
@@ -43,7 +42,7 @@ class _Said(msgspec.Struct):
 
 
 class Generator:
-    """Asks one front-end for the same kind of thing, over connections that it keeps."""
+    """Sends requests of one kind to one front-end, over kept connections."""
 
     def __init__(self, folder: Path) -> None:
         """Scripts are written to `folder`."""
@@ -57,7 +56,7 @@ class Generator:
     async def lookups(
         self, url: str, stocks: Sequence[str], connections: int, seconds: float
     ) -> Sample:
-        """Look up one stock after the other."""
+        """Look up each stock in turn."""
         return await self._load(url, "lookups", stocks, connections, seconds)
 
     async def trades(
@@ -97,10 +96,8 @@ def _lua(texts: Sequence[str]) -> str:
 
 
 async def ask(command: Sequence[str]) -> Sample:
-    """What `command` says in its last line but for empty ones. Raises `CannotRun`."""
-    given: Mapping[str, str] = environment()
-    answer: Any = await getProcessOutputAndValue(command[0], command[1:], env=given)
-    out, err, status = answer
+    """Run `command`, and read the sample in the last line of its output. Raises `CannotRun`."""
+    out, err, status = await getProcessOutputAndValue(command[0], command[1:], env=environment())
     lines = out.decode("utf-8", "replace").strip().splitlines()
     try:
         said = msgspec.json.decode(lines[-1] if lines else "", type=_Said)

@@ -1,11 +1,10 @@
-"""What a long log costs: trades, memory, a start, and a replica that must fetch all of it."""
+"""The cost of a long log: for trades, memory, the start of a replica, and its resync."""
 
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
@@ -26,19 +25,19 @@ from twisted_bazaar.timing import Timing
 from .figures import Judged
 from .generator import Generator
 from .long_log import REPLICAS
-from .speed import STOCKS, WARM_SECONDS, rest, wake
+from .speed import STOCKS, WARM_UP_SECONDS, rest, wake
 
 __all__ = ["Growth"]
 
 LONG_SECONDS = 300.0
-"""For an index that is made anew, or a log that is fetched as a whole."""
+"""The time limit for rebuilding an index, or fetching a whole log."""
 CONNECTIONS = 32
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
 
 class Growth:
-    """A bazaar with many orders beside one that has none."""
+    """A bazaar with many orders, compared with one that has none."""
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class Growth:
         self._running: list[LocalFleet] = []
 
     async def measure(self, rounds: int, seconds: int) -> Sequence[Judged]:
-        """Raises `CannotRun` or `NotInTime`. Nothing is left running, whatever happens."""
+        """Measure, and end what was started. Raises `CannotRun`, `NotInTime`."""
         try:
             long = self._folder / "long"
             self._tell(f"making logs of {self._orders} orders")
@@ -80,8 +79,7 @@ class Growth:
     async def _make_logs(self, data: Path) -> None:
         data.mkdir(parents=True)
         command = ["-m", "load.bench.long_log", str(data), str(self._orders)]
-        made: Any = await getProcessOutputAndValue(sys.executable, command, env=environment())
-        _, said, status = made
+        _, said, status = await getProcessOutputAndValue(sys.executable, command, env=environment())
         if status:
             why = said.decode("utf-8", "replace").strip().splitlines() or [f"status {status}"]
             raise CannotRun(f"no log was made: {why[-1]}")
@@ -96,7 +94,7 @@ class Growth:
     async def _trades(
         self, full: LocalFleet, empty: LocalFleet, rounds: int, seconds: int
     ) -> Judged:
-        """Trades a second of one to those of the other, in turns; who waits stands still."""
+        """The ratio of their trades a second, measured in turns while the other is stopped."""
         load, ratios = self._generator, []
         for number in range(1, rounds + 1):
             self._tell(f"round {number} of {rounds}: trades with and without {self._orders} orders")
@@ -104,7 +102,7 @@ class Growth:
             for now, other in ((full, empty), (empty, full)):
                 rest(other)
                 await wake(now)
-                await load.trades(now.urls[0], STOCKS, CONNECTIONS, WARM_SECONDS)
+                await load.trades(now.urls[0], STOCKS, CONNECTIONS, WARM_UP_SECONDS)
                 sample = await load.trades(now.urls[0], STOCKS, CONNECTIONS, seconds)
                 rates.append(sample.rate)
             ratios.append(rates[0] / rates[1])
@@ -114,7 +112,7 @@ class Growth:
         return Judged(name, median(ratios), 0.9)
 
     async def _starts(self, folder: Path, rounds: int) -> Sequence[Judged]:
-        """One replica by itself, with all orders and with none."""
+        """The start and the memory of a single replica, with all orders and with none."""
         seconds: dict[bool, list[float]] = {True: [], False: []}
         memory: dict[bool, list[float]] = {True: [], False: []}
         for number in range(1, rounds + 1):
@@ -135,10 +133,10 @@ class Growth:
         ]  # fmt: skip
 
     async def _start_one(self, folder: Path) -> tuple[float, float]:
-        """Seconds until it answers, and bytes that it then has in memory."""
+        """The seconds until it answers, and the bytes of memory that it then uses."""
         ports, channels = Ports(), Channels(self._reactor, 1)
         at, log = ports.reserve(0), self._folder / "start.log"
-        # The log is of a cluster of three; the others are not there.
+        # The log is that of a cluster of three; the other replicas do not run.
         peers = [f"--peer={peer}={ports.reserve(0)}" for peer in REPLICAS if peer != 1]
         options = ["--id=1", f"--listen={at}", f"--data={folder}", *peers]
         process = Process(self._reactor, twistd("bazaar-order", *options), log)
@@ -158,7 +156,7 @@ class Growth:
             ports.release()
 
     async def _resync(self, folder: Path) -> Judged:
-        """A replica that has lost its folder, from its first word until it has all orders."""
+        """The orders a second at which a replica with an empty folder fetches them all."""
         self._tell(f"a replica without its files fetches {self._orders} orders")
         shutil.rmtree(folder / "data" / "order-1")
         bazaar = await self._start(folder)
@@ -187,8 +185,8 @@ async def _answers(replica: ReplicaClient) -> bool:
 
 
 def _memory(pid: int | None) -> float:
-    """Bytes of memory that a process has (Linux)."""
+    """The resident memory of a process, in bytes. Linux only."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return float(line.split()[1]) * 1024
-    raise CannotRun("this system does not say how much memory a process has")
+    raise CannotRun("this system does not report the memory of a process")

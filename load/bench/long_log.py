@@ -1,4 +1,4 @@
-"""Order logs as if a bazaar had traded for long: the same one for each replica.
+"""Makes a long order log, the same for each replica.
 
 python -m load.bench.long_log FOLDER ORDERS
 """
@@ -18,12 +18,12 @@ __all__ = ["REPLICAS", "main"]
 
 REPLICAS = (1, 2, 3)
 BATCH = 10_000
-AT = 1_790_000_000_000
-"""The first of them, in milliseconds since the epoch; then one a millisecond."""
+FIRST_AT_MS = 1_790_000_000_000
+"""The time of the first entry, in milliseconds since the epoch; then one a millisecond."""
 
 
 def _events(orders: int) -> Iterator[Event]:
-    """Each stock in turn, a share bought and sold again; keys as a front-end makes them."""
+    """A share of each stock in turn, bought and sold again, with keys like a front-end's."""
     yield Opened(leader=1)
     yield Listed(DEFAULT_LISTING)
     guards = Random(1)
@@ -36,7 +36,7 @@ def _events(orders: int) -> Iterator[Event]:
 def _entries(orders: int) -> Iterator[Entry]:
     digest = GENESIS
     for index, event in enumerate(_events(orders), 1):
-        entry = encode_entry(digest, index, 1, AT + index, event)
+        entry = encode_entry(digest, index, 1, FIRST_AT_MS + index, event)
         digest = entry.digest
         yield entry
 

@@ -59,7 +59,7 @@ def _table(rows: Sequence[Row]) -> Iterable[str]:
 
 
 def _costs(rows: Sequence[Row]) -> Iterable[str]:
-    """Where the CPU time of a request goes, at the most connections."""
+    """The CPU time of a request by process, at the most connections."""
     most = max(row.connections for row in rows)
     yield f"CPU for each answer at {most} connections, microseconds"
     for row in rows:

@@ -1,15 +1,14 @@
-"""Requests a second and latencies: the bazaar beside its bare framework, in turns.
+"""Requests a second and latencies of a bazaar and of its bare frameworks, measured in turns.
 
-Everything is there from the beginning, and all but what is just being measured stands still
-(SIGSTOP): an idle bazaar takes a seventh of a core for its heartbeats.
+All of them are started first. While one is measured the others are stopped (SIGSTOP), as an idle
+bazaar uses a seventh of a core for its heartbeats and pings.
 """
 
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from load.bazaar.local import LocalFleet
 from load.bazaar.processes import Process, said_last
@@ -21,16 +20,20 @@ from twisted_bazaar.runtime.reactor import Reactor
 from .figures import Sample, Samples, Subject
 from .generator import Generator, ask
 
-__all__ = ["STOCKS", "WARM_SECONDS", "Speed", "rest", "wake"]
+__all__ = ["STOCKS", "WARM_UP_SECONDS", "Speed", "rest", "wake"]
 
 START_SECONDS = 30.0
-WARM_SECONDS = 1
+WARM_UP_SECONDS = 1
 STOCKS = [listing.name for listing in DEFAULT_LISTING]
 TICKS = os.sysconf("SC_CLK_TCK")
+"""The clock ticks a second in /proc."""
+
+Load = Callable[[str, Sequence[str], int, float], Awaitable[Sample]]
+"""Puts load on a URL: stocks, connections, and for how many seconds."""
 
 
 class Speed:
-    """One run: a bazaar with a cache, one without, and the bare routes."""
+    """A bazaar with a cache, one without, and servers with bare routes."""
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class Speed:
         return LocalFleet(self._reactor, folder, (), [f"--cache={cache}"])
 
     async def measure(self, rounds: int, connections: Sequence[int], seconds: int) -> Samples:
-        """Raises `CannotRun` or `NotInTime`. Nothing is left running, whatever happens."""
+        """Start everything, measure, and end what was started. Raises `CannotRun`, `NotInTime`."""
         try:
             for kind in ("http", "grpc"):
                 await self._serve(kind)
@@ -67,7 +70,7 @@ class Speed:
             for number in range(1, rounds + 1):
                 for each in connections:
                     self._tell(f"round {number} of {rounds}: {each} connections")
-                    await self._turn(each, seconds)
+                    await self._round(each, seconds)
         finally:
             for process in self._bare.values():
                 await process.end()
@@ -78,36 +81,31 @@ class Speed:
 
     @property
     def cache(self) -> str:
-        """Where the bazaar with a cache has it."""
+        """Where the bazaar with a cache caches: `redis` or `memory`."""
         return self._bazaars["on"].caches[0]
 
-    async def _turn(self, connections: int, seconds: int) -> None:
+    async def _round(self, connections: int, seconds: int) -> None:
         http = f"http://127.0.0.1:{self._ports['http']}"
         klein = {"bare": self._bare["http"].pid}
         load = self._generator
-        asked: Sequence[tuple[Subject, str, Mapping[str, int | None], Any]]
-        asked = [
-            (Subject.KLEIN_GET, http, klein, load.lookups),
-            (Subject.KLEIN_POST, http, klein, load.trades),
-        ]
-        for subject, url, pids, request in asked:
-            await request(url, STOCKS, connections, WARM_SECONDS)
-            await self._take(subject, connections, pids, seconds, request, url, STOCKS)
+        routes: Sequence[tuple[Subject, Load]]
+        routes = [(Subject.KLEIN_GET, load.lookups), (Subject.KLEIN_POST, load.trades)]
+        for subject, request in routes:
+            await request(http, STOCKS, connections, WARM_UP_SECONDS)
+            await self._take(subject, connections, klein, seconds, request, http)
         at = f"127.0.0.1:{self._ports['grpc']}"
-        pids = {"bare": self._bare["grpc"].pid}
-        await self._take(Subject.GRPC, connections, pids, seconds, self._call, at, ())
+        grpc = {"bare": self._bare["grpc"].pid}
+        await self._take(Subject.GRPC, connections, grpc, seconds, self._call, at)
         for name, bazaar in self._bazaars.items():
             await wake(bazaar)
             url = bazaar.urls[0]
             pids = {each: bazaar.pid(each) for each in bazaar.names()}
-            await load.lookups(url, STOCKS, connections, WARM_SECONDS)
+            await load.lookups(url, STOCKS, connections, WARM_UP_SECONDS)
             subject = Subject.CACHED if name == "on" else Subject.UNCACHED
-            await self._take(subject, connections, pids, seconds, load.lookups, url, STOCKS)
+            await self._take(subject, connections, pids, seconds, load.lookups, url)
             if name == "on":
-                await load.trades(url, STOCKS, connections, WARM_SECONDS)
-                await self._take(
-                    Subject.TRADES, connections, pids, seconds, load.trades, url, STOCKS
-                )
+                await load.trades(url, STOCKS, connections, WARM_UP_SECONDS)
+                await self._take(Subject.TRADES, connections, pids, seconds, load.trades, url)
             rest(bazaar)
 
     async def _call(self, at: str, _: Sequence[str], callers: int, seconds: float) -> Sample:
@@ -121,11 +119,12 @@ class Speed:
         connections: int,
         pids: Mapping[str, int | None],
         seconds: int,
-        request: Callable[..., Any],
-        *where: Any,
+        load: Load,
+        url: str,
     ) -> None:
+        """Put `load` on `url` for `seconds`, and keep the sample with the CPU time of `pids`."""
         before = _cpu_seconds(pids)
-        sample = await request(*where, connections, seconds)
+        sample = await load(url, STOCKS, connections, seconds)
         after = _cpu_seconds(pids)
         answers = max(1.0, sample.rate * seconds)
         used = {name: (after[name] - before[name]) / answers * 1e6
@@ -150,20 +149,20 @@ class Speed:
 
 
 def rest(bazaar: LocalFleet) -> None:
-    """Let all processes of a bazaar stand still."""
+    """Stop all processes of a bazaar (SIGSTOP)."""
     for name in bazaar.names():
         bazaar.pause(name)
 
 
 async def wake(bazaar: LocalFleet) -> None:
-    """Return when it is as if it had never stood still."""
+    """Resume all processes of a bazaar, and return when it is ready and caches again."""
     bazaar.heal()
     await bazaar.until(bazaar.ready, "the bazaar is ready again", START_SECONDS)
     await bazaar.until(bazaar.caching, "the bazaar caches again", START_SECONDS)
 
 
 def _cpu_seconds(pids: Mapping[str, int | None]) -> Mapping[str, float]:
-    """What each process has used until now; nothing where that cannot be read."""
+    """The CPU time that each process has used; without those for which it cannot be read."""
     used = {}
     for name, pid in pids.items():
         try:

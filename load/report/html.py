@@ -1,4 +1,4 @@
-"""A page of HTML that needs nothing but itself: no script, no font, no other file. Pure."""
+"""HTML pages that need no other file: no script, no font, no image. Pure."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -63,7 +63,7 @@ svg .bar { fill-opacity: .5; }
 
 
 def document(title: str, parts: Iterable[str]) -> str:
-    """A whole page. `parts` are HTML already."""
+    """A whole page. `parts` are HTML."""
     heading = escape(title)
     return "\n".join([
         "<!doctype html>",

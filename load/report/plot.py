@@ -1,7 +1,7 @@
-"""Charts as SVG: lines over a scale, and bands that mark spans of it. Pure.
+"""Charts as SVG: lines over an axis, and bands that mark spans of it. Pure.
 
-A chart brings no colours: its parts have classes, and `load.report.html` has the style for them,
-one for light pages and one for dark ones.
+The parts of a chart have classes, not colours: `load.report.html` has the styles, for light and
+for dark pages.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,26 +16,26 @@ from .scale import TICKS, Scale, step_of
 __all__ = ["BAND_KINDS", "COLOURS", "Band", "Chart", "Series", "draw", "lanes"]
 
 COLOURS = 4
-"""How many colours there are for series."""
+"""The number of colours for series."""
 BAND_KINDS = {
     "kill": "killed",
     "pause": "paused",
     "mix": "some killed, some paused",
     "down": "down for long",
     "cut": "cut off",
-    "spoil": "cache spoilt",
+    "spoil": "cache content lost or old",
     "folder": "folder replaced",
     "slow": "disks slow",
-    "astray": "led elsewhere",
+    "astray": "address diverted",
 }
-"""What a band may be, and how the legend says that. Each has a colour."""
+"""The kinds of bands, with their words in the legend. Each has a colour."""
 
 LEFT, RIGHT = 60.0, 14.0
 TITLE_HEIGHT, LEGEND_HEIGHT, LANE_HEIGHT, FOOT_HEIGHT = 24.0, 18.0, 15.0, 40.0
 CHARACTER_WIDTH = 6.2
-"""Of the small letters, rather too much than too little."""
+"""An upper estimate for small letters."""
 MOMENT_WIDTH = 2.0
-"""Of a band that takes no time."""
+"""The width of a band that takes no time."""
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -43,12 +43,12 @@ class Series(msgspec.Struct, frozen=True):
 
     name: str
     points: Sequence[tuple[float, float | None]]
-    """From left to right. Where there is no value (None), the line is broken."""
+    """From left to right. None breaks the line."""
     colour: int = 0
     """From 0 to `COLOURS` - 1."""
     dashed: bool = False
     dots: bool = False
-    """Mark each point. One that stands alone is marked in any case."""
+    """Whether each point is marked. A point without neighbours always is."""
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -64,15 +64,15 @@ class Band(msgspec.Struct, frozen=True):
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     across: str
-    """What the horizontal axis is, and its unit."""
+    """The label of the horizontal axis, with its unit."""
     up: str
-    """What the vertical axis is, and its unit."""
+    """The label of the vertical axis, with its unit."""
     series: Sequence[Series]
     bands: Sequence[Band] = ()
     named: bool = False
-    """Write the names of the bands above the plot."""
+    """Whether the names of the bands are written above the plot."""
     logarithmic: bool = False
-    """The vertical axis; then it does not begin with 0."""
+    """Whether the vertical axis is logarithmic; else it begins with 0."""
     width: float = 480.0
     plot_height: float = 200.0
 
@@ -96,7 +96,7 @@ def _up(chart: Chart) -> tuple[float, float]:
 
 
 def lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
-    """A lane for each of `spans`, the lowest one in which it overlaps no other."""
+    """A lane for each of `spans`: the lowest in which it overlaps no earlier one."""
     taken: list[list[tuple[float, float]]] = []
     found = []
     for begin, end in spans:
@@ -113,7 +113,7 @@ def lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def draw(chart: Chart, name: str) -> str:
-    """`chart` as an SVG element. `name` is to be unique on its page, and a word."""
+    """`chart` as an SVG element. `name` is a word that is unique on the page."""
     return tostring(_Drawing(chart, name).drawn(), encoding="unicode")
 
 
@@ -172,7 +172,7 @@ class _Drawing:
         return said
 
     def _place_legend(self) -> Iterator[tuple[float, int, str, str]]:
-        """Where each entry begins and in which row, with its classes and its text."""
+        """The position, the row, the classes and the text of each entry."""
         entries = [(_classes(series), series.name) for series in self._chart.series]
         kinds = {band.kind for band in self._chart.bands}
         entries += [(f"band {kind}", text) for kind, text in BAND_KINDS.items() if kind in kinds]

@@ -1,4 +1,4 @@
-"""A line about how something went. Pure."""
+"""A line of a result. Pure."""
 
 import msgspec
 
@@ -8,4 +8,4 @@ __all__ = ["Remark"]
 class Remark(msgspec.Struct, frozen=True):
     text: str
     wrong: bool = False
-    """What it tells of is not as it must be."""
+    """Whether it reports something wrong."""

@@ -1,15 +1,15 @@
-"""Where on a drawing values are, and the round numbers to mark there. Pure."""
+"""Maps values to positions on a drawing, and finds round numbers to mark. Pure."""
 
 from math import ceil, floor, log10
 
 __all__ = ["TICKS", "Scale", "step_of"]
 
 TICKS = 5
-"""About how many marks a scale has, if it is no logarithmic one."""
+"""About how many marks a linear scale has."""
 
 
 class Scale:
-    """Where values are, from `begin` to `end` of a drawing."""
+    """Maps the values from `low` to `high` to the positions from `begin` to `end`."""
 
     def __init__(
         self, low: float, high: float, begin: float, end: float, *, logarithmic: bool = False
@@ -20,13 +20,14 @@ class Scale:
         self.least, self.most = low, high
 
     def at(self, value: float) -> float:
-        """Of a value that is off the scale, the end of the scale that is nearer."""
+        """The position of `value`; of one off the scale, the nearer end."""
         value = min(max(value, self.least), self.most)
         place = log10(value) if self._logarithmic else value
         share = (place - self._low) / (self._high - self._low)
         return self._begin + share * (self._end - self._begin)
 
     def ticks(self) -> list[float]:
+        """The values to mark."""
         if self._logarithmic:
             return _decades(self.least, self.most)
         step = step_of((self.most - self.least) / TICKS)
