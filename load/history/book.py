@@ -1,7 +1,6 @@
-"""All orders there are, in the order of their numbers, and what each stock held after each.
+"""All orders in the order of their numbers, and the state of each stock after each. Pure.
 
-The prefixes of this list are the only states that the bazaar was ever in; whatever a client
-was shown must be one of them. Pure.
+The prefixes of this list are the only states of the bazaar: every answer must show one of them.
 """
 
 from bisect import bisect_left, bisect_right
@@ -17,12 +16,12 @@ __all__ = ["Book", "StockBook", "Violation", "lowest"]
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """An invariant of docs/protocol.md that does not hold, and the calls that show it."""
+    """An invariant of docs/protocol.md that is broken, and the calls that show it."""
 
     invariant: int
     what: str
     calls: tuple[int, ...] = ()
-    """Places in the history, from 0, opening included."""
+    """Indexes of records in the section, from 0, the opening included."""
 
     def __str__(self) -> str:
         shown = ", ".join(str(place) for place in self.calls)
@@ -31,14 +30,14 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class StockBook:
-    """One stock: position n is the state after its first n orders."""
+    """The states of one stock: position n is the one after its first n orders."""
 
     def __init__(self, listed: int) -> None:
         self.numbers: list[int] = []
         self.quantities = [listed]
         self.volumes = [0]
         self.versions: dict[int, int] = {}
-        """By position, where a client was shown one."""
+        """By position, where an answer showed one."""
 
     def add(self, order: Order) -> None:
         change = order.quantity if order.type is Side.SELL else -order.quantity
@@ -47,29 +46,29 @@ class StockBook:
         self.volumes.append(self.volumes[-1] + order.quantity)
 
     def position_at(self, number: int) -> int:
-        """The position once all orders up to `number` are placed."""
+        """The position after all orders up to `number`."""
         return bisect_right(self.numbers, number)
 
     def position_of(self, quote: Quote) -> int | None:
-        """The position that `quote` shows: its volume tells. None: there never was one."""
+        """The position that `quote` shows, found by its volume; None: there is none."""
         found = bisect_left(self.volumes, quote.volume)
         if found == len(self.volumes) or self.volumes[found] != quote.volume:
             return None
         return found if self.quantities[found] == quote.quantity else None
 
     def number_at(self, position: int) -> int:
-        """The number of the last order that `position` includes; 0: none."""
+        """The last order that `position` includes; 0: none."""
         return self.numbers[position - 1] if position else 0
 
 
 class Book:
-    """The orders, by number and by stock. What cannot be is in `violations` (4, 5, 6)."""
+    """The orders, by number and by stock, with `violations` of invariants 4, 5 and 6."""
 
     def __init__(self, orders: Iterable[Order], listed: Mapping[str, int]) -> None:
         self.stocks = {name: StockBook(quantity) for name, quantity in listed.items()}
         self.orders: dict[int, Order] = {}
         self.keys: dict[str, int] = {}
-        """Numbers by key, as far as keys are known."""
+        """Orders by key, as far as keys are known."""
         self.violations: list[Violation] = []
         self._negative: set[str] = set()
         last = 0
@@ -101,7 +100,7 @@ class Book:
             self._violated(6, f"{what} are sold than there are")
 
     def check_market(self, market: Iterable[Quote]) -> None:
-        """`market` is what is shown when all orders are placed."""
+        """Check the market data after all orders."""
         shown = {quote.name: quote for quote in market}
         for name in sorted(shown.keys() | self.stocks.keys()):
             stock, quote = self.stocks.get(name), shown.get(name)
@@ -122,10 +121,10 @@ class Book:
 
 
 def lowest(values: Sequence[int], ranges: Iterable[tuple[int, int]]) -> list[int | None]:
-    """The least of `values` in each range (first, last), both included; None if it is empty.
+    """The minimum of `values` in each range (first, last), both included; None: it is empty.
 
-    All at once, from the right to the left: `kept` are the places from `first` on at which
-    `values` is lower than ever before, so that the last of them within the range is its least.
+    One pass from right to left answers all ranges: `kept` has the places of the prefix minima of
+    `values[first:]`, the last of which within the range is its minimum.
     """
     asked = sorted(enumerate(ranges), key=lambda each: -each[1][0])
     answers: list[int | None] = [None] * len(asked)
@@ -136,7 +135,7 @@ def lowest(values: Sequence[int], ranges: Iterable[tuple[int, int]]) -> list[int
             done -= 1
             while kept and values[-kept[-1]] >= values[done]:
                 kept.pop()
-            # Negated, so that they ascend, and bisect can search them.
+            # Negated, so that they ascend for bisect.
             kept.append(-done)
         if first <= last:
             answers[place] = values[-kept[bisect_left(kept, -min(last, len(values) - 1))]]

@@ -1,14 +1,14 @@
-"""Whether a history keeps the promises 4 to 10 of docs/protocol.md. Pure, and n log n in it.
+"""Checks a history for invariants 4 to 10 of docs/protocol.md, in n log n time. Pure.
 
-The orders that there are in the end are all that ever happened; each prefix of them is a state.
-What a client was shown tells a prefix: an acknowledged order is in it, a lookup's volume says
-how many orders of its stock are. So one number bounds from below what every later call must
-see: the highest order that was shown to anybody before the call was sent. From above it is
-bounded by the first order that had not been sent when the call ended. Between the two the
-call's own answer must fit.
+The orders in the `Closing` are all that were ever placed, and each prefix of them is a state of
+the bazaar. Every answer determines a prefix: it includes an acknowledged order, and the volume in
+a lookup is the sum over the orders of that stock. So each call has two bounds. It must include
+every order that an answer to any client had shown before the call was sent (`_floor`). It cannot
+include an order whose trade had not been sent when the call ended (`_ceiling`). Its own answer
+must lie between the two.
 
-This is more than the page promises for a single stock: all of the API is one history there.
-A trade whose outcome is unknown may be any order from when it was sent to the end, or none.
+This is stricter than the protocol's promise for a single stock, as it takes all calls of the API
+as one history. A trade of unknown outcome may be any order from when it was sent on, or none.
 """
 
 from bisect import bisect_left, bisect_right
@@ -40,7 +40,7 @@ __all__ = ["check", "sections"]
 
 
 def sections(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Each section of a history: from an `Opening` to before the next."""
+    """The sections of a history, each from an `Opening` to before the next."""
     section: list[Record] = []
     for record in records:
         if isinstance(record, Opening) and section:
@@ -52,9 +52,9 @@ def sections(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def check(section: Sequence[Record]) -> list[Violation]:
-    """What is wrong with a section, the lowest invariant first; empty: nothing.
+    """The violations in a section, the lowest invariant first.
 
-    Raises ValueError if it has no `Opening` or no `Closing`: then it cannot be judged.
+    Raises ValueError unless it has one `Opening` and one `Closing`.
     """
     openings = [record for record in section if isinstance(record, Opening)]
     closings = [record for record in section if isinstance(record, Closing)]
@@ -66,7 +66,8 @@ def check(section: Sequence[Record]) -> list[Violation]:
 
 
 class _Rejection(NamedTuple):
-    """A trade that was rejected, rightly so if at one of these positions of its stock."""
+    """A rejected trade, and the first and last position of its stock at which that may have been
+    decided."""
 
     place: int
     call: TradeCall
@@ -75,7 +76,7 @@ class _Rejection(NamedTuple):
 
 
 class _Checker:
-    """One pass over `calls`, with what the passes before it have found."""
+    """Checks `calls` in one pass, once the bounds have been collected in two others."""
 
     def __init__(
         self, opening: Opening, closing: Closing, calls: Sequence[tuple[int, Call]]
@@ -129,7 +130,7 @@ class _Checker:
         )
 
     def _shows(self, call: Call) -> int:
-        """The number of the highest order that the answer shows; one that is not there: 0."""
+        """The highest order that the answer shows; 0: none, or one that does not exist."""
         number = self._number_in(call)
         return number if number in self._book.orders else 0
 
@@ -154,12 +155,12 @@ class _Checker:
         return stock.number_at(position) if stock and position else 0
 
     def _floor(self, sent: float) -> int:
-        """The highest order that had been shown to anybody before `sent`."""
+        """The highest order that any answer had shown before `sent`."""
         before = bisect_left(self._shown_at, sent)
         return self._shown[before - 1] if before else 0
 
     def _ceiling(self, ended: float) -> int:
-        """The last order such that it and all before it had been sent at `ended`."""
+        """The last order such that the trades of it and all before it had been sent at `ended`."""
         return bisect_right(self._sent_by, ended)
 
     # Each kind of call.
@@ -186,9 +187,9 @@ class _Checker:
         first, last = self._floor(call.sent), self._ceiling(call.ended)
         number = self._keys.numbers.get(call.key)
         if number is not None:
-            # From its own order on, the same trade would have been told that number.
+            # From its own order on, the trade would have been answered with that order.
             last = min(last, number - 1)
-        # None in between: what was shown before includes the order of this key.
+        # Without a position: what was shown before includes the order of this key.
         end = stock.position_at(last) if first <= last else -1
         self._rejected[call.name].append(_Rejection(place, call, stock.position_at(first), end))
 
@@ -277,8 +278,8 @@ def _words(of: Order | TradeCall) -> str:
 
 
 def _rightly(call: TradeCall, least: int, most: int) -> bool:
-    """Whether a trade may be rejected where there are `least` to buy, and never `most`."""
+    """Whether a trade may be rejected while `least` to `most` shares are left."""
     if call.type is Side.BUY and least < call.quantity:
         return True
-    # More than a stock can hold.
+    # A stock cannot hold more.
     return call.type is Side.SELL and most + call.quantity > MAX_SHARES

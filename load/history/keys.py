@@ -1,4 +1,4 @@
-"""Idempotency keys: which order each of them has, and whether that can be. Pure."""
+"""The idempotency keys of a history, and the order of each. Pure."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -15,10 +15,10 @@ Content = tuple[str, Side, int]
 
 
 class Keys:
-    """All keys that the trades of a history used, and the orders that are theirs."""
+    """All keys that trades of a history used, with their orders."""
 
     def __init__(self, trades: Sequence[tuple[int, TradeCall]], book: Book, known: int = 0) -> None:
-        """Orders up to `known` were there before the first of `trades`."""
+        """`trades` have their index in the history; orders up to `known` were placed before it."""
         self._book = book
         self._known = known
         self._calls: dict[str, list[tuple[int, TradeCall]]] = defaultdict(list)
@@ -27,7 +27,7 @@ class Keys:
         self.numbers = {
             key: number for key, number in book.keys.items() if number > known or key in self._calls
         }
-        """The order of each key, as far as that is known."""
+        """The order of each key, as far as it is known."""
         self._owners = {number: key for key, number in self.numbers.items()}
         self._violations: list[Violation] = []
         for key, calls in self._calls.items():
@@ -39,22 +39,22 @@ class Keys:
             for number, key in self._owners.items()
             if number > known and key in self._calls
         }
-        """When each order was first asked for, as far as that is known."""
+        """When the trade of each order was first sent, as far as that is known."""
 
     def _acknowledged(self, key: str, number: int, place: int) -> None:
         first = self.numbers.setdefault(key, number)
         if first != number:
-            what = f"key {key} has order {first} and is told order {number}"
+            what = f"key {key} has order {first} and is answered with order {number}"
             self._violated(5, what, place)
         owner = self._owners.setdefault(number, key)
         if owner != key:
-            self._violated(4, f"order {number} is told to the keys {owner} and {key}", place)
+            self._violated(4, f"order {number} is the answer to the keys {owner} and {key}", place)
 
     def _first_sent(self, key: str) -> float:
         return min(call.sent for _, call in self._calls[key])
 
     def is_reused(self, call: TradeCall) -> bool:
-        """Whether the key of `call` may belong to another trade when it ended."""
+        """Whether the key of `call` may have belonged to another trade when it ended."""
         number = self.numbers.get(call.key)
         if number is not None and number in self._book.orders:
             order = self._book.orders[number]
@@ -68,19 +68,19 @@ class Keys:
         )
 
     def check(self, floor: Callable[[float], int]) -> list[Violation]:
-        """What is wrong; `floor` is the highest order shown to anybody before some time."""
+        """The violations. `floor` is the highest order that any answer had shown before a time."""
         for number, sent in sorted(self.sent_by_number.items()):
             if number <= (shown := floor(sent)):
                 key = self._owners[number]
                 places = [place for place, call in self._calls[key] if call.sent == sent]
                 what = f"order {number} was first sent after order {shown} had been shown"
                 self._violated(8, what, *places)
-        self._check_denied()
-        self._check_nobodys(floor)
+        self._check_not_executed()
+        self._check_origins(floor)
         return self._violations
 
-    def _check_denied(self) -> None:
-        """What was certainly not executed is no order."""
+    def _check_not_executed(self) -> None:
+        """Check that no trade that was not executed has an order."""
         may_be = {Verdict.PLACED, Verdict.UNKNOWN}
         for key, calls in self._calls.items():
             number = self.numbers.get(key)
@@ -90,15 +90,15 @@ class Keys:
                 what = f"key {key} was not executed, and has order {number}"
                 self._violated(7, what, *(place for place, _ in calls))
 
-    def _check_nobodys(self, floor: Callable[[float], int]) -> None:
-        """Every order was asked for: by a key that is known to be its, or by a trade whose
-        outcome is unknown, and that was sent before a later order was shown."""
+    def _check_origins(self, floor: Callable[[float], int]) -> None:
+        """Check that every order has a trade: one with its key, or one of unknown outcome that was
+        sent before that order or a later one was shown."""
         left: dict[Content, list[int]] = defaultdict(list)
         for number, order in self._book.orders.items():
             if number <= self._known or number in self.sent_by_number:
                 continue
             if order.key is not None:
-                self._violated(5, f"nobody asked for order {number} with key {order.key}")
+                self._violated(5, f"no call asked for order {number} with key {order.key}")
                 continue
             left[_content(order)].append(number)
         unknown = self._unknown()
@@ -106,10 +106,10 @@ class Keys:
             floors = sorted(map(floor, unknown.get(content, ())))
             for taken, number in enumerate(sorted(numbers)):
                 if bisect_left(floors, number) <= taken:
-                    self._violated(5, f"nobody asked for order {number}, or its key has another")
+                    self._violated(5, f"no call asked for order {number}, or its key has another")
 
     def _unknown(self) -> dict[Content, list[float]]:
-        """When trades were first sent of which it is not known whether they are orders."""
+        """When trades of unknown outcome were first sent, by content."""
         sent: dict[Content, list[float]] = defaultdict(list)
         for key, calls in self._calls.items():
             if key in self.numbers:

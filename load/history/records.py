@@ -1,12 +1,11 @@
-"""What clients did and were told, call by call, as JSON lines.
+"""The records of a history, and their file: JSON lines.
 
-A history file has one record a line. An `Opening` begins a section and a `Closing` ends it;
-between them are calls and faults, in the order in which they ended. All times are seconds on
-the machine's monotonic clock, so that processes of one machine may write one history.
+A section begins with an `Opening` and ends with a `Closing`; between them are calls and faults,
+in the order in which they ended. All times are seconds on the machine's monotonic clock, so
+several processes of one machine can write one history.
 
-A call whose answer never came, or left open what became of the trade, is recorded with the
-verdict `unknown`: it may have happened at any time after it was sent, or never. That is not a
-failure, and nothing may be concluded from it.
+A trade without an answer, or with one that leaves the outcome open, has the verdict `unknown`: it
+may have been executed at any time after it was sent, or never. That is not a failure.
 """
 
 from collections.abc import Iterator
@@ -41,43 +40,43 @@ _BUFFER_BYTES = 1 << 18
 
 
 class Unreadable(Exception):
-    """A line of a history is none; the message says which."""
+    """A line of a history is not a record; the message says which."""
 
 
 class Verdict(StrEnum):
-    """What a client knows of a trade once its call has ended."""
+    """What a client knows of a trade when its call has ended."""
 
     PLACED = "placed"
     """200: it is an order."""
     REJECTED = "rejected"
-    """409: there were not enough shares."""
+    """409: there were not enough shares, or too many."""
     REUSED = "reused"
     """422: its key is another trade's."""
     NOT_EXECUTED = "not_executed"
-    """It certainly had no effect: refused, or never sent."""
+    """It had no effect: it was refused, or not sent."""
     UNKNOWN = "unknown"
 
 
 class Quote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A stock as a client was shown it."""
+    """A stock, as an answer shows it."""
 
     name: str
     price: float
     quantity: int
     volume: int
     version: int | None = None
-    """From the entity tag, where the answer had one; of one history only."""
+    """From the entity tag, where the answer had one. Comparable within one log only."""
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An order as a client was shown it."""
+    """An order, as an answer shows it."""
 
     number: int
     name: str
     type: Side
     quantity: int
     key: str | None = None
-    """Clients are not shown it; it is known where the replicas' files could be read."""
+    """Answers do not show it; it is known where the replicas' files can be read."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -85,14 +84,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
 
     client: int
     via: int = 1
-    """Which front-end was asked."""
+    """The front-end that was asked, from 1."""
     sent: float
     ended: float
-    """When the answer was complete, or no longer waited for."""
+    """When the answer was complete, or the client gave up."""
     status: int = 0
-    """Of the HTTP answer; 0: there was none."""
+    """The HTTP status; 0: there was no answer."""
     message: str = ""
-    """Why the answer is not the one that was wished for."""
+    """The error in the answer, or why there was none."""
 
 
 class TradeCall(Call, frozen=True, tag="trade"):
@@ -114,7 +113,7 @@ class LookupCall(Call, frozen=True, tag="lookup"):
     found: Quote | None = None
     """None with status 404: there is no such stock."""
     source: str = ""
-    """Where the answer came from, as `X-Cache` said: `hit`, `miss` or `off`. Empty: nothing."""
+    """The value of `X-Cache`: `hit`, `miss` or `off`; empty: the answer had none."""
 
 
 class MarketCall(Call, frozen=True, tag="stocks"):
@@ -141,43 +140,44 @@ class PageCall(Call, frozen=True, tag="orders"):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
-    """Something that was done to the bazaar."""
+    """A fault that was injected into the bazaar."""
 
     what: str
+    """Its name."""
     names: tuple[str, ...]
-    """Of the processes that it was done to."""
+    """The processes that it was injected into."""
     began: float
     ended: float
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="opening"):
-    """How things stood when the history began."""
+    """The state of the bazaar when the history began."""
 
     at: float
     listed: dict[str, int]
     """The quantity of each stock before the first order that ever was."""
     known: int = 0
-    """Orders up to this number were there already."""
+    """The number of the last order before the history."""
     note: str = ""
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="closing"):
-    """How things stand when nothing more is under way."""
+    """The state of the bazaar when no call is under way any longer."""
 
     at: float
     orders: tuple[Order, ...]
     """All of them."""
     market: tuple[Quote, ...] = ()
-    """Empty: it could not be had."""
+    """Empty: it could not be read."""
 
 
 Record = Opening | TradeCall | LookupCall | MarketCall | OrderCall | PageCall | Fault | Closing
 
 
 class History:
-    """Records, in memory and as far as `path` is given also in a file.
+    """Keeps records in memory, and appends them to the file `path`, if there is one.
 
-    The file is buffered; `close` ends it. Raises OSError if it cannot be written.
+    The file is buffered until `close`. Raises OSError if it cannot be written.
     """
 
     def __init__(self, path: Path | None = None, *, append: bool = False) -> None:

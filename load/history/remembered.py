@@ -1,4 +1,4 @@
-"""The orders that clients were told of, and whether they are what they were said to be. Pure."""
+"""The orders that were acknowledged in a run, and whether they read back the same. Pure."""
 
 import msgspec
 
@@ -12,8 +12,8 @@ SHOWN = 10
 
 
 class RememberedOrder(msgspec.Struct, frozen=True, gc=False):
-    """One that was acknowledged. There may be millions, which a garbage collector that looks
-    at each of them would make clients pause for."""
+    """An acknowledged order. There may be millions, so the garbage collector must not scan them:
+    clients would pause."""
 
     number: int
     name: str
@@ -25,17 +25,17 @@ class RememberedOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What became of the remembered orders."""
+    """The result for all remembered orders."""
 
     remembered: int
     confirmed: int
-    """Read back, as they were acknowledged."""
+    """Read back as they were acknowledged."""
     wrong: int
-    """Not there, or otherwise than they were acknowledged, or acknowledged twice."""
+    """Missing, or different from what was acknowledged, or acknowledged twice."""
     unread: int
-    """Nobody would answer."""
+    """Without an answer."""
     examples: tuple[str, ...] = ()
-    """What is wrong with the first few."""
+    """The first wrong ones, in words."""
 
     @property
     def kept(self) -> bool:
@@ -43,7 +43,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Remembered:
-    """The orders of all clients. Each is to be queried and compared once."""
+    """The orders of all clients. Each is queried and compared once."""
 
     def __init__(self) -> None:
         self._numbers: set[int] = set()
@@ -61,8 +61,8 @@ class Remembered:
         return order
 
     def compare(self, order: RememberedOrder, call: OrderCall) -> bool:
-        """Compare `order` with the answer to a query for it; False: it must be queried again,
-        as that was no answer."""
+        """Compare `order` with the answer to its query; False: there was no answer, so it must be
+        queried again."""
         found = call.found
         if found is not None:
             shown = RememberedOrder(found.number, found.name, found.type, found.quantity)
