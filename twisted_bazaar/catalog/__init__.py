@@ -4,6 +4,5 @@ keep the caches of front-ends true.
 Start with `publisher`: `Publisher` decides when an entry is released, `CatalogNode` (`node`)
 carries that out. `projection` and `subscribers` are parts of the former, `market_file` and
 `push_client` of the latter; `servicer` is the gRPC service. Other packages reach a catalog through
-gRPC only, except that `local` reads a listing with `opening`, and `stock_names` has the rule for
-names of stocks.
+gRPC only, except that `local` reads a listing with `opening`.
 """

@@ -6,20 +6,16 @@ A push is sent once. Whether to send it again is up to the caller.
 
 import re
 from collections.abc import Hashable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.rpc.push import (
@@ -35,6 +31,7 @@ from twisted_bazaar.rpc.push import (
     sign,
 )
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.http_client import BytesProducer, Endpoints
 from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["MAX_REPLY_BYTES", "PushClient"]
@@ -46,6 +43,8 @@ KEEP_SECONDS = 30
 sent on a connection that is being closed."""
 MAX_REPLY_BYTES = 4096
 """Many times the size of a front-end's answer."""
+
+T = TypeVar("T")
 
 _HOST = re.compile(r"[0-9A-Za-z._:-]+")
 _MAX_MESSAGE_CHARACTERS = 200
@@ -62,9 +61,7 @@ class PushClient(Service):
         self._timeout = timeout
         self._connections = _Connections(reactor)
         # A bare Agent: treq adds cookies and compression for half as much CPU again.
-        self._agent: Any = Agent.usingEndpointFactory(
-            reactor, _Endpoints(reactor), self._connections
-        )
+        self._agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor), self._connections)
         self._pushes: set[Deferred[PushReply]] = set()
 
     def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
@@ -77,8 +74,9 @@ class PushClient(Service):
             return fail(Unavailable("this catalog is stopping"))
         pushed = Deferred.fromCoroutine(self._push(address, token, push))
         self._pushes.add(pushed)
-        late = self._reactor.callLater(self._timeout, pushed.cancel)
-        return pushed.addBoth(self._ended, pushed, late).addErrback(_unavailable, address, late)
+        pushed.addTimeout(self._timeout, self._reactor, _timed_out)
+        pushed.addBoth(self._ended, pushed)
+        return pushed.addErrback(_unavailable, address)
 
     def stopService(self) -> Deferred[None]:
         """Cancel the pushes on their way. Fires when all connections have ended."""
@@ -88,10 +86,8 @@ class PushClient(Service):
         # In the next turn: a connection that is being lost in this one would not report its end.
         return deferLater(self._reactor, 0).addCallback(lambda _: self._connections.close())
 
-    def _ended(self, result: Any, pushed: Deferred[PushReply], late: Any) -> Any:
+    def _ended(self, result: T, pushed: Deferred[PushReply]) -> T:
         self._pushes.discard(pushed)
-        if late.active():
-            late.cancel()
         return result
 
     async def _push(self, address: str, token: str, push: Push) -> PushReply:
@@ -116,7 +112,7 @@ class PushClient(Service):
             }
         )
         try:
-            response = await self._agent.request(b"POST", url, headers, _RequestBody(body))
+            response = await self._agent.request(b"POST", url, headers, BytesProducer(body))
             received = _ResponseBody()
             response.deliverBody(received)
             return response.code, await received.whole
@@ -134,33 +130,21 @@ def _url(address: str) -> bytes:
     return b"http://%b%b" % (str(at).encode("ascii"), PATH)
 
 
-def _unavailable(failure: Failure, address: str, late: Any) -> NoReturn:
+def _timed_out(result: T | Failure, timeout: float) -> T:
+    if isinstance(result, Failure):
+        raise TimeoutError("no answer in time")
+    return result
+
+
+def _unavailable(failure: Failure, address: str) -> NoReturn:
     why: Any = failure.value
     while reasons := getattr(why, "reasons", None):
         why = reasons[-1].value
-    if late.called:
-        why = "no answer in time"
-    elif isinstance(why, CancelledError | ConnectingCancelledError):
+    if isinstance(why, CancelledError | ConnectingCancelledError):
         why = "it was given up"
     text = str(why)[:_MAX_MESSAGE_CHARACTERS] or type(why).__name__
-    raise Unavailable(f"the push to {address[:_MAX_MESSAGE_CHARACTERS]!a} failed: {text}") from None
-
-
-class _Endpoints:
-    """The endpoint of a URL. For an IP address, unlike Agent's own, one that reports a refused
-    connection at once, and not after 0.3 s in case that a name has more addresses."""
-
-    def __init__(self, reactor: Reactor) -> None:
-        self._reactor = reactor
-
-    def endpointForURI(self, uri: URI) -> Any:
-        host = uri.host.decode("ascii")
-        kind: Any = HostnameEndpoint
-        if isIPAddress(host):
-            kind = TCP4ClientEndpoint
-        elif isIPv6Address(host):
-            kind = TCP6ClientEndpoint
-        return kind(self._reactor, host, uri.port)
+    address = ascii(address[:_MAX_MESSAGE_CHARACTERS])
+    raise Unavailable(f"the push to {address} failed: {text}") from None
 
 
 class _Connections(HTTPConnectionPool):
@@ -199,28 +183,6 @@ class _Connections(HTTPConnectionPool):
             # Twisted's own would first send the rest of a body.
             connection.transport.abortConnection()
         return gatherResults(gone).addCallback(lambda _: None)
-
-
-@implementer(IBodyProducer)
-class _RequestBody:
-    """The body of a push, written at once. Twisted's own producer takes another reactor turn."""
-
-    def __init__(self, body: bytes) -> None:
-        self.length = len(body)
-        self._body = body
-
-    def startProducing(self, consumer: Any) -> Deferred[None]:
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        pass
-
-    def resumeProducing(self) -> None:
-        pass
-
-    def stopProducing(self) -> None:
-        pass
 
 
 class _ResponseBody(Protocol):

@@ -60,7 +60,7 @@ class Dispatcher(Resource):
         self._find = find
         self._allowed = allowed
 
-    def render(self, request: Any) -> int:
+    def render(self, request: BazaarRequest) -> int:
         try:
             if request.method == b"OPTIONS":
                 body: Any = self._options(request)

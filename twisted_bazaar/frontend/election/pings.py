@@ -121,7 +121,7 @@ class Pings(Service):
 
     async def _campaign(self, nominee: int) -> None:
         self._campaigning = True
-        self._log_of_search(nominee, "nobody leads; replica {replica} is asked to campaign")
+        self._log_of_search(nominee, "no replica leads; replica {replica} is asked to campaign")
         reply: CampaignReply | None = None
         try:
             with suppress(BazaarError):
@@ -146,7 +146,7 @@ class Pings(Service):
         with suppress(BazaarError):
             await self._replicas[replica].follow(self._leadership.term)
 
-    def _log_of_search(self, replica: int, text: str, **more: object) -> None:
+    def _log_of_search(self, replica: int, text: str, **more: str) -> None:
         """Log `text` once in a search: a long search must not fill the log."""
         if (replica, text) not in self._logged_of_search:
             self._logged_of_search.add((replica, text))

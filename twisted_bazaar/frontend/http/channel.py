@@ -23,7 +23,7 @@ from .connections import Phase
 from .refusals import Reason, Refusal, later
 
 if TYPE_CHECKING:
-    from .site import BazaarSite
+    from .site import BazaarRequest, BazaarSite
 
 __all__ = ["BazaarChannel", "phrase"]
 
@@ -213,7 +213,7 @@ class BazaarChannel(HTTPChannel):
         chosen: bool = super()._maybeChooseTransferDecoder(header, data)
         return chosen
 
-    def checkPersistence(self, request: Any, version: bytes) -> bool:
+    def checkPersistence(self, request: "BazaarRequest", version: bytes) -> bool:
         given = request.requestHeaders.getRawHeaders(b"Connection")
         if given is None:
             return version == b"HTTP/1.1"
@@ -239,7 +239,7 @@ class BazaarChannel(HTTPChannel):
 
     # Answers
 
-    def requestDone(self, request: Any) -> None:
+    def requestDone(self, request: "BazaarRequest") -> None:
         del self.requests[0]
         if not self.persistent:
             self.loseConnection()

@@ -1,9 +1,12 @@
 """Sends a large answer piece by piece, as fast as the client takes it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from .site import BazaarRequest
 
 __all__ = ["PIECE_BYTES", "BodyProducer"]
 
@@ -19,13 +22,13 @@ aside."""
 class BodyProducer:
     """Sends `body` as the body of `request`, and finishes it."""
 
-    def __init__(self, reactor: IReactorTime, request: Any, body: bytes) -> None:
+    def __init__(self, reactor: IReactorTime, request: "BazaarRequest", body: bytes) -> None:
         self._request = request
         self._body = body
         self._sent = 0
         self._paused = False
         seconds = _LEAST_SECONDS + len(body) / _LEAST_BYTES_PER_SECOND
-        self._late: Any = reactor.callLater(seconds, self._give_up)
+        self._late = reactor.callLater(seconds, self._give_up)
         request.notifyFinish().addErrback(lambda _: self.stopProducing())
         request.registerProducer(self, True)
         self.resumeProducing()
@@ -50,4 +53,4 @@ class BodyProducer:
             self._late.cancel()
 
     def _give_up(self) -> None:
-        self._request.channel.transport.abortConnection()
+        cast(Any, self._request.channel).transport.abortConnection()
