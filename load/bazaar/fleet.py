@@ -212,7 +212,7 @@ class Fleet(ABC):
 
     async def until(self, happened: Callable[[], Awaitable[T]], what: str, within: float) -> T:
         """Poll until `happened` returns something true, and return that. Raises `NotInTime`
-        after `within` seconds, and whatever `_check` raises."""
+        after `within` seconds, and what `_check` raises."""
         give_up = self.reactor.seconds() + within
         while True:
             result = await happened()

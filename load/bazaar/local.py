@@ -97,7 +97,7 @@ class LocalFleet(Fleet):
         if self._bazaar is not None and self._bazaar.pid is not None:
             status = await self._bazaar.stop(STOP_SECONDS)
             if status != 0:
-                raise NotInTime(f"the bazaar ended with status {status} when it was told to stop")
+                raise NotInTime(f"the bazaar ended with status {status} after SIGTERM")
 
     async def end(self) -> None:
         self._stopping = True

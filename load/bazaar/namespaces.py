@@ -128,7 +128,7 @@ class NamespacedFleet(Fleet):
             if name not in self._down:
                 status = await self._processes[name].stop(STOP_SECONDS)
                 if status != 0:
-                    raise NotInTime(f"{name} ended with status {status} when it was told to stop")
+                    raise NotInTime(f"{name} ended with status {status} after SIGTERM")
 
     async def end(self) -> None:
         self._stopping = True

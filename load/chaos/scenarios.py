@@ -141,11 +141,11 @@ SCENARIOS = (
         cuts=lambda roles: one_way(roles.followers, [roles.leader]),
     ),
     Scenario(
-        "leader cut off from everybody",
+        "leader cut off from all others",
         cuts=lambda roles: both(roles.leader, roles.all[1:]),
     ),
     Scenario(
-        "follower cut off from everybody",
+        "follower cut off from all others",
         cuts=lambda roles: both(
             roles.followers[0],
             [name for name in roles.all if name != roles.followers[0]],
@@ -201,7 +201,7 @@ SCENARIOS = (
         lasts_seconds=LONG_SECONDS,
     ),
     Scenario(
-        "leader and catalog cut off from everybody else",
+        "leader and catalog cut off from all others",
         cuts=lambda roles: [
             *both(roles.leader, [*roles.followers, *roles.frontends]),
             *both(roles.catalog, [*roles.followers, *roles.frontends]),

@@ -216,7 +216,7 @@ class _Drawing:
             width = max(MOMENT_WIDTH, end - begin)
             kind = f"band {band.kind}{' bar' if width == MOMENT_WIDTH else ''}"
             drawn = _rectangle(svg, kind, begin, self._top, width, height)
-            SubElement(drawn, "title").text = _told(band)
+            SubElement(drawn, "title").text = _tooltip(band)
 
     def _place_labels(self) -> list[_Label]:
         bands = sorted(self._chart.bands, key=lambda band: band.begin)
@@ -238,7 +238,7 @@ class _Drawing:
             bar = _rectangle(
                 svg, f"band {label.band.kind} bar", begin, top, max(MOMENT_WIDTH, end - begin), 13
             )
-            SubElement(bar, "title").text = _told(label.band)
+            SubElement(bar, "title").text = _tooltip(label.band)
             _text(svg, "small", label.begin + 4, top + 10, label.band.name)
 
     def _draw_series(self, svg: Element, series: Series) -> None:
@@ -271,7 +271,7 @@ def _classes(series: Series) -> str:
     return f"line colour-{series.colour}{' dashed' if series.dashed else ''}"
 
 
-def _told(band: Band) -> str:
+def _tooltip(band: Band) -> str:
     return f"{band.name}, {band.begin:.2f} to {band.end:.2f}"
 
 
