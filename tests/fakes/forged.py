@@ -1,7 +1,7 @@
-"""Good histories made bad: each forgery breaks one promise, and says which invariant it is.
+"""Forgeries: changes of a history of a correct bazaar, each of which breaks one invariant.
 
-A forgery takes the records of a section and returns those of a bad one, or None where this
-history offers no place for it.
+A forgery takes the records of a section and returns changed ones, or None if this history has no
+place for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def breaks(invariant: int) -> Callable[[Forgery], Forgery]:
     return declare
 
 
-# Looking into a history.
+# Reading a history.
 
 
 def opening(records: Records) -> Opening:
@@ -60,7 +60,7 @@ def trades(records: Records, verdict: Verdict) -> list[TradeCall]:
 
 
 def placed(records: Records) -> list[TradeCall]:
-    """One for each order that was acknowledged."""
+    """One trade for each acknowledged order."""
     return list({call.number: call for call in trades(records, Verdict.PLACED)}.values())
 
 
@@ -76,7 +76,7 @@ def content(of: Order | TradeCall) -> tuple[str, Side, int]:
     return of.name, of.type, of.quantity
 
 
-# Changing it.
+# Changing a history.
 
 
 def swapped(records: Records, old: Any, new: Any) -> Records:
@@ -84,13 +84,13 @@ def swapped(records: Records, old: Any, new: Any) -> Records:
 
 
 def finally_(records: Records, call: Callable[[float], Record]) -> Records:
-    """With one more call, sent when all others have ended."""
+    """`records` with one more call, sent when all others have ended."""
     at = max(getattr(each, "ended", 0.0) for each in records) + 1.0
     return [*records[:-1], call(at), records[-1]]
 
 
 def with_orders(records: Records, orders: Sequence[Order]) -> Records:
-    """With other orders in the end, and the market data that follows from them."""
+    """`records` with other orders in the closing, and the market data that follows from them."""
     changed = Book(orders, opening(records).listed)
     market = tuple(
         replace(

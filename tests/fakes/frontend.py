@@ -1,4 +1,4 @@
-"""A front-end in memory, as far as clients can tell: it trades on a ledger, and fails at will."""
+"""A front-end in memory: it trades on a ledger, and fails at random."""
 
 from collections.abc import Mapping
 from random import Random
@@ -15,7 +15,7 @@ from twisted_bazaar.market import DEFAULT_LISTING, Listed, Side, Trade, Traded
 
 
 class FakeFrontend:
-    """Stands in for a `Session`; `trouble` is the share of calls that something befalls."""
+    """Stands in for a `Session`; `trouble` is the share of calls that fail or are late."""
 
     def __init__(self, clock: Clock, random: Random, trouble: float = 0.0) -> None:
         self._clock = clock
@@ -37,8 +37,8 @@ class FakeFrontend:
     def _call(self, method: str, url: str, body: Any, key: str, timeout: float) -> Deferred[Reply]:
         path = url.removeprefix("http://front")
         self.requests.append((method, path, body))
-        befalls = self._random.random() < self.trouble
-        fate = self._random.choice(("refused", "lost", "late", "busy")) if befalls else "well"
+        fails = self._random.random() < self.trouble
+        fate = self._random.choice(("refused", "lost", "late", "busy")) if fails else "well"
         if fate == "refused":
             return fail(NotSent("refused"))
         if fate == "busy":
@@ -46,9 +46,9 @@ class FakeFrontend:
         if fate == "lost":
             return self._later(timeout, lambda: _raise(NoAnswer("lost")))
         result: list[Reply] = []
-        happens = self._random.uniform(0.0, 0.02 if fate == "well" else 9.0)
-        self._clock.callLater(happens, lambda: result.append(self._serve(path, body, key)))
-        answered = min(timeout, happens + 0.01)
+        served = self._random.uniform(0.0, 0.02 if fate == "well" else 9.0)
+        self._clock.callLater(served, lambda: result.append(self._serve(path, body, key)))
+        answered = min(timeout, served + 0.01)
         return self._later(answered, lambda: result[0] if result else _raise(NoAnswer("late")))
 
     def _later(self, seconds: float, what: Any) -> Deferred[Reply]:

@@ -1,7 +1,7 @@
-"""Histories as clients of a correct bazaar would record them: from a sequential model.
+"""Histories of a correct bazaar, made by a sequential model.
 
-Every call takes effect at one instant, somewhere between when it was sent and when it ended;
-one whose outcome is unknown may have been given up before. Calls overlap as they please.
+Every call takes effect at one instant between when it was sent and when it ended; the client may
+have given up a call of unknown outcome before that. Calls overlap at random.
 """
 
 from random import Random
@@ -26,13 +26,13 @@ PAGE = 4
 
 
 class Model:
-    """A market that does one thing after the other, and the clients that record it."""
+    """A market that executes one call after the other, and the clients that record them."""
 
     def __init__(self, random: Random, *, keys: bool, overlap: float = 1.0) -> None:
-        """`keys`: whether the orders in the end tell theirs; `overlap`: how long calls take,
-        where one takes effect each second."""
+        """`keys`: whether the orders of the closing have keys; `overlap`: a factor of how long
+        calls take, where one takes effect each second."""
         self._random = random
-        self._tells_keys = keys
+        self._shows_keys = keys
         self._overlap = overlap
         self.now = 1000.0
         self.orders: list[Order] = []
@@ -45,17 +45,17 @@ class Model:
         self.calls: list[Record] = []
 
     def records(self, calls: int) -> list[Record]:
-        """A section with so many calls."""
+        """A section with `calls` calls."""
         steps = [self.trade] * 8 + [self.lookup] * 5 + [self.again] * 3 + [self.order] * 2
         steps += [self.market, self.page, self.new_leader]
         for _ in range(calls):
             self._random.choice(steps)()
-        # As they ended: that is how they are written.
+        # A history is sorted by when calls ended.
         self.calls.sort(key=lambda call: getattr(call, "ended", 0.0))
         opening = Opening(at=0.0, listed=dict(LISTED))
         shown = [
             order
-            if self._tells_keys
+            if self._shows_keys
             else Order(order.number, order.name, order.type, order.quantity)
             for order in self.orders
         ]
@@ -73,7 +73,7 @@ class Model:
         self._place(key, self._name(), side, quantity)
 
     def again(self) -> None:
-        """A key that was used before is sent once more, perhaps for another trade."""
+        """Send a used key again, perhaps for another trade."""
         if self._used:
             used = self._random.choice(self._used)
             more = self._random.random() < 0.2
@@ -86,7 +86,7 @@ class Model:
         if fate < 0.95:
             verdict, number, replayed = self._execute(key, name, side, quantity)
         if fate > 0.8 and fate < 0.97:
-            # The client does not learn it; perhaps it gave up before it happened.
+            # The client gave up, perhaps before the trade was executed.
             ended = self._random.uniform(sent, ended)
             verdict, number, replayed = Verdict.UNKNOWN, None, False
         call = TradeCall(
@@ -157,7 +157,7 @@ class Model:
         )  # fmt: skip
 
     def _span(self) -> tuple[float, float]:
-        """When a call is sent and ends that takes effect now."""
+        """When a call that takes effect now is sent and ends."""
         self.now += 1.0
         return tuple(  # type: ignore[return-value]
             self.now + sign * self._random.random() ** 3 * self._overlap for sign in (-8, 8)

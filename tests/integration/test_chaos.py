@@ -1,4 +1,4 @@
-"""`python -m load chaos` on real processes: a short trial, and what it says to odd requests."""
+"""`python -m load chaos` on real processes: short trials, and wrong options."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def load(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def clean_stage(ran: "subprocess.CompletedProcess[str]") -> Any:
-    """The one stage of a trial in which nothing was wrong."""
+    """The only stage of a trial, in which nothing was wrong."""
     assert ran.returncode == 0, ran.stdout + ran.stderr
     trial = json.loads(ran.stdout)
     (stage,) = trial["stages"]
@@ -45,7 +45,7 @@ def hits(stage: Any) -> int:
     return sum(row["answered"] for row in rows if row["source"] == "hit")
 
 
-def test_nothing_is_lost_nor_shown_late_while_processes_are_killed_and_paused(
+def test_no_promise_is_broken_while_processes_are_killed_and_paused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history, report = tmp_path / "history.jsonl", tmp_path / "chaos.html"
@@ -76,7 +76,7 @@ def test_trading_goes_on_while_the_leader_is_cut_off_from_its_followers() -> Non
     assert hits(stage) > 20
 
 
-def test_an_old_folder_and_an_address_that_leads_elsewhere_harm_nobody(tmp_path: Path) -> None:
+def test_an_old_folder_and_a_diverted_address_break_no_promise(tmp_path: Path) -> None:
     only = ["--only", "old folder of a replica", "--only", "leads to the other"]
     arguments = ["--seconds", "8", "--pause", "0", "--frontends", "1", "--json"]
     ran = load("chaos", *arguments, *only, "--folder", tmp_path)
@@ -88,10 +88,10 @@ def test_an_old_folder_and_an_address_that_leads_elsewhere_harm_nobody(tmp_path:
         "suspect, until all other replicas have been asked: the folder is a copy"
         in logs["processes"].read_text()
     )
-    dealt = {record.what for record in read(tmp_path / "history.jsonl") if type(record) is Fault}
-    assert "old folder of a replica" in dealt
+    found = {record.what for record in read(tmp_path / "history.jsonl") if type(record) is Fault}
+    assert "old folder of a replica" in found
     if "allows no network namespaces" not in trial["skipped"]:
-        assert "leader's way to a follower leads to the other" in dealt
+        assert "leader's way to a follower leads to the other" in found
         assert "not ours: " in logs["network"].read_text()
 
 

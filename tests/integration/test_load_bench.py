@@ -1,4 +1,4 @@
-"""`python -m load bench`, with little of everything, on real bazaars."""
+"""`python -m load bench` with small parameters, on real bazaars."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SUBJECTS = {
 
 
 def bench(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    # Without `wrk`, which is not everywhere.
+    # Without `wrk`, which is not installed everywhere.
     environment = {**os.environ, "PATH": str(tmp_path), "TMPDIR": str(tmp_path)}
     return subprocess.run(
         [sys.executable, "-m", "load", "bench", *options],
@@ -36,7 +36,7 @@ def bench(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a bench keeps what it needs."""
+    """The temporary folder of a bench."""
     return tmp_path_factory.mktemp("bench")
 
 
@@ -59,7 +59,7 @@ def test_everything_is_measured_and_answered(figures: dict[str, Any]) -> None:
     assert figures["generator"] == "the load client, as there is no wrk"
 
 
-def test_the_cost_of_a_trade_is_told_for_every_process(figures: dict[str, Any]) -> None:
+def test_the_cost_of_a_trade_is_shown_for_every_process(figures: dict[str, Any]) -> None:
     (trades,) = [row for row in figures["rows"] if row["subject"] == "trades"]
     assert set(trades["cpu_us"]) >= {"frontend", "catalog", "order-1", "order-2", "order-3"}
 

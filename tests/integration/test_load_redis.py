@@ -1,4 +1,4 @@
-"""Spoiling a Redis, a real one: what it loses, what comes back, and one that does not answer."""
+"""Faults of a real Redis: it loses its content, gets an older one, or does not answer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_front_ends_keep_comes_back_over_what_is_newer(server: Server) -> None:
+async def test_an_older_content_replaces_a_newer_one(server: Server) -> None:
     spoilt = Redis(server.address)
     assert await spoilt.quotes() == {}
     server.ask("SET", "bazaar:log:Fish", "3 {}")
@@ -35,14 +35,14 @@ async def test_what_front_ends_keep_comes_back_over_what_is_newer(server: Server
 
 
 @pytest_twisted.ensureDeferred
-async def test_it_loses_everything(server: Server) -> None:
+async def test_a_flush_deletes_everything(server: Server) -> None:
     server.ask("SET", "bazaar:log:Fish", "3 {}")
     await Redis(server.address).flush()
     assert server.ask("DBSIZE") == 0
 
 
 @pytest_twisted.ensureDeferred
-async def test_one_that_does_not_answer_is_an_error_in_time(
+async def test_a_server_that_does_not_answer_is_an_error_in_time(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis, "TIMEOUT_SECONDS", 0.1)

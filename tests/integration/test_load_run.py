@@ -1,4 +1,4 @@
-"""`python -m load run` on a real bazaar, on one that lies, and on what is none."""
+"""`python -m load run` on a real bazaar, on one that shows wrong orders, and on other servers."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def load(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 async def load_meanwhile(*arguments: str) -> tuple[str, str, int]:
-    """The same while this process serves; output, errors and exit status."""
+    """Run `load` while this process serves; its output, errors and exit status."""
     out, err, status = await getProcessOutputAndValue(
         sys.executable, [*COMMAND[1:], *arguments], os.environ, str(ROOT)
     )
@@ -110,11 +110,11 @@ def test_ctrl_c_ends_it_at_once_with_the_figures_so_far(
     running = subprocess.Popen(
         [*COMMAND, "run", "--url", bazaar.url, "--duration=100", "--json"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # Whatever runs in the background of a shell ignores it, and so would this.
+        # A process in the background of a shell ignores SIGINT, and so would this one.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
-        # Each of the five clients may not have heard of its last one yet.
+        # Each of the five clients may still wait for the answer to its last trade.
         wait_until(lambda: len(all_orders(bazaar)) >= 10, "it trades", 60.0)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=20)
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_it_at_once_with_the_figures_so_far(
 
 
 class Liar:
-    """A bazaar that acknowledges orders and then shows them as `lie` makes them."""
+    """A bazaar that shows its orders as `lie` changes them."""
 
     def __init__(self, lie: Callable[[dict[str, Any]], Any]) -> None:
         from klein import Klein
@@ -162,7 +162,7 @@ class Liar:
 
 @pytest_twisted.async_yield_fixture
 async def serve() -> AsyncIterator[Callable[[Any], str]]:
-    """Serves a Klein app until the test ends; its URL."""
+    """Serves a Klein app until the test ends, and returns its URL."""
     from twisted.internet import reactor
     from twisted.web.server import Site
 
@@ -193,7 +193,7 @@ async def test_an_order_that_is_not_as_it_was_acknowledged_is_status_2(
     serve: Callable[[Any], str], lie: Any, says: str
 ) -> None:
     url = serve(Liar(lie).app)
-    # A missed threshold is the lesser evil.
+    # A wrong order takes precedence over a missed threshold.
     options = ["--url", url, "--iterations=10", "--p=1", "--threshold", "all.rate>1000000"]
     out, err, status = await load_meanwhile("run", *options)
     assert (status, err) == (2, "")
@@ -202,7 +202,9 @@ async def test_an_order_that_is_not_as_it_was_acknowledged_is_status_2(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_bazaar_that_keeps_its_word_is_not_accused(serve: Callable[[Any], str]) -> None:
+async def test_orders_that_all_read_back_are_status_0(
+    serve: Callable[[Any], str],
+) -> None:
     url = serve(Liar(lambda order: order).app)
     out, err, status = await load_meanwhile("run", "--url", url, "--iterations=10", "--p=1")
     assert (status, err) == (0, "")
@@ -241,7 +243,7 @@ async def test_what_is_no_bazaar_is_one_line_and_status_3(
 
 def test_a_server_that_is_not_there_is_one_line_and_status_3() -> None:
     with socket.socket() as taken:
-        # Bound and not listening: nobody else gets it, and nobody answers there.
+        # Bound and not listening: no other process gets it, and connections are refused.
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         ran = load("run", "--url", url)

@@ -1,4 +1,4 @@
-"""`python -m load sweep` on real bazaars, on one that lies, and on what cannot be swept."""
+"""`python -m load sweep` on real bazaars, on one that loses orders, and on other servers."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ def rows(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
 
 
 def processes_that_name(text: str) -> list[int]:
-    """Those that have `text` in their command lines."""
+    """The ids of processes with `text` in their command lines."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -112,7 +112,7 @@ def _logged(folder: Path) -> int:
 
 
 class _Forgetful(BaseHTTPRequestHandler):
-    """A bazaar that acknowledges every trade as another order, and knows of none."""
+    """A bazaar that acknowledges every trade, and has no orders."""
 
     protocol_version = "HTTP/1.1"
     orders = 0

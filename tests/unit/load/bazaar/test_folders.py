@@ -13,7 +13,7 @@ from twisted_bazaar.storage.mark import Mark, MarkFile
 from twisted_bazaar.storage.origin import make_origin
 
 
-def test_what_stands_still_is_told_from_what_runs_and_from_what_has_ended() -> None:
+def test_a_process_is_stopped_if_it_neither_runs_nor_has_ended() -> None:
     process = Popen(["sleep", "60"], stdout=DEVNULL)
     try:
         assert not is_stopped(process.pid)
@@ -23,7 +23,7 @@ def test_what_stands_still_is_told_from_what_runs_and_from_what_has_ended() -> N
     finally:
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        # It has ended, and nobody has waited for it yet.
+        # A zombie: it has ended, and its parent has not waited for it.
         assert not is_stopped(process.pid)
         process.wait()
     assert not is_stopped(process.pid)

@@ -27,7 +27,7 @@ def test_every_error_counts() -> None:
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
-    """The machine is a third as fast in the second round, for everybody."""
+    """The whole machine is a third as fast in the second round."""
     samples = {
         (Subject.KLEIN_GET, 32): [sample(9000), sample(3000), sample(9000)],
         (Subject.CACHED, 32): [sample(8100), sample(2700), sample(8100)],
@@ -38,11 +38,11 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert found.held
 
 
-def test_what_was_not_measured_is_not_judged() -> None:
+def test_a_ratio_without_both_sides_is_left_out() -> None:
     assert judge({(Subject.TRADES, 5): [sample(1)], (Subject.KLEIN_POST, 5): [sample(1)]}) == []
 
 
-def test_latencies_are_judged_by_a_bound_from_above() -> None:
+def test_the_bound_of_a_latency_is_an_upper_one() -> None:
     samples = {
         (Subject.TRADES, 1): [sample(100, p50_ms=7.0)],
         (Subject.GRPC, 1): [sample(1000, p50_ms=1.0)],

@@ -1,4 +1,4 @@
-"""Clients: what they ask, what they make of the answers, and that they lose no track of either."""
+"""The clients of a trial: which calls they make, and what they record."""
 
 from collections import Counter
 from random import Random
@@ -28,7 +28,7 @@ LISTED = {listing.name: listing.quantity for listing in DEFAULT_LISTING}
 
 
 def trading(trouble: float, seed: int, seconds: float = 20.0) -> tuple[FakeFrontend, History]:
-    """What three clients do in so many seconds, and then until they have settled."""
+    """Run three clients for so many seconds, and then until they have settled."""
     clock = Clock()
     clock.advance(1000.0)
     frontend = FakeFrontend(clock, Random(seed), trouble)
@@ -49,7 +49,7 @@ def trading(trouble: float, seed: int, seconds: float = 20.0) -> tuple[FakeFront
     stopped = Deferred.fromCoroutine(clients.stop())
     clock.pump([0.1] * 200)
     assert stopped.called
-    # What was late happens after all clients have gone.
+    # Late trades are executed after all clients have ended.
     clock.pump([1.0] * 10)
     market = tuple(
         Quote(stock.name, stock.price / 100, stock.quantity, stock.volume)
@@ -63,13 +63,13 @@ def trading(trouble: float, seed: int, seconds: float = 20.0) -> tuple[FakeFront
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_they_record_of_a_bazaar_that_is_correct_is_accepted(seed: int) -> None:
+def test_their_history_of_a_correct_bazaar_is_accepted(seed: int) -> None:
     frontend, history = trading((0.0, 0.05, 0.3)[seed % 3], seed)
     assert len(frontend.orders) > 20
     assert check(history.records) == []
 
 
-def test_they_ask_for_everything_and_meet_every_answer() -> None:
+def test_they_make_every_kind_of_call_and_get_every_verdict() -> None:
     _, history = trading(0.05, 1, seconds=300.0)
     kinds = {type(record).__name__ for record in history.records}
     assert kinds >= {"TradeCall", "LookupCall", "MarketCall", "OrderCall", "PageCall"}
@@ -93,7 +93,7 @@ def test_a_trade_whose_outcome_is_unknown_is_sent_again_under_its_key() -> None:
     assert len(lost & settled) > 0.5 * len(lost)
 
 
-def test_what_had_no_answer_when_they_were_made_to_leave_is_unknown() -> None:
+def test_a_trade_without_an_answer_when_they_end_is_unknown() -> None:
     frontend, history = trading(1.0, 3)
     assert frontend.requests
     assert check(history.records) == []
@@ -123,7 +123,7 @@ def test_lookups_are_many_and_most_of_them_of_a_few_stocks() -> None:
     assert sum(count for _, count in by_stock.most_common(3)) > 0.5 * len(lookups)
 
 
-def test_a_stock_is_looked_at_elsewhere_as_soon_as_a_trade_of_it_is_acknowledged() -> None:
+def test_a_stock_is_looked_up_elsewhere_as_soon_as_a_trade_of_it_is_acknowledged() -> None:
     _, history = trading(0.0, 9)
     traded: dict[int, TradeCall] = {}
     elsewhere = 0

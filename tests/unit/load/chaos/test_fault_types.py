@@ -10,7 +10,7 @@ def test_a_bazaar_without_redis_has_no_faults_of_it() -> None:
     assert not [each for each in found if each.target == "redis"]
 
 
-def test_two_replicas_do_not_make_up_for_the_folder_of_another() -> None:
+def test_folders_are_replaced_only_with_three_replicas() -> None:
     few = [name for name in NAMES if name != "order-3"]
     for names, there in ((NAMES, True), (few, False)):
         found = fault_types(names, kill=True, pause=True, folders=True)

@@ -1,4 +1,4 @@
-"""What a page of figures says is what the history says."""
+"""The figures of a stage, and the page that shows them."""
 
 import msgspec
 import pytest
@@ -43,25 +43,25 @@ def gaps(*records: Record) -> dict[str, tuple[int, float]]:
     return {row.what: (row.count, round(row.gap_max, 2)) for row in figures(records).faults}
 
 
-def test_a_gap_is_the_work_of_the_fault_before_it() -> None:
+def test_a_gap_is_attributed_to_the_fault_before_it() -> None:
     records = steady((1.0, 5.0), (5.8, 9.0), (9.3, 12.0))
     kill, pause = fault("kill", 5.01, 5.01), fault("pause", 9.02, 9.2)
     assert gaps(*records, kill, pause) == {"kill": (1, 0.79), "pause": (1, 0.28)}
     assert round(figures([*records, kill, pause]).calm_gap, 2) == 0.1
 
 
-def test_an_answer_that_was_on_its_way_does_not_hide_a_gap() -> None:
+def test_an_answer_sent_before_a_fault_does_not_hide_a_gap() -> None:
     records = steady((1.0, 5.0), (7.0, 9.0))
     assert gaps(*records, fault("kill", 4.97, 4.97)) == {"kill": (1, 2.0)}
 
 
-def test_a_gap_in_which_more_than_one_fault_went_on_is_nobodys_alone() -> None:
+def test_a_gap_during_several_faults_is_counted_as_overlapping() -> None:
     records = steady((1.0, 5.0), (8.0, 12.0))
     mingled = gaps(*records, fault("kill", 5.0, 5.0), fault("pause", 6.0, 7.0))
     assert mingled == {OVERLAPPING: (2, 3.0)}
 
 
-def test_a_fault_that_nobody_noticed_has_a_gap_as_any_other_time() -> None:
+def test_a_fault_without_effect_has_the_gap_of_any_other_time() -> None:
     records = steady((1.0, 12.0))
     assert gaps(*records, fault("kill redis", 5.05, 5.05)) == {"kill redis": (1, 0.1)}
 
@@ -85,7 +85,7 @@ def test_how_long_a_gap_may_be_depends_on_the_fault() -> None:
         assert row.alive is alive
 
 
-def test_a_fault_is_lived_through_only_if_every_front_end_answers_lookups() -> None:
+def test_trading_flows_only_if_every_front_end_answers_lookups() -> None:
     cut = fault("cut", 5.0, 9.0)
     trades = steady((1.0, 12.0))
     always = [lookup(n / 10, n / 10 + 0.01, via=1) for n in range(10, 120)]
@@ -98,10 +98,10 @@ def test_a_fault_is_lived_through_only_if_every_front_end_answers_lookups() -> N
     assert row.lookup_gap == 4.0
 
 
-def test_lookups_are_told_apart_by_where_their_answers_came_from() -> None:
+def test_lookups_have_a_row_for_each_source() -> None:
     took = [(0.001, "hit")] * 6 + [(0.004, "miss")] * 3 + [(0.002, "off")]
     records = [lookup(n, n + seconds, source) for n, (seconds, source) in enumerate(took)]
-    # No answer, and an answer from before there were caches, are no part of the hit rate.
+    # Calls without an answer, and answers without `X-Cache`, are no part of the hit rate.
     records += [lookup(20.0, 21.0, "", 0), lookup(22.0, 23.0, "", 503), lookup(24.0, 25.0, "")]
     assert [
         (row.source, row.answered, row.share, round(row.p50_ms), round(row.max_ms))
@@ -109,7 +109,7 @@ def test_lookups_are_told_apart_by_where_their_answers_came_from() -> None:
     ] == [("hit", 6, 0.6, 1, 1), ("miss", 3, 0.3, 4, 4), ("off", 1, 0.1, 2, 2)]
 
 
-def test_a_time_without_lookups_is_told_by_fault() -> None:
+def test_each_fault_has_the_longest_time_without_lookups() -> None:
     lookups = [lookup(n / 50, n / 50 + 0.01) for n in (*range(50, 250), *range(350, 450))]
     refused = lookup(6.0, 6.01, status=503)
     (row,) = figures([*steady((1.0, 9.0)), *lookups, refused, fault("kill", 5.0, 5.0)]).faults
@@ -117,7 +117,7 @@ def test_a_time_without_lookups_is_told_by_fault() -> None:
     assert round(row.gap_max, 2) == 0.1
 
 
-def test_a_fault_that_delays_every_trade_is_not_lived_through() -> None:
+def test_trading_does_not_flow_if_every_trade_is_delayed() -> None:
     cut = fault("cut", 5.0, 9.0)
     slow = [trade(f"slow-{n}", 5.0 + n * 0.1, 6.0 + n * 0.1) for n in range(40)]
     (row,) = figures([*steady((1.0, 5.0)), *slow, cut], {"cut": 3.0}).liveness
@@ -160,7 +160,7 @@ def report(
     )  # fmt: skip
 
 
-def test_the_page_says_that_all_is_well() -> None:
+def test_the_page_of_a_clean_trial_says_so() -> None:
     clean = report(figures(steady((1.0, 5.0))))
     assert clean.clean
     text = trial_page([clean], "no cuts were asked for", "python -m load chaos --seed 1")
@@ -176,7 +176,7 @@ def test_the_page_says_that_all_is_well() -> None:
     ("invariant", "says"),
     [(7, "YES, see the violations"), (9, "fresh? NO, see the violations")],
 )
-def test_the_page_says_what_is_not(invariant: int, says: str) -> None:
+def test_the_page_names_the_promise_that_is_broken(invariant: int, says: str) -> None:
     violated = ViolationRow(invariant, "kill leader", 2, f"invariant {invariant}: such")
     bad = report(figures(steady((1.0, 5.0))), violated)
     assert not bad.clean
@@ -204,7 +204,7 @@ def test_replicas_are_alike_only_if_all_are_sound_with_one_number_and_digest(
     assert "Do all replicas end with the same log? NO.\n" in trial_page([told], "", "again")
 
 
-def test_the_page_says_what_became_of_trades_without_an_answer() -> None:
+def test_the_page_reports_trades_without_an_answer() -> None:
     unclear, again = trade("a", 1.0, 2.0, Verdict.UNKNOWN, 0), trade("a", 2.0, 3.0)
     never = trade("b", 3.0, 4.0, Verdict.UNKNOWN, 0)
     for records, says in (
@@ -215,7 +215,7 @@ def test_the_page_says_what_became_of_trades_without_an_answer() -> None:
         assert f"Were requests lost? {says}" in trial_page([report(figures(records))], "", "again")
 
 
-def test_what_was_not_lived_through_is_marked() -> None:
+def test_a_fault_that_stopped_trading_is_marked() -> None:
     found = figures([*steady((1.0, 5.0)), fault("cut", 5.0, 9.0)], {"cut": 3.0})
     assert found.liveness == [LivenessRow("cut", 4.0, None, 1, 0.0, 3.0)]
     assert "NOT ALIVE" in trial_page([report(found, problems=("late",))], "", "again")
@@ -234,7 +234,7 @@ def test_the_page_says_how_many_lookups_a_cache_answered() -> None:
     ]
 
 
-def test_a_violation_is_told_with_the_fault_that_was_on_or_over_last() -> None:
+def test_a_violation_is_attributed_to_the_active_fault_or_the_last_before() -> None:
     faults = [
         fault("pause catalog", 1.0, 5.0),
         fault("kill leader", 2.0, 2.0),

@@ -45,7 +45,7 @@ class FakeRedis:
 
 
 class FakeDisks:
-    """Notes for how long each write took longer."""
+    """Records when writes were delayed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -63,7 +63,7 @@ class FakeDisks:
 
 
 class FakeFolders:
-    """Those of replicas that take a while to recall; one at a time may be replaced."""
+    """The folders of replicas that need `recall` seconds after one is replaced."""
 
     def __init__(self, fleet: "FakeFleet") -> None:
         self._fleet = fleet
@@ -72,7 +72,7 @@ class FakeFolders:
         self.recall = 3.0
         self.refused = 0
         self.ages: list[tuple[str, float | None]] = []
-        """Of what came in place of the folder of each replica; None: nothing."""
+        """The replicas whose folder was replaced, with the age of the copy; None: it was empty."""
 
     async def reserve(self) -> bool:
         if self._begun or not await self.settled():
@@ -97,14 +97,14 @@ class FakeFolders:
     async def replace(self, name: str, by: Path) -> bool:
         assert self._begun
         now = self._fleet.reactor.seconds()
-        assert now >= self._trusted_at, "another may have forgotten as well"
+        assert now >= self._trusted_at, "another replica may lack entries as well"
         self.ages.append((name, None if by.name == "empty" else now - float(str(by))))
         self._trusted_at = now + self.recall
         return True
 
 
 class FakeFleet:
-    """Notes what is done to it."""
+    """Records what is done to it."""
 
     def __init__(self, clock: Clock) -> None:
         self.reactor = clock
@@ -130,7 +130,7 @@ class FakeFleet:
         return self.slow_disks
 
     async def caching(self) -> bool:
-        """As ever, a while after the last fault."""
+        """Whether 2.5 s have passed since the last pause."""
         return bool(self.reactor.seconds() >= self.warm_at)
 
     def kill(self, name: str) -> None:
@@ -174,7 +174,7 @@ def names_of(history: History) -> set[str]:
     return {record.what for record in history.records if isinstance(record, Fault)}
 
 
-def test_in_time_everything_comes_and_all_of_it_ends() -> None:
+def test_every_fault_type_comes_and_every_fault_ends() -> None:
     fleet, history = injected(300.0)
     found = fault_types(NAMES, kill=True, pause=True, folders=True, disks=True)
     assert names_of(history) == {each.name for each in found}
@@ -184,7 +184,7 @@ def test_in_time_everything_comes_and_all_of_it_ends() -> None:
     assert all(fault.names and fault.began <= fault.ended <= 300.1 for fault in faults)
 
 
-def test_a_share_of_nothing_leaves_a_kind_out() -> None:
+def test_a_weight_of_zero_leaves_an_action_out() -> None:
     fleet, history = injected(100.0, pause=0.0)
     assert fleet.folders.ages
     assert {deed for deed, _ in fleet.done} == {"kill"}
@@ -194,26 +194,26 @@ def test_a_share_of_nothing_leaves_a_kind_out() -> None:
     assert not fleet.folders.ages
 
 
-def test_only_those_that_are_asked_for_come() -> None:
+def test_only_leaves_out_faults_of_other_names() -> None:
     _, history = injected(100.0, only=["folder of", "kill front-end"])
     found = names_of(history)
     assert found == {"old folder of a replica", "empty folder of a replica", "kill front-end"}
-    # None is left in most rounds where one comes for each hundred of another.
+    # Most rounds have none if its weight is a hundredth of another.
     injected(5.0, only=["kill front-end"], kill=0.01)
 
 
-def test_who_is_to_be_spared_is() -> None:
+def test_spared_processes_are_left_alone() -> None:
     fleet, _ = injected(200.0, spare=["catalog", "order-3"])
     hurt = {name for _, name in fleet.done}
     hurt |= {name for name, _ in fleet.folders.ages}
     assert hurt == {"frontend", "order-1", "order-2", "redis"}
-    # One file would make all of them slow.
+    # The delay would apply to the disks of all replicas.
     assert not fleet.slow_disks.spans
     fleet, _ = injected(200.0, spare=["redis"])
     assert (fleet.store.flushed, fleet.store.ages) == (0, [])
 
 
-def test_what_redis_holds_is_lost_or_is_again_what_it_was_a_while_ago() -> None:
+def test_the_content_of_redis_is_lost_or_replaced_by_an_older_one() -> None:
     fleet, history = injected(300.0)
     faults = [record.what for record in history.records if isinstance(record, Fault)]
     assert fleet.store.flushed == faults.count("flush redis") > 1
@@ -233,12 +233,12 @@ def test_one_folder_is_replaced_at_a_time() -> None:
     faults = [each for each in history.records if isinstance(each, Fault)]
     spans = [each.ended - each.began for each in faults if "folder" in each.what]
     assert len(spans) == len(ages)
-    # It lasts until the replica has recalled all.
+    # The fault lasts until the replica has fetched all entries.
     assert all(span > 2.9 for span in spans[:-1])
 
 
 @pytest.mark.parametrize("who", ["front-end", "catalog"])
-def test_one_stands_still_for_more_than_a_lease_and_wakes_again_and_again(who: str) -> None:
+def test_a_repeated_pause_is_longer_than_a_lease_each_time(who: str) -> None:
     fleet, history = injected(300.0)
     name = {"front-end": "frontend"}.get(who, who)
     faults = [each for each in history.records if isinstance(each, Fault)]
@@ -258,8 +258,8 @@ def test_the_leader_is_killed_on_slow_disks() -> None:
     assert all(ended - began < 4.1 for began, ended in spans)
 
 
-def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
-    """On a busy machine it takes a while to find out whether caches are in use."""
+def test_a_fault_that_begins_after_the_end_is_over_at_once() -> None:
+    """On a busy machine the wait for caching may take longer than the time that is left."""
 
     class Strict(Clock):
         def callLater(self, when: float, *call: Any, **options: Any) -> Any:
@@ -285,18 +285,18 @@ def test_a_fault_that_the_end_overtakes_is_over_at_once() -> None:
         assert not fleet.paused
 
 
-def test_what_is_for_caches_waits_until_they_are_in_use_again() -> None:
+def test_a_fault_that_needs_caching_waits_for_it() -> None:
     fleet, history = injected(300.0)
     faults = [record for record in history.records if isinstance(record, Fault)]
     for each in faults:
         if each.what in ("flush redis", "pause front-end within its lease"):
-            # It would not wait for ever, where faults come one upon another.
+            # With overlapping faults the wait has a limit.
             ends = [end for end in fleet.resumed if end <= each.began]
             since = each.began - max(ends, default=-9.0)
             assert since > 2.4 or any(other.began < each.began < other.ended for other in faults)
 
 
-def test_what_could_not_be_done_to_a_redis_that_is_down_is_no_fault() -> None:
+def test_a_fault_of_a_redis_that_is_down_is_not_recorded() -> None:
     _, history = injected(300.0, redis_down=True)
     assert names_of(history)
     assert not names_of(history) & {"flush redis", "old dump into redis"}
@@ -310,12 +310,12 @@ def test_what_could_not_be_done_to_a_redis_that_is_down_is_no_fault() -> None:
         ("pause catalog past its lease", True),
     ],
 )
-def test_those_with_a_lease_stand_still_for_less_and_for_more_than_it_lasts(
+def test_holders_of_a_lease_are_paused_for_less_and_for_more_than_it_lasts(
     what: str, past: bool
 ) -> None:
     _, history = injected(300.0)
     faults = [record for record in history.records if isinstance(record, Fault)]
-    # Whatever goes on in the end is cut short.
+    # A fault that is active at the end is cut short.
     spans = [each.ended - each.began for each in faults if each.what == what and each.ended < 300.0]
     assert spans
     assert all((span > Timing().lease + 0.2) is past for span in spans)

@@ -3,7 +3,7 @@
 from load.chaos.scenarios import SCENARIOS, Roles
 
 
-def test_the_scenarios_cut_between_those_that_there_are() -> None:
+def test_scenarios_name_services_that_exist() -> None:
     roles = Roles(
         "order-2", ["order-1", "order-3"], "catalog", ["frontend-2", "frontend"], ["redis"]
     )
@@ -21,7 +21,7 @@ def test_the_scenarios_cut_between_those_that_there_are() -> None:
         assert all(source != target for source, target in cuts)
 
 
-def test_the_four_that_matter_most_come_first() -> None:
+def test_the_four_most_important_scenarios_come_first() -> None:
     first = [scenario.name for scenario in SCENARIOS[:4]]
     assert first == [
         "leader without a majority, which can be pinged",

@@ -1,4 +1,4 @@
-"""What a timeline shows at a moment is what was answered then."""
+"""Timelines of a stage, and the report with its plots."""
 
 from html.parser import HTMLParser
 from xml.etree.ElementTree import fromstring
@@ -58,7 +58,7 @@ def test_latencies_are_of_all_calls_that_ended_answered_or_not() -> None:
     assert round(second.lookup_max_ms or 0) == 1400
 
 
-def test_faults_are_told_from_the_first_call_on_in_their_order() -> None:
+def test_faults_are_sorted_with_times_from_the_first_call() -> None:
     line = timeline([
         lookup(10.0, 10.1), fault("pause leader", 12.0, 13.0), fault("kill redis", 11.0, 11.0),
         lookup(14.0, 15.0),
@@ -70,7 +70,7 @@ def test_faults_are_told_from_the_first_call_on_in_their_order() -> None:
     ]
 
 
-def test_whatever_happened_is_in_some_moment_however_long_it_was() -> None:
+def test_every_call_is_in_a_moment_however_long_the_section_is() -> None:
     for seconds in (0.01, 0.7, 33.3, 4000.0):
         records = [lookup(5.0 + seconds * n / 100, 5.0 + seconds * n / 100) for n in range(101)]
         line = timeline(records)
@@ -99,7 +99,7 @@ def test_a_fault_has_a_kind_by_its_name(what: str, kind: str) -> None:
     assert fault_kind(what) == kind
 
 
-def test_every_fault_that_there_is_has_a_kind_that_can_be_drawn() -> None:
+def test_every_fault_has_a_kind_of_band() -> None:
     kind_of = {
         "flush": "spoil", "old dump into": "spoil", "old folder of": "folder",
         "empty folder of": "folder", "slow disks of": "slow",
@@ -113,7 +113,7 @@ def test_every_fault_that_there_is_has_a_kind_that_can_be_drawn() -> None:
     assert kinds <= set(BAND_KINDS)
 
 
-def test_a_timeline_survives_the_way_out_of_a_stages_process() -> None:
+def test_a_timeline_can_be_encoded_and_decoded() -> None:
     line = timeline([lookup(1.0, 2.0), trade(1.0, 3.0), fault("kill redis", 1.0, 2.0)])
     assert msgspec.json.decode(msgspec.json.encode(line), type=Timeline).faults[0].kind == "kill"
 
@@ -136,7 +136,7 @@ def busy() -> list[Record]:
 
 
 class Page(HTMLParser):
-    """The elements of a page, and what is written in it."""
+    """The elements and the text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ def test_the_page_shows_over_time_when_nothing_was_answered() -> None:
     assert lines[at + 1].endswith("| up to 11")
 
 
-def test_a_spark_is_blank_for_nothing_only() -> None:
+def test_a_spark_is_blank_for_zero_only() -> None:
     assert spark([0, 0.01, 1, 4, 8]) == " ▁▁▄█"
     assert spark([0.0, 0.0]) == "  "
     assert spark([]) == ""

@@ -62,7 +62,7 @@ def failure(message: str, reason: str = "") -> object:
         (500, failure("a fault of ours"), Verdict.UNKNOWN),
     ],
 )
-def test_only_what_is_said_for_certain_counts_as_certain(
+def test_a_verdict_is_certain_only_if_the_answer_says_so(
     status: int, body: object, verdict: Verdict
 ) -> None:
     call = result(caller(status, body).trade(0, "k", "Fish", Side.BUY, 1, 5.0))
@@ -77,14 +77,14 @@ def test_a_lookup_has_its_version_from_the_entity_tag() -> None:
     assert result(caller(404, failure("none")).lookup(0, "Fish", 5.0)).found is None
 
 
-def test_a_lookup_tells_where_its_answer_came_from() -> None:
+def test_a_lookup_has_the_source_of_its_answer() -> None:
     stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
     for answer in (caller(200, {"data": stock}, X_Cache="hit"), caller(404, failure("none"))):
         call = result(answer.lookup(0, "Fish", 5.0))
         assert call.source == ("hit" if call.found else "")
 
 
-def test_an_answer_that_makes_no_sense_is_recorded_as_such() -> None:
+def test_a_malformed_answer_is_recorded_as_such() -> None:
     for answer in (b"", b"{}", b'{"data": 3}', b"\xff"):
         call = result(caller(200, answer).order(0, 1, 5.0))
         assert (call.found, call.status) == (None, 200)

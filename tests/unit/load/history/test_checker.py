@@ -1,4 +1,4 @@
-"""The checker accepts what a correct bazaar can do, and refuses each thing that none can."""
+"""The checker accepts histories of a correct bazaar, and finds each broken invariant."""
 
 from collections.abc import Sequence
 from random import Random
@@ -16,7 +16,7 @@ from twisted_bazaar.market import Side
 
 OVERLAPS = (0.001, 0.2, 1.0, 3.0)
 ENOUGH_PLACES = 25
-"""Histories in which a forgery must find a place, and then be found."""
+"""In how many histories each forgery must have a place, and be found."""
 
 
 @settings(max_examples=300, deadline=None)
@@ -26,7 +26,7 @@ ENOUGH_PLACES = 25
     keys=st.booleans(),
     overlap=st.sampled_from(OVERLAPS),
 )
-def test_whatever_a_correct_bazaar_does_is_accepted(
+def test_histories_of_a_correct_bazaar_are_accepted(
     seed: int, calls: int, keys: bool, overlap: float
 ) -> None:
     assert check(Model(Random(seed), keys=keys, overlap=overlap).records(calls)) == []
@@ -38,7 +38,7 @@ def test_whatever_a_correct_bazaar_does_is_accepted(
     FORGERIES,
     ids=[f"{invariant}-{forgery.__name__}" for invariant, forgery in FORGERIES],
 )
-def test_each_forgery_is_refused_for_what_it_breaks(
+def test_each_forgery_violates_the_invariant_that_it_breaks(
     invariant: int, forgery: Forgery, keys: bool
 ) -> None:
     forged = 0
@@ -59,7 +59,7 @@ def test_each_forgery_is_refused_for_what_it_breaks(
     values=st.lists(st.integers(-9, 9), min_size=1, max_size=30),
     data=st.data(),
 )
-def test_the_least_of_each_range_is_found(values: list[int], data: st.DataObject) -> None:
+def test_the_minimum_of_each_range_is_found(values: list[int], data: st.DataObject) -> None:
     place = st.integers(0, len(values) - 1)
     ranges = data.draw(st.lists(st.tuples(place, st.integers(-1, len(values) - 1))))
     wanted = [min(values[first : last + 1], default=None) for first, last in ranges]
@@ -90,14 +90,14 @@ def test_an_unknown_outcome_may_be_an_order_or_none() -> None:
     assert check(section(unknown, orders=[BOUGHT], left=2)) == []
 
 
-def test_an_unknown_outcome_may_come_true_long_after_it_was_given_up() -> None:
+def test_a_trade_of_unknown_outcome_may_be_executed_long_after_the_client_gave_up() -> None:
     calls = [
         trade("a", 1.0, Verdict.UNKNOWN),
         trade("b", 5.0, Verdict.PLACED, 1),
         trade("c", 7.0, Verdict.REJECTED),
     ]
     assert check(section(*calls, orders=[BOUGHT], left=2)) == []
-    # The late order makes a rejection right only if it can have been before that.
+    # The late order justifies a rejection only if it can have been placed before.
     sold = Order(1, "Fish", Side.SELL, 1)
     late = [sold, Order(2, "Fish", Side.BUY, 3)]
     assert check(section(*calls[:1], orders=late, left=3, known=1)) == []
@@ -110,29 +110,29 @@ def test_an_unknown_outcome_is_one_order_at_most() -> None:
     assert [violation.invariant for violation in found] == [5, 5]
 
 
-def test_orders_from_before_the_history_are_nobodys_concern() -> None:
+def test_orders_from_before_the_history_need_no_call() -> None:
     assert check(section(orders=[BOUGHT], left=2, known=1)) == []
     assert [each.invariant for each in check(section(orders=[BOUGHT], left=2))] == [5]
 
 
-def test_a_violation_names_the_calls_concerned() -> None:
+def test_a_violation_names_the_calls_that_show_it() -> None:
     calls = [trade("a", 1.0, Verdict.PLACED, 1), trade("b", 3.0, Verdict.PLACED, 2)]
     found = check(section(*calls, orders=[BOUGHT], left=2))
     assert str(found[0]) == "invariant 7: order 2 is acknowledged and not there (records 2)"
 
 
-def test_a_file_of_several_sections_is_taken_apart() -> None:
+def test_a_file_is_split_into_its_sections() -> None:
     one, other = section(), section(trade("a", 1.0, Verdict.UNKNOWN))
     assert list(sections([*one, *other])) == [one, other]
     assert list(sections([])) == []
 
 
-def test_a_section_without_its_ends_cannot_be_judged() -> None:
+def test_a_section_without_opening_or_closing_cannot_be_checked() -> None:
     for cut in (section()[1:], section()[:-1], []):
         with pytest.raises(ValueError, match="one opening and one closing"):
             check(cut)
 
 
-def test_market_data_that_could_not_be_had_is_not_judged() -> None:
+def test_missing_market_data_is_not_checked() -> None:
     records = section(trade("a", 1.0, Verdict.PLACED, 1), orders=[BOUGHT], left=2)
     assert check([*records[:-1], Closing(at=99.0, orders=(BOUGHT,))]) == []

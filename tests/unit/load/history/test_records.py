@@ -1,4 +1,4 @@
-"""What is recorded can be read again."""
+"""The file of a history: records are read as they were written."""
 
 from pathlib import Path
 from random import Random
@@ -31,7 +31,7 @@ def test_a_second_section_can_be_added(tmp_path: Path) -> None:
     assert list(read(path)) == records * 2
 
 
-def test_without_a_file_it_is_kept_in_memory() -> None:
+def test_a_history_without_a_file_is_kept_in_memory() -> None:
     history = History()
     records = Model(Random(1), keys=False).records(3)
     for record in records:
@@ -51,7 +51,7 @@ def test_a_history_from_before_there_were_caches_can_be_read(tmp_path: Path) -> 
     assert (call.found and call.found.version, call.source) == (2, "")
 
 
-def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_line_is_reported_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_bytes(b'{"kind":"opening","at":1.0,"listed":{}}\n{"kind":"trade","cl')
     with pytest.raises(Unreadable, match=r"history.jsonl: line 2 is no record: "):

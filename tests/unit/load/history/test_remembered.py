@@ -1,4 +1,4 @@
-"""Remembered orders: whatever is not as it was acknowledged is found."""
+"""Remembered orders: each one that differs from what was acknowledged is found."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_mismatch_is_found(status: int, found: Order | None, message: str, say
     assert not comparison.kept
 
 
-def test_a_number_that_was_told_twice_is_a_mismatch_though_it_reads_back() -> None:
+def test_a_number_that_was_acknowledged_twice_is_a_mismatch_though_it_reads_back() -> None:
     remembered = Remembered()
     for order in [remembered.acknowledge(placed(7)) for _ in range(2)]:
         assert remembered.compare(order, answer(7, 200, Order(7, "Fish", Side.BUY, 3)))
@@ -61,7 +61,7 @@ def test_a_number_that_was_told_twice_is_a_mismatch_though_it_reads_back() -> No
 
 
 @pytest.mark.parametrize("status", [0, 500, 503])
-def test_what_nobody_answers_for_stays_open(status: int) -> None:
+def test_an_order_without_an_answer_is_unread_until_it_has_one(status: int) -> None:
     remembered = Remembered()
     order = remembered.acknowledge(placed(7))
     assert not remembered.compare(order, answer(7, status))
@@ -71,7 +71,7 @@ def test_what_nobody_answers_for_stays_open(status: int) -> None:
     assert remembered.comparison().kept
 
 
-def test_only_the_first_mismatches_are_kept_in_words() -> None:
+def test_only_the_first_mismatches_are_kept_as_examples() -> None:
     remembered = Remembered()
     for number in range(1, 101):
         remembered.compare(remembered.acknowledge(placed(number)), answer(number, 404))

@@ -1,4 +1,4 @@
-"""Nothing long is begun whose end could not be written, or shown."""
+"""Output files are checked before a command begins, and pages can be printed anywhere."""
 
 import sys
 from io import BytesIO, TextIOWrapper
@@ -11,7 +11,7 @@ from load.errors import CannotRun
 from load.report.outputs import must_be_writable, show
 
 
-def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path) -> None:
+def test_the_check_of_a_file_changes_nothing(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("kept")
     must_be_writable("--csv", old)
@@ -23,7 +23,7 @@ def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "why"), [("none/file", "No such file or directory"), ("", "Is a directory")]
 )
-def test_a_file_that_cannot_be_written_is_told_by_its_option(
+def test_a_file_that_cannot_be_written_is_reported_with_its_option(
     tmp_path: Path, name: str, why: str
 ) -> None:
     file = tmp_path / name
@@ -42,7 +42,7 @@ def test_a_trial_that_could_not_write_its_report_is_not_begun(tmp_path: Path) ->
     assert not (tmp_path / "folder").exists()
 
 
-def test_a_page_is_shown_even_where_there_are_no_such_characters(
+def test_a_page_is_shown_even_if_its_characters_cannot_be_encoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     written = BytesIO()

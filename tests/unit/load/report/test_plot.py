@@ -1,4 +1,4 @@
-"""A chart shows every value where it belongs, and whatever it is called."""
+"""Charts: positions of values, axes, bands and names."""
 
 from itertools import pairwise
 from xml.etree.ElementTree import Element, fromstring
@@ -36,7 +36,7 @@ def rectangles(svg: Element, kind: str) -> list[Element]:
 
 
 def bottom(svg: Element) -> float:
-    """Where the horizontal axis is."""
+    """The position of the horizontal axis."""
     return max(
         float(line.attrib["y1"])
         for line in svg.iter(f"{SVG}line")
@@ -72,7 +72,7 @@ def test_no_value_is_above_the_last_line_of_the_grid(most: float) -> None:
     assert 2 <= len(grid) <= 7
 
 
-def test_ticks_are_as_far_apart_as_their_numbers() -> None:
+def test_the_distance_of_ticks_is_proportional_to_their_values() -> None:
     scale = Scale(0.0, 7.0, 0.0, 70.0)
     assert scale.ticks() == [0.0, 2.0, 4.0, 6.0]
     assert [scale.at(tick) for tick in scale.ticks()] == [0.0, 20.0, 40.0, 60.0]
@@ -87,7 +87,7 @@ def test_a_logarithmic_axis_has_decades_evenly_apart() -> None:
     assert Scale(1.0, 20.0, 0.0, 1.0, logarithmic=True).ticks() == [1.0, 2.0, 5.0, 10.0, 20.0]
 
 
-def test_a_logarithmic_chart_shows_nothing_at_all_at_its_bottom() -> None:
+def test_a_logarithmic_chart_shows_zero_at_its_bottom() -> None:
     svg = drawn(Series("a", [(0, 0.0), (1, 20.0), (2, 900.0)], dots=True), logarithmic=True)
     (_, nothing), (_, some), (_, most) = dots(svg)
     assert nothing == bottom(svg)
@@ -96,14 +96,14 @@ def test_a_logarithmic_chart_shows_nothing_at_all_at_its_bottom() -> None:
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])
-def test_a_chart_without_values_is_drawn_all_the_same(logarithmic: bool) -> None:
+def test_a_chart_without_values_can_be_drawn(logarithmic: bool) -> None:
     assert not paths(drawn(logarithmic=logarithmic))
     empty = drawn(Series("a", []), Series("b", [(1.0, None)]), logarithmic=logarithmic)
     assert not paths(empty)
     assert not dots(empty)
 
 
-def test_a_point_that_stands_alone_is_marked_even_without_dots() -> None:
+def test_a_point_without_neighbours_is_marked_even_without_dots() -> None:
     single = drawn(Series("a", [(20.0, 4.0)]))
     assert not paths(single)
     ((x, _),) = dots(single)
@@ -115,14 +115,14 @@ def test_a_point_that_stands_alone_is_marked_even_without_dots() -> None:
     assert len(dots(broken)) == 1
 
 
-def test_names_are_shown_as_they_are_whatever_they_have_in_them() -> None:
+def test_names_are_escaped() -> None:
     odd = 'a<b> & "c" </svg>'
     svg = drawn(Series(odd, [(0, 1)]), bands=(Band(odd, "kill", 0, 1),), named=True)
     assert texts(svg).count(odd) == 2
     assert f"ms by p, %: {odd}. Marked: {odd}." in [each.text for each in svg.iter(f"{SVG}desc")]
 
 
-def test_a_chart_says_what_it_is_to_those_who_cannot_see_it() -> None:
+def test_a_chart_has_a_title_and_a_description_for_screen_readers() -> None:
     svg = drawn(Series("auto", [(0, 1)]))
     assert svg.attrib["role"] == "img"
     named = svg.attrib["aria-labelledby"].split()

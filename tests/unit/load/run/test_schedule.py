@@ -19,7 +19,7 @@ def test_a_schedule_does_not_drift() -> None:
     assert due[-1] == 1_010_000.0
 
 
-def test_what_is_due_does_not_wait_for_who_is_late_until_they_are_too_late() -> None:
+def test_a_late_client_takes_what_is_due_until_it_is_too_late() -> None:
     schedule = Schedule(10.0, 0.0, 2.0, give_up=12.0)
     assert schedule.take(0.0) == 0.0
     assert schedule.take(11.9) == 0.1
@@ -27,7 +27,7 @@ def test_what_is_due_does_not_wait_for_who_is_late_until_they_are_too_late() -> 
     assert schedule.left(12.0) == 18
 
 
-def test_only_what_is_due_by_now_is_left_over() -> None:
+def test_only_requests_that_are_due_by_now_are_left_over() -> None:
     schedule = Schedule(10.0, 0.0, 2.0)
     assert schedule.take(0.0) == 0.0
     assert schedule.left(1.0) == 9
@@ -38,10 +38,10 @@ def test_only_what_is_due_by_now_is_left_over() -> None:
     ("due", "free", "sent", "since"),
     [
         (5.0, 4.0, 5.0, 5.0),
-        # The timer is as exact as it can be: no latency of the server.
+        # The delay of the timer is no latency of the server.
         (5.0, 4.0, 5.0015, 5.0015),
         (5.0, 5.0, 5.0015, 5.0015),
-        # More than that is somebody's delay, and shown.
+        # A longer delay counts.
         (5.0, 4.0, 5.1, 5.0),
         # The client was still waiting for its last answer.
         (5.0, 5.0005, 5.0005, 5.0),

@@ -1,4 +1,4 @@
-"""What a run's table says is what its calls were."""
+"""The figures of a run, and the page that shows them."""
 
 from bisect import bisect_left
 from random import Random
@@ -49,7 +49,7 @@ def test_percentiles_are_within_a_thousandth_of_the_exact_ones() -> None:
     assert latencies.mean == pytest.approx(sum(exact) / len(exact))
 
 
-def test_no_latency_is_lost_however_odd() -> None:
+def test_a_latency_out_of_range_is_recorded() -> None:
     latencies = Latencies()
     for seconds in (0.0, -0.001, 1e-9, 8.0, 10_000.0):
         latencies.record(seconds)
@@ -58,7 +58,7 @@ def test_no_latency_is_lost_however_odd() -> None:
     assert latencies.percentile(50) < 1e-5
 
 
-def test_of_none_there_is_no_figure() -> None:
+def test_a_kind_without_calls_is_left_out() -> None:
     latencies = Latencies()
     assert (latencies.mean, latencies.max, latencies.percentile(99)) == (0.0, 0.0, 0.0)
 
@@ -73,7 +73,7 @@ def test_all_are_the_lookups_and_trades_and_lookups_are_split_by_cache() -> None
     kinds = tally.kinds()
     counts = {kind: each.count for kind, each in kinds.items()}
     assert counts == {"all": 21, "lookup": 11, "hit": 8, "miss": 2, "trade": 10, "order": 1}
-    # Over all the time in which there were lookups and trades, and not just those of the kind.
+    # Rates are over the time of all lookups and trades, not of the kind alone.
     rates = {kind: round(each.rate * 10.2) for kind, each in kinds.items() if kind != "order"}
     assert rates == {"all": 21, "lookup": 11, "hit": 8, "miss": 2, "trade": 10}
     assert kinds["order"].rate == pytest.approx(0.5)
@@ -82,7 +82,7 @@ def test_all_are_the_lookups_and_trades_and_lookups_are_split_by_cache() -> None
     )
 
 
-def test_latency_counts_from_when_it_is_said_to_and_that_of_errors_counts_too() -> None:
+def test_latency_counts_from_the_given_time_also_for_errors() -> None:
     tally = Tally()
     tally.add(lookup(5.0, 5.1), 4.0)
     tally.add(lookup(6.0, 14.0, status=0), 6.0)
@@ -109,11 +109,11 @@ def test_latency_counts_from_when_it_is_said_to_and_that_of_errors_counts_too() 
         (order(0, 1, 503), True),
     ],
 )
-def test_an_error_is_what_a_bazaar_that_is_well_does_not_answer(call: Call, wrong: bool) -> None:
+def test_an_error_is_an_answer_that_a_working_bazaar_does_not_give(call: Call, wrong: bool) -> None:
     assert is_error(call) is wrong
 
 
-def test_errors_are_shown_by_what_they_are_the_most_frequent_first() -> None:
+def test_errors_are_grouped_by_kind_and_status_the_most_frequent_first() -> None:
     tally = Tally()
     for status in (0, 503, 503, 404):
         tally.add(lookup(0.0, 1.0, status=status), 0.0)

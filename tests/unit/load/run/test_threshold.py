@@ -1,4 +1,4 @@
-"""Thresholds: what may be said, and what is held or missed."""
+"""Thresholds: their syntax, and whether they hold."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from load.run.threshold import parse
 
 
 def measured(*seconds: float, errors: int = 0) -> Measured:
-    """Calls that took so long, one after the other."""
+    """Consecutive calls that took `seconds` each."""
     calls, at = Measured(), 0.0
     for number, each in enumerate(seconds):
         calls.record(at, at + each, error=number < errors)
@@ -43,9 +43,7 @@ KINDS = {
         ("order.count<1", "0"),
     ],
 )
-def test_a_bound_that_the_figure_keeps_is_held_and_its_contrary_missed(
-    text: str, shown: str
-) -> None:
+def test_a_threshold_holds_and_its_contrary_is_missed(text: str, shown: str) -> None:
     judged = parse(text).judge(KINDS)
     assert (judged.threshold, judged.measured, judged.held) == (text, shown, True)
     contraries = {"<=": ">", ">=": "<", "<": ">=", ">": "<="}
@@ -54,13 +52,13 @@ def test_a_bound_that_the_figure_keeps_is_held_and_its_contrary_missed(
 
 
 @pytest.mark.parametrize("figure", ["mean", "p50", "p99.9", "max"])
-def test_a_time_of_calls_that_were_never_made_is_not_kept(figure: str) -> None:
+def test_a_threshold_on_the_time_of_calls_that_were_not_made_is_missed(figure: str) -> None:
     for operator in "<", ">":
         judged = parse(f"miss.{figure}{operator}1s").judge(KINDS)
         assert (judged.measured, judged.held) == ("no miss to measure", False)
 
 
-def test_no_bound_on_a_time_is_kept_while_requests_that_were_due_were_never_sent() -> None:
+def test_a_threshold_on_a_time_is_missed_if_due_requests_were_never_sent() -> None:
     judged = parse("lookup.p50<1s").judge(KINDS, unsent=7)
     assert (judged.measured, judged.held) == ("0.010s, but 7 were never sent", False)
     assert parse("lookup.errors<1").judge(KINDS, unsent=7).held
@@ -83,7 +81,7 @@ def test_no_bound_on_a_time_is_kept_while_requests_that_were_due_were_never_sent
         ("lookup.count>1%", "count is in no unit, not '%'"),
     ],
 )
-def test_what_is_no_threshold_is_refused_with_what_is_wrong(text: str, says: str) -> None:
+def test_a_malformed_threshold_is_refused_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(ValueError) as refused:
         parse(text)
     assert says in str(refused.value)

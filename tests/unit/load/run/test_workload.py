@@ -22,7 +22,7 @@ BEGIN = 1000.0
 
 
 class Frontend(FakeFrontend):
-    """One that can be connected to, and stalls: what is asked then is answered after it."""
+    """A front-end that counts connections, and stalls: requests meanwhile are answered after."""
 
     def __init__(self, clock: Clock, seed: int = 1) -> None:
         super().__init__(clock, Random(seed))
@@ -31,7 +31,7 @@ class Frontend(FakeFrontend):
         self.stalls = (0.0, 0.0)
         self.dead = False
         self.lost: set[str] = set()
-        """Paths at which there is no answer, but 404."""
+        """Paths that are answered with 404."""
 
     def connect(self) -> Any:
         self.connections += 1
@@ -67,7 +67,7 @@ class Frontend(FakeFrontend):
 
 
 class World:
-    """A workload under a clock of its own."""
+    """A workload with a simulated clock."""
 
     def __init__(self, seed: int = 1, token: str = "one", **mix: Any) -> None:
         self.clock = Clock()
@@ -93,7 +93,7 @@ class World:
         return done
 
     def run(self, seconds: float = 60.0) -> "World":
-        """Until all clients have left, which must be within so many seconds."""
+        """Run until all clients have ended, which must be within `seconds`."""
         self.start()
         self.pump(seconds)
         assert self.left == [None]
@@ -219,14 +219,14 @@ def test_a_stall_at_the_end_is_not_hidden_either() -> None:
     assert latencies.percentile(80) > 2.0
 
 
-def test_what_is_never_sent_of_a_schedule_that_is_too_much_is_counted() -> None:
+def test_requests_that_are_due_and_never_sent_are_counted() -> None:
     world = World(clients=1, seconds=2.0, share=0.0, rate=1000.0).run()
     measured = world.workload.tally.kinds()["lookup"]
     assert measured.count + world.workload.unsent == 2000
     assert world.workload.unsent > 100
 
 
-def test_an_order_that_is_gone_is_found() -> None:
+def test_a_lost_order_is_found() -> None:
     world = World(clients=2, iterations=20, share=1.0)
     world.frontend.lost = {"/orders/3"}
     world.run()
@@ -236,7 +236,7 @@ def test_an_order_that_is_gone_is_found() -> None:
     assert comparison.examples[0].startswith("order 3 was acknowledged for ")
 
 
-def test_nobody_waits_for_ever_for_a_front_end_that_is_gone() -> None:
+def test_clients_give_up_a_front_end_that_is_down() -> None:
     world = World(clients=3, seconds=2.0, share=1.0)
     world.start()
     world.pump(1.9)
@@ -246,11 +246,11 @@ def test_nobody_waits_for_ever_for_a_front_end_that_is_gone() -> None:
     assert world.left == [None]
     comparison = world.workload.remembered.comparison()
     assert comparison.unread == comparison.remembered > 0
-    # Nor is it asked without a pause by each of them.
+    # Each client waits between its attempts.
     assert len(world.frontend.requests) - asked < 3 * 12 / 0.05
 
 
-def test_clients_that_are_told_to_leave_do_so_at_once_and_blame_nobody() -> None:
+def test_cancelled_clients_end_at_once_without_errors() -> None:
     for rate in (None, 20.0):
         world = World(clients=5, seconds=50.0, rate=rate)
         world.frontend.stalls = (BEGIN + 3.0, BEGIN + 60.0)

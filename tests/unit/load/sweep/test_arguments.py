@@ -1,4 +1,4 @@
-"""What is said on the command line of `python -m load sweep` is read as it is meant."""
+"""The command line of `python -m load sweep`."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""What a sweep shows of its runs is what was measured in them."""
+"""The settings of a sweep, its tables and its report."""
 
 import csv
 import re
@@ -94,7 +94,7 @@ def test_the_tables_have_a_line_for_each_share_and_columns_for_each_cache() -> N
 
 
 def ends(line: str) -> list[int]:
-    """Where its words end."""
+    """The columns at which its words end."""
     return [found.end() for found in re.finditer(r"\S+", line.replace(" %", "_%"))]
 
 
@@ -104,13 +104,13 @@ def test_the_columns_of_a_table_are_under_their_heads() -> None:
     assert ends(lines[6]) == ends(lines[7]) == ends(lines[8])
 
 
-def test_what_has_not_run_yet_leaves_its_columns_empty() -> None:
+def test_a_run_that_is_missing_leaves_its_columns_empty() -> None:
     lines = sweep_page(four()[:3], "").splitlines()
     assert cells(lines[3]) == ["20%", "4.00", "5.00", "7.00", "12.5", "-"]
     assert lines[3].index("4.00") > 60
 
 
-def test_a_bazaar_that_runs_already_has_the_cache_that_it_has() -> None:
+def test_a_bazaar_that_is_already_running_has_its_own_cache() -> None:
     one = outcome(0.2, "")
     assert sweep_page([one], "").splitlines()[0].endswith("  cache as it runs")
     assert progress(one) == "p 20 %, cache as it runs: lookups 2.00 ms, trades 20.00 ms"
@@ -135,7 +135,7 @@ def test_the_verdict_on_orders_is_of_all_runs() -> None:
     assert "all read back" not in sweep_page(bad, "")
 
 
-def test_errors_and_clients_that_are_slow_themselves_are_progress() -> None:
+def test_errors_and_busy_clients_are_remarked() -> None:
     failed = Failed("trade", 503, 2, "no leader")
     bad = [outcome(0.4, "off", failed=(failed, Failed("lookup", 0, 1, "late"))),
            outcome(0.6, "off", cpu=0.95)]  # fmt: skip
@@ -167,7 +167,7 @@ def charts(text: str) -> list[str]:
     return [f"<svg{part.partition('</svg>')[0]}</svg>" for part in text.split("<svg")[1:]]
 
 
-def test_the_report_has_a_line_for_each_cache_and_no_more_than_itself() -> None:
+def test_the_report_has_a_line_for_each_cache_and_needs_no_other_file() -> None:
     text = sweep_report(four(), "python -m load sweep --caches 'a&b'", "today")
     for word in ("<script", "href", "src=", "@import", "url("):
         assert word not in text
