@@ -81,8 +81,9 @@ class Holder:
         """The grantor will wait for it, for `seconds` from `now` on."""
         self.attached_until = max(self.attached_until, now + seconds)
 
-    def earns(self, stamp: Stamp, now: float, seconds: float) -> None:
+    def earns(self, stamp: Stamp | None, now: float, seconds: float) -> None:
         """The answer with `stamp`, received `now`, earns a lease of `seconds`: it acknowledges
-        all that any client may have seen, and the grantor will wait for this holder."""
+        all that any client may have seen, and the grantor will wait for this holder. Without a
+        stamp there is no lease."""
         self.answered(now, seconds)
         self.earned, self.earned_at = stamp, now

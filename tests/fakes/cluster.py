@@ -13,7 +13,7 @@ import msgspec
 
 from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.consensus.log import MemoryStorage
-from twisted_bazaar.consensus.messages import Apply, ApplyReply, Request
+from twisted_bazaar.consensus.messages import Apply, ApplyReply, LearnerRequest, Reply, Request
 from twisted_bazaar.leases import Lease
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
@@ -49,7 +49,6 @@ class Learner:
                     self.applied, self.digest = entry.index, entry.digest
             self.lease.granted(message.stamp, message.lease)
         return ApplyReply(
-            learner=self.name,
             term=self.term,
             applied=self.applied,
             digest=self.digest,
@@ -64,7 +63,7 @@ class Call(msgspec.Struct, frozen=True, eq=False):
     """A request, and in which life it was made: answers find their way back by it."""
 
     asker: Member
-    request: Request
+    request: Request | LearnerRequest
 
 
 class Parcel(msgspec.Struct, frozen=True, eq=False):
@@ -162,9 +161,13 @@ class Cluster:
             self.pool.append(Parcel(parcel.to, parcel.source, reply, parcel.call))
         elif not answers or self.members[parcel.to] is asker:
             member = self.members[parcel.to]
-            if not answers:
+            if isinstance(parcel.message, ApplyReply):
+                member.replica.applied(str(parcel.source), parcel.message, self.clock.now)
+            elif answers:
+                member.replica.take_reply(parcel.message, self.clock.now)
+            else:
                 self._unanswered[parcel.call] = member.id
-            member.replica.step(parcel.message, self.clock.now, None if answers else parcel.call)
+                member.replica.step(parcel.message, self.clock.now, parcel.call)
             self.carry_out(member)
 
     def _fail(self, call: Call) -> None:
@@ -196,7 +199,7 @@ class Cluster:
         for term in member.terms_led:
             assert self._leaders.setdefault(term, member.id) == member.id
         for said in member.sent:
-            if isinstance(said, Request):
+            if not isinstance(said, Reply):
                 call = Call(member, said)
                 self.pool.append(Parcel(member.id, said.to, said.message, call))
             elif isinstance(said.ticket, Call):
@@ -251,7 +254,7 @@ class Cluster:
     def ask(self, id: int) -> Question:
         """Ask replica `id` for the last order number."""
         question = Question()
-        self.members[id].desk.ask_last_number(question, self.clock.now)
+        self.members[id].desk.ask_last_number(question)
         self.carry_out(self.members[id])
         return question
 

@@ -69,7 +69,6 @@ def sends(
     entries = tuple(log[after:upto])
     return Apply(
         term=term,
-        leader=3,
         previous_index=after,
         previous_digest=digest,
         entries=entries,

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from msgspec.structs import replace
-
 from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import OutgoingPush
 from twisted_bazaar.consensus.log import MemoryStorage
-from twisted_bazaar.consensus.messages import Apply, ApplyReply, Request
+from twisted_bazaar.consensus.messages import Apply, ApplyReply, LearnerRequest
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.market import Listing, Side, Trade
@@ -173,12 +171,12 @@ class _Leader(_Process):
         for request in self.member.take(Apply):
             self._ask(request, self.member, self.life)
 
-    def _ask(self, request: Request, member: Member, life: int) -> None:
-        catalog = self.world.processes[str(request.to)]
+    def _ask(self, request: LearnerRequest, member: Member, life: int) -> None:
+        catalog = self.world.processes[request.to]
         assert isinstance(catalog, _Catalog)
 
         def answered(reply: ApplyReply) -> None:
-            member.replica.step(replace(reply, learner=catalog.name), self.clock.now)
+            member.replica.applied(catalog.name, reply, self.clock.now)
             self._carry_out()
 
         def lost() -> None:

@@ -8,6 +8,10 @@ from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
+    ApplyReply,
+    Message,
+    PeerReply,
+    PeerRequest,
     Poll,
     PollReply,
     Reply,
@@ -15,7 +19,7 @@ from twisted_bazaar.consensus.messages import (
     Vote,
     VoteReply,
 )
-from twisted_bazaar.consensus.replica import Incoming, Replica
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.order.desk import TradingDesk
 from twisted_bazaar.timing import Timing
@@ -99,7 +103,7 @@ class Member:
         self.slow_disk = False
         """If set: leave each write under way until `finish_write`."""
         self.write: Write | None = None
-        self.sent: list[Request | Reply] = []
+        self.sent: list[Message] = []
         """Said, and not taken off by the test or the cluster yet."""
         self.committed: list[Entry] = []
         self.confirmed = 0
@@ -128,12 +132,25 @@ class Member:
         self.write = None
         self.replica.written(write, self.clock.now)
 
-    def step(self, message: Incoming, ticket: object = None) -> None:
-        """Hand in a request or an answer."""
-        self.replica.step(message, self.clock.now, ticket)
+    def step(
+        self,
+        message: PeerRequest | PeerReply | ApplyReply,
+        ticket: Any = None,
+        learner: str = "catalog",
+    ) -> None:
+        """Hand in a request or an answer, which is `learner`'s if it is that of a learner.
+
+        Tickets are labels of any kind here: whatever tells the test which answer is which.
+        """
+        if isinstance(message, PeerRequest):
+            self.replica.step(message, self.clock.now, ticket)
+        elif isinstance(message, ApplyReply):
+            self.replica.applied(learner, message, self.clock.now)
+        else:
+            self.replica.take_reply(message, self.clock.now)
         self.carry_out()
 
-    def ask(self, request: Incoming) -> Any:
+    def ask(self, request: PeerRequest) -> Any:
         """Hand in a request; the answer, or None if it may not be given yet."""
         self.step(request, request)
         return next((reply.message for reply in self.take(Reply) if reply.ticket is request), None)
@@ -141,7 +158,7 @@ class Member:
     def take(self, kind: type) -> list[Any]:
         """Take off what was said: replies, or the requests that carry one kind of message."""
 
-        def wanted(said: Request | Reply) -> bool:
+        def wanted(said: Message) -> bool:
             return isinstance(said if kind is Reply else said.message, kind)
 
         taken = [said for said in self.sent if wanted(said)]
@@ -180,7 +197,7 @@ class Member:
 
 def hear_of_term(member: Member, term: int) -> None:
     """A peer answers that there is a higher term, whatever it was asked."""
-    member.replica.step(
+    member.replica.take_reply(
         AppendReply(term=term, follower=2, fits=False, index=0, round=0, sent=0.0), member.clock.now
     )
 

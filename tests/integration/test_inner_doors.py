@@ -92,7 +92,7 @@ def test_no_number_ends_a_catalog(bazaar: Bazaar) -> None:
     with grpc.insecure_channel(bazaar.processes()["catalog"]["address"]) as channel:
         catalog = CatalogStub(channel)
         for term in TERMS:
-            refused(catalog.Apply, catalog_pb2.ApplyRequest(term=term, leader=3))
+            refused(catalog.Apply, catalog_pb2.ApplyRequest(term=term))
         wrong: list[dict[str, Any]] = [
             {"sent": float("nan")},
             {"lease": float("inf")},
@@ -103,7 +103,7 @@ def test_no_number_ends_a_catalog(bazaar: Bazaar) -> None:
             {"stamp": catalog_pb2.Stamp(life=-1)},
         ]
         for fields in wrong:
-            request = catalog_pb2.ApplyRequest(term=1, leader=3, **fields)
+            request = catalog_pb2.ApplyRequest(term=1, **fields)
             refused(catalog.Apply, request)
     trades_and_shows(bazaar)
     assert lives(bazaar) == before

@@ -125,10 +125,10 @@ def two_catalogs_hold_leases(
 
 @mutant(LeaderState, "apply_answered")
 def a_lease_for_a_catalog_that_is_behind(
-    original: Any, self: Any, reply: Any, released: int, now: float
+    original: Any, self: Any, name: str, reply: Any, released: int, now: float
 ) -> None:
     opened, self.opened = self.opened, 0
-    original(self, reply, 0, now)
+    original(self, name, reply, 0, now)
     self.opened = opened
 
 
@@ -241,10 +241,10 @@ def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
 
 @mutant(LeaderState, "apply_answered")
 def a_catalog_that_another_answers_for_is_not_waited_for(
-    original: Any, self: Any, reply: Any, *arguments: Any
+    original: Any, self: Any, name: str, reply: Any, *arguments: Any
 ) -> None:
-    self._learners[reply.learner].life = reply.stamp.life
-    original(self, reply, *arguments)
+    self._learners[name].life = reply.stamp.life
+    original(self, name, reply, *arguments)
 
 
 @mutant(leases, "kept")

@@ -2,14 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import msgspec
 
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.log import MemoryStorage, Write
-from twisted_bazaar.consensus.messages import AppendReply, ApplyReply, Reply, Request, Status
+from twisted_bazaar.consensus.messages import (
+    AppendReply,
+    LearnerRequest,
+    Message,
+    Reply,
+    Request,
+    Status,
+    Ticket,
+)
 from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import BazaarError, Unusable
 from twisted_bazaar.frontend.cache.quotes import LookupReply
@@ -161,6 +169,9 @@ class OrderMember(Process):
             lambda: f"{self.world.random.getrandbits(64):016x}",
         )
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
+        self._tickets = map(Ticket, count(1))
+        self._waiting: dict[Ticket | Batch | Question, Respond] = {}
+        """What is to be answered, and where to."""
         self._indexing = self._listing = False
         self._leading_term = 0
         with self._stopping():
@@ -228,8 +239,14 @@ class OrderMember(Process):
             reply(said)
 
         if self.replica.refusal(message) is None:
-            self.replica.step(message, self.seconds, answer)
+            self.replica.step(message, self.seconds, self._ticket(answer))
             self.carry_out()
+
+    def _ticket(self, respond: Respond) -> Ticket:
+        """Names what is to be answered by `respond`."""
+        ticket = next(self._tickets)
+        self._waiting[ticket] = respond
+        return ticket
 
     def status(self, message: None, reply: Respond) -> None:
         replica = self.replica
@@ -249,7 +266,7 @@ class OrderMember(Process):
         )
 
     def campaign(self, message: None, reply: Respond) -> None:
-        self.replica.campaign(reply, self.seconds)
+        self.replica.campaign(self._ticket(reply), self.seconds)
         self.carry_out()
 
     def follow(self, message: None, reply: Respond) -> None:
@@ -263,7 +280,7 @@ class OrderMember(Process):
         if self.replica.term == 0:
             return
         peer = next(iter(self.peers))
-        self.replica.step(
+        self.replica.take_reply(
             AppendReply(term=term, follower=peer, fits=False, index=0, round=0, sent=0.0),
             self.seconds,
         )
@@ -279,13 +296,13 @@ class OrderMember(Process):
         delay = self.look_up_seconds
         if delay is None:
             delay = random() * (0.002 if random() < 0.9 else 0.1)
-        self.later(delay, self._decide, Batch(trades, reply, sending), known)
+        self.later(delay, self._decide, Batch(trades, sending), known, reply)
 
-    def _decide(self, batch: Batch, known: Known) -> None:
+    def _decide(self, batch: Batch, known: Known, reply: Respond) -> None:
         if self.desk.decide(batch, known, self.seconds):
+            self._waiting[batch] = reply
             self.carry_out()
         else:
-            reply: Any = batch.ticket
             self.trade((batch.trades, batch.sending), reply)
 
     def get_order(self, number: int, reply: Respond) -> None:
@@ -301,8 +318,7 @@ class OrderMember(Process):
         if number <= self.desk.released_number:
             found(self.desk.released_number)
         else:
-            self.desk.ask_last_number(Question(found), self.seconds)
-            self.carry_out()
+            self._ask_last_number(found)
 
     def lookup(self, names: Sequence[str], reply: Respond) -> None:
         def released(answer: Any) -> None:
@@ -313,7 +329,12 @@ class OrderMember(Process):
                 found = [stocks[name] for name in names if name in stocks]
                 reply(LookupReply(found, self.replica.history))
 
-        self.desk.ask_last_number(Question(released), self.seconds)
+        self._ask_last_number(released)
+
+    def _ask_last_number(self, reply: Respond) -> None:
+        question = Question()
+        self._waiting[question] = reply
+        self.desk.ask_last_number(question)
         self.carry_out()
 
     def _stored(self, number: int) -> Traded:
@@ -337,8 +358,7 @@ class OrderMember(Process):
                 self._truth.writes(self.number, ready.write)
                 self.disk.write(ready.write, self.in_this_life(self._written))
         for settled in self.desk.take_settled():
-            answer = settled.outcomes if isinstance(settled, Batch) else settled.answer
-            settled.ticket(answer)  # type: ignore[operator]
+            self._waiting.pop(settled)(settled.answer)
         self._update_index()
         if self.desk.wants_listing and not self._listing:
             self._list_stocks()
@@ -358,11 +378,11 @@ class OrderMember(Process):
             else:
                 self.world.say(self.name, "leads no more")
 
-    def _send(self, message: Request | Reply) -> None:
+    def _send(self, message: Message) -> None:
         if isinstance(message, Reply):
-            message.ticket(message.message)  # type: ignore[operator]
+            self._waiting.pop(message.ticket)(message.message)
             return
-        to = self.peers[message.to] if isinstance(message.to, int) else self.catalogs[message.to]
+        to = self.peers[message.to] if isinstance(message, Request) else self.catalogs[message.to]
         self._network.call(
             self,
             to,
@@ -373,15 +393,15 @@ class OrderMember(Process):
             CALL_SECONDS,
         )
 
-    def _answered(self, request: Request, reply: Any) -> None:
-        if isinstance(reply, ApplyReply):
-            # A catalog does not know by which name it was asked.
-            reply = msgspec.structs.replace(reply, learner=request.to)
+    def _answered(self, request: Request | LearnerRequest, reply: Any) -> None:
         with self._stopping():
-            self.replica.answered(request, reply, self.seconds)
+            if isinstance(request, Request):
+                self.replica.answered(request, reply, self.seconds)
+            else:
+                self.replica.applied(request.to, reply, self.seconds)
         self.carry_out()
 
-    def _unanswered(self, request: Request) -> None:
+    def _unanswered(self, request: Request | LearnerRequest) -> None:
         with self._stopping():
             self.replica.unreachable(request, self.seconds)
         self.carry_out()

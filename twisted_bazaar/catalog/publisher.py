@@ -186,7 +186,6 @@ class Publisher(Generic[T]):
     def _answer(self, message: Apply, now: float) -> ApplyReply:
         position = self._projection.position
         return ApplyReply(
-            learner="",
             term=position.term,
             applied=position.index,
             digest=position.digest,

@@ -17,7 +17,7 @@ from enum import Enum
 import msgspec
 
 from .log import Log
-from .messages import Fetch, FetchReply, PollReply
+from .messages import Fetch, FetchReply, PollReply, Ticket
 from .nomination import AnotherLeads, Refused
 from .progress import majority
 
@@ -75,7 +75,7 @@ class Canvass:
         seconds after which a campaign is given up for what is still to be fetched."""
         self.purpose = purpose
         self.nonce = nonce
-        self.tickets: list[tuple[object, float]] = []
+        self.tickets: list[tuple[Ticket, float]] = []
         """Those who asked this replica to campaign, to be told how it ended, and when."""
         self.late = False
         """It was for a campaign, and took too long."""

@@ -26,6 +26,7 @@ from .messages import (
     PollReply,
     Reply,
     Request,
+    Ticket,
     Vote,
     VoteReply,
 )
@@ -122,7 +123,7 @@ class Elector(ABC):
 
     # Nominations.
 
-    def campaign(self, ticket: object, now: float) -> None:
+    def campaign(self, ticket: Ticket, now: float) -> None:
         """Try to become the leader, on a front-end's word; a `CampaignReply` tells the end.
 
         Refused, before any term is raised, while a leader is heard (CheckQuorum's other half).
@@ -222,7 +223,7 @@ class Elector(ABC):
             leader = self._leader_id
             self._end_campaign(AnotherLeads(leader) if leader else Refused())
 
-    def _on_vote(self, message: Vote, now: float, ticket: object) -> None:
+    def _on_vote(self, message: Vote, now: float, ticket: Ticket) -> None:
         granted = False
         if self._wait(now) <= 0 and message.term >= self.term and self._named_by(message):
             if message.term > self.term:
@@ -248,7 +249,7 @@ class Elector(ABC):
 
     # Canvassing: before a campaign, and after a start.
 
-    def _on_poll(self, message: Poll, now: float, ticket: object) -> None:
+    def _on_poll(self, message: Poll, now: float, ticket: Ticket) -> None:
         reply = PollReply(
             replica=self.id,
             term=self.term,
@@ -257,7 +258,6 @@ class Elector(ABC):
             leader=self.known_leader(now),
             wait=self._reluctance(message.replica, now),
             suspect=self.suspect,
-            fresh=self._storage.fresh,
             nonce=message.nonce,
             copied=self._storage.copied,
             cluster=self.cluster if self.log.last_index else self._storage.cluster,
@@ -267,7 +267,7 @@ class Elector(ABC):
         )
         self._outbox.say([Reply(ticket, reply)])
 
-    def _on_fetch(self, message: Fetch, ticket: object) -> None:
+    def _on_fetch(self, message: Fetch, ticket: Ticket) -> None:
         after, last = message.after, self.log.last_index
         fits = after <= last and self.log.digest_at(after) == message.digest
         entries: Sequence[Entry] = ()
@@ -284,7 +284,7 @@ class Elector(ABC):
         )
         self._outbox.say([Reply(ticket, reply)])
 
-    def _begin_canvass(self, purpose: Purpose, now: float, *tickets: tuple[object, float]) -> None:
+    def _begin_canvass(self, purpose: Purpose, now: float, *tickets: tuple[Ticket, float]) -> None:
         self._canvass = Canvass(
             self.id,
             self._peers,
@@ -304,7 +304,7 @@ class Elector(ABC):
         if canvass is not None:
             self._tell(canvass.tickets, outcome)
 
-    def _tell(self, tickets: Sequence[tuple[object, float]], outcome: Outcome) -> None:
+    def _tell(self, tickets: Sequence[tuple[Ticket, float]], outcome: Outcome) -> None:
         reply = campaign_reply(outcome, self.id, self.term)
         self._outbox.say(Reply(ticket, reply) for ticket, _ in tickets)
 
@@ -443,9 +443,8 @@ class Elector(ABC):
             members=self._identity.members,
         )
 
-    def _not_voted(self, voter: int | str, term: int, now: float) -> None:
+    def _not_voted(self, voter: int, term: int, now: float) -> None:
         if self._candidacy is not None and term == self.term:
-            assert isinstance(voter, int)
             self._candidacy.not_voted(voter, now + self._timing.heartbeat)
 
     def _on_vote_reply(self, message: VoteReply, now: float) -> None:

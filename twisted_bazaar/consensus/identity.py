@@ -11,13 +11,21 @@ from collections.abc import Iterable, Sequence
 from twisted_bazaar.errors import Unusable
 
 from .log import Log
-from .messages import Append, AppendReply, Fetch, FetchReply, Poll, PollReply, Vote, VoteReply
+from .messages import (
+    Append,
+    AppendReply,
+    Fetch,
+    FetchReply,
+    PeerReply,
+    PeerRequest,
+    Poll,
+    PollReply,
+    Vote,
+    VoteReply,
+)
 from .progress import majority
 
 __all__ = ["Identity", "members_fit", "not_meant"]
-
-PeerRequest = Append | Vote | Poll | Fetch
-PeerReply = AppendReply | VoteReply | PollReply | FetchReply
 
 
 class Identity:

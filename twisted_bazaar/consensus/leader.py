@@ -12,7 +12,7 @@ from twisted_bazaar.timing import Timing
 
 from .entries import GENESIS
 from .log import Log
-from .messages import Append, AppendReply, Apply, ApplyReply, Request
+from .messages import Append, AppendReply, Apply, ApplyReply, LearnerRequest, Message, Request
 from .progress import Progress, reached_by_majority
 
 __all__ = ["MAX_BATCH_ENTRIES", "LeaderState", "longest_lease"]
@@ -95,7 +95,7 @@ class LeaderState:
         self._knows_all = before <= self._learners.keys()
         """Whether that one must be among the learners."""
 
-    def requests(self, now: float, commit: int, released: int) -> Iterator[Request]:
+    def requests(self, now: float, commit: int, released: int) -> Iterator[Message]:
         """Whatever should go out to peers and learners now."""
         heartbeat = self._timing.heartbeat
         for peer, progress in self._peers.items():
@@ -109,7 +109,7 @@ class LeaderState:
         for name, learner in self._learners.items():
             if learner.due(now, commit, 0, heartbeat):
                 learner.sending(now, 0)
-                yield Request(name, self._apply(learner, commit, now))
+                yield LearnerRequest(name, self._apply(learner, commit, now))
 
     @property
     def history(self) -> str:
@@ -145,7 +145,6 @@ class LeaderState:
         learner.current_at = commit
         return Apply(
             term=self._term,
-            leader=self._replica,
             previous_index=previous,
             previous_digest=self._log.digest_at(previous) if previous else GENESIS,
             entries=self._log.entries(previous, upto),
@@ -171,14 +170,14 @@ class LeaderState:
         progress.matched(reply.index)
         progress.took(min(reply.taken, self._log.last_index))
 
-    def apply_answered(self, reply: ApplyReply, released: int, now: float) -> None:
-        """Take in a learner's answer: how far it is, on which history.
+    def apply_answered(self, name: str, reply: ApplyReply, released: int, now: float) -> None:
+        """Take in the answer of learner `name`: how far it is, on which history.
 
         A learner that is ahead of this log, or on another history than this log's, keeps what
         a lost log once said: every committed entry is in a leader's log (Raft §5.4.3). It is
         told to rebuild.
         """
-        learner = self._learners[reply.learner]
+        learner = self._learners[name]
         learner.answered(reply.sent, 0)
         learner.answered_at = now
         applied = reply.applied

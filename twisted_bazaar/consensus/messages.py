@@ -12,6 +12,7 @@ one begun after it arrived.
 """
 
 from collections.abc import Sequence
+from typing import NewType
 
 import msgspec
 
@@ -28,11 +29,16 @@ __all__ = [
     "Declined",
     "Fetch",
     "FetchReply",
+    "LearnerRequest",
+    "Message",
+    "PeerReply",
+    "PeerRequest",
     "Poll",
     "PollReply",
     "Reply",
     "Request",
     "Status",
+    "Ticket",
     "Vote",
     "VoteReply",
 ]
@@ -112,8 +118,6 @@ class PollReply(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until it would vote (PreVote, Ongaro 2014 §9.6); 0: it would now."""
     suspect: bool = False
     """It may have forgotten votes, or entries that it acknowledged."""
-    fresh: bool = False
-    """It has never had any."""
     nonce: int = 0
     copied: bool = False
     """It is suspect only since its folder is a copy: what it has is good, and what came after
@@ -162,7 +166,6 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
     """The leader's committed entries for a learner; with none, a heartbeat."""
 
     term: int
-    leader: int
     previous_index: int
     previous_digest: str
     entries: Sequence[Entry]
@@ -182,7 +185,6 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
-    learner: str
     term: int
     """The highest term the learner has seen."""
     applied: int
@@ -190,7 +192,8 @@ class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
     """Names the history up to `applied`."""
     released: int
     """Up to here nobody who reads from this learner sees anything older."""
-    stamp: Stamp
+    stamp: Stamp | None
+    """What a lease for this answer is counted from; None: it earns none."""
     holds: bool
     """Whether the learner held a lease when it answered."""
     sent: float
@@ -234,18 +237,33 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How long a write to its disk takes: the longest of the last few, or the one under way."""
 
 
+PeerRequest = Append | Vote | Poll | Fetch
+PeerReply = AppendReply | VoteReply | PollReply | FetchReply
+
+Ticket = NewType("Ticket", int)
+"""Names a request, or a nomination, that this replica is to answer. The owner chooses it, each
+once in a life, and keeps what the answer is for."""
+
+
 class Request(msgspec.Struct, frozen=True):
-    """Carry `message` to `to` (a replica's id or a learner's name) and step the answer.
+    """Ask replica `to`, and say `answered`; if no answer comes in time, `unreachable`."""
 
-    If no answer comes in time, say `unreachable`.
-    """
+    to: int
+    message: PeerRequest
 
-    to: int | str
-    message: Append | Apply | Vote | Poll | Fetch
+
+class LearnerRequest(msgspec.Struct, frozen=True):
+    """Ask learner `to`, by its name, and say `applied`; if no answer comes, `unreachable`."""
+
+    to: str
+    message: Apply
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """Answer the request that was stepped with `ticket`."""
+    """Answer the request, or the nomination, that came with `ticket`."""
 
-    ticket: object
-    message: AppendReply | VoteReply | PollReply | FetchReply | CampaignReply | Declined
+    ticket: Ticket
+    message: PeerReply | CampaignReply | Declined
+
+
+Message = Request | LearnerRequest | Reply

@@ -10,11 +10,9 @@ from collections.abc import Iterable
 import msgspec
 
 from .log import Log, Write
-from .messages import AppendReply, Declined, Reply, Request
+from .messages import AppendReply, Declined, Message, Reply
 
 __all__ = ["Outbox"]
-
-Message = Request | Reply
 
 
 class Outbox:
@@ -40,7 +38,7 @@ class Outbox:
         to what came before `decline_before`, however long the write takes."""
 
         def held(since: float, message: Message) -> bool:
-            if isinstance(message, Request):
+            if not isinstance(message, Reply):
                 return True
             reply = message.message
             if isinstance(reply, AppendReply) and since <= contact_before:

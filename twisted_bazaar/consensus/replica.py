@@ -34,15 +34,19 @@ from .log import Storage, Write
 from .messages import (
     Append,
     AppendReply,
-    Apply,
     ApplyReply,
     Declined,
     Fetch,
     FetchReply,
+    LearnerRequest,
+    Message,
+    PeerReply,
+    PeerRequest,
     Poll,
     PollReply,
     Reply,
     Request,
+    Ticket,
     Vote,
     VoteReply,
 )
@@ -51,15 +55,11 @@ from .role import Role
 
 __all__ = ["Ready", "Replica"]
 
-Incoming = (
-    Append | AppendReply | ApplyReply | Vote | VoteReply | Poll | PollReply | Fetch | FetchReply
-)
-
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner must carry out, in the order of the module's docstring."""
 
-    messages: Sequence[Request | Reply]
+    messages: Sequence[Message]
     write: Write | None
     committed: Sequence[Entry]
     """Newly committed entries, a batch at most, each exactly once in a life."""
@@ -171,59 +171,72 @@ class Replica(Elector):
         leader.round += 1
         return leader.round
 
-    def step(self, message: Incoming, now: float, ticket: object = None) -> None:
-        """Take in a request, to be answered under `ticket`, or an answer."""
-        match message:
+    def step(self, request: PeerRequest, now: float, ticket: Ticket) -> None:
+        """Take in a peer's request, which `refusal` does not refuse. It is answered once, with
+        a `Reply` of this `ticket`.
+
+        Raises `Malformed` if the entries of an append do not follow one another.
+        """
+        match request:
             case Append():
-                self._on_append(message, now, ticket)
-            case AppendReply():
-                self._on_append_reply(message)
-            case ApplyReply():
-                self._on_apply_reply(message, now)
+                self._on_append(request, now, ticket)
             case Vote():
-                self._on_vote(message, now, ticket)
-            case VoteReply():
-                self._on_vote_reply(message, now)
+                self._on_vote(request, now, ticket)
             case Poll():
-                self._on_poll(message, now, ticket)
-            case PollReply():
-                self._on_poll_reply(message, now)
+                self._on_poll(request, now, ticket)
             case Fetch():
-                self._on_fetch(message, ticket)
-            case FetchReply():
-                self._on_fetch_reply(message, now)
+                self._on_fetch(request, ticket)
 
-    def refusal(self, message: Append | Vote | Poll | Fetch) -> str | None:
+    def refusal(self, request: PeerRequest) -> str | None:
         """Why a peer's request is not for this replica, and must not be stepped; None: it is."""
-        return self._identity.refusal(message, self.cluster, self.log)
+        return self._identity.refusal(request, self.cluster, self.log)
 
-    def answered(self, request: Request, reply: Incoming, now: float) -> str | None:
+    def answered(self, request: Request, reply: PeerReply, now: float) -> str | None:
         """Take in the answer to `request`. If it is another's than was asked, it counts as none,
         and what is wrong is returned for the operator.
 
         Raises `Unusable` if this replica's folder or options do not fit what a majority says.
         """
-        if isinstance(reply, AppendReply | VoteReply | PollReply | FetchReply):
-            assert isinstance(request.to, int)
-            mistake = self._identity.mistake(request.to, reply, self.cluster, self.log)
-            if mistake is not None:
-                self.unreachable(request, now)
-                return mistake
-        self.step(reply, now)
-        return None
+        mistake = self._identity.mistake(request.to, reply, self.cluster, self.log)
+        if mistake is None:
+            self.take_reply(reply, now)
+        else:
+            self.unreachable(request, now)
+        return mistake
 
-    def unreachable(self, request: Request, now: float) -> None:
+    def take_reply(self, reply: PeerReply, now: float) -> None:
+        """Take in the answer of a peer that is known to be the one that was asked."""
+        match reply:
+            case AppendReply():
+                self._on_append_reply(reply)
+            case VoteReply():
+                self._on_vote_reply(reply, now)
+            case PollReply():
+                self._on_poll_reply(reply, now)
+            case FetchReply():
+                self._on_fetch_reply(reply, now)
+
+    def applied(self, learner: str, reply: ApplyReply, now: float) -> None:
+        """Take in the answer of `learner`."""
+        if reply.term > self.term:
+            self._adopt(reply.term)
+        elif self._leader_state is not None and reply.term == self.term:
+            # One whose lease has run out may have shown all that is committed: whoever is to
+            # have the next one must not be behind that.
+            self.released = self._leader_state.released(self.commit, self.released, now)
+            self._leader_state.apply_answered(learner, reply, self.released, now)
+
+    def unreachable(self, request: Request | LearnerRequest, now: float) -> None:
         """`request` got no answer in time."""
-        message = request.message
-        if isinstance(message, Append | Apply):
-            if self._leader_state is not None and message.term == self.term:
-                self._leader_state.unreachable(request.to, message.sent, now)
-        elif isinstance(message, Poll | Fetch) and self._canvass is not None:
-            assert isinstance(request.to, int)
-            self._canvass.lost(request.to, now)
-            self._consider_canvass(now)
-        elif isinstance(message, Vote):
-            self._not_voted(request.to, message.term, now)
+        match request:
+            case Request(to, Append() as message) | LearnerRequest(to, message):
+                if self._leader_state is not None and message.term == self.term:
+                    self._leader_state.unreachable(to, message.sent, now)
+            case Request(to, Vote() as message):
+                self._not_voted(to, message.term, now)
+            case Request(to, Poll() | Fetch()) if self._canvass is not None:
+                self._canvass.lost(to, now)
+                self._consider_canvass(now)
 
     def written(self, write: Write, now: float) -> None:
         """`write` is on disk."""
@@ -273,7 +286,7 @@ class Replica(Elector):
 
     # Following.
 
-    def _on_append(self, message: Append, now: float, ticket: object) -> None:
+    def _on_append(self, message: Append, now: float, ticket: Ticket) -> None:
         if self.suspect:
             self._outbox.say([Reply(ticket, Declined("it is suspect"))])
             return
@@ -361,12 +374,3 @@ class Replica(Elector):
             self._adopt(message.term)
         elif self._leader_state is not None and message.term == self.term:
             self._leader_state.append_answered(message)
-
-    def _on_apply_reply(self, message: ApplyReply, now: float) -> None:
-        if message.term > self.term:
-            self._adopt(message.term)
-        elif self._leader_state is not None and message.term == self.term:
-            # One whose lease has run out may have shown all that is committed: whoever is to
-            # have the next one must not be behind that.
-            self.released = self._leader_state.released(self.commit, self.released, now)
-            self._leader_state.apply_answered(message, self.released, now)

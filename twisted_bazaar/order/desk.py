@@ -64,28 +64,31 @@ class IndexUpdate(msgspec.Struct, frozen=True):
 class Batch:
     """Trades that came together and are answered together."""
 
-    def __init__(
-        self, trades: Sequence[Trade], ticket: object = None, sending: Sending = UNGUARDED
-    ) -> None:
+    def __init__(self, trades: Sequence[Trade], sending: Sending = UNGUARDED) -> None:
         self.trades = trades
-        self.ticket = ticket
         self.sending = sending
         self.outcomes: list[Outcome | None] = [None] * len(trades)
-        self.open = len(trades)
+        """One for each trade, in the same order; None: not settled yet."""
+        self._open = len(trades)
 
     def settle(self, position: int, outcome: Outcome) -> bool:
         """Answer one of the trades; whether this was the last."""
         self.outcomes[position] = outcome
-        self.open -= 1
-        return not self.open
+        self._open -= 1
+        return not self._open
+
+    @property
+    def answer(self) -> list[Outcome]:
+        """The outcomes, once all are settled."""
+        return [outcome for outcome in self.outcomes if outcome is not None]
 
 
 class Question:
-    """Something that asks for the last order number, as of after it came."""
+    """Asks for the number of the last order, as of some moment after the question came."""
 
-    def __init__(self, ticket: object = None) -> None:
-        self.ticket = ticket
+    def __init__(self) -> None:
         self.answer: int | BazaarError | None = None
+        """None: not settled yet."""
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -221,11 +224,11 @@ class TradingDesk:
             else:
                 self._for_release.append(_Waiting(tip, 0, batch, position, outcome))
 
-    def ask_last_number(self, question: Question, now: float) -> None:
-        """Answer `question` with the number of the last order, as of some moment after `now`.
+    def ask_last_number(self, question: Question) -> None:
+        """Answer `question` with the number of the last order, as of some moment after this.
 
         At that moment `released_stocks`, too, are what all clients may see: everything that
-        any catalog can have shown before `now` is released by then.
+        any catalog can have shown before this is released by then.
         """
         if self._tip is None or len(self._for_round) >= self._capacity:
             question.answer = NotLeader()

@@ -1,16 +1,25 @@
-"""An order replica at work: feeds the protocol and the desk, and carries out what they answer.
+"""An order replica at work: the shell around `consensus.Replica` and `TradingDesk`.
 
-Every decision is made by `replication.core.Replica` and `order.desk.TradingDesk`; this Service
-owns the clock, the disk and the channels. All of its state is touched on the reactor thread
-only. What blocks is done on pools: one thread writes the log, one the index, the others wait
-for peers and catalogs.
+Those two decide; this Service owns the clock, the disk and the channels. A trade goes through it
+like this:
+
+    trade       ─▶ the desk decides it and proposes an entry
+    _carry_out  ─▶ the entry is written here, and sent to the peers
+    _written, _answered, _applied ─▶ it is committed, and then released
+    _carry_out  ─▶ the desk has settled the batch: its caller is answered
+
+Each of the steps is a call of the replica or the desk, which `_feed` makes and then carries out
+what follows. All state is touched on the reactor thread only. What blocks is done on threads:
+one writes the log, one the index, the others wait for peers and catalogs.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from typing import ParamSpec, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,8 +28,22 @@ from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.log import Write
-from twisted_bazaar.consensus.messages import CampaignReply, Declined, Reply, Request, Status
-from twisted_bazaar.consensus.replica import Ready, Replica
+from twisted_bazaar.consensus.messages import (
+    Append,
+    ApplyReply,
+    CampaignReply,
+    Declined,
+    LearnerRequest,
+    Message,
+    PeerReply,
+    PeerRequest,
+    Reply,
+    Request,
+    Status,
+    Ticket,
+    Vote,
+)
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
 from twisted_bazaar.market import Listing, Stock, Trade
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
@@ -31,8 +54,11 @@ from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.timing import Timing
 
-from .clients import Catalog, Peer
+from .answers import Answers
 from .desk import Batch, Known, Outcome, Question, TradingDesk
+from .listing import FirstListing
+from .neighbours import Catalog, Peer
+from .remarks import Remarks
 
 __all__ = ["OrderNode"]
 
@@ -43,8 +69,8 @@ T = TypeVar("T")
 class OrderNode(Service):
     """One order replica. Methods are called on the reactor thread.
 
-    `seconds` is a clock that only goes forward. `fail` is told, in one line, of whatever makes
-    it impossible to go on: a disk that fails, or a state that contradicts the protocol.
+    `seconds` is a clock that only goes forward. `fail` is told, in one line, of what makes it
+    impossible to go on: a disk that fails, or a state that contradicts the protocol.
     """
 
     log = Logger()
@@ -64,7 +90,6 @@ class OrderNode(Service):
         folder: object = "log",
     ) -> None:
         """`folder` is where the log is, for the operator."""
-        self._folder = folder
         self._reactor = reactor
         self._seconds = seconds
         self._replica = replica
@@ -74,19 +99,28 @@ class OrderNode(Service):
         self._peers = peers
         self._catalogs = catalogs
         self._fail = fail
+        self._remarks = Remarks(folder)
         self._disk = Threads(1, "disk")
         self._indexer = Threads(1, "index")
+        self._indexing = False
+        tick_seconds = timing.heartbeat / 3
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
-        self._tick_seconds = timing.heartbeat / 3
-        self._indexing = False
-        self._listing = False
+        self._tick_seconds = tick_seconds
+        self._first_listing = FirstListing(
+            reactor,
+            catalogs.values(),
+            self._wants_listing,
+            self._listing_came,
+            self._broken,
+            tick_seconds,
+        )
+        self._tickets = map(Ticket, count(1))
+        self._batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
+        self._questions: Answers[Question, int] = Answers()
+        self._requests: Answers[Ticket, PeerReply] = Answers()
+        self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self._stopped = False
-        self._asked: set[Deferred[Any]] = set()
-        """Those who wait for an answer."""
-        self._leading_term = 0
-        self._strange: dict[object, str] = {}
-        """What was said last of neighbours, or of requests, that are not ours."""
 
     def startService(self) -> None:
         super().startService()
@@ -112,13 +146,14 @@ class OrderNode(Service):
         self, trades: Sequence[Trade], known: Known, sending: Sending
     ) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; the answers come together. None: look the keys up again."""
-        answer: Deferred[Sequence[Outcome] | None] = Deferred()
-        batch = Batch(trades, answer, sending)
-        decided = self._feed(self._desk.decide, batch, known, self._seconds())
-        return self._wait(answer) if decided else succeed(None)
+        batch = Batch(trades, sending)
+        return self._batches.expect(batch, partial(self._decide, batch, known))
 
-    @inlineCallbacks
-    def orders(self, after: int, limit: int) -> Generator[Any, Any, tuple[Sequence[Entry], int]]:
+    def _decide(self, batch: Batch, known: Known) -> None:
+        if not self._feed(self._desk.decide, batch, known, self._seconds()):
+            self._batches.answer(batch, None)
+
+    def orders(self, after: int, limit: int) -> Deferred[tuple[Sequence[Entry], int]]:
         """The orders `after` < number <= `after + limit`, as far as there are any.
 
         Answers with the last of them that the log file may not hold yet, and with the number
@@ -126,27 +161,30 @@ class OrderNode(Service):
         order that is released, for it cannot change; that there is none yet (a page that is
         not full) is only for the leader to say. Fails with `NotLeader`.
         """
+        return Deferred.fromCoroutine(self._orders(after, limit))
+
+    async def _orders(self, after: int, limit: int) -> tuple[Sequence[Entry], int]:
         upto = after + limit
         if upto > self._desk.released_number:
-            upto = min(upto, (yield self._last_number()))
+            upto = min(upto, await self._last_number())
         remembered = [self._desk.remembers(number) for number in range(after + 1, upto + 1)]
         return [entry for entry in remembered if entry is not None], max(after, upto)
 
     def lookup(self) -> Deferred[tuple[Mapping[str, Stock], str]]:
         """What clients may see of the stocks, by name, and of which history their versions are.
         Fails with `NotLeader`."""
+        return self._last_number().addCallback(self._released_stocks)
 
-        def released(_: int) -> tuple[Mapping[str, Stock], str]:
-            if not self._desk.released_stocks:
-                raise Unavailable("nothing is listed yet")
-            return dict(self._desk.released_stocks), self._replica.history
-
-        return self._last_number().addCallback(released)
+    def _released_stocks(self, _: int) -> tuple[Mapping[str, Stock], str]:
+        if not self._desk.released_stocks:
+            raise Unavailable("nothing is listed yet")
+        # A copy, since another thread reads it.
+        return dict(self._desk.released_stocks), self._replica.history
 
     def _last_number(self) -> Deferred[int]:
-        answer: Deferred[int] = Deferred()
-        self._feed(self._desk.ask_last_number, Question(answer), self._seconds())
-        return self._wait(answer)
+        question = Question()
+        ask = partial(self._feed, self._desk.ask_last_number, question)
+        return self._questions.expect(question, ask)
 
     def status(self) -> Deferred[Status]:
         """How this replica sees itself."""
@@ -161,19 +199,19 @@ class OrderNode(Service):
             digest=replica.log.digest_at(applied),
             cluster=replica.cluster,
             clock=now,
-            disk_seconds=replica.disk.seconds(self._seconds()),
+            disk_seconds=replica.disk.seconds(now),
         )
         return succeed(status)
 
     def campaign(self) -> Deferred[CampaignReply]:
         """Try to lead; answers how it went."""
-        answer: Deferred[CampaignReply] = Deferred()
-        self._feed(self._replica.campaign, answer, self._seconds())
-        return self._wait(answer)
+        ticket = next(self._tickets)
+        ask = partial(self._feed, self._replica.campaign, ticket, self._seconds())
+        return self._nominations.expect(ticket, ask)
 
     def follow(self, term: int) -> Deferred[None]:
-        """A front-end says that somebody leads in `term`: a hint for one that hears nobody.
-        Raises `Malformed`."""
+        """A front-end says that some replica leads in `term`: a hint for one that hears no
+        leader. Raises `Malformed`."""
         check_step(term, self._replica.term, MAX_TERM_STEP_ASKED)
         self._feed(self._replica.follow, self._seconds())
         return succeed(None)
@@ -187,41 +225,32 @@ class OrderNode(Service):
 
     # What peers ask.
 
-    def request(self, message: Any) -> Deferred[Any]:
-        """Step a peer's `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply.
+    def request(self, message: PeerRequest) -> Deferred[PeerReply]:
+        """Step a peer's request; answers with the reply.
 
-        Fails with `NotOurs` if it is for another replica, or of a stranger. Raises `Malformed`.
+        Fails with `NotOurs` if it is for another replica, or of a stranger, and with `Malformed`
+        if it makes no sense.
         """
+        ticket = next(self._tickets)
+        return self._requests.expect(ticket, partial(self._step, message, ticket))
+
+    def _step(self, message: PeerRequest, ticket: Ticket) -> None:
         refusal = self._feed(self._replica.refusal, message)
         if refusal is not None:
-            self._warn(type(message), f"a request is refused: {refusal}")
-            return fail(NotOurs(refusal))
-        check_step(getattr(message, "term", 0), self._replica.term, MAX_TERM_STEP_ASKED)
-        answer: Deferred[Any] = Deferred()
-        self._feed(self._replica.step, message, self._seconds(), answer)
-        return self._wait(answer)
+            self._remarks.stranger(type(message), f"a request is refused: {refusal}")
+            raise NotOurs(refusal)
+        if isinstance(message, Append | Vote):
+            check_step(message.term, self._replica.term, MAX_TERM_STEP_ASKED)
+        self._feed(self._replica.step, message, self._seconds(), ticket)
 
     # What follows.
-
-    def _wait(self, answer: Deferred[T]) -> Deferred[T]:
-        """`answer`, which comes even if this replica must stop."""
-
-        def answered(result: Any) -> Any:
-            self._asked.discard(answer)
-            return result
-
-        self._asked.add(answer)
-        return answer.addBoth(answered)
-
-    def cannot_read(self, error: Exception) -> None:
-        """What this replica's own files hold is not what was written: see after a restart."""
-        self._broken(Failure(error))
 
     def _feed(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Tell the replica or the desk something, and carry out what follows.
 
-        Whatever fails in there contradicts the protocol: the process ends before it spreads. It
-        is otherwise with a message that makes no sense, which its sender is told.
+        An unexpected error in there contradicts the protocol: the process ends before it
+        spreads. A message that makes no sense (`Malformed`) is only its sender's fault. Raises
+        `Unavailable` if this replica stops, or has to.
         """
         if self._stopped:
             raise Unavailable("this replica is stopping")
@@ -235,103 +264,90 @@ class OrderNode(Service):
             raise Unavailable(f"this replica must stop: {why}") from None
         return result
 
-    def _tick(self) -> None:
-        if not self._stopped:
-            self._feed(self._replica.tick, self._seconds())
-            remark = self._replica.disk.remark(self._seconds())
-            if remark is not None:
-                self.log.warn("{folder}: {remark}", folder=self._folder, remark=remark)
-            self._update_index()
-            self._say_who_is_kept_out()
-
-    def _say_who_is_kept_out(self) -> None:
-        if (backoff := self._replica.backoff) is None:
-            return
-        for news in backoff.take_news():
-            self.log.warn(
-                "catalog {who} is kept out for {seconds:.0f} s: it has held trades up again and "
-                "again ({times} times in a row; times in all: {total})",
-                who=news.holder,
-                seconds=news.seconds,
-                times=news.times,
-                total=backoff.times_kept_out,
-            )
-
     def _carry_out(self) -> None:
-        """Do whatever the replica wants done by now."""
+        """Do what the replica and the desk want done, until they want nothing more."""
         while (ready := self._replica.ready(self._seconds())) is not None:
             self._desk.observe(ready)
             for message in ready.messages:
-                self._send(message)
+                self._say(message)
             if ready.write is not None:
                 self._write(ready.write)
-            self._say_who_leads(ready)
+            self._remarks.leads(ready.leading_term)
             if len(ready.committed) == MAX_BATCH_ENTRIES:
-                # Much to catch up with: others have their turn in between.
+                # Much to catch up with: other calls have their turn in between.
                 self._reactor.callLater(0, self._go_on)
                 break
         for settled in self._desk.take_settled():
             self._answer(settled)
-        if self._desk.wants_listing and not self._listing:
-            self._list_stocks()
+        if self._desk.wants_listing:
+            self._first_listing.begin()
 
     def _go_on(self) -> None:
         if not self._stopped:
             self._feed(lambda: None)
 
-    def _say_who_leads(self, ready: Ready) -> None:
-        if ready.leading_term != self._leading_term:
-            if ready.leading_term:
-                self.log.info("leads in term {term}", term=ready.leading_term)
-            else:
-                self.log.info("leads no more")
-            self._leading_term = ready.leading_term
+    def _answer(self, settled: Batch | Question) -> None:
+        if isinstance(settled, Batch):
+            self._batches.answer(settled, settled.answer)
+        elif isinstance(settled.answer, int):
+            self._questions.answer(settled, settled.answer)
+        elif settled.answer is not None:
+            self._questions.fail(settled, settled.answer)
 
-    def _send(self, message: Request | Reply) -> None:
-        if isinstance(message, Reply):
-            ticket = message.ticket
-            assert isinstance(ticket, Deferred)
-            if isinstance(message.message, Declined):
-                ticket.errback(Unavailable(f"no answer: {message.message.why}"))
-            else:
-                ticket.callback(message.message)
-            return
-        to = message.to
-        neighbour: Peer | Catalog = self._peers[to] if isinstance(to, int) else self._catalogs[to]
-        answer = neighbour.ask(message.message)
-        answer.addCallbacks(
-            self._answered, self._unanswered, callbackArgs=(message,), errbackArgs=(message,)
-        )
-        answer.addErrback(self._broken)
+    # Messages out, and what comes back.
 
-    def _answered(self, reply: Any, request: Request) -> None:
+    def _say(self, message: Message) -> None:
+        match message:
+            case Reply(ticket, answer):
+                self._reply(ticket, answer)
+            case Request(to, request):
+                self._peers[to].ask(request).addCallbacks(
+                    self._answered, self._unanswered, (message,), {}, (message,)
+                ).addErrback(self._broken)
+            case LearnerRequest(to, apply):
+                self._catalogs[to].ask(apply).addCallbacks(
+                    self._applied, self._unanswered, (message,), {}, (message,)
+                ).addErrback(self._broken)
+
+    def _reply(self, ticket: Ticket, reply: PeerReply | CampaignReply | Declined) -> None:
+        match reply:
+            case Declined(why):
+                self._requests.fail(ticket, Unavailable(f"no answer: {why}"))
+            case CampaignReply():
+                self._nominations.answer(ticket, reply)
+            case _:
+                self._requests.answer(ticket, reply)
+
+    def _answered(self, reply: PeerReply, request: Request) -> None:
+        self._take(request, reply.term, partial(self._replica.answered, request, reply))
+
+    def _applied(self, reply: ApplyReply, request: LearnerRequest) -> None:
+        self._take(request, reply.term, partial(self._replica.applied, request.to, reply))
+
+    def _take(
+        self, request: Request | LearnerRequest, term: int, take: Callable[[float], str | None]
+    ) -> None:
+        """Take in an answer of `term`. One that makes no sense counts as none."""
         if self._stopped:
             return
         try:
-            check_step(getattr(reply, "term", 0), self._replica.term, MAX_TERM_STEP_ANSWERED)
-            mistake = self._feed(self._replica.answered, request, reply, self._seconds())
+            check_step(term, self._replica.term, MAX_TERM_STEP_ANSWERED)
+            mistake = self._feed(take, self._seconds())
         except Malformed as why:
             mistake = f"an answer of {request.to} makes no sense: {why}"
             self._feed(self._replica.unreachable, request, self._seconds())
-        if mistake is None:
-            self._strange.pop(request.to, None)
-        else:
-            self._warn(request.to, mistake)
+        self._remarks.stranger(request.to, mistake)
 
-    def _warn(self, of: object, line: str) -> None:
-        """Tell the operator of a stranger, once for as long as it stays the same."""
-        if self._strange.get(of) != line:
-            self._strange[of] = line
-            self.log.warn("{line}", line=line)
-
-    def _unanswered(self, failure: Failure, request: Request) -> None:
+    def _unanswered(self, failure: Failure, request: Request | LearnerRequest) -> None:
         failure.trap(BazaarError)
         if failure.check(Unusable):
             failure.raiseException()  # What was to be sent cannot be read.
         if failure.check(NotOurs):
-            self._warn(request.to, f"not ours: {failure.getErrorMessage()}")
+            self._remarks.stranger(request.to, f"not ours: {failure.getErrorMessage()}")
         if not self._stopped:
             self._feed(self._replica.unreachable, request, self._seconds())
+
+    # The log and the index on disk.
 
     def _write(self, write: Write) -> None:
         on_disk = self._disk.defer(self._reactor, self._logfile.write, write)
@@ -346,30 +362,6 @@ class OrderNode(Service):
         # After a failed fdatasync the page cache lies (Rebello et al., ATC 2020): what is on
         # disk is only known after a restart.
         self._end(f"the log cannot be written: {failure.getErrorMessage()}")
-
-    def _broken(self, failure: Failure) -> None:
-        if self._stopped:
-            return
-        if not failure.check(Unusable):
-            self.log.failure("replica stops", failure)
-        self._end(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
-
-    def _end(self, line: str) -> None:
-        """Nothing is decided or acknowledged any more; nobody waits for it in vain."""
-        self._stopped = True
-        self._fail(line)
-        for answer in list(self._asked):
-            answer.errback(Unavailable("this replica had to stop"))
-
-    def _answer(self, settled: Batch | Question) -> None:
-        ticket = settled.ticket
-        assert isinstance(ticket, Deferred)
-        if isinstance(settled, Batch):
-            ticket.callback(settled.outcomes)
-        elif isinstance(settled.answer, BazaarError):
-            ticket.errback(settled.answer)
-        else:
-            ticket.callback(settled.answer)
 
     def _update_index(self) -> None:
         # Once a tick: what came meanwhile is one transaction. The index must never be ahead of
@@ -392,29 +384,43 @@ class OrderNode(Service):
         self._indexing = False
         self._desk.indexed(index)
 
-    # A first leader lists what a catalog's file holds.
+    # Time, and the first listing.
 
-    def _list_stocks(self) -> None:
-        self._listing = True
-        self._ask_for_listing(list(self._catalogs.values()))
+    def _tick(self) -> None:
+        if not self._stopped:
+            self._feed(self._replica.tick, self._seconds())
+            self._remarks.disk(self._replica.disk.remark(self._seconds()))
+            self._update_index()
+            self._remarks.kept_out(self._replica.backoff)
 
-    def _ask_for_listing(self, catalogs: list[Catalog]) -> None:
-        if not catalogs or not self._desk.wants_listing or self._stopped:
-            self._reactor.callLater(self._tick_seconds, self._listing_over)
+    def _wants_listing(self) -> bool:
+        return self._desk.wants_listing and not self._stopped
+
+    def _listing_came(self, stocks: Sequence[Listing] | None) -> None:
+        if stocks is None:
+            self._go_on()
+        elif not self._stopped:
+            self._feed(self._desk.list_stocks, stocks)
+
+    # The end.
+
+    def cannot_read(self, error: Exception) -> None:
+        """What this replica's own files hold is not what was written: see after a restart."""
+        self._broken(Failure(error))
+
+    def _broken(self, failure: Failure) -> None:
+        if self._stopped:
             return
+        if not failure.check(Unusable):
+            self.log.failure("replica stops", failure)
+        self._end(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
 
-        def ask_the_next(failure: Failure) -> None:
-            failure.trap(BazaarError)
-            self._ask_for_listing(catalogs[1:])
-
-        def list_stocks(stocks: Sequence[Listing]) -> None:
-            self._listing = False
-            if not self._stopped:
-                self._feed(self._desk.list_stocks, stocks)
-
-        asked = catalogs[0].listing()
-        asked.addCallbacks(list_stocks, ask_the_next).addErrback(self._broken)
-
-    def _listing_over(self) -> None:
-        self._listing = False
-        self._go_on()
+    def _end(self, line: str) -> None:
+        """Nothing is decided or acknowledged any more; no caller waits in vain."""
+        self._stopped = True
+        self._fail(line)
+        stopped = Unavailable("this replica had to stop")
+        self._batches.fail_all(stopped)
+        self._questions.fail_all(stopped)
+        self._requests.fail_all(stopped)
+        self._nominations.fail_all(stopped)

@@ -30,8 +30,8 @@ from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.timing import Timing
 
-from .clients import Catalog, Peer
 from .desk import TradingDesk
+from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .servicer import Orders, Replication
 
@@ -131,7 +131,7 @@ def make_order_service(reactor: Reactor, config: OrderConfig) -> Service:
         index,
         {peer: Peer(channels.to(at), config.timing) for peer, at in config.peers.items()},
         {
-            str(at): Catalog(str(at), channels.to(at), config.timing, lambda: replica.cluster)
+            str(at): Catalog(channels.to(at), config.timing, lambda: replica.cluster)
             for at in config.catalogs
         },
         config.timing,

@@ -97,19 +97,17 @@ def to_wire(message: msgspec.Struct) -> Any:
         fields["records"] = [entry.record for entry in fields.pop("entries")]
     if stamp := fields.get("stamp"):
         fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at)
-    if isinstance(message, messages.ApplyReply):
-        del fields["learner"]
     return _WIRE_TYPES[type(message)](**fields)
 
 
-def from_wire(wire: Any, kind: type[Message], **known: Any) -> Message:
+def from_wire(wire: Any, kind: type[Message]) -> Message:
     """The message of type `kind` that `to_wire` made `wire` of.
 
-    `known` are fields that do not travel. Raises `Malformed` if a field is out of its bounds, a
+    Raises `Malformed` if a field is out of its bounds, a
     record is no log entry, or the records are not consecutive entries of one log.
     """
     plan = _plan(kind)
-    fields = known
+    fields: dict[str, Any] = {}
     for name, most in plan.integers:
         value = fields[name] = getattr(wire, name)
         if not 0 <= value <= most:
@@ -143,7 +141,7 @@ class _Plan(msgspec.Struct, frozen=True):
 def _plan(kind: type[msgspec.Struct]) -> _Plan:
     hints = get_type_hints(kind)
     names = set(kind.__struct_fields__)
-    apart = names & {"learner", "stamp", "members", "entries"}
+    apart = names & {"stamp", "members", "entries"}
     of = {
         type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
     }

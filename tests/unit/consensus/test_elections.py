@@ -254,7 +254,7 @@ def behind(*theirs: int, mine: tuple[int, ...] = (1,), term: int = 1) -> Cluster
     cluster.start(3)
     # What it was to fetch when it started is lost.
     cluster.pool.clear()
-    cluster.members[3].replica.step(append(term, leader=1), cluster.clock.now)
+    cluster.members[3].replica.step(append(term, leader=1), cluster.clock.now, "append")
     cluster.carry_out(cluster.members[3])
     cluster.pool.clear()
     cluster.pass_time(LONG)

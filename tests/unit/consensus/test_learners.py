@@ -42,7 +42,6 @@ def answer(message: Apply, applied: int, digest: str) -> ApplyReply:
     """What one answers that has released all that it has applied."""
     stamp = Stamp(1, message.sent)
     return ApplyReply(
-        learner=CATALOG,
         term=message.term,
         applied=applied,
         digest=digest,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.fakes.member import TICK, TIMING, Member, disk, entries_of
 from twisted_bazaar.consensus.entries import Opened
-from twisted_bazaar.consensus.messages import Append, AppendReply, Apply, ApplyReply, Request
+from twisted_bazaar.consensus.messages import Append, AppendReply, Apply, ApplyReply, LearnerRequest
 from twisted_bazaar.leases import Stamp, kept
 
 LEASE, HEARTBEAT = TIMING.lease, TIMING.heartbeat
@@ -21,7 +21,7 @@ class Leader:
     def __init__(self, peers: Sequence[int] = ()) -> None:
         self.member = Member(1, peers, (A, B), disk(1, 0, entries_of(1, 1)))
         self.replica = self.member.replica
-        self.open: dict[str, Request] = {}
+        self.open: dict[str, LearnerRequest] = {}
         """What the catalogs were asked, and have not answered."""
         self.asked: list[tuple[str, Apply]] = []
         self.heard = True
@@ -95,7 +95,6 @@ class Leader:
         term, sent = message.term, message.sent
         self.member.step(
             ApplyReply(
-                learner=name,
                 term=term,
                 applied=applied,
                 digest=digest,
@@ -103,7 +102,8 @@ class Leader:
                 stamp=stamp,
                 holds=holds,
                 sent=sent,
-            )
+            ),
+            learner=name,
         )
         self._collect()
         return stamp
@@ -297,7 +297,6 @@ def test_one_that_is_told_to_rebuild_gets_nothing_and_is_waited_for_once(leader:
     digest = "of another history"
     leader.member.step(
         ApplyReply(
-            learner=A,
             term=message.term,
             applied=9,
             digest=digest,
@@ -305,7 +304,8 @@ def test_one_that_is_told_to_rebuild_gets_nothing_and_is_waited_for_once(leader:
             stamp=stamp,
             holds=False,
             sent=message.sent,
-        )
+        ),
+        learner=A,
     )
     leader.propose()
     leader.pass_time(until - leader.now - TICK)
@@ -322,7 +322,6 @@ def test_an_answer_without_a_stamp_earns_nothing(leader: Leader) -> None:
     message = leader.next(A)
     digest, stamp = leader.replica.log.digest_at(4), Stamp(LIFE, 0.0)
     reply = ApplyReply(
-        learner=A,
         term=message.term,
         applied=4,
         digest=digest,
@@ -332,7 +331,7 @@ def test_an_answer_without_a_stamp_earns_nothing(leader: Leader) -> None:
         sent=message.sent,
     )
     del leader.open[A]
-    leader.member.step(replace(reply, stamp=None))
+    leader.member.step(replace(reply, stamp=None), learner=A)
     assert leader.next(A).stamp is None
 
 
@@ -357,7 +356,7 @@ def test_what_was_released_stays_so_whatever_comes_late(leader: Leader) -> None:
     leader.lose(A)
     leader.answer(A)
     assert leader.released == 5
-    leader.open[A] = Request(A, late)
+    leader.open[A] = LearnerRequest(A, late)
     leader.answer(A)
     assert leader.released == 5
     assert leader.granted(LEASE, A, B) == {A}

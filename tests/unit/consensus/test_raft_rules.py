@@ -35,7 +35,6 @@ from twisted_bazaar.leases import Stamp
         AppendReply(term=7, follower=3, fits=False, index=0, round=0, sent=0.0),
         VoteReply(term=7, voter=3, granted=False),
         ApplyReply(
-            learner="catalog",
             term=7,
             applied=0,
             digest="",
@@ -80,7 +79,6 @@ def test_what_only_asks_around_raises_no_term(message) -> None:
         AppendReply(term=2, follower=2, fits=False, index=0, round=0, sent=0.0),
         VoteReply(term=2, voter=2, granted=False),
         ApplyReply(
-            learner="catalog",
             term=2,
             applied=0,
             digest="",

@@ -184,7 +184,7 @@ def test_one_that_was_suspect_and_has_recalled_by_now_does_not_count_as_suspect(
 
 def test_a_cluster_is_new_if_all_of_it_is() -> None:
     member = suspect(fresh=True)
-    answer(member, 2, 0, suspect=True, fresh=True)
+    answer(member, 2, 0, suspect=True)
     assert member.storage.suspect
     answer(member, 3, 0)
     assert member.storage.suspect is None
@@ -205,8 +205,8 @@ def test_a_new_replica_has_no_term_by_a_front_ends_word() -> None:
 
 def test_one_that_is_damaged_makes_no_new_cluster_with_empty_ones() -> None:
     member = suspect()
-    answer(member, 2, 0, suspect=True, fresh=True)
-    answer(member, 3, 0, suspect=True, fresh=True)
+    answer(member, 2, 0, suspect=True)
+    answer(member, 3, 0, suspect=True)
     with pytest.raises(Unusable):
         member.pass_time(10.0)
 

@@ -101,7 +101,7 @@ def cluster() -> Cluster:
 
 
 def sent(cluster: Cluster, id: int, given: Sending, *trades: Trade) -> desk.Batch:
-    batch = desk.Batch(trades, None, given)
+    batch = desk.Batch(trades, given)
     assert cluster.members[id].desk.decide(batch, Known({}, 0), cluster.clock.now)
     cluster.carry_out(cluster.members[id])
     cluster.pass_time(TIMING.heartbeat)
@@ -172,7 +172,7 @@ def test_what_was_refused_for_lack_of_room_is_refused_for_good(cluster: Cluster)
 def test_a_look_up_that_is_too_old_uses_nothing_up(cluster: Cluster) -> None:
     leading, term = cluster.members[3].desk, cluster.members[3].replica.term
     leading._forgotten = 1
-    batch = desk.Batch([buy("key")], None, sending(1, term=term))
+    batch = desk.Batch([buy("key")], sending(1, term=term))
     assert not leading.decide(batch, Known({}, 0), cluster.clock.now)
     assert leading.decide(batch, Known({}, 1), cluster.clock.now)
     cluster.carry_out(cluster.members[3])

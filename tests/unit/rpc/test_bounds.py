@@ -14,7 +14,7 @@ from twisted_bazaar.rpc import wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bounds import MAX_ENTRIES, MAX_NAMES
 
-from .test_wire import IDS, KINDS, LEARNER, LOG, STOCKS, over_the_wire
+from .test_wire import IDS, KINDS, LOG, STOCKS, over_the_wire
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,10 @@ FROM_OUTSIDE = [
 )
 def test_what_is_out_of_bounds_is_refused(kind: Any, name: str, value: object) -> None:
     sent = wire.to_wire(empty(kind))
-    known = {"learner": LEARNER} if kind is messages.ApplyReply else {}
-    wire.from_wire(over_the_wire(sent), kind, **known)
+    wire.from_wire(over_the_wire(sent), kind)
     setattr(sent, name, value)
     with pytest.raises(Malformed, match=name):
-        wire.from_wire(over_the_wire(sent), kind, **known)
+        wire.from_wire(over_the_wire(sent), kind)
 
 
 @pytest.mark.parametrize("field", ["previous_digest", "digest"])
@@ -77,7 +76,7 @@ def test_a_digest_that_has_another_shape_is_refused(field: str, value: str) -> N
     sent = wire.to_wire(empty(kind))
     setattr(sent, field, value)
     with pytest.raises(Malformed, match=field):
-        wire.from_wire(over_the_wire(sent), kind, learner=LEARNER)
+        wire.from_wire(over_the_wire(sent), kind)
 
 
 @pytest.mark.parametrize("stamp", [(-1, 0.0), (2**53, 0.0), (1, math.nan), (1, math.inf)])
@@ -86,7 +85,7 @@ def test_a_stamp_that_is_out_of_bounds_is_refused(kind: Any, stamp: tuple[int, f
     sent = wire.to_wire(empty(kind))
     sent.stamp.life, sent.stamp.at = stamp
     with pytest.raises(Malformed):
-        wire.from_wire(over_the_wire(sent), kind, learner=LEARNER)
+        wire.from_wire(over_the_wire(sent), kind)
 
 
 def elsewhere(sent: Any) -> None:

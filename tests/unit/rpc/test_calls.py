@@ -37,7 +37,7 @@ from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import Listing, Placed, Side, Stock, Trade
-from twisted_bazaar.order import clients
+from twisted_bazaar.order import neighbours
 from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.order.servicer import Orders
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
@@ -407,7 +407,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     world.servicer = catalog  # type: ignore[assignment]
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
-    leaders = clients.Catalog("catalog", world.channel, timing)
+    leaders = neighbours.Catalog(world.channel, timing)
     subscription = Subscription(address="127.0.0.1:7001", life=71, token="token")
     world.catalog = CatalogClient(world.channel, secret=SECRET)
     another = CatalogClient(world.channel, secret=b"another secret")
@@ -417,7 +417,6 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     first = await leaders.ask(sends(log, 0, 1))
     assert before < first.stamp.at < monotonic_seconds()
     assert first == ApplyReply(
-        learner="catalog",
         term=1,
         applied=1,
         digest=log[0].digest,

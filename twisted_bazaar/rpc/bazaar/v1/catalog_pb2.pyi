@@ -16,9 +16,8 @@ class Stamp(_message.Message):
     def __init__(self, life: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("term", "leader", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest")
+    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest")
     TERM_FIELD_NUMBER: _ClassVar[int]
-    LEADER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
@@ -31,7 +30,6 @@ class ApplyRequest(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     LONGEST_FIELD_NUMBER: _ClassVar[int]
     term: int
-    leader: int
     previous_index: int
     previous_digest: str
     records: _containers.RepeatedScalarFieldContainer[bytes]
@@ -43,7 +41,7 @@ class ApplyRequest(_message.Message):
     lease: float
     cluster: str
     longest: float
-    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ...) -> None: ...
+    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
     __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds")

@@ -93,7 +93,7 @@ class PollRequest(_message.Message):
     def __init__(self, replica: _Optional[int] = ..., nonce: _Optional[int] = ..., to: _Optional[int] = ...) -> None: ...
 
 class PollReply(_message.Message):
-    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "fresh", "nonce", "copied", "cluster", "members", "last_digest", "disk_seconds")
+    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "nonce", "copied", "cluster", "members", "last_digest", "disk_seconds")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -101,7 +101,6 @@ class PollReply(_message.Message):
     LEADER_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
     SUSPECT_FIELD_NUMBER: _ClassVar[int]
-    FRESH_FIELD_NUMBER: _ClassVar[int]
     NONCE_FIELD_NUMBER: _ClassVar[int]
     COPIED_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
@@ -115,14 +114,13 @@ class PollReply(_message.Message):
     leader: int
     wait: float
     suspect: bool
-    fresh: bool
     nonce: int
     copied: bool
     cluster: str
     members: _containers.RepeatedScalarFieldContainer[int]
     last_digest: str
     disk_seconds: float
-    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., fresh: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ..., disk_seconds: _Optional[float] = ...) -> None: ...
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ..., disk_seconds: _Optional[float] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("replica", "after", "digest", "cluster", "to")

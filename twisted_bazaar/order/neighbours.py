@@ -4,16 +4,20 @@ Calls fail with `Unusable` only if what they should send cannot be read from thi
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
+    Apply,
     ApplyReply,
     Fetch,
     FetchReply,
+    PeerReply,
+    PeerRequest,
     Poll,
     PollReply,
     Vote,
@@ -30,14 +34,16 @@ from twisted_bazaar.timing import Timing
 
 __all__ = ["Catalog", "Peer"]
 
+T = TypeVar("T", bound=msgspec.Struct)
+
 _FETCH_SECONDS = 5.0
 """A chunk of the log that was read from a cold disk may take this long, or a listing."""
 
 
-def _understand(reply: Any, kind: type[Any], **known: Any) -> Any:
+def _understand(reply: Any, kind: type[T]) -> T:
     """What a neighbour answered. Raises `Unavailable` if that makes no sense."""
     try:
-        return from_wire(reply, kind, **known)
+        return from_wire(reply, kind)
     except Malformed as error:
         raise Unavailable(f"a reply that makes no sense: {error}") from None
 
@@ -49,15 +55,15 @@ class Peer:
         self._channel = channel
         self._timeout = timing.election_timeout
         stub = ReplicationStub(channel.grpc)
-        self._rpcs: dict[type, tuple[Any, type[Any]]] = {
+        self._rpcs: dict[type[PeerRequest], tuple[Any, type[PeerReply]]] = {
             Append: (stub.Append, AppendReply),
             Vote: (stub.Vote, VoteReply),
             Poll: (stub.Poll, PollReply),
             Fetch: (stub.Fetch, FetchReply),
         }
 
-    def ask(self, message: Any) -> Deferred[Any]:
-        """Send an `Append`, `Vote`, `Poll` or `Fetch`; answers with the reply."""
+    def ask(self, message: PeerRequest) -> Deferred[PeerReply]:
+        """Send a request; answers with the reply."""
         timeout = _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout
         rpc, reply = self._rpcs[type(message)]
         return self._channel.call(
@@ -70,25 +76,21 @@ class Catalog:
 
     def __init__(
         self,
-        name: str,
         channel: Channel,
         timing: Timing,
         cluster: Callable[[], str] = lambda: "",
     ) -> None:
         """`cluster` is asked for the name of this replica's cluster, on any thread."""
-        self._name = name
         self._cluster = cluster
         self._channel = channel
         self._timeout = timing.election_timeout
         self._stub = CatalogStub(channel.grpc)
 
-    def ask(self, message: Any) -> Deferred[Any]:
-        """Send an `Apply`; answers with the reply."""
+    def ask(self, message: Apply) -> Deferred[ApplyReply]:
+        """Send entries; answers with the reply."""
         return self._channel.call(
             lambda timeout: _understand(
-                self._stub.Apply(to_wire(message), timeout=timeout),
-                ApplyReply,
-                learner=self._name,
+                self._stub.Apply(to_wire(message), timeout=timeout), ApplyReply
             ),
             self._timeout,
         )

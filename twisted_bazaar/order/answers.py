@@ -1,0 +1,48 @@
+"""The answers that a replica's callers wait for."""
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from twisted_bazaar.errors import BazaarError
+
+__all__ = ["Answers"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class Answers(Generic[K, T]):
+    """Answers of type T that are still to come, each by the K that it is the answer to."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[K, Deferred[T]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, asked: K, ask: Callable[[], object]) -> Deferred[T]:
+        """Call `ask`, and wait for the answer to `asked`, which may come meanwhile. Fails with
+        the `BazaarError` that `ask` raises."""
+        answer: Deferred[T] = Deferred()
+        self._waiting[asked] = answer
+        try:
+            ask()
+        except BazaarError as error:
+            if asked in self._waiting:
+                self.fail(asked, error)
+        return answer
+
+    def answer(self, asked: K, answer: T) -> None:
+        """Tell the caller that waits. Raises KeyError if none does: it was answered before."""
+        self._waiting.pop(asked).callback(answer)
+
+    def fail(self, asked: K, error: BazaarError) -> None:
+        """Tell the caller that waits why there is no answer. Raises KeyError if none does."""
+        self._waiting.pop(asked).errback(error)
+
+    def fail_all(self, error: BazaarError) -> None:
+        """Tell all callers why there are no answers."""
+        for asked in [*self._waiting]:
+            self.fail(asked, error)

@@ -1,0 +1,58 @@
+"""What the operator is told of an order replica at work, each thing once."""
+
+from twisted.logger import Logger
+
+from twisted_bazaar.backoff import Backoff
+
+__all__ = ["Remarks"]
+
+
+class Remarks:
+    """The log lines of one replica."""
+
+    log = Logger()
+
+    def __init__(self, folder: object) -> None:
+        """`folder` is where the replica's log is."""
+        self._folder = folder
+        self._leading_term = 0
+        self._strangers: dict[object, str] = {}
+        """By neighbour, or kind of request: what was said last of one that is not ours."""
+
+    def leads(self, term: int) -> None:
+        """The replica leads in `term`; 0: it does not lead."""
+        if term == self._leading_term:
+            return
+        self._leading_term = term
+        if term:
+            self.log.info("leads in term {term}", term=term)
+        else:
+            self.log.info("leads no more")
+
+    def stranger(self, of: object, line: str | None) -> None:
+        """What is wrong with what `of` says, which is not ours; said again only if it changes.
+        None: nothing is wrong."""
+        if line is None:
+            self._strangers.pop(of, None)
+        elif self._strangers.get(of) != line:
+            self._strangers[of] = line
+            self.log.warn("{line}", line=line)
+
+    def disk(self, remark: str | None) -> None:
+        """What `DiskLatency.remark` says."""
+        if remark is not None:
+            self.log.warn("{folder}: {remark}", folder=self._folder, remark=remark)
+
+    def kept_out(self, backoff: Backoff | None) -> None:
+        """Which catalogs the leader keeps out since the last call; None: it does not lead."""
+        if backoff is None:
+            return
+        for news in backoff.take_news():
+            self.log.warn(
+                "catalog {who} is kept out for {seconds:.0f} s: it has held trades up again and "
+                "again ({times} times in a row; times in all: {total})",
+                who=news.holder,
+                seconds=news.seconds,
+                times=news.times,
+                total=backoff.times_kept_out,
+            )
