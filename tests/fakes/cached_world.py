@@ -1,9 +1,9 @@
 """Two front-ends that cache, a catalog, and all that can go wrong between them, step by step.
 
-The front-ends have the floors and lookups that ship, and are told of changes by the subscribers
-that ship. Pushes are lost, late, doubled and reordered; the cache returns whatever was ever put
-there, or nothing; clocks run at different rates; catalogs and whole order logs are lost. The
-world remembers what was acknowledged, and holds each lookup to it.
+The floors, the lookup queues and the catalog's subscriptions are the real ones. Pushes are lost,
+late, doubled and reordered; the cache returns anything that was ever put there, or nothing; clocks
+run at different rates; catalogs and whole order logs are lost. The world records what was
+acknowledged, and checks each lookup against it.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ NOTHING: Seen = 0, 0
 
 
 class Catalog:
-    """The only one that may show anything: releases what all that may show less know of."""
+    """The catalog with the lease: releases what no front-end with a lease shows older."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -44,12 +44,12 @@ class Catalog:
         self.new_log()
 
     def begin(self, silent_until: float) -> None:
-        """A new life, which knows nothing of the promises that one before it made."""
+        """A new life, which has forgotten the leases that it granted."""
         self.subscribers = Subscribers(TIMING)
         self.silent_until = silent_until
 
     def new_log(self) -> None:
-        """All that there was is gone."""
+        """The order log is lost, and a new one begins."""
         listed = NAMES if self.log else NAMES[:2]
         self.log += 1
         self.index = 1
@@ -80,7 +80,7 @@ class Sent:
         self.pushed = pushed
         self.subscribers = subscribers
         self.waited_for = True
-        """The catalog has neither had an answer nor given it up."""
+        """The catalog still expects an answer."""
 
 
 class Asked:
@@ -93,7 +93,7 @@ class Asked:
 
 
 class UnderWay:
-    """A call, and what it will be answered with: None if nobody does."""
+    """A call, and the quotes that it will be answered with; None: it fails."""
 
     def __init__(self, call: UpstreamCall) -> None:
         self.call = call
@@ -134,7 +134,7 @@ class World:
         self._release()
 
     def finish(self) -> None:
-        """What is under way comes to an end: everybody is answered, once."""
+        """Everything under way ends: each lookup is answered, once."""
         for frontend in self._frontends:
             while frontend.reads or frontend.calls:
                 for read in frontend.reads:
@@ -154,7 +154,7 @@ class World:
         return self._time * of.rate
 
     def _release(self) -> None:
-        """Whoever traded hears of it, and anybody may see it at the catalog, at once."""
+        """Trades are acknowledged, and the catalog shows them, at once."""
         self._catalog.release(self._now(self._catalog))
         for name, shown in self._catalog.view.items():
             self._see(name, (self._catalog.log, shown.version))
@@ -198,7 +198,7 @@ class World:
                     self.subscription_arrives()
 
     def subscription_arrives(self) -> None:
-        """Perhaps late, perhaps again."""
+        """Perhaps late, or a second time."""
         now = self._now(self._catalog)
         if self._subscriptions and now >= self._catalog.silent_until:
             self._catalog.subscribers.add(self._subscriptions[-1], now)
@@ -242,7 +242,7 @@ class World:
                 # It comes again, when it is long out of date.
                 self._sent.append(sent)
 
-    def frontends_are_informed(self) -> None:
+    def frontends_get_leases(self) -> None:
         self.frontends_subscribe()
         self.pushes_arrive_and_are_answered()
         self.pushes_arrive_and_are_answered()

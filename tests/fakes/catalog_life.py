@@ -22,7 +22,7 @@ FRONTEND = 71
 
 
 class CatalogLife:
-    """One life of a catalog, and who is around it."""
+    """One life of a catalog, with its leader and front-ends."""
 
     def __init__(self, index: int = 0, silent: bool = False) -> None:
         """It finds a file of `LOG` up to `index`, and is beyond its silence, unless `silent`."""

@@ -1,5 +1,5 @@
 # ruff: noqa: N802 - the methods of a transport have their own style
-"""A front-end's internal endpoint, over a subscriber that a test decides about."""
+"""A front-end's internal endpoint, over a subscriber that a test controls."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A catalog that pushes, as far as the floors of a front-end can tell."""
+"""A catalog that pushes to one front-end."""
 
 import itertools
 from collections.abc import Mapping
@@ -42,8 +42,8 @@ class FakePublisher:
         )
         return self.floors.push(push, self.now)
 
-    def inform(self, **floors: int) -> Stamp:
-        """Subscribe, if there is no lease, and have these floors and a lease from now on."""
+    def grant(self, **floors: int) -> Stamp:
+        """Subscribe, if there is no lease, and push these floors and a lease."""
         self.floors.subscribe(self.now)
         reply = self.push(floors)
         assert reply.stamp is not None

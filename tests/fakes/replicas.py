@@ -51,7 +51,7 @@ LOST = CampaignReply(leader=0, term=1, wait=0.0)
 
 
 class Call:
-    """Something that was asked, and what the asker holds."""
+    """A call, and the Deferred that the caller holds."""
 
     def __init__(self, name: str, arguments: tuple[Any, ...]) -> None:
         self.name = name
@@ -62,7 +62,7 @@ class Call:
         self.answer.callback(value)
 
     def fail(self, error: Exception | None = None) -> None:
-        """It went wrong; unless said otherwise, there was no answer."""
+        """The call fails: without `error`, as one without an answer."""
         self.answer.errback(error or Unavailable("gone"))
 
 
@@ -138,7 +138,7 @@ class FakeStocks(_Fake):
 
 
 def result_of(asked: Deferred[Any]) -> list[Any]:
-    """What the Deferred came to, or will: at most one result; a failure as its exception."""
+    """The result of the Deferred, once there is one; a failure as its exception."""
     results: list[Any] = []
     asked.addCallbacks(results.append, lambda failure: results.append(failure.value))
     return results

@@ -1,4 +1,4 @@
-"""What may stand in a front-end's place: servers that answer a push with anything at all."""
+"""Servers in a front-end's place that answer a push in wrong ways."""
 
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure

@@ -1,4 +1,4 @@
-"""Who may subscribe at a catalog, and for which address."""
+"""Which subscriptions a catalog admits, and for which addresses."""
 
 import pytest
 

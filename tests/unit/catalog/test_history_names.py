@@ -1,5 +1,5 @@
-"""What names a history: another name after each election, so that nothing of a log that was cut,
-restored or copied is ever taken for what another one says."""
+"""The name of a history is another after each election: versions of a log that was cut, restored or
+copied are never taken for those of another."""
 
 from msgspec.structs import replace
 
@@ -101,10 +101,10 @@ def test_a_late_word_of_the_leader_before_does_not_bring_its_name_back() -> None
 def test_a_front_end_begins_anew_under_each_name() -> None:
     """Floors and leases of another leadership's log are not believed."""
     publisher = FakePublisher()
-    old = publisher.inform(A=5)
+    old = publisher.grant(A=5)
     publisher.history = "of the next leader"
     assert publisher.push({"A": 2}, old) == PushReply(upto=9, stamp=None)
     assert not publisher.floors.allow("A", 5, publisher.now)
-    publisher.inform(A=2)
+    publisher.grant(A=2)
     assert publisher.floors.history == "of the next leader"
     assert publisher.floors.allow("A", 2, publisher.now)

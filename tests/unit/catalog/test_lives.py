@@ -1,4 +1,4 @@
-"""What a new life of a catalog owes to the one before, whose promises it has forgotten."""
+"""A new life of a catalog waits out the leases that earlier lives may have granted."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_new_life_answers_at_once_while_it_is_silent() -> None:
 
 
 def test_a_new_catalog_of_a_new_bazaar_is_not_silent() -> None:
-    """Nothing was ever listed, so nobody can show it."""
+    """Nothing was ever listed, so that no front-end can show it."""
     catalog = CatalogLife(silent=True)
     reply = catalog.ask(sends(LOG, 0, 1))
     assert reply.released == 1
@@ -89,7 +89,7 @@ def test_lives_have_different_numbers() -> None:
 
 
 def test_a_rebuild_is_a_new_life(catalog: CatalogLife) -> None:
-    """Nothing of the other history is shown any more, and nobody is told of it. What front-ends
+    """The other history is no longer shown, nor pushed. What front-ends
     have of it is waited out."""
     reply = catalog.ask(sends(OTHER, 0, 6, term=2, rebuild=True))
     assert (reply.applied, reply.released, reply.holds) == (6, 0, False)
@@ -142,7 +142,7 @@ def test_answers_to_pushes_of_an_earlier_life_count_for_nothing(catalog: Catalog
 
 
 def test_a_state_that_was_not_made_of_the_log_is_a_rebuild_too(catalog: CatalogLife) -> None:
-    """Somebody has edited the file. It may take a while to show: entry 7 can still be applied."""
+    """The file was edited. It may take a while to show: entry 7 can still be applied."""
     del catalog.projection.ledger.stocks["GameStart"]
     reply = catalog.ask(sends(LOG, 6, 8))
     assert (reply.applied, reply.released, reply.stamp.life) == (0, 0, 2)

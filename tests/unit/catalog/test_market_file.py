@@ -1,4 +1,4 @@
-"""The catalog's file: what was saved is loaded, and what makes no sense is one line of where."""
+"""The catalog's file: what is saved is loaded, and damage is one line that names the place."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""A catalog at work: what it shows, whom it tells, and when it writes its file."""
+"""The catalog node: what it shows, what it pushes, and when it writes its file."""
 
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -34,7 +34,7 @@ SOON = 0.5
 
 
 class Threads:
-    """A thread pool whose work is done when the test says so."""
+    """A thread pool that runs its work when the test says so."""
 
     def __init__(self) -> None:
         self.work: list[tuple[Callable[[bool, Any], None], Callable[[], Any]]] = []
@@ -45,7 +45,7 @@ class Threads:
         self.work.append((on_result, lambda: function(*args)))
 
     def finish(self) -> None:
-        """Do what has been waiting for longest."""
+        """Do the oldest work."""
         on_result, function = self.work.pop(0)
         try:
             result = function()
@@ -68,7 +68,7 @@ class ReactorWithThreads(Clock):
 
 
 class Frontends:
-    """The way to the front-ends; each push waits for the test to answer."""
+    """A push client whose pushes wait for the test to answer."""
 
     def __init__(self) -> None:
         self.pushed: list[tuple[str, str, Push, Deferred[PushReply]]] = []
@@ -161,7 +161,7 @@ def test_nothing_is_shown_without_a_lease(catalog: Catalog) -> None:
 
 
 def test_a_reader_asks_the_clock_itself(catalog: Catalog) -> None:
-    """The reactor may have stood still since, or the whole process."""
+    """The reactor may have stopped since, or the whole process."""
     catalog.apply(8)
     catalog.lease()
     catalog.reactor.rightNow += TIMING.lease
@@ -169,7 +169,7 @@ def test_a_reader_asks_the_clock_itself(catalog: Catalog) -> None:
 
 
 def test_the_clock_is_asked_after_the_view_was_read(catalog: Catalog) -> None:
-    """A reader's thread that was held up in between has seen what may be out of date."""
+    """A reader's thread that was stopped in between holds a view that may be out of date."""
     catalog.apply(8)
     catalog.lease()
     times = []
@@ -297,7 +297,7 @@ def test_a_push_that_failed_is_made_again(telling: Catalog) -> None:
     assert (again.upto, again.floors) == (first.upto, first.floors)
 
 
-def test_a_failure_that_nobody_foresaw_costs_one_lease(
+def test_an_unexpected_error_costs_one_lease(
     telling: Catalog, logged_failures: list[Failure]
 ) -> None:
     asked = result_of(telling.node.apply(sends(LOG, 6, 8)))
@@ -428,7 +428,7 @@ def test_a_last_save_that_fails_does_not_hold_up_the_stop(
     assert stopped == [None]
 
 
-def test_a_failure_that_nobody_foresaw_is_logged_and_saving_goes_on(
+def test_an_unexpected_error_is_logged_and_saving_goes_on(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
 ) -> None:
     def broken(path: Path, snapshot: Snapshot) -> None:

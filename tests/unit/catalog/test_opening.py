@@ -1,4 +1,4 @@
-"""What a catalog opens with, and what it says of a listing that comes too late."""
+"""What a catalog starts with, and what it logs of a listing that comes too late."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a catalog knows is always what follows from a prefix of the order log, and nothing else."""
+"""A projection is always what follows from a prefix of the order log."""
 
 import msgspec
 import pytest
@@ -132,7 +132,7 @@ def test_a_rebuild_that_brings_nothing_yet_leaves_nothing() -> None:
 
 
 def test_a_state_that_was_not_made_of_the_log_is_thrown_away() -> None:
-    """Somebody has edited the file: the next order cannot be. It is built again from entry 1."""
+    """The file was edited: the next order cannot be. It is built again from entry 1."""
     projection = at(6)
     projection.ledger.stocks.clear()
     assert projection.apply(sends(6, 8)) == []
@@ -144,7 +144,7 @@ def test_a_state_that_was_not_made_of_the_log_is_thrown_away() -> None:
 
 @settings(max_examples=50)
 @given(st.data())
-def test_whatever_comes_however_often_in_whatever_order_it_is_a_prefix(
+def test_any_messages_in_any_order_leave_a_prefix(
     data: st.DataObject,
 ) -> None:
     projection = empty()

@@ -1,4 +1,4 @@
-"""A catalog's publisher: what is shown when, what the leader is answered, and the lease."""
+"""The publisher: what is released when, what the leader is answered, and the lease."""
 
 import pytest
 from hypothesis import given, settings
@@ -117,7 +117,7 @@ def test_a_view_never_changes_under_a_reader(catalog: CatalogLife) -> None:
 
 
 def test_a_question_is_answered_after_a_heartbeat_with_how_far_it_is(catalog: CatalogLife) -> None:
-    """The leader must hear that this catalog lives, be a front-end dead or not."""
+    """The leader must hear that this catalog lives, whether a front-end is dead or not."""
     ticket = catalog.send(sends(LOG, 6, 8, sent=44.5))
     catalog.pass_time(HEARTBEAT * 0.9)
     assert catalog.answers() == {}

@@ -1,4 +1,4 @@
-"""Pushes over real connections: to a front-end, and to all that can stand in its place."""
+"""Pushes over real connections: to a front-end, and to servers that are none."""
 
 import gc
 import socket
@@ -70,7 +70,7 @@ def nothing_left() -> Iterator[None]:
 
 @pytest_twisted.async_yield_fixture
 async def pusher_with() -> AsyncIterator[Callable[..., PushClient]]:
-    """Makes a Pusher and starts it."""
+    """Makes a push client and starts it."""
     from twisted.internet import reactor
 
     started = []
@@ -172,7 +172,7 @@ async def test_the_largest_push_that_is_allowed_gets_there(
 
 
 @pytest_twisted.ensureDeferred
-async def test_pushes_share_a_connection_whatever_the_answers(
+async def test_pushes_share_a_connection_also_after_failures(
     pusher_with: Any, frontend_with: Any
 ) -> None:
     frontend, pusher = frontend_with(), pusher_with()
@@ -188,7 +188,7 @@ async def test_pushes_share_a_connection_whatever_the_answers(
 async def test_after_a_push_that_is_refused_the_next_one_gets_there(
     pusher_with: Any, frontend_with: Any
 ) -> None:
-    """A push that nobody expects is refused by its head, and the connection ends."""
+    """A push that is not expected is refused by its head, and the connection ends."""
     frontend, pusher = frontend_with(), pusher_with()
     assert "the answer was 403" in await unavailable(pusher.push(frontend.address, "", PUSH))
     assert await pusher.push(frontend.address, TOKEN, PUSH) == REPLY

@@ -1,4 +1,4 @@
-"""A catalog's subscribers: who is told what, who is waited for, and what an answer earns."""
+"""A catalog's subscriptions: what is pushed, which front-ends are waited for, what answers earn."""
 
 import pytest
 from hypothesis import given
@@ -379,7 +379,7 @@ def test_one_that_does_not_answer_in_time_is_forgotten() -> None:
 
 
 def test_one_whose_subscription_is_over_is_forgotten_at_once() -> None:
-    """It shows nothing because of it any more: nobody needs to wait for that."""
+    """It shows nothing under that subscription any longer: no release needs to wait."""
     catalog = Catalog(FIRST)
     catalog.index = 7
     catalog.attach()
@@ -415,7 +415,7 @@ def test_a_subscription_that_comes_twice_is_one() -> None:
 
 
 def test_there_are_not_too_many() -> None:
-    """Whoever can reach a catalog could fill its memory."""
+    """A process that can reach a catalog could fill its memory."""
     catalog = Catalog(*range(1000, 1256))
     with pytest.raises(Overloaded, match="too many front-ends"):
         catalog.subscribers.add(subscription(FIRST), catalog.now)

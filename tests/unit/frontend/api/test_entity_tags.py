@@ -21,7 +21,7 @@ def test_a_tag_names_history_and_version() -> None:
 
 
 @pytest.mark.parametrize("history", ["5f" * 16, 'a "b"', ",", "*", "\n", "ü", "\ud800", "x" * 999])
-def test_whatever_a_history_is_called_its_tags_are_well_formed(history: str) -> None:
+def test_the_tags_of_any_history_are_well_formed(history: str) -> None:
     tag = entity_tag(history, 7)
     assert tag.isascii()
     assert tag[:1] == tag[-1:] == b'"'

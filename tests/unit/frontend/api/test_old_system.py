@@ -1,4 +1,4 @@
-"""Below the prefix of the system that this one replaces, answers have the shape it gave them."""
+"""Answers below the prefix of the replaced system have the fields of that system."""
 
 import pytest
 

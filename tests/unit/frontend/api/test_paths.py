@@ -1,4 +1,4 @@
-"""Whatever a stock may be called, a path can name it, and so can every call."""
+"""Every name that a stock may have can be used in a path, and in every call."""
 
 import pytest
 

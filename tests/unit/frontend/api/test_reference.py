@@ -1,4 +1,4 @@
-"""The reference lists every word that clients may meet as a reason, and no other."""
+"""The reference lists every reason that clients may meet, and no other."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What those who operate a front-end are told: never more than the last pings say."""
+"""`/replicas` and `/readyz`: what the last pings found."""
 
 import pytest
 from twisted.internet.task import Clock

@@ -1,4 +1,4 @@
-"""What clients send is taken exactly as meant, or refused in words for a person."""
+"""Requests are decoded exactly as meant, or refused with a message for people."""
 
 import itertools
 import json

@@ -380,7 +380,7 @@ def test_no_host_header_disturbs_the_routes(frontend: FrontEnd, host: str) -> No
     assert frontend.connect().send(raw).startswith(b"HTTP/1.1 200 ")
 
 
-# Failures that nobody foresaw, and clients that hang up
+# Unexpected errors, and clients that hang up
 
 
 def test_a_bug_is_500_with_the_id_that_the_log_knows_it_by(

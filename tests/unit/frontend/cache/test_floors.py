@@ -1,4 +1,4 @@
-"""What may be shown: under a lease, at or above the floor, and after a gap nothing is known."""
+"""Floors: a quote may be shown under a lease, from its floor to the last index pushed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,19 +31,19 @@ def allows(publisher: FakePublisher, name: str, *versions: int) -> list[bool]:
 def test_a_quote_at_its_floor_or_above_may_be_shown_and_none_below(
     publisher: FakePublisher,
 ) -> None:
-    publisher.inform(A=5)
+    publisher.grant(A=5)
     assert allows(publisher, "A", 4, 5, 6) == [False, True, True]
 
 
 def test_a_stock_without_a_floor_is_not_shown(publisher: FakePublisher) -> None:
     """It came to the market after the last push, or never."""
-    publisher.inform(A=5)
+    publisher.grant(A=5)
     assert allows(publisher, "B", 0, 1, 9, 10**15) == [False] * 4
 
 
 def test_a_quote_above_what_was_pushed_is_not_shown(publisher: FakePublisher) -> None:
-    """No catalog has shown it: it is of a log that was lost, or nobody knows of what."""
-    publisher.inform(A=5)
+    """No catalog has shown it: it is of a log that was lost, or of an unknown one."""
+    publisher.grant(A=5)
     assert allows(publisher, "A", 9, 10, 10**15) == [True, False, False]
     publisher.push(upto=12)
     publisher.push(upto=3)
@@ -57,7 +57,7 @@ def test_a_push_is_answered_with_what_is_known_now_and_when(publisher: FakePubli
 
 
 def test_a_push_that_comes_late_or_again_lowers_nothing(publisher: FakePublisher) -> None:
-    publisher.inform(A=5)
+    publisher.grant(A=5)
     for floor in 9, 3, 9, 5:
         reply = publisher.push({"A": floor}, upto=floor)
         assert reply == PushReply(upto=floor, stamp=Stamp(publisher.floors.life, publisher.now))
@@ -70,7 +70,7 @@ def test_a_push_that_comes_late_or_again_lowers_nothing(publisher: FakePublisher
 def test_a_market_is_current_between_the_highest_floor_and_what_was_pushed(
     publisher: FakePublisher,
 ) -> None:
-    publisher.inform(A=5, B=8)
+    publisher.grant(A=5, B=8)
     current = [upto for upto in range(12) if publisher.floors.current(HISTORY, upto, publisher.now)]
     assert current == [8, 9]
     assert not publisher.floors.current("another log", 8, publisher.now)
@@ -80,14 +80,14 @@ def test_a_market_is_current_between_the_highest_floor_and_what_was_pushed(
 
 
 def test_no_floor_is_above_the_highest(publisher: FakePublisher) -> None:
-    publisher.inform(A=5, B=8)
+    publisher.grant(A=5, B=8)
     assert publisher.floors.highest == 8
     publisher.push({"A": 6, "B": 7})
     assert publisher.floors.highest == 8
     publisher.push({"A": 9})
     assert publisher.floors.highest == 9
     publisher.now += 3 * TIMING.lease
-    publisher.inform(A=7)
+    publisher.grant(A=7)
     assert publisher.floors.highest == 7, "each subscription begins anew"
 
 
@@ -116,16 +116,16 @@ def test_a_lease_that_comes_after_its_end_is_none(publisher: FakePublisher) -> N
 
 
 def test_a_shorter_lease_that_comes_late_takes_nothing_away(publisher: FakePublisher) -> None:
-    first = publisher.inform(A=5)
+    first = publisher.grant(A=5)
     publisher.now += 0.5
-    publisher.inform(A=5)
+    publisher.grant(A=5)
     publisher.push(stamp=first)
     publisher.now += LEASE - SOON
     assert allows(publisher, "A", 5) == [True]
 
 
 def test_a_lease_that_an_earlier_life_earned_is_worth_nothing(publisher: FakePublisher) -> None:
-    old = publisher.inform(A=5)
+    old = publisher.grant(A=5)
     publisher.now += TIMING.lease
     assert publisher.floors.subscribe(publisher.now)
     publisher.push({"A": 5}, Stamp(old.life, publisher.now))
@@ -142,14 +142,14 @@ def test_on_the_slowest_clock_a_lease_ends_before_the_fastest_stops_waiting() ->
 
 
 def test_a_new_subscription_begins_with_nothing_known(publisher: FakePublisher) -> None:
-    publisher.inform(A=5, B=5)
+    publisher.grant(A=5, B=5)
     floors, life = publisher.floors, publisher.floors.life
     assert floors.history == publisher.history
     publisher.now += TIMING.lease
     assert floors.subscribe(publisher.now)
     assert floors.life != life
     assert (floors.history, floors.alive(publisher.now)) == ("", False)
-    publisher.inform(A=1)
+    publisher.grant(A=1)
     assert allows(publisher, "A", 1) == [True]
     assert allows(publisher, "B", 5) == [False]
 
@@ -163,13 +163,13 @@ def test_a_push_of_another_subscription_is_told_so_and_changes_nothing(
     stamp = Stamp(publisher.floors.life, publisher.now)
     assert publisher.push({"A": 1}, stamp, old, upto=7) == PushReply(upto=7, stamp=None)
     assert (publisher.floors.history, publisher.floors.alive(publisher.now)) == ("", False)
-    publisher.inform(B=1)
+    publisher.grant(B=1)
     assert allows(publisher, "A", 1) == [False]
 
 
 def test_a_push_of_another_order_log_ends_the_subscription(publisher: FakePublisher) -> None:
     """Its versions say nothing of those that are known here: one of the two is over."""
-    stamp = publisher.inform(A=5)
+    stamp = publisher.grant(A=5)
     publisher.history = "log-2"
     assert publisher.push({"A": 1}, stamp, upto=7) == PushReply(upto=7, stamp=None)
     assert publisher.floors.life != stamp.life
@@ -182,9 +182,9 @@ def test_a_push_of_another_order_log_ends_the_subscription(publisher: FakePublis
 
 
 def test_a_subscription_is_asked_for_only_without_a_lease(publisher: FakePublisher) -> None:
-    publisher.inform(A=5)
+    publisher.grant(A=5)
     publisher.now += 0.5
-    renewed = publisher.inform(A=5)
+    renewed = publisher.grant(A=5)
     publisher.now = renewed.at + LEASE - SOON
     assert not publisher.floors.subscribe(publisher.now)
     assert publisher.floors.life == renewed.life
@@ -208,7 +208,7 @@ def test_a_refused_subscription_is_asked_for_again_a_heartbeat_later(
     assert publisher.floors.subscribe(publisher.now + TIMING.heartbeat)
 
 
-# Whatever comes, in whatever order.
+# Any pushes in any order.
 
 THIS_LIFE = 2
 """`FakePublisher` counts them: this is that of the first subscription."""
@@ -241,7 +241,7 @@ def highest(pushes: Sequence[Push]) -> Mapping[str, int]:
 
 @settings(deadline=None)
 @given(PUSHES, st.floats(9.0, 11.0))
-def test_whatever_is_pushed_in_whatever_order_only_the_highest_floors_and_the_longest_lease_count(
+def test_of_any_pushes_in_any_order_the_highest_floors_and_the_longest_lease_count(
     pushes: list[Push], now: float
 ) -> None:
     publisher = FakePublisher()

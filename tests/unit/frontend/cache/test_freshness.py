@@ -1,4 +1,4 @@
-"""No lookup is answered with less than what was acknowledged before it was asked."""
+"""No lookup is answered with less than what was acknowledged before it was asked (invariant 9)."""
 
 from collections.abc import Callable
 from random import Random
@@ -12,7 +12,7 @@ Event = Callable[[World], None]
 
 EVENTS: tuple[Event, ...] = (
     *[World.clients_ask, World.cache_answers, World.call_ends] * 8,
-    *[World.frontends_are_informed, World.something_changes, World.time_passes] * 4,
+    *[World.frontends_get_leases, World.something_changes, World.time_passes] * 4,
     *[World.catalog_pushes, World.push_arrives, World.reply_arrives, World.catalog_looks_up] * 2,
     World.frontends_subscribe,
     World.subscription_arrives,

@@ -1,4 +1,4 @@
-"""The internal endpoint: what is signed for this front-end is taken in, and no more."""
+"""The internal endpoint takes in what is signed for this front-end, and nothing else."""
 
 import pytest
 from twisted.internet.error import ConnectionLost

@@ -1,4 +1,4 @@
-"""What is kept in Redis: only what a front-end with the same secret put there is believed."""
+"""Values in Redis: only those that a front-end with the same secret wrote are read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Staying informed: a subscription whenever there is no lease, and what pushes do."""
+"""The subscriber: it subscribes whenever there is no lease, and takes in pushes."""
 
 import itertools
 from collections.abc import Callable, Collection, Iterator
@@ -68,7 +68,7 @@ class Frontend:
             )
         )
 
-    def inform(self) -> None:
+    def grant(self) -> None:
         """The catalog takes the subscription, and a lease comes of it."""
         self.catalog.only("subscribe").reply()
         self.push(self.push(A=5).stamp)
@@ -101,7 +101,7 @@ def test_a_second_one_is_not_asked_for_while_the_first_is_not_answered(frontend:
 
 
 def test_none_is_asked_for_under_a_lease_and_another_one_soon_after_it(frontend: Frontend) -> None:
-    frontend.inform()
+    frontend.grant()
     first = frontend.floors.life
     for _ in range(8):
         frontend.wait(TIMING.lease / 4)
@@ -126,10 +126,10 @@ def test_a_refused_subscription_is_soon_asked_for_again(frontend: Frontend) -> N
     assert len(frontend.asked()) == 1
     frontend.wait(TIMING.election_timeout + 2 * TIMING.heartbeat)
     assert len({each.life for each in frontend.asked()}) == 2
-    frontend.inform()
+    frontend.grant()
 
 
-def test_a_failure_that_nobody_foresaw_is_logged_and_does_not_end_it(
+def test_an_unexpected_error_is_logged_and_does_not_end_it(
     frontend: Frontend, logged_failures: list[Failure]
 ) -> None:
     frontend.catalog.only("subscribe").fail(KeyError("a bug"))
@@ -137,7 +137,7 @@ def test_a_failure_that_nobody_foresaw_is_logged_and_does_not_end_it(
     assert failure.check(KeyError)
     logged_failures.clear()
     frontend.wait(2 * TIMING.lease)
-    frontend.inform()
+    frontend.grant()
 
 
 def test_a_service_that_stopped_asks_nobody() -> None:
@@ -152,7 +152,7 @@ def test_a_service_that_stopped_asks_nobody() -> None:
 
 
 def test_where_catalogs_cannot_reach_it_a_front_end_does_not_start() -> None:
-    """Else it would never be informed, and nobody would know why."""
+    """Else it would never get a lease, and no line would say why."""
 
     def nowhere() -> str:
         raise Unusable("--internal tcp:0: --advertise must say at which HOST:PORT it is reached")
@@ -176,10 +176,10 @@ def test_one_that_is_kept_out_says_so_and_asks_again_when_that_is_over(frontend:
     frontend.wait(2 * LOOK)
     assert len(frontend.asked()) == 2
     assert frontend.subscriber.notice() is None
-    frontend.inform()
+    frontend.grant()
 
 
-def test_whatever_a_catalog_says_it_is_asked_again_within_a_minute(frontend: Frontend) -> None:
+def test_after_any_answer_a_catalog_is_asked_again_within_a_minute(frontend: Frontend) -> None:
     frontend.catalog.only("subscribe").reply(1e300)
     frontend.wait(60.0)
     assert len(frontend.asked()) == 2
@@ -189,7 +189,7 @@ def test_whatever_a_catalog_says_it_is_asked_again_within_a_minute(frontend: Fro
 
 
 def test_what_is_pushed_is_known_when_it_is_answered(frontend: Frontend) -> None:
-    frontend.inform()
+    frontend.grant()
     now = frontend.clock.seconds()
     assert frontend.floors.allow("A", 6, now)
     frontend.wait(LOOK)
@@ -216,7 +216,7 @@ def test_a_push_without_changes_drops_nothing(frontend: Frontend) -> None:
 
 
 def test_a_push_of_an_earlier_subscription_is_told_that_it_is_over(frontend: Frontend) -> None:
-    frontend.inform()
+    frontend.grant()
     first = frontend.floors.life
     frontend.wait(TIMING.lease + LOOK)
     assert frontend.floors.life != first
@@ -230,7 +230,7 @@ def test_a_push_of_an_earlier_subscription_is_told_that_it_is_over(frontend: Fro
 def test_the_log_says_once_when_lookups_are_cached_and_when_not(frontend: Frontend) -> None:
     with capturedLogs() as events:
         frontend.wait(5 * LOOK)
-        frontend.inform()
+        frontend.grant()
         frontend.wait(5 * LOOK)
         frontend.wait(TIMING.lease)
     lines = [formatEvent(event) for event in events]

@@ -1,4 +1,4 @@
-"""Who leads, as a front-end sees it, and whom it nominates: highest id first, and never twice."""
+"""Leadership: which replica leads, and which is nominated: the highest id first, each in turn."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_the_highest_id_is_nominated_first() -> None:
     assert leaderless(1, 2, 3).nominee(0.0) is None
 
 
-def test_ids_are_compared_as_numbers_in_whatever_order_they_are_given() -> None:
+def test_ids_are_compared_as_numbers_in_any_order() -> None:
     leadership = Leadership([9, 10, 2])
     for replica in (2, 9, 10):
         leadership.heard(follows(replica))
@@ -223,7 +223,7 @@ def test_the_next_id_is_asked_when_one_cannot_be_reached() -> None:
 
 
 def test_one_that_names_another_leader_ends_no_search_by_itself() -> None:
-    """Who cannot be reached from here cannot be sent trades, whatever others hear of it."""
+    """A replica that cannot be reached from here cannot be sent trades, though others hear it."""
     leadership = leaderless(2)
     leadership.campaigned(3, refused(0.2, leader=2, term=4), 10.0)
     assert leadership.leader == 0
@@ -280,7 +280,7 @@ happenings = st.lists(
 
 
 @given(st.booleans(), happenings)
-def test_whoever_is_nominated_answers_and_nobody_is_while_one_leads(
+def test_a_nominee_always_answers_pings_and_there_is_none_while_one_leads(
     all_follow: bool, happened: list
 ) -> None:
     if all_follow:

@@ -1,4 +1,4 @@
-"""The pings of a front-end: who is pinged when, and how a leader comes to be elected."""
+"""Pings: which replica is pinged when, and how a leader comes to be elected."""
 
 from collections.abc import Callable, Iterator
 
@@ -217,7 +217,7 @@ def test_after_a_stop_nothing_is_asked_any_more(frontend: Frontend) -> None:
 
 
 @pytest.mark.parametrize("what", ["status", "campaign", "follow"])
-def test_a_failure_that_nobody_foresaw_does_not_end_the_search_for_a_leader(
+def test_an_unexpected_error_does_not_end_the_search_for_a_leader(
     frontend: Frontend, logged_failures: list[Failure], what: str
 ) -> None:
     """A bug is logged. It must not leave the bazaar without a leader for ever."""

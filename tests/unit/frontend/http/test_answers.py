@@ -1,4 +1,4 @@
-"""What clients are answered: exact prices, whole pages, and failures that say what to do."""
+"""The bodies of answers: exact prices, whole pages, and failures that say what to do."""
 
 import json
 import re
@@ -144,7 +144,7 @@ def test_the_key_that_is_given_back_is_read_as_that_key(key: str) -> None:
     "error",
     [ValueError("a bug"), errors.InvariantBroken("a bug"), errors.Damaged("a file"), None],
 )
-def test_what_nobody_foresaw_is_never_told(error: BaseException | None) -> None:
+def test_an_unexpected_error_is_never_told(error: BaseException | None) -> None:
     assert refusal_of(error, TRADE) is None
 
 

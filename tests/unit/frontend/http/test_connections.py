@@ -1,4 +1,4 @@
-"""Which connection waits for what, and which one has to go."""
+"""The phases of connections, their time limits, and which connection is evicted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whose requests may change something: those of clients that mean this bazaar."""
+"""Requests that change something are taken from clients of this bazaar only."""
 
 import pytest
 
@@ -134,7 +134,7 @@ def test_a_page_of_its_own_may_trade(host: str, origin: str) -> None:
         ["http://localhost:8081", "http://evil.example"],
     ],
 )
-def test_a_page_of_anybody_else_may_not(origin: str | list[str]) -> None:
+def test_a_page_of_another_origin_may_not(origin: str | list[str]) -> None:
     assert refused("localhost:8081", origin=origin) is Reason.FOREIGN_ORIGIN
     assert refused("localhost:8081", origin=origin, site="same-origin") is Reason.FOREIGN_ORIGIN
 

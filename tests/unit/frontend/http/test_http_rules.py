@@ -1,4 +1,4 @@
-"""What clients may rely on in HTTP/1.0 and 1.1, and what is refused that others read otherwise."""
+"""HTTP/1.0 and 1.1 as clients rely on it; what servers read differently is refused."""
 
 import json
 
@@ -377,7 +377,7 @@ def test_there_are_such_calls() -> None:
 
 
 def test_reads_are_answered_under_any_name() -> None:
-    """Load balancers and health checks name an address, or whatever they were told."""
+    """Load balancers and health checks name an address, or any name that they were given."""
     for host in "evil.example", "10.0.0.7:8081", "[::1", "":
         asked = head("GET /livez HTTP/1.1", f"Host: {host}", "Origin: http://evil.example")
         assert FrontEnd().connect().send(asked).startswith(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""Where requests come in: the address is known once it is real, and a wrong one is one line."""
+"""The listener: its address is known once it listens; a wrong endpoint is one line."""
 
 import socket
 from collections.abc import AsyncIterator, Callable

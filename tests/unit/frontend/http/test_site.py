@@ -1,4 +1,4 @@
-"""What the site makes of bytes on real sockets, well-formed or not, and of connections."""
+"""The site on real sockets: requests, malformed or not, and connections."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Clients that take their time, or too many connections, keep nobody else out."""
+"""Slow clients, and many connections, do not keep other clients out."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""Lookups: what goes together, what may be shown, and what each of those waiting is answered."""
+"""The queue of lookups: what goes together, what may be shown, and what each is answered."""
 
 from collections.abc import Mapping
 
@@ -28,11 +28,11 @@ def miss(version: int | None) -> LookupResult:
 class Desk:
     """The lookups of a front-end, with a lease and floors of 5 for A, B and C."""
 
-    def __init__(self, informed: bool = True, in_flight: int = 2, capacity: int = 10_000) -> None:
+    def __init__(self, leased: bool = True, in_flight: int = 2, capacity: int = 10_000) -> None:
         self.publisher = FakePublisher()
         self.lookups = LookupQueue(self.publisher.floors, capacity, in_flight)
-        if informed:
-            self.publisher.inform(A=5, B=5, C=5)
+        if leased:
+            self.publisher.grant(A=5, B=5, C=5)
 
     @property
     def now(self) -> float:
@@ -82,7 +82,7 @@ class Desk:
         assert not self.publisher.floors.alive(self.now)
 
     def idle(self) -> bool:
-        """Nothing wants to go anywhere."""
+        """There is nothing to read or to call."""
         return self.lookups.take_read() is None and self.lookups.take_call() is None
 
 
@@ -145,7 +145,7 @@ def test_what_was_read_under_another_order_log_is_not_shown(desk: Desk) -> None:
     read = desk.take_read()
     desk.lose_lease()
     desk.publisher.history = "log-2"
-    desk.publisher.inform(A=1)
+    desk.publisher.grant(A=1)
     desk.read(read, A=5)
     assert desk.call().names == ["A"]
 
@@ -154,7 +154,7 @@ def test_what_was_read_in_an_earlier_subscription_is_judged_by_the_present_one(d
     tickets = desk.ask("A", "B")
     read = desk.take_read()
     desk.lose_lease()
-    desk.publisher.inform(A=6, B=5)
+    desk.publisher.grant(A=6, B=5)
     desk.read(read, A=5, B=5)
     assert desk.answered(*tickets) == [None, hit(5)]
     assert desk.call().names == ["A"]
@@ -186,7 +186,7 @@ def test_without_a_cache_nothing_is_read_joined_or_kept_and_the_answers_say_so()
 
 
 def test_without_a_lease_nothing_is_read_joined_or_kept() -> None:
-    desk = Desk(informed=False)
+    desk = Desk(leased=False)
     tickets = desk.ask("A")
     assert desk.lookups.take_read() is None
     first = desk.call()
@@ -232,8 +232,8 @@ def test_a_call_asks_for_no_more_than_fits(desk: Desk, monkeypatch: pytest.Monke
     assert desk.answered(*tickets) == [miss(5)] * 4
 
 
-def test_who_was_there_before_the_call_takes_whatever_it_answers(desk: Desk) -> None:
-    """It was true after they had asked, whatever has happened since."""
+def test_who_was_there_before_the_call_takes_any_answer(desk: Desk) -> None:
+    """It was true after they had asked."""
     tickets = desk.ask("A", "B")
     call = desk.call()
     desk.publisher.push({"A": 7})
@@ -335,7 +335,7 @@ def test_who_joined_may_be_answered_under_a_later_lease(desk: Desk) -> None:
     joined = desk.ask("A", "B")
     desk.read()
     desk.lose_lease()
-    desk.publisher.inform(A=5, B=6)
+    desk.publisher.grant(A=5, B=6)
     assert desk.answer(call, A=5, B=5) == {"A": quote(5)}
     assert desk.answered(*first, *joined) == [miss(5), miss(5), miss(5), None]
 
@@ -369,7 +369,7 @@ def test_nothing_is_kept_of_a_call_that_was_sent_under_another_order_log(desk: D
     call = desk.call()
     desk.lose_lease()
     desk.publisher.history = "log-2"
-    desk.publisher.inform(A=1)
+    desk.publisher.grant(A=1)
     assert desk.answer(call, A=5) == {}
 
 
@@ -389,10 +389,10 @@ def test_nothing_is_kept_of_what_was_answered_from_another_order_log(desk: Desk)
 
 def test_nothing_is_kept_of_a_call_that_was_sent_before_the_log_was_known() -> None:
     """What would it be kept under?"""
-    desk = Desk(informed=False)
+    desk = Desk(leased=False)
     desk.ask("A")
     call = desk.call()
-    desk.publisher.inform(A=5)
+    desk.publisher.grant(A=5)
     assert desk.answer(call, A=5) == {}
 
 

@@ -1,4 +1,4 @@
-"""Lookups at work: the cache, then a catalog, then the leader's ledger; and all are answered."""
+"""The lookup service: the cache, then a catalog, then the leader's ledger; each is answered."""
 
 from collections.abc import Mapping, Sequence
 
@@ -55,9 +55,9 @@ class SlowCache(MemoryCache):
 
 
 class Market:
-    """A front-end's market data. With a cache it knows floors of 5 for A to E."""
+    """A lookup service. With a cache it has floors of 5 for A to E, and a lease."""
 
-    def __init__(self, cache: MemoryCache | None = None, informed: bool = True) -> None:
+    def __init__(self, cache: MemoryCache | None = None, leased: bool = True) -> None:
         self.clock = Clock()
         self.publisher = FakePublisher()
         self.cache = cache
@@ -72,8 +72,8 @@ class Market:
             self.catalogs,
             self.leader,
         )
-        if informed:
-            self.publisher.inform(A=5, B=5, C=5, D=5, E=5)
+        if leased:
+            self.publisher.grant(A=5, B=5, C=5, D=5, E=5)
 
     def look_up(self, *names: str) -> list[list[object]]:
         """Ask for these in one turn of the reactor; what comes of each."""
@@ -192,7 +192,7 @@ def test_what_a_catalog_says_is_kept_only_if_it_may_be_shown() -> None:
 
 def test_without_a_lease_the_cache_is_left_alone() -> None:
     cache = SlowCache()
-    market = Market(cache, informed=False)
+    market = Market(cache, leased=False)
     cache.put("", {"A": quote("A")})
     [result] = market.look_up("A")
     answer(market.catalogs.only("look_up"))
@@ -223,7 +223,7 @@ def test_as_many_lookups_as_there_may_be_are_answered_in_one_turn() -> None:
     assert results == [[found(name)] for name in many]
 
 
-# When somebody fails.
+# When a server fails.
 
 
 @pytest.mark.parametrize("error", [Unavailable("no catalog answers"), NotLeader()])
@@ -254,7 +254,7 @@ def test_when_nobody_answers_it_is_unavailable_and_the_next_is_not_held_up() -> 
     assert again == [found("A")]
 
 
-def test_a_failure_that_nobody_foresaw_is_logged_and_holds_nobody_up(
+def test_an_unexpected_error_is_logged_and_delays_no_lookup(
     logged_failures: list[Failure],
 ) -> None:
     market = Market(MemoryCache())
@@ -305,7 +305,7 @@ def test_the_whole_market_is_asked_for_again_after_a_pause_with_what_is_known() 
     market = Market(MemoryCache())
     result_of(market.service.look_up_all())
     market.catalogs.only("market").reply(known := whole())
-    market.publisher.inform(A=6)
+    market.publisher.grant(A=6)
     result = result_of(market.service.look_up_all())
     assert market.catalogs.open("market") == []
     market.publisher.now += known.cost
@@ -335,7 +335,7 @@ def test_nobody_is_asked_for_those_who_have_hung_up() -> None:
     for each in later:
         each.cancel()
     assert all(type(result[0]) is Unavailable for result in results)
-    market.publisher.inform(A=9)
+    market.publisher.grant(A=9)
     market.catalogs.only("market").reply(whole())
     market.clock.advance(1)
     assert first == [whole().body]

@@ -1,4 +1,4 @@
-"""The whole market: asked for once, shown while it is true, and in turn with everything else."""
+"""The whole market: one query at a time, shown while it holds, with pauses for other work."""
 
 import pytest
 
@@ -27,19 +27,19 @@ AT_6 = whole(6, A=5, B=6)
 
 
 class Desk:
-    """Those who want to see all stocks, with a lease and floors of 5 and 4."""
+    """A queue with a lease and floors of 5 and 4."""
 
     def __init__(self, cached: bool = True, capacity: int = 100) -> None:
         self.publisher = FakePublisher()
         self.market = WholeMarketQueue(self.publisher.floors if cached else None, capacity)
-        self.publisher.inform(A=5, B=4)
+        self.publisher.grant(A=5, B=4)
 
     @property
     def now(self) -> float:
         return self.publisher.now
 
     def ask(self) -> object:
-        """Somebody who has to wait."""
+        """A client that has to wait."""
         ticket = object()
         assert self.market.add(ticket, self.now) is None
         return ticket
@@ -86,7 +86,7 @@ def test_what_is_true_when_it_comes_is_for_those_who_came_since_as_well(desk: De
 def test_what_was_overtaken_is_only_for_those_who_came_before(desk: Desk) -> None:
     first = desk.ask()
     desk.question()
-    desk.publisher.inform(B=6)
+    desk.publisher.grant(B=6)
     later = desk.ask()
     assert desk.answer(AT_5) == {first: AT_5.body}
     desk.publisher.now += AT_5.cost
@@ -127,9 +127,9 @@ def test_an_answer_is_shown_at_once_while_the_lease_holds_and_no_floor_is_above_
     desk.question()
     desk.answer(AT_5)
     assert desk.market.add(object(), desk.now) is AT_5.body
-    desk.publisher.inform(A=5)
+    desk.publisher.grant(A=5)
     assert desk.market.add(object(), desk.now) is AT_5.body
-    desk.publisher.inform(B=6)
+    desk.publisher.grant(B=6)
     desk.ask()
 
 
@@ -139,7 +139,7 @@ def test_an_answer_is_not_shown_after_the_lease(desk: Desk) -> None:
     desk.answer(AT_5)
     desk.publisher.now += LEASE
     ticket = desk.ask()
-    desk.publisher.inform(A=5, B=4)
+    desk.publisher.grant(A=5, B=4)
     assert desk.market.add(object(), desk.now) is AT_5.body, "it has been true all the time"
     desk.question()
     assert desk.answer(AT_5) == {ticket: AT_5.body}
@@ -159,12 +159,12 @@ def test_what_the_leader_answered_does_not_make_one_forget_what_a_catalog_did(de
     desk.ask()
     desk.question()
     desk.answer(AT_5)
-    desk.publisher.inform(B=6)
+    desk.publisher.grant(B=6)
     desk.ask()
     desk.publisher.now += AT_5.cost
     desk.question()
     desk.answer(from_leader := whole(0, "", A=5, B=6))
-    desk.publisher.inform(B=7)
+    desk.publisher.grant(B=7)
     desk.ask()
     desk.publisher.now += from_leader.cost
     assert desk.question().known is AT_5
@@ -189,7 +189,7 @@ def test_after_an_answer_there_is_a_pause_that_grows_with_what_it_cost(desk: Des
     desk.ask()
     desk.question()
     desk.answer(many)
-    desk.publisher.inform(B=6)
+    desk.publisher.grant(B=6)
     desk.ask()
     assert desk.nothing_to_ask()
     assert desk.market.pause_until == desk.now + many.cost
@@ -229,5 +229,5 @@ def test_those_who_wait_have_a_bound() -> None:
     with pytest.raises(Unavailable):
         desk.market.add(object(), desk.now)
     assert desk.answer(AT_5).keys() == set(tickets)
-    desk.publisher.inform(B=6)
+    desk.publisher.grant(B=6)
     desk.ask()

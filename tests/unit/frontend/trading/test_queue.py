@@ -1,4 +1,4 @@
-"""The queue of trades: each is settled exactly once, and never told more than what is known."""
+"""The queue of trades: each is settled exactly once, with no more than what is known."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The queue of trades, whatever happens: beside a model, each is settled exactly once."""
+"""The queue of trades beside a model: in any sequence of events each is settled exactly once."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ decisions = st.sampled_from(
 
 
 class Model(RuleBasedStateMachine):
-    """A front-end to which everything happens, beside what is known of each trade."""
+    """A queue in any sequence of events, and what is known of each trade."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Model(RuleBasedStateMachine):
         """Sent, and neither answered nor lost, though perhaps given up."""
         self.given_up: list[Batch] = []
         self.unknown: set[Pending] = set()
-        """Sent, and not certainly turned away."""
+        """Sent, and not certainly refused."""
 
     @rule(all_seconds=st.lists(st.sampled_from([0.5, 2.0, 3.0]), min_size=1, max_size=3))
     def add(self, all_seconds: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""How trades reach whoever leads: batches, retries and deadlines, on a clock of the test's."""
+"""The trade service: batches, retries and deadlines, on a clock of the test's."""
 
 from collections.abc import Iterator
 
@@ -135,7 +135,7 @@ def test_a_client_by_itself_waits_for_nobody(led: Desk) -> None:
     assert keys(led.call()) == ["key-2"]
 
 
-def test_trades_wait_while_nobody_leads_and_go_out_when_somebody_does(desk: Desk) -> None:
+def test_trades_wait_while_no_replica_leads(desk: Desk) -> None:
     results = desk.place(1) + desk.place(2)
     desk.clock.advance(1.0)
     assert not any(replica.asked for replica in desk.replicas.values())
@@ -240,9 +240,7 @@ def pass_time(desk: Desk, seconds: float) -> None:
     desk.clock.advance(seconds % (TIMING.ping / 4))
 
 
-def test_a_failure_that_nobody_foresaw_costs_no_trade(
-    led: Desk, logged_failures: list[Failure]
-) -> None:
+def test_an_unexpected_error_costs_no_trade(led: Desk, logged_failures: list[Failure]) -> None:
     """It is logged; the batch is sent again, and does not count as in flight."""
     results = led.place(1) + led.place(2)
     led.call().fail(KeyError("a bug"))

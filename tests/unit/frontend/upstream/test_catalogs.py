@@ -1,4 +1,4 @@
-"""Asking the catalogs: in turn, whichever answers, and nobody waits long for one that does not."""
+"""Fail-over between catalogs: each in turn, and those that did not answer last."""
 
 import pytest
 from twisted.internet.task import Clock
@@ -118,8 +118,8 @@ def test_the_moment_begins_when_it_failed_not_when_it_was_asked() -> None:
     assert world.asked()[0] == 0
 
 
-def test_each_asks_all_whatever_others_find_out_meanwhile(world: World) -> None:
-    """None comes back to a catalog that it asked, and none leaves one out."""
+def test_each_call_asks_all_catalogs_while_others_reorder_them(world: World) -> None:
+    """No call asks a catalog twice, or leaves one out."""
     results = [world.look_up(name) for name in "AB"]
     for fake in world.fakes[:2]:
         for call in fake.open("look_up"):
@@ -139,7 +139,7 @@ def test_a_subscription_goes_to_whichever_takes_it(world: World) -> None:
     assert result == [None]
 
 
-def test_a_failure_that_nobody_foresaw_is_not_taken_for_a_catalog_s(world: World) -> None:
+def test_an_unexpected_error_is_not_taken_for_a_catalog_s(world: World) -> None:
     result = world.look_up("A")
     world.fail(KeyError("a bug"))
     assert isinstance(result[0], KeyError)

@@ -1,5 +1,4 @@
-"""Reading from the replicas: the leader first, then whoever may know, until somebody does or it
-is late."""
+"""Fail-over between replicas: the leader first, then the others, until the deadline."""
 
 import pytest
 from twisted.internet.task import Clock
@@ -159,7 +158,7 @@ def test_replicas_that_hang_do_not_hold_the_client_beyond_the_deadline(reader: R
     assert not reader.clock.getDelayedCalls()
 
 
-def test_a_failure_that_nobody_foresaw_reaches_who_asked(reader: Reader) -> None:
+def test_an_unexpected_error_reaches_the_caller(reader: Reader) -> None:
     result = reader.get()
     reader.round(KeyError("a bug"))
     assert isinstance(result[0], KeyError)
