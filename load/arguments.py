@@ -7,6 +7,8 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN, Endpoint
+
 from .exit_codes import CANNOT_RUN
 
 if TYPE_CHECKING:
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_URL", "Parser", "at_least", "bazaar_url", "refuse", "seed"]
 
-DEFAULT_URL = "http://127.0.0.1:8081"
+_DEFAULT = Endpoint.parse(DEFAULT_LISTEN)
+DEFAULT_URL = f"http://{_DEFAULT.host}:{_DEFAULT.port}"
 
 N = TypeVar("N", int, float)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 __all__ = ["Action", "FaultType", "Target", "Variant", "all_fault_types", "fault_types", "matches"]
 
 LEAST_REPLICAS = 3
-"""With fewer, the other replicas do not have a majority of what a replaced folder lacks."""
+"""With fewer, the other replicas may not have all entries that a replaced folder lacks."""
 
 
 class Action(StrEnum):

@@ -102,7 +102,7 @@ class Caller:
             source = reply.header(b"X-Cache") or ""
         if reply is not None and reply.status == 200:
             shown, call = _decode(reply, _Answer[Quote], call)
-            # "<history>-<version>", or without the history where the front-end does not know it.
+            # "<history>-<version>"; a front-end that does not know the history sends no tag.
             version = (reply.header(b"ETag") or "").strip('"').rpartition("-")[2]
             if shown is not None:
                 known = int(version) if version.isdecimal() else None
