@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -127,12 +127,12 @@ class CatalogNode(Service):
             self._opened(self._projection.ledger.stocks)
             self._opened = None
 
-    def subscribe(self, subscription: Subscription) -> Deferred[float]:
-        """Subscribe a front-end to invalidations, unless it is kept out: fires with the seconds for
+    def subscribe(self, subscription: Subscription) -> float:
+        """Subscribe a front-end to invalidations, unless it is kept out: returns the seconds for
         which it is, or 0. Raises `Unavailable` without a lease, or `Overloaded`."""
         left = self._publisher.subscribe(subscription, self._seconds())
         self._carry_out()
-        return succeed(left)
+        return left
 
     @property
     def kept_out_now(self) -> int:

@@ -92,10 +92,7 @@ class Catalog(CatalogServicer):
         """Fires with the seconds for which the front-end is kept out; 0: it is subscribed."""
         if self._admission.knows(subscription.life):
             return succeed(0.0)
-
-        def taken(left: float) -> float:
-            if not left:
-                self._admission.took(subscription.life)
-            return left
-
-        return self._node.subscribe(subscription).addCallback(taken)
+        left = self._node.subscribe(subscription)
+        if not left:
+            self._admission.took(subscription.life)
+        return succeed(left)

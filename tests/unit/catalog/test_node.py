@@ -244,7 +244,7 @@ def telling(catalog: Catalog) -> Catalog:
     """It has released entry 6, and tells one front-end, which holds a lease."""
     catalog.apply(6)
     catalog.lease()
-    assert result_of(catalog.node.subscribe(SUBSCRIPTION)) == [0.0]
+    assert catalog.node.subscribe(SUBSCRIPTION) == 0.0
     for _ in range(2):
         catalog.frontends.answer()
     assert catalog.frontends.pushed == []

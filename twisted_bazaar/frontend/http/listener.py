@@ -69,10 +69,15 @@ class Listener(Service):
     def stopService(self) -> Deferred[None]:
         """Stop listening, and answer the requests under way, within `GRACE_SECONDS`."""
         super().stopService()
-        closed: Deferred[object] = maybeDeferred(self._port.stopListening if self._port else bool)
-        drained = closed.addCallback(lambda _: self._site.drain())
+        stopped = Deferred.fromCoroutine(self._stop())
+        stopped.addTimeout(GRACE_SECONDS, self._reactor)
+        return stopped.addErrback(_too_slow)
 
-        def too_slow(failure: Failure) -> None:
-            failure.trap(TimeoutError)
+    async def _stop(self) -> None:
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+        await self._site.drain()
 
-        return drained.addTimeout(GRACE_SECONDS, self._reactor).addErrback(too_slow)
+
+def _too_slow(failure: Failure) -> None:
+    failure.trap(TimeoutError)

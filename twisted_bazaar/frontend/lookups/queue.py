@@ -37,6 +37,7 @@ class CacheRead(msgspec.Struct, Generic[T], frozen=True, eq=False):
 
     @property
     def names(self) -> Sequence[str]:
+        """Each stock once, in any order."""
         return list({each.name for each in self.waiting})
 
 
@@ -51,6 +52,7 @@ class UpstreamCall(msgspec.Struct, Generic[T], frozen=True, eq=False):
 
     @property
     def names(self) -> Sequence[str]:
+        """Each stock once."""
         return list(self.waiting)
 
 
