@@ -2,7 +2,7 @@
 
     python -m tests.damage --files 100000
 
-`pasts.py` makes folders in which something was acknowledged, `kinds.py` damages them, and
+`moments.py` makes folders in which something was acknowledged, `kinds.py` damages them, and
 `judge.py` opens them as a replica does. Either everything acknowledged is there, or the replica
 must know that it may not be. One seed decides everything.
 """

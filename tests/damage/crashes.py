@@ -17,7 +17,7 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.storage.logfile import LogFile
 
 from .judge import Lost
-from .pasts import log_in_place, scratch, without_waiting
+from .moments import log_in_place, scratch, without_waiting
 from .power import Disk, Image, Killed, Syncs
 
 __all__ = ["Life", "live"]

@@ -11,7 +11,7 @@ from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.storage.index import Found, Index, witness_in
 
-from .pasts import INDEX, Files, Moment, log_in_place
+from .moments import INDEX, Files, Moment, log_in_place
 
 __all__ = ["Lost", "Opened", "check_set_aside", "open_index", "open_log", "put"]
 

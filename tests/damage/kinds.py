@@ -7,7 +7,7 @@ can notice by itself is not among them: that all of its folder is put back as it
 from collections.abc import Callable, Sequence
 from random import Random
 
-from .pasts import INDEX, INDEX_LOG, MARK, Files, Moment
+from .moments import INDEX, INDEX_LOG, MARK, Files, Moment
 
 __all__ = ["INDEX_KINDS", "KINDS", "Kind", "Life"]
 
@@ -204,7 +204,7 @@ def old_copy_of_the_mark(files: Files, life: Life, random: Random) -> None:
     files[MARK] = older(life, random).files[MARK]
 
 
-def log_of_a_namesake(files: Files, life: Life, random: Random) -> None:
+def log_with_other_boot_names(files: Files, life: Life, random: Random) -> None:
     """A log that this replica might have written, and has not: its boots have other names."""
     name = segments(files)[-1]
     files[name] = files[name].replace(b'"boot":"', b'"boot":"0')
@@ -221,7 +221,7 @@ SINGLE: tuple[Kind, ...] = (
     cut_short_a_little, cut_at_an_end_of_line, cut_off, zeros_in_it, zeros_to_its_end,
     rubbish_after_it, block_written_elsewhere, line_deleted, line_doubled, lines_swapped,
     segment_gone, last_segments_gone, segments_swapped, segment_renamed, segment_doubled,
-    log_gone, mark_gone, file_emptied, log_of_a_namesake,
+    log_gone, mark_gone, file_emptied, log_with_other_boot_names,
 )  # fmt: skip
 KINDS: tuple[Kind, ...] = (
     *SINGLE, all_gone, old_copy_of_a_segment, old_copy_of_the_log, old_copy_of_the_mark,

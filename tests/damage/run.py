@@ -1,4 +1,4 @@
-"""One case after the other: some moment of some past, one kind of damage, one verdict."""
+"""Runs cases: a folder at some moment of a replica's life, one kind of damage, one verdict."""
 
 import shutil
 from collections import Counter, defaultdict
@@ -9,11 +9,11 @@ from random import Random
 
 from .judge import Lost, check_set_aside, open_index, open_log, put
 from .kinds import INDEX_KINDS, KINDS, Kind, Life
-from .pasts import Moment, index_of, past, scratch, without_waiting
+from .moments import Moment, index_of, moments, scratch, without_waiting
 
 __all__ = ["INDEX_EVERY", "Case", "Tally", "run"]
 
-CASES_OF_A_PAST = 100
+CASES_OF_A_LIFE = 100
 INDEX_EVERY = 20
 """Every so many cases it is the index that is damaged, which takes longer."""
 AGAIN_SHARE = 0.1
@@ -23,15 +23,15 @@ Tally = dict[str, Counter[str]]
 
 
 @lru_cache(maxsize=2)
-def _past(seed: int, number: int) -> list[Moment]:
-    return past(Random(f"{seed} {number}"))
+def _life(seed: int, number: int) -> list[Moment]:
+    return moments(Random(f"{seed} {number}"))
 
 
 @lru_cache(maxsize=2)
 def _indexed(seed: int, number: int) -> list[Moment]:
-    """Two moments of a past, and in each an index of some of what there was."""
-    moments = [moment for moment in _past(seed, number) if not moment.suspect]
-    first, last = moments[0], moments[-1]
+    """Two moments of a life, each with an index of some of its entries."""
+    trusted = [moment for moment in _life(seed, number) if not moment.suspect]
+    first, last = trusted[0], trusted[-1]
     random = Random(f"{seed} {number} index")
     upto = random.randint(len(first.entries) + 1, max(3, len(last.entries)))
     before = random.randint(len(first.entries), upto)
@@ -51,10 +51,10 @@ class Case:
         self.of_index = number % INDEX_EVERY == INDEX_EVERY - 1
         life: Life
         if self.of_index:
-            life = _indexed(seed, number // CASES_OF_A_PAST)
+            life = _indexed(seed, number // CASES_OF_A_LIFE)
         else:
-            moments = _past(seed, number // CASES_OF_A_PAST)
-            life = moments[: random.randint(1, len(moments))]
+            whole = _life(seed, number // CASES_OF_A_LIFE)
+            life = whole[: random.randint(1, len(whole))]
         self.moment = life[-1]
         self.kind: Kind = random.choice(INDEX_KINDS if self.of_index else KINDS)
         self.files = dict(self.moment.files)

@@ -43,15 +43,15 @@ class Bound(NamedTuple):
 async def measure(
     capsys: pytest.CaptureFixture[str],
     what: str,
-    suffer: Callable[[], Awaitable[Delays]],
+    with_fault: Callable[[], Awaitable[Delays]],
     bound: Bound,
 ) -> Delays:
-    """Have clients `suffer` a fault, print what that cost, and fail if it is never in bounds.
+    """Have clients `with_fault` a fault, print what that cost, and fail if it is never in bounds.
 
-    Whatever else fails in `suffer` fails at once.
+    Whatever else fails in `with_fault` fails at once.
     """
     for attempt in range(ATTEMPTS):
-        delays = await suffer()
+        delays = await with_fault()
         with capsys.disabled():
             longest = ", ".join(f"{gap:.2f}" for gap in delays.trades[:3])
             print(f"{'' if attempt else chr(10)}  {what}: no trade for {longest} s")

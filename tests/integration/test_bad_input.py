@@ -1,8 +1,7 @@
-"""Whatever clients send, it harms nobody: not the ledger, not the log, not another client.
+"""Bad requests harm neither the ledger, nor the log, nor another client.
 
-One bazaar serves all tests here, and a bystander trades in it all the time. After each test
-the books are checked: every order since is the bystander's or one that the test expects, the
-numbers have no gap, and each stock holds what its orders say.
+One bazaar serves all tests here, and a background trader trades in it all the time. After each
+test every order and every quantity is checked (`checked_market`).
 """
 
 import json
@@ -11,27 +10,27 @@ from contextlib import ExitStack
 
 import pytest
 
+from .background_trader import BackgroundTrader
 from .bazaar import Bazaar
-from .books import BYSTANDERS_STOCK, LISTED, Market
-from .bystander import Bystander
+from .checked_market import BACKGROUND_STOCK, LISTED, CheckedMarket
 from .raw_client import RawAnswer, request
 
 LIMIT = 64 * 1024
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckedMarket]:
     with Bazaar(
         tmp_path_factory.mktemp("bad-input"), "--cache=off", "--host=shop.example"
     ) as bazaar:
         address = bazaar.processes()["frontend"]["address"]
-        with Bystander(address, BYSTANDERS_STOCK) as bystander:
-            yield Market(bazaar, bystander)
+        with BackgroundTrader(address, BACKGROUND_STOCK) as background:
+            yield CheckedMarket(bazaar, background)
     assert "Traceback" not in bazaar.log.read_text(), bazaar.tail()
 
 
 @pytest.fixture
-def market(running: Market) -> Iterator[Market]:
+def market(running: CheckedMarket) -> Iterator[CheckedMarket]:
     """The bazaar to send things to; afterwards nothing must have come of it."""
     yield running
     running.check()
@@ -72,7 +71,9 @@ def with_quantity(literal: str) -> bytes:
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_a_body_that_is_no_json_object_of_a_trade_is_400(market: Market, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_of_a_trade_is_400(
+    market: CheckedMarket, body: bytes
+) -> None:
     assert_refused(market.ask(request("POST", "/orders", body)), 400)
 
 
@@ -88,7 +89,7 @@ def test_a_body_that_is_no_json_object_of_a_trade_is_400(market: Market, body: b
     ids=lambda literal: literal[:20],
 )
 def test_a_quantity_that_is_no_integer_from_1_to_a_thousand_million_is_400(
-    market: Market, literal: str
+    market: CheckedMarket, literal: str
 ) -> None:
     assert_refused(market.ask(request("POST", "/orders", with_quantity(literal))), 400)
 
@@ -102,12 +103,12 @@ def test_a_quantity_that_is_no_integer_from_1_to_a_thousand_million_is_400(
     ],
     ids=lambda name: repr(name)[:20],
 )
-def test_a_name_that_no_stock_has_is_400(market: Market, name: object) -> None:
+def test_a_name_that_no_stock_has_is_400(market: CheckedMarket, name: object) -> None:
     assert_refused(market.ask(request("POST", "/orders", order(name))), 400)
 
 
 @pytest.mark.parametrize("side", ["", "BUY", "buy ", "short", None, True, 1, ["buy"], {}])
-def test_a_type_that_is_neither_buy_nor_sell_is_400(market: Market, side: object) -> None:
+def test_a_type_that_is_neither_buy_nor_sell_is_400(market: CheckedMarket, side: object) -> None:
     answer = market.ask(request("POST", "/orders", order(side=side)))
     assert_refused(answer, 400, said='type must be "buy" or "sell"')
 
@@ -132,7 +133,7 @@ def test_a_type_that_is_neither_buy_nor_sell_is_400(market: Market, side: object
     ids=lambda value: repr(value)[-30:],
 )
 def test_fields_that_are_unknown_missing_or_given_twice_are_400_by_name(
-    market: Market, body: bytes, said: str
+    market: CheckedMarket, body: bytes, said: str
 ) -> None:
     assert_refused(market.ask(request("POST", "/orders", body)), 400, said=said)
 
@@ -150,7 +151,7 @@ def test_fields_that_are_unknown_missing_or_given_twice_are_400_by_name(
     ],
     ids=lambda headers: repr(headers)[-20:],
 )
-def test_a_key_that_is_none_is_400(market: Market, headers: list[str]) -> None:
+def test_an_invalid_key_is_400(market: CheckedMarket, headers: list[str]) -> None:
     answer = market.ask(request("POST", "/orders", order(), *headers))
     assert_refused(answer, 400, said="Idempotency-Key")
 
@@ -159,14 +160,14 @@ def test_a_key_that_is_none_is_400(market: Market, headers: list[str]) -> None:
     ("literal", "quantity"), [("10.0", 10), ("1e0", 1), ("2", 2), ("2.0E+0", 2)]
 )
 def test_a_quantity_may_be_written_as_any_number_that_is_an_integer(
-    market: Market, literal: str, quantity: int
+    market: CheckedMarket, literal: str, quantity: int
 ) -> None:
     body = with_quantity(literal).replace(b"}", b', "client_order_id": null}')
     assert market.ask(request("POST", "/orders", body)).code == 200
     market.expected["GameStart", "sell", quantity] += 1
 
 
-def test_a_key_is_the_same_in_quotation_marks_and_in_the_body(market: Market) -> None:
+def test_a_key_is_the_same_in_quotation_marks_and_in_the_body(market: CheckedMarket) -> None:
     named = order("BoarCo", client_order_id="same")
     answers = [
         market.ask(request("POST", "/orders", named)),
@@ -198,7 +199,7 @@ def test_a_key_is_the_same_in_quotation_marks_and_in_the_body(market: Market) ->
     ids=lambda value: str(value)[:40],
 )
 def test_a_trade_that_a_foreign_page_may_have_sent_is_refused(
-    market: Market, headers: list[str], code: int, reason: str
+    market: CheckedMarket, headers: list[str], code: int, reason: str
 ) -> None:
     answer = market.ask(changed(request("POST", "/orders", order()), headers))
     assert_refused(answer, code)
@@ -229,14 +230,16 @@ def changed(sent: bytes, headers: list[str]) -> bytes:
     ids=lambda value: str(value)[:40],
 )
 def test_a_trade_of_its_own_pages_and_of_programs_is_taken(
-    market: Market, headers: list[str]
+    market: CheckedMarket, headers: list[str]
 ) -> None:
     assert market.ask(changed(request("POST", "/orders", order("BoarCo")), headers)).code == 200
     market.expected["BoarCo", "buy", 1] += 1
 
 
 @pytest.mark.parametrize("chunk", [0, 1000, 100_000])
-def test_a_body_of_a_megabyte_is_413_and_the_connection_goes_on(market: Market, chunk: int) -> None:
+def test_a_body_of_a_megabyte_is_413_and_the_connection_goes_on(
+    market: CheckedMarket, chunk: int
+) -> None:
     with market.connect() as client:
         for body in order().ljust(1_000_000), order().ljust(LIMIT + 1):
             client.send(request("POST", "/orders", body, chunk=chunk))
@@ -248,7 +251,7 @@ def test_a_body_of_a_megabyte_is_413_and_the_connection_goes_on(market: Market, 
     market.expected["BoarCo", "buy", 1] += 1
 
 
-def test_a_body_without_end_is_413_and_the_connection_is_closed(market: Market) -> None:
+def test_a_body_without_end_is_413_and_the_connection_is_closed(market: CheckedMarket) -> None:
     head = request("POST", "/orders", None, "Content-Length: 9999999999999")
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     endless = request("POST", "/orders", None, "Transfer-Encoding: chunked") + chunk * 200
@@ -302,8 +305,8 @@ def test_a_body_without_end_is_413_and_the_connection_is_closed(market: Market) 
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_a_path_that_is_nothing_is_refused_in_json(
-    market: Market, path: bytes, codes: list[int]
+def test_an_unknown_path_is_refused_in_json(
+    market: CheckedMarket, path: bytes, codes: list[int]
 ) -> None:
     assert_refused(market.ask(request("GET", path)), *codes)
 
@@ -311,15 +314,15 @@ def test_a_path_that_is_nothing_is_refused_in_json(
 @pytest.mark.parametrize(
     "method", ["PUT", "DELETE", "TRACE", "BREW", "X" * 1000, "CONNECT", "post", "Get"]
 )
-def test_a_method_that_is_unknown_is_405(market: Market, method: str) -> None:
+def test_a_method_that_is_unknown_is_405(market: CheckedMarket, method: str) -> None:
     for path, allowed in ("/orders", "GET, HEAD, POST"), ("/stocks/GameStart", "GET, HEAD"):
         answer = market.ask(request(method, path, order()))
         assert_refused(answer, 405)
         assert answer.headers["allow"] == allowed
 
 
-def test_what_catalogs_tell_a_front_end_is_not_to_be_told_at_the_public_port(
-    market: Market,
+def test_the_public_port_takes_no_pushes(
+    market: CheckedMarket,
 ) -> None:
     push = b'{"life":1,"history":"x","upto":1,"floors":{},"stamp":null,"seconds":0.0}'
     for headers in [], ["X-Bazaar-Signature: " + "0" * 64]:
@@ -356,8 +359,8 @@ def test_what_catalogs_tell_a_front_end_is_not_to_be_told_at_the_public_port(
     ],
     ids=lambda garbage: repr(garbage[-20:]),
 )
-def test_what_is_no_http_is_refused_once_and_nothing_after_it_is_read(
-    market: Market, garbage: bytes
+def test_a_request_that_is_no_http_is_refused_and_nothing_after_it_is_read(
+    market: CheckedMarket, garbage: bytes
 ) -> None:
     with market.connect() as client:
         client.send(garbage)
@@ -369,8 +372,8 @@ def test_what_is_no_http_is_refused_once_and_nothing_after_it_is_read(
 
 
 @pytest.mark.parametrize("begun", [b"\x16\x03\x01\x02\x00", b"hello", b"\0", b"GET /ping\n"])
-def test_what_can_be_no_http_is_refused_without_waiting_for_more(
-    market: Market, begun: bytes
+def test_bytes_that_cannot_begin_a_request_are_refused_at_once(
+    market: CheckedMarket, begun: bytes
 ) -> None:
     with market.connect() as client:
         client.send(begun)
@@ -381,7 +384,7 @@ def test_what_can_be_no_http_is_refused_without_waiting_for_more(
 # Clients that hang up
 
 
-def test_a_client_that_says_it_sends_nothing_more_gets_its_answers(market: Market) -> None:
+def test_a_client_that_half_closes_gets_its_answers(market: CheckedMarket) -> None:
     with market.connect() as client:
         client.send(request("GET", "/ping") + request("POST", "/orders", order("BoarCo")))
         client.end()
@@ -390,7 +393,7 @@ def test_a_client_that_says_it_sends_nothing_more_gets_its_answers(market: Marke
     market.expected["BoarCo", "buy", 1] += 1
 
 
-def test_half_a_request_is_no_request(market: Market) -> None:
+def test_part_of_a_request_is_not_executed(market: CheckedMarket) -> None:
     for whole in request("POST", "/orders", order()), request("POST", "/orders", order(), chunk=7):
         for length in range(5, len(whole), 9):
             with market.connect() as client:
@@ -399,7 +402,9 @@ def test_half_a_request_is_no_request(market: Market) -> None:
                     client.reset()
 
 
-def test_a_trade_whose_client_hangs_up_at_once_exists_once_or_not_at_all(market: Market) -> None:
+def test_a_trade_whose_client_hangs_up_at_once_exists_once_or_not_at_all(
+    market: CheckedMarket,
+) -> None:
     stock = "BankCo"
     quantities = range(1, 14)  # 91 shares, each order told from the others by how many
     sent = {
@@ -431,7 +436,7 @@ def test_a_trade_whose_client_hangs_up_at_once_exists_once_or_not_at_all(market:
 # Many at a time
 
 
-def test_pipelined_requests_are_answered_in_their_order(market: Market) -> None:
+def test_pipelined_requests_are_answered_in_their_order(market: CheckedMarket) -> None:
     stock = "DruidCo"
     pings = [request("GET", "/ping"), request("GET", f"/stocks/{stock}")]
     trades = [request("POST", "/orders", order(stock)), request("POST", "/orders", b"{}")]
@@ -451,7 +456,7 @@ def test_pipelined_requests_are_answered_in_their_order(market: Market) -> None:
 
 
 def test_pipelined_requests_whose_client_hangs_up_are_carried_out_from_the_first(
-    market: Market,
+    market: CheckedMarket,
 ) -> None:
     stock = "MindComp"
     sent = [
@@ -468,7 +473,7 @@ def test_pipelined_requests_whose_client_hangs_up_are_carried_out_from_the_first
         market.expected[stock, "buy", n] = 1
 
 
-def test_two_hundred_idle_connections_hold_up_nobody_and_stay_usable(market: Market) -> None:
+def test_two_hundred_idle_connections_delay_no_other_and_stay_usable(market: CheckedMarket) -> None:
     half = request("POST", "/orders", order())[:-1]
     with ExitStack() as stack:
         idle = [stack.enter_context(market.connect()) for _ in range(200)]
@@ -483,7 +488,7 @@ def test_two_hundred_idle_connections_hold_up_nobody_and_stay_usable(market: Mar
             assert answer.json == {"data": "pong"}
 
 
-def test_a_client_that_never_reads_its_answers_holds_up_nobody(market: Market) -> None:
+def test_a_client_that_never_reads_delays_no_other(market: CheckedMarket) -> None:
     with market.connect() as client:
         client.send_until_stuck(request("GET", "/stocks") * 100)
         market.check()

@@ -108,10 +108,10 @@ Fault = Callable[[Redis], AbstractContextManager[None]]
     [killed_and_empty_when_it_is_back, paused_and_woken, refusing_to_be_read, taking_no_writes],
     ids=lambda fault: fault.__name__,
 )
-async def test_a_redis_that_fails_costs_hits_and_nothing_else(
+async def test_a_failing_redis_costs_only_hits(
     world: World, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *ALL) as clients:
             await clients.shown("hit", *ALL)
             began = now()
@@ -122,14 +122,14 @@ async def test_a_redis_that_fails_costs_hits_and_nothing_else(
             await clients.shown("hit", *ALL)
         return Delays(clients.gaps(began))
 
-    await measure(capsys, f"a Redis {fault.__name__.replace('_', ' ')}", suffer, LITTLE)
+    await measure(capsys, f"a Redis {fault.__name__.replace('_', ' ')}", with_fault, LITTLE)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_redis_that_is_emptied_again_and_again_is_filled_again(
+async def test_a_redis_that_is_flushed_repeatedly_is_filled_again(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *ALL) as clients:
             began = now()
             for _ in range(5):
@@ -138,11 +138,11 @@ async def test_a_redis_that_is_emptied_again_and_again_is_filled_again(
             await clients.shown("hit", *ALL)
         return Delays(clients.gaps(began))
 
-    await measure(capsys, "a Redis emptied again and again", suffer, LITTLE)
+    await measure(capsys, "a Redis emptied again and again", with_fault, LITTLE)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_redis_that_answers_now_in_time_and_now_too_late_is_never_believed_wrongly(
+async def test_a_redis_that_is_sometimes_slow_shows_nothing_old(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     choose = Random(4)
@@ -152,7 +152,7 @@ async def test_a_redis_that_answers_now_in_time_and_now_too_late_is_never_believ
             # The next of these waits until this one is over.
             world.shared.ask("CLIENT", "PAUSE", choose.randint(*SLOW_MILLISECONDS))
 
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *ALL) as clients:
             await clients.shown("hit", *ALL)
             began = now()
@@ -161,7 +161,7 @@ async def test_a_redis_that_answers_now_in_time_and_now_too_late_is_never_believ
             await clients.shown("hit", *ALL)
         return Delays(clients.gaps(began))
 
-    await measure(capsys, "a slow Redis", suffer, LITTLE)
+    await measure(capsys, "a slow Redis", with_fault, LITTLE)
 
 
 @pytest_twisted.ensureDeferred
@@ -170,7 +170,7 @@ async def test_an_old_dump_that_is_restored_into_redis_is_not_shown(
 ) -> None:
     redis = world.shared
 
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         dump: dict[bytes, bytes] = {}
 
         def dumped() -> bool:
@@ -194,7 +194,7 @@ async def test_an_old_dump_that_is_restored_into_redis_is_not_shown(
             await clients.shown("hit", *ALL)
         return Delays(clients.gaps(began))
 
-    await measure(capsys, "an old dump restored", suffer, LITTLE)
+    await measure(capsys, "an old dump restored", with_fault, LITTLE)
 
 
 def kept(redis: Redis) -> dict[bytes, bytes]:
@@ -205,10 +205,10 @@ def kept(redis: Redis) -> dict[bytes, bytes]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_front_end_that_never_had_a_redis_uses_it_once_it_is_there(
+async def test_a_front_end_uses_a_redis_that_comes_up_later(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *ALL) as clients:
             began = now()
             with killed_and_empty_when_it_is_back(world.own):
@@ -221,11 +221,11 @@ async def test_a_front_end_that_never_had_a_redis_uses_it_once_it_is_there(
             await clients.shown("hit", *ALL)
         return Delays(clients.gaps(began, *SHARING))
 
-    await measure(capsys, "a front-end killed, and back before its Redis", suffer, A_LEASE)
+    await measure(capsys, "a front-end killed, and back before its Redis", with_fault, A_LEASE)
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_one_front_end_has_fetched_is_a_hit_for_another_with_the_same_redis(
+async def test_front_ends_with_the_same_redis_share_their_quotes(
     world: World,
 ) -> None:
     async with traffic(world.cluster, *ALL) as clients:

@@ -262,7 +262,7 @@ async def test_any_1_to_128_printable_ascii_characters_are_a_key(
         ({"price": 15.99}, 'unknown field "price"'),
     ],
 )
-async def test_a_trade_that_is_wrong_in_itself_is_400_and_says_where(
+async def test_a_malformed_trade_is_400_and_names_the_field(
     web: WebClient, change: dict[str, Any], said: str
 ) -> None:
     order = {"name": "GameStart", "quantity": 5, "type": "buy", **change}
@@ -280,9 +280,7 @@ async def test_a_body_may_be_of_64_kib_and_is_413_beyond(web: WebClient, stock: 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_body_that_is_not_json_by_its_own_account_is_415(
-    web: WebClient, stock: str
-) -> None:
+async def test_a_body_of_another_content_type_is_415(web: WebClient, stock: str) -> None:
     body = json.dumps({"name": stock, "quantity": 1, "type": "buy"}).encode()
     for kind in "text/plain", "application/x-www-form-urlencoded", "application/xml":
         refused = await web.ask("POST", "/orders", body, {"Content-Type": kind})
@@ -313,7 +311,7 @@ async def test_an_order_reads_back_as_it_was_placed_with_its_time_in_rfc_3339(
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_order_that_is_not_there_is_404(web: WebClient, stock: str) -> None:
+async def test_an_unknown_order_is_404(web: WebClient, stock: str) -> None:
     number = (await web.trade("buy", 1, stock)).data["transaction_number"]
     for wrong in number + 1, 0, -1, 2**53 - 1, 2**63, "x", "1.0", f"0{number}":
         for path in "/orders/", OLD + "/trade/orders/":
@@ -364,7 +362,7 @@ async def test_a_last_page_that_is_full_has_no_next(web: WebClient, stock: str) 
         *["limit=0", "limit=501", "limit=-1", "limit=x", "limit=", "offset=1", "AFTER=1"],
     ],
 )
-async def test_a_listing_that_cannot_be_is_400_and_names_the_parameter(
+async def test_a_wrong_parameter_of_the_order_list_is_400_by_name(
     web: WebClient, query: str
 ) -> None:
     for path in "/orders", OLD + "/trade/orders":

@@ -127,7 +127,7 @@ def fault(kind: str) -> Callable[[FaultyCluster, str], None]:
     ],
     ids=["sync", "full", "limit"],
 )
-def test_a_replica_whose_disk_fails_goes_down_in_good_order_and_comes_back(
+def test_a_replica_whose_disk_fails_stops_in_order_and_can_be_restarted(
     cluster: FaultyCluster,
     everything: Trader,
     break_disk: Callable[[FaultyCluster, str], None],
@@ -227,7 +227,7 @@ def test_a_damaged_replica_says_so_and_gets_everything_from_the_others(
             wait_trading(trader)
 
 
-def test_rot_found_while_it_runs_takes_a_replica_down_and_it_comes_back_whole(
+def test_damage_found_at_run_time_stops_a_replica_and_a_restart_recovers_it(
     cluster: FaultyCluster, everything: Trader
 ) -> None:
     name = leader(cluster)

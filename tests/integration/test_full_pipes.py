@@ -63,7 +63,7 @@ def check_stops(bazaar: Bazaar) -> None:
     assert time.monotonic() - began < STOP_SECONDS + SLACK_SECONDS
 
 
-def test_services_that_write_to_a_full_pipe_trade_stop_and_say_it_later(
+def test_services_with_a_full_pipe_trade_and_stop_and_their_lines_come_later(
     tmp_path: Path, pipe: Pipe
 ) -> None:
     class Unread(Cluster):
@@ -87,7 +87,7 @@ def test_services_that_write_to_a_full_pipe_trade_stop_and_say_it_later(
         check_stops(cluster)
 
 
-def test_a_bazaar_that_writes_to_a_full_pipe_trades_restarts_and_stops(
+def test_a_local_bazaar_with_a_full_pipe_trades_restarts_processes_and_stops(
     tmp_path: Path, pipe: Pipe
 ) -> None:
     class Unread(Bazaar):
@@ -102,7 +102,7 @@ def test_a_bazaar_that_writes_to_a_full_pipe_trades_restarts_and_stops(
         check_stops(bazaar)
 
 
-def test_the_line_of_a_service_that_cannot_go_on_appears_though_nobody_reads_its_log(
+def test_the_last_line_of_a_failing_service_appears_though_its_log_is_not_read(
     tmp_path: Path, pipe: Pipe
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as stranger, pipe.open() as log:

@@ -65,7 +65,7 @@ def refusal(answer: tuple[int, str, str]) -> str:
     return err
 
 
-def test_every_service_that_runs_lives(bazaar: Bazaar) -> None:
+def test_every_running_service_is_healthy(bazaar: Bazaar) -> None:
     answers = ask(*(environment(bazaar, name) for name in SERVICES))
     for name, (status, out, err) in zip(SERVICES, answers, strict=True):
         assert (status, err) == (0, ""), name
@@ -76,7 +76,7 @@ def test_every_service_that_runs_lives(bazaar: Bazaar) -> None:
     assert all("/bazaar.v1.Orders/" in each for each in asked[2:])
 
 
-def test_a_replica_lives_though_all_others_are_gone_and_one_that_stands_still_does_not(
+def test_a_replica_is_healthy_without_the_others_and_a_paused_one_is_not(
     bazaar: Bazaar,
 ) -> None:
     stopped = ["frontend", "catalog", "order-2", "order-3"]
@@ -94,7 +94,7 @@ def test_a_replica_lives_though_all_others_are_gone_and_one_that_stands_still_do
         refusal(answer)
 
 
-def test_a_frontend_that_can_reach_nobody_lives(tmp_path: Path) -> None:
+def test_a_frontend_that_reaches_no_other_service_is_healthy(tmp_path: Path) -> None:
     nowhere = ("--catalog=127.0.0.1:1", "--replica=1=127.0.0.1:1")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -113,7 +113,7 @@ def test_a_frontend_that_can_reach_nobody_lives(tmp_path: Path) -> None:
     assert "/livez" in out
 
 
-def test_a_frontend_is_asked_wherever_it_listens(tmp_path: Path) -> None:
+def test_a_frontend_is_asked_at_every_kind_of_endpoint(tmp_path: Path) -> None:
     nowhere = ("--catalog=127.0.0.1:1", "--replica=1=127.0.0.1:1")
     sock = tmp_path / "a:b.sock"
     ports = Ports()
@@ -150,7 +150,7 @@ def test_a_frontend_is_asked_wherever_it_listens(tmp_path: Path) -> None:
     ]
 
 
-def test_nobody_there_is_one_line() -> None:
+def test_a_service_that_is_down_is_one_line() -> None:
     listens = {
         "tcp:1": "http://127.0.0.1:1/livez",
         "tcp:port=1:interface=0.0.0.0": "http://127.0.0.1:1/livez",

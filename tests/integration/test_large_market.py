@@ -75,12 +75,12 @@ def leader(bazaar: Bazaar) -> tuple[int, int]:
     return leads["id"], leads["term"]
 
 
-def test_it_is_listed_shown_and_traded(bazaar: Bazaar) -> None:
+def test_the_largest_market_is_listed_shown_and_traded(bazaar: Bazaar) -> None:
     assert buy(bazaar, 7) == 99
     assert buy(bazaar, MAX_STOCKS - 1) == 99
 
 
-def test_a_flood_of_requests_for_all_stocks_is_not_at_the_cost_of_trades(bazaar: Bazaar) -> None:
+def test_a_flood_of_requests_for_all_stocks_does_not_delay_trades(bazaar: Bazaar) -> None:
     host, _, port = bazaar.url.removeprefix("http://").rpartition(":")
     before = leader(bazaar)
 
@@ -107,7 +107,7 @@ def test_a_flood_of_requests_for_all_stocks_is_not_at_the_cost_of_trades(bazaar:
     assert buy(bazaar, 11) == 39
 
 
-def test_a_client_that_does_not_read_holds_nobody_up(bazaar: Bazaar) -> None:
+def test_a_client_that_does_not_read_all_stocks_delays_no_other(bazaar: Bazaar) -> None:
     host, _, port = bazaar.url.removeprefix("http://").rpartition(":")
     idle = [socket.create_connection((host, int(port))) for _ in range(20)]
     try:
@@ -138,7 +138,7 @@ def test_a_catalog_that_lost_its_file_is_rebuilt(bazaar: Bazaar) -> None:
     assert buy(bazaar, 7) == 98
 
 
-def test_another_leader_takes_over(bazaar: Bazaar) -> None:
+def test_another_leader_takes_over_the_largest_market(bazaar: Bazaar) -> None:
     before = leader(bazaar)
     bazaar.kill(f"order-{before[0]}")
 
@@ -151,7 +151,7 @@ def test_another_leader_takes_over(bazaar: Bazaar) -> None:
     assert buy(bazaar, 7) == 97
 
 
-def test_a_replica_that_lost_its_folder_has_all_of_it_again(bazaar: Bazaar) -> None:
+def test_a_replica_that_lost_its_folder_recovers_the_largest_market(bazaar: Bazaar) -> None:
     bazaar.stop()
     shutil.rmtree(bazaar.data / "order-1")
     bazaar.start()

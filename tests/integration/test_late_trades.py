@@ -63,7 +63,7 @@ class Leader:
 BUY, SELL = market_pb2.SIDE_BUY, market_pb2.SIDE_SELL
 
 
-def test_what_was_given_up_is_not_executed_by_the_same_leader(cluster: Cluster) -> None:
+def test_a_trade_that_was_given_up_is_not_executed_by_the_same_leader(cluster: Cluster) -> None:
     leader = Leader(cluster, "order-3")
     rejected = leader.trade("given up", BUY, 101, number=2)
     assert rejected.rejection == order_pb2.REJECTION_NOT_ENOUGH_SHARES
@@ -77,7 +77,7 @@ def test_what_was_given_up_is_not_executed_by_the_same_leader(cluster: Cluster) 
     leader.close()
 
 
-def test_what_was_sent_to_one_leadership_is_not_executed_in_the_next_but_one(
+def test_a_trade_sent_to_one_leadership_is_not_executed_in_a_later_one(
     cluster: Cluster,
 ) -> None:
     leader = Leader(cluster, "order-3")

@@ -46,12 +46,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_front_end_that_is_killed_delays_trades_once_and_caches_again_when_it_is_back(
+async def test_a_killed_front_end_delays_trades_once_and_caches_again_after_its_restart(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     *others, killed = FRONTENDS
 
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
             began = now()
@@ -61,16 +61,16 @@ async def test_a_front_end_that_is_killed_delays_trades_once_and_caches_again_wh
             await clients.shown("hit", *FRONTENDS)
         return Delays(clients.gaps(began, *others))
 
-    await measure(capsys, "a front-end killed", suffer, ONCE)
+    await measure(capsys, "a front-end killed", with_fault, ONCE)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_front_end_that_is_paused_past_its_lease_delays_trades_once_and_wakes_up_true(
+async def test_a_front_end_paused_past_its_lease_delays_trades_once_and_shows_nothing_old(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     *others, paused = FRONTENDS
 
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
             began = now()
@@ -84,7 +84,7 @@ async def test_a_front_end_that_is_paused_past_its_lease_delays_trades_once_and_
             await clients.shown("hit", *FRONTENDS)
         return Delays(clients.gaps(began, *others))
 
-    delays = await measure(capsys, "a front-end paused", suffer, ONCE)
+    delays = await measure(capsys, "a front-end paused", with_fault, ONCE)
     assert delays.trades[0] > LEASE / 2
 
 
@@ -145,10 +145,10 @@ Fault = Callable[[Cluster], AbstractContextManager[None]]
 
 
 @pytest_twisted.ensureDeferred
-async def test_lookups_go_on_when_the_catalog_is_killed_and_the_one_that_stands_by_takes_over(
+async def test_lookups_go_on_when_the_catalog_is_killed_and_the_standby_takes_over(
     cluster: Cluster, catalogs: Catalogs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
             killed = await clients.until(catalogs.that_answers, "a catalog answers")
@@ -163,15 +163,15 @@ async def test_lookups_go_on_when_the_catalog_is_killed_and_the_one_that_stands_
 
     bound = Bound(longest=ABOUT_A_LEASE, lookup=ABOUT_A_LEASE)
     for which in "one catalog", "the other":
-        await measure(capsys, f"{which} killed", suffer, bound)
+        await measure(capsys, f"{which} killed", with_fault, bound)
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("fault", [killed, paused], ids=lambda fault: fault.__name__)
-async def test_lookups_are_answered_by_the_leader_when_no_catalog_is_left(
+async def test_the_leader_answers_lookups_when_no_catalog_is_left(
     cluster: Cluster, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
             began = now()
@@ -186,14 +186,14 @@ async def test_lookups_are_answered_by_the_leader_when_no_catalog_is_left(
         return Delays(clients.gaps(began), clients.gaps(began, lookups=True)[0])
 
     bound = Bound(longest=ABOUT_A_LEASE, lookup=ABOUT_A_LEASE)
-    await measure(capsys, f"all catalogs {fault.__name__}", suffer, bound)
+    await measure(capsys, f"all catalogs {fault.__name__}", with_fault, bound)
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_catalog_that_is_paused_past_its_lease_delays_trades_once_and_wakes_up_silent(
+async def test_a_catalog_paused_past_its_lease_delays_trades_once_and_answers_nothing_after(
     cluster: Cluster, catalogs: Catalogs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(cluster, *FRONTENDS) as clients:
             await clients.shown("hit", *FRONTENDS)
             paused = await clients.until(catalogs.that_answers, "a catalog answers")
@@ -210,7 +210,7 @@ async def test_a_catalog_that_is_paused_past_its_lease_delays_trades_once_and_wa
             await clients.shown("hit", *FRONTENDS)
         return Delays(clients.gaps(began))
 
-    await measure(capsys, "a catalog paused", suffer, ONCE)
+    await measure(capsys, "a catalog paused", with_fault, ONCE)
 
 
 def test_a_second_catalog_in_the_same_folder_is_refused_with_one_line(cluster: Cluster) -> None:

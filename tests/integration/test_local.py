@@ -66,7 +66,7 @@ def test_a_listing_that_no_market_can_open_with_is_one_line_and_status_1(tmp_pat
     assert not (tmp_path / "var" / "catalog").exists(), "nothing has started"
 
 
-def test_a_process_that_refuses_its_folder_ends_the_bazaar_with_its_line(tmp_path: Path) -> None:
+def test_a_process_that_cannot_use_its_folder_ends_the_bazaar_with_its_line(tmp_path: Path) -> None:
     folder = tmp_path / "var" / "order-2"
     folder.parent.mkdir()
     folder.write_text("")
@@ -76,7 +76,7 @@ def test_a_process_that_refuses_its_folder_ends_the_bazaar_with_its_line(tmp_pat
     assert not (tmp_path / "var" / "processes.json").exists()
 
 
-def test_a_process_that_served_is_started_until_its_folder_can_be_used_again(
+def test_a_process_that_has_served_is_restarted_until_its_folder_can_be_used(
     start_bazaar: Start,
 ) -> None:
     bazaar = start_bazaar("--cache=off", "--replicas=1")

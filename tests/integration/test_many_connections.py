@@ -99,7 +99,9 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
     [b"", b"G", request("GET", "/ping"), request("POST", "/orders", b"{}")[:-1]],
     ids=["nothing", "a byte", "a request", "all but a byte"],
 )
-def test_a_new_client_gets_in_among_many_that_stay(frontend: FrontEnd, sent: bytes) -> None:
+def test_a_new_client_is_served_beside_many_open_connections(
+    frontend: FrontEnd, sent: bytes
+) -> None:
     host, _, port = frontend.address.rpartition(":")
     with ExitStack() as stack:
         for n in range(CLIENTS):

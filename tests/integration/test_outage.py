@@ -27,7 +27,7 @@ def halted(start_bazaar: Callable[..., Bazaar]) -> Iterator[tuple[Bazaar, Callab
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_trade_whose_outcome_is_unknown_is_503_and_names_the_key_that_finds_out(
+async def test_an_unknown_outcome_is_503_and_names_the_key_to_send_again(
     halted: tuple[Bazaar, Callable[[int], None]],
 ) -> None:
     bazaar, send = halted

@@ -80,7 +80,7 @@ def test_a_child_can_listen_on_a_reserved_port_again_and_again(ports: Ports, cod
         assert not connects(address)
 
 
-def test_nobody_else_gets_a_reserved_port(ports: Ports) -> None:
+def test_no_other_process_can_bind_a_reserved_port(ports: Ports) -> None:
     address = ports.reserve(0)
     others = Ports()
     assert others.reserve(address.port) != address
@@ -89,13 +89,13 @@ def test_nobody_else_gets_a_reserved_port(ports: Ports) -> None:
         stranger.bind((address.host, address.port))
 
 
-def test_the_wished_port_is_reserved_if_it_is_free(ports: Ports) -> None:
+def test_the_preferred_port_is_reserved_if_it_is_free(ports: Ports) -> None:
     free = ports.reserve(0)
     ports.release()
     assert ports.reserve(free.port) == free
 
 
-def test_no_outgoing_connection_is_given_a_reserved_port(ports: Ports) -> None:
+def test_no_outgoing_connection_gets_a_reserved_port(ports: Ports) -> None:
     held = {ports.reserve(0).port for _ in range(200)}
     with socket.create_server(("127.0.0.1", 0), backlog=300) as server:
         clients = [socket.create_connection(server.getsockname()) for _ in range(200)]
@@ -119,7 +119,7 @@ def test_a_public_port_of_zero_is_any_port(ports: Ports) -> None:
     child.communicate()
 
 
-def test_connections_that_linger_do_not_hold_up_a_public_port(ports: Ports) -> None:
+def test_lingering_connections_do_not_block_a_public_port(ports: Ports) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
@@ -131,7 +131,7 @@ def test_connections_that_linger_do_not_hold_up_a_public_port(ports: Ports) -> N
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("192.0.2.1", 80)])
-def test_what_cannot_be_listened_on_is_refused_in_one_line(
+def test_an_interface_that_cannot_be_listened_on_is_refused_in_one_line(
     ports: Ports, host: str, port: int
 ) -> None:
     with pytest.raises(Unusable, match=f"^port {port} "):

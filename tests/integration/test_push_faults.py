@@ -1,7 +1,7 @@
-"""Bad days of the pushes from a catalog to its front-ends, and pushes that nobody ought to send.
+"""Faults of the network between a catalog and its front-ends, and forged pushes.
 
-The pushes to one of two front-ends go through somebody who can do with them as he likes. Both,
-and the catalog, have the cluster's secret.
+The pushes to one of two front-ends go through a proxy. Both, and the catalog, have the cluster's
+secret.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,12 +19,12 @@ from twisted_bazaar.timing import Timing
 from .bazaar import Answer
 from .cluster import Cluster
 from .delays import Bound, Delays, measure
-from .meddler import Fate, Meddler, Seen
+from .push_proxy import PushFault, PushProxy, SentPush
 from .traffic import STOCKS, now, traffic
 from .waiting import wait_until
 from .web_client import version_of
 
-MEDDLED, OTHER = BOTH = "frontend", "frontend-2"
+PROXIED, OTHER = BOTH = "frontend", "frontend-2"
 LEASE = Timing().lease
 ABOUT_A_LEASE = LEASE + 0.5
 LESS_THAN_A_LEASE = 0.9 * LEASE
@@ -32,7 +32,7 @@ LESS_THAN_A_LEASE = 0.9 * LEASE
 
 class World(NamedTuple):
     cluster: Cluster
-    meddler: Meddler
+    proxy: PushProxy
     folder: Path
 
 
@@ -47,121 +47,121 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     cluster = Cluster(
         folder / "cluster", frontends=dict.fromkeys(BOTH, secret), catalogs={"catalog": secret}
     )
-    meddler = Meddler(reactor, cluster.internal[MEDDLED])
-    cluster.frontends[MEDDLED] = (*secret, f"--advertise={meddler.address}")
+    proxy = PushProxy(reactor, cluster.internal[PROXIED])
+    cluster.frontends[PROXIED] = (*secret, f"--advertise={proxy.address}")
     try:
         with cluster:
-            yield World(cluster, meddler, folder)
+            yield World(cluster, proxy, folder)
     finally:
-        meddler.stop()
+        proxy.stop()
 
 
-# A bad network.
+# Faults of the network.
 
 
-def lost() -> Fate:
-    return Fate(())
+def lost() -> PushFault:
+    return PushFault(())
 
 
-def answers_lost() -> Fate:
-    return Fate(answered=False)
+def answers_lost() -> PushFault:
+    return PushFault(answered=False)
 
 
-def late() -> Fate:
-    """Later than the catalog waits for an answer, and so than the next ones."""
-    return Fate((0.4,))
+def late() -> PushFault:
+    """Later than the catalog waits for an answer, and so later than the next pushes."""
+    return PushFault((0.4,))
 
 
-def again_later() -> Fate:
+def again_later() -> PushFault:
     """At once, a moment later, and when the lease that it brought has run out."""
-    return Fate((0.0, 0.1, 1.5 * LEASE))
+    return PushFault((0.0, 0.1, 1.5 * LEASE))
 
 
-def as_it_comes() -> Callable[[], Fate]:
+def at_random() -> Callable[[], PushFault]:
     choose = Random(6)
-    odd = [lost(), answers_lost(), late(), again_later(), Fate((0.05,)), Fate((0.2, 0.0))]
+    odd = [lost(), answers_lost(), late(), again_later(), PushFault((0.05,)), PushFault((0.2, 0.0))]
 
-    def as_it_comes() -> Fate:
-        return choose.choice(odd) if choose.random() < 0.5 else Fate()
+    def at_random() -> PushFault:
+        return choose.choice(odd) if choose.random() < 0.5 else PushFault()
 
-    return as_it_comes
+    return at_random
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("fate", [lost, answers_lost, late], ids=lambda fate: fate.__name__)
-async def test_a_front_end_that_cannot_be_told_shows_nothing_from_memory_and_delays_trades_once(
-    world: World, fate: Callable[[], Fate], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("fault", [lost, answers_lost, late], ids=lambda fault: fault.__name__)
+async def test_a_front_end_without_pushes_shows_nothing_from_memory_and_delays_trades_once(
+    world: World, fault: Callable[[], PushFault], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *BOTH) as clients:
             await clients.shown("hit", *BOTH)
             began = now()
-            with world.meddler.meddling(fate):
+            with world.proxy.applying(fault):
                 await clients.pause(LEASE)
                 await clients.trading(*BOTH)
                 alone = now()
-                await clients.shown("miss", MEDDLED, lookups=20)
+                await clients.shown("miss", PROXIED, lookups=20)
                 await clients.shown("hit", OTHER)
-                assert "hit" not in clients.sources(MEDDLED, alone)
+                assert "hit" not in clients.sources(PROXIED, alone)
             await clients.shown("hit", *BOTH)
         return Delays(clients.gaps(began))
 
     bound = Bound(longest=ABOUT_A_LEASE, others=LESS_THAN_A_LEASE)
-    await measure(capsys, f"pushes {fate.__name__.replace('_', ' ')}", suffer, bound)
+    await measure(capsys, f"pushes {fault.__name__.replace('_', ' ')}", with_fault, bound)
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("fates", [again_later, as_it_comes()], ids=lambda fate: fate.__name__)
-async def test_pushes_that_come_twice_or_late_or_out_of_order_mislead_nobody(
-    world: World, fates: Callable[[], Fate], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("faults", [again_later, at_random()], ids=lambda fault: fault.__name__)
+async def test_repeated_late_or_reordered_pushes_show_nothing_old(
+    world: World, faults: Callable[[], PushFault], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *BOTH) as clients:
             began = now()
-            with world.meddler.meddling(fates):
+            with world.proxy.applying(faults):
                 await clients.pause(2 * LEASE)
                 await clients.trading(*BOTH)
             await clients.shown("hit", *BOTH)
         return Delays(clients.gaps(began))
 
-    what = f"pushes {fates.__name__.replace('_', ' ')}"
-    await measure(capsys, what, suffer, Bound(longest=ABOUT_A_LEASE))
+    what = f"pushes {faults.__name__.replace('_', ' ')}"
+    await measure(capsys, what, with_fault, Bound(longest=ABOUT_A_LEASE))
 
 
-# A bad neighbour.
+# Forged pushes.
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_push_that_is_not_the_catalogs_is_refused_logged_once_and_without_effect(
+async def test_a_forged_push_is_refused_and_logged_once(
     world: World,
 ) -> None:
     async with traffic(world.cluster, *BOTH) as clients:
         await clients.shown("hit", *BOTH)
-        genuine = world.meddler.seen[-1]
+        genuine = world.proxy.pushes[-1]
         before = refusals(world.cluster)
         for forged, code in forgeries(genuine):
-            assert (await world.meddler.post(forged))[0] == code, forged
+            assert (await world.proxy.post(forged))[0] == code, forged
         assert refusals(world.cluster) == before + 1
         await clients.shown("hit", *BOTH)
         await clients.trading(*BOTH)
         # Nothing that was said with one of them is believed.
-        found = {name: await clients.lookup(MEDDLED, name) for name in STOCKS}
+        found = {name: await clients.lookup(PROXIED, name) for name in STOCKS}
         assert all(call.status == 200 for call in found.values())
         # A copy of one that was true once is no forgery. It is of no use either.
-        assert (await world.meddler.post(world.meddler.seen[0]))[0] == 200
+        assert (await world.proxy.post(world.proxy.pushes[0]))[0] == 200
         await clients.shown("hit", *BOTH)
 
 
-def forgeries(genuine: Seen) -> Iterator[tuple[Seen, int]]:
-    """What somebody could send who has seen a push, and the status that refuses it."""
+def forgeries(genuine: SentPush) -> Iterator[tuple[SentPush, int]]:
+    """What a process that has seen a push could send, and the status that refuses it."""
     push = decode_push(genuine.body)
     hiding_all = encode(msgspec.structs.replace(push, floors=dict.fromkeys(STOCKS, 2**40)))
     lasting = encode(msgspec.structs.replace(push, floors={}, seconds=3600.0))
     for body in hiding_all, lasting, b"", b"no push", b"[" * 100_000, b"\xff" * 1000:
-        yield Seen(genuine.signature, body), 403
-        yield Seen(sign(b"a guess at the secret", "and at the token", body), body), 403
-        yield Seen(b"", body), 403
-    yield Seen(genuine.signature, genuine.body.ljust(MAX_PUSH_BYTES + 1)), 413
+        yield SentPush(genuine.signature, body), 403
+        yield SentPush(sign(b"a guess at the secret", "and at the token", body), body), 403
+        yield SentPush(b"", body), 403
+    yield SentPush(genuine.signature, genuine.body.ljust(MAX_PUSH_BYTES + 1)), 413
 
 
 def refusals(cluster: Cluster) -> int:
@@ -170,13 +170,13 @@ def refusals(cluster: Cluster) -> int:
 
 
 @pytest_twisted.ensureDeferred
-async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay_nobody(
+async def test_front_ends_without_a_cache_are_right_and_delay_no_trade(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (world.folder / "another").write_text("a secret that nobody else knows")
     never = {"another-secret": "miss", "off": "off"}
 
-    async def suffer() -> Delays:
+    async def with_fault() -> Delays:
         async with traffic(world.cluster, *BOTH, *never) as clients:
             began = now()
             await clients.pause(LEASE)
@@ -191,7 +191,7 @@ async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay
     try:
         world.cluster.wait_ready()
         what = "one front-end with another secret, one without a cache"
-        await measure(capsys, what, suffer, Bound(longest=LESS_THAN_A_LEASE))
+        await measure(capsys, what, with_fault, Bound(longest=LESS_THAN_A_LEASE))
         for name, source in never.items():
             version = look_up(world, name, STOCKS[0]).headers["ETag"]
             same = look_up(world, name, STOCKS[0], version)
@@ -205,13 +205,13 @@ async def test_front_ends_that_cannot_or_do_not_cache_say_so_are_right_and_delay
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_has_the_version_is_told_so_by_hits_and_misses_until_it_is_old(
+async def test_a_current_version_is_304_from_hits_and_misses_until_it_is_old(
     world: World,
 ) -> None:
     stock = STOCKS[0]
     trade = {"name": stock, "quantity": 1, "type": "sell"}
     assert world.cluster.request("POST", "/orders", trade).status == 200
-    first = look_up(world, MEDDLED, stock)
+    first = look_up(world, PROXIED, stock)
     assert (first.status, first.headers["X-Cache"]) == (200, "miss")
     version = first.headers["ETag"]
     same = look_up(world, OTHER, stock, version)

@@ -47,7 +47,7 @@ __all__ = ["absent", "cache", "nothing_leaks", "redis", "said", "start"]
     "body",
     [b'{"data":{"price":15.99}}', b"12", b"1.5 2.5", b" ", b"a\r\nb\n", bytes(range(256)) * 4],
 )
-async def test_what_is_put_in_comes_out_byte_by_byte(cache: RedisCache, body: bytes) -> None:
+async def test_a_quote_is_read_as_it_was_written(cache: RedisCache, body: bytes) -> None:
     cache.put(LOG, {"GameStart": Quote(7, body), "FishCo": Quote(123456789012345, body)})
     assert await cache.get(LOG, ["GameStart", "Nope", "FishCo"]) == {
         "GameStart": Quote(7, body),
@@ -73,7 +73,7 @@ async def test_what_is_put_in_comes_out_byte_by_byte(cache: RedisCache, body: by
         "x" * 999,
     ],
 )
-async def test_any_name_is_a_name(cache: RedisCache, name: str) -> None:
+async def test_every_name_can_be_cached(cache: RedisCache, name: str) -> None:
     cache.put(LOG, {name: Quote(7, b"{}"), "a": Quote(8, b"{}"), "b": Quote(9, b"{}")})
     assert (await cache.get(LOG, [name]))[name] == Quote(7, b"{}")
     cache.drop(LOG, [name])
@@ -81,7 +81,7 @@ async def test_any_name_is_a_name(cache: RedisCache, name: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_quote_is_never_replaced_by_an_older_one_whoever_writes(
+async def test_a_quote_is_never_replaced_by_an_older_one(
     cache: RedisCache, start: Start, redis: Redis
 ) -> None:
     another = start(redis.address)
@@ -133,7 +133,7 @@ async def test_many_names_are_one_command(cache: RedisCache, redis: Redis) -> No
 
 
 @pytest_twisted.ensureDeferred
-async def test_nothing_to_do_is_no_command(cache: RedisCache, redis: Redis) -> None:
+async def test_an_empty_call_sends_no_command(cache: RedisCache, redis: Redis) -> None:
     redis.ask("CONFIG", "RESETSTAT")
     cache.put(LOG, {})
     cache.drop(LOG, [])
@@ -145,7 +145,7 @@ async def test_nothing_to_do_is_no_command(cache: RedisCache, redis: Redis) -> N
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_nobody_overwrites_goes_after_an_hour(cache: RedisCache, redis: Redis) -> None:
+async def test_a_quote_expires_after_an_hour(cache: RedisCache, redis: Redis) -> None:
     cache.put(LOG, quotes(a=1))
     assert await versions(cache, ["a"]) == {"a": 1}
     assert 3590 <= redis.ask("TTL", place("a")) <= 3600
@@ -158,7 +158,7 @@ async def test_what_nobody_overwrites_goes_after_an_hour(cache: RedisCache, redi
      "\n12 {}", "1234567890123456 {}", "٣ {}", b"\xff\xfe \x80", b"\0",
      '999999999999999 {"data":{"name":"a","price":0.01}}', b"9 " + bytes(16) + b"{}"],
 )  # fmt: skip
-async def test_what_cannot_have_been_put_in_is_not_there_and_makes_room(
+async def test_a_malformed_value_counts_as_missing_and_is_replaced(
     cache: RedisCache, redis: Redis, rubbish: str | bytes
 ) -> None:
     redis.ask("SET", place("a"), rubbish)
@@ -170,7 +170,7 @@ async def test_what_cannot_have_been_put_in_is_not_there_and_makes_room(
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_is_moved_to_another_stock_or_log_is_not_there(
+async def test_a_value_copied_to_another_stock_or_log_counts_as_missing(
     cache: RedisCache, redis: Redis
 ) -> None:
     cache.put(LOG, quotes(a=7))
@@ -182,7 +182,7 @@ async def test_what_is_moved_to_another_stock_or_log_is_not_there(
 
 
 @pytest_twisted.ensureDeferred
-async def test_front_ends_with_different_secrets_leave_each_other_alone(
+async def test_front_ends_with_different_secrets_do_not_share_values(
     cache: RedisCache, start: Start, redis: Redis
 ) -> None:
     another = start(redis.address, secret=b"another secret")
@@ -196,9 +196,7 @@ async def test_front_ends_with_different_secrets_leave_each_other_alone(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_flush_costs_what_was_kept_and_no_more(
-    cache: RedisCache, redis: Redis, said: list[str]
-) -> None:
+async def test_a_flush_costs_only_hits(cache: RedisCache, redis: Redis, said: list[str]) -> None:
     cache.put(LOG, quotes(a=7))
     assert await versions(cache, ["a"]) == {"a": 7}
     redis.ask("FLUSHALL")
@@ -224,7 +222,7 @@ async def eventually_there(cache: RedisCache, name: str) -> int:
 @pytest.mark.parametrize(
     "moment", ["under way", "paused", "idle", "given up", "resolving", "connecting", "trial"]
 )
-async def test_a_stop_at_any_moment_is_prompt_silent_and_leaves_nothing(
+async def test_a_stop_at_any_moment_is_prompt_and_logs_nothing(
     absent: Redis, said: list[str], moment: str
 ) -> None:
     before = scheduled()
@@ -278,9 +276,7 @@ async def test_a_cache_that_was_stopped_can_be_started_again(cache: RedisCache) 
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_option_of_a_front_end_leads_to_the_redis_that_it_names(
-    start: Start, redis: Redis
-) -> None:
+async def test_the_cache_option_selects_the_redis(start: Start, redis: Redis) -> None:
     given = options.cache(f"redis://{redis.address}/")
     cache = start(Address.parse(given.removeprefix("redis://")))
     await used(cache)

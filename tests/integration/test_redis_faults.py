@@ -42,7 +42,7 @@ __all__ = ["absent", "cache", "nothing_leaks", "redis", "said", "start"]
 
 
 @pytest_twisted.ensureDeferred
-async def test_without_a_redis_the_cache_is_empty_at_once_and_says_so_once(
+async def test_without_a_redis_the_cache_is_empty_and_one_line_is_logged(
     start: Start, absent: Redis, said: list[str]
 ) -> None:
     cache = start(absent.address)
@@ -106,9 +106,7 @@ async def test_a_redis_that_hangs_costs_one_timeout_and_then_nothing(
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_that_comes_late_is_never_taken_for_another(
-    cache: RedisCache, redis: Redis
-) -> None:
+async def test_a_late_reply_is_never_taken_for_another(cache: RedisCache, redis: Redis) -> None:
     many = {f"stock{n}": n + 1 for n in range(100)}
     cache.put(LOG, quotes(**many))
     assert await versions(cache, list(many)) == many
@@ -127,7 +125,7 @@ async def test_an_answer_that_comes_late_is_never_taken_for_another(
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_this_process_was_too_busy_to_read_in_time_is_not_held_against_redis(
+async def test_a_busy_front_end_does_not_count_as_a_slow_redis(
     start: Start, redis: Redis, said: list[str]
 ) -> None:
     cache = start(redis.address, timeout=0.05)
@@ -141,7 +139,7 @@ async def test_what_this_process_was_too_busy_to_read_in_time_is_not_held_agains
 
 
 @pytest_twisted.ensureDeferred
-async def test_no_more_than_so_many_commands_pile_up(cache: RedisCache, redis: Redis) -> None:
+async def test_the_number_of_waiting_commands_is_bounded(cache: RedisCache, redis: Redis) -> None:
     redis.pause()
     answers = [cache.get(LOG, ["a"]) for _ in range(1000)]
     waiting = [answer for answer in answers if not answer.called]
@@ -150,7 +148,7 @@ async def test_no_more_than_so_many_commands_pile_up(cache: RedisCache, redis: R
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_caller_may_give_up_and_the_next_is_answered_rightly(
+async def test_a_cancelled_call_does_not_shift_later_replies(
     cache: RedisCache, said: list[str]
 ) -> None:
     cache.put(LOG, quotes(a=1, b=2, c=3))
@@ -164,7 +162,7 @@ async def test_a_caller_may_give_up_and_the_next_is_answered_rightly(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_redis_that_takes_no_writes_is_still_read_and_it_is_said_once(
+async def test_a_redis_that_refuses_writes_is_still_read_and_logged_once(
     cache: RedisCache, redis: Redis, said: list[str]
 ) -> None:
     cache.put(LOG, quotes(a=7))
@@ -179,7 +177,7 @@ async def test_a_redis_that_takes_no_writes_is_still_read_and_it_is_said_once(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_redis_that_refuses_to_be_read_is_given_up_until_it_does_not(
+async def test_a_redis_that_refuses_reads_is_not_used_until_it_accepts_them(
     cache: RedisCache, redis: Redis, said: list[str]
 ) -> None:
     redis.ask("ACL", "SETUSER", "default", "-mget")
@@ -197,7 +195,7 @@ async def test_a_redis_that_refuses_to_be_read_is_given_up_until_it_does_not(
 # What only looks like Redis.
 
 
-class Impostor(Protocol):
+class NotRedis(Protocol):
     """Says `banner` to everyone, and `answer` to whoever says something."""
 
     banner = b""
@@ -226,18 +224,18 @@ class Impostor(Protocol):
         (b"", b"*1\r\n"),
     ],
 )
-async def test_what_does_not_speak_as_redis_does_is_given_up_in_one_line(
+async def test_a_server_that_is_no_redis_is_given_up_in_one_line(
     start: Start, said: list[str], banner: bytes, answer: bytes
 ) -> None:
-    impostor = type("_", (Impostor,), {"banner": banner, "answer": answer})
-    factory = Factory.forProtocol(impostor)
+    other = type("_", (NotRedis,), {"banner": banner, "answer": answer})
+    factory = Factory.forProtocol(other)
     factory.noisy = False
     listening = the_reactor().listenTCP(0, factory, interface="127.0.0.1")
     try:
         cache_at = Address("127.0.0.1", listening.getHost().port)
         cache = start(cache_at)
         begun = time.monotonic()
-        while impostor.connections < 3:
+        while other.connections < 3:
             assert now(cache.get(LOG, ["a"])) == {}
             assert time.monotonic() < begun + PATIENCE
             await deferLater(the_reactor(), 0.01)
@@ -249,7 +247,7 @@ async def test_what_does_not_speak_as_redis_does_is_given_up_in_one_line(
         await listening.stopListening()
 
 
-class Overeager(Protocol):
+class UnaskedReplies(Protocol):
     """Answers every command; after the first one of its first connection, once too often."""
 
     connections = 0
@@ -270,11 +268,11 @@ class Overeager(Protocol):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_to_nothing_ends_the_connection_before_it_is_taken_for_one(
+async def test_an_unasked_reply_ends_the_connection(
     start: Start,
 ) -> None:
-    Overeager.connections = 0
-    factory = Factory.forProtocol(Overeager)
+    UnaskedReplies.connections = 0
+    factory = Factory.forProtocol(UnaskedReplies)
     factory.noisy = False
     listening = the_reactor().listenTCP(0, factory, interface="127.0.0.1")
     try:
@@ -286,7 +284,7 @@ async def test_an_answer_to_nothing_ends_the_connection_before_it_is_taken_for_o
             await deferLater(the_reactor(), 0.01)
             found = await cache.get(LOG, ["a"])
         assert found == {"a": Quote(7, place("a").encode())}
-        assert Overeager.connections == 2
+        assert UnaskedReplies.connections == 2
         await all_of([cache.stopService()])
     finally:
         await listening.stopListening()

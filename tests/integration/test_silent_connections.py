@@ -182,7 +182,7 @@ async def test_calls_are_answered_again_though_their_connection_stays_silent(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_USER_TIMEOUT, which Linux has")
 @pytest_twisted.ensureDeferred
-async def test_a_large_message_that_is_stuck_hides_no_silence(world: World) -> None:
+async def test_a_stuck_large_message_does_not_delay_the_detection_of_silence(world: World) -> None:
     """What asks for a sign of life waits behind it, and is never sent."""
     large = b"x" * 3_000_000
     assert await world.say(large) == large
@@ -195,7 +195,7 @@ async def test_a_large_message_that_is_stuck_hides_no_silence(world: World) -> N
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_connection_that_nobody_uses_is_kept_until_it_goes_silent(world: World) -> None:
+async def test_an_idle_connection_is_kept_until_it_goes_silent(world: World) -> None:
     """Then both ends give it up."""
     await world.say()
     await deferLater(world.reactor, QUIET_SECONDS)

@@ -1,4 +1,4 @@
-"""A stop has a bound that holds, whatever stands still in a process: SIGTERM, then status 0."""
+"""A service stops within its time limit, with status 0, also while a call in it hangs."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from twisted_bazaar.runtime.exits import STOP_SECONDS
 
 from .waiting import wait_until
 
-STANDSTILL = Path(__file__).parent / "standstill"
+HANG = Path(__file__).parent / "hang_injection"
 START_SECONDS = 30.0
 SLACK_SECONDS = 1.5
 """For a machine that is busy with other things; an exit takes 0.3 s more than its bound."""
@@ -24,17 +24,17 @@ AT_ONCE_SECONDS = 3.0
 
 
 class Service:
-    """A process in which something stands still."""
+    """A process in which some calls hang."""
 
     def __init__(self, folder: Path, what: str, *command: str) -> None:
         folder.mkdir()
-        self._sign = folder / "stands still"
+        self._sign = folder / "hangs"
         self._log = folder / "log"
         ours = {name: value for name, value in os.environ.items() if "BAZAAR_" not in name}
         environment = {
-            "PYTHONPATH": str(STANDSTILL),
-            "STANDSTILL": what,
-            "STANDSTILL_SIGN": str(self._sign),
+            "PYTHONPATH": str(HANG),
+            "HANG": what,
+            "HANG_SIGN": str(self._sign),
         }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -46,7 +46,7 @@ class Service:
                 stderr=subprocess.STDOUT,
             )
 
-    def stands_still(self) -> bool:
+    def hangs(self) -> bool:
         assert self.process.poll() is None, self.tail()
         return self._sign.exists()
 
@@ -59,7 +59,7 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `start(what stands still, *command)`."""
+    """Starts `start(what hangs, *command)`."""
     started: list[Service] = []
 
     def start_one(what: str, *command: str) -> Service:
@@ -80,9 +80,9 @@ def ports() -> Iterator[Ports]:
 
 
 def check_ends(services: dict[str, tuple[Service, float]]) -> None:
-    """Wait until all stand still, and see that each ends with 0 within its seconds."""
+    """Wait until all hang, and see that each ends with 0 within its seconds."""
     for name, (service, _) in services.items():
-        wait_until(service.stands_still, f"{name} stands still", START_SECONDS, service.tail)
+        wait_until(service.hangs, f"{name} hangs", START_SECONDS, service.tail)
     began = time.monotonic()
     for service, _ in services.values():
         service.process.send_signal(signal.SIGTERM)
@@ -95,7 +95,7 @@ def check_ends(services: dict[str, tuple[Service, float]]) -> None:
         assert status == 0, f"{name}: {status}\n{service.tail()}"
 
 
-def test_whatever_stands_still_a_process_that_is_told_to_ends_in_time_with_0(
+def test_a_process_in_which_a_call_hangs_stops_in_time_with_status_0(
     start: Start, ports: Ports
 ) -> None:
     def order(what: str, *options: str) -> Service:

@@ -100,7 +100,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Callable[..., Running]]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_process_killed_again_and_again_comes_back_with_a_pid_that_lives(run: Any) -> None:
+async def test_a_process_killed_repeatedly_comes_back_with_a_live_pid(run: Any) -> None:
     running = run({"order-1": SLEEPS})
     pid = None
     for _ in range(3):
@@ -112,7 +112,9 @@ async def test_a_process_killed_again_and_again_comes_back_with_a_pid_that_lives
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_process_that_cannot_go_on_shows_its_line_and_does_not_spin(run: Any) -> None:
+async def test_a_process_that_keeps_failing_shows_its_line_and_is_restarted_with_delays(
+    run: Any,
+) -> None:
     from twisted.internet import reactor
 
     clock: Any = reactor
@@ -124,7 +126,7 @@ async def test_a_process_that_cannot_go_on_shows_its_line_and_does_not_spin(run:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_service_that_refuses_is_not_started_again_unless_it_has_served(run: Any) -> None:
+async def test_a_service_that_exits_with_1_is_restarted_only_if_it_has_served(run: Any) -> None:
     served = python(
         "import os, sys; sys.path.insert(0, '.'); "
         "from twisted_bazaar.runtime.announcement import announce; announce(os.environ); "
@@ -138,7 +140,7 @@ async def test_a_service_that_refuses_is_not_started_again_unless_it_has_served(
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_stubborn_process_is_killed(run: Any) -> None:
+async def test_a_process_that_ignores_sigterm_is_killed(run: Any) -> None:
     running = run({"order-1": STUBBORN})
     running.supervisor.killTime = 0.2
     await eventually(lambda: b"ready" in running.output.read_bytes())
@@ -155,7 +157,7 @@ async def test_a_command_that_cannot_be_run_says_so(run: Any) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_process_is_beyond_the_reach_of_ctrl_c(run: Any) -> None:
+async def test_ctrl_c_does_not_reach_a_child(run: Any) -> None:
     running = run({"order-1": SLEEPS})
     await eventually(lambda: running.pid("order-1"))
     pid = running.pid("order-1")
@@ -178,7 +180,7 @@ def starter() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_process_gets_the_signals_that_its_parent_keeps_from_itself(run: Any) -> None:
+async def test_a_child_does_not_inherit_blocked_signals(run: Any) -> None:
     """Its parent blocks SIGTERM, to wait for it on a thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
@@ -194,7 +196,7 @@ async def test_a_process_gets_the_signals_that_its_parent_keeps_from_itself(run:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of this")
-def test_a_process_dies_with_its_parent_even_if_that_is_killed(starter: Any) -> None:
+def test_a_child_dies_with_its_parent_also_when_that_is_killed(starter: Any) -> None:
     parent = starter(*STUBBORN)
     pid = int(parent.stdout.readline())
     assert parent.stdout.readline() == "ready\n"

@@ -15,8 +15,8 @@ import pytest
 
 from twisted_bazaar.local.command_lines import twistd
 
+from .background_trader import BackgroundTrader
 from .bazaar import Bazaar
-from .bystander import Bystander
 from .waiting import wait_until
 
 REPLICAS = ("order-1", "order-2", "order-3")
@@ -147,23 +147,25 @@ def test_the_export_of_each_running_replica_is_what_the_api_lists(bazaar: Bazaar
     assert exported(bazaar.data) == [listed] * 3
 
 
-def test_verify_says_one_number_and_digest_of_all_replicas_once_they_are_quiet(
+def test_verify_prints_one_number_and_digest_for_all_idle_replicas(
     bazaar: Bazaar,
 ) -> None:
     agreed = settled(bazaar)
     assert verified(bazaar.data) == [agreed] * 3
 
 
-def test_an_export_amid_trades_has_what_was_acknowledged_in_a_majority_and_no_gap(
+def test_an_export_during_trades_has_all_acknowledged_orders_and_no_gap(
     bazaar: Bazaar,
 ) -> None:
-    with Bystander(bazaar.processes()["frontend"]["address"], "BankCo") as bystander:
-        wait_until(lambda: len(bystander.placed) > 20, "the bystander trades", why_not=bazaar.tail)
-        acknowledged = bystander.placed[-1]
+    with BackgroundTrader(bazaar.processes()["frontend"]["address"], "BankCo") as background:
+        wait_until(
+            lambda: len(background.placed) > 20, "the background trader trades", why_not=bazaar.tail
+        )
+        acknowledged = background.placed[-1]
         tables = exported(bazaar.data)
         verified(bazaar.data)
-        wait_until(lambda: bystander.placed[-1] > acknowledged, "it was not disturbed")
-    assert bystander.troubles == []
+        wait_until(lambda: background.placed[-1] > acknowledged, "it was not disturbed")
+    assert background.failures == []
     listed = orders(bazaar)
     for rows in tables:
         assert [row[0] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
@@ -171,7 +173,7 @@ def test_an_export_amid_trades_has_what_was_acknowledged_in_a_majority_and_no_ga
     assert sorted(map(len, tables))[1] >= acknowledged
 
 
-def test_the_files_of_a_stopped_bazaar_say_the_same_and_damage_is_found(
+def test_a_stopped_bazaar_exports_the_same_and_damage_is_found(
     start_bazaar: Callable[..., Bazaar], tmp_path: Path
 ) -> None:
     bazaar = start_bazaar("--cache=off")

@@ -56,7 +56,7 @@ WORLD = {
     "threading", "time", "treq", "twisted", "txredisapi", "hiredis", "zope",
 }  # fmt: skip
 
-NOBODYS_NAME = {"utils", "util", "helper", "helpers", "manager", "misc", "common", "handler"}
+MEANINGLESS_NAMES = {"utils", "util", "helper", "helpers", "manager", "misc", "common", "handler"}
 
 MAX_MODULE_LINES = 500
 MAX_FUNCTION_LINES = 70
@@ -129,7 +129,7 @@ def pure() -> list[str]:
 
 
 @pytest.mark.parametrize("name", pure())
-def test_what_decides_knows_nothing_of_the_world(name: str) -> None:
+def test_pure_modules_import_no_reactor_thread_or_clock(name: str) -> None:
     path = module_path(name)
     assert path is not None, "a module that is renamed is renamed in the list as well"
     known = {
@@ -140,7 +140,7 @@ def test_what_decides_knows_nothing_of_the_world(name: str) -> None:
     assert not known
 
 
-def test_a_module_that_calls_itself_pure_is_held_to_it() -> None:
+def test_a_module_that_calls_itself_pure_is_on_the_list() -> None:
     called = {
         module_name(path)
         for path in PACKAGE.rglob("*.py")
@@ -185,8 +185,8 @@ def test_plugins_import_nothing_of_ours() -> None:
         assert imports(path) == {"twisted.application.service.ServiceMaker"}
 
 
-def test_a_module_is_named_for_what_it_holds() -> None:
-    assert not [path for path in sources() if path.stem.strip("_") in NOBODYS_NAME]
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not [path for path in sources() if path.stem.strip("_") in MEANINGLESS_NAMES]
 
 
 def test_modules_functions_and_lines_stay_small() -> None:

@@ -51,7 +51,7 @@ trades = st.builds(
 
 
 @given(st.lists(trades, max_size=60))
-def test_books_balance_after_any_trades(asked: list[Trade]) -> None:
+def test_quantity_is_listed_minus_bought_plus_sold_after_any_trades(asked: list[Trade]) -> None:
     """Invariants 4 and 6, and that what is decided can be applied, here and elsewhere."""
     ours, theirs = ledger(), ledger()
     bought = {GAME.name: 0, FISH.name: 0}
@@ -98,11 +98,11 @@ def test_the_last_share_can_be_bought_and_no_more() -> None:
         (sell(MAX_SHARES - 99), Rejection.TOO_MANY_SHARES),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_reason(trade: Trade, why: Rejection) -> None:
+def test_an_impossible_trade_is_refused_with_the_reason(trade: Trade, why: Rejection) -> None:
     assert ledger().decide(trade) is why
 
 
-def test_a_stock_holds_at_most_what_every_json_reader_keeps() -> None:
+def test_a_stock_holds_at_most_max_shares() -> None:
     books = ledger()
     assert isinstance(books.decide(sell(MAX_SHARES - 100)), Traded)
     full = Ledger([Stock("GameStart", 1, MAX_SHARES, 0, 1)])
@@ -119,7 +119,7 @@ def test_a_stock_holds_at_most_what_every_json_reader_keeps() -> None:
         (MAX_VOLUME, MAX_VOLUME),
     ],
 )
-def test_no_volume_keeps_a_stock_from_being_traded(volume: int, after: int) -> None:
+def test_a_stock_can_be_traded_at_any_volume(volume: int, after: int) -> None:
     books = Ledger([Stock("GameStart", 1, 5, volume, 1)])
     for index, trade in enumerate((buy(2), sell(2)), 2):
         decided = books.decide(trade)
@@ -143,7 +143,7 @@ def test_no_volume_keeps_a_stock_from_being_traded(volume: int, after: int) -> N
         Listed((Listing("New", 1, 1), FISH)),
     ],
 )
-def test_what_no_leader_can_have_decided_stops_the_ledger_unchanged(event: object) -> None:
+def test_an_event_that_no_leader_can_have_decided_raises_and_changes_nothing(event: object) -> None:
     books = ledger()
     before = contents(books)
     with pytest.raises(InvariantBroken, match="^entry 9: "):
@@ -151,14 +151,14 @@ def test_what_no_leader_can_have_decided_stops_the_ledger_unchanged(event: objec
     assert contents(books) == before
 
 
-def test_a_leaders_first_entry_touches_nothing() -> None:
+def test_an_opened_entry_changes_no_stock() -> None:
     books = ledger()
     before = contents(books)
     assert books.apply(2, Opened(leader=3)) == ()
     assert contents(books) == before
 
 
-def test_a_copy_goes_its_own_way() -> None:
+def test_a_copy_is_independent() -> None:
     books = ledger()
     copy = books.copy()
     order = copy.decide(buy(1))
@@ -168,7 +168,7 @@ def test_a_copy_goes_its_own_way() -> None:
     assert copy.stocks["GameStart"].quantity == 99
 
 
-def test_a_listing_says_which_stocks_it_brought() -> None:
+def test_a_listing_returns_the_names_of_its_stocks() -> None:
     books = ledger()
     assert books.apply(5, Listed((Listing("New", 1, 2), Listing("Newer", 3, 4)))) == (
         "New",

@@ -17,7 +17,7 @@ def test_the_defaults_are_those_of_the_architecture() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
 @pytest.mark.parametrize("name", ["heartbeat", "election_timeout", "ping", "lease", "deadline"])
-def test_a_wait_is_a_positive_number(name: str, value: float) -> None:
+def test_a_timeout_is_a_positive_number(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must be a positive number of seconds$"):
         Timing(**{name: value})
 
@@ -32,7 +32,7 @@ def test_a_wait_is_a_positive_number(name: str, value: float) -> None:
         ({"deadline": 1.3}, "deadline must be more than the election timeout and the lease"),
     ],
 )
-def test_a_wait_that_contradicts_another_is_refused_by_name(
+def test_a_timeout_that_contradicts_another_is_refused_by_name(
     wrong: dict[str, float], line: str
 ) -> None:
     with pytest.raises(ValueError) as refusal:
@@ -41,7 +41,7 @@ def test_a_wait_that_contradicts_another_is_refused_by_name(
     assert "\n" not in str(refusal.value)
 
 
-def test_the_relations_hold_at_their_very_edge() -> None:
+def test_limits_are_exact() -> None:
     Timing(heartbeat=0.15, election_timeout=0.3, ping=0.3, lease=0.301, deadline=0.602)
 
 

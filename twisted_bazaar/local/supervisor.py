@@ -29,7 +29,7 @@ from twisted_bazaar.storage.files import replace_file
 from .command_lines import ending_with
 from .console import Console, Lines
 
-__all__ = ["Child", "Supervisor"]
+__all__ = ["STOP_SECONDS", "Child", "Supervisor"]
 
 _REQUESTS_SECONDS = 6.0
 """From SIGTERM to SIGKILL for a process that takes requests: more than its own limit of a stop."""

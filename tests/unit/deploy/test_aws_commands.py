@@ -52,7 +52,7 @@ def check(script: str, shell: str) -> None:
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
 
 
-def test_the_stack_is_told_how_the_user_data_ended(tmp_path: Path) -> None:
+def test_the_user_data_signals_its_status_to_the_stack(tmp_path: Path) -> None:
     script = made("single", "image")["user data"]
     (trap,) = [line for line in script.splitlines() if line.startswith("trap ")]
     heard = tmp_path / "heard"
@@ -206,7 +206,7 @@ def test_the_log_says_so_when_the_front_end_does_not_answer() -> None:
             asking.kill()
 
 
-def test_alarms_look_at_what_is_measured() -> None:
+def test_alarms_use_metrics_that_exist() -> None:
     (metric,) = resources("fargate", "AWS::Logs::MetricFilter").values()
     (counted,) = metric["MetricTransformations"]
     alarms = resources("fargate", "AWS::CloudWatch::Alarm")

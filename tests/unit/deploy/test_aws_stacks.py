@@ -99,7 +99,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", sorted(NOT_IN_MOTO))
-def test_what_moto_is_not_given_it_does_not_know(kind: str) -> None:
+def test_types_left_out_for_moto_are_unknown_to_it(kind: str) -> None:
     # Where this fails, moto has learned something: take the type off the list.
     assert kind not in get_model_map()
 
@@ -108,7 +108,7 @@ def test_what_moto_is_not_given_it_does_not_know(kind: str) -> None:
     ("name", "variant"),
     [("single", "image"), ("single", "archive"), ("fargate", "new"), ("fargate", "secure")],
 )
-def test_a_stack_can_be_made_and_taken_away(name: str, variant: str) -> None:
+def test_a_stack_can_be_created_and_deleted(name: str, variant: str) -> None:
     facts, whole = made(name, variant), template(name)
     assert facts["status"] == "CREATE_COMPLETE"
     expected = {
@@ -209,7 +209,7 @@ def test_clients_may_trade_by_the_name_of_the_load_balancer_and_others_that_are_
     assert given["BAZAAR_HOST"] == f"{balancer},{more}"
 
 
-def test_everybody_is_let_in_where_they_ask_and_nowhere_else(services: dict[str, Any]) -> None:
+def test_security_groups_open_the_ports_in_use_and_no_others(services: dict[str, Any]) -> None:
     front_end, catalog = services["front-end"].config, services["catalog"].config
     orders = [services[f"order-{n}"].config for n in (1, 2, 3)]
     (serving,) = {order.listen.port for order in orders}
@@ -270,7 +270,7 @@ def test_a_container_opens_the_ports_that_its_service_listens_on(services: dict[
     assert [each["FromPort"] for each in balancer["SecurityGroupEgress"]] == [clients]
 
 
-def test_health_is_asked_by_a_command_that_there_is(
+def test_the_health_check_is_a_command_that_exists(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checked = {name: each["healthCheck"] for name, each in tasks().items() if "healthCheck" in each}

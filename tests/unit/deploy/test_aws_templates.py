@@ -27,7 +27,7 @@ TAKE_NO_RESOURCE = {
 """Actions that AWS grants for `*` only, or not at all."""
 
 
-def test_every_template_is_here() -> None:
+def test_every_template_is_tested() -> None:
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(NAMES)
 
 
@@ -38,7 +38,7 @@ def test_a_template_has_no_fault_that_cfn_lint_knows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_template_needs_no_bucket_to_be_sent(name: str) -> None:
+def test_a_template_is_small_enough_to_be_sent_without_a_bucket(name: str) -> None:
     assert len(text(name).encode()) <= MAX_BODY_BYTES
 
 
@@ -48,7 +48,7 @@ def test_no_region_account_or_zone_is_written_down(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_whom_the_user_names_is_let_in(name: str) -> None:
+def test_only_the_networks_that_the_user_names_have_access(name: str) -> None:
     asked = template(name)["Parameters"]["ClientCidr"]
     assert "Default" not in asked
     pattern = re.compile(asked["AllowedPattern"])
@@ -77,7 +77,7 @@ def statements(node: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nobody_is_allowed_more_than_is_named(name: str) -> None:
+def test_roles_allow_only_named_actions_and_resources(name: str) -> None:
     found = [each for each in statements(template(name)) if each["Effect"] == "Allow"]
     assert found
     for statement in found:
@@ -94,7 +94,7 @@ def test_nobody_is_allowed_more_than_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_logs_are_kept_for_as_long_as_was_said(name: str) -> None:
+def test_logs_are_kept_for_the_chosen_time(name: str) -> None:
     groups = resources(name, "AWS::Logs::LogGroup").values()
     assert [each["RetentionInDays"] for each in groups] == [{"Ref": "LogDays"}]
 
@@ -109,7 +109,7 @@ def test_the_data_of_the_instance_outlives_it_and_the_stack() -> None:
     assert all(each["Ebs"]["Encrypted"] for each in instance["BlockDeviceMappings"])
 
 
-def test_the_instance_gives_its_credentials_to_nobody_who_just_asks() -> None:
+def test_instance_credentials_need_a_session_token() -> None:
     (instance,) = resources("single", "AWS::EC2::Instance").values()
     assert instance["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
     assert "KeyName" not in instance
@@ -163,13 +163,13 @@ def test_a_replica_has_a_folder_a_zone_and_a_name_to_itself_and_never_two_tasks(
     assert len(folders) == len(zones) == 3
 
 
-def test_one_replica_after_the_other_is_given_a_new_release() -> None:
+def test_a_new_release_goes_to_one_replica_after_the_other() -> None:
     made = template("fargate")["Resources"]
     assert "Order1Service" in made["Order2Service"]["DependsOn"]
     assert "Order2Service" in made["Order3Service"]["DependsOn"]
 
 
-def test_a_front_end_is_not_replaced_because_nobody_leads() -> None:
+def test_a_front_end_is_not_replaced_while_there_is_no_leader() -> None:
     (targets,) = resources("fargate", "AWS::ElasticLoadBalancingV2::TargetGroup").values()
     assert targets["HealthCheckPath"] == "/livez"
 
@@ -183,7 +183,7 @@ def test_there_is_a_subnet_of_each_kind_in_three_zones(kind: str) -> None:
     assert len(shared["AwsvpcConfiguration"]["Subnets"]) == 3
 
 
-def test_files_are_whose_the_image_runs_as() -> None:
+def test_files_belong_to_the_user_of_the_image() -> None:
     (user,) = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert user == ("10001", "10001")
     for folder in resources("fargate", "AWS::EFS::AccessPoint").values():
@@ -201,7 +201,7 @@ def test_no_task_has_an_address_or_a_writable_root_of_its_own() -> None:
         assert container["ReadonlyRootFilesystem"] is True
 
 
-def test_no_container_waits_for_its_log_to_be_taken_or_is_without_an_init() -> None:
+def test_logs_do_not_block_and_every_container_has_an_init() -> None:
     for name, container in containers("fargate").items():
         logged = container["LogConfiguration"]
         assert logged["LogDriver"] == "awslogs", name
@@ -220,7 +220,7 @@ def test_the_readme_names_every_parameter() -> None:
             assert f"`{parameter}`" in readme, parameter
 
 
-def test_what_is_named_in_the_readme_is_there() -> None:
+def test_every_resource_that_the_readme_names_exists() -> None:
     readme = (FOLDER / "README.md").read_text()
     for path in re.findall(r"\]\(([^):#]+)[^)]*\)", readme):
         assert Path(FOLDER, path).exists(), path

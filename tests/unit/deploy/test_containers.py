@@ -81,7 +81,7 @@ def config_of(name: str, secret: Path) -> Any:
 # docker-compose.yml
 
 
-def test_it_is_a_compose_file() -> None:
+def test_the_compose_file_is_valid() -> None:
     jsonschema.Draft7Validator(json.loads(SCHEMA.read_text())).validate(COMPOSE)
 
 
@@ -120,7 +120,9 @@ def catalogs(configs: dict[str, Any]) -> set[str]:
     return {f"{name}:{configs[name].listen.port}" for name in CATALOGS}
 
 
-def test_catalogs_reach_every_frontend_where_it_says(configs: dict[str, Any]) -> None:
+def test_catalogs_can_reach_every_frontend_at_its_advertised_address(
+    configs: dict[str, Any],
+) -> None:
     for name in FRONTENDS:
         config = configs[name]
         assert re.fullmatch(r"tcp:\d+", config.internal), f"{name} listens on one interface only"
@@ -138,7 +140,7 @@ def test_the_time_budget_is_the_same_everywhere(configs: dict[str, Any]) -> None
     assert len({config.timing for config in configs.values()}) == 1
 
 
-def test_nothing_waits_for_what_may_be_down() -> None:
+def test_no_service_depends_on_another_being_up() -> None:
     for name, service in SERVICES.items():
         for other, how in service.get("depends_on", {}).items():
             assert other in SERVICES
@@ -191,7 +193,7 @@ def test_no_container_may_do_more_than_it_must() -> None:
         assert re.fullmatch(r"[1-9]\d*[mg]", default(service["mem_limit"])), name
 
 
-def test_what_clients_reach_and_what_they_do_not_are_two_networks() -> None:
+def test_clients_and_services_have_separate_networks() -> None:
     assert COMPOSE["networks"] == {"public": {}, "inner": {"internal": True}}
     on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - {SECRET}}
     expected = {name: ["public", "inner"] if name in FRONTENDS else ["inner"] for name in on}
@@ -199,11 +201,11 @@ def test_what_clients_reach_and_what_they_do_not_are_two_networks() -> None:
     assert SERVICES[SECRET]["network_mode"] == "none"
 
 
-def test_the_first_process_passes_signals_on_and_buries_the_dead() -> None:
+def test_every_container_has_an_init_process() -> None:
     assert all(service["init"] is True for service in SERVICES.values())
 
 
-def test_whatever_dies_is_started_again_and_looked_after() -> None:
+def test_every_service_is_restarted_and_has_a_health_check() -> None:
     for name in sorted(SERVICES.keys() - {SECRET}):
         service = SERVICES[name]
         assert service["restart"] == "unless-stopped", name
@@ -216,7 +218,7 @@ def test_whatever_dies_is_started_again_and_looked_after() -> None:
     assert f"CMD {json.dumps(health[0][1:])}" in (ROOT / "Dockerfile").read_text()
 
 
-def test_who_is_told_to_stop_has_the_time_that_it_takes() -> None:
+def test_every_service_has_time_to_stop() -> None:
     # The bound holds whatever hangs, and what is left to be written gets a moment more.
     assert max(server.GRACE_SECONDS, listener.GRACE_SECONDS) < exits.STOP_SECONDS
     # All services in one container stop one after the other, and docker waits for 10 s.
@@ -235,14 +237,14 @@ def test_images_are_pinned() -> None:
     assert "-slim-bookworm" in base[1]
 
 
-def test_what_may_be_chosen_is_said_at_the_top() -> None:
+def test_the_choices_are_documented_at_the_top() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     head, _, body = text.partition("\nname:")
     chosen = set(re.findall(r"\$\{(\w+)", body)) | set(SERVICES[OURS[0]]["build"]["args"])
     assert set(re.findall(r"\b[A-Z][A-Z_0-9]{3,}\b", head)) == chosen
 
 
-def test_the_secret_is_made_once_and_for_nobody_else(tmp_path: Path) -> None:
+def test_the_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     (program,) = SERVICES[SECRET]["command"]
     assert "$" not in program.replace("$$", ""), "compose would put something else there"
     here = program.replace("/etc/bazaar", str(tmp_path))
@@ -287,7 +289,7 @@ def test_the_image_is_made_in_two_stages_of_one_pinned_base() -> None:
     assert not [rest for word, rest in instructions() if word == "ADD"]
 
 
-def test_what_is_installed_is_checked_by_its_hash() -> None:
+def test_packages_are_installed_by_hash() -> None:
     runs = [rest for word, rest in instructions() if word == "RUN"]
     (installs,) = [run for run in runs if "requirements.txt" in run]
     assert "--require-hashes" in installs
@@ -298,7 +300,7 @@ def test_what_is_installed_is_checked_by_its_hash() -> None:
     assert "--no-deps" in ours
 
 
-def test_the_image_runs_a_service_as_a_fixed_user_and_asks_whether_it_lives() -> None:
+def test_the_image_runs_a_service_as_a_fixed_user_with_a_health_check() -> None:
     final = instructions()[max(n for n, (word, _) in enumerate(instructions()) if word == "FROM") :]
     last = dict(final)
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last["USER"])
@@ -310,7 +312,7 @@ def test_the_image_runs_a_service_as_a_fixed_user_and_asks_whether_it_lives() ->
     assert not {"RUN", "COPY"} & set(after), "that would be done as the user"
 
 
-def test_the_builder_is_sent_what_is_copied_and_nothing_else() -> None:
+def test_the_build_context_is_what_is_copied() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"

@@ -45,13 +45,13 @@ def test_all_runtime_dependencies_are_pinned_exactly() -> None:
     assert {pin.split("==")[0] for pin in pins()} >= closure(direct)
 
 
-def test_every_file_of_what_is_pinned_has_a_hash() -> None:
+def test_every_pinned_package_has_hashes() -> None:
     for pin, hashes in pins().items():
         assert hashes, f"{pin} has no hash"
         assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", each) for each in hashes), pin
 
 
-def test_what_is_tested_is_what_is_pinned() -> None:
+def test_the_installed_versions_are_the_pinned_ones() -> None:
     # pip is given the pins first and the tools then: those might have moved one.
     for pin in map(Requirement, pins()):
         if pin.marker is None or pin.marker.evaluate():

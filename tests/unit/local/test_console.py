@@ -24,7 +24,7 @@ def shown() -> Shown:
     return Shown()
 
 
-def test_lines_come_out_whole_however_they_arrive(shown: Shown) -> None:
+def test_lines_are_written_whole_though_they_arrive_in_pieces(shown: Shown) -> None:
     lines = Lines(shown.console, "order-3")
     for piece in (b"on", b"e\ntwo\n\nth", b"ree"):
         lines.received(piece)

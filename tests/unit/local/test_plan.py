@@ -70,7 +70,7 @@ def test_the_default_options_are_those_of_the_contract() -> None:
     }
 
 
-def test_the_front_end_is_told_by_which_names_it_is_reached(ports: Ports) -> None:
+def test_the_front_end_gets_the_names_by_which_it_is_reached(ports: Ports) -> None:
     options = parse("--host=Shop.example", "--host=10.1.2.3")
     assert options["host"] == ("shop.example", "10.1.2.3")
     frontend, *others = plan.plan(config(hosts=options["host"]), ports)
@@ -96,7 +96,7 @@ def test_a_wrong_option_is_one_line_that_names_it(argument: str, line: str) -> N
     assert str(stopped.value).startswith(f"Options: {line}")
 
 
-def test_every_process_is_told_of_the_others(ports: Ports) -> None:
+def test_every_process_gets_the_addresses_of_the_others(ports: Ports) -> None:
     children = {child.name: child for child in plan.plan(config(), ports)}
     assert list(children) == ["frontend", "catalog", "order-1", "order-2", "order-3"]
     at = {name: child.address for name, child in children.items()}
@@ -126,7 +126,7 @@ def test_every_process_is_told_of_the_others(ports: Ports) -> None:
     assert [child.name for child in children.values() if child.takes_requests] == ["frontend"]
 
 
-def test_each_command_line_is_one_that_its_service_is_known_by(ports: Ports) -> None:
+def test_each_command_line_names_its_service(ports: Ports) -> None:
     services = ["bazaar-frontend", "bazaar-catalog", "bazaar-order"]
     for child, service in zip(plan.plan(config(replicas=1), ports), services, strict=True):
         assert child.command[3:6] == ["-n", "--pidfile=", service]
@@ -143,7 +143,7 @@ def test_the_listing_goes_to_the_catalog(ports: Ports) -> None:
     assert told == ["catalog"]
 
 
-def test_any_odd_number_of_replicas_can_be_had(ports: Ports) -> None:
+def test_the_number_of_replicas_may_be_any_odd_number(ports: Ports) -> None:
     names = [child.name for child in plan.plan(config(replicas=5), ports)]
     assert names[2:] == ["order-1", "order-2", "order-3", "order-4", "order-5"]
 
@@ -157,7 +157,7 @@ def test_any_odd_number_of_replicas_can_be_had(ports: Ports) -> None:
         ("tcp:interface=127.0.0.1:port=0", "tcp:{port}:interface=127.0.0.1"),
     ],
 )
-def test_the_public_port_is_a_real_one_whatever_the_endpoint_says(
+def test_the_endpoint_of_the_front_end_has_the_reserved_port(
     ports: Ports, description: str, shown: str
 ) -> None:
     frontend = plan.plan(config(listen=description), ports)[0]
@@ -167,7 +167,7 @@ def test_the_public_port_is_a_real_one_whatever_the_endpoint_says(
     assert f"--listen={shown.format(port=port)}" in frontend.command
 
 
-def test_an_endpoint_of_another_kind_is_left_alone(ports: Ports) -> None:
+def test_an_endpoint_of_another_kind_is_passed_on(ports: Ports) -> None:
     frontend = plan.plan(config(listen=r"unix:/tmp/a\:b.sock"), ports)[0]
     assert frontend.address == r"unix:/tmp/a\:b.sock"
     assert r"--listen=unix:/tmp/a\:b.sock" in frontend.command
@@ -195,7 +195,7 @@ def test_auto_prefers_the_embedded_server(ports: Ports) -> None:
     assert cache_of(children) == f"redis://{children[-1].address}"
 
 
-def test_auto_takes_a_redis_server_on_path_next(
+def test_auto_takes_a_redis_server_on_path_second(
     ports: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = tmp_path / "redis-server"
@@ -206,7 +206,9 @@ def test_auto_takes_a_redis_server_on_path_next(
     assert plan.plan(config(cache="auto"), ports)[-1].command[0] == str(server)
 
 
-def test_auto_makes_do_with_memory(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_memory_without_a_redis_server(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(plan, "embedded_server", lambda: None)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     children = plan.plan(config(cache="auto"), ports)

@@ -44,7 +44,7 @@ def test_a_crash_while_the_secret_is_made_leaves_none_and_the_next_start_makes_o
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_secret_that_is_spoiled_or_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_secret_that_is_too_short_or_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("short\n")
     with pytest.raises(Unusable, match=r"^the secret must be a file of at least 16 bytes, not '"):

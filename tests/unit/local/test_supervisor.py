@@ -119,7 +119,7 @@ def test_the_file_lists_every_process(tmp_path: Path) -> None:
     ]
 
 
-def test_a_killed_process_is_back_at_once_and_the_file_goes_from_one_pid_to_the_other(
+def test_a_killed_process_is_restarted_at_once_and_the_file_never_lacks_a_pid(
     tmp_path: Path,
 ) -> None:
     supervised = Supervised(tmp_path, ORDER)
@@ -131,7 +131,7 @@ def test_a_killed_process_is_back_at_once_and_the_file_goes_from_one_pid_to_the_
         assert (row["pid"], row["restarts"]) == (100 + life, life)
 
 
-def test_while_there_is_no_process_the_file_says_so(tmp_path: Path) -> None:
+def test_the_pid_is_null_while_there_is_no_process(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, ORDER)
     supervised.newest.exit(1)
     supervised.world.advance(0)
@@ -142,9 +142,7 @@ def test_while_there_is_no_process_the_file_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("life", [0.5, 9.0], ids=["at-once", "on-a-slow-machine"])
-def test_a_process_that_fails_by_itself_is_started_less_and_less_often(
-    tmp_path: Path, life: float
-) -> None:
+def test_the_delay_doubles_for_a_process_that_fails_by_itself(tmp_path: Path, life: float) -> None:
     supervised = Supervised(tmp_path, ORDER)
     pauses = []
     for _ in range(8):
@@ -159,7 +157,7 @@ def test_a_process_that_fails_by_itself_is_started_less_and_less_often(
 
 
 @pytest.mark.parametrize("step", [-3600, 3600], ids=["back", "forth"])
-def test_a_wall_clock_that_is_set_changes_what_is_shown_and_no_restart(
+def test_setting_the_wall_clock_changes_the_times_shown_and_no_restart(
     tmp_path: Path, step: int
 ) -> None:
     supervised = Supervised(tmp_path, ORDER)
@@ -184,7 +182,7 @@ def test_a_wall_clock_that_is_set_changes_what_is_shown_and_no_restart(
     assert last.endswith("starting it again in 0.8 s")
 
 
-def test_a_process_that_ran_for_long_is_forgiven(tmp_path: Path) -> None:
+def test_the_delay_is_reset_by_a_long_run(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, ORDER)
     for _ in range(5):
         supervised.newest.exit(1)
@@ -195,7 +193,7 @@ def test_a_process_that_ran_for_long_is_forgiven(tmp_path: Path) -> None:
     assert supervised.rows()[0]["pid"] == 106
 
 
-def test_those_that_take_requests_stop_before_the_others(tmp_path: Path) -> None:
+def test_processes_that_take_requests_stop_before_the_others(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, ORDER, FRONTEND)
     order, frontend = supervised.world.started
     stopped = supervised.supervisor.stopService()
@@ -209,7 +207,7 @@ def test_those_that_take_requests_stop_before_the_others(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("child", "seconds"), [(FRONTEND, 6.0), (ORDER, 3.0)])
-def test_a_process_that_does_not_stop_is_killed_when_its_time_is_over(
+def test_a_process_that_does_not_stop_in_time_is_killed(
     tmp_path: Path, child: Child, seconds: float
 ) -> None:
     """A service ends by itself within less than what those that take requests are given."""
@@ -224,7 +222,7 @@ def test_a_process_that_does_not_stop_is_killed_when_its_time_is_over(
     assert stopped.called
 
 
-def test_nothing_starts_again_once_stopping(tmp_path: Path) -> None:
+def test_no_process_is_restarted_during_a_stop(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, FRONTEND, ORDER)
     frontend, order = supervised.world.started
     order.exit(1)
@@ -239,7 +237,7 @@ def test_nothing_starts_again_once_stopping(tmp_path: Path) -> None:
 # A child that can never serve.
 
 
-def test_one_that_refuses_before_it_ever_served_is_not_started_again(tmp_path: Path) -> None:
+def test_a_process_that_exits_with_1_before_it_has_served_is_not_restarted(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, ORDER, CATALOG)
     catalog = supervised.newest
     catalog.protocol.childDataReceived(1, b"a log line\n")
@@ -252,7 +250,7 @@ def test_one_that_refuses_before_it_ever_served_is_not_started_again(tmp_path: P
     assert supervised.supervisor.stopService() is not None
 
 
-def test_one_that_refuses_in_silence_is_named_all_the_same_and_only_the_first_is(
+def test_a_refusal_without_a_line_is_reported_and_only_the_first_refusal_is(
     tmp_path: Path,
 ) -> None:
     other = Child(name="order-2", address="a:4", command=["keep"], announces=True)
@@ -264,7 +262,7 @@ def test_one_that_refuses_in_silence_is_named_all_the_same_and_only_the_first_is
     assert len(supervised.world.started) == 2
 
 
-def test_one_that_has_served_is_started_again_even_if_it_then_refuses(tmp_path: Path) -> None:
+def test_a_process_that_has_served_is_restarted_though_it_exits_with_1(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, CATALOG)
     supervised.newest.protocol.childDataReceived(DESCRIPTOR, b"serving\n")
     for lives in range(2, 5):
@@ -275,7 +273,7 @@ def test_one_that_has_served_is_started_again_even_if_it_then_refuses(tmp_path: 
 
 
 @pytest.mark.parametrize("end", [0, 2, signal.SIGKILL, signal.SIGSEGV])
-def test_another_end_is_no_refusal(tmp_path: Path, end: int | signal.Signals) -> None:
+def test_only_status_1_is_a_refusal(tmp_path: Path, end: int | signal.Signals) -> None:
     supervised = Supervised(tmp_path, CATALOG)
     if isinstance(end, signal.Signals):
         supervised.newest.kill(end)
@@ -287,7 +285,7 @@ def test_another_end_is_no_refusal(tmp_path: Path, end: int | signal.Signals) ->
     assert len(supervised.refused) == 1, "it has still not served"
 
 
-def test_one_that_ends_because_all_do_has_not_refused(tmp_path: Path) -> None:
+def test_an_exit_with_1_during_a_stop_is_no_refusal(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, CATALOG)
     stopped = supervised.supervisor.stopService()
     supervised.newest.exit(1)

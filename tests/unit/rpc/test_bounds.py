@@ -23,7 +23,7 @@ from .test_wire import IDS, KINDS, LOG, STOCKS, over_the_wire
     ids=["empty", "nothing", "binary", "cut", "longer", "deep"],
 )
 @pytest.mark.parametrize("kind", [messages.Append, messages.Apply, messages.FetchReply])
-def test_a_record_that_is_none_is_refused(kind: Any, record: bytes) -> None:
+def test_a_record_that_is_no_entry_is_refused(kind: Any, record: bytes) -> None:
     sent = wire.to_wire(empty(kind))
     sent.records.extend([LOG[0].record, record])
     with pytest.raises(Malformed):
@@ -61,7 +61,7 @@ FROM_OUTSIDE = [
     FROM_OUTSIDE,
     ids=[f"{kind.__name__}.{name}={value!r:.12}" for kind, name, value in FROM_OUTSIDE],
 )
-def test_what_is_out_of_bounds_is_refused(kind: Any, name: str, value: object) -> None:
+def test_a_field_out_of_its_bounds_is_refused(kind: Any, name: str, value: object) -> None:
     sent = wire.to_wire(empty(kind))
     wire.from_wire(over_the_wire(sent), kind)
     setattr(sent, name, value)
@@ -118,7 +118,7 @@ def made_after_the_last_year(sent: Any) -> None:
     ids=lambda wrong: wrong.__name__,
 )
 @pytest.mark.parametrize("kind", [messages.Append, messages.Apply])
-def test_entries_that_are_not_where_they_are_said_to_be_are_refused(kind: Any, wrong: Any) -> None:
+def test_entries_at_other_indexes_than_the_message_says_are_refused(kind: Any, wrong: Any) -> None:
     sent = wire.to_wire(empty(kind))
     sent.records.append(LOG[0].record)
     assert wire.from_wire(over_the_wire(sent), kind).entries == (LOG[0],)
@@ -139,12 +139,12 @@ def test_entries_that_are_not_where_they_are_said_to_be_are_refused(kind: Any, w
         market_pb2.Stock(name="A", version=2**63 - 1),
     ],
 )
-def test_a_stock_that_cannot_be_is_refused(stock: market_pb2.Stock) -> None:
+def test_a_stock_out_of_bounds_is_refused(stock: market_pb2.Stock) -> None:
     with pytest.raises(Malformed):
         wire.stocks_from_wire([market_pb2.Stock(name="A"), stock])
 
 
-def test_more_stocks_than_there_may_be_are_refused() -> None:
+def test_too_many_stocks_are_refused() -> None:
     with pytest.raises(Malformed):
         wire.stocks_from_wire([market_pb2.Stock(name="A")] * (MAX_STOCKS + 1))
 
@@ -160,7 +160,7 @@ def test_more_stocks_than_there_may_be_are_refused() -> None:
         market_pb2.Order(number=1, side=market_pb2.SIDE_BUY),
     ],
 )
-def test_an_order_that_cannot_be_is_refused(order: market_pb2.Order) -> None:
+def test_an_order_out_of_bounds_is_refused(order: market_pb2.Order) -> None:
     with pytest.raises(Malformed):
         wire.order_from_wire(order)
 
@@ -172,7 +172,7 @@ def test_a_lookup_of_too_many_names_is_refused() -> None:
         wire.lookup_to_wire(STOCKS, market_pb2.LookupRequest(all=True, after=-1))
 
 
-def test_of_the_whole_market_only_what_has_changed_is_told_to_who_knows_the_rest() -> None:
+def test_a_caller_that_has_an_earlier_market_gets_only_the_changes() -> None:
     def asked(after: int, history: str) -> tuple[list[str], bool]:
         request = market_pb2.LookupRequest(all=True, after=after, history=history)
         reply = over_the_wire(wire.lookup_to_wire(STOCKS, request, "log-1", 6))

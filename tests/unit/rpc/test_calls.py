@@ -189,7 +189,7 @@ async def test_a_handler_gives_up_when_its_caller_does_and_its_thread_is_free(
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_answer_that_comes_too_late_is_nobodys(world: World) -> None:
+async def test_a_late_answer_is_dropped(world: World) -> None:
     world.servicer.answer = world.hold
     await error_of(world.lookup(timeout=0.05))
     await error_of(world.lookup(timeout=0.05))
@@ -201,7 +201,7 @@ async def test_an_answer_that_comes_too_late_is_nobodys(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_what_its_caller_has_given_up_is_not_begun(world: World) -> None:
+async def test_a_call_that_its_caller_has_given_up_is_not_begun(world: World) -> None:
     """A process that was stopped for a while must not decide trades of long ago."""
     await world.lookup()
     begun: list[bool] = []
@@ -231,7 +231,7 @@ async def test_an_error_crosses_with_its_type(world: World, error: BazaarError) 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_bug_behind_a_call_promises_nothing_and_the_server_serves_on(
+async def test_an_unexpected_error_in_a_handler_is_unavailable_and_the_server_goes_on(
     world: World, logged_failures: list[Failure]
 ) -> None:
     world.servicer.answer = lambda: fail(InvariantBroken("a bug"))

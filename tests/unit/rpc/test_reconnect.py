@@ -61,7 +61,7 @@ class World:
 
 
 @pytest.mark.parametrize("later", [RENEW_SECONDS, 1000.0])
-def test_a_channel_that_does_not_get_through_is_made_anew(later: float) -> None:
+def test_a_channel_that_does_not_reach_its_peer_is_replaced(later: float) -> None:
     world = World()
     assert world.say("hello", timeout=2) == "1: say hello 2"
     world.now += later
@@ -70,7 +70,7 @@ def test_a_channel_that_does_not_get_through_is_made_anew(later: float) -> None:
     assert [channel.closed for channel in world.made] == [True, False]
 
 
-def test_a_young_channel_is_given_time() -> None:
+def test_a_new_channel_is_not_replaced_at_once() -> None:
     world = World()
     world.now += 10 * RENEW_SECONDS
     world.fail(Failure(UNAVAILABLE))
@@ -82,7 +82,7 @@ def test_a_young_channel_is_given_time() -> None:
     assert len(world.made) == 3
 
 
-def test_who_is_slow_may_still_answer_another_call() -> None:
+def test_a_slow_peer_keeps_its_channel() -> None:
     world = World()
     world.now += 10.0
     world.fail(Failure(DEADLINE))
@@ -90,7 +90,7 @@ def test_who_is_slow_may_still_answer_another_call() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.7", "::1", "fd00::7"])
-def test_an_address_leads_nowhere_else(host: str) -> None:
+def test_a_channel_to_a_numeric_address_is_kept(host: str) -> None:
     world = World(host)
     world.now += 10.0
     world.fail(Failure(UNAVAILABLE))
@@ -107,7 +107,7 @@ def test_two_calls_that_fail_together_make_one_new_channel() -> None:
     assert len(world.made) == 2
 
 
-def test_what_was_closed_stays_closed() -> None:
+def test_a_closed_channel_stays_closed() -> None:
     world = World()
     world.now += 10.0
     world.channel.close()
@@ -150,7 +150,7 @@ def server() -> Iterator[grpc.Server]:
     server.stop(0).wait()
 
 
-def test_nobody_there_makes_a_new_channel() -> None:
+def test_a_refused_connection_makes_a_new_channel() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
@@ -159,7 +159,7 @@ def test_nobody_there_makes_a_new_channel() -> None:
     assert real.made == 2
 
 
-def test_who_answers_that_it_cannot_is_reached(server: grpc.Server) -> None:
+def test_a_peer_that_answers_unavailable_keeps_its_channel(server: grpc.Server) -> None:
     def refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
         abort_with(context, Unavailable("no lease"))
 

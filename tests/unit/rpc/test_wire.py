@@ -134,7 +134,7 @@ def test_a_clock_is_not_rounded(value: float) -> None:
     assert wire.from_wire(over_the_wire(wire.to_wire(stamped)), messages.Apply) == stamped
 
 
-def test_a_stamp_of_nothing_is_not_none() -> None:
+def test_a_stamp_of_zeros_is_not_none() -> None:
     """None says that no lease comes with the message; a clock may well have begun at 0."""
     sent = messages.Apply(
         term=1,
@@ -220,7 +220,7 @@ def test_an_order_arrives_without_its_key(traded: Traded, at: int) -> None:
     ],
     ids=["no side", "strange side", "nothing", "negative", "huge", "no key", "long key", "name"],
 )
-def test_a_trade_that_no_front_end_makes_is_none(strange: order_pb2.Trade) -> None:
+def test_a_trade_out_of_bounds_is_refused(strange: order_pb2.Trade) -> None:
     with pytest.raises(Malformed):
         wire.trade_from_wire(over_the_wire(strange))
 
@@ -237,7 +237,7 @@ numbers = st.integers(1, 2**53 - 1)
     numbers,
     st.lists(numbers, max_size=MAX_EXPECTED_SENDINGS),
 )
-def test_what_goes_with_a_batch_arrives_as_it_was_sent(
+def test_a_sending_arrives_as_it_was_sent(
     trades: list[Trade], term: int, life: int, number: int, expected: list[int]
 ) -> None:
     sending = Sending(
@@ -252,7 +252,7 @@ def test_what_goes_with_a_batch_arrives_as_it_was_sent(
     assert wire.sending_from_wire(request) == sending
 
 
-def test_a_front_end_of_an_earlier_release_says_nothing_of_its_sendings() -> None:
+def test_a_batch_of_an_earlier_release_is_unguarded() -> None:
     assert wire.sending_from_wire(order_pb2.TradeRequest()) == UNGUARDED
     assert over_the_wire(wire.trades_to_wire([], UNGUARDED)) == order_pb2.TradeRequest()
 
@@ -271,7 +271,7 @@ def test_a_front_end_of_an_earlier_release_says_nothing_of_its_sendings() -> Non
     ],
     ids=["no life", "no term", "no number", "negative", "expires too many", "expects too many"],
 )
-def test_a_sending_that_no_front_end_makes_is_none(strange: order_pb2.TradeRequest) -> None:
+def test_a_sending_out_of_bounds_is_refused(strange: order_pb2.TradeRequest) -> None:
     with pytest.raises(Malformed):
         wire.sending_from_wire(over_the_wire(strange))
 
@@ -305,7 +305,7 @@ def test_an_outcome_arrives_as_what_it_means(outcome: Placed | BazaarError) -> N
 
 
 @pytest.mark.parametrize("outcome", [Unavailable("?"), NotExecuted("?"), Damaged("?")])
-def test_what_has_no_outcome_of_its_own_promises_nothing(outcome: BazaarError) -> None:
+def test_an_error_without_an_outcome_of_its_own_is_outcome_unknown(outcome: BazaarError) -> None:
     arrived = wire.outcome_from_wire(over_the_wire(wire.outcome_to_wire(outcome)))
     assert type(arrived) is OutcomeUnknown
 
@@ -323,7 +323,7 @@ def test_what_has_no_outcome_of_its_own_promises_nothing(outcome: BazaarError) -
     ],
     ids=["empty", "no retry", "strange retry", "no rejection", "strange rejection", "-1", "2**53"],
 )
-def test_an_outcome_that_this_version_does_not_know_promises_nothing(
+def test_an_outcome_of_a_later_release_is_outcome_unknown(
     strange: order_pb2.Outcome,
 ) -> None:
     """A replica of a later version must not make the front-end lose the rest of the batch."""
@@ -387,15 +387,13 @@ def test_an_error_with_a_status_of_its_own_crosses_as_itself() -> None:
     + [Malformed("?"), Rejected(Rejection.UNKNOWN_STOCK)],
     ids=lambda error: type(error).__name__,
 )
-def test_any_other_error_crosses_as_one_that_promises_nothing(error: BazaarError) -> None:
+def test_any_other_error_crosses_as_unavailable(error: BazaarError) -> None:
     assert type(across(error)) is Unavailable
 
 
 @pytest.mark.parametrize("code", grpc.StatusCode)
 @pytest.mark.parametrize("details", ["why", ""])
-def test_a_status_that_grpc_itself_gives_says_nothing_about_the_call(
-    code: grpc.StatusCode, details: str
-) -> None:
+def test_a_status_that_grpc_itself_sets_is_unavailable(code: grpc.StatusCode, details: str) -> None:
     error = error_of(Failed(code, details), "127.0.0.1:7003")
     assert type(error) is Unavailable
     assert "None" not in str(error)

@@ -32,6 +32,6 @@ def test_every_address_survives_a_round_trip(host: str, port: int) -> None:
         "host:+7", "host:٣", "host: 7", "ho st:7", "host:7x", "::1:7", "[]:7", "host:99999999999",
     ],
 )  # fmt: skip
-def test_what_is_not_an_address_is_refused_in_one_line(text: str) -> None:
+def test_a_text_that_is_no_address_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must be HOST:PORT .*, not '.*'$"):
         Address.parse(text)

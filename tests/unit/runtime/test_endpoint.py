@@ -38,7 +38,7 @@ def meant(text: str) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("text", SAME)
-def test_it_is_read_as_twisted_reads_it(text: str) -> None:
+def test_an_endpoint_is_read_as_twisted_reads_it(text: str) -> None:
     _, port, interface, path, *_ = meant(text)
     endpoint = Endpoint.parse(text)
     if endpoint.is_tcp:
@@ -48,7 +48,7 @@ def test_it_is_read_as_twisted_reads_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", SAME)
-def test_what_is_written_means_the_same_again(text: str) -> None:
+def test_a_written_endpoint_reads_as_the_same_endpoint(text: str) -> None:
     assert meant(str(Endpoint.parse(text))) == meant(text)
 
 
@@ -63,7 +63,7 @@ def test_another_port_changes_nothing_else(text: str) -> None:
     ["", "8081", "tcp", ":8081", "a=b:8081", "tcp:", "tcp:x", "tcp:-1", "tcp:65536", "unix:",
      "tcp:1:wrong=2", "tcp:1:port=2", "tcp:1:2:3:4", "tcp:interface=127.0.0.1"],
 )  # fmt: skip
-def test_what_is_no_endpoint_is_refused_in_one_line(text: str) -> None:
+def test_a_text_that_is_no_endpoint_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must .*$") as refused:
         Endpoint.parse(text)
     assert repr(text) in str(refused.value)

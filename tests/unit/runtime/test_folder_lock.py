@@ -28,7 +28,7 @@ sys.stdin.read()
 """
 
 
-def test_a_claim_makes_the_folder_and_says_whose_it_is(tmp_path: Path) -> None:
+def test_a_claim_makes_the_folder_and_records_its_process(tmp_path: Path) -> None:
     held = claim(tmp_path / "deep" / "down")
     assert (tmp_path / "deep" / "down" / "lock").read_text() == f"{os.getpid()}\n"
     held.release()
@@ -49,7 +49,7 @@ def test_a_second_claim_is_refused_in_one_line_with_the_holder(tmp_path: Path) -
     held.release()
 
 
-def test_a_claim_ends_with_its_process_however_that_ends_and_not_with_its_children(
+def test_a_claim_ends_with_its_process_and_not_with_the_children(
     tmp_path: Path,
 ) -> None:
     holder = subprocess.Popen(
@@ -103,7 +103,7 @@ def test_a_claimed_folder_is_for_its_owner_only_whatever_the_umask(tmp_path: Pat
     assert (mode(folder), mode(folder / "lock")) == (0o700, 0o600)
 
 
-def test_what_an_earlier_release_left_open_is_closed(tmp_path: Path) -> None:
+def test_a_folder_and_lock_that_are_open_to_others_are_closed(tmp_path: Path) -> None:
     folder = tmp_path / "old"
     folder.mkdir()
     (folder / "lock").touch()
@@ -113,7 +113,7 @@ def test_what_an_earlier_release_left_open_is_closed(tmp_path: Path) -> None:
     assert (mode(folder), mode(folder / "lock")) == (0o700, 0o600)
 
 
-def test_a_folder_that_all_share_stays_as_it_is_and_the_lock_in_it_is_closed(
+def test_a_shared_folder_keeps_its_mode_and_the_lock_in_it_is_closed(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "shared"

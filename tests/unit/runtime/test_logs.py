@@ -44,7 +44,7 @@ def test_a_new_log_file_is_for_its_owner_only(tmp_path: Path) -> None:
     assert mode(tmp_path / "log") == 0o600
 
 
-def test_a_log_file_that_is_there_is_added_to_and_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_log_file_is_appended_to_and_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("before\n")
     (tmp_path / "log").chmod(0o640)
     null = mode(Path(os.devnull))
@@ -76,5 +76,5 @@ def test_a_process_that_forks_logs_to_the_file_that_twistd_would_take(
         {"nodaemon": False, "logfile": "-"},
     ],
 )
-def test_an_observer_of_the_operators_own_is_left_alone(twistd: dict[str, Any]) -> None:
+def test_an_observer_that_the_operator_chose_is_kept(twistd: dict[str, Any]) -> None:
     assert Log(NO_REACTOR, twistd).observer is None

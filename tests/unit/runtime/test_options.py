@@ -56,7 +56,7 @@ def refusal(*arguments: str) -> str:
     return line
 
 
-def test_defaults_are_these() -> None:
+def test_options_have_their_defaults() -> None:
     assert dict(parse("--id=1")) == {
         "id": 1,
         "data-folder": Path("var"),
@@ -98,7 +98,7 @@ def test_an_empty_environment_variable_counts_as_not_given(
     assert parse("--id=1").timing == Timing()
 
 
-def test_two_services_do_not_share_what_is_repeated() -> None:
+def test_two_services_do_not_share_repeated_values() -> None:
     assert parse("--id=1", "--peer=2=b:2").peers
     assert not parse("--id=1").peers
 
@@ -171,7 +171,7 @@ def test_an_endpoint_is_taken_as_twisted_writes_it(text: str) -> None:
         "systemd:domain=INET:index=0",
     ],
 )
-def test_what_is_no_endpoint_is_refused(text: str) -> None:
+def test_a_text_that_is_no_endpoint_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be an endpoint such as"):
         options.endpoint(text)
 
@@ -182,7 +182,7 @@ def test_a_cache_is_one_of_three(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "auto", "redis", "redis://", "redis://host", "http://a:1"])
-def test_what_is_no_cache_is_refused(text: str) -> None:
+def test_a_text_that_is_no_cache_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must be "):
         options.cache(text)
 
@@ -205,12 +205,12 @@ def test_a_host_is_a_name_or_address_as_urls_have_it(text: str, name: str) -> No
 @pytest.mark.parametrize(
     "text", ["", "http://shop.example", "a b", "shop.example/", "*", "[::1", "b\u00fccher", "x:y"]
 )
-def test_what_is_no_host_is_refused(text: str) -> None:
+def test_a_text_that_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a host name or address"):
         options.host_name(text)
 
 
-def test_a_file_to_read_must_be_there(tmp_path: Path) -> None:
+def test_a_file_to_read_must_exist(tmp_path: Path) -> None:
     listing = tmp_path / "listing.csv"
     listing.write_text("")
     assert options.readable_file(str(listing)) == listing
@@ -227,7 +227,7 @@ def test_a_file_to_read_must_be_there(tmp_path: Path) -> None:
         (b"\x00\xff" * 8, b"\x00\xff" * 8),
     ],
 )
-def test_a_secret_is_all_of_its_file_but_for_white_space_at_its_ends(
+def test_a_secret_is_its_file_without_white_space_at_the_ends(
     tmp_path: Path, content: bytes, secret: bytes
 ) -> None:
     file = tmp_path / "secret"

@@ -43,7 +43,7 @@ def line(number: int) -> bytes:
     return b"%09d\n" % number
 
 
-def test_what_is_written_before_the_start_is_kept_and_comes_out_in_order() -> None:
+def test_lines_before_the_start_are_kept_and_written_in_order() -> None:
     written: list[bytes] = []
     output = Output(written.append)
     for number in range(5):
@@ -56,7 +56,7 @@ def test_what_is_written_before_the_start_is_kept_and_comes_out_in_order() -> No
     assert b"".join(written) == b"".join(map(line, range(5)))
 
 
-def test_lines_that_do_not_fit_are_dropped_and_counted_where_they_would_have_been() -> None:
+def test_lines_that_do_not_fit_are_dropped_and_counted_in_their_place() -> None:
     disk = Disk()
     output = Output(disk.write, capacity_bytes=100)
     output.start()
@@ -75,7 +75,7 @@ def test_lines_that_do_not_fit_are_dropped_and_counted_where_they_would_have_bee
     assert b"".join(disk.written) == kept + remark + b"later\n"
 
 
-def test_how_many_were_dropped_is_said_though_nothing_else_comes() -> None:
+def test_dropped_lines_are_counted_though_no_other_line_follows() -> None:
     disk = Disk()
     output = Output(disk.write, capacity_bytes=20)
     output.start()
@@ -91,7 +91,7 @@ def test_how_many_were_dropped_is_said_though_nothing_else_comes() -> None:
         time.sleep(0.01)
 
 
-def test_there_is_room_again_as_soon_as_something_was_written() -> None:
+def test_a_write_makes_room_in_the_queue() -> None:
     disk = Disk()
     output = Output(disk.write, capacity_bytes=20)
     disk.free.set()
@@ -103,7 +103,7 @@ def test_there_is_room_again_as_soon_as_something_was_written() -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError("the disk is full"), ValueError("closed")])
-def test_a_write_that_fails_costs_its_lines_and_is_tried_again_with_the_next(
+def test_a_failed_write_loses_its_lines_and_the_next_lines_are_tried(
     failure: Exception,
 ) -> None:
     disk = Disk()
@@ -120,7 +120,7 @@ def test_a_write_that_fails_costs_its_lines_and_is_tried_again_with_the_next(
     assert b"".join(disk.written) == b"(3 lines dropped: they could not be written)\n" + line(3)
 
 
-def test_a_flush_waits_no_longer_than_it_may() -> None:
+def test_a_flush_waits_no_longer_than_its_limit() -> None:
     disk = Disk()
     output = Output(disk.write)
     output.write(line(1))
@@ -177,7 +177,7 @@ def test_a_pipe_that_is_read_late_gets_everything(pipe: tuple[int, int], blockin
     assert output.flush(SOON)
 
 
-def test_a_reader_that_is_gone_is_no_failure() -> None:
+def test_a_reader_that_has_gone_is_no_failure() -> None:
     read, write = os.pipe()
     os.close(read)
     output = Output(to_descriptor(write))
@@ -186,7 +186,7 @@ def test_a_reader_that_is_gone_is_no_failure() -> None:
     os.close(write)
 
 
-def test_who_writes_to_a_full_pipe_by_itself_fails_and_others_are_not_affected(
+def test_a_direct_write_to_a_full_pipe_fails_and_other_processes_are_not_affected(
     pipe: tuple[int, int],
 ) -> None:
     _, write = pipe
@@ -201,7 +201,7 @@ def test_who_writes_to_a_full_pipe_by_itself_fails_and_others_are_not_affected(
         os.close(ours)
 
 
-def test_what_cannot_be_told_to_fail_stays_as_it_is(tmp_path: object) -> None:
+def test_a_descriptor_of_another_kind_stays_as_it_is(tmp_path: object) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     fail_rather_than_wait(null)
     assert os.get_blocking(null)

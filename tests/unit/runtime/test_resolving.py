@@ -64,7 +64,7 @@ class World:
         return receiver
 
 
-def test_a_name_is_looked_up_once_at_a_time_and_all_who_asked_are_told() -> None:
+def test_calls_for_one_name_share_one_query() -> None:
     world = World(lambda: [V4, V6, OTHER])
     told = [world.resolve("order-1") for _ in range(100)]
     assert all(each.began and not each.complete for each in told)
@@ -87,7 +87,7 @@ def test_a_name_is_looked_up_once_at_a_time_and_all_who_asked_are_told() -> None
         ([IPv6Address], socket.AF_INET6),
     ],
 )
-def test_the_kind_of_address_is_asked_for(kinds: Any, family: int) -> None:
+def test_only_the_wanted_kind_of_address_is_resolved(kinds: Any, family: int) -> None:
     world = World(list)
     world.free.set()
     world.resolve("order-1", kinds)
@@ -96,7 +96,7 @@ def test_the_kind_of_address_is_asked_for(kinds: Any, family: int) -> None:
 
 
 @pytest.mark.parametrize("why", [socket.gaierror(-2, "unknown"), UnicodeError("too long")])
-def test_what_cannot_be_resolved_has_no_addresses(why: Exception) -> None:
+def test_a_name_that_cannot_be_resolved_has_no_addresses(why: Exception) -> None:
     def fail() -> None:
         raise why
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_resolved_has_no_addresses(why: Exception) -> None:
     assert told.addresses == []
 
 
-def test_no_exit_waits_for_a_lookup() -> None:
+def test_no_exit_waits_for_a_query() -> None:
     world = World(list)
     world.resolve("silent")
     threads = [each for each in threading.enumerate() if each.name.startswith("names-")]

@@ -14,7 +14,7 @@ from twisted_bazaar.runtime import exits
 from twisted_bazaar.runtime.services import Late, Layers
 
 
-def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forward() -> None:
+def test_without_clock_boottime_the_monotonic_clock_is_used() -> None:
     code = (
         "import time; vars(time).pop('CLOCK_BOOTTIME', None); "
         "from twisted_bazaar.runtime.services import monotonic_seconds; "
@@ -33,7 +33,7 @@ def test_a_machine_without_a_clock_that_counts_its_sleep_has_one_that_goes_forwa
         ("order.", ["--id=1", "--listen=a:1", "--data=nowhere"]),
     ],
 )
-def test_no_service_looks_at_the_wall_clock_or_makes_files_for_others(
+def test_a_service_uses_the_monotonic_clock_and_makes_files_for_its_owner_only(
     service: str, options: list[str]
 ) -> None:
     code = (
@@ -65,7 +65,7 @@ class Layer(Service):
         return self._stops
 
 
-def test_layers_start_in_order_and_stop_the_last_first_each_after_the_other() -> None:
+def test_layers_start_in_order_and_stop_one_by_one_in_reverse() -> None:
     happened: list[str] = []
     slow: Deferred[None] = Deferred()
     layers = Layers(
@@ -83,7 +83,7 @@ def test_layers_start_in_order_and_stop_the_last_first_each_after_the_other() ->
 
 
 @pytest.mark.parametrize("how", ["raises", "fails"])
-def test_a_layer_that_cannot_stop_leaves_none_of_the_others_running(
+def test_the_other_layers_stop_though_one_fails_to(
     how: str, logged_failures: list[Failure]
 ) -> None:
     happened: list[str] = []
@@ -100,7 +100,7 @@ def test_a_layer_that_cannot_stop_leaves_none_of_the_others_running(
     logged_failures.clear()
 
 
-def test_a_late_service_is_made_when_it_starts_and_not_before() -> None:
+def test_a_late_service_is_made_when_it_starts() -> None:
     happened: list[str] = []
 
     def make() -> Layer:
@@ -115,7 +115,7 @@ def test_a_late_service_is_made_when_it_starts_and_not_before() -> None:
     assert happened[2:] == ["late stops"]
 
 
-def test_a_late_service_stops_when_what_it_made_has_stopped() -> None:
+def test_a_late_service_stops_once_the_service_that_it_made_has() -> None:
     slow: Deferred[None] = Deferred()
     late = Late("bazaar-late", lambda: Layer("late", [], slow))
     late.startService()
@@ -133,7 +133,7 @@ def test_a_late_service_that_was_never_started_stops() -> None:
 
 
 @pytest.mark.parametrize("where", ["made", "started"])
-def test_a_late_service_that_cannot_be_is_one_line(
+def test_a_late_service_that_cannot_be_made_is_one_line(
     where: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the process is left at once: threads that run by then would keep it alive."""

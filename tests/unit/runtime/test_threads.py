@@ -79,7 +79,7 @@ def test_no_more_calls_are_under_way_than_there_are_threads(threads: Threads) ->
     assert max(most) == 2
 
 
-def test_stopping_waits_for_the_calls_that_came_before_and_begins_no_other() -> None:
+def test_a_stop_waits_for_earlier_calls_and_begins_no_other() -> None:
     threads, results = Threads(1, "test"), Results(3)
     for number in range(3):
         threads.callInThreadWithCallback(results, lambda number: number, number)
@@ -90,7 +90,7 @@ def test_stopping_waits_for_the_calls_that_came_before_and_begins_no_other() -> 
     assert len(results.seen) == 3
 
 
-def test_what_a_call_was_given_is_not_kept_until_the_next_one(threads: Threads) -> None:
+def test_the_arguments_of_a_call_are_freed_once_it_is_done(threads: Threads) -> None:
     import gc
     import weakref
 

@@ -16,7 +16,7 @@ FOLDERS = 3000
 SEED = 20
 
 
-def test_nothing_acknowledged_is_lost_without_a_verdict(
+def test_nothing_acknowledged_is_lost_without_being_suspect(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tally = run(SEED, range(FOLDERS))
@@ -59,7 +59,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("what", MISSING)
-def test_what_is_missing_in_the_code_is_noticed(what: str) -> None:
+def test_a_check_removed_from_the_storage_is_noticed(what: str) -> None:
     where, name, instead, numbers = MISSING[what]
     with patch.object(where, name, instead), pytest.raises(Lost):
         run(SEED, numbers)

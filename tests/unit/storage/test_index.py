@@ -55,7 +55,7 @@ def made(path: Path, entries: Sequence[Entry]) -> Path:
     return path
 
 
-def test_a_new_index_reflects_nothing(tmp_path: Path) -> None:
+def test_a_new_index_is_empty(tmp_path: Path) -> None:
     index = Index(tmp_path / "index.sqlite", log_of(history(3)))
     assert (index.index, index.digest, index.rebuilt) == (0, GENESIS, None)
     assert same(index.ledger(), Ledger())
@@ -65,7 +65,7 @@ def test_a_new_index_reflects_nothing(tmp_path: Path) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 8), max_size=8), st.sets(st.integers(1, 40)), st.booleans())
-def test_an_index_says_what_the_log_says_up_to_where_it_is(
+def test_an_index_agrees_with_its_prefix_of_the_log(
     batches: list[int], asked: set[int], again: bool
 ) -> None:
     entries = history(40)
@@ -92,7 +92,7 @@ def test_an_index_says_what_the_log_says_up_to_where_it_is(
         index.close()
 
 
-def test_any_keys_are_found(tmp_path: Path) -> None:
+def test_all_keys_are_found(tmp_path: Path) -> None:
     """They come from clients: quotes, wildcards and case mean nothing here."""
     keys = ["'", '"', "%", "a", "A", "[1]", "0", "00", " ", "\\", "x" * 128, "null"]
     entries = extend([], [history(0)[1].event, *(order(n, key) for n, key in enumerate(keys, 1))])
@@ -104,7 +104,7 @@ def test_any_keys_are_found(tmp_path: Path) -> None:
     index.close()
 
 
-def test_many_keys_can_be_asked_for_at_once(tmp_path: Path) -> None:
+def test_many_keys_are_found_in_one_call(tmp_path: Path) -> None:
     entries = history(3)
     index = Index(tmp_path / "index.sqlite", log_of(entries))
     take_in(index, entries)
@@ -125,7 +125,7 @@ def test_only_the_stocks_that_are_given_are_written(tmp_path: Path) -> None:
     index.close()
 
 
-def test_nothing_of_a_batch_is_taken_in_if_not_all_of_it_can_be(tmp_path: Path) -> None:
+def test_a_batch_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
     entries = history(4)
     repeated = extend(entries[:4], [order(3), order(4, "key-1")])
     index = Index(tmp_path / "index.sqlite", log_of(entries))
@@ -152,7 +152,7 @@ def test_an_empty_batch_changes_nothing(tmp_path: Path) -> None:
     index.close()
 
 
-def test_an_index_fits_the_log_on_disk_as_well(tmp_path: Path) -> None:
+def test_an_index_belongs_to_the_log_on_disk(tmp_path: Path) -> None:
     entries = history(3)
     log = LogFile(tmp_path, 1, Random(1))
     log.write(Write(1, 0, None, tuple(entries)))
@@ -163,7 +163,7 @@ def test_an_index_fits_the_log_on_disk_as_well(tmp_path: Path) -> None:
     log.close()
 
 
-def test_an_index_of_another_history_is_made_anew(tmp_path: Path) -> None:
+def test_an_index_of_another_history_is_rebuilt(tmp_path: Path) -> None:
     entries = history(6)
     path = made(tmp_path / "index.sqlite", entries)
     other = entries[:-1] + extend(entries[:-1], [order(6, "another")])
@@ -215,7 +215,7 @@ def execute(statement: str) -> object:
         execute("UPDATE position SET entry = 'none'"),
     ],
 )
-def test_a_file_that_is_not_what_was_written_is_made_anew(tmp_path: Path, spoil: object) -> None:
+def test_a_damaged_file_is_rebuilt(tmp_path: Path, spoil: object) -> None:
     entries = history(6)
     path = made(tmp_path / "index.sqlite", entries)
     assert callable(spoil)
@@ -242,7 +242,7 @@ def test_an_empty_or_missing_file_is_a_new_index(tmp_path: Path) -> None:
         path.unlink()
 
 
-def test_a_file_that_goes_bad_while_it_is_used_is_damage_and_gone_at_the_next_start(
+def test_damage_during_use_is_reported_and_the_next_start_rebuilds_the_file(
     tmp_path: Path,
 ) -> None:
     entries = history(2000)
@@ -275,9 +275,7 @@ def test_a_file_that_goes_bad_while_it_is_used_is_damage_and_gone_at_the_next_st
         execute("ALTER TABLE keys RENAME COLUMN number TO numb"),
     ],
 )
-def test_a_key_that_cannot_be_found_any_more_is_never_taken_for_a_new_one(
-    tmp_path: Path, spoil: object
-) -> None:
+def test_a_key_whose_row_is_lost_never_counts_as_new(tmp_path: Path, spoil: object) -> None:
     """While it runs; the file is closed and opened only at a start."""
     entries = history(6)
     path = made(tmp_path / "index.sqlite", entries)
@@ -300,7 +298,7 @@ def test_a_key_that_cannot_be_found_any_more_is_never_taken_for_a_new_one(
         execute("UPDATE position SET keys_sum = keys_sum + 1"),
     ],
 )
-def test_keys_that_do_not_add_up_are_noticed_at_the_start(tmp_path: Path, spoil: object) -> None:
+def test_a_wrong_sum_of_keys_is_noticed_at_the_start(tmp_path: Path, spoil: object) -> None:
     entries = history(6)
     path = made(tmp_path / "index.sqlite", entries)
     assert callable(spoil)
@@ -330,7 +328,7 @@ def test_an_index_is_witness_to_the_entry_that_it_reflects(tmp_path: Path) -> No
     assert witness_in(path) is None
 
 
-def test_a_place_where_no_file_can_be_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_path_where_no_file_can_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=rf"^{tmp_path}/none/index.sqlite: unable to open"):
         Index(tmp_path / "none" / "index.sqlite", log_of([]))
     (tmp_path / "index.sqlite").mkdir()
@@ -338,7 +336,7 @@ def test_a_place_where_no_file_can_be_is_refused_in_one_line(tmp_path: Path) -> 
         Index(tmp_path / "index.sqlite", log_of([]))
 
 
-def test_an_answer_says_exactly_how_much_of_the_log_it_covers(tmp_path: Path) -> None:
+def test_an_answer_names_the_prefix_of_the_log_that_it_covers(tmp_path: Path) -> None:
     """Asked from several threads while entries are taken in."""
     entries = history(300)
     index = Index(tmp_path / "index.sqlite", log_of(entries))

@@ -50,7 +50,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
         assert file.recovered is None
 
 
-def test_the_files_say_what_was_written_by_the_letter(tmp_path: Path) -> None:
+def test_the_files_hold_exactly_what_was_written(tmp_path: Path) -> None:
     entries = history(12)
     others = extend(entries[:5], [order(4, "other")], term=2)
     with opened(tmp_path) as file:
@@ -67,7 +67,7 @@ def test_the_files_say_what_was_written_by_the_letter(tmp_path: Path) -> None:
         position += path.stat().st_size
 
 
-def test_every_start_leaves_its_name(tmp_path: Path) -> None:
+def test_every_start_writes_its_name(tmp_path: Path) -> None:
     random = Random(7)
     for _ in range(3):
         LogFile(tmp_path, 3, random).close()
@@ -161,7 +161,7 @@ def test_a_new_segment_is_durable_before_it_is_used(
     ]
 
 
-def test_a_write_that_the_system_does_in_pieces_is_whole(
+def test_a_write_that_the_system_splits_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = history(8)
@@ -175,7 +175,7 @@ def test_a_write_that_the_system_does_in_pieces_is_whole(
 
 
 @pytest.mark.parametrize("call", ["write", "fdatasync", "fsync"])
-def test_after_a_failed_disk_nothing_is_written_any_more(
+def test_after_a_failed_write_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     entries = history(4)
@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_a_log_that_opens(
         check(file, entries)
 
 
-def test_what_does_not_follow_is_not_written(tmp_path: Path) -> None:
+def test_an_entry_that_does_not_follow_is_not_written(tmp_path: Path) -> None:
     entries = history(4)
     with opened(tmp_path) as file:
         file.write(Write(5, 1, None, tuple(entries[:2])))
@@ -254,7 +254,7 @@ def test_a_record_that_is_not_one_line_is_not_written(tmp_path: Path) -> None:
         check(file, entries[:2])
 
 
-def test_what_was_read_stays_what_it_was_when_it_is_truncated_later(tmp_path: Path) -> None:
+def test_a_truncation_does_not_change_entries_that_were_read(tmp_path: Path) -> None:
     entries = history(12)
     with opened(tmp_path) as file:
         write(file, entries)
@@ -268,7 +268,7 @@ def test_what_was_read_stays_what_it_was_when_it_is_truncated_later(tmp_path: Pa
         assert used_later[2:5] == entries[3:6]
 
 
-def test_asking_for_entries_does_not_read_the_disk(tmp_path: Path) -> None:
+def test_entries_are_read_when_they_are_first_used(tmp_path: Path) -> None:
     with opened(tmp_path) as file:
         write(file, history(3))
         entries = file.read(0, 5)
@@ -280,7 +280,7 @@ def test_asking_for_entries_does_not_read_the_disk(tmp_path: Path) -> None:
                 list(sequence)
 
 
-def test_a_change_behind_our_back_is_noticed_when_reading(tmp_path: Path) -> None:
+def test_a_change_of_the_file_is_noticed_when_reading(tmp_path: Path) -> None:
     entries = history(5)
     with opened(tmp_path, 1 << 20) as file:
         write(file, entries)

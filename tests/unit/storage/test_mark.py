@@ -13,13 +13,13 @@ from twisted_bazaar.storage.mark import Mark, MarkFile, mark_path, read_mark
 SUSPECT = Mark(3, 'a "reason"\nof two lines, and ünï', True, 12345, 0xD9C3B1E)
 
 
-def test_there_is_none_until_it_is_written(tmp_path: Path) -> None:
+def test_a_folder_has_no_mark_until_one_is_written(tmp_path: Path) -> None:
     assert read_mark(tmp_path) is None
     assert read_mark(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("mark", [SUSPECT, Mark(1, None, False), Mark(2, None, False, 2**63, 0)])
-def test_it_says_what_was_written(tmp_path: Path, mark: Mark) -> None:
+def test_a_mark_reads_as_it_was_written(tmp_path: Path, mark: Mark) -> None:
     file = MarkFile(tmp_path, mark)
     file.replace(mark)
     assert read_mark(tmp_path) == file.mark == mark
@@ -40,7 +40,7 @@ def test_advancing_changes_the_position_alone(tmp_path: Path) -> None:
     assert read_mark(tmp_path) == Mark(3, None, False, 10, 4)
 
 
-def test_it_is_durable_before_it_takes_the_place_of_the_old_one(
+def test_a_new_mark_is_durable_before_it_replaces_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
@@ -59,7 +59,7 @@ def test_it_is_durable_before_it_takes_the_place_of_the_old_one(
     assert calls == ["sync mark.new", "replace mark.new mark", f"sync {tmp_path.name}"]
 
 
-def test_its_position_lies_in_one_block_of_the_disk(
+def test_the_position_lies_in_one_block_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[int, int]] = []
@@ -75,7 +75,7 @@ def test_its_position_lies_in_one_block_of_the_disk(
     assert first[1] <= BLOCK_BYTES
 
 
-def test_whatever_else_it_says_is_damage(tmp_path: Path) -> None:
+def test_a_mark_that_is_not_as_it_was_written_is_damage(tmp_path: Path) -> None:
     MarkFile(tmp_path, SUSPECT).replace(SUSPECT)
     path = mark_path(tmp_path)
     text = path.read_bytes()
@@ -95,7 +95,7 @@ def test_whatever_else_it_says_is_damage(tmp_path: Path) -> None:
     assert read_mark(tmp_path) == SUSPECT
 
 
-def test_it_can_be_read_while_it_advances(tmp_path: Path) -> None:
+def test_a_mark_can_be_read_while_it_advances(tmp_path: Path) -> None:
     start = Mark(3, None, False)
     file = MarkFile(tmp_path, start)
     file.replace(start)

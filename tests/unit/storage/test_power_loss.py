@@ -9,7 +9,7 @@ import pytest
 
 from tests.damage.crashes import live
 from tests.damage.judge import Lost
-from tests.damage.pasts import log_in_place, scratch, without_waiting
+from tests.damage.moments import log_in_place, scratch, without_waiting
 from tests.damage.power import Disk, Image
 from tests.fakes.histories import extend, files, history, order, trust, write
 
@@ -75,7 +75,9 @@ def torn(folder: Path) -> tuple[int, Image]:
 
 
 @pytest.mark.parametrize("synced", [True, False])
-def test_what_is_cut_off_is_gone_before_anything_follows(tmp_path: Path, synced: bool) -> None:
+def test_a_torn_write_is_cut_off_durably_before_the_next_write(
+    tmp_path: Path, synced: bool
+) -> None:
     whole, image = torn(tmp_path)
     choose = Random(1)
     images: list[Image] = []

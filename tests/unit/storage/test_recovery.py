@@ -61,7 +61,7 @@ def test_a_flipped_bit_in_how_the_last_line_ends_is_damage(tmp_path: Path) -> No
 
 @anywhere
 @given(st.data())
-def test_whatever_is_missing_of_what_the_mark_knows_is_damage(data: st.DataObject) -> None:
+def test_anything_missing_below_the_mark_is_damage(data: st.DataObject) -> None:
     """Cut at an end of line, or not; or overwritten with zeros; or whole segments gone."""
     segments, _ = sound()
     whole = b"".join(segments.values())
@@ -80,7 +80,7 @@ def test_whatever_is_missing_of_what_the_mark_knows_is_damage(data: st.DataObjec
             assert why == f"{folder / 'log'}: all of the log is missing"
 
 
-def test_what_is_missing_is_named_with_its_place(tmp_path: Path) -> None:
+def test_missing_bytes_are_reported_with_their_place(tmp_path: Path) -> None:
     segments, _ = sound()
     name = max(segments)
     lines = segments[name].splitlines(keepends=True)
@@ -91,7 +91,7 @@ def test_what_is_missing_is_named_with_its_place(tmp_path: Path) -> None:
     )
 
 
-def test_a_log_that_went_another_way_than_the_mark_knows_is_damage(tmp_path: Path) -> None:
+def test_a_log_of_another_history_than_the_mark_is_damage(tmp_path: Path) -> None:
     """As when an older copy of the log is put back, and the replica ran on from there."""
     segments, _ = sound()
     put(tmp_path, segments)
@@ -146,7 +146,7 @@ def test_an_inner_segment_without_its_end_is_damage(tmp_path: Path) -> None:
         assert damaged(folder).startswith(why)
 
 
-def test_the_log_of_another_replica_is_the_mistake_of_a_person(tmp_path: Path) -> None:
+def test_the_log_of_another_replica_is_refused_and_not_damage(tmp_path: Path) -> None:
     """Nothing is moved away, whether the mark is the other's as well, or ours, or gone."""
     segments, _ = sound()
     put(

@@ -57,7 +57,7 @@ def test_a_write_cut_short_anywhere_loses_only_the_line_it_was_cut_in(data: st.D
             assert (file.recovered, file.last_index) == (None, len(kept) + 1)
 
 
-def test_a_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> None:
+def test_a_last_segment_with_a_torn_header_is_begun_again(tmp_path: Path) -> None:
     segments, entries = sound()
     name = max(segments)
     before = json.loads(segments[name].splitlines()[0])["index"]
@@ -79,7 +79,7 @@ def test_a_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> No
             assert file.recovered is None
 
 
-def test_a_segment_that_was_only_just_begun_is_gone_for_good_before_the_log_goes_on(
+def test_a_torn_segment_is_removed_durably_before_the_log_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segments, _ = sound()
@@ -92,7 +92,7 @@ def test_a_segment_that_was_only_just_begun_is_gone_for_good_before_the_log_goes
     assert [each for each in synced if max(segments) not in each] == [without]
 
 
-def test_a_very_first_segment_that_was_only_just_begun_is_begun_again(tmp_path: Path) -> None:
+def test_a_first_segment_with_a_torn_header_is_begun_again(tmp_path: Path) -> None:
     put(tmp_path, {f"{0:020}.jsonl": b'{"kind":"segm'}, 0)
     with pytest.raises(Unusable, match="holds no order log yet"):
         LogReader(tmp_path)
@@ -102,7 +102,7 @@ def test_a_very_first_segment_that_was_only_just_begun_is_begun_again(tmp_path: 
 
 
 @pytest.mark.parametrize("text", [b"?", b'{"kind":"segment","format":1,"position":0,', b'\0\0{"'])
-def test_a_last_segment_that_never_began_like_one_is_damage(tmp_path: Path, text: bytes) -> None:
+def test_a_last_segment_that_begins_otherwise_is_damage(tmp_path: Path, text: bytes) -> None:
     segments, _ = sound()
     name = max(segments)
     put(tmp_path, segments | {name: text}, int(Path(name).stem))
@@ -110,7 +110,7 @@ def test_a_last_segment_that_never_began_like_one_is_damage(tmp_path: Path, text
     assert damaged(tmp_path) == f"{path} line 1: does not end where it should (after entry 13)"
 
 
-def test_a_segment_whose_header_the_disk_never_got_is_begun_again(tmp_path: Path) -> None:
+def test_a_segment_whose_header_is_zeros_is_begun_again(tmp_path: Path) -> None:
     segments, entries = sound()
     name = max(segments)
     put(tmp_path, segments | {name: bytes(200)}, int(Path(name).stem))
@@ -143,7 +143,7 @@ def test_a_flipped_bit_in_a_torn_line_costs_no_whole_line(data: st.DataObject) -
 
 @anywhere
 @given(st.data())
-def test_whichever_blocks_of_the_last_write_a_disk_has_nothing_before_it_is_lost(
+def test_missing_blocks_of_the_last_write_lose_nothing_before_it(
     data: st.DataObject,
 ) -> None:
     """After a loss of power, any of them may be zeros, and any number at the end missing."""

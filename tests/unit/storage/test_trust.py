@@ -56,7 +56,9 @@ def test_a_new_folder_with_entries_is_not_fresh(tmp_path: Path) -> None:
     assert verdict(tmp_path) == ("the folder is new", False)
 
 
-def test_trust_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_durable_before_the_mark_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Entries, term and vote that are written with it are on disk before it."""
     seen: list[tuple[int, int, int]] = []
     real_replace = os.replace
@@ -73,7 +75,7 @@ def test_trust_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert seen == [(len(ENTRIES), 2, 1)]
 
 
-def test_trust_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trusted_mark_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = open_log(tmp_path)
     trust(file)
     monkeypatch.setattr(os, "replace", None)
@@ -83,7 +85,7 @@ def test_trust_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
-def test_trust_that_cannot_be_written_is_not_there(
+def test_a_mark_that_cannot_be_written_leaves_the_log_suspect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def fail(*_: object) -> None:
@@ -168,7 +170,7 @@ def test_what_is_missing_is_set_aside_and_stays_suspect_until_it_is_trusted(
         assert {path.name: path.read_bytes() for path in sorted(kept.iterdir())} == before
 
 
-def test_a_damaged_log_is_away_for_good_before_the_mark_forgets_it(
+def test_a_damaged_log_is_renamed_durably_before_the_mark_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the mark says that it is suspect before there is a log again."""
@@ -206,7 +208,7 @@ def test_a_damaged_log_is_away_for_good_before_the_mark_forgets_it(
     assert set(calls[begin + 7 :]) == {here, "fsync log", f"fsync {0:020}.jsonl"}
 
 
-def test_nothing_that_was_set_aside_is_ever_overwritten(tmp_path: Path) -> None:
+def test_a_log_that_was_set_aside_is_never_overwritten(tmp_path: Path) -> None:
     kept: list[dict[str, bytes]] = []
     for number in (1, 2, 3):
         if number == 1:
@@ -245,7 +247,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         (tmp_path / "log" / "0.jsonl").unlink()
 
 
-def test_a_witness_of_what_the_log_has_changes_nothing(tmp_path: Path) -> None:
+def test_a_witness_of_an_entry_in_the_log_changes_nothing(tmp_path: Path) -> None:
     trusted(tmp_path)
     for entry in ENTRIES:
         file = open_log(tmp_path, Witness("the index", entry.index, entry.digest))
@@ -254,7 +256,7 @@ def test_a_witness_of_what_the_log_has_changes_nothing(tmp_path: Path) -> None:
         file.close()
 
 
-def test_a_witness_of_more_or_of_something_else_makes_it_suspect(tmp_path: Path) -> None:
+def test_a_witness_of_an_entry_that_the_log_lacks_makes_it_suspect(tmp_path: Path) -> None:
     more = extend(ENTRIES, [order(7)])[0]
     for name, witness, why in (
         ("a", Witness("the index", 9, more.digest), "ends with entry 8, but the index with 9"),
@@ -295,7 +297,7 @@ def test_a_bad_sector_is_damage_and_a_missing_permission_is_not(
     assert {path.name: path.read_bytes() for path in Path(aside).iterdir()} == before
 
 
-def test_what_a_failed_sync_left_in_memory_is_not_taken_for_what_is_on_disk(
+def test_bytes_that_a_failed_sync_left_in_the_page_cache_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a failed `fdatasync` the page cache holds, as clean, what the disk has not."""
@@ -331,7 +333,7 @@ def test_what_a_failed_sync_left_in_memory_is_not_taken_for_what_is_on_disk(
     assert calls == ["drop"]
 
 
-def test_what_a_killed_process_had_not_synced_is_synced_before_it_counts(
+def test_bytes_that_a_killed_process_did_not_sync_are_synced_before_they_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if what follows goes into a segment of its own."""
@@ -359,7 +361,7 @@ def test_a_reader_says_that_a_log_is_suspect(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [cut, rm("log"), empty, rm("mark"), scribble])
-def test_a_reader_refuses_what_lacks_something_and_changes_nothing(
+def test_a_reader_refuses_a_log_that_lacks_something_and_changes_nothing(
     tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     trusted(tmp_path)

@@ -49,7 +49,7 @@ def test_export_prints_all_orders_as_csv(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, ORDERS, "")
 
 
-def test_verify_says_the_last_number_and_digest_in_one_line(tmp_path: Path) -> None:
+def test_verify_prints_the_last_number_and_digest_in_one_line(tmp_path: Path) -> None:
     entries = history(3)
     done = ask("verify", log_of(tmp_path, entries, term=4))
     assert (done.returncode, done.stderr) == (0, "")
@@ -58,7 +58,7 @@ def test_verify_says_the_last_number_and_digest_in_one_line(tmp_path: Path) -> N
     )
 
 
-def test_times_that_run_backwards_are_no_damage(tmp_path: Path) -> None:
+def test_times_that_go_back_are_no_damage(tmp_path: Path) -> None:
     """An earlier release wrote what the leader's clock showed."""
     entries: list[Entry] = []
     for index, at in enumerate((3000, 2000, 1000), 1):
@@ -67,7 +67,7 @@ def test_times_that_run_backwards_are_no_damage(tmp_path: Path) -> None:
     assert verify(log_of(tmp_path, entries)).last_index == 3
 
 
-def test_any_name_survives_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_name_survives_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ['a "quoted", one', "a\nline", "ünï", "a=b", "", "5-1", " b"]
     listed = Listed(tuple(Listing(name, 1, 100) for name in names))
     orders = [
@@ -87,7 +87,7 @@ FORMULAS = [
 ]
 
 
-def test_no_cell_is_a_formula_and_each_name_can_be_had_back(
+def test_no_cell_is_a_formula_and_every_name_can_be_recovered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [*FORMULAS, "'", "'=1", "''=1", "plain", "a'b"]
@@ -101,7 +101,7 @@ def test_no_cell_is_a_formula_and_each_name_can_be_had_back(
     assert [cell.removeprefix("'") for cell in cells] == names
 
 
-def test_both_see_only_what_was_not_truncated(
+def test_export_and_verify_ignore_truncated_entries(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entries = history(9)
@@ -113,7 +113,7 @@ def test_both_see_only_what_was_not_truncated(
     assert verify(tmp_path).last_number == 3
 
 
-def test_an_empty_log_is_sound_and_has_no_orders(
+def test_an_empty_log_verifies_and_exports_no_orders(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log_of(tmp_path, [], term=0)
@@ -124,7 +124,7 @@ def test_an_empty_log_is_sound_and_has_no_orders(
     assert sound.startswith("ok: replica=3 last_number=0 last_index=0 term=0 digest=00000000")
 
 
-def test_both_can_be_asked_while_the_replica_runs_and_disturb_nothing(tmp_path: Path) -> None:
+def test_export_and_verify_run_beside_the_replica_and_change_nothing(tmp_path: Path) -> None:
     entries = history(200)
     with opened(tmp_path) as file:
         for start in range(0, len(entries), 20):
@@ -136,7 +136,7 @@ def test_both_can_be_asked_while_the_replica_runs_and_disturb_nothing(tmp_path: 
         check(file, entries, 1, 3)
 
 
-def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
+def test_a_write_under_way_is_not_read(tmp_path: Path) -> None:
     entries = history(3)
     log_of(tmp_path, entries)
     last = max((tmp_path / "log").iterdir())
@@ -146,7 +146,7 @@ def test_a_line_that_is_being_written_is_not_read(tmp_path: Path) -> None:
     assert last.read_bytes() == text
 
 
-def test_a_suspect_folder_proves_nothing(tmp_path: Path) -> None:
+def test_a_suspect_folder_is_refused(tmp_path: Path) -> None:
     """Not even one in which everything fits: rows that are missing cannot be seen."""
     log_of(tmp_path, history(3))
     (tmp_path / "mark").unlink()
@@ -174,7 +174,7 @@ def test_a_log_that_is_shorter_than_it_was_is_damage(tmp_path: Path) -> None:
         )
 
 
-def test_damage_is_named_and_ends_with_status_1(tmp_path: Path) -> None:
+def test_damage_is_reported_with_its_place_and_status_1(tmp_path: Path) -> None:
     log_of(tmp_path, history(9))
     path = min((tmp_path / "log").iterdir())
     path.write_bytes(path.read_bytes().replace(b'"key":"key-2"', b'"key":"key-1"'))
@@ -208,7 +208,7 @@ def forged(entries: Sequence[Entry], **changes: object) -> list[Entry]:
         ({"event": LISTED}, "entry 5: a stock is listed twice"),
     ],
 )
-def test_verify_finds_what_fits_its_checksum_and_cannot_be(
+def test_verify_finds_entries_that_contradict_others_though_their_checksums_fit(
     tmp_path: Path, changes: dict[str, object], why: str
 ) -> None:
     entries = extend([], [Opened(leader=3), LISTED, order(1), order(2)], term=2)
@@ -242,7 +242,7 @@ def test_a_log_that_may_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
         verify(tmp_path)
 
 
-def test_a_reader_that_has_seen_enough_ends_it_silently(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_an_export_silently(tmp_path: Path) -> None:
     log_of(tmp_path, history(20_000))
     # Unbuffered, nothing would be left to write at exit.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

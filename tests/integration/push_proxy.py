@@ -1,4 +1,4 @@
-"""Someone between the catalogs and a front-end, who does to pushes what a bad network does."""
+"""A proxy between the catalogs and a front-end that loses, delays and repeats pushes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,29 +14,29 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from twisted_bazaar.rpc.push import PATH, SIGNATURE_HEADER
 from twisted_bazaar.runtime.address import Address
 
-__all__ = ["Fate", "Meddler", "Seen"]
+__all__ = ["PushFault", "PushProxy", "SentPush"]
 
 FORWARD_SECONDS = 5.0
 
 
-class Fate(NamedTuple):
-    """What becomes of a push."""
+class PushFault(NamedTuple):
+    """What happens to a push."""
 
     after: tuple[float, ...] = (0.0,)
-    """Copies of it reach the front-end so many seconds after it was sent."""
+    """A copy reaches the front-end so many seconds after it was sent, for each number."""
     answered: bool = True
     """Whether the answer to the first copy reaches the catalog."""
 
 
-class Seen(NamedTuple):
+class SentPush(NamedTuple):
     """A push as it was sent."""
 
     signature: bytes
     body: bytes
 
 
-class Meddler(Resource):
-    """Stands in front of the internal endpoint at `target`; `address` is where to send pushes."""
+class PushProxy(Resource):
+    """Forwards pushes that are sent to `address` to the internal endpoint at `target`."""
 
     isLeaf = True
 
@@ -45,40 +45,40 @@ class Meddler(Resource):
         self._reactor = reactor
         self._url = f"http://{target}{PATH.decode()}"
         self._http = HTTPClient(Agent(reactor))
-        self._fates: Callable[[], Fate] = Fate
+        self._faults: Callable[[], PushFault] = PushFault
         self._port = reactor.listenTCP(0, Site(self), interface="127.0.0.1")
         self.address = Address("127.0.0.1", self._port.getHost().port)
-        self.seen: list[Seen] = []
-        """All that ever came."""
+        self.pushes: list[SentPush] = []
+        """All pushes that have come."""
         self.gone = 0
-        """How many of them had no answer when their sender gave up."""
+        """How many of them their sender gave up before an answer."""
 
     def stop(self) -> None:
         self._port.stopListening()
 
     @contextmanager
-    def meddling(self, fates: Callable[[], Fate]) -> Iterator[None]:
-        """Each push has the next of `fates`; afterwards all goes well again."""
-        self._fates = fates
+    def applying(self, faults: Callable[[], PushFault]) -> Iterator[None]:
+        """Within, each push has the next of `faults`; afterwards there are no faults."""
+        self._faults = faults
         try:
             yield
         finally:
-            self._fates = Fate
+            self._faults = PushFault
 
     def render_POST(self, request: Request) -> int:
         (signature,) = request.requestHeaders.getRawHeaders(SIGNATURE_HEADER)
-        push = Seen(signature, request.content.read())
-        self.seen.append(push)
+        push = SentPush(signature, request.content.read())
+        self.pushes.append(push)
         request.notifyFinish().addErrback(self._gave_up)
-        fate = self._fates()
-        for number, after in enumerate(fate.after):
-            answers = fate.answered and number == 0
+        fault = self._faults()
+        for number, after in enumerate(fault.after):
+            answers = fault.answered and number == 0
             done = Deferred.fromCoroutine(self._forward(push, after, request if answers else None))
-            # The front-end may be down, or going.
+            # The front-end may be down, or stopping.
             done.addErrback(lambda _: None)
         return NOT_DONE_YET
 
-    async def _forward(self, push: Seen, after: float, request: Request | None) -> None:
+    async def _forward(self, push: SentPush, after: float, request: Request | None) -> None:
         await deferLater(self._reactor, after)
         code, answer = await self.post(push)
         if request is not None and not request._disconnected:
@@ -86,8 +86,8 @@ class Meddler(Resource):
             request.write(answer)
             request.finish()
 
-    async def post(self, push: Seen) -> tuple[int, bytes]:
-        """Bring `push` to the front-end; what it says to that."""
+    async def post(self, push: SentPush) -> tuple[int, bytes]:
+        """Send `push` to the front-end and return its answer."""
         headers = {SIGNATURE_HEADER: push.signature, b"Content-Type": b"application/json"}
         response = await self._http.post(
             self._url, push.body, headers=headers, timeout=FORWARD_SECONDS, reactor=self._reactor

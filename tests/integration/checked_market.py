@@ -1,37 +1,37 @@
-"""The books of a bazaar that is sent bad requests: whatever comes, they must be in order.
+"""A bazaar that is sent bad requests, with a check that its orders and quantities are right.
 
-Every order is a bystander's, who trades all the time, or one that the test expects; the numbers
-have no gap, and each stock holds what its orders say.
+Every order is one of the background trader's or one that the test expects, the numbers have no
+gap, and each stock has the quantity and volume that follow from its orders.
 """
 
 from collections import Counter
 from statistics import median
 from typing import Any
 
+from .background_trader import BackgroundTrader
 from .bazaar import Bazaar
-from .bystander import Bystander
 from .raw_client import RawAnswer, RawClient, request
 from .waiting import wait_until
 
 LISTED = 100
-"""Shares of each stock, to begin with."""
-BYSTANDERS_STOCK = "RomanCo"
+"""Shares of each stock at first."""
+BACKGROUND_STOCK = "RomanCo"
 SLOWEST_SECONDS = 3.0
-"""Twenty bad requests a second, on a machine busy with other things, must not cost more."""
+"""The slowest trade beside twenty bad requests a second, on a busy machine."""
 USUAL_SECONDS = 0.5
 Orders = Counter[tuple[str, str, int]]
 """How many there are of each name, side and quantity."""
 
 
-class Market:
-    """The bazaar, its bystander, and the books that are kept from what the bazaar shows."""
+class CheckedMarket:
+    """The bazaar, its background trader, and a count of all orders that it shows."""
 
-    def __init__(self, bazaar: Bazaar, bystander: Bystander) -> None:
+    def __init__(self, bazaar: Bazaar, trader: BackgroundTrader) -> None:
         self.bazaar = bazaar
         self.address: str = bazaar.processes()["frontend"]["address"]
         self.expected: Orders = Counter()
-        """What the test that runs has traded."""
-        self._bystander = bystander
+        """The orders of the running test."""
+        self._background = trader
         self._last = 0
         self._bought: Counter[str] = Counter()
         self._sold: Counter[str] = Counter()
@@ -40,7 +40,7 @@ class Market:
         return RawClient(self.address)
 
     def ask(self, sent: bytes) -> RawAnswer:
-        """What one request gets, on a connection of its own."""
+        """The answer to one request, on a connection of its own."""
         with self.connect() as client:
             client.send(sent)
             answer = client.answer()
@@ -62,23 +62,25 @@ class Market:
         return found
 
     def check(self) -> None:
-        """The bystander trades on, and the books are in order."""
+        """The background trader trades on, and all orders and quantities are right."""
         expected, self.expected = self.expected, Counter()
-        seen = len(self._bystander.seconds)
-        wait_until(lambda: len(self._bystander.seconds) >= seen + 2, "the bystander trades on")
-        with self._bystander.halted():
-            seconds, troubles = self._bystander.report()
+        seen = len(self._background.seconds)
+        wait_until(
+            lambda: len(self._background.seconds) >= seen + 2, "the background trader trades on"
+        )
+        with self._background.paused():
+            seconds, failures = self._background.report()
             before, new = self._last, self.orders(self._last)
-            his = [number for number in self._bystander.placed if number > before]
+            its = [number for number in self._background.placed if number > before]
             stocks = self.read("/stocks")["data"]
         self._enter(new)
-        assert not troubles
+        assert not failures
         assert max(seconds) < SLOWEST_SECONDS
         assert median(seconds) < USUAL_SECONDS
         numbers = [order["number"] for order in new]
         assert numbers == list(range(before + 1, before + len(new) + 1))
-        assert his == [order["number"] for order in new if order["name"] == BYSTANDERS_STOCK]
-        others = [order for order in new if order["name"] != BYSTANDERS_STOCK]
+        assert its == [order["number"] for order in new if order["name"] == BACKGROUND_STOCK]
+        others = [order for order in new if order["name"] != BACKGROUND_STOCK]
         shown = Counter((order["name"], order["type"], order["quantity"]) for order in others)
         assert shown == expected
         for stock in stocks:

@@ -56,7 +56,7 @@ def terms(bazaar: Bazaar) -> set[int]:
     return {row["term"] for row in bazaar.request("GET", "/replicas").body["data"]}
 
 
-def test_no_number_ends_a_replica_or_a_leadership(bazaar: Bazaar) -> None:
+def test_no_number_in_a_call_ends_a_replica_or_a_leadership(bazaar: Bazaar) -> None:
     before = lives(bazaar), terms(bazaar)
     for name in ("order-1", "order-2", "order-3"):
         with grpc.insecure_channel(bazaar.processes()[name]["address"]) as channel:
@@ -87,7 +87,7 @@ def test_no_number_ends_a_replica_or_a_leadership(bazaar: Bazaar) -> None:
     assert (lives(bazaar), terms(bazaar)) == before
 
 
-def test_no_number_ends_a_catalog(bazaar: Bazaar) -> None:
+def test_no_number_in_a_call_ends_a_catalog(bazaar: Bazaar) -> None:
     before = lives(bazaar)
     with grpc.insecure_channel(bazaar.processes()["catalog"]["address"]) as channel:
         catalog = CatalogStub(channel)
@@ -109,7 +109,7 @@ def test_no_number_ends_a_catalog(bazaar: Bazaar) -> None:
     assert lives(bazaar) == before
 
 
-def test_nobody_without_the_secret_has_pushes_sent_anywhere(bazaar: Bazaar) -> None:
+def test_a_subscription_without_the_secret_is_refused(bazaar: Bazaar) -> None:
     secret = (bazaar.data / "secret").read_bytes().strip()
     with (
         socket.create_server(("127.0.0.1", 0)) as victim,
@@ -135,7 +135,7 @@ def test_nobody_without_the_secret_has_pushes_sent_anywhere(bazaar: Bazaar) -> N
     trades_and_shows(bazaar)
 
 
-def test_who_writes_to_redis_sets_no_price(bazaar: Bazaar) -> None:
+def test_a_forged_value_in_redis_is_not_shown(bazaar: Bazaar) -> None:
     address = bazaar.processes().get("redis", {}).get("address")
     if address is None:
         pytest.skip("there is no Redis on this machine")
@@ -174,7 +174,7 @@ def test_who_writes_to_redis_sets_no_price(bazaar: Bazaar) -> None:
     trades_and_shows(bazaar)
 
 
-def test_the_internal_endpoint_keeps_little_of_what_nobody_has_signed(bazaar: Bazaar) -> None:
+def test_the_internal_endpoint_keeps_little_of_unsigned_bodies(bazaar: Bazaar) -> None:
     command = Path(f"/proc/{bazaar.process_id('frontend')}/cmdline").read_bytes().decode()
     [advertised] = [
         word.partition("=")[2] for word in command.split("\0") if word.startswith("--advertise=")
@@ -207,7 +207,7 @@ def memory(bazaar: Bazaar) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_nothing_of_all_that_is_a_fault_of_ours(bazaar: Bazaar) -> None:
+def test_no_such_request_is_logged_as_an_unexpected_error(bazaar: Bazaar) -> None:
     log = bazaar.log.read_text(errors="replace")
     assert "Traceback" not in log
     assert "was refused: term must be from 0 to" in log

@@ -1,12 +1,12 @@
-"""Loaded by every Python process that has this folder in PYTHONPATH: something stands still in it.
+"""Loaded by every Python process that has this folder in PYTHONPATH: makes some calls hang.
 
-`STANDSTILL` says what, in words with commas between them:
+`HANG` names them, separated by commas:
 
     names    no name is ever resolved; addresses are
-    start    no file is ever synced by the main thread, and signals do not interrupt that
-    disk     no file is ever synced by another thread, likewise
+    start    no sync of a file on the main thread returns, and no signal interrupts it
+    disk     the same on other threads
 
-A process in which that has happened makes the file that `STANDSTILL_SIGN` names.
+A process in which a call hangs makes the file that `HANG_SIGN` names.
 """
 
 import ctypes
@@ -17,17 +17,17 @@ import threading
 import time
 from typing import Any, NoReturn
 
-_WHAT = os.environ.get("STANDSTILL", "").split(",")
+_WHAT = os.environ.get("HANG", "").split(",")
 
 
-def _stand_still() -> NoReturn:
-    with open(os.environ["STANDSTILL_SIGN"], "w"):
+def _hang() -> NoReturn:
+    with open(os.environ["HANG_SIGN"], "w"):
         pass
     libc = ctypes.CDLL(None)
     mutex = ctypes.create_string_buffer(256)
     libc.pthread_mutex_lock(mutex)
     libc.pthread_mutex_lock(mutex)
-    while True:  # Where a mutex may be taken twice, this is as good as it gets.
+    while True:  # A mutex that may be locked twice does not hang.
         time.sleep(60)
 
 
@@ -35,7 +35,7 @@ def _syncing(sync: Any) -> Any:
     def synced(file: int) -> None:
         here = threading.current_thread() is threading.main_thread()
         if ("start" if here else "disk") in _WHAT:
-            _stand_still()
+            _hang()
         sync(file)
 
     return synced
@@ -48,7 +48,7 @@ def _getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        _stand_still()
+        _hang()
     return _real_getaddrinfo(host, *args, **kwargs)
 
 

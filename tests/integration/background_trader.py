@@ -1,4 +1,4 @@
-"""A client that trades all the time, and tells afterwards whether anything disturbed it."""
+"""A client that trades all the time, and reports how long each trade took and which failed."""
 
 import http.client
 import json
@@ -12,22 +12,22 @@ PAUSE_SECONDS = 0.005
 REQUEST_SECONDS = 15.0
 
 
-class Bystander:
+class BackgroundTrader:
     """Buys a share of `stock` and sells it again, on one connection. Use it in a `with`."""
 
     def __init__(self, address: str, stock: str) -> None:
         self.stock = stock
         self.placed: list[int] = []
-        """The numbers of its orders: odd ones in this list bought, even ones sold."""
+        """The numbers of its orders, in turn a buy and a sell."""
         self.seconds: list[float] = []
         """How long each trade took."""
-        self.troubles: list[str] = []
-        """Everything that was not a success."""
+        self.failures: list[str] = []
+        """Every trade that did not succeed."""
         self._reported = 0
         self._connection = http.client.HTTPConnection(address, timeout=REQUEST_SECONDS)
-        self._turn = threading.Lock()
+        self._trading = threading.Lock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bystander")
+        self._thread = threading.Thread(target=self._run, name="background trader")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -39,27 +39,27 @@ class Bystander:
         self._connection.close()
 
     @contextmanager
-    def halted(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Within, it has no trade under way."""
-        with self._turn:
+        with self._trading:
             yield
 
     def report(self) -> tuple[list[float], list[str]]:
-        """How long its trades took and what went wrong, since it was asked last."""
-        report = self.seconds[self._reported :], self.troubles[:]
+        """How long its trades took, and which failed, since the last call."""
+        report = self.seconds[self._reported :], self.failures[:]
         self._reported = len(self.seconds)
-        self.troubles.clear()
+        self.failures.clear()
         return report
 
     def _run(self) -> None:
         while not self._ended.wait(PAUSE_SECONDS):
-            with self._turn:
+            with self._trading:
                 side = "sell" if len(self.placed) % 2 else "buy"
                 begun = time.monotonic()
                 try:
                     self.placed.append(self._trade(side))
-                except (OSError, http.client.HTTPException, ValueError, KeyError) as trouble:
-                    self.troubles.append(f"{side}: {trouble!r}")
+                except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
+                    self.failures.append(f"{side}: {failure!r}")
                     self._connection.close()
                 self.seconds.append(time.monotonic() - begun)
 

@@ -39,7 +39,7 @@ class Addressed(Cluster):
             for word in words
         ]
 
-    def mislead(self, name: str, about: str, to: str) -> None:
+    def redirect(self, name: str, about: str, to: str) -> None:
         """Give `name` the address `to` in place of that of the service `about`."""
         self.wrong.setdefault(name, {})[self.address[about]] = to
 
@@ -79,7 +79,7 @@ def says(bazaar: Bazaar, text: str) -> None:
     wait_until(lambda: text in bazaar.log.read_text("utf-8", "replace"), text, 10, bazaar.tail)
 
 
-def test_the_folder_of_another_bazaars_replica_is_refused_and_counts_for_nothing(
+def test_the_folder_of_another_bazaar_is_refused_and_has_no_vote(
     tmp_path: Path,
 ) -> None:
     """Its log is longer than this bazaar's."""
@@ -101,10 +101,10 @@ def test_the_folder_of_another_bazaars_replica_is_refused_and_counts_for_nothing
         assert own.log.read_text().count("another bazaar's") == 1
 
 
-def test_an_address_that_leads_to_another_bazaars_replica_stops_nobody(tmp_path: Path) -> None:
+def test_the_address_of_another_bazaars_replica_stops_no_service(tmp_path: Path) -> None:
     with traded(tmp_path / "other", 3) as other, traded(tmp_path / "own", 1) as own:
         for name in ("order-2", "order-3", "frontend"):
-            own.mislead(name, "order-1", other.address["order-1"])
+            own.redirect(name, "order-1", other.address["order-1"])
             own.kill(name)
             own.launch(name)
         bought(own, "key-2", 2)
@@ -121,12 +121,12 @@ def test_an_address_that_leads_to_another_bazaars_replica_stops_nobody(tmp_path:
         assert other.request("GET", "/stocks/GameStart").body["data"]["volume"] == 4
 
 
-def test_an_address_that_leads_to_another_replica_or_to_oneself_is_as_good_as_none(
+def test_an_address_of_another_replica_or_of_itself_counts_as_unreachable(
     tmp_path: Path,
 ) -> None:
     with traded(tmp_path, 1) as own:
-        own.mislead("order-3", "order-1", own.address["order-2"])
-        own.mislead("order-2", "order-1", own.address["order-2"])
+        own.redirect("order-3", "order-1", own.address["order-2"])
+        own.redirect("order-2", "order-1", own.address["order-2"])
         # Replica 1, which knows the right addresses, must not be the one that leads.
         for name in ("order-1", "order-2", "order-3"):
             own.kill(name)
@@ -165,9 +165,7 @@ def test_a_bazaar_of_three_is_not_run_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_place", [False, True])
-def test_an_older_copy_of_a_folder_that_is_put_back_elects_nobody(
-    tmp_path: Path, in_place: bool
-) -> None:
+def test_a_restored_folder_has_no_vote(tmp_path: Path, in_place: bool) -> None:
     """Orders 2 to 4 are on two disks, of which one is put back to order 1 and one is down."""
     with traded(tmp_path, 1) as own:
         wait_converged(own, 1)
@@ -197,7 +195,7 @@ def test_an_older_copy_of_a_folder_that_is_put_back_elects_nobody(
         assert {verify(own.data / f"order-{each}")[0] for each in (1, 2, 3)} == {5}
 
 
-def test_folders_that_are_all_put_back_go_on_from_there(tmp_path: Path) -> None:
+def test_a_bazaar_goes_on_after_all_folders_are_restored(tmp_path: Path) -> None:
     """What an operator does with a backup."""
     bazaar = Bazaar(tmp_path)
     with bazaar:
@@ -216,7 +214,7 @@ def test_folders_that_are_all_put_back_go_on_from_there(tmp_path: Path) -> None:
         assert leader(bazaar)
 
 
-def test_a_log_that_a_newer_release_wrote_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_log_of_a_newer_release_is_left_as_it_is(tmp_path: Path) -> None:
     with traded(tmp_path, 1) as own:
         wait_converged(own, 1)
         own.kill("order-1", signal.SIGTERM)

@@ -71,9 +71,7 @@ def put_back(cluster: Cluster, backup: Path) -> None:
         cluster.launch(name)
 
 
-def test_nothing_that_a_restored_log_does_not_hold_is_shown(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_only_what_a_restored_log_holds_is_shown(cluster: Cluster, tmp_path: Path) -> None:
     """Catalog, Redis and front-ends remember it. Its versions come again, with other trades."""
     for name in (TOUCHED, LEFT):
         trade(cluster, name, 1)
@@ -124,7 +122,7 @@ class Trades(Thread):
         self.join()
 
 
-def test_a_front_end_that_stands_still_again_and_again_is_kept_out(cluster: Cluster) -> None:
+def test_a_front_end_that_is_paused_repeatedly_is_kept_out(cluster: Cluster) -> None:
     name = LEFT
     quantity = look_up(cluster, IN_MEMORY, name)[0]
     hits(cluster, name, quantity)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from .bazaar import Bazaar
-from .old_client import NAMES, PREFIX, Session
+from .legacy_client import NAMES, PREFIX, Session
 
 CLIENTS = 5
 LOOKUPS = 8
@@ -16,10 +16,10 @@ def session(bazaar: Bazaar, host: str = "127.0.0.1") -> Session:
     return Session(f"{host}:{port}")
 
 
-def test_five_at_once_find_every_stock_they_ask_for_and_trade(bazaar: Bazaar) -> None:
+def test_five_legacy_clients_at_once_look_up_and_trade(bazaar: Bazaar) -> None:
     """The address is the one that their script has."""
     port = bazaar.processes()["frontend"]["address"].rpartition(":")[2]
-    command = [sys.executable, "-m", "tests.integration.old_client", f"0.0.0.0:{port}"]
+    command = [sys.executable, "-m", "tests.integration.legacy_client", f"0.0.0.0:{port}"]
     running = [
         subprocess.Popen(
             [*command, str(PROBABILITY), str(LOOKUPS)],
@@ -39,7 +39,7 @@ def test_five_at_once_find_every_stock_they_ask_for_and_trade(bazaar: Bazaar) ->
         ]
 
 
-def test_each_of_their_calls_is_answered_as_it_was(bazaar: Bazaar) -> None:
+def test_every_call_of_a_legacy_client_gets_the_same_answer_as_before(bazaar: Bazaar) -> None:
     old = session(bazaar)
     for name in NAMES:
         status, body, _ = old.call("GET", f"{PREFIX}/stocks/{name}")
@@ -58,7 +58,7 @@ def test_each_of_their_calls_is_answered_as_it_was(bazaar: Bazaar) -> None:
     assert (status, pong) == (200, {"success": True, "data": {"data": "pong"}})
 
 
-def test_their_failures_are_read_in_either_way(bazaar: Bazaar) -> None:
+def test_failures_have_the_old_and_the_new_shape(bazaar: Bazaar) -> None:
     old = session(bazaar)
     refused = [
         (404, *old.call("GET", f"{PREFIX}/stocks/Nope")),

@@ -25,7 +25,7 @@ __all__ = [
     "Moment",
     "index_of",
     "log_in_place",
-    "past",
+    "moments",
     "scratch",
     "without_waiting",
 ]
@@ -68,7 +68,7 @@ def log_in_place(
         return LogFile(folder, REPLICA, random, segment_bytes, witness)
 
 
-def past(random: Random) -> list[Moment]:
+def moments(random: Random) -> list[Moment]:
     """The moments of one replica's life: writes, votes, truncations, restarts, perhaps a loss."""
     with scratch() as folder, without_waiting():
         life = _Life(folder, random)

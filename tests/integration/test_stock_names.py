@@ -45,9 +45,7 @@ def shown(bazaar: Bazaar, name: str) -> tuple[int, int, str]:
     return data["quantity"], data["volume"], answer.headers["X-Cache"]
 
 
-def test_every_call_serves_every_name_and_so_it_does_after_a_restart(
-    bazaar: Bazaar, listing: Path
-) -> None:
+def test_every_call_serves_every_name_also_after_a_restart(bazaar: Bazaar, listing: Path) -> None:
     for number, name in enumerate(NAMES, 1):
         trade = {"name": name, "quantity": number, "type": "buy"}
         assert bazaar.request("POST", "/orders", trade).body == {
@@ -74,7 +72,7 @@ def test_every_call_serves_every_name_and_so_it_does_after_a_restart(
     assert ignored[0].endswith("'Another' is not in the market")
 
 
-def test_what_is_exported_is_no_formula(bazaar: Bazaar) -> None:
+def test_no_exported_cell_is_a_formula(bazaar: Bazaar) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "twisted_bazaar", "export", str(bazaar.data / "order-1")],
         capture_output=True,
