@@ -89,14 +89,14 @@ class Member:
         self.clock = clock or Clock()
         self.storage = storage or MemoryStorage()
         self.replica = Replica(
-            id,
-            tuple(peers),
-            learners,
-            self.storage,
-            0,
-            TIMING,
-            lambda: 0,
-            self.clock.now,
+            replica=id,
+            peers=tuple(peers),
+            learners=learners,
+            storage=self.storage,
+            applied=0,
+            timing=TIMING,
+            milliseconds=lambda: 0,
+            now=self.clock.now,
             names=lambda: f"named-by-{id}",
         )
         self.desk = TradingDesk(self.replica, Ledger(), 0)

@@ -104,8 +104,8 @@ def a_cache_lease_outlives_the_catalogs_own(
 
 
 @mutant(LeaderState, "__init__")
-def a_new_leader_waits_for_no_catalog(original: Any, self: Any, *arguments: Any) -> None:
-    original(self, *arguments)
+def a_new_leader_waits_for_no_catalog(original: Any, self: Any, **named: Any) -> None:
+    original(self, **named)
     self._inherited_until = -FOR_EVER
 
 

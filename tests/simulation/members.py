@@ -156,17 +156,17 @@ class OrderMember(Process):
         for entry in storage.entries[: self._indexed]:
             self._index(ledger, entry)
         self.replica = Replica(
-            self.number,
-            tuple(self.peers),
-            tuple(self.catalogs),
-            storage,
-            self._indexed,
-            attrs.evolve(TIMING, lease=self.lease),
-            self._milliseconds,
-            self.seconds,
-            self._batch,
-            self.world.random.getrandbits(52),
-            lambda: f"{self.world.random.getrandbits(64):016x}",
+            replica=self.number,
+            peers=tuple(self.peers),
+            learners=tuple(self.catalogs),
+            storage=storage,
+            applied=self._indexed,
+            timing=attrs.evolve(TIMING, lease=self.lease),
+            milliseconds=self._milliseconds,
+            now=self.seconds,
+            batch=self._batch,
+            nonce=self.world.random.getrandbits(52),
+            names=lambda: f"{self.world.random.getrandbits(64):016x}",
         )
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._tickets = map(Ticket, count(1))

@@ -63,6 +63,7 @@ class Canvass:
 
     def __init__(
         self,
+        *,
         replica: int,
         peers: Iterable[int],
         purpose: Purpose,

@@ -47,6 +47,7 @@ class Elector(ABC):
 
     def __init__(
         self,
+        *,
         replica: int,
         peers: Sequence[int],
         storage: Storage,
@@ -286,11 +287,11 @@ class Elector(ABC):
 
     def _begin_canvass(self, purpose: Purpose, now: float, *tickets: tuple[Ticket, float]) -> None:
         self._canvass = Canvass(
-            self.id,
-            self._peers,
-            purpose,
-            self._nonce,
-            now,
+            replica=self.id,
+            peers=self._peers,
+            purpose=purpose,
+            nonce=self._nonce,
+            now=now,
             patience=self._timing.heartbeat,
             catch_up=self._timing.election_timeout,
         )

@@ -59,6 +59,7 @@ class LeaderState:
 
     def __init__(
         self,
+        *,
         replica: int,
         term: int,
         cluster: str,

@@ -76,6 +76,7 @@ class Replica(Elector):
 
     def __init__(
         self,
+        *,
         replica: int,
         peers: Sequence[int],
         learners: Sequence[str],
@@ -96,7 +97,17 @@ class Replica(Elector):
         is below 2**53, and another one in each life. Each call of `names` gives a name that
         was never given before, here or anywhere.
         """
-        super().__init__(replica, peers, storage, applied, timing, batch, nonce, names, now)
+        super().__init__(
+            replica=replica,
+            peers=peers,
+            storage=storage,
+            applied=applied,
+            timing=timing,
+            batch=batch,
+            nonce=nonce,
+            names=names,
+            now=now,
+        )
         self._learners = tuple(learners)
         self._milliseconds = milliseconds
         self._leader_known_at = now
@@ -338,15 +349,15 @@ class Replica(Elector):
     def _lead(self, now: float) -> None:
         self._become(Role.LEADER)
         self._leader_state = LeaderState(
-            self.id,
-            self.term,
-            self.cluster,
-            self.log,
-            self._peers,
-            self._learners,
-            self._timing,
-            self._batch,
-            now,
+            replica=self.id,
+            term=self.term,
+            cluster=self.cluster,
+            log=self.log,
+            peers=self._peers,
+            learners=self._learners,
+            timing=self._timing,
+            batch=self._batch,
+            now=now,
         )
         self._end_campaign(Won())
         opened = Opened(

@@ -69,14 +69,15 @@ T = TypeVar("T")
 class OrderNode(Service):
     """One order replica. Methods are called on the reactor thread.
 
-    `seconds` is a clock that only goes forward. `fail` is told, in one line, of what makes it
-    impossible to go on: a disk that fails, or a state that contradicts the protocol.
+    `seconds` is a clock that only goes forward. `stop` ends the process with one line, if it
+    cannot go on: a disk fails, or the state contradicts the protocol.
     """
 
     log = Logger()
 
     def __init__(
         self,
+        *,
         reactor: Reactor,
         seconds: Callable[[], float],
         replica: Replica,
@@ -86,7 +87,7 @@ class OrderNode(Service):
         peers: Mapping[int, Peer],
         catalogs: Mapping[str, Catalog],
         timing: Timing,
-        fail: Callable[[str], None],
+        stop: Callable[[str], None],
         folder: object = "log",
     ) -> None:
         """`folder` is where the log is, for the operator."""
@@ -98,7 +99,7 @@ class OrderNode(Service):
         self._index = index
         self._peers = peers
         self._catalogs = catalogs
-        self._fail = fail
+        self._stop = stop
         self._remarks = Remarks(folder)
         self._disk = Threads(1, "disk")
         self._indexer = Threads(1, "index")
@@ -418,7 +419,7 @@ class OrderNode(Service):
     def _end(self, line: str) -> None:
         """Nothing is decided or acknowledged any more; no caller waits in vain."""
         self._stopped = True
-        self._fail(line)
+        self._stop(line)
         stopped = Unavailable("this replica had to stop")
         self._batches.fail_all(stopped)
         self._questions.fail_all(stopped)

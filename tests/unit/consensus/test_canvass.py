@@ -26,7 +26,15 @@ def reply(
 
 def canvass(*replies: PollReply, size: int = 3, purpose: Purpose = Purpose.CAMPAIGN) -> Canvass:
     """Replica 1 asks the others, patient until 1.0, and these answered."""
-    made = Canvass(1, range(2, size + 1), purpose, 0, now=0.9, patience=0.1, catch_up=2.0)
+    made = Canvass(
+        replica=1,
+        peers=range(2, size + 1),
+        purpose=purpose,
+        nonce=0,
+        now=0.9,
+        patience=0.1,
+        catch_up=2.0,
+    )
     for each in replies:
         made.answered(each, 0.9)
     return made

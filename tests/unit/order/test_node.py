@@ -46,20 +46,29 @@ class Node:
         self.clock = clock = Clock()
         clock.advance(100.0)
         storage = storage or disk(1, 0, LOG)
-        replica = Replica(1, (2, 3), (), storage, 0, TIMING, lambda: 0, 0.0)
+        replica = Replica(
+            replica=1,
+            peers=(2, 3),
+            learners=(),
+            storage=storage,
+            applied=0,
+            timing=TIMING,
+            milliseconds=lambda: 0,
+            now=0.0,
+        )
         self.peer = SilentPeer()
         self.said: list[str] = []
         self.node = OrderNode(
-            clock,
-            clock.seconds,
-            replica,
-            TradingDesk(replica, Ledger(), 0),
-            storage,
-            cast(Any, None),
-            cast(Any, {2: self.peer, 3: SilentPeer()}),
-            {},
-            TIMING,
-            self.said.append,
+            reactor=cast(Any, clock),
+            seconds=clock.seconds,
+            replica=replica,
+            desk=TradingDesk(replica, Ledger(), 0),
+            logfile=storage,
+            index=cast(Any, None),
+            peers=cast(Any, {2: self.peer, 3: SilentPeer()}),
+            catalogs={},
+            timing=TIMING,
+            stop=self.said.append,
         )
 
 

@@ -1,0 +1,100 @@
+"""Puts an order replica together: its folder, clocks, randomness and neighbours."""
+
+import random
+import time
+from pathlib import Path
+
+import grpc
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from twisted_bazaar.consensus.identity import members_fit
+from twisted_bazaar.consensus.replica import Replica
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
+from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
+from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.runtime.exits import stop_with
+from twisted_bazaar.runtime.folder_lock import claim
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.storage.index import Index, witness_in
+from twisted_bazaar.storage.logfile import LogFile
+
+from .desk import TradingDesk
+from .neighbours import Catalog, Peer
+from .node import OrderNode
+from .servicer import Orders, Replication
+from .tap import OrderConfig
+
+__all__ = ["make_order_replica"]
+
+_HANDLER_THREADS = 64
+_CALLS_PER_NEIGHBOUR = 3
+"""An append, and a poll or fetch, and one that waits for its timeout."""
+
+_CHANCE = random.SystemRandom()
+
+
+def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
+    """An order replica. Raises `Unusable` if its folder cannot be used or read."""
+    logfile, index = _open(config)
+    replica = Replica(
+        replica=config.replica,
+        peers=tuple(config.peers),
+        learners=tuple(map(str, config.catalogs)),
+        storage=logfile,
+        applied=index.index,
+        timing=config.timing,
+        milliseconds=lambda: time.time_ns() // 1_000_000,
+        now=monotonic_seconds(),
+        nonce=_CHANCE.getrandbits(52),
+        names=lambda: f"{_CHANCE.getrandbits(64):016x}",
+    )
+    neighbours = len(config.peers) + len(config.catalogs)
+    channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
+    node = OrderNode(
+        reactor=reactor,
+        seconds=monotonic_seconds,
+        replica=replica,
+        desk=TradingDesk(replica, index.ledger(), index.index),
+        logfile=logfile,
+        index=index,
+        peers={peer: Peer(channels.to(at), config.timing) for peer, at in config.peers.items()},
+        catalogs={
+            str(at): Catalog(channels.to(at), config.timing, lambda: replica.cluster)
+            for at in config.catalogs
+        },
+        timing=config.timing,
+        stop=lambda line: stop_with(reactor, f"bazaar-order: {line}"),
+        folder=config.data,
+    )
+
+    def add_servicers(server: grpc.Server) -> None:
+        add_OrdersServicer_to_server(Orders(reactor, node, logfile, index), server)
+        add_ReplicationServicer_to_server(Replication(reactor, node), server)
+
+    server = RpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, _CHANCE)
+    return Layers(channels, node, server)
+
+
+def _open(config: OrderConfig) -> tuple[LogFile, Index]:
+    """The log and the index in the folder, which is locked until the process ends.
+
+    Says in the log what was found to be wrong with them. Raises `Unusable`.
+    """
+    folder: Path = config.data
+    claim(folder)
+    index_path = folder / "index.sqlite"
+    logfile = LogFile(folder, config.replica, _CHANCE, witness=witness_in(index_path))
+    recorded = logfile.openings[-1][1].members if logfile.openings else ()
+    if misfit := members_fit(recorded, (config.replica, *config.peers)):
+        raise Unusable(f"--peer: {folder}: {misfit}")
+    index = Index(index_path, logfile)
+    suspicion = logfile.suspect and (
+        f"{folder}: suspect, until all other replicas have been asked: {logfile.suspect}"
+    )
+    for remark in filter(None, (suspicion, logfile.recovered, index.rebuilt)):
+        Logger().warn("{remark}", remark=remark)
+    return logfile, index
