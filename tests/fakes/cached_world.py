@@ -95,7 +95,7 @@ class Asked:
 class UnderWay:
     """A call, and the quotes that it will be answered with; None: it fails."""
 
-    def __init__(self, call: UpstreamCall) -> None:
+    def __init__(self, call: UpstreamCall[Asked]) -> None:
         self.call = call
         self.quotes: dict[str, Quote] | None = None
 
@@ -107,8 +107,8 @@ class Frontend:
         self.name = name
         self.rate = rate
         self.floors = Floors(TIMING, lives)
-        self.lookups = LookupQueue(self.floors)
-        self.reads: list[CacheRead] = []
+        self.lookups: LookupQueue[Asked] = LookupQueue(self.floors)
+        self.reads: list[CacheRead[Asked]] = []
         self.calls: list[UnderWay] = []
 
 
@@ -321,7 +321,6 @@ class World:
         while (call := frontend.lookups.take_call()) is not None:
             frontend.calls.append(UnderWay(call))
         for ticket, answer in frontend.lookups.take_answered():
-            assert isinstance(ticket, Asked)
             self._answered(ticket, answer)
 
     def _answered(self, asked: Asked, answer: LookupResult | BazaarError) -> None:

@@ -30,7 +30,9 @@ class CatalogLife:
         ledger, entry = ledger_of(LOG[:index]), LOG[index - 1] if index else None
         position = Position(index, entry.digest, 1) if entry else Position()
         self.projection = Projection(ledger, position)
-        self.publisher = Publisher(self.projection, TIMING, count(1).__next__, self.now)
+        self.publisher: Publisher[int] = Publisher(
+            self.projection, TIMING, count(1).__next__, self.now
+        )
         self.tickets = count()
         self.pushed: dict[int, Push] = {}
         if not silent:
@@ -44,7 +46,7 @@ class CatalogLife:
 
     def answers(self) -> dict[int, ApplyReply]:
         """What is answered now, by ticket."""
-        return dict(self.publisher.take_answers())  # type: ignore[arg-type]
+        return dict(self.publisher.take_answers())
 
     def ask(self, message: Apply) -> ApplyReply:
         """The leader asks, and is answered at once."""

@@ -44,7 +44,9 @@ class CatalogMember(Process):
         self.projection = self._saved.projection()
         lives = self.world.random.getrandbits
         timing = attrs.evolve(TIMING, lease=self.lease)
-        self.publisher = Publisher(self.projection, timing, lambda: lives(52) | 1, self.seconds)
+        self.publisher: Publisher[Respond] = Publisher(
+            self.projection, timing, lambda: lives(52) | 1, self.seconds
+        )
         self.later(SAVE_SECONDS, self._save)
         self._tick()
 
@@ -100,7 +102,7 @@ class CatalogMember(Process):
 
     def _carry_out(self) -> None:
         for ticket, answer in self.publisher.take_answers():
-            ticket(answer)  # type: ignore[operator]
+            ticket(answer)
         for pushed in self.publisher.take_pushes(self.seconds):
             self._push(pushed)
 

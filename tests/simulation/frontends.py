@@ -22,6 +22,9 @@ __all__ = ["FrontendMember"]
 
 REDIS_SECONDS = 0.05
 
+Answer = Callable[[Any], None]
+"""What takes the answer to a trade or lookup: the ticket of both queues."""
+
 
 class FrontendMember(Process):
     """A front-end. Does what `Pings`, `TradeService`, `Subscriber` and `LookupService` do."""
@@ -49,14 +52,14 @@ class FrontendMember(Process):
     def started(self) -> None:
         self.leadership = Leadership(self._replicas, TIMING)
         # One more than ships: batches that overtake each other are the harder case.
-        self._queue = TradeQueue(in_flight=2)
+        self._queue: TradeQueue[Answer] = TradeQueue(in_flight=2)
         self._searching = False
         lives = self.world.random.getrandbits
         self._life = self.world.aside.getrandbits(52) | 1
         self._under_way: dict[int, Callable[[], None]] = {}
         """How to lose each batch that was not answered yet."""
         self.floors = Floors(TIMING, lambda: lives(52) | 1)
-        self._lookups = LookupQueue(self.floors if self._redis else None)
+        self._lookups: LookupQueue[Answer] = LookupQueue(self.floors if self._redis else None)
         self._subscribing = False
         for replica in self._replicas:
             self._ping(replica)
@@ -137,9 +140,9 @@ class FrontendMember(Process):
         while (batch := self._queue.take(leadership.leader, leadership.term)) is not None:
             self._send(batch)
         for pending, outcome in self._queue.take_settled():
-            pending.ticket(outcome)  # type: ignore[operator]
+            pending.ticket(outcome)
 
-    def _send(self, batch: Batch) -> None:
+    def _send(self, batch: Batch[Answer]) -> None:
         member = self._replicas[batch.leader]
 
         def answered(outcomes: Sequence[Placed | BazaarError]) -> None:
@@ -252,9 +255,9 @@ class FrontendMember(Process):
         while (call := self._lookups.take_call()) is not None:
             self._call(call)
         for ticket, answer in self._lookups.take_answered():
-            ticket(answer)  # type: ignore[operator]
+            ticket(answer)
 
-    def _read(self, read: CacheRead) -> None:
+    def _read(self, read: CacheRead[Answer]) -> None:
         redis = self._redis
         assert redis is not None
 
@@ -265,7 +268,7 @@ class FrontendMember(Process):
         asked = (read.history, read.names)
         self._network.call(self, redis, redis.get, asked, had, lambda: had({}), REDIS_SECONDS)
 
-    def _call(self, call: UpstreamCall) -> None:
+    def _call(self, call: UpstreamCall[Answer]) -> None:
         def ended(answer: Any) -> None:
             if isinstance(answer, BazaarError):
                 self._lookups.failed(call, answer)
