@@ -1,11 +1,11 @@
 """Directed schedules for lookups: what leases, floors and pushes must hold while it hurts."""
 
-from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote, Source
 from twisted_bazaar.leases import MAX_DRIFT
 from twisted_bazaar.market import DEFAULT_LISTING, Side, Trade
 
 from .bazaar import SimulatedBazaar
-from .frontends import FrontendMember
+from .frontends import FrontendMember, quote_of
 from .members import TIMING
 from .scenarios import elected, flows, scenario, wait
 from .truth import Violation
@@ -322,9 +322,9 @@ def the_leader_shows_no_more_than_a_front_end_with_a_cache(bazaar: SimulatedBaza
     def ask_the_leader() -> None:
         least = truth.seen_version(other)
 
-        def answered(stocks: object) -> None:
-            if isinstance(stocks, list):
-                quote = Quote(stocks[0].version, b"%d" % stocks[0].quantity)
+        def answered(answer: object) -> None:
+            if isinstance(answer, LookupReply):
+                quote = quote_of(answer.stocks[0])
                 truth.looked_up(other, LookupResult(quote, Source.MISS), least)
 
         leader.lookup([other], answered)

@@ -10,7 +10,7 @@ from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.lookups.queue import CacheRead, LookupQueue, UpstreamCall
 from twisted_bazaar.frontend.trading.queue import Batch, Pending, TradeQueue
-from twisted_bazaar.market import Placed, Trade
+from twisted_bazaar.market import Placed, Stock, Trade
 from twisted_bazaar.rpc.push import Push, Subscription
 
 from .catalogs import CatalogMember, RedisMember
@@ -18,12 +18,17 @@ from .members import CALL_SECONDS, TICK_SECONDS, TIMING, OrderMember
 from .network import Network
 from .world import Process, World
 
-__all__ = ["FrontendMember"]
+__all__ = ["FrontendMember", "quote_of"]
 
 REDIS_SECONDS = 0.05
 
 Answer = Callable[[Any], None]
 """What takes the answer to a trade or lookup: the ticket of both queues."""
+
+
+def quote_of(stock: Stock) -> Quote:
+    """What a front-end caches, and a client sees, of `stock`."""
+    return Quote(stock.version, b"%d" % stock.quantity)
 
 
 class FrontendMember(Process):
@@ -273,10 +278,7 @@ class FrontendMember(Process):
             if isinstance(answer, BazaarError):
                 self._lookups.failed(call, answer)
             else:
-                quotes = {
-                    stock.name: Quote(stock.version, b"%d" % stock.quantity)
-                    for stock in answer.stocks
-                }
+                quotes = {stock.name: quote_of(stock) for stock in answer.stocks}
                 keep = self._lookups.answered(call, quotes, self.seconds, answer.history)
                 if keep:
                     self._tell_redis("put", (call.history, keep))

@@ -1,12 +1,12 @@
 """Directed schedules for leases: clocks, restarts and late messages at the worst moment."""
 
-from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Source
 from twisted_bazaar.market import DEFAULT_LISTING
 
 from .bazaar import SimulatedBazaar
 from .cache_scenarios import informed, watch
 from .catalogs import CatalogMember
-from .frontends import FrontendMember
+from .frontends import FrontendMember, quote_of
 from .scenarios import elected, part, scenario, scenario_with
 
 __all__: list[str] = []
@@ -151,9 +151,9 @@ def _ask(bazaar: SimulatedBazaar, catalog: CatalogMember) -> None:
     names = [listing.name for listing in DEFAULT_LISTING[:3]]
     least = {name: truth.seen_version(name) for name in names}
 
-    def answered(stocks: object) -> None:
-        for stock in stocks if isinstance(stocks, list) else ():
-            quote = Quote(stock.version, b"%d" % stock.quantity)
-            truth.looked_up(stock.name, LookupResult(quote, Source.MISS), least[stock.name])
+    def answered(answer: object) -> None:
+        for stock in answer.stocks if isinstance(answer, LookupReply) else ():
+            shown = LookupResult(quote_of(stock), Source.MISS)
+            truth.looked_up(stock.name, shown, least[stock.name])
 
     catalog.lookup(names, answered)

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from twisted_bazaar.errors import BazaarError, NotExecuted, Rejected
-from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
+from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Source
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
 from twisted_bazaar.sending import UNGUARDED
 
 from .bazaar import SimulatedBazaar
 from .cache_scenarios import informed, watch
+from .frontends import quote_of
 from .members import OrderMember
 from .scenarios import elected, leads, part, scenario, wait
 
@@ -177,9 +178,9 @@ def the_leader_shows_nothing_that_a_cache_may_not_know_of(bazaar: SimulatedBazaa
     for peer in leader.peers.values():
         network.delay(leader.name, peer.name, 0.02)
 
-    def answered(stocks: object) -> None:
-        if isinstance(stocks, list):
-            quote = Quote(stocks[0].version, b"%d" % stocks[0].quantity)
+    def answered(answer: object) -> None:
+        if isinstance(answer, LookupReply):
+            quote = quote_of(answer.stocks[0])
             truth.looked_up(NAME, LookupResult(quote, Source.MISS), truth.seen_version(NAME))
 
     for _ in range(2):
