@@ -18,6 +18,7 @@ class Subject(StrEnum):
     CACHED = "lookups, cache on"
     UNCACHED = "lookups, cache off"
     TRADES = "trades"
+    ORDINARY = "FastAPI, PostgreSQL"
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -90,6 +91,10 @@ def judge(samples: Samples) -> Sequence[Judged]:
         (Subject.CACHED, Subject.KLEIN_GET, 32, 0.85),
         (Subject.TRADES, Subject.KLEIN_POST, 32, 0.55),
         (Subject.TRADES, Subject.KLEIN_POST, 128, 0.70),
+        (Subject.TRADES, Subject.ORDINARY, 1, 0.6),
+        (Subject.TRADES, Subject.ORDINARY, 5, 1.0),
+        (Subject.TRADES, Subject.ORDINARY, 32, 2.7),
+        (Subject.TRADES, Subject.ORDINARY, 128, 4.0),
     ]
     judged = []
     for ours, bare, connections, bound in bounds:
@@ -111,8 +116,9 @@ def _ratio(
     connections: int,
     figure: Callable[[Sample], float],
 ) -> float | None:
-    pairs = zip(
-        samples.get((ours, connections), ()), samples.get((bare, connections), ()), strict=True
-    )
+    one_side, other_side = samples.get((ours, connections)), samples.get((bare, connections))
+    if not one_side or not other_side:
+        return None
+    pairs = zip(one_side, other_side, strict=True)
     ratios = [figure(one) / figure(other) for one, other in pairs if figure(other)]
     return median(ratios) if ratios else None

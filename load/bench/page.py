@@ -64,7 +64,7 @@ def _costs(rows: Sequence[Row]) -> Iterable[str]:
     yield f"CPU for each answer at {most} connections, microseconds"
     for row in rows:
         if row.connections == most and row.cpu_us:
-            yield f"  {row.subject:<18}{_shares(row.cpu_us)}"
+            yield f"  {row.subject:<20}{_shares(row.cpu_us)}"
 
 
 def _shares(cpu_us: Mapping[str, float]) -> str:

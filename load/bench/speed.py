@@ -4,6 +4,7 @@ All of them are started first. While one is measured the others are stopped (SIG
 bazaar uses a seventh of a core for its heartbeats and pings.
 """
 
+import importlib.util
 import os
 import sys
 from collections import defaultdict
@@ -19,6 +20,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 
 from .figures import Sample, Samples, Subject
 from .generator import Generator, ask
+from .postgres import Postgres, postgres_binaries
 
 __all__ = ["STOCKS", "WARM_UP_SECONDS", "Speed", "rest", "wake"]
 
@@ -33,7 +35,8 @@ Load = Callable[[str, Sequence[str], int, float], Awaitable[Sample]]
 
 
 class Speed:
-    """A bazaar with a cache, one without, and servers with bare routes."""
+    """A bazaar with a cache, one without, servers with bare routes, and the ordinary alternative
+    where PostgreSQL is installed."""
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Speed:
                          for name, option in (("on", cache), ("off", "off"))}  # fmt: skip
         self._bare: dict[str, Process] = {}
         self._ports: dict[str, int] = {}
+        self._postgres = _postgres(reactor)
         self._taken: dict[tuple[Subject, int], list[Sample]] = defaultdict(list)
 
     def _bazaar(self, name: str, cache: str) -> LocalFleet:
@@ -63,7 +67,9 @@ class Speed:
         """Start everything, measure, and end what was started. Raises `CannotRun`, `NotInTime`."""
         try:
             for kind in ("http", "grpc"):
-                await self._serve(kind)
+                await self._serve(kind, "load.bench.bare", kind)
+            if self._postgres is not None:
+                await self._serve_ordinary(self._postgres)
             for bazaar in self._bazaars.values():
                 await bazaar.start()
                 rest(bazaar)
@@ -74,6 +80,8 @@ class Speed:
         finally:
             for process in self._bare.values():
                 await process.end()
+            if self._postgres is not None:
+                await self._postgres.end()
             for bazaar in self._bazaars.values():
                 bazaar.heal()
                 await bazaar.end()
@@ -96,6 +104,11 @@ class Speed:
         at = f"127.0.0.1:{self._ports['grpc']}"
         grpc = {"bare": self._bare["grpc"].pid}
         await self._take(Subject.GRPC, connections, grpc, seconds, self._call, at)
+        if "ordinary" in self._ports:
+            url = f"http://127.0.0.1:{self._ports['ordinary']}"
+            uvicorn = {"uvicorn": self._bare["ordinary"].pid}
+            await load.trades(url, STOCKS, connections, WARM_UP_SECONDS)
+            await self._take(Subject.ORDINARY, connections, uvicorn, seconds, load.trades, url)
         for name, bazaar in self._bazaars.items():
             await wake(bazaar)
             url = bazaar.urls[0]
@@ -133,9 +146,15 @@ class Speed:
             Sample(sample.rate, sample.p50_ms, sample.p99_ms, sample.errors, used)
         )
 
-    async def _serve(self, kind: str) -> None:
+    async def _serve_ordinary(self, postgres: Postgres) -> None:
+        await postgres.start()
+        await self._bazaars["on"].until(postgres.answers, "PostgreSQL", START_SECONDS)
+        await self._serve("ordinary", "load.bench.ordinary", str(postgres.folder))
+
+    async def _serve(self, kind: str, module: str, argument: str) -> None:
+        """Start `module`, which writes its port to a file, and return when it has."""
         file = self._folder / f"{kind}.port"
-        command = [sys.executable, "-m", "load.bench.bare", kind, str(file)]
+        command = [sys.executable, "-m", module, argument, str(file)]
         process = self._bare[kind] = Process(self._reactor, command, self._log)
         process.start()
 
@@ -144,8 +163,17 @@ class Speed:
                 raise CannotRun(said_last(self._log))
             return file.exists()
 
-        await self._bazaars["on"].until(listens, f"the bare {kind} server", START_SECONDS)
+        await self._bazaars["on"].until(listens, f"the {kind} server", START_SECONDS)
         self._ports[kind] = int(file.read_text())
+
+
+def _postgres(reactor: Reactor) -> Postgres | None:
+    """A server for the ordinary alternative; None: what that needs is not installed."""
+    binaries = postgres_binaries()
+    needed = ("asyncpg", "fastapi", "uvicorn")
+    if binaries is None or not all(importlib.util.find_spec(each) for each in needed):
+        return None
+    return Postgres(reactor, binaries)
 
 
 def rest(bazaar: LocalFleet) -> None:
