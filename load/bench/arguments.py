@@ -20,10 +20,10 @@ def add_bench(commands: "Commands") -> None:
     bench = commands.add_parser(
         "bench",
         help="how far a bazaar is from what its own framework can do at best",
-        description="Starts a bazaar with a cache, one without, and bare Klein and gRPC servers, and"
-        " FastAPI on PostgreSQL where that is installed;"
-        " measures them in turns, and prints rates, latencies and ratios. Then a bazaar with a"
-        " million orders: its trades, memory, start and resync.",
+        description="Starts a bazaar with a cache, one without, bare Klein and gRPC servers, and"
+        " FastAPI on PostgreSQL where that is installed; measures them in turns, and prints"
+        " rates, latencies and ratios. Then a bazaar with a million orders: its trades, memory,"
+        " start and resync.",
         epilog=exit_codes.described("bench"),
     )
     bench.set_defaults(start=_start)
