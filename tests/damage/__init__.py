@@ -1,4 +1,4 @@
-"""Order logs, marks and indexes damaged in every way: is anything lost without a verdict?
+"""Damages order logs, marks and indexes, and checks that nothing is lost without being suspect.
 
     python -m tests.damage --files 100000
 

@@ -1,8 +1,7 @@
 """A replica's storage lives, and the power may fail at any moment: what does it find then?
 
-Whatever was acknowledged must be there, and a loss of power alone must make nothing suspect.
-The write that was under way may be there in part. What was suspect stays so until it was said
-to be trusted.
+Everything acknowledged must be there, and a loss of power alone must make nothing suspect. The
+write under way may be there in part. A suspect log stays so until it is written as trusted.
 """
 
 from collections.abc import Iterator
@@ -210,7 +209,7 @@ def check(file: LogFile, expected: Expected) -> None:
     """See that `file` holds what it may. Raises `Lost`."""
     if file.suspect is None:
         if not expected.trusted and not expected.trusting:
-            raise Lost("it is trusted, though nobody said so")
+            raise Lost("it is trusted, though it was never written as trusted")
         states = expected.states if expected.trusted else expected.states[-1:]
     else:
         if expected.trusted:

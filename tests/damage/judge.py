@@ -1,4 +1,4 @@
-"""What becomes of a damaged folder: is everything that was acknowledged there, or a verdict?"""
+"""Judges a damaged folder: everything acknowledged is there, or the log is suspect."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ __all__ = ["Lost", "Opened", "check_set_aside", "open_index", "open_log", "put"]
 
 
 class Lost(AssertionError):
-    """Something acknowledged is gone, and nobody is told."""
+    """Something acknowledged is gone, and the log is not suspect."""
 
 
 class Opened(NamedTuple):

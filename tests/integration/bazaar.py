@@ -99,7 +99,7 @@ class Bazaar:
             self.kill_all()
 
     def kill_all(self) -> None:
-        """SIGKILL for the bazaar and for whatever of it is still there. Never fails."""
+        """SIGKILL for the bazaar and for all of its processes that still run. Never fails."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -241,7 +241,7 @@ class Bazaar:
         self._seen |= {row["pid"]: row["command"] for row in rows if row["pid"]}
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether `pid` still is the process it was, and not a later one of somebody else."""
+        """Whether `pid` is still the same process, and not a later one with the same id."""
         if not is_alive(pid):
             return False
         try:

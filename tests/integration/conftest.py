@@ -10,7 +10,7 @@ from .bazaar import Bazaar
 
 @pytest.fixture(scope="module")
 def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
-    """A ready bazaar that the tests of a module share; leave it as it was, but for trades."""
+    """A ready bazaar for all tests of a module, which may trade and must change nothing else."""
     with Bazaar(tmp_path_factory.mktemp("bazaar")) as running:
         yield running
 

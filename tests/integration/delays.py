@@ -1,4 +1,4 @@
-"""How long a fault may hold clients up: measured, told to whoever runs the tests, and bounded."""
+"""How long a fault delays clients: measured, printed, and bounded."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -9,12 +9,11 @@ import pytest
 __all__ = ["Bound", "Delays", "measure"]
 
 ATTEMPTS = 3
-"""What the bazaar does to its clients it does each time. A machine that is busy with other
-things may stand still once, or twice."""
+"""A delay by the bazaar comes at every attempt; one by a busy machine comes once or twice."""
 
 
 class Delays(NamedTuple):
-    """What a fault cost, in seconds."""
+    """The delays that a fault caused, in seconds."""
 
     trades: list[float]
     """Times without an acknowledged trade, the longest first."""
@@ -23,12 +22,12 @@ class Delays(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """What it may cost."""
+    """The delays that it may cause, in seconds."""
 
     longest: float
-    """For so long there may be no acknowledged trade, once."""
+    """The longest time without an acknowledged trade, which may come once."""
     others: float = math.inf
-    """And so long any other time."""
+    """Any other such time."""
     lookup: float = math.inf
 
     def kept(self, delays: Delays) -> bool:
@@ -46,9 +45,9 @@ async def measure(
     with_fault: Callable[[], Awaitable[Delays]],
     bound: Bound,
 ) -> Delays:
-    """Have clients `with_fault` a fault, print what that cost, and fail if it is never in bounds.
+    """Run `with_fault`, print the delays, and fail if no attempt is within `bound`.
 
-    Whatever else fails in `with_fault` fails at once.
+    An exception in `with_fault` fails at once.
     """
     for attempt in range(ATTEMPTS):
         delays = await with_fault()

@@ -1,4 +1,4 @@
-"""A cluster whose order replicas' disks wait, fail and fill up, as a test says."""
+"""A cluster in which a test can make the disks of order replicas slow, full or broken."""
 
 import os
 from pathlib import Path

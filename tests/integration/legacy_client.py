@@ -1,5 +1,8 @@
-"""What clients of the replaced system do: a script of our own that asks, reads and fails as
-theirs do. HOST:PORT, the probability of a trade after a lookup, and the number of lookups.
+"""A client of the replaced system: a script that sends, reads and fails as its load client does.
+
+    python -m tests.integration.legacy_client HOST:PORT PROBABILITY LOOKUPS
+
+PROBABILITY is that of a trade after a lookup, LOOKUPS the number of lookups.
 
 One connection is kept, with the headers that Python's requests sends. There is no pause between
 calls, so that a test need not wait; nothing of what is sent or read depends on it.

@@ -1,4 +1,4 @@
-"""A client that sends any bytes at all, and reads what the front-end makes of them."""
+"""A client that sends arbitrary bytes, and reads the front-end's answers."""
 
 import json
 import socket

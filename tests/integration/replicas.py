@@ -1,4 +1,4 @@
-"""What the order replicas of a bazaar say of themselves."""
+"""The states and logs of a bazaar's order replicas."""
 
 import re
 import subprocess

@@ -1,7 +1,7 @@
-"""Bad days of Redis: they cost hits, never truth, and trades do not notice.
+"""Faults of Redis cost hits; they show nothing old and delay no trade.
 
-Two front-ends share one Redis, and the secret without which they would not; a third has a Redis of
-its own.
+Two front-ends share one Redis and the secret that they need for that; a third has a Redis of its
+own.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """What all tests here share; each leaves it as well as it was."""
+    """Shared by all tests here; each leaves it without faults."""
     folder = tmp_path_factory.mktemp("cache")
     shared, own = Redis(folder), Redis(folder)
     redis = {**dict.fromkeys(SHARING, shared), ALONE: own}
@@ -91,7 +91,7 @@ def refusing_to_be_read(redis: Redis) -> Iterator[None]:
 
 @contextmanager
 def taking_no_writes(redis: Redis) -> Iterator[None]:
-    """What was there and is not true any more cannot be taken away either."""
+    """Values that are out of date cannot be removed either."""
     redis.ask("CONFIG", "SET", "min-replicas-to-write", "1")
     try:
         yield
@@ -174,7 +174,7 @@ async def test_an_old_dump_that_is_restored_into_redis_is_not_shown(
         dump: dict[bytes, bytes] = {}
 
         def dumped() -> bool:
-            # Hardly ever are all there at once: what is not true any more is taken out.
+            # Values that are out of date are removed, so all are seldom there at once.
             dump.update(kept(redis))
             return len(dump) == len(STOCKS)
 

@@ -20,7 +20,7 @@ from .web_client import Reply, WebClient, assert_json, assert_refused, version_o
 
 OLD = "/api/frontend_service"
 GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
-"""Nobody trades it here."""
+"""No test trades it."""
 UNUSED = [f"Stock{n:02}" for n in range(40)]
 LISTING = ["GameStart,15.99,100", "Ünter & Söhne,10.50,7", *(f"{name},1,100" for name in UNUSED)]
 

@@ -1,4 +1,4 @@
-"""Real processes, really killed, while clients trade throughout."""
+"""Real processes are killed with `kill -9` while clients trade."""
 
 import shutil
 import signal
@@ -32,7 +32,7 @@ def trader_of(bazaar: Bazaar) -> Trader:
 
 
 def wait_trading(trader: Trader, orders: int = 20) -> None:
-    """Wait until `trader` has been acknowledged so many more orders."""
+    """Wait until so many more orders of `trader` are acknowledged."""
     wanted = len(trader.acknowledged) + orders
     wait_until(lambda: len(trader.acknowledged) >= wanted, f"{orders} more orders", 15)
 
@@ -141,7 +141,7 @@ def test_with_two_replicas_down_trades_and_lookups_are_refused_and_known_orders_
 
 
 def shown(bazaar: Bazaar, number: int) -> Any:
-    """The order `number`; None: nobody can tell yet."""
+    """The order `number`; None: no replica can tell yet."""
     answer = bazaar.request("GET", f"/orders/{number}")
     assert answer.status in (200, 503), answer
     return answer.body["data"] if answer.status == 200 else None

@@ -1,4 +1,4 @@
-"""Real replicas on disks that wait, fail, fill up and rot, while clients trade."""
+"""Real replicas on disks that are slow, fail, are full or damaged, while clients trade."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ WAIT_SECONDS = 0.7
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyCluster]:
-    """One for all tests here: each leaves it as well as it was."""
+    """Shared by all tests here; each leaves it without faults."""
     with FaultyCluster(tmp_path_factory.mktemp("disk") / "cluster") as running:
         assert isinstance(running, FaultyCluster)
         yield running

@@ -1,5 +1,5 @@
-"""Folders, addresses and options that are another bazaar's, or a copy: told apart by processes
-that are really started on them, and nothing acknowledged is lost by them."""
+"""Folders, addresses and options of another bazaar, and copies of folders, are recognised by real
+processes, and nothing acknowledged is lost."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Nobody reads what a service says: it answers and stops all the same."""
+"""A service whose output is not read answers and stops nevertheless."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Somebody on the bazaar's own network, without its secret, changes nothing and ends nothing."""
+"""A process in the bazaar's network without the secret changes nothing and stops no service."""
 
 import socket
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
-"""As many stocks as there may be, with the longest names: everything works, whatever happens.
+"""The largest market, with the longest names, also over restarts and failures.
 
-And clients who ask for all of them and hang up, many times a second, are not at the cost of trades.
+Clients that ask for all stocks and hang up, many times a second, do not delay trades.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""Trades that come to a leader when their client has been answered, with real processes."""
+"""Trades that reach a real leader after their client has been answered are not executed."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
-"""Bad days of those who hold leases: front-ends, and catalogs with one that stands by.
+"""Lease holders, front-ends and catalogs, are killed and paused.
 
-Three front-ends cache in their own memory. Two catalogs, each with a folder of its own, learn
-from the order replicas; the one that holds the leader's lease is asked by the front-ends.
+Three front-ends cache in their own memory. Two catalogs, each with a folder of its own, follow
+the order replicas; front-ends look stocks up at the one that holds the leader's lease.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ ONCE = Bound(longest=ABOUT_A_LEASE, others=0.9 * LEASE)
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """What all tests here share; each leaves it as well as it was."""
+    """Shared by all tests here; each leaves it without faults."""
     with Cluster(
         tmp_path_factory.mktemp("lease") / "cluster",
         frontends=dict.fromkeys(FRONTENDS, ()),
@@ -77,7 +77,7 @@ async def test_a_front_end_paused_past_its_lease_delays_trades_once_and_shows_no
             with cluster.paused(paused):
                 await clients.pause(LEASE)
                 await clients.trading(*others, orders=20)
-                # It finds these in its sockets when it wakes, while its memory is as it was.
+                # It finds these in its sockets when it resumes, with its memory unchanged.
                 first = [Deferred.fromCoroutine(clients.lookup(paused, name)) for name in STOCKS]
                 await clients.pause(0.05)
             assert [call.status for call in await gatherResults(first)] == [200] * len(STOCKS)

@@ -1,4 +1,4 @@
-"""The clients of the replaced system go on as they are: its load script, and what it asserts."""
+"""Clients of the replaced system work unchanged: its load script, and the answers it expects."""
 
 import subprocess
 import sys

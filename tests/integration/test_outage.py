@@ -37,7 +37,7 @@ async def test_an_unknown_outcome_is_503_and_names_the_key_to_send_again(
             reply = await web.trade("buy", 5, "GameStart")
             assert_refused(reply, 503)
             assert reply.header("Retry-After") == "1"
-            # By now there is no lease any more: nobody could tell whether a quantity is true.
+            # By now no lease holds: no service can tell whether a quantity is current.
             assert_refused(await web.get("/stocks/GameStart"), 503)
             assert_refused(await web.get("/readyz"), 503, "not ready: no order replica leads")
             assert (await web.get("/livez")).code == 200

@@ -1,4 +1,4 @@
-"""A reserved port is lost to nobody, and yet the child it is meant for can listen on it."""
+"""No other process can take a reserved port, and the child that it is for can listen on it."""
 
 import socket
 import subprocess
@@ -124,7 +124,7 @@ def test_lingering_connections_do_not_block_a_public_port(ports: Ports) -> None:
         port = server.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
         accepted, _ = server.accept()
-        # Whoever closes first is left with the lingering end, here that on the public port.
+        # The end that closes first lingers, here that on the public port.
         accepted.close()
         client.close()
     assert ports.reserve_public("127.0.0.1", port).port == port

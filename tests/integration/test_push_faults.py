@@ -38,7 +38,7 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """What all tests here share; each leaves it as well as it was."""
+    """Shared by all tests here; each leaves it without faults."""
     from twisted.internet import reactor
 
     folder = tmp_path_factory.mktemp("push")
@@ -173,7 +173,7 @@ def refusals(cluster: Cluster) -> int:
 async def test_front_ends_without_a_cache_are_right_and_delay_no_trade(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (world.folder / "another").write_text("a secret that nobody else knows")
+    (world.folder / "another").write_text("a secret of its own")
     never = {"another-secret": "miss", "off": "off"}
 
     async def with_fault() -> Delays:

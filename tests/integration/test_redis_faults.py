@@ -1,4 +1,4 @@
-"""The cache on a Redis that is gone, hangs, refuses, or is something else."""
+"""The cache on a Redis that is down, hangs, refuses commands, or is no Redis."""
 
 import time
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ async def test_a_redis_that_hangs_costs_one_timeout_and_then_nothing(
     answers = await all_of([cache.get(LOG, ["a"]) for _ in range(50)])
     assert answers == [{}] * 50
     assert TIMEOUT / 2 < time.monotonic() - begun < TIMEOUT + AT_ONCE
-    for _ in range(20):  # trials go on meanwhile, and nobody notices
+    for _ in range(20):  # trials go on meanwhile, and nothing is logged
         begun = time.monotonic()
         assert now(cache.get(LOG, ["a"])) == {}
         assert time.monotonic() - begun < AT_ONCE
@@ -196,7 +196,7 @@ async def test_a_redis_that_refuses_reads_is_not_used_until_it_accepts_them(
 
 
 class NotRedis(Protocol):
-    """Says `banner` to everyone, and `answer` to whoever says something."""
+    """Sends `banner` on each connection, and `answer` to everything it receives."""
 
     banner = b""
     answer = b""

@@ -1,5 +1,5 @@
-"""What caches and catalogs remember of logs that were put back, and front-ends that stand still
-again and again: as real processes.
+"""Caches and catalogs after order logs were restored, and front-ends that are paused repeatedly,
+with real processes.
 
 One front-end caches in its memory, the other one in Redis. Leases are short, to save time.
 """

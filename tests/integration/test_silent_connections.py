@@ -1,7 +1,6 @@
 """A connection that goes silent is given up at both ends, and another is made.
 
-In between is a proxy that stops to forward and closes nothing, which is all that either end ever
-sees of a cut network.
+In between is a proxy that stops forwarding and closes nothing, as a cut network does.
 """
 
 import socket
@@ -86,7 +85,7 @@ class Proxy(Factory):
         connectProtocol(self._server, server).addCallback(forward)
 
     def silence(self, takes: bool = True) -> None:
-        """Forward nothing any more of the connections that there are, and close none.
+        """Stop forwarding on all open connections, and close none.
 
         `takes`: what is sent is taken, and dropped; else it stays with who sends it.
         """

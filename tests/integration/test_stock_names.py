@@ -1,4 +1,4 @@
-"""Names that need care, in a whole bazaar: looked up, traded, cached, kept and exported."""
+"""Names with special characters are looked up, traded, cached, stored and exported."""
 
 import csv
 import subprocess

@@ -1,4 +1,4 @@
-"""Clients that trade all the time, and remember what they were promised."""
+"""Clients that trade all the time, and remember what was acknowledged."""
 
 import http.client
 import json

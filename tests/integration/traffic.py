@@ -31,7 +31,7 @@ THINK_SECONDS = 0.04
 PATIENT_SECONDS = 8.0
 """More than a client may have to wait for anything."""
 HASTY_SECONDS = 0.3
-"""For a look at a front-end that may stand still, by one who has other things to do."""
+"""For a lookup at a front-end that may be paused, by a client that must go on."""
 RETRY_SECONDS = 0.05
 SETTLE_SECONDS = 15.0
 """How long clients that are told to stop go on asking what became of their last trade."""
@@ -101,7 +101,7 @@ class Traffic:
         await DeferredList(self._running, fireOnOneErrback=True, consumeErrors=True)
 
     async def judge(self) -> None:
-        """Fail if anything that was said to anybody is against a promise."""
+        """Fail if any answer to any client breaks a promise."""
         await self._ready()
         self.history.add(await state.closing(self._reactor, self._urls[0], now()))
         calls = [each for each in self.history.records if isinstance(each, Call)]
@@ -117,7 +117,7 @@ class Traffic:
         await self._session.close()
 
     def _ready(self) -> Deferred[None]:
-        # On a busy machine a leader may be missed for a moment, whatever the fault was.
+        # On a busy machine there may be no leader for a moment.
         return deferToThread(self._cluster.wait_ready)
 
     @property

@@ -1,4 +1,4 @@
-"""Waiting for something that a real process is about to do, and never longer than it takes."""
+"""Waits for something that a real process is about to do, by polling."""
 
 import os
 import time

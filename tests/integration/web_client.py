@@ -42,7 +42,7 @@ class Reply(NamedTuple):
 
 
 def version_of(entity_tag: str | None) -> int:
-    """The version that an entity tag names, of whatever history."""
+    """The version that an entity tag names, of any history."""
     assert entity_tag is not None
     return int(entity_tag.strip('"').rpartition("-")[2])
 

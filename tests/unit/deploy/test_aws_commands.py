@@ -1,4 +1,4 @@
-"""The scripts in the templates of `deploy/aws`, run or at least read by what would run them."""
+"""The scripts in the templates of `deploy/aws` are run, or at least parsed by their shell."""
 
 import json
 import os
@@ -193,7 +193,7 @@ def test_the_log_says_why_the_bazaar_is_not_ready_in_words_that_are_counted() ->
 
 def test_the_log_says_so_when_the_front_end_does_not_answer() -> None:
     script = containers("fargate")["FrontEndTask.readiness"]["Command"][0]
-    # Nobody listens there: the port of a server that is gone.
+    # The port of a server that is gone.
     with answering([(200, {})]) as url:
         pass
     environment = {**os.environ, "READYZ": f"{url}/readyz"}

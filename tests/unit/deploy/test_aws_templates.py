@@ -1,4 +1,4 @@
-"""What the templates of `deploy/aws` say, before anything is made of them."""
+"""The templates of `deploy/aws`, as text."""
 
 import json
 import re
@@ -119,7 +119,7 @@ def test_the_single_stack_waits_until_the_bazaar_is_ready() -> None:
     ready = template("single")["Resources"]["Ready"]
     assert ready["Type"] == "AWS::CloudFormation::WaitCondition"
     assert ready["CreationPolicy"]["ResourceSignal"]["Count"] == 1
-    # With a dependency, the signal could come before anybody waits for it.
+    # With a dependency, the signal could come before the condition waits for it.
     assert set(ready) == {"Type", "CreationPolicy"}
 
 

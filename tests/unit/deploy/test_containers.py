@@ -38,7 +38,7 @@ PINNED = re.compile(r"[a-z0-9./-]+(:\d+\.\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$"
 
 
 def default(text: str) -> str:
-    """`text` with what each `${NAME:-default}` stands for if nobody says anything else."""
+    """`text` with what each `${NAME:-default}` stands for by default."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
@@ -219,7 +219,7 @@ def test_every_service_is_restarted_and_has_a_health_check() -> None:
 
 
 def test_every_service_has_time_to_stop() -> None:
-    # The bound holds whatever hangs, and what is left to be written gets a moment more.
+    # A stop has a time limit, and flushing the output takes a moment more.
     assert max(server.GRACE_SECONDS, listener.GRACE_SECONDS) < exits.STOP_SECONDS
     # All services in one container stop one after the other, and docker waits for 10 s.
     assert exits.STOP_SECONDS < bazaar.STOP_SECONDS < 10

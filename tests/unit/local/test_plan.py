@@ -1,4 +1,4 @@
-"""What `twistd bazaar` would run, for what it was asked."""
+"""The processes of `twistd bazaar`, and their command lines, for its options."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""When processes start again, in which order they stop, and what the file says meanwhile.
+"""When processes are restarted, in which order they stop, and what the file lists meanwhile.
 
-Time and processes are made up here; tests/integration/test_supervisor.py has real ones.
+Time and processes are fakes; tests/integration/test_supervisor.py has real ones.
 """
 
 import json
@@ -72,7 +72,7 @@ CATALOG = Child(name="catalog", address="a:3", command=["show"], announces=True)
 class Supervised:
     """A started supervisor of `children` in a made-up world.
 
-    `wall` is the clock on its wall, which shows 1970 and stands still unless a test moves it.
+    `wall` is the time of day, which is 1970 until a test sets it.
     """
 
     def __init__(self, folder: Path, *children: Child) -> None:

@@ -1,4 +1,4 @@
-"""What no service of ours says is refused where it comes in, whatever it is."""
+"""Messages that no service sends are refused on arrival."""
 
 import math
 from typing import Any, get_type_hints

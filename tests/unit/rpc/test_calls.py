@@ -213,7 +213,7 @@ async def test_a_call_that_its_caller_has_given_up_is_not_begun(world: World) ->
     world.servicer.answer = begin
     world.servicer.threads.clear()
     given_up = world.lookup(timeout=0.1)
-    time.sleep(0.3)  # the reactor stands still
+    time.sleep(0.3)  # blocks the reactor
     assert world.servicer.threads, "the call has come"
     assert type(await error_of(given_up)) is Unavailable
     await deferLater(world.reactor, 0.05)
@@ -347,7 +347,7 @@ async def test_a_peer_that_restarts_is_reached_again_within_a_second(world: Worl
 
 
 class Replica(OrdersServicer):
-    """An order replica that answers so many trades, whatever it was sent."""
+    """An order replica that answers with so many outcomes to any batch."""
 
     def __init__(self, outcomes: int) -> None:
         self._outcomes = outcomes
@@ -458,7 +458,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
 
 
 def call_apply(address: Address, **fields: Any) -> None:
-    """An `Apply` of somebody who is no leader of ours."""
+    """An `Apply` of another cluster's leader."""
     with grpc.insecure_channel(str(address)) as channel:
         CatalogStub(channel).Apply(catalog_pb2.ApplyRequest(**fields), timeout=SOON)
 

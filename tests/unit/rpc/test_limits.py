@@ -1,4 +1,4 @@
-"""As many stocks as there may be, with the longest names, are within every bound on their way."""
+"""The largest market, with the longest names, fits into every message."""
 
 from twisted_bazaar.consensus.entries import GENESIS, decode_entry, encode_entry
 from twisted_bazaar.consensus.messages import Append

@@ -1,4 +1,4 @@
-"""A service that is reached by name is found again, wherever the name leads by then."""
+"""A service that is reached by name is found again at another address."""
 
 import socket
 from collections.abc import Iterator

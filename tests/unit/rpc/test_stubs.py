@@ -1,4 +1,4 @@
-"""The gRPC stubs that are committed are those that their .proto files stand for."""
+"""The committed gRPC stubs are those of the .proto files."""
 
 import subprocess
 import sys

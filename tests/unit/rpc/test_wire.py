@@ -1,4 +1,4 @@
-"""What crosses the wire arrives as it was sent, or is refused; errors arrive as what they mean."""
+"""Messages arrive as they were sent, or are refused; errors arrive with their meaning."""
 
 from collections.abc import Sequence
 from typing import Any, get_type_hints

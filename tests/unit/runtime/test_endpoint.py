@@ -1,4 +1,4 @@
-"""Endpoint strings mean here what they mean to Twisted, however they are written."""
+"""Endpoint strings are read as Twisted reads them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Options: command line over environment, and one line that names whatever is wrong."""
+"""Options: command line over environment, and one line that names a wrong one."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Lines that nobody reads cost lines and never time, and how many they were is said."""
+"""Output that is not read loses lines, which are counted, and never blocks."""
 
 import os
 import re

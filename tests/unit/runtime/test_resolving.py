@@ -1,4 +1,4 @@
-"""Names are looked up on threads that nobody joins, each once at a time."""
+"""Host names are resolved on threads that no exit joins, each once at a time."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Services that rest on one another: they start in order, stop in reverse, and end in one line."""
+"""Services start in order and stop in reverse, and a failed start is one line."""
 
 import subprocess
 import sys

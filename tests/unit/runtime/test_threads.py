@@ -1,4 +1,4 @@
-"""Threads for what blocks: every call is answered once, in order, and stopping waits for them."""
+"""Threads for blocking calls: each call is answered once, in order, and a stop waits for all."""
 
 import threading
 from collections.abc import Iterator

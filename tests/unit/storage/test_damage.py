@@ -1,4 +1,4 @@
-"""Damaged folders: nothing acknowledged is lost without a verdict. `tests/damage` says more."""
+"""Damaged folders: nothing acknowledged is lost without being suspect. See `tests/damage`."""
 
 import sqlite3
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The index: quick answers about a prefix of the log, that can be thrown away at any time."""
+"""The index: keys and stocks of a prefix of the log; it can be deleted at any time."""
 
 import os
 import sqlite3

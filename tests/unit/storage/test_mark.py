@@ -1,4 +1,4 @@
-"""The mark beside the log: what it says is what was said last, or it is damage."""
+"""The mark beside the log reads as it was last written, or is damaged."""
 
 import os
 import threading

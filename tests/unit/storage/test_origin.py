@@ -1,4 +1,4 @@
-"""A copy of a folder is told from the folder, however it was made and put back."""
+"""A copy of a folder is told from the folder itself, also when it is put in its place."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The power fails at any moment: what is on disk is enough. `tests/damage/crashes.py` says more."""
+"""A loss of power at any moment loses nothing acknowledged. See `tests/damage/crashes.py`."""
 
 from collections.abc import Callable, Iterable
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""A log whose files are not as they were left is damage, whatever the mark beside it knows."""
+"""Files of a log that are not as they were written are damage, with any mark."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def knows(data: st.DataObject) -> int:
 @anywhere
 @given(st.data())
 def test_a_flipped_bit_is_damage_wherever_it_is(data: st.DataObject) -> None:
-    """Also in the last end of line, and whatever the mark knows."""
+    """Also in the last newline, and with any mark."""
     segments, _ = sound()
     name = data.draw(st.sampled_from(sorted(segments)))
     text = bytearray(segments[name])

@@ -1,7 +1,6 @@
-"""What a crash leaves of the last write is cut off; whatever looks like it and is not is damage.
+"""The rest of a torn write is cut off; anything else that cannot be read is damage.
 
-The mark knows less than all here, as after a loss of power: what is beyond it must have an
-explanation.
+The mark is behind the log here, as after a loss of power.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""When the storage of a replica is trusted, when it is suspect, and what it says of that."""
+"""When the log of a replica is trusted, when it is suspect, and the reasons it gives."""
 
 import errno
 import os

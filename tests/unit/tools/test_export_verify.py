@@ -1,4 +1,4 @@
-"""`python -m twisted_bazaar export` and `verify`, asked as an operator asks them."""
+"""`python -m twisted_bazaar export` and `verify`, run as an operator runs them."""
 
 import csv
 import io
