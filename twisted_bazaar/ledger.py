@@ -6,6 +6,8 @@ trades on the ledger at the end of its log; followers and catalogs only apply wh
 
 from collections.abc import Iterable
 
+import msgspec
+
 from .errors import InvariantBroken
 from .market import MAX_SHARES, MAX_VOLUME, Listed, Rejection, Side, Stock, Trade, Traded
 
@@ -34,7 +36,7 @@ class Ledger:
             return Rejection.TOO_MANY_SHARES
         return Traded(self.last_number + 1, trade.key, trade.stock, trade.side, trade.quantity)
 
-    def apply(self, index: int, event: object) -> tuple[str, ...]:
+    def apply(self, index: int, event: msgspec.Struct) -> tuple[str, ...]:
         """Apply the event of log entry `index` and return the names of the stocks it changed.
 
         An event about no stock, such as a leader's `opened`, changes nothing. Raises

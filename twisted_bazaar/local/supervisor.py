@@ -11,7 +11,6 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import attrs
 from twisted.application import service
@@ -91,8 +90,6 @@ class Supervisor(procmon.ProcessMonitor):
         """Restarts are timed by `reactor`, whose clock never goes back. `wall` is the time of day
         in seconds since 1970, which is only shown."""
         super().__init__(reactor)
-        # The same as procmon's, whose types only zope.interface understands.
-        self._loop = reactor
         self._path = path
         self._children = {each.name: each for each in children}
         self._environment = dict(environment)
@@ -117,7 +114,7 @@ class Supervisor(procmon.ProcessMonitor):
         ours = self._children[name]
         life = _ChildProtocol(self, name, self._console)
         self.protocols[name] = self._lives[name] = life
-        self.timeStarted[name] = self._loop.seconds()
+        self.timeStarted[name] = self._clock.seconds()
         self._started_at[name] = self._wall()
         self._restarts[name] += 1
         arguments = ending_with(os.getpid(), ours.command)
@@ -126,7 +123,7 @@ class Supervisor(procmon.ProcessMonitor):
             environment = environment | {announcement.VARIABLE: str(announcement.DESCRIPTOR)}
             pipes[announcement.DESCRIPTOR] = "r"
         try:
-            self._loop.spawnProcess(life, arguments[0], arguments, environment, childFDs=pipes)
+            self._reactor.spawnProcess(life, arguments[0], arguments, environment, childFDs=pipes)
         except OSError:
             self._monitoredProcessExited(name, Failure())
         self._publish_soon()
@@ -142,8 +139,7 @@ class Supervisor(procmon.ProcessMonitor):
         if self.running and name not in self._served and _status(reason) == FAILURE:
             self._give_up(name, life)
         elif self.running:
-            restart: Any = self.restart[name]
-            pause = max(0.0, restart.getTime() - self._loop.seconds())
+            pause = max(0.0, self.restart[name].getTime() - self._clock.seconds())
             self._say(f"{name} (process {life.pid}) {what}; starting it again in {pause:.1f} s")
         self._publish_soon()
 
@@ -152,8 +148,7 @@ class Supervisor(procmon.ProcessMonitor):
         self._served.add(name)
 
     def _give_up(self, name: str, life: "_ChildProtocol") -> None:
-        restart: Any = self.restart[name]
-        restart.cancel()
+        self.restart[name].cancel()
         if not self._given_up:
             self._given_up = True
             self._refused(f"{name} does not start: {life.last_words or 'it does not say why'}")
@@ -164,8 +159,7 @@ class Supervisor(procmon.ProcessMonitor):
 
     async def _stop(self) -> None:
         service.Service.stopService(self)
-        pending: list[Any] = list(self.restart.values())
-        for restart in pending:
+        for restart in self.restart.values():
             if restart.active():
                 restart.cancel()
         for takes_requests in (True, False):
@@ -189,7 +183,7 @@ class Supervisor(procmon.ProcessMonitor):
         # In the next turn: the file need not show an end that is followed by a start in this one.
         if not self._publishing:
             self._publishing = True
-            self._loop.callLater(0, self._publish)
+            self._clock.callLater(0, self._publish)
 
     def _publish(self) -> None:
         self._publishing = False

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from random import Random
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import grpc
 from twisted.application.service import Service
@@ -37,6 +37,8 @@ _SAID_CHARACTERS = 300
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+"""Generic in the stubs only."""
 
 
 def on_reactor(
@@ -83,11 +85,15 @@ class _Guarded(grpc.ServerInterceptor):
     def __init__(self, seconds: Callable[[], float], random: Random) -> None:
         self._seconds = seconds
         self._random = random
-        self._handlers: dict[str, Any] = {}
+        self._handlers: dict[str, Handler] = {}
         self._log_again_at = float("-inf")
         self._not_logged = 0
 
-    def intercept_service(self, continuation: Any, details: Any) -> Any:
+    def intercept_service(
+        self,
+        continuation: "Callable[[grpc.HandlerCallDetails], Handler | None]",
+        details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
         method = details.method
         if method not in self._handlers:
             handler = continuation(details)
@@ -96,8 +102,9 @@ class _Guarded(grpc.ServerInterceptor):
             self._handlers[method] = self._guard(method, handler)
         return self._handlers[method]
 
-    def _guard(self, method: str, handler: Any) -> Any:
+    def _guard(self, method: str, handler: Handler) -> Handler:
         answer = handler.unary_unary
+        assert answer is not None, "no call of a bazaar is a stream"
 
         def guarded(request: Any, context: Any) -> Any:
             try:
@@ -111,8 +118,12 @@ class _Guarded(grpc.ServerInterceptor):
                 if context.code() is not None:
                     raise
                 name = f"{self._random.getrandbits(48):012x}"
-                self.log.failure("call {name} of {method} failed", name=name, method=method)
-            context.abort(grpc.StatusCode.INTERNAL, f"the service failed; its log says {name}")
+                self.log.failure(
+                    "unexpected error in call {name} of {method}", name=name, method=method
+                )
+            context.abort(
+                grpc.StatusCode.INTERNAL, f"unexpected error: call {name} in the log of the service"
+            )
 
         return grpc.unary_unary_rpc_method_handler(
             guarded, handler.request_deserializer, handler.response_serializer

@@ -18,6 +18,7 @@ from twisted_bazaar.errors import (
     Overloaded,
     Unavailable,
 )
+from twisted_bazaar.runtime.address import Address
 
 __all__ = ["abort_with", "error_of", "said_by_peer"]
 
@@ -50,7 +51,7 @@ def said_by_peer(failure: grpc.RpcError) -> bool:
     return set(_SAID) <= set(call.trailing_metadata() or ())
 
 
-def error_of(failure: grpc.RpcError, peer: object) -> BazaarError:
+def error_of(failure: grpc.RpcError, peer: Address) -> BazaarError:
     """The error of a failed call to `peer`."""
     # A failed call is an RpcError and a Call at once, which the types do not say.
     call: Any = failure

@@ -14,8 +14,7 @@ __all__ = ["Claim", "claim"]
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
-"""Other users may neither read the files nor take the lock, which anybody can who can open its
-file."""
+"""Other users may neither read the files nor open the lock, which is all that taking it needs."""
 
 log = Logger()
 
@@ -83,7 +82,7 @@ def _close_to_others(path: Path, mode: int) -> None:
             log.info("{path}: for its owner only; it was open to others", path=path)
             return
     log.warn(
-        "{path}: open to others (mode {mode:o}), which cannot be helped here",
+        "{path}: open to other users (mode {mode:o}), which this service cannot change",
         path=path,
         mode=before,
     )

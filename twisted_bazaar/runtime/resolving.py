@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IHostnameResolver,
     IHostResolution,
     IReactorFromThreads,
+    IResolutionReceiver,
 )
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -42,18 +43,18 @@ class Resolver:
     ) -> None:
         self._reactor = reactor
         self._resolve = resolve
-        self._waiting: dict[Question, list[Any]] = {}
+        self._waiting: dict[Question, list[IResolutionReceiver]] = {}
         """The receivers that wait for each query under way."""
         self._threads: Threads | None = None
 
     def resolveHostName(  # noqa: N802 - IHostnameResolver's
         self,
-        resolutionReceiver: Any,  # noqa: N803
+        resolutionReceiver: IResolutionReceiver,  # noqa: N803
         hostName: str,  # noqa: N803
         portNumber: int = 0,  # noqa: N803
         addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
         transportSemantics: str = "TCP",  # noqa: N803
-    ) -> Any:
+    ) -> IHostResolution:
         """As in IHostnameResolver: a name that cannot be resolved has no addresses."""
         if self._threads is None:
             # Not earlier: threads would not survive twistd's fork.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.application.service import IServiceCollection, MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
@@ -153,6 +153,6 @@ class Late(Service):
             self._made = self._make()
             self._made.startService()
 
-    def stopService(self) -> Deferred[Any]:
+    def stopService(self) -> Deferred[None]:
         super().stopService()
-        return maybeDeferred(self._made.stopService) if self._made else maybeDeferred(bool)
+        return maybeDeferred(self._made.stopService) if self._made else succeed(None)

@@ -237,7 +237,7 @@ async def test_an_unexpected_error_in_a_handler_is_unavailable_and_the_server_go
     world.servicer.answer = lambda: fail(InvariantBroken("a bug"))
     error = await error_of(world.lookup())
     assert type(error) is Unavailable
-    assert "internal: the service failed; its log says" in str(error)
+    assert "internal: unexpected error: call " in str(error)
     assert "a bug" not in str(error)
     assert len(logged_failures) == 1
     logged_failures.clear()

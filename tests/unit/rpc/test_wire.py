@@ -42,6 +42,7 @@ from twisted_bazaar.market import (
 from twisted_bazaar.rpc import wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.status import abort_with, error_of
+from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
 
 LOG = history(4)
@@ -333,6 +334,7 @@ def test_an_outcome_of_a_later_release_is_outcome_unknown(
 # Errors of whole calls.
 
 
+PEER = Address("127.0.0.1", 7003)
 Metadata = Sequence[tuple[str, str]]
 
 
@@ -365,7 +367,7 @@ def across(error: BazaarError) -> BazaarError:
     context = Context()
     with pytest.raises(Aborted):
         abort_with(context, error)  # type: ignore[arg-type]
-    return error_of(Failed(context.code, context.details, context.metadata), "127.0.0.1:7003")
+    return error_of(Failed(context.code, context.details, context.metadata), PEER)
 
 
 def test_an_error_with_a_status_of_its_own_crosses_as_itself() -> None:
@@ -394,7 +396,7 @@ def test_any_other_error_crosses_as_unavailable(error: BazaarError) -> None:
 @pytest.mark.parametrize("code", grpc.StatusCode)
 @pytest.mark.parametrize("details", ["why", ""])
 def test_a_status_that_grpc_itself_sets_is_unavailable(code: grpc.StatusCode, details: str) -> None:
-    error = error_of(Failed(code, details), "127.0.0.1:7003")
+    error = error_of(Failed(code, details), PEER)
     assert type(error) is Unavailable
     assert "None" not in str(error)
 

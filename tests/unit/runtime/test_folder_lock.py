@@ -130,7 +130,7 @@ def test_a_shared_folder_keeps_its_mode_and_the_lock_in_it_is_closed(
     finally:
         globalLogPublisher.removeObserver(note)
     assert (mode(folder), mode(folder / "lock")) == (0o1777, 0o600)
-    assert said == [f"{folder}: open to others (mode 1777), which cannot be helped here"]
+    assert said == [f"{folder}: open to other users (mode 1777), which this service cannot change"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else as well")
