@@ -36,7 +36,7 @@ class Stamp(msgspec.Struct, frozen=True):
     """When a holder sent an answer, in seconds on its own clock, and in which of its lives."""
 
     life: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-    at: Annotated[float, msgspec.Meta(ge=0, le=2**40)]
+    at_seconds: Annotated[float, msgspec.Meta(ge=0, le=2**40)] = msgspec.field(name="at")
 
 
 class Lease:
@@ -55,7 +55,7 @@ class Lease:
     def granted(self, stamp: Stamp | None, seconds: float) -> None:
         """A lease of `seconds` arrived for the answer with this stamp; None: none did."""
         if stamp is not None and stamp.life == self.life:
-            self.until = max(self.until, stamp.at + kept(seconds))
+            self.until = max(self.until, stamp.at_seconds + kept(seconds))
 
     def alive(self, now: float) -> bool:
         """Whether the lease holds. Call it after reading what is to be shown, not before."""

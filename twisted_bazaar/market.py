@@ -91,8 +91,8 @@ class Order(msgspec.Struct, frozen=True):
     stock: str
     side: Side
     quantity: int
-    at: int
-    """When the leader decided it: milliseconds since 1970."""
+    at_milliseconds: int
+    """When the leader decided it, since 1970."""
 
 
 class Placed(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ def a_lease_of_an_earlier_life_is_good(
     original: Any, self: Any, stamp: Any, seconds: float
 ) -> None:
     if stamp is not None:
-        stamp = leases.Stamp(self.life, stamp.at)
+        stamp = leases.Stamp(self.life, stamp.at_seconds)
     original(self, stamp, seconds)
 
 

@@ -118,7 +118,7 @@ def what_was_lost_was_not_executed(original: Any, self: Any, batch: Any) -> bool
 
 @mutant(Replica, "propose")
 def time_runs_backwards_with_the_leaders_clock(original: Any, self: Any, events: Any) -> Any:
-    with patch.object(log.Log, "last_at", 0):
+    with patch.object(log.Log, "last_at_milliseconds", 0):
         return original(self, events)
 
 

@@ -146,7 +146,7 @@ class Truth:
         last = self.entries[-1].digest if self.entries else "0" * 32
         if not entry.follows(last):
             raise Violation(3, f"entry {entry.index} does not follow the one before")
-        if self.entries and entry.at < self.entries[-1].at:
+        if self.entries and entry.at_milliseconds < self.entries[-1].at_milliseconds:
             raise Violation(13, f"entry {entry.index} is earlier than the one before it")
         event = entry.event
         if isinstance(event, Traded):

@@ -56,9 +56,9 @@ class Entry(msgspec.Struct, frozen=True):
     """1, 2, 3 …"""
     term: int
     """The term of the leader that made it."""
-    at: int
-    """When that leader made it, and never before the entry before it: milliseconds since the
-    epoch. For people; no rule reads it."""
+    at_milliseconds: int
+    """When that leader made it, since 1970; never before the entry before it (invariant 13). For
+    people: no rule reads it."""
     event: Event
     digest: str
     """32 hexadecimal digits."""
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True):
 class _Position(msgspec.Struct, frozen=True):
     index: int
     term: int
-    at: int
+    at_milliseconds: int = msgspec.field(name="at")
     digest: str
 
 
@@ -92,16 +92,16 @@ def _digest(previous: str, content: bytes) -> str:
     return blake2b(previous.encode() + content, digest_size=16).hexdigest()
 
 
-def encode_entry(previous: str, index: int, term: int, at: int, event: Event) -> Entry:
+def encode_entry(previous: str, index: int, term: int, at_milliseconds: int, event: Event) -> Entry:
     """Make the entry that follows the history named `previous`."""
     text = _encode(event)
     kind = _KIND_BYTES[type(event)]
     content = b'%b,"index":%d,"term":%d,"at":%d%b' % (
-        text[:kind], index, term, at, text[kind:-1]
+        text[:kind], index, term, at_milliseconds, text[kind:-1]
     )  # fmt: skip
     digest = _digest(previous, content)
     record = b'%b,"digest":"%b"}' % (content, digest.encode())
-    return Entry(index, term, at, event, digest, record)
+    return Entry(index, term, at_milliseconds, event, digest, record)
 
 
 def decode_entry(record: bytes) -> Entry:
@@ -116,4 +116,4 @@ def decode_entry(record: bytes) -> Entry:
         raise Damaged(f"not a log entry: {record[:80]!r}: {error}") from None
     if not record.endswith(b'%b%b"}' % (_DIGEST_FIELD, place.digest.encode())):
         raise Damaged(f"log entry {place.index} does not end with its digest")
-    return Entry(place.index, place.term, place.at, event, place.digest, record)
+    return Entry(place.index, place.term, place.at_milliseconds, event, place.digest, record)

@@ -185,8 +185,8 @@ class Log:
         return self._tail[-1].term if self._tail else 0
 
     @property
-    def last_at(self) -> int:
-        return self._tail[-1].at if self._tail else 0
+    def last_at_milliseconds(self) -> int:
+        return self._tail[-1].at_milliseconds if self._tail else 0
 
     @property
     def last_digest(self) -> str:

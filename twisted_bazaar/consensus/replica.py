@@ -164,9 +164,10 @@ class Replica(Elector):
         """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
         self._led()
         entries = []
-        digest, at = self.log.last_digest, max(self._milliseconds(), self.log.last_at)
+        digest = self.log.last_digest
+        at_milliseconds = max(self._milliseconds(), self.log.last_at_milliseconds)
         for index, event in enumerate(events, self.log.last_index + 1):
-            entry = encode_entry(digest, index, self.term, at, event)
+            entry = encode_entry(digest, index, self.term, at_milliseconds, event)
             digest = entry.digest
             entries.append(entry)
         self.log.append(entries)

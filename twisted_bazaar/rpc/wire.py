@@ -96,7 +96,7 @@ def to_wire(message: msgspec.Struct) -> Any:
     if "entries" in fields:
         fields["records"] = [entry.record for entry in fields.pop("entries")]
     if stamp := fields.get("stamp"):
-        fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at)
+        fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at_seconds)
     return _WIRE_TYPES[type(message)](**fields)
 
 
@@ -187,7 +187,7 @@ def _entries_from_wire(records: Sequence[bytes], fields: Mapping[str, Any]) -> t
         if not (
             entry.index == index
             and term <= entry.term <= fields["term"]
-            and 0 <= entry.at <= bounds.MAX_MILLISECONDS
+            and 0 <= entry.at_milliseconds <= bounds.MAX_MILLISECONDS
         ):
             raise Malformed(f"log entry {entry.index} cannot come after entry {index - 1}")
         term = entry.term
@@ -266,7 +266,7 @@ def order_to_wire(entry: Entry) -> market_pb2.Order:
         stock=order.stock,
         side=_SIDES_TO_WIRE[order.side],
         quantity=order.quantity,
-        at=entry.at,
+        at=entry.at_milliseconds,
     )
 
 

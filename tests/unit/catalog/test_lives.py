@@ -105,7 +105,7 @@ def test_a_rebuild_is_a_new_life(catalog: CatalogLife) -> None:
     catalog.pass_time(LEASE * 0.2)
     assert catalog.shown == stocks_of(6, OTHER)
     catalog.ask(sends(OTHER, 6, 6, term=2, stamp=reply.stamp))
-    assert catalog.publisher.view.until == reply.stamp.at + kept(LEASE)
+    assert catalog.publisher.view.until == reply.stamp.at_seconds + kept(LEASE)
 
 
 def test_a_rebuild_ends_the_wait_of_earlier_questions(catalog: CatalogLife) -> None:

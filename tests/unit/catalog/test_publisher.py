@@ -196,16 +196,16 @@ def test_a_view_ends_with_the_lease_which_is_counted_from_the_answer() -> None:
     reply = catalog.apply(8)
     catalog.pass_time(0.5)
     catalog.apply(8, stamp=reply.stamp)
-    assert catalog.publisher.view.until == reply.stamp.at + kept(LEASE)
+    assert catalog.publisher.view.until == reply.stamp.at_seconds + kept(LEASE)
     catalog.pass_time(0.1)
-    assert catalog.publisher.view.until == reply.stamp.at + kept(LEASE)
+    assert catalog.publisher.view.until == reply.stamp.at_seconds + kept(LEASE)
 
 
 def test_the_leader_says_how_long_a_lease_is() -> None:
     catalog = CatalogLife()
     reply = catalog.apply(8)
     catalog.ask(sends(LOG, 8, 8, stamp=reply.stamp, lease=0.5))
-    assert catalog.publisher.view.until == reply.stamp.at + kept(0.5)
+    assert catalog.publisher.view.until == reply.stamp.at_seconds + kept(0.5)
 
 
 def test_what_an_earlier_life_acknowledged_earns_nothing() -> None:

@@ -27,7 +27,7 @@ def test_what_is_read_is_what_was_made(
 ) -> None:
     made = encode_entry(previous, index, term, at, event)
     assert decode_entry(made.record) == made
-    assert (made.index, made.term, made.at, made.event) == (index, term, at, event)
+    assert (made.index, made.term, made.at_milliseconds, made.event) == (index, term, at, event)
     assert made.follows(previous)
 
 

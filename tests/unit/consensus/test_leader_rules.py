@@ -462,7 +462,7 @@ def at_times(member: Member, *milliseconds: int) -> list[int]:
     made = []
     for shown in milliseconds:
         member.replica._milliseconds = lambda shown=shown: shown
-        made += [entry.at for entry in member.replica.propose([Opened(leader=1)])]
+        made += [entry.at_milliseconds for entry in member.replica.propose([Opened(leader=1)])]
     return made
 
 
@@ -476,5 +476,5 @@ def test_times_never_run_backwards_from_one_leader_to_the_next() -> None:
     member = Member(1, (2, 3), storage=disk(1, 0, entries))
     member.clock.now += 2 * TIMING.election_timeout
     member.win(2, 3)
-    assert member.replica.log.entry_at(2).at == 9000
+    assert member.replica.log.entry_at(2).at_milliseconds == 9000
     assert at_times(member, 8000, 9001) == [9000, 9001]

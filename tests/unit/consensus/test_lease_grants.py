@@ -126,7 +126,7 @@ class Leader:
         return {
             name
             for name, message in self.asked[begin:]
-            if message.stamp is not None and message.stamp.at > since
+            if message.stamp is not None and message.stamp.at_seconds > since
         }
 
     def next(self, name: str) -> Apply:

@@ -415,17 +415,17 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     assert await leaders.listing() == [Listing("Listed", 100, 7)]
     before = monotonic_seconds()
     first = await leaders.ask(sends(log, 0, 1))
-    assert before < first.stamp.at < monotonic_seconds()
+    assert before < first.stamp.at_seconds < monotonic_seconds()
     assert first == ApplyReply(
         term=1,
         applied=1,
         digest=log[0].digest,
         released=1,
-        stamp=Stamp(5, first.stamp.at),
+        stamp=Stamp(5, first.stamp.at_seconds),
         holds=False,
         sent=7.5,
     )
-    reply = await leaders.ask(sends(log, 1, 6, stamp=Stamp(4, first.stamp.at), lease=20))
+    reply = await leaders.ask(sends(log, 1, 6, stamp=Stamp(4, first.stamp.at_seconds), lease=20))
     assert (reply.applied, reply.released, reply.holds) == (6, 6, False)
     assert type(await error_of(world.lookup())) is Unavailable, "there is no lease"
     assert type(await error_of(world.catalog.subscribe(subscription, SOON))) is Unavailable

@@ -190,11 +190,12 @@ def forged(entries: Sequence[Entry], **changes: object) -> list[Entry]:
     """`entries` and one more that no leader can have made, with the digest that it names."""
     told = {
         "previous": entries[-1].digest,
+        "index": entries[-1].index + 1,
         "term": entries[-1].term,
+        "at_milliseconds": 0,
         "event": Opened(leader=1),
     } | changes
-    index = entries[-1].index + 1
-    return [*entries, encode_entry(index=index, at=0, **told)]  # type: ignore[arg-type]
+    return [*entries, encode_entry(**told)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def _shown_stock(found: Stock) -> _Stock:
 
 
 def _shown_order(found: Order) -> _Order:
-    seconds, milliseconds = divmod(found.at, 1000)
+    seconds, milliseconds = divmod(found.at_milliseconds, 1000)
     taken = datetime.fromtimestamp(seconds, UTC)
     time = f"{taken:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
     return _Order(found.number, found.stock, found.side, found.quantity, time)

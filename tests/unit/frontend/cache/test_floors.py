@@ -185,10 +185,10 @@ def test_a_subscription_is_asked_for_only_without_a_lease(publisher: FakePublish
     publisher.grant(A=5)
     publisher.now += 0.5
     renewed = publisher.grant(A=5)
-    publisher.now = renewed.at + LEASE - SOON
+    publisher.now = renewed.at_seconds + LEASE - SOON
     assert not publisher.floors.subscribe(publisher.now)
     assert publisher.floors.life == renewed.life
-    publisher.now = renewed.at + LEASE
+    publisher.now = renewed.at_seconds + LEASE
     assert publisher.floors.subscribe(publisher.now)
     assert publisher.floors.life != renewed.life
 
@@ -254,7 +254,7 @@ def test_of_any_pushes_in_any_order_the_highest_floors_and_the_longest_lease_cou
     floors = highest(ours)
     stamps = [(push.stamp, push.seconds) for push in ours if push.stamp is not None]
     until = [
-        stamp.at + LEASE * seconds / TIMING.lease
+        stamp.at_seconds + LEASE * seconds / TIMING.lease
         for stamp, seconds in stamps
         if stamp.life == THIS_LIFE
     ]
