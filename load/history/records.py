@@ -162,7 +162,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 
 class Closing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="closing"):
-    """The state of the bazaar when no call is under way any longer."""
+    """The state of the bazaar when all calls have ended."""
 
     at: float
     orders: tuple[Order, ...]

@@ -173,7 +173,7 @@ async def test_a_redis_that_refuses_writes_is_still_read_and_logged_once(
         cache.drop(LOG, ["a"])
         assert await versions(cache, ["a"]) == {"a": 7}
     assert len(said) == 1
-    assert said[0].startswith(f"Redis at {redis.address} keeps nothing: NOREPLICAS")
+    assert said[0].startswith(f"Redis at {redis.address} refuses writes: NOREPLICAS")
 
 
 @pytest_twisted.ensureDeferred

@@ -138,11 +138,11 @@ def test_a_front_end_that_is_paused_repeatedly_is_kept_out(cluster: Cluster) -> 
     log = cluster.log.read_text()
     address = cluster.internal[IN_REDIS]
     assert f"front-end {address} is kept out for " in log
-    assert "this front-end held others up" in log
+    assert "this front-end repeatedly delayed trades" in log
     assert f"front-end {cluster.internal[IN_MEMORY]} is kept out" not in log
     ready = cluster.request("GET", "/readyz", at=IN_REDIS)
     assert (ready.status, ready.body["data"]) == (200, "ready")
-    assert "this front-end held others up" in ready.body["notice"]
+    assert "this front-end repeatedly delayed trades" in ready.body["notice"]
     # It serves all the same, from the catalog.
     assert look_up(cluster, IN_REDIS, name) == (quantity, "miss")
     trade(cluster, name, 1)

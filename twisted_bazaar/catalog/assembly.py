@@ -18,13 +18,12 @@ from .node import CatalogNode
 from .opening import open_market
 from .push_client import PushClient
 from .servicer import Catalog
+from .subscribers import PUSHES_PER_LEASE
 from .tap import CatalogConfig
 
 __all__ = ["make_catalog"]
 
 _HANDLER_THREADS = 32
-_PUSHES_PER_LEASE = 4
-"""A front-end that does not answer so many pushes in a row has lost its lease."""
 
 
 def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
@@ -39,7 +38,7 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         Logger().warn(
             "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
         )
-    pusher = PushClient(reactor, config.secret, config.timing.lease / _PUSHES_PER_LEASE)
+    pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE)
     chance = random.SystemRandom()
     node = CatalogNode(
         reactor,

@@ -24,7 +24,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .market_file import Snapshot, save
-from .publisher import Publisher, View
+from .publisher import NO_LEASE, Publisher, View
 from .push_client import PushClient
 from .subscribers import OutgoingPush
 
@@ -150,7 +150,7 @@ class CatalogNode(Service):
         view = self._publisher.view
         # The clock is read after the view: the view is true while the lease holds.
         if not self._seconds() < view.until:
-            raise Unavailable("this catalog has no lease of the order leader's now")
+            raise Unavailable(NO_LEASE)
         if not view.stocks:
             raise Unavailable("nothing is listed yet")
         return view

@@ -25,7 +25,9 @@ from twisted_bazaar.timing import Timing
 from .projection import Projection
 from .subscribers import OutgoingPush, Subscribers
 
-__all__ = ["Publisher", "View"]
+__all__ = ["NO_LEASE", "Publisher", "View"]
+
+NO_LEASE = "this catalog holds no lease of the order leader"
 
 T = TypeVar("T")
 """A ticket: what the caller knows a message by."""
@@ -65,6 +67,7 @@ class Publisher(Generic[T]):
         self.backoff = Backoff(timing.lease)
         """Which front-ends are kept out, by address."""
         self._new = projection.position.index == 0
+        """Whether it began with no entry, and no message has come yet."""
         self._unanswered: list[_Unanswered[T]] = []
         self._answers: list[tuple[T, ApplyReply]] = []
         self._stocks: Mapping[str, Stock] = dict(projection.ledger.stocks)
@@ -129,7 +132,7 @@ class Publisher(Generic[T]):
         """Subscribe a front-end to invalidations, unless it is kept out: returns for how many
         seconds more, or 0. Raises `Unavailable` without a lease, or `Overloaded`."""
         if not self._lease.alive(now):
-            raise Unavailable("this catalog has no lease of the order leader's now")
+            raise Unavailable(NO_LEASE)
         return self._subscribers.add(subscription, now)
 
     def answered(self, push: Push, reply: PushReply, now: float) -> None:
@@ -149,7 +152,7 @@ class Publisher(Generic[T]):
     # Output.
 
     def take_answers(self) -> list[tuple[T, ApplyReply]]:
-        """The answers to the leader since the last call, by ticket."""
+        """The answers to the leader since the last call, with their tickets."""
         answers, self._answers = self._answers, []
         return answers
 
@@ -163,6 +166,7 @@ class Publisher(Generic[T]):
         )
 
     def _release(self, now: float) -> None:
+        """Release what no front-end delays, and answer the leader's messages that are due."""
         applied = self._projection.position.index
         silent = now < self._silent_until
         if not silent:

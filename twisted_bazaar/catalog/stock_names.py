@@ -1,8 +1,8 @@
 """The rule for names of stocks, applied where they enter the market. Pure.
 
 A name is part of a URL, a key in Redis, a cell of a CSV file and a line of a log. An admitted
-name is served by every call. A name that a path cannot carry, or that a person cannot tell from
-another, is refused before it is listed. Names in the order log are never judged again: the log
+name is served by every call. A name that a URL path cannot carry, or that a person cannot tell
+from another, is refused before it is listed. Names in the order log are never judged again: the log
 keeps what an earlier release admitted.
 """
 

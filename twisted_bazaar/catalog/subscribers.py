@@ -19,12 +19,13 @@ from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
-__all__ = ["OutgoingPush", "Subscribers"]
+__all__ = ["PUSHES_PER_LEASE", "OutgoingPush", "Subscribers"]
 
 _CAPACITY = 256
 """Subscriptions at a time."""
-_PUSHES_PER_LEASE = 4
-"""How often a push goes out where nothing has changed, to renew the lease."""
+PUSHES_PER_LEASE = 4
+"""How often a push goes out where nothing has changed, to renew the lease; and the part of a lease
+that a push may take. A front-end that does not answer so many in a row has lost its lease."""
 
 
 class OutgoingPush(msgspec.Struct, frozen=True):
@@ -83,7 +84,7 @@ class Subscribers:
         self._timing = timing
         self._backoff = backoff or Backoff(timing.lease)
         self._by_life: dict[int, _Subscriber] = {}
-        self._push_seconds = timing.lease / _PUSHES_PER_LEASE
+        self._push_seconds = timing.lease / PUSHES_PER_LEASE
         self._ticked_at = float("-inf")
 
     def add(self, subscription: Subscription, now: float) -> float:
@@ -125,14 +126,14 @@ class Subscribers:
         floors = {stock.name: stock.version for stock in stocks if stock.version > cleared}
         # The lease of a front-end ends with that of its catalog.
         seconds = min(self._timing.lease, lease.until - holder.earned_at)
-        worth = lease.alive(now) and seconds > 0
+        grants = lease.alive(now) and seconds > 0
         return Push(
             life=subscriber.subscription.life,
             history=history,
             upto=index,
             floors=floors,
-            stamp=holder.earned if worth else None,
-            seconds=seconds if worth else 0.0,
+            stamp=holder.earned if grants else None,
+            seconds=seconds if grants else 0.0,
         )
 
     def answered(self, push: Push, reply: PushReply, now: float) -> None:
@@ -146,7 +147,7 @@ class Subscribers:
             return
         subscriber.cleared = max(subscriber.cleared, min(reply.upto, push.upto))
         if reply.upto < push.upto:
-            # A front-end that does not take in what it is told must not be waited for.
+            # Not renewed: releases must not wait for a front-end that does not take its floors in.
             subscriber.lost(now + self._timing.heartbeat)
             return
         subscriber.in_flight = False

@@ -1,11 +1,12 @@
 """The processes that a front-end calls over gRPC: order replicas and catalogs.
 
-A client calls one process, once; `upstream` has the fail-over between processes. Every call fails
-with a `BazaarError`. Requests are encoded, and replies decoded, on the thread that waits.
+A client calls one process, once; `upstream` has the fail-over between processes. Timeouts are
+seconds. Every call fails with a `BazaarError`, within its timeout. Requests are encoded, and
+replies decoded, on the thread that waits.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 
@@ -33,7 +34,14 @@ from .lookups.whole_market import MarketSnapshot
 
 __all__ = ["CatalogClient", "ReplicaClient"]
 
+Reply = TypeVar("Reply")
 T = TypeVar("T")
+
+
+class _Request(Protocol):
+    """A request that names the cluster that it is meant for."""
+
+    cluster: str
 
 
 class _Client:
@@ -42,16 +50,24 @@ class _Client:
         self._cluster = cluster
 
     def _call(
-        self, rpc: Any, request: Any, decode: Callable[[Any], T], timeout: float
+        self,
+        rpc: Callable[..., Reply],
+        request: _Request,
+        decode: Callable[[Reply], T],
+        timeout: float,
     ) -> Deferred[T]:
         """Send `request`, which names the cluster if one is known."""
         request.cluster = self._cluster() if self._cluster else ""
         return self._channel.call(lambda left: decode(rpc(request, timeout=left)), timeout)
 
-    def _read(
-        self, rpc: Any, request: Any, decode: Callable[[Any], T], timeout: float
+    def _call_in_cluster(
+        self,
+        rpc: Callable[..., Reply],
+        request: _Request,
+        decode: Callable[[Reply], T],
+        timeout: float,
     ) -> Deferred[T]:
-        """Send `request`, unless a cluster is to be named and none is known."""
+        """Send `request`. Fails with `Unavailable` while the cluster to name is unknown."""
         if self._cluster is not None and not self._cluster():
             # What a process at a wrong address answers could be another bazaar's.
             return fail(Unavailable("no order replica has named its cluster yet"))
@@ -76,7 +92,7 @@ class ReplicaClient(_Client):
         self._stub = OrdersStub(channel.grpc)
 
     def status(self) -> Deferred[Status]:
-        """How the replica describes itself. The request names no cluster."""
+        """The replica's status. The request names no cluster."""
         request = order_pb2.StatusRequest(to=self._replica)
         return self._channel.call(
             lambda left: from_wire(self._stub.Status(request, timeout=left), Status),
@@ -84,7 +100,7 @@ class ReplicaClient(_Client):
         )
 
     def campaign(self) -> Deferred[CampaignReply]:
-        """Have the replica try to lead. Fires with how that went."""
+        """Ask the replica to campaign. Fires with the result."""
         # The replica goes on campaigning after this timeout, and may be asked again.
         timeout = 2 * self._timing.election_timeout
         request = order_pb2.CampaignRequest(to=self._replica)
@@ -101,7 +117,7 @@ class ReplicaClient(_Client):
     def trade(
         self, trades: Sequence[Trade], sending: Sending, timeout: float
     ) -> Deferred[Sequence[Placed | BazaarError]]:
-        """Have the replica decide `trades`. Fires with their outcomes, in the same order."""
+        """Have the replica decide `trades`. Fires with their outcomes, in the order of `trades`."""
         cluster = self._cluster() if self._cluster else ""
 
         def call(left: float) -> Sequence[Placed | BazaarError]:
@@ -115,9 +131,9 @@ class ReplicaClient(_Client):
 
     def get_order(self, number: int, timeout: float) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `NotLeader` if only the leader can
-        tell."""
+        answer."""
         request = order_pb2.GetOrderRequest(to=self._replica, number=number)
-        return self._read(
+        return self._call_in_cluster(
             self._stub.GetOrder,
             request,
             lambda reply: order_from_wire(reply.order) if reply.HasField("order") else None,
@@ -128,7 +144,7 @@ class ReplicaClient(_Client):
         """The first `limit` orders with numbers above `after`. Fails with `NotLeader` as
         `get_order` does."""
         request = order_pb2.ListOrdersRequest(to=self._replica, after=after, limit=limit)
-        return self._read(
+        return self._call_in_cluster(
             self._stub.ListOrders,
             request,
             lambda reply: [order_from_wire(order) for order in reply.orders],
@@ -136,15 +152,17 @@ class ReplicaClient(_Client):
         )
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
-        """As a catalog's, from the leader's ledger. Fails with `NotLeader` at another replica."""
+        """Those of the stocks `names` that exist, from the leader's ledger. Fails with `NotLeader`
+        at another replica."""
         request = market_pb2.LookupRequest(to=self._replica, names=names)
-        return self._read(self._stub.Lookup, request, _lookup_reply, timeout)
+        return self._call_in_cluster(self._stub.Lookup, request, _lookup_reply, timeout)
 
     def market(self, known: MarketSnapshot | None, timeout: float) -> Deferred[MarketSnapshot]:
-        """As a catalog's, likewise."""
+        """Every stock, from the leader's ledger; it may send the changes since `known` only. Fails
+        with `NotLeader` at another replica."""
         request = _market_request(known)
         request.to = self._replica
-        return self._read(
+        return self._call_in_cluster(
             self._stub.Lookup, request, lambda reply: _snapshot(reply, known), timeout
         )
 
@@ -168,12 +186,12 @@ class CatalogClient(_Client):
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
         """Those of the stocks `names` that exist."""
         request = market_pb2.LookupRequest(names=names)
-        return self._read(self._stub.Lookup, request, _lookup_reply, timeout)
+        return self._call_in_cluster(self._stub.Lookup, request, _lookup_reply, timeout)
 
     def market(self, known: MarketSnapshot | None, timeout: float) -> Deferred[MarketSnapshot]:
         """Every stock. The catalog may send the changes since `known` only."""
         request = _market_request(known)
-        return self._read(
+        return self._call_in_cluster(
             self._stub.Lookup, request, lambda reply: _snapshot(reply, known), timeout
         )
 
@@ -186,7 +204,7 @@ class CatalogClient(_Client):
             token=subscription.token,
             proof=prove(self._secret, subscription),
         )
-        return self._read(self._stub.Subscribe, request, _kept_out, timeout)
+        return self._call_in_cluster(self._stub.Subscribe, request, _kept_out, timeout)
 
 
 def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:

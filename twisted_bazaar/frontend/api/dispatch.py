@@ -23,8 +23,8 @@ from twisted_bazaar.frontend.http.site import BazaarRequest
 
 __all__ = ["Dispatcher"]
 
-_REMEMBERED = 1024
-"""Paths whose route is cached: above all those of the stocks."""
+_CACHED_PATHS = 1024
+"""Paths whose route is cached; most are those of stocks."""
 
 
 class Dispatcher(Resource):
@@ -48,7 +48,7 @@ class Dispatcher(Resource):
                 raise NotFound
             return methods
 
-        @lru_cache(_REMEMBERED)
+        @lru_cache(_CACHED_PATHS)
         def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
             if method != method.upper():  # werkzeug takes get for GET
                 raise MethodNotAllowed(valid_methods=allowed(path))
@@ -76,7 +76,7 @@ class Dispatcher(Resource):
         return NOT_DONE_YET
 
     def _options(self, request: BazaarRequest) -> bytes:
-        """The answer to OPTIONS at a path, or of the whole server (`*`)."""
+        """The answer to OPTIONS at a path, or for the whole server (`*`)."""
         methods = {"GET", "HEAD", "POST"} if request.path == b"*" else self._allowed(request.path)
         shown = sorted({*methods, "OPTIONS"})
         request.responseHeaders.setRawHeaders(b"Allow", [", ".join(shown).encode("ascii")])

@@ -58,7 +58,7 @@ def in_old_shape(body: bytes) -> bytes:
 
 
 class _Request(BazaarRequest):
-    """A request whose answer depends on its path in shape."""
+    """A request that is answered in the old shape if its path is below `PREFIX`."""
 
     def respond(self, body: bytes) -> None:
         super().respond(in_old_shape(body) if self.path.startswith(_BELOW) else body)

@@ -25,7 +25,7 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     reachable: bool
     """Whether it answered its last ping. If not, the rest is from an earlier one."""
     disk_seconds: float = 0.0
-    """How long a write to its disk takes."""
+    """Seconds that a write to its disk takes."""
 
 
 class Reports:

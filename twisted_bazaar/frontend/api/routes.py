@@ -48,7 +48,7 @@ from .requests import (
 __all__ = ["Routes"]
 
 MAX_SENDING_BYTES = 32 * 1024 * 1024
-"""Of answers to `GET /stocks` being sent at a time; one is sent whatever its size."""
+"""Of answers to `GET /stocks` being sent at a time. A single one may be larger."""
 
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
@@ -88,7 +88,7 @@ class Routes:
         self._reports = reports
         self._fresh_key = fresh_key
         self._notice = notice
-        self._sending = 0
+        self._sending_bytes = 0
         """Bytes of answers to `GET /stocks` being sent."""
         self._hosts = hosts
 
@@ -118,15 +118,15 @@ class Routes:
     @_served(app, "GET", "/stocks")
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(body: bytes) -> bytes:
-            if self._sending and self._sending + len(body) > MAX_SENDING_BYTES:
+            if self._sending_bytes and self._sending_bytes + len(body) > MAX_SENDING_BYTES:
                 message = "overloaded: too many lists of all stocks are being sent; ask again"
                 raise later(Reason.OVERLOADED, message)
-            self._sending += len(body)
+            self._sending_bytes += len(body)
             request.notifyFinish().addBoth(sent, len(body))
             return body
 
         def sent(_: object, size: int) -> None:
-            self._sending -= size
+            self._sending_bytes -= size
 
         asked = self._lookups.look_up_all()
         if not asked.called:
@@ -178,15 +178,15 @@ class Routes:
 
     @_served(app, "GET", "/ping")
     def ping(self, request: BazaarRequest) -> bytes:
-        return _finished(b'{"data":"pong"}', request)
+        return _uncached(b'{"data":"pong"}', request)
 
     @_served(app, "GET", OLD + "/ping")
     def old_ping(self, request: BazaarRequest) -> bytes:
-        return _finished(b'{"data":{"data":"pong"}}', request)
+        return _uncached(b'{"data":{"data":"pong"}}', request)
 
     @_served(app, "GET", "/livez")
     def livez(self, request: BazaarRequest) -> bytes:
-        return _finished(b'{"data":"alive"}', request)
+        return _uncached(b'{"data":"alive"}', request)
 
     @_served(app, "GET", "/readyz")
     def readyz(self, request: BazaarRequest) -> Deferred[bytes]:
@@ -210,16 +210,16 @@ def _answer(
 ) -> Deferred[bytes]:
     """The body that shows the result of `work`, or its failure."""
     answer = work.addCallback(show).addErrback(_refused, request, trade)
-    return answer.addCallback(_finished, request)
+    return answer.addCallback(_uncached, request)
 
 
 def _failed(failure: Failure, request: BazaarRequest) -> bytes:
     """The body for an error that routing or a route raised before it returned a Deferred."""
-    return _finished(_refused(failure, request), request)
+    return _uncached(_refused(failure, request), request)
 
 
-def _finished(body: bytes, request: BazaarRequest) -> bytes:
-    """`body`, which no cache between may answer with unasked: it could show an older quantity."""
+def _uncached(body: bytes, request: BazaarRequest) -> bytes:
+    """`body`, which HTTP caches must revalidate: it could show an older quantity."""
     request.responseHeaders.setRawHeaders(b"Cache-Control", [b"no-cache"])
     return body
 

@@ -4,8 +4,8 @@ of its subscription carry. Pure.
 The floor of a stock is the lowest version that may still be shown. While the lease holds, the
 catalog releases a change only once this front-end has answered the push with its floor, and shows
 nothing beyond the last index that it pushed. So a quote of the pushed history is true if its
-version is from the floor to that index, whatever cache it comes from: one that was flushed,
-restarted, restored from a dump or shared costs time, never truth.
+version is from the floor to that index. That holds for any cache: one that was flushed, restarted,
+restored from a dump or shared causes misses, never stale answers.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class Floors:
 
     def kept_out(self, seconds: float, now: float) -> None:
         """The catalog grants this front-end no lease for so many seconds."""
-        # Bounded, whatever a catalog answers.
+        # Bounded: a catalog's answer is not trusted.
         self.kept_out_until = now + min(seconds, _LONGEST_KEPT_OUT_LEASES * self._timing.lease)
         self._again_at = self.kept_out_until
 
@@ -107,6 +107,7 @@ class Floors:
         return self.alive(now) and floor <= version <= self._upto
 
     def current(self, history: str, upto: int, now: float) -> bool:
-        """Whether the market may be shown as entry `upto` of that log left it: likewise."""
+        """Whether the market may be shown as entry `upto` of log `history` left it. To be called
+        after it was read."""
         known = bool(history) and history == self.history
         return known and self.highest <= upto <= self._upto and self.alive(now)

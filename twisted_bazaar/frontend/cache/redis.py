@@ -28,7 +28,7 @@ _EXPIRY_SECONDS = 3600
 """How long Redis keeps a value that is not overwritten."""
 _TICKS_PER_TIMEOUT = 5
 """A command may be sent just before a tick: it has at least four fifths of a timeout."""
-_COMMANDS_UNDER_WAY = 256
+_MAX_COMMANDS_UNDER_WAY = 256
 _ATTEMPT_DELAY_SECONDS = 0.05
 """Between connection attempts to two addresses of one name; a refused connection is reported only
 after this time, too."""
@@ -75,7 +75,7 @@ class RedisCache(Service):
         self._endpoint = HostnameEndpoint(
             reactor, address.host, address.port, pause, attemptDelay=_ATTEMPT_DELAY_SECONDS
         )
-        self._breaker = Breaker(pause, _TICKS_PER_TIMEOUT, _COMMANDS_UNDER_WAY)
+        self._breaker = Breaker(pause, _TICKS_PER_TIMEOUT, _MAX_COMMANDS_UNDER_WAY)
         self._connecting: Deferred[None] = succeed(None)
         self._connection: _Connection | None = None
         self._gone: Deferred[None] = succeed(None)
@@ -114,13 +114,13 @@ class RedisCache(Service):
             keys = self._values.keys(history, quotes)
             values = list(map(self._values.value, keys, quotes.values()))
             self._send(
-                lambda redis: redis.eval(_KEEP_NEWER, keys, values).addErrback(self._refused)
+                lambda redis: redis.eval(_KEEP_NEWER, keys, values).addErrback(self._write_refused)
             )
 
     def drop(self, history: str, names: Collection[str]) -> None:
         if names:
             keys = self._values.keys(history, names)
-            self._send(lambda redis: redis.delete(keys).addErrback(self._refused))
+            self._send(lambda redis: redis.delete(keys).addErrback(self._write_refused))
 
     def _quotes(
         self, values: Any, history: str, names: Sequence[str], keys: Sequence[bytes]
@@ -172,13 +172,15 @@ class RedisCache(Service):
         self._give_up(connection, failure.getErrorMessage())
         return {}
 
-    def _refused(self, failure: Failure) -> None:
-        """Redis refuses writes. Reads go on."""
+    def _write_refused(self, failure: Failure) -> None:
+        """Log once for each connection that Redis refuses writes. Reads go on."""
         failure.trap(ResponseError)
         if self._refused_by is not self._connection:
             self._refused_by = self._connection
             why = failure.getErrorMessage()
-            self.log.warn("Redis at {address} keeps nothing: {why}", address=self._address, why=why)
+            self.log.warn(
+                "Redis at {address} refuses writes: {why}", address=self._address, why=why
+            )
 
     def _tick_later(self) -> None:
         interval = self._timeout / _TICKS_PER_TIMEOUT

@@ -4,7 +4,7 @@
 
 The seal is a hash of key, version and body, keyed by the cluster's secret. A process that can write
 to the Redis and lacks the secret can neither forge a quote nor move one to another stock, log or
-bazaar. It can delete values and restore old ones, which makes no answer untrue (see `floors`). The
+bazaar. It can delete values and restore old ones, which makes no answer stale (see `floors`). The
 place follows from the secret, so that front-ends with different secrets share no keys.
 """
 

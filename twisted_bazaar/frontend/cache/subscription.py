@@ -71,7 +71,7 @@ class Subscriber(Service):
         left = self._floors.kept_out_until - self._seconds()
         if left <= 0:
             return None
-        return f"lookups are not cached for {left:.0f} s: this front-end held others up"
+        return f"lookups are not cached for {left:.0f} s: this front-end repeatedly delayed trades"
 
     def _check_lease(self) -> None:
         has_lease = self._floors.alive(self._seconds())
@@ -96,7 +96,8 @@ class Subscriber(Service):
             if kept_out:
                 self._floors.kept_out(kept_out, self._seconds())
                 self.log.warn(
-                    "lookups are not cached for {seconds:.0f} s: this front-end held others up",
+                    "lookups are not cached for {seconds:.0f} s: "
+                    "this front-end repeatedly delayed trades",
                     seconds=kept_out,
                 )
         finally:

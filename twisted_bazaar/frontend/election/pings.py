@@ -78,7 +78,7 @@ class Pings(Service):
         )
 
     async def _ping(self, replica: int) -> None:
-        """One ping. The next one waits until this one is done."""
+        """Ping `replica`, and take in the answer. The loop awaits it before the next ping."""
         try:
             status = await self._replicas[replica].status()
         except BazaarError:
@@ -101,7 +101,7 @@ class Pings(Service):
             self._mistakes[replica] = mistake
             if mistake is not None:
                 self.log.error(
-                    "what answers at the address of replica {replica} is not ours: {mistake}",
+                    "another process answers at the address of replica {replica}: {mistake}",
                     replica=replica,
                     mistake=mistake,
                 )

@@ -77,7 +77,7 @@ class BazaarChannel(HTTPChannel):
         pass
 
     def loseConnection(self) -> None:
-        self._go(Phase.SENDING)
+        self._enter(Phase.SENDING)
         super().loseConnection()
 
     def overdue(self) -> None:
@@ -98,7 +98,7 @@ class BazaarChannel(HTTPChannel):
         phase = self.site.channels.phase(self)
         if phase is Phase.IDLE:
             self.loseConnection()
-            self._go(Phase.EVICTED)
+            self._enter(Phase.EVICTED)
         else:
             self._abort()
 
@@ -118,7 +118,7 @@ class BazaarChannel(HTTPChannel):
         self.site.channels.remove(self)
         self.transport.abortConnection()
 
-    def _go(self, phase: Phase) -> None:
+    def _enter(self, phase: Phase) -> None:
         site = self.site
         site.channels.move(self, phase, site.seconds())
 
@@ -134,12 +134,12 @@ class BazaarChannel(HTTPChannel):
         if self._refused:
             return
         phase = Phase.HEAD if self.line_mode else Phase.BODY
-        if self._hopeless(len(data)) if self.line_mode else self._hopeless_chunk():
+        if self._cannot_be_http(len(data)) if self.line_mode else self._cannot_be_chunk():
             self.refuse(_MALFORMED)
         elif self.site.channels.phase(self) is not phase:
-            self._go(phase)
+            self._enter(phase)
 
-    def _hopeless(self, new: int) -> bool:
+    def _cannot_be_http(self, new: int) -> bool:
         """Whether the line that has begun, with `new` bytes since the last call, cannot be one of
         HTTP. Other protocols may never send a line end, so their first bytes decide."""
         begun = self._buffer
@@ -158,7 +158,7 @@ class BazaarChannel(HTTPChannel):
             or (space != b"" and not any(known.startswith(version) for known in _VERSIONS))
         )
 
-    def _hopeless_chunk(self) -> bool:
+    def _cannot_be_chunk(self) -> bool:
         """Whether the chunk length or trailer that has begun cannot be one."""
         decoder = self._transferDecoder
         if not isinstance(decoder, _ChunkedTransferDecoder) or decoder.state == "BODY":
@@ -234,7 +234,7 @@ class BazaarChannel(HTTPChannel):
 
     def allContentReceived(self) -> None:
         if not self._refused:
-            self._go(Phase.WORKING)
+            self._enter(Phase.WORKING)
             super().allContentReceived()
 
     # Answers
@@ -247,24 +247,24 @@ class BazaarChannel(HTTPChannel):
             # Answers would pile up for a client that sends requests and reads nothing.
             self._blocked = True
             self._networkProducer.pauseProducing()
-            self._go(Phase.SENDING)
+            self._enter(Phase.SENDING)
         else:
-            self._next()
+            self._next_request()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self._go(Phase.STREAMING)
+        self._enter(Phase.STREAMING)
         super().registerProducer(producer, streaming)
 
     def resumeProducing(self) -> None:
         blocked, self._blocked = self._blocked, False
         super().resumeProducing()
         if blocked:
-            self._next()
+            self._next_request()
 
-    def _next(self) -> None:
+    def _next_request(self) -> None:
         """Take the next request, which may have come already."""
         self._handlingRequest = False
-        self._go(Phase.IDLE)
+        self._enter(Phase.IDLE)
         self._networkProducer.resumeProducing()
         data = b"".join(self._dataBuffer)
         self._dataBuffer = []
@@ -298,7 +298,7 @@ class BazaarChannel(HTTPChannel):
         # answer: so bytes are read and discarded for a moment.
         self._networkProducer.unregisterProducer()
         self.transport.loseWriteConnection()
-        self._go(Phase.REFUSED)
+        self._enter(Phase.REFUSED)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self._refuse_head(self._receivedHeaderCount > self.maxHeaders)

@@ -35,7 +35,7 @@ class Phase(IntEnum):
     REFUSED = 5
     """The client, to read why nothing more is read from it."""
     EVICTED = 6
-    """Its end."""
+    """To be closed, for the sake of another connection."""
     STREAMING = 7
     """The client, to take an answer piece by piece, which has a deadline of its own."""
 

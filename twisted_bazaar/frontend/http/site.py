@@ -57,16 +57,18 @@ class BazaarRequest(server.Request):
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
         self.site = cast(BazaarChannel, self.channel).site  # Twisted sets it later
-        waits = self.requestHeaders.hasHeader(b"Expect")
-        if length is not None and length > (self.site.max_body_bytes if waits else DISCARD_BYTES):
-            self._give_up()
+        asks_first = self.requestHeaders.hasHeader(b"Expect")
+        if length is not None and length > (
+            self.site.max_body_bytes if asks_first else DISCARD_BYTES
+        ):
+            self._refuse_too_large()
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received_bytes += len(data)
         if self._received_bytes <= self.site.max_body_bytes:
             self.content.write(data)
         elif self._received_bytes > DISCARD_BYTES:
-            self._give_up()
+            self._refuse_too_large()
 
     @property
     def is_too_large(self) -> bool:
@@ -93,7 +95,7 @@ class BazaarRequest(server.Request):
         if not self.uri.startswith(b"/"):
             self._read_absolute_form()
         self.path = self.uri.partition(b"?")[0]
-        if self._received_bytes > self.site.max_body_bytes:
+        if self.is_too_large:
             self.answer(self.site.too_large)
         elif not _well_formed(self.path) and (self.method, self.path) != (b"OPTIONS", b"*"):
             self.answer(NO_SUCH_PATH)
@@ -141,16 +143,16 @@ class BazaarRequest(server.Request):
 
     def report(self, failure: Failure) -> Refusal:
         """Log an unexpected error. Returns a refusal with the id under which it is logged."""
-        name = self.site.request_ids()
+        request_id = self.site.request_ids()
         log.failure(
             "request {request_id} failed: {method} {uri}",
             failure,
-            request_id=name,
+            request_id=request_id,
             method=self.method.decode("ascii"),
             uri=self.uri.decode("ascii", "backslashreplace"),
         )
-        message = f"the front-end failed; its log knows this request as {name}"
-        headers = {b"X-Request-Id": name.encode("ascii")}
+        message = f"the front-end failed; its log knows this request as {request_id}"
+        headers = {b"X-Request-Id": request_id.encode("ascii")}
         return Refusal(Reason.INTERNAL_ERROR, message, headers)
 
     def processingFailed(self, reason: Failure) -> Failure:
@@ -161,7 +163,7 @@ class BazaarRequest(server.Request):
             self.answer(refusal)
         return reason
 
-    def _give_up(self) -> None:
+    def _refuse_too_large(self) -> None:
         cast(BazaarChannel, self.channel).refuse(self.site.too_large)
 
 

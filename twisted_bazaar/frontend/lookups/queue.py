@@ -1,9 +1,9 @@
 """Batches lookups: one cache read and one catalog call per reactor turn, and decides whether a
 cached quote may be shown. Pure.
 
-A quote is judged after it was read, for each lookup that it would answer (see `Floors`). A lookup
-that joined a call which was sent before it came is judged likewise: the call may have been answered
-before a trade that the lookup must see.
+Whether a quote may be shown is decided after it was read, for each lookup that it would answer (see
+`Floors`). The same holds for a lookup that joined a call under way: the call may have been
+answered before a trade that the lookup must see.
 """
 
 from collections.abc import Mapping, Sequence
@@ -165,7 +165,7 @@ class LookupQueue(Generic[T]):
     # Answers.
 
     def take_answered(self) -> Sequence[tuple[T, LookupResult | BazaarError]]:
-        """The lookups answered since the last call, by ticket."""
+        """The lookups answered since the last call, with their tickets."""
         answered, self._answered = self._answered, []
         return answered
 

@@ -22,9 +22,9 @@ from twisted_bazaar.market import Stock
 __all__ = ["MarketQuery", "MarketSnapshot", "WholeMarketQueue"]
 
 _BYTES_PER_SECOND = 50_000_000
-"""Of bodies; they are put together many times faster than that."""
+"""The rate of bodies that the pauses allow; encoding is many times faster."""
 _BYTES_PER_STOCK = 1000
-"""What a stock fetched from a catalog costs, in bytes put together."""
+"""What a stock fetched from a catalog costs, as a number of encoded bytes."""
 
 T = TypeVar("T")
 """A ticket: what the caller knows a client by."""
@@ -59,7 +59,7 @@ class MarketSnapshot(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def cost(self) -> float:
-        """Seconds to pause for after it was put together."""
+        """Seconds to pause after it was fetched."""
         return (len(self.body) + _BYTES_PER_STOCK * self.fresh) / _BYTES_PER_SECOND
 
 
@@ -84,7 +84,7 @@ class WholeMarketQueue(Generic[T]):
         self._capacity = capacity
         self._known: MarketSnapshot | None = None
         self._asked: dict[T, None] = {}
-        """They came before the query under way was sent: any answer is true for them."""
+        """Those that came before the query under way was sent: any answer is true for them."""
         self._waiting: dict[T, None] = {}
         self._query: MarketQuery | None = None
         self._not_before = float("-inf")
@@ -138,11 +138,11 @@ class WholeMarketQueue(Generic[T]):
         self._asked = {}
 
     def take_answered(self) -> Sequence[tuple[T, bytes | BazaarError]]:
-        """The clients answered since the last call, by ticket."""
+        """The clients answered since the last call, with their tickets."""
         answered, self._answered = self._answered, []
         return answered
 
     def _may_show(self, snapshot: MarketSnapshot, now: float) -> bool:
-        """Whether no stock has changed since `snapshot` that a client can have been told of."""
+        """Whether `snapshot` is as new as all that any client may have been shown."""
         floors = self._floors
         return floors is not None and floors.current(snapshot.history, snapshot.upto, now)

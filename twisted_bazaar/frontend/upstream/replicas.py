@@ -63,7 +63,8 @@ class Replicas:
         )
 
     def market(self, known: MarketSnapshot | None) -> Deferred[MarketSnapshot]:
-        """Every stock, likewise."""
+        """Every stock, from the leader's ledger; it may send the changes since `known` only. Fails
+        with `Unavailable`."""
         return self._ask(
             lambda replica, timeout: replica.market(known, timeout), self._lookup_within
         )

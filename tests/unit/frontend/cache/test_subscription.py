@@ -167,7 +167,7 @@ def test_one_that_is_kept_out_says_so_and_asks_again_when_that_is_over(frontend:
     assert frontend.subscriber.notice() is None
     with capturedLogs() as events:
         frontend.catalog.only("subscribe").reply(3.0)
-    said = "lookups are not cached for 3 s: this front-end held others up"
+    said = "lookups are not cached for 3 s: this front-end repeatedly delayed trades"
     assert [formatEvent(event) for event in events] == [said]
     assert frontend.subscriber.notice() == said
     frontend.wait(3.0 - LOOK)

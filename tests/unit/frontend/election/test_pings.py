@@ -265,8 +265,8 @@ def test_a_replica_that_is_another_than_its_address_says_is_named_once() -> None
         frontend.answer(follows(1))
     said = [formatEvent(event) for event in events if event["log_level"].name == "error"]
     assert said == [
-        "what answers at the address of replica 2 is not ours: it is replica 3",
-        "what answers at the address of replica 3 is not ours: it is replica 2",
+        "another process answers at the address of replica 2: it is replica 3",
+        "another process answers at the address of replica 3: it is replica 2",
     ]
     assert frontend.leadership.leader == 0
     assert frontend.nominated() == [1], "the one that is itself may lead, if the others vote"
