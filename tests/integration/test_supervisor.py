@@ -187,7 +187,7 @@ async def test_a_child_does_not_inherit_blocked_signals(run: Any) -> None:
         running = run({"redis": SLEEPS})
         await eventually(lambda: running.pid("redis"))
         pid = running.pid("redis")
-        running.supervisor._loop.callLater(0.2, os.kill, pid, signal.SIGTERM)
+        running.supervisor._clock.callLater(0.2, os.kill, pid, signal.SIGTERM)
         await eventually(lambda: not is_alive(pid))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
