@@ -7,7 +7,7 @@ A replica canvasses its peers
   raise its term only if a majority would vote (PreVote, Ongaro 2014 §9.6);
 - when its storage is suspect, to recall what it may have forgotten.
 
-This keeps the answers, says what they amount to, and what to fetch next; `Elector` sends
+This keeps the answers, says what they amount to, and what to fetch next; `Nominee` sends
 the messages. Pure.
 """
 

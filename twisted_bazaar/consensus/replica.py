@@ -1,21 +1,23 @@
 """One replica of the order log: Raft without I/O.
 
-Requests and answers go in by `step`, time by `tick`, trades by `propose`; after each of them
-the owner takes `ready` until it is None and carries out what it says:
+Its owner feeds it: `step` takes a peer's request, `answered` and `applied` take answers,
+`unreachable` a request without one; `tick` is called as time passes, `propose` for each trade
+that the leader decides. After each call the owner takes `ready` until it is None, and does what
+it says:
 
     ready = replica.ready(now)
     start sending ready.messages             # nothing in them rests on what is not on disk
-    start writing ready.write, if any        # say `written` when it is on disk
+    start writing ready.write, if any        # call `written` when it is on disk
     apply ready.committed, in order; show clients what is up to ready.released
 
-`ready` holds back whatever may be said only after the write that is under way, or the next.
+`ready` holds back each message that rests on the write that is under way, or on the next one.
 A leader's appends are not held back: it writes its own log while its followers write theirs
-(Ongaro 2014 §10.2.1), and counts itself only once its disk is done.
+(Ongaro 2014 §10.2.1), and counts itself once its own write is done.
 
-What is not said here is as in figure 2 of the Raft paper (Ongaro & Ousterhout 2014), but that
-nobody campaigns unless told to (`campaign`), and that a candidate first catches up with the
-furthest replica that it can reach (`electing.py`). This module knows no reactor, socket, thread
-or clock.
+The rules are those of figure 2 of the Raft paper (Ongaro & Ousterhout 2014), with two changes: a
+replica campaigns only when it is nominated (`campaign`), and a candidate first catches up with
+the furthest replica that it can reach (`nominee.py`). This module knows no reactor, socket,
+thread or clock.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +29,6 @@ from twisted_bazaar.errors import InvariantBroken, NotLeader
 from twisted_bazaar.timing import Timing
 
 from .canvass import Purpose
-from .elector import Elector
 from .entries import Entry, Event, Opened, encode_entry
 from .leader import MAX_BATCH_ENTRIES, LeaderState, longest_lease
 from .log import Storage, Write
@@ -51,28 +52,31 @@ from .messages import (
     VoteReply,
 )
 from .nomination import Won
+from .nominee import Nominee
 from .role import Role
 
 __all__ = ["Ready", "Replica"]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner must carry out, in the order of the module's docstring."""
+    """What the owner must carry out, in the order of the fields."""
 
     messages: Sequence[Message]
     write: Write | None
+    """None: there is nothing to write, or a write is under way."""
     committed: Sequence[Entry]
     """Newly committed entries, a batch at most, each exactly once in a life."""
     released: int
     """Clients may see what entries up to this index say."""
     confirmed: int
-    """The last of the rounds given by `confirm` in which a majority took this leader for one."""
+    """The last round, as `confirm` numbers them, that a majority has answered; 0: none has, or
+    this replica does not lead."""
     leading_term: int
     """The term that this replica leads in; 0: it does not lead."""
 
 
-class Replica(Elector):
-    """The protocol's state. All times are seconds on one monotonic clock of this machine."""
+class Replica(Nominee):
+    """A replica's state. Times are seconds on one monotonic clock of this machine."""
 
     def __init__(
         self,
@@ -89,13 +93,14 @@ class Replica(Elector):
         nonce: int = 0,
         names: Callable[[], str] = lambda: "",
     ) -> None:
-        """Take up the life that `storage` remembers.
+        """Begin a life with what `storage` holds.
 
+        `peers` are the ids of the other replicas, `learners` the names of the catalogs.
         `applied` is the index of the last entry that the owner's own state holds from an
-        earlier life; it was committed and released then. `milliseconds` is the wall clock
-        that entries are stamped with. A message carries `batch` entries at most. `nonce`
-        is below 2**53, and another one in each life. Each call of `names` gives a name that
-        was never given before, here or anywhere.
+        earlier life, in which it was committed and released. `milliseconds` is the wall clock
+        for the times of entries. A message carries `batch` entries at most. `nonce` is below
+        2**53, and different in each life. Each call of `names` returns a name that no other
+        call, here or elsewhere, has returned.
         """
         super().__init__(
             replica=replica,
@@ -115,19 +120,23 @@ class Replica(Elector):
         self._leader_state: LeaderState | None = None
         """What it keeps while it leads; None in any other role."""
         self._applied = applied
+        """Entries up to here were handed to the owner."""
         self.released = applied
+        """Clients may see entries up to here. Invariant: released <= commit."""
         self._told = (applied, 0, 0)
+        """What the last `Ready` said: released, confirmed, leading_term."""
 
-    # What the owner may ask.
+    # What the owner asks.
 
     @property
     def opened(self) -> int:
-        """Index of this leadership's first entry. Raises `NotLeader` if there is none."""
+        """Index of this leadership's first entry. Raises `NotLeader`."""
         return self._led().opened
 
     @property
     def history(self) -> str:
-        """Names the log that versions are indexes of; empty if this replica does not lead."""
+        """Names the log that versions of stocks are indexes of; empty: this replica does not
+        lead."""
         return "" if self._leader_state is None else self._leader_state.history
 
     @property
@@ -138,30 +147,28 @@ class Replica(Elector):
     # What goes in.
 
     def start(self, now: float) -> None:
-        """Ask the peers what this replica missed while it was down, or has forgotten."""
+        """Ask the peers for what this replica missed while it was down, or has forgotten."""
         self._begin_canvass(Purpose.RECALL if self.suspect else Purpose.RESYNC, now)
 
     def tick(self, now: float) -> None:
-        """Time has passed. To be called a few times a heartbeat."""
+        """Time has passed. Call it a few times a heartbeat. Raises `Unusable`."""
         if self._leader_state is not None:
             self._leader_known_at = now
             if not self._leader_state.in_touch(now):
                 self._step_down()
                 self._leader_id = 0
-        if not self.leads and now - self._leader_known_at > 4 * longest_lease(
-            self.log, self._timing
-        ):
-            # What was committed then has come to every catalog, or its lease has run out; to
-            # every cache, or its lease has; and so has what either of them acknowledged last.
+        elif now - self._leader_known_at > 4 * longest_lease(self.log, self._timing):
+            # By now each catalog has what was committed, or its lease has run out; each cache
+            # has it, or its lease has; and so has what either of them acknowledged last.
             self.released = self.commit
         timeout = self._timing.election_timeout
-        # A follower that is heard twice in an election timeout cannot be taken for a silent one.
+        # A leader that hears a follower twice in an election timeout does not take it for silent.
         contact = min(self._timing.heartbeat, timeout / 4)
         self._outbox.tick(now - contact, now - timeout, self.log, self.term)
-        self._go_on_electing(now)
+        self._tick_election(now)
 
     def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
-        """Append what the leader decided. Raises `NotLeader` if this replica does not lead."""
+        """Append what the leader decided, as entries of its term. Raises `NotLeader`."""
         self._led()
         entries = []
         digest = self.log.last_digest
@@ -176,18 +183,18 @@ class Replica(Elector):
     def confirm(self) -> int:
         """Begin a round of heartbeats, and return its number.
 
-        Once `Ready.confirmed` has reached it, this replica was the leader at some moment
-        after now (Raft §8). Raises `NotLeader`.
+        Once `Ready.confirmed` has reached it, this replica was the leader at some moment after
+        this call (Raft §8). Raises `NotLeader`.
         """
         leader = self._led()
         leader.round += 1
         return leader.round
 
     def step(self, request: PeerRequest, now: float, ticket: Ticket) -> None:
-        """Take in a peer's request, which `refusal` does not refuse. It is answered once, with
-        a `Reply` of this `ticket`.
+        """Take in a peer's request that `refusal` does not refuse. One `Reply` with this
+        `ticket` answers it.
 
-        Raises `Malformed` if the entries of an append do not follow one another.
+        Raises `Malformed`, and leaves the log as it is, if entries do not follow one another.
         """
         match request:
             case Append():
@@ -204,10 +211,10 @@ class Replica(Elector):
         return self._identity.refusal(request, self.cluster, self.log)
 
     def answered(self, request: Request, reply: PeerReply, now: float) -> str | None:
-        """Take in the answer to `request`. If it is another's than was asked, it counts as none,
-        and what is wrong is returned for the operator.
+        """Take in the answer to `request`. Another replica's answer counts as none; then this
+        returns what is wrong, for the operator.
 
-        Raises `Unusable` if this replica's folder or options do not fit what a majority says.
+        Raises `Unusable` if this replica's folder or options do not fit those of a majority.
         """
         mistake = self._identity.mistake(request.to, reply, self.cluster, self.log)
         if mistake is None:
@@ -217,7 +224,7 @@ class Replica(Elector):
         return mistake
 
     def take_reply(self, reply: PeerReply, now: float) -> None:
-        """Take in the answer of a peer that is known to be the one that was asked."""
+        """Take in an answer of the peer that was asked."""
         match reply:
             case AppendReply():
                 self._on_append_reply(reply)
@@ -229,12 +236,12 @@ class Replica(Elector):
                 self._on_fetch_reply(reply, now)
 
     def applied(self, learner: str, reply: ApplyReply, now: float) -> None:
-        """Take in the answer of `learner`."""
+        """Take in an answer of `learner`."""
         if reply.term > self.term:
             self._adopt(reply.term)
         elif self._leader_state is not None and reply.term == self.term:
-            # One whose lease has run out may have shown all that is committed: whoever is to
-            # have the next one must not be behind that.
+            # Once the lease of the catalog before has run out, all that is committed is
+            # released: the next holder must not be behind that.
             self.released = self._leader_state.released(self.commit, self.released, now)
             self._leader_state.apply_answered(learner, reply, self.released, now)
 
@@ -315,8 +322,9 @@ class Replica(Elector):
             self._stop_standing()
             fits, index = self._take_append(message)
             if fits:
-                self._canvass = None  # It misses nothing that its peers could tell it.
-        # The sender may lead again by now, in this term: its old rounds are none of this one.
+                self._canvass = None  # The leader sends what this replica lacks.
+        # Round 0 in answer to an append of another term: its leader may lead in this one by now,
+        # and the round is none of those that it began since.
         reply = AppendReply(
             term=self.term,
             follower=self.id,
@@ -330,8 +338,8 @@ class Replica(Elector):
     def _take_append(self, message: Append) -> tuple[bool, int]:
         """Whether the entries fit, and up to where this log is now the leader's.
 
-        If they do not fit: the index after which the leader may try again. Committed entries
-        are in its log for certain; a shorter log most likely is.
+        If they do not fit: the index after which the leader is to try again. That is the end of
+        a shorter log, which most likely fits, or the last committed entry, which surely does.
         """
         previous = message.previous_index
         if previous > self.log.last_index:
@@ -376,7 +384,7 @@ class Replica(Elector):
         self._leader_state = None
 
     def _led(self) -> LeaderState:
-        """What this leader keeps. Raises `NotLeader` if this replica does not lead."""
+        """What this replica keeps as the leader. Raises `NotLeader`."""
         if self._leader_state is None:
             raise NotLeader()
         return self._leader_state

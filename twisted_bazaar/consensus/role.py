@@ -24,14 +24,14 @@ class Role(Enum):
 
 TRANSITIONS: Mapping[tuple[Role, Role], str] = {
     (Role.SUSPECT, Role.FOLLOWER): "what it had forgotten is on its disk (`Replica.written`)",
-    (Role.FOLLOWER, Role.CANDIDATE): "it was nominated and may win (`Elector._stand`)",
-    (Role.CANDIDATE, Role.LEADER): "the votes suffice (`Elector._count_votes`)",
+    (Role.FOLLOWER, Role.CANDIDATE): "it was nominated and may win (`Nominee._stand`)",
+    (Role.CANDIDATE, Role.LEADER): "the votes suffice (`Nominee._count_votes`)",
     (Role.CANDIDATE, Role.FOLLOWER): (
         "its time is up, it votes for another, another leads, or there is a higher term "
-        "(`Elector._give_up_campaign`)"
+        "(`Nominee._give_up_campaign`)"
     ),
     (Role.LEADER, Role.FOLLOWER): (
-        "there is a higher term (`Elector._adopt`), or no majority was heard for an election "
+        "there is a higher term (`Voter._adopt`), or no majority was heard for an election "
         "timeout (`Replica.tick`)"
     ),
 }

@@ -1,0 +1,331 @@
+"""What a replica does to be elected: the part of `Replica` that asks its peers.
+
+It canvasses them (`canvass.py`), catches up with the furthest, and stands for election
+(`candidacy.py`). It stands only when a front-end nominates it (`campaign`), and never while a
+leader is heard. It canvasses also when it starts, and to recall what it may have forgotten. Pure.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.timing import Timing
+
+from .candidacy import Candidacy
+from .canvass import Behind, Canvass, FetchFrom, GoAhead, Hopeless, Purpose
+from .log import Storage
+from .messages import Fetch, FetchReply, Poll, PollReply, Reply, Request, Ticket, Vote, VoteReply
+from .nomination import AnotherLeads, Campaigning, Outcome, Refused, Won, campaign_reply
+from .progress import majority
+from .role import Role
+from .voter import Voter
+
+__all__ = ["Nominee"]
+
+_BEHIND = "it is catching up"
+_HANGS = "its disk does not finish a write"
+_SUSPECT = "it is suspect: it may have forgotten what it acknowledged"
+
+
+class Nominee(Voter):
+    """A replica that may be nominated, catch up, stand and win."""
+
+    def __init__(
+        self,
+        *,
+        replica: int,
+        peers: Sequence[int],
+        storage: Storage,
+        applied: int,
+        timing: Timing,
+        batch: int,
+        nonce: int,
+        names: Callable[[], str],
+        now: float,
+    ) -> None:
+        super().__init__(
+            replica=replica,
+            peers=peers,
+            storage=storage,
+            applied=applied,
+            timing=timing,
+            batch=batch,
+            now=now,
+        )
+        self._names = names
+        self._nonce = nonce
+        """The nonce of the next canvass."""
+        self._canvass: Canvass | None = None
+        self._recalled = False
+        """The storage is suspect, and all that it may lack is back: say so to it."""
+        self._followed_at = now
+        """When a front-end's word made it ask its peers last."""
+        self._candidacy: Candidacy | None = None
+        """The votes won in `term`, if it has stood in it and no leader was heard. Always there
+        while it is a candidate."""
+
+    @abstractmethod
+    def _lead(self, now: float) -> None:
+        """Become the leader; this replica, a candidate, has won."""
+
+    # Nominations.
+
+    def campaign(self, ticket: Ticket, now: float) -> None:
+        """A front-end nominates this replica: try to become the leader.
+
+        Refused while a leader is heard, before any term is raised (the other half of
+        CheckQuorum, Ongaro 2014 §6.4). A `CampaignReply` says within an election timeout how
+        the campaign ended, or that it goes on.
+        """
+        canvass = self._canvass
+        outcome = self._cannot_lead(now)
+        if outcome is None and canvass is not None and canvass.purpose is Purpose.CAMPAIGN:
+            canvass.tickets.append((ticket, now))
+            return
+        outcome = outcome or self._must_wait(now)
+        if outcome is None:
+            self._begin_canvass(Purpose.CAMPAIGN, now, (ticket, now))
+        else:
+            self._tell([(ticket, now)], outcome)
+
+    def _cannot_lead(self, now: float) -> Outcome | None:
+        """Why this replica cannot campaign, or need not; None: it can."""
+        if self.leads:
+            return Won()
+        if self._may_found():
+            # The votes of all members are needed: a lower id could not lead any sooner.
+            return Refused(self._timing.heartbeat)
+        if self.suspect:
+            return Refused(self._timing.election_timeout, _SUSPECT)
+        if self.disk.hangs(now):
+            return Refused(unable=_HANGS)
+        return None
+
+    def _must_wait(self, now: float) -> Outcome | None:
+        """Why this replica must not begin a campaign now; None: it may."""
+        canvass = self._canvass
+        wait = self._reluctance(self.id, now)
+        if wait > 0:
+            leader = self.known_leader(now)
+            return AnotherLeads(leader, wait) if leader else Refused(wait)
+        if canvass is not None and canvass.catches_up(now - self._timing.election_timeout):
+            return Refused(unable=_BEHIND)
+        return None
+
+    def _may_found(self) -> bool:
+        """Whether this replica is new, and so are all others that have answered it."""
+        new = self.suspect and self._storage.fresh and self.term == 0
+        return new and self._canvass is not None and not self._canvass.finds_a_cluster
+
+    def follow(self, now: float) -> None:
+        """A front-end says that some replica leads.
+
+        It is a hint: a replica that hears no leader asks its peers what it missed. Only what
+        they say raises a term or deposes a leader.
+        """
+        idle = self._canvass is None and self.role in (Role.SUSPECT, Role.FOLLOWER)
+        pause = self._timing.election_timeout
+        if idle and self._guard(now) <= 0 and now >= self._followed_at + pause:
+            self._followed_at = now
+            self._begin_canvass(Purpose.RESYNC, now)
+
+    def _tell_nominators(self, now: float) -> None:
+        """Front-ends that have waited for an election timeout are told that it goes on."""
+        canvass = self._canvass
+        if canvass is not None and canvass.tickets:
+            waited = now - self._timing.election_timeout
+            told = [each for each in canvass.tickets if each[1] <= waited]
+            canvass.tickets = [each for each in canvass.tickets if each[1] > waited]
+            self._tell(told, Campaigning(self._timing.heartbeat))
+
+    # Canvassing.
+
+    def _begin_canvass(self, purpose: Purpose, now: float, *tickets: tuple[Ticket, float]) -> None:
+        """Replaces a canvass that is under way."""
+        self._canvass = Canvass(
+            replica=self.id,
+            peers=self._peers,
+            purpose=purpose,
+            nonce=self._nonce,
+            now=now,
+            patience=self._timing.heartbeat,
+            catch_up=self._timing.election_timeout,
+        )
+        self._canvass.tickets += tickets
+        self._nonce += 1
+        self._consider_canvass(now)
+
+    def _end_campaign(self, outcome: Outcome) -> None:
+        """End the canvass, and tell the front-ends that nominated this replica."""
+        canvass, self._canvass = self._canvass, None
+        if canvass is not None:
+            self._tell(canvass.tickets, outcome)
+
+    def _tell(self, tickets: Sequence[tuple[Ticket, float]], outcome: Outcome) -> None:
+        reply = campaign_reply(outcome, self.id, self.term)
+        self._outbox.say(Reply(ticket, reply) for ticket, _ in tickets)
+
+    def _on_poll_reply(self, message: PollReply, now: float) -> None:
+        if self._canvass is not None and self._canvass.nonce == message.nonce:
+            self._canvass.answered(message, now)
+            self._consider_canvass(now)
+
+    def _consider_canvass(self, now: float) -> None:
+        """Poll those that are due, and do what the answers amount to. Raises `Unusable`."""
+        canvass = self._canvass
+        if canvass is None or self.role is Role.CANDIDATE:
+            return
+        self._outbox.say(
+            Request(peer, Poll(replica=self.id, nonce=canvass.nonce, to=peer))
+            for peer in canvass.polls(now)
+        )
+        storage = self._storage
+        verdict = canvass.verdict(self.log, self.term, storage.fresh, storage.copied, now)
+        if isinstance(verdict, FetchFrom | GoAhead) and not self.log.last_index:
+            self.cluster = canvass.name(self.cluster)
+        match verdict:
+            case FetchFrom(source):
+                self._fetch(source, canvass.fetch_from(source, self.log))
+            case GoAhead(term) if canvass.purpose is Purpose.CAMPAIGN:
+                self._stand(canvass, term, now)
+            case Behind():
+                # Goes on fetching, so as to be up to date for the next nomination.
+                canvass.purpose, canvass.late = Purpose.RESYNC, True
+                self._tell(canvass.tickets, Refused(unable=_BEHIND))
+                canvass.tickets = []
+            case GoAhead(term):
+                if self.suspect:
+                    self._recalled = True
+                    self._adopt(max(term, self.term))
+                    # It may have voted in that term, and no replica can say for which: it votes
+                    # for no other.
+                    self.vote = self.id
+                self._canvass = None
+            case AnotherLeads() | Refused():
+                self._end_campaign(verdict)
+            case Hopeless(suspects):
+                others = ", ".join(map(str, suspects)) or "none"
+                raise Unusable(
+                    f"{self._storage.suspect}; other replicas that may have forgotten what they "
+                    f"acknowledged: {others}; there is nobody to recall it from"
+                )
+
+    def _on_fetch_reply(self, message: FetchReply, now: float) -> None:
+        canvass = self._canvass
+        if canvass is None or canvass.source != message.replica:
+            return
+        if message.term > self.term:
+            self._adopt(message.term)
+        canvass.moved = now
+        fetch = canvass.fetched(message, self.log, self.commit)
+        if fetch is None:
+            self._consider_canvass(now)
+        else:
+            self._fetch(message.replica, fetch)
+
+    def _fetch(self, source: int, fetch: Fetch) -> None:
+        named = msgspec.structs.replace(fetch, cluster=self.cluster, to=source)
+        self._outbox.say([Request(source, named)])
+
+    # Standing.
+
+    def _stop_standing(self) -> None:
+        if self.role is Role.CANDIDATE:
+            self._give_up_campaign()
+        self._candidacy = None
+        self._ballot.settled()
+
+    def _give_up_campaign(self) -> None:
+        # Its front-ends look for a leader again. Its votes are kept while the term lasts.
+        if self.role is Role.CANDIDATE:
+            self._become(Role.FOLLOWER)
+        if self._canvass is not None and self._canvass.purpose is Purpose.CAMPAIGN:
+            leader = self._leader_id
+            self._end_campaign(AnotherLeads(leader) if leader else Refused())
+
+    def _tick_election(self, now: float) -> None:
+        """Time has passed."""
+        candidacy = self._candidacy
+        if candidacy is not None and self.role is Role.CANDIDATE:
+            hangs = self.id not in candidacy.votes and self.disk.hangs(now)
+            if hangs or candidacy.over(self.disk.recent, now):
+                self._give_up_campaign()
+        self._ask_for_votes(now)
+        self._consider_canvass(now)
+        self._tell_nominators(now)
+
+    def _stand(self, canvass: Canvass, term: int, now: float) -> None:
+        """Be a candidate: in the next term, or once more in this one if nothing has changed.
+
+        `term` is the highest that any replica has named.
+        """
+        timeout = self._timing.election_timeout
+        latest = self.disk.latest(now)
+        if latest > timeout and canvass.others_elect(latest / 4):
+            self._end_campaign(Refused(unable=f"a write to its disk takes {latest:.1f} s"))
+            return
+        # Before there is an entry, a name that is not on all disks needs the votes of all, which
+        # put it there. So the cluster has one name when the first entry records it.
+        self.cluster = self.cluster or self._names()
+        named = self.log.last_index > 0 or (
+            self._storage.cluster == self.cluster and canvass.all_named(self.cluster)
+        )
+        members = len(self._peers) + 1
+        needed = majority(members) if named else members
+        candidacy = self._candidacy
+        stood = (self.term, (self.cluster, self.log.last_digest))
+        if candidacy is None or (candidacy.term, candidacy.history) != stood or term > self.term:
+            self.term, self.vote, self._leader_id = max(term, self.term) + 1, self.id, 0
+            self._ballot.settled()
+            candidacy = Candidacy(self.id, self._peers, self.term, stood[1])
+            self._candidacy = candidacy
+        self._become(Role.CANDIDATE)
+        own_disk, voters_disk = self.disk.seconds(now), canvass.voters_disk
+        candidacy.begin(timeout, own_disk, voters_disk, needed, now)
+        self._ask_for_votes(now)
+        self._count_votes(now)
+
+    def _vote_on_disk(self, now: float) -> None:
+        """This replica's vote in this term is on disk, for itself or for another."""
+        self._ballot.on_disk(now)
+        if self._candidacy is not None:
+            self._candidacy.votes.add(self.id)
+            self._ask_for_votes(now)
+            self._count_votes(now)
+
+    def _ask_for_votes(self, now: float) -> None:
+        if self._candidacy is not None and self.role is Role.CANDIDATE:
+            self._outbox.say(Request(to, self._vote(to)) for to in self._candidacy.due(now))
+
+    def _vote(self, to: int) -> Vote:
+        log = self.log
+        return Vote(
+            term=self.term,
+            candidate=self.id,
+            last_index=log.last_index,
+            last_term=log.last_term,
+            cluster=self.cluster,
+            to=to,
+            last_digest=log.last_digest,
+            members=self._identity.members,
+        )
+
+    def _not_voted(self, voter: int, term: int, now: float) -> None:
+        if self._candidacy is not None and term == self.term:
+            self._candidacy.not_voted(voter, now + self._timing.heartbeat)
+
+    def _on_vote_reply(self, message: VoteReply, now: float) -> None:
+        if message.term > self.term:
+            self._adopt(message.term)
+        elif self._candidacy is not None and message.term == self.term and message.granted:
+            self._candidacy.votes.add(message.voter)
+            self._count_votes(now)
+        else:
+            self._not_voted(message.voter, self.term, now)
+
+    def _count_votes(self, now: float) -> None:
+        if self.role is Role.CANDIDATE and self._candidacy is not None and self._candidacy.won:
+            self._candidacy = None
+            self._lead(now)
