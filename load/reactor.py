@@ -1,5 +1,6 @@
 """Runs one command in Twisted's reactor, and exits with its status."""
 
+import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, cast
 
@@ -12,13 +13,14 @@ from twisted_bazaar.runtime.services import monotonic_seconds
 
 from .arguments import refuse
 from .errors import CannotRun, NotInTime
-from .exit_codes import INTERRUPTED
+from .exit_codes import BROKE_DOWN, INTERRUPTED
 
 __all__ = ["carry_out"]
 
 
 def carry_out(start: Callable[[Reactor], Coroutine[Any, Any, int]]) -> NoReturn:
-    """Run the coroutine that `start` makes, and exit with the status that it returns.
+    """Run the coroutine that `start` makes, and exit with the status that it returns, or
+    with `BROKE_DOWN` and a traceback if it raises an unexpected exception.
 
     Ctrl-C and SIGTERM cancel it, and wait until it has ended what it started.
     """
@@ -33,6 +35,9 @@ def carry_out(start: Callable[[Reactor], Coroutine[Any, Any, int]]) -> NoReturn:
             refuse(str(why))
         except CancelledError:
             status = INTERRUPTED
+        except Exception:
+            traceback.print_exc()
+            status = BROKE_DOWN
         finally:
             ended.callback(None)
         raise SystemExit(status)

@@ -1,4 +1,8 @@
-"""The exit statuses of all services and commands. argparse adds 2, for a wrong argument."""
+"""The exit statuses of the services and of `python -m twisted_bazaar`.
+
+In the latter argparse adds 2, for a wrong argument. Those of `python -m load` are in
+`load/exit_codes.py`.
+"""
 
 __all__ = ["FAILURE", "SUCCESS"]
 
