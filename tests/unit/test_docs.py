@@ -1,5 +1,6 @@
-"""What the documents name is there: files, packages, modules and headings."""
+"""What documents and docstrings name is there: files, packages, modules and headings."""
 
+import ast
 import re
 from fnmatch import fnmatch
 from itertools import product
@@ -14,6 +15,13 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "load" / "README.md",
     ROOT / "deploy" / "aws" / "README.md",
+]
+GENERATED = ROOT / "twisted_bazaar" / "rpc" / "bazaar"
+MODULES = [
+    path
+    for top in ("twisted_bazaar", "load")
+    for path in sorted((ROOT / top).rglob("*.py"))
+    if not path.is_relative_to(GENERATED)
 ]
 CODE = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -52,15 +60,31 @@ def is_there(name: str) -> bool:
     )
 
 
-def names(page: Path) -> set[str]:
-    """The files, folders and modules that a page names in backticks."""
+def names(text: str) -> set[str]:
+    """The files, folders and modules that a text names in backticks."""
     found: set[str] = set()
-    for code in CODE.findall(FENCE.sub("", page.read_text())):
+    for code in CODE.findall(FENCE.sub("", text)):
         if SOURCE.fullmatch(code) or (
             "/" in code and PLACE.fullmatch(code) and code.split("/")[0] in KNOWN
         ):
             found.add(code)
     return found
+
+
+def docstrings(module: Path) -> str:
+    """Those of a module, its classes, functions, attributes and constants."""
+    return "\n".join(
+        node.value.value
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def missing(text: str) -> set[str]:
+    """The files, folders and modules that a text names and that are not there."""
+    return {name for code in names(text) for name in spelled_out(code) if not is_there(name)}
 
 
 def anchors(page: Path) -> set[str]:
@@ -71,8 +95,12 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_and_module_that_a_page_names_exists(page: Path) -> None:
-    missing = {name for code in names(page) for name in spelled_out(code) if not is_there(name)}
-    assert not missing
+    assert not missing(page.read_text())
+
+
+def test_every_file_and_module_that_a_docstring_names_exists() -> None:
+    found = {str(path.relative_to(ROOT)): missing(docstrings(path)) for path in MODULES}
+    assert not {path: names for path, names in found.items() if names}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
