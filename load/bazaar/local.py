@@ -13,7 +13,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 
 from .disks import Disks
 from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, Fleet
-from .processes import Process, said_last
+from .processes import Process, last_message
 from .redis import Redis
 
 __all__ = ["LocalFleet"]
@@ -45,7 +45,7 @@ class LocalFleet(Fleet):
         self._disks = Disks(folder / "slow-disks")
         self._bazaar: Process | None = Process(reactor, command, self._log, self._disks.environment)
         self._further = further
-        self._more: dict[str, Process] = {}
+        self._added: dict[str, Process] = {}
         self._ports = Ports()
         self._stopping = False
 
@@ -91,7 +91,7 @@ class LocalFleet(Fleet):
 
     async def stop(self) -> None:
         self._stopping = True
-        for process in self._more.values():
+        for process in self._added.values():
             await process.stop(STOP_SECONDS)
         self._ports.release()
         if self._bazaar is not None and self._bazaar.pid is not None:
@@ -101,16 +101,16 @@ class LocalFleet(Fleet):
 
     async def end(self) -> None:
         self._stopping = True
-        for process in [*self._more.values(), *([self._bazaar] if self._bazaar else [])]:
+        for process in [*self._added.values(), *([self._bazaar] if self._bazaar else [])]:
             await process.end()
         self._ports.release()
 
     def names(self) -> Sequence[str]:
-        return [*self._table(), *self._more]
+        return [*self._table(), *self._added]
 
     def pid(self, name: str) -> int | None:
-        if name in self._more:
-            return self._more[name].pid
+        if name in self._added:
+            return self._added[name].pid
         row = self._table().get(name)
         return row.pid if row is not None else None
 
@@ -128,7 +128,7 @@ class LocalFleet(Fleet):
 
     def _check(self) -> None:
         if self._bazaar is not None and self._bazaar.status is not None:
-            raise CannotRun(said_last(self._log))
+            raise CannotRun(last_message(self._log))
 
     def _add_frontend(self, name: str, cache: str) -> None:
         """Start one with the options of the first, but for its addresses and, with `own`, its
@@ -144,7 +144,7 @@ class LocalFleet(Fleet):
             f"{option}={own[option]}" if (option := word.partition("=")[0]) in own else word
             for word in self._table()["frontend"].command
         ]
-        process = self._more[name] = Process(self.reactor, command, self._log)
+        process = self._added[name] = Process(self.reactor, command, self._log)
         process.on_end = lambda: self._ended(process)
         process.start()
         self.urls.append(f"http://{public}")

@@ -28,7 +28,7 @@ from twisted_bazaar.timing import Timing
 
 from .fleet import RELAUNCH_SECONDS, START_SECONDS, STOP_SECONDS, Fleet
 from .forwarder import Forwarder
-from .processes import Process, environment, said_last
+from .processes import Process, environment, last_message
 from .redis import Redis
 
 __all__ = ["NamespacedFleet"]
@@ -210,7 +210,7 @@ class NamespacedFleet(Fleet):
     def _check(self) -> None:
         for name, process in self._processes.items():
             if process.status is not None and process.status > 0:
-                raise CannotRun(f"{name} ended: {said_last(self._log)}")
+                raise CannotRun(f"{name} ended: {last_message(self._log)}")
 
     async def _ip(self, *words: str) -> None:
         _, said, status = await getProcessOutputAndValue("ip", words, environment())

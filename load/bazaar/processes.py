@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.local.command_lines import ending_with
 from twisted_bazaar.runtime.reactor import Reactor
 
-__all__ = ["Process", "environment", "said_last"]
+__all__ = ["Process", "environment", "last_message"]
 
 LAST_BYTES = 20_000
 
@@ -32,13 +32,13 @@ class Process:
         reactor: Reactor,
         command: Sequence[str],
         log: Path,
-        more: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """The output of `command` is appended to the file `log`. `more` are variables besides
-        `environment()`."""
+        """The output of `command` is appended to the file `log`. `variables` are
+        added to `environment()`."""
         self._reactor = reactor
         self._command = list(command)
-        self._more = dict(more or {})
+        self._variables = dict(variables or {})
         self._log = log
         self._life: _Life | None = None
         self.on_end: Callable[[], None] | None = None
@@ -54,7 +54,7 @@ class Process:
                 self._life,
                 arguments[0],
                 arguments,
-                {**environment(), **self._more},
+                {**environment(), **self._variables},
                 childFDs={0: nothing.fileno(), 1: log.fileno(), 2: log.fileno()},
             )
 
@@ -133,8 +133,8 @@ class _Life(ProcessProtocol):
                 waits.callback(None)
 
 
-def said_last(log: Path) -> str:
-    """The last line of `log` that is not a twistd log entry: why a service refused to run."""
+def last_message(log: Path) -> str:
+    """The last line of `log` that is not a twistd log entry: why a service could not start."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LAST_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()

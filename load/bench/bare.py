@@ -28,6 +28,8 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import (
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.files import replace_file
 
+from .sample_line import sample_line
+
 __all__ = ["main"]
 
 STOCK = b'{"data":{"name":"GameStart","price":15.99,"quantity":100,"volume":0}}'
@@ -109,16 +111,7 @@ def _call(address: str, callers: int, seconds: float) -> None:
     latencies = Latencies()
     for each in took:
         latencies.add(each)
-    print(
-        json.dumps(
-            {
-                "rate": latencies.count / seconds,
-                "p50_ms": latencies.percentile(50) * 1000,
-                "p99_ms": latencies.percentile(99) * 1000,
-                "errors": 0,
-            }
-        )
-    )
+    print(sample_line(latencies, seconds, errors=0))
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ from twisted_bazaar.runtime.http_client import BytesProducer
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
+from .sample_line import sample_line
+
 __all__ = ["main"]
 
 ANSWER_SECONDS = 8.0
@@ -91,13 +93,7 @@ async def _loop(
 
     clients = [Deferred.fromCoroutine(client()) for _ in range(connections)]
     await DeferredList(clients, fireOnOneErrback=True)
-    said = {
-        "rate": latencies.count / seconds,
-        "p50_ms": latencies.percentile(50) * 1000,
-        "p99_ms": latencies.percentile(99) * 1000,
-        "errors": errors,
-    }
-    print(json.dumps(said))
+    print(sample_line(latencies, seconds, errors))
 
 
 def main() -> None:

@@ -34,13 +34,6 @@ end
 """
 
 
-class _Said(msgspec.Struct):
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    errors: int
-
-
 class Generator:
     """Sends requests of one kind to one front-end, over kept connections."""
 
@@ -100,8 +93,7 @@ async def ask(command: Sequence[str]) -> Sample:
     out, err, status = await getProcessOutputAndValue(command[0], command[1:], env=environment())
     lines = out.decode("utf-8", "replace").strip().splitlines()
     try:
-        said = msgspec.json.decode(lines[-1] if lines else "", type=_Said)
+        return msgspec.json.decode(lines[-1] if lines else "", type=Sample)
     except msgspec.DecodeError:
         last = (err.decode("utf-8", "replace").strip().splitlines() or lines or [""])[-1]
         raise CannotRun(f"{command[0]} ended with status {status}: {last}") from None
-    return Sample(said.rate, said.p50_ms, said.p99_ms, said.errors)

@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 
 from load.bazaar.local import LocalFleet
-from load.bazaar.processes import Process, environment, said_last
+from load.bazaar.processes import Process, environment, last_message
 from load.errors import CannotRun
 from load.report.outputs import Tell
 from twisted_bazaar.errors import BazaarError
@@ -147,7 +147,7 @@ class Growth:
         try:
             while not await _answers(replica):
                 if process.status is not None or monotonic_seconds() > began + LONG_SECONDS:
-                    raise CannotRun(f"a replica does not start: {said_last(log)}")
+                    raise CannotRun(f"a replica does not start: {last_message(log)}")
                 await deferLater(self._reactor, POLL_SECONDS)
             return monotonic_seconds() - began, _memory(process.pid)
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.internet.utils import getProcessOutputAndValue
 
-from load.bazaar.processes import Process, environment, said_last
+from load.bazaar.processes import Process, environment, last_message
 from load.errors import CannotRun
 from twisted_bazaar.runtime.reactor import Reactor
 
@@ -75,7 +75,7 @@ class Postgres:
     async def answers(self) -> bool:
         """Whether it takes connections. Raises `CannotRun` if it has ended."""
         if self._process.status is not None:
-            raise CannotRun(f"postgres: {said_last(self._log)}")
+            raise CannotRun(f"postgres: {last_message(self._log)}")
         return any(self.folder.glob(".s.PGSQL.*[0-9]"))
 
     async def end(self) -> None:

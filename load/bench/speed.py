@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from load.bazaar.local import LocalFleet
-from load.bazaar.processes import Process, said_last
+from load.bazaar.processes import Process, last_message
 from load.errors import CannotRun
 from load.report.outputs import Tell
 from twisted_bazaar.market import DEFAULT_LISTING
@@ -160,7 +160,7 @@ class Speed:
 
         async def listens() -> bool:
             if process.status is not None:
-                raise CannotRun(said_last(self._log))
+                raise CannotRun(last_message(self._log))
             return file.exists()
 
         await self._bazaars["on"].until(listens, f"the {kind} server", START_SECONDS)

@@ -11,7 +11,7 @@ import msgspec
 
 from load import exit_codes
 from load.bazaar.isolation import isolating_command, set_up_namespaces
-from load.bazaar.processes import Process, said_last
+from load.bazaar.processes import Process, last_message
 from load.errors import CannotRun
 from load.report.outputs import Tell, must_be_writable, show, show_json
 from twisted_bazaar.runtime.reactor import Reactor
@@ -180,7 +180,7 @@ class Trial:
         try:
             return msgspec.json.decode(answer.read_bytes(), type=StageReport)
         except (OSError, msgspec.DecodeError):
-            raise CannotRun(f"network: {said_last(log)}") from None
+            raise CannotRun(f"network: {last_message(log)}") from None
 
     async def _follow(self, process: Process, log: Path) -> None:
         """Pass on the progress that a stage reports, until it ends."""

@@ -3,20 +3,29 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
+from typing import Literal
 
 import msgspec
 
 from load.client.api import EXPECTED
-from load.history.records import Call, Fault, LookupCall, Record, TradeCall, Verdict
+from load.history.records import (
+    SOURCES,
+    Call,
+    Fault,
+    LookupCall,
+    Record,
+    TradeCall,
+    Verdict,
+)
 
 from .gaps import FaultRow, LivenessRow, calm_gap, fault_rows, liveness
 
-__all__ = ["Figures", "LookupRow", "OperationRow", "fate", "figures", "percentile"]
+__all__ = ["Figures", "LookupRow", "OperationRow", "Outcome", "figures", "outcome", "percentile"]
 
-SOURCES = ("hit", "miss", "off")
-"""The values of `X-Cache`."""
 ANSWERED = {200, 404}
 """The statuses that answer a lookup."""
+
+Outcome = Literal["served", "refused", "unknown"]
 
 
 class OperationRow(msgspec.Struct, frozen=True):
@@ -73,9 +82,9 @@ class Figures(msgspec.Struct, frozen=True):
     """Counts of answers that a bazaar must not give, by status."""
 
 
-def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None) -> Figures:
-    """The figures of a section of a history. `lively` has the faults through which trades must
-    flow, with the longest time without an answer that each allows."""
+def figures(records: Iterable[Record], bounds: Mapping[str, float] | None = None) -> Figures:
+    """The figures of a section of a history. `bounds` has the faults through which trades must
+    flow, each with the longest time without an answer, in seconds, that is allowed."""
     records = list(records)
     calls = [each for each in records if isinstance(each, Call)]
     trades = [each for each in calls if isinstance(each, TradeCall)]
@@ -104,7 +113,7 @@ def figures(records: Iterable[Record], lively: Mapping[str, float] | None = None
         faults=fault_rows(faults, acknowledged, looked_up),
         calm_gap=calm_gap(faults, acknowledged),
         calm_lookup_gap=calm_gap(faults, looked_up),
-        liveness=liveness(faults, lively or {}, placed, lookups),
+        liveness=liveness(faults, bounds or {}, placed, lookups),
         unknown=sum(each.verdict is Verdict.UNKNOWN for each in trades),
         resent=sum(len(sent) > 1 for sent in by_key.values()),
         left_unknown=sum(
@@ -130,14 +139,14 @@ def _operations(calls: Sequence[Call]) -> Sequence[OperationRow]:
     rows = []
     for kind in sorted(by_kind, key=lambda kind: -len(by_kind[kind])):
         took = sorted((each.ended - each.sent) * 1000 for each in by_kind[kind])
-        fates = Counter(map(fate, by_kind[kind]))
+        outcomes = Counter(map(outcome, by_kind[kind]))
         rows.append(
             OperationRow(
                 kind,
                 len(took),
-                fates["served"],
-                fates["refused"],
-                fates["unknown"],
+                outcomes["served"],
+                outcomes["refused"],
+                outcomes["unknown"],
                 percentile(took, 50),
                 percentile(took, 99),
                 took[-1],
@@ -169,8 +178,8 @@ def _lookups(lookups: Iterable[LookupCall]) -> Sequence[LookupRow]:
     return rows
 
 
-def fate(call: Call) -> str:
-    """`served`, `refused` or `unknown`, as `OperationRow` defines them."""
+def outcome(call: Call) -> Outcome:
+    """The outcome of `call`, as `OperationRow` defines it."""
     if isinstance(call, TradeCall):
         if call.verdict is Verdict.UNKNOWN:
             return "unknown"

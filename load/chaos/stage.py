@@ -205,8 +205,8 @@ class _Stage:
         converged = await self._converge(healed)
         logs = await self._end()
         await self._check()
-        lively = {each.name: each.bound_seconds for each in SCENARIOS if each.trades_flow}
-        found = figures(self._history.records, lively)
+        bounds = {each.name: each.bound_seconds for each in SCENARIOS if each.trades_flow}
+        found = figures(self._history.records, bounds)
         self._note_problems(found)
         return StageReport(
             stage=options.stage,

@@ -6,7 +6,7 @@ import msgspec
 
 from load.history.records import Call, Fault, LookupCall, Record, TradeCall
 
-from .figures import fate, percentile
+from .figures import outcome, percentile
 
 __all__ = ["Marked", "Moment", "Timeline", "fault_kind", "timeline"]
 
@@ -92,7 +92,7 @@ def _moment(at: float, step: float, trades: Sequence[Call], lookups: Sequence[Ca
 
 
 def _served(calls: Iterable[Call]) -> int:
-    return sum(fate(call) == "served" for call in calls)
+    return sum(outcome(call) == "served" for call in calls)
 
 
 def _latency(calls: Iterable[Call]) -> tuple[float | None, float | None]:

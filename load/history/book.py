@@ -10,9 +10,9 @@ import msgspec
 
 from twisted_bazaar.market import Side
 
-from .records import Order, Quote
+from .records import Order, Quote, TradeCall
 
-__all__ = ["Book", "StockBook", "Violation", "lowest"]
+__all__ = ["Book", "StockBook", "Violation", "described", "lowest"]
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -40,6 +40,7 @@ class StockBook:
         """By position, where an answer showed one."""
 
     def add(self, order: Order) -> None:
+        """Add the next order of the stock."""
         change = order.quantity if order.type is Side.SELL else -order.quantity
         self.numbers.append(order.number)
         self.quantities.append(self.quantities[-1] + change)
@@ -91,7 +92,7 @@ class Book:
                 self._violated(5, what)
         stock = self.stocks.get(order.name)
         if stock is None or order.quantity < 1:
-            self._violated(6, f"order {order.number} cannot be: {_words(order)}")
+            self._violated(6, f"order {order.number} cannot be: {described(order)}")
             return
         stock.add(order)
         if stock.quantities[-1] < 0 and order.name not in self._negative:
@@ -142,5 +143,6 @@ def lowest(values: Sequence[int], ranges: Iterable[tuple[int, int]]) -> list[int
     return answers
 
 
-def _words(order: Order) -> str:
-    return f"{order.type} {order.quantity} {order.name}"
+def described(trade: Order | TradeCall) -> str:
+    """Side, quantity and stock."""
+    return f"{trade.type} {trade.quantity} {trade.name}"

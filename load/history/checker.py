@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from twisted_bazaar.market import MAX_SHARES, Side
 
-from .book import Book, Violation, lowest
-from .keys import Keys
+from .book import Book, Violation, described, lowest
+from .keys import Keys, content
 from .records import (
     Call,
     Closing,
@@ -170,9 +170,9 @@ class _Checker:
             order = self._book.orders.get(call.number or 0)
             if order is None:
                 self._violated(7, f"order {call.number} is acknowledged and not there", place)
-            elif _trade(order) != _trade(call):
-                what = f"order {call.number} is acknowledged for {_words(call)}"
-                self._violated(7, f"{what} and is {_words(order)}", place)
+            elif content(order) != content(call):
+                what = f"order {call.number} is acknowledged for {described(call)}"
+                self._violated(7, f"{what} and is {described(order)}", place)
         elif call.verdict is Verdict.REJECTED:
             self._take_rejection(place, call)
         elif call.verdict is Verdict.REUSED and not self._keys.is_reused(call):
@@ -198,11 +198,13 @@ class _Checker:
             stock = self._book.stocks[name]
             least = lowest(stock.quantities, [(each.first, each.last) for each in rejected])
             for (place, call, first, last), quantity in zip(rejected, least, strict=True):
-                what = f"{_words(call)} is rejected"
+                what = f"{described(call)} is rejected"
                 if quantity is None:
                     number = self._keys.numbers.get(call.key)
                     self._violated(10, f"{what}, and its order {number} had been shown", place)
-                elif not _rightly(call, quantity, stock.quantities[0] + stock.volumes[last]):
+                elif not _may_be_rejected(
+                    call, quantity, stock.quantities[0] + stock.volumes[last]
+                ):
                     left = f"{quantity} and more were left all the time"
                     span = f"after {first} to {last} of the orders"
                     self._violated(10, f"{what}, while {left}, {span}", place)
@@ -264,20 +266,12 @@ class _Checker:
         order = self._book.orders.get(number)
         if order is None:
             self._violated(7, f"order {number} is shown and not there", place)
-        elif (shown.number, *_trade(shown)) != (number, *_trade(order)):
-            what = f"order {number} is shown as {shown.number}, {_words(shown)}"
-            self._violated(7, f"{what}, and is {_words(order)}", place)
+        elif (shown.number, *content(shown)) != (number, *content(order)):
+            what = f"order {number} is shown as {shown.number}, {described(shown)}"
+            self._violated(7, f"{what}, and is {described(order)}", place)
 
 
-def _trade(of: Order | TradeCall) -> tuple[str, Side, int]:
-    return of.name, of.type, of.quantity
-
-
-def _words(of: Order | TradeCall) -> str:
-    return f"{of.type} {of.quantity} {of.name}"
-
-
-def _rightly(call: TradeCall, least: int, most: int) -> bool:
+def _may_be_rejected(call: TradeCall, least: int, most: int) -> bool:
     """Whether a trade may be rejected while `least` to `most` shares are left."""
     if call.type is Side.BUY and least < call.quantity:
         return True

@@ -9,7 +9,7 @@ from twisted_bazaar.market import Side
 from .book import Book, Violation
 from .records import Order, TradeCall, Verdict
 
-__all__ = ["Keys"]
+__all__ = ["Keys", "content"]
 
 Content = tuple[str, Side, int]
 
@@ -59,9 +59,9 @@ class Keys:
         if number is not None and number in self._book.orders:
             order = self._book.orders[number]
             earlier = self.sent_by_number.get(number, 0.0) <= call.ended
-            return earlier and _content(order) != _content(call)
+            return earlier and content(order) != content(call)
         return any(
-            _content(other) != _content(call)
+            content(other) != content(call)
             and other.verdict is Verdict.UNKNOWN
             and other.sent <= call.ended
             for _, other in self._calls[call.key]
@@ -100,10 +100,10 @@ class Keys:
             if order.key is not None:
                 self._violated(5, f"no call asked for order {number} with key {order.key}")
                 continue
-            left[_content(order)].append(number)
+            left[content(order)].append(number)
         unknown = self._unknown()
-        for content, numbers in left.items():
-            floors = sorted(map(floor, unknown.get(content, ())))
+        for asked, numbers in left.items():
+            floors = sorted(map(floor, unknown.get(asked, ())))
             for taken, number in enumerate(sorted(numbers)):
                 if bisect_left(floors, number) <= taken:
                     self._violated(5, f"no call asked for order {number}, or its key has another")
@@ -117,15 +117,16 @@ class Keys:
             first: dict[Content, float] = {}
             for _, call in calls:
                 if call.verdict is Verdict.UNKNOWN:
-                    content = _content(call)
-                    first[content] = min(first.get(content, call.sent), call.sent)
-            for content, at in first.items():
-                sent[content].append(at)
+                    asked = content(call)
+                    first[asked] = min(first.get(asked, call.sent), call.sent)
+            for each, at in first.items():
+                sent[each].append(at)
         return sent
 
     def _violated(self, invariant: int, what: str, *places: int) -> None:
         self._violations.append(Violation(invariant, what, places))
 
 
-def _content(of: Order | TradeCall) -> Content:
+def content(of: Order | TradeCall) -> Content:
+    """What a key stands for: stock, side and quantity."""
     return of.name, of.type, of.quantity

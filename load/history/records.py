@@ -18,6 +18,7 @@ import msgspec
 from twisted_bazaar.market import Side
 
 __all__ = [
+    "SOURCES",
     "Call",
     "Closing",
     "Fault",
@@ -35,6 +36,9 @@ __all__ = [
     "Verdict",
     "read",
 ]
+
+SOURCES = ("hit", "miss", "off")
+"""The values of `X-Cache`."""
 
 _BUFFER_BYTES = 1 << 18
 

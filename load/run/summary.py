@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from load.history.records import SOURCES
 from load.history.remembered import Comparison
 from load.report.text import counted, page
 
-from .tally import SOURCES, Failed, KindRow
+from .tally import Failed, KindRow
 from .threshold import Judged
 
 __all__ = ["BUSY_SHARE", "RunReport", "progress", "run_page"]

@@ -5,14 +5,11 @@ from typing import Self
 
 import msgspec
 
-from load.history.records import Call, LookupCall, OrderCall, TradeCall, Verdict
+from load.history.records import SOURCES, Call, LookupCall, OrderCall, TradeCall, Verdict
 
 from .latencies import Latencies
 
-__all__ = ["SOURCES", "Failed", "KindRow", "Measured", "Tally", "is_error"]
-
-SOURCES = ("hit", "miss", "off")
-"""The values of `X-Cache`."""
+__all__ = ["Failed", "KindRow", "Measured", "Tally", "is_error"]
 
 
 class KindRow(msgspec.Struct, frozen=True):
