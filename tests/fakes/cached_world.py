@@ -1,4 +1,4 @@
-"""Two front-ends that cache, a catalog, and all that can go wrong between them, step by step.
+"""Two front-ends that cache, a catalog, and the faults that can occur between them, step by step.
 
 The floors, the lookup queues and the catalog's subscriptions are the real ones. Pushes are lost,
 late, doubled and reordered; the cache returns anything that was ever put there, or nothing; clocks
@@ -101,7 +101,7 @@ class UnderWay:
 
 
 class Frontend:
-    """One front-end, and what it waits for."""
+    """One front-end, and its calls under way."""
 
     def __init__(self, name: str, rate: float, lives: Callable[[], int]) -> None:
         self.name = name
@@ -113,7 +113,7 @@ class Frontend:
 
 
 class World:
-    """Every public method is something that may happen next, or cannot happen now."""
+    """Each public method is an event that may come next; it does nothing if it cannot."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -134,7 +134,7 @@ class World:
         self._release()
 
     def finish(self) -> None:
-        """Everything under way ends: each lookup is answered, once."""
+        """End all calls under way: each lookup is answered, once."""
         for frontend in self._frontends:
             while frontend.reads or frontend.calls:
                 for read in frontend.reads:
@@ -198,7 +198,7 @@ class World:
                     self.subscription_arrives()
 
     def subscription_arrives(self) -> None:
-        """Perhaps late, or a second time."""
+        """A subscription arrives, perhaps late or a second time."""
         now = self._now(self._catalog)
         if self._subscriptions and now >= self._catalog.silent_until:
             self._catalog.subscribers.add(self._subscriptions[-1], now)
@@ -224,7 +224,7 @@ class World:
             self._sent.remove(self._random.choice(self._sent))
 
     def push_is_given_up(self) -> None:
-        """It may arrive for all that."""
+        """The catalog gives it up; it may still arrive."""
         if self._sent:
             sent = self._random.choice(self._sent)
             if sent.waited_for:

@@ -25,7 +25,7 @@ class CatalogLife:
     """One life of a catalog, with its leader and front-ends."""
 
     def __init__(self, index: int = 0, silent: bool = False) -> None:
-        """It finds a file of `LOG` up to `index`, and is beyond its silence, unless `silent`."""
+        """Start with a file of `LOG` up to `index`. Unless `silent`, the first lease has passed."""
         self.now = 100.0
         ledger, entry = ledger_of(LOG[:index]), LOG[index - 1] if index else None
         position = Position(index, entry.digest, 1) if entry else Position()
@@ -39,7 +39,7 @@ class CatalogLife:
             self.pass_time(LEASE)
 
     def send(self, message: Apply) -> int:
-        """The leader asks; the ticket by which it will be answered."""
+        """The leader sends `message`; returns the ticket of its answer."""
         ticket = next(self.tickets)
         self.publisher.apply(message, ticket, self.now)
         return ticket
@@ -49,14 +49,14 @@ class CatalogLife:
         return dict(self.publisher.take_answers())
 
     def ask(self, message: Apply) -> ApplyReply:
-        """The leader asks, and is answered at once."""
+        """The leader sends `message`, and is answered at once."""
         ticket = self.send(message)
         answers = self.answers()
         assert list(answers) == [ticket]
         return answers[ticket]
 
     def apply(self, upto: int, stamp: Stamp | None = None, commit: int | None = None) -> ApplyReply:
-        """The leader sends what is lacking up to `upto`."""
+        """The leader sends the entries that the catalog lacks, up to `upto`."""
         return self.ask(sends(LOG, self.projection.position.index, upto, commit, stamp=stamp))
 
     def lease(self) -> None:
@@ -76,13 +76,13 @@ class CatalogLife:
             self.answer(life)
 
     def push(self) -> Sequence[int]:
-        """What goes out now: to these."""
+        """Send the pushes that are due; returns the subscriptions that they go to."""
         out = [pushed.push for pushed in self.publisher.take_pushes(self.now)]
         self.pushed |= {push.life: push for push in out}
         return [push.life for push in out]
 
     def answer(self, life: int = FRONTEND) -> None:
-        """The last push to this one is answered."""
+        """The front-end answers the last push to it."""
         push = self.pushed.pop(life, None)
         if push is not None:
             reply = PushReply(upto=push.upto, stamp=Stamp(life, self.now))
@@ -102,7 +102,7 @@ def stocks_of(upto: int, log: Sequence[Entry] = LOG) -> dict[str, Stock]:
 
 
 def at_work() -> CatalogLife:
-    """It has released `LOG` up to entry 6, holds a lease, and tells one front-end."""
+    """A catalog that has released `LOG` up to entry 6, holds a lease, and has one subscription."""
     catalog = CatalogLife()
     catalog.apply(6)
     catalog.lease()

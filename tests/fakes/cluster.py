@@ -1,9 +1,9 @@
-"""A small cluster on a table: replicas with their desks and disks, and all messages in a pool.
+"""A cluster in memory: replicas with their desks and disks, and all messages in a pool.
 
-Nothing happens but what the test does. It decides what becomes of each message that is under
-way: deliver it, deliver it twice, drop it, leave it for later; when disks are done; who is
-alive; who reaches whom; what time it is. Two things are checked whatever happens: one leader a
-term (invariant 1), and the same committed entries everywhere, for ever (invariant 2).
+The test decides each step: whether a message under way is delivered, delivered twice, dropped or
+left for later; when writes end; which replicas run and reach each other; what time it is. After
+each step two things are checked: one leader a term (invariant 1), and the same committed entries
+everywhere, for ever (invariant 2).
 """
 
 import sys
@@ -23,7 +23,7 @@ from .member import TICK, TIMING, Clock, Member
 
 
 class Learner:
-    """What the protocol asks of a catalog, and no more: nobody has subscribed at it."""
+    """The least that the protocol requires of a catalog. It has no subscriptions."""
 
     def __init__(self, name: str, life: int = 1) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class Learner:
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):
-    """A request, and in which life it was made: answers find their way back by it."""
+    """A request, and the life that made it, which its answer must find."""
 
     asker: Member
     request: Request | LearnerRequest
@@ -122,10 +122,10 @@ class Cluster:
             self._fail(call)
 
     def cut(self, *members: int | str, inbound: bool = True, outbound: bool = True) -> None:
-        """Separate `members` from everybody else, in one direction or both."""
-        everybody = {*self.ids, *self.learners}
+        """Separate `members` from all others, in one direction or both."""
+        everyone = {*self.ids, *self.learners}
         for one in members:
-            for other in everybody - set(members):
+            for other in everyone - set(members):
                 self.cuts |= {(other, one)} if inbound else set()
                 self.cuts |= {(one, other)} if outbound else set()
 
@@ -171,18 +171,18 @@ class Cluster:
             self.carry_out(member)
 
     def _fail(self, call: Call) -> None:
-        """Tell who asked, if it is still alive, that there will be no answer."""
+        """Tell the caller, if its life has not ended, that there will be no answer."""
         self._unanswered.pop(call, None)
         if self.members.get(call.asker.id) is call.asker:
             call.asker.replica.unreachable(call.request, self.clock.now)
             self.carry_out(call.asker)
 
     def drop(self, parcel: Parcel) -> None:
-        """Lose `parcel`; who asked is not told yet."""
+        """Lose `parcel`; the caller is not told yet."""
         self.pool.remove(parcel)
 
     def run(self, leave: Callable[[Parcel], bool] = lambda parcel: False) -> None:
-        """Deliver everything, oldest first, but what is to be left for later."""
+        """Deliver all parcels, oldest first, but those to be left for later."""
         for _ in range(100_000):
             parcel = next((parcel for parcel in self.pool if not leave(parcel)), None)
             if parcel is None:
@@ -191,7 +191,7 @@ class Cluster:
         raise AssertionError(f"this never ends: {self.pool}")
 
     def carry_out(self, member: Member) -> None:
-        """Do what the replica says, and take what it sends into the pool."""
+        """Carry out what the replica decides, and put its messages into the pool."""
         done = len(member.committed)
         member.carry_out()
         for entry in member.committed[done:]:
@@ -215,7 +215,7 @@ class Cluster:
     def pass_time(
         self, seconds: float, leave: Callable[[Parcel], bool] = lambda parcel: False
     ) -> None:
-        """Let time pass, tick by tick, and deliver all that comes up but `leave`."""
+        """Let time pass, tick by tick, and deliver all new parcels but those of `leave`."""
         until = self.clock.now + seconds
         while self.clock.now < until:
             self.clock.now = min(until, self.clock.now + TICK)

@@ -15,7 +15,7 @@ from twisted_bazaar.market import DEFAULT_LISTING, Listed, Side, Trade, Traded
 
 
 class FakeFrontend:
-    """Stands in for a `Session`; `trouble` is the share of calls that fail or are late."""
+    """Stands in for a `Session`; `trouble` is the probability that a call fails or is late."""
 
     def __init__(self, clock: Clock, random: Random, trouble: float = 0.0) -> None:
         self._clock = clock
@@ -38,15 +38,15 @@ class FakeFrontend:
         path = url.removeprefix("http://front")
         self.requests.append((method, path, body))
         fails = self._random.random() < self.trouble
-        fate = self._random.choice(("refused", "lost", "late", "busy")) if fails else "well"
-        if fate == "refused":
+        fault = self._random.choice(("refused", "lost", "late", "busy")) if fails else ""
+        if fault == "refused":
             return fail(NotSent("refused"))
-        if fate == "busy":
+        if fault == "busy":
             return self._later(0.01, lambda: _failure(503, "no", "not_executed"))
-        if fate == "lost":
+        if fault == "lost":
             return self._later(timeout, lambda: _raise(NoAnswer("lost")))
         result: list[Reply] = []
-        served = self._random.uniform(0.0, 0.02 if fate == "well" else 9.0)
+        served = self._random.uniform(0.0, 9.0 if fault else 0.02)
         self._clock.callLater(served, lambda: result.append(self._serve(path, body, key)))
         answered = min(timeout, served + 0.01)
         return self._later(answered, lambda: result[0] if result else _raise(NoAnswer("late")))

@@ -47,7 +47,7 @@ TAKEN_AT = 1_700_000_000_123
 
 
 class FakeBazaar:
-    """Every collaborator of the API at once. Answers at once, unless a test says otherwise."""
+    """All collaborators of the API in one. It answers at once, unless a test says otherwise."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -215,7 +215,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """What a failure says. Holds the shape that every failure has."""
+        """The message of a failure. Checks the shape that every failure has."""
         assert self.header("content-type") == "application/json"
         assert "error" in self.json
         assert self.json["error"].keys() == {"code", "reason", "message"}
@@ -282,11 +282,11 @@ class Connection:
 
 @contextmanager
 def failures_logged() -> Iterator[list[str]]:
-    """What is logged as a failure meanwhile, a line each; known when the block is left."""
+    """The failures logged in the block, a line each; complete when it is left."""
     found: list[str] = []
     with capturedLogs() as events:
         yield found
-        gc.collect()  # makes Deferreds say that nobody handled their failure
+        gc.collect()  # Deferreds log unhandled failures when they are collected
     for event in events:
         if "log_failure" in event or event.get("isError"):
             found.append(formatEvent(event))

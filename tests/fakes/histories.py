@@ -1,4 +1,4 @@
-"""Order logs to test with: entries that could have been, and a slow, plain reader of the files."""
+"""Order logs to test with, and a plain reader of their files."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ LISTED = Listed((Listing("GameStart", 1599, 10**9), Listing("Fish, Co", 2050, 10
 
 
 def extend(before: Sequence[Entry], events: Iterable[Event], term: int = 1) -> list[Entry]:
-    """The entries that `events` become after `before`."""
+    """Entries with `events`, after `before`."""
     index = before[-1].index if before else 0
     digest = before[-1].digest if before else GENESIS
     made: list[Entry] = []
@@ -113,7 +113,7 @@ def trust(file: LogFile) -> None:
 
 
 def check(file: LogFile, entries: Sequence[Entry], term: int = 0, vote: int = 0) -> None:
-    """The log says exactly `entries`, in every way it can be asked."""
+    """Check that every way to read the log returns exactly `entries`."""
     assert (file.term, file.vote) == (term, vote)
     assert (file.last_index, file.last_number) == (len(entries), number_of(entries))
     assert list(file.read(0, len(entries))) == list(entries)

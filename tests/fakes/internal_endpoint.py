@@ -121,7 +121,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """What a failure says. Holds the shape that every failure has."""
+        """The message of a failure. Checks the shape that every failure has."""
         assert self.headers.getRawHeaders("content-type") == ["application/json"]
         error = json.loads(self.body)["error"]
         assert error.keys() == {"code", "reason", "message"}

@@ -1,4 +1,4 @@
-"""A Deferred whose failure nobody handled says so only when it is collected."""
+"""Finds Deferreds whose failure was not handled: they log it only when they are collected."""
 
 import gc
 from collections.abc import Iterator
@@ -8,6 +8,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def nothing_leaks(logged_failures: object) -> Iterator[None]:
-    """Import this where Deferreds fail: a test that leaves an unhandled failure then fails."""
+    """Imported into a test module: a test that leaves an unhandled failure fails."""
     yield
     gc.collect()

@@ -1,8 +1,8 @@
-"""A leader, two catalogs and two front-ends, each with a clock of its own: what ships, over a
+"""A leader, two catalogs and two front-ends, each with its own clock: the code that ships, over a
 network that delays, cuts and loses, in one true time that a test lets pass.
 
-Whatever happens, two things are checked after every step: no two catalogs hold leases, and
-nobody whose lease holds shows anything older than what somebody may have seen before.
+After every step two things are checked: no two catalogs hold leases, and no process whose lease
+holds shows an older state than a client may have seen before.
 """
 
 import heapq
@@ -43,7 +43,7 @@ class World:
         self.cuts: set[tuple[str, str]] = set()
         self.delays: dict[tuple[str, str], float] = {}
         self.seen = dict.fromkeys(STOCKS, 0)
-        """By stock: the newest version that anybody may have seen."""
+        """By stock: the newest version that a client may have seen."""
         self.leader = _Leader(self, LEADER, rates[0])
         self.catalogs = [
             _Catalog(self, name, rate) for name, rate in zip(CATALOGS, rates[1:3], strict=True)
@@ -91,7 +91,7 @@ class World:
 
 
 class _LocalClock(Clock):
-    """What one machine takes for the time."""
+    """The clock of one machine."""
 
     def __init__(self, world: World, rate: float) -> None:
         self._world, self.rate = world, rate
@@ -102,7 +102,7 @@ class _LocalClock(Clock):
 
 
 class _Process:
-    """One process on a machine of its own. While it is paused, all waits until it goes on."""
+    """One process on a machine of its own. While it is paused, its calls wait."""
 
     def __init__(self, world: World, name: str, rate: float) -> None:
         self.world, self.name = world, name
@@ -111,7 +111,7 @@ class _Process:
         self.paused_until = 0.0
 
     def start(self) -> None:
-        """Begin a new life, whatever became of the one before."""
+        """Begin a new life, also while an earlier one runs."""
         self.life += 1
         self.started()
         self._tick()
@@ -257,7 +257,7 @@ class _Catalog(_Process):
 
 
 class _Frontend(_Process):
-    """What a front-end does to stay informed."""
+    """The subscription and the floors of a front-end."""
 
     def started(self) -> None:
         self.floors = Floors(TIMING, lambda: next(self.world.lives))

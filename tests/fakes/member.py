@@ -69,7 +69,7 @@ def append(
 
 
 class Clock:
-    """The one time that all of a cluster go by."""
+    """The clock of all members of a cluster."""
 
     now = 0.0
 
@@ -110,7 +110,7 @@ class Member:
         self.terms_led: set[int] = set()
 
     def carry_out(self) -> None:
-        """Do all that the replica says, until it says nothing more."""
+        """Carry out what the replica decides, until there is nothing left to do."""
         while (ready := self.replica.ready(self.clock.now)) is not None:
             self.desk.observe(ready)
             self.committed += ready.committed
@@ -140,7 +140,7 @@ class Member:
     ) -> None:
         """Hand in a request or an answer, which is `learner`'s if it is that of a learner.
 
-        Tickets are labels of any kind here: whatever tells the test which answer is which.
+        Tickets are labels of any type, by which the test tells answers apart.
         """
         if isinstance(message, PeerRequest):
             self.replica.step(message, self.clock.now, ticket)
@@ -156,7 +156,7 @@ class Member:
         return next((reply.message for reply in self.take(Reply) if reply.ticket is request), None)
 
     def take(self, kind: type) -> list[Any]:
-        """Take off what was said: replies, or the requests that carry one kind of message."""
+        """Remove and return the replies sent, or the requests that carry one kind of message."""
 
         def wanted(said: Message) -> bool:
             return isinstance(said if kind is Reply else said.message, kind)
@@ -196,7 +196,7 @@ class Member:
 
 
 def hear_of_term(member: Member, term: int) -> None:
-    """A peer answers that there is a higher term, whatever it was asked."""
+    """A peer answers with a higher term."""
     member.replica.take_reply(
         AppendReply(term=term, follower=2, fits=False, index=0, round=0, sent=0.0), member.clock.now
     )

@@ -42,7 +42,7 @@ def won(replica: int, term: int) -> CampaignReply:
 
 
 def refused(wait: float, leader: int = 0, term: int = 1) -> CampaignReply:
-    """The replica that was asked to campaign has to wait so long."""
+    """The replica that was asked to campaign must wait for `wait` seconds."""
     return CampaignReply(leader=leader, term=term, wait=wait)
 
 
@@ -87,7 +87,7 @@ class _Fake:
 
 
 class FakeReplica(_Fake):
-    """What a `ReplicaClient` does."""
+    """Stands in for a `ReplicaClient`."""
 
     def status(self) -> Deferred[Any]:
         return self._ask("status")
@@ -115,7 +115,7 @@ class FakeReplica(_Fake):
 
 
 class FakeCatalog(_Fake):
-    """What a `CatalogClient` does."""
+    """Stands in for a `CatalogClient`."""
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[Any]:
         return self._ask("look_up", names, timeout)

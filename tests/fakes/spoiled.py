@@ -1,4 +1,4 @@
-"""Logs to damage, and what has to become of them."""
+"""Logs to damage, and what a replica must make of them."""
 
 from functools import cache
 from pathlib import Path
@@ -62,7 +62,7 @@ def last_header() -> int:
 
 
 def damaged(folder: Path) -> str:
-    """That the log in `folder` is set aside whole, and stays suspect; answers why."""
+    """Check that the log in `folder` is set aside whole, and stays suspect; returns the reason."""
     before = files(folder)
     with pytest.raises(Damaged) as reading:
         LogReader(folder)

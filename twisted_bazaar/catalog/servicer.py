@@ -1,7 +1,6 @@
 """The gRPC service of a catalog. Lookups are answered on gRPC's threads, from the node's view."""
 
 from threading import Lock
-from typing import Any
 
 import grpc
 from twisted.internet.defer import Deferred, succeed
@@ -33,6 +32,9 @@ _TURN_SECONDS = 5.0
 
 Context = grpc.ServicerContext
 
+_Request = catalog_pb2.ListingRequest | catalog_pb2.SubscribeRequest | market_pb2.LookupRequest
+"""A request that names the cluster that it is meant for."""
+
 
 class Catalog(CatalogServicer):
     """What the leader (Apply, Listing) and front-ends (Lookup, Subscribe) call."""
@@ -43,7 +45,7 @@ class Catalog(CatalogServicer):
         self._admission = admission
         self._whole_market = Lock()
 
-    def _check_meant(self, request: Any, context: Context) -> None:
+    def _check_meant(self, request: _Request, context: Context) -> None:
         """Abort the call if it is for a catalog of another cluster."""
         refusal = self._node.not_meant(request.cluster)
         if refusal is not None:
@@ -72,7 +74,7 @@ class Catalog(CatalogServicer):
         # The whole market takes long to encode: one at a time, so that lookups get threads.
         wait = min(context.time_remaining() or _TURN_SECONDS, _TURN_SECONDS)
         if not self._whole_market.acquire(timeout=max(0.0, wait)):
-            raise Overloaded("too many ask for the whole market")
+            raise Overloaded("too many requests for the whole market are waiting")
         try:
             view = self._node.view()
             return lookup_to_wire(view.stocks, request, view.history, view.upto)

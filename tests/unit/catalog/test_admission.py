@@ -105,7 +105,9 @@ def test_without_a_secret_one_may_subscribe_for_oneself(address: str, peer: str)
         ("10.0.0.7:7010", ""),
     ],
 )
-def test_without_a_secret_nobody_may_subscribe_for_another_machine(address: str, peer: str) -> None:
+def test_without_a_secret_no_caller_may_subscribe_for_another_machine(
+    address: str, peer: str
+) -> None:
     with pytest.raises(NotAuthorised, match="without a secret"):
         check(b"", address, peer)
 

@@ -451,7 +451,7 @@ def test_one_that_never_started_stops(tmp_path: Path) -> None:
     assert never.stopService() is None
 
 
-def test_who_wants_to_know_is_told_once_what_the_market_opened_with(tmp_path: Path) -> None:
+def test_opened_is_called_once_with_the_stocks_of_the_market(tmp_path: Path) -> None:
     told: list[list[str]] = []
     reactor = ReactorWithThreads()
     new = Snapshot((Stock("Wished", 1, 1, 0, 0),), Position(), 0)

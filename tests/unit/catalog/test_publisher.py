@@ -27,7 +27,7 @@ def catalog() -> CatalogLife:
 # What is released, and when.
 
 
-def test_what_nobody_shows_from_memory_is_released_at_once() -> None:
+def test_without_subscriptions_an_entry_is_released_at_once() -> None:
     catalog = CatalogLife()
     reply = catalog.apply(8)
     assert (reply.applied, reply.released, reply.digest) == (8, 8, LOG[7].digest)
@@ -283,4 +283,6 @@ def test_however_entries_answers_and_time_come_only_what_all_know_is_released(
             assert reply.applied >= reply.released
     catalog.pass_time(2 * LEASE)
     assert len(catalog.answers()) == asked
-    assert catalog.shown == stocks_of(catalog.projection.position.index), "nobody is waited for"
+    assert catalog.shown == stocks_of(catalog.projection.position.index), (
+        "no front-end is waited for"
+    )

@@ -45,7 +45,7 @@ async def unavailable(pushed: Deferred[Any]) -> str:
     """Why the push failed."""
     with pytest.raises(Unavailable) as why:
         await pushed
-    gc.collect()  # makes Deferreds say that nobody handled their failure
+    gc.collect()  # Deferreds log unhandled failures when they are collected
     return str(why.value)
 
 

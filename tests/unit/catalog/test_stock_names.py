@@ -1,4 +1,4 @@
-"""What a stock may be called: whatever a path can say, and people can tell apart."""
+"""Which names stocks may have: a path can carry them, and people can tell them apart."""
 
 from urllib.parse import quote, unquote
 

@@ -75,7 +75,7 @@ class Catalog:
 
     @property
     def cleared(self) -> int:
-        """Up to where nobody who may show anything shows older."""
+        """The highest index such that no front-end with a lease shows an older state."""
         return self.subscribers.cleared(self.index, self.now)
 
 
@@ -127,7 +127,7 @@ def test_what_a_lost_push_said_is_said_again() -> None:
 
 
 def test_one_that_cannot_be_reached_is_tried_again_after_a_pause() -> None:
-    """A process that is gone refuses at once, and would be asked as fast as that."""
+    """A process that has ended refuses at once: without a pause, pushes would spin."""
     catalog = Catalog(FIRST)
     catalog.lose(catalog.push())
     catalog.pass_time(HEARTBEAT * 0.9)
@@ -276,7 +276,7 @@ def test_one_that_answered_is_waited_for() -> None:
 
 
 def test_one_that_never_answered_is_not_waited_for() -> None:
-    """It may not be there at all, or behind a wall."""
+    """It may not exist, or be behind a firewall."""
     catalog = Catalog(FIRST)
     for _ in range(20):
         assert catalog.cleared == 8
@@ -333,7 +333,7 @@ def test_the_slowest_of_those_that_are_waited_for_counts() -> None:
 
 
 def test_an_answer_counts_for_what_the_push_said() -> None:
-    """However much it claims to know."""
+    """A front-end cannot claim a later index."""
     catalog = Catalog(FIRST)
     catalog.index = 7
     push = catalog.push()
@@ -379,7 +379,7 @@ def test_one_that_does_not_answer_in_time_is_forgotten() -> None:
 
 
 def test_one_whose_subscription_is_over_is_forgotten_at_once() -> None:
-    """It shows nothing under that subscription any longer: no release needs to wait."""
+    """It shows nothing under that subscription: no release needs to wait for it."""
     catalog = Catalog(FIRST)
     catalog.index = 7
     catalog.attach()
@@ -414,7 +414,7 @@ def test_a_subscription_that_comes_twice_is_one() -> None:
     assert catalog.cleared == 8
 
 
-def test_there_are_not_too_many() -> None:
+def test_subscriptions_have_a_bound() -> None:
     """A process that can reach a catalog could fill its memory."""
     catalog = Catalog(*range(1000, 1256))
     with pytest.raises(Overloaded, match="too many front-ends"):

@@ -53,7 +53,7 @@ def test_without_a_history_there_is_none() -> None:
         [b'"\xc3\xbc",' + TAG],
     ],
 )
-def test_if_none_match_names_the_tag_it_holds(headers: list[bytes]) -> None:
+def test_if_none_match_matches_its_tags(headers: list[bytes]) -> None:
     assert matches(headers, TAG)
 
 

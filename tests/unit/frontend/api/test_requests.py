@@ -308,7 +308,7 @@ def test_two_different_keys_are_refused() -> None:
         [b'application/json; a="x;charset=latin-1\\""; charset=utf-8'],
     ],
 )
-def test_a_body_that_is_called_json_is_read(values: list[bytes]) -> None:
+def test_a_body_of_type_json_is_read(values: list[bytes]) -> None:
     check_content(values, None)
 
 
@@ -336,7 +336,7 @@ def test_a_body_that_is_called_json_is_read(values: list[bytes]) -> None:
         [b"application/json", b"text/plain"],
     ],
 )
-def test_a_body_that_is_called_anything_else_or_nothing_is_refused(
+def test_a_body_of_another_or_no_type_is_refused(
     values: list[bytes] | None,
 ) -> None:
     with pytest.raises(Refusal) as caught:

@@ -162,7 +162,7 @@ def test_a_malformed_trade_is_400_and_nothing_is_placed(
     assert frontend.bazaar.asked == []
 
 
-def test_a_body_that_is_not_called_json_is_415(frontend: FrontEnd) -> None:
+def test_a_body_of_another_type_is_415(frontend: FrontEnd) -> None:
     plain = {"Content-Type": "text/plain"}
     answer = frontend.ask("POST", "/orders", data=TRADE_BODY, headers=plain)
     assert answer.code == 415
@@ -383,7 +383,7 @@ def test_no_host_header_disturbs_the_routes(frontend: FrontEnd, host: str) -> No
 # Unexpected errors, and clients that hang up
 
 
-def test_a_bug_is_500_with_the_id_that_the_log_knows_it_by(
+def test_an_unexpected_error_is_500_with_the_id_that_is_logged(
     frontend: FrontEnd, logged_failures: list[Failure]
 ) -> None:
     frontend.bazaar.answer = ValueError("secret")
@@ -462,7 +462,7 @@ def test_what_comes_after_the_client_hung_up_is_dropped_quietly(
     assert failures == []
 
 
-def test_a_bug_is_logged_even_if_the_client_hung_up(
+def test_an_unexpected_error_is_logged_even_if_the_client_hung_up(
     frontend: FrontEnd, logged_failures: list[Failure]
 ) -> None:
     with failures_logged() as failures:

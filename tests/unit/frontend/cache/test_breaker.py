@@ -63,7 +63,7 @@ def test_a_trial_that_fails_begins_another_pause() -> None:
     admitted(breaker, 20.1 + PAUSE)
 
 
-def test_a_trial_that_nobody_waits_for_makes_room_for_another() -> None:
+def test_a_cancelled_trial_makes_room_for_another() -> None:
     breaker = closed()
     breaker.failed(10.0)
     trial = admitted(breaker, 20.0)

@@ -89,7 +89,7 @@ def test_the_signature_of_an_earlier_subscription_is_worth_nothing(
     assert endpoint.subscriber.taken == [PUSH]
 
 
-def test_without_a_subscription_nobody_can_sign(endpoint: InternalEndpoint) -> None:
+def test_without_a_subscription_no_signature_is_valid(endpoint: InternalEndpoint) -> None:
     endpoint.subscriber.token = ""
     assert endpoint.take(PUSH).code == 403
     assert endpoint.subscriber.taken == []
@@ -162,7 +162,7 @@ def test_that_a_subscription_is_over_is_an_answer_like_others(endpoint: Internal
     assert (answer.code, endpoint.subscriber.taken) == (200, [])
 
 
-def test_a_fault_of_ours_is_500_in_json(
+def test_an_unexpected_error_is_500_in_json(
     endpoint: InternalEndpoint, logged_failures: list[Failure]
 ) -> None:
     endpoint.subscriber.error = RuntimeError("a bug")
@@ -250,7 +250,9 @@ def test_pushes_that_are_under_way_have_a_bound_together(endpoint: InternalEndpo
     assert endpoint.take(PUSH).code == 200
 
 
-def test_a_crowd_of_strangers_does_not_keep_the_catalog_out(endpoint: InternalEndpoint) -> None:
+def test_many_connections_of_strangers_do_not_keep_the_catalog_out(
+    endpoint: InternalEndpoint,
+) -> None:
     known, answered = endpoint.connect()
     known.dataReceived(endpoint.post(BODY))
     assert Answer(answered.value()).code == 200

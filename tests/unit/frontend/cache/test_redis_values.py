@@ -50,7 +50,7 @@ def test_what_is_kept_is_read(version: int, body: bytes) -> None:
         [VALUE],
     ],
 )
-def test_what_nobody_of_ours_put_there_is_as_if_it_were_not(forged: object) -> None:
+def test_a_value_that_no_front_end_wrote_counts_as_absent(forged: object) -> None:
     assert OURS.quote(key(), VALUE) == QUOTE
     assert OURS.quote(key(), forged) is None
 

@@ -140,7 +140,7 @@ def test_an_unexpected_error_is_logged_and_does_not_end_it(
     frontend.grant()
 
 
-def test_a_service_that_stopped_asks_nobody() -> None:
+def test_a_stopped_service_calls_no_catalog() -> None:
     frontend = Frontend()
     frontend.subscriber.startService()
     call = frontend.catalog.only("subscribe")
@@ -224,7 +224,7 @@ def test_a_push_of_an_earlier_subscription_is_told_that_it_is_over(frontend: Fro
     assert frontend.floors.history == ""
 
 
-# Whoever operates it.
+# What operators are told.
 
 
 def test_the_log_says_once_when_lookups_are_cached_and_when_not(frontend: Frontend) -> None:

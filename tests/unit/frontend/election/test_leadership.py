@@ -43,7 +43,7 @@ def test_ids_are_compared_as_numbers_in_any_order() -> None:
     assert leadership.nominee(0.0) == 10
 
 
-def test_nobody_is_nominated_until_every_replica_was_pinged_once() -> None:
+def test_no_replica_is_nominated_until_every_replica_was_pinged_once() -> None:
     """The one that has not answered yet may lead."""
     leadership = Leadership(REPLICAS)
     for replica in (3, 1):
@@ -117,7 +117,7 @@ def test_a_leader_in_doubt_leads_only_if_it_says_so_anew() -> None:
     assert leadership.leader == 3
 
 
-def test_who_won_a_campaign_leads() -> None:
+def test_the_winner_of_a_campaign_leads() -> None:
     leadership = leaderless()
     assert leadership.campaigned(3, won(3, 2), 10.0) == 10.0
     assert (leadership.leader, leadership.term) == (3, 2)
@@ -130,14 +130,14 @@ def test_only_followers_that_can_be_reached_are_to_be_told() -> None:
     assert leadership.followers == [1]
 
 
-def test_a_victory_in_a_term_that_is_over_deposes_nobody() -> None:
+def test_a_victory_in_a_term_that_is_over_deposes_no_leader() -> None:
     leadership = leaderless()
     leadership.heard(leads(2, term=7))
     leadership.campaigned(3, won(3, 6), 10.0)
     assert (leadership.leader, leadership.term) == (2, 7)
 
 
-def test_one_that_has_to_wait_is_asked_again_when_that_is_over() -> None:
+def test_a_replica_that_has_to_wait_is_asked_again_when_its_wait_is_over() -> None:
     """Not the next id: it would have to wait as well, and the highest is to win."""
     leadership = leaderless()
     assert leadership.campaigned(3, refused(0.2), 10.0) == 10.2
@@ -152,7 +152,7 @@ def test_one_that_cannot_lead_now_defers_itself_and_not_the_others() -> None:
     assert leadership.nominee(10.0) == 2
 
 
-def test_one_that_asks_for_votes_is_asked_again_and_nobody_else_before() -> None:
+def test_a_candidate_is_asked_again_and_no_other_replica_before() -> None:
     """Another campaign would raise the term, and take the votes away that it has won."""
     leadership = leaderless()
     leadership.campaigned(
@@ -167,7 +167,7 @@ def test_one_that_asks_for_votes_is_asked_again_and_nobody_else_before() -> None
     assert leadership.leader == 2
 
 
-def test_one_that_has_always_just_started_makes_nobody_wait_for_ever() -> None:
+def test_a_replica_that_restarts_repeatedly_does_not_make_the_others_wait_for_ever() -> None:
     leadership = leaderless()
     for now in (10.0, 10.25, 10.5):
         assert leadership.nominee(now) == 3
@@ -231,7 +231,7 @@ def test_one_that_names_another_leader_ends_no_search_by_itself() -> None:
     assert leadership.leader == 2
 
 
-def test_who_lost_before_is_asked_at_once_when_the_next_leader_is_gone() -> None:
+def test_a_replica_that_lost_before_is_asked_at_once_when_the_next_leader_is_gone() -> None:
     leadership = leaderless()
     leadership.campaigned(3, LOST, 10.0)
     leadership.campaigned(2, won(2, 2), 10.0)

@@ -127,7 +127,7 @@ def test_a_leader_is_elected_and_the_others_are_told(frontend: Frontend) -> None
     assert frontend.leadership.leader == 3
 
 
-def test_who_cannot_be_reached_is_not_told(frontend: Frontend) -> None:
+def test_an_unreachable_replica_is_not_told(frontend: Frontend) -> None:
     frontend.silent(1)
     frontend.answer(*ALL_FOLLOW[1:])
     frontend.replicas[3].only("campaign").reply(won(3, 2))
@@ -161,7 +161,7 @@ def test_the_next_id_is_asked_at_once_when_one_has_lost(frontend: Frontend) -> N
     assert frontend.told() == {2: (2,), 3: (2,)}, "both answer pings"
 
 
-def test_nobody_spins_when_all_have_lost(frontend: Frontend) -> None:
+def test_after_all_have_lost_campaigns_follow_the_pace_of_pings(frontend: Frontend) -> None:
     """They are asked again, from the highest id, at the pace of the pings."""
     frontend.answer(*ALL_FOLLOW)
     for replica in (3, 2, 1):
@@ -202,11 +202,11 @@ def test_a_dead_leader_is_replaced_by_the_highest_that_answers(frontend: Fronten
     frontend.replicas[2].only("campaign").reply(won(2, 2))
     assert frontend.told() == {1: (2,)}
     frontend.beat(follows(3, term=2))
-    assert frontend.leadership.leader == 2, "the one that returns deposes nobody"
+    assert frontend.leadership.leader == 2, "the one that returns deposes no leader"
     assert frontend.nominated() == []
 
 
-def test_after_a_stop_nothing_is_asked_any_more(frontend: Frontend) -> None:
+def test_after_a_stop_no_replica_is_called(frontend: Frontend) -> None:
     frontend.answer(*ALL_FOLLOW[:2])
     frontend.pings.stopService()
     frontend.answer(ALL_FOLLOW[2])
@@ -255,7 +255,7 @@ def test_trading_that_fails_does_not_stop_the_pings(logged_failures: list[Failur
 
 
 def test_a_replica_that_is_another_than_its_address_says_is_named_once() -> None:
-    """Two addresses mixed up by an operator must not make a front-end trade with nobody."""
+    """Two addresses mixed up by an operator must not leave a front-end without a leader."""
     with capturedLogs() as events:
         frontend = Frontend()
         for _ in range(3):

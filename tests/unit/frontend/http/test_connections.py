@@ -29,7 +29,7 @@ def test_there_are_always_descriptors_left(descriptors: int, connections: int) -
     assert connections_for(descriptors) == connections
 
 
-def test_up_to_the_limit_nobody_has_to_go() -> None:
+def test_up_to_the_limit_no_connection_is_evicted() -> None:
     connections = book(a=Phase.IDLE, b=Phase.IDLE)
     assert connections.add("c", 9.0) == []
     assert (len(connections), set(connections)) == (3, {"a", "b", "c"})
@@ -111,7 +111,7 @@ def test_a_new_phase_has_its_own_time_and_the_old_one_none() -> None:
     assert connections.overdue(9.0 + SECONDS[Phase.BODY]) == ["a"]
 
 
-def test_what_is_gone_is_not_known_any_more() -> None:
+def test_a_removed_connection_is_unknown() -> None:
     connections = book(a=Phase.IDLE)
     connections.remove("a")
     connections.remove("a")

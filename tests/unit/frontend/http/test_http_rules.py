@@ -372,7 +372,7 @@ def test_every_call_that_changes_something_is_guarded(
     assert frontend.bazaar.asked == []
 
 
-def test_there_are_such_calls() -> None:
+def test_there_are_calls_that_change_something() -> None:
     assert ("/orders", "POST") in CHANGES
 
 

@@ -147,7 +147,7 @@ async def test_a_client_that_hangs_up_within_a_body_has_asked_for_nothing(served
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_asks_first_is_told_to_go_on(served: Served) -> None:
+async def test_a_client_that_expects_100_continue_gets_it(served: Served) -> None:
     def talk(client: socket.socket) -> bytes:
         client.sendall(sized(len(TRADE_BODY), b"Expect: 100-continue", b"Connection: close"))
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -158,7 +158,9 @@ async def test_a_client_that_asks_first_is_told_to_go_on(served: Served) -> None
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_asks_first_is_spared_sending_too_much(served: Served) -> None:
+async def test_a_client_that_expects_100_continue_is_refused_before_a_large_body(
+    served: Served,
+) -> None:
     answered = await served.send(sized(LIMIT + 1, b"Expect: 100-continue"))
     assert_refused(answered, 413, TOO_LARGE)
     assert b"\r\nConnection: close\r\n" in answered

@@ -91,7 +91,7 @@ def test_a_body_that_is_too_large_and_stops_is_refused_for_that() -> None:
     assert connection.transport.value().startswith(b"HTTP/1.1 413 ")
 
 
-def test_one_that_was_refused_is_read_from_for_a_moment_only() -> None:
+def test_after_a_refusal_bytes_are_read_for_two_seconds_at_most() -> None:
     frontend = FrontEnd()
     connection = frontend.connect()
     connection.send(b"junk")
@@ -114,7 +114,7 @@ def test_one_that_is_idle_for_too_long_is_closed_even_if_it_does_not_take_what_i
     assert connection.transport.aborting
 
 
-def test_nothing_is_timed_when_nobody_is_there() -> None:
+def test_without_connections_there_is_no_timer() -> None:
     frontend = FrontEnd()
     connections = [frontend.connect() for _ in range(3)]
     frontend.clock.advance(1.0)

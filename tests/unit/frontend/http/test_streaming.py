@@ -117,7 +117,7 @@ def test_the_lists_that_are_being_sent_have_a_bound_together() -> None:
     assert frontend.clock.getDelayedCalls() == []
 
 
-def test_one_who_hangs_up_is_waited_for_no_more() -> None:
+def test_a_client_that_hangs_up_cancels_its_wait_for_all_stocks() -> None:
     frontend = FrontEnd()
     given_up: list[object] = []
     asked = frontend.bazaar.answer = Deferred(lambda asked: asked.errback(Unavailable("gone")))

@@ -104,7 +104,7 @@ def test_what_comes_together_is_read_together_and_a_stock_once(desk: Desk) -> No
 
 
 @pytest.mark.parametrize("version", [4, None])
-def test_what_is_not_in_the_cache_or_too_old_is_asked_of_those_who_know(
+def test_a_stock_that_is_not_in_the_cache_or_too_old_is_asked_of_a_catalog(
     desk: Desk, version: int | None
 ) -> None:
     tickets = desk.ask("A")
@@ -232,7 +232,7 @@ def test_a_call_asks_for_no_more_than_fits(desk: Desk, monkeypatch: pytest.Monke
     assert desk.answered(*tickets) == [miss(5)] * 4
 
 
-def test_who_was_there_before_the_call_takes_any_answer(desk: Desk) -> None:
+def test_a_lookup_from_before_the_call_takes_any_answer(desk: Desk) -> None:
     """It was true after they had asked."""
     tickets = desk.ask("A", "B")
     call = desk.call()
@@ -242,12 +242,12 @@ def test_who_was_there_before_the_call_takes_any_answer(desk: Desk) -> None:
     assert desk.answered(*tickets) == [miss(6), miss(None)]
 
 
-def test_when_nobody_answers_all_who_wait_for_it_are_told(desk: Desk) -> None:
+def test_a_call_without_an_answer_fails_all_its_lookups(desk: Desk) -> None:
     tickets = desk.ask("A", "B")
     call = desk.call()
     joined = desk.ask("A")
     desk.read()
-    error = Unavailable("nobody answers")
+    error = Unavailable("no catalog answers")
     desk.lookups.failed(call, error)
     assert desk.answered(*tickets, *joined) == [error] * 3
     assert desk.idle()
@@ -277,7 +277,7 @@ def test_a_lookup_of_another_stock_joins_nothing(desk: Desk) -> None:
     assert desk.call().names == ["B"]
 
 
-def test_who_joined_is_not_answered_with_what_may_be_older_than_their_question(
+def test_a_lookup_that_joined_is_not_answered_with_what_may_be_older(
     desk: Desk,
 ) -> None:
     """The call may have been answered before a trade that was acknowledged before they asked."""
@@ -295,7 +295,7 @@ def test_who_joined_is_not_answered_with_what_may_be_older_than_their_question(
     assert desk.idle()
 
 
-def test_who_joined_is_not_told_that_there_is_no_such_stock(desk: Desk) -> None:
+def test_a_lookup_that_joined_is_not_told_that_there_is_no_such_stock(desk: Desk) -> None:
     first = desk.ask("New")
     call = desk.call()
     joined = desk.ask("New")
@@ -306,7 +306,7 @@ def test_who_joined_is_not_told_that_there_is_no_such_stock(desk: Desk) -> None:
     assert desk.answered(*joined) == [miss(9)]
 
 
-def test_who_joined_asks_again_if_the_lease_has_ended_by_then(desk: Desk) -> None:
+def test_a_lookup_that_joined_is_sent_again_if_the_lease_has_ended_by_then(desk: Desk) -> None:
     first = desk.ask("A")
     call = desk.call()
     joined = desk.ask("A")
@@ -318,7 +318,7 @@ def test_who_joined_asks_again_if_the_lease_has_ended_by_then(desk: Desk) -> Non
     assert desk.answered(*joined) == [miss(5)]
 
 
-def test_nobody_joins_once_the_lease_has_ended(desk: Desk) -> None:
+def test_no_lookup_joins_a_call_once_the_lease_has_ended(desk: Desk) -> None:
     desk.ask("A")
     desk.call()
     desk.ask("A")
@@ -328,7 +328,7 @@ def test_nobody_joins_once_the_lease_has_ended(desk: Desk) -> None:
     assert desk.call().names == ["A"]
 
 
-def test_who_joined_may_be_answered_under_a_later_lease(desk: Desk) -> None:
+def test_a_lookup_that_joined_may_be_answered_under_a_later_lease(desk: Desk) -> None:
     """Whether a quote may be shown is decided when it comes, and by nothing before."""
     first = desk.ask("A", "B")
     call = desk.call()
@@ -374,7 +374,7 @@ def test_nothing_is_kept_of_a_call_that_was_sent_under_another_order_log(desk: D
 
 
 def test_nothing_is_kept_of_what_was_answered_from_another_order_log(desk: Desk) -> None:
-    """Whoever answers may not have heard of a new leader yet, or be ahead of a restored log."""
+    """The catalog may not have heard of a new leader yet, or be ahead of a restored log."""
     first = desk.ask("A")
     call = desk.call()
     joined = desk.ask("A")
@@ -388,7 +388,7 @@ def test_nothing_is_kept_of_what_was_answered_from_another_order_log(desk: Desk)
 
 
 def test_nothing_is_kept_of_a_call_that_was_sent_before_the_log_was_known() -> None:
-    """What would it be kept under?"""
+    """There is no history to keep it under."""
     desk = Desk(leased=False)
     desk.ask("A")
     call = desk.call()

@@ -239,7 +239,7 @@ def test_when_no_catalog_answers_the_leader_is_asked(error: Exception) -> None:
     assert market.look_up("A") == [[found("A", source=Source.HIT)]]
 
 
-def test_when_nobody_answers_it_is_unavailable_and_the_next_is_not_held_up() -> None:
+def test_without_an_answer_a_lookup_is_unavailable_and_the_next_is_not_delayed() -> None:
     market = Market(MemoryCache())
     results = market.look_up("A", "B")
     results += market.look_up("A")
@@ -272,7 +272,7 @@ def test_an_unexpected_error_is_logged_and_delays_no_lookup(
     assert later == [[found(name)] for name in "ABC"]
 
 
-def test_a_cache_that_cannot_keep_what_it_is_given_costs_nobody_an_answer(
+def test_a_cache_that_fails_to_keep_a_quote_costs_no_answer(
     logged_failures: list[Failure],
 ) -> None:
     class BrokenCache(MemoryCache):
@@ -292,7 +292,7 @@ def whole(version: int = 5) -> MarketSnapshot:
     return MarketSnapshot.of([stock("A", version), stock("B", version)], HISTORY, version)
 
 
-def test_every_stock_is_asked_of_a_catalog_once_for_all_who_want_to_see_it() -> None:
+def test_the_whole_market_is_fetched_once_for_all_waiting_clients() -> None:
     market = Market(MemoryCache())
     results = [result_of(market.service.look_up_all()) for _ in range(100)]
     market.catalogs.only("market").reply(whole())
@@ -327,7 +327,7 @@ def test_when_no_catalog_answers_the_leader_is_asked_for_the_whole_market() -> N
     assert results[1] == [answers.stocks([stock("A")])]
 
 
-def test_nobody_is_asked_for_those_who_have_hung_up() -> None:
+def test_no_query_is_sent_for_clients_that_have_hung_up() -> None:
     market = Market(MemoryCache())
     first = result_of(market.service.look_up_all())
     later = [market.service.look_up_all() for _ in range(10)]

@@ -68,7 +68,7 @@ def desk() -> Desk:
 # One question.
 
 
-def test_one_question_is_for_all_who_came_before_it(desk: Desk) -> None:
+def test_one_query_answers_all_clients_that_came_before_it(desk: Desk) -> None:
     tickets = [desk.ask() for _ in range(50)]
     desk.question()
     assert desk.nothing_to_ask()
@@ -76,14 +76,14 @@ def test_one_question_is_for_all_who_came_before_it(desk: Desk) -> None:
     assert desk.nothing_to_ask()
 
 
-def test_what_is_true_when_it_comes_is_for_those_who_came_since_as_well(desk: Desk) -> None:
+def test_an_answer_that_still_holds_is_for_later_clients_as_well(desk: Desk) -> None:
     first = desk.ask()
     desk.question()
     later = desk.ask()
     assert desk.answer(AT_5) == dict.fromkeys([first, later], AT_5.body)
 
 
-def test_what_was_overtaken_is_only_for_those_who_came_before(desk: Desk) -> None:
+def test_an_outdated_answer_is_only_for_the_clients_before_its_query(desk: Desk) -> None:
     first = desk.ask()
     desk.question()
     desk.publisher.grant(B=6)
@@ -94,7 +94,7 @@ def test_what_was_overtaken_is_only_for_those_who_came_before(desk: Desk) -> Non
     assert desk.answer(AT_6) == {later: AT_6.body}
 
 
-def test_without_a_lease_every_answer_is_only_for_those_who_came_before(desk: Desk) -> None:
+def test_without_a_lease_an_answer_is_only_for_the_clients_before_its_query(desk: Desk) -> None:
     first = desk.ask()
     desk.question()
     desk.publisher.now += LEASE
@@ -105,7 +105,7 @@ def test_without_a_lease_every_answer_is_only_for_those_who_came_before(desk: De
     assert desk.answer(AT_5) == {later: AT_5.body}
 
 
-def test_nothing_is_shared_with_those_who_come_later_where_there_is_no_cache() -> None:
+def test_without_a_cache_an_answer_is_only_for_the_clients_before_its_query() -> None:
     desk = Desk(cached=False)
     first = desk.ask()
     desk.question()
@@ -146,7 +146,7 @@ def test_an_answer_is_not_shown_after_the_lease(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("other", [whole(5, "log-2", A=5, B=4), whole(0, "", A=5, B=4)])
-def test_an_answer_from_another_log_or_from_nobody_knows_where_is_not_shown_again(
+def test_an_answer_from_another_or_an_unknown_log_is_not_shown_again(
     desk: Desk, other: MarketSnapshot
 ) -> None:
     ticket = desk.ask()
@@ -198,18 +198,18 @@ def test_after_an_answer_there_is_a_pause_that_grows_with_what_it_cost(desk: Des
     assert desk.market.pause_until is None
 
 
-def test_when_nobody_answers_those_who_came_before_are_told(desk: Desk) -> None:
+def test_a_query_without_an_answer_fails_the_clients_that_came_before_it(desk: Desk) -> None:
     first = desk.ask()
     desk.question()
     later = desk.ask()
-    error = Unavailable("nobody")
+    error = Unavailable("no catalog answers")
     desk.market.failed(error, desk.now)
     assert desk.answered() == {first: error}
     desk.question()
     assert desk.answer(AT_5) == {later: AT_5.body}
 
 
-def test_for_those_who_have_hung_up_nothing_is_asked_and_nobody_is_answered(desk: Desk) -> None:
+def test_clients_that_have_hung_up_cause_no_query_and_get_no_answer(desk: Desk) -> None:
     gone = desk.ask()
     desk.market.withdraw(gone)
     assert desk.nothing_to_ask()
@@ -221,7 +221,7 @@ def test_for_those_who_have_hung_up_nothing_is_asked_and_nobody_is_answered(desk
     desk.market.withdraw(there)
 
 
-def test_those_who_wait_have_a_bound() -> None:
+def test_the_waiting_clients_have_a_bound() -> None:
     desk = Desk(capacity=3)
     tickets = [desk.ask(), desk.ask()]
     desk.question()

@@ -91,7 +91,7 @@ def test_a_batch_carries_what_came_while_two_were_in_flight() -> None:
     assert tickets(queue.take(3, 1)) == [3, 4]
 
 
-def test_nothing_is_sent_while_nobody_leads() -> None:
+def test_nothing_is_sent_while_no_replica_leads() -> None:
     queue = queue_of(1)
     assert queue.take(0, 1) is None
     assert tickets(queue.take(2, 1)) == [1]

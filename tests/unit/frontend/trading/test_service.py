@@ -116,7 +116,7 @@ def test_what_comes_while_a_batch_is_under_way_goes_together_after_the_answer(le
     assert keys(led.call()) == ["key-2", "key-3"]
 
 
-def test_those_who_were_answered_together_have_a_moment_to_ask_again(led: Desk) -> None:
+def test_the_next_batch_waits_a_millisecond_for_clients_answered_together(led: Desk) -> None:
     led.place(1, 2)
     first = led.call()
     led.place(3)
@@ -128,7 +128,7 @@ def test_those_who_were_answered_together_have_a_moment_to_ask_again(led: Desk) 
     assert keys(led.call()) == ["key-3", "key-4", "key-5"]
 
 
-def test_a_client_by_itself_waits_for_nobody(led: Desk) -> None:
+def test_a_single_client_does_not_wait_for_others(led: Desk) -> None:
     led.place(1)
     led.call().reply(placed(1))
     led.place(2)
@@ -182,7 +182,7 @@ def test_what_the_leader_before_was_sent_is_given_up(led: Desk) -> None:
     assert result == placed(1)
 
 
-def test_a_late_failure_of_a_batch_that_was_given_up_puts_nobody_in_doubt(led: Desk) -> None:
+def test_a_late_failure_of_a_batch_that_was_given_up_deposes_no_leader(led: Desk) -> None:
     led.place(1)
     hanging = led.call(3)
     led.leadership.silent(3)
@@ -216,7 +216,7 @@ def test_more_trades_than_fit_are_refused_at_once(
     assert (waiting, also_waiting) == (placed(1), placed(2))
 
 
-def test_at_its_deadline_a_trade_that_nobody_took_was_not_executed(desk: Desk) -> None:
+def test_at_its_deadline_a_trade_that_was_never_sent_was_not_executed(desk: Desk) -> None:
     [result] = desk.place(1)
     pass_time(desk, TIMING.deadline - 0.001)
     assert result == []

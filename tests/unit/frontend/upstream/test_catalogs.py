@@ -47,7 +47,7 @@ class World:
         call.fail(error)
         return catalog
 
-    def nobody_is_asked(self) -> bool:
+    def no_catalog_is_called(self) -> bool:
         return not any(fake.open("look_up") for fake in self.fakes)
 
 
@@ -62,7 +62,7 @@ def test_one_that_answers_is_enough(world: World) -> None:
     assert (catalog, call.arguments) == (0, (("A", "B"), MOMENT))
     call.reply(STOCKS)
     assert result == [STOCKS]
-    assert world.nobody_is_asked()
+    assert world.no_catalog_is_called()
 
 
 @pytest.mark.parametrize("error", [Unavailable("gone"), Overloaded("too many"), BazaarError("no")])
@@ -91,7 +91,7 @@ def test_one_that_failed_is_passed_over_for_a_moment(world: World) -> None:
     world.clock.advance(MOMENT - SOON)
     result = world.look_up("A")
     assert [world.fail(), world.fail()] == [1, 2]
-    assert isinstance(result[0], Unavailable), "nobody waits for the other one"
+    assert isinstance(result[0], Unavailable), "the client does not wait for the other one"
     world.clock.advance(SOON)
     world.look_up("A")
     assert world.asked()[0] == 0
@@ -104,7 +104,7 @@ def test_when_all_fail_it_is_unavailable_and_for_a_moment_at_once(world: World) 
     assert [type(each) for each in result] == [Unavailable]
     [at_once] = world.look_up("A")
     assert isinstance(at_once, Unavailable)
-    assert world.nobody_is_asked()
+    assert world.no_catalog_is_called()
 
 
 def test_the_moment_begins_when_it_failed_not_when_it_was_asked() -> None:
@@ -127,10 +127,10 @@ def test_each_call_asks_all_catalogs_while_others_reorder_them(world: World) -> 
     for call in world.fakes[2].open("look_up"):
         call.reply(STOCKS)
     assert results == [[STOCKS], [STOCKS]]
-    assert world.nobody_is_asked()
+    assert world.no_catalog_is_called()
 
 
-def test_a_subscription_goes_to_whichever_takes_it(world: World) -> None:
+def test_a_subscription_goes_to_the_first_catalog_that_takes_it(world: World) -> None:
     result = result_of(world.catalogs.subscribe(SUBSCRIPTION))
     assert world.fail(name="subscribe") == 0
     catalog, call = world.asked("subscribe")
@@ -143,6 +143,6 @@ def test_an_unexpected_error_is_not_taken_for_a_catalog_s(world: World) -> None:
     result = world.look_up("A")
     world.fail(KeyError("a bug"))
     assert isinstance(result[0], KeyError)
-    assert world.nobody_is_asked()
+    assert world.no_catalog_is_called()
     world.look_up("A")
     assert world.asked()[0] == 0

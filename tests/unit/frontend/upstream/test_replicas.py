@@ -58,7 +58,7 @@ def reader() -> Reader:
     return Reader()
 
 
-def nobody_knows() -> list[Exception]:
+def no_answers() -> list[Exception]:
     return [NotLeader(), NotLeader(), Unavailable("connection refused")]
 
 
@@ -102,7 +102,7 @@ def test_stocks_without_a_leader_are_unavailable_at_the_deadline(reader: Reader)
     result = result_of(reader.orders.look_up(["A"]))
     while not result:
         assert reader.clock.seconds() <= TIMING.deadline
-        for error in nobody_knows():
+        for error in no_answers():
             reader.asked("look_up")[1].fail(error)
         reader.clock.advance(TIMING.ping)
     assert isinstance(result[0], Unavailable)
@@ -111,19 +111,19 @@ def test_stocks_without_a_leader_are_unavailable_at_the_deadline(reader: Reader)
 
 def test_then_those_that_answer_pings_and_the_others_last(reader: Reader) -> None:
     result = reader.get()
-    assert reader.round(*nobody_knows()[1:]) == [2, 3]
+    assert reader.round(*no_answers()[1:]) == [2, 3]
     replica, call = reader.asked()
     assert replica == 1
     call.reply(ORDER)
     assert result == [ORDER]
 
 
-def test_when_nobody_knows_all_are_asked_again_after_a_while(reader: Reader) -> None:
+def test_when_no_replica_answers_all_are_asked_again_after_a_ping(reader: Reader) -> None:
     result = reader.get()
-    reader.round(*nobody_knows())
+    reader.round(*no_answers())
     assert not any(fake.open("get_order") for fake in reader.replicas.values())
     reader.clock.advance(TIMING.ping)
-    assert reader.round(*nobody_knows()) == [2, 3, 1]
+    assert reader.round(*no_answers()) == [2, 3, 1]
     reader.leadership.heard(leads(3, term=2))
     reader.clock.advance(TIMING.ping)
     replica, call = reader.asked()
@@ -136,7 +136,7 @@ def test_at_the_deadline_it_is_unavailable(reader: Reader) -> None:
     result = reader.get()
     while not result:
         assert reader.clock.seconds() <= TIMING.deadline
-        reader.round(*nobody_knows())
+        reader.round(*no_answers())
         reader.clock.advance(TIMING.ping)
     assert isinstance(result[0], Unavailable)
     assert reader.clock.seconds() > TIMING.deadline - 2 * TIMING.ping
