@@ -50,7 +50,7 @@ def the_term_is_raised_at_each_nomination(
 def a_candidate_is_not_patient_with_disks(
     original: Any, self: Any, own_disk: float, now: float
 ) -> bool:
-    return bool(now - self._since > 0.3)
+    return bool(now - self._began > 0.3)
 
 
 @mutant(Replica, "_stand", part_of="a_candidate_is_not_patient_with_disks")

@@ -116,7 +116,7 @@ def a_leader_does_not_wait_for_catalogs(
     return max(commit, released)
 
 
-@mutant(LeaderState, "_may_read")
+@mutant(LeaderState, "_may_hold_lease")
 def two_catalogs_hold_leases(
     original: Any, self: Any, learner: Any, holds: bool, now: float
 ) -> bool:
@@ -193,7 +193,7 @@ def a_catalog_that_is_kept_out_is_not_waited_for(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
     upto: int = original(self, commit, released, now)
-    out = self._reader is not None and self.backoff.left(self._reader.name, now)
+    out = self._lease_holder is not None and self.backoff.left(self._lease_holder.name, now)
     return commit if out else upto
 
 
@@ -234,7 +234,7 @@ def a_new_leader_waits_for_its_own_lease_only(original: Any, log: Any, timing: A
 def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     original: Any, self: Any, *arguments: Any
 ) -> int:
-    self._knows_all = True
+    self._knows_all_catalogs = True
     released: int = original(self, *arguments)
     return released
 
@@ -271,7 +271,7 @@ def a_late_push_lowers_a_floor(original: Any, self: Any, push: Any, now: float) 
     return original(self, push, now)
 
 
-@mutant(LeaderState, "_unreplaced")
+@mutant(LeaderState, "_surely_leads")
 def a_leader_that_may_have_been_replaced_grants_leases(
     original: Any, self: Any, now: float
 ) -> bool:
@@ -304,7 +304,7 @@ def a_catalog_answers_for_what_it_applied(original: Any, self: Any, *asked: Any)
     return msgspec.structs.replace(original(self, *asked), released=self._projection.position.index)
 
 
-@mutant(LeaderState, "_waits_for")
+@mutant(LeaderState, "_wait_seconds")
 def a_catalog_that_answered_is_waited_for_a_lease_of_this_leader_only(
     original: Any, self: Any, now: float
 ) -> float:

@@ -8,7 +8,8 @@ one of four, and `role.TRANSITIONS` has every change, with the method that makes
                      ▲                             │
                      └─────────────────────────────┘
 
-What a replica does in each role: `elector` votes, canvasses the peers (`canvass`) and stands
-(`candidacy`); `leader` replicates, commits, and grants leases to catalogs. All of them share the
-`log` and say what they have to say by the `outbox`, in terms of `messages`.
+A `Replica` is a `Nominee`, which canvasses its peers (`canvass`) and stands (`candidacy`), which
+is a `Voter`, which answers its peers; `leader` has what it keeps while it leads: who is how far,
+what is committed, which catalog holds a lease. What they say is in `messages`, and goes out
+through `outbox` once the `log` on disk holds what it rests on. `identity` keeps strangers out.
 """

@@ -1,13 +1,13 @@
-"""Asking around: who is furthest, would they vote, and what did this replica miss.
+"""One round of polls: which peer is furthest, whether they would vote, and what to fetch.
 
 A replica canvasses its peers
 
 - when it starts, to fetch what it missed;
-- when it is asked to campaign: to fetch what it lacks, so that the highest id can win, and to
-  raise its term only if a majority would vote (PreVote, Ongaro 2014 §9.6);
+- when it is nominated: to fetch what it lacks, so that the highest id can win, and to raise its
+  term only if a majority would vote (PreVote, Ongaro 2014 §9.6);
 - when its storage is suspect, to recall what it may have forgotten.
 
-This keeps the answers, says what they amount to, and what to fetch next; `Nominee` sends
+A canvass keeps the answers, says what they amount to, and what to fetch next; `Nominee` sends
 the messages. Pure.
 """
 
@@ -28,8 +28,11 @@ class Purpose(Enum):
     """What a canvass is for."""
 
     RESYNC = "resync"
+    """To fetch what this replica lacks."""
     CAMPAIGN = "campaign"
+    """The same, and to stand then."""
     RECALL = "recall"
+    """The same, from all others, and to be trusted then."""
 
 
 class FetchFrom(msgspec.Struct, frozen=True):
@@ -39,27 +42,28 @@ class FetchFrom(msgspec.Struct, frozen=True):
 
 
 class GoAhead(msgspec.Struct, frozen=True):
-    """Nobody who answered is further; in a campaign, a majority would vote."""
+    """No peer that answered is further; in a campaign, enough would vote."""
 
     term: int
-    """The highest term that anyone named."""
+    """The highest term of those that answered."""
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """A campaign must not wait any longer for what this replica lacks; it goes on fetching."""
+    """This replica lacks so much that it must not stand now. It goes on fetching."""
 
 
 class Hopeless(msgspec.Struct, frozen=True):
-    """Others may have forgotten as much as this replica: together they cannot be sure."""
+    """Other replicas are suspect, too: what all of them have forgotten cannot be recalled."""
 
     suspects: tuple[int, ...]
 
 
 Verdict = FetchFrom | GoAhead | AnotherLeads | Refused | Behind | Hopeless | None
+"""None: wait for more answers."""
 
 
 class Canvass:
-    """One round of questions, from the first poll to the last fetch."""
+    """One round, from the first poll to the last fetch."""
 
     def __init__(
         self,
@@ -69,52 +73,52 @@ class Canvass:
         purpose: Purpose,
         nonce: int,
         now: float,
-        patience: float,
-        catch_up: float,
+        poll_seconds: float,
+        catch_up_seconds: float,
     ) -> None:
-        """`patience`: seconds for which those that do not answer are waited for; `catch_up`:
-        seconds after which a campaign is given up for what is still to be fetched."""
+        """Peers that do not answer are waited for, for `poll_seconds`. A campaign is given up if
+        there is still something to fetch after `catch_up_seconds`."""
         self.purpose = purpose
         self.nonce = nonce
         self.tickets: list[tuple[Ticket, float]] = []
-        """Those who asked this replica to campaign, to be told how it ended, and when."""
+        """The nominations to be answered when it ends, and when each came."""
         self.late = False
-        """It was for a campaign, and took too long."""
-        self.moved = now
-        """When it began, or fetched something last."""
+        """It was for a campaign, which was given up (`Behind`)."""
+        self.moved_at = now
+        """When it began, or when the last answer to a fetch came."""
         self._replica = replica
         self._silent = set(peers)
         self._members = len(self._silent) + 1
         self._answers: dict[int, PollReply] = {}
-        self._patience = patience
-        self._patient_until = now + patience
-        self._catch_up_until = now + catch_up
+        self._poll_seconds = poll_seconds
+        self._poll_until = now + poll_seconds
+        self._catch_up_until = now + catch_up_seconds
         self._ask_at = dict.fromkeys(self._silent, now)
         self._suspects_since: float | None = None
         self.source: int | None = None
-        """The replica that is being fetched from."""
+        """The peer that is being fetched from; None: nothing is being fetched."""
         self._step_back = 1
         self._needed = self._members
-        """How many votes a campaign needs."""
+        """The votes that a campaign needs."""
 
     # Polling.
 
     def polls(self, now: float) -> list[int]:
-        """Whom to poll now. Whoever is to recall asks until all have answered for certain."""
+        """The peers to poll now. To recall, all are polled until none is silent or suspect."""
         due = [peer for peer, at in self._ask_at.items() if at <= now]
         for peer in due:
             del self._ask_at[peer]
         return due
 
     def answered(self, reply: PollReply, now: float) -> None:
-        """A peer answered."""
+        """Take in the answer of a peer."""
         self._silent.discard(reply.replica)
         self._answers[reply.replica] = reply
         if reply.suspect:
             self._ask_again(reply.replica, now)
 
     def lost(self, peer: int, now: float) -> None:
-        """A peer cannot be reached, or can no longer."""
+        """`peer` did not answer a poll or a fetch."""
         self._answers.pop(peer, None)
         if self.source == peer:
             self.source = None
@@ -123,13 +127,13 @@ class Canvass:
 
     def _ask_again(self, peer: int, now: float) -> None:
         if self.purpose is Purpose.RECALL:
-            self._ask_at[peer] = now + self._patience
+            self._ask_at[peer] = now + self._poll_seconds
             if peer not in self._answers:
                 self._silent.add(peer)
 
     def name(self, cluster: str) -> str:
-        """The cluster to be of, for a replica that is of `cluster` (empty: of none yet): the
-        first, in the order of text, that it or any of those who answered names.
+        """The name of the cluster, for a replica that knows it as `cluster` (empty: it knows
+        none): the smallest, as text, that it or a peer that answered has.
 
         Where there is no entry yet, several candidates may have named the cluster.
         """
@@ -138,7 +142,7 @@ class Canvass:
 
     @property
     def finds_a_cluster(self) -> bool:
-        """Whether somebody who answered has had a term, or a name of the cluster: it is not new."""
+        """Whether a peer that answered has had a term, or a name of the cluster."""
         return any(reply.term > 0 or reply.cluster for reply in self._answers.values())
 
     def all_named(self, cluster: str) -> bool:
@@ -148,24 +152,24 @@ class Canvass:
         )
 
     def verdict(self, log: Log, term: int, fresh: bool, copied: bool, now: float) -> Verdict:
-        """What to do next; None: wait for more answers.
+        """What to do next.
 
-        `term` is this replica's; `fresh`: nothing was ever in its storage; `copied`: it is a
-        copy.
+        Of this replica: `term`; `fresh`: nothing was ever in its storage; `copied`: its folder
+        is a copy.
         """
         if self.source is not None:
             late = self.purpose is Purpose.CAMPAIGN and now >= self._catch_up_until
             return Behind() if late else None
         if self.purpose is Purpose.RECALL:
             return self._recall(log, fresh, copied, now)
-        # All are waited for, since the one that is silent may be the furthest, but only for a
-        # while.
-        if self._silent and now < self._patient_until:
+        # Wait for all, since a silent one may be the furthest, but not for long.
+        if self._silent and now < self._poll_until:
             return None
-        # The first leader ever needs all: from then on, one whose storage is fresh has lost it.
+        # The first leader needs the votes of all: from then on, a replica whose storage is fresh
+        # has lost it.
         self._needed = majority(self._members) if term else self._members
         if self.purpose is Purpose.CAMPAIGN and 1 + len(self._disks) < self._needed:
-            # For how long one is suspect is not for time to tell.
+            # How long a replica stays suspect does not depend on time.
             waits = [reply.wait for reply in self._answers.values() if not reply.suspect]
             leader = max((reply.leader for reply in self._answers.values()), default=0)
             wait = max(waits, default=0.0)
@@ -174,37 +178,37 @@ class Canvass:
 
     @property
     def _disks(self) -> list[float]:
-        """How long a write takes each of those that would vote, the quickest first."""
+        """Seconds that a write takes each peer that would vote, ascending."""
         return sorted(reply.disk_seconds for reply in self._answers.values() if reply.wait <= 0)
 
     @property
     def voters_disk(self) -> float:
-        """Seconds that a write takes the slowest of those whose votes are needed."""
+        """Seconds that a write takes the slowest of the quickest peers that suffice to win."""
         return max(self._disks[: self._needed - 1], default=0.0)
 
     def others_elect(self, disk: float) -> bool:
-        """Whether a majority without this replica may vote, now or soon, each of which writes
-        within `disk` seconds."""
+        """Whether a majority without this replica, each of which writes within `disk` seconds,
+        may vote now or soon."""
         quick = [r for r in self._answers.values() if not r.suspect and r.disk_seconds <= disk]
         return len(quick) >= self._needed
 
     def _recall(self, log: Log, fresh: bool, copied: bool, now: float) -> Verdict:
-        """All others are waited for: each majority that this replica was ever part of has
-        another member among them, which knows the term and the entries."""
+        """Waits for all others: each majority that this replica was ever part of has another
+        member, which knows the term and the entries."""
         if self._silent:
             return None
         answers = self._answers.values()
         if fresh and all(reply.last_index == reply.term == 0 for reply in answers):
-            return GoAhead(0)  # a new cluster: nobody has anything to forget
+            return GoAhead(0)  # A new cluster: no member can have forgotten anything.
         suspects = tuple(sorted(reply.replica for reply in answers if reply.suspect))
-        # Where several folders were restored together, or all: what is in none of the members'
-        # logs is nowhere, and what is in one of them is at hand, since all have answered.
+        # Where several folders, or all, were restored from a backup: what is in one of the
+        # members' logs is at hand, since all have answered, and the rest is nowhere.
         restored = copied and all(reply.copied for reply in answers if reply.suspect)
         if (suspects or not answers) and not restored:
-            # One that was suspect when it answered may have recalled by now: ask it again.
+            # A peer that was suspect when it answered may have recalled by now.
             if self._suspects_since is None:
                 self._suspects_since = now
-            hopeless = now - self._suspects_since > _RECALL_PATIENCE * self._patience
+            hopeless = now - self._suspects_since > _RECALL_POLLS * self._poll_seconds
             return Hopeless(suspects) if hopeless else None
         self._suspects_since = None
         return self._furthest(log)
@@ -221,9 +225,8 @@ class Canvass:
         return GoAhead(max((reply.term for reply in self._answers.values()), default=0))
 
     def catches_up(self, since: float) -> bool:
-        """Whether it goes on fetching after it was too late for a campaign, and something has
-        come since then."""
-        return self.late and self.source is not None and self.moved >= since
+        """Whether it goes on fetching after `Behind`, and an answer has come since `since`."""
+        return self.late and self.source is not None and self.moved_at >= since
 
     # Fetching.
 
@@ -236,9 +239,9 @@ class Canvass:
         return Fetch(replica=self._replica, after=after, digest=log.digest_at(after))
 
     def fetched(self, reply: FetchReply, log: Log, committed: int) -> Fetch | None:
-        """Take what the source answered into `log`, and say what to fetch next; None: enough.
+        """Take the source's entries into `log`, and say what to fetch next; None: enough.
 
-        The term of `reply` must have been adopted: else a deposed leader could overwrite the
+        The caller has adopted the term of `reply`: else a deposed leader could overwrite the
         entries.
         """
         self._answers[reply.replica] = msgspec.structs.replace(
@@ -251,13 +254,13 @@ class Canvass:
             self.source = None
             return None
         if not reply.fits:
-            # Committed entries are in the log of anyone further: no need to go back beyond.
+            # Committed entries are in the log of each replica that is further.
             after = max(committed, min(reply.after - self._step_back, log.last_index))
             self._step_back *= 2
             return self._fetch(log, after)
         self._step_back = 1
         entries, after = reply.entries, reply.after
-        # A leader may have changed this log since the question went out: then ask anew.
+        # A leader may have changed this log since the request went out: then fetch from its end.
         if after <= log.last_index and all(
             entry.follows(log.digest_at(after)) for entry in entries[:1]
         ):
@@ -265,6 +268,6 @@ class Canvass:
         return self._fetch(log, min(after + len(entries), log.last_index))
 
 
-_RECALL_PATIENCE = 25
-"""How many times as long as for an answer two suspects wait for each other: time enough for
-one that is about to recall."""
+_RECALL_POLLS = 25
+"""Two suspects wait for each other for so many times as long as for an answer, since one of them
+may be about to recall."""

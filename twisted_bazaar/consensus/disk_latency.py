@@ -1,20 +1,20 @@
-"""How long a replica's disk takes for a write, and what an operator must be told of it. Pure."""
+"""How long a replica's disk takes for a write, and what the operator is told of it. Pure."""
 
 from collections import deque
 
 __all__ = ["LONGEST_WRITE_SECONDS", "DiskLatency"]
 
 LONGEST_WRITE_SECONDS = 2.0
-"""Elections are made for disks that take this long for a write, and for none that take longer."""
+"""Elections end on disks that take up to this long for a write; on slower ones they may not."""
 
 _REMEMBERED_WRITES = 8
 _CALM_SECONDS = 10.0
-"""A disk is well again this long after the last slow write, so that one that is slow now and
-then is not told of each time."""
+"""A disk is well again this long after the last slow write, so that one that is slow now and then
+does not fill the log."""
 
 
 class DiskLatency:
-    """The writes of one replica, of which one at a time is under way."""
+    """The writes of one replica, one at a time. Times are seconds on its clock."""
 
     def __init__(self, slow_seconds: float) -> None:
         """A write that takes more than `slow_seconds` is slow."""
@@ -24,14 +24,14 @@ class DiskLatency:
         self._slow_until = float("-inf")
         """When the last slow write ended."""
         self._said = 0.0
-        """Writes that take this long are told of; 0: the disk is well, as far as was said."""
+        """Writes of this many seconds were reported; 0: the disk is well, as far as reported."""
 
     def begun(self, now: float) -> None:
-        """A write is under way."""
+        """A write begins."""
         self._began = now
 
     def ended(self, now: float) -> None:
-        """It is on disk."""
+        """The write that was under way is on disk."""
         assert self._began is not None
         took, self._began = now - self._began, None
         self._took.append(took)
@@ -40,11 +40,11 @@ class DiskLatency:
 
     @property
     def recent(self) -> float:
-        """Seconds of the longest of the last few writes; 0: there was none."""
+        """Seconds of the longest of the last 8 writes; 0: there was none."""
         return max(self._took)
 
     def seconds(self, now: float) -> float:
-        """The same, with the one that is under way."""
+        """Seconds of the longest of the last 8 writes and of the one under way."""
         return max(self.recent, self._age(now))
 
     def latest(self, now: float) -> float:
@@ -52,14 +52,14 @@ class DiskLatency:
         return max(self._took[-1], self._age(now))
 
     def hangs(self, now: float) -> bool:
-        """Whether a write is under way for longer than elections are made for."""
+        """Whether a write has been under way for 2.5 s: longer than an election allows for."""
         return self._age(now) > 1.25 * LONGEST_WRITE_SECONDS
 
     def _age(self, now: float) -> float:
         return 0.0 if self._began is None else now - self._began
 
     def remark(self, now: float) -> str | None:
-        """What to say of the disk now, each thing once; None: nothing new."""
+        """What to tell the operator now, each thing once; None: nothing new."""
         age, last = self._age(now), self._took[-1]
         if self._said < LONGEST_WRITE_SECONDS < self.latest(now):
             self._said = float("inf")

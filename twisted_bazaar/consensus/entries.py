@@ -1,8 +1,8 @@
-"""Log entries, and their one written form: a JSON object a line.
+"""Log entries, and their one written form: a JSON object on a line. Pure.
 
 An entry is encoded once, by the leader that makes it, and the same bytes, its *record*, go to
-every disk and over every wire. The record ends with the entry's *digest*, a hash of the record
-before it and of the digest of the entry before, so that it names the whole history: two logs
+every disk and over every wire. The record ends with the entry's *digest*, a hash of the rest of
+the record and of the digest of the entry before, so that it names the whole history: two logs
 with the same last digest are the same (invariant 3).
 
     {"kind":"traded","index":3,"term":1,"at":1790000000000,"number":1,…,"digest":"5f…"}
@@ -26,9 +26,9 @@ class Opened(
 ):
     """A leader's first entry in its term: committing it commits all before it (Raft §5.4.2).
 
-    It says under which configuration it leads. What a leader may do before this entry is
-    committed (grant no lease, answer no trade) rests on it, so each later leader finds in its
-    own log every configuration that can still matter.
+    It records the configuration under which the leader leads. A leader grants no lease and
+    decides no trade before this entry is committed, so each later leader finds in its own log
+    every configuration that can still matter.
     """
 
     leader: int
@@ -40,10 +40,10 @@ class Opened(
     lease: float = 0.0
     """Seconds of the leases that this leader grants to catalogs; 0: not recorded."""
     catalogs: tuple[str, ...] = ()
-    """The learners, as this leader names them."""
+    """The names of the learners."""
     name: str = ""
-    """Random, so that no other opening has this entry's digest, not even that of a copy of this
-    log whose leader opens at the same instant."""
+    """Random, so that no other `opened` entry has this digest, not even one that is made at the
+    same instant after a copy of this log."""
 
 
 Event = Opened | Listed | Traded
@@ -63,10 +63,10 @@ class Entry(msgspec.Struct, frozen=True):
     digest: str
     """32 hexadecimal digits."""
     record: bytes
-    """The written form, from `{` to `}`, without checksum or newline."""
+    """The written form, from `{` to `}`."""
 
     def follows(self, digest: str) -> bool:
-        """Whether this entry was made right after the history that `digest` names."""
+        """Whether this entry comes right after the history that `digest` names."""
         return _digest(digest, self.record[:-_DIGEST_BYTES]) == self.digest
 
 
@@ -93,7 +93,7 @@ def _digest(previous: str, content: bytes) -> str:
 
 
 def encode_entry(previous: str, index: int, term: int, at_milliseconds: int, event: Event) -> Entry:
-    """Make the entry that follows the history named `previous`."""
+    """The entry after the history that the digest `previous` names."""
     text = _encode(event)
     kind = _KIND_BYTES[type(event)]
     content = b'%b,"index":%d,"term":%d,"at":%d%b' % (
@@ -105,9 +105,9 @@ def encode_entry(previous: str, index: int, term: int, at_milliseconds: int, eve
 
 
 def decode_entry(record: bytes) -> Entry:
-    """Read one record. Raises `Damaged` if it is not one.
+    """The entry of one record. Raises `Damaged` if it is no record.
 
-    Whether it follows the entry before it is for the caller to check, with `Entry.follows`.
+    The caller checks, with `Entry.follows`, that it follows the entry before.
     """
     try:
         place = _decode_position(record)

@@ -1,9 +1,10 @@
-"""Who is meant, and who answers: what keeps a stranger from being taken for a member.
+"""Checks that requests and answers are between members of one cluster. Pure.
 
-An address can lead to another process than was meant: to another replica of this cluster, to a
-replica of another bazaar, to this very process. A folder can be another bazaar's. So requests
-name the cluster and the replica that they are for, and answers say who gives them. What does not
-fit is refused, or counts as no answer; one line tells the operator. Pure.
+An address can lead to another process than was meant: another replica of this cluster, a replica
+of another bazaar, this process itself. A folder can be another bazaar's. So requests name the
+cluster and the replica that they are for, and answers name the replica that gives them. A request
+that does not fit is refused, an answer that does not fit counts as none; one line tells the
+operator.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,14 +37,14 @@ class Identity:
         self.members = tuple(sorted({replica, *peers}))
         """The ids of all replicas."""
         self._others: dict[int, str] = {}
-        """By peer: the other cluster, or the other members, that it named last."""
+        """By peer: in what its last answer to a poll did not fit; empty: it fitted."""
         self._named: dict[int, str] = {}
-        """By peer: the cluster that it named last, while this replica knows none."""
+        """By peer: the cluster that it named last, while this replica knew none."""
 
     def refusal(self, message: PeerRequest, cluster: str, log: Log) -> str | None:
-        """Why a request of a peer is not for this replica, of `cluster`, with `log`; None: it is.
+        """Why a peer's request is not for this replica, of `cluster`, with `log`; None: it is.
 
-        A poll is answered whatever cluster the asker is of: the answer names this one's.
+        A poll of a replica of any cluster is answered: the answer names this one's.
         """
         refusal = not_meant(self._replica, cluster, message.to, "")
         if refusal is not None or isinstance(message, Poll):
@@ -58,17 +59,17 @@ class Identity:
                     f"not {_listed(self.members)}"
                 )
             if message.last_index == log.last_index == 0:
-                return None  # the first election, which names the cluster
+                return None  # The first election, which names the cluster.
         refusal = not_meant(self._replica, cluster, 0, message.cluster)
         if refusal is None and _contradicts(message, log):
             refusal = f"replica {sender} has another history than replica {self._replica}"
         return refusal
 
     def mistake(self, to: int, reply: PeerReply, cluster: str, log: Log) -> str | None:
-        """Why the answer to a request for replica `to` is none of it; None: it is.
+        """Why `reply` is no answer of replica `to`; None: it is one.
 
         Raises `Unusable` if a majority of the members are of one other cluster than this
-        replica, or count other members: then its folder or its options are what does not fit.
+        replica, or have other members: then its folder or its options are wrong.
         """
         sender = _answerer(reply)
         if sender != to:
@@ -77,7 +78,7 @@ class Identity:
             return None
         other = ""
         if reply.last_index == log.last_index == 0:
-            pass  # the cluster has no name that is final yet
+            pass  # The name of the cluster is not final yet.
         elif cluster and reply.cluster and reply.cluster != cluster:
             other = f"of cluster {reply.cluster}, not {cluster}"
         elif reply.members and reply.members != self.members:
@@ -99,7 +100,7 @@ class Identity:
         return f"what answers at the address of replica {to} is {other}"
 
     def _names_another(self, to: int, cluster: str) -> str | None:
-        """Why replica `to` cannot be of the cluster that this one is to join; None: it can."""
+        """Why replica `to` cannot be of the cluster that this one joins; None: it can."""
         self._named[to] = cluster
         for peer, named in self._named.items():
             if cluster and named and named != cluster:
@@ -133,7 +134,7 @@ def _contradicts(message: Append | Vote | Fetch, log: Log) -> bool:
         case Vote():
             place = message.last_index, message.last_term, message.last_digest
         case Fetch():
-            return False  # its digest is what it asks for
+            return False  # It asks whether its digest is in this log.
     return log.contradicts(*place)
 
 

@@ -1,9 +1,8 @@
-"""The order log as a replica sees it, and the storage it rests on.
+"""The order log of a replica, and the storage below it. Pure.
 
-`Storage` is what keeps the log over a crash: a file (`logfile.py`), another engine, or memory
-in tests. It is small on purpose, so that a second implementation is one file. `Log` is the
-replica's view: the newest entries in memory, durable or not yet, and the older ones read from
-storage when somebody far behind asks for them.
+`Storage` keeps the log over a crash: a file (`storage.logfile`), or memory in tests. `Log` is the
+replica's view of it: the newest entries in memory, durable or not yet, and the older ones read
+from storage for peers and learners that are far behind.
 """
 
 from collections.abc import Sequence
@@ -18,40 +17,39 @@ from .entries import GENESIS, Entry, Opened
 __all__ = ["MAX_STRETCH_BYTES", "Log", "MemoryStorage", "Storage", "Write", "cluster_of"]
 
 MAX_STRETCH_BYTES = 1024 * 1024
-"""What entries that are taken from the log together, and so go out in one message, may have; the
-first of them may have more."""
+"""Bytes of the records that one message carries at most, unless its first entry alone has more."""
 
 
 class Write(msgspec.Struct, frozen=True):
-    """What must be durable before anything that rests on it is said to anyone.
+    """What must be durable before a message that rests on it is sent.
 
-    It is done in this order: term and vote, truncation, entries.
+    It is done in this order: term, vote and cluster; truncation; entries; trust.
     """
 
     term: int
     vote: int
     """The replica voted for in `term`; 0: none."""
     truncate: int | None
-    """Forget the entries after this index; None: forget nothing."""
+    """Drop the entries after this index; None: drop none."""
     entries: tuple[Entry, ...]
     trusted: bool = False
-    """From here on the storage is trusted. Done last, after the entries."""
+    """The storage is suspect no longer."""
     cluster: str = ""
-    """The cluster that this replica is of, made durable with the term; empty: none is known."""
+    """The cluster that this replica is of; empty: none is known."""
 
 
 def cluster_of(first: Entry) -> str:
     """The name of the cluster whose log begins with `first`.
 
-    Logs of release 0.1 do not record one: their first entry's digest names them as well.
+    Logs of release 0.1 do not record one: the digest of their first entry stands for it.
     """
     return (isinstance(first.event, Opened) and first.event.cluster) or first.digest
 
 
 class Storage(Protocol):
-    """What outlives a crash. Opened and recovered by its constructor.
+    """Keeps term, vote and entries over a crash. Its constructor opens and recovers it.
 
-    `write` is called from one thread at a time; `read` from any, also during a write.
+    `write` is called on one thread at a time, `read` on any thread, also during a write.
     """
 
     @property
@@ -72,33 +70,33 @@ class Storage(Protocol):
 
     @property
     def suspect(self) -> str | None:
-        """Why votes or entries that were acknowledged may be missing, for the operator; None:
-        none are. Until a `Write` that says `trusted`, over any restart."""
+        """Why votes or acknowledged entries may be missing, for the operator; None: none are.
+        Stays over restarts, until a `Write` that says `trusted`."""
 
     @property
     def fresh(self) -> bool:
-        """Whether it is suspect only since nothing was ever kept in it."""
+        """Whether it is suspect only because nothing was ever kept in it."""
 
     @property
     def copied(self) -> bool:
-        """Whether it is suspect only since it is a copy of what it was."""
+        """Whether it is suspect only because it is a copy."""
 
     def write(self, write: Write) -> None:
         """Make `write` durable: when this returns, it survives any crash.
 
-        Raises OSError when the disk fails; nothing may be written or acknowledged after that.
+        Raises OSError when the disk fails. Nothing may be written or acknowledged after that.
         """
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         """The durable entries `after` < index <= `upto`.
 
-        Answers at once; what lies on disk may be read only when the sequence is first used,
-        so that this can happen on another thread. A later truncation does not change it.
+        Returns at once: the disk may be read only when the sequence is used, which can be on
+        another thread. A later truncation does not change the sequence.
         """
 
 
 class MemoryStorage:
-    """A `Storage` for tests and simulations: durable as long as this object lives."""
+    """A `Storage` for tests and simulations, durable as long as this object lives."""
 
     def __init__(
         self, suspect: str | None = None, fresh: bool = False, copied: bool = False
@@ -154,10 +152,10 @@ def _within(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 class Log:
-    """All entries, durable or not, and what still has to be written of them.
+    """All entries, and which of them are durable or still to be written.
 
-    The newest `keep` entries stay in memory, so that followers and learners that keep up are
-    served without reading.
+    The newest `keep` entries at least stay in memory, so that sending entries to followers and
+    learners that keep up reads nothing.
     """
 
     def __init__(self, storage: Storage, keep: int = 4096) -> None:
@@ -166,9 +164,9 @@ class Log:
         last = storage.last_index
         self._tail: list[Entry] = list(storage.read(max(0, last - keep), last))
         self._base = last - len(self._tail)
-        """Index of the entry before the tail. Never above `durable`."""
+        """Index of the entry before the tail. Invariant: _base <= durable."""
         self.durable = last
-        """Entries up to here are on disk as they are here."""
+        """Entries up to here are on disk. Invariant: durable <= _handed <= last_index."""
         self._handed = last
         """Entries up to here are on disk, or in the write that is under way."""
         self._truncate: int | None = None
@@ -194,17 +192,18 @@ class Log:
 
     @property
     def cluster(self) -> str:
-        """The cluster that the first entry names; empty: there is no entry."""
+        """The cluster whose log this is; empty: there is no entry."""
         return cluster_of(self.entry_at(1)) if self.last_index else ""
 
     @property
     def openings(self) -> Sequence[Opened]:
-        """All `opened` entries, in order: under which configuration each leader led."""
+        """The configuration of each leader, in order: all `opened` entries."""
         return [opened for _, opened in self._openings]
 
     def contradicts(self, index: int, term: int, digest: str) -> bool:
         """Whether another log, whose entry `index` is of `term` and has `digest`, cannot be of
-        the same cluster: both have an entry there of one leader, and another one (invariant 3).
+        the same cluster: both have an entry of one leader there, and not the same (invariant 3).
+        An empty `digest` contradicts nothing.
         """
         return (
             bool(digest)
@@ -228,8 +227,8 @@ class Log:
         return self.entry_at(index).digest if index else GENESIS
 
     def entries(self, after: int, upto: int) -> Sequence[Entry]:
-        """The entries `after` < index <= `upto`, or the first of them: those that lie together,
-        and have `MAX_STRETCH_BYTES` at most."""
+        """The entries `after` < index <= `upto`, or only the first of them, one at least: as far
+        as they lie together and have `MAX_STRETCH_BYTES`."""
         if after >= self._base:
             return _within(tuple(self._tail[after - self._base : upto - self._base]))
         stored = self._storage.read(after, min(upto, self._base))
@@ -259,7 +258,7 @@ class Log:
             digest = entry.digest
 
     def truncate(self, after: int) -> None:
-        """Forget the entries after `after`."""
+        """Drop the entries after `after`."""
         while self._openings and self._openings[-1][0] > after:
             self._openings.pop()
         if after <= self._base:
@@ -274,10 +273,10 @@ class Log:
 
     def take(self, entries: Sequence[Entry], committed: int) -> None:
         """Append what is new of another log's `entries`, after truncating what conflicts with
-        it (Raft §5.3). The first must follow an entry that both logs have.
+        it (Raft §5.3). The entry before the first must be the same in both logs.
 
         Raises `InvariantBroken` if an entry up to `committed` conflicts (invariant 2), and
-        `Malformed`, with nothing changed, if they do not follow one another.
+        `Malformed`, with nothing changed, if `entries` do not follow one another.
         """
         for position, entry in enumerate(entries):
             conflicts = entry.index <= self.last_index
@@ -295,10 +294,10 @@ class Log:
     def take_write(
         self, term: int, vote: int, cluster: str = "", trusted: bool = False
     ) -> Write | None:
-        """What has to become durable now; None if all of it is, or is under way. With
-        `trusted`, that includes that the storage is.
+        """What is to become durable now; None: all is durable. `trusted`: so is that the storage
+        is trusted.
 
-        The caller carries out one write at a time and says `written` after each.
+        The caller carries out one write at a time, and calls `written` after each.
         """
         if (
             (term, vote) == self._saved
@@ -315,7 +314,7 @@ class Log:
         return write
 
     def written(self, write: Write) -> None:
-        """`write` is durable; entries truncated since it was taken do not count."""
+        """`write` is durable. Entries that were truncated since it was taken do not count."""
         if write.entries:
             self.durable = min(write.entries[-1].index, self._handed)
         if len(self._tail) > 2 * self._keep:

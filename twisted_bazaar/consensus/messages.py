@@ -1,14 +1,18 @@
-"""What replicas, and a leader and its learners, say to one another. Frozen values.
+"""The messages between replicas, and between a leader and its learners. Frozen values. Pure.
 
-Each request names the cluster that the asker is of, and the replica that it is for (`to`), so
-that a process at a wrong address refuses it. An empty cluster and id 0 name nothing: release 0.1
-sends none, and a new cluster has no name before its first election.
+A request names the sender's cluster, unless it is a poll, and the replica that it is for (`to`),
+unless that is a learner, so that a process at a wrong address refuses it. An empty cluster and id
+0 name nothing: release 0.1 sends neither, and a new cluster has no name before its first
+election.
 
-Requests are answered exactly once; one that gets no answer is `Declined`, so that its asker
-need not wait and nothing is kept of it. `sent` and `round` come back in the answer as
-they went out: `sent` is the asker's clock when it asked, so that what an answer proves is
-counted from then; `round` numbers the leader's rounds of heartbeats, so that a read waits for
-one begun after it arrived.
+Each request is answered once, if need be with `Declined`, so that no caller waits in vain and
+nothing is kept of it. `sent` and `round` come back in the answer as they went out: `sent` is the
+sender's clock, so that what an answer proves is counted from then; `round` is the leader's round
+of heartbeats, so that a read waits for a round begun after it. `wait`, `lease`, `longest`, `sent`
+and `disk_seconds` are seconds.
+
+The .proto files have fields of the same names, but for `entries`, which travel as records. Fields
+with defaults are not sent by release 0.1.
 """
 
 from collections.abc import Sequence
@@ -52,9 +56,11 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     previous_index: int
     previous_term: int
     entries: Sequence[Entry]
+    """Those after `previous_index`."""
     commit: int
+    """The leader's commit index."""
     released: int
-    """The leader's `released` index: what every client may see."""
+    """The leader's released index: clients may see entries up to here."""
     round: int
     sent: float
     cluster: str = ""
@@ -65,16 +71,18 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 
 class AppendReply(msgspec.Struct, frozen=True, kw_only=True):
     term: int
+    """The follower's term."""
     follower: int
     fits: bool
-    """Whether `previous_index` and `previous_term` are in the follower's log."""
+    """Whether the entry at `previous_index` has `previous_term` in the follower's log."""
     index: int
     """If it fits: the follower's disk holds the leader's log up to here. If not: the leader
     tries again after this index."""
     round: int
+    """As in the append; 0: the answer counts for no round."""
     sent: float
     taken: int = 0
-    """If it fits: the follower has the entries up to here, on its disk or soon."""
+    """If it fits: the follower has the leader's log up to here, on its disk or soon."""
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,59 +97,64 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     last_digest: str = ""
     """Names the candidate's history; empty: not said."""
     members: tuple[int, ...] = ()
-    """The ids of all replicas, as the candidate counts them, ascending; empty: not said."""
+    """The ids of all replicas that the candidate knows, ascending; empty: not said."""
 
 
 class VoteReply(msgspec.Struct, frozen=True, kw_only=True):
     term: int
+    """The voter's term."""
     voter: int
     granted: bool
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """Before it raises its term, or fetches, a replica asks how far the others are."""
+    """A replica asks how far a peer is, and whether it would vote, before it raises its term or
+    fetches."""
 
     replica: int
+    """The sender."""
     nonce: int = 0
-    """Comes back in the answer, which is then none to a question of an earlier life."""
+    """Comes back in the answer, so that an answer to an earlier canvass is told apart."""
     to: int = 0
 
 
 class PollReply(msgspec.Struct, frozen=True, kw_only=True):
     replica: int
+    """The sender, as in all fields below."""
     term: int
     last_index: int
     last_term: int
     leader: int
-    """The leader that this replica has heard within the election timeout; 0: none."""
+    """The leader that it has heard within the election timeout; 0: none."""
     wait: float
     """Seconds until it would vote (PreVote, Ongaro 2014 §9.6); 0: it would now."""
     suspect: bool = False
     """It may have forgotten votes, or entries that it acknowledged."""
     nonce: int = 0
     copied: bool = False
-    """It is suspect only since its folder is a copy: what it has is good, and what came after
-    the copy may be missing."""
+    """It is suspect only because its folder is a copy: what it has is good, and what came after
+    the copy was made may be missing."""
     cluster: str = ""
-    """The cluster that it is of; empty: it knows none yet."""
+    """Its cluster; empty: it knows none yet."""
     members: tuple[int, ...] = ()
-    """The ids of all replicas, as it counts them, ascending; empty: not said."""
+    """The ids of all replicas that it knows, ascending; empty: not said."""
     last_digest: str = ""
     """Names its history; empty: not said."""
     disk_seconds: float = 0.0
-    """How long a write to its disk takes, the longest of the last few."""
+    """How long a write to its disk takes: the longest of the last 8, or the one under way."""
 
 
 class Declined(msgspec.Struct, frozen=True):
-    """The request gets no answer: for its asker, this replica is as good as down."""
+    """The request gets no answer: for the caller, this replica is as good as down."""
 
     why: str
 
 
 class Fetch(msgspec.Struct, frozen=True, kw_only=True):
-    """What came after the history named `digest`, which ends at `after`?"""
+    """A replica asks for the entries after the history named `digest`, which ends at `after`."""
 
     replica: int
+    """The sender."""
     after: int
     digest: str
     cluster: str = ""
@@ -150,15 +163,18 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True):
 
 class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
     replica: int
+    """The sender."""
     term: int
-    """To be adopted before the entries are: else a deposed leader could overwrite them."""
+    """The sender's. To be adopted before the entries are taken: else a deposed leader could
+    overwrite them."""
     after: int
-    """As asked."""
+    """As in the request."""
     fits: bool
-    """Whether the asker's history is part of the answering replica's log. If it is not, there
-    are no entries, and the asker tries again from further back."""
+    """Whether the history in the request is part of the sender's log. If not, there are no
+    entries, and the caller tries again from further back."""
     entries: Sequence[Entry]
     last_index: int
+    """The end of the sender's log, as is `last_term`."""
     last_term: int
 
 
@@ -168,30 +184,34 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
     term: int
     previous_index: int
     previous_digest: str
+    """Names the history up to `previous_index`."""
     entries: Sequence[Entry]
+    """Those after `previous_index`."""
     commit: int
+    """The leader's commit index."""
     rebuild: bool
-    """The learner's state is of another history: throw it away and begin at index 0."""
+    """The learner's state is of another history: drop it and begin at index 0."""
     history: str
     """Names this log: the digest of the leader's first entry in its term."""
     stamp: Stamp | None
-    """The learner's answer that earned it a lease, if one did."""
+    """Of the learner's answer that earned it a lease; None: none did."""
     lease: float
-    """The seconds of that lease, from when that answer was sent."""
+    """Length of that lease, from when that answer was sent."""
     sent: float
     cluster: str = ""
     longest: float = 0.0
-    """Seconds of the longest lease that any leader of this log has granted or may grant."""
+    """The longest lease that any leader of this log has granted or may grant."""
 
 
 class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
     term: int
-    """The highest term the learner has seen."""
+    """The highest term that the learner has seen."""
     applied: int
+    """The last entry that the learner has applied."""
     digest: str
     """Names the history up to `applied`."""
     released: int
-    """Up to here nobody who reads from this learner sees anything older."""
+    """Each client of this learner sees entries up to here."""
     stamp: Stamp | None
     """What a lease for this answer is counted from; None: it earns none."""
     holds: bool
@@ -200,41 +220,42 @@ class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CampaignReply(msgspec.Struct, frozen=True, kw_only=True):
-    """How a nomination ended."""
+    """How a nomination ended, or that the campaign goes on."""
 
     leader: int
-    """The leader this replica knows now: itself, if it won; 0: none."""
+    """The leader that this replica knows: itself, if it won; 0: none."""
     term: int
+    """This replica's term."""
     wait: float
-    """Seconds until asking this replica again can help, if it refused. If it hears a leader, or
-    has just started, the others must wait as well."""
+    """Seconds until another nomination can help, if this one was refused. If this replica hears
+    a leader, or has just started, other replicas would refuse for as long."""
     unable: str = ""
     """Why this replica cannot lead now though others may, for the operator; empty: it could."""
     campaigning: bool = False
-    """It is asking for votes: ask it again after `wait`, and nobody else before."""
+    """It is asking for votes: nominate it again after `wait`, and no other replica before."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How a replica sees itself. Only a leader that a majority has heard lately says so."""
+    """How a replica sees itself, in answer to a ping."""
 
     replica: int
     role: str
-    """`leader`, `candidate`, `follower` or `suspect`."""
+    """A value of `role.Role`; `leader` only if a majority was heard within the election timeout."""
     term: int
     leader: int
     """Itself, or the leader heard within the election timeout; 0: none."""
     last_index: int
-    """The last entry that it knows to be committed."""
+    """The last entry that it knows to be committed, and has applied."""
     last_number: int
     """The last order up to there."""
     digest: str
     """Names the history up to there."""
     cluster: str = ""
-    """The cluster that it is of; empty: it knows none yet."""
+    """Its cluster; empty: it knows none yet."""
     clock: float = 0.0
-    """Seconds on the replica's clock, that only goes forward, when it said so."""
+    """Seconds on its clock, which only goes forward, when it answered."""
     disk_seconds: float = 0.0
-    """How long a write to its disk takes: the longest of the last few, or the one under way."""
+    """How long a write to its disk takes: the longest of the last 8, or the one under way."""
 
 
 PeerRequest = Append | Vote | Poll | Fetch
@@ -242,18 +263,18 @@ PeerReply = AppendReply | VoteReply | PollReply | FetchReply
 
 Ticket = NewType("Ticket", int)
 """Names a request, or a nomination, that this replica is to answer. The owner chooses it, each
-once in a life, and keeps what the answer is for."""
+once in a life, and remembers who waits for the answer."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Ask replica `to`, and say `answered`; if no answer comes in time, `unreachable`."""
+    """Send `message` to replica `to`, and call `answered`; without an answer, `unreachable`."""
 
     to: int
     message: PeerRequest
 
 
 class LearnerRequest(msgspec.Struct, frozen=True):
-    """Ask learner `to`, by its name, and say `applied`; if no answer comes, `unreachable`."""
+    """Send `message` to learner `to`, and call `applied`; without an answer, `unreachable`."""
 
     to: str
     message: Apply

@@ -150,8 +150,8 @@ class Nominee(Voter):
             purpose=purpose,
             nonce=self._nonce,
             now=now,
-            patience=self._timing.heartbeat,
-            catch_up=self._timing.election_timeout,
+            poll_seconds=self._timing.heartbeat,
+            catch_up_seconds=self._timing.election_timeout,
         )
         self._canvass.tickets += tickets
         self._nonce += 1
@@ -218,7 +218,7 @@ class Nominee(Voter):
             return
         if message.term > self.term:
             self._adopt(message.term)
-        canvass.moved = now
+        canvass.moved_at = now
         fetch = canvass.fetched(message, self.log, self.commit)
         if fetch is None:
             self._consider_canvass(now)

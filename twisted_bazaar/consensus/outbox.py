@@ -1,7 +1,7 @@
-"""What a replica says, and when it may: at once, or only after its disk holds the reason.
+"""Messages on their way out: some are sent at once, some once the disk holds what they rest on.
 
-An acknowledgement that waits for the disk for long is given for what was on disk before: it
-tells the leader no less that it is heard. Any other reply that waits until its asker has given
+An acknowledgement that waits for the disk for long is given early, for what was on disk before:
+it shows the leader that the follower lives. Any other reply that waits until its caller has given
 up is declined, so that nothing is kept of it. Pure.
 """
 
@@ -16,26 +16,26 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """Messages on their way out, and the one write that may be under way."""
+    """Messages that are still to be sent, and whether a write is under way."""
 
     def __init__(self) -> None:
         self._now: list[Message] = []
-        # Each with the time since when it is held back.
+        # Each with the time when it was held back.
         self._after_next_write: list[tuple[float, Message]] = []
         self._after_this_write: list[tuple[float, Message]] = []
         self._writing = False
 
     def say(self, messages: Iterable[Message]) -> None:
-        """Nothing in `messages` rests on what is not on disk yet."""
+        """Send `messages`, which rest on nothing that is not on disk yet."""
         self._now += messages
 
     def say_after_write(self, messages: Iterable[Message], now: float) -> None:
-        """`messages` rest on the log, term and vote as they are now."""
+        """Send `messages`, which rest on the log, term and vote as they are now."""
         self._after_next_write += ((now, message) for message in messages)
 
     def tick(self, contact_before: float, decline_before: float, log: Log, term: int) -> None:
-        """Hold no acknowledgement back that came before `contact_before`, nor any other reply
-        to what came before `decline_before`, however long the write takes."""
+        """Time has passed: give acknowledgements held back since `contact_before` early, and
+        decline other replies held back since `decline_before`."""
 
         def held(since: float, message: Message) -> bool:
             if not isinstance(message, Reply):
@@ -58,7 +58,7 @@ class Outbox:
     def take_write(
         self, log: Log, term: int, vote: int, cluster: str = "", trusted: bool = False
     ) -> Write | None:
-        """The write to start now; None: there is nothing to write, or one is under way."""
+        """The write to start now; None: there is nothing to write, or a write is under way."""
         if self._writing:
             return None
         write = log.take_write(term, vote, cluster, trusted)
@@ -79,14 +79,14 @@ class Outbox:
         self._writing, self._after_this_write = False, []
 
     def take_messages(self) -> list[Message]:
-        """What may be said now."""
+        """The messages to send now."""
         messages, self._now = self._now, []
         return messages
 
 
 def _still_true(message: Message, term: int, last: int) -> Message:
-    # An acknowledgement that waited for the disk while the term moved on: its entries may have
-    # been truncated before they were ever written, so it must not be given any more.
+    # The term has moved on while an acknowledgement waited for the disk: its entries may have
+    # been truncated before they were written, so it becomes a refusal.
     if isinstance(message, Reply):
         reply = message.message
         if isinstance(reply, AppendReply) and reply.term < term:

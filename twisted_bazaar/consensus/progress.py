@@ -1,4 +1,4 @@
-"""What a leader knows of each peer and learner, and what a majority makes of it. Pure."""
+"""What a leader knows of each peer and learner, and what a majority has reached. Pure."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -9,62 +9,63 @@ Ordered = TypeVar("Ordered", int, float)
 
 
 def majority(members: int) -> int:
-    """How many of `members` voters are more than half."""
+    """The smallest number that is more than half of `members`."""
     return members // 2 + 1
 
 
 def reached_by_majority(values: Iterable[Ordered]) -> Ordered:
-    """The highest value that a majority has reached; `values` has one of every voter."""
+    """The highest value that a majority has reached; `values` has one for each voter."""
     ordered = sorted(values, reverse=True)
     return ordered[majority(len(ordered)) - 1]
 
 
 class Progress:
-    """How far one peer or learner is, and what is on its way to it.
+    """How far one peer or learner is, and the request that is in flight to it.
 
-    One request at most is in flight, so that each carries all that came up while the one
-    before was under way: the batch grows with the load, and no timer is needed.
+    One request at most is in flight, so that each carries all that came up while the one before
+    was: batches grow with the load, and no timer is needed. Invariant, of a peer: match < next.
     """
 
     def __init__(self, last_index: int, now: float) -> None:
         self.match = 0
-        """It is known to have the leader's log up to here (`matchIndex` in Raft figure 2)."""
+        """Its disk holds the leader's log up to here (`matchIndex` in Raft figure 2); of a
+        learner: it has released entries up to here."""
         self.next = last_index + 1
         """The entry to send next (`nextIndex`)."""
         self.round = 0
         """The last round of heartbeats that it answered."""
-        self.heard = now
-        """When the last request that it answered was sent. The start of the leadership
-        counts, so that nobody is given up before there was time to hear from them."""
-        self._in_flight: float | None = None
-        self._sent = float("-inf")
+        self.heard_at = now
+        """When the last request that it answered was sent. The start of the leadership counts,
+        so that no peer is given up before it had time to answer."""
+        self._in_flight_since: float | None = None
+        self._sent_at = float("-inf")
         self._sent_round = 0
         self._not_before = float("-inf")
 
     def due(self, now: float, last_index: int, round_: int, heartbeat: float) -> bool:
-        """Whether a request should go out now."""
-        if self._in_flight is not None or now < self._not_before:
+        """Whether a request is to be sent now: with what is new, or as a heartbeat."""
+        if self._in_flight_since is not None or now < self._not_before:
             return False
         news = self.next <= last_index or self._sent_round < round_
-        return news or now >= self._sent + heartbeat
+        return news or now >= self._sent_at + heartbeat
 
     def sending(self, now: float, round_: int) -> None:
-        """A request goes out that was made `now`."""
-        self._in_flight = self._sent = now
+        """A request is sent `now`."""
+        self._in_flight_since = self._sent_at = now
         self._sent_round = round_
 
     def answered(self, sent: float, round_: int) -> None:
-        """The request made at `sent` was answered."""
-        self.heard = max(self.heard, sent)
+        """The request sent at `sent` was answered."""
+        self.heard_at = max(self.heard_at, sent)
         self.round = max(self.round, round_)
-        if self._in_flight == sent:
-            self._in_flight = None
+        if self._in_flight_since == sent:
+            self._in_flight_since = None
 
     def lost(self, sent: float, pause_until: float) -> None:
-        """The request made at `sent` was not answered. Nothing is sent before `pause_until`:
-        a process that is gone refuses at once, and must not be asked as fast as that."""
-        if self._in_flight == sent:
-            self._in_flight = None
+        """The request sent at `sent` was not answered. Nothing is sent before `pause_until`, as
+        a process that is down refuses at once, and must not be asked in a loop."""
+        if self._in_flight_since == sent:
+            self._in_flight_since = None
             self._not_before = pause_until
 
     def matched(self, index: int) -> None:
@@ -73,14 +74,14 @@ class Progress:
         self.next = max(self.next, self.match + 1)
 
     def took(self, index: int) -> None:
-        """It has received the leader's log up to `index`, and need not be sent it again."""
+        """It has received the leader's log up to `index`: do not send that again."""
         self.next = max(self.next, index + 1)
 
     def back_up(self, index: int) -> None:
         """It lacks the entry before `next`: try again after `index`.
 
-        Even what it acknowledged may be gone: entries of earlier terms, in place of which it
-        has fetched others since (protocol, resync).
+        Even entries that it acknowledged may be gone: those of earlier terms, which it has
+        replaced since by others that it fetched.
         """
         self.next = max(0, min(index, self.next - 2)) + 1
         self.match = min(self.match, self.next - 1)

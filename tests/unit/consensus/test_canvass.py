@@ -32,8 +32,8 @@ def canvass(*replies: PollReply, size: int = 3, purpose: Purpose = Purpose.CAMPA
         purpose=purpose,
         nonce=0,
         now=0.9,
-        patience=0.1,
-        catch_up=2.0,
+        poll_seconds=0.1,
+        catch_up_seconds=2.0,
     )
     for each in replies:
         made.answered(each, 0.9)

@@ -375,7 +375,7 @@ def test_a_leader_that_may_have_been_replaced_grants_nothing(late: bool) -> None
     leader.heard = False
     before = leader.answer(A)
     assert leader.next(A).stamp == before
-    heard = max(progress.heard for progress in leader.replica._leader_state._peers.values())
+    heard = max(progress.heard_at for progress in leader.replica._leader_state._peers.values())
     until = heard + kept(TIMING.election_timeout)
     leader.pass_time(until - leader.now + (0.001 if late else -0.001))
     stamp = leader.answer(A)

@@ -83,10 +83,10 @@ def test_only_the_request_that_is_under_way_can_be_lost_or_answered() -> None:
 def test_who_is_heard_is_heard_as_of_the_question() -> None:
     """And an older answer takes nothing back."""
     progress = Progress(5, 10.0)
-    assert progress.heard == 10.0
+    assert progress.heard_at == 10.0
     progress.answered(11.0, 3)
     progress.answered(10.5, 2)
-    assert (progress.heard, progress.round) == (11.0, 3)
+    assert (progress.heard_at, progress.round) == (11.0, 3)
 
 
 def test_what_matches_never_falls_by_an_older_acknowledgement() -> None:
