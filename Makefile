@@ -12,7 +12,7 @@ ARGS ?=
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-load lint proto bench chaos simulate damage
+.PHONY: help run test test-slow lint proto bench chaos simulate damage
 
 # How many schedules `make simulate` runs.
 SEEDS ?= 1000
@@ -23,7 +23,7 @@ FILES ?= 10000
 help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
 	@echo "make test   run the whole test suite"
-	@echo "make test-load   run bench, sweep and chaos for a moment each"
+	@echo "make test-slow   run what takes long: other clusters, slow disks, late calls, the load client"
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
 	@echo "make bench  measure throughput and latency, beside those of bare Klein and gRPC"
@@ -51,8 +51,8 @@ test: $(STAMP)
 	@echo "Running the test suite ..."
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
-test-load: $(STAMP)
-	@echo "Running the load client: bench, sweep and chaos ..."
+test-slow: $(STAMP)
+	@echo "Running what takes long ..."
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m slow $(ARGS)
 
 lint: $(STAMP)

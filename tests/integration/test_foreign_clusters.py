@@ -18,6 +18,8 @@ from .cluster import Cluster
 from .replicas import leader, verify, wait_converged
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = ("--deadline=2",)
 
 

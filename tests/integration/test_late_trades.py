@@ -12,6 +12,8 @@ from .cluster import Cluster
 from .replicas import wait_converged
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 STOCK = "GameStart"
 SECONDS = 5.0
 

@@ -11,6 +11,8 @@ from .faulty_cluster import FaultyCluster
 from .replicas import leader, wait_converged
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 REPLICAS = ("order-1", "order-2", "order-3")
 
 
