@@ -187,7 +187,7 @@ class _PushRequest(BazaarRequest):
         channel = self.channel
         super().process()
         if self.code == OK:
-            self.site.channels.keep(channel)
+            self.site.connections.keep(channel)
         self._leave()
 
     def connectionLost(self, reason: Failure) -> None:

@@ -44,7 +44,7 @@ _TOO_MANY = later(Reason.OVERLOADED, "too many connections wait for an answer; c
 
 @implementer(IHalfCloseableProtocol)
 class BazaarChannel(HTTPChannel):
-    """A connection of a `BazaarSite`. Tells the site's `channels` each phase that it enters."""
+    """A connection of a `BazaarSite`. Tells the site's `connections` each phase that it enters."""
 
     site: "BazaarSite"
     transport: Any
@@ -82,7 +82,7 @@ class BazaarChannel(HTTPChannel):
 
     def overdue(self) -> None:
         """The time in the present phase is over."""
-        phase = self.site.channels.phase(self)
+        phase = self.site.connections.phase(self)
         if phase is Phase.IDLE:
             self.loseConnection()
         elif phase is Phase.HEAD:
@@ -95,7 +95,7 @@ class BazaarChannel(HTTPChannel):
 
     def evict(self) -> None:
         """Close at once, for the sake of another connection."""
-        phase = self.site.channels.phase(self)
+        phase = self.site.connections.phase(self)
         if phase is Phase.IDLE:
             self.loseConnection()
             self._enter(Phase.EVICTED)
@@ -115,12 +115,12 @@ class BazaarChannel(HTTPChannel):
             self.loseConnection()
 
     def _abort(self) -> None:
-        self.site.channels.remove(self)
+        self.site.connections.remove(self)
         self.transport.abortConnection()
 
     def _enter(self, phase: Phase) -> None:
         site = self.site
-        site.channels.move(self, phase, site.seconds())
+        site.connections.move(self, phase, site.seconds())
 
     # Requests
 
@@ -136,7 +136,7 @@ class BazaarChannel(HTTPChannel):
         phase = Phase.HEAD if self.line_mode else Phase.BODY
         if self._cannot_be_http(len(data)) if self.line_mode else self._cannot_be_chunk():
             self.refuse(_MALFORMED)
-        elif self.site.channels.phase(self) is not phase:
+        elif self.site.connections.phase(self) is not phase:
             self._enter(phase)
 
     def _cannot_be_http(self, new: int) -> bool:

@@ -207,7 +207,7 @@ class BazaarSite(server.Site):
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._date = -1, b""
-        self.channels: Connections[BazaarChannel] = Connections(max_connections, phase_seconds)
+        self.connections: Connections[BazaarChannel] = Connections(max_connections, phase_seconds)
         self._check_call: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
 
@@ -229,16 +229,16 @@ class BazaarSite(server.Site):
 
         Fires when none is left. To be called once, when the port no longer listens.
         """
-        if not self.channels:
+        if not self.connections:
             return succeed(None)
         drained = self._drained = Deferred()
-        for channel in self.channels:
+        for channel in self.connections:
             channel.drain()
         return drained
 
     def channel_made(self, channel: BazaarChannel) -> None:
         """A connection was made. Called by its channel."""
-        for victim in self.channels.add(channel, self.seconds()):
+        for victim in self.connections.add(channel, self.seconds()):
             if victim is channel:
                 channel.refuse_connection()
             else:
@@ -248,8 +248,8 @@ class BazaarSite(server.Site):
 
     def channel_lost(self, channel: BazaarChannel) -> None:
         """A connection has ended. Called by its channel."""
-        self.channels.remove(channel)
-        if self.channels:
+        self.connections.remove(channel)
+        if self.connections:
             return
         if self._check_call is not None:
             self._check_call.cancel()
@@ -260,5 +260,5 @@ class BazaarSite(server.Site):
 
     def _check(self) -> None:
         self._check_call = self._reactor.callLater(CHECK_SECONDS, self._check)
-        for channel in self.channels.overdue(self.seconds()):
+        for channel in self.connections.overdue(self.seconds()):
             channel.overdue()

@@ -289,10 +289,10 @@ async def test_draining_closes_idle_connections_and_lets_the_others_have_their_a
     with served.client() as idle, served.client() as uploading, served.client() as waiting:
         uploading.sendall(sized(len(TRADE_BODY)) + TRADE_BODY[:-1])
         waiting.sendall(sized(len(TRADE_BODY)) + TRADE_BODY)
-        await until(lambda: len(served.frontend.site.channels) == 3 and served.asked == [TRADE])
+        await until(lambda: len(served.frontend.site.connections) == 3 and served.asked == [TRADE])
         drained: list[object] = []
         served.frontend.site.drain().addCallback(drained.append)
-        await until(lambda: len(served.frontend.site.channels) == 1)
+        await until(lambda: len(served.frontend.site.connections) == 1)
         assert (idle.recv(1), uploading.recv(1), drained) == (b"", b"", [])
         work.callback(Placed(7, False))
         await until(lambda: drained == [None])

@@ -149,9 +149,9 @@ def test_however_many_come_each_is_served_and_no_more_are_kept() -> None:
         assert connection.send(PING).endswith(PONG)
         connection.send((b"", b"G", HEAD)[n % 3])
         for other in connections:
-            if other.transport.disconnecting and other.channel in frontend.site.channels:
+            if other.transport.disconnecting and other.channel in frontend.site.connections:
                 other.hang_up()
-        assert len(frontend.site.channels) <= 5
+        assert len(frontend.site.connections) <= 5
 
 
 def test_one_that_is_idle_and_does_not_go_when_told_to_is_cut_off() -> None:
@@ -236,7 +236,7 @@ async def test_a_client_that_takes_no_answer_is_cut_off(
         if end:
             client.shutdown(socket.SHUT_WR)
         await until(lambda: resource.asked == 1)
-        await until(lambda: not served.frontend.site.channels)
+        await until(lambda: not served.frontend.site.connections)
     assert resource.asked == 1, "the next is not begun before it has taken the one before"
 
 
@@ -262,7 +262,7 @@ async def test_one_that_takes_an_answer_piece_by_piece_makes_way_as_well(
 ) -> None:
     monkeypatch.setattr(site, "PIECE_BYTES", LARGE_BYTES - 1)
     resource, served = large
-    channels = served.frontend.site.channels
+    channels = served.frontend.site.connections
     monkeypatch.setattr(channels, "_limit", 1)
     with served.client() as slow:
         slow.sendall(PING)
@@ -331,7 +331,7 @@ async def test_a_half_closed_client_gets_the_answer_to_its_trade(
         return read_all(client)
 
     assert (await crowded.run(talk)).endswith(b'{"data":{"transaction_number":7}}')
-    await until(lambda: not crowded.frontend.site.channels)
+    await until(lambda: not crowded.frontend.site.connections)
 
 
 @pytest_twisted.ensureDeferred
@@ -344,4 +344,4 @@ async def test_a_client_that_resets_its_connection_meanwhile_is_forgotten(crowde
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     work.callback(Placed(7, False))
-    await until(lambda: not crowded.frontend.site.channels)
+    await until(lambda: not crowded.frontend.site.connections)
