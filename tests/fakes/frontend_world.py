@@ -261,6 +261,15 @@ class Transport(StringTransport):
     def loseWriteConnection(self) -> None:  # noqa: N802
         self.half_closed = True
 
+    # As with TCP, both may be called once the connection is being closed.
+
+    def unregisterProducer(self) -> None:  # noqa: N802
+        self.producer = None
+
+    def resumeProducing(self) -> None:
+        if not self.disconnecting:
+            super().resumeProducing()
+
 
 class Connection:
     """One connection to the site, seen as bytes."""

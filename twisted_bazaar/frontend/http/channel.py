@@ -13,10 +13,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
+from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
 from zope.interface import implementer
+
+from twisted_bazaar.errors import InvariantBroken
 
 from . import answers
 from .connections import Phase
@@ -41,6 +44,8 @@ _MALFORMED = Refusal(Reason.MALFORMED, "the request is not well-formed HTTP/1.1"
 _TOO_SLOW = Refusal(Reason.TOO_SLOW, "the request took too long to come")
 _TOO_MANY = later(Reason.OVERLOADED, "too many connections wait for an answer; connect again later")
 
+log = Logger()
+
 
 @implementer(IHalfCloseableProtocol)
 class BazaarChannel(HTTPChannel):
@@ -50,12 +55,24 @@ class BazaarChannel(HTTPChannel):
     transport: Any
     _networkProducer: Any
     _path: Any
+
+    # State beside the phase. Of Twisted's, these are read or set here:
+    # - `_handlingRequest`: from the end of a request until the next is taken; bytes that come
+    #   meanwhile are kept. It stays set after the last answer, and while `_blocked`.
+    # - `_busyReceiving`: lines are being taken from the buffer; the loop that does so goes on with
+    #   bytes that are added to it.
+    # - `_waitingForTransport`: the client does not take what was written.
+    # - `persistent`: whether another request may follow the one that has come.
     _refused = False
+    """Whether a refusal was the last answer. Not the phase `REFUSED`: one that has nothing more to
+    read is in `SENDING`, and one that was aborted in no phase."""
     _ended = False
-    """Whether the client has closed its side of the connection."""
+    """Whether the client has closed its side of the connection. It may do so in any phase."""
     _blocked = False
-    """Whether the next request waits until the client takes the answers before it."""
+    """Whether the next request waits until the client takes the answers before it. Then the phase
+    is `SENDING`, as it is after the last answer."""
     _empty_line = False
+    """Whether an empty line has come where a request line was expected; a second is refused."""
 
     # Lifetime
 
@@ -77,7 +94,13 @@ class BazaarChannel(HTTPChannel):
         pass
 
     def loseConnection(self) -> None:
-        self._enter(Phase.SENDING)
+        """Close once the client has taken what was written. One that is refused or evicted keeps
+        its phase, and so its limit."""
+        if self.site.connections.phase(self) not in (Phase.REFUSED, Phase.EVICTED):
+            self._enter(Phase.SENDING)
+        # Bytes may still come: what the reactor has polled already, and by TLS until the client
+        # closes, too. No answer to them could be sent.
+        self._discard_input()
         super().loseConnection()
 
     def overdue(self) -> None:
@@ -97,8 +120,8 @@ class BazaarChannel(HTTPChannel):
         """Close at once, for the sake of another connection."""
         phase = self.site.connections.phase(self)
         if phase is Phase.IDLE:
-            self.loseConnection()
             self._enter(Phase.EVICTED)
+            self.loseConnection()
         else:
             self._abort()
 
@@ -116,11 +139,17 @@ class BazaarChannel(HTTPChannel):
 
     def _abort(self) -> None:
         self.site.connections.remove(self)
+        self._discard_input()
         self.transport.abortConnection()
 
     def _enter(self, phase: Phase) -> None:
         site = self.site
-        site.connections.move(self, phase, site.seconds())
+        try:
+            site.connections.move(self, phase, site.seconds())
+        except InvariantBroken:
+            # Not all callers are the transport's, which would log it and close the connection.
+            log.failure("unexpected error in a connection, which is aborted")
+            self._abort()
 
     # Requests
 
@@ -200,6 +229,13 @@ class BazaarChannel(HTTPChannel):
         self._refuse_head(too_long=True)
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        """Whether the length of the body, if this header gives it, is accepted.
+
+        RFC 9112, 6.1 and 6.3: a length is digits; the last transfer coding of a request must be
+        `chunked`, and HTTP/1.0 has none. Here `chunked` must be the only one. Two such headers,
+        and so a length beside `chunked`, which servers read differently, are refused by Twisted's
+        method, as it has chosen a decoder already.
+        """
         if header == b"Content-Length":
             if len(data) > _MAX_LENGTH_DIGITS and data.isdigit():
                 self.refuse(self.site.too_large)
@@ -214,6 +250,9 @@ class BazaarChannel(HTTPChannel):
         return chosen
 
     def checkPersistence(self, request: "BazaarRequest", version: bytes) -> bool:
+        """Whether another request may follow `request`, by RFC 9112, 9.3: not after `close`; else
+        in HTTP/1.1 yes, and in HTTP/1.0 after `keep-alive`. Sets the answer's `Connection` where
+        that is not what its version implies, and where the client asked for `close`."""
         given = request.requestHeaders.getRawHeaders(b"Connection")
         if given is None:
             return version == b"HTTP/1.1"
@@ -288,9 +327,7 @@ class BazaarChannel(HTTPChannel):
         lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
         head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (refusal.code, phrase(refusal.code), lines)
         self.transport.write(head + body)
-        self.dataReceived = _discard  # type: ignore[method-assign]
-        self.lineReceived = _discard  # type: ignore[method-assign, assignment]
-        self.rawDataReceived = _discard  # type: ignore[method-assign]
+        self._discard_input()
         if self._ended or ISSLTransport.providedBy(self.transport):
             self.loseConnection()
             return
@@ -299,6 +336,12 @@ class BazaarChannel(HTTPChannel):
         self._networkProducer.unregisterProducer()
         self.transport.loseWriteConnection()
         self._enter(Phase.REFUSED)
+
+    def _discard_input(self) -> None:
+        """Take nothing more, neither what is buffered nor what comes."""
+        self.dataReceived = _discard  # type: ignore[method-assign]
+        self.lineReceived = _discard  # type: ignore[method-assign, assignment]
+        self.rawDataReceived = _discard  # type: ignore[method-assign]
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self._refuse_head(self._receivedHeaderCount > self.maxHeaders)

@@ -8,7 +8,16 @@ from collections.abc import Hashable, Iterator, Mapping
 from enum import IntEnum
 from typing import Generic, TypeVar
 
-__all__ = ["MAX_CONNECTIONS", "SECONDS", "Connections", "Phase", "connections_for"]
+from twisted_bazaar.errors import InvariantBroken
+
+__all__ = [
+    "MAX_CONNECTIONS",
+    "SECONDS",
+    "TRANSITIONS",
+    "Connections",
+    "Phase",
+    "connections_for",
+]
 
 MAX_CONNECTIONS = 4096
 """However many file descriptors there are: each connection may hold a body of 64 KiB."""
@@ -20,7 +29,7 @@ MAX_EVICTED = 64
 
 
 class Phase(IntEnum):
-    """What a connection waits for."""
+    """What a connection waits for. It starts idle, and may be closed in every phase."""
 
     IDLE = 0
     """The next request."""
@@ -39,6 +48,42 @@ class Phase(IntEnum):
     STREAMING = 7
     """The client, to take an answer piece by piece, which has a deadline of its own."""
 
+
+_BEGUN = "part of a line has come (`BazaarChannel._incomplete`)"
+_HEADERS = "the headers have come, the body has not (`BazaarChannel._incomplete`)"
+_WHOLE = "a request has come whole (`BazaarChannel.allContentReceived`)"
+_CLOSING = "the client has closed its side, or the site drains (`BazaarChannel.loseConnection`)"
+_REFUSING = "what has come, or how slowly, is refused (`BazaarChannel.refuse`)"
+_TAKEN = "the answer is written (`BazaarChannel._next_request`)"
+_LAST = (
+    "the answer is written, and it is the last (`BazaarChannel.loseConnection`) or the client "
+    "has yet to take it (`BazaarChannel.requestDone`)"
+)
+
+TRANSITIONS: Mapping[tuple[Phase, Phase], str] = {
+    (Phase.IDLE, Phase.HEAD): _BEGUN,
+    (Phase.IDLE, Phase.BODY): _HEADERS,
+    (Phase.IDLE, Phase.WORKING): _WHOLE,
+    (Phase.IDLE, Phase.SENDING): f"its time is up, {_CLOSING}",
+    (Phase.IDLE, Phase.REFUSED): f"{_REFUSING}, or there are too many connections",
+    (Phase.IDLE, Phase.EVICTED): "it makes way for another (`BazaarChannel.evict`)",
+    (Phase.HEAD, Phase.BODY): _HEADERS,
+    (Phase.HEAD, Phase.WORKING): _WHOLE,
+    (Phase.HEAD, Phase.SENDING): _CLOSING,
+    (Phase.HEAD, Phase.REFUSED): _REFUSING,
+    (Phase.BODY, Phase.WORKING): _WHOLE,
+    (Phase.BODY, Phase.SENDING): _CLOSING,
+    (Phase.BODY, Phase.REFUSED): _REFUSING,
+    (Phase.WORKING, Phase.IDLE): _TAKEN,
+    (Phase.WORKING, Phase.SENDING): _LAST,
+    (Phase.WORKING, Phase.STREAMING): "the answer is large (`BazaarChannel.registerProducer`)",
+    (Phase.WORKING, Phase.REFUSED): "its `Host` is refused (`BazaarRequest.process`)",
+    (Phase.STREAMING, Phase.IDLE): _TAKEN,
+    (Phase.STREAMING, Phase.SENDING): _LAST,
+    (Phase.SENDING, Phase.IDLE): "the client has taken it (`BazaarChannel.resumeProducing`)",
+}
+"""By (from, to): when the change is made, and where. There is no other: a connection that is
+refused or evicted stays so until it is closed."""
 
 SECONDS: Mapping[Phase, float] = {
     Phase.IDLE: 60.0,
@@ -112,10 +157,13 @@ class Connections(Generic[C]):
             self._kept.add(connection)
 
     def move(self, connection: C, phase: Phase, now: float) -> None:
-        """`connection` enters `phase`. One that is unknown stays so."""
+        """`connection` enters `phase`, unless it is in it already. One that is unknown stays so.
+        Raises `InvariantBroken` if `TRANSITIONS` lacks the change."""
         before = self._phases.get(connection)
-        if before is None:
+        if before is None or before is phase:
             return
+        if (before, phase) not in TRANSITIONS:
+            raise InvariantBroken(f"a connection in {before.name} cannot enter {phase.name}")
         del self._since[before][connection]
         self._since[phase][connection] = now
         self._phases[connection] = phase

@@ -111,6 +111,12 @@ def test_a_new_phase_has_its_own_time_and_the_old_one_none() -> None:
     assert connections.overdue(9.0 + SECONDS[Phase.BODY]) == ["a"]
 
 
+def test_to_enter_the_same_phase_again_does_not_prolong_it() -> None:
+    connections = book(a=Phase.SENDING, b=Phase.SENDING)
+    connections.move("a", Phase.SENDING, 9.0)
+    assert connections.overdue(SECONDS[Phase.SENDING]) == ["a"]
+
+
 def test_a_removed_connection_is_unknown() -> None:
     connections = book(a=Phase.IDLE)
     connections.remove("a")
