@@ -1,4 +1,4 @@
-"""The answers that a replica's callers wait for."""
+"""The callers that wait for an answer of this replica."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Answers(Generic[K, T]):
-    """Answers of type T that are still to come, each by the K that it is the answer to."""
+    """Answers of type T that are still to come, each to one K."""
 
     def __init__(self) -> None:
         self._waiting: dict[K, Deferred[T]] = {}
@@ -23,8 +23,8 @@ class Answers(Generic[K, T]):
         return len(self._waiting)
 
     def expect(self, asked: K, ask: Callable[[], object]) -> Deferred[T]:
-        """Call `ask`, and wait for the answer to `asked`, which may come meanwhile. Fails with
-        the `BazaarError` that `ask` raises."""
+        """Call `ask`, and wait for the answer to `asked`, which may come during that call. Fails
+        with the `BazaarError` that `ask` raises."""
         answer: Deferred[T] = Deferred()
         self._waiting[asked] = answer
         try:
@@ -35,11 +35,11 @@ class Answers(Generic[K, T]):
         return answer
 
     def answer(self, asked: K, answer: T) -> None:
-        """Tell the caller that waits. Raises KeyError if none does: it was answered before."""
+        """Answer the caller. Raises KeyError if it was answered before."""
         self._waiting.pop(asked).callback(answer)
 
     def fail(self, asked: K, error: BazaarError) -> None:
-        """Tell the caller that waits why there is no answer. Raises KeyError if none does."""
+        """Tell the caller why there is no answer. Raises KeyError if it was answered before."""
         self._waiting.pop(asked).errback(error)
 
     def fail_all(self, error: BazaarError) -> None:

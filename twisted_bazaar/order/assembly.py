@@ -23,6 +23,7 @@ from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 
 from .desk import TradingDesk
+from .disk import Disk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .servicer import Orders, Replication
@@ -59,8 +60,7 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         seconds=monotonic_seconds,
         replica=replica,
         desk=TradingDesk(replica, index.ledger(), index.index),
-        logfile=logfile,
-        index=index,
+        disk=Disk(reactor, logfile, index),
         peers={peer: Peer(channels.to(at), config.timing) for peer, at in config.peers.items()},
         catalogs={
             str(at): Catalog(channels.to(at), config.timing, lambda: replica.cluster)

@@ -1,19 +1,21 @@
 """The trading desk: decides trades at the tip of the leader's log, and holds each answer back
-until nothing can make it untrue.
+until it is final. Pure.
 
-Every replica has a desk. It applies what is committed; while its replica leads, it also
-decides. An answer waits for what it rests on:
+Every replica has a desk. It applies committed entries; while its replica leads, it also decides
+trades. An answer waits for what it rests on:
 
-- an order, until its entry is released: committed, and seen by every attached catalog;
-- a rejection, or "no such order", until the log it was judged on is released *and* a majority
-  has confirmed that this replica still led after the question came. Otherwise it might rest on
-  an entry that never commits, or on a ledger that another leader has moved on from.
+- the number of an order, until its entry is released: committed, and released by the catalog that
+  may hold a lease;
+- a rejection, or the number of the last order, until the log that it was judged on is released
+  *and* a majority has confirmed that this replica led after the question came. Otherwise it might
+  rest on an entry that is never committed, or on a ledger that is older than another leader's.
 
-A batch is decided only for the leadership and the time that its sending names, and once
-(`sendings`): else it might be executed after its clients were told that it was not.
+A batch is decided only in the leadership and until the time that its sending names, and once
+(`sendings`): else it might be executed after its clients were told that it was not
+(invariant 12).
 
-Pure: no clock, reactor or thread. What a desk cannot know is asked before: whether a key is
-among the orders that it no longer remembers is in the index on disk.
+The desk remembers the orders that the index on disk may lack. The caller looks older keys up in
+the index before it asks.
 """
 
 from collections import deque
@@ -42,23 +44,26 @@ __all__ = ["Batch", "IndexUpdate", "Known", "Outcome", "Question", "TradingDesk"
 
 
 Outcome = Placed | BazaarError
+"""What becomes of one trade."""
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the index on disk says of some keys."""
+    """What the index on disk says of the keys of a batch."""
 
     orders: Mapping[str, Traded]
-    """By key; a key that is not here has no order among the entries up to `index`."""
+    """By key. A key that is not here has no order among the entries up to `index`."""
     index: int
+    """The last entry that the index had taken in when it was read."""
 
 
 class IndexUpdate(msgspec.Struct, frozen=True):
-    """What the index on disk is to take in: `entries`, and what follows from them."""
+    """What the index on disk is to take in."""
 
     entries: Sequence[Entry]
     stocks: Sequence[Stock]
-    """Those that the entries touched, as they are after them."""
+    """The stocks that the entries changed, as they are after them."""
     last_number: int
+    """The number of the last order after the entries."""
 
 
 class Batch:
@@ -72,7 +77,7 @@ class Batch:
         self._open = len(trades)
 
     def settle(self, position: int, outcome: Outcome) -> bool:
-        """Answer one of the trades; whether this was the last."""
+        """Set the outcome of the trade at `position`; returns whether all are settled."""
         self.outcomes[position] = outcome
         self._open -= 1
         return not self._open
@@ -92,17 +97,23 @@ class Question:
 
 
 class _Waiting(msgspec.Struct, frozen=True):
+    """An answer that is held back."""
+
     index: int
+    """Until this entry is released."""
     round: int
+    """Until this round of heartbeats is confirmed; 0: that does not matter."""
     asker: Batch | Question
     position: int
+    """Of the trade in the batch."""
     outcome: Outcome | None
+    """None: the asker is a `Question`."""
 
 
 class TradingDesk:
-    """One replica's orders, ledger and answers.
+    """The ledger, the recent orders and the answers held back of one replica.
 
-    `ledger` is the state after entry `applied`; `capacity` bounds the answers held back.
+    `ledger` is the state after entry `applied`. At most `capacity` answers are held back.
     """
 
     def __init__(
@@ -111,18 +122,20 @@ class TradingDesk:
         self._replica = replica
         self._capacity = capacity
         self.ledger = ledger
-        """What is committed."""
+        """The market after entry `applied`."""
         self._tip: Ledger | None = None
-        """What is committed and all that is proposed, while this replica leads."""
+        """The market after the last entry of the log, which may not be committed; None: this
+        replica does not lead, or has not applied its first entry yet."""
         self._leading_term = 0
+        """The term that this replica leads in; 0: it does not lead."""
         self._sendings = Sendings(0)
-        """What came in this leadership, or in the last one."""
+        """The sendings that came in this leadership, or in the last one."""
         self.released_number = ledger.last_number
         """Clients may see orders up to this number."""
         self.released_stocks = dict(ledger.stocks)
-        """By name: what clients may see of the stocks, if this replica leads (see
-        `ask_last_number`)."""
+        """By name: the stocks as clients may see them (see `ask_last_number`)."""
         self._unreleased: deque[tuple[int, int, list[Stock]]] = deque()
+        """Applied entries that are not released: index, last order number, changed stocks."""
         self._orders: dict[str, Entry] = {}
         """By key: orders that the index may lack, committed or proposed."""
         self._numbers: dict[int, Entry] = {}
@@ -131,19 +144,25 @@ class TradingDesk:
         """The committed entries that the index may lack, in order."""
         self.applied = applied
         """Index of the last entry in `ledger`."""
-        self._indexed = self._forgotten = applied
+        self._indexed = applied
+        """The index on disk has taken in entries up to here."""
+        self._forgotten = applied
+        """Entries up to here are forgotten. Invariant: _forgotten <= _indexed <= applied."""
         self._indexed_ledger = ledger.copy()
+        """The market after the entries that were handed out by `to_index`."""
         self._for_release: deque[_Waiting] = deque()
+        """Answers that wait for a release, ascending by index."""
         self._for_round: deque[_Waiting] = deque()
+        """Answers that wait for a round of heartbeats and a release, ascending by both."""
         self._settled: list[Batch | Question] = []
 
-    # Asked by clients, through the replica's owner.
+    # What clients ask.
 
     def decide(self, batch: Batch, known: Known, now: float) -> bool:
-        """Judge the trades of `batch`; it is among `take_settled` once all are answered.
+        """Decide the trades of `batch`, which `take_settled` returns once all are settled.
 
-        False, and nothing has happened, if `known` is too old to be sure of the keys: look
-        them up again.
+        Returns False, and has done nothing, if `known` is too old to rule out that a key has an
+        order: look the keys up again.
         """
         tip = self._tip
         if not batch.trades:
@@ -181,22 +200,22 @@ class TradingDesk:
         return True
 
     def _refusal(self, batch: Batch, now: float) -> BazaarError | None:
-        """Why not to decide `batch`; None: it is to be decided.
+        """Why `batch` is not to be decided; None: it is.
 
-        All but `OutcomeUnknown` are certain: no copy of this sending was executed, or will be.
+        Unless it is `OutcomeUnknown`, no copy of this sending was executed or ever will be.
         """
         sending = batch.sending
         if sending.term == self._sendings.term and not self._sendings.take(sending, now):
             return OutcomeUnknown("this sending came before, or was given up")
         if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leading_term):
-            # A market without stocks waits for its listing: as good as no leader yet.
+            # Without stocks the market is not open: as good as no leader.
             return NotLeader()
         if len(self._for_release) + len(self._for_round) + len(batch.trades) > self._capacity:
             return Overloaded("too many trades are under way")
         return None
 
     def _replay(self, trade: Trade, known: Known, fresh: Mapping[str, Traded]) -> Outcome | None:
-        """The answer that the key already has."""
+        """The outcome if the key of `trade` has an order already; None: it has none."""
         entry = self._orders.get(trade.key)
         order = entry.event if entry else known.orders.get(trade.key) or fresh.get(trade.key)
         if order is None:
@@ -225,10 +244,11 @@ class TradingDesk:
                 self._for_release.append(_Waiting(tip, 0, batch, position, outcome))
 
     def ask_last_number(self, question: Question) -> None:
-        """Answer `question` with the number of the last order, as of some moment after this.
+        """Answer `question` with the number of the last order, as of some moment after this
+        call.
 
-        At that moment `released_stocks`, too, are what all clients may see: everything that
-        any catalog can have shown before this is released by then.
+        When it is settled, `released_stocks` are no older than what any catalog has shown before
+        this call.
         """
         if self._tip is None or len(self._for_round) >= self._capacity:
             question.answer = NotLeader()
@@ -240,31 +260,31 @@ class TradingDesk:
 
     @property
     def wants_listing(self) -> bool:
-        """Whether this replica leads a market that has no stocks yet."""
+        """Whether this replica leads a market without stocks."""
         return self._tip is not None and not self._tip.stocks
 
     def list_stocks(self, stocks: Sequence[Listing]) -> None:
-        """Bring the first stocks to the market."""
+        """Propose the first stocks of the market, if it has none."""
         if self.wants_listing and self._tip is not None:
             listed = Listed(tuple(stocks))
             self._tip.apply(self._replica.log.last_index + 1, listed)
             self._propose([listed])
 
     def remembers(self, number: int) -> Entry | None:
-        """The order `number`, if it is among those that the index may lack."""
+        """The order `number`, if the index may lack it; None: it does not, or there is none."""
         return self._numbers.get(number)
 
-    # Told by the replica's owner.
+    # What the replica has come to.
 
     def observe(self, ready: Ready) -> None:
-        """Take in what the replica has come to, before it is asked again."""
+        """Take in `ready`. The owner calls this before it takes the next one."""
         if self._leading_term and ready.leading_term != self._leading_term:
             self._resign()
         if ready.leading_term and ready.leading_term != self._leading_term:
             self._sendings = Sendings(ready.leading_term)
         for entry in ready.committed:
             self._apply(entry)
-        # What earlier leaders left is applied in batches; the tip is not far from there then.
+        # All that earlier leaders committed is applied by then: the tip is not far ahead.
         if ready.leading_term and self._tip is None and self.applied >= self._replica.opened:
             self._lead()
         self._leading_term = ready.leading_term
@@ -291,7 +311,7 @@ class TradingDesk:
                 after = entry.index
 
     def _resign(self) -> None:
-        """What was proposed may be committed by the next leader, or by none."""
+        """The next leader may commit what was proposed, or drop it."""
         self._tip = None
         self._orders = {
             entry.event.key: entry
@@ -335,16 +355,16 @@ class TradingDesk:
             self._answer(batch, position, outcome)
 
     def take_settled(self) -> list[Batch | Question]:
-        """What has been answered since the last call."""
+        """The batches and questions that were settled since the last call."""
         settled, self._settled = self._settled, []
         return settled
 
-    # The index on disk follows.
+    # The index on disk.
 
     def to_index(self, upto: int) -> IndexUpdate | None:
-        """What the index lacks of the committed entries up to `upto`; None: nothing.
+        """The committed entries up to `upto` that the index lacks; None: it lacks none.
 
-        The caller writes it, says `indexed`, and only then asks for more.
+        The caller writes them and calls `indexed` before it asks again.
         """
         lacking = min(upto, self.applied) - self._indexed
         if lacking <= 0:
@@ -356,10 +376,10 @@ class TradingDesk:
         return IndexUpdate(entries, [ledger.stocks[name] for name in touched], ledger.last_number)
 
     def indexed(self, index: int) -> None:
-        """The index on disk holds the entries up to `index`.
+        """The index on disk has taken in the entries up to `index`.
 
-        They are forgotten here with the next call: a look-up that is under way may have seen
-        the index as it was.
+        The desk forgets them at the next call: a batch whose keys are being looked up may have
+        seen the index as it was.
         """
         while self._remembered and self._remembered[0].index <= self._indexed:
             entry = self._remembered.popleft()

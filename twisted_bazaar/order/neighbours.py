@@ -1,6 +1,6 @@
-"""The processes that an order replica calls: its peers, and the catalogs.
+"""The processes that an order replica calls: its peers and the catalogs.
 
-Calls fail with `Unusable` only if what they should send cannot be read from this replica's log.
+A call fails with `Unusable` only if the entries to be sent cannot be read from this replica's log.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,11 +37,11 @@ __all__ = ["Catalog", "Peer"]
 T = TypeVar("T", bound=msgspec.Struct)
 
 _FETCH_SECONDS = 5.0
-"""A chunk of the log that was read from a cold disk may take this long, or a listing."""
+"""Bound for a fetch, which may read the log from a cold disk, and for a listing."""
 
 
 def _understand(reply: Any, kind: type[T]) -> T:
-    """What a neighbour answered. Raises `Unavailable` if that makes no sense."""
+    """The message that a neighbour answered. Raises `Unavailable` if it is malformed."""
     try:
         return from_wire(reply, kind)
     except Malformed as error:
@@ -80,7 +80,7 @@ class Catalog:
         timing: Timing,
         cluster: Callable[[], str] = lambda: "",
     ) -> None:
-        """`cluster` is asked for the name of this replica's cluster, on any thread."""
+        """`cluster` returns the name of this replica's cluster; it is called on any thread."""
         self._cluster = cluster
         self._channel = channel
         self._timeout = timing.election_timeout
@@ -96,7 +96,7 @@ class Catalog:
         )
 
     def listing(self) -> Deferred[Sequence[Listing]]:
-        """What the catalog's file holds, for a first leader to list."""
+        """The stocks in the catalog's file, for the first leader to list."""
         return self._channel.call(self._ask_for_listing, _FETCH_SECONDS)
 
     def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:

@@ -1,16 +1,17 @@
 """An order replica at work: the shell around `consensus.Replica` and `TradingDesk`.
 
-Those two decide; this Service owns the clock, the disk and the channels. A trade goes through it
-like this:
+Those two decide; this Service owns the clock, the disk and the channels. The way of a trade:
 
-    trade       ─▶ the desk decides it and proposes an entry
-    _carry_out  ─▶ the entry is written here, and sent to the peers
-    _written, _answered, _applied ─▶ it is committed, and then released
-    _carry_out  ─▶ the desk has settled the batch: its caller is answered
+    trade       the desk decides it, and proposes an entry to the replica
+    _carry_out  the replica wants the entry written (`_write`) and sent to the peers (`_send`)
+    _written, _answered  the entry is on a majority of disks: committed
+    _carry_out  the replica wants the entry sent to the catalogs
+    _applied    the catalog with the lease has released the entry
+    _carry_out  the desk has settled the batch: `_answer` answers the caller
 
-Each of the steps is a call of the replica or the desk, which `_feed` makes and then carries out
-what follows. All state is touched on the reactor thread only. What blocks is done on threads:
-one writes the log, one the index, the others wait for peers and catalogs.
+Each step is a call of the replica or the desk, made by `_feed`, which then carries out what
+follows. All state is touched on the reactor thread only; threads write the log and the index, and
+wait for peers and catalogs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,14 +49,12 @@ from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, 
 from twisted_bazaar.market import Listing, Stock, Trade
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
-from twisted_bazaar.runtime.threads import Threads
 from twisted_bazaar.sending import Sending
-from twisted_bazaar.storage.index import Index
-from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.timing import Timing
 
 from .answers import Answers
 from .desk import Batch, Known, Outcome, Question, TradingDesk
+from .disk import Disk
 from .listing import FirstListing
 from .neighbours import Catalog, Peer
 from .remarks import Remarks
@@ -82,8 +81,7 @@ class OrderNode(Service):
         seconds: Callable[[], float],
         replica: Replica,
         desk: TradingDesk,
-        logfile: LogFile,
-        index: Index,
+        disk: Disk,
         peers: Mapping[int, Peer],
         catalogs: Mapping[str, Catalog],
         timing: Timing,
@@ -95,14 +93,11 @@ class OrderNode(Service):
         self._seconds = seconds
         self._replica = replica
         self._desk = desk
-        self._logfile = logfile
-        self._index = index
+        self._disk = disk
         self._peers = peers
         self._catalogs = catalogs
         self._stop = stop
         self._remarks = Remarks(folder)
-        self._disk = Threads(1, "disk")
-        self._indexer = Threads(1, "index")
         self._indexing = False
         tick_seconds = timing.heartbeat / 3
         self._ticking = LoopingCall(self._tick)
@@ -126,27 +121,24 @@ class OrderNode(Service):
     def startService(self) -> None:
         super().startService()
         self._disk.start()
-        self._indexer.start()
         self._feed(self._replica.start, self._seconds())
         self._ticking.start(self._tick_seconds)
 
     def stopService(self) -> None:
-        """Nothing is acknowledged any more; what was is on disk."""
+        """Acknowledge nothing from now on; all that was acknowledged is on disk."""
         super().stopService()
         self._stopped = True
         if self._ticking.running:
             self._ticking.stop()
-        for pool in (self._disk, self._indexer):
-            pool.stop()
-        self._index.close()
-        self._logfile.close()
+        self._disk.stop()
 
     # What front-ends ask.
 
     def trade(
         self, trades: Sequence[Trade], known: Known, sending: Sending
     ) -> Deferred[Sequence[Outcome] | None]:
-        """Decide `trades`; the answers come together. None: look the keys up again."""
+        """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
+        keys up again."""
         batch = Batch(trades, sending)
         return self._batches.expect(batch, partial(self._decide, batch, known))
 
@@ -157,10 +149,10 @@ class OrderNode(Service):
     def orders(self, after: int, limit: int) -> Deferred[tuple[Sequence[Entry], int]]:
         """The orders `after` < number <= `after + limit`, as far as there are any.
 
-        Answers with the last of them that the log file may not hold yet, and with the number
-        of the last of all; those between are to be read from the file. Any replica knows an
-        order that is released, for it cannot change; that there is none yet (a page that is
-        not full) is only for the leader to say. Fails with `NotLeader`.
+        Fires with the last of them, which the log file may not hold yet, and with the number of
+        the last; the others are to be read from the file. Any replica answers for an order that
+        is released, as it cannot change; only the leader says that there is none. Fails with
+        `NotLeader`.
         """
         return Deferred.fromCoroutine(self._orders(after, limit))
 
@@ -172,8 +164,8 @@ class OrderNode(Service):
         return [entry for entry in remembered if entry is not None], max(after, upto)
 
     def lookup(self) -> Deferred[tuple[Mapping[str, Stock], str]]:
-        """What clients may see of the stocks, by name, and of which history their versions are.
-        Fails with `NotLeader`."""
+        """The stocks as clients may see them, by name, and the history that their versions are
+        of. Fails with `NotLeader`, and with `Unavailable` before any stock is listed."""
         return self._last_number().addCallback(self._released_stocks)
 
     def _released_stocks(self, _: int) -> tuple[Mapping[str, Stock], str]:
@@ -205,32 +197,31 @@ class OrderNode(Service):
         return succeed(status)
 
     def campaign(self) -> Deferred[CampaignReply]:
-        """Try to lead; answers how it went."""
+        """A front-end nominates this replica; fires with how that went."""
         ticket = next(self._tickets)
         ask = partial(self._feed, self._replica.campaign, ticket, self._seconds())
         return self._nominations.expect(ticket, ask)
 
     def follow(self, term: int) -> Deferred[None]:
-        """A front-end says that some replica leads in `term`: a hint for one that hears no
-        leader. Raises `Malformed`."""
+        """A front-end says that another replica leads in `term`: a hint, for when this one hears
+        no leader. Raises `Malformed`."""
         check_step(term, self._replica.term, MAX_TERM_STEP_ASKED)
         self._feed(self._replica.follow, self._seconds())
         return succeed(None)
 
     def not_meant(self, to: int, cluster: str) -> str | None:
         """Why a front-end's request for replica `to` of `cluster` is not for this one; None: it
-        is, or this one knows no cluster yet, and so has nothing to answer. May be called on any
-        thread."""
+        is, or this one knows no cluster yet, and so has no data. May be called on any thread."""
         own = self._replica.cluster
         return not_meant(self._replica.id, own, to, cluster if own else "")
 
     # What peers ask.
 
     def request(self, message: PeerRequest) -> Deferred[PeerReply]:
-        """Step a peer's request; answers with the reply.
+        """Step a peer's request; fires with the reply.
 
-        Fails with `NotOurs` if it is for another replica, or of a stranger, and with `Malformed`
-        if it makes no sense.
+        Fails with `NotOurs` if it is for another replica or of no member, with `Malformed` if it
+        makes no sense, and with `Unavailable` if it is declined.
         """
         ticket = next(self._tickets)
         return self._requests.expect(ticket, partial(self._step, message, ticket))
@@ -247,11 +238,10 @@ class OrderNode(Service):
     # What follows.
 
     def _feed(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Tell the replica or the desk something, and carry out what follows.
+        """Call the replica or the desk, and carry out what follows.
 
-        An unexpected error in there contradicts the protocol: the process ends before it
-        spreads. A message that makes no sense (`Malformed`) is only its sender's fault. Raises
-        `Unavailable` if this replica stops, or has to.
+        Raises `Malformed` for a message that makes no sense, and `Unavailable` if this replica
+        stops. Any other error contradicts the protocol, and ends the process.
         """
         if self._stopped:
             raise Unavailable("this replica is stopping")
@@ -266,16 +256,16 @@ class OrderNode(Service):
         return result
 
     def _carry_out(self) -> None:
-        """Do what the replica and the desk want done, until they want nothing more."""
+        """Do all that the replica and the desk want done by now."""
         while (ready := self._replica.ready(self._seconds())) is not None:
             self._desk.observe(ready)
             for message in ready.messages:
-                self._say(message)
+                self._send(message)
             if ready.write is not None:
                 self._write(ready.write)
             self._remarks.leads(ready.leading_term)
             if len(ready.committed) == MAX_BATCH_ENTRIES:
-                # Much to catch up with: other calls have their turn in between.
+                # There is much to catch up with: other calls have their turn in between.
                 self._reactor.callLater(0, self._go_on)
                 break
         for settled in self._desk.take_settled():
@@ -297,7 +287,7 @@ class OrderNode(Service):
 
     # Messages out, and what comes back.
 
-    def _say(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         match message:
             case Reply(ticket, answer):
                 self._reply(ticket, answer)
@@ -328,7 +318,7 @@ class OrderNode(Service):
     def _take(
         self, request: Request | LearnerRequest, term: int, take: Callable[[float], str | None]
     ) -> None:
-        """Take in an answer of `term`. One that makes no sense counts as none."""
+        """Take in an answer that names `term`. One that makes no sense counts as none."""
         if self._stopped:
             return
         try:
@@ -342,7 +332,7 @@ class OrderNode(Service):
     def _unanswered(self, failure: Failure, request: Request | LearnerRequest) -> None:
         failure.trap(BazaarError)
         if failure.check(Unusable):
-            failure.raiseException()  # What was to be sent cannot be read.
+            failure.raiseException()  # The entries to be sent cannot be read.
         if failure.check(NotOurs):
             self._remarks.stranger(request.to, f"not ours: {failure.getErrorMessage()}")
         if not self._stopped:
@@ -351,7 +341,7 @@ class OrderNode(Service):
     # The log and the index on disk.
 
     def _write(self, write: Write) -> None:
-        on_disk = self._disk.defer(self._reactor, self._logfile.write, write)
+        on_disk = self._disk.write(write)
         on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
         on_disk.addErrback(self._broken)
 
@@ -365,19 +355,13 @@ class OrderNode(Service):
         self._end(f"the log cannot be written: {failure.getErrorMessage()}")
 
     def _update_index(self) -> None:
-        # Once a tick: what came meanwhile is one transaction. The index must never be ahead of
-        # this replica's own log on disk.
+        # Once a tick, so that a transaction takes in many entries. The index must never be ahead
+        # of this replica's own log on disk.
         upto = min(self._replica.released, self._replica.log.durable)
         if self._indexing or (update := self._desk.to_index(upto)) is None:
             return
         self._indexing = True
-        done = self._indexer.defer(
-            self._reactor,
-            self._index.write,
-            update.entries,
-            update.stocks,
-            update.last_number,
-        )
+        done = self._disk.index(update)
         done.addCallback(lambda _: self._indexed(update.entries[-1].index))
         done.addErrback(self._broken)
 
@@ -406,7 +390,7 @@ class OrderNode(Service):
     # The end.
 
     def cannot_read(self, error: Exception) -> None:
-        """What this replica's own files hold is not what was written: see after a restart."""
+        """This replica's own files do not hold what was written: end the process."""
         self._broken(Failure(error))
 
     def _broken(self, failure: Failure) -> None:
@@ -417,7 +401,7 @@ class OrderNode(Service):
         self._end(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
 
     def _end(self, line: str) -> None:
-        """Nothing is decided or acknowledged any more; no caller waits in vain."""
+        """Decide and acknowledge nothing from now on, and fail what callers wait for."""
         self._stopped = True
         self._stop(line)
         stopped = Unavailable("this replica had to stop")

@@ -1,8 +1,8 @@
 """Which sendings a leader takes during one leadership. Pure.
 
-Each sending is taken once: a second copy of it, and one that its front-end has given up, is
-refused, however late it comes. That holds for the leadership only; after it, the term that a
-sending is for keeps it from being taken.
+A leader takes each sending once. It refuses a second copy, and a sending that its front-end has
+given up, however late it comes. After the leadership, the term that a sending names keeps it
+from being taken.
 """
 
 from twisted_bazaar.sending import MAX_SENDING_SECONDS, Sending
@@ -10,30 +10,31 @@ from twisted_bazaar.sending import MAX_SENDING_SECONDS, Sending
 __all__ = ["Sendings"]
 
 MAX_LIVES = 1000
-"""So many front-ends, or starts of one, can be known at a time."""
+"""Lives of front-ends that are remembered at most."""
 
 
 class _Life:
-    """What is known of one start of a front-end."""
+    """The sendings of one life of a front-end."""
 
     def __init__(self) -> None:
         self.newest = 0
         """The highest number that came."""
         self.expected: set[int] = set()
-        """Lower numbers that did not come yet, and may."""
-        self.heard = 0.0
+        """Lower numbers that have not come, and may."""
+        self.heard_at = 0.0
         """When a sending came last."""
 
 
 class Sendings:
-    """What came in the leadership of `term`. Times are seconds on this replica's clock."""
+    """The sendings that came in the leadership of `term`. Times are seconds on the leader's
+    clock."""
 
     def __init__(self, term: int) -> None:
         self.term = term
         self._lives: dict[int, _Life] = {}
 
     def take(self, sending: Sending, now: float) -> bool:
-        """Whether to take `sending`, which is for this term: never again after this."""
+        """Whether to take `sending`, which is for this term. It is not taken again."""
         if not sending.life:
             return True
         life = self._lives.get(sending.life)
@@ -41,9 +42,9 @@ class Sendings:
             if len(self._lives) >= MAX_LIVES and not self._forget(now):
                 return False
             life = self._lives[sending.life] = _Life()
-        life.heard = now
+        life.heard_at = now
         if sending.number > life.newest:
-            # What is not expected was given up: it must not be taken if it comes now.
+            # The front-end has given up those that it does not expect: never take them.
             life.expected = {
                 number
                 for number in sending.expected
@@ -57,12 +58,12 @@ class Sendings:
         return False
 
     def _forget(self, now: float) -> bool:
-        """Forget those of which nothing can come any more that was made before they were heard
-        last: it has expired. Whether there were any."""
+        """Forget the lives that have been silent for so long that all that they sent before has
+        expired. Returns whether there were any."""
         silent = [
             life
             for life, known in self._lives.items()
-            if now - known.heard > 2 * MAX_SENDING_SECONDS
+            if now - known.heard_at > 2 * MAX_SENDING_SECONDS
         ]
         for life in silent:
             del self._lives[life]

@@ -1,20 +1,21 @@
-"""The gRPC edge of an order replica. Runs on gRPC's threads; the node is asked on the reactor.
+"""The gRPC services of an order replica. Handlers run on gRPC's threads.
 
-What only reads files is done here, on the handler's own thread, before or after the reactor
-is asked: the keys of a batch in the index, the orders of a listing in the log.
+A handler calls the node on the reactor. Files are read on the handler's own thread, before or
+after that: the index, for the keys of a batch, and the log, for orders.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import Message as ProtobufMessage
 
-from twisted_bazaar.consensus import messages
 from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.messages import Append, Fetch, PeerRequest, Poll, Vote
 from twisted_bazaar.errors import Damaged, NotOurs, Unusable
 from twisted_bazaar.market import Traded
-from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
@@ -39,14 +40,21 @@ from .node import OrderNode
 __all__ = ["MAX_LISTED_ORDERS", "Orders", "Replication"]
 
 MAX_LISTED_ORDERS = 1000
-"""Orders that one listing answers at most."""
+"""Orders in one answer at most."""
 
 Context = grpc.ServicerContext
 
 
+class _ForOneReplica(Protocol):
+    """A front-end's request."""
+
+    to: int
+    cluster: str
+
+
 @contextmanager
 def _reading(reactor: Reactor, node: OrderNode, context: Context) -> Iterator[None]:
-    """Around what reads this replica's own files: if they are bad, it must not go on."""
+    """Around reads of this replica's own files: ends the replica if they cannot be read."""
     try:
         yield
     except (Unusable, OSError) as error:
@@ -55,33 +63,33 @@ def _reading(reactor: Reactor, node: OrderNode, context: Context) -> Iterator[No
 
 
 class Replication(ReplicationServicer):
-    """What peers ask."""
+    """The service for peers."""
 
     def __init__(self, reactor: Reactor, node: OrderNode) -> None:
         self._reactor = reactor
         self._node = node
 
-    def _step(self, request: Any, kind: Any, context: Context) -> Any:
+    def _step(self, request: ProtobufMessage, kind: type[PeerRequest], context: Context) -> Any:
         message = from_wire(request, kind)
         reply = on_reactor(self._reactor, context, self._node.request, message)
         with _reading(self._reactor, self._node, context):
             return to_wire(reply)
 
-    def Append(self, request: Any, context: Context) -> Any:
-        return self._step(request, messages.Append, context)
+    def Append(self, request: replication_pb2.AppendRequest, context: Context) -> Any:
+        return self._step(request, Append, context)
 
-    def Vote(self, request: Any, context: Context) -> Any:
-        return self._step(request, messages.Vote, context)
+    def Vote(self, request: replication_pb2.VoteRequest, context: Context) -> Any:
+        return self._step(request, Vote, context)
 
-    def Poll(self, request: Any, context: Context) -> Any:
-        return self._step(request, messages.Poll, context)
+    def Poll(self, request: replication_pb2.PollRequest, context: Context) -> Any:
+        return self._step(request, Poll, context)
 
-    def Fetch(self, request: Any, context: Context) -> Any:
-        return self._step(request, messages.Fetch, context)
+    def Fetch(self, request: replication_pb2.FetchRequest, context: Context) -> Any:
+        return self._step(request, Fetch, context)
 
 
 class Orders(OrdersServicer):
-    """What front-ends ask."""
+    """The service for front-ends."""
 
     def __init__(self, reactor: Reactor, node: OrderNode, logfile: LogFile, index: Index) -> None:
         self._reactor = reactor
@@ -89,8 +97,8 @@ class Orders(OrdersServicer):
         self._logfile = logfile
         self._index = index
 
-    def _check_meant(self, request: Any, context: Context) -> None:
-        """End the call if it is for another replica, or for one of another cluster."""
+    def _check_meant(self, request: _ForOneReplica, context: Context) -> None:
+        """End the call if it is for another replica or another cluster."""
         refusal = self._node.not_meant(request.to, request.cluster)
         if refusal is not None:
             abort_with(context, NotOurs(refusal))

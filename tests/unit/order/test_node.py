@@ -18,6 +18,7 @@ from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Un
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
 from twisted_bazaar.order.desk import Question, TradingDesk
+from twisted_bazaar.order.disk import Disk
 from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.node import OrderNode
 from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
@@ -63,8 +64,7 @@ class Node:
             seconds=clock.seconds,
             replica=replica,
             desk=TradingDesk(replica, Ledger(), 0),
-            logfile=storage,
-            index=cast(Any, None),
+            disk=Disk(cast(Any, clock), storage, cast(Any, None)),
             peers=cast(Any, {2: self.peer, 3: SilentPeer()}),
             catalogs={},
             timing=TIMING,
