@@ -1,8 +1,11 @@
 """A deterministic simulator around the code that ships: one seed decides everything.
 
-`world` has time, processes and trace; `network` loses, doubles, delays and cuts; `disk` tears
-what was not synced; `members` and `frontends` run the real replication core, desk, projection,
-leadership and queue; `truth` checks the invariants at every step; `plan` draws the faults.
+Start with `run`, which plays one `plan`. `world` has time, processes and the trace; `network`
+loses, doubles, delays and cuts messages; `members`, `catalogs`, `frontends` and `clients` are the
+processes, around the replica, desk, publisher, floors and queues of the package; `bazaar` puts them
+together, and `faults` does to them what a plan says. `truth` checks the invariants of
+docs/protocol.md at every step. `scenarios` and its like are directed schedules; `mutants` and its
+like are deliberate faults in the code, each of which `mutation` must catch.
 
     python -m tests.simulation --seeds 1000        # many schedules
     python -m tests.simulation --replay 42         # one, with its trace

@@ -34,7 +34,7 @@ def _rate(random: Random, wild: bool) -> float:
 
 
 class SimulatedBazaar:
-    """All processes, by name, and what can be done to them."""
+    """All processes, by name, and the faults that can be done to them."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class SimulatedBazaar:
         self.truth = Truth(not wild_clocks)
         rate = partial(_rate, world.random, wild_clocks)
         self._slowest = 1 / _drift(wild_clocks)[0]
-        """How long a second may take by somebody's clock."""
+        """How many seconds a second may take by the slowest clock."""
         self._backup: tuple[Mapping[str, Any], dict[int, MemoryStorage]] | None = None
         self.orders = {
             number: OrderMember(world, number, self.network, self.truth, rate(), batch)
@@ -107,7 +107,7 @@ class SimulatedBazaar:
         self.processes: dict[str, Process] = {member.name: member for member in members}
 
     def _introduce(self, slow: float) -> None:
-        """Let them know one another; `slow`: the share of writes that take long."""
+        """Give the processes each other's addresses; `slow`: the share of writes that take long."""
         for number, order in self.orders.items():
             order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
             order.catalogs = self.catalogs
@@ -127,7 +127,7 @@ class SimulatedBazaar:
             order.catalogs = {name: self.catalogs[name] for name in known}
 
     def _settle_options(self) -> None:
-        """The change is through: one after the other is restarted with what all are given."""
+        """Restart the processes one after the other, all with the same options."""
         self._mixed = False
         for number, member in enumerate((*self.orders.values(), *self.catalogs.values())):
             member.lease = TIMING.lease
@@ -145,7 +145,7 @@ class SimulatedBazaar:
         return max(leading, key=lambda order: order.replica.term).name if leading else ""
 
     def kept_out(self, frontend: FrontendMember) -> bool:
-        """Whether it may have no lease now since it, or a catalog, has held others up."""
+        """Whether `frontend` may lack a lease now because it, or a catalog, is kept out."""
         leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
         return frontend.seconds < frontend.floors.kept_out_until or any(
             order.replica.backoff and order.replica.backoff.kept_out(order.seconds)
@@ -167,7 +167,7 @@ class SimulatedBazaar:
             self.world.after(self._traps.pop(), self.crash, order.name, 0.4)
 
     def snare(self, frontends: int, seconds: float) -> None:
-        """Cut each of the next `frontends` that get a lease off from all catalogs."""
+        """Cut each of the next `frontends` that get a lease off from all catalogs at once."""
         self._snares += [seconds] * frontends
 
     def _informed(self, frontend: FrontendMember) -> None:
@@ -178,14 +178,14 @@ class SimulatedBazaar:
                 self.network.cut(frontend.name, catalog, seconds)
 
     def split(self, name: str, bridge: str, seconds: float) -> None:
-        """Cut replica `name` off from its peers but `bridge`, which hears all of them."""
+        """Cut replica `name` off from its peers but `bridge`, which reaches all of them."""
         for other in self.orders.values():
             if other.name not in (name, bridge):
                 self.network.cut(name, other.name, seconds)
                 self.network.cut(other.name, name, seconds)
 
     def replace_file(self, name: str, down_seconds: float) -> None:
-        """An operator puts the file of another bazaar in the place of a catalog's."""
+        """Replace a catalog's file by that of another bazaar."""
         catalog, random = self.catalogs[name], self.world.random
         catalog.crash()
         term = max(order.disk.storage.term for order in self.orders.values())
@@ -194,7 +194,7 @@ class SimulatedBazaar:
         self.world.after(down_seconds, catalog.start)
 
     def wipe(self, name: str, down_seconds: float) -> None:
-        """A replica loses its disk, unless another one has not got over that yet: two at once
+        """A replica loses its disk, unless another one has not recovered from that yet: two at once
         may lose what only they had."""
         order = self.orders[int(name[-1])]
         if any(each.disk.storage.suspect not in (None, NEW) for each in self.orders.values()):
@@ -208,8 +208,8 @@ class SimulatedBazaar:
         self._copies[name] = self.orders[int(name[-1])].disk.copy()
 
     def put_back(self, name: str, down_seconds: float) -> None:
-        """Replace a replica's folder by its last copy, unless another replica has not got over
-        a loss yet."""
+        """Replace a replica's folder by its last copy, unless another replica has not recovered
+        from a loss yet."""
         order, copy = self.orders[int(name[-1])], self._copies.pop(name, None)
         if copy is None or any(each.disk.storage.suspect for each in self.orders.values()):
             return
@@ -218,19 +218,20 @@ class SimulatedBazaar:
         self.world.after(down_seconds, order.start)
 
     def lead_astray(self, caller: str, callee: str, other: str, seconds: float) -> None:
-        """For a while an address of `caller` leads to another replica than it should."""
+        """For a while an address of `caller` leads to another replica than was meant."""
         self.network.lead_astray(caller, callee, self.processes[other], seconds)
 
     def copy_logs(self) -> None:
-        """Keep a copy of all order replicas' folders, as of this moment, if they are of a cluster.
-        Put back from before that, they would begin another one, and catalogs be restarted."""
+        """Copy the folders of all order replicas, if they are of a cluster. Copies from before that
+        would begin another cluster, and the catalogs would have to be restarted."""
         storages = [order.disk.storage for order in self.orders.values()]
         if all(storage.cluster and not storage.suspect for storage in storages):
             folders = {number: order.disk.copy() for number, order in self.orders.items()}
             self._backup = self.truth.past(), folders
 
     def restore_logs(self, down_seconds: float) -> None:
-        """Put the last copies back in place of all folders, while all others go on."""
+        """Replace all folders of order replicas by the last copies, while all other processes go
+        on."""
         if self._backup is None:
             return
         (past, folders), self._backup = self._backup, None
@@ -250,7 +251,7 @@ class SimulatedBazaar:
         self.world.after(TIMING.lease * self._slowest, over)
 
     def race(self, names: tuple[str, ...], apart: float, tries: int = 500) -> None:
-        """Have two replicas campaign at once, as soon as neither hears a leader any more."""
+        """Nominate two replicas at once, as soon as neither hears a leader."""
         orders = [self.orders[int(name[-1])] for name in names]
         free = [each.alive and each.replica.known_leader(each.seconds) == 0 for each in orders]
         if all(free):
@@ -261,13 +262,13 @@ class SimulatedBazaar:
             self.world.after(0.001, self.race, names, apart, tries - 1)
 
     def nominate(self, frontend: str, order: str) -> None:
-        """A confused front-end asks `order` to campaign, whoever leads."""
+        """A confused front-end nominates `order`, even if there is a leader."""
         for member in self.frontends:
             if member.name == frontend and member.alive and not member.paused:
                 member.nominate(int(order[-1]))
 
     def depose(self, frontend: str, order: str) -> None:
-        """A confused front-end says that somebody leads, in a term that nobody was elected in."""
+        """A confused front-end names a leader, in a term in which none was elected."""
         member = self.orders[int(order[-1])]
         if member.alive and not member.paused:
             member.follow(None, lambda _: None)

@@ -1,4 +1,4 @@
-"""Directed schedules for lookups: what leases, floors and pushes must hold while it hurts."""
+"""Directed schedules for lookups: what leases, floors and pushes keep true during faults."""
 
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote, Source
 from twisted_bazaar.leases import MAX_DRIFT
@@ -27,7 +27,7 @@ def informed(bazaar: SimulatedBazaar) -> list[FrontendMember]:
 
 
 def keeps_flowing(bazaar: SimulatedBazaar, seconds: float) -> None:
-    """After one lease, trades are not held up any more."""
+    """After one lease, trades are delayed no longer."""
     world, counts = bazaar.world, bazaar.truth.counts
     flows(bazaar, TIMING.lease * 1.3)
     for _ in range(int(seconds / 0.5)):
@@ -65,7 +65,7 @@ def a_front_end_that_stands_still_costs_one_lease_once(bazaar: SimulatedBazaar) 
 
 
 def waited(bazaar: SimulatedBazaar, seconds: float) -> float:
-    """Let time pass. In how much of it no trade was acknowledged, a tenth of a second at least."""
+    """Let time pass; returns how many seconds of it were tenths without an acknowledged trade."""
     world, counts, lost = bazaar.world, bazaar.truth.counts, 0
     steps = round(seconds / 0.1)
     for _ in range(steps):
@@ -105,7 +105,7 @@ def a_catalog_that_stands_still_again_and_again_costs_little(bazaar: SimulatedBa
 
 @scenario
 def one_that_holds_others_up_again_and_again_shows_nothing_old(bazaar: SimulatedBazaar) -> None:
-    """When it is kept out, it may hold a lease for a while as yet."""
+    """A front-end that is kept out may still hold a lease for a while."""
     first, second = informed(bazaar)[:2]
     for client in bazaar.clients:
         client.use([second])
@@ -169,7 +169,7 @@ def a_catalog_that_restarts_waits_for_what_it_promised(bazaar: SimulatedBazaar) 
 
 @scenario
 def a_leader_and_the_catalogs_part(bazaar: SimulatedBazaar) -> None:
-    """The old leader is cut off with the catalog, and front-ends hear both sides."""
+    """The old leader is cut off together with the catalog, and front-ends reach both sides."""
     informed(bazaar)
     leader = elected(bazaar)
     for peer in leader.peers.values():
@@ -207,8 +207,8 @@ def a_backup_of_the_order_logs_is_put_back_and_caches_remember_more(
 
 @scenario
 def a_catalog_that_is_ahead_of_restored_logs_is_not_heard(bazaar: SimulatedBazaar) -> None:
-    """It hears the new leader, is not told to rebuild, and shows what it has while it may: but
-    under the name of the lost log. So nothing of that is a hit when its versions come again."""
+    """It hears the new leader, is not told to rebuild, and shows what it has while its lease lasts,
+    but under the name of the lost log. So none of that is a hit when its versions come again."""
     first = informed(bazaar)[0]
     world, (one, other) = bazaar.world, [listing.name for listing in DEFAULT_LISTING[:2]]
     bazaar.copy_logs()
@@ -267,7 +267,7 @@ def a_catalog_that_restarts_and_cannot_answer_shows_nothing_old(bazaar: Simulate
 
 
 def probe(bazaar: SimulatedBazaar, frontend: FrontendMember, name: str) -> None:
-    """Look a stock up now, and hold the answer against what was seen before."""
+    """Look a stock up now, and check the answer against what clients had seen before."""
     least = bazaar.truth.seen_version(name)
 
     def answered(found: object) -> None:
@@ -278,7 +278,7 @@ def probe(bazaar: SimulatedBazaar, frontend: FrontendMember, name: str) -> None:
 
 
 def watch(bazaar: SimulatedBazaar, members: list[FrontendMember], seconds: float) -> None:
-    """Look everything up everywhere, all the time."""
+    """Look every stock up at each of `members`, all the time, for `seconds`."""
     world = bazaar.world
     until = world.now + seconds
     while world.now < until:
@@ -290,7 +290,8 @@ def watch(bazaar: SimulatedBazaar, members: list[FrontendMember], seconds: float
 
 @scenario
 def a_slow_lookup_is_overtaken_by_a_trade_of_its_stock(bazaar: SimulatedBazaar) -> None:
-    """Whoever joins a call whose answer is on its way must not get what it was then."""
+    """A lookup that joins a call whose answer is on its way must not get the quantity of before the
+    trade."""
     first = informed(bazaar)[0]
     world, weather = bazaar.world, bazaar.network.weather
     for attempt in range(60):

@@ -1,4 +1,4 @@
-"""Catalogs and Redis servers: the publisher that ships, and a store that may lose anything."""
+"""Catalogs and Redis servers: the publisher that ships, and a store that may lose everything."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,7 +51,8 @@ class CatalogMember(Process):
         self._tick()
 
     def replace_file(self, index: int, term: int) -> None:
-        """Its file becomes one of another bazaar, whose log ends with entry `index`; while down."""
+        """Replace its file, while it is down, by that of another bazaar whose log ends with entry
+        `index`."""
         assert not self.alive
         self.world.say(self.name, f"has the file of another bazaar, up to entry {index}")
         random = self.world.random
@@ -124,10 +125,10 @@ class CatalogMember(Process):
 
 
 class RedisMember(Process):
-    """A Redis server, perhaps shared: it forgets, and remembers what is long out of date."""
+    """A Redis server, perhaps shared. It loses values, and returns old ones."""
 
     def __init__(self, world: World, name: str, stale: float = 0.0) -> None:
-        """`stale`: the share of reads that find what was there long before."""
+        """`stale`: the share of reads that return old values."""
         super().__init__(world, name)
         self._stale = stale
         self._past: dict[tuple[str, str], list[Quote]] = {}
@@ -138,11 +139,11 @@ class RedisMember(Process):
         self._quotes = {}
 
     def dump(self) -> None:
-        """Keep a copy of everything, as it is now."""
+        """Copy all values as they are now."""
         self._dump = dict(self._quotes)
 
     def restore(self) -> None:
-        """Everything is as it was when the copy was made."""
+        """Replace all values by the copy."""
         self._quotes = dict(self._dump)
 
     def get(self, asked: tuple[str, list[str]], reply: Callable[[Any], None]) -> None:

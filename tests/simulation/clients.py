@@ -1,4 +1,4 @@
-"""Clients: they trade, look up, read, and remember what they were told."""
+"""Clients: they trade, look up and read, and remember what they were told."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["Client"]
 
 
 class Client(Process):
-    """A client: trades, sends keys again, reads, and holds the bazaar to what it was told."""
+    """A client: trades, sends keys again, reads, and checks the bazaar against what it was told."""
 
     def __init__(
         self, world: World, name: str, frontends: Sequence[FrontendMember], truth: Truth
@@ -76,7 +76,7 @@ class Client(Process):
             self._look_up(frontend)
 
     def _forget_what_is_lost(self) -> None:
-        """All logs were put back: some orders are not there any more, as everybody was told."""
+        """All logs were restored from copies: some orders are gone, and clients know that."""
         if self._cuts != self._truth.cuts:
             self._cuts = self._truth.cuts
             self._placed = [trade for trade in self._placed if trade.key in self._truth.keys]
@@ -173,8 +173,8 @@ class Client(Process):
         truth = self._truth
         last = truth.acknowledged_number
         random = self.world.random
-        # The newest order is the one that somebody may not have heard of; the one after it
-        # nobody may have been told of yet.
+        # Some replica may not have heard of the newest order; the one after it may exist without
+        # any client knowing.
         number = random.choice((last or 1, last or 1, last + 1, random.randint(1, last + 2)))
         cuts = truth.cuts
         self.waiting += 1

@@ -1,6 +1,6 @@
-"""Bad days: faults that belong together, which drawn one by one would meet too rarely.
+"""Faults that belong together, and that independent draws would combine too rarely.
 
-Each comes from a stream of its own, so that the other faults of a seed stay what they are.
+Each comes from a random stream of its own, so that the other faults of a seed do not change.
 """
 
 from random import Random
@@ -10,7 +10,7 @@ __all__ = ["Cast", "Fault", "bad_days"]
 
 
 class Fault(NamedTuple):
-    """One thing that goes wrong at a moment, for a while."""
+    """One fault, at a moment, for a while."""
 
     at: float
     kind: str
@@ -20,7 +20,7 @@ class Fault(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """Who is there, by name."""
+    """The names of the processes."""
 
     orders: list[str]
     frontends: list[str]
@@ -29,7 +29,7 @@ class Cast(NamedTuple):
 
 
 def bad_days(random: Random, cast: Cast, end: float) -> list[Fault]:
-    """Some of them, before `end`."""
+    """Some of these groups of faults, before `end`."""
     faults: list[Fault] = []
     if random.random() < 0.1:
         faults += _late_start(random, cast)
@@ -39,7 +39,7 @@ def bad_days(random: Random, cast: Cast, end: float) -> list[Fault]:
 
 
 def _late_start(random: Random, cast: Cast) -> list[Fault]:
-    """One replica is not there yet when the others begin; another loses its disk soon after."""
+    """One replica starts after the others; another loses its disk soon after."""
     late, wiped = random.sample(cast.orders, 2)
     return [
         Fault(0.0, "crash", (late,), random.uniform(0.5, 2.0)),
@@ -48,8 +48,8 @@ def _late_start(random: Random, cast: Cast) -> list[Fault]:
 
 
 def _replaced(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """The leader stands still while another is elected, which the catalog does not hear; what
-    the catalog answers reaches the one that stood still before it looks at the time."""
+    """The leader stands still while another is elected, which the catalog does not hear. The
+    catalog's answer reaches the old leader before that one looks at the time."""
     catalog = random.choice(cast.catalogs)
     still = random.uniform(0.3, 0.9)
     return [
@@ -61,8 +61,8 @@ def _replaced(random: Random, cast: Cast, at: float) -> list[Fault]:
 
 
 def _split(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """The leader reaches one replica only, whose disk is slow, and which hears the others: it
-    takes in what it has to forget before it is written."""
+    """The leader reaches one replica only, whose disk is slow and which reaches the others: it
+    takes in entries that it has to drop before they are written."""
     bridge = random.choice(cast.orders)
     seconds = random.uniform(0.5, 1.2)
     slow = Fault(at, "slow_disk", (bridge,), seconds)
@@ -71,7 +71,7 @@ def _split(random: Random, cast: Cast, at: float) -> list[Fault]:
 
 
 def _led_again(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """A leader leads again in a later term, while what it sent in the one before is on its way;
+    """A leader leads again in a later term, while messages of its earlier term are on their way;
     then it stands still."""
     near, late = random.choice(cast.orders), random.uniform(0.1, 0.25)
     return [
@@ -83,7 +83,7 @@ def _led_again(random: Random, cast: Cast, at: float) -> list[Fault]:
 
 
 def _held_up(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """What is committed waits for a front-end that cannot be reached, and the leader is gone."""
+    """Committed entries wait for a front-end that cannot be reached, and the leader crashes."""
     frontend, catalog = random.choice(cast.frontends), random.choice(cast.catalogs)
     gone = random.choice(("crash_leader", "pause_leader", "isolate_leader"))
     return [
@@ -93,7 +93,7 @@ def _held_up(random: Random, cast: Cast, at: float) -> list[Fault]:
 
 
 def _parted_twice(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """A leader is parted with entries that two later leaders write over."""
+    """A leader is cut off with entries that two later leaders overwrite."""
     return [
         Fault(at, "part_leader", (cast.orders[-1],), random.uniform(0.9, 1.3)),
         Fault(at + 0.6, "overtake", ("leader",)),
@@ -113,7 +113,7 @@ def _restored(random: Random, cast: Cast, at: float) -> list[Fault]:
 
 
 def _late(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """What one says to another is late by more than an election, or than a lease."""
+    """Messages of one process to another are late by more than an election, or than a lease."""
     everybody = [*cast.orders, *cast.catalogs, *cast.frontends, "leader", "leader"]
     one, other = random.sample(everybody, 2)
     late = random.choice((0.05, 0.2, 0.4, 1.3))
@@ -121,7 +121,7 @@ def _late(random: Random, cast: Cast, at: float) -> list[Fault]:
 
 
 def _stutter(random: Random, cast: Cast, at: float) -> list[Fault]:
-    """Somebody stands still again and again."""
+    """One process stands still again and again."""
     who = random.choice(("leader", *cast.orders, *cast.catalogs, *cast.frontends))
     gaps = [random.uniform(0.02, 0.3) for _ in range(random.randint(3, 8))]
     return [

@@ -1,4 +1,4 @@
-"""Deliberate faults in how a leader is elected where something is slow or cannot lead."""
+"""Deliberate faults in elections where a disk is slow or a replica cannot lead."""
 
 from typing import Any
 from unittest.mock import patch

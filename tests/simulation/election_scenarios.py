@@ -1,4 +1,4 @@
-"""Directed schedules about elections: slow disks, and replicas that cannot lead."""
+"""Directed schedules for elections: slow disks, and replicas that cannot lead."""
 
 from twisted_bazaar.consensus.role import Role
 
@@ -11,7 +11,7 @@ __all__ = ["bound", "committed", "keeps_its_place", "slow_disks"]
 
 
 def slow_disks(bazaar: SimulatedBazaar, seconds: float) -> None:
-    """From now on, every write of every replica takes so long."""
+    """From now on every write of every replica takes so long."""
     for order in bazaar.orders.values():
         order.disk.seconds = seconds
 
@@ -32,7 +32,7 @@ def committed(bazaar: SimulatedBazaar, within: float) -> OrderMember:
 
 
 def keeps_its_place(bazaar: SimulatedBazaar, leader: OrderMember, seconds: float) -> None:
-    """`leader` must not be replaced, and entries must be committed."""
+    """Check that `leader` is not replaced, and that entries are committed."""
     terms, entries = bazaar.truth.terms, len(bazaar.truth.entries)
     bazaar.world.run(bazaar.world.now + seconds)
     if not leader.replica.leads or bazaar.truth.terms != terms:
@@ -42,8 +42,8 @@ def keeps_its_place(bazaar: SimulatedBazaar, leader: OrderMember, seconds: float
 
 
 def bound(write: float) -> float:
-    """Within how many seconds there is a leader that commits, where writes take so long: one
-    that is under way, the candidate's vote, the voters', and the first entry."""
+    """Seconds until there is a leader that commits, where each write takes so long: the write under
+    way, the candidate's vote, the voters' votes, and the first entry."""
     return 1.5 + 5 * write
 
 
@@ -90,7 +90,7 @@ def a_bazaar_begins_on_slow_disks(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def all_restart_on_slow_disks(bazaar: SimulatedBazaar) -> None:
-    """Nothing that they knew of their disks is left."""
+    """The replicas have forgotten how slow their disks are."""
     elected(bazaar)
     bazaar.world.run(bazaar.world.now + 0.5)
     slow_disks(bazaar, 1.0)
@@ -103,8 +103,8 @@ def all_restart_on_slow_disks(bazaar: SimulatedBazaar) -> None:
 
 @scenario_with(replicas=5, frontends=2, confused=2)
 def front_ends_that_disagree_elect_on_disks_that_take_two_seconds(bazaar: SimulatedBazaar) -> None:
-    """Several stand at once. A vote waits for the write that is under way and for its own, and
-    nobody else is encouraged meanwhile."""
+    """Several stand at once. A vote waits for the write under way and for its own, and the voter
+    asks others not to stand meanwhile."""
     elected(bazaar)
     bazaar.world.run(bazaar.world.now + 0.3)
     slow_disks(bazaar, 2.0)
@@ -190,7 +190,7 @@ def one_of_five_is_suspect_one_is_down_and_the_others_restart(bazaar: SimulatedB
 
 @scenario_with(replicas=5)
 def the_highest_reaches_nobody_but_one_that_is_suspect(bazaar: SimulatedBazaar) -> None:
-    """What it is told by that one makes nobody wait."""
+    """The answer of the suspect replica makes no other wait."""
     elected(bazaar)
     bazaar.world.run(bazaar.world.now + 0.3)
     *others, suspect, highest = bazaar.orders.values()
@@ -207,7 +207,7 @@ def the_highest_reaches_nobody_but_one_that_is_suspect(bazaar: SimulatedBazaar) 
 
 @scenario
 def the_highest_restarts_again_and_again(bazaar: SimulatedBazaar) -> None:
-    """It has just started whenever it is asked."""
+    """It has just started whenever it is nominated."""
     leader = elected(bazaar)
     world, highest = bazaar.world, bazaar.orders[len(bazaar.orders)]
     world.run(world.now + 0.3)
@@ -264,7 +264,7 @@ def the_disk_of_the_highest_hangs_while_another_is_down(bazaar: SimulatedBazaar)
 
 @scenario_with(replicas=5)
 def the_highest_answers_pings_and_no_nomination(bazaar: SimulatedBazaar) -> None:
-    """And so does the next: the others have their turn."""
+    """Nor does the next: the others have their turn."""
     elected(bazaar)
     bazaar.world.run(bazaar.world.now + 0.3)
     *others, next_, highest = bazaar.orders.values()
@@ -282,7 +282,7 @@ def the_highest_answers_pings_and_no_nomination(bazaar: SimulatedBazaar) -> None
 
 @scenario
 def who_is_named_as_the_leader_deposes_nobody(bazaar: SimulatedBazaar) -> None:
-    """A front-end says so of terms that nobody was elected in, again and again."""
+    """A front-end names leaders of terms in which none was elected, again and again."""
     leader = elected(bazaar)
     world = bazaar.world
     world.run(world.now + 0.3)

@@ -7,7 +7,7 @@ __all__ = ["apply"]
 
 
 def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
-    """Let it happen."""
+    """Do `fault` to the bazaar."""
     name = fault.who[0] if fault.who else ""
     kind, of, _ = fault.kind.partition("_leader")
     if of or name == "leader":
@@ -21,7 +21,7 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
 def _on_links(
     kind: str, name: str, who: tuple[str, ...], fault: Fault, bazaar: SimulatedBazaar
 ) -> bool:
-    """Let it happen, if it is about links or messages; whether it is."""
+    """Do `fault` if it is about links or messages; returns whether it is."""
     network, after = bazaar.network, bazaar.world.after
     match kind:
         case "cut":

@@ -1,4 +1,4 @@
-"""Front-ends: the leadership, the queue, the floors and the lookups that ship."""
+"""Front-ends: the leadership, the trade queue, the floors and the lookup queue that ship."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -171,11 +171,11 @@ class FrontendMember(Process):
 
     @property
     def trades(self) -> int:
-        """How many batches are under way."""
+        """The number of batches under way."""
         return len(self._under_way)
 
     def break_connections(self) -> None:
-        """Of all trades that are under way there will be no answer."""
+        """No trade that is under way is answered."""
         for lose in list(self._under_way.values()):
             lose()
 
@@ -187,7 +187,8 @@ class FrontendMember(Process):
     # Reading.
 
     def get_order(self, number: int, answer: Callable[[Any], None]) -> None:
-        """Read an order: `answer` gets it, None, or an error if nobody can tell."""
+        """Read an order: `answer` gets it, None if there is none, or an error if no replica can
+        say."""
 
         def ask(replicas: list[int]) -> None:
             if not replicas:
@@ -232,7 +233,7 @@ class FrontendMember(Process):
         self._ask_in_turn(list(self._catalogs), "subscribe", subscription, ended)
 
     def push(self, push: Push, reply: Callable[[Any], None]) -> None:
-        """A catalog says what has changed."""
+        """A catalog pushes changes."""
         if outdated := self.floors.outdated(push):
             self._tell_redis("drop", (push.history, outdated))
         had_lease = self.floors.alive(self.seconds)
@@ -250,7 +251,7 @@ class FrontendMember(Process):
     # Lookups.
 
     def lookup(self, name: str, answer: Callable[[Any], None]) -> None:
-        """Look up a stock: `answer` gets what was `Found`, or an error."""
+        """Look up a stock: `answer` gets a `LookupResult`, or an error."""
         self._lookups.add(name, answer, self.seconds)
         self._look_up()
 

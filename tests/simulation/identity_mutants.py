@@ -1,4 +1,4 @@
-"""Deliberate faults in how a stranger is told from a member, and a copy from what it is of."""
+"""Deliberate faults in telling strangers from members, and copies of folders from originals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Directed schedules: strangers at an address, and folders that are another's or a copy."""
+"""Directed schedules: strangers at an address, and folders that are another bazaar's or copies."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,8 @@ def _another(bazaar: SimulatedBazaar) -> SimulatedBazaar:
 
 
 def _lags(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
-    """The leader, a follower that has what it has, and one that is down and has not."""
+    """The leader, a follower that has all its entries, and a third replica that is down and lacks
+    some."""
     leader = elected(bazaar)
     world = bazaar.world
     world.run(world.now + 0.3)
@@ -34,7 +35,8 @@ def _lags(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMembe
 
 @scenario
 def an_older_copy_of_a_folder_is_put_back(bazaar: SimulatedBazaar) -> None:
-    """What two of three acknowledged is on one disk only, which is down: nobody leads."""
+    """Entries that two of three acknowledged are on one disk only, which is down: no replica may
+    lead."""
     leader, near, far = _lags(bazaar)
     bazaar.put_back(near.name, 0.05)
     leader.crash()
@@ -47,7 +49,7 @@ def an_older_copy_of_a_folder_is_put_back(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def all_folders_are_put_back_together(bazaar: SimulatedBazaar) -> None:
-    """What is in none of them is nowhere: they go on from there."""
+    """Entries that no copy has are gone: the replicas go on from the copies."""
     leader = elected(bazaar)
     world = bazaar.world
     world.run(world.now + 0.3)
@@ -62,7 +64,8 @@ def all_folders_are_put_back_together(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def an_address_leads_to_another_bazaars_replica(bazaar: SimulatedBazaar) -> None:
-    """It holds no entry of this log: nothing is committed by its word, and nobody has to stop."""
+    """It holds no entry of this log: nothing is committed by its answers, and no replica has to
+    stop."""
     leader = elected(bazaar)
     other = _another(bazaar)
     world = bazaar.world
@@ -86,7 +89,7 @@ def an_address_leads_to_another_bazaars_replica(bazaar: SimulatedBazaar) -> None
 
 @scenario
 def a_folder_is_another_bazaars(bazaar: SimulatedBazaar) -> None:
-    """Its log is longer, and of as high a term. It says whose it is, and stops."""
+    """Its log is longer, and of as high a term. The replica says whose it is, and stops."""
     leader = elected(bazaar)
     other = _another(bazaar)
     world = bazaar.world
@@ -107,8 +110,8 @@ def a_folder_is_another_bazaars(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def an_address_leads_to_another_replica_of_the_bazaar(bazaar: SimulatedBazaar) -> None:
-    """What the one acknowledged is not on the disk of the other; and it is itself at once when
-    the address is right again."""
+    """What one replica acknowledged is not on the disk of the other. When the address is right
+    again, the replica is a member at once."""
     leader = elected(bazaar)
     world = bazaar.world
     near, far = (order for order in bazaar.orders.values() if order is not leader)
@@ -126,7 +129,8 @@ def an_address_leads_to_another_replica_of_the_bazaar(bazaar: SimulatedBazaar) -
 
 @scenario
 def a_replica_recalls_while_an_address_leads_elsewhere(bazaar: SimulatedBazaar) -> None:
-    """It takes no other's answer for that of the one that it asked, and recalls when it can."""
+    """It takes no other replica's answer for that of the one that it asked, and recalls once it
+    reaches all."""
     leader = elected(bazaar)
     near, far = (order for order in bazaar.orders.values() if order is not leader)
     bazaar.lead_astray(near.name, far.name, leader.name, 0.5)
@@ -160,7 +164,7 @@ def _restarted(
     leases: Mapping[int, float],
     catalogs: Mapping[int, Mapping[str, CatalogMember]],
 ) -> OrderMember:
-    """All replicas are given these options and restarted; the leader, once lookups are cached."""
+    """Restart all replicas with these options; returns the leader, once lookups are cached."""
     elected(bazaar)
     for number, order in bazaar.orders.items():
         order.crash()
@@ -176,7 +180,7 @@ def _restarted(
 
 @scenario
 def a_catalog_holds_a_longer_lease_than_the_next_leader_grants(bazaar: SimulatedBazaar) -> None:
-    """The option is being changed. What the catalog shows must be waited for all the same."""
+    """The option is being changed. The leader must wait for the lease that the catalog holds."""
     known = dict.fromkeys(bazaar.orders, bazaar.catalogs)
     for _ in range(3):
         leader = _restarted(bazaar, {1: 0.4, 2: 0.4, 3: 1.6}, known)
@@ -190,7 +194,7 @@ def a_catalog_holds_a_longer_lease_than_the_next_leader_grants(bazaar: Simulated
 
 @scenario
 def a_catalog_is_known_to_an_earlier_leader_only(bazaar: SimulatedBazaar) -> None:
-    """The list is being changed. It holds a lease that the next leader knows from the log."""
+    """The list of catalogs is being changed. The next leader knows of the lease from the log."""
     leases = dict.fromkeys(bazaar.orders, TIMING.lease)
     known = {1: {}, 2: {}, 3: bazaar.catalogs}
     for _ in range(3):
@@ -203,7 +207,7 @@ def a_catalog_is_known_to_an_earlier_leader_only(bazaar: SimulatedBazaar) -> Non
 
 @scenario
 def an_address_leads_to_another_catalog(bazaar: SimulatedBazaar) -> None:
-    """The first one goes on showing what it knows for as long as its lease holds."""
+    """The first catalog shows what it knows for as long as its lease lasts."""
     world = bazaar.world
     second = CatalogMember(world, "catalog-2", bazaar.network, bazaar.truth, 1.0)
     second.frontends = bazaar.catalog.frontends
@@ -223,7 +227,7 @@ def an_address_leads_to_another_catalog(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def a_catalog_answers_the_next_leader_and_holds_a_longer_lease(bazaar: SimulatedBazaar) -> None:
-    """It is waited for as long as that lease lasts, not for one of the leader that it answered."""
+    """The leader waits for as long as that lease lasts, not for one of its own."""
     known = dict.fromkeys(bazaar.orders, bazaar.catalogs)
     for _ in range(3):
         leader = _restarted(bazaar, {1: 0.4, 2: 0.4, 3: 1.6}, known)

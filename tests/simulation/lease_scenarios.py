@@ -26,7 +26,8 @@ def a_catalog_has_a_slow_clock_and_its_leader_a_fast_one(bazaar: SimulatedBazaar
 
 @scenario
 def a_catalog_that_has_to_rebuild_waits_for_what_it_promised(bazaar: SimulatedBazaar) -> None:
-    """Its file was replaced by one of another log; no leader knows what it promised either."""
+    """Its file was replaced by one of another log; the leader does not know what it promised
+    either."""
     first = informed(bazaar)[0]
     for index in (5, 10**6):
         _forget_all_leases(bazaar, first, index)
@@ -40,8 +41,8 @@ def a_catalog_restarts_while_the_leader_changes(bazaar: SimulatedBazaar) -> None
 
 
 def _forget_all_leases(bazaar: SimulatedBazaar, holder: FrontendMember, file: int = 0) -> None:
-    """The catalog and the leader are gone at once, while `holder` goes on; the catalog comes
-    back, if `file` is above 0 with one of another log that ends there."""
+    """The catalog and the leader crash at once, while `holder` goes on; the catalog comes back, if
+    `file` is above 0 with a file of another log that ends there."""
     world, catalog, leader = bazaar.world, bazaar.catalog, elected(bazaar)
     watch(bazaar, [holder], 0.1)
     bazaar.network.cut(catalog.name, holder.name, 1.4)
@@ -58,7 +59,7 @@ def _forget_all_leases(bazaar: SimulatedBazaar, holder: FrontendMember, file: in
 
 @scenario_with(stale=0.5)
 def a_late_push_changes_nothing(bazaar: SimulatedBazaar) -> None:
-    """It was given up, and another one has said more since."""
+    """The catalog has given it up, and has pushed more since."""
     first = informed(bazaar)[0]
     world, network, catalog = bazaar.world, bazaar.network, bazaar.catalog
     for _ in range(5):
@@ -74,7 +75,7 @@ def a_late_push_changes_nothing(bazaar: SimulatedBazaar) -> None:
 def a_leader_that_stood_still_grants_no_lease_before_it_looks_at_the_time(
     bazaar: SimulatedBazaar,
 ) -> None:
-    """What the catalog answered is the first that it reads; another one leads by then."""
+    """A catalog's answer is the first message that it reads; another replica leads by then."""
     members = informed(bazaar)
     leader = elected(bazaar)
     world, network, catalog = bazaar.world, bazaar.network, bazaar.catalog
@@ -111,7 +112,7 @@ def what_a_lost_push_said_is_said_again(bazaar: SimulatedBazaar) -> None:
 
 @scenario_with(catalogs=2)
 def a_standby_follows_and_answers_nothing(bazaar: SimulatedBazaar) -> None:
-    """One front-end reaches it alone."""
+    """One front-end reaches the standby alone."""
     members = informed(bazaar)
     name = bazaar.catalog.name
     bazaar.network.cut(members[1].name, name, 3.0)
@@ -133,7 +134,8 @@ def what_a_front_end_has_missed_it_does_not_show(bazaar: SimulatedBazaar) -> Non
 
 @scenario
 def a_catalog_that_has_just_started_shows_nothing_of_its_file(bazaar: SimulatedBazaar) -> None:
-    """The leader has not noticed yet, and sends the lease that its earlier life had earned."""
+    """The leader has not noticed the restart, and sends the lease that the earlier life had
+    earned."""
     informed(bazaar)
     world, catalog = bazaar.world, bazaar.catalog
     for _ in range(3):

@@ -49,7 +49,7 @@ NEW = "new"
 
 
 class Disk:
-    """A storage whose writes take time; a crash in between leaves any first part of one."""
+    """A storage whose writes take time. A crash during a write leaves any first part of it."""
 
     def __init__(self, world: World) -> None:
         self.storage = MemoryStorage(suspect=NEW, fresh=True)
@@ -83,12 +83,12 @@ class Disk:
             done(write)
 
     def finish(self) -> None:
-        """The write that is stuck, if there is one, is done; the next one may be stuck."""
+        """Finish the write that is stuck, if there is one; the next one may be stuck again."""
         if self._writing is not None:
             self._written(self._writing, self._held)
 
     def crash(self) -> None:
-        """The machine stops: of the write under way, some first lines are there."""
+        """The machine stops: some first lines of the write under way are on disk."""
         write, self._writing = self._writing, None
         if write is None or self.stuck:
             self.stuck = False
@@ -103,7 +103,7 @@ class Disk:
         old.write(Write(write.term, write.vote, cut, kept, cluster=write.cluster))
 
     def copy(self) -> MemoryStorage:
-        """A copy of what is on it now."""
+        """A copy of what is on disk now."""
         copied = MemoryStorage(self.storage.suspect, self.storage.fresh, self.storage.copied)
         last = self.storage
         copied.write(Write(last.term, last.vote, None, tuple(last.entries), cluster=last.cluster))
@@ -143,7 +143,7 @@ class OrderMember(Process):
         self.set_wall_clock()
 
     def set_wall_clock(self) -> None:
-        """Its wall clock is set, to any time within a few seconds of the true one."""
+        """Set its wall clock, to any time within a few seconds of the true one."""
         self._wall_offset = self.world.aside.uniform(-3.0, 3.0)
 
     def _milliseconds(self) -> int:
@@ -196,7 +196,7 @@ class OrderMember(Process):
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
-        """A replica that cannot go on says so and ends."""
+        """Around a call: a replica that cannot go on says so and ends."""
         try:
             yield
         except Unusable as why:
@@ -212,8 +212,8 @@ class OrderMember(Process):
         self._indexed = 0
 
     def put_back(self, copy: MemoryStorage) -> None:
-        """Have the folder replaced by a copy of it, or of another, while down. The file that
-        tells a copy from what it is of does so here as well."""
+        """Replace its folder, while it is down, by a copy of it or of another. What tells a copy
+        from the original tells it here as well."""
         assert not self.alive
         self.world.say(self.name, "has its folder put back")
         if copy.suspect is None:
@@ -243,7 +243,7 @@ class OrderMember(Process):
             self.carry_out()
 
     def _ticket(self, respond: Respond) -> Ticket:
-        """Names what is to be answered by `respond`."""
+        """A ticket whose answer goes to `respond`."""
         ticket = next(self._tickets)
         self._waiting[ticket] = respond
         return ticket
@@ -275,8 +275,8 @@ class OrderMember(Process):
         reply(None)
 
     def hear_of(self, term: int) -> None:
-        """A peer says that there is a higher term, as if one had been a candidate in it. In a
-        cluster that is still new, none can have been."""
+        """A peer names a higher term, as if a replica had been a candidate in it. In a new cluster,
+        none can have been."""
         if self.replica.term == 0:
             return
         peer = next(iter(self.peers))
@@ -291,7 +291,7 @@ class OrderMember(Process):
         keys = {trade.key for trade in trades}
         orders = {key: self._indexed_keys[key] for key in keys & self._indexed_keys.keys()}
         known = Known(orders, self._indexed)
-        # The look-up was on another thread: the index may have moved on since.
+        # The keys were looked up on another thread: the index may have moved on since.
         random = self.world.random.random
         delay = self.look_up_seconds
         if delay is None:
@@ -346,7 +346,7 @@ class OrderMember(Process):
     # What follows.
 
     def carry_out(self) -> None:
-        """Do whatever the replica wants done by now."""
+        """Do all that the replica and the desk want done by now."""
         if not self.alive:
             return
         while (ready := self.replica.ready(self.seconds)) is not None:

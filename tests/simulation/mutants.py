@@ -1,6 +1,6 @@
-"""Deliberate faults in the code that ships: the simulator must catch each, or it proves little.
+"""Deliberate faults in the code that ships. The simulator must catch each of them.
 
-A mutant replaces one method while it is in force. Each names the rule that it breaks.
+A mutant replaces one or more methods while it is in force. Its name says which rule it breaks.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ __all__ = ["MUTANTS", "Mutant"]
 
 
 class Mutant:
-    """One fault: what replaces which attributes while it is in force."""
+    """One fault: which attributes are replaced while it is in force."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -49,8 +49,8 @@ def mutant(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the function below as what replaces `attribute` of `target`.
 
-    It is called with the original first. Its name says what it breaks; some faults have more
-    than one part, since two rules forbid them.
+    It is called with the original first. A fault that two rules forbid has more than one part: the
+    others name the first by `part_of`.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Which deliberate faults the simulator catches, by which invariant, and how soon.
+"""Which deliberate faults the simulator catches, by which invariant, and after how many runs.
 
 python -m tests.simulation.mutation [--seeds 300] [NAME ...]
 """
@@ -211,8 +211,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
         "what_was_lost_was_not_executed",
     ),
 }
-"""By scenario: what it caught in a long hunt. It is tried first, to save time; what it
-does not catch any more is hunted with all."""
+"""By scenario: the mutants that it caught in a long hunt. It is tried first, to save time."""
 
 
 class Verdict(NamedTuple):
@@ -226,7 +225,7 @@ class Verdict(NamedTuple):
 
 
 def hunt(mutant: Mutant, seeds: int, base: int = 0, hint: bool = False) -> Verdict:
-    """Run schedules until one catches `mutant`: with a hint, the most promising first."""
+    """Run schedules until one catches `mutant`; with `hint`, the most promising first."""
     # With even seeds each front-end has a Redis of its own, with odd ones they share one.
     plans = [directed(name, seed) for seed in (base, base + 1) for name in SCENARIOS]
     plans += [draw(seed) for seed in range(base, base + seeds)]

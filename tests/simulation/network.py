@@ -30,7 +30,7 @@ class Weather:
 
 
 class Network:
-    """Carries calls. A call is answered once, or lost; its request may arrive twice."""
+    """Carries calls. Each is answered once or lost; its request may arrive twice."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -45,24 +45,24 @@ class Network:
         """What is on its way for long: how to deliver it."""
 
     def lead_astray(self, caller: str, callee: str, other: Process, seconds: float) -> None:
-        """For a while the address of `callee`, as `caller` has it, leads to `other`."""
+        """For a while the address that `caller` has of `callee` leads to `other`."""
         self._astray[caller, callee] = other
         self._world.after(seconds, self._astray.pop, (caller, callee), None)
 
     def hold(self, sender: str, receiver: str, what: str, copy: bool = False) -> None:
-        """The next call of `what` from `sender` to `receiver` is on its way until `release`;
-        or only a copy of it is."""
+        """Hold the next call of `what` from `sender` to `receiver`, or only a copy of it, until
+        `release`."""
         self._holding = (sender, receiver, what)
         self._copy_only = copy
 
     def release(self) -> None:
-        """What is held arrives."""
+        """Deliver what is held."""
         held, self.held = self.held, []
         for deliver in held:
             deliver()
 
     def cut(self, sender: str, receiver: str, seconds: float) -> None:
-        """For a while nothing goes from `sender` to `receiver`; the other way is not touched."""
+        """For a while nothing goes from `sender` to `receiver`. The other direction works."""
         link = (sender, receiver)
         self._cut[link] += 1
         self._world.after(seconds, self._mend, link)
@@ -74,7 +74,8 @@ class Network:
             self._cut.pop(link, None)
 
     def delay(self, sender: str, receiver: str, late: float) -> None:
-        """From now on what `sender` says to `receiver` is late by so many seconds; 0: no more."""
+        """From now on messages from `sender` to `receiver` are late by so many seconds; 0: they are
+        not."""
         self._late[sender, receiver] = late
 
     def heal(self) -> None:
@@ -94,7 +95,7 @@ class Network:
         lost: Callable[[], None],
         timeout: float,
     ) -> None:
-        """Have `callee` `serve(message, reply)`, and `caller` hear of it within `timeout`."""
+        """Have `callee` `serve(message, reply)`, and `caller` get the reply within `timeout`."""
         other = self._astray.get((caller.name, callee.name))
         if other is not None:
             serve, callee = getattr(other, serve.__name__), other
@@ -126,7 +127,7 @@ class Network:
             self._world.after(delay, serving, message, reply)
 
     def _delays(self, sender: str, receiver: str) -> list[float]:
-        """After how long each copy of a message arrives; none if it is lost."""
+        """The delay of each copy of a message; none: it is lost."""
         weather, random = self.weather, self._world.random.random
         if (sender, receiver) in self._cut or (weather.loss and random() < weather.loss):
             return []

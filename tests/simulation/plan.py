@@ -1,4 +1,4 @@
-"""Schedules: what goes wrong, and when. Drawn from a seed, and shrunk when one fails."""
+"""Schedules: which faults happen, and when. Drawn from a seed, and shrunk when one fails."""
 
 from collections.abc import Sequence
 from random import Random
@@ -49,20 +49,20 @@ class Plan(NamedTuple):
 
 
 def directed(scenario: str, seed: int) -> Plan:
-    """The plan that plays `scenario`."""
+    """The plan of a directed schedule, `scenario`."""
     plan = Plan(seed, 3, 2, 0, 6, 1, 0.0, (), scenario, caches=2 - seed % 2)
     return plan._replace(**SETTINGS.get(scenario, {}))
 
 
 def draw(seed: int) -> Plan:
-    """The plan that `seed` stands for."""
+    """The plan of `seed`."""
     random = Random(f"plan {seed}")
     replicas = random.choice((3, 3, 5))
     frontends = random.choice((1, 2, 2, 3))
     confused = random.choice((0, 0, 1, frontends))
     clients = random.choice((1, 2, 4, 8))
     batch = random.choice((1, 2, 1024))
-    # Few faults leave time to see what each does; many meet in ways nobody thinks of.
+    # Few faults leave time to see what each does; many combine in unforeseen ways.
     number = random.choice((1, 4, 8, 16, 40))
     slow = random.choice((0.0, 0.0, 0.01, 0.05))
     catalogs = random.choice((1, 1, 2))
@@ -104,8 +104,7 @@ def draw(seed: int) -> Plan:
 
 
 def _long_suspect(random: Random, cast: Cast) -> list[Fault]:
-    """The highest id has lost its disk, and cannot recall from all others for long; elections
-    go on without it."""
+    """The highest id loses its disk and cannot recall for long; elections go on without it."""
     at = round(random.uniform(0.4, FAULTS_END_SECONDS / 2), 4)
     *others, highest = cast.orders
     other = random.choice(others)
@@ -121,7 +120,7 @@ def _long_suspect(random: Random, cast: Cast) -> list[Fault]:
 def _restored(
     random: Random, kind: str, redises: Sequence[str], at: float, seconds: float
 ) -> list[Fault]:
-    """Something is as it was before: a Redis, or all order logs, while all others go on."""
+    """A Redis, or all order logs, go back to an earlier state, while all others go on."""
     if kind == "restore_logs":
         return [
             Fault(at, "copy_logs"),
@@ -132,7 +131,7 @@ def _restored(
 
 
 def _faults(random: Random, cast: Cast) -> list[Fault]:
-    """One thing from the menu; some are several faults that belong together."""
+    """One fault from the menu, or several that belong together."""
     at = round(random.uniform(0.4, FAULTS_END_SECONDS), 4)
     seconds = random.choice((0.02, 0.15, 0.5, 1.0)) * random.uniform(0.5, 1.5)
     orders = random.sample(cast.orders, len(cast.orders))
@@ -195,7 +194,7 @@ def _faults(random: Random, cast: Cast) -> list[Fault]:
 
 
 def _late(random: Random, kind: str, order: str, at: float, seconds: float) -> list[Fault]:
-    """Messages come late by seconds; a leader stands still, so that they come after an election
+    """Messages are late by seconds, and a leader stands still, so that they come after an election
     more often."""
     gone = Fault(at + seconds, "pause_leader", (order,), 0.5 * random.random())
     return [Fault(at, kind, (), seconds, random.uniform(0.02, 0.3)), gone]
@@ -204,7 +203,7 @@ def _late(random: Random, kind: str, order: str, at: float, seconds: float) -> l
 def _misplaced(
     random: Random, kind: str, orders: list[str], fronts: list[str], at: float, seconds: float
 ) -> list[Fault]:
-    """A folder, or an address, is not what it is taken for."""
+    """A folder, or an address, is another than was meant."""
     if kind == "put_back":
         # A copy of one folder, made a while ago, while the others went on.
         copied = Fault(max(0.4, at - 3 * seconds), "copy", (orders[0],))

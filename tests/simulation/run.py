@@ -1,4 +1,4 @@
-"""Run a plan: faults for a while, then none; then everything must be well again."""
+"""Runs a plan: faults for a while, then none; then everything must recover."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ def _outcome(plan: Plan, traced: bool) -> Outcome:
     except Violation as found:
         violation = found
     except (InvariantBroken, Malformed) as found:
-        # Nobody here says what is malformed: it is not of the log that it is taken for.
+        # No process here sends what is malformed: it was taken for a part of another log.
         violation = Violation(3, f"a replica stops itself: {found}")
     except Exception as found:
         world.say("truth", traceback.format_exc())
@@ -101,8 +101,8 @@ def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
 
 
 def _slow_disks(write: float, slower: float, world: World, bazaar: SimulatedBazaar) -> None:
-    """Other faults stop, and every disk is slow for long: a leader that is lost is replaced,
-    and the next one keeps its place."""
+    """Other faults stop, and every disk is slow for long: a leader that crashes is replaced, and
+    the next one stays."""
     world.say("fault", f"no more, but each write takes {write} s")
     bazaar.heal()
     world.run(world.now + LONGEST_FAULT_SECONDS)
@@ -116,7 +116,7 @@ def _slow_disks(write: float, slower: float, world: World, bazaar: SimulatedBaza
 
 
 def _recover(world: World, bazaar: SimulatedBazaar, mixed: bool) -> None:
-    """Faults stop: everything must become well, and stay so."""
+    """Faults stop: everything must recover, and stay so."""
     world.say("fault", "no more")
     bazaar.heal()
     # A crash or a pause may still end after this: they all have by then.
@@ -135,7 +135,7 @@ def _recover(world: World, bazaar: SimulatedBazaar, mixed: bool) -> None:
 
 
 def _soon(world: World, seconds: float, check: Callable[[], None]) -> None:
-    """Let time pass until `check` raises no violation any more, but no longer than `seconds`."""
+    """Let time pass until `check` raises no violation, but no longer than `seconds`."""
     deadline = world.now + seconds
     while True:
         world.run(min(deadline, world.now + 0.25))
@@ -160,7 +160,7 @@ def _check_flows(bazaar: SimulatedBazaar, before: Mapping[str, int], quiet: floa
 
 
 def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
-    """A leader that works is not deposed, whoever is nominated by whom."""
+    """No nomination, of any replica by any front-end, deposes a leader that works."""
     leader, terms = bazaar.leader(), bazaar.truth.terms
     for frontend in bazaar.frontends:
         for order in bazaar.orders.values():

@@ -1,6 +1,6 @@
 """Directed schedules: what random ones meet too rarely, and what must hold *during* a fault.
 
-Each is played on a fresh bazaar, and then everything has to become well again, as in `run`.
+Each is played on a new bazaar, which must recover afterwards, as in `run`.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def scenario_with(**settings: Any) -> Callable[[Scenario], Scenario]:
 
 
 def wait(bazaar: SimulatedBazaar, happened: Callable[[], object], what: str, within: float) -> None:
-    """Let time pass until `happened`; it is a violation if it does not come in time."""
+    """Let time pass until `happened`; a violation if that takes longer than `within` seconds."""
     world: World = bazaar.world
     deadline = world.now + within
     while not happened():
@@ -48,7 +48,7 @@ def wait(bazaar: SimulatedBazaar, happened: Callable[[], object], what: str, wit
 
 
 def elected(bazaar: SimulatedBazaar, *, but: OrderMember | None = None) -> OrderMember:
-    """The leader, once there is one other than `but` that has committed in its term."""
+    """The leader, other than `but`, once it has committed an entry of its term."""
 
     def leader() -> OrderMember | None:
         for order in bazaar.orders.values():
@@ -68,9 +68,9 @@ def elected(bazaar: SimulatedBazaar, *, but: OrderMember | None = None) -> Order
 
 
 def flows(bazaar: SimulatedBazaar, within: float) -> None:
-    """Trades must be acknowledged again within `within` seconds, whatever is broken now."""
+    """`within` seconds from now, trades must be acknowledged again, though the faults last."""
     world, counts = bazaar.world, bazaar.truth.counts
-    # What is under way may still be answered by whoever is about to be cut off.
+    # Trades under way may still be answered by a leader that is about to be cut off.
     world.run(world.now + within)
     before = counts["placed"]
     world.run(world.now + 0.5)
@@ -79,7 +79,7 @@ def flows(bazaar: SimulatedBazaar, within: float) -> None:
 
 
 def hush(bazaar: SimulatedBazaar, seconds: float) -> None:
-    """No front-end reaches any replica."""
+    """Cut all front-ends off from all replicas."""
     for order in bazaar.orders.values():
         for frontend in bazaar.frontends:
             bazaar.network.cut(frontend.name, order.name, seconds)
@@ -146,8 +146,8 @@ def trades_flow_while_the_catalog_is_down_for_good(bazaar: SimulatedBazaar) -> N
 
 @scenario
 def a_leader_that_is_about_to_step_down_tells_no_old_news(bazaar: SimulatedBazaar) -> None:
-    """Its clock is slow, and one front-end hears only it: it must not say that an order is
-    not there which the next leader has acknowledged."""
+    """Its clock is slow, and one front-end reaches it alone: it must not say that there is no order
+    that the next leader has acknowledged."""
     leader = elected(bazaar)
     world = bazaar.world
     world.run(world.now + 0.3)
@@ -220,8 +220,8 @@ def an_entry_of_an_earlier_term_is_not_committed_by_counting(bazaar: SimulatedBa
 
 
 def _voter(bazaar: SimulatedBazaar) -> OrderMember | None:
-    """A replica that has voted for another in a term in which nobody leads yet; None: that
-    moment was missed."""
+    """A replica that has voted for another in a term without a leader yet; None: that moment was
+    missed."""
 
     def voter() -> OrderMember | None:
         for order in bazaar.orders.values():
@@ -241,8 +241,8 @@ def campaign(*candidates: OrderMember) -> None:
 
 
 def leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
-    """Two candidates that do not reach each other, and a voter; nobody leads, and no front-end
-    has a say."""
+    """Two candidates that do not reach each other, and a voter. No replica leads, and no front-end
+    reaches any."""
     leader = elected(bazaar)
     world, network = bazaar.world, bazaar.network
     world.run(world.now + 0.3)
@@ -257,7 +257,8 @@ def leaderless(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, Order
 
 @scenario
 def what_a_deposed_leader_sent_arrives_late(bazaar: SimulatedBazaar) -> None:
-    """Its last appends are on their way while another is elected and commits in their place."""
+    """Its last appends are on their way while another is elected and commits other entries in their
+    place."""
     world, network = bazaar.world, bazaar.network
     for _ in range(4):
         leader = elected(bazaar)
@@ -280,8 +281,8 @@ def two_candidates_ask_one_voter_at_once(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def a_voter_restarts_between_two_requests_of_one_term(bazaar: SimulatedBazaar) -> None:
-    """The second candidate has asked who is willing before the first one won, and its clock is
-    slow, so that it asks for votes long after, in the same term."""
+    """The second candidate has polled before the first one won, and its clock is slow, so that it
+    asks for votes long after that, in the same term."""
     one, other, voter = leaderless(bazaar)
     world, network = bazaar.world, bazaar.network
     other.slow_down(0.2)
@@ -296,7 +297,7 @@ def a_voter_restarts_between_two_requests_of_one_term(bazaar: SimulatedBazaar) -
 
 @scenario
 def a_leader_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> None:
-    """Only one follower hears it, and then neither of the two is there."""
+    """Only one follower hears it; then both crash."""
     leader = elected(bazaar)
     world, network = bazaar.world, bazaar.network
     world.run(world.now + 0.3)
@@ -313,7 +314,8 @@ def a_leader_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> No
 
 @scenario
 def a_follower_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> None:
-    """It is all that the leader has; then the leader is gone, and it is back without."""
+    """It is the only one that hears the leader; then the leader crashes, and the follower restarts
+    without the entry."""
     leader = elected(bazaar)
     world, network = bazaar.world, bazaar.network
     world.run(world.now + 0.3)
@@ -329,7 +331,7 @@ def a_follower_loses_what_its_disk_did_not_hold_yet(bazaar: SimulatedBazaar) -> 
 
 
 def _written_by_two(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, OrderMember]:
-    """A leader and a follower that hold what clients were told of, and a third that lacks it."""
+    """A leader and a follower that hold acknowledged orders, and a third that lacks them."""
     leader = elected(bazaar)
     world, network = bazaar.world, bazaar.network
     world.run(world.now + 0.3)
@@ -342,7 +344,7 @@ def _written_by_two(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember, 
 
 @scenario
 def a_wiped_replica_waits_for_the_one_that_knows(bazaar: SimulatedBazaar) -> None:
-    """It helped to commit what the third one lacks; with that one alone it must not elect."""
+    """It helped to commit entries that the third one lacks; those two must not elect."""
     leader, near, _ = _written_by_two(bazaar)
     leader.crash()
     near.crash()
@@ -356,7 +358,7 @@ def a_wiped_replica_waits_for_the_one_that_knows(bazaar: SimulatedBazaar) -> Non
 
 @scenario
 def a_wiped_replica_acknowledges_nothing_before_it_recalled(bazaar: SimulatedBazaar) -> None:
-    """The leader has nobody but the wiped one: it must not commit by its word."""
+    """The leader reaches the wiped replica only: it must not commit by its acknowledgements."""
     leader, near, far = _written_by_two(bazaar)
     world = bazaar.world
     near.crash()
@@ -382,7 +384,7 @@ def two_wiped_replicas_stop_and_say_so(bazaar: SimulatedBazaar) -> None:
     leader.start()
     near.start()
     for _ in range(3):
-        # Whoever keeps them running starts again the one that stopped first.
+        # The supervisor starts the one that stopped first again.
         world.run(world.now + 2.5)
         for order in (leader, near):
             order.start()

@@ -1,4 +1,4 @@
-"""Deliberate faults in how a trade is executed once, and never after it was answered for."""
+"""Deliberate faults in executing a trade once, and never after its client was answered."""
 
 from typing import Any
 from unittest.mock import patch

@@ -1,4 +1,4 @@
-"""Directed schedules for trades that were answered for, and come to a leader afterwards."""
+"""Directed schedules for trades that come to a leader after their clients were answered."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def sell(key: str, quantity: int) -> Trade:
 
 
 class Caller:
-    """One who trades at chosen front-ends, while all others are silent."""
+    """A client that trades at chosen front-ends, while all others are silent."""
 
     def __init__(self, bazaar: SimulatedBazaar) -> None:
         self._bazaar = bazaar
@@ -39,13 +39,13 @@ class Caller:
         wait(bazaar, lambda: not any(each.waiting for each in bazaar.clients), "silence", 3.0)
 
     def begin(self, frontend: FrontendMember, trade: Trade) -> list[Any]:
-        """Call `frontend`; what it answers, once it does."""
+        """Call `frontend`; returns a list that gets the answer."""
         outcomes: list[Any] = []
         frontend.place(trade, outcomes.append)
         return outcomes
 
     def answer(self, trade: Trade, outcomes: Sequence[Any], calls: int = 1) -> Any:
-        """Wait for the answer, and hold the bazaar to it."""
+        """Wait for the answer, and check it."""
         wait(self._bazaar, lambda: outcomes, f"an answer for {trade.key}", TIMING.deadline + 0.5)
         [outcome] = outcomes
         if isinstance(outcome, Rejected):
@@ -63,7 +63,7 @@ class Caller:
             raise Violation(11, f"{outcome!r} instead of {kind.__name__}")
 
     def end(self) -> None:
-        """What is under way arrives, and the others trade again."""
+        """Deliver what is under way; the other clients trade again."""
         world = self._bazaar.world
         world.run(world.now + 0.5)
         for client in self._bazaar.clients:
@@ -78,7 +78,7 @@ def isolate(bazaar: SimulatedBazaar, order: OrderMember) -> None:
 
 
 def lead_again(bazaar: SimulatedBazaar, first: OrderMember, second: OrderMember) -> None:
-    """`first` led before `second` does, and leads after it: the one that all can reach."""
+    """`second`, which led since, is cut off; `first` leads again, which all front-ends reach."""
     bazaar.network.heal()
     isolate(bazaar, second)
     for frontend in bazaar.frontends:
@@ -89,7 +89,8 @@ def lead_again(bazaar: SimulatedBazaar, first: OrderMember, second: OrderMember)
 
 @scenario
 def a_trade_for_one_leadership_is_not_executed_in_another(bazaar: SimulatedBazaar) -> None:
-    """Sent to leader 3 and late; leader 2 rejects the key; 3 leads again, and then it comes."""
+    """Sent to leader 3, and late; leader 2 rejects the key; 3 leads again, and the trade
+    arrives."""
     first, second = bazaar.frontends
     caller = Caller(bazaar)
     leader, network = caller.leader, bazaar.network
@@ -107,8 +108,8 @@ def a_trade_for_one_leadership_is_not_executed_in_another(bazaar: SimulatedBazaa
 
 @scenario
 def a_sending_that_was_given_up_is_not_executed(bazaar: SimulatedBazaar) -> None:
-    """The connection is lost with a trade on its way; the same leader rejects it when it comes
-    again; then the first sending arrives."""
+    """A connection breaks with a trade on its way; the same leader rejects the second sending; then
+    the first one arrives."""
     first, second = bazaar.frontends
     caller = Caller(bazaar)
     caller.expect(caller.call(second, buy("most of it", 50)), Placed)
@@ -123,8 +124,8 @@ def a_sending_that_was_given_up_is_not_executed(bazaar: SimulatedBazaar) -> None
 
 @scenario
 def a_trade_of_an_earlier_call_is_not_executed_after_its_time(bazaar: SimulatedBazaar) -> None:
-    """A client is told that the outcome is unknown, tries elsewhere, and is rejected; then the
-    sending of its first call arrives."""
+    """A client is told that the outcome is unknown, calls another front-end, and is rejected; then
+    the sending of its first call arrives."""
     first, second = bazaar.frontends
     caller = Caller(bazaar)
     caller.expect(caller.call(second, buy("most of it", 50)), Placed)
@@ -149,7 +150,7 @@ def a_copy_of_a_sending_that_was_answered_is_not_executed(bazaar: SimulatedBazaa
 
 
 def executed_unheard(bazaar: SimulatedBazaar, caller: Caller, trade: Trade) -> list[Any]:
-    """A trade is executed, and the answer to its first front-end is lost."""
+    """Have a trade executed, and the answer to its first front-end lost."""
     world, first = bazaar.world, bazaar.frontends[0]
     heard_again = world.now + 0.3
     bazaar.network.cut(caller.leader.name, first.name, 0.3)
@@ -161,7 +162,7 @@ def executed_unheard(bazaar: SimulatedBazaar, caller: Caller, trade: Trade) -> l
 
 @scenario
 def a_copy_does_not_say_that_the_first_was_not_executed(bazaar: SimulatedBazaar) -> None:
-    """It comes when the first has been executed, and only its own answer is heard."""
+    """The copy comes when the first was executed, and only the answer to the copy arrives."""
     caller = Caller(bazaar)
     bazaar.network.hold(bazaar.frontends[0].name, caller.leader.name, "trade", copy=True)
     outcomes = executed_unheard(bazaar, caller, buy("twice", 10))
@@ -188,7 +189,7 @@ def nor_does_it_if_the_leader_was_deposed_meanwhile(bazaar: SimulatedBazaar) -> 
 
 @scenario
 def one_that_does_not_lead_says_nothing_of_earlier_sendings(bazaar: SimulatedBazaar) -> None:
-    """The first was executed, and its answer lost; the second comes to a deposed leader."""
+    """The first sending was executed, and its answer lost; the second comes to a deposed leader."""
     first = bazaar.frontends[0]
     caller = Caller(bazaar)
     leader = caller.leader
@@ -206,7 +207,7 @@ def one_that_does_not_lead_says_nothing_of_earlier_sendings(bazaar: SimulatedBaz
 
 @scenario
 def a_leader_that_is_overloaded_says_nothing_of_earlier_sendings(bazaar: SimulatedBazaar) -> None:
-    """The first was executed, and its answer lost; the second is refused."""
+    """The first sending was executed, and its answer lost; the second is refused."""
     first = bazaar.frontends[0]
     caller = Caller(bazaar)
     outcomes = executed_unheard(bazaar, caller, buy("in doubt", 10))
@@ -222,8 +223,8 @@ def a_leader_that_is_overloaded_says_nothing_of_earlier_sendings(bazaar: Simulat
 def no_key_is_free_while_an_order_of_it_is_on_the_leaders_disk_alone(
     bazaar: SimulatedBazaar,
 ) -> None:
-    """A deposed leader holds an order that nobody else has; the next one rejects its key. When
-    the first is back, that order must be gone."""
+    """A deposed leader holds an order that no other replica has; the next leader rejects its key.
+    When the first is back, that order must be gone."""
     first, second = bazaar.frontends
     caller = Caller(bazaar)
     leader, network = caller.leader, bazaar.network

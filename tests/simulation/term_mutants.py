@@ -1,4 +1,4 @@
-"""Deliberate faults in what outlives a term, or must not: logs, votes, rounds (see `mutants`)."""
+"""Deliberate faults in what outlives a term, or must not: entries, votes and rounds."""
 
 from typing import Any
 from unittest.mock import patch

@@ -1,4 +1,4 @@
-"""Directed schedules for what is still under way when the term moves on."""
+"""Directed schedules for messages and writes that are under way when the term changes."""
 
 import attrs
 
@@ -27,8 +27,8 @@ __all__: list[str] = []
 
 
 def _replaced_at_once(bazaar: SimulatedBazaar, *, written: bool) -> OrderMember:
-    """A replica with a slow disk hears a leader alone, then the next one, which does not know
-    the first one's entry. Whether that entry is being `written` by then, or waits."""
+    """A replica with a slow disk hears one leader alone, then the next, which lacks the first one's
+    entry. `written`: that entry is being written by then; else it waits."""
     world, network = bazaar.world, bazaar.network
     leader = elected(bazaar)
     world.run(world.now + 0.5)
@@ -87,7 +87,7 @@ def what_was_truncated_while_it_was_written_is_not_indexed(bazaar: SimulatedBaza
 
 @scenario
 def a_leader_that_leads_again_does_not_count_its_old_rounds(bazaar: SimulatedBazaar) -> None:
-    """Its last request of the term before is late. Then it stands still while another is elected,
+    """Its last request of the earlier term is late. Then it stands still while another is elected,
     and reads a question before it looks at the time."""
     leader = elected(bazaar)
     world, network, truth = bazaar.world, bazaar.network, bazaar.truth
@@ -128,7 +128,7 @@ def a_leader_that_leads_again_does_not_count_its_old_rounds(bazaar: SimulatedBaz
 
 @scenario
 def what_a_deposed_leader_has_more_is_not_committed(bazaar: SimulatedBazaar) -> None:
-    """Two later leaders wrote over it, and it hears the last one entry by entry."""
+    """Two later leaders overwrote its entries, and it hears the last one entry by entry."""
     world, network = bazaar.world, bazaar.network
     first = elected(bazaar)
     world.run(world.now + 0.3)
@@ -158,8 +158,8 @@ def what_a_deposed_leader_has_more_is_not_committed(bazaar: SimulatedBazaar) -> 
 
 @scenario
 def a_replica_that_recalled_votes_for_nobody_in_that_term(bazaar: SimulatedBazaar) -> None:
-    """Its vote is late on its way while it loses its disk, and recalls the term from others who
-    do not know of that vote; then another candidate of the same term asks."""
+    """Its vote is late while it loses its disk, and it recalls the term from others that do not
+    know of that vote; then another candidate of the same term asks."""
     one, other, voter = leaderless(bazaar)
     world, network = bazaar.world, bazaar.network
     other.slow_down(0.2)
@@ -181,7 +181,7 @@ def a_replica_that_recalled_votes_for_nobody_in_that_term(bazaar: SimulatedBazaa
 
 @scenario
 def a_vote_of_an_earlier_term_is_none_of_this_one(bazaar: SimulatedBazaar) -> None:
-    """It comes while its candidate asks anew, and another is elected in that term."""
+    """It comes while its candidate asks in a later term, in which another is elected."""
     one, other, voter = leaderless(bazaar)
     world, network = bazaar.world, bazaar.network
     voter.disk.stuck = True
@@ -205,8 +205,8 @@ def a_vote_of_an_earlier_term_is_none_of_this_one(bazaar: SimulatedBazaar) -> No
 
 @scenario
 def the_first_leader_has_heard_of_every_replica(bazaar: SimulatedBazaar) -> None:
-    """One is gone before its disk holds anything, and another loses its disk: if there had been
-    a leader by then, nobody could tell that the first one has nothing to forget."""
+    """One crashes before its disk holds anything, and another loses its disk. If there had been a
+    leader by then, no replica could say that the first one has nothing to forget."""
     world = bazaar.world
     late, wiped, third = bazaar.orders.values()
     late.disk.stuck = True
@@ -237,7 +237,7 @@ def _read_ahead(bazaar: SimulatedBazaar, order: OrderMember, reader: FrontendMem
 
 @scenario
 def no_replica_shows_an_order_that_a_cache_may_not_know_of(bazaar: SimulatedBazaar) -> None:
-    """A front-end is cut off: what is committed is not released before its lease has run out."""
+    """A front-end is cut off: a committed entry is not released before its lease has run out."""
     first = informed(bazaar)[0]
     leader = elected(bazaar)
     for attempt in range(4):

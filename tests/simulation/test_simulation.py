@@ -1,4 +1,4 @@
-"""Simulated schedules, and proof that they would notice.
+"""Simulated schedules keep the invariants, and deliberate faults do not.
 
 `make simulate SEEDS=50000` runs many more.
 """
@@ -20,7 +20,7 @@ WORKERS = os.cpu_count() or 1
 
 
 def failing(seeds: range) -> list[tuple[int, str]]:
-    """Which of `seeds` break an invariant, and which."""
+    """Those of `seeds` that break an invariant, and which."""
     outcomes = ((seed, run(draw(seed)).violation) for seed in seeds)
     return [(seed, str(violation)) for seed, violation in outcomes if violation is not None]
 
@@ -45,7 +45,7 @@ def test_what_random_schedules_meet_too_rarely(name: str) -> None:
 
 def caught(name: str) -> tuple[str, str, bool]:
     verdict = hunt(MUTANTS[name], MUTANT_SEEDS, hint=True)
-    # Invariant 0 is a process that broke: a mutant that does not fit the code any more.
+    # Invariant 0 is a process that broke: a mutant that no longer fits the code.
     return name, f"{verdict.seeds:4} runs: {verdict.what}", bool(verdict.invariant)
 
 

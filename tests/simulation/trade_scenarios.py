@@ -1,4 +1,4 @@
-"""Directed schedules for trades: what a leader may say of one, and whom it has to ask before."""
+"""Directed schedules for trades: what a leader may answer, and what it has to confirm before."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def go_on(bazaar: SimulatedBazaar) -> None:
 
 
 def told(bazaar: SimulatedBazaar, trade: Trade) -> Callable[[object], None]:
-    """What a client makes of the answer to `trade`, which it sends now for the first time."""
+    """Checks the answer to `trade`, which a client sends now for the first time."""
     truth = bazaar.truth
     number, index = truth.acknowledged_number, truth.acknowledged_index
 
@@ -53,7 +53,7 @@ def told(bazaar: SimulatedBazaar, trade: Trade) -> Callable[[object], None]:
 
 
 def the_only(answered: Callable[[object], None]) -> Callable[[object], None]:
-    """For a call with one trade: its answer, if it is one that a client would get."""
+    """`answered`, for a call with one trade; ignores answers that no client would get."""
 
     def first(outcomes: list[object]) -> None:
         if isinstance(outcomes[0], Placed | Rejected):
@@ -64,7 +64,7 @@ def the_only(answered: Callable[[object], None]) -> Callable[[object], None]:
 
 @scenario
 def a_key_whose_order_never_was_is_free(bazaar: SimulatedBazaar) -> None:
-    """A leader proposed its order while it was parted, lost it, and leads again."""
+    """A leader proposed its order while it was cut off, lost it, and leads again."""
     world = bazaar.world
     leader = elected(bazaar)
     world.run(world.now + 0.3)
@@ -83,7 +83,7 @@ def a_key_whose_order_never_was_is_free(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def a_key_has_its_order_whoever_leads(bazaar: SimulatedBazaar) -> None:
-    """The next leader has it in memory only: its index waits for what the catalog has."""
+    """The next leader has the order in memory only: its index waits for the catalog."""
     world = bazaar.world
     leader = quiet(bazaar)
     trade = Trade("sent to two leaders", NAME, Side.SELL, 1)
@@ -100,7 +100,8 @@ def a_key_has_its_order_whoever_leads(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def a_look_up_that_took_long_proves_nothing(bazaar: SimulatedBazaar) -> None:
-    """The key had no order when it was looked up, has one since, and is not in memory now."""
+    """The key had no order when it was looked up, has one since, and is not in memory any
+    longer."""
     world = bazaar.world
     leader = elected(bazaar)
     world.run(world.now + 0.3)
@@ -114,7 +115,7 @@ def a_look_up_that_took_long_proves_nothing(bazaar: SimulatedBazaar) -> None:
 
 @scenario
 def a_rejection_rests_on_what_is_committed(bazaar: SimulatedBazaar) -> None:
-    """A parted leader has sold everything, as far as it knows."""
+    """A leader that is cut off has sold all shares, as far as it knows."""
     world = bazaar.world
     leader = quiet(bazaar)
     part(bazaar, leader, 1.0)
@@ -130,7 +131,7 @@ def a_rejection_rests_on_what_is_committed(bazaar: SimulatedBazaar) -> None:
 @scenario
 def what_was_proposed_may_have_been_executed(bazaar: SimulatedBazaar) -> None:
     """Its peers have an order of a leader that does not hear them; the front-end that sent it
-    reaches nobody else."""
+    reaches no other replica."""
     world, network = bazaar.world, bazaar.network
     leader = quiet(bazaar)
     first = bazaar.frontends[0]
@@ -169,7 +170,7 @@ def an_order_that_is_not_there_is_not_there_for_certain(bazaar: SimulatedBazaar)
 
 @scenario
 def the_leader_shows_nothing_that_a_cache_may_not_know_of(bazaar: SimulatedBazaar) -> None:
-    """A trade is committed in the very round that a lookup waits for, and not released."""
+    """A trade is committed in the very round that a lookup waits for, and is not released."""
     first = informed(bazaar)[0]
     leader = quiet(bazaar)
     world, network, truth = bazaar.world, bazaar.network, bazaar.truth

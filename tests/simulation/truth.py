@@ -1,7 +1,7 @@
-"""What really happened, and the invariants that hold it together (docs/protocol.md).
+"""What happened in a run, and the checks of the invariants in docs/protocol.md.
 
-Told of every step, it raises `Violation` at the first that cannot be: with the number of the
-invariant, so that a test can tell which one caught a fault.
+`Truth` is told of every step. At the first that breaks an invariant it raises `Violation`, with the
+number of the invariant, so that a test can tell which one caught a fault.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _CUT = (
 
 
 class Violation(AssertionError):
-    """An invariant does not hold."""
+    """An invariant is broken."""
 
     def __init__(self, invariant: int, what: str) -> None:
         super().__init__(f"invariant {invariant}: {what}")
@@ -42,7 +42,7 @@ class Violation(AssertionError):
 
 
 class Truth:
-    """The one history of the log, as far as any replica has committed it."""
+    """The one history of the log, as far as replicas have committed it."""
 
     def __init__(self, clocks_are_true: bool = True) -> None:
         self.entries: list[Entry] = []
@@ -67,23 +67,23 @@ class Truth:
         self.cuts = 0
         """How often all order logs were put back as they had been before."""
         self.lost_is_shown = False
-        """Whether leases of before the last cut may still let somebody show what it took."""
+        """Whether a lease from before the last cut may still let a process show what it took."""
         self._lost: dict[str, set[tuple[int, int]]] = {}
         """By stock: (version, quantity) as clients saw them, in what was cut off."""
 
     @property
     def terms(self) -> int:
-        """In how many terms somebody led."""
+        """The number of terms with a leader."""
         return self._earlier_terms + len(self._leaders)
 
     # Logs that are put back.
 
     def past(self) -> Mapping[str, Any]:
-        """All that is so now."""
+        """The state of now, to be given to `cut`."""
         return {name: deepcopy(getattr(self, name)) for name in _CUT}
 
     def cut(self, past: Mapping[str, Any]) -> None:
-        """All order logs are what they were in `past`: whatever came since is gone, rightly."""
+        """All order logs are as they were in `past`: what came since is gone, and rightly so."""
         for name, quantities in self._quantities.items():
             self._lost.setdefault(name, set()).update(quantities)
         for name, value in deepcopy(dict(past)).items():
@@ -101,12 +101,12 @@ class Truth:
             raise Violation(1, f"{self._leaders[term]} and {replica} lead in term {term}")
 
     def writes(self, replica: int, write: Write) -> None:
-        """A replica makes `write` durable."""
+        """A replica begins to make `write` durable."""
         if write.entries and write.entries[-1].term > write.term:
             raise Violation(1, f"replica {replica} takes entries of a term that it is not in")
 
     def says(self, replica: str, asked: Any, answer: Any, storage: MemoryStorage) -> None:
-        """`replica` answers a peer: its disk must hold what that rests on."""
+        """`replica` answers a peer: its disk must hold what the answer rests on."""
         if isinstance(answer, VoteReply) and answer.granted:
             vote = (asked.term, asked.candidate)
             if (storage.term, storage.vote) != vote and storage.term <= asked.term:
@@ -199,9 +199,9 @@ class Truth:
         self._seen[name] = max(self._seen.get(name, 0), index)
 
     def rejected(self, trade: Trade, rejection: Rejection, since: int, calls: int) -> None:
-        """A trade was rejected; when it was sent first, entries up to `since` had been seen.
+        """A trade was rejected. When it was sent first, clients had seen entries up to `since`.
 
-        It took so many calls: nothing is known of those before the last but that they ended.
+        It took `calls` calls; of those before the last, only that they ended is known.
         """
         self.counts["rejected"] += 1
         # What was sent in an earlier call has expired, if clocks are true.
@@ -254,7 +254,7 @@ class Truth:
         return self._seen.get(name, 0)
 
     def looked_up(self, name: str, found: LookupResult, least: int) -> None:
-        """A client looked a stock up; before it asked, clients knew of version `least`."""
+        """A client looked a stock up; before that, clients knew of version `least`."""
         quote = found.quote
         self.counts["hit" if found.source is Source.HIT else "missed"] += 1
         version = quote.version if quote is not None else 0

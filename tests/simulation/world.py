@@ -9,7 +9,8 @@ __all__ = ["Process", "World"]
 
 
 class World:
-    """Runs events in the order of their time; events at the same time in that of their making."""
+    """Runs events in the order of their times, and events of one time in the order of their
+    making."""
 
     def __init__(self, seed: int, traced: bool = False) -> None:
         self.random = Random(seed)
@@ -57,7 +58,7 @@ class Process:
 
     @property
     def seconds(self) -> float:
-        """Its own clock."""
+        """What its own clock shows."""
         return self._offset + self._rate * self.world.now
 
     def slow_down(self, rate: float) -> None:
@@ -70,7 +71,7 @@ class Process:
         self.world.after(delay / self._rate, self._wake, True, self._life, call, arguments)
 
     def in_this_life(self, call: Callable[..., Any]) -> Callable[..., None]:
-        """`call`, unless this life is over; held back while the process is paused."""
+        """`call`, unless this life is over; while the process is paused, it waits."""
         life = self._life
 
         def guarded(*arguments: Any) -> None:
@@ -107,13 +108,13 @@ class Process:
             self.crashed()
 
     def pause(self) -> None:
-        """Stand still; what comes in meanwhile waits."""
+        """Stand still; messages wait meanwhile."""
         if self.alive:
             self.world.say(self.name, "pauses")
             self.paused = True
 
     def resume(self, reads_first: bool | None = None) -> None:
-        """Go on; `reads_first`: with what came in, before any timer (None: either way)."""
+        """Go on; `reads_first`: with messages before timers (None: in either order)."""
         if self.alive and self.paused:
             self.world.say(self.name, "resumes")
             self.paused = False
@@ -130,4 +131,4 @@ class Process:
         """What a process does when it starts."""
 
     def crashed(self) -> None:
-        """What is left of it when it has crashed."""
+        """What a crash does to what outlives it."""
