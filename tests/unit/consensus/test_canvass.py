@@ -1,4 +1,4 @@
-"""What the answers of the others amount to: wait, fetch, go ahead, or give up."""
+"""What the answers to polls amount to: wait, fetch, go ahead, or give up."""
 
 from tests.fakes.member import disk, entries_of
 from twisted_bazaar.consensus.canvass import Canvass, FetchFrom, GoAhead, Purpose
@@ -11,7 +11,7 @@ MINE = (2, 7)
 
 
 def log(last: tuple[int, int] = MINE) -> Log:
-    """A log that ends so."""
+    """A log that ends there."""
     term, index = last
     return Log(disk(term, 0, entries_of(*[1] * (index - 1), term)))
 
@@ -25,7 +25,7 @@ def reply(
 
 
 def canvass(*replies: PollReply, size: int = 3, purpose: Purpose = Purpose.CAMPAIGN) -> Canvass:
-    """Replica 1 asks the others, patient until 1.0, and these answered."""
+    """Replica 1 polls the others, waits for answers until 1.0, and got these."""
     made = Canvass(
         replica=1,
         peers=range(2, size + 1),

@@ -1,4 +1,5 @@
-"""A replica that cannot lead now defers itself, not the others; and what a front-end says of it."""
+"""A replica that cannot lead now defers itself, not the others; what a front-end says of a leader
+is a hint."""
 
 import pytest
 
@@ -164,7 +165,8 @@ def test_what_a_suspect_peer_says_makes_nobody_wait() -> None:
 
 
 def test_a_vote_that_is_not_written_in_time_is_declined() -> None:
-    """Who asked has given up, and asks again: what waited for a disk that hangs would pile up."""
+    """The candidate has given up, and asks again: requests that wait for a disk that hangs would
+    pile up."""
     member = follower()
     member.slow_disk = True
     for ask in range(5):
@@ -183,7 +185,7 @@ def test_a_vote_that_is_not_written_in_time_is_declined() -> None:
 
 
 def test_what_a_front_end_says_of_the_leader_changes_no_term_and_no_role() -> None:
-    """Only what replicas tell one another does."""
+    """Only messages of replicas do."""
     leading, following = leader(), follower(1, 1)
     for member in (leading, following):
         before = (member.replica.role, member.replica.term, member.replica.vote)

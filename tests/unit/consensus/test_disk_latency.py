@@ -1,4 +1,4 @@
-"""How slow a disk is, and what is said of it: each thing once."""
+"""How slow a disk is, and what the operator is told of it, each thing once."""
 
 from twisted_bazaar.consensus.disk_latency import LONGEST_WRITE_SECONDS, DiskLatency
 

@@ -1,7 +1,6 @@
-"""How a replica comes to lead: told to by a front-end, after it caught up, and never while
-another is heard. What differs from the Raft paper, as `docs/` tells it; what does not is in
-`test_raft_rules.py`.
-"""
+"""How a replica comes to lead: nominated by a front-end, after it has caught up, and never while a
+leader is heard. The rules that docs/protocol.md adds to Raft; Raft's own are in
+`test_raft_rules.py`."""
 
 import pytest
 
@@ -20,14 +19,14 @@ from twisted_bazaar.consensus.messages import (
 from twisted_bazaar.consensus.role import Role
 
 LONG = TIMING.election_timeout + TICK
-"""Just longer than anybody keeps faith with a leader that is not heard."""
+"""Just longer than an election timeout, after which a leader that is not heard counts for none."""
 
 
 def roles(cluster: Cluster) -> dict[int, Role]:
     return {id: member.replica.role for id, member in sorted(cluster.members.items())}
 
 
-# Nobody campaigns unless told to, and nobody while a leader is heard.
+# A replica campaigns only when nominated, and never while a leader is heard.
 
 
 def test_nobody_campaigns_unless_told_to() -> None:
@@ -39,8 +38,8 @@ def test_nobody_campaigns_unless_told_to() -> None:
 
 
 def test_a_campaign_is_refused_while_a_leader_is_heard() -> None:
-    """The answer names the leader, and how long to wait until asking again can help; the term
-    is as it was, so that the refusal disturbs nobody."""
+    """The answer names the leader, and how long to wait until another nomination can help. The term
+    stays as it is, so that the refusal disturbs no other replica."""
     cluster = Cluster()
     cluster.elect(2)
     cluster.pass_time(TIMING.heartbeat)
@@ -63,8 +62,8 @@ def test_a_leader_that_is_told_to_campaign_says_that_it_leads() -> None:
 
 
 def test_a_vote_is_refused_while_a_leader_is_heard() -> None:
-    """The other half of the guard: the candidate's term is not even adopted, or one replica
-    that was cut off could depose a leader who is fine."""
+    """The other half of the guard: the candidate's term is not even adopted, or one replica that
+    was cut off could depose a leader that works."""
     member = follower()
     member.step(append(1, entries_of(1)))
     vote = Vote(term=5, candidate=3, last_index=9, last_term=4)
@@ -95,8 +94,8 @@ def test_leadership_is_sticky() -> None:
 
 
 def test_who_hears_no_leader_is_told_by_the_others_who_do() -> None:
-    """PreVote (Ongaro 2014, §9.6): replica 3 does not hear the leader, but the others do. It
-    raises no term, so that it does no harm when it is heard again."""
+    """PreVote (Ongaro 2014, §9.6): replica 3 does not hear the leader, but the others do. It raises
+    no term, so that it does no harm when it is heard again."""
     cluster = Cluster()
     cluster.elect(2)
     cluster.cuts = {(2, 3)}
@@ -189,7 +188,7 @@ def test_a_poll_tells_who_is_heard_and_until_when() -> None:
 
 
 def test_a_leader_that_hears_no_majority_steps_down() -> None:
-    """Else front-ends would cling to it, and the others could elect nobody else."""
+    """Else front-ends would go on calling it, and the others could elect no leader."""
     cluster = Cluster()
     cluster.elect(3)
     cluster.cut(3)
@@ -202,7 +201,8 @@ def test_a_leader_that_hears_no_majority_steps_down() -> None:
 
 
 def test_a_leader_that_is_heard_but_does_not_hear_steps_down() -> None:
-    """A one-way cut: its heartbeats arrive and keep the others from voting; so it must go."""
+    """A one-way cut: its heartbeats arrive and keep the others from voting, so it must step
+    down."""
     cluster = Cluster()
     cluster.elect(3)
     cluster.cut(3, outbound=False)
@@ -355,8 +355,7 @@ def test_the_source_of_a_fetch_dies_midway() -> None:
 
 
 def test_who_cannot_catch_up_does_not_win() -> None:
-    """The only one who could be fetched from, and would be a majority, is gone: no term is
-    raised in vain."""
+    """The only peer that it could fetch from, and win with, is gone: no term is raised in vain."""
     cluster = behind(1, 1, 2, 2)
     cluster.kill(1)
     cluster.nominate(3)

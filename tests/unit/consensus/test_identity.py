@@ -1,4 +1,4 @@
-"""Who is meant and who answers: strangers are refused, count as no answer, and are named once."""
+"""Strangers are refused, their answers count as none, and each is logged once."""
 
 import pytest
 
@@ -209,7 +209,7 @@ def test_an_answer_of_another_replica_is_named(reply: AppendReply) -> None:
 
 
 def test_one_stranger_is_named_and_more_stop_this_replica() -> None:
-    """By one wrong address nobody has to stop; if most say otherwise, this folder is wrong."""
+    """For one wrong address no replica has to stop; if most differ, this folder is wrong."""
     identity = Identity(1, (2, 3))
     mistake = identity.mistake(2, poll_reply(2, THEIRS), OURS, LOG)
     assert mistake is not None
@@ -262,7 +262,7 @@ def test_a_front_end_that_names_another_is_refused() -> None:
 
 
 def test_an_answer_of_another_is_as_good_as_none() -> None:
-    """The other's acknowledgement is none of this follower's, and it is asked again."""
+    """The other's acknowledgement is none of this follower's, which is asked again."""
     member = leader(1)
     (request,) = (request for request in member.take(Append) if request.to == 2)
     reply = AppendReply(term=2, follower=3, fits=True, index=2, round=0, sent=request.message.sent)

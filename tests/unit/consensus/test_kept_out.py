@@ -1,4 +1,5 @@
-"""Those who hold others up again and again: front-ends at a catalog, and catalogs at a leader."""
+"""Lease holders that delay others again and again: front-ends at a catalog, catalogs at a
+leader."""
 
 from collections.abc import Callable
 
@@ -34,7 +35,7 @@ class Catalog:
         self.held_up = 0.0
 
     def run(self, seconds: float) -> float:
-        """Let time pass. The share of it in which nothing was released."""
+        """Let time pass; returns the share of it in which nothing was released."""
         ticks, self.held_up = round(seconds / TICK), 0.0
         for _ in range(ticks):
             released = self.subscribers.cleared(self.index, self.now)

@@ -12,7 +12,7 @@ from twisted_bazaar.errors import InvariantBroken, NotLeader
 
 
 def answer(request: Request, fits: bool = True, index: int | None = None) -> AppendReply:
-    """What a follower that has it all, or the log up to `index` only, says to an append."""
+    """The answer of a follower that has all entries of an append, or the log up to `index` only."""
     sent: Append = request.message
     if index is None:
         index = sent.previous_index + len(sent.entries)
@@ -93,8 +93,8 @@ def test_one_append_at_a_time_is_under_way_to_a_follower() -> None:
 
 
 def test_an_append_that_is_lost_is_sent_again() -> None:
-    """§5.3: "the leader retries AppendEntries RPCs indefinitely"; not at once, though: who is
-    gone refuses at once, and would be asked as fast as that."""
+    """§5.3: "the leader retries AppendEntries RPCs indefinitely"; but after a pause, since a
+    process that is down refuses at once and would be asked in a loop."""
     member = leader()
     (lost,) = [request for request in member.take(Append) if request.to == 2]
     member.replica.unreachable(lost, member.clock.now)
@@ -286,8 +286,8 @@ def test_entries_of_earlier_terms_are_not_committed_by_counting() -> None:
 
 
 def test_an_entry_on_a_majority_can_still_be_overwritten() -> None:
-    """Figure 8 (d): why the rule above. S1 spread its entry of term 2 to S2 and S3 in term 4
-    and died; S5 wins with its entry of term 3. Nobody may have taken the entry for committed
+    """Figure 8 (d): why the rule above. S1 spread its entry of term 2 to S2 and S3 in term 4 and
+    died; S5 wins with its entry of term 3. No replica may have taken the entry for committed
     (`Cluster` and `InvariantBroken` see to that)."""
     old, new = entries_of(1, 2), entries_of(1, 3)
     disks = {
@@ -307,8 +307,8 @@ def test_an_entry_on_a_majority_can_still_be_overwritten() -> None:
 
 
 def test_an_entry_committed_with_one_of_the_leaders_term_stays() -> None:
-    """Figure 8 (e): once S1's entry of term 4 is on a majority, S5 cannot win any more, though
-    it may catch up and then win."""
+    """Figure 8 (e): once S1's entry of term 4 is on a majority, S5 can no longer win, though it may
+    catch up and then win."""
     old, new = entries_of(1, 2), entries_of(1, 3)
     disks = {
         1: disk(3, 1, old), 2: disk(3, 1, old), 3: disk(3, 5, entries_of(1)),
@@ -326,8 +326,8 @@ def test_an_entry_committed_with_one_of_the_leaders_term_stays() -> None:
 
 
 def test_a_leader_never_changes_its_own_log() -> None:
-    """Figure 3, leader append-only: nobody else leads in its term, so nobody may send it
-    entries in that term."""
+    """Figure 3, leader append-only: no other replica leads in its term, so none may send it entries
+    in that term."""
     member = leader(1)
     before = list(member.storage.entries)
     with pytest.raises(InvariantBroken, match="leads in term 2"):
@@ -364,7 +364,7 @@ def test_followers_learn_what_is_committed() -> None:
 
 
 def test_a_cluster_of_one_elects_itself_and_commits() -> None:
-    """A majority of one; nobody is asked, but its disk is waited for."""
+    """A majority of one: there is no peer to ask, but its disk is waited for."""
     member = follower(peers=())
     member.slow_disk = True
     member.replica.campaign("nomination", member.clock.now)

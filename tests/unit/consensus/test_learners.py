@@ -70,7 +70,7 @@ def test_a_learner_learns_what_is_committed_and_nothing_else(cluster: Cluster) -
 
 
 def test_a_learner_does_not_count_for_a_majority(cluster: Cluster) -> None:
-    """It has no disk that anybody relies on, and no vote."""
+    """No acknowledgement rests on its disk, and it has no vote."""
     cluster.kill(1)
     cluster.kill(2)
     batch = cluster.trade(3, buy("key"))
@@ -185,7 +185,7 @@ def test_no_answer_waits_for_a_learner_of_another_history() -> None:
 
 
 def test_a_learner_that_heard_a_later_leader_deposes(cluster: Cluster) -> None:
-    """It is not told to rebuild for being ahead: this leader is the one who is behind."""
+    """It is not told to rebuild for being ahead: this leader is behind."""
     learner = cluster.learners[CATALOG]
     learner.term, learner.applied, learner.digest = 9, 44, "from a later leader"
     cluster.pass_time(2 * TIMING.heartbeat)
@@ -198,7 +198,7 @@ def test_a_learner_that_heard_a_later_leader_deposes(cluster: Cluster) -> None:
 
 
 def test_an_answer_waits_until_the_learner_has_released_it(cluster: Cluster) -> None:
-    """Committed is not enough: a lookup must not show the older quantity any more."""
+    """Committed is not enough: no lookup may show the older quantity afterwards."""
     batch = cluster.trade(3, buy("key"))
     cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
     assert cluster.learners[CATALOG].applied == cluster.members[3].replica.commit == 3
@@ -328,7 +328,7 @@ def test_an_apply_that_is_lost_is_sent_again(cluster: Cluster) -> None:
 
 
 def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -> None:
-    """One from an older life of the learner counts for what it said then, no more."""
+    """An answer of an earlier life of the learner counts for what it said, and no more."""
     member = lone_leader(1)
     learner = Learner(CATALOG)
     seen = []
@@ -348,7 +348,7 @@ def test_answers_that_come_late_or_twice_release_nothing_that_is_not_applied() -
     assert member.replica.role is Role.LEADER
 
 
-# What is released where nobody leads.
+# What is released where no replica leads.
 
 
 def test_a_follower_that_hears_no_leader_releases_nothing_for_four_leases(

@@ -119,7 +119,7 @@ class Leader:
             self.pass_time(min(TICK, until - self.now))
 
     def granted(self, seconds: float, *names: str) -> set[str]:
-        """Who is granted leases in the next while, by stamps of this while."""
+        """The catalogs that are granted leases in the next `seconds`, by stamps of this time."""
         begin = len(self.asked)
         since = self.now * 2
         self.run(seconds, *names)
@@ -202,7 +202,7 @@ def test_one_that_stands_by_does_not_get_in_by_saying_that_it_holds(leader: Lead
 
 
 def test_only_what_is_released_by_the_one_with_the_lease_counts(leader: Leader) -> None:
-    """Whatever the others say, nobody reads from them."""
+    """The answers of the others do not matter, as no client reads from them."""
     leader.propose()
     for name in (A, B):
         leader.answer(name)
@@ -232,7 +232,7 @@ def test_an_answer_that_has_released_less_than_may_have_been_seen_earns_nothing(
 
 def test_what_the_one_before_may_have_shown_at_last_was_seen_too(leader: Leader) -> None:
     """It released entry 5, and its answer was lost. The first thing that happens once it is
-    waited for no more is that the other answers, which has not heard of entry 5."""
+    no longer waited for is that the other answers, which has not heard of entry 5."""
     leader.answer(A)
     leader.answer(B)
     until = leader.now + LEASE
@@ -248,7 +248,7 @@ def test_what_the_one_before_may_have_shown_at_last_was_seen_too(leader: Leader)
 
 
 def test_an_answer_that_has_released_less_than_earlier_leaders_committed_earns_nothing() -> None:
-    """A client may have been told of it by a leader before, who waited for nobody any more."""
+    """A client may have been told of it by an earlier leader, which waited for no catalog then."""
     leader = Leader()
     leader.answer(A, released=2, holds=True)
     assert leader.next(A).stamp is None
@@ -367,7 +367,7 @@ def test_what_was_released_stays_so_whatever_comes_late(leader: Leader) -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_a_leader_that_may_have_been_replaced_grants_nothing(late: bool) -> None:
-    """A majority votes for nobody else until an election timeout after it heard this leader: on
+    """A majority votes for no other until an election timeout after it heard this leader: on
     their clocks, which may be fast, while this one's is slow."""
     leader = Leader(peers=(2, 3))
     leader.run(LEASE + HEARTBEAT, A)

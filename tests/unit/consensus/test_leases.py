@@ -103,7 +103,7 @@ delays = st.floats(0, 3)
 def test_whoever_holds_a_lease_is_waited_for(
     answers: list[tuple[float, float, float]], holders: float, grantors: float
 ) -> None:
-    """However late answers and leases come, and in whatever order. An answer is sent some time
+    """However late answers and leases come, and in any order. An answer is sent some time
     after the one before, and is so long on its way; so is the lease. All of that in true time,
     which the two clocks run faster or slower than."""
     lease, holder = Lease(LIFE), Holder()
@@ -130,7 +130,7 @@ def test_whoever_holds_a_lease_is_waited_for(
 
 
 class Leases(RuleBasedStateMachine):
-    """See `lease_world`: after whatever happens, it checks what must hold."""
+    """See `lease_world`, which checks what must hold after each step."""
 
     @initialize(rates=st.tuples(*[st.sampled_from([1 - MAX_DRIFT, 1.0, 1 + MAX_DRIFT])] * 5))
     def begin(self, rates: tuple[float, ...]) -> None:
@@ -176,7 +176,7 @@ class Leases(RuleBasedStateMachine):
         self.world.processes[name].paused_until = self.world.now + seconds
 
     def teardown(self) -> None:
-        """Once faults stop, everybody is informed again, and nothing is held back."""
+        """Once faults stop, all hold leases again, and nothing is held back."""
         if hasattr(self, "world"):
             self.heal()
             self.world.pass_time(5 * LEASE)

@@ -64,7 +64,7 @@ class Model:
             self.stored = False
 
     def store(self, _: int) -> None:
-        """The disk does it, and nobody has been told yet."""
+        """The disk does it; the replica has not been told yet."""
         if self.under_way is not None and not self.stored:
             self.storage.write(self.under_way)
             if self.under_way.truncate is not None:

@@ -150,7 +150,7 @@ def test_a_nomination_during_a_resync_takes_over() -> None:
 
 
 def test_a_deposed_leader_answers_what_it_holds() -> None:
-    """By CheckQuorum, too, not only by a higher term: nobody waits for the next leader."""
+    """By CheckQuorum, too, not only by a higher term: no caller waits for the next leader."""
     cluster = Cluster()
     cluster.open_market(3)
     cluster.cut(3)

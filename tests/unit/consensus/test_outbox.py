@@ -96,7 +96,7 @@ def test_one_write_at_a_time_is_under_way() -> None:
 
 
 def test_an_acknowledgement_of_an_earlier_term_becomes_a_refusal() -> None:
-    """It names the term, so that whoever led in the earlier one steps down; and if that is the
+    """It names the term, so that the leader of the earlier one steps down; and if that is the
     leader of this term, too, it is no answer to one of its rounds."""
     owner = Owner()
     owner.outbox.written()
@@ -112,7 +112,7 @@ def test_an_acknowledgement_of_an_earlier_term_becomes_a_refusal() -> None:
 
 
 def test_an_acknowledgement_that_is_being_written_stays_one() -> None:
-    """The write that it waits for holds the entries, whatever comes after."""
+    """The write that it waits for holds the entries, though the term has changed since."""
     owner = Owner()
     owner.outbox.written()
     owner.log.append(entries_of(1, 1))
@@ -126,8 +126,8 @@ def test_an_acknowledgement_that_is_being_written_stays_one() -> None:
 
 
 def test_votes_and_requests_of_an_earlier_term_stay_as_they_are() -> None:
-    """A vote of term 1 that is given in term 4 binds nobody falsely: no other can be given in
-    term 1 any more. Nor does a request for one."""
+    """A vote of term 1 that is given in term 4 misleads no candidate: no other can be given in
+    term 1 by then. Nor does a request for one."""
     owner = Owner()
     owner.outbox.written()
     vote = Reply("vote", VoteReply(term=1, voter=1, granted=True))

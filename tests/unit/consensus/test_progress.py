@@ -37,7 +37,7 @@ def test_a_majority_is_more_than_half(members: int, needed: int) -> None:
     ],
 )
 def test_what_a_majority_has_reached(values: list[int], reached: int) -> None:
-    """As many as `majority` have this value or a higher one, whoever they are."""
+    """As many as `majority` have this value or a higher one."""
     assert reached_by_majority(values) == reached
     assert reached_by_majority(reversed(values)) == reached
 

@@ -67,7 +67,7 @@ def test_a_higher_term_in_any_message_is_adopted(message) -> None:
 )
 def test_what_only_asks_around_raises_no_term(message) -> None:
     """PreVote (Ongaro 2014, §9.6): a replica that is cut off must not come back with a term
-    that deposes. Nor is the answer to a fetch that nobody waits for worth a term."""
+    that deposes. Nor is the answer to a fetch that is not waited for worth a term."""
     member = follower(1, 2)
     member.step(message)
     assert member.replica.term == 2
@@ -102,7 +102,7 @@ def test_a_higher_term_deposes_a_leader(message) -> None:
 
 @pytest.mark.parametrize("message", [append(2), VoteReply(term=2, voter=2, granted=False)])
 def test_a_higher_term_ends_a_candidacy(message) -> None:
-    """§5.2: whoever sees a higher term while it waits for votes is a follower again."""
+    """§5.2: a candidate that sees a higher term is a follower again."""
     member = follower()
     member.stand()
     assert (member.replica.role, member.replica.term) == (Role.CANDIDATE, 1)
@@ -124,7 +124,7 @@ def test_a_term_never_goes_down() -> None:
 
 def test_an_append_of_a_lower_term_is_rejected() -> None:
     """Figure 2, receiver rule 1. The answer names the term, so that the sender steps down; and
-    nobody was heard, so that the sender cannot keep others from being elected. Nor is it an
+    no leader was heard, so that the sender cannot keep others from being elected. Nor is it an
     answer to a round: the sender may lead in this term by now, and count its rounds anew."""
     member = follower(1, 4)
     reply = member.ask(append(3, entries_of(1, 3), after=1, commit=2, round_=7))
@@ -325,7 +325,7 @@ def test_a_candidate_votes_for_itself_on_disk_before_it_asks_others() -> None:
 
 
 def test_a_candidate_wins_only_once_its_own_vote_is_written() -> None:
-    """§5.2: its own vote is as binding as anybody's. (No answer can come before, but that is
+    """§5.2: its own vote is as binding as any other. (No answer can come before, but that is
     not for the one who counts to rely on.)"""
     member = follower(1)
     member.slow_disk = True

@@ -65,7 +65,7 @@ def fetching(member: Member, term: int, last_index: int, last_term: int) -> Fetc
 
 
 def test_a_restarted_replica_fetches_what_it_missed() -> None:
-    """From whoever is there; the leader's appends do the rest, and are not needed for this."""
+    """From the furthest that answers; the leader appends the rest, and is not needed for this."""
     cluster = Cluster()
     cluster.open_market(3)
     cluster.kill(2)
@@ -178,7 +178,7 @@ def test_an_append_that_fits_ends_a_resync() -> None:
 
 
 def test_an_append_that_does_not_fit_leaves_a_resync_alone() -> None:
-    """The leader backs up while the replica fetches: whoever is first."""
+    """The leader backs up while the replica fetches; either may be first."""
     log = entries_of(1, 1, 1)
     member = restarted(1)
     fetching(member, term=1, last_index=3, last_term=1)
@@ -195,7 +195,7 @@ def test_an_append_that_does_not_fit_leaves_a_resync_alone() -> None:
 
 
 def test_a_divergent_suffix_is_truncated() -> None:
-    """Replica 3 led, wrote trades that nobody else has, and died; the others went on."""
+    """Replica 3 led, wrote trades that no other replica has, and died; the others went on."""
     cluster = Cluster()
     cluster.open_market(3)
     cluster.cut(3)
@@ -228,7 +228,7 @@ def test_the_search_for_the_common_history_takes_longer_steps_each_time() -> Non
 
 
 def test_a_fetch_does_not_go_back_beyond_what_is_committed() -> None:
-    """Whoever is further has all that is committed (§5.4.3)."""
+    """Each replica that is further has all committed entries (§5.4.3)."""
     member = restarted(1, 1, 2, 2)
     member.step(append(2, entries_of(1, 1, 2, 2), after=3, upto=3, commit=3))
     member.pass_time(LONG)
@@ -395,7 +395,7 @@ def test_an_acknowledgement_is_not_given_once_its_entries_are_truncated_unwritte
 
 
 def test_an_acknowledgement_of_what_is_on_disk_is_given_though_the_term_moved_on() -> None:
-    """It was accepted in its term, and written: whoever leads next has it, if it was needed."""
+    """It was accepted in its term, and written: the next leader has it, if it was needed."""
     member = follower()
     member.slow_disk = True
     member.step(append(1, entries_of(1)), "old")

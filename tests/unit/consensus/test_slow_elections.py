@@ -94,7 +94,7 @@ def test_a_candidate_that_is_nominated_again_goes_on_in_the_same_term_with_its_v
     wait(member, TIMEOUT + 2 * TICK)
     assert told(member, "nomination") == CampaignReply(leader=0, term=2, wait=0.0)
     member.step(VoteReply(term=2, voter=3, granted=True))
-    assert member.replica.role is Role.FOLLOWER, "nobody has asked it to lead since"
+    assert member.replica.role is Role.FOLLOWER, "it was not nominated since"
     nominate(member, "again")
     assert (member.replica.role, member.replica.term) == (Role.LEADER, 2)
 

@@ -1,4 +1,4 @@
-"""The callers that wait for a replica's answers: each is told once, whatever comes between."""
+"""The callers that wait for a replica's answers: each is told once."""
 
 import pytest
 

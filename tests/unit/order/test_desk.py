@@ -96,7 +96,7 @@ def test_a_batch_is_settled_once_all_of_it_is_answered(cluster: Cluster) -> None
 
 @pytest.mark.parametrize("id", [3, 2])
 def test_an_empty_batch_is_settled_at_once(cluster: Cluster, id: int) -> None:
-    """By whoever is asked: nobody else would ever answer."""
+    """Also by a replica that does not lead: there is nothing to decide."""
     batch = cluster.trade(id)
     assert cluster.members[id].desk.take_settled() == [batch]
 
@@ -197,7 +197,7 @@ def test_a_key_that_is_under_way_is_answered_with_its_order(cluster: Cluster) ->
 
 
 def test_a_released_order_is_answered_again_at_once(cluster: Cluster) -> None:
-    """It cannot change any more, whoever leads by now."""
+    """It cannot change, though another replica leads by now."""
     traded(cluster, 3, buy("key"))
     cluster.cut(3)
     assert cluster.trade(3, buy("key")).outcomes == [again(1)]
@@ -265,7 +265,7 @@ def index(desk: TradingDesk, upto: int) -> list[int]:
 
 
 def test_what_is_indexed_is_forgotten_with_the_next_call(cluster: Cluster) -> None:
-    """A look-up that is under way may have seen the index as it was before."""
+    """A batch whose keys are being looked up may have seen the index as it was before."""
     desk = cluster.members[3].desk
     traded(cluster, 3, buy("a"), buy("b"))
     assert index(desk, upto=3) == [1]

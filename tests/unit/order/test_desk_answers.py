@@ -60,8 +60,8 @@ def test_a_rejection_waits_for_the_log_that_it_was_judged_on(cluster: Cluster) -
 
 
 def test_a_rejection_waits_until_the_catalogs_show_why() -> None:
-    """The order that took the shares is committed, but the catalog still shows them: who is
-    told that there are none must not look and find a hundred."""
+    """The order that took the shares is committed, but the catalog still shows them: a
+    client that is told that there are none must not look and find a hundred."""
     cluster = Cluster(learners=["catalog"])
     cluster.open_market(3)
     cluster.pass_time(TIMING.heartbeat)
@@ -103,7 +103,7 @@ def test_a_rejection_waits_for_a_majority_that_still_follows(cluster: Cluster) -
 
 
 def test_an_answer_from_before_the_question_confirms_nothing(cluster: Cluster) -> None:
-    """Who followed when it answered a heartbeat may have voted for another since."""
+    """A replica that followed when it answered a heartbeat may have voted for another since."""
     cluster.clock.now += TIMING.heartbeat
     cluster.carry_out(cluster.members[3])
     cluster.run(leave=acknowledgements)
@@ -403,7 +403,7 @@ def test_trades_before_the_listing_are_not_judged() -> None:
 
 
 def test_a_listing_under_way_is_not_made_again_by_the_next_leader() -> None:
-    """It has it in its log; and if nobody has it, the next leader lists."""
+    """It has it in its log; and if no replica has it, the next leader lists."""
     for spread in (True, False):
         cluster = Cluster()
         leading = cluster.elect(3)

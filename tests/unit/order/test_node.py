@@ -1,4 +1,4 @@
-"""An order replica at work: bad files end it, and leave nobody waiting; lookups at the leader."""
+"""An order replica at work: bad files end it, and all callers are told; lookups at the leader."""
 
 import errno
 from typing import Any, cast
@@ -41,7 +41,7 @@ class SilentPeer:
 
 
 class Node:
-    """Replica 1 of three, for a while now. Nothing of it waits for a disk."""
+    """Replica 1 of three, which has run for a while. Nothing of it waits for a disk."""
 
     def __init__(self, storage: Any = None) -> None:
         self.clock = clock = Clock()
@@ -278,7 +278,7 @@ def test_a_market_without_stocks_is_not_shown(node: Node, desk: Desk) -> None:
 
 
 class Channel:
-    """A connection whose other end answers with whatever bytes."""
+    """A connection whose other end answers with any bytes."""
 
     def __init__(self, reply: object) -> None:
         self.reply = reply
