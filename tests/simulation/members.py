@@ -376,7 +376,7 @@ class OrderMember(Process):
                 self.world.say(self.name, f"leads in term {ready.leading_term}")
                 self.won(self)
             else:
-                self.world.say(self.name, "leads no more")
+                self.world.say(self.name, "leads no longer")
 
     def _send(self, message: Message) -> None:
         if isinstance(message, Reply):

@@ -397,7 +397,7 @@ class OrderNode(Service):
         if self._stopped:
             return
         if not failure.check(Unusable):
-            self.log.failure("replica stops", failure)
+            self.log.failure("unexpected error: the replica stops", failure)
         self._end(f"replica {self._replica.id} must stop: {failure.getErrorMessage()}")
 
     def _end(self, line: str) -> None:

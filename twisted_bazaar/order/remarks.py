@@ -27,7 +27,7 @@ class Remarks:
         if term:
             self.log.info("leads in term {term}", term=term)
         else:
-            self.log.info("leads no more")
+            self.log.info("leads no longer")
 
     def stranger(self, of: object, line: str | None) -> None:
         """What is wrong with what `of` says, which is not ours; said again only if it changes.
