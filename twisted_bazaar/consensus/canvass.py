@@ -56,6 +56,7 @@ class Hopeless(msgspec.Struct, frozen=True):
     """Other replicas are suspect, too: what all of them have forgotten cannot be recalled."""
 
     suspects: tuple[int, ...]
+    """Their ids; empty: there are no other members."""
 
 
 Verdict = FetchFrom | GoAhead | AnotherLeads | Refused | Behind | Hopeless | None

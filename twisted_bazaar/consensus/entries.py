@@ -32,6 +32,7 @@ class Opened(
     """
 
     leader: int
+    """The id of that leader."""
     cluster: str = ""
     """Names the cluster, the same in each of its entries; empty in logs of release 0.1, whose
     cluster is named by the digest of the first entry."""

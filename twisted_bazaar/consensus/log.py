@@ -53,9 +53,13 @@ class Storage(Protocol):
     """
 
     @property
-    def term(self) -> int: ...
+    def term(self) -> int:
+        """The highest term that the replica has seen; 0: none."""
+
     @property
-    def vote(self) -> int: ...
+    def vote(self) -> int:
+        """The replica voted for in `term`; 0: none."""
+
     @property
     def last_index(self) -> int:
         """The index of the last durable entry; 0: there is none."""
@@ -176,18 +180,22 @@ class Log:
 
     @property
     def last_index(self) -> int:
+        """The index of the last entry, durable or not; 0: there is none."""
         return self._base + len(self._tail)
 
     @property
     def last_term(self) -> int:
+        """The term of the last entry; 0: there is none."""
         return self._tail[-1].term if self._tail else 0
 
     @property
     def last_at_milliseconds(self) -> int:
+        """The time of the last entry; 0: there is none."""
         return self._tail[-1].at_milliseconds if self._tail else 0
 
     @property
     def last_digest(self) -> str:
+        """Names the whole log."""
         return self._tail[-1].digest if self._tail else GENESIS
 
     @property

@@ -70,6 +70,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppendReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A follower's answer to `Append`."""
+
     term: int
     """The follower's term."""
     follower: int
@@ -101,6 +103,8 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoteReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A voter's answer to `Vote`."""
+
     term: int
     """The voter's term."""
     voter: int
@@ -119,6 +123,8 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PollReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A peer's answer to `Poll`."""
+
     replica: int
     """The sender, as in all fields below."""
     term: int
@@ -162,6 +168,8 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A peer's answer to `Fetch`."""
+
     replica: int
     """The sender."""
     term: int
@@ -204,6 +212,8 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A learner's answer to `Apply`."""
+
     term: int
     """The highest term that the learner has seen."""
     applied: int

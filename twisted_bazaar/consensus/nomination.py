@@ -15,6 +15,7 @@ class AnotherLeads(msgspec.Struct, frozen=True):
     """Another replica leads, as this one or a peer of it hears."""
 
     leader: int
+    """Its id."""
     wait: float = 0.0
     """Seconds until another nomination can help."""
 
