@@ -10,6 +10,9 @@ it says:
     start writing ready.write, if any        # call `written` when it is on disk
     apply ready.committed, in order; show clients what is up to ready.released
 
+These may be done in any order, or side by side: what rests on a write is not in the same `ready`.
+Each `ready` must be carried out, as none repeats what one before it said.
+
 `ready` holds back each message that rests on the write that is under way, or on the next one.
 A leader's appends are not held back: it writes its own log while its followers write theirs
 (Ongaro 2014 §10.2.1), and counts itself once its own write is done.
@@ -59,7 +62,7 @@ __all__ = ["Ready", "Replica"]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner must carry out, in the order of the fields."""
+    """What the owner must carry out, in any order."""
 
     messages: Sequence[Message]
     write: Write | None

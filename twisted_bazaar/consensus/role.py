@@ -25,7 +25,7 @@ class Role(Enum):
 TRANSITIONS: Mapping[tuple[Role, Role], str] = {
     (Role.SUSPECT, Role.FOLLOWER): "what it had forgotten is on its disk (`Replica.written`)",
     (Role.FOLLOWER, Role.CANDIDATE): "it was nominated and may win (`Nominee._stand`)",
-    (Role.CANDIDATE, Role.LEADER): "the votes suffice (`Nominee._count_votes`)",
+    (Role.CANDIDATE, Role.LEADER): "the votes suffice (`Replica._lead`)",
     (Role.CANDIDATE, Role.FOLLOWER): (
         "its time is up, it votes for another, another leads, or there is a higher term "
         "(`Nominee._give_up_campaign`)"

@@ -129,9 +129,7 @@ class Voter(ABC):
         if self._wait(now) <= 0 and message.term >= self.term and self._named_by(message):
             if message.term > self.term:
                 self._adopt(message.term)
-            mine = (self.log.last_term, self.log.last_index)
-            if self.vote in (0, message.candidate):
-                granted = (message.last_term, message.last_index) >= mine
+            granted = self._grants(message)
         if granted:
             if self.vote == 0:
                 self._ballot.given(now)
@@ -139,6 +137,14 @@ class Voter(ABC):
             self._give_up_campaign()
         reply = VoteReply(term=self.term, voter=self.id, granted=granted)
         self._outbox.say_after_write([Reply(ticket, reply)], now)
+
+    def _grants(self, message: Vote) -> bool:
+        """Whether it votes for a candidate of its own term (Raft figure 2, RequestVote): if it
+        has voted for no other in that term, and the candidate's log is at least as up to date
+        as its own (§5.4.1)."""
+        own = (self.log.last_term, self.log.last_index)
+        up_to_date = (message.last_term, message.last_index) >= own
+        return up_to_date and self.vote in (0, message.candidate)
 
     def _named_by(self, message: Vote) -> bool:
         """Whether this replica is of the candidate's cluster, or joins it. While neither has an

@@ -5,4 +5,9 @@ replicates the log, and `desk.TradingDesk`, which decides trades at its tip and 
 until they are final (`sendings` keeps late ones out). `servicer` is the gRPC service, `neighbours`
 calls the peers and catalogs, `listing` takes the first stocks from a catalog, and `assembly` puts
 a replica together from the options in `tap`. Other packages reach a replica through gRPC only.
+
+    front-end ─▶ Orders ──────▶ OrderNode ─▶ TradingDesk     decide, observe
+    peer ─────▶ Replication ──▶    │  └────▶ Replica         step, answered, applied, ready
+                                   ├─▶ Peer, Catalog         Append, Vote, Poll, Fetch; Apply
+                                   └─▶ LogFile, Index        on a thread each
 """
