@@ -14,7 +14,7 @@ from twisted.web.http_headers import Headers
 
 from load.client.http import Body
 from load.run.latencies import Latencies
-from twisted_bazaar.runtime.http_client import BytesProducer
+from twisted_bazaar.runtime.http_client import BytesProducer, Endpoints
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
@@ -38,7 +38,8 @@ class _Connection:
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = 1
         self._pool.retryAutomatically = False
-        self._agent = Agent(reactor, pool=self._pool)
+        # Twisted's own factory makes an endpoint for a host name with each request.
+        self._agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor), pool=self._pool)
 
     def get(self, url: bytes) -> Deferred[int]:
         """The status of the answer. Fails if there is none within `ANSWER_SECONDS`."""
