@@ -111,7 +111,11 @@ async def test_a_front_end_without_pushes_shows_nothing_from_memory_and_delays_t
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("faults", [again_later, at_random()], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "faults",
+    [again_later, pytest.param(at_random(), marks=pytest.mark.slow)],
+    ids=lambda fault: fault.__name__,
+)
 async def test_repeated_late_or_reordered_pushes_show_nothing_old(
     world: World, faults: Callable[[], PushFault], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,7 @@ def check_ends(services: dict[str, tuple[Service, float]]) -> None:
         assert status == 0, f"{name}: {status}\n{service.tail()}"
 
 
+@pytest.mark.slow
 def test_a_process_in_which_a_call_hangs_stops_in_time_with_status_0(
     start: Start, ports: Ports
 ) -> None:

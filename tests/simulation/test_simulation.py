@@ -14,7 +14,7 @@ from .plan import directed, draw
 from .run import run, shrink
 from .scenarios import SCENARIOS
 
-FRESH_SEEDS = 150
+FRESH_SEEDS = 75
 MUTANT_SEEDS = 120
 WORKERS = os.cpu_count() or 1
 
