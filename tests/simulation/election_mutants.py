@@ -59,6 +59,13 @@ def and_keeps_no_votes(original: Any, self: Any, asking: Any, term: int, now: fl
     original(self, asking, term, now)
 
 
+@mutant(candidacy.Candidacy, "refused")
+def a_candidate_keeps_a_term_whose_votes_are_split(
+    original: Any, self: Any, peer: int, ask_at: float
+) -> None:
+    self.not_voted(peer, ask_at)
+
+
 @mutant(outbox.Outbox, "tick")
 def a_follower_is_not_heard_while_it_writes(
     original: Any, self: Any, contact: float, *more: Any

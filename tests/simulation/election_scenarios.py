@@ -138,6 +138,24 @@ def what_a_candidate_has_won_it_need_not_win_again(bazaar: SimulatedBazaar) -> N
         raise Violation(11, f"{candidate.name} leads in a term for which all had to write anew")
 
 
+@scenario
+def split_votes_are_not_kept(bazaar: SimulatedBazaar) -> None:
+    """The two that are left are nominated at once, and each votes for itself."""
+    gone = elected(bazaar)
+    bazaar.world.run(bazaar.world.now + 0.3)
+    left = list(gone.peers.values())
+    hush(bazaar, 30.0)
+    gone.crash()
+    bazaar.world.run(bazaar.world.now + 0.5)
+    for member in left:
+        member.campaign(None, lambda _: None)
+    for attempt in range(6):
+        bazaar.world.run(bazaar.world.now + 0.5)
+        if not any(member.replica.leads for member in left):
+            left[attempt % 2].campaign(None, lambda _: None)
+    wait(bazaar, lambda: any(member.replica.leads for member in left), "a leader", 0.5)
+
+
 # The highest id cannot lead: the others are not held up.
 
 

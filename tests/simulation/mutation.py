@@ -115,6 +115,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
         "a_candidate_is_not_patient_with_disks",
         "a_follower_is_not_heard_while_it_writes",
     ),
+    "split_votes_are_not_kept": ("a_candidate_keeps_a_term_whose_votes_are_split",),
     "the_disk_of_the_highest_hangs": ("one_whose_disk_hangs_stands",),
     "who_is_named_as_the_leader_deposes_nobody": ("a_front_ends_word_raises_the_term",),
     "a_leader_that_leads_again_does_not_count_its_old_rounds": (

@@ -12,7 +12,7 @@ from .scenarios import SETTINGS
 __all__ = ["FAULTS_END_SECONDS", "Fault", "Plan", "directed", "draw"]
 
 FAULTS_END_SECONDS = 6.0
-LONGEST_FAULT_SECONDS = 1.5
+LONGEST_FAULT_SECONDS = 2.0
 COARSE_DRIFT = 0.2
 """Far more than clocks drift; for it to be safe it has only to be allowed for."""
 

@@ -10,7 +10,7 @@ and each voter writes before it answers. So that such an election ends,
   write, and as long again. It still votes in a higher term.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .disk_latency import LONGEST_WRITE_SECONDS
 
@@ -21,7 +21,7 @@ class Candidacy:
     """What a replica has won in one term, from its first vote request until the term is over."""
 
     def __init__(
-        self, replica: int, peers: Iterable[int], term: int, history: tuple[str, str]
+        self, replica: int, peers: Sequence[int], term: int, history: tuple[str, str]
     ) -> None:
         """`history` is the name of the cluster and the last digest of the log."""
         self.term = term
@@ -29,6 +29,8 @@ class Candidacy:
         self.votes: set[int] = set()
         """The replicas that voted for it; itself, once its own vote is on disk."""
         self._replica = replica
+        self._refused: set[int] = set()
+        """The peers whose last answer was a refusal: most have voted for another in this term."""
         self._needed = 0
         self._ask_at = dict.fromkeys(peers, float("-inf"))
         """By peer: when to ask it. Without those that have voted or are being asked."""
@@ -56,9 +58,26 @@ class Candidacy:
         return due
 
     def not_voted(self, peer: int, ask_at: float) -> None:
-        """`peer` refused, or did not answer: ask it again at `ask_at`."""
+        """`peer` did not vote: ask it again at `ask_at`."""
         if peer not in self.votes:
             self._ask_at[peer] = ask_at
+
+    def refused(self, peer: int, ask_at: float) -> None:
+        """`peer` refused: ask it again at `ask_at`, as it may have waited for a leader."""
+        if peer not in self.votes:
+            self._refused.add(peer)
+        self.not_voted(peer, ask_at)
+
+    def granted(self, peer: int) -> None:
+        """`peer` voted for the candidate."""
+        self.votes.add(peer)
+        self._refused.discard(peer)
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether a peer has refused. It may have voted for another: then the votes of this term
+        may be split for good, and the candidate has to stand in the next one (Raft §5.2)."""
+        return bool(self._refused)
 
     @property
     def won(self) -> bool:

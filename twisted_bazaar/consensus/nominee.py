@@ -257,7 +257,8 @@ class Nominee(Voter):
         self._tell_nominators(now)
 
     def _stand(self, canvass: Canvass, term: int, now: float) -> None:
-        """Be a candidate: in the next term, or once more in this one if nothing has changed.
+        """Be a candidate: in the next term, or once more in this one if nothing has changed and
+        no peer has refused.
 
         `term` is the highest that any replica has named.
         """
@@ -276,7 +277,12 @@ class Nominee(Voter):
         needed = majority(members) if named else members
         candidacy = self._candidacy
         stood = (self.term, (self.cluster, self.log.last_digest))
-        if candidacy is None or (candidacy.term, candidacy.history) != stood or term > self.term:
+        if (
+            candidacy is None
+            or (candidacy.term, candidacy.history) != stood
+            or candidacy.is_contested
+            or term > self.term
+        ):
             self.term, self.vote, self._leader_id = max(term, self.term) + 1, self.id, 0
             self._ballot.settled()
             candidacy = Candidacy(self.id, self._peers, self.term, stood[1])
@@ -320,8 +326,10 @@ class Nominee(Voter):
         if message.term > self.term:
             self._adopt(message.term)
         elif self._candidacy is not None and message.term == self.term and message.granted:
-            self._candidacy.votes.add(message.voter)
+            self._candidacy.granted(message.voter)
             self._count_votes(now)
+        elif self._candidacy is not None and message.term == self.term:
+            self._candidacy.refused(message.voter, now + self._timing.heartbeat)
         else:
             self._not_voted(message.voter, self.term, now)
 

@@ -99,6 +99,17 @@ def test_a_candidate_that_is_nominated_again_goes_on_in_the_same_term_with_its_v
     assert (member.replica.role, member.replica.term) == (Role.LEADER, 2)
 
 
+def test_a_candidate_that_was_refused_stands_in_the_next_term() -> None:
+    """The votes of this term may be split for good, as the third replica may be down."""
+    member = follower(1, peers=(2, 3))
+    member.stand()
+    term = member.replica.term
+    member.step(VoteReply(term=term, voter=2, granted=False))
+    wait(member, TIMEOUT + 2 * TICK)
+    nominate(member, "again")
+    assert (member.replica.role, member.replica.term) == (Role.CANDIDATE, term + 1)
+
+
 def test_votes_are_worth_nothing_in_another_term() -> None:
     member = follower(peers=(2, 3, 4, 5))
     member.stand()
