@@ -5,7 +5,8 @@ On a slow disk an election takes long: the candidate writes its own vote before 
 and each voter writes before it answers. So that such an election ends,
 
 - a candidate asks again, in the same term, each peer that has not answered in time;
-- the votes that it has won are kept when its time is up, for its next nomination in that term;
+- the votes that it has won are kept when its time is up, for its next nomination in that term,
+  unless a peer has refused: then that is in the next term, as the votes may be split for good;
 - a replica that has voted asks others not to stand (PreVote) for as long as its vote took to
   write, and as long again. It still votes in a higher term.
 """
