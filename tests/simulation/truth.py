@@ -28,9 +28,11 @@ _CUT = (
     "acknowledged_index",
     "_index_of",
     "_quantities",
+    "_refused",
     "_seen",
 )
-"""What a cut takes back."""
+"""What a cut takes back. An entry in the copies that had not been committed when they were made may
+be committed now, though a client was told since then that its trade was rejected."""
 
 
 class Violation(AssertionError):
