@@ -68,6 +68,25 @@ def append(
     )
 
 
+def append_with(**fields: Any) -> Append:
+    """An `Append` from the beginning of the log and without entries, but for these fields."""
+    empty: dict[str, Any] = {"previous_index": 0, "previous_term": 0, "entries": ()}
+    empty |= {"commit": 0, "released": 0, "round": 0, "sent": 0.0}
+    return Append(**(empty | fields))
+
+
+def append_reply_with(**fields: Any) -> AppendReply:
+    """The reply of a follower whose log is empty and fits, but for these fields."""
+    empty: dict[str, Any] = {"fits": True, "index": 0, "round": 0, "sent": 0.0}
+    return AppendReply(**(empty | fields))
+
+
+def poll_reply_with(**fields: Any) -> PollReply:
+    """The reply of a peer that has nothing and would vote now, but for these fields."""
+    empty: dict[str, Any] = {"term": 0, "last_index": 0, "last_term": 0, "leader": 0, "wait": 0.0}
+    return PollReply(**(empty | fields))
+
+
 class Clock:
     """The clock of all members of a cluster."""
 

@@ -323,15 +323,16 @@ class Nominee(Voter):
             self._candidacy.not_voted(voter, now + self._timing.heartbeat)
 
     def _on_vote_reply(self, message: VoteReply, now: float) -> None:
+        candidacy = self._candidacy
         if message.term > self.term:
             self._adopt(message.term)
-        elif self._candidacy is not None and message.term == self.term and message.granted:
-            self._candidacy.granted(message.voter)
+        elif candidacy is None or message.term < self.term:
+            return
+        elif message.granted:
+            candidacy.granted(message.voter)
             self._count_votes(now)
-        elif self._candidacy is not None and message.term == self.term:
-            self._candidacy.refused(message.voter, now + self._timing.heartbeat)
         else:
-            self._not_voted(message.voter, self.term, now)
+            candidacy.refused(message.voter, now + self._timing.heartbeat)
 
     def _count_votes(self, now: float) -> None:
         if self.role is Role.CANDIDATE and self._candidacy is not None and self._candidacy.won:

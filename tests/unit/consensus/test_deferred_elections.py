@@ -3,7 +3,7 @@ is a hint."""
 
 import pytest
 
-from tests.fakes.member import TICK, Member, append, entries_of, follower, leader
+from tests.fakes.member import TICK, Member, append, entries_of, follower, leader, poll_reply_with
 from twisted_bazaar.consensus.disk_latency import LONGEST_WRITE_SECONDS
 from twisted_bazaar.consensus.messages import (
     CampaignReply,
@@ -11,7 +11,6 @@ from twisted_bazaar.consensus.messages import (
     Fetch,
     FetchReply,
     Poll,
-    PollReply,
     Reply,
     Vote,
     VoteReply,
@@ -28,14 +27,8 @@ def behind() -> Member:
     member.carry_out()
     for poll in member.take(Poll):
         member.step(
-            PollReply(
-                replica=poll.to,
-                term=1,
-                last_index=9,
-                last_term=1,
-                leader=0,
-                wait=0.0,
-                nonce=poll.message.nonce,
+            poll_reply_with(
+                replica=poll.to, term=1, last_index=9, last_term=1, nonce=poll.message.nonce
             )
         )
     return member
@@ -143,18 +136,7 @@ def test_what_a_suspect_peer_says_makes_nobody_wait() -> None:
     for poll in member.take(Poll):
         if poll.to == 2:
             nonce = poll.message.nonce
-            member.step(
-                PollReply(
-                    replica=2,
-                    term=0,
-                    last_index=0,
-                    last_term=0,
-                    leader=0,
-                    wait=TIMEOUT,
-                    suspect=True,
-                    nonce=nonce,
-                )
-            )
+            member.step(poll_reply_with(replica=2, wait=TIMEOUT, suspect=True, nonce=nonce))
         else:
             member.replica.unreachable(poll, member.clock.now)
     member.carry_out()
@@ -203,14 +185,8 @@ def test_one_that_hears_nobody_asks_its_peers_when_it_is_told_that_somebody_lead
         member.carry_out()
         for poll in member.take(Poll):
             member.step(
-                PollReply(
-                    replica=poll.to,
-                    term=1,
-                    last_index=2,
-                    last_term=1,
-                    leader=0,
-                    wait=0.0,
-                    nonce=poll.message.nonce,
+                poll_reply_with(
+                    replica=poll.to, term=1, last_index=2, last_term=1, nonce=poll.message.nonce
                 )
             )
             asked = poll.message.nonce

@@ -5,9 +5,19 @@ leader is heard. The rules that docs/protocol.md adds to Raft; Raft's own are in
 import pytest
 
 from tests.fakes.cluster import Cluster
-from tests.fakes.member import TICK, TIMING, Member, append, disk, entries_of, follower, leader
+from tests.fakes.member import (
+    TICK,
+    TIMING,
+    Member,
+    append,
+    append_reply_with,
+    disk,
+    entries_of,
+    follower,
+    leader,
+    poll_reply_with,
+)
 from twisted_bazaar.consensus.messages import (
-    AppendReply,
     CampaignReply,
     Fetch,
     FetchReply,
@@ -120,13 +130,8 @@ def test_a_campaign_needs_a_majority_that_would_vote() -> None:
         if poll.to in (2, 3):
             heard = poll.to == 3
             member.step(
-                PollReply(
-                    replica=poll.to,
-                    term=0,
-                    last_index=0,
-                    last_term=0,
-                    leader=4 if heard else 0,
-                    wait=0.2 if heard else 0.0,
+                poll_reply_with(
+                    replica=poll.to, leader=4 if heard else 0, wait=0.2 if heard else 0.0
                 )
             )
         else:
@@ -228,7 +233,7 @@ def test_what_a_majority_answered_counts_from_when_it_was_asked() -> None:
     asked = member.clock.now
     member.sent.clear()
     member.pass_time(TIMING.election_timeout)
-    member.step(AppendReply(term=1, follower=2, fits=True, index=1, round=0, sent=asked))
+    member.step(append_reply_with(term=1, follower=2, index=1, sent=asked))
     member.pass_time(TICK)
     assert member.replica.role is Role.FOLLOWER
 
@@ -281,13 +286,11 @@ def test_a_candidate_fetches_from_the_furthest() -> None:
     for poll in member.take(Poll):
         log = logs[poll.to]
         member.step(
-            PollReply(
+            poll_reply_with(
                 replica=poll.to,
                 term=2,
                 last_index=len(log),
                 last_term=log[-1],
-                leader=0,
-                wait=0.0,
                 nonce=poll.message.nonce,
             )
         )
@@ -312,14 +315,8 @@ def test_the_term_of_a_fetch_is_adopted_before_its_entries() -> None:
     member.carry_out()
     for poll in member.take(Poll):
         member.step(
-            PollReply(
-                replica=poll.to,
-                term=3,
-                last_index=2,
-                last_term=3,
-                leader=0,
-                wait=0.0,
-                nonce=poll.message.nonce,
+            poll_reply_with(
+                replica=poll.to, term=3, last_index=2, last_term=3, nonce=poll.message.nonce
             )
         )
     (fetch,) = member.take(Fetch)

@@ -3,7 +3,17 @@
 import pytest
 
 from tests.fakes.cluster import Cluster
-from tests.fakes.member import TIMING, append, disk, entries_of, follower, leader
+from tests.fakes.member import (
+    TIMING,
+    append,
+    append_reply_with,
+    append_with,
+    disk,
+    entries_of,
+    follower,
+    leader,
+    poll_reply_with,
+)
 from twisted_bazaar.consensus.entries import Opened
 from twisted_bazaar.consensus.identity import Identity, members_fit, not_meant
 from twisted_bazaar.consensus.log import Log
@@ -37,96 +47,30 @@ def poll_reply(replica: int = 2, cluster: str = OURS, **changes: object) -> Poll
     [
         (append(2, leader=2), None),
         (
-            Append(
-                term=2,
-                leader=2,
-                previous_index=0,
-                previous_term=0,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-                cluster=THEIRS,
-                to=1,
-            ),
+            append_with(term=2, leader=2, cluster=THEIRS, to=1),
             "of cluster a",
         ),
         (
-            Append(
-                term=2,
-                leader=2,
-                previous_index=0,
-                previous_term=0,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-                cluster=OURS,
-                to=3,
-            ),
+            append_with(term=2, leader=2, cluster=OURS, to=3),
             "this is replica 1, not",
         ),
         (
-            Append(
-                term=2,
-                leader=4,
-                previous_index=0,
-                previous_term=0,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-                cluster=OURS,
-                to=1,
-            ),
+            append_with(term=2, leader=4, cluster=OURS, to=1),
             "none of the other members",
         ),
         (
-            Append(
-                term=2,
-                leader=1,
-                previous_index=0,
-                previous_term=0,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-                cluster=OURS,
-                to=1,
-            ),
+            append_with(term=2, leader=1, cluster=OURS, to=1),
             "none of the other members",
         ),
         (
-            Append(
-                term=2,
-                leader=2,
-                previous_index=2,
-                previous_term=2,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-                previous_digest="1" * 32,
+            append_with(
+                term=2, leader=2, previous_index=2, previous_term=2, previous_digest="1" * 32
             ),
             "another history",
         ),
         (
-            Append(
-                term=2,
-                leader=2,
-                previous_index=2,
-                previous_term=1,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-                previous_digest="1" * 32,
+            append_with(
+                term=2, leader=2, previous_index=2, previous_term=1, previous_digest="1" * 32
             ),
             None,
         ),
@@ -171,19 +115,7 @@ def test_a_request_of_a_stranger_or_for_another_is_refused(message: Poll, why: s
 
 def test_who_is_of_no_cluster_yet_takes_nothing_of_one() -> None:
     """It would act for a member that may have acknowledged more than it has."""
-    message = Append(
-        term=2,
-        leader=2,
-        previous_index=0,
-        previous_term=0,
-        entries=(),
-        commit=0,
-        released=0,
-        round=0,
-        sent=0.0,
-        cluster=OURS,
-        to=1,
-    )
+    message = append_with(term=2, leader=2, cluster=OURS, to=1)
     assert "none yet" in (Identity(1, (2, 3)).refusal(message, "", EMPTY) or "")
 
 
@@ -199,7 +131,7 @@ def test_the_first_election_may_name_the_cluster() -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        AppendReply(term=2, follower=3, fits=True, index=2, round=0, sent=0.0),
+        append_reply_with(term=2, follower=3, index=2),
         VoteReply(term=2, voter=3, granted=True),
     ],
 )
@@ -265,7 +197,7 @@ def test_an_answer_of_another_is_as_good_as_none() -> None:
     """The other's acknowledgement is none of this follower's, which is asked again."""
     member = leader(1)
     (request,) = (request for request in member.take(Append) if request.to == 2)
-    reply = AppendReply(term=2, follower=3, fits=True, index=2, round=0, sent=request.message.sent)
+    reply = append_reply_with(term=2, follower=3, index=2, sent=request.message.sent)
     mistake = member.replica.answered(request, reply, member.clock.now)
     assert mistake is not None
     assert member.replica.commit == 0
@@ -276,9 +208,7 @@ def test_an_answer_of_another_is_as_good_as_none() -> None:
 def test_an_answer_of_nobody_in_the_cluster_does_no_harm() -> None:
     member = leader(1)
     for request in member.take(Append):
-        reply = AppendReply(
-            term=2, follower=9, fits=True, index=2, round=0, sent=request.message.sent
-        )
+        reply = append_reply_with(term=2, follower=9, index=2, sent=request.message.sent)
         assert member.replica.answered(request, reply, member.clock.now)
     assert member.replica.role is Role.LEADER
 
@@ -290,15 +220,7 @@ def test_who_recalls_takes_no_other_for_the_one_it_asked() -> None:
     member.replica.start(member.clock.now)
     member.carry_out()
     request = next(request for request in member.take(Poll) if request.to == 2)
-    reply = PollReply(
-        replica=3,
-        term=1,
-        last_index=0,
-        last_term=0,
-        leader=0,
-        wait=0.0,
-        nonce=request.message.nonce,
-    )
+    reply = poll_reply_with(replica=3, term=1, nonce=request.message.nonce)
     assert member.replica.answered(Request(2, request.message), reply, member.clock.now)
 
 

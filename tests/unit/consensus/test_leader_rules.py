@@ -3,7 +3,16 @@
 import pytest
 
 from tests.fakes.cluster import Cluster
-from tests.fakes.member import TIMING, Member, append, disk, entries_of, follower, leader
+from tests.fakes.member import (
+    TIMING,
+    Member,
+    append,
+    append_reply_with,
+    disk,
+    entries_of,
+    follower,
+    leader,
+)
 from twisted_bazaar.consensus.entries import GENESIS, Opened, encode_entry
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.messages import Append, AppendReply, Request
@@ -83,11 +92,7 @@ def test_one_append_at_a_time_is_under_way_to_a_follower() -> None:
         member.carry_out()
         member.pass_time(TIMING.heartbeat)
     assert member.take(Append) == []
-    member.step(
-        AppendReply(
-            term=1, follower=2, fits=True, index=1, round=0, sent=2 * TIMING.election_timeout
-        )
-    )
+    member.step(append_reply_with(term=1, follower=2, index=1, sent=2 * TIMING.election_timeout))
     (sent,) = appends_to(member, 2)
     assert [entry.index for entry in sent.entries] == [2, 3, 4]
 
@@ -200,8 +205,8 @@ def test_a_refusal_that_comes_late_does_no_lasting_harm() -> None:
 def test_answers_of_another_term_are_not_counted() -> None:
     """§5.1: they acknowledge what another leadership sent, be it of the same replica."""
     member = leader(1, term=4)
-    member.step(AppendReply(term=4, follower=2, fits=True, index=2, round=0, sent=0.0))
-    member.step(AppendReply(term=4, follower=3, fits=True, index=2, round=0, sent=0.0))
+    member.step(append_reply_with(term=4, follower=2, index=2))
+    member.step(append_reply_with(term=4, follower=3, index=2))
     assert member.replica.term == 5
     assert member.replica.commit == 0
 
@@ -210,7 +215,7 @@ def test_an_acknowledgement_of_what_the_leader_does_not_have_stops_it() -> None:
     """No follower can have more of this term than its leader: something is broken."""
     member = leader()
     with pytest.raises(InvariantBroken):
-        member.step(AppendReply(term=1, follower=2, fits=True, index=5, round=0, sent=0.0))
+        member.step(append_reply_with(term=1, follower=2, index=5))
 
 
 # Commitment (figure 2; §5.3, §5.4).
@@ -414,11 +419,7 @@ def test_even_a_refusal_for_a_gap_confirms_a_round() -> None:
     """A follower that is behind follows nevertheless: it would not vote in this term."""
     member = leader(1)
     member.take(Append)
-    member.step(
-        AppendReply(
-            term=2, follower=2, fits=False, index=0, round=0, sent=2 * TIMING.election_timeout
-        )
-    )
+    member.step(append_reply_with(term=2, follower=2, fits=False, sent=2 * TIMING.election_timeout))
     round_ = member.replica.confirm()
     member.carry_out()
     member.step(

@@ -4,10 +4,18 @@ import msgspec
 import pytest
 
 from tests.fakes.cluster import Cluster, Learner, buy
-from tests.fakes.member import TICK, TIMING, Member, disk, entries_of, hear_of_term
+from tests.fakes.member import (
+    TICK,
+    TIMING,
+    Member,
+    append_reply_with,
+    disk,
+    entries_of,
+    hear_of_term,
+)
 from twisted_bazaar.consensus.entries import GENESIS, Opened
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
-from twisted_bazaar.consensus.messages import AppendReply, Apply, ApplyReply
+from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.order.desk import Placed
@@ -131,7 +139,7 @@ def test_a_new_leader_tells_learners_nothing_before_it_committed_an_entry_of_its
     member.win(2)
     member.pass_time(TIMING.heartbeat)
     assert applies(member) == []
-    member.step(AppendReply(term=2, follower=2, fits=True, index=4, round=0, sent=member.clock.now))
+    member.step(append_reply_with(term=2, follower=2, index=4, sent=member.clock.now))
     (message,) = applies(member)
     assert (message.commit, [entry.index for entry in message.entries]) == (4, [4])
     assert message.history == message.entries[0].digest, "no other leadership has this entry"

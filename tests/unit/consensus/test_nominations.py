@@ -3,13 +3,21 @@
 from collections import Counter
 
 from tests.fakes.cluster import Cluster, buy
-from tests.fakes.member import TICK, TIMING, Member, append, disk, entries_of, follower
+from tests.fakes.member import (
+    TICK,
+    TIMING,
+    Member,
+    append,
+    disk,
+    entries_of,
+    follower,
+    poll_reply_with,
+)
 from twisted_bazaar.consensus.messages import (
     CampaignReply,
     Fetch,
     FetchReply,
     Poll,
-    PollReply,
     Reply,
     Vote,
 )
@@ -76,17 +84,7 @@ def test_a_campaign_ends_when_another_is_voted_for() -> None:
     assert member.ask(Vote(term=1, candidate=3, last_index=0, last_term=0)).granted
     assert member.replica.role is Role.FOLLOWER
     for poll in member.take(Poll):
-        member.step(
-            PollReply(
-                replica=poll.to,
-                term=0,
-                last_index=0,
-                last_term=0,
-                leader=0,
-                wait=0.0,
-                nonce=poll.message.nonce,
-            )
-        )
+        member.step(poll_reply_with(replica=poll.to, nonce=poll.message.nonce))
     assert member.take(Vote) == []
 
 
@@ -106,14 +104,8 @@ def test_a_nomination_during_a_resync_takes_over() -> None:
     member.carry_out()
     for poll in member.take(Poll):
         member.step(
-            PollReply(
-                replica=poll.to,
-                term=2,
-                last_index=3,
-                last_term=2,
-                leader=0,
-                wait=0.0,
-                nonce=poll.message.nonce,
+            poll_reply_with(
+                replica=poll.to, term=2, last_index=3, last_term=2, nonce=poll.message.nonce
             )
         )
     (resync,) = member.take(Fetch)
@@ -127,14 +119,8 @@ def test_a_nomination_during_a_resync_takes_over() -> None:
     assert member.replica.log.last_index == 1
     for poll in member.take(Poll):
         member.step(
-            PollReply(
-                replica=poll.to,
-                term=2,
-                last_index=3,
-                last_term=2,
-                leader=0,
-                wait=0.0,
-                nonce=poll.message.nonce,
+            poll_reply_with(
+                replica=poll.to, term=2, last_index=3, last_term=2, nonce=poll.message.nonce
             )
         )
     (fetch,) = member.take(Fetch)

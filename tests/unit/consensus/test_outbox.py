@@ -1,9 +1,8 @@
 """What may be said at once, and what only after the disk holds the reason."""
 
-from tests.fakes.member import entries_of
+from tests.fakes.member import append_reply_with, append_with, entries_of
 from twisted_bazaar.consensus.log import Log, MemoryStorage, Write
 from twisted_bazaar.consensus.messages import (
-    Append,
     AppendReply,
     Declined,
     Fetch,
@@ -135,17 +134,7 @@ def test_votes_and_requests_of_an_earlier_term_stay_as_they_are() -> None:
         Request(2, Vote(term=1, candidate=1, last_index=0, last_term=0)),
         Request(
             2,
-            Append(
-                term=1,
-                leader=1,
-                previous_index=0,
-                previous_term=0,
-                entries=(),
-                commit=0,
-                released=0,
-                round=0,
-                sent=0.0,
-            ),
+            append_with(term=1, leader=1),
         ),
     ]
     owner.outbox.say_after_write([vote, *requests], NOW)
@@ -177,9 +166,7 @@ def test_an_acknowledgement_that_waits_for_long_is_given_for_what_is_on_disk() -
     tick(owner, NOW + 0.9)
     assert owner.said() == []
     tick(owner, NOW + 1.0)
-    early = Reply(
-        "append 2", AppendReply(term=1, follower=1, fits=True, index=0, round=7, sent=3.5, taken=2)
-    )
+    early = Reply("append 2", append_reply_with(term=1, follower=1, round=7, sent=3.5, taken=2))
     assert owner.said() == [early]
     owner.outbox.written()
     assert owner.said() == []

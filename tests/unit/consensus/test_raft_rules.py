@@ -8,14 +8,21 @@ import msgspec
 import pytest
 
 from tests.fakes.cluster import Cluster
-from tests.fakes.member import TIMING, Member, append, entries_of, follower, leader
+from tests.fakes.member import (
+    TIMING,
+    Member,
+    append,
+    append_reply_with,
+    entries_of,
+    follower,
+    leader,
+    poll_reply_with,
+)
 from twisted_bazaar.consensus.messages import (
-    AppendReply,
     ApplyReply,
     Fetch,
     FetchReply,
     Poll,
-    PollReply,
     Reply,
     Vote,
     VoteReply,
@@ -32,7 +39,7 @@ from twisted_bazaar.leases import Stamp
     [
         append(7, leader=3),
         Vote(term=7, candidate=3, last_index=0, last_term=0),
-        AppendReply(term=7, follower=3, fits=False, index=0, round=0, sent=0.0),
+        append_reply_with(term=7, follower=3, fits=False),
         VoteReply(term=7, voter=3, granted=False),
         ApplyReply(
             term=7,
@@ -60,7 +67,7 @@ def test_a_higher_term_in_any_message_is_adopted(message) -> None:
     [
         Poll(replica=3),
         Fetch(replica=3, after=0, digest=""),
-        PollReply(replica=3, term=7, last_index=9, last_term=7, leader=0, wait=0.0),
+        poll_reply_with(replica=3, term=7, last_index=9, last_term=7),
         FetchReply(replica=3, term=7, after=0, fits=True, entries=(), last_index=9, last_term=7),
     ],
     ids=lambda message: type(message).__name__,
@@ -76,7 +83,7 @@ def test_what_only_asks_around_raises_no_term(message) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        AppendReply(term=2, follower=2, fits=False, index=0, round=0, sent=0.0),
+        append_reply_with(term=2, follower=2, fits=False),
         VoteReply(term=2, voter=2, granted=False),
         ApplyReply(
             term=2,

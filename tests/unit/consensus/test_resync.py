@@ -12,6 +12,7 @@ from tests.fakes.member import (
     follower,
     hear_of_term,
     leader,
+    poll_reply_with,
 )
 from twisted_bazaar.consensus.entries import GENESIS
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
@@ -21,7 +22,6 @@ from twisted_bazaar.consensus.messages import (
     Fetch,
     FetchReply,
     Poll,
-    PollReply,
     Reply,
     Vote,
 )
@@ -43,13 +43,11 @@ def fetching(member: Member, term: int, last_index: int, last_term: int) -> Fetc
     for poll in member.take(Poll):
         if poll.to == 3:
             member.step(
-                PollReply(
+                poll_reply_with(
                     replica=3,
                     term=term,
                     last_index=last_index,
                     last_term=last_term,
-                    leader=0,
-                    wait=0.0,
                     nonce=poll.message.nonce,
                 )
             )
@@ -321,13 +319,11 @@ def test_a_source_that_fell_back_is_left() -> None:
     member = restarted(1, 1)
     for poll in member.take(Poll):
         member.step(
-            PollReply(
+            poll_reply_with(
                 replica=poll.to,
                 term=2,
                 last_index=poll.to + 2,
                 last_term=2,
-                leader=0,
-                wait=0.0,
                 nonce=poll.message.nonce,
             )
         )
@@ -427,7 +423,7 @@ def test_what_is_acknowledged_and_then_fetched_away_is_sent_again() -> None:
     theirs = entries_of(1, 2)
     for poll in life.take(Poll):
         if poll.to == 3:
-            life.step(PollReply(replica=3, term=2, last_index=2, last_term=2, leader=0, wait=0.0))
+            life.step(poll_reply_with(replica=3, term=2, last_index=2, last_term=2))
         else:
             life.replica.unreachable(poll, 0.0)
     life.carry_out()

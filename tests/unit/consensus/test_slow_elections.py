@@ -3,11 +3,20 @@ How one goes where nothing is, is in `test_elections.py`.
 """
 
 from tests.fakes.cluster import Cluster
-from tests.fakes.member import TICK, TIMING, Member, append, entries_of, follower, leader
+from tests.fakes.member import (
+    TICK,
+    TIMING,
+    Member,
+    append,
+    append_reply_with,
+    entries_of,
+    follower,
+    leader,
+    poll_reply_with,
+)
 from twisted_bazaar.consensus.disk_latency import LONGEST_WRITE_SECONDS
 from twisted_bazaar.consensus.messages import (
     Append,
-    AppendReply,
     CampaignReply,
     Poll,
     PollReply,
@@ -191,18 +200,7 @@ def test_only_the_disks_of_those_whose_votes_are_needed_count() -> None:
     for poll in member.take(Poll):
         slow = 9.0 if poll.to > 3 else 0.0
         nonce = poll.message.nonce
-        member.step(
-            PollReply(
-                replica=poll.to,
-                term=0,
-                last_index=0,
-                last_term=0,
-                leader=0,
-                wait=0.0,
-                nonce=nonce,
-                disk_seconds=slow,
-            )
-        )
+        member.step(poll_reply_with(replica=poll.to, nonce=nonce, disk_seconds=slow))
     wait(member, TIMEOUT + 2 * TICK)
     assert member.replica.role is Role.FOLLOWER
 
@@ -307,15 +305,13 @@ def test_a_follower_answers_while_it_writes_for_what_it_had_before() -> None:
     assert member.take(Reply) == [
         Reply(
             "append",
-            AppendReply(term=2, follower=1, fits=True, index=1, round=7, sent=0.0, taken=3),
+            append_reply_with(term=2, follower=1, index=1, round=7, taken=3),
         )
     ]
     member.finish_write()
     assert member.take(Reply) == [], "each request is answered once"
     member.slow_disk = False
-    assert member.ask(append(2, log, after=3)) == AppendReply(
-        term=2, follower=1, fits=True, index=3, round=0, sent=0.0
-    )
+    assert member.ask(append(2, log, after=3)) == append_reply_with(term=2, follower=1, index=3)
 
 
 def test_a_leader_keeps_its_place_with_followers_that_write_for_seconds() -> None:
@@ -337,16 +333,10 @@ def test_a_leader_keeps_its_place_with_followers_that_write_for_seconds() -> Non
 def test_what_is_being_written_is_not_sent_again() -> None:
     member = leader(peers=(2,))
     (request,) = member.take(Append)
-    member.step(
-        AppendReply(
-            term=1, follower=2, fits=True, index=0, round=0, sent=request.message.sent, taken=1
-        )
-    )
+    member.step(append_reply_with(term=1, follower=2, sent=request.message.sent, taken=1))
     member.pass_time(TIMING.heartbeat)
     (heartbeat,) = member.take(Append)
     assert (heartbeat.message.previous_index, heartbeat.message.entries) == (1, ())
     assert member.replica.commit == 0
-    member.step(
-        AppendReply(term=1, follower=2, fits=True, index=1, round=0, sent=heartbeat.message.sent)
-    )
+    member.step(append_reply_with(term=1, follower=2, index=1, sent=heartbeat.message.sent))
     assert member.replica.commit == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.member import TIMING, Member, append, entries_of
+from tests.fakes.member import TIMING, Member, append, entries_of, poll_reply_with
 from twisted_bazaar.consensus.log import MemoryStorage
 from twisted_bazaar.consensus.messages import (
     CampaignReply,
@@ -115,14 +115,8 @@ def test_answers_to_an_earlier_life_do_not_count() -> None:
     member = suspect()
     for poll in member.take(Poll):
         member.step(
-            PollReply(
-                replica=poll.to,
-                term=2,
-                last_index=3,
-                last_term=2,
-                leader=0,
-                wait=0.0,
-                nonce=poll.message.nonce + 1,
+            poll_reply_with(
+                replica=poll.to, term=2, last_index=3, last_term=2, nonce=poll.message.nonce + 1
             )
         )
     assert member.take(Fetch) == []

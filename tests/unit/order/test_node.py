@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
-from tests.fakes.member import TIMING, append, disk, entries_of
+from tests.fakes.member import TIMING, append, disk, entries_of, poll_reply_with
 from tests.fakes.replicas import result_of
 from twisted_bazaar.consensus.log import MemoryStorage
 from twisted_bazaar.consensus.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
@@ -166,15 +166,7 @@ def test_an_answer_whose_term_jumps_is_as_good_as_none(node: Node) -> None:
     campaign = result_of(node.node.campaign())
     ((poll, answer),) = node.peer.asked
     answer.callback(
-        PollReply(
-            replica=2,
-            term=1 + MAX_TERM_STEP_ANSWERED + 1,
-            last_index=0,
-            last_term=0,
-            leader=0,
-            wait=0.0,
-            nonce=poll.nonce,
-        )
+        poll_reply_with(replica=2, term=1 + MAX_TERM_STEP_ANSWERED + 1, nonce=poll.nonce)
     )
     assert (node.node._replica.term, node.said, campaign) == (1, [], [])
 
@@ -182,11 +174,7 @@ def test_an_answer_whose_term_jumps_is_as_good_as_none(node: Node) -> None:
 def test_a_fetched_stretch_that_does_not_follow_is_as_good_as_none(node: Node) -> None:
     result_of(node.node.campaign())
     ((poll, answer),) = node.peer.asked
-    answer.callback(
-        PollReply(
-            replica=2, term=1, last_index=4, last_term=1, leader=0, wait=0.0, nonce=poll.nonce
-        )
-    )
+    answer.callback(poll_reply_with(replica=2, term=1, last_index=4, last_term=1, nonce=poll.nonce))
     node.node._replica.tick(100.0 + TIMING.heartbeat)
     node.node._go_on()
     fetch, answer = node.peer.asked[-1]
