@@ -326,8 +326,11 @@ class Nominee(Voter):
         candidacy = self._candidacy
         if message.term > self.term:
             self._adopt(message.term)
-        elif candidacy is None or message.term < self.term:
+        elif candidacy is None:
             return
+        elif message.term < self.term:
+            # It has not taken up the term: it hears a leader, or waits for another candidate.
+            candidacy.not_voted(message.voter, now + self._timing.heartbeat)
         elif message.granted:
             candidacy.granted(message.voter)
             self._count_votes(now)

@@ -2,6 +2,8 @@
 How one goes where nothing is, is in `test_elections.py`.
 """
 
+import pytest
+
 from tests.fakes.cluster import Cluster
 from tests.fakes.member import (
     TICK,
@@ -87,11 +89,12 @@ def test_a_voter_that_does_not_answer_in_time_is_asked_again_in_the_same_term() 
     assert member.replica.role is Role.LEADER
 
 
-def test_one_that_refused_is_asked_again() -> None:
-    """It may have heard a leader a moment ago."""
+@pytest.mark.parametrize("behind", [0, 1])
+def test_one_that_refused_is_asked_again(behind: int) -> None:
+    """It may have heard a leader a moment ago, and then it has not taken up the term either."""
     member = follower()
     member.stand()
-    member.step(VoteReply(term=1, voter=2, granted=False))
+    member.step(VoteReply(term=member.replica.term - behind, voter=2, granted=False))
     member.pass_time(TIMING.heartbeat)
     assert [request.to for request in member.take(Vote)] == [2]
 
