@@ -1,0 +1,38 @@
+"""Says in the log what was refused, no more often than a person would read it."""
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+__all__ = ["Complaints"]
+
+_LOG_SECONDS = 10.0
+"""At most one line of log in so many seconds tells of what was refused."""
+_SAID_CHARACTERS = 300
+
+
+class Complaints:
+    """Those of one server."""
+
+    log = Logger()
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        """`seconds` is a clock that only goes forward."""
+        self._seconds = seconds
+        self._log_again_at = float("-inf")
+        self._not_logged = 0
+
+    def refused(self, what: str, peer: str, why: object) -> None:
+        """`what`, a method or a connection, was refused to `peer`."""
+        now = self._seconds()
+        if now < self._log_again_at:
+            self._not_logged += 1
+            return
+        self.log.warn(
+            "{what} from {peer} was refused: {why} ({more} more since this was last said)",
+            what=f"{what:.{_SAID_CHARACTERS}}",
+            peer=peer,
+            why=f"{why!s:.{_SAID_CHARACTERS}}",
+            more=self._not_logged,
+        )
+        self._log_again_at, self._not_logged = now + _LOG_SECONDS, 0

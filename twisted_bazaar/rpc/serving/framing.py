@@ -1,0 +1,263 @@
+"""gRPC over HTTP/2: heads, messages, statuses and metadata, to and from bytes. Pure.
+
+After gRPC's own PROTOCOL-HTTP2.md and statuscodes.md; where those leave a choice, as grpcio does.
+"""
+
+import binascii
+import re
+import struct
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from types import MappingProxyType
+from urllib.parse import quote
+
+from hpack.struct import NeverIndexedHeaderTuple
+
+__all__ = [
+    "ANSWER_HEAD",
+    "Field",
+    "Head",
+    "Metadata",
+    "NotGrpc",
+    "NotHttp",
+    "Refused",
+    "RequestBody",
+    "Status",
+    "encode_metadata",
+    "framed",
+    "http_error",
+    "read_head",
+    "trailers",
+]
+
+Field = tuple[bytes, bytes]
+"""A field of an HTTP head: its name and its value."""
+Metadata = Sequence[tuple[str, str | bytes]]
+"""What a caller or a handler says beside its message; bytes if the name ends with `-bin`."""
+
+MAX_DETAILS_BYTES = 4096
+"""Of a status, once encoded: a caller takes 8 KiB of trailers in all."""
+
+
+class Status(IntEnum):
+    """Those that are decided here; a handler may end with any of `grpc.StatusCode`."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    DEADLINE_EXCEEDED = 4
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+
+
+class NotHttp(Exception):
+    """A request breaks the rules of HTTP/2 (RFC 9113, 8.1.1): its stream is reset."""
+
+
+class NotGrpc(Exception):
+    """A request of HTTP that is none of gRPC: it is answered with the HTTP status `status`."""
+
+    def __init__(self, status: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Refused(Exception):
+    """A call that ends with `status` and `details` before any handler is asked."""
+
+    def __init__(self, status: int, details: str, *fields: Field) -> None:
+        """`fields` go with the trailers."""
+        super().__init__(status, details)
+        self.status = status
+        self.details = details
+        self.fields = fields
+
+
+class Head:
+    """The head of a call: `timeout` is in seconds, None if the caller names none."""
+
+    __slots__ = ("encoding", "metadata", "path", "timeout")
+
+    def __init__(
+        self, path: str, timeout: float | None, encoding: bytes, metadata: Metadata
+    ) -> None:
+        self.path = path
+        self.timeout = timeout
+        self.encoding = encoding
+        self.metadata = metadata
+
+
+_NEEDED = frozenset({b":method", b":scheme", b":path"})
+_PSEUDO = _NEEDED | {b":authority"}
+_OF_HTTP_1 = frozenset(
+    {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
+)
+_SPECIAL = frozenset({b"te", b"content-type", b"content-length"})
+"""Said for HTTP, or for gRPC itself like all that begins with `grpc-`: not metadata."""
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_BAD_VALUE = re.compile(rb"[\0\r\n]")
+_CONTENT_TYPE = re.compile(rb"application/grpc(?:[+;].*)?", re.DOTALL)
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS: Mapping[bytes, float] = MappingProxyType(
+    {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+)
+
+
+def read_head(fields: Iterable[Field]) -> Head:
+    """Raises `NotHttp`, `NotGrpc` or `Refused`."""
+    pseudo: dict[bytes, bytes] = {}
+    special: dict[bytes, bytes] = {}
+    metadata: list[tuple[str, str | bytes]] = []
+    for name, value in fields:
+        if _BAD_VALUE.search(value):
+            raise NotHttp(f"{name!r:.100} has a value that no field can have")
+        if name in _PSEUDO:
+            if name in pseudo or special or metadata:
+                raise NotHttp(f"{name!r} is given twice, or after other fields")
+            pseudo[name] = value
+        elif name in _SPECIAL or name.startswith(b"grpc-"):
+            special[name] = value
+        elif name in _OF_HTTP_1 or not _NAME.fullmatch(name):
+            raise NotHttp(f"there is no field {name!r:.100} in HTTP/2")
+        else:
+            metadata += _read_metadata(name, value)
+    if not pseudo.keys() >= _NEEDED or not pseudo[b":path"]:
+        raise NotHttp("there is no method, scheme or path")
+    if special.get(b"te", b"trailers") != b"trailers":
+        raise NotHttp("te must be trailers")
+    if pseudo[b":method"] != b"POST":
+        raise NotGrpc(b"405")
+    if not _CONTENT_TYPE.fullmatch(special.get(b"content-type", b"")):
+        raise NotGrpc(b"415")
+    return Head(
+        pseudo[b":path"].decode("utf-8", "replace"),
+        _read_timeout(special.get(b"grpc-timeout")),
+        special.get(b"grpc-encoding", b"identity"),
+        metadata,
+    )
+
+
+def _read_timeout(value: bytes | None) -> float | None:
+    if value is None:
+        return None
+    if not (match := _TIMEOUT.fullmatch(value)):
+        raise Refused(Status.INTERNAL, f"grpc-timeout must not be {value!r:.40}")
+    number, unit = match.groups()
+    return int(number) * _UNITS[unit]
+
+
+def _read_metadata(name: bytes, value: bytes) -> Metadata:
+    key = name.decode("ascii")
+    if not name.endswith(b"-bin"):
+        return [(key, value.decode("utf-8", "replace"))]
+    # Several values of one name may come as one, and without padding.
+    parts = value.split(b",")
+    try:
+        return [(key, b64decode(part + b"=" * (-len(part) % 4), validate=True)) for part in parts]
+    except binascii.Error:
+        raise Refused(Status.INTERNAL, f"{key:.100} must be base64") from None
+
+
+_PREFIX = struct.Struct(">BI")
+_PREFIX_BYTES = _PREFIX.size
+
+
+def framed(message: bytes) -> bytes:
+    """`message`, which is not compressed, behind its prefix."""
+    return _PREFIX.pack(0, len(message)) + message
+
+
+class RequestBody:
+    """The one message of a unary call, while its bytes come in."""
+
+    __slots__ = ("_bytes", "_compressed", "_length", "_most")
+
+    def __init__(self, encoding: bytes, most: int) -> None:
+        """`most` is the largest message that is taken, in bytes."""
+        self._bytes = bytearray()
+        self._most = most
+        self._length = -1
+        # The flag of a message is wrong without an encoding, and right with one that we lack.
+        self._compressed = encoding != b"identity"
+
+    def __len__(self) -> int:
+        """The bytes that are kept."""
+        return len(self._bytes)
+
+    def take(self, data: bytes) -> None:
+        """Raises `Refused`."""
+        self._bytes += data
+        if self._length < 0 and len(self._bytes) >= _PREFIX_BYTES:
+            flag, length = _PREFIX.unpack_from(self._bytes)
+            if flag > 1 or (flag and not self._compressed):
+                raise Refused(Status.INTERNAL, f"a message must not have the flag {flag}")
+            if flag:
+                raise Refused(
+                    Status.UNIMPLEMENTED,
+                    "no compression is supported",
+                    (b"grpc-accept-encoding", b"identity"),
+                )
+            if length > self._most:
+                raise Refused(
+                    Status.RESOURCE_EXHAUSTED,
+                    f"SERVER: Received message larger than max ({length} vs. {self._most})",
+                )
+            self._length = length
+        if len(self._bytes) > _PREFIX_BYTES + self._length >= _PREFIX_BYTES:
+            raise Refused(Status.UNIMPLEMENTED, "a unary call has one message")
+
+    def message(self) -> bytes:
+        """The message, once all has come. Raises `Refused` if it has not."""
+        if not self._bytes:
+            raise Refused(Status.UNIMPLEMENTED, "a unary call has one message")
+        if len(self._bytes) - _PREFIX_BYTES != self._length:
+            raise Refused(Status.INTERNAL, "the message is cut off")
+        return bytes(memoryview(self._bytes)[_PREFIX_BYTES:])
+
+
+ANSWER_HEAD: Sequence[Field] = ((b":status", b"200"), (b"content-type", b"application/grpc"))
+"""Before the message of a call that went well, and before trailers that come alone."""
+
+
+def http_error(status: bytes) -> Sequence[Field]:
+    """All of the answer to what is not gRPC."""
+    return ((b":status", status), (b"content-length", b"0"))
+
+
+_UNESCAPED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_CUT_ESCAPE = re.compile(rb"%[0-9A-F]?\Z")
+
+
+def trailers(status: int, details: str, fields: Iterable[Field] = ()) -> Sequence[Field]:
+    """What a call ends with."""
+    ended: list[Field] = [(b"grpc-status", b"%d" % status)]
+    if details:
+        text = quote(details[:MAX_DETAILS_BYTES], _UNESCAPED, errors="replace").encode()
+        if len(text) > MAX_DETAILS_BYTES:
+            text = _CUT_ESCAPE.sub(b"", text[:MAX_DETAILS_BYTES])
+        # It is seldom the same: it must not push what is out of HPACK's table.
+        ended.append(NeverIndexedHeaderTuple(b"grpc-message", text))
+    return [*ended, *fields]
+
+
+_KEY = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
+_TEXT = re.compile(r"[\x20-\x7e]*")
+
+
+def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Sequence[Field]:
+    """Raises ValueError for what gRPC cannot carry."""
+    fields: list[Field] = []
+    for key, value in metadata:
+        if not _KEY.fullmatch(key) or isinstance(value, bytes) != key.endswith("-bin"):
+            raise ValueError(f"metadata cannot have {key!r}: {type(value).__name__}")
+        if isinstance(value, bytes):
+            encoded = b64encode(value).rstrip(b"=")
+        elif _TEXT.fullmatch(value):
+            encoded = value.strip(" ").encode("ascii")
+        else:
+            raise ValueError(f"metadata {key!r} must be printable ASCII")
+        fields.append(NeverIndexedHeaderTuple(key.encode("ascii"), encoded))
+    return fields
