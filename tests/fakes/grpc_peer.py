@@ -8,6 +8,7 @@ import attrs
 import grpc
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -66,15 +67,15 @@ class Answer:
 
 
 class Transport(StringTransport):
-    """Counts what is written, and can be full."""
+    """Keeps the sizes of what is written."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.writes = 0
+        self.writes: list[int] = []
         self.aborted = False
 
     def write(self, data: bytes) -> None:
-        self.writes += 1
+        self.writes.append(len(data))
         super().write(data)
 
     def abortConnection(self) -> None:  # noqa: N802
@@ -174,7 +175,9 @@ class Peer:
         for event in self.h2.receive_data(data):
             self.events.append(event)
             stream = getattr(event, "stream_id", 0) or 0
-            if isinstance(event, WindowUpdated):
+            if not stream or isinstance(event, WindowUpdated):
+                if isinstance(event, ConnectionTerminated):
+                    self.goaways.append(event)
                 continue
             answer = self.answers.setdefault(stream, Answer())
             if isinstance(event, ResponseReceived):
@@ -189,8 +192,6 @@ class Peer:
                 answer.ended = True
             elif isinstance(event, StreamReset):
                 answer.reset = int(event.error_code)
-            elif isinstance(event, ConnectionTerminated):
-                self.goaways.append(event)
 
     def send(self, *said: bytes | Frame) -> None:
         """Say `said` as it is, at once."""
@@ -243,3 +244,20 @@ class Peer:
     def acknowledged(self) -> int:
         """How many pings were answered."""
         return sum(isinstance(event, PingAckReceived) for event in self.events)
+
+
+def hold(held: list[Deferred[bytes]]) -> Any:
+    """A behaviour that leaves its calls unanswered, in `held`."""
+
+    def behaviour(request: bytes, context: Any) -> Deferred[bytes]:
+        held.append(Deferred())
+        return held[-1]
+
+    return behaviour
+
+
+def ended(peer: Peer) -> tuple[ErrorCodes | int, bytes]:
+    """How the server ended the connection, which it must have."""
+    assert peer.closed
+    [said] = peer.goaways
+    return said.error_code or 0, said.additional_data or b""

@@ -33,6 +33,9 @@ from .sending import Sending
 
 __all__ = ["GrpcConnection"]
 
+_UNSENT_BYTES = 64 * 1024
+"""Answers to frames, and heads, that are kept for a peer that takes nothing."""
+
 _ALIVE = b"alive?\0\0"
 _LEAVES = b"goodbye\0"
 """What pings of ours say, and so the answers to them."""
@@ -64,7 +67,8 @@ class GrpcConnection(Protocol):
         self._calls: dict[int, Call] = {}
         self._sending = Sending(self._h2)
         self._flushes = False
-        self._paused = False
+        self._unsent = bytearray()
+        self._paused = self._deaf = False
         self._leaves = False
         self._last_stream = ANY_STREAM
         self._closing = False
@@ -88,16 +92,12 @@ class GrpcConnection(Protocol):
         self._lost(self)
 
     def pauseProducing(self) -> None:
-        """The transport has enough. What could add to it is not read, either."""
+        """The transport has enough: the peer is slow, or TLS has not begun."""
         self._paused = True
-        transport: Any = self.transport
-        transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         self._paused = False
         if not self._closing:
-            transport: Any = self.transport
-            transport.resumeProducing()
             self._flush_soon()
 
     def stopProducing(self) -> None:
@@ -277,11 +277,22 @@ class GrpcConnection(Protocol):
         self._flushes = False
         if self._closing:
             return
+        transport: Any = self.transport
         if self._sending and not self._paused:
             self._send_parts()
-        if data := self._h2.data_to_send():
-            transport: Any = self.transport
-            transport.write(data)
+        self._unsent += self._h2.data_to_send()
+        if self._paused:
+            # What comes might add to it without end.
+            if len(self._unsent) > _UNSENT_BYTES and not self._deaf:
+                self._deaf = True
+                transport.pauseProducing()
+            return
+        if self._deaf:
+            self._deaf = False
+            transport.resumeProducing()
+        if self._unsent:
+            said, self._unsent = bytes(self._unsent), bytearray()
+            transport.write(said)
         if not self._calls and self._last_stream < ANY_STREAM:
             self._close()
 
@@ -299,9 +310,8 @@ class GrpcConnection(Protocol):
 
     def _refuse_connection(self, why: Exception) -> None:
         self._serving.complaints.refused("a connection", self.peer, why)
-        if data := self._h2.data_to_send():
-            transport: Any = self.transport
-            transport.write(data)
+        transport: Any = self.transport
+        transport.write(bytes(self._unsent + self._h2.data_to_send()))
         self._close()
 
     def _close(self) -> None:
