@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import grpc
 import pytest
 from h2.errors import ErrorCodes
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -70,6 +71,22 @@ def test_a_coroutine_may_have_a_part_of_it_done_on_a_thread() -> None:
     peer.threads.run()
     peer.pump()
     assert call.message == framed(b"WORDS")
+
+
+def test_a_large_answer_may_be_encoded_on_a_thread() -> None:
+    async def behaviour(request: bytes, context: Any) -> bytes:
+        return await context.defer(lambda: b"encoded " + request)
+
+    def encode(answer: object) -> bytes:
+        raise AssertionError("it is encoded")
+
+    peer = Peer()
+    handler = grpc.unary_unary_rpc_method_handler(behaviour, response_serializer=encode)
+    peer.serving.methods.add_registered_method_handlers("S", {"Large": handler})
+    call = peer.answer(b"words", "Large")
+    peer.threads.run()
+    peer.pump()
+    assert call.message == framed(b"encoded words")
 
 
 def test_the_answers_of_a_turn_go_out_in_one_write() -> None:
@@ -168,8 +185,6 @@ def test_an_unexpected_error_is_logged_and_named_and_says_nothing_else(
 
 
 def test_a_handler_may_end_its_call_as_with_grpcio() -> None:
-    import grpc
-
     def aborts(request: bytes, context: Any) -> bytes:
         context.set_trailing_metadata([("why", "so")])
         context.abort(grpc.StatusCode.NOT_FOUND, "nothing")
@@ -338,10 +353,35 @@ def test_a_handler_on_a_thread_counts_until_it_is_done_and_is_not_begun_in_vain(
         peer.h2.reset_stream(stream)
         peer.pump()
     assert (peer.server.calls, peer.server.working) == (0, LIMITS.streams)
+    assert peer.serving.kept == LIMITS.streams * len(framed(b"x"))
     assert peer.answer(b"").reset == ErrorCodes.REFUSED_STREAM
     peer.threads.run()
-    assert (begun, peer.server.working) == ([], 0)
+    assert (begun, peer.server.working, peer.serving.kept) == ([], 0, 0)
     assert peer.lives()
+
+
+def test_an_unexpected_error_on_a_thread_that_nobody_waits_for_is_logged(
+    logged_failures: list[Failure],
+) -> None:
+    def breaks() -> None:
+        raise ValueError("a bug")
+
+    async def behaviour(request: bytes, context: Any) -> bytes:
+        await context.defer(breaks)
+        return b""
+
+    peer = Peer(Behaviour=behaviour)
+    stream = peer.call(b"", "Behaviour")
+    peer.pump()
+    [(answer, _)] = peer.threads.waiting
+    peer.threads.waiting = [(answer, breaks)]  # it had begun before the call ended
+    peer.h2.reset_stream(stream)
+    peer.pump()
+    assert peer.server.working == 1
+    peer.threads.run()
+    assert peer.server.working == 0
+    assert len(logged_failures) == 1
+    logged_failures.clear()
 
 
 def test_a_lost_connection_cancels_its_handlers() -> None:

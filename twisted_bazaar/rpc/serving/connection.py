@@ -174,7 +174,7 @@ class GrpcConnection(Protocol):
             self._h2.increment_flow_control_window(call.unacknowledged, call.stream)
             call.unacknowledged = 0
         try:
-            self._keep(call, len(event.data))
+            call.keep(len(event.data))
             call.body.take(event.data)
         except Refused as why:
             self._refused(call, why)
@@ -192,22 +192,15 @@ class GrpcConnection(Protocol):
         call.over = True
         self.refuse(call, why.status, why.details, list(why.fields))
 
-    def _keep(self, call: Call, size: int) -> None:
-        """Count bytes that are kept for `call`. Raises `Refused`."""
-        if self._serving.kept + size > self._serving.limits.kept_bytes:
-            raise Refused(Status.RESOURCE_EXHAUSTED, "SERVER: too much is under way")
-        self._serving.kept += size
-        call.kept += size
-
     def _forget(self, stream: int) -> None:
         """The call on `stream`, if there is one, has ended: its handler is told."""
         self._sending.drop(stream)
         if (call := self._calls.pop(stream, None)) is not None:
-            self._serving.kept -= call.kept
             call.abandon()
-            self._ended()
+            self._gone(call)
 
-    def _ended(self) -> None:
+    def _gone(self, call: Call) -> None:
+        call.gone()
         self.idle_since = self._serving.reactor.seconds()
 
     # What calls say, as `Caller` has it.
@@ -218,7 +211,7 @@ class GrpcConnection(Protocol):
             return
         size = len(message) + 5
         try:
-            self._keep(call, size)
+            call.keep(size)
         except Refused as why:
             self.refuse(call, why.status, why.details, [])
             return
@@ -255,8 +248,7 @@ class GrpcConnection(Protocol):
             pass
         self._gauge.pings.refill()
         if (call := self._calls.pop(stream, None)) is not None:
-            self._serving.kept -= call.kept
-            self._ended()
+            self._gone(call)
         self._flush_soon()
 
     def _reset(self, stream: int, code: ErrorCodes) -> None:

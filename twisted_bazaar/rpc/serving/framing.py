@@ -183,10 +183,6 @@ class RequestBody:
         # The flag of a message is wrong without an encoding, and right with one that we lack.
         self._compressed = encoding != b"identity"
 
-    def __len__(self) -> int:
-        """The bytes that are kept."""
-        return len(self._bytes)
-
     def take(self, data: bytes) -> None:
         """Raises `Refused`."""
         self._bytes += data
@@ -215,7 +211,9 @@ class RequestBody:
             raise Refused(Status.UNIMPLEMENTED, "a unary call has one message")
         if len(self._bytes) - _PREFIX_BYTES != self._length:
             raise Refused(Status.INTERNAL, "the message is cut off")
-        return bytes(memoryview(self._bytes)[_PREFIX_BYTES:])
+        message = bytes(memoryview(self._bytes)[_PREFIX_BYTES:])
+        self._bytes = bytearray()
+        return message
 
 
 ANSWER_HEAD: Sequence[Field] = ((b":status", b"200"), (b"content-type", b"application/grpc"))
