@@ -83,7 +83,7 @@ async def test_errors_cross_as_they_do_with_grpcio(
     world.service.error = ValueError("a bug")
     failed = await world.fails(world.call("fail"))
     assert failed.code() is grpc.StatusCode.INTERNAL
-    assert failed.details().startswith("the service failed; its log says ")
+    assert failed.details().startswith("unexpected error: call ")
     assert len(logged_failures) == 1
     logged_failures.clear()
     for method in ("/S/nope", "/T/echo"):

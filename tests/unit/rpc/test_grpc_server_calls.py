@@ -177,7 +177,7 @@ def test_an_unexpected_error_is_logged_and_named_and_says_nothing_else(
         peer.threads.run()
         peer.pump()
         assert answer.status == INTERNAL
-        assert answer.details.startswith("the service failed; its log says ")
+        assert answer.details.startswith("unexpected error: call ")
         names.add(answer.details)
     assert len(names) == len(logged_failures) == 4
     logged_failures.clear()
@@ -382,6 +382,24 @@ def test_an_unexpected_error_on_a_thread_that_nobody_waits_for_is_logged(
     assert peer.server.working == 0
     assert len(logged_failures) == 1
     logged_failures.clear()
+
+
+def test_what_a_thread_has_done_too_late_is_not_gone_on_with() -> None:
+    begun: list[bytes] = []
+
+    async def behaviour(request: bytes, context: Any) -> bytes:
+        begun.append(await context.defer(bytes.upper, request))
+        return b""
+
+    peer = Peer(Behaviour=behaviour, Blocks=blocking(lambda request, _: request))
+    for method in ("Behaviour", "Blocks"):
+        answer = peer.answer(b"trade", method, grpc_timeout="1S")
+        peer.clock.advance(1.5)  # nothing is swept
+        peer.threads.run()
+        peer.pump()
+        assert answer.status == DEADLINE_EXCEEDED
+    assert begun == []
+    assert peer.server.working == peer.serving.kept == 0
 
 
 def test_a_lost_connection_cancels_its_handlers() -> None:

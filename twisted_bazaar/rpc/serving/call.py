@@ -172,6 +172,9 @@ class Call(Context):
 
         def worked(result: T | Failure) -> None:
             self._let_go()
+            # Threads are heard before the sweep, in a process that was paused.
+            if not self.over and self._seconds() >= self.due:
+                self.expire()
             if not answer.called:
                 answer.callback(result)  # a Failure makes it fail
             elif isinstance(result, Failure) and not result.check(CancelledError, BazaarError):
@@ -251,10 +254,13 @@ class Call(Context):
         elif not (self.over and isinstance(error, CancelledError)):
             name = f"{self._serving.random.getrandbits(48):012x}"
             self.log.failure(
-                "call {name} of {method} failed", failure, name=name, method=self._path
+                "unexpected error in call {name} of {method}",
+                failure,
+                name=name,
+                method=self._path,
             )
             self._trailing = ()
-            self._end(Status.INTERNAL, f"the service failed; its log says {name}")
+            self._end(Status.INTERNAL, f"unexpected error: call {name} in the log of the service")
 
     def _end(self, status: int, details: str) -> None:
         if not self.over:

@@ -29,7 +29,7 @@ class Complaints:
             self._not_logged += 1
             return
         self.log.warn(
-            "{what} from {peer} was refused: {why} ({more} more since this was last said)",
+            "{what} from {peer} was refused: {why} ({more} more since the last line like this)",
             what=f"{what:.{_SAID_CHARACTERS}}",
             peer=peer,
             why=f"{why!s:.{_SAID_CHARACTERS}}",
