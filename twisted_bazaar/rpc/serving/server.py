@@ -17,6 +17,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
+    ILoggingContext,
     IProtocolNegotiationFactory,
     IStreamServerEndpoint,
 )
@@ -77,7 +78,7 @@ class _NextTurn:
                 self.log.failure("unexpected error while answers were written")
 
 
-@implementer(IProtocolNegotiationFactory)
+@implementer(IProtocolNegotiationFactory, ILoggingContext)
 class _Connections(Factory):
     """Makes connections, and keeps them in bounds."""
 
@@ -89,6 +90,9 @@ class _Connections(Factory):
         self._connections: set[GrpcConnection] = set()
         self._emptied: Deferred[None] | None = None
         self._stopped = False
+
+    def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
+        return "gRPC"
 
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
         """What is offered where the endpoint is one of TLS."""
