@@ -25,13 +25,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from twisted_bazaar.rpc.serving.call import Serving
-from twisted_bazaar.rpc.serving.complaints import Complaints
+from twisted_bazaar.rpc.serving.call import ServerState
 from twisted_bazaar.rpc.serving.connection import GrpcConnection
 from twisted_bazaar.rpc.serving.framing import framed
 from twisted_bazaar.rpc.serving.limits import Limits
+from twisted_bazaar.rpc.serving.liveness import TICK_SECONDS
 from twisted_bazaar.rpc.serving.methods import Methods
-from twisted_bazaar.rpc.serving.patience import TICK_SECONDS
+from twisted_bazaar.rpc.serving.refusal_log import RefusalLog
 
 LIMITS = Limits(message_bytes=8 * 1024 * 1024, kept_bytes=16 * 1024 * 1024, streams=8)
 
@@ -124,12 +124,12 @@ class Peer:
         )
         reactor: Any = self.clock
         threads: Any = self.threads
-        complaints = Complaints(self.clock.seconds)
-        self.serving = Serving(reactor, threads, methods, limits, complaints, Random(1))
+        refusals = RefusalLog(self.clock.seconds)
+        self.state = ServerState(reactor, threads, methods, limits, refusals, Random(1))
         self.lost = False
         self.gives_credit = True
         self.server = GrpcConnection(
-            self.serving, lambda flush: self.clock.callLater(0, flush) and None, self._lost
+            self.state, lambda flush: self.clock.callLater(0, flush) and None, self._lost
         )
         self.h2 = H2Connection(
             H2Configuration(

@@ -65,7 +65,7 @@ def test_calls_that_are_opened_to_be_reset_end_the_connection() -> None:
     assert peer.server.working == 0
 
 
-def test_resets_as_a_busy_caller_makes_them_are_borne_with() -> None:
+def test_resets_as_a_busy_caller_makes_them_are_tolerated() -> None:
     held: list[Deferred[bytes]] = []
     peer = Peer(Later=hold(held))
     for _ in range(100):
@@ -104,7 +104,7 @@ def test_pings_are_answered_and_a_flood_of_them_is_not() -> None:
     assert peer.acknowledged() == number - 1
 
 
-def test_pings_beside_calls_and_of_a_caller_that_keeps_alive_are_borne_with() -> None:
+def test_pings_beside_calls_and_of_a_caller_that_keeps_alive_are_tolerated() -> None:
     peer = Peer()
     for _ in range(20):
         peer.send(*[PingFrame(0, opaque_data=b"estimate")] * 50)
@@ -139,7 +139,7 @@ def test_a_flood_of_frames_that_bring_no_call_ends_the_connection(frame: Frame |
 # Silence.
 
 
-def test_a_silent_peer_is_pinged_and_given_up() -> None:
+def test_a_silent_peer_is_pinged_and_dropped() -> None:
     peer = Peer()
     peer.wait(0.9, answers_pings=False)
     assert peer.transport.value() == b""
@@ -158,7 +158,7 @@ def test_a_peer_that_answers_pings_stays() -> None:
     assert peer.lives()
 
 
-def test_a_process_that_stood_still_hears_what_has_come_before_it_gives_anybody_up() -> None:
+def test_a_process_that_was_paused_reads_before_it_drops_a_connection() -> None:
     peer = Peer()
     peer.wait(1, answers_pings=False)
     peer.clock.advance(30)
@@ -174,7 +174,7 @@ def test_a_connection_that_says_nothing_is_closed_without_a_ping() -> None:
     assert peer.transport.aborted
 
 
-def test_a_frame_that_trickles_in_is_given_up() -> None:
+def test_a_frame_that_trickles_in_is_dropped() -> None:
     peer = Peer()
     stream = peer.open()
     peer.pump()
@@ -190,7 +190,7 @@ def test_a_frame_that_trickles_in_is_given_up() -> None:
     assert LIMITS.handshake <= waited < 2 * LIMITS.handshake
 
 
-def test_a_head_without_its_end_is_given_up() -> None:
+def test_a_head_without_its_end_is_dropped() -> None:
     """Not even the answer to a ping may come in between."""
     peer = Peer()
     peer.server.dataReceived(HeadersFrame(1, head_of()).serialize())
@@ -198,7 +198,7 @@ def test_a_head_without_its_end_is_given_up() -> None:
     assert peer.transport.aborted
 
 
-def test_a_preface_that_trickles_in_is_given_up() -> None:
+def test_a_preface_that_trickles_in_is_dropped() -> None:
     peer = Peer(begins=False)
     waited = 0.0
     for at in range(len(PREFACE)):
@@ -210,26 +210,26 @@ def test_a_preface_that_trickles_in_is_given_up() -> None:
     assert LIMITS.handshake <= waited < LIMITS.handshake + 2
 
 
-def test_a_request_that_does_not_go_on_ends_and_its_bytes_are_let_go() -> None:
+def test_a_request_that_stays_incomplete_ends_and_releases_its_bytes() -> None:
     peer = Peer()
     bare = peer.open(grpc_timeout="99999999H")
     begun = peer.open(grpc_timeout="99999999H")
     peer.h2.send_data(begun, framed(bytes(1000))[:500])
     peer.wait(LIMITS.request - 0.2)
-    assert peer.serving.kept == 500
+    assert peer.state.kept == 500
     assert not peer.answers
     peer.wait(0.4)
     for stream in (bare, begun):
         assert peer.answers[stream].status == DEADLINE_EXCEEDED
         assert peer.answers[stream].reset == ErrorCodes.NO_ERROR
-    assert peer.serving.kept == peer.server.calls == 0
+    assert peer.state.kept == peer.server.calls == 0
     assert peer.lives()
 
 
 # Callers that take nothing.
 
 
-def test_a_peer_that_takes_nothing_is_given_up() -> None:
+def test_a_peer_that_reads_nothing_is_dropped() -> None:
     peer = Peer(Fill=lambda request, _: bytes(1_000_000))
     peer.server.pauseProducing()
     stream = peer.call(b"", "Fill")
@@ -244,7 +244,7 @@ def test_a_peer_that_takes_nothing_is_given_up() -> None:
     assert peer.transport.aborted
 
 
-def test_nothing_is_read_from_a_peer_for_whom_enough_is_kept() -> None:
+def test_a_peer_is_not_read_while_too_much_waits_for_it() -> None:
     peer = Peer()
     # It goes on calling although it has seen no call end.
     peer.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 1000
@@ -284,7 +284,7 @@ def test_an_answer_whose_caller_gives_no_credit_is_reset() -> None:
     assert answer.reset is None
     peer.wait(0.4)
     assert answer.reset == ErrorCodes.CANCEL
-    assert peer.serving.kept == peer.server.calls == 0
+    assert peer.state.kept == peer.server.calls == 0
 
 
 def test_the_bytes_of_all_calls_together_are_bounded() -> None:
@@ -303,5 +303,5 @@ def test_the_bytes_of_all_calls_together_are_bounded() -> None:
             break
     assert peer.answers[stream].status == RESOURCE_EXHAUSTED
     peer.wait(LIMITS.taking + 0.2)
-    assert peer.serving.kept == 0
+    assert peer.state.kept == 0
     assert peer.server.calls == 0

@@ -82,7 +82,7 @@ def test_a_large_answer_may_be_encoded_on_a_thread() -> None:
 
     peer = Peer()
     handler = grpc.unary_unary_rpc_method_handler(behaviour, response_serializer=encode)
-    peer.serving.methods.add_registered_method_handlers("S", {"Large": handler})
+    peer.state.methods.add_registered_method_handlers("S", {"Large": handler})
     call = peer.answer(b"words", "Large")
     peer.threads.run()
     peer.pump()
@@ -327,7 +327,7 @@ def test_a_reset_cancels_the_handler() -> None:
     peer.h2.reset_stream(stream, ErrorCodes.CANCEL)
     peer.pump()
     assert held[0].called
-    assert peer.server.working == peer.server.calls == peer.serving.kept == 0
+    assert peer.server.working == peer.server.calls == peer.state.kept == 0
     assert peer.lives()
 
 
@@ -353,14 +353,14 @@ def test_a_handler_on_a_thread_counts_until_it_is_done_and_is_not_begun_in_vain(
         peer.h2.reset_stream(stream)
         peer.pump()
     assert (peer.server.calls, peer.server.working) == (0, LIMITS.streams)
-    assert peer.serving.kept == LIMITS.streams * len(framed(b"x"))
+    assert peer.state.kept == LIMITS.streams * len(framed(b"x"))
     assert peer.answer(b"").reset == ErrorCodes.REFUSED_STREAM
     peer.threads.run()
-    assert (begun, peer.server.working, peer.serving.kept) == ([], 0, 0)
+    assert (begun, peer.server.working, peer.state.kept) == ([], 0, 0)
     assert peer.lives()
 
 
-def test_an_unexpected_error_on_a_thread_that_nobody_waits_for_is_logged(
+def test_an_unexpected_error_on_a_thread_after_the_call_is_logged(
     logged_failures: list[Failure],
 ) -> None:
     def breaks() -> None:
@@ -384,7 +384,7 @@ def test_an_unexpected_error_on_a_thread_that_nobody_waits_for_is_logged(
     logged_failures.clear()
 
 
-def test_what_a_thread_has_done_too_late_is_not_gone_on_with() -> None:
+def test_a_handler_does_not_go_on_after_its_deadline() -> None:
     begun: list[bytes] = []
 
     async def behaviour(request: bytes, context: Any) -> bytes:
@@ -399,7 +399,7 @@ def test_what_a_thread_has_done_too_late_is_not_gone_on_with() -> None:
         peer.pump()
         assert answer.status == DEADLINE_EXCEEDED
     assert begun == []
-    assert peer.server.working == peer.serving.kept == 0
+    assert peer.server.working == peer.state.kept == 0
 
 
 def test_a_lost_connection_cancels_its_handlers() -> None:
@@ -411,5 +411,5 @@ def test_a_lost_connection_cancels_its_handlers() -> None:
     peer.server.connectionLost()
     assert held[0].called
     assert peer.lost
-    assert peer.server.calls == peer.serving.kept == 0
+    assert peer.server.calls == peer.state.kept == 0
     held.clear()

@@ -55,7 +55,7 @@ def test_what_the_server_allows_is_said_at_once() -> None:
     assert peer.h2.outbound_flow_control_window == 4 * 1024 * 1024
 
 
-def test_frames_that_say_little_are_borne_with() -> None:
+def test_frames_that_say_little_are_tolerated() -> None:
     peer = Peer()
     stream = peer.open()
     peer.pump()
@@ -76,7 +76,7 @@ def test_frames_that_say_little_are_borne_with() -> None:
     assert peer.lives()
 
 
-def test_frames_for_calls_that_have_ended_are_borne_with() -> None:
+def test_frames_for_calls_that_have_ended_are_tolerated() -> None:
     peer = Peer()
     stream = peer.call(b"x")
     peer.pump()
@@ -171,9 +171,9 @@ def test_what_is_not_http_2_is_closed_with_one_line_of_log(
 def test_a_thousand_of_them_are_two_lines_of_log(logged: list[LogEvent]) -> None:
     peer = Peer()
     for _ in range(1000):
-        peer.serving.complaints.refused("a connection", "ipv4:192.0.2.7:1", "not HTTP/2")
+        peer.state.refusals.refused("a connection", "ipv4:192.0.2.7:1", "not HTTP/2")
     peer.clock.advance(11)
-    peer.serving.complaints.refused("a connection", "ipv4:192.0.2.7:1", "x" * 1000)
+    peer.state.refusals.refused("a connection", "ipv4:192.0.2.7:1", "x" * 1000)
     assert len(logged) == 2
     assert logged[1]["more"] == 999
     assert len(logged[1]["why"]) == 300
@@ -193,7 +193,7 @@ def test_a_head_is_not_kept_beyond_its_limit() -> None:
     peer = Peer()
     block = head_of(some="x" * 30_000)
     peer.send(headers(1, block[:16_000], "END_STREAM"), ContinuationFrame(1, block[16_000:]))
-    assert ended(peer) == (ErrorCodes.ENHANCE_YOUR_CALM, b"the head is too large")
+    assert ended(peer) == (ErrorCodes.ENHANCE_YOUR_CALM, b"the header block is too large")
 
 
 def test_a_head_that_unpacks_beyond_its_limit_ends_the_connection() -> None:
@@ -249,7 +249,7 @@ FRAMES: list[Any] = [
     leaves=st.booleans(),
 )
 @settings(max_examples=400, deadline=None)
-def test_nothing_that_comes_is_a_fault_of_ours(
+def test_no_input_is_an_unexpected_error(
     frames: list[Frame | bytes], cuts: list[int], spoiled: list[tuple[int, int]], leaves: bool
 ) -> None:
     failures: list[LogEvent] = []
@@ -270,7 +270,7 @@ def test_nothing_that_comes_is_a_fault_of_ours(
         peer.server.dataReceived(bytes(said[begin:end]))
         peer.clock.advance(0)
     if leaves:
-        peer.server.leave()
+        peer.server.drain()
     for answer in held:
         if not answer.called:
             answer.callback(b"late")
@@ -279,4 +279,4 @@ def test_nothing_that_comes_is_a_fault_of_ours(
     assert not failures
     assert peer.closed
     peer.server.connectionLost()
-    assert peer.serving.kept == peer.server.calls == peer.server.working == 0
+    assert peer.state.kept == peer.server.calls == peer.server.working == 0

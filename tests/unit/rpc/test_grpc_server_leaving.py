@@ -50,8 +50,8 @@ class TestLeaving:
 
     def test_in_two_steps(self) -> None:
         self.ask(1)
-        self.peer.server.leave()
-        self.peer.server.leave()
+        self.peer.server.drain()
+        self.peer.server.drain()
         first, ping = self.frames()
         assert isinstance(first, GoAwayFrame)
         assert (first.last_stream_id, first.error_code) == (2**31 - 1, 0)
@@ -76,7 +76,7 @@ class TestLeaving:
         assert self.peer.closed
 
     def test_without_the_pong(self) -> None:
-        self.peer.server.leave()
+        self.peer.server.drain()
         for _ in range(9):
             self.peer.wait(0.1, answers_pings=False)
             self.peer.server.dataReceived(WindowUpdateFrame(0, window_increment=1).serialize())
@@ -101,11 +101,11 @@ class TestLeaving:
         assert self.peer.closed
 
 
-def test_a_connection_that_was_refused_is_closed_at_last_even_if_nothing_is_taken() -> None:
+def test_a_connection_that_was_refused_is_aborted_if_it_does_not_close() -> None:
     peer = Peer()
     peer.server.pauseProducing()
     peer.send(b"\xff" * 9)
     assert peer.closed
     assert not peer.transport.aborted
-    peer.wait(LIMITS.leaving + 0.2, answers_pings=False)
+    peer.wait(LIMITS.closing + 0.2, answers_pings=False)
     assert peer.transport.aborted

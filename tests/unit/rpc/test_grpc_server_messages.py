@@ -32,7 +32,7 @@ def test_a_request_that_is_no_message_is_refused() -> None:
         peer.h2.send_data(stream, body, end_stream=True)
         peer.pump()
         assert peer.answers[stream].status == status, body
-    assert peer.serving.kept == peer.server.calls == 0
+    assert peer.state.kept == peer.server.calls == 0
 
 
 def test_a_compressed_message_is_refused_with_what_would_do() -> None:
@@ -76,7 +76,7 @@ def test_a_large_request_is_given_credit_as_it_comes() -> None:
             assert answer.details == (
                 f"SERVER: Received message larger than max ({size} vs. {LIMITS.message_bytes})"
             )
-    assert peer.serving.kept == 0
+    assert peer.state.kept == 0
     assert peer.lives()
 
 
@@ -103,7 +103,7 @@ def test_a_large_answer_waits_for_the_callers_credit() -> None:
     peer.pump()
     assert len(stuck.message) == 105
     assert stuck.status == OK
-    assert peer.serving.kept == 0
+    assert peer.state.kept == 0
 
 
 def test_small_answers_pass_large_ones_that_are_stuck() -> None:

@@ -18,7 +18,7 @@ from twisted_bazaar.rpc.serving.framing import (
     read_head,
     trailers,
 )
-from twisted_bazaar.rpc.serving.limits import Allowance, Excess, FrameGauge
+from twisted_bazaar.rpc.serving.limits import Allowance, FrameCounter, Violation
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = [
@@ -33,13 +33,13 @@ def test_an_allowance_is_so_much_at_once_and_so_much_a_second() -> None:
     allowance = Allowance(3, 2, 100.0, "too_much")
     for _ in range(3):
         allowance.spend(100.0)
-    with pytest.raises(Excess, match="too_much"):
+    with pytest.raises(Violation, match="too_much"):
         allowance.spend(100.4)
     allowance = Allowance(3, 2, 100.0, "too_much")
     for tenth in range(1000):
         allowance.spend(100.0 + tenth / 2)
     allowance.spend(50.0), allowance.spend(50.0)
-    with pytest.raises(Excess):
+    with pytest.raises(Violation):
         allowance.spend(50.0)
     allowance.refill()
     allowance.spend(50.0)
@@ -60,7 +60,7 @@ FRAMES = [
 def test_frames_are_counted_however_they_are_cut(frames: list[DataFrame], cuts: set[int]) -> None:
     sent = [SettingsFrame(0), *frames]
     said = PREFACE + b"".join(frame.serialize() for frame in sent)
-    whole, in_parts = FrameGauge(10_000, 0.0), FrameGauge(10_000, 0.0)
+    whole, in_parts = FrameCounter(10_000, 0.0), FrameCounter(10_000, 0.0)
     whole.take(said, 0.0)
     ends = [0, *sorted(cut for cut in cuts if cut < len(said)), len(said)]
     for begin, end in pairwise(ends):
@@ -71,11 +71,11 @@ def test_frames_are_counted_however_they_are_cut(frames: list[DataFrame], cuts: 
 
 
 def test_what_a_gauge_refuses_it_refuses_at_the_first_byte_that_is_wrong() -> None:
-    gauge = FrameGauge(100, 0.0)
-    gauge.take(PREFACE[:10], 0.0)
-    assert gauge.waits
-    with pytest.raises(Excess) as refused:
-        gauge.take(b"GET", 0.0)
+    counter = FrameCounter(100, 0.0)
+    counter.take(PREFACE[:10], 0.0)
+    assert counter.waits
+    with pytest.raises(Violation) as refused:
+        counter.take(b"GET", 0.0)
     assert refused.value.code == ErrorCodes.PROTOCOL_ERROR
 
 

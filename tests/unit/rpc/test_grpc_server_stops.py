@@ -137,7 +137,7 @@ async def test_a_caller_that_keeps_alive_stays_connected(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_socket_of_unix_will_do(world: World, tmp_path: Path) -> None:
+async def test_it_serves_on_a_unix_socket(world: World, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     server = world.serve(UNIXServerEndpoint(world.reactor, path))
     channel = world.connect(at=f"unix:{path}")
@@ -162,7 +162,7 @@ def self_signed() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_tls_will_do(world: World) -> None:
+async def test_it_serves_over_tls(world: World) -> None:
     key, certificate = self_signed()
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     pair: Any = {"privateKey": key, "certificate": certificate}

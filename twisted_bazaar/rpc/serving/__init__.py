@@ -1,6 +1,8 @@
-"""A gRPC server of unary calls on the reactor, over the library h2.
+"""A gRPC server on the reactor: unary calls, without compression, over the library h2.
 
-`server` is the Service and keeps connections in bounds; `connection` makes calls out of what h2
-says, and bytes out of their answers; `call` asks the handler, and is its context. The others are
-pure. Begin with `server`.
+`server` holds the Service: it listens, bounds the connections, and stops gracefully.
+`connection` turns h2's events into calls, and their answers into bytes. `call` runs the handler
+of one call; `context` is the part of it that the handler sees. `methods` takes the registration
+that generated code makes with grpcio's server. The other modules are pure. Servicers may import
+`methods.blocking` and `context.Context`, assemblies `server.GrpcServer`. Start with `server`.
 """

@@ -1,4 +1,4 @@
-"""One call that a gRPC server answers: how its handler is asked, and how it ends."""
+"""One call of a gRPC server: runs its handler, and turns what comes of it into an answer."""
 
 from collections.abc import Callable
 from random import Random
@@ -16,20 +16,20 @@ from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 
-from .complaints import Complaints
 from .context import Aborted, Context
 from .framing import Field, Head, Refused, RequestBody, Status, encode_metadata
 from .limits import Limits
 from .methods import Method, Methods
+from .refusal_log import RefusalLog
 
-__all__ = ["Call", "Caller", "Serving"]
+__all__ = ["Call", "Connection", "ServerState"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @attrs.define(eq=False)
-class Serving:
+class ServerState:
     """What all calls of one server share."""
 
     reactor: Reactor
@@ -37,80 +37,86 @@ class Serving:
     """For what blocks."""
     methods: Methods
     limits: Limits
-    complaints: Complaints
+    refusals: RefusalLog
     random: Random
     """Names the calls that fail."""
     kept: int = 0
-    """Bytes of requests and answers, of all connections."""
+    """Bytes that `Limits.kept_bytes` bounds."""
 
 
-class Caller(Protocol):
-    """The connection that a call came by."""
+class Connection(Protocol):
+    """What a call needs of its connection."""
 
     peer: str
-    """As gRPC names it."""
+    """In gRPC's notation: `ipv4:127.0.0.1:5000`."""
     working: int
-    """Handlers that have not finished, including those of calls that have ended."""
+    """Calls with a handler that runs, including calls that have ended."""
 
     def send(self, call: "Call", message: bytes, head: list[Field], end: list[Field], /) -> None:
-        """The call went well. `head` and `end` are more fields before and after the message."""
+        """End the call with OK. `head` and `end` are metadata before and after `message`."""
 
     def refuse(self, call: "Call", status: int, details: str, end: list[Field], /) -> None:
-        """The call ends with `status`, and without a message."""
+        """End the call with `status` and trailing metadata `end`."""
 
-    def drop(self, call: "Call", /) -> None:
-        """The call ends without a word."""
+    def reset(self, call: "Call", /) -> None:
+        """End the call with RST_STREAM."""
 
 
 class Call(Context):
-    """A call is also the context that its handler gets."""
+    """A call, which is also the context that its handler gets."""
 
     log = Logger()
 
     def __init__(
-        self, serving: Serving, caller: Caller, stream: int, method: Method, head: Head, now: float
+        self,
+        server: ServerState,
+        connection: Connection,
+        stream: int,
+        method: Method,
+        head: Head,
+        now: float,
     ) -> None:
         deadline = None if head.timeout is None else now + head.timeout
-        super().__init__(caller.peer, head.metadata, deadline, serving.reactor.seconds)
+        super().__init__(connection.peer, head.metadata, deadline, server.reactor.seconds)
         self.stream = stream
-        self.body = RequestBody(head.encoding, serving.limits.message_bytes)
+        self.body = RequestBody(head.encoding, server.limits.message_bytes)
         self.unacknowledged = 0
-        """Bytes of the request for which the caller has not been given new credit."""
+        """Bytes of the request since the last WINDOW_UPDATE for the stream."""
         self.complete = False
-        """Whether all of the request has come."""
-        request_due = now + serving.limits.request
+        """Whether the client has sent END_STREAM."""
+        request_due = now + server.limits.request
         self.due = request_due if deadline is None else min(request_due, deadline)
-        """When the connection ends the call, unless it goes on."""
-        self._serving = serving
-        self._caller = caller
+        """When the connection ends the call; set anew when it goes into the next phase."""
+        self._server = server
+        self._connection = connection
         self._method = method
         self._path = head.path
         self._answer: Deferred[Any] | None = None
         self._works = 0
         self._kept = 0
-        self._gone = False
+        self._forgotten = False
 
-    # What the connection tells.
+    # Called by the connection.
 
     def keep(self, size: int) -> None:
-        """Count bytes that are kept because of this call. Raises `Refused`."""
-        if self._serving.kept + size > self._serving.limits.kept_bytes:
-            raise Refused(Status.RESOURCE_EXHAUSTED, "SERVER: too much is under way")
-        self._serving.kept += size
+        """Add to `ServerState.kept`. Raises `Refused` above the limit."""
+        if self._server.kept + size > self._server.limits.kept_bytes:
+            raise Refused(Status.RESOURCE_EXHAUSTED, "SERVER: too many bytes are under way")
+        self._server.kept += size
         self._kept += size
 
-    def gone(self) -> None:
-        """The connection knows the call no longer. What a handler still works on is kept."""
-        self._gone = True
+    def forgotten(self) -> None:
+        """The connection has dropped the call: release what it keeps, once no handler runs."""
+        self._forgotten = True
         if not self._works:
-            self._serving.kept -= self._kept
+            self._server.kept -= self._kept
             self._kept = 0
 
     def begin(self, now: float) -> None:
-        """All of the request has come: ask the handler. Raises `Refused`."""
+        """The request is complete: run the handler. Raises `Refused`."""
         message = self.body.message()
         self.complete = True
-        limits = self._serving.limits
+        limits = self._server.limits
         self.due = now + limits.answer if self.deadline is None else self.deadline
         if now >= self.due:
             self.expire()
@@ -132,25 +138,25 @@ class Call(Context):
             self._answered(answer)
 
     def expire(self) -> None:
-        """The time of the call is over."""
+        """End the call with DEADLINE_EXCEEDED."""
         if not self.over:
             self.over = True
-            self._caller.refuse(self, Status.DEADLINE_EXCEEDED, "Deadline Exceeded", [])
+            self._connection.refuse(self, Status.DEADLINE_EXCEEDED, "Deadline Exceeded", [])
             self.abandon()
 
     def abandon(self) -> None:
-        """The call has ended, and a handler that still works on it works in vain."""
+        """The call has ended: cancel its handler."""
         self.over = True
         self._tell_ended()
         if self._answer is not None:
             self._answer.cancel()
 
     def cancel(self) -> bool:
-        """End the call; False if it has ended. On the reactor's thread."""
+        """End the call; False if it had ended. On the reactor's thread."""
         if self.over:
             return False
         self.over = True
-        self._caller.drop(self)
+        self._connection.reset(self)
         self.abandon()
         return True
 
@@ -162,7 +168,7 @@ class Call(Context):
             except Exception:
                 self.log.failure("unexpected error in a callback of {path}", path=self._path)
 
-    # The handler.
+    # Runs the handler.
 
     def defer(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         def work() -> T:
@@ -172,31 +178,31 @@ class Call(Context):
 
         def worked(result: T | Failure) -> None:
             self._let_go()
-            # Threads are heard before the sweep, in a process that was paused.
+            # After a pause of the process, the reactor gets to this before the sweep.
             if not self.over and self._seconds() >= self.due:
                 self.expire()
             if not answer.called:
-                answer.callback(result)  # a Failure makes it fail
+                answer.callback(result)  # or errback, for a Failure
             elif isinstance(result, Failure) and not result.check(CancelledError, BazaarError):
                 self.log.failure("unexpected error after {path} ended", result, path=self._path)
 
-        # Whoever cancels `answer` waits no longer, but the thread is still at work.
+        # To cancel `answer` does not stop the thread.
         answer: Deferred[Any] = Deferred()
         self._hold()
-        self._serving.threads.defer(self._serving.reactor, work).addBoth(worked)
+        self._server.threads.defer(self._server.reactor, work).addBoth(worked)
         return answer
 
     def _hold(self) -> None:
         if not self._works:
-            self._caller.working += 1
+            self._connection.working += 1
         self._works += 1
 
     def _let_go(self, _: object = None) -> None:
         self._works -= 1
         if not self._works:
-            self._caller.working -= 1
-            if self._gone:
-                self.gone()
+            self._connection.working -= 1
+            if self._forgotten:
+                self.forgotten()
 
     def _wait(self, answer: Deferred[Any]) -> None:
         self._hold()
@@ -207,17 +213,17 @@ class Call(Context):
         try:
             request = self._method.decode(message)
         except Exception as why:
-            self._serving.complaints.refused(self._path, self._caller.peer, why)
+            self._server.refusals.refused(self._path, self._connection.peer, why)
             self.abort(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
         return self._method.behaviour(request, self)
 
     def _work(self, message: bytes) -> Any:
-        """On a thread."""
+        """The encoded answer. Runs on a thread."""
         answer = self._ask(message)
         return answer if self._status else self._method.encode(answer)
 
     def _answered(self, answer: Any) -> None:
-        """`answer` may be encoded, if there is much of it, on a thread: bytes."""
+        """`answer` is the handler's: a message, or the bytes of one."""
         if self.over:
             return
         if self._status:
@@ -229,7 +235,7 @@ class Call(Context):
         except Exception:
             self._failed(Failure())
             return
-        most = self._serving.limits.message_bytes
+        most = self._server.limits.message_bytes
         if len(message) > most:
             self._end(
                 Status.RESOURCE_EXHAUSTED,
@@ -237,14 +243,14 @@ class Call(Context):
             )
             return
         self.over = True
-        self._caller.send(self, message, list(head), list(end))
+        self._connection.send(self, message, list(head), list(end))
         self._tell_ended()
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, BazaarError):
             if isinstance(error, Malformed | NotAuthorised):
-                self._serving.complaints.refused(self._path, self._caller.peer, error)
+                self._server.refusals.refused(self._path, self._connection.peer, error)
             try:
                 abort_with(self, error)
             except Aborted as aborted:
@@ -252,7 +258,7 @@ class Call(Context):
         if isinstance(error, Aborted):
             self._end(self._status or Status.UNKNOWN, self._details)
         elif not (self.over and isinstance(error, CancelledError)):
-            name = f"{self._serving.random.getrandbits(48):012x}"
+            name = f"{self._server.random.getrandbits(48):012x}"
             self.log.failure(
                 "unexpected error in call {name} of {method}",
                 failure,
@@ -268,7 +274,7 @@ class Call(Context):
             try:
                 end = list(encode_metadata(self._trailing))
             except ValueError:
-                self.log.failure("{path} ended with wrong metadata", path=self._path)
+                self.log.failure("invalid metadata at the end of a call of {path}", path=self._path)
                 end = []
-            self._caller.refuse(self, status, details, end)
+            self._connection.refuse(self, status, details, end)
             self._tell_ended()

@@ -1,4 +1,4 @@
-"""One connection of a gRPC server: HTTP/2 by the library h2, calls out of it, answers into it."""
+"""One connection of a gRPC server: turns h2's events into calls, and answers into bytes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .call import Call, Serving
+from .call import Call, ServerState
 from .framing import (
     ANSWER_HEAD,
     Field,
@@ -27,64 +27,64 @@ from .framing import (
     trailers,
 )
 from .http2 import ANY_STREAM, STREAM_WINDOW, Http2
-from .limits import Excess, FrameGauge
-from .patience import Patience, Verdict
-from .sending import Sending
+from .limits import FrameCounter, Violation
+from .liveness import Action, Liveness
+from .pending import PendingAnswers
 
 __all__ = ["GrpcConnection"]
 
 _UNSENT_BYTES = 64 * 1024
-"""Answers to frames, and heads, that are kept for a peer that takes nothing."""
+"""Bytes that wait for a full transport before the connection is no longer read."""
 
 _ALIVE = b"alive?\0\0"
-_LEAVES = b"goodbye\0"
-"""What pings of ours say, and so the answers to them."""
+_DRAINED = b"goodbye\0"
+"""The opaque data of the server's pings."""
 
 
 @implementer(IPushProducer)
 class GrpcConnection(Protocol):
-    """A `call.Caller`."""
+    """A `call.Connection`."""
 
     log = Logger()
 
     def __init__(
         self,
-        serving: Serving,
+        server: ServerState,
         next_turn: Callable[[Callable[[], None]], None],
         lost: Callable[["GrpcConnection"], None],
     ) -> None:
-        """`next_turn` has something done once, before the reactor waits again; `lost` is told
-        when the connection is gone."""
+        """`next_turn(f)` calls `f` before the reactor waits again; `lost` is called when the
+        connection is lost."""
         self.peer = ""
         self.working = 0
-        self.idle_since = serving.reactor.seconds()
-        self._serving = serving
+        self.idle_since = server.reactor.seconds()
+        self._server = server
         self._next_turn = next_turn
         self._lost = lost
-        self._gauge = FrameGauge(serving.limits.header_bytes, self.idle_since)
-        self._patience = Patience(serving.limits)
-        self._h2 = Http2(serving.limits)
+        self._counter = FrameCounter(server.limits.header_bytes, self.idle_since)
+        self._liveness = Liveness(server.limits)
+        self._h2 = Http2(server.limits)
         self._calls: dict[int, Call] = {}
-        self._sending = Sending(self._h2)
+        self._pending = PendingAnswers(self._h2)
         self._flushes = False
         self._unsent = bytearray()
         self._paused = self._deaf = False
-        self._leaves = False
+        self._draining = False
         self._last_stream = ANY_STREAM
         self._closing = False
 
     @property
     def calls(self) -> int:
-        """How many have not ended."""
+        """Streams that have not ended."""
         return len(self._calls)
 
-    # From the transport.
+    # Called by the transport.
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
         self.peer = _named(transport.getPeer())
         transport.registerProducer(self, True)
-        self._flush_soon()
+        self._schedule_flush()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closing = True
@@ -92,26 +92,26 @@ class GrpcConnection(Protocol):
         self._lost(self)
 
     def pauseProducing(self) -> None:
-        """The transport has enough: the peer is slow, or TLS has not begun."""
+        """The transport's buffer is full, or the TLS handshake is not over."""
         self._paused = True
 
     def resumeProducing(self) -> None:
         self._paused = False
         if not self._closing:
-            self._flush_soon()
+            self._schedule_flush()
 
     def stopProducing(self) -> None:
-        """The transport is gone; `connectionLost` follows."""
+        """`connectionLost` follows."""
 
     def dataReceived(self, data: bytes) -> None:
         if self._closing:
             return
-        self._patience.heard()
-        now = self._serving.reactor.seconds()
+        self._liveness.heard()
+        now = self._server.reactor.seconds()
         try:
-            self._gauge.take(data, now)
+            self._counter.take(data, now)
             self._handle(self._h2.receive(data), now)
-        except Excess as why:
+        except Violation as why:
             self._h2.close_connection(why.code, why.why.encode("ascii", "replace"))
             self._refuse_connection(why)
         except ProtocolError as why:
@@ -120,9 +120,9 @@ class GrpcConnection(Protocol):
             self.log.failure("unexpected error on a connection from {peer}", peer=self.peer)
             self.abort()
         else:
-            self._flush_soon()
+            self._schedule_flush()
 
-    # What has come.
+    # Incoming.
 
     def _handle(self, happened: Sequence[events.Event], now: float) -> None:
         reset = {each.stream_id for each in happened if isinstance(each, events.StreamReset)}
@@ -139,24 +139,24 @@ class GrpcConnection(Protocol):
             elif isinstance(event, events.StreamReset):
                 self._forget(event.stream_id)
             elif isinstance(event, events.PingAckReceived):
-                if event.ping_data == _LEAVES:
-                    self._refuse_further()
+                if event.ping_data == _DRAINED:
+                    self._refuse_new_calls()
             elif isinstance(event, events.ConnectionTerminated):
-                self._leaves = True
-                self._refuse_further()
+                self._draining = True
+                self._refuse_new_calls()
 
     def _request(self, event: events.RequestReceived, now: float) -> None:
-        stream, streams = event.stream_id, self._serving.limits.streams
+        stream, streams = event.stream_id, self._server.limits.streams
         if stream > self._last_stream or max(len(self._calls), self.working) >= streams:
-            self._gauge.resets.spend(now)
+            self._counter.resets.spend(now)
             self._h2.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
             return
         try:
             head = read_head(event.headers)
-            if (method := self._serving.methods.find(head.path)) is None:
+            if (method := self._server.methods.find(head.path)) is None:
                 raise Refused(Status.UNIMPLEMENTED, "Method not found!")
         except NotHttp:
-            self._gauge.resets.spend(now)
+            self._counter.resets.spend(now)
             self._h2.reset_stream(stream, ErrorCodes.PROTOCOL_ERROR)
         except NotGrpc as why:
             self._end(stream, event.stream_ended is not None, http_error(why.status))
@@ -164,7 +164,7 @@ class GrpcConnection(Protocol):
             end = trailers(why.status, why.details, why.fields)
             self._end(stream, event.stream_ended is not None, [*ANSWER_HEAD, *end])
         else:
-            self._calls[stream] = Call(self._serving, self, stream, method, head, now)
+            self._calls[stream] = Call(self._server, self, stream, method, head, now)
 
     def _data(self, call: Call, event: events.DataReceived) -> None:
         if call.over:
@@ -193,17 +193,17 @@ class GrpcConnection(Protocol):
         self.refuse(call, why.status, why.details, list(why.fields))
 
     def _forget(self, stream: int) -> None:
-        """The call on `stream`, if there is one, has ended: its handler is told."""
-        self._sending.drop(stream)
+        """Drop the call on `stream`, if there is one, and cancel its handler."""
+        self._pending.drop(stream)
         if (call := self._calls.pop(stream, None)) is not None:
             call.abandon()
-            self._gone(call)
+            self._ended(call)
 
-    def _gone(self, call: Call) -> None:
-        call.gone()
-        self.idle_since = self._serving.reactor.seconds()
+    def _ended(self, call: Call) -> None:
+        call.forgotten()
+        self.idle_since = self._server.reactor.seconds()
 
-    # What calls say, as `Caller` has it.
+    # Called by calls.
 
     def send(self, call: Call, message: bytes, head: list[Field], end: list[Field]) -> None:
         h2, stream = self._h2, call.stream
@@ -223,58 +223,58 @@ class GrpcConnection(Protocol):
                 self._end(stream, call.complete, ending)
                 return
         except ProtocolError:
-            # Its reset has come, and is handled next.
+            # The stream is closed: its StreamReset is among the events still to be handled.
             return
-        call.due = self._serving.reactor.seconds() + self._serving.limits.taking
-        self._sending.add(stream, framed(message), ending)
-        self._flush_soon()
+        call.due = self._server.reactor.seconds() + self._server.limits.taking
+        self._pending.add(stream, framed(message), ending)
+        self._schedule_flush()
 
     def refuse(self, call: Call, status: int, details: str, end: list[Field]) -> None:
         if call.stream in self._calls:
             fields = [*ANSWER_HEAD, *trailers(status, details, end)]
             self._end(call.stream, call.complete, fields)
 
-    def drop(self, call: Call) -> None:
+    def reset(self, call: Call) -> None:
         self._reset(call.stream, ErrorCodes.CANCEL)
 
     def _end(self, stream: int, complete: bool, fields: Sequence[Field]) -> None:
-        """Say the last there is to say on `stream`; `complete` if its request is."""
+        """End `stream` with `fields`. `complete`: the client has sent END_STREAM."""
         try:
             self._h2.send_headers(stream, fields, end_stream=True)
             if not complete:
-                # Else the caller may go on with a request that is answered (RFC 9113, 8.1).
+                # The client need not send the rest of the request (RFC 9113, 8.1).
                 self._h2.reset_stream(stream, ErrorCodes.NO_ERROR)
         except ProtocolError:
             pass
-        self._gauge.pings.refill()
+        self._counter.pings.refill()
         if (call := self._calls.pop(stream, None)) is not None:
-            self._gone(call)
-        self._flush_soon()
+            self._ended(call)
+        self._schedule_flush()
 
     def _reset(self, stream: int, code: ErrorCodes) -> None:
         with suppress(ProtocolError):
             self._h2.reset_stream(stream, code)
         self._forget(stream)
-        self._flush_soon()
+        self._schedule_flush()
 
-    # To the transport.
+    # Outgoing.
 
-    def _flush_soon(self) -> None:
+    def _schedule_flush(self) -> None:
         if not self._flushes:
             self._flushes = True
             self._next_turn(self._flush)
 
     def _flush(self) -> None:
-        """Write what was said in this turn."""
+        """Write what was sent in this turn of the reactor, at once."""
         self._flushes = False
         if self._closing:
             return
         transport: Any = self.transport
-        if self._sending and not self._paused:
+        if self._pending and not self._paused:
             self._send_parts()
         self._unsent += self._h2.data_to_send()
         if self._paused:
-            # What comes might add to it without end.
+            # Frames that are read are answered, and would add to it without bound.
             if len(self._unsent) > _UNSENT_BYTES and not self._deaf:
                 self._deaf = True
                 transport.pauseProducing()
@@ -289,19 +289,19 @@ class GrpcConnection(Protocol):
             self._close()
 
     def _send_parts(self) -> None:
-        due = self._serving.reactor.seconds() + self._serving.limits.taking
+        due = self._server.reactor.seconds() + self._server.limits.taking
         went = False
-        for stream, end in self._sending.send():
+        for stream, end in self._pending.send():
             went = True
             call = self._calls[stream]
             call.due = due
             if end is not None:
                 self._end(stream, call.complete, end)
-        if went and self._sending:
-            self._flush_soon()
+        if went and self._pending:
+            self._schedule_flush()
 
     def _refuse_connection(self, why: Exception) -> None:
-        self._serving.complaints.refused("a connection", self.peer, why)
+        self._server.refusals.refused("a connection", self.peer, why)
         transport: Any = self.transport
         transport.write(bytes(self._unsent + self._h2.data_to_send()))
         self._close()
@@ -310,68 +310,68 @@ class GrpcConnection(Protocol):
         self._closing = True
         self._abandon_all()
         transport: Any = self.transport
-        # It would wait for a producer that is paused.
+        # Otherwise the transport would wait for a paused producer before it closes.
         transport.unregisterProducer()
         transport.loseConnection()
 
     def _abandon_all(self) -> None:
-        self._sending.clear()
+        self._pending.clear()
         for stream in list(self._calls):
             self._forget(stream)
 
     def abort(self) -> None:
-        """Close the connection now."""
+        """Close the connection at once."""
         self._closing = True
         self._abandon_all()
         transport: Any = self.transport
         transport.abortConnection()
 
-    # Leaving.
+    # Draining.
 
-    def leave(self) -> None:
-        """Take no further calls, and close once those under way have ended.
+    def drain(self) -> None:
+        """Refuse new calls, and close when those under way have ended.
 
-        Calls that cross the first GOAWAY are still served; the peer has read it when it answers
-        the ping (RFC 9113, 6.8).
+        Calls that the client sends before it sees the first GOAWAY are served. It has seen it
+        when it answers the ping (RFC 9113, 6.8).
         """
-        if self._leaves or self._closing:
+        if self._draining or self._closing:
             return
-        self._leaves = True
+        self._draining = True
         self._h2.go_away(ANY_STREAM)
-        self._h2.ping(_LEAVES)
-        self._flush_soon()
+        self._h2.ping(_DRAINED)
+        self._schedule_flush()
 
-    def _refuse_further(self) -> None:
-        if self._leaves and self._last_stream == ANY_STREAM:
+    def _refuse_new_calls(self) -> None:
+        if self._draining and self._last_stream == ANY_STREAM:
             self._last_stream = self._h2.highest_inbound_stream_id
             self._h2.go_away(self._last_stream)
-            self._flush_soon()
+            self._schedule_flush()
 
-    # What is overdue.
+    # Timeouts.
 
     def sweep(self, now: float) -> None:
-        """To be called every `TICK_SECONDS`."""
+        """End overdue calls, and check the connection. Called every `TICK_SECONDS`."""
         for call in [each for each in self._calls.values() if each.due <= now]:
             if call.over:
                 self._reset(call.stream, ErrorCodes.CANCEL)
             else:
                 call.expire()
-        gauge, patience = self._gauge, self._patience
+        counter, liveness = self._counter, self._liveness
         if self._closing:
-            verdict = patience.closing()
+            action = liveness.closing()
         else:
-            verdict = patience.tick(self._paused, gauge.frames, gauge.waits, self._leaves)
-        if verdict is Verdict.ABORT:
+            action = liveness.tick(self._paused, counter.frames, counter.waits, self._draining)
+        if action is Action.ABORT:
             self.abort()
-        elif verdict is Verdict.REFUSE:
-            self._refuse_further()
-        elif verdict is Verdict.PING:
+        elif action is Action.REFUSE:
+            self._refuse_new_calls()
+        elif action is Action.PING:
             self._h2.ping(_ALIVE)
-            self._flush_soon()
+            self._schedule_flush()
 
 
 def _named(peer: Any) -> str:
-    """An address as gRPC names it."""
+    """An address in gRPC's notation."""
     host = getattr(peer, "host", None)
     if host is None:
         return "unix:"

@@ -1,4 +1,4 @@
-"""What a handler of a gRPC server asks about its call, and says beside its answer."""
+"""The context of a call, as its handler sees it: that of grpcio, and `defer`."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 class Aborted(Exception):
-    """What `abort` raises, to end a handler."""
+    """Raised by `abort`, to end the handler."""
 
 
 class Context(grpc.ServicerContext):
-    """As grpcio's, and `defer`. Used on the reactor's thread, or by a handler on its own."""
+    """A `grpc.ServicerContext`. Used on the reactor's thread, or on that of a blocking handler."""
 
     def __init__(
         self, peer: str, metadata: Metadata, deadline: float | None, seconds: Callable[[], float]
     ) -> None:
-        """`deadline` is a time of the clock `seconds`."""
+        """`deadline` is a time of the clock `seconds`; None if the client set none."""
         self.over = False
-        """Whether it has been decided how the call ends; nothing else is said to the caller."""
+        """Whether the call has ended: nothing more is sent to the client."""
         self.deadline = deadline
         self._peer = peer
         self._metadata = metadata
@@ -40,9 +40,10 @@ class Context(grpc.ServicerContext):
 
     @abstractmethod
     def defer(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """What `function` returns, or fails with, on a thread for what blocks.
+        """Call `function` on a thread; fires with its result, or fails with its exception.
 
-        It is not begun if the call has ended by the time there is a thread for it.
+        A call that has ended before a thread is free does not run `function`. To cancel the
+        Deferred does not stop it.
         """
 
     def is_active(self) -> bool:
@@ -54,7 +55,7 @@ class Context(grpc.ServicerContext):
         return max(0.0, self.deadline - self._seconds())
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        """Have `callback` called when the call has ended; False if it has."""
+        """Call `callback` when the call ends; False, and no call, if it has."""
         if not self.over:
             self._callbacks.append(callback)
         return not self.over

@@ -1,6 +1,7 @@
-"""gRPC over HTTP/2: heads, messages, statuses and metadata, to and from bytes. Pure.
+"""Encodes and decodes headers, messages, statuses and metadata of gRPC over HTTP/2. Pure.
 
-After gRPC's own PROTOCOL-HTTP2.md and statuscodes.md; where those leave a choice, as grpcio does.
+The sources are gRPC's PROTOCOL-HTTP2.md, compression.md and statuscodes.md. Where they leave a
+choice, it is that of grpcio.
 """
 
 import binascii
@@ -32,16 +33,16 @@ __all__ = [
 ]
 
 Field = tuple[bytes, bytes]
-"""A field of an HTTP head: its name and its value."""
+"""Name and value of an HTTP field."""
 Metadata = Sequence[tuple[str, str | bytes]]
-"""What a caller or a handler says beside its message; bytes if the name ends with `-bin`."""
+"""Keys and values; a value is bytes if its key ends with `-bin`."""
 
 MAX_DETAILS_BYTES = 4096
-"""Of a status, once encoded: a caller takes 8 KiB of trailers in all."""
+"""Of an encoded grpc-message. A grpcio client takes 8 KiB of trailers in all."""
 
 
 class Status(IntEnum):
-    """Those that are decided here; a handler may end with any of `grpc.StatusCode`."""
+    """The statuses that the server itself gives; a handler may give any `grpc.StatusCode`."""
 
     OK = 0
     CANCELLED = 1
@@ -53,11 +54,11 @@ class Status(IntEnum):
 
 
 class NotHttp(Exception):
-    """A request breaks the rules of HTTP/2 (RFC 9113, 8.1.1): its stream is reset."""
+    """A malformed request (RFC 9113, 8.1.1): its stream must be reset."""
 
 
 class NotGrpc(Exception):
-    """A request of HTTP that is none of gRPC: it is answered with the HTTP status `status`."""
+    """A request that is HTTP but not gRPC: it must get the HTTP status `status`."""
 
     def __init__(self, status: bytes) -> None:
         super().__init__(status)
@@ -65,10 +66,10 @@ class NotGrpc(Exception):
 
 
 class Refused(Exception):
-    """A call that ends with `status` and `details` before any handler is asked."""
+    """A call that must end with `status` and `details`, and does not get to its handler."""
 
     def __init__(self, status: int, details: str, *fields: Field) -> None:
-        """`fields` go with the trailers."""
+        """`fields` are added to the trailers."""
         super().__init__(status, details)
         self.status = status
         self.details = details
@@ -76,7 +77,7 @@ class Refused(Exception):
 
 
 class Head:
-    """The head of a call: `timeout` is in seconds, None if the caller names none."""
+    """The headers of a call. `timeout` is in seconds; None: there is none."""
 
     __slots__ = ("encoding", "metadata", "path", "timeout")
 
@@ -95,7 +96,7 @@ _OF_HTTP_1 = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
 _SPECIAL = frozenset({b"te", b"content-type", b"content-length"})
-"""Said for HTTP, or for gRPC itself like all that begins with `grpc-`: not metadata."""
+"""With names that begin with `grpc-`, the fields that are not metadata."""
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _BAD_VALUE = re.compile(rb"[\0\r\n]")
@@ -113,7 +114,7 @@ def read_head(fields: Iterable[Field]) -> Head:
     metadata: list[tuple[str, str | bytes]] = []
     for name, value in fields:
         if _BAD_VALUE.search(value):
-            raise NotHttp(f"{name!r:.100} has a value that no field can have")
+            raise NotHttp(f"invalid value of {name!r:.100}")
         if name in _PSEUDO:
             if name in pseudo or special or metadata:
                 raise NotHttp(f"{name!r} is given twice, or after other fields")
@@ -121,11 +122,11 @@ def read_head(fields: Iterable[Field]) -> Head:
         elif name in _SPECIAL or name.startswith(b"grpc-"):
             special[name] = value
         elif name in _OF_HTTP_1 or not _NAME.fullmatch(name):
-            raise NotHttp(f"there is no field {name!r:.100} in HTTP/2")
+            raise NotHttp(f"invalid field {name!r:.100}")
         else:
             metadata += _read_metadata(name, value)
     if not pseudo.keys() >= _NEEDED or not pseudo[b":path"]:
-        raise NotHttp("there is no method, scheme or path")
+        raise NotHttp("the method, scheme or path is missing")
     if special.get(b"te", b"trailers") != b"trailers":
         raise NotHttp("te must be trailers")
     if pseudo[b":method"] != b"POST":
@@ -153,7 +154,7 @@ def _read_metadata(name: bytes, value: bytes) -> Metadata:
     key = name.decode("ascii")
     if not name.endswith(b"-bin"):
         return [(key, value.decode("utf-8", "replace"))]
-    # Several values of one name may come as one, and without padding.
+    # Values of the same key may be joined by commas, and need no padding.
     parts = value.split(b",")
     try:
         return [(key, b64decode(part + b"=" * (-len(part) % 4), validate=True)) for part in parts]
@@ -166,21 +167,20 @@ _PREFIX_BYTES = _PREFIX.size
 
 
 def framed(message: bytes) -> bytes:
-    """`message`, which is not compressed, behind its prefix."""
+    """`message` with its prefix: not compressed, and its length."""
     return _PREFIX.pack(0, len(message)) + message
 
 
 class RequestBody:
-    """The one message of a unary call, while its bytes come in."""
+    """Collects the message of a unary request."""
 
     __slots__ = ("_bytes", "_compressed", "_length", "_most")
 
     def __init__(self, encoding: bytes, most: int) -> None:
-        """`most` is the largest message that is taken, in bytes."""
+        """`most` is the bound of the message in bytes."""
         self._bytes = bytearray()
         self._most = most
         self._length = -1
-        # The flag of a message is wrong without an encoding, and right with one that we lack.
         self._compressed = encoding != b"identity"
 
     def take(self, data: bytes) -> None:
@@ -189,11 +189,11 @@ class RequestBody:
         if self._length < 0 and len(self._bytes) >= _PREFIX_BYTES:
             flag, length = _PREFIX.unpack_from(self._bytes)
             if flag > 1 or (flag and not self._compressed):
-                raise Refused(Status.INTERNAL, f"a message must not have the flag {flag}")
+                raise Refused(Status.INTERNAL, f"invalid flag {flag} of a message")
             if flag:
                 raise Refused(
                     Status.UNIMPLEMENTED,
-                    "no compression is supported",
+                    "compression is not supported",
                     (b"grpc-accept-encoding", b"identity"),
                 )
             if length > self._most:
@@ -203,25 +203,25 @@ class RequestBody:
                 )
             self._length = length
         if len(self._bytes) > _PREFIX_BYTES + self._length >= _PREFIX_BYTES:
-            raise Refused(Status.UNIMPLEMENTED, "a unary call has one message")
+            raise Refused(Status.UNIMPLEMENTED, "a unary request must have one message")
 
     def message(self) -> bytes:
-        """The message, once all has come. Raises `Refused` if it has not."""
+        """The message, at the end of the stream. Raises `Refused` if it is incomplete."""
         if not self._bytes:
-            raise Refused(Status.UNIMPLEMENTED, "a unary call has one message")
+            raise Refused(Status.UNIMPLEMENTED, "a unary request must have one message")
         if len(self._bytes) - _PREFIX_BYTES != self._length:
-            raise Refused(Status.INTERNAL, "the message is cut off")
+            raise Refused(Status.INTERNAL, "the message is incomplete")
         message = bytes(memoryview(self._bytes)[_PREFIX_BYTES:])
         self._bytes = bytearray()
         return message
 
 
 ANSWER_HEAD: Sequence[Field] = ((b":status", b"200"), (b"content-type", b"application/grpc"))
-"""Before the message of a call that went well, and before trailers that come alone."""
+"""The response headers; also the first fields of Trailers-Only."""
 
 
 def http_error(status: bytes) -> Sequence[Field]:
-    """All of the answer to what is not gRPC."""
+    """The response to a request that is not gRPC."""
     return ((b":status", status), (b"content-length", b"0"))
 
 
@@ -230,13 +230,13 @@ _CUT_ESCAPE = re.compile(rb"%[0-9A-F]?\Z")
 
 
 def trailers(status: int, details: str, fields: Iterable[Field] = ()) -> Sequence[Field]:
-    """What a call ends with."""
+    """The fields that end a call."""
     ended: list[Field] = [(b"grpc-status", b"%d" % status)]
     if details:
         text = quote(details[:MAX_DETAILS_BYTES], _UNESCAPED, errors="replace").encode()
         if len(text) > MAX_DETAILS_BYTES:
             text = _CUT_ESCAPE.sub(b"", text[:MAX_DETAILS_BYTES])
-        # It is seldom the same: it must not push what is out of HPACK's table.
+        # Never indexed: details differ from call to call, and would evict the other fields.
         ended.append(NeverIndexedHeaderTuple(b"grpc-message", text))
     return [*ended, *fields]
 
@@ -246,7 +246,7 @@ _TEXT = re.compile(r"[\x20-\x7e]*")
 
 
 def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Sequence[Field]:
-    """Raises ValueError for what gRPC cannot carry."""
+    """Raises ValueError for keys and values that gRPC does not allow."""
     fields: list[Field] = []
     for key, value in metadata:
         if not _KEY.fullmatch(key) or isinstance(value, bytes) != key.endswith("-bin"):

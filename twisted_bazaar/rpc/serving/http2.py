@@ -1,4 +1,4 @@
-"""The server's end of an HTTP/2 connection: the library h2, as gRPC needs it. Pure."""
+"""The server's end of an HTTP/2 connection: h2, configured and adapted for gRPC. Pure."""
 
 from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
@@ -14,17 +14,17 @@ ANY_STREAM = 2**31 - 1
 
 STREAM_WINDOW = 1024 * 1024
 CONNECTION_WINDOW = 4 * 1024 * 1024
-"""What a caller may send before it is given new credit."""
+"""Initial flow-control windows, in bytes."""
 _DEFAULT_WINDOW = 65535
 
-_REFUSED_IN_ORDER = 128
-"""Calls above the limit which are refused one by one. h2 would end the connection instead, with
-all calls on it; but RFC 9113 has the call refused (5.1.2)."""
+_REFUSABLE_STREAMS = 128
+"""Streams above SETTINGS_MAX_CONCURRENT_STREAMS that are refused one by one, as RFC 9113 has it
+(5.1.2). h2 ends the connection at the first stream above the limit that it knows."""
 
 _CONFIG = H2Configuration(
     client_side=False,
     header_encoding=None,
-    # `read_head` does this, and resets the one call, not the connection.
+    # `read_head` validates requests: h2 would end the connection for one malformed request.
     validate_inbound_headers=False,
     normalize_inbound_headers=False,
     validate_outbound_headers=False,
@@ -35,10 +35,9 @@ _KNOWN_SETTINGS = frozenset(SettingCodes)
 
 
 class Http2(H2Connection):
-    """As h2 has it, but that GOAWAY does not end it, in either direction: the calls under way go
-    on (RFC 9113, 6.8)."""
+    """An h2 connection on which calls go on after GOAWAY, in either direction (RFC 9113, 6.8)."""
 
-    # Of which h2 remembers how they ended; its own 65,536 take 5 MB.
+    # h2 keeps how each of these ended; its default of 65,536 takes 5 MB.
     MAX_CLOSED_STREAMS = 1024
 
     def __init__(self, limits: Limits) -> None:
@@ -52,19 +51,19 @@ class Http2(H2Connection):
         self.local_settings = Settings(client=False, initial_values=settings)
         self.initiate_connection()
         self.increment_flow_control_window(CONNECTION_WINDOW - _DEFAULT_WINDOW)
-        settings[SettingCodes.MAX_CONCURRENT_STREAMS] += _REFUSED_IN_ORDER
+        settings[SettingCodes.MAX_CONCURRENT_STREAMS] += _REFUSABLE_STREAMS
         self.local_settings = Settings(client=False, initial_values=settings)
         self._uncredited = 0
 
     def receive(self, data: bytes) -> list[Event]:
-        """What follows from `data`. Raises h2's `ProtocolError`, and then has said GOAWAY."""
+        """The events of `data`. Raises h2's `ProtocolError`, with GOAWAY ready to be sent."""
         events = self.receive_data(data)
         self._stay_open()
         for event in events:
             if isinstance(event, DataReceived):
                 self._uncredited += event.flow_controlled_length
             elif isinstance(event, RemoteSettingsChanged):
-                # h2 keeps whatever it is told, of 65,536 that there may be.
+                # h2 keeps every setting that it receives, up to 65,536 unknown ones.
                 for code in event.changed_settings.keys() - _KNOWN_SETTINGS:
                     self.remote_settings.pop(code, None)
         if self._uncredited >= CONNECTION_WINDOW // 2:
@@ -73,7 +72,7 @@ class Http2(H2Connection):
         return events
 
     def go_away(self, last_stream: int) -> None:
-        """Say that calls after `last_stream` are not served."""
+        """Send GOAWAY: streams after `last_stream` are not served."""
         self.close_connection(ErrorCodes.NO_ERROR, last_stream_id=last_stream)
         self._stay_open()
 

@@ -1,7 +1,8 @@
-"""What one connection may ask of a gRPC server, beside its calls. Pure.
+"""Bounds of a gRPC server, and of the frames that one connection may send. Pure.
 
-The library h2 holds the rules of HTTP/2. What it leaves open is bounded here: what it would keep
-before it looks at it, and what costs an answer and brings no call.
+h2 enforces the rules of HTTP/2. This module bounds what h2 does not: the size of an incomplete
+frame or header block, and the rate of frames that carry no call (CVE-2019-9512, 9514, 9515,
+9518; CVE-2023-44487; CVE-2024-27316).
 """
 
 import struct
@@ -9,7 +10,7 @@ import struct
 import attrs
 from h2.errors import ErrorCodes
 
-__all__ = ["Allowance", "Excess", "FrameGauge", "Limits"]
+__all__ = ["Allowance", "Violation", "FrameCounter", "Limits"]
 
 
 @attrs.frozen
@@ -19,28 +20,28 @@ class Limits:
     message_bytes: int
     """Of one message, in either direction."""
     kept_bytes: int = 128 * 1024 * 1024
-    """Of requests that are not complete and of answers that are not sent, of all connections."""
+    """Of all connections' requests that are incomplete or being handled, and unsent answers."""
     header_bytes: int = 16 * 1024
-    """Of the head of a call, as RFC 9113 counts it (6.5.2). grpcio's own bound."""
+    """SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113, 6.5.2); the same as grpcio's hard limit."""
     connections: int = 512
     streams: int = 128
-    """Calls of one connection at a time, with those that were cancelled and still run."""
+    """SETTINGS_MAX_CONCURRENT_STREAMS, and the bound of one connection's running handlers."""
     handshake: float = 10.0
-    """For a connection to begin, and for a frame or a head that has begun to be complete."""
+    """For a preface, a frame or a header block to be complete once it has begun."""
     request: float = 20.0
-    """For the message of a call to be complete."""
+    """For a request to be complete after its headers."""
     answer: float = 30.0
-    """For the handler of a call whose caller names no deadline."""
+    """For the handler of a call without a deadline."""
     taking: float = 20.0
-    """For a caller to go on taking an answer."""
+    """For a client to take a part of an answer, or anything that was written to it."""
     silence: float = 1.0
-    """After so long without a byte the peer is pinged, and after twice that it is given up."""
-    leaving: float = 2.0
-    """For a connection that was refused to be closed in good order."""
+    """A client that sends nothing for so long is pinged, and after twice that dropped."""
+    closing: float = 2.0
+    """For a connection to close after the last bytes were written to it."""
 
 
-class Excess(Exception):
-    """A connection is to be ended with GOAWAY: `code`, and `why` as its debug data."""
+class Violation(Exception):
+    """The connection must end with GOAWAY: `code`, and `why` as its debug data."""
 
     def __init__(self, code: ErrorCodes, why: str) -> None:
         super().__init__(why)
@@ -49,7 +50,7 @@ class Excess(Exception):
 
 
 class Allowance:
-    """So many at once, and so many a second."""
+    """A token bucket: `burst` at once, and `rate` a second."""
 
     def __init__(self, burst: float, rate: float, now: float, why: str) -> None:
         self._burst = burst
@@ -59,14 +60,14 @@ class Allowance:
         self._why = why
 
     def spend(self, now: float) -> None:
-        """Raises `Excess`."""
+        """Raises `Violation`."""
         self._left = min(self._burst, self._left + self._rate * max(0.0, now - self._at)) - 1
         self._at = now
         if self._left < 0:
-            raise Excess(ErrorCodes.ENHANCE_YOUR_CALM, self._why)
+            raise Violation(ErrorCodes.ENHANCE_YOUR_CALM, self._why)
 
     def refill(self) -> None:
-        """As much as at first is left."""
+        """Allow `burst` again."""
         self._left = self._burst
 
 
@@ -78,22 +79,22 @@ _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE, _CONTINUATION = 
 _END_STREAM = _ACK = 0x1
 _END_HEADERS = 0x4
 MAX_FRAME_BYTES = 16 * 1024
-"""What a peer may send that was told nothing else."""
+"""SETTINGS_MAX_FRAME_SIZE: the default, which the server does not change."""
 
 
-class FrameGauge:
-    """Reads the heads of frames as they come in, before h2 gets them.
+class FrameCounter:
+    """Reads the 9-byte header of every frame before h2 gets the bytes.
 
-    h2 looks at a frame once it is complete, however large it says it is, and answers pings and
-    settings without bound.
+    h2 checks the length of a frame only once it has all of it, and answers PING and SETTINGS
+    without bound.
     """
 
     def __init__(self, header_bytes: int, now: float) -> None:
         self.frames = 0
-        """How many have begun."""
+        """Frames whose header has been read."""
         self.resets = Allowance(256, 64, now, "too_many_resets")
-        """Calls that were opened for nothing: reset, refused or malformed."""
-        # grpcio's callers look for this word, and then ping half as often.
+        """Streams that were opened in vain: reset by the client, refused or malformed."""
+        # A grpcio client that gets this word doubles its interval between pings.
         self.pings = Allowance(128, 16, now, "too_many_pings")
         self._others = Allowance(256, 16, now, "too_many_frames_without_a_call")
         self._header_bytes = header_bytes
@@ -104,11 +105,11 @@ class FrameGauge:
 
     @property
     def waits(self) -> bool:
-        """Whether the peer is in the middle of something: its preface, a frame or a head."""
+        """Whether the preface, a frame or a header block is incomplete."""
         return bool(self._preface or self._partial or self._rest or self._block)
 
     def take(self, data: bytes, now: float) -> None:
-        """Raises `Excess`."""
+        """Raises `Violation`."""
         at = self._begin(data) if self._preface else 0
         end = len(data)
         while at < end:
@@ -129,7 +130,7 @@ class FrameGauge:
     def _begin(self, data: bytes) -> int:
         step = min(len(self._preface), len(data))
         if data[:step] != self._preface[:step]:
-            raise Excess(ErrorCodes.PROTOCOL_ERROR, "this port is for gRPC over HTTP/2")
+            raise Violation(ErrorCodes.PROTOCOL_ERROR, "this port is for gRPC over HTTP/2")
         self._preface = self._preface[step:]
         return step
 
@@ -137,14 +138,14 @@ class FrameGauge:
         high, low, kind, flags, _ = _HEAD.unpack(head)
         self._rest = length = high << 8 | low
         if length > MAX_FRAME_BYTES:
-            raise Excess(ErrorCodes.FRAME_SIZE_ERROR, f"a frame must not have {length} bytes")
+            raise Violation(ErrorCodes.FRAME_SIZE_ERROR, f"a frame must not have {length} bytes")
         if not self.frames and kind != _SETTINGS:
-            raise Excess(ErrorCodes.PROTOCOL_ERROR, "the first frame must be SETTINGS")
+            raise Violation(ErrorCodes.PROTOCOL_ERROR, "the first frame must be SETTINGS")
         self.frames += 1
         if kind in (_HEADERS, _CONTINUATION):
             self._block += length
             if self._block > self._header_bytes:
-                raise Excess(ErrorCodes.ENHANCE_YOUR_CALM, "the head is too large")
+                raise Violation(ErrorCodes.ENHANCE_YOUR_CALM, "the header block is too large")
             if flags & _END_HEADERS:
                 self._block = 0
             elif not length:

@@ -1,4 +1,4 @@
-"""The methods that a gRPC server serves, as generated code registers them with grpcio's."""
+"""The methods of a gRPC server, registered by the code that grpcio's generator writes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -14,10 +14,10 @@ _BLOCKING = "runs_on_a_thread"
 
 
 def blocking(behaviour: F) -> F:
-    """Marks a method of a servicer that may wait, for a disk or a lock: it is called on a thread.
+    """Marks a servicer's method that may block, on a disk or a lock: it runs on a thread.
 
-    All others are called on the reactor's, and return the answer, a Deferred or a coroutine. A
-    class with `runs_on_a_thread = True` says so of all of its methods.
+    Every other method runs on the reactor's thread, and returns the reply, a Deferred or a
+    coroutine. `runs_on_a_thread = True` in a servicer's class marks all of its methods.
     """
     setattr(behaviour, _BLOCKING, True)
     return behaviour
@@ -35,7 +35,7 @@ class Method:
 
     @classmethod
     def of(cls, path: str, handler: Any) -> "Method":
-        """`handler` is a `grpc.RpcMethodHandler`. Raises ValueError for one that streams."""
+        """From a `grpc.RpcMethodHandler`. Raises ValueError if it streams."""
         if handler.request_streaming or handler.response_streaming:
             raise ValueError(f"{path} streams: only unary methods are served")
         behaviour = handler.unary_unary
@@ -50,31 +50,31 @@ class Method:
 
 
 class _Details(NamedTuple):
-    """What a generic handler is asked with, as grpcio does."""
+    """As much of `grpc.HandlerCallDetails` as a generic handler needs."""
 
     method: str
     invocation_metadata: tuple[()] = ()
 
 
 class Methods:
-    """As much of a `grpc.Server` as `add_…Servicer_to_server` needs."""
+    """As much of a `grpc.Server` as `add_…Servicer_to_server` calls."""
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
         self._generic: list[grpc.GenericRpcHandler] = []
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Serve `handlers`, by their names in `service`."""
+        """Serve `handlers`, whose keys are method names of `service`."""
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
             self._methods[path] = Method.of(path, handler)
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        """Ask these for a method that has not been registered by its name."""
+        """Serve what these return for methods that are not registered by name."""
         self._generic.extend(handlers)
 
     def find(self, path: str) -> Method | None:
-        """The method at `path`: `/package.Service/Method`."""
+        """The method at `path`, `/package.Service/Method`; None if there is none."""
         if (method := self._methods.get(path)) is not None:
             return method
         details: Any = _Details(path)

@@ -1,8 +1,4 @@
-"""Being called: a gRPC server on the reactor, as a Service.
-
-Handlers run on the reactor's thread, but for those that are marked with `blocking`. Unary calls
-only, without compression.
-"""
+"""A gRPC server on the reactor, as a Service."""
 
 import socket
 from collections.abc import Callable
@@ -34,29 +30,30 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 
-from .call import Serving
-from .complaints import Complaints
+from .call import ServerState
 from .connection import GrpcConnection
 from .limits import Limits
+from .liveness import TICK_SECONDS
 from .methods import Methods
-from .patience import TICK_SECONDS
+from .refusal_log import RefusalLog
 
 __all__ = ["GRACE_SECONDS", "GrpcServer"]
 
 GRACE_SECONDS = 5.0
-"""How long calls that are under way may take to finish when the server stops."""
+"""How long calls under way may take to finish when the server stops."""
 
 BACKLOG = 1024
-"""Connections that may wait to be taken; Twisted's own 50 leave callers waiting a second each."""
+"""Connections that may wait to be accepted. At Twisted's default of 50, further clients wait for
+a second each."""
 
 LIMITS = Limits(MAX_MESSAGE_BYTES)
 
 _UNCONFIRMED_MS = 1000
-"""How long the other machine may leave bytes unconfirmed (TCP_USER_TIMEOUT, on Linux)."""
+"""TCP_USER_TIMEOUT, on Linux: how long bytes may stay unacknowledged."""
 
 
 class _NextTurn:
-    """Does things once, together, before the reactor waits again."""
+    """Calls functions together, before the reactor waits again."""
 
     log = Logger()
 
@@ -65,6 +62,7 @@ class _NextTurn:
         self._waiting: list[Callable[[], None]] = []
 
     def add(self, what: Callable[[], None]) -> None:
+        """Call `what` once, soon."""
         if not self._waiting:
             self._reactor.callLater(0, self._run)
         self._waiting.append(what)
@@ -75,18 +73,19 @@ class _NextTurn:
             try:
                 what()
             except Exception:
-                self.log.failure("unexpected error while answers were written")
+                self.log.failure("unexpected error while writing answers")
 
 
 @implementer(IProtocolNegotiationFactory, ILoggingContext)
 class _Connections(Factory):
-    """Makes connections, and keeps them in bounds."""
+    """Makes connections, and bounds their number."""
 
+    log = Logger()
     noisy = False
 
-    def __init__(self, serving: Serving) -> None:
-        self._serving = serving
-        self._turn = _NextTurn(serving.reactor)
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
+        self._turn = _NextTurn(state.reactor)
         self._connections: set[GrpcConnection] = set()
         self._emptied: Deferred[None] | None = None
         self._stopped = False
@@ -95,18 +94,18 @@ class _Connections(Factory):
         return "gRPC"
 
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802 - Twisted's name
-        """What is offered where the endpoint is one of TLS."""
+        """For ALPN, if the endpoint is one of TLS."""
         return [b"h2"]
 
     def buildProtocol(self, _: object) -> GrpcConnection | None:
         if self._stopped:
             return None
-        if len(self._connections) >= self._serving.limits.connections:
+        if len(self._connections) >= self._state.limits.connections:
             idle = [each for each in self._connections if not each.calls and not each.working]
             if not idle:
                 return None
             min(idle, key=lambda each: each.idle_since).abort()
-        connection = _Connection(self._serving, self._turn.add, self._lost)
+        connection = _Connection(self._state, self._turn.add, self._lost)
         self._connections.add(connection)
         return connection
 
@@ -117,31 +116,41 @@ class _Connections(Factory):
             emptied.callback(None)
 
     def sweep(self) -> None:
-        now = self._serving.reactor.seconds()
+        """Check the timeouts of all connections."""
+        now = self._state.reactor.seconds()
         for connection in list(self._connections):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:
+                self.log.failure(
+                    "unexpected error on a connection from {peer}", peer=connection.peer
+                )
+                connection.abort()
 
-    def leave(self) -> Deferred[None]:
-        """Let the calls under way finish; fires when no connection is left."""
+    def drain(self) -> Deferred[None]:
+        """Let the calls under way finish; fires when all connections are closed."""
         self._stopped = True
         left: Deferred[None] = Deferred()
         self._emptied = left
         for connection in list(self._connections):
-            connection.leave()
+            connection.drain()
         if not self._connections:
             left.callback(None)
         return left
 
     def abort(self) -> None:
+        """Close all connections at once."""
         self._emptied = None
         for connection in list(self._connections):
             connection.abort()
 
 
 class _Connection(GrpcConnection):
+    """A connection over a socket, whose options it sets."""
+
     def connectionMade(self) -> None:
         transport: Any = self.transport
-        # Neither TLS nor a socket of another kind has all of it.
+        # TLS and Unix sockets do not have all of these.
         with suppress(AttributeError, OSError):
             transport.setTcpNoDelay(True)
             transport.getHandle().setsockopt(
@@ -151,9 +160,10 @@ class _Connection(GrpcConnection):
 
 
 class GrpcServer(Service):
-    """Serves from `startService` to `stopService`."""
+    """Serves from `startService` to `stopService`.
 
-    log = Logger()
+    Handlers run on the reactor's thread, unless they are marked with `methods.blocking`.
+    """
 
     def __init__(
         self,
@@ -165,17 +175,17 @@ class GrpcServer(Service):
         endpoint: IStreamServerEndpoint | None = None,
         limits: Limits = LIMITS,
     ) -> None:
-        """`threads` bounds the handlers that block at a time. `random` names the calls that
-        fail. `endpoint`, if it is not that of TCP at `address`, is where it listens."""
+        """`threads` is the number of blocking handlers that run at a time. `random` names the
+        calls that fail. `endpoint` is where to listen, by default TCP at `address`."""
         self._reactor = reactor
         self._address = address
         self._endpoint = endpoint or _tcp(reactor, address)
         self._threads = Threads(threads, "grpc")
         methods = Methods()
         add_servicers(cast(grpc.Server, methods))
-        complaints = Complaints(reactor.seconds)
-        serving = Serving(reactor, self._threads, methods, limits, complaints, random)
-        self._connections = _Connections(serving)
+        refusals = RefusalLog(reactor.seconds)
+        state = ServerState(reactor, self._threads, methods, limits, refusals, random)
+        self._connections = _Connections(state)
         self._sweeping = LoopingCall(self._connections.sweep)
         self._sweeping.clock = reactor
         self._port: IListeningPort | None = None
@@ -184,14 +194,13 @@ class GrpcServer(Service):
         """Raises `Unusable` if the address cannot be listened on."""
         failures: list[Failure] = []
         listening = self._endpoint.listen(self._connections)
-        # Every endpoint of ours is local: it has listened, or failed, when `listen` returns.
+        # Server endpoints listen, or fail, before `listen` returns.
         listening.addCallbacks(self._listens, failures.append)
         for failure in failures:
             failure.trap(CannotListenError, OSError)
             raise Unusable(f"cannot listen on {self._address}: is the port taken?") from None
         self._threads.start()
-        swept = self._sweeping.start(TICK_SECONDS, now=False)
-        swept.addErrback(lambda failure: self.log.failure("unexpected error in a sweep", failure))
+        self._sweeping.start(TICK_SECONDS, now=False)
         super().startService()
 
     def _listens(self, port: Any) -> None:
@@ -199,7 +208,7 @@ class GrpcServer(Service):
         port.socket.listen(BACKLOG)
 
     def stopService(self) -> Deferred[None] | None:
-        """Take no further calls, and let those under way finish."""
+        """Refuse new calls, and let those under way finish."""
         super().stopService()
         if self._port is None:
             return None
@@ -207,8 +216,7 @@ class GrpcServer(Service):
 
     async def _stop(self, port: IListeningPort) -> None:
         await maybeDeferred(port.stopListening)
-        left = self._connections.leave()
-        # Cancelled, it goes on as if all had left.
+        left = self._connections.drain()
         late = self._reactor.callLater(GRACE_SECONDS, left.callback, None)
         await left
         if late.active():
@@ -216,7 +224,7 @@ class GrpcServer(Service):
         self._connections.abort()
         if self._sweeping.running:
             self._sweeping.stop()
-        # A handler that still has a thread may wait for the reactor.
+        # Not on the reactor's thread: a blocking handler may wait for it.
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._threads.stop)
 
 

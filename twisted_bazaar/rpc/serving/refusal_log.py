@@ -1,29 +1,29 @@
-"""Says in the log what was refused, no more often than a person would read it."""
+"""Logs refused calls and connections, at a bounded rate."""
 
 from collections.abc import Callable
 
 from twisted.logger import Logger
 
-__all__ = ["Complaints"]
+__all__ = ["RefusalLog"]
 
 _LOG_SECONDS = 10.0
-"""At most one line of log in so many seconds tells of what was refused."""
+"""At most one log line in so many seconds reports refusals."""
 _SAID_CHARACTERS = 300
 
 
-class Complaints:
-    """Those of one server."""
+class RefusalLog:
+    """The refusals of one server. May be used on any thread."""
 
     log = Logger()
 
     def __init__(self, seconds: Callable[[], float]) -> None:
-        """`seconds` is a clock that only goes forward."""
+        """`seconds` is a monotonic clock."""
         self._seconds = seconds
         self._log_again_at = float("-inf")
         self._not_logged = 0
 
     def refused(self, what: str, peer: str, why: object) -> None:
-        """`what`, a method or a connection, was refused to `peer`."""
+        """Log that `what`, a method or a connection, was refused to `peer`."""
         now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1

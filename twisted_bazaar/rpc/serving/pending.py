@@ -1,24 +1,20 @@
-"""Answers that do not go out at once: how much of which is sent now. Pure.
-
-Of an answer goes out what the caller's flow control lets through, in frames, and of all of a
-connection so much in one turn of the reactor.
-"""
+"""Answers that do not fit into the client's flow-control window or into one frame. Pure."""
 
 from collections.abc import Iterator, Sequence
 
 from .framing import Field
 from .http2 import Http2
 
-__all__ = ["Sending"]
+__all__ = ["PendingAnswers"]
 
 _TURN_BYTES = 256 * 1024
-"""Of messages that are written in one turn of the reactor."""
+"""Bytes of pending answers that a connection writes in one turn of the reactor."""
 _FRAME_BYTES = 64 * 1024
-"""Of the largest frame that is sent, to a caller that takes such."""
+"""Bytes of the largest DATA frame, if the client's SETTINGS_MAX_FRAME_SIZE allows it."""
 
 
 class _Part:
-    """A message, of which `at` bytes are sent, and what the call ends with."""
+    """A message, of which `at` bytes have been sent, and the trailers after it."""
 
     __slots__ = ("at", "end", "message")
 
@@ -28,8 +24,8 @@ class _Part:
         self.end = end
 
 
-class Sending:
-    """The answers of one connection, by stream."""
+class PendingAnswers:
+    """The pending answers of one connection, by stream."""
 
     def __init__(self, h2: Http2) -> None:
         self._h2 = h2
@@ -39,19 +35,22 @@ class Sending:
         return bool(self._parts)
 
     def add(self, stream: int, message: bytes, end: Sequence[Field]) -> None:
-        """Send `message`, with its prefix, and then `end`. The head has been sent."""
+        """Queue `message`, with its prefix, and the trailers `end`."""
         self._parts[stream] = _Part(message, end)
 
     def drop(self, stream: int) -> None:
-        """Send nothing more on `stream`."""
+        """Forget the answer on `stream`, if there is one."""
         self._parts.pop(stream, None)
 
     def clear(self) -> None:
         self._parts.clear()
 
     def send(self) -> Iterator[tuple[int, Sequence[Field] | None]]:
-        """Send what goes now. Gives the streams of which some went; with what the call ends with
-        if that was the last of it."""
+        """Send what the windows and the turn's bound allow.
+
+        Yields the streams that have sent something; with the trailers, still to be sent, once
+        the whole message has been.
+        """
         h2, left = self._h2, _TURN_BYTES
         most = min(h2.max_outbound_frame_size, _FRAME_BYTES)
         for stream, part in list(self._parts.items()):
@@ -67,6 +66,6 @@ class Sending:
                 del self._parts[stream]
                 yield stream, part.end
             elif part.at > before:
-                # The next turn begins with another.
+                # The next turn starts with another stream.
                 self._parts[stream] = self._parts.pop(stream)
                 yield stream, None
