@@ -11,6 +11,7 @@ from hyperframe.frame import (
     PingFrame,
     PriorityFrame,
     SettingsFrame,
+    WindowUpdateFrame,
 )
 from twisted.internet.defer import Deferred
 
@@ -134,6 +135,27 @@ def test_a_flood_of_frames_that_bring_no_call_ends_the_connection(frame: Frame |
     assert peer.lives()
     peer.send(*[frame] * 400)
     assert ended(peer) == (ErrorCodes.ENHANCE_YOUR_CALM, b"too_many_frames_without_a_call")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        WindowUpdateFrame(0, window_increment=1),
+        DataFrame(1, b"x"),
+        SettingsFrame(0, flags=("ACK",)),
+        PingFrame(0, opaque_data=b"12345678", flags=("ACK",)),
+    ],
+    ids=lambda frame: type(frame).__name__,
+)
+def test_a_turn_of_the_reactor_is_not_spent_on_small_frames(frame: Frame) -> None:
+    peer = Peer()
+    peer.open()
+    peer.pump()
+    for _ in range(10):
+        peer.send(*[frame] * 1000)
+    assert not peer.closed
+    peer.send(*[frame] * 3000)
+    assert ended(peer) == (ErrorCodes.ENHANCE_YOUR_CALM, b"too_many_small_frames")
 
 
 # Silence.

@@ -82,6 +82,10 @@ MAX_FRAME_BYTES = 16 * 1024
 """SETTINGS_MAX_FRAME_SIZE: the default, which the server does not change."""
 
 
+MAX_FRAMES_AT_ONCE = 2048
+"""In bytes that are read together, 64 KiB: a turn of the reactor. 128 calls are some 500 frames."""
+
+
 class FrameCounter:
     """Reads the 9-byte header of every frame before h2 gets the bytes.
 
@@ -111,7 +115,7 @@ class FrameCounter:
     def take(self, data: bytes, now: float) -> None:
         """Raises `Violation`."""
         at = self._begin(data) if self._preface else 0
-        end = len(data)
+        end, most = len(data), self.frames + MAX_FRAMES_AT_ONCE
         while at < end:
             if self._rest:
                 step = min(self._rest, end - at)
@@ -126,6 +130,8 @@ class FrameCounter:
                 return
             self._partial = b""
             self._frame(head, now)
+            if self.frames > most:
+                raise Violation(ErrorCodes.ENHANCE_YOUR_CALM, "too_many_small_frames")
 
     def _begin(self, data: bytes) -> int:
         step = min(len(self._preface), len(data))
