@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from twisted_bazaar.rpc.server import GRACE_SECONDS
+from twisted_bazaar.rpc.serving.server import GRACE_SECONDS
 from twisted_bazaar.storage.index import witness_in
 from twisted_bazaar.storage.logfile import LogReader
 

@@ -20,7 +20,7 @@ from twisted.internet.task import deferLater
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.rpc.serving.server import GrpcServer
 from twisted_bazaar.runtime.address import Address
 
 SOON_SECONDS = 5.0
@@ -111,7 +111,7 @@ class World:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             address = Address(*found.getsockname())
-        self.server = RpcServer(self.reactor, address, 4, self._add, Random(1))
+        self.server = GrpcServer(self.reactor, address, 4, self._add, Random(1))
         self.proxy = Proxy(self.reactor, address)
         self.channels = Channels(self.reactor, 4)
 

@@ -7,7 +7,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
-from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.rpc.serving.server import GrpcServer
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
@@ -56,5 +56,5 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
     def add_servicers(server: grpc.Server) -> None:
         add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
 
-    server = RpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, chance)
+    server = GrpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, chance)
     return Layers(pusher, node, server)

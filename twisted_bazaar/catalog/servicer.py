@@ -1,17 +1,15 @@
-"""The gRPC service of a catalog. Lookups are answered on gRPC's threads, from the node's view."""
+"""The gRPC service of a catalog. Runs on the reactor; the whole market is encoded on a thread."""
 
-from threading import Lock
+from typing import Any
 
-import grpc
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import DeferredLock, TimeoutError
 
 from twisted_bazaar.consensus import messages
 from twisted_bazaar.errors import NotOurs, Overloaded
 from twisted_bazaar.market import Stock
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
-from twisted_bazaar.rpc.push import Subscription
-from twisted_bazaar.rpc.server import on_reactor
+from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.rpc.wire import (
     from_wire,
@@ -30,8 +28,6 @@ __all__ = ["Catalog"]
 _TURN_SECONDS = 5.0
 """How long a request for the whole market waits for those before it, at most."""
 
-Context = grpc.ServicerContext
-
 _Request = catalog_pb2.ListingRequest | catalog_pb2.SubscribeRequest | market_pb2.LookupRequest
 """A request that names the cluster that it is meant for."""
 
@@ -43,7 +39,7 @@ class Catalog(CatalogServicer):
         self._reactor = reactor
         self._node = node
         self._admission = admission
-        self._whole_market = Lock()
+        self._whole_market = DeferredLock()
 
     def _check_meant(self, request: _Request, context: Context) -> None:
         """Abort the call if it is for a catalog of another cluster."""
@@ -51,33 +47,40 @@ class Catalog(CatalogServicer):
         if refusal is not None:
             abort_with(context, NotOurs(refusal))
 
-    def Apply(self, request: catalog_pb2.ApplyRequest, context: Context) -> catalog_pb2.ApplyReply:
-        message = from_wire(request, messages.Apply)
-        reply: catalog_pb2.ApplyReply = to_wire(
-            on_reactor(self._reactor, context, self._node.apply, message)
-        )
-        return reply
+    async def Apply(self, request: catalog_pb2.ApplyRequest, context: Context) -> Any:
+        return to_wire(await self._node.apply(from_wire(request, messages.Apply)))
 
-    def Listing(
-        self, request: catalog_pb2.ListingRequest, context: Context
-    ) -> catalog_pb2.ListingReply:
+    def Listing(self, request: catalog_pb2.ListingRequest, context: Context) -> Any:
         self._check_meant(request, context)
-        listing = on_reactor(self._reactor, context, lambda: succeed(self._node.listing()))
-        stocks = (Stock(each.name, each.price, each.quantity, 0, 0) for each in listing)
-        return catalog_pb2.ListingReply(stocks=map(stock_to_wire, stocks))
+        listing = self._node.listing()
 
-    def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
+        def encode() -> bytes:
+            stocks = (Stock(each.name, each.price, each.quantity, 0, 0) for each in listing)
+            return catalog_pb2.ListingReply(stocks=map(stock_to_wire, stocks)).SerializeToString()
+
+        return context.defer(encode)
+
+    def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
         self._check_meant(request, context)
-        if not request.all:
-            view = self._node.view()
-            return lookup_to_wire(view.stocks, request, view.history)
-        # The whole market takes long to encode: one at a time, so that lookups get threads.
+        if request.all:
+            return self._look_up_all(request, context)
+        view = self._node.view()
+        return lookup_to_wire(view.stocks, request, view.history)
+
+    async def _look_up_all(self, request: market_pb2.LookupRequest, context: Context) -> bytes:
+        """The whole market takes long to encode: one at a time."""
         wait = min(context.time_remaining() or _TURN_SECONDS, _TURN_SECONDS)
-        if not self._whole_market.acquire(timeout=max(0.0, wait)):
-            raise Overloaded("too many requests for the whole market are waiting")
+        try:
+            await self._whole_market.acquire().addTimeout(wait, self._reactor)
+        except TimeoutError:
+            raise Overloaded("too many requests for the whole market are waiting") from None
         try:
             view = self._node.view()
-            return lookup_to_wire(view.stocks, request, view.history, view.upto)
+            return await context.defer(
+                lambda: lookup_to_wire(
+                    view.stocks, request, view.history, view.upto
+                ).SerializeToString()
+            )
         finally:
             self._whole_market.release()
 
@@ -87,14 +90,9 @@ class Catalog(CatalogServicer):
         self._check_meant(request, context)
         subscription = subscription_from_wire(request)
         self._admission.check(subscription, request.proof, context.peer())
-        left = on_reactor(self._reactor, context, self._subscribe, subscription)
-        return catalog_pb2.SubscribeReply(kept_out=left)
-
-    def _subscribe(self, subscription: Subscription) -> Deferred[float]:
-        """Fires with the seconds for which the front-end is kept out; 0: it is subscribed."""
         if self._admission.knows(subscription.life):
-            return succeed(0.0)
+            return catalog_pb2.SubscribeReply(kept_out=0.0)
         left = self._node.subscribe(subscription)
         if not left:
             self._admission.took(subscription.life)
-        return succeed(left)
+        return catalog_pb2.SubscribeReply(kept_out=left)

@@ -14,7 +14,7 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.rpc.server import RpcServer
+from twisted_bazaar.rpc.serving.server import GrpcServer
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
@@ -72,10 +72,10 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
     )
 
     def add_servicers(server: grpc.Server) -> None:
-        add_OrdersServicer_to_server(Orders(reactor, node, logfile, index), server)
-        add_ReplicationServicer_to_server(Replication(reactor, node), server)
+        add_OrdersServicer_to_server(Orders(node, logfile, index), server)
+        add_ReplicationServicer_to_server(Replication(node), server)
 
-    server = RpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, _CHANCE)
+    server = GrpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, _CHANCE)
     return Layers(channels, node, server)
 
 

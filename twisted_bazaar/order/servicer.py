@@ -1,7 +1,7 @@
-"""The gRPC services of an order replica. Handlers run on gRPC's threads.
+"""The gRPC services of an order replica. Handlers run on the reactor.
 
-A handler calls the node on the reactor. Files are read on the handler's own thread, before or
-after that: the index, for the keys of a batch, and the log, for orders.
+Files are read on a thread, before or after the node is called: the index, for the keys of a
+batch, and the log, for orders.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,16 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import grpc
-from google.protobuf.message import Message as ProtobufMessage
 
 from twisted_bazaar.consensus.entries import Entry
-from twisted_bazaar.consensus.messages import Append, Fetch, PeerRequest, Poll, Vote
+from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
 from twisted_bazaar.errors import Damaged, NotOurs, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
-from twisted_bazaar.rpc.server import on_reactor
+from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.rpc.wire import (
     from_wire,
@@ -30,7 +29,6 @@ from twisted_bazaar.rpc.wire import (
     to_wire,
     trade_from_wire,
 )
-from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import LogFile
 
@@ -42,8 +40,6 @@ __all__ = ["MAX_LISTED_ORDERS", "Orders", "Replication"]
 MAX_LISTED_ORDERS = 1000
 """Orders in one answer at most."""
 
-Context = grpc.ServicerContext
-
 
 class _ForOneReplica(Protocol):
     """A front-end's request."""
@@ -53,46 +49,41 @@ class _ForOneReplica(Protocol):
 
 
 @contextmanager
-def _reading(reactor: Reactor, node: OrderNode, context: Context) -> Iterator[None]:
+def _reading(node: OrderNode, context: Context) -> Iterator[None]:
     """Around reads of this replica's own files: ends the replica if they cannot be read."""
     try:
         yield
     except (Unusable, OSError) as error:
-        reactor.callFromThread(node.cannot_read, error)
+        node.cannot_read(error)
         context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
 
 class Replication(ReplicationServicer):
     """The service for peers."""
 
-    def __init__(self, reactor: Reactor, node: OrderNode) -> None:
-        self._reactor = reactor
+    def __init__(self, node: OrderNode) -> None:
         self._node = node
 
-    def _step(self, request: ProtobufMessage, kind: type[PeerRequest], context: Context) -> Any:
-        message = from_wire(request, kind)
-        reply = on_reactor(self._reactor, context, self._node.request, message)
-        with _reading(self._reactor, self._node, context):
-            return to_wire(reply)
+    async def Append(self, request: replication_pb2.AppendRequest, context: Context) -> Any:
+        return to_wire(await self._node.request(from_wire(request, Append)))
 
-    def Append(self, request: replication_pb2.AppendRequest, context: Context) -> Any:
-        return self._step(request, Append, context)
+    async def Vote(self, request: replication_pb2.VoteRequest, context: Context) -> Any:
+        return to_wire(await self._node.request(from_wire(request, Vote)))
 
-    def Vote(self, request: replication_pb2.VoteRequest, context: Context) -> Any:
-        return self._step(request, Vote, context)
+    async def Poll(self, request: replication_pb2.PollRequest, context: Context) -> Any:
+        return to_wire(await self._node.request(from_wire(request, Poll)))
 
-    def Poll(self, request: replication_pb2.PollRequest, context: Context) -> Any:
-        return self._step(request, Poll, context)
-
-    def Fetch(self, request: replication_pb2.FetchRequest, context: Context) -> Any:
-        return self._step(request, Fetch, context)
+    async def Fetch(self, request: replication_pb2.FetchRequest, context: Context) -> Any:
+        reply = await self._node.request(from_wire(request, Fetch))
+        with _reading(self._node, context):
+            # Its entries are read from the log as they are encoded.
+            return await context.defer(to_wire, reply)
 
 
 class Orders(OrdersServicer):
     """The service for front-ends."""
 
-    def __init__(self, reactor: Reactor, node: OrderNode, logfile: LogFile, index: Index) -> None:
-        self._reactor = reactor
+    def __init__(self, node: OrderNode, logfile: LogFile, index: Index) -> None:
         self._node = node
         self._logfile = logfile
         self._index = index
@@ -103,15 +94,17 @@ class Orders(OrdersServicer):
         if refusal is not None:
             abort_with(context, NotOurs(refusal))
 
-    def Trade(self, request: order_pb2.TradeRequest, context: Context) -> order_pb2.TradeReply:
+    async def Trade(
+        self, request: order_pb2.TradeRequest, context: Context
+    ) -> order_pb2.TradeReply:
         self._check_meant(request, context)
         check_count("trades", len(request.trades), MAX_TRADES)
         trades = [trade_from_wire(trade) for trade in request.trades]
         sending = sending_from_wire(request)
         while True:
-            with _reading(self._reactor, self._node, context):
-                known = self._look_up([trade.key for trade in trades])
-            outcomes = on_reactor(self._reactor, context, self._node.trade, trades, known, sending)
+            with _reading(self._node, context):
+                known = await context.defer(self._look_up, [trade.key for trade in trades])
+            outcomes = await self._node.trade(trades, known, sending)
             if outcomes is not None:
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
 
@@ -125,28 +118,31 @@ class Orders(OrdersServicer):
             orders[key] = order
         return Known(orders, found.index)
 
-    def GetOrder(
+    async def GetOrder(
         self, request: order_pb2.GetOrderRequest, context: Context
     ) -> order_pb2.GetOrderReply:
         self._check_meant(request, context)
         check_integer("number", request.number)
-        orders = self._list(request.number - 1, 1, context) if request.number > 0 else ()
+        orders = await self._list(request.number - 1, 1, context) if request.number > 0 else ()
         return order_pb2.GetOrderReply(order=order_to_wire(orders[0]) if orders else None)
 
-    def ListOrders(
+    async def ListOrders(
         self, request: order_pb2.ListOrdersRequest, context: Context
     ) -> order_pb2.ListOrdersReply:
         self._check_meant(request, context)
         check_integer("after", request.after)
         limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
-        orders = self._list(request.after, limit, context)
+        orders = await self._list(request.after, limit, context)
         return order_pb2.ListOrdersReply(orders=map(order_to_wire, orders))
 
-    def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
-        remembered, upto = on_reactor(self._reactor, context, self._node.orders, after, limit)
+    async def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
+        remembered, upto = await self._node.orders(after, limit)
         stored_upto = upto - len(remembered)
-        with _reading(self._reactor, self._node, context):
-            return [*self._read(after, stored_upto), *remembered]
+        if after >= stored_upto:
+            return remembered
+        with _reading(self._node, context):
+            stored = await context.defer(self._read, after, stored_upto)
+        return [*stored, *remembered]
 
     def _read(self, after: int, upto: int) -> Sequence[Entry]:
         """The orders `after` < number <= `upto` from the log file."""
@@ -156,20 +152,26 @@ class Orders(OrdersServicer):
         entries = self._logfile.read(first - 1, last)
         return [entry for entry in entries if isinstance(entry.event, Traded)]
 
-    def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> market_pb2.LookupReply:
+    async def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
         self._check_meant(request, context)
-        stocks, history = on_reactor(self._reactor, context, self._node.lookup)
-        return lookup_to_wire(stocks, request, history)
+        stocks, history = await self._node.lookup()
+        if not request.all:
+            return lookup_to_wire(stocks, request, history)
+        return await context.defer(
+            lambda: lookup_to_wire(stocks, request, history).SerializeToString()
+        )
 
-    def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
-        return to_wire(on_reactor(self._reactor, context, self._node.status))
+    async def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
+        return to_wire(await self._node.status())
 
-    def Campaign(self, request: order_pb2.CampaignRequest, context: Context) -> Any:
+    async def Campaign(self, request: order_pb2.CampaignRequest, context: Context) -> Any:
         self._check_meant(request, context)
-        return to_wire(on_reactor(self._reactor, context, self._node.campaign))
+        return to_wire(await self._node.campaign())
 
-    def Follow(self, request: order_pb2.FollowRequest, context: Context) -> order_pb2.FollowReply:
+    async def Follow(
+        self, request: order_pb2.FollowRequest, context: Context
+    ) -> order_pb2.FollowReply:
         self._check_meant(request, context)
         check_integer("term", request.term)
-        on_reactor(self._reactor, context, self._node.follow, request.term)
+        await self._node.follow(request.term)
         return order_pb2.FollowReply()

@@ -49,7 +49,7 @@ from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer, add_OrdersServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
-from twisted_bazaar.rpc.server import RpcServer, on_reactor
+from twisted_bazaar.rpc.serving.server import GrpcServer
 from twisted_bazaar.rpc.wire import stock_to_wire
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import monotonic_seconds
@@ -71,15 +71,11 @@ def reply() -> Deferred[market_pb2.LookupReply]:
 class Servicer(CatalogServicer):
     """A catalog that answers lookups as a test says, on the reactor."""
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def __init__(self) -> None:
         self.answer: Callable[[], Deferred[market_pb2.LookupReply]] = reply
-        self.threads: set[str] = set()
-        """Those on which handlers ran."""
 
     def Lookup(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.threads.add(threading.current_thread().name)
-        return on_reactor(self._reactor, context, lambda: self.answer())
+        return self.answer()
 
 
 class World:
@@ -90,7 +86,7 @@ class World:
 
         self.reactor: Any = reactor
         self.address = Address("127.0.0.1", free_port())
-        self.servicer = Servicer(reactor)
+        self.servicer = Servicer()
         self.server = self.serve(threads=1)
         self.channels = Channels(self.reactor, 2)
         self.channels.startService()
@@ -98,11 +94,11 @@ class World:
         self.catalog = CatalogClient(self.channel)
         self.held: list[Deferred[market_pb2.LookupReply]] = []
 
-    def serve(self, threads: int = 4) -> RpcServer:
+    def serve(self, threads: int = 4) -> GrpcServer:
         def add(server: grpc.Server) -> None:
             add_CatalogServicer_to_server(self.servicer, server)
 
-        server = RpcServer(self.reactor, self.address, threads, add, Random(1))
+        server = GrpcServer(self.reactor, self.address, threads, add, Random(1))
         server.startService()
         return server
 
@@ -165,7 +161,6 @@ async def test_a_call_is_answered_by_the_reactor(world: World) -> None:
     world.servicer.answer = answer
     assert await world.lookup() == [GAME_START]
     assert on == [threading.current_thread()]
-    assert threading.current_thread().name not in world.servicer.threads
 
 
 @pytest_twisted.ensureDeferred
@@ -185,7 +180,6 @@ async def test_a_handler_gives_up_when_its_caller_does_and_its_thread_is_free(
     world.servicer.answer = reply
     assert await world.lookup() == [GAME_START], "on the server's only thread"
     assert time.monotonic() - started < 2
-    assert len(world.servicer.threads) == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -211,10 +205,8 @@ async def test_a_call_that_its_caller_has_given_up_is_not_begun(world: World) ->
         return reply()
 
     world.servicer.answer = begin
-    world.servicer.threads.clear()
     given_up = world.lookup(timeout=0.1)
     time.sleep(0.3)  # blocks the reactor
-    assert world.servicer.threads, "the call has come"
     assert type(await error_of(given_up)) is Unavailable
     await deferLater(world.reactor, 0.05)
     assert begun == []
@@ -247,13 +239,13 @@ async def test_an_unexpected_error_in_a_handler_is_unavailable_and_the_server_go
 
 @pytest_twisted.ensureDeferred
 async def test_a_port_that_is_taken_is_refused_with_its_name(world: World) -> None:
-    second = RpcServer(world.reactor, world.address, 1, lambda _: None, Random(1))
+    second = GrpcServer(world.reactor, world.address, 1, lambda _: None, Random(1))
     with pytest.raises(Unusable, match=rf"^cannot listen on {world.address}: is the port taken"):
         second.startService()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        third = RpcServer(
+        third = GrpcServer(
             world.reactor, Address(*other.getsockname()), 1, lambda _: None, Random(1)
         )
         with pytest.raises(Unusable):
@@ -277,7 +269,7 @@ async def test_a_stop_lets_the_calls_under_way_finish(world: World) -> None:
 
 
 def test_a_server_that_never_started_stops(world: World) -> None:
-    never = RpcServer(world.reactor, Address("127.0.0.1", 1), 1, lambda _: None, Random(1))
+    never = GrpcServer(world.reactor, Address("127.0.0.1", 1), 1, lambda _: None, Random(1))
     assert never.stopService() is None
 
 
@@ -366,7 +358,7 @@ async def test_a_batch_has_an_outcome_for_each_trade_or_none_at_all(
         add_OrdersServicer_to_server(Replica(outcomes), server)
 
     address = Address("127.0.0.1", free_port())
-    server = RpcServer(world.reactor, address, 1, add, Random(1))
+    server = GrpcServer(world.reactor, address, 1, add, Random(1))
     server.startService()
     replica = ReplicaClient(world.channels.to(address), Timing())
     trades = [Trade(f"key-{n}", "GameStart", Side.BUY, 1) for n in range(2)]
@@ -481,11 +473,11 @@ async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None
 
     def add(server: grpc.Server) -> None:
         nothing: Any = None
-        orders = Orders(world.reactor, cast(OrderNode, leader), nothing, nothing)
+        orders = Orders(cast(OrderNode, leader), nothing, nothing)
         add_OrdersServicer_to_server(orders, server)
 
     address = Address("127.0.0.1", free_port())
-    server = RpcServer(world.reactor, address, 1, add, Random(1))
+    server = GrpcServer(world.reactor, address, 1, add, Random(1))
     server.startService()
     replica = ReplicaClient(world.channels.to(address), Timing())
     found = await replica.look_up(["nope", "GameStart"], SOON)
