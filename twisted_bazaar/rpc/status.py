@@ -20,7 +20,7 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.runtime.address import Address
 
-__all__ = ["abort_with", "error_of", "said_by_peer"]
+__all__ = ["INTERNAL", "abort_with", "error_of", "error_said", "number_of", "said_by_peer"]
 
 _CODES: Mapping[type[BazaarError], grpc.StatusCode] = {
     NotLeader: grpc.StatusCode.FAILED_PRECONDITION,
@@ -32,6 +32,11 @@ _CODES: Mapping[type[BazaarError], grpc.StatusCode] = {
 }
 
 _ERRORS = {code: error for error, code in _CODES.items() if error is not Malformed}
+
+_NUMBERS: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+INTERNAL: int = grpc.StatusCode.INTERNAL.value[0]
+"""The number of the status of an unexpected error."""
 
 _SAID = (("bazaar", "said"),)
 """Marks an error of the peer: gRPC sets the same codes itself."""
@@ -45,6 +50,12 @@ def abort_with(context: grpc.ServicerContext, error: BazaarError) -> NoReturn:
     raise AssertionError("context.abort raises")
 
 
+def number_of(error: BazaarError) -> int:
+    """The number of the gRPC status of `error`."""
+    number: int = _CODES.get(type(error), grpc.StatusCode.UNAVAILABLE).value[0]
+    return number
+
+
 def said_by_peer(failure: grpc.RpcError) -> bool:
     """Whether a call failed by `abort_with`, and so has reached the peer."""
     call: Any = failure
@@ -56,11 +67,22 @@ def error_of(failure: grpc.RpcError, peer: Address) -> BazaarError:
     # A failed call is an RpcError and a Call at once, which the types do not say.
     call: Any = failure
     code, details = call.code(), call.details()
-    error = _ERRORS.get(code, Unavailable) if said_by_peer(failure) else Unavailable
+    return _error(code, details, peer, _ERRORS.get(code) if said_by_peer(failure) else None)
+
+
+def error_said(number: int, details: str, peer: object) -> BazaarError:
+    """The error that `peer` has sent as a number (see `number_of`) and a text."""
+    code = _NUMBERS.get(number, grpc.StatusCode.UNKNOWN)
+    return _error(code, details, peer, _ERRORS.get(code))
+
+
+def _error(
+    code: grpc.StatusCode, details: str, peer: object, error: type[BazaarError] | None
+) -> BazaarError:
     if error is NotLeader:
         return NotLeader()
     if error is NotOurs:
         return NotOurs(f"{peer}: {details}")
-    if error is Unavailable:
+    if error is None or error is Unavailable:
         return Unavailable(f"{peer}: {code.name.lower()}: {details}")
     return error(details)

@@ -1,0 +1,269 @@
+"""The caller's connection to a peer: kept open, and made again with backoff when it is lost.
+
+In a cluster that is being upgraded, a peer of an earlier release has gRPC only, on the same port.
+It is recognised by its first bytes (see `frames`), and called by gRPC. Frames are tried again
+every `GRPC_PAUSE_SECONDS`, and at once when the peer, upgraded, has connected to this replica: see
+`retry`.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_bazaar.errors import Malformed, NotOurs, Unavailable
+
+from .frame_protocol import TICK_SECONDS, FrameProtocol
+from .frames import (
+    ANSWER,
+    GREETING,
+    REFUSAL,
+    VERSIONS,
+    Greeting,
+    Http2,
+    Welcome,
+    decode_welcome,
+    encode_greeting,
+)
+
+__all__ = ["Down", "NotFrames", "PeerConnection"]
+
+ATTEMPT_SECONDS = 1.0
+"""For TCP, or TLS, to connect. `FrameProtocol.tick` bounds the greetings."""
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 0.5
+"""Between two attempts: a peer that was restarted is reached again within this time."""
+PAUSE_FACTOR = 1.6
+PAUSE_SPREAD = 0.2
+"""The jitter of a pause, up or down, as a share of it. Factor and spread are those of gRPC."""
+STEADY_SECONDS = 1.0
+"""After a connection that lasted this long, the first attempt follows at once."""
+GRPC_PAUSE_SECONDS = 5.0
+"""Between two attempts at frames, while the peer is called by gRPC."""
+
+
+class NotFrames(Unavailable):
+    """The peer has gRPC only, or no version of the frames in common. The call was not sent."""
+
+
+Down = tuple[type[Unavailable], str]
+"""Why there is no connection."""
+
+
+class PeerConnection:
+    """The connection to one peer, from `start` to `stop`."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        peer: object,
+        greeting: Callable[[], Greeting],
+        mistake: Callable[[Welcome], str | None],
+        random: Random,
+    ) -> None:
+        """`peer` names it in the log. `greeting` makes the greeting of this end. `mistake` says
+        why a welcome is not that of the peer that is meant, or None. `random` is for jitter."""
+        self._reactor = reactor
+        self._endpoint = endpoint
+        self._peer = peer
+        self._greeting = greeting
+        self._mistake = mistake
+        self._random = random
+        self.current: FrameProtocol | None = None
+        """One on which requests can be sent."""
+        self.down: Down | None = None
+        """Why there is none, and calls fail; None: they wait for the attempt under way."""
+        self._opened: Callable[[], None]
+        self._lost: Callable[[type[Unavailable], str], None]
+        self._answered: Callable[[int, int, bytes], None]
+        self._running = False
+        self._pause = 0.0
+        """Before the next attempt."""
+        self._pausing = False
+        self._waiting: Deferred[Any] | None = None
+        """The pause, or the attempt to connect."""
+        self._dialled: _Caller | None = None
+        """The connection, also before it is greeted."""
+        self._since: float | None = None
+        """The time since when there is a `current` one."""
+        self._kept: Deferred[None] = succeed(None)
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+
+    def start(
+        self,
+        opened: Callable[[], None],
+        lost: Callable[[type[Unavailable], str], None],
+        answered: Callable[[int, int, bytes], None],
+    ) -> None:
+        """Connect. `opened` is called when there is a `current` connection; `lost` when it is
+        lost, or an attempt fails, with the reason; `answered` with each answer or refusal."""
+        self._opened, self._lost, self._answered = opened, lost, answered
+        self._running = True
+        self._ticking.start(TICK_SECONDS, now=False)
+        self._kept = Deferred.fromCoroutine(self._keep())
+
+    def stop(self, why: str) -> Deferred[None]:
+        """Close the connection at once. Fires when it is closed."""
+        if self._running:
+            self._running = False
+            self._ticking.stop()
+            if self._dialled is not None:
+                self._dialled.give_up(why)
+            elif self._waiting is not None:
+                self._waiting.cancel()
+        return self._kept
+
+    def retry(self) -> None:
+        """End the pause, if there is one: the peer is known to be up."""
+        self._pause = 0.0
+        if self._pausing and self._waiting is not None:
+            self._waiting.cancel()
+
+    def _tick(self) -> None:
+        if self._dialled is not None:
+            self._dialled.tick()
+
+    async def _keep(self) -> None:
+        """Connect, again and again, until this is stopped."""
+        while self._running:
+            if self._pause:
+                await self._rest()
+            try:
+                down = await self._session()
+            except Exception:
+                self.log.failure("unexpected error while connecting to {peer}", peer=self._peer)
+                down = Unavailable, "unexpected error while connecting"
+                if self._dialled is not None:
+                    self._dialled.give_up(down[1])
+            self._dialled = self.current = None
+            if self._running:
+                self._over(*down)
+
+    async def _rest(self) -> None:
+        pause = self._pause * (1 + PAUSE_SPREAD * (2 * self._random.random() - 1))
+        self._waiting, self._pausing = deferLater(self._reactor, pause), True
+        # It is cancelled by `retry`, and by `stop`.
+        await self._waiting.addErrback(lambda failure: failure.trap(CancelledError))
+        self._waiting, self._pausing = None, False
+
+    async def _session(self) -> Down:
+        """Connect, and use the connection until it is lost. Returns why it failed or was lost."""
+        if not self._speaks_grpc:
+            self.down = None
+        greeting = self._greeting()
+        try:
+            self._waiting = self._dial(greeting)
+            dialled = self._dialled = await self._waiting
+        except (CancelledError, ConnectingCancelledError, TimeoutError):
+            return Unavailable, "no connection in time"
+        except Exception as why:
+            return Unavailable, f"no connection: {why}"
+        finally:
+            self._waiting = None
+        await dialled.settled
+        unfit = self._unfit(dialled)
+        if unfit is None:
+            self._use(dialled)
+        else:
+            dialled.give_up(unfit[1])
+        await dialled.gone
+        return unfit or (Unavailable, f"the connection was lost: {dialled.lost_because}")
+
+    def _dial(self, greeting: Greeting) -> "Deferred[_Caller]":
+        factory: Any = Factory.forProtocol(lambda: _Caller(self._answered, greeting))
+        factory.noisy = False
+        attempt: Deferred[Any] = self._endpoint.connect(factory)
+        return attempt.addTimeout(ATTEMPT_SECONDS, self._reactor)
+
+    def _unfit(self, dialled: "_Caller") -> Down | None:
+        """Why requests cannot be sent on `dialled`; None: they can."""
+        welcome = dialled.welcome
+        if welcome is None:
+            return dialled.unfit or (Unavailable, f"no greeting: {dialled.lost_because}")
+        if mistake := welcome.refusal or self._mistake(welcome):
+            return NotOurs, mistake
+        if welcome.version not in VERSIONS:
+            return NotFrames, "it has no version of the frames in common"
+        return None
+
+    def _use(self, dialled: "_Caller") -> None:
+        if self._speaks_grpc:
+            self.log.info("{peer} speaks frames now", peer=self._peer)
+        self.down = None
+        self.current = dialled
+        self._since = self._reactor.seconds()
+        dialled.begin()
+        self._opened()
+
+    def _over(self, error: type[Unavailable], why: str) -> None:
+        """A connection was lost, or an attempt failed: decide when to try again."""
+        since, self._since = self._since, None
+        if error is NotFrames:
+            if not self._speaks_grpc:
+                self.log.info("{peer} is called by gRPC: {why}", peer=self._peer, why=why)
+            self._pause = GRPC_PAUSE_SECONDS
+        elif since is not None and self._reactor.seconds() - since >= STEADY_SECONDS:
+            self._pause = 0.0
+        else:
+            last = 0.0 if self._speaks_grpc else self._pause
+            self._pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, last * PAUSE_FACTOR))
+        self.down = (error, why) if self._pause else None
+        self._lost(error, why)
+
+    @property
+    def _speaks_grpc(self) -> bool:
+        # Calls do not wait for an attempt then, as gRPC is there to be used.
+        return self.down is not None and self.down[0] is NotFrames
+
+
+class _Caller(FrameProtocol):
+    """The caller's end of a connection."""
+
+    def __init__(self, answered: Callable[[int, int, bytes], None], greeting: Greeting) -> None:
+        super().__init__()
+        self._answered = answered
+        self._greeting = greeting
+        self.settled: Deferred[None] = Deferred()
+        """Fires when there is a `welcome`, or the connection is lost before."""
+        self.welcome: Welcome | None = None
+        self.unfit: Down | None = None
+        """What the other end has sent instead."""
+        self.gone: Deferred[None] = Deferred()
+        """Fires when the connection is lost."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.send(0, GREETING, encode_greeting(self._greeting))
+
+    def received(self, id_: int, kind: int, body: bytes) -> None:
+        if self.greeted:
+            if kind not in (ANSWER, REFUSAL):
+                raise Malformed(f"a frame of kind {kind}, which is no answer")
+            self._answered(id_, kind, body)
+        elif self.welcome is None:
+            if kind != GREETING:
+                raise Malformed(f"a frame of kind {kind} before the greeting")
+            self.welcome = decode_welcome(body)
+            self.settled.callback(None)
+
+    def malformed(self, why: Malformed) -> None:
+        if not self.greeted:
+            self.unfit = (NotFrames if isinstance(why, Http2) else NotOurs), str(why)
+        super().malformed(why)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        if not self.settled.called:
+            self.settled.callback(None)
+        self.gone.callback(None)

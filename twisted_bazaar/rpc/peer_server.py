@@ -1,0 +1,290 @@
+"""The server of peers: answers the requests that come in frames (see `frames`), on the reactor.
+
+A request is handled in the reactor turn in which it arrives, and answered in the turn in which
+the Deferred of its method fires. A `PeerServer` listens nowhere itself: see `first_bytes`.
+"""
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_bazaar.errors import Malformed, Overloaded, Unavailable
+
+from .failures import Failures
+from .frame_protocol import TICK_SECONDS, FrameProtocol
+from .frames import (
+    ANSWER,
+    CONTROL,
+    GREETING,
+    REFUSAL,
+    Greeting,
+    Welcome,
+    decode_greeting,
+    encode_greeting,
+    encode_refusal,
+)
+from .keepalive import MAX_MESSAGE_BYTES
+
+__all__ = ["GRACE_SECONDS", "MAX_CALLS", "MAX_CONNECTIONS", "Method", "PeerServer"]
+
+MAX_CONNECTIONS = 64
+"""A peer has one, and a second until the server has found that the first is dead."""
+MAX_CALLS = 256
+"""Requests of one connection that are not answered yet."""
+GRACE_SECONDS = 5.0
+"""How long calls that are under way may take to finish when the server stops."""
+LONGEST_WAIT_TICKS = 60
+"""A request that is not answered after this long is refused: no caller waits longer."""
+STUCK_TICKS = 20
+"""A connection is closed when the peer has not read its answers for this long: twice as long as
+any caller waits."""
+
+_STOPPING = "this process is stopping"
+
+
+@attrs.frozen
+class Method:
+    """The requests of one kind."""
+
+    name: str
+    """For the log."""
+    answer: Callable[[bytes], bytes | Deferred[bytes]]
+    """Returns the body of the answer to the body of a request. A `BazaarError` that it raises, or
+    fails with, is sent to the caller."""
+
+
+class PeerServer(Service):
+    """Answers requests until `stopService`, on the connections that `connections` makes."""
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        methods: Mapping[int, Method],
+        welcome: Callable[[Greeting], Welcome],
+        random: Random,
+    ) -> None:
+        """`methods` are by the kind of request. `welcome` answers a peer's greeting; one with a
+        refusal, or without a version, closes its connection. `random` names the failures that
+        are logged."""
+        self._reactor = reactor
+        self.connections = _Connections(
+            reactor, _Serving(methods, welcome, Failures(reactor.seconds, random))
+        )
+        """The factory to listen with."""
+
+    def stopService(self) -> Deferred[None]:
+        """Begin no further call, and close each connection when its calls are answered, or after
+        `GRACE_SECONDS`. Fires when all are closed."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        closed = self.connections.finish()
+        late = self._reactor.callLater(GRACE_SECONDS, self.connections.abort)
+        await closed
+        if late.active():
+            late.cancel()
+
+
+@attrs.frozen
+class _Serving:
+    """What all connections of a server share."""
+
+    methods: Mapping[int, Method]
+    welcome: Callable[[Greeting], Welcome]
+    failures: Failures
+
+
+class _Connections(Factory):
+    """Makes connections, up to `MAX_CONNECTIONS`."""
+
+    noisy = False
+
+    def __init__(self, reactor: IReactorTime, serving: _Serving) -> None:
+        self._serving = serving
+        self._open: set[_Server] = set()
+        self._closed: Deferred[None] | None = None
+        """Fires when none is open; None until no more are made."""
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def buildProtocol(self, addr: IAddress | None) -> "_Server | None":
+        """None, which closes the connection, if there are too many."""
+        if self._closed is not None or len(self._open) >= MAX_CONNECTIONS:
+            return None
+        connection = _Server(self._serving, addr, self._lost)
+        self._open.add(connection)
+        if not self._ticking.running:
+            self._ticking.start(TICK_SECONDS, now=False)
+        return connection
+
+    def finish(self) -> Deferred[None]:
+        """Make no more, and have each close when its calls are answered."""
+        self._closed = Deferred()
+        for connection in tuple(self._open):
+            connection.finish()
+        if not self._open:
+            self._closed.callback(None)
+        return self._closed
+
+    def abort(self) -> None:
+        """Close all at once."""
+        for connection in tuple(self._open):
+            connection.give_up(_STOPPING)
+
+    def _lost(self, connection: "_Server") -> None:
+        self._open.discard(connection)
+        if not self._open:
+            self._ticking.stop()
+            if self._closed is not None and not self._closed.called:
+                self._closed.callback(None)
+
+    def _tick(self) -> None:
+        for connection in tuple(self._open):
+            connection.tick()
+
+
+@implementer(IPushProducer)
+class _Server(FrameProtocol):
+    """The server's end of a connection."""
+
+    log = Logger()
+
+    def __init__(
+        self, serving: _Serving, peer: IAddress | None, lost: Callable[["_Server"], None]
+    ) -> None:
+        super().__init__()
+        self._serving = serving
+        self._peer = peer
+        self._lost_to = lost
+        self._calls: dict[int, int] = {}
+        """By id of each request that is not answered: the tick in which it came."""
+        self._finishing = False
+        self._stuck: int | None = None
+        """Ticks since the transport's buffer filled up; None: it has room."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._out.registerProducer(self, True)
+
+    # What comes in.
+
+    def received(self, id_: int, kind: int, body: bytes) -> None:
+        if not self.greeted:
+            if kind != GREETING:
+                raise Malformed(f"a frame of kind {kind} before the greeting")
+            self._greet(decode_greeting(body))
+        elif kind >= CONTROL or id_ in self._calls:
+            raise Malformed(f"a frame of kind {kind} with id {id_}, which is no request")
+        else:
+            self._begin(id_, kind, body)
+
+    def _greet(self, greeting: Greeting) -> None:
+        welcome = self._serving.welcome(greeting)
+        self.send(0, GREETING, encode_greeting(welcome))
+        if welcome.refusal or not welcome.version:
+            self._close()
+        else:
+            self.begin()
+
+    def _begin(self, id_: int, kind: int, body: bytes) -> None:
+        method = self._serving.methods.get(kind)
+        name = f"a request of kind {kind}" if method is None else method.name
+        try:
+            if self._finishing:
+                raise Unavailable(_STOPPING)
+            if len(self._calls) >= MAX_CALLS:
+                raise Overloaded("too many calls are under way")
+            if method is None:
+                raise Unavailable(f"{name} is not served here")
+            answer = method.answer(body)
+        except Exception:
+            self._refuse(id_, name, Failure())
+            return
+        self._calls[id_] = self._ticks
+        if not isinstance(answer, Deferred):
+            answer = succeed(answer)
+        answer.addCallback(self._answered, id_).addErrback(self._failed, id_, name)
+
+    # What goes out.
+
+    def _answered(self, body: bytes, id_: int) -> None:
+        if id_ not in self._calls:
+            return
+        if len(body) > MAX_MESSAGE_BYTES:
+            raise Unavailable("the answer is too long")
+        self.send(id_, ANSWER, body)
+        del self._calls[id_]
+        self._finish()
+
+    def _failed(self, failure: Failure, id_: int, name: str) -> None:
+        if self._calls.pop(id_, None) is not None:
+            self._refuse(id_, name, failure)
+            self._finish()
+
+    def _refuse(self, id_: int, name: str, failure: Failure) -> None:
+        status = self._serving.failures.status(name, self._peer, failure)
+        self.send(id_, REFUSAL, encode_refusal(*status))
+
+    def tick(self) -> None:
+        if self._stuck is not None:
+            # Nothing is read meanwhile, so that nothing is heard means nothing.
+            self._stuck += 1
+            if self._stuck >= STUCK_TICKS:
+                self.give_up("it does not read its answers")
+            return
+        super().tick()
+        while self._calls:
+            id_, since = next(iter(self._calls.items()))
+            if self._ticks - since < LONGEST_WAIT_TICKS:
+                break
+            self._failed(Failure(Unavailable("the answer took too long")), id_, "a call")
+
+    # An IPushProducer: the transport calls these as its buffer fills up and empties.
+
+    def pauseProducing(self) -> None:
+        if self._stuck is None:
+            self._stuck = 0
+            self._out.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._stuck = None
+        self._out.resumeProducing()
+
+    def stopProducing(self) -> None:
+        pass
+
+    # The end.
+
+    def finish(self) -> None:
+        """Begin no further call, and close when those under way are answered."""
+        self._finishing = True
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._finishing and not self._calls:
+            self._close()
+
+    def _close(self) -> None:
+        """Close when the buffer has been sent."""
+        self._decoder.close()
+        # A transport does not close while it has a producer.
+        self._out.unregisterProducer()
+        self._out.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._calls.clear()
+        self._lost_to(self)
