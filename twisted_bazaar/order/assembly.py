@@ -2,10 +2,12 @@
 
 import random
 import time
+from functools import partial
 from pathlib import Path
 
 import grpc
 from twisted.application.service import Service
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from twisted_bazaar.consensus.identity import members_fit
@@ -26,6 +28,7 @@ from .desk import TradingDesk
 from .disk import Disk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
+from .peer_transport import PeerTransport
 from .servicer import Orders, Replication
 from .tap import OrderConfig
 
@@ -55,13 +58,18 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
     )
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
+    transport = PeerTransport(reactor, replica.id, lambda: replica.cluster, config.peers, _CHANCE)
+    blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     node = OrderNode(
         reactor=reactor,
         seconds=monotonic_seconds,
         replica=replica,
         desk=TradingDesk(replica, index.ledger(), index.index),
         disk=Disk(reactor, logfile, index),
-        peers={peer: Peer(channels.to(at), config.timing) for peer, at in config.peers.items()},
+        peers={
+            peer: Peer(transport.channels[peer], channels.to(at), blocking, config.timing)
+            for peer, at in config.peers.items()
+        },
         catalogs={
             str(at): Catalog(channels.to(at), config.timing, lambda: replica.cluster)
             for at in config.catalogs
@@ -76,7 +84,8 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         add_ReplicationServicer_to_server(Replication(node), server)
 
     server = GrpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, _CHANCE)
-    return Layers(channels, node, server)
+    # Nothing serves frames yet, so each peer is found to have gRPC only.
+    return Layers(channels, transport, node, server)
 
 
 def _open(config: OrderConfig) -> tuple[LogFile, Index]:

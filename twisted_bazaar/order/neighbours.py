@@ -4,33 +4,33 @@ A call fails with `Unusable` only if the entries to be sent cannot be read from 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from twisted_bazaar.consensus.messages import (
-    Append,
-    AppendReply,
-    Apply,
-    ApplyReply,
-    Fetch,
-    FetchReply,
-    PeerReply,
-    PeerRequest,
-    Poll,
-    PollReply,
-    Vote,
-    VoteReply,
-)
+from twisted_bazaar.consensus.messages import Apply, ApplyReply, Fetch, PeerReply, PeerRequest
 from twisted_bazaar.errors import Malformed, Unavailable
 from twisted_bazaar.market import Listing
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
 from twisted_bazaar.rpc.channel import Channel
+from twisted_bazaar.rpc.peer_channel import NotFrames, PeerChannel
 from twisted_bazaar.rpc.wire import from_wire, stocks_from_wire, to_wire
 from twisted_bazaar.timing import Timing
+
+from .peer_messages import (
+    EXCHANGES,
+    Blocking,
+    Exchange,
+    decode,
+    decodes_at_once,
+    encode,
+    encodes_at_once,
+)
 
 __all__ = ["Catalog", "Peer"]
 
@@ -49,26 +49,60 @@ def _understand(reply: Any, kind: type[T]) -> T:
 
 
 class Peer:
-    """Another order replica."""
+    """Another order replica: called in frames, or by gRPC if it is of an earlier release."""
 
-    def __init__(self, channel: Channel, timing: Timing) -> None:
+    def __init__(
+        self, frames: PeerChannel, channel: Channel, blocking: Blocking, timing: Timing
+    ) -> None:
+        """`blocking` runs what would hold up the reactor."""
+        self._frames = frames
         self._channel = channel
+        self._blocking = blocking
         self._timeout = timing.election_timeout
         stub = ReplicationStub(channel.grpc)
-        self._rpcs: dict[type[PeerRequest], tuple[Any, type[PeerReply]]] = {
-            Append: (stub.Append, AppendReply),
-            Vote: (stub.Vote, VoteReply),
-            Poll: (stub.Poll, PollReply),
-            Fetch: (stub.Fetch, FetchReply),
-        }
+        self._exchanges = {each.request: (each, getattr(stub, each.name)) for each in EXCHANGES}
 
     def ask(self, message: PeerRequest) -> Deferred[PeerReply]:
-        """Send a request; answers with the reply."""
+        """Send a request; answers with the reply, and never before this returns."""
         timeout = _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout
-        rpc, reply = self._rpcs[type(message)]
-        return self._channel.call(
-            lambda timeout: _understand(rpc(to_wire(message), timeout=timeout), reply), timeout
+        exchange, _ = self._exchanges[type(message)]
+        if encodes_at_once(message):
+            body = self._frames.call(exchange.kind, encode(message), timeout)
+        else:
+            body = self._blocking(encode, message).addCallback(
+                partial(self._frames.call, exchange.kind), timeout
+            )
+        return body.addCallbacks(
+            self._answered, self._call_by_grpc, (exchange,), {}, (message, timeout)
         )
+
+    def _answered(self, body: bytes, exchange: Exchange) -> PeerReply | Deferred[PeerReply]:
+        if decodes_at_once(body):
+            return _decode_reply(body, exchange)
+        return self._blocking(_decode_reply, body, exchange)
+
+    def _call_by_grpc(
+        self, failure: Failure, message: PeerRequest, timeout: float
+    ) -> Deferred[PeerReply]:
+        failure.trap(NotFrames)
+        exchange, rpc = self._exchanges[type(message)]
+        answer: Deferred[PeerReply] = self._channel.call(
+            lambda left: _understand(rpc(to_wire(message), timeout=left), exchange.reply), timeout
+        )
+        return answer.addErrback(self._perhaps_upgraded)
+
+    def _perhaps_upgraded(self, failure: Failure) -> Failure:
+        # A peer that is restarted may come back with frames.
+        self._frames.retry()
+        return failure
+
+
+def _decode_reply(body: bytes, exchange: Exchange) -> PeerReply:
+    try:
+        reply: PeerReply = decode(body, exchange.reply_body, exchange.reply)
+    except Malformed as error:
+        raise Unavailable(f"a reply that makes no sense: {error}") from None
+    return reply
 
 
 class Catalog:

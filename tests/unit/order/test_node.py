@@ -1,10 +1,8 @@
 """An order replica at work: bad files end it, and all callers are told; lookups at the leader."""
 
-import errno
 from typing import Any, cast
 
 import pytest
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -12,16 +10,14 @@ from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.member import TIMING, append, disk, entries_of, poll_reply_with
 from tests.fakes.replicas import result_of
 from twisted_bazaar.consensus.log import MemoryStorage
-from twisted_bazaar.consensus.messages import Append, Fetch, FetchReply, Poll, PollReply, Vote
+from twisted_bazaar.consensus.messages import Fetch, FetchReply, Poll, PollReply, Vote
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Unavailable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
 from twisted_bazaar.order.desk import Question, TradingDesk
 from twisted_bazaar.order.disk import Disk
-from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.node import OrderNode
-from twisted_bazaar.rpc.bazaar.v1 import replication_pb2
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED
 
 LOG = entries_of(1, 1)
@@ -260,47 +256,3 @@ def test_a_market_without_stocks_is_not_shown(node: Node, desk: Desk) -> None:
     [told] = asked
     assert isinstance(told, Unavailable)
     assert node.said == []
-
-
-# What comes back from peers.
-
-
-class Channel:
-    """A connection whose other end answers with any bytes."""
-
-    def __init__(self, reply: object) -> None:
-        self.reply = reply
-        self.failure: Exception | None = None
-
-    def call(self, ask: Any, timeout: float) -> None:
-        try:
-            ask(timeout)
-        except Exception as error:
-            self.failure = error
-
-
-def peer_with(channel: Channel) -> Peer:
-    peer = object.__new__(Peer)
-    peer._channel = cast(Any, channel)
-    peer._timeout = 1.0
-    peer._rpcs = {Append: (lambda *_, **__: channel.reply, FetchReply)}
-    return peer
-
-
-def test_a_reply_that_makes_no_sense_is_as_good_as_none() -> None:
-    channel = Channel(replication_pb2.FetchReply(records=[b'{"kind":"bo']))
-    peer_with(channel).ask(append(2, LOG))
-    assert type(channel.failure) is Unavailable
-    assert "makes no sense" in str(channel.failure)
-
-
-@pytest.mark.parametrize("failure", [DAMAGE, OSError(errno.EIO, "Input/output error")])
-def test_entries_that_cannot_be_read_are_not_taken_for_a_silent_peer(failure: Exception) -> None:
-    class Unreadable(tuple[Any, ...]):
-        def __iter__(self) -> Any:
-            raise failure
-
-    channel = Channel(replication_pb2.FetchReply())
-    message = replace(append(2), entries=Unreadable())
-    peer_with(channel).ask(message)
-    assert channel.failure is failure
