@@ -25,13 +25,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from twisted_bazaar.rpc.failures import Failures
 from twisted_bazaar.rpc.serving.call import ServerState
 from twisted_bazaar.rpc.serving.connection import GrpcConnection
 from twisted_bazaar.rpc.serving.framing import framed
 from twisted_bazaar.rpc.serving.limits import Limits
 from twisted_bazaar.rpc.serving.liveness import TICK_SECONDS
 from twisted_bazaar.rpc.serving.methods import Methods
-from twisted_bazaar.rpc.serving.refusal_log import RefusalLog
 
 LIMITS = Limits(message_bytes=8 * 1024 * 1024, kept_bytes=16 * 1024 * 1024, streams=8)
 
@@ -124,8 +124,8 @@ class Peer:
         )
         reactor: Any = self.clock
         threads: Any = self.threads
-        refusals = RefusalLog(self.clock.seconds)
-        self.state = ServerState(reactor, threads, methods, limits, refusals, Random(1))
+        failures = Failures(self.clock.seconds, Random(1))
+        self.state = ServerState(reactor, threads, methods, limits, failures)
         self.lost = False
         self.gives_credit = True
         self.server = GrpcConnection(

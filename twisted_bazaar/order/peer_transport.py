@@ -11,8 +11,8 @@ from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.rpc.frames import Greeting, Welcome, agree
 from twisted_bazaar.rpc.peer_channel import PeerChannel
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.dialling import client_endpoint
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.tcp import client_endpoint
 
 __all__ = ["PeerTransport"]
 

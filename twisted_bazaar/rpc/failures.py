@@ -1,4 +1,4 @@
-"""The end of a call that failed: the status that its caller gets, and the line in the log."""
+"""What a server does with calls that fail: the status for the caller, and lines in the log."""
 
 from collections.abc import Callable
 from random import Random
@@ -13,49 +13,55 @@ from .status import INTERNAL, number_of
 __all__ = ["Failures"]
 
 _LOG_SECONDS = 10.0
-"""Messages that are refused are logged at most once in this time."""
+"""At most one log line in so many seconds reports refusals."""
 _SAID_CHARACTERS = 300
 
 
 class Failures:
-    """The failures of one server."""
+    """The failures of one server. May be used on any thread."""
 
     log = Logger()
 
     def __init__(self, seconds: Callable[[], float], random: Random) -> None:
-        """`random` names the unexpected ones."""
+        """`seconds` is a monotonic clock. `random` names the unexpected failures."""
         self._seconds = seconds
         self._random = random
         self._log_again_at = float("-inf")
         self._not_logged = 0
 
     def status(self, method: str, peer: object, failure: Failure) -> tuple[int, str]:
-        """The number of the gRPC status of a call of `method` that failed, and its text.
-
-        An error that is no `BazaarError` is logged with its traceback, and the caller gets the
-        name of that line. Messages that are refused are logged, too, but not each.
-        """
+        """The number of the gRPC status of a call of `method` that failed, and its text."""
         error = failure.value
         if isinstance(error, BazaarError):
-            if isinstance(error, Malformed | NotAuthorised):
-                self._report(method, peer, error)
+            self.expected(method, peer, error)
             return number_of(error), str(error)
+        return INTERNAL, self.unexpected(method, failure)
+
+    def expected(self, method: str, peer: object, error: BazaarError) -> None:
+        """Log an error that is the caller's mistake, as `refused` does; no other."""
+        if isinstance(error, Malformed | NotAuthorised):
+            self.refused(method, peer, error)
+
+    def unexpected(self, method: str, failure: Failure) -> str:
+        """Log an error that is no `BazaarError`, with its traceback. Returns what to tell the
+        caller: the name of that line."""
         name = f"{self._random.getrandbits(48):012x}"
         self.log.failure(
-            "call {name} of {method} failed", failure=failure, name=name, method=method
+            "unexpected error in call {name} of {method}", failure, name=name, method=method
         )
-        return INTERNAL, f"the service failed; its log says {name}"
+        return f"unexpected error: call {name} in the log of the service"
 
-    def _report(self, method: str, peer: object, error: BazaarError) -> None:
+    def refused(self, what: str, peer: object, why: object) -> None:
+        """Log, at a bounded rate, that `what`, a method or a connection, was refused to `peer`."""
         now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1
             return
         self.log.warn(
-            "{method} from {peer} was refused: {why} ({more} more since this was last said)",
-            method=method,
+            "{what} from {peer} was refused: {why} ({more} more since the last line like this)",
+            what=f"{what:.{_SAID_CHARACTERS}}",
             peer=peer,
-            why=str(error)[:_SAID_CHARACTERS],
+            why=f"{why!s:.{_SAID_CHARACTERS}}",
             more=self._not_logged,
         )
         self._log_again_at, self._not_logged = now + _LOG_SECONDS, 0

@@ -171,9 +171,9 @@ def test_what_is_not_http_2_is_closed_with_one_line_of_log(
 def test_a_thousand_of_them_are_two_lines_of_log(logged: list[LogEvent]) -> None:
     peer = Peer()
     for _ in range(1000):
-        peer.state.refusals.refused("a connection", "ipv4:192.0.2.7:1", "not HTTP/2")
+        peer.state.failures.refused("a connection", "ipv4:192.0.2.7:1", "not HTTP/2")
     peer.clock.advance(11)
-    peer.state.refusals.refused("a connection", "ipv4:192.0.2.7:1", "x" * 1000)
+    peer.state.failures.refused("a connection", "ipv4:192.0.2.7:1", "x" * 1000)
     assert len(logged) == 2
     assert logged[1]["more"] == 999
     assert len(logged[1]["why"]) == 300

@@ -153,7 +153,7 @@ async def test_a_bug_behind_a_call_promises_nothing_and_the_server_serves_on(
     for world.failing in failing:
         error = await error_of(world.channel.call(FAIL, b"", SOON))
         assert type(error) is Unavailable
-        assert "internal: the service failed; its log says" in str(error)
+        assert "internal: unexpected error: call " in str(error)
         assert "bug" not in str(error)
         assert len(logged_failures) == 1
         logged_failures.clear()
@@ -170,7 +170,7 @@ async def test_what_is_refused_is_told_the_operator_and_does_not_fill_the_log(
         assert isinstance(await error_of(world.channel.call(FAIL, b"", SOON)), Exception)
     (line,) = [line for line in world.said if "was refused" in line]
     assert line.startswith("warn: Fail from IPv4Address(")
-    assert line.endswith("term must be from 0 to 7 (0 more since this was last said)")
+    assert line.endswith("term must be from 0 to 7 (0 more since the last line like this)")
 
 
 @pytest_twisted.ensureDeferred

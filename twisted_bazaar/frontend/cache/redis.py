@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -17,6 +16,7 @@ from txredisapi import InvalidResponse, RedisError, RedisProtocol, ResponseError
 
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.tcp import client_endpoint
 
 from .breaker import Breaker
 from .quotes import Quote
@@ -29,9 +29,6 @@ _EXPIRY_SECONDS = 3600
 _TICKS_PER_TIMEOUT = 5
 """A command may be sent just before a tick: it has at least four fifths of a timeout."""
 _MAX_COMMANDS_UNDER_WAY = 256
-_ATTEMPT_DELAY_SECONDS = 0.05
-"""Between connection attempts to two addresses of one name; a refused connection is reported only
-after this time, too."""
 
 _KEEP_NEWER = b"""
 local function version(value)
@@ -72,9 +69,7 @@ class RedisCache(Service):
         self._address = address
         self._values = RedisValues(secret)
         self._timeout = timeout
-        self._endpoint = HostnameEndpoint(
-            reactor, address.host, address.port, pause, attemptDelay=_ATTEMPT_DELAY_SECONDS
-        )
+        self._endpoint = client_endpoint(reactor, address, pause)
         self._breaker = Breaker(pause, _TICKS_PER_TIMEOUT, _MAX_COMMANDS_UNDER_WAY)
         self._connecting: Deferred[None] = succeed(None)
         self._connection: _Connection | None = None

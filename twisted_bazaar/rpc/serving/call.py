@@ -1,7 +1,6 @@
 """One call of a gRPC server: runs its handler, and turns what comes of it into an answer."""
 
 from collections.abc import Callable
-from random import Random
 from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -11,7 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_bazaar.errors import BazaarError, Malformed, NotAuthorised
+from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.rpc.failures import Failures
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
@@ -20,7 +20,6 @@ from .context import Aborted, Context
 from .framing import Field, Head, Refused, RequestBody, Status, encode_metadata
 from .limits import Limits
 from .methods import Method, Methods
-from .refusal_log import RefusalLog
 
 __all__ = ["Call", "Connection", "ServerState"]
 
@@ -37,9 +36,7 @@ class ServerState:
     """For what blocks."""
     methods: Methods
     limits: Limits
-    refusals: RefusalLog
-    random: Random
-    """Names the calls that fail."""
+    failures: Failures
     kept: int = 0
     """Bytes that `Limits.kept_bytes` bounds."""
 
@@ -213,7 +210,7 @@ class Call(Context):
         try:
             request = self._method.decode(message)
         except Exception as why:
-            self._server.refusals.refused(self._path, self._connection.peer, why)
+            self._server.failures.refused(self._path, self._connection.peer, why)
             self.abort(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
         return self._method.behaviour(request, self)
 
@@ -249,8 +246,7 @@ class Call(Context):
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, BazaarError):
-            if isinstance(error, Malformed | NotAuthorised):
-                self._server.refusals.refused(self._path, self._connection.peer, error)
+            self._server.failures.expected(self._path, self._connection.peer, error)
             try:
                 abort_with(self, error)
             except Aborted as aborted:
@@ -258,15 +254,8 @@ class Call(Context):
         if isinstance(error, Aborted):
             self._end(self._status or Status.UNKNOWN, self._details)
         elif not (self.over and isinstance(error, CancelledError)):
-            name = f"{self._server.random.getrandbits(48):012x}"
-            self.log.failure(
-                "unexpected error in call {name} of {method}",
-                failure,
-                name=name,
-                method=self._path,
-            )
             self._trailing = ()
-            self._end(Status.INTERNAL, f"unexpected error: call {name} in the log of the service")
+            self._end(Status.INTERNAL, self._server.failures.unexpected(self._path, failure))
 
     def _end(self, status: int, details: str) -> None:
         if not self.over:

@@ -301,7 +301,7 @@ class GrpcConnection(Protocol):
             self._schedule_flush()
 
     def _refuse_connection(self, why: Exception) -> None:
-        self._server.refusals.refused("a connection", self.peer, why)
+        self._server.failures.refused("a connection", self.peer, why)
         transport: Any = self.transport
         transport.write(bytes(self._unsent + self._h2.data_to_send()))
         self._close()

@@ -9,7 +9,6 @@ from typing import Any, cast
 import grpc
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -25,9 +24,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.rpc.failures import Failures
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.tcp import server_endpoint
 from twisted_bazaar.runtime.threads import Threads
 
 from .call import ServerState
@@ -35,7 +36,6 @@ from .connection import GrpcConnection
 from .limits import Limits
 from .liveness import TICK_SECONDS
 from .methods import Methods
-from .refusal_log import RefusalLog
 
 __all__ = ["GRACE_SECONDS", "GrpcServer"]
 
@@ -179,12 +179,12 @@ class GrpcServer(Service):
         calls that fail. `endpoint` is where to listen, by default TCP at `address`."""
         self._reactor = reactor
         self._address = address
-        self._endpoint = endpoint or _tcp(reactor, address)
+        self._endpoint = endpoint or server_endpoint(reactor, address)
         self._threads = Threads(threads, "grpc")
         methods = Methods()
         add_servicers(cast(grpc.Server, methods))
-        refusals = RefusalLog(reactor.seconds)
-        state = ServerState(reactor, self._threads, methods, limits, refusals, random)
+        failures = Failures(reactor.seconds, random)
+        state = ServerState(reactor, self._threads, methods, limits, failures)
         self._connections = _Connections(state)
         self._sweeping = LoopingCall(self._connections.sweep)
         self._sweeping.clock = reactor
@@ -226,8 +226,3 @@ class GrpcServer(Service):
             self._sweeping.stop()
         # Not on the reactor's thread: a blocking handler may wait for it.
         await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._threads.stop)
-
-
-def _tcp(reactor: Reactor, address: Address) -> IStreamServerEndpoint:
-    kind = TCP6ServerEndpoint if ":" in address.host else TCP4ServerEndpoint
-    return kind(reactor, address.port, interface=address.host)
