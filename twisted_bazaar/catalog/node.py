@@ -1,8 +1,7 @@
 """Runs a catalog: takes in the leader's entries, sends pushes to front-ends, keeps the file.
 
 `Publisher` decides; this service owns the clock, the file and the push client, all on the reactor
-thread. Lookups, on gRPC's threads, never wait for it: they read an immutable view, which the
-reactor thread replaces.
+thread. Lookups read an immutable view, so that a thread can encode a whole market meanwhile.
 """
 
 from collections.abc import Callable, Mapping, Sequence

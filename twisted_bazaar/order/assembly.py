@@ -16,7 +16,8 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.rpc.serving.server import GrpcServer
+from twisted_bazaar.rpc.peer_server import PeerServer
+from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
@@ -28,6 +29,7 @@ from .desk import TradingDesk
 from .disk import Disk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
+from .peer_servicer import peer_methods
 from .peer_transport import PeerTransport
 from .servicer import Orders, Replication
 from .tap import OrderConfig
@@ -83,8 +85,8 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         add_OrdersServicer_to_server(Orders(node, logfile, index), server)
         add_ReplicationServicer_to_server(Replication(node), server)
 
-    server = GrpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, _CHANCE)
-    # Nothing serves frames yet, so each peer is found to have gRPC only.
+    frames = PeerServer(reactor, peer_methods(node, blocking), transport.welcome, _CHANCE)
+    server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE)
     return Layers(channels, transport, node, server)
 
 

@@ -6,5 +6,5 @@ to, and `LogReader` reads it while the replica runs. `lines` and `segments` are 
 there. `index` finds a key's order without reading the log. `files` replaces small files whole.
 
 Only `order` and `tools` import this package, and others `files`. Everything blocks: an order
-replica writes on a thread of its own and reads on gRPC's threads, and one thread at a time writes.
+replica writes on a thread of its own and reads on others, and one thread at a time writes.
 """
