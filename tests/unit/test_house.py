@@ -44,7 +44,7 @@ PURE_MODULES = [
     "frontend.lookups.whole_market",
     "frontend.trading.queue",
     "rpc.bounds",
-    "rpc.frames",
+    "rpc.frames.format",
     "rpc.push",
     "rpc.serving.framing",
     "rpc.serving.http2",

@@ -1,13 +1,18 @@
 """Puts a catalog together: its folder, file, clock and randomness."""
 
 import random
+from functools import partial
 
 import grpc
 from twisted.application.service import Service
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
-from twisted_bazaar.rpc.serving.server import GrpcServer
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, methods
+from twisted_bazaar.rpc.frames.greeter import CATALOG, Greeter
+from twisted_bazaar.rpc.frames.server import FrameServer
+from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
@@ -56,5 +61,8 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
     def add_servicers(server: grpc.Server) -> None:
         add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
 
-    server = GrpcServer(reactor, config.listen, _HANDLER_THREADS, add_servicers, chance)
+    blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    greeter = Greeter(CATALOG, 0, lambda: node.cluster)
+    frames = FrameServer(reactor, methods(APPLYING, node.apply, blocking), greeter.welcome, chance)
+    server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance)
     return Layers(pusher, node, server)

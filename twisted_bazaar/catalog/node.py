@@ -35,8 +35,7 @@ leader."""
 
 
 class CatalogNode(Service):
-    """One catalog. `seconds` is a clock that only goes forward. `view` and `not_meant` may be
-    called on any thread, all else on the reactor's."""
+    """One catalog, on the reactor's thread. `seconds` is a clock that only goes forward."""
 
     log = Logger()
 
@@ -107,10 +106,15 @@ class CatalogNode(Service):
         self._carry_out()
         return answer
 
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster whose leader this catalog follows; empty: none yet."""
+        return self._publisher.cluster
+
     def not_meant(self, cluster: str) -> str | None:
         """Why a request to a catalog of `cluster` is not for this one; None: it is, or this one has
         heard no leader yet."""
-        mine = self._publisher.cluster
+        mine = self.cluster
         if cluster and mine and cluster != mine:
             return f"this is a catalog of cluster {mine}, not {cluster}"
         return None

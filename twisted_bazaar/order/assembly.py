@@ -16,7 +16,8 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.rpc.peer_server import PeerServer
+from twisted_bazaar.rpc.frames.exchanges import REPLICATION, methods
+from twisted_bazaar.rpc.frames.server import FrameServer
 from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
@@ -29,10 +30,9 @@ from .desk import TradingDesk
 from .disk import Disk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
-from .peer_servicer import peer_methods
-from .peer_transport import PeerTransport
 from .servicer import Orders, Replication
 from .tap import OrderConfig
+from .transport import OrderTransport
 
 __all__ = ["make_order_replica"]
 
@@ -60,7 +60,9 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
     )
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
-    transport = PeerTransport(reactor, replica.id, lambda: replica.cluster, config.peers, _CHANCE)
+    transport = OrderTransport(
+        reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE
+    )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     node = OrderNode(
         reactor=reactor,
@@ -69,11 +71,17 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         desk=TradingDesk(replica, index.ledger(), index.index),
         disk=Disk(reactor, logfile, index),
         peers={
-            peer: Peer(transport.channels[peer], channels.to(at), blocking, config.timing)
+            peer: Peer(transport.peers[peer], channels.to(at), blocking, config.timing)
             for peer, at in config.peers.items()
         },
         catalogs={
-            str(at): Catalog(channels.to(at), config.timing, lambda: replica.cluster)
+            str(at): Catalog(
+                transport.catalogs[at],
+                channels.to(at),
+                blocking,
+                config.timing,
+                lambda: replica.cluster,
+            )
             for at in config.catalogs
         },
         timing=config.timing,
@@ -85,7 +93,12 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         add_OrdersServicer_to_server(Orders(node, logfile, index), server)
         add_ReplicationServicer_to_server(Replication(node), server)
 
-    frames = PeerServer(reactor, peer_methods(node, blocking), transport.welcome, _CHANCE)
+    frames = FrameServer(
+        reactor,
+        methods(REPLICATION, node.request, blocking, node.cannot_read),
+        transport.welcome,
+        _CHANCE,
+    )
     server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE)
     return Layers(channels, transport, node, server)
 

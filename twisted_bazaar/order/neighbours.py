@@ -1,9 +1,10 @@
 """The processes that an order replica calls: its peers and the catalogs.
 
-A call fails with `Unusable` only if the entries to be sent cannot be read from this replica's log.
+They are called in frames, and by gRPC if they are of an earlier release. A call fails with
+`Unusable` only if the entries to be sent cannot be read from this replica's log.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,12 +19,10 @@ from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
 from twisted_bazaar.rpc.channel import Channel
-from twisted_bazaar.rpc.peer_channel import NotFrames, PeerChannel
-from twisted_bazaar.rpc.wire import from_wire, stocks_from_wire, to_wire
-from twisted_bazaar.timing import Timing
-
-from .peer_messages import (
-    EXCHANGES,
+from twisted_bazaar.rpc.frames.channel import FrameChannel, NotFrames
+from twisted_bazaar.rpc.frames.exchanges import (
+    APPLYING,
+    REPLICATION,
     Blocking,
     Exchange,
     decode,
@@ -31,10 +30,15 @@ from .peer_messages import (
     encode,
     encodes_at_once,
 )
+from twisted_bazaar.rpc.wire import from_wire, stocks_from_wire, to_wire
+from twisted_bazaar.timing import Timing
 
 __all__ = ["Catalog", "Peer"]
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_Ways = Mapping[type[Any], tuple[Exchange, Callable[..., Any]]]
+"""By type of request: the exchange, and the method of gRPC."""
 
 _FETCH_SECONDS = 5.0
 """Bound for a fetch, which may read the log from a cold disk, and for a listing."""
@@ -48,23 +52,23 @@ def _understand(reply: Any, kind: type[T]) -> T:
         raise Unavailable(f"a reply that makes no sense: {error}") from None
 
 
-class Peer:
-    """Another order replica: called in frames, or by gRPC if it is of an earlier release."""
+class _Called:
+    """A process that is called in frames, or by gRPC if it is of an earlier release."""
 
     def __init__(
-        self, frames: PeerChannel, channel: Channel, blocking: Blocking, timing: Timing
+        self,
+        frames: FrameChannel,
+        channel: Channel,
+        blocking: Blocking,
+        exchanges: _Ways,
     ) -> None:
-        """`blocking` runs what would hold up the reactor."""
+        """`blocking` runs what would hold up the reactor. `exchanges` are by type of request."""
         self._frames = frames
         self._channel = channel
         self._blocking = blocking
-        self._timeout = timing.election_timeout
-        stub = ReplicationStub(channel.grpc)
-        self._exchanges = {each.request: (each, getattr(stub, each.name)) for each in EXCHANGES}
+        self._exchanges = exchanges
 
-    def ask(self, message: PeerRequest) -> Deferred[PeerReply]:
-        """Send a request; answers with the reply, and never before this returns."""
-        timeout = _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout
+    def _call(self, message: Any, timeout: float) -> Deferred[Any]:
         exchange, _ = self._exchanges[type(message)]
         if encodes_at_once(message):
             body = self._frames.call(exchange.kind, encode(message), timeout)
@@ -76,61 +80,76 @@ class Peer:
             self._answered, self._call_by_grpc, (exchange,), {}, (message, timeout)
         )
 
-    def _answered(self, body: bytes, exchange: Exchange) -> PeerReply | Deferred[PeerReply]:
+    def _answered(self, body: bytes, exchange: Exchange) -> Any:
         if decodes_at_once(body):
             return _decode_reply(body, exchange)
         return self._blocking(_decode_reply, body, exchange)
 
-    def _call_by_grpc(
-        self, failure: Failure, message: PeerRequest, timeout: float
-    ) -> Deferred[PeerReply]:
+    def _call_by_grpc(self, failure: Failure, message: Any, timeout: float) -> Deferred[Any]:
         failure.trap(NotFrames)
         exchange, rpc = self._exchanges[type(message)]
-        answer: Deferred[PeerReply] = self._channel.call(
+        answer: Deferred[Any] = self._channel.call(
             lambda left: _understand(rpc(to_wire(message), timeout=left), exchange.reply), timeout
         )
         return answer.addErrback(self._perhaps_upgraded)
 
     def _perhaps_upgraded(self, failure: Failure) -> Failure:
-        # A peer that is restarted may come back with frames.
+        # A process that is restarted may come back with frames.
         self._frames.retry()
         return failure
 
 
-def _decode_reply(body: bytes, exchange: Exchange) -> PeerReply:
+def _by_request(exchanges: Sequence[Exchange], stub: ReplicationStub | CatalogStub) -> _Ways:
+    return {each.request: (each, getattr(stub, each.name)) for each in exchanges}
+
+
+def _decode_reply(body: bytes, exchange: Exchange) -> Any:
     try:
-        reply: PeerReply = decode(body, exchange.reply_body, exchange.reply)
+        return decode(body, exchange.reply_body, exchange.reply)
     except Malformed as error:
         raise Unavailable(f"a reply that makes no sense: {error}") from None
-    return reply
 
 
-class Catalog:
+class Peer(_Called):
+    """Another order replica."""
+
+    def __init__(
+        self, frames: FrameChannel, channel: Channel, blocking: Blocking, timing: Timing
+    ) -> None:
+        """`blocking` runs what would hold up the reactor."""
+        ways = _by_request(REPLICATION, ReplicationStub(channel.grpc))
+        super().__init__(frames, channel, blocking, ways)
+        self._timeout = timing.election_timeout
+
+    def ask(self, message: PeerRequest) -> Deferred[PeerReply]:
+        """Send a request; answers with the reply, and never before this returns."""
+        return self._call(message, _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout)
+
+
+class Catalog(_Called):
     """A catalog, which learns from the leader."""
 
     def __init__(
         self,
+        frames: FrameChannel,
         channel: Channel,
+        blocking: Blocking,
         timing: Timing,
         cluster: Callable[[], str] = lambda: "",
     ) -> None:
-        """`cluster` returns the name of this replica's cluster; it is called on any thread."""
-        self._cluster = cluster
-        self._channel = channel
-        self._timeout = timing.election_timeout
+        """`blocking` runs what would hold up the reactor. `cluster` returns the name of this
+        replica's cluster; it is called on any thread."""
         self._stub = CatalogStub(channel.grpc)
+        super().__init__(frames, channel, blocking, _by_request(APPLYING, self._stub))
+        self._cluster = cluster
+        self._timeout = timing.election_timeout
 
     def ask(self, message: Apply) -> Deferred[ApplyReply]:
-        """Send entries; answers with the reply."""
-        return self._channel.call(
-            lambda timeout: _understand(
-                self._stub.Apply(to_wire(message), timeout=timeout), ApplyReply
-            ),
-            self._timeout,
-        )
+        """Send entries; answers with the reply, and never before this returns."""
+        return self._call(message, self._timeout)
 
     def listing(self) -> Deferred[Sequence[Listing]]:
-        """The stocks in the catalog's file, for the first leader to list."""
+        """The stocks in the catalog's file, for the first leader to list. By gRPC."""
         return self._channel.call(self._ask_for_listing, _FETCH_SECONDS)
 
     def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:

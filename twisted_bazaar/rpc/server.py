@@ -11,8 +11,8 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.tcp import server_endpoint
 
 from .first_bytes import SharedPort
-from .frames import HTTP2_PREFACE, MAGIC
-from .peer_server import PeerServer
+from .frames.format import HTTP2_PREFACE, MAGIC
+from .frames.server import FrameServer
 from .serving.server import GrpcServer
 
 __all__ = ["serve"]
@@ -23,7 +23,7 @@ def serve(
     address: Address,
     threads: int,
     add_servicers: Callable[[grpc.Server], None],
-    frames: PeerServer,
+    frames: FrameServer,
     random: Random,
 ) -> Service:
     """Serves gRPC and `frames` on `address`. For the others see `GrpcServer`.

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
+from tests.fakes.frame_world import World
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.member import TIMING, append, entries_of
-from tests.fakes.peers import World
 from twisted_bazaar.consensus.messages import (
     AppendReply,
     Fetch,
@@ -24,15 +24,14 @@ from twisted_bazaar.consensus.messages import (
     VoteReply,
 )
 from twisted_bazaar.errors import Damaged, Malformed, NotOurs, Unavailable
-from twisted_bazaar.order import peer_messages
 from twisted_bazaar.order.neighbours import Peer
-from twisted_bazaar.order.node import OrderNode
-from twisted_bazaar.order.peer_messages import EXCHANGES, encode
-from twisted_bazaar.order.peer_servicer import peer_methods
-from twisted_bazaar.order.peer_transport import PeerTransport
-from twisted_bazaar.rpc.frames import Greeting, Welcome
-from twisted_bazaar.rpc.peer_channel import NotFrames
-from twisted_bazaar.rpc.peer_server import PeerServer
+from twisted_bazaar.order.transport import OrderTransport
+from twisted_bazaar.rpc.frames import exchanges
+from twisted_bazaar.rpc.frames.channel import NotFrames
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION, encode, methods
+from twisted_bazaar.rpc.frames.format import Greeting, Welcome
+from twisted_bazaar.rpc.frames.greeter import ORDER
+from twisted_bazaar.rpc.frames.server import FrameServer
 from twisted_bazaar.runtime.address import Address
 
 LOG = tuple(entries_of(1, 1))
@@ -153,7 +152,7 @@ def test_entries_that_cannot_be_read_are_not_taken_for_a_silent_peer(error: Exce
 
 def test_a_long_message_is_not_decoded_on_the_reactor(monkeypatch: pytest.MonkeyPatch) -> None:
     ways, node = Ways(), Node(APPENDED)
-    monkeypatch.setattr(peer_messages, "_MAX_BYTES_AT_ONCE", 10)
+    monkeypatch.setattr(exchanges, "_MAX_BYTES_AT_ONCE", 10)
     assert outcome(ways.peer.ask(APPEND)) == APPENDED
     assert ways.blocked == ["_decode_reply"]
     assert node.ask(1, encode(APPEND)) == encode(APPENDED)
@@ -187,16 +186,17 @@ class Node:
         return execute(function, *args)
 
     def ask(self, kind: int, body: bytes) -> Any:
-        methods = peer_methods(cast(OrderNode, self), self.blocking)
-        return outcome(maybeDeferred(methods[kind].answer, body))
+        served = methods(REPLICATION, self.request, self.blocking, self.cannot_read)
+        return outcome(maybeDeferred(served[kind].answer, body))
 
 
 def test_kinds_are_never_given_to_another_request() -> None:
-    assert {each.name: each.kind for each in EXCHANGES} == {
+    assert {each.name: each.kind for each in (*REPLICATION, *APPLYING)} == {
         "Append": 1,
         "Vote": 2,
         "Poll": 3,
         "Fetch": 4,
+        "Apply": 5,
     }
 
 
@@ -236,10 +236,10 @@ def test_a_replica_that_cannot_read_its_log_ends(error: Exception) -> None:
 # Who is at the other end.
 
 
-def transport(world: World, replica: int, peers: dict[int, int]) -> PeerTransport:
+def transport(world: World, replica: int, peers: dict[int, int]) -> OrderTransport:
     """That of `replica`, with the ports of its `peers`."""
     at = {peer: Address("127.0.0.1", port) for peer, port in peers.items()}
-    return PeerTransport(world.reactor, replica, lambda: "ours", at, Random(1))
+    return OrderTransport(world.reactor, replica, lambda: "ours", at, (), Random(1))
 
 
 @pytest.fixture
@@ -254,36 +254,45 @@ def test_a_greeting_is_refused_by_another_replica_or_service_and_welcome_from_an
 ) -> None:
     second = transport(world, 2, {})
     first = transport(world, 1, {2: 1})
-    greeting = first.greeting(2)
+    greeter = first._greeter
+    greeting = greeter.greeting(ORDER, 2)
     assert greeting == Greeting(service="order", sender=1, to=2, cluster="ours")
     welcome = second.welcome(replace(greeting, cluster="theirs"))
     assert welcome == Welcome(service="order", sender=2, cluster="ours", version=1)
-    assert first.mistake(2, welcome) is None
-    assert first.mistake(3, welcome) == "what answers at the address of replica 3 is replica 2"
-    assert "catalog" in str(first.mistake(2, replace(welcome, service="catalog")))
+    assert greeter.mistake(ORDER, 2, welcome) is None
+    assert greeter.mistake(ORDER, 3, welcome) == (
+        "what answers at the address of replica 3 is replica 2"
+    )
+    theirs = replace(welcome, service="catalog")
+    assert "is of service catalog" in str(greeter.mistake(ORDER, 2, theirs))
     for _ in range(3):
-        refused = second.welcome(first.greeting(3)).refusal
+        refused = second.welcome(greeter.greeting(ORDER, 3)).refusal
         assert refused == "this is replica 2, not replica 3"
     assert [line for line in world.said if "refused" in line] == [
         f"warn: a connection is refused: {refused}"
     ]
-    assert "this is order replica 2" in second.welcome(replace(greeting, service="x")).refusal
+    assert (
+        "this is replica 2 of service order"
+        in second.welcome(replace(greeting, service="x")).refusal
+    )
 
 
 @pytest_twisted.ensureDeferred
 async def test_two_replicas_exchange_every_message_over_a_connection(world: World) -> None:
     second = transport(world, 2, {})
     node = Node(None)
-    server = PeerServer(
-        world.reactor, peer_methods(cast(OrderNode, node), node.blocking), second.welcome, Random(1)
+    server = FrameServer(
+        world.reactor,
+        methods(REPLICATION, node.request, node.blocking, node.cannot_read),
+        second.welcome,
+        Random(1),
     )
     world.factory = server.connections
     world.listen()
     first = transport(world, 1, {2: world.port, 3: world.port})
     first.startService()
     peers = {
-        to: Peer(first.channels[to], cast(Any, _Grpc(Ways())), node.blocking, TIMING)
-        for to in (2, 3)
+        to: Peer(first.peers[to], cast(Any, _Grpc(Ways())), node.blocking, TIMING) for to in (2, 3)
     }
     exchanges = [
         (APPEND, APPENDED),
@@ -312,7 +321,7 @@ async def test_two_replicas_exchange_every_message_over_a_connection(world: Worl
 def test_a_replica_that_connects_is_connected_to_at_once(world: World) -> None:
     first = transport(world, 1, {2: 1, 3: 1})
     retried: list[int] = []
-    for peer, channel in first.channels.items():
+    for peer, channel in first.peers.items():
         channel.retry = lambda peer=peer: retried.append(peer)  # type: ignore[misc, method-assign]
     first.welcome(Greeting(service="order", sender=2, to=1, cluster=""))
     first.welcome(Greeting(service="order", sender=9, to=1, cluster=""))

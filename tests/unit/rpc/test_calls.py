@@ -11,7 +11,7 @@ from typing import Any, cast
 import grpc
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
@@ -48,6 +48,7 @@ from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
 )
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer, add_OrdersServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.rpc.frames.channel import NotFrames
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.rpc.serving.server import GrpcServer
 from twisted_bazaar.rpc.wire import stock_to_wire
@@ -399,7 +400,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     world.servicer = catalog  # type: ignore[assignment]
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
-    leaders = neighbours.Catalog(world.channel, timing)
+    leaders = neighbours.Catalog(cast(Any, GrpcOnly()), world.channel, execute, timing)
     subscription = Subscription(address="127.0.0.1:7001", life=71, token="token")
     world.catalog = CatalogClient(world.channel, secret=SECRET)
     another = CatalogClient(world.channel, secret=b"another secret")
@@ -447,6 +448,13 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
     assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "term must be from 0 to" in call.details()
     assert (await leaders.ask(sends(log, 6, 6))).applied == 6, "it serves on"
+
+
+class GrpcOnly:
+    """A channel of frames to a catalog that has none."""
+
+    def call(self, kind: int, body: bytes, timeout: float) -> Deferred[bytes]:
+        return fail(NotFrames("it has gRPC only"))
 
 
 def call_apply(address: Address, **fields: Any) -> None:

@@ -13,11 +13,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
+from tests.fakes.frame_world import ECHO, SOON, World
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
-from tests.fakes.peers import ECHO, SOON, World
 from twisted_bazaar.rpc import first_bytes
 from twisted_bazaar.rpc.first_bytes import FirstBytes, SharedPort
-from twisted_bazaar.rpc.frames import HTTP2_PREFACE, MAGIC
+from twisted_bazaar.rpc.frames.format import HTTP2_PREFACE, MAGIC
 
 ONE, OTHER = b"ONE\n", b"OTHER\n"
 

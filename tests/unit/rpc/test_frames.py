@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.rpc.bounds import MAX_ID
-from twisted_bazaar.rpc.frames import (
+from twisted_bazaar.rpc.frames.format import (
     GREETING,
     HEAD_BYTES,
     HTTP2_PREFACE,

@@ -1,7 +1,7 @@
-"""The server of peers: answers the requests that come in frames (see `frames`), on the reactor.
+"""Answers the requests that come in frames (see `format`), on the reactor.
 
 A request is handled in the reactor turn in which it arrives, and answered in the turn in which
-the Deferred of its method fires. A `PeerServer` listens nowhere itself: see `first_bytes`.
+the Deferred of its method fires. A `FrameServer` listens nowhere itself: see `first_bytes`.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,10 +18,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_bazaar.errors import Malformed, Overloaded, Unavailable
+from twisted_bazaar.rpc.failures import Failures
+from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 
-from .failures import Failures
-from .frame_protocol import TICK_SECONDS, FrameProtocol
-from .frames import (
+from .format import (
     ANSWER,
     CONTROL,
     GREETING,
@@ -32,9 +32,9 @@ from .frames import (
     encode_greeting,
     encode_refusal,
 )
-from .keepalive import MAX_MESSAGE_BYTES
+from .protocol import TICK_SECONDS, FrameProtocol
 
-__all__ = ["GRACE_SECONDS", "MAX_CALLS", "MAX_CONNECTIONS", "Method", "PeerServer"]
+__all__ = ["GRACE_SECONDS", "MAX_CALLS", "MAX_CONNECTIONS", "Method", "FrameServer"]
 
 MAX_CONNECTIONS = 64
 """A peer has one, and a second until the server has found that the first is dead."""
@@ -62,7 +62,7 @@ class Method:
     fails with, is sent to the caller."""
 
 
-class PeerServer(Service):
+class FrameServer(Service):
     """Answers requests until `stopService`, on the connections that `connections` makes."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The format of the frames in which replicas call each other, and of the greetings. Pure.
+"""The format of the frames in which processes call each other, and of the greetings. Pure.
 
 A connection carries requests from the caller to the server, and answers back. Each end sends
 `MAGIC`, and then frames. Numbers are big-endian:
@@ -22,8 +22,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from twisted_bazaar.errors import Malformed
-
-from .bounds import MAX_ID, MAX_TEXT
+from twisted_bazaar.rpc.bounds import MAX_ID, MAX_TEXT
 
 __all__ = [
     "ANSWER",

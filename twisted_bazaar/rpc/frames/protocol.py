@@ -13,9 +13,9 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Malformed
+from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 
-from .frames import MAGIC, MAX_GREETING_BYTES, PING, PONG, Decoder, frame
-from .keepalive import MAX_MESSAGE_BYTES
+from .format import MAGIC, MAX_GREETING_BYTES, PING, PONG, Decoder, frame
 
 __all__ = ["TICK_SECONDS", "FrameProtocol"]
 

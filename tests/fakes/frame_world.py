@@ -12,7 +12,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from twisted_bazaar.rpc.frames import (
+from twisted_bazaar.rpc.frames.channel import FrameChannel
+from twisted_bazaar.rpc.frames.format import (
     GREETING,
     MAGIC,
     Decoder,
@@ -22,9 +23,8 @@ from twisted_bazaar.rpc.frames import (
     encode_greeting,
     frame,
 )
+from twisted_bazaar.rpc.frames.server import FrameServer, Method
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
-from twisted_bazaar.rpc.peer_channel import PeerChannel
-from twisted_bazaar.rpc.peer_server import Method, PeerServer
 
 SOON = 5.0
 """Seconds within which what works has happened, however busy the machine is."""
@@ -70,7 +70,7 @@ class Scripted(Protocol):
 
 
 class World:
-    """The channel of replica 1 to replica 2, which a `PeerServer` or a `Scripted` plays."""
+    """The channel of replica 1 to replica 2, which a `FrameServer` or a `Scripted` plays."""
 
     def __init__(self) -> None:
         from twisted.internet import reactor
@@ -87,7 +87,7 @@ class World:
         self.port = 0
         self.mistake: Callable[[Welcome], str | None] = mistake
         here: Any = self
-        self.channel = PeerChannel(
+        self.channel = FrameChannel(
             reactor,
             here,
             "peer",
@@ -98,13 +98,13 @@ class World:
         self.said: list[str] = []
         globalLogPublisher.addObserver(self._observe)
 
-    def new_server(self) -> PeerServer:
+    def new_server(self) -> FrameServer:
         methods = {
             ECHO: Method("Echo", lambda body: body),
             HOLD: Method("Hold", self._hold),
             FAIL: Method("Fail", lambda body: self.failing()),
         }
-        return PeerServer(self.reactor, methods, lambda each: self.answer(each), Random(1))
+        return FrameServer(self.reactor, methods, lambda each: self.answer(each), Random(1))
 
     def script(self) -> None:
         """Have the peer be a `Scripted` from now on."""

@@ -13,8 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from tests.fakes.leaks import nothing_leaks  # noqa: F401
-from tests.fakes.peers import (
+from tests.fakes.frame_world import (
     ECHO,
     SOON,
     WELCOME_OF_2,
@@ -22,12 +21,13 @@ from tests.fakes.peers import (
     error_of,
     outcomes_of,
 )
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from twisted_bazaar.errors import (
     NotOurs,
     Unavailable,
 )
-from twisted_bazaar.rpc.frames import ANSWER, MAGIC, PING, PONG, frame
-from twisted_bazaar.rpc.peer_channel import NotFrames
+from twisted_bazaar.rpc.frames.channel import NotFrames
+from twisted_bazaar.rpc.frames.format import ANSWER, MAGIC, PING, PONG, frame
 
 NOTICED_SECONDS = 3.0
 """Within two seconds a silent connection is given up, and a little later on a busy machine."""

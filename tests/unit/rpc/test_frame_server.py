@@ -11,8 +11,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from tests.fakes.leaks import nothing_leaks  # noqa: F401
-from tests.fakes.peers import (
+from tests.fakes.frame_world import (
     ECHO,
     FAIL,
     GREETING_OF_1,
@@ -22,9 +21,10 @@ from tests.fakes.peers import (
     World,
     error_of,
 )
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from twisted_bazaar.errors import InvariantBroken, Malformed, NotAuthorised, Unavailable
-from twisted_bazaar.rpc import peer_server
-from twisted_bazaar.rpc.frames import (
+from twisted_bazaar.rpc.frames import server
+from twisted_bazaar.rpc.frames.format import (
     ANSWER,
     GREETING,
     MAGIC,
@@ -37,8 +37,8 @@ from twisted_bazaar.rpc.frames import (
     encode_greeting,
     frame,
 )
+from twisted_bazaar.rpc.frames.server import GRACE_SECONDS, MAX_CALLS, MAX_CONNECTIONS
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
-from twisted_bazaar.rpc.peer_server import GRACE_SECONDS, MAX_CALLS, MAX_CONNECTIONS
 
 NOTICED_SECONDS = 3.0
 GREETED = MAGIC + frame(0, GREETING, encode_greeting(GREETING_OF_1))
@@ -203,7 +203,7 @@ async def test_an_answer_for_a_caller_that_is_gone_is_dropped(world: World) -> N
 async def test_a_call_that_is_never_answered_is_refused_in_the_end(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer_server, "LONGEST_WAIT_TICKS", 1)
+    monkeypatch.setattr(server, "LONGEST_WAIT_TICKS", 1)
     calling = await caller(world, GREETED, frame(1, HOLD, b""), frame(2, HOLD, b""))
     got = await frames_of(world, calling, 2)
     assert [(id_, kind) for id_, kind, _ in got] == [(1, REFUSAL), (2, REFUSAL)]
@@ -248,7 +248,7 @@ async def test_connections_are_bounded(world: World) -> None:
 async def test_a_caller_that_does_not_read_is_read_no_more_and_then_closed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer_server, "STUCK_TICKS", 3)
+    monkeypatch.setattr(server, "STUCK_TICKS", 3)
     calling = await caller(world, GREETED)
     await world.until(lambda: calling.frames)
     calling.out.pauseProducing()
@@ -322,7 +322,7 @@ async def test_a_stop_lets_the_calls_under_way_finish_and_begins_no_more(world: 
 @pytest_twisted.ensureDeferred
 async def test_a_stop_does_not_wait_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert GRACE_SECONDS == 5.0
-    monkeypatch.setattr(peer_server, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(server, "GRACE_SECONDS", 0.2)
     calling = await caller(world, GREETED, frame(1, HOLD, b""))
     await world.until(lambda: world.held)
     started = time.monotonic()

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from tests.fakes.leaks import nothing_leaks  # noqa: F401
-from tests.fakes.peers import (
+from tests.fakes.frame_world import (
     ECHO,
     FAIL,
     GREETING_OF_1,
@@ -22,6 +21,7 @@ from tests.fakes.peers import (
     error_of,
     outcomes_of,
 )
+from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from twisted_bazaar.errors import (
     BazaarError,
     NotAuthorised,
@@ -30,9 +30,9 @@ from twisted_bazaar.errors import (
     Overloaded,
     Unavailable,
 )
-from twisted_bazaar.rpc.frames import ANSWER, frame
+from twisted_bazaar.rpc.frames.channel import MAX_BYTES_UNDER_WAY
+from twisted_bazaar.rpc.frames.format import ANSWER, frame
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
-from twisted_bazaar.rpc.peer_channel import MAX_BYTES_UNDER_WAY
 
 
 @pytest_twisted.async_yield_fixture

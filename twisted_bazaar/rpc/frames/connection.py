@@ -1,7 +1,7 @@
 """The caller's connection to a peer: kept open, and made again with backoff when it is lost.
 
 In a cluster that is being upgraded, a peer of an earlier release has gRPC only, on the same port.
-It is recognised by its first bytes (see `frames`), and called by gRPC. Frames are tried again
+It is recognised by its first bytes (see `format`), and called by gRPC. Frames are tried again
 every `GRPC_PAUSE_SECONDS`, and at once when the peer, upgraded, has connected to this replica: see
 `retry`.
 """
@@ -20,8 +20,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Malformed, NotOurs, Unavailable
 
-from .frame_protocol import TICK_SECONDS, FrameProtocol
-from .frames import (
+from .format import (
     ANSWER,
     GREETING,
     REFUSAL,
@@ -32,8 +31,9 @@ from .frames import (
     decode_welcome,
     encode_greeting,
 )
+from .protocol import TICK_SECONDS, FrameProtocol
 
-__all__ = ["Down", "NotFrames", "PeerConnection"]
+__all__ = ["Down", "NotFrames", "FrameConnection"]
 
 ATTEMPT_SECONDS = 1.0
 """For TCP, or TLS, to connect. `FrameProtocol.tick` bounds the greetings."""
@@ -57,7 +57,7 @@ Down = tuple[type[Unavailable], str]
 """Why there is no connection."""
 
 
-class PeerConnection:
+class FrameConnection:
     """The connection to one peer, from `start` to `stop`."""
 
     log = Logger()

@@ -13,8 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 
 from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
+from twisted_bazaar.rpc.status import error_said
 
-from .frames import (
+from .connection import FrameConnection, NotFrames
+from .format import (
     ANSWER,
     CONTROL,
     HEAD_BYTES,
@@ -23,11 +26,8 @@ from .frames import (
     Welcome,
     decode_refusal,
 )
-from .keepalive import MAX_MESSAGE_BYTES
-from .peer_connection import NotFrames, PeerConnection
-from .status import error_said
 
-__all__ = ["MAX_BYTES_UNDER_WAY", "NotFrames", "PeerChannel"]
+__all__ = ["MAX_BYTES_UNDER_WAY", "NotFrames", "FrameChannel"]
 
 MAX_BYTES_UNDER_WAY = 4 * MAX_MESSAGE_BYTES
 """Of requests that the peer has not answered. A call that has failed counts until then: it may
@@ -36,7 +36,7 @@ still be in a buffer."""
 _STOPPING = "this process is stopping"
 
 
-class PeerChannel(Service):
+class FrameChannel(Service):
     """Calls one peer, from `startService` to `stopService`."""
 
     def __init__(
@@ -48,10 +48,10 @@ class PeerChannel(Service):
         mistake: Callable[[Welcome], str | None],
         random: Random,
     ) -> None:
-        """`peer` names it in errors and in the log. For the others see `PeerConnection`."""
+        """`peer` names it in errors and in the log. For the others see `FrameConnection`."""
         self._reactor = reactor
         self._peer = peer
-        self._connection = PeerConnection(reactor, endpoint, peer, greeting, mistake, random)
+        self._connection = FrameConnection(reactor, endpoint, peer, greeting, mistake, random)
         self._calls: dict[int, _Call] = {}
         """By id: those that the peer has not answered."""
         self._queue: dict[int, tuple[int, bytes]] = {}

@@ -1,0 +1,58 @@
+"""The connections of an order replica on which it calls its peers and the catalogs in frames."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from random import Random
+
+from twisted.application.service import MultiService
+
+from twisted_bazaar.rpc.frames.channel import FrameChannel
+from twisted_bazaar.rpc.frames.format import Greeting, Welcome
+from twisted_bazaar.rpc.frames.greeter import CATALOG, ORDER, Greeter
+from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.tcp import client_endpoint
+
+__all__ = ["OrderTransport"]
+
+
+class OrderTransport(MultiService):
+    """The channels to the other replicas and to the catalogs, as a Service, and the greetings of
+    this replica."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        replica: int,
+        cluster: Callable[[], str],
+        peers: Mapping[int, Address],
+        catalogs: Sequence[Address],
+        random: Random,
+    ) -> None:
+        """This is `replica` of the cluster that `cluster` returns; empty: it knows none yet."""
+        super().__init__()
+        self._reactor = reactor
+        self._random = random
+        self._greeter = Greeter(ORDER, replica, cluster)
+        self.peers = {peer: self._channel(at, ORDER, peer) for peer, at in peers.items()}
+        self.catalogs = {at: self._channel(at, CATALOG, 0) for at in catalogs}
+
+    def _channel(self, address: Address, service: str, replica: int) -> FrameChannel:
+        channel = FrameChannel(
+            self._reactor,
+            client_endpoint(self._reactor, address),
+            address,
+            partial(self._greeter.greeting, service, replica),
+            partial(self._greeter.mistake, service, replica),
+            self._random,
+        )
+        channel.setServiceParent(self)
+        return channel
+
+    def welcome(self, greeting: Greeting) -> Welcome:
+        """The answer to the greeting of a peer."""
+        welcome = self._greeter.welcome(greeting)
+        if not welcome.refusal and greeting.sender in self.peers:
+            # It is up. It may have been restarted, and perhaps upgraded.
+            self.peers[greeting.sender].retry()
+        return welcome
