@@ -89,17 +89,18 @@ def test_a_large_answer_may_be_encoded_on_a_thread() -> None:
     assert call.message == framed(b"encoded words")
 
 
-def test_the_answers_of_a_turn_go_out_in_one_write() -> None:
+def test_answers_go_out_in_the_turn_in_which_they_are_made_and_in_one_write() -> None:
     held: list[Deferred[bytes]] = []
     peer = Peer(Later=hold(held))
     streams = [peer.call(b"now"), peer.call(method="Later"), peer.call(method="Later")]
     peer.transport.writes.clear()
     peer.pump()
     assert len(peer.transport.writes) == 1
-    for answer in held:
+    for count, answer in enumerate(held, 2):
         answer.callback(b"later")
+        assert len(peer.transport.writes) == count
     peer.pump()
-    assert len(peer.transport.writes) == 2
+    assert len(peer.transport.writes) == 3
     assert all(peer.answers[stream].status == OK for stream in streams)
 
 

@@ -53,7 +53,7 @@ class GrpcConnection(Protocol):
         next_turn: Callable[[Callable[[], None]], None],
         lost: Callable[["GrpcConnection"], None],
     ) -> None:
-        """`next_turn(f)` calls `f` before the reactor waits again; `lost` is called when the
+        """`next_turn(f)` calls `f` in the next turn of the reactor; `lost` is called when the
         connection is lost."""
         self.peer = ""
         self.working = 0
@@ -67,6 +67,7 @@ class GrpcConnection(Protocol):
         self._calls: dict[int, Call] = {}
         self._pending = PendingAnswers(self._h2)
         self._flushes = False
+        """Whether `_flush` is about to be called."""
         self._unsent = bytearray()
         self._paused = self._deaf = False
         self._draining = False
@@ -84,7 +85,7 @@ class GrpcConnection(Protocol):
         transport: Any = self.transport
         self.peer = _named(transport.getPeer())
         transport.registerProducer(self, True)
-        self._schedule_flush()
+        self._flush_soon()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closing = True
@@ -98,7 +99,7 @@ class GrpcConnection(Protocol):
     def resumeProducing(self) -> None:
         self._paused = False
         if not self._closing:
-            self._schedule_flush()
+            self._flush_soon()
 
     def stopProducing(self) -> None:
         """`connectionLost` follows."""
@@ -108,9 +109,11 @@ class GrpcConnection(Protocol):
             return
         self._liveness.heard()
         now = self._server.reactor.seconds()
+        self._flushes = True
         try:
             self._counter.take(data, now)
             self._handle(self._h2.receive(data), now)
+            self._flush()
         except Violation as why:
             self._h2.close_connection(why.code, why.why.encode("ascii", "replace"))
             self._refuse_connection(why)
@@ -119,8 +122,6 @@ class GrpcConnection(Protocol):
         except Exception:
             self.log.failure("unexpected error on a connection from {peer}", peer=self.peer)
             self.abort()
-        else:
-            self._schedule_flush()
 
     # Incoming.
 
@@ -227,7 +228,7 @@ class GrpcConnection(Protocol):
             return
         call.due = self._server.reactor.seconds() + self._server.limits.taking
         self._pending.add(stream, framed(message), ending)
-        self._schedule_flush()
+        self._flush_now()
 
     def refuse(self, call: Call, status: int, details: str, end: list[Field]) -> None:
         if call.stream in self._calls:
@@ -249,29 +250,38 @@ class GrpcConnection(Protocol):
         self._counter.pings.refill()
         if (call := self._calls.pop(stream, None)) is not None:
             self._ended(call)
-        self._schedule_flush()
+        self._flush_now()
 
     def _reset(self, stream: int, code: ErrorCodes) -> None:
         with suppress(ProtocolError):
             self._h2.reset_stream(stream, code)
         self._forget(stream)
-        self._schedule_flush()
+        self._flush_now()
 
     # Outgoing.
 
-    def _schedule_flush(self) -> None:
+    def _flush_now(self) -> None:
+        """Write what was sent; at the end of the call into this connection, if it is in one."""
+        if not self._flushes:
+            self._flush()
+
+    def _flush_soon(self) -> None:
         if not self._flushes:
             self._flushes = True
             self._next_turn(self._flush)
 
     def _flush(self) -> None:
-        """Write what was sent in this turn of the reactor, at once."""
+        more = False
+        if not self._closing:
+            self._flushes = True
+            more = bool(self._pending) and not self._paused and self._send_parts()
+            self._write()
         self._flushes = False
-        if self._closing:
-            return
+        if more:
+            self._flush_soon()
+
+    def _write(self) -> None:
         transport: Any = self.transport
-        if self._pending and not self._paused:
-            self._send_parts()
         self._unsent += self._h2.data_to_send()
         if self._paused:
             # Frames that are read are answered, and would add to it without bound.
@@ -288,7 +298,9 @@ class GrpcConnection(Protocol):
         if not self._calls and self._last_stream < ANY_STREAM:
             self._close()
 
-    def _send_parts(self) -> None:
+    def _send_parts(self) -> bool:
+        """Send as much of the pending answers as a turn may. Returns whether to go on in the next
+        one."""
         due = self._server.reactor.seconds() + self._server.limits.taking
         went = False
         for stream, end in self._pending.send():
@@ -297,8 +309,7 @@ class GrpcConnection(Protocol):
             call.due = due
             if end is not None:
                 self._end(stream, call.complete, end)
-        if went and self._pending:
-            self._schedule_flush()
+        return went and bool(self._pending)
 
     def _refuse_connection(self, why: Exception) -> None:
         self._server.failures.refused("a connection", self.peer, why)
@@ -339,18 +350,19 @@ class GrpcConnection(Protocol):
         self._draining = True
         self._h2.go_away(ANY_STREAM)
         self._h2.ping(_DRAINED)
-        self._schedule_flush()
+        self._flush_now()
 
     def _refuse_new_calls(self) -> None:
         if self._draining and self._last_stream == ANY_STREAM:
             self._last_stream = self._h2.highest_inbound_stream_id
             self._h2.go_away(self._last_stream)
-            self._schedule_flush()
+            self._flush_now()
 
     # Timeouts.
 
     def sweep(self, now: float) -> None:
         """End overdue calls, and check the connection. Called every `TICK_SECONDS`."""
+        self._flushes = True
         for call in [each for each in self._calls.values() if each.due <= now]:
             if call.over:
                 self._reset(call.stream, ErrorCodes.CANCEL)
@@ -367,7 +379,7 @@ class GrpcConnection(Protocol):
             self._refuse_new_calls()
         elif action is Action.PING:
             self._h2.ping(_ALIVE)
-            self._schedule_flush()
+        self._flush()
 
 
 def _named(peer: Any) -> str:

@@ -53,7 +53,7 @@ _UNCONFIRMED_MS = 1000
 
 
 class _NextTurn:
-    """Calls functions together, before the reactor waits again."""
+    """Calls functions together, in the next turn of the reactor."""
 
     log = Logger()
 
