@@ -12,6 +12,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IListeningPort,
+    ILoggingContext,
     IProtocolFactory,
     IReactorTime,
     IStreamServerEndpoint,
@@ -26,6 +27,7 @@ FIRST_BYTES_SECONDS = 5.0
 """How long a client may take to send enough to tell."""
 
 
+@implementer(ILoggingContext)
 class FirstBytes(Factory):
     """Hands each connection over to the factory whose first bytes the client sends."""
 
@@ -36,14 +38,20 @@ class FirstBytes(Factory):
     ) -> None:
         """`choices` are by the first bytes of the client, which the protocol of the factory
         receives, too. None begins with another. A connection with other first bytes is closed,
-        and a new one while there are `undecided` that have not sent theirs."""
+        and the oldest one that has not sent its own if there are more than `undecided`."""
         self.reactor = reactor
         self.choices = choices
-        self.undecided = 0
+        self.undecided: dict[_Undecided, None] = {}
+        """The connections whose clients have not sent enough to tell, the oldest first."""
         self._most = undecided
 
-    def buildProtocol(self, addr: IAddress | None) -> "_Undecided | None":
-        return _Undecided(self, addr) if self.undecided < self._most else None
+    def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
+        return "gRPC and frames"
+
+    def buildProtocol(self, addr: IAddress | None) -> "_Undecided":
+        if len(self.undecided) >= self._most:
+            next(iter(self.undecided)).close()
+        return _Undecided(self, addr)
 
 
 @implementer(IStreamServerEndpoint)
@@ -80,8 +88,8 @@ class _Undecided(Protocol):
         self._late: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        self._ports.undecided += 1
-        self._late = self._ports.reactor.callLater(FIRST_BYTES_SECONDS, self._close)
+        self._ports.undecided[self] = None
+        self._late = self._ports.reactor.callLater(FIRST_BYTES_SECONDS, self.close)
 
     def dataReceived(self, data: bytes) -> None:
         self._data += data
@@ -91,13 +99,13 @@ class _Undecided(Protocol):
                 self._hand_over(factory)
                 return
         if not any(first.startswith(self._data) for first in self._ports.choices):
-            self._close()
+            self.close()
 
     def _hand_over(self, factory: IProtocolFactory) -> None:
         assert self.transport is not None
         protocol = factory.buildProtocol(cast(IAddress, self._addr))
         if protocol is None:
-            self._close()
+            self.close()
             return
         # The transport goes on to call this protocol: from here on, that costs nothing extra.
         self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
@@ -108,7 +116,8 @@ class _Undecided(Protocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._decided()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection."""
         self._decided()
         assert self.transport is not None
         self.transport.loseConnection()
@@ -116,7 +125,7 @@ class _Undecided(Protocol):
     def _decided(self) -> None:
         """It counts as undecided no more. May be called again."""
         if self._late is not None:
-            self._ports.undecided -= 1
+            del self._ports.undecided[self]
             if self._late.active():
                 self._late.cancel()
             self._late = None

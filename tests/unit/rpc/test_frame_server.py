@@ -232,16 +232,66 @@ async def test_the_calls_of_one_caller_are_bounded(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_connections_are_bounded(world: World) -> None:
-    callers = [await caller(world, GREETED) for _ in range(MAX_CONNECTIONS)]
-    await world.until(lambda: all(each.frames for each in callers))
+async def test_connections_are_bounded_and_none_keeps_out_another(world: World) -> None:
+    first = await caller(world, GREETED, frame(1, ECHO, b"a"))
+    await frames_of(world, first, 1)
+    others = [await caller(world, GREETED) for _ in range(MAX_CONNECTIONS - 1)]
+    await world.until(lambda: all(each.frames for each in others))
+    further = await caller(world, GREETED, frame(1, ECHO, b"on"))
+    assert await frames_of(world, further, 1) == [(1, ANSWER, b"on")]
+    await world.until(lambda: others[0].lost)
+    assert len(world.server.connections) == MAX_CONNECTIONS
+    assert [each.lost for each in (first, *others[1:])] == [None] * (MAX_CONNECTIONS - 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_with_calls_under_way_are_not_closed_for_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    busy = [await caller(world, GREETED, frame(1, HOLD, b"")) for _ in range(2)]
+    await world.until(lambda: len(world.held) == 2)
     further = await caller(world, GREETED)
     await world.until(lambda: further.lost)
-    assert further.heard == b""
-    callers[0].out.loseConnection()
-    await world.until(lambda: callers[0].lost)
-    another = await caller(world, GREETED, frame(1, ECHO, b"on"))
-    assert await frames_of(world, another, 1) == [(1, ANSWER, b"on")]
+    assert [each.lost for each in busy] == [None, None]
+
+
+@pytest_twisted.ensureDeferred
+async def test_incomplete_frames_of_many_connections_are_bounded_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is announced takes no memory; what has arrived does."""
+    monkeypatch.setattr(server, "MAX_BYTES_HELD", 1_000_000)
+    announced = frame(1, ECHO, bytes(MAX_MESSAGE_BYTES))
+    callers = [await caller(world, GREETED, announced[:1000]) for _ in range(10)]
+    callers += [await caller(world, GREETED, announced[:size]) for size in (400_000, 500_000)]
+    await world.until(lambda: world.server.connections._serving.held == 10 * 1000 + 900_000)
+    assert not any(each.lost for each in callers)
+    honest = await caller(world, GREETED, frame(7, ECHO, bytes(300_000)))
+    assert [id_ for id_, _, _ in await frames_of(world, honest, 1)] == [7]
+    await world.until(lambda: callers[-1].lost)
+    assert not any(each.lost for each in callers[:-1])
+    await world.until(lambda: world.server.connections._serving.held == 10 * 1000 + 400_000)
+    for each in callers:
+        each.out.abortConnection()
+    await world.until(lambda: world.server.connections._serving.held == 0)
+
+
+@pytest_twisted.ensureDeferred
+async def test_requests_that_are_not_answered_yet_are_bounded_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_BYTES_HELD", 1000)
+    first = await caller(world, GREETED, frame(1, HOLD, bytes(600)))
+    await world.until(lambda: world.held)
+    second = await caller(world, GREETED, frame(2, HOLD, bytes(600)))
+    ((id_, kind, body),) = await frames_of(world, second, 1)
+    assert (id_, kind) == (2, REFUSAL)
+    assert decode_refusal(body) == (EXHAUSTED, "too many bytes are under way")
+    world.held[0].callback(b"done")
+    assert await frames_of(world, first, 1) == [(1, ANSWER, b"done")]
+    second.say(frame(3, HOLD, bytes(600)))
+    await world.until(lambda: len(world.held) == 2)
 
 
 @pytest_twisted.ensureDeferred

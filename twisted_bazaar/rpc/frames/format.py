@@ -105,6 +105,8 @@ class Decoder:
     def feed(self, data: bytes) -> None:
         """Decode more of the stream. Raises `Malformed` as soon as it turns out not to be one of
         frames, or a frame to be too long, and `Http2` if it is one of HTTP/2."""
+        if self._closed:
+            return
         if self._partial:
             self._partial += data
             if len(self._partial) < self._needed:
@@ -127,13 +129,19 @@ class Decoder:
                 break
             self._receive(id_, kind, data[at + HEAD_BYTES : after])
             at = after
-        if at < end:
+        if at < end and not self._closed:
             self._partial += data[at:]
             self._needed = needed
 
+    @property
+    def buffered(self) -> int:
+        """Bytes of an incomplete frame."""
+        return len(self._partial)
+
     def close(self) -> None:
-        """Call `receive` no more, not even with frames that have arrived."""
+        """Call `receive` no more, not even with frames that have arrived, and keep nothing."""
         self._closed = True
+        self._partial.clear()
 
 
 def _begins(data: bytes) -> bool:

@@ -34,12 +34,21 @@ from .format import (
 )
 from .protocol import TICK_SECONDS, FrameProtocol
 
-__all__ = ["GRACE_SECONDS", "MAX_CALLS", "MAX_CONNECTIONS", "Method", "FrameServer"]
+__all__ = [
+    "GRACE_SECONDS",
+    "MAX_BYTES_HELD",
+    "MAX_CALLS",
+    "MAX_CONNECTIONS",
+    "Method",
+    "FrameServer",
+]
 
 MAX_CONNECTIONS = 64
-"""A peer has one, and a second until the server has found that the first is dead."""
+"""A caller has one, and a second until the server has found that the first is dead."""
 MAX_CALLS = 256
 """Requests of one connection that are not answered yet."""
+MAX_BYTES_HELD = 4 * MAX_MESSAGE_BYTES
+"""Of all connections together: incomplete frames, and requests that are not answered yet."""
 GRACE_SECONDS = 5.0
 """How long calls that are under way may take to finish when the server stops."""
 LONGEST_WAIT_TICKS = 60
@@ -95,13 +104,15 @@ class FrameServer(Service):
             late.cancel()
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Serving:
     """What all connections of a server share."""
 
     methods: Mapping[int, Method]
     welcome: Callable[[Greeting], Welcome]
     failures: Failures
+    held: int = 0
+    """Bytes that `MAX_BYTES_HELD` bounds."""
 
 
 class _Connections(Factory):
@@ -110,8 +121,10 @@ class _Connections(Factory):
     noisy = False
 
     def __init__(self, reactor: IReactorTime, serving: _Serving) -> None:
+        self._reactor = reactor
         self._serving = serving
-        self._open: set[_Server] = set()
+        self._open: dict[_Server, None] = {}
+        """The oldest first."""
         self._closed: Deferred[None] | None = None
         """Fires when none is open; None until no more are made."""
         self._ticking = LoopingCall(self._tick)
@@ -121,11 +134,19 @@ class _Connections(Factory):
         return len(self._open)
 
     def buildProtocol(self, addr: IAddress | None) -> "_Server | None":
-        """None, which closes the connection, if there are too many."""
-        if self._closed is not None or len(self._open) >= MAX_CONNECTIONS:
+        """None, which closes the connection, if no more are made.
+
+        If there are too many, the one is closed that has made no request for the longest time.
+        """
+        if self._closed is not None:
             return None
-        connection = _Server(self._serving, addr, self._lost)
-        self._open.add(connection)
+        if len(self._open) >= MAX_CONNECTIONS:
+            idle = [each for each in self._open if not each.calls]
+            if not idle:
+                return None
+            self._close(min(idle, key=lambda each: each.asked_at), "there are too many")
+        connection = _Server(self._serving, addr, self._reactor.seconds, self._lost, self._relieve)
+        self._open[connection] = None
         if not self._ticking.running:
             self._ticking.start(TICK_SECONDS, now=False)
         return connection
@@ -144,12 +165,22 @@ class _Connections(Factory):
         for connection in tuple(self._open):
             connection.give_up(_STOPPING)
 
+    def _close(self, connection: "_Server", why: str) -> None:
+        connection.give_up(why)
+        self._lost(connection)
+
     def _lost(self, connection: "_Server") -> None:
-        self._open.discard(connection)
-        if not self._open:
+        """It counts no more. May be called again."""
+        self._open.pop(connection, None)
+        if not self._open and self._ticking.running:
             self._ticking.stop()
             if self._closed is not None and not self._closed.called:
                 self._closed.callback(None)
+
+    def _relieve(self) -> None:
+        """Too many bytes are held: close the connection with the longest incomplete frame."""
+        longest = max(self._open, key=lambda connection: connection.buffered)
+        longest.give_up("too many bytes of incomplete frames are held")
 
     def _tick(self) -> None:
         for connection in tuple(self._open):
@@ -163,23 +194,56 @@ class _Server(FrameProtocol):
     log = Logger()
 
     def __init__(
-        self, serving: _Serving, peer: IAddress | None, lost: Callable[["_Server"], None]
+        self,
+        serving: _Serving,
+        peer: IAddress | None,
+        seconds: Callable[[], float],
+        lost: Callable[["_Server"], None],
+        relieve: Callable[[], None],
     ) -> None:
+        """`lost` is called when the connection is; `relieve` when too many bytes are held."""
         super().__init__()
         self._serving = serving
         self._peer = peer
+        self._seconds = seconds
         self._lost_to = lost
-        self._calls: dict[int, int] = {}
-        """By id of each request that is not answered: the tick in which it came."""
+        self._relieve = relieve
+        self.buffered = 0
+        """Bytes of an incomplete frame."""
+        self.asked_at = float("-inf")
+        """When the last request came."""
+        self._calls: dict[int, tuple[int, int]] = {}
+        """By id of each request that is not answered: the tick in which it came, and its size."""
         self._finishing = False
         self._stuck: int | None = None
         """Ticks since the transport's buffer filled up; None: it has room."""
+
+    @property
+    def calls(self) -> int:
+        """Requests that are not answered yet."""
+        return len(self._calls)
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self._out.registerProducer(self, True)
 
     # What comes in.
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        if self._count() and self._serving.held > MAX_BYTES_HELD:
+            self._relieve()
+
+    def _count(self) -> bool:
+        """Count the bytes of an incomplete frame. Returns whether there are more than before."""
+        more = self._decoder.buffered - self.buffered
+        self.buffered += more
+        self._serving.held += more
+        return more > 0
+
+    def give_up(self, why: str) -> None:
+        super().give_up(why)
+        self._count()
 
     def received(self, id_: int, kind: int, body: bytes) -> None:
         if not self.greeted:
@@ -200,6 +264,9 @@ class _Server(FrameProtocol):
             self.begin()
 
     def _begin(self, id_: int, kind: int, body: bytes) -> None:
+        if self.buffered:
+            self._count()
+        self.asked_at = self._seconds()
         method = self._serving.methods.get(kind)
         name = f"a request of kind {kind}" if method is None else method.name
         try:
@@ -207,13 +274,16 @@ class _Server(FrameProtocol):
                 raise Unavailable(_STOPPING)
             if len(self._calls) >= MAX_CALLS:
                 raise Overloaded("too many calls are under way")
+            if self._serving.held + len(body) > MAX_BYTES_HELD:
+                raise Overloaded("too many bytes are under way")
             if method is None:
                 raise Unavailable(f"{name} is not served here")
             answer = method.answer(body)
         except Exception:
             self._refuse(id_, name, Failure())
             return
-        self._calls[id_] = self._ticks
+        self._calls[id_] = self._ticks, len(body)
+        self._serving.held += len(body)
         if not isinstance(answer, Deferred):
             answer = succeed(answer)
         answer.addCallback(self._answered, id_).addErrback(self._failed, id_, name)
@@ -226,13 +296,16 @@ class _Server(FrameProtocol):
         if len(body) > MAX_MESSAGE_BYTES:
             raise Unavailable("the answer is too long")
         self.send(id_, ANSWER, body)
-        del self._calls[id_]
-        self._finish()
+        self._ended(id_)
 
     def _failed(self, failure: Failure, id_: int, name: str) -> None:
-        if self._calls.pop(id_, None) is not None:
+        if id_ in self._calls:
             self._refuse(id_, name, failure)
-            self._finish()
+            self._ended(id_)
+
+    def _ended(self, id_: int) -> None:
+        self._serving.held -= self._calls.pop(id_)[1]
+        self._finish()
 
     def _refuse(self, id_: int, name: str, failure: Failure) -> None:
         status = self._serving.failures.status(name, self._peer, failure)
@@ -247,7 +320,7 @@ class _Server(FrameProtocol):
             return
         super().tick()
         while self._calls:
-            id_, since = next(iter(self._calls.items()))
+            id_, (since, _) = next(iter(self._calls.items()))
             if self._ticks - since < LONGEST_WAIT_TICKS:
                 break
             self._failed(Failure(Unavailable("the answer took too long")), id_, "a call")
@@ -286,5 +359,7 @@ class _Server(FrameProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        self._count()
+        self._serving.held -= sum(size for _, size in self._calls.values())
         self._calls.clear()
         self._lost_to(self)
