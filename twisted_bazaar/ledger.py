@@ -11,7 +11,16 @@ import msgspec
 from .errors import InvariantBroken
 from .market import MAX_SHARES, MAX_VOLUME, Listed, Rejection, Side, Stock, Trade, Traded
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "stocks_of"]
+
+
+def stocks_of(event: msgspec.Struct) -> tuple[str, ...]:
+    """The names of the stocks that an event changes: those that `Ledger.apply` returns."""
+    if isinstance(event, Traded):
+        return (event.stock,)
+    if isinstance(event, Listed):
+        return tuple(listing.name for listing in event.stocks)
+    return ()
 
 
 class Ledger:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 
+from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.catalog.subscribers import OutgoingPush, Subscribers
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.cache.floors import Floors
@@ -206,9 +207,9 @@ class World:
     def _pushes(self) -> Sequence[Sent]:
         catalog, now = self._catalog, self._now(self._catalog)
         history = f"log-{catalog.log}"
-        pushes = catalog.subscribers.pushes(
-            catalog.ledger, catalog.index, history, catalog.lease, now
-        )
+        known = Projection(catalog.ledger, Position(catalog.index))
+        known.history = history
+        pushes = catalog.subscribers.pushes(known, catalog.lease, now)
         return [Sent(pushed, catalog.subscribers) for pushed in pushes]
 
     def catalog_pushes(self) -> None:
@@ -229,7 +230,7 @@ class World:
             sent = self._random.choice(self._sent)
             if sent.waited_for:
                 sent.waited_for = False
-                sent.subscribers.unreachable(sent.pushed.push, self._now(self._catalog))
+                sent.subscribers.unreachable(sent.pushed, self._now(self._catalog))
 
     def reply_arrives(self) -> None:
         if self._replies:
@@ -254,7 +255,7 @@ class World:
     def _reply(self, sent: Sent, reply: PushReply) -> None:
         if sent.waited_for:
             sent.waited_for = False
-            sent.subscribers.answered(sent.pushed.push, reply, self._now(self._catalog))
+            sent.subscribers.answered(sent.pushed, reply, self._now(self._catalog))
             self._release()
 
     # Lookups.

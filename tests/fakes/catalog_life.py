@@ -5,6 +5,7 @@ from itertools import count
 
 from twisted_bazaar.catalog.projection import Position, Projection
 from twisted_bazaar.catalog.publisher import Publisher
+from twisted_bazaar.catalog.subscribers import OutgoingPush
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.leases import Stamp, kept
@@ -35,6 +36,7 @@ class CatalogLife:
         )
         self.tickets = count()
         self.pushed: dict[int, Push] = {}
+        self._outgoing: dict[int, OutgoingPush] = {}
         if not silent:
             self.pass_time(LEASE)
 
@@ -77,16 +79,22 @@ class CatalogLife:
 
     def push(self) -> Sequence[int]:
         """Send the pushes that are due; returns the subscriptions that they go to."""
-        out = [pushed.push for pushed in self.publisher.take_pushes(self.now)]
-        self.pushed |= {push.life: push for push in out}
-        return [push.life for push in out]
+        out = {pushed.push.life: pushed for pushed in self.publisher.take_pushes(self.now)}
+        self._outgoing |= out
+        self.pushed |= {life: pushed.push for life, pushed in out.items()}
+        return list(out)
 
     def answer(self, life: int = FRONTEND) -> None:
         """The front-end answers the last push to it."""
         push = self.pushed.pop(life, None)
         if push is not None:
             reply = PushReply(upto=push.upto, stamp=Stamp(life, self.now))
-            self.publisher.answered(push, reply, self.now)
+            self.publisher.answered(self._outgoing.pop(life), reply, self.now)
+
+    def lose(self, life: int = FRONTEND) -> None:
+        """The front-end does not answer the last push to it in time."""
+        del self.pushed[life]
+        self.publisher.unreachable(self._outgoing.pop(life), self.now)
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

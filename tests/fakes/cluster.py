@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from twisted_bazaar.consensus.entries import GENESIS, Entry
+from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.log import MemoryStorage
 from twisted_bazaar.consensus.messages import Apply, ApplyReply, LearnerRequest, Reply, Request
 from twisted_bazaar.leases import Lease
@@ -27,35 +28,50 @@ class Learner:
 
     def __init__(self, name: str, life: int = 1) -> None:
         self.name = name
-        self.term = self.applied = 0
-        self.digest = GENESIS
-        self.ledger = Ledger()
-        self.rebuilds = 0
+        self.projection = Projection(Ledger(), Position())
         self.lease = Lease(life)
         self.releases = sys.maxsize
-        """It releases nothing beyond this index, as if a front-end did not answer."""
+        """It clears nothing beyond this index, as if a front-end did not answer."""
+        self.takes_proposals = True
+        """Whether it is of a release that takes what is not committed yet."""
+
+    @property
+    def applied(self) -> int:
+        return self.projection.position.index
+
+    @property
+    def digest(self) -> str:
+        return self.projection.position.digest
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.projection.ledger
+
+    @property
+    def rebuilds(self) -> int:
+        return self.projection.beginnings
 
     def apply(self, message: Apply, now: float) -> ApplyReply:
-        if message.term >= self.term:
-            self.term = message.term
-            if message.rebuild:
-                self.applied, self.digest, self.ledger = 0, GENESIS, Ledger()
-                self.lease = Lease(self.lease.life + 1)
-                self.rebuilds += 1
-            for entry in message.entries:
-                assert entry.index <= message.commit
-                if entry.index == self.applied + 1 and entry.follows(self.digest):
-                    self.ledger.apply(entry.index, entry.event)
-                    self.applied, self.digest = entry.index, entry.digest
+        known, beginnings = self.projection, self.projection.beginnings
+        if not self.takes_proposals:
+            message = msgspec.structs.replace(message, proposed=())
+        assert all(entry.index <= message.commit for entry in message.entries)
+        assert all(entry.index > message.commit for entry in message.proposed)
+        known.apply(message)
+        if known.beginnings != beginnings:
+            self.lease = Lease(self.lease.life + 1)
+        if message.term == known.position.term:
             self.lease.granted(message.stamp, message.lease)
         return ApplyReply(
-            term=self.term,
+            term=known.position.term,
             applied=self.applied,
-            digest=self.digest,
+            digest=known.position.digest,
             released=min(self.applied, self.releases),
             stamp=self.lease.stamp(now),
             holds=self.lease.alive(now),
             sent=message.sent,
+            taken=known.tip if self.takes_proposals else 0,
+            cleared=min(known.tip, self.releases) if self.takes_proposals else 0,
         )
 
 

@@ -82,6 +82,8 @@ class World:
         assert len(informed) <= 1
         for catalog in informed:
             for name, version in self.seen.items():
+                if catalog.publisher.wait_for(name) is not None:
+                    continue
                 shown = catalog.publisher.view.stocks.get(name)
                 assert (shown.version if shown else 0) >= version
                 self.seen[name] = shown.version if shown else 0
@@ -238,22 +240,22 @@ class _Catalog(_Process):
     def _push(self, pushed: OutgoingPush, publisher: Publisher) -> None:
         frontend = self.world.processes[pushed.subscription.address]
         assert isinstance(frontend, _Frontend)
-        push, open_ = pushed.push, [True]
+        open_ = [True]
 
         def answered(reply: PushReply) -> None:
             if open_.pop():
-                publisher.answered(push, reply, self.clock.now)
+                publisher.answered(pushed, reply, self.clock.now)
                 self._carry_out()
 
         def lost() -> None:
             if open_.pop():
-                publisher.unreachable(push, self.clock.now)
+                publisher.unreachable(pushed, self.clock.now)
 
         def respond(reply: PushReply) -> None:
             self.world.send(frontend, self, lambda: answered(reply) if open_ else None)
 
         self.later(PUSH_SECONDS, lambda: lost() if open_ else None, self.life)
-        self.world.send(self, frontend, lambda: frontend.push(push, respond))
+        self.world.send(self, frontend, lambda: frontend.push(pushed.push, respond))
 
 
 class _Frontend(_Process):

@@ -6,7 +6,9 @@ from typing import Any
 import attrs
 import msgspec
 
+from twisted_bazaar.catalog.holds import Wait
 from twisted_bazaar.catalog.market_file import Snapshot
+from twisted_bazaar.catalog.node import HOLD_SECONDS
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import OutgoingPush
@@ -47,6 +49,8 @@ class CatalogMember(Process):
         self.publisher: Publisher[Respond] = Publisher(
             self.projection, timing, lambda: lives(52) | 1, self.seconds
         )
+        self._held: list[tuple[dict[str, Wait], list[str], float, Respond]] = []
+        """Lookups that wait until it is known whether a cleared entry is committed."""
         self.later(SAVE_SECONDS, self._save)
         self._tick()
 
@@ -91,10 +95,28 @@ class CatalogMember(Process):
             self._carry_out()
 
     def lookup(self, names: list[str], reply: Respond) -> None:
+        waits = {name: wait for name in names if (wait := self.publisher.wait_for(name))}
+        if waits:
+            self._truth.counts["held"] += 1
+            self._held.append((waits, names, self.seconds + HOLD_SECONDS, reply))
+            self.later(HOLD_SECONDS, self._carry_out)
+        else:
+            self._show(names, [], reply)
+
+    def _answer_held(self) -> None:
+        lookups, self._held = self._held, []
+        for waits, names, until, reply in lookups:
+            held = [name for name, wait in waits.items() if not self.publisher.is_over(wait)]
+            if not held or self.seconds >= min(until, self.publisher.view.until):
+                self._show(names, held, reply)
+            else:
+                self._held.append((waits, names, until, reply))
+
+    def _show(self, names: list[str], held: list[str], reply: Respond) -> None:
         view = self.publisher.view
         if self.seconds < view.until and view.stocks:
-            found = [view.stocks[name] for name in names if name in view.stocks]
-            reply(LookupReply(found, view.history))
+            shown = [name for name in names if name in view.stocks and name not in held]
+            reply(LookupReply([view.stocks[name] for name in shown], view.history, held))
         else:
             reply(Unavailable("no lease"))
 
@@ -104,24 +126,24 @@ class CatalogMember(Process):
     def _carry_out(self) -> None:
         for ticket, answer in self.publisher.take_answers():
             ticket(answer)
+        self._answer_held()
         for pushed in self.publisher.take_pushes(self.seconds):
             self._push(pushed)
 
     def _push(self, pushed: OutgoingPush) -> None:
-        push = pushed.push
         frontend = self.frontends[pushed.subscription.address]
 
         def answered(reply: Any) -> None:
             if reply is None:
-                self.publisher.unreachable(push, self.seconds)
+                self.publisher.unreachable(pushed, self.seconds)
             else:
-                self.publisher.answered(push, reply, self.seconds)
+                self.publisher.answered(pushed, reply, self.seconds)
             self._carry_out()
 
         def lost() -> None:
-            self.publisher.unreachable(push, self.seconds)
+            self.publisher.unreachable(pushed, self.seconds)
 
-        self._network.call(self, frontend, frontend.push, push, answered, lost, PUSH_SECONDS)
+        self._network.call(self, frontend, frontend.push, pushed.push, answered, lost, PUSH_SECONDS)
 
 
 class RedisMember(Process):

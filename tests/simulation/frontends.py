@@ -280,7 +280,9 @@ class FrontendMember(Process):
                 self._lookups.failed(call, answer)
             else:
                 quotes = {stock.name: quote_of(stock) for stock in answer.stocks}
-                keep = self._lookups.answered(call, quotes, self.seconds, answer.history)
+                keep = self._lookups.answered(
+                    call, quotes, self.seconds, answer.history, answer.held
+                )
                 if keep:
                     self._tell_redis("put", (call.history, keep))
             self._look_up()

@@ -12,6 +12,7 @@ from . import (
     election_mutants,  # noqa: F401 - they declare themselves
     identity_mutants,  # noqa: F401
     lease_mutants,  # noqa: F401
+    proposal_mutants,  # noqa: F401
     sending_mutants,  # noqa: F401
     term_mutants,  # noqa: F401
 )

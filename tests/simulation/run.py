@@ -12,6 +12,7 @@ from . import (
     cache_scenarios,  # noqa: F401 - they declare themselves
     identity_scenarios,  # noqa: F401
     lease_scenarios,  # noqa: F401
+    proposal_scenarios,  # noqa: F401
     sending_scenarios,  # noqa: F401
     term_scenarios,  # noqa: F401
     trade_scenarios,  # noqa: F401

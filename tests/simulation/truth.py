@@ -62,7 +62,7 @@ class Truth:
         """By key and quantity, which no two trades of a client share: those of which a client
         was told that they were rejected, or certainly not executed, and what it was told."""
         self.counts = dict.fromkeys(
-            ("placed", "rejected", "unknown", "refused", "read", "hit", "missed"), 0
+            ("placed", "rejected", "unknown", "refused", "read", "hit", "missed", "held"), 0
         )
         self._seen: dict[str, int] = {}
         self.clocks_are_true = clocks_are_true

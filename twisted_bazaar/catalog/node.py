@@ -4,9 +4,10 @@
 thread. Lookups read an immutable view, so that a thread can encode a whole market meanwhile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -18,20 +19,32 @@ from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.market import Listing, Stock
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED, check_step
-from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
+from .holds import Wait
 from .market_file import Snapshot, save
 from .publisher import NO_LEASE, Publisher, View
 from .push_client import PushClient
 from .subscribers import OutgoingPush
 
-__all__ = ["CatalogNode"]
+__all__ = ["HOLD_SECONDS", "CatalogNode", "Found"]
 
+HOLD_SECONDS = 0.02
+"""A lookup waits so long to learn whether a cleared entry is committed. Then it is told to ask
+again: the others in the same call need not wait for it."""
 _SAVE_SECONDS = 0.25
 """Between two writes of the file. A catalog that was killed fetches what it lacks from the
 leader."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a lookup may be answered with."""
+
+    view: View
+    held: Collection[str] = ()
+    """The stocks asked for that must not be shown yet."""
 
 
 class CatalogNode(Service):
@@ -62,6 +75,8 @@ class CatalogNode(Service):
         self._path = path
         self._reactor = reactor
         self._push_client = push_client
+        self._waiting: dict[Deferred[None], Collection[Wait]] = {}
+        """Lookups that wait, and for what."""
         self._saved = projection.position
         self._warned = ""
         """The last refusal that was logged."""
@@ -147,9 +162,48 @@ class CatalogNode(Service):
         """How often a front-end was, in this life of the catalog."""
         return self._publisher.backoff.times_kept_out
 
+    def look_up(self, names: Sequence[str], partial: bool = True) -> Found | Deferred[Found]:
+        """What a lookup of these stocks may be answered with, as soon as that is known. `partial`:
+        after `HOLD_SECONDS`, whether or not all may be shown. Raises `Unavailable`, or fails with
+        it, as `view` does."""
+        view, wait_for = self.view(), self._publisher.wait_for
+        waits = {name: wait for name in names if (wait := wait_for(name)) is not None}
+        if not waits:
+            return Found(view)
+        return Deferred.fromCoroutine(self._when_known(waits, HOLD_SECONDS if partial else None))
+
+    def look_up_all(self) -> View | Deferred[View]:
+        """The whole market, as soon as it may be shown. Raises `Unavailable`, or fails with it, as
+        `view` does."""
+        view, wait = self.view(), self._publisher.wait_for(None)
+        if wait is None:
+            return view
+        known = Deferred.fromCoroutine(self._when_known({"": wait}, None))
+        return known.addCallback(lambda found: found.view)
+
+    async def _when_known(self, waits: Mapping[str, Wait], seconds: float | None) -> Found:
+        known: Deferred[None] = Deferred()
+        self._waiting[known] = waits.values()
+        if seconds is not None:
+            known.addTimeout(seconds, self._reactor, lambda *_: None)
+        try:
+            await known
+        finally:
+            del self._waiting[known]
+        is_over = self._publisher.is_over
+        return Found(self.view(), [name for name, wait in waits.items() if not is_over(wait)])
+
+    def _tell_waiting(self) -> None:
+        """Let the lookups go on that need not wait any longer."""
+        is_over = self._publisher.is_over
+        has_lease = self._seconds() < self._publisher.view.until
+        for known, waits in list(self._waiting.items()):
+            if not has_lease or all(map(is_over, waits)):
+                known.callback(None)
+
     def view(self) -> View:
-        """What clients may see now. Raises `Unavailable` without a lease, and before any stock is
-        listed."""
+        """What clients may see now, but for stocks that are held. Raises `Unavailable` without a
+        lease, and before any stock is listed."""
         view = self._publisher.view
         # The clock is read after the view: the view is true while the lease holds.
         if not self._seconds() < view.until:
@@ -177,23 +231,25 @@ class CatalogNode(Service):
             ticket.callback(reply)
         for outgoing in self._publisher.take_pushes(self._seconds()):
             self._push(outgoing)
+        if self._waiting:
+            self._tell_waiting()
 
     def _push(self, outgoing: OutgoingPush) -> None:
         # A trade waits for its push: callbacks cost less than a coroutine.
-        to, push = outgoing.subscription, outgoing.push
-        sent = self._push_client.push(to.address, to.token, push)
+        to = outgoing.subscription
+        sent = self._push_client.push(to.address, to.token, outgoing.push)
         told = sent.addCallbacks(
-            self._answered, self._unreachable, callbackArgs=(push,), errbackArgs=(push,)
+            self._answered, self._unreachable, callbackArgs=(outgoing,), errbackArgs=(outgoing,)
         )
         told.addErrback(lambda failure: self.log.failure("unexpected error in a push", failure))
 
-    def _answered(self, reply: PushReply, push: Push) -> None:
-        self._publisher.answered(push, reply, self._seconds())
+    def _answered(self, reply: PushReply, outgoing: OutgoingPush) -> None:
+        self._publisher.answered(outgoing, reply, self._seconds())
         self._carry_out()
 
-    def _unreachable(self, failure: Failure, push: Push) -> None:
+    def _unreachable(self, failure: Failure, outgoing: OutgoingPush) -> None:
         failure.trap(BazaarError)
-        self._publisher.unreachable(push, self._seconds())
+        self._publisher.unreachable(outgoing, self._seconds())
 
     def listing(self) -> Sequence[Listing]:
         """What the first leader of a cluster should list: the stocks in this catalog's file."""

@@ -1,15 +1,22 @@
-"""Decides when a log entry that the leader sent is released: shown to clients. Pure.
+"""Decides when a log entry that the leader sent is cleared, and when it is released: shown to
+clients. Pure.
 
-    leader ── Apply ──▶ applied ── pushes ──▶ front-ends show nothing older ──▶ released
+    leader ── Apply ──▶ proposed ── pushes ──▶ front-ends show nothing older ──▶ cleared
+                                             leader ── it is committed ──▶ released
 
-An entry is released once every front-end that may hold a lease has answered that it shows nothing
-older (invariant 9). Lookups show the released state and nothing beyond it: else one front-end could
-show a new quantity while another still shows the old one. The leader's message is answered once all
-is released, or a heartbeat later with how far that is: clients wait for that answer.
+An entry is cleared once every front-end that may hold a lease has answered that it shows nothing
+older (invariant 9). The pushes go out while the replicas write the entry to their disks. The
+leader's message is answered once all is cleared, or a heartbeat later with how far that is: clients
+wait for that answer. From then on lookups of the stocks of cleared entries wait until it is known
+whether those are committed (`holds`).
+
+An entry is released once it is cleared and committed. Lookups show the released state and nothing
+beyond it: else one front-end could show a new quantity while another still shows the old one.
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 import msgspec
@@ -19,9 +26,10 @@ from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import NotOurs, Unavailable
 from twisted_bazaar.leases import Lease
 from twisted_bazaar.market import Stock
-from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
+from .holds import Holds, Wait
 from .projection import Projection
 from .subscribers import OutgoingPush, Subscribers
 
@@ -80,7 +88,8 @@ class Publisher(Generic[T]):
         self._lease = Lease(self._lives())
         self._subscribers = Subscribers(self._timing, self.backoff)
         self._silent_since, self._silent_until = now, now + self._longest_lease
-        self._released = 0
+        self._holds = Holds(self._projection)
+        self._cleared = self._released = 0
         self._unreleased: deque[Stock] = deque()
         self._show()
 
@@ -98,7 +107,8 @@ class Publisher(Generic[T]):
             raise NotOurs(f"this is a catalog of cluster {self.cluster}, not {message.cluster}")
         self.cluster = self.cluster or message.cluster
         projection = self._projection
-        beginnings = projection.beginnings
+        beginnings, truncations = projection.beginnings, projection.truncations
+        position = projection.position.index
         # An earlier life may have granted leases as long as the longest that a leader granted.
         self._longest_lease = max(self._timing.lease, message.longest)
         self._silent_until = max(self._silent_until, self._silent_since + self._longest_lease)
@@ -112,6 +122,10 @@ class Publisher(Generic[T]):
             self._stocks = {}
             self._begin(now)
             touched = sorted(projection.ledger.stocks.values(), key=lambda stock: stock.version)
+        elif projection.truncations != truncations:
+            self._subscribers.truncated(position)
+            self._cleared = min(self._cleared, position)
+        self._holds.applied()
         self._unreleased += touched
         if message.term == projection.position.term:
             self._granted(message)
@@ -135,14 +149,14 @@ class Publisher(Generic[T]):
             raise Unavailable(NO_LEASE)
         return self._subscribers.add(subscription, now)
 
-    def answered(self, push: Push, reply: PushReply, now: float) -> None:
-        """A front-end answered `push`."""
-        self._subscribers.answered(push, reply, now)
+    def answered(self, outgoing: OutgoingPush, reply: PushReply, now: float) -> None:
+        """A front-end answered a push."""
+        self._subscribers.answered(outgoing, reply, now)
         self._release(now)
 
-    def unreachable(self, push: Push, now: float) -> None:
-        """A front-end did not answer `push` in time."""
-        self._subscribers.unreachable(push, now)
+    def unreachable(self, outgoing: OutgoingPush, now: float) -> None:
+        """A front-end did not answer a push in time."""
+        self._subscribers.unreachable(outgoing, now)
 
     def tick(self, now: float) -> None:
         """To be called a few times per heartbeat."""
@@ -158,19 +172,24 @@ class Publisher(Generic[T]):
 
     def take_pushes(self, now: float) -> list[OutgoingPush]:
         """The pushes to send now."""
-        known = self._projection
-        return list(
-            self._subscribers.pushes(
-                known.ledger, known.position.index, known.history, self._lease, now
-            )
-        )
+        return list(self._subscribers.pushes(self._projection, self._lease, now))
+
+    def wait_for(self, name: str | None) -> Wait | None:
+        """What a lookup of this stock, or of the whole market (None), has to wait for before it is
+        answered from `view`; None: nothing."""
+        return self._holds.wait_for(name, self._released)
+
+    def is_over(self, wait: Wait) -> bool:
+        """Whether that has come."""
+        return self._holds.is_over(wait, self._released)
 
     def _release(self, now: float) -> None:
         """Release what no front-end delays, and answer the leader's messages that are due."""
-        applied = self._projection.position.index
+        applied, tip = self._projection.position.index, self._projection.tip
         silent = now < self._silent_until
         if not silent:
-            released = max(self._released, self._subscribers.cleared(applied, now))
+            self._cleared = max(self._cleared, self._subscribers.cleared(tip, now))
+            released = min(self._cleared, applied)
             if self._unreleased and self._unreleased[0].version <= released:
                 stocks = dict(self._stocks)
                 while self._unreleased and self._unreleased[0].version <= released:
@@ -181,14 +200,17 @@ class Publisher(Generic[T]):
         self._show()
         waiting = []
         for each in self._unanswered:
-            if silent or self._released >= applied or now >= each.answer_by:
+            if silent or self._cleared >= tip or now >= each.answer_by:
                 self._answers.append((each.ticket, self._answer(each.message, now)))
             else:
                 waiting.append(each)
         self._unanswered = waiting
 
     def _answer(self, message: Apply, now: float) -> ApplyReply:
-        position = self._projection.position
+        position, cleared = self._projection.position, self._cleared
+        self._holds.cleared(
+            takewhile(lambda entry: entry.index <= cleared, self._projection.proposed)
+        )
         return ApplyReply(
             term=position.term,
             applied=position.index,
@@ -197,4 +219,6 @@ class Publisher(Generic[T]):
             stamp=self._lease.stamp(now),
             holds=self._lease.alive(now),
             sent=message.sent,
+            taken=self._projection.tip,
+            cleared=cleared,
         )

@@ -1,7 +1,8 @@
 """The subscriptions at a catalog: what to push to each front-end, and which to wait for. Pure.
 
-At most one push is on its way to a front-end, with the floors of all that changed since the last
-one that was answered. Each answer earns a lease, which goes out with the next push (see `leases`).
+At most one push is on its way to a front-end, with the floors of all that was changed, or is
+proposed to be, since the last one that was answered. Each answer earns a lease, which goes out with
+the next push (see `leases`).
 
 Every release waits for these front-ends. So one that repeatedly delays releases is kept out for a
 while (see `backoff`): it earns no lease, and is waited for until its last one has run out. It is
@@ -15,9 +16,10 @@ import msgspec
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import Overloaded
 from twisted_bazaar.leases import Holder, Lease
-from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
+
+from .projection import Projection
 
 __all__ = ["PUSHES_PER_LEASE", "OutgoingPush", "Subscribers"]
 
@@ -34,6 +36,8 @@ class OutgoingPush(msgspec.Struct, frozen=True):
 
     subscription: Subscription
     push: Push
+    truncations: int = 0
+    """How often what was proposed had been truncated before."""
 
 
 class _Subscriber:
@@ -44,7 +48,8 @@ class _Subscriber:
         self.subscription = subscription
         self.holder = Holder()
         self.cleared = 0
-        """The front-end shows nothing older than the state after this entry."""
+        """The front-end shows nothing older than the state after this entry, applied or
+        proposed."""
         self.given_up_at = now + seconds
         self.behind_since: float | None = None
         """Since when there is an entry that it has not taken in."""
@@ -53,12 +58,12 @@ class _Subscriber:
         """Whether the last push carried a lease."""
         self._idle_until = self._not_before = now
 
-    def due(self, now: float, applied: int, can_grant: bool) -> bool:
+    def due(self, now: float, tip: int, can_grant: bool) -> bool:
         """Whether a push should go out now. `can_grant`: the catalog itself holds a lease."""
         if self.in_flight or now < self._not_before:
             return False
         first_lease = can_grant and self.holder.earned is not None and not self.granted
-        return applied > self.cleared or first_lease or now >= self._idle_until
+        return tip > self.cleared or first_lease or now >= self._idle_until
 
     def behind_for(self, now: float) -> float:
         """For how many seconds there has been an entry that it has not taken in."""
@@ -85,6 +90,7 @@ class Subscribers:
         self._backoff = backoff or Backoff(timing.lease)
         self._by_life: dict[int, _Subscriber] = {}
         self._push_seconds = timing.lease / PUSHES_PER_LEASE
+        self._truncations = 0
         self._ticked_at = float("-inf")
 
     def add(self, subscription: Subscription, now: float) -> float:
@@ -99,51 +105,50 @@ class Subscribers:
         self._by_life.setdefault(subscription.life, known)
         return 0.0
 
-    def pushes(
-        self, ledger: Ledger, index: int, history: str, lease: Lease, now: float
-    ) -> Iterator[OutgoingPush]:
-        """The pushes to send now. `ledger` is the state after entry `index` of the log `history`,
-        `lease` is the catalog's own."""
+    def pushes(self, known: Projection, lease: Lease, now: float) -> Iterator[OutgoingPush]:
+        """The pushes to send now. `lease` is the catalog's own."""
         for subscriber in self._by_life.values():
-            if index > subscriber.cleared and subscriber.behind_since is None:
+            if known.tip > subscriber.cleared and subscriber.behind_since is None:
                 subscriber.behind_since = now
-            if subscriber.due(now, index, lease.alive(now)):
-                push = self._push(subscriber, ledger, index, history, lease, now)
+            if subscriber.due(now, known.tip, lease.alive(now)):
+                push = self._push(subscriber, known, lease, now)
                 subscriber.sending(now, push, self._push_seconds)
-                yield OutgoingPush(subscriber.subscription, push)
+                yield OutgoingPush(subscriber.subscription, push, self._truncations)
 
-    def _push(
-        self,
-        subscriber: _Subscriber,
-        ledger: Ledger,
-        index: int,
-        history: str,
-        lease: Lease,
-        now: float,
-    ) -> Push:
-        cleared, holder = subscriber.cleared, subscriber.holder
-        stocks = ledger.stocks.values()
-        floors = {stock.name: stock.version for stock in stocks if stock.version > cleared}
+    def _push(self, subscriber: _Subscriber, known: Projection, lease: Lease, now: float) -> Push:
+        holder = subscriber.holder
         # The lease of a front-end ends with that of its catalog.
         seconds = min(self._timing.lease, lease.until - holder.earned_at)
         grants = lease.alive(now) and seconds > 0
         return Push(
             life=subscriber.subscription.life,
-            history=history,
-            upto=index,
-            floors=floors,
+            history=known.history,
+            upto=known.tip,
+            floors=known.floors(subscriber.cleared),
             stamp=holder.earned if grants else None,
             seconds=seconds if grants else 0.0,
         )
 
-    def answered(self, push: Push, reply: PushReply, now: float) -> None:
-        """A front-end answered `push`. The lease that this earns goes out with the next push; from
+    def truncated(self, index: int) -> None:
+        """What was proposed after entry `index` may be replaced by other entries, whose floors no
+        front-end knows."""
+        self._truncations += 1
+        for subscriber in self._by_life.values():
+            subscriber.cleared = min(subscriber.cleared, index)
+
+    def answered(self, outgoing: OutgoingPush, reply: PushReply, now: float) -> None:
+        """A front-end answered a push. The lease that this earns goes out with the next push; from
         now on releases wait for this front-end."""
+        push = outgoing.push
         subscriber = self._by_life.get(push.life)
         if subscriber is None:
             return
         if reply.stamp is None:
             del self._by_life[push.life]
+            return
+        if outgoing.truncations != self._truncations:
+            # What it now knows may be the floors of entries that are gone.
+            subscriber.lost(now)
             return
         subscriber.cleared = max(subscriber.cleared, min(reply.upto, push.upto))
         if reply.upto < push.upto:
@@ -155,21 +160,21 @@ class Subscribers:
         if not self._backoff.left(subscriber.subscription.address, now):
             subscriber.holder.earns(reply.stamp, now, self._timing.lease)
 
-    def unreachable(self, push: Push, now: float) -> None:
-        """A front-end did not answer `push` in time."""
-        subscriber = self._by_life.get(push.life)
+    def unreachable(self, outgoing: OutgoingPush, now: float) -> None:
+        """A front-end did not answer a push in time."""
+        subscriber = self._by_life.get(outgoing.push.life)
         if subscriber is not None:
             subscriber.lost(now + self._timing.heartbeat)
 
-    def cleared(self, index: int, now: float) -> int:
-        """The highest index, up to `index`, such that no front-end with a lease shows an older
+    def cleared(self, tip: int, now: float) -> int:
+        """The highest index, up to `tip`, such that no front-end with a lease shows an older
         state."""
         waiting = (
             subscriber.cleared
             for subscriber in self._by_life.values()
             if subscriber.holder.attached(now)
         )
-        return min([index, *waiting])
+        return min([tip, *waiting])
 
     def tick(self, now: float) -> None:
         """Count delays, and forget the subscriptions whose leases have run out."""

@@ -1,17 +1,20 @@
 """What a replica keeps while it leads: how far peers and learners are, which entries are
 committed, and which catalog may hold a lease. Pure.
 
+The catalog that may hold a lease is sent entries when they are proposed, like a peer: so its
+front-ends learn of them while the disks write. The others are sent what is committed.
+
 The rules are those of Raft figure 2, "Leaders", and of docs/protocol.md for learners and leases.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.leases import Holder, kept
 from twisted_bazaar.timing import Timing
 
-from .entries import GENESIS
+from .entries import GENESIS, Entry
 from .log import Log
 from .messages import Append, AppendReply, Apply, ApplyReply, LearnerRequest, Message, Request
 from .progress import Progress, reached_by_majority
@@ -25,7 +28,7 @@ _SILENT_HEARTBEATS = 3
 """A catalog that works answers within this time: it is asked every heartbeat, and may hold its
 answer back for one."""
 _STUCK_LEASES = 2
-"""A catalog that works releases an entry within this time: it waits for its front-ends for one
+"""A catalog that works clears an entry within this time: it waits for its front-ends for one
 lease at most."""
 
 
@@ -46,14 +49,35 @@ class _Learner(Progress):
         self.name = name
         self.holder = Holder()
         self.answered_at = now
-        self.released_at = now
-        """When it had last released something new, or had nothing to release."""
+        self.cleared_at = now
+        """When it had last cleared something new, or had nothing to clear."""
         self.rebuild = False
         """Its state is of another history: it is to begin at index 0."""
         self.sent_commit = 0
         """The commit index that it was told last."""
         self.life = 0
         """The life in which it answered last; 0: it never did."""
+        self.offered = 0
+        """The last proposed entry that the request in flight carries; 0: it carries none."""
+        self.sent_last = 0
+        """The last entry that it was sent. Each proposed entry is sent once: a catalog of an
+        earlier release takes none."""
+        self._notice_since: float | None = None
+        """When the notice in flight was sent; None: none is."""
+
+    def due_notice(self, released: int) -> bool:
+        """Whether to tell it at once that entries were released, though a request is in flight:
+        lookups wait for that."""
+        return self.sent_commit < released and self._notice_since is None
+
+    def sending_notice(self, now: float) -> None:
+        """A notice is sent `now`."""
+        self._notice_since = now
+
+    def notice_ended(self, sent: float) -> None:
+        """The request sent at `sent` was answered, or lost."""
+        if self._notice_since == sent:
+            self._notice_since = None
 
 
 class LeaderState:
@@ -111,9 +135,22 @@ class LeaderState:
             # take itself for current too early.
             return
         for name, learner in self._learners.items():
-            if learner.due(now, commit, 0, heartbeat):
+            hears_proposals = self._hears_proposals(learner, now)
+            last = self._log.last_index if hears_proposals else commit
+            untold = learner.sent_commit < commit or learner.sent_last < last
+            if learner.due(now, commit, 0, heartbeat, untold):
                 learner.sending(now, 0)
-                yield LearnerRequest(name, self._apply(learner, commit, now))
+                message = self._apply(learner, last, commit, now)
+                learner.offered = message.proposed[-1].index if message.proposed else 0
+                learner.sent_last = max(learner.sent_last, learner.offered, min(last, commit))
+                yield LearnerRequest(name, message)
+            elif hears_proposals and learner.due_notice(released):
+                learner.sending_notice(now)
+                yield LearnerRequest(name, self._apply(learner, 0, commit, now))
+
+    def _hears_proposals(self, learner: _Learner, now: float) -> bool:
+        """Whether what is released waits for this catalog."""
+        return learner is self._lease_holder and learner.holder.attached(now)
 
     @property
     def history(self) -> str:
@@ -143,15 +180,17 @@ class LeaderState:
             previous_digest=self._log.digest_at(previous),
         )
 
-    def _apply(self, learner: _Learner, commit: int, now: float) -> Apply:
-        previous = 0 if learner.rebuild else min(learner.next - 1, commit)
-        upto = min(commit, previous + self._batch)
+    def _apply(self, learner: _Learner, last: int, commit: int, now: float) -> Apply:
+        """A request with entries up to `last`, which may be beyond `commit`."""
+        previous = 0 if learner.rebuild else min(learner.next - 1, max(last, commit))
+        committed, proposed = self._entries_for_learner(previous, last, commit)
         learner.sent_commit = commit
         return Apply(
             term=self._term,
             previous_index=previous,
             previous_digest=self._log.digest_at(previous) if previous else GENESIS,
-            entries=self._log.entries(previous, upto),
+            entries=committed,
+            proposed=proposed,
             commit=commit,
             rebuild=learner.rebuild,
             history=self.history,
@@ -161,6 +200,20 @@ class LeaderState:
             cluster=self._cluster,
             longest=self._longest_lease,
         )
+
+    def _entries_for_learner(
+        self, previous: int, last: int, commit: int
+    ) -> tuple[Sequence[Entry], Sequence[Entry]]:
+        """The committed entries after `previous`, and those up to `last` that are proposed; a
+        batch of them together."""
+        end = previous + self._batch
+        committed: Sequence[Entry] = ()
+        if previous < min(last, commit):
+            committed = self._log.entries(previous, min(last, commit, end))
+        reached = previous + len(committed)
+        if not commit <= reached < min(last, end):
+            return committed, ()
+        return committed, self._log.entries(reached, min(last, end))
 
     def append_answered(self, reply: AppendReply) -> None:
         """Take in a follower's answer to an append of this term."""
@@ -182,6 +235,7 @@ class LeaderState:
         """
         learner = self._learners[name]
         learner.answered(reply.sent, 0)
+        learner.notice_ended(reply.sent)
         learner.answered_at = now
         applied = reply.applied
         learner.rebuild = (
@@ -189,7 +243,15 @@ class LeaderState:
         )
         if learner.rebuild:
             return
-        learner.next = applied + 1
+        last = self._log.last_index
+        # An earlier release answers neither field. What it has taken of this leader's proposals
+        # is in this log, which only grows.
+        learner.next = max(applied, min(reply.taken, last)) + 1
+        if learner.next <= learner.offered:
+            # Not again before there is another: it takes none now.
+            learner.sent_last = last
+        learner.offered = 0
+        cleared = max(reply.released, min(reply.cleared, last))
         life = reply.stamp.life if reply.stamp else 0
         if life != learner.life:
             if learner is self._lease_holder and learner.holder.attached(now):
@@ -198,13 +260,13 @@ class LeaderState:
                 learner.holder.earned = None
                 return
             learner.life = life
-        if reply.released > learner.match:
-            learner.released_at = now
-        learner.match = reply.released
+        if cleared > learner.match:
+            learner.cleared_at = now
+        learner.match = cleared
         if not self._may_hold_lease(learner, reply.holds, now):
             return
         # Clients may have seen all that was committed before this leader was elected.
-        if reply.released >= max(released, self.opened) and self._surely_leads(now):
+        if cleared >= max(released, self.opened) and self._surely_leads(now):
             learner.holder.earns(reply.stamp, now, self._wait_seconds(now))
             self._lease_holder = learner
         elif reply.released and applied >= learner.sent_commit:
@@ -235,6 +297,8 @@ class LeaderState:
 
     def unreachable(self, to: int | str, sent: float, now: float) -> None:
         """The request sent to `to` at `sent` got no answer."""
+        if isinstance(to, str):
+            self._learners[to].notice_ended(sent)
         progress = self._peers[to] if isinstance(to, int) else self._learners[to]
         progress.lost(sent, now + self._timing.heartbeat)
 
@@ -249,7 +313,7 @@ class LeaderState:
 
     def released(self, commit: int, released: int, now: float) -> int:
         """Up to which entry clients may see; it was `released`. It is committed, and each catalog
-        that may hold a lease has released it."""
+        that may hold a lease has cleared it."""
         waiting: list[_Learner] = []
         self._count_delay(commit, now)
         if self._lease_holder is not None:
@@ -269,10 +333,10 @@ class LeaderState:
         if learner is None or not learner.holder.attached(now):
             return
         if learner.match >= commit:
-            learner.released_at = now
+            learner.cleared_at = now
             return
         silent = now - learner.answered_at > _SILENT_HEARTBEATS * self._timing.heartbeat
-        stuck = now - learner.released_at > _STUCK_LEASES * self._timing.lease
+        stuck = now - learner.cleared_at > _STUCK_LEASES * self._timing.lease
         if silent or stuck:
             self.backoff.delayed(learner.name, passed, now)
 

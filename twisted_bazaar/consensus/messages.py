@@ -187,14 +187,14 @@ class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Apply(msgspec.Struct, frozen=True, kw_only=True):
-    """The leader's committed entries for a learner; with none, a heartbeat."""
+    """The leader's entries for a learner; with none, a heartbeat."""
 
     term: int
     previous_index: int
     previous_digest: str
     """Names the history up to `previous_index`."""
     entries: Sequence[Entry]
-    """Those after `previous_index`."""
+    """Those after `previous_index` that are committed."""
     commit: int
     """The leader's commit index."""
     rebuild: bool
@@ -209,6 +209,9 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = ""
     longest: float = 0.0
     """The longest lease that any leader of this log has granted or may grant."""
+    proposed: Sequence[Entry] = ()
+    """The entries of the leader's log after those, which are not committed. Only the learner that
+    may hold a lease gets any."""
 
 
 class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,6 +230,12 @@ class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
     """Whether the learner held a lease when it answered."""
     sent: float
+    taken: int = 0
+    """The last entry that the learner has, applied or proposed by the leader of `term`."""
+    cleared: int = 0
+    """No client of this learner sees anything older than what entries up to here left. Those
+    beyond `applied` it waits for: it answers no lookup of their stocks until it knows whether
+    they are committed."""
 
 
 class CampaignReply(msgspec.Struct, frozen=True, kw_only=True):

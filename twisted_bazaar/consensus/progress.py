@@ -29,7 +29,7 @@ class Progress:
     def __init__(self, last_index: int, now: float) -> None:
         self.match = 0
         """Its disk holds the leader's log up to here (`matchIndex` in Raft figure 2); of a
-        learner: it has released entries up to here."""
+        learner: it has cleared entries up to here."""
         self.next = last_index + 1
         """The entry to send next (`nextIndex`)."""
         self.round = 0
@@ -42,11 +42,14 @@ class Progress:
         self._sent_round = 0
         self._not_before = float("-inf")
 
-    def due(self, now: float, last_index: int, round_: int, heartbeat: float) -> bool:
-        """Whether a request is to be sent now: with what is new, or as a heartbeat."""
+    def due(
+        self, now: float, last_index: int, round_: int, heartbeat: float, untold: bool = False
+    ) -> bool:
+        """Whether a request is to be sent now: with what is new, or as a heartbeat. `untold`:
+        there is more to tell than entries up to `last_index`."""
         if self._in_flight_since is not None or now < self._not_before:
             return False
-        news = self.next <= last_index or self._sent_round < round_
+        news = self.next <= last_index or self._sent_round < round_ or untold
         return news or now >= self._sent_at + heartbeat
 
     def sending(self, now: float, round_: int) -> None:

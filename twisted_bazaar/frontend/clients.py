@@ -16,7 +16,7 @@ from twisted_bazaar.market import Order, Placed, Trade
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
-from twisted_bazaar.rpc.bounds import check_integer, check_text
+from twisted_bazaar.rpc.bounds import MAX_NAMES, check_count, check_integer, check_text
 from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.push import Subscription, prove
 from twisted_bazaar.rpc.wire import (
@@ -185,7 +185,7 @@ class CatalogClient(_Client):
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
         """Those of the stocks `names` that exist."""
-        request = market_pb2.LookupRequest(names=names)
+        request = market_pb2.LookupRequest(names=names, partial=True)
         return self._call_in_cluster(self._stub.Lookup, request, _lookup_reply, timeout)
 
     def market(self, known: MarketSnapshot | None, timeout: float) -> Deferred[MarketSnapshot]:
@@ -209,7 +209,8 @@ class CatalogClient(_Client):
 
 def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:
     check_text("history", reply.history)
-    return LookupReply(stocks_from_wire(reply.stocks), reply.history)
+    check_count("held stocks", len(reply.held), MAX_NAMES)
+    return LookupReply(stocks_from_wire(reply.stocks), reply.history, frozenset(reply.held))
 
 
 def _market_request(known: MarketSnapshot | None) -> market_pb2.LookupRequest:

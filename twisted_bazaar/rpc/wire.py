@@ -2,7 +2,8 @@
 
 What arrives is checked against `bounds` here: a message that no service of a bazaar sends is
 `Malformed`. The messages of `consensus.messages` have the same field names in the .proto files,
-except `entries`, which travel as their records in the log; a stamp may be absent.
+except `entries`, which travel as their records in the log; so does what is `proposed`. A stamp
+may be absent.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,6 +96,8 @@ def to_wire(message: msgspec.Struct) -> Any:
     fields = {name: getattr(message, name) for name in message.__struct_fields__}
     if "entries" in fields:
         fields["records"] = [entry.record for entry in fields.pop("entries")]
+    if "proposed" in fields:
+        fields["proposed"] = [entry.record for entry in fields["proposed"]]
     if stamp := fields.get("stamp"):
         fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at_seconds)
     return _WIRE_TYPES[type(message)](**fields)
@@ -122,7 +125,9 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
     if plan.members:
         fields["members"] = _members_from_wire(wire.members)
     if plan.entries:
-        fields["entries"] = _entries_from_wire(wire.records, fields)
+        entries = fields["entries"] = _entries_from_wire(wire.records, fields)
+        if plan.proposed:
+            fields["proposed"] = _entries_from_wire(wire.proposed, fields, entries)
     return kind(**fields)
 
 
@@ -135,13 +140,14 @@ class _Plan(msgspec.Struct, frozen=True):
     stamp: bool
     members: bool
     entries: bool
+    proposed: bool
 
 
 @cache
 def _plan(kind: type[msgspec.Struct]) -> _Plan:
     hints = get_type_hints(kind)
     names = set(kind.__struct_fields__)
-    apart = names & {"stamp", "members", "entries"}
+    apart = names & {"stamp", "members", "entries", "proposed"}
     of = {
         type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
     }
@@ -156,6 +162,7 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
         "stamp" in apart,
         "members" in apart,
         "entries" in apart,
+        "proposed" in apart,
     )
 
 
@@ -172,8 +179,11 @@ def _stamp_from_wire(wire: catalog_pb2.Stamp) -> Stamp:
     return Stamp(wire.life, wire.at)
 
 
-def _entries_from_wire(records: Sequence[bytes], fields: Mapping[str, Any]) -> tuple[Entry, ...]:
-    """The entries of a message with these other `fields`, at the indexes that it gives them.
+def _entries_from_wire(
+    records: Sequence[bytes], fields: Mapping[str, Any], before: Sequence[Entry] = ()
+) -> tuple[Entry, ...]:
+    """The entries of a message with these other `fields`, at the indexes that it gives them, after
+    the entries `before` of the same message.
     Their digests are checked by the receiver, which knows the entry before."""
     bounds.check_count("log entries", len(records), bounds.MAX_ENTRIES)
     try:
@@ -182,6 +192,8 @@ def _entries_from_wire(records: Sequence[bytes], fields: Mapping[str, Any]) -> t
         raise Malformed(str(why)) from None
     index: int = fields["previous_index"] if "previous_index" in fields else fields["after"]
     term = fields.get("previous_term", 0)
+    if before:
+        index, term = before[-1].index, before[-1].term
     for entry in entries:
         index += 1
         if not (

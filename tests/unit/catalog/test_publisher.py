@@ -75,7 +75,7 @@ def test_a_front_end_that_is_gone_holds_up_everything_for_one_lease_once(
     until = catalog.now + LEASE
     while catalog.now + HEARTBEAT < until:
         catalog.push()
-        catalog.publisher.unreachable(catalog.pushed.pop(FRONTEND), catalog.now)
+        catalog.lose(FRONTEND)
         catalog.pass_time(HEARTBEAT)
         assert catalog.shown == stocks_of(6)
     catalog.pass_time(until - catalog.now)
@@ -268,7 +268,7 @@ def test_however_entries_answers_and_time_come_only_what_all_know_is_released(
                 catalog.answer(life)
             case "lose" if catalog.pushed:
                 life = data.draw(st.sampled_from(sorted(catalog.pushed)))
-                catalog.publisher.unreachable(catalog.pushed.pop(life), catalog.now)
+                catalog.lose(life)
             case "wait":
                 catalog.pass_time(data.draw(st.sampled_from([HEARTBEAT, 0.3, LEASE])))
         before, released = released, max(stock.version for stock in catalog.shown.values())

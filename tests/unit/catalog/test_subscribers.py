@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.histories import history, ledger_of
-from twisted_bazaar.catalog.subscribers import Subscribers
+from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.catalog.subscribers import OutgoingPush, Subscribers
 from twisted_bazaar.errors import Overloaded
 from twisted_bazaar.leases import MAX_DRIFT, Lease, Stamp
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
@@ -33,20 +34,25 @@ class Catalog:
         self.lease.until = float("inf")
         self.now = 100.0
         self.index = 8
+        self.tip = 0
+        """The last entry, if any is proposed."""
+        self.outgoing: dict[int, OutgoingPush] = {}
         for life in lives:
             self.subscribers.add(subscription(life), self.now)
 
     def pushes(self) -> dict[int, Push]:
         """What goes out now, by subscription."""
-        out = self.subscribers.pushes(
-            ledger_of(LOG[: self.index]), self.index, HISTORY, self.lease, self.now
-        )
+        known = Projection(ledger_of(LOG[: self.index]), Position(self.index))
+        known.history = HISTORY
+        known.proposed.extend(LOG[self.index : self.tip])
+        out = self.subscribers.pushes(known, self.lease, self.now)
         sent = {}
         for pushed in out:
             life = pushed.push.life
             assert pushed.subscription == subscription(life)
             assert life not in sent
             sent[life] = pushed.push
+            self.outgoing[id(pushed.push)] = pushed
         return sent
 
     def push(self, life: int = FIRST) -> Push:
@@ -56,11 +62,16 @@ class Catalog:
     def answer(self, push: Push, sent: float | None = None) -> Stamp:
         """`push` is answered, with a stamp of the front-end's clock when it `sent` that."""
         stamp = Stamp(push.life, self.now if sent is None else sent)
-        self.subscribers.answered(push, PushReply(upto=push.upto, stamp=stamp), self.now)
+        self.reply(push, push.upto, stamp)
         return stamp
 
+    def reply(self, push: Push, upto: int, stamp: Stamp | None) -> None:
+        """`push` is answered so."""
+        answer = PushReply(upto=upto, stamp=stamp)
+        self.subscribers.answered(self.outgoing[id(push)], answer, self.now)
+
     def lose(self, push: Push) -> None:
-        self.subscribers.unreachable(push, self.now)
+        self.subscribers.unreachable(self.outgoing[id(push)], self.now)
 
     def attach(self) -> None:
         """All that are subscribed have answered the first push, and have a lease."""
@@ -76,7 +87,7 @@ class Catalog:
     @property
     def cleared(self) -> int:
         """The highest index such that no front-end with a lease shows an older state."""
-        return self.subscribers.cleared(self.index, self.now)
+        return self.subscribers.cleared(max(self.index, self.tip), self.now)
 
 
 # What they are told.
@@ -337,7 +348,9 @@ def test_an_answer_counts_for_what_the_push_said() -> None:
     catalog = Catalog(FIRST)
     catalog.index = 7
     push = catalog.push()
-    catalog.subscribers.answered(push, PushReply(upto=99, stamp=Stamp(FIRST, 0.0)), catalog.now)
+    catalog.subscribers.answered(
+        catalog.outgoing[id(push)], PushReply(upto=99, stamp=Stamp(FIRST, 0.0)), catalog.now
+    )
     catalog.index = 8
     assert catalog.cleared == 7
     assert catalog.push().floors == {"GameStart": 8}
@@ -350,7 +363,9 @@ def test_one_that_has_taken_in_less_is_told_the_rest_and_has_earned_nothing() ->
     catalog.pass_time(LEASE / 2)
     catalog.index = 8
     push = catalog.push()
-    catalog.subscribers.answered(push, PushReply(upto=7, stamp=Stamp(FIRST, 0.0)), catalog.now)
+    catalog.subscribers.answered(
+        catalog.outgoing[id(push)], PushReply(upto=7, stamp=Stamp(FIRST, 0.0)), catalog.now
+    )
     assert catalog.cleared == 7
     catalog.pass_time(HEARTBEAT)
     push = catalog.push()
@@ -386,7 +401,9 @@ def test_one_whose_subscription_is_over_is_forgotten_at_once() -> None:
     catalog.index = 8
     push = catalog.push()
     assert catalog.cleared == 7
-    catalog.subscribers.answered(push, PushReply(upto=push.upto, stamp=None), catalog.now)
+    catalog.subscribers.answered(
+        catalog.outgoing[id(push)], PushReply(upto=push.upto, stamp=None), catalog.now
+    )
     assert catalog.cleared == 8
     catalog.pass_time(HEARTBEAT)
     assert catalog.pushes() == {}

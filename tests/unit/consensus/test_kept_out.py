@@ -6,10 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.fakes.histories import history, ledger_of
-from twisted_bazaar.catalog.subscribers import Subscribers
+from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.catalog.subscribers import OutgoingPush, Subscribers
 from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.leases import Lease, Stamp
-from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .test_lease_grants import A, B, Leader
@@ -47,13 +48,19 @@ class Catalog:
             for frontend in self.frontends:
                 frontend.look()
             self.subscribers.tick(self.now)
-            ledger = ledger_of(LOG)
-            for pushed in self.subscribers.pushes(ledger, self.index, "log", self.lease, self.now):
+            for pushed in self.subscribers.pushes(known(self.index), self.lease, self.now):
                 (to,) = [f for f in self.frontends if f.address == pushed.subscription.address]
-                to.told.append((self.now, pushed.push))
+                to.told.append((self.now, pushed))
             for frontend in self.frontends:
                 frontend.answer()
         return self.held_up / (ticks * TICK)
+
+
+def known(index: int) -> Projection:
+    """What a catalog knows after so many entries."""
+    projection = Projection(ledger_of(LOG), Position(index))
+    projection.history = "log"
+    return projection
 
 
 class Frontend:
@@ -70,7 +77,7 @@ class Frontend:
         self.address = name
         self.still = still
         self.takes_in = takes_in
-        self.told: list[tuple[float, Push]] = []
+        self.told: list[tuple[float, OutgoingPush]] = []
         self.refusals: list[float] = []
         self.cached = 0.0
         self.floors = Floors(TIMING, self.life)
@@ -94,16 +101,16 @@ class Frontend:
     def answer(self) -> None:
         now, subscribers = self.catalog.now, self.catalog.subscribers
         told, self.told = self.told, []
-        for since, push in told:
+        for since, pushed in told:
             if now - since > PUSH_SECONDS:
-                subscribers.unreachable(push, now)
+                subscribers.unreachable(pushed, now)
             elif self.still(now):
-                self.told.append((since, push))
+                self.told.append((since, pushed))
             else:
-                reply = self.floors.push(push, now)
+                reply = self.floors.push(pushed.push, now)
                 if not self.takes_in:
                     reply = PushReply(upto=0, stamp=reply.stamp)
-                subscribers.answered(push, reply, now)
+                subscribers.answered(pushed, reply, now)
 
 
 @pytest.fixture
@@ -187,12 +194,12 @@ def test_one_that_is_kept_out_gets_no_lease_whatever_it_answers(catalog: Catalog
     subscribers, now = catalog.subscribers, 100.0
     subscribers.add(Subscription(address="bad", life=1, token=""), now)
     subscribers._backoff.delayed("bad", 1.1 * LEASE, now)
-    (pushed,) = subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now)
-    subscribers.answered(pushed.push, PushReply(upto=4, stamp=Stamp(1, now)), now)
-    (pushed,) = subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now + PUSH_SECONDS)
+    (pushed,) = subscribers.pushes(known(4), catalog.lease, now)
+    subscribers.answered(pushed, PushReply(upto=4, stamp=Stamp(1, now)), now)
+    (pushed,) = subscribers.pushes(known(4), catalog.lease, now + PUSH_SECONDS)
     assert pushed.push.stamp is None
     subscribers.tick(now + LEASE)
-    assert not list(subscribers.pushes(ledger_of(LOG), 4, "log", catalog.lease, now + LEASE))
+    assert not list(subscribers.pushes(known(4), catalog.lease, now + LEASE))
     assert subscribers.add(Subscription(address="bad", life=2, token=""), now + LEASE) > LEASE
 
 

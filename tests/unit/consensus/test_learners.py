@@ -13,6 +13,7 @@ from tests.fakes.member import (
     entries_of,
     hear_of_term,
 )
+from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.consensus.entries import GENESIS, Opened
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.messages import Apply, ApplyReply
@@ -154,8 +155,8 @@ def test_a_learner_of_another_history_is_told_to_rebuild(theirs: tuple[int, ...]
     log of a leader (§5.4.3), so what it has comes from a log that was lost."""
     member = lone_leader(1, 1, 2)
     learner = Learner(CATALOG)
-    for entry in entries_of(*theirs):
-        learner.applied, learner.digest = entry.index, entry.digest
+    last = entries_of(*theirs)[-1]
+    learner.projection.position = Position(last.index, last.digest)
     for _ in range(4):
         for message in applies(member):
             member.step(learner.apply(message, member.clock.now))
@@ -195,21 +196,89 @@ def test_no_answer_waits_for_a_learner_of_another_history() -> None:
 def test_a_learner_that_heard_a_later_leader_deposes(cluster: Cluster) -> None:
     """It is not told to rebuild for being ahead: this leader is behind."""
     learner = cluster.learners[CATALOG]
-    learner.term, learner.applied, learner.digest = 9, 44, "from a later leader"
+    learner.projection.position = Position(44, "from a later leader", term=9)
     cluster.pass_time(2 * TIMING.heartbeat)
     assert learner.rebuilds == 0
     assert cluster.members[3].replica.role is Role.FOLLOWER
     assert cluster.members[3].replica.term == 9
 
 
+# What is proposed.
+
+
+def test_the_lease_holder_hears_of_an_entry_before_it_is_committed(cluster: Cluster) -> None:
+    learner, leader = cluster.learners[CATALOG], cluster.members[3].replica
+    batch = cluster.trade(3, buy("key"))
+    cluster.run(leave=lambda parcel: parcel.to in (1, 2))
+    assert (leader.commit, learner.applied, learner.projection.tip) == (2, 2, 3)
+    assert batch.outcomes == [None], "cleared is not enough"
+    cluster.run()
+    assert batch.outcomes == [Placed(1, replayed=False)]
+
+
+def test_a_catalog_hears_of_a_commit_at_once(cluster: Cluster) -> None:
+    """Lookups wait for that: no time passes here."""
+    cluster.trade(3, buy("key"))
+    cluster.run()
+    assert cluster.learners[CATALOG].applied == cluster.members[3].replica.commit == 3
+
+
+def test_a_catalog_hears_of_a_commit_while_another_entry_is_being_cleared(
+    cluster: Cluster,
+) -> None:
+    """Its answer to what was proposed since may take a heartbeat."""
+    learner, leader = cluster.learners[CATALOG], cluster.members[3].replica
+    first = cluster.trade(3, buy("first"))
+    cluster.run(leave=lambda parcel: parcel.to in (1, 2))
+    cluster.trade(3, buy("second"))
+    cluster.run(leave=lambda p: p.to in (1, 2) or isinstance(p.message, ApplyReply))
+    assert learner.projection.tip == 4
+    cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
+    assert first.outcomes == [Placed(1, replayed=False)]
+    assert leader.released == learner.applied == 3
+
+
+def test_a_standby_hears_of_what_is_committed_only() -> None:
+    cluster = Cluster(learners=(CATALOG, "standby"))
+    cluster.open_market(3)
+    cluster.pass_time(3 * TIMING.lease)
+    cluster.trade(3, buy("key"))
+    cluster.run(leave=lambda parcel: parcel.to in (1, 2))
+    tips = sorted(learner.projection.tip for learner in cluster.learners.values())
+    assert tips == [2, 3]
+    cluster.run()
+    assert {learner.applied for learner in cluster.learners.values()} == {3}
+
+
+def test_a_catalog_that_takes_no_proposals_is_not_sent_them_again_and_again(
+    cluster: Cluster,
+) -> None:
+    """It is of an earlier release: it learns what is committed, and trades wait for that."""
+    cluster.learners[CATALOG].takes_proposals = False
+    batch = cluster.trade(3, buy("key"))
+    cluster.run(leave=lambda parcel: parcel.to in (1, 2))
+    assert cluster.learners[CATALOG].projection.tip == 2
+    cluster.run()
+    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert cluster.learners[CATALOG].applied == 3
+
+
+def test_what_a_catalog_takes_in_two_messages_it_is_sent_in_two(cluster: Cluster) -> None:
+    leader = cluster.members[3]
+    leader.replica.propose([Opened(leader=3)] * (MAX_BATCH_ENTRIES + 5))
+    cluster.carry_out(leader)
+    cluster.run(leave=lambda parcel: parcel.to in (1, 2))
+    assert cluster.learners[CATALOG].projection.tip == cluster.members[3].replica.log.last_index
+
+
 # How long answers wait for them. Who gets a lease is in `test_leases.py`.
 
 
-def test_an_answer_waits_until_the_learner_has_released_it(cluster: Cluster) -> None:
+def test_an_answer_waits_until_the_learner_has_cleared_it(cluster: Cluster) -> None:
     """Committed is not enough: no lookup may show the older quantity afterwards."""
     batch = cluster.trade(3, buy("key"))
     cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
-    assert cluster.learners[CATALOG].applied == cluster.members[3].replica.commit == 3
+    assert cluster.learners[CATALOG].projection.tip == cluster.members[3].replica.commit == 3
     assert batch.outcomes == [None]
     cluster.run()
     assert batch.outcomes == [Placed(1, replayed=False)]

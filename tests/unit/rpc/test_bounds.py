@@ -35,7 +35,7 @@ def empty(kind: Any) -> Any:
     hints = get_type_hints(kind)
     nothing = {int: 0, float: 0.0, str: "", bool: False, Stamp: Stamp(0, 0.0)}
     fields = {name: nothing.get(hints[name]) for name in kind.__struct_fields__}
-    fields |= {"entries": ()} if "entries" in fields else {}
+    fields |= {name: () for name in ("entries", "proposed") if name in fields}
     fields |= {"term": 1} if "term" in fields else {}
     return kind(**fields)
 

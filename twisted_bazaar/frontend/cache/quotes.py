@@ -3,7 +3,7 @@
 Versions are indexes of the order log that `history` names; empty: the log is unknown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 
 import msgspec
@@ -28,6 +28,9 @@ class LookupReply(msgspec.Struct, frozen=True):
     stocks: Sequence[Stock]
     """Those of the stocks asked for that exist."""
     history: str = ""
+    held: Collection[str] = ()
+    """Those that cannot be shown yet, as a trade of theirs is about to be committed, or not: to be
+    asked for again."""
 
 
 class Source(Enum):

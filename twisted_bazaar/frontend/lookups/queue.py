@@ -6,7 +6,7 @@ Whether a quote may be shown is decided after it was read, for each lookup that 
 answered before a trade that the lookup must see.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -49,6 +49,8 @@ class UpstreamCall(msgspec.Struct, Generic[T], frozen=True, eq=False):
     """By stock, the lookups that came before the call was sent: any answer is true for them."""
     joined: Mapping[str, list[_Waiting[T]]]
     """By stock, the lookups that came since."""
+    again: bool = False
+    """Whether a catalog held these stocks when they were asked for before."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -69,6 +71,8 @@ class LookupQueue(Generic[T]):
         self._open = 0
         self._to_read: list[_Waiting[T]] = []
         self._to_call: list[_Waiting[T]] = []
+        self._held: list[_Waiting[T]] = []
+        """Those to ask for again, apart from others, which need not wait for them."""
         self._in_flight: list[UpstreamCall[T]] = []
         self._answered: list[tuple[T, LookupResult | BazaarError]] = []
 
@@ -119,31 +123,40 @@ class LookupQueue(Generic[T]):
 
     def take_call(self) -> UpstreamCall[T] | None:
         """What to ask for now. Each call must be followed by `answered` or `failed`."""
-        if not self._to_call or len(self._in_flight) >= self._max_in_flight:
-            return None
-        by_name: dict[str, list[_Waiting[T]]] = {}
-        left: list[_Waiting[T]] = []
-        for waiting in self._to_call:
-            if waiting.name in by_name or len(by_name) < MAX_NAMES:
-                by_name.setdefault(waiting.name, []).append(waiting)
-            else:
-                left.append(waiting)
-        self._to_call = left
+        again = sum(call.again for call in self._in_flight)
+        if self._held and not again:
+            by_name, self._held = _by_name(self._held)
+            return self._begin_call(by_name, again=True)
+        if self._to_call and len(self._in_flight) - again < self._max_in_flight:
+            by_name, self._to_call = _by_name(self._to_call)
+            return self._begin_call(by_name, again=False)
+        return None
+
+    def _begin_call(self, by_name: Mapping[str, list[_Waiting[T]]], again: bool) -> UpstreamCall[T]:
         history = self._floors.history if self._floors is not None else ""
-        call = UpstreamCall(history, by_name, {name: [] for name in by_name})
+        call = UpstreamCall(history, by_name, {name: [] for name in by_name}, again)
         self._in_flight.append(call)
         return call
 
     def answered(
-        self, call: UpstreamCall[T], quotes: Mapping[str, Quote], now: float, history: str = ""
+        self,
+        call: UpstreamCall[T],
+        quotes: Mapping[str, Quote],
+        now: float,
+        history: str = "",
+        held: Collection[str] = (),
     ) -> Mapping[str, Quote]:
-        """`quotes` are the stocks of `call` that exist. Returns those that the cache is to keep:
-        none, if the answer names another order log (`history`) than the call."""
+        """`quotes` are the stocks of `call` that exist, but for those `held`, which are asked for
+        again. Returns those that the cache is to keep: none, if the answer names another order log
+        (`history`) than the call."""
         self._in_flight.remove(call)
         to_keep = {}
         of_this_log = history in ("", call.history)
         source = Source.OFF if self._floors is None else Source.MISS
         for name, waiting in call.waiting.items():
+            if name in held:
+                self._held += [*waiting, *call.joined[name]]
+                continue
             quote = quotes.get(name)
             for each in waiting:
                 self._answer(each, LookupResult(quote, source, history))
@@ -172,3 +185,17 @@ class LookupQueue(Generic[T]):
     def _answer(self, waiting: _Waiting[T], answer: LookupResult | BazaarError) -> None:
         self._open -= 1
         self._answered.append((waiting.ticket, answer))
+
+
+def _by_name(
+    lookups: Sequence[_Waiting[T]],
+) -> tuple[Mapping[str, list[_Waiting[T]]], list[_Waiting[T]]]:
+    """The lookups of the first `MAX_NAMES` stocks, by stock, and those of the others."""
+    by_name: dict[str, list[_Waiting[T]]] = {}
+    left: list[_Waiting[T]] = []
+    for waiting in lookups:
+        if waiting.name in by_name or len(by_name) < MAX_NAMES:
+            by_name.setdefault(waiting.name, []).append(waiting)
+        else:
+            left.append(waiting)
+    return by_name, left

@@ -101,7 +101,7 @@ class LookupService:
             self._queue.failed(call, self._error(Failure()))
             return
         quotes = {stock.name: Quote(stock.version, answers.stock(stock)) for stock in reply.stocks}
-        to_keep = self._queue.answered(call, quotes, self._seconds(), reply.history)
+        to_keep = self._queue.answered(call, quotes, self._seconds(), reply.history, reply.held)
         if to_keep and self._cache is not None:
             self._cache.put(call.history, to_keep)
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as bazaar_dot_v1_dot_market__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61zaar/v1/catalog.proto\x12\tbazaar.v1\x1a\x16\x62\x61zaar/v1/market.proto\"!\n\x05Stamp\x12\x0c\n\x04life\x18\x01 \x01(\x03\x12\n\n\x02\x61t\x18\x02 \x01(\x01\"\x8d\x02\n\x0c\x41pplyRequest\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x16\n\x0eprevious_index\x18\x03 \x01(\x03\x12\x17\n\x0fprevious_digest\x18\x04 \x01(\t\x12\x0f\n\x07records\x18\x05 \x03(\x0c\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\x03\x12\x0f\n\x07rebuild\x18\x07 \x01(\x08\x12\x0c\n\x04sent\x18\x08 \x01(\x01\x12\x0f\n\x07history\x18\t \x01(\t\x12$\n\x05stamp\x18\n \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05lease\x18\x0b \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0c \x01(\t\x12\x0f\n\x07longest\x18\r \x01(\x01\x42\x08\n\x06_stampJ\x04\x08\x02\x10\x03R\x06leader\"\x9a\x01\n\nApplyReply\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04sent\x18\x04 \x01(\x01\x12\x10\n\x08released\x18\x05 \x01(\x03\x12$\n\x05stamp\x18\x06 \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05holds\x18\x07 \x01(\x08\x42\x08\n\x06_stamp\"!\n\x0eListingRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"0\n\x0cListingReply\x12 \n\x06stocks\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Stock\"`\n\x10SubscribeRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04life\x18\x02 \x01(\x03\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\r\n\x05proof\x18\x04 \x01(\t\"\"\n\x0eSubscribeReply\x12\x10\n\x08kept_out\x18\x01 \x01(\x01\x32\x82\x02\n\x07\x43\x61talog\x12\x37\n\x05\x41pply\x12\x17.bazaar.v1.ApplyRequest\x1a\x15.bazaar.v1.ApplyReply\x12=\n\x07Listing\x12\x19.bazaar.v1.ListingRequest\x1a\x17.bazaar.v1.ListingReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12\x43\n\tSubscribe\x12\x1b.bazaar.v1.SubscribeRequest\x1a\x19.bazaar.v1.SubscribeReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61zaar/v1/catalog.proto\x12\tbazaar.v1\x1a\x16\x62\x61zaar/v1/market.proto\"!\n\x05Stamp\x12\x0c\n\x04life\x18\x01 \x01(\x03\x12\n\n\x02\x61t\x18\x02 \x01(\x01\"\x9f\x02\n\x0c\x41pplyRequest\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x16\n\x0eprevious_index\x18\x03 \x01(\x03\x12\x17\n\x0fprevious_digest\x18\x04 \x01(\t\x12\x0f\n\x07records\x18\x05 \x03(\x0c\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\x03\x12\x0f\n\x07rebuild\x18\x07 \x01(\x08\x12\x0c\n\x04sent\x18\x08 \x01(\x01\x12\x0f\n\x07history\x18\t \x01(\t\x12$\n\x05stamp\x18\n \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05lease\x18\x0b \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0c \x01(\t\x12\x0f\n\x07longest\x18\r \x01(\x01\x12\x10\n\x08proposed\x18\x0e \x03(\x0c\x42\x08\n\x06_stampJ\x04\x08\x02\x10\x03R\x06leader\"\xba\x01\n\nApplyReply\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04sent\x18\x04 \x01(\x01\x12\x10\n\x08released\x18\x05 \x01(\x03\x12$\n\x05stamp\x18\x06 \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05holds\x18\x07 \x01(\x08\x12\r\n\x05taken\x18\x08 \x01(\x03\x12\x0f\n\x07\x63leared\x18\t \x01(\x03\x42\x08\n\x06_stamp\"!\n\x0eListingRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"0\n\x0cListingReply\x12 \n\x06stocks\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Stock\"`\n\x10SubscribeRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04life\x18\x02 \x01(\x03\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\r\n\x05proof\x18\x04 \x01(\t\"\"\n\x0eSubscribeReply\x12\x10\n\x08kept_out\x18\x01 \x01(\x01\x32\x82\x02\n\x07\x43\x61talog\x12\x37\n\x05\x41pply\x12\x17.bazaar.v1.ApplyRequest\x1a\x15.bazaar.v1.ApplyReply\x12=\n\x07Listing\x12\x19.bazaar.v1.ListingRequest\x1a\x17.bazaar.v1.ListingReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12\x43\n\tSubscribe\x12\x1b.bazaar.v1.SubscribeRequest\x1a\x19.bazaar.v1.SubscribeReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAMP']._serialized_start=62
   _globals['_STAMP']._serialized_end=95
   _globals['_APPLYREQUEST']._serialized_start=98
-  _globals['_APPLYREQUEST']._serialized_end=367
-  _globals['_APPLYREPLY']._serialized_start=370
-  _globals['_APPLYREPLY']._serialized_end=524
-  _globals['_LISTINGREQUEST']._serialized_start=526
-  _globals['_LISTINGREQUEST']._serialized_end=559
-  _globals['_LISTINGREPLY']._serialized_start=561
-  _globals['_LISTINGREPLY']._serialized_end=609
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=611
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=707
-  _globals['_SUBSCRIBEREPLY']._serialized_start=709
-  _globals['_SUBSCRIBEREPLY']._serialized_end=743
-  _globals['_CATALOG']._serialized_start=746
-  _globals['_CATALOG']._serialized_end=1004
+  _globals['_APPLYREQUEST']._serialized_end=385
+  _globals['_APPLYREPLY']._serialized_start=388
+  _globals['_APPLYREPLY']._serialized_end=574
+  _globals['_LISTINGREQUEST']._serialized_start=576
+  _globals['_LISTINGREQUEST']._serialized_end=609
+  _globals['_LISTINGREPLY']._serialized_start=611
+  _globals['_LISTINGREPLY']._serialized_end=659
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=661
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=757
+  _globals['_SUBSCRIBEREPLY']._serialized_start=759
+  _globals['_SUBSCRIBEREPLY']._serialized_end=793
+  _globals['_CATALOG']._serialized_start=796
+  _globals['_CATALOG']._serialized_end=1054
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,7 @@ class Stamp(_message.Message):
     def __init__(self, life: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest")
+    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest", "proposed")
     TERM_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class ApplyRequest(_message.Message):
     LEASE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     LONGEST_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_FIELD_NUMBER: _ClassVar[int]
     term: int
     previous_index: int
     previous_digest: str
@@ -41,10 +42,11 @@ class ApplyRequest(_message.Message):
     lease: float
     cluster: str
     longest: float
-    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ...) -> None: ...
+    proposed: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ..., proposed: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
-    __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds")
+    __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds", "taken", "cleared")
     TERM_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +54,8 @@ class ApplyReply(_message.Message):
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
     HOLDS_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_FIELD_NUMBER: _ClassVar[int]
     term: int
     applied: int
     digest: str
@@ -59,7 +63,9 @@ class ApplyReply(_message.Message):
     released: int
     stamp: Stamp
     holds: bool
-    def __init__(self, term: _Optional[int] = ..., applied: _Optional[int] = ..., digest: _Optional[str] = ..., sent: _Optional[float] = ..., released: _Optional[int] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., holds: _Optional[bool] = ...) -> None: ...
+    taken: int
+    cleared: int
+    def __init__(self, term: _Optional[int] = ..., applied: _Optional[int] = ..., digest: _Optional[str] = ..., sent: _Optional[float] = ..., released: _Optional[int] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., holds: _Optional[bool] = ..., taken: _Optional[int] = ..., cleared: _Optional[int] = ...) -> None: ...
 
 class ListingRequest(_message.Message):
     __slots__ = ("cluster",)

@@ -63,7 +63,7 @@ class CatalogServicer:
     """
 
     def Apply(self, request, context):
-        """Carries the leader's committed entries; see twisted_bazaar/consensus/messages.py.
+        """Carries the leader's entries; see twisted_bazaar/consensus/messages.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

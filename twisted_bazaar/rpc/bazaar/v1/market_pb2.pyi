@@ -45,29 +45,33 @@ class Order(_message.Message):
     def __init__(self, number: _Optional[int] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., quantity: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
 
 class LookupRequest(_message.Message):
-    __slots__ = ("names", "all", "cluster", "to", "after", "history")
+    __slots__ = ("names", "all", "cluster", "to", "after", "history", "partial")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     all: bool
     cluster: str
     to: int
     after: int
     history: str
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., after: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
+    partial: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., after: _Optional[int] = ..., history: _Optional[str] = ..., partial: _Optional[bool] = ...) -> None: ...
 
 class LookupReply(_message.Message):
-    __slots__ = ("stocks", "history", "upto", "changes")
+    __slots__ = ("stocks", "history", "upto", "changes", "held")
     STOCKS_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     stocks: _containers.RepeatedCompositeFieldContainer[Stock]
     history: str
     upto: int
     changes: bool
-    def __init__(self, stocks: _Optional[_Iterable[_Union[Stock, _Mapping]]] = ..., history: _Optional[str] = ..., upto: _Optional[int] = ..., changes: _Optional[bool] = ...) -> None: ...
+    held: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, stocks: _Optional[_Iterable[_Union[Stock, _Mapping]]] = ..., history: _Optional[str] = ..., upto: _Optional[int] = ..., changes: _Optional[bool] = ..., held: _Optional[_Iterable[str]] = ...) -> None: ...
