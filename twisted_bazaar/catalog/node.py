@@ -172,14 +172,11 @@ class CatalogNode(Service):
             return Found(view)
         return Deferred.fromCoroutine(self._when_known(waits, HOLD_SECONDS if partial else None))
 
-    def look_up_all(self) -> View | Deferred[View]:
-        """The whole market, as soon as it may be shown. Raises `Unavailable`, or fails with it, as
-        `view` does."""
-        view, wait = self.view(), self._publisher.wait_for(None)
-        if wait is None:
-            return view
-        known = Deferred.fromCoroutine(self._when_known({"": wait}, None))
-        return known.addCallback(lambda found: found.view)
+    async def may_show_all(self) -> None:
+        """Returns as soon as `view` may be shown whole. Raises `Unavailable` as `view` does."""
+        wait = self._publisher.wait_for(None)
+        if wait is not None:
+            await self._when_known({"": wait}, None)
 
     async def _when_known(self, waits: Mapping[str, Wait], seconds: float | None) -> Found:
         known: Deferred[None] = Deferred()

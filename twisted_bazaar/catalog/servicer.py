@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.defer import DeferredLock, TimeoutError
+from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
 
 from twisted_bazaar.consensus import messages
 from twisted_bazaar.errors import NotOurs, Overloaded
@@ -21,7 +21,7 @@ from twisted_bazaar.rpc.wire import (
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .admission import Admission
-from .node import CatalogNode
+from .node import CatalogNode, Found
 
 __all__ = ["Catalog"]
 
@@ -64,11 +64,14 @@ class Catalog(CatalogServicer):
         self._check_meant(request, context)
         if request.all:
             return self._look_up_all(request, context)
-        view = self._node.view()
-        return lookup_to_wire(view.stocks, request, view.history)
+        found = self._node.look_up(request.names, request.partial)
+        if isinstance(found, Deferred):
+            return found.addCallback(_found_to_wire, request)
+        return _found_to_wire(found, request)
 
     async def _look_up_all(self, request: market_pb2.LookupRequest, context: Context) -> bytes:
         """The whole market takes long to encode: one at a time."""
+        await self._node.may_show_all()
         wait = min(context.time_remaining() or _TURN_SECONDS, _TURN_SECONDS)
         try:
             await self._whole_market.acquire().addTimeout(wait, self._reactor)
@@ -96,3 +99,13 @@ class Catalog(CatalogServicer):
         if not left:
             self._admission.took(subscription.life)
         return catalog_pb2.SubscribeReply(kept_out=left)
+
+
+def _found_to_wire(found: Found, request: market_pb2.LookupRequest) -> market_pb2.LookupReply:
+    stocks = found.view.stocks
+    if found.held:
+        shown = set(request.names).difference(found.held)
+        stocks = {name: stocks[name] for name in shown if name in stocks}
+    reply = lookup_to_wire(stocks, request, found.view.history)
+    reply.held.extend(found.held)
+    return reply

@@ -210,7 +210,7 @@ class CatalogClient(_Client):
 def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:
     check_text("history", reply.history)
     check_count("held stocks", len(reply.held), MAX_NAMES)
-    return LookupReply(stocks_from_wire(reply.stocks), reply.history, frozenset(reply.held))
+    return LookupReply(stocks_from_wire(reply.stocks), reply.history, tuple(reply.held))
 
 
 def _market_request(known: MarketSnapshot | None) -> market_pb2.LookupRequest:

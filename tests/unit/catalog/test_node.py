@@ -5,8 +5,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -16,7 +17,7 @@ from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.replicas import result_of
 from twisted_bazaar.catalog import node as module
 from twisted_bazaar.catalog.market_file import Snapshot, load
-from twisted_bazaar.catalog.node import CatalogNode
+from twisted_bazaar.catalog.node import HOLD_SECONDS, CatalogNode, Found
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import View
 from twisted_bazaar.consensus.messages import ApplyReply
@@ -284,6 +285,85 @@ def test_the_leader_is_answered_in_time_though_a_front_end_is_not_there(
     telling.reactor.pump([TIMING.heartbeat / 10] * 14)
     [reply] = asked
     assert (reply.applied, reply.released) == (8, 6)
+
+
+# Lookups that wait.
+
+
+@pytest.fixture
+def cleared(telling: Catalog) -> Catalog:
+    """It has told the leader that entry 7 is cleared, and does not know whether it is committed."""
+    message = msgspec.structs.replace(sends(LOG, 6, 6), proposed=(LOG[6],))
+    asked = result_of(telling.node.apply(message))
+    telling.frontends.answer()
+    assert [each.cleared for each in asked] == [7]
+    return telling
+
+
+TRADED = "Fish, Co"
+"""The stock of entry 7."""
+
+
+def test_a_lookup_of_another_stock_is_answered_at_once(cleared: Catalog) -> None:
+    found = cleared.node.look_up(["GameStart"])
+    assert isinstance(found, Found)
+    assert not found.held
+
+
+def test_a_lookup_is_answered_as_soon_as_the_commit_is_known(cleared: Catalog) -> None:
+    looking = cleared.node.look_up([TRADED, "GameStart"])
+    assert isinstance(looking, Deferred)
+    found = result_of(looking)
+    assert found == []
+    cleared.node.apply(sends(LOG, 7, 7))
+    [answer] = found
+    assert (answer.view.stocks[TRADED].version, list(answer.held)) == (7, [])
+
+
+def test_a_lookup_that_waits_for_long_is_told_to_ask_again(cleared: Catalog) -> None:
+    looking = cleared.node.look_up([TRADED, "GameStart"])
+    assert isinstance(looking, Deferred)
+    found = result_of(looking)
+    cleared.reactor.advance(HOLD_SECONDS)
+    [answer] = found
+    assert list(answer.held) == [TRADED]
+
+
+def test_one_that_takes_no_part_for_an_answer_waits_on(cleared: Catalog) -> None:
+    """A front-end of an earlier release would take a stock that is missing for unknown."""
+    looking = cleared.node.look_up([TRADED], partial=False)
+    assert isinstance(looking, Deferred)
+    found = result_of(looking)
+    cleared.reactor.advance(10 * HOLD_SECONDS)
+    assert found == []
+    cleared.node.apply(sends(LOG, 7, 7))
+    assert [answer.view.stocks[TRADED].version for answer in found] == [7]
+
+
+def test_a_lookup_waits_no_longer_than_the_lease_lasts(cleared: Catalog) -> None:
+    looking = cleared.node.look_up([TRADED], partial=False)
+    assert isinstance(looking, Deferred)
+    whole = Deferred.fromCoroutine(cleared.node.may_show_all())
+    cleared.reactor.pump([TIMING.heartbeat / 3] * round(4 * TIMING.lease / TIMING.heartbeat))
+    for [why] in (result_of(looking), result_of(whole)):
+        assert isinstance(why, Unavailable)
+
+
+def test_the_whole_market_waits_as_well(cleared: Catalog) -> None:
+    whole = result_of(Deferred.fromCoroutine(cleared.node.may_show_all()))
+    assert whole == []
+    cleared.node.apply(sends(LOG, 7, 7))
+    assert whole == [None]
+    assert result_of(Deferred.fromCoroutine(cleared.node.may_show_all())) == [None]
+
+
+def test_a_lookup_whose_caller_has_gone_is_forgotten(cleared: Catalog) -> None:
+    looking = cleared.node.look_up([TRADED])
+    assert isinstance(looking, Deferred)
+    looking.addErrback(lambda failure: failure.trap(CancelledError))
+    looking.cancel()
+    cleared.node.apply(sends(LOG, 7, 7))
+    assert not cleared.node._waiting
 
 
 def test_a_push_that_failed_is_made_again(telling: Catalog) -> None:

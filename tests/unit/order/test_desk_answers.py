@@ -283,8 +283,10 @@ def test_a_lookup_at_the_leader_shows_all_that_a_catalog_may_have_shown_before()
     By the time that the question is answered, it has."""
     cluster = Cluster(learners=["catalog"])
     cluster.open_market(3)
+    cluster.learners["catalog"].takes_proposals = False
     cluster.pass_time(2 * TIMING.lease)
     cluster.trade(3, buy("key", 7))
+    cluster.run(leave=lambda parcel: parcel.to in (1, 2))
     cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
     assert cluster.learners["catalog"].ledger.stocks["GameStart"].quantity == 93
     question = cluster.ask(3)

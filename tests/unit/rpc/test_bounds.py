@@ -127,6 +127,16 @@ def test_entries_at_other_indexes_than_the_message_says_are_refused(kind: Any, w
         wire.from_wire(over_the_wire(sent), kind)
 
 
+def test_proposed_entries_follow_the_committed_ones_of_the_message() -> None:
+    sent = wire.to_wire(empty(messages.Apply))
+    sent.records.append(LOG[0].record)
+    sent.proposed.append(LOG[1].record)
+    assert wire.from_wire(over_the_wire(sent), messages.Apply).proposed == (LOG[1],)
+    sent.proposed.insert(0, LOG[2].record)
+    with pytest.raises(Malformed, match="cannot come after entry 1"):
+        wire.from_wire(over_the_wire(sent), messages.Apply)
+
+
 @pytest.mark.parametrize(
     "stock",
     [

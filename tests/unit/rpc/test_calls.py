@@ -417,6 +417,8 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
         stamp=Stamp(5, first.stamp.at_seconds),
         holds=False,
         sent=7.5,
+        taken=1,
+        cleared=1,
     )
     reply = await leaders.ask(sends(log, 1, 6, stamp=Stamp(4, first.stamp.at_seconds), lease=20))
     assert (reply.applied, reply.released, reply.holds) == (6, 6, False)

@@ -95,6 +95,8 @@ def carrying(message: Any, after: int, count: int) -> Any:
     """`message`, but with entries of the log where it says that they are."""
     place = "after" if isinstance(message, messages.FetchReply) else "previous_index"
     changes: dict[str, Any] = {place: after, "entries": tuple(LOG[after : after + count])}
+    if isinstance(message, messages.Apply):
+        changes["proposed"] = tuple(LOG[after + count : after + 2 * count])
     changes["term"] = message.term + 1 if message.term < 2**53 - 1 else message.term
     if isinstance(message, messages.Append):
         changes["previous_term"] = min(message.previous_term, 1)
@@ -112,7 +114,7 @@ def test_every_message_arrives_as_it_was_sent(sent: tuple[Any, ...]) -> None:
         kind = type(message)
         arrived = wire.from_wire(over_the_wire(wire.to_wire(message)), kind)
         assert arrived == message
-        for entry in getattr(arrived, "entries", ()):
+        for entry in (*getattr(arrived, "entries", ()), *getattr(arrived, "proposed", ())):
             assert entry.record == LOG[entry.index - 1].record, "the very bytes that go to disk"
 
 

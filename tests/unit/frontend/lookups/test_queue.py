@@ -409,3 +409,61 @@ def test_more_lookups_than_fit_are_refused_until_some_are_answered() -> None:
     desk.ask("C")
     with pytest.raises(Unavailable, match="too many"):
         desk.ask("C")
+
+
+# Stocks that a catalog holds.
+
+
+def miss_of(version: int) -> LookupResult:
+    return LookupResult(quote(version), Source.MISS, "log-1")
+
+
+def answer_held(desk: Desk, call: UpstreamCall, *held: str, **versions: int) -> None:
+    quotes = {name: quote(version) for name, version in versions.items()}
+    desk.lookups.answered(call, quotes, desk.now, "log-1", held)
+
+
+def test_a_stock_that_a_catalog_holds_is_asked_for_again_and_the_others_are_answered() -> None:
+    desk = Desk()
+    held, other = desk.ask("A", "B")
+    answer_held(desk, desk.call(), "A", B=5)
+    assert desk.answered(held, other) == [None, miss_of(5)]
+    again = desk.lookups.take_call()
+    assert again is not None
+    assert (again.names, again.again) == (["A"], True)
+    answer_held(desk, again, A=6)
+    assert desk.answered(held) == [miss_of(6)]
+
+
+def test_stocks_that_are_held_keep_no_other_lookup_waiting() -> None:
+    """They have a call of their own, and one only."""
+    desk = Desk(in_flight=1)
+    desk.ask("A")
+    answer_held(desk, desk.call(), "A")
+    again = desk.lookups.take_call()
+    assert again is not None
+    (other,) = desk.ask("B")
+    call = desk.call()
+    assert call.names == ["B"]
+    answer_held(desk, call, B=5)
+    assert desk.answered(other) == [miss_of(5)]
+    desk.ask("C")
+    answer_held(desk, desk.call(), "C")
+    assert desk.lookups.take_call() is None, "one is under way"
+    answer_held(desk, again, "A")
+    both = desk.lookups.take_call()
+    assert both is not None
+    assert sorted(both.names) == ["A", "C"]
+
+
+def test_lookups_that_joined_are_asked_for_again_as_well() -> None:
+    desk = Desk()
+    first = desk.ask("A")
+    call = desk.call()
+    second = desk.ask("A")
+    desk.read()
+    answer_held(desk, call, "A")
+    again = desk.lookups.take_call()
+    assert again is not None
+    answer_held(desk, again, A=7)
+    assert desk.answered(*first, *second) == [miss_of(7), miss_of(7)]
