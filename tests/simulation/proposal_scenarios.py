@@ -86,7 +86,8 @@ def a_catalog_hears_of_a_commit_at_once(bazaar: SimulatedBazaar) -> None:
         wait(bazaar, lambda answered=answered: answered, "an answer", 1.0)  # type: ignore[misc]
         shown: list[float] = []
         members[1].lookup(ONE, lambda _, shown=shown: shown.append(world.now))  # type: ignore[misc]
-        wait(bazaar, lambda shown=shown: shown, "a lookup", TIMING.heartbeat / 3)  # type: ignore[misc]
+        within = TIMING.heartbeat / 3
+        wait(bazaar, lambda shown=shown: shown, "a lookup", within)  # type: ignore[misc]
         world.run(world.now + 0.001)
     busy_again(bazaar)
 

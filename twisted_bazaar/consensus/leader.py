@@ -65,6 +65,14 @@ class _Learner(Progress):
         self._notice_since: float | None = None
         """When the notice in flight was sent; None: none is."""
 
+    def took_proposals(self, taken: int, last: int) -> None:
+        """It has entries up to `taken`, applied or proposed, of a log that ends at `last`."""
+        self.next = taken + 1
+        if self.next <= self.offered:
+            # It takes none now: send none again before there is another.
+            self.sent_last = last
+        self.offered = 0
+
     def due_notice(self, released: int) -> bool:
         """Whether to tell it at once that entries were released, though a request is in flight:
         lookups wait for that."""
@@ -243,14 +251,10 @@ class LeaderState:
         )
         if learner.rebuild:
             return
+        # A catalog of an earlier release says neither what it has taken nor what it has cleared.
+        # What it has taken of this leader's proposals is in this log, which only grows.
         last = self._log.last_index
-        # An earlier release answers neither field. What it has taken of this leader's proposals
-        # is in this log, which only grows.
-        learner.next = max(applied, min(reply.taken, last)) + 1
-        if learner.next <= learner.offered:
-            # Not again before there is another: it takes none now.
-            learner.sent_last = last
-        learner.offered = 0
+        learner.took_proposals(max(applied, min(reply.taken, last)), last)
         cleared = max(reply.released, min(reply.cleared, last))
         life = reply.stamp.life if reply.stamp else 0
         if life != learner.life:

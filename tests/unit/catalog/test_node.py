@@ -1,133 +1,26 @@
 """The catalog node: what it shows, what it pushes, and when it writes its file."""
 
-from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from tests.fakes.histories import history, ledger_of, sends
+from tests.fakes.catalog_node import LOG, SUBSCRIPTION, TIMING, Catalog, ReactorWithThreads
+from tests.fakes.histories import ledger_of, sends
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.replicas import result_of
 from twisted_bazaar.catalog import node as module
 from twisted_bazaar.catalog.market_file import Snapshot, load
-from twisted_bazaar.catalog.node import HOLD_SECONDS, CatalogNode, Found
+from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import View
-from twisted_bazaar.consensus.messages import ApplyReply
 from twisted_bazaar.errors import Malformed, Unavailable
-from twisted_bazaar.leases import Stamp, kept
+from twisted_bazaar.leases import kept
 from twisted_bazaar.market import Listing, Stock
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED
-from twisted_bazaar.rpc.push import Push, PushReply, Subscription
-from twisted_bazaar.timing import Timing
-
-TIMING = Timing()
-LOG = history(6)
-SOON = 0.5
-"""Seconds after which a change is on disk."""
-
-
-class Threads:
-    """A thread pool that runs its work when the test says so."""
-
-    def __init__(self) -> None:
-        self.work: list[tuple[Callable[[bool, Any], None], Callable[[], Any]]] = []
-
-    def callInThreadWithCallback(  # noqa: N802
-        self, on_result: Any, function: Any, *args: Any
-    ) -> None:
-        self.work.append((on_result, lambda: function(*args)))
-
-    def finish(self) -> None:
-        """Do the oldest work."""
-        on_result, function = self.work.pop(0)
-        try:
-            result = function()
-        except Exception:
-            on_result(False, Failure())
-        else:
-            on_result(True, result)
-
-
-class ReactorWithThreads(Clock):
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads = Threads()
-
-    def getThreadPool(self) -> Threads:  # noqa: N802
-        return self.threads
-
-    def callFromThread(self, function: Any, *args: Any) -> None:
-        function(*args)
-
-
-class Frontends:
-    """A push client whose pushes wait for the test to answer."""
-
-    def __init__(self) -> None:
-        self.pushed: list[tuple[str, str, Push, Deferred[PushReply]]] = []
-
-    def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
-        answer: Deferred[PushReply] = Deferred()
-        self.pushed.append((address, token, push, answer))
-        return answer
-
-    def answer(self) -> None:
-        """The push that is under way is answered."""
-        _, _, push, answer = self.pushed.pop()
-        answer.callback(PushReply(upto=push.upto, stamp=Stamp(push.life, 0.0)))
-
-
-class Catalog:
-    """A catalog that runs, with a file in `path`, and is beyond its first silence."""
-
-    def __init__(self, path: Path, snapshot: Snapshot | None = None) -> None:
-        self.path = path
-        self.reactor = ReactorWithThreads()
-        self.threads = self.reactor.threads
-        self.frontends = Frontends()
-        self.node = self.life(snapshot or Snapshot((), Position(), 0))
-        self.node.startService()
-        self.reactor.advance(TIMING.lease)
-
-    def life(self, snapshot: Snapshot) -> CatalogNode:
-        seconds, lives = self.reactor.seconds, count(1).__next__
-        return CatalogNode(
-            self.reactor, seconds, snapshot, self.path, self.frontends, lives, TIMING
-        )
-
-    def apply(self, upto: int, rebuild: bool = False, stamp: Stamp | None = None) -> ApplyReply:
-        after = 0 if rebuild else self.node._projection.position.index
-        [reply] = result_of(self.node.apply(sends(LOG, after, upto, rebuild=rebuild, stamp=stamp)))
-        assert reply.applied == upto
-        return cast(ApplyReply, reply)
-
-    def lease(self) -> None:
-        """The leader grants a lease for an answer that is sent now."""
-        index = self.node._projection.position.index
-        self.apply(index, stamp=self.apply(index).stamp)
-
-    def shown(self) -> Mapping[str, Stock] | None:
-        """What a reader is shown; None: nothing may be."""
-        try:
-            return self.node.view().stocks
-        except Unavailable:
-            return None
-
-    def pass_time(self) -> None:
-        """Long enough for a save to begin, if there is anything to save."""
-        self.reactor.pump([SOON / 10] * 10)
-
-    def saved(self) -> int:
-        """The index that the file reflects; 0: there is none."""
-        return load(self.path).position.index if self.path.exists() else 0
 
 
 @pytest.fixture
@@ -237,18 +130,10 @@ def test_a_rebuild_is_told_in_the_log(catalog: Catalog) -> None:
 # Whom it tells.
 
 
-SUBSCRIPTION = Subscription(address="127.0.0.1:7001", life=71, token="token")
-
-
 @pytest.fixture
 def telling(catalog: Catalog) -> Catalog:
     """It has released entry 6, and tells one front-end, which holds a lease."""
-    catalog.apply(6)
-    catalog.lease()
-    assert catalog.node.subscribe(SUBSCRIPTION) == 0.0
-    for _ in range(2):
-        catalog.frontends.answer()
-    assert catalog.frontends.pushed == []
+    catalog.tell()
     return catalog
 
 
@@ -285,85 +170,6 @@ def test_the_leader_is_answered_in_time_though_a_front_end_is_not_there(
     telling.reactor.pump([TIMING.heartbeat / 10] * 14)
     [reply] = asked
     assert (reply.applied, reply.released) == (8, 6)
-
-
-# Lookups that wait.
-
-
-@pytest.fixture
-def cleared(telling: Catalog) -> Catalog:
-    """It has told the leader that entry 7 is cleared, and does not know whether it is committed."""
-    message = msgspec.structs.replace(sends(LOG, 6, 6), proposed=(LOG[6],))
-    asked = result_of(telling.node.apply(message))
-    telling.frontends.answer()
-    assert [each.cleared for each in asked] == [7]
-    return telling
-
-
-TRADED = "Fish, Co"
-"""The stock of entry 7."""
-
-
-def test_a_lookup_of_another_stock_is_answered_at_once(cleared: Catalog) -> None:
-    found = cleared.node.look_up(["GameStart"])
-    assert isinstance(found, Found)
-    assert not found.held
-
-
-def test_a_lookup_is_answered_as_soon_as_the_commit_is_known(cleared: Catalog) -> None:
-    looking = cleared.node.look_up([TRADED, "GameStart"])
-    assert isinstance(looking, Deferred)
-    found = result_of(looking)
-    assert found == []
-    cleared.node.apply(sends(LOG, 7, 7))
-    [answer] = found
-    assert (answer.view.stocks[TRADED].version, list(answer.held)) == (7, [])
-
-
-def test_a_lookup_that_waits_for_long_is_told_to_ask_again(cleared: Catalog) -> None:
-    looking = cleared.node.look_up([TRADED, "GameStart"])
-    assert isinstance(looking, Deferred)
-    found = result_of(looking)
-    cleared.reactor.advance(HOLD_SECONDS)
-    [answer] = found
-    assert list(answer.held) == [TRADED]
-
-
-def test_one_that_takes_no_part_for_an_answer_waits_on(cleared: Catalog) -> None:
-    """A front-end of an earlier release would take a stock that is missing for unknown."""
-    looking = cleared.node.look_up([TRADED], partial=False)
-    assert isinstance(looking, Deferred)
-    found = result_of(looking)
-    cleared.reactor.advance(10 * HOLD_SECONDS)
-    assert found == []
-    cleared.node.apply(sends(LOG, 7, 7))
-    assert [answer.view.stocks[TRADED].version for answer in found] == [7]
-
-
-def test_a_lookup_waits_no_longer_than_the_lease_lasts(cleared: Catalog) -> None:
-    looking = cleared.node.look_up([TRADED], partial=False)
-    assert isinstance(looking, Deferred)
-    whole = Deferred.fromCoroutine(cleared.node.may_show_all())
-    cleared.reactor.pump([TIMING.heartbeat / 3] * round(4 * TIMING.lease / TIMING.heartbeat))
-    for [why] in (result_of(looking), result_of(whole)):
-        assert isinstance(why, Unavailable)
-
-
-def test_the_whole_market_waits_as_well(cleared: Catalog) -> None:
-    whole = result_of(Deferred.fromCoroutine(cleared.node.may_show_all()))
-    assert whole == []
-    cleared.node.apply(sends(LOG, 7, 7))
-    assert whole == [None]
-    assert result_of(Deferred.fromCoroutine(cleared.node.may_show_all())) == [None]
-
-
-def test_a_lookup_whose_caller_has_gone_is_forgotten(cleared: Catalog) -> None:
-    looking = cleared.node.look_up([TRADED])
-    assert isinstance(looking, Deferred)
-    looking.addErrback(lambda failure: failure.trap(CancelledError))
-    looking.cancel()
-    cleared.node.apply(sends(LOG, 7, 7))
-    assert not cleared.node._waiting
 
 
 def test_a_push_that_failed_is_made_again(telling: Catalog) -> None:
