@@ -38,7 +38,8 @@ __all__ = ["make_order_replica"]
 
 _HANDLER_THREADS = 64
 _CALLS_PER_NEIGHBOUR = 3
-"""An append, and a poll or fetch, and one that waits for its timeout."""
+"""By gRPC: those of an earlier release. An append, and a poll or fetch, and one that waits for its
+timeout."""
 
 _CHANCE = random.SystemRandom()
 

@@ -292,6 +292,8 @@ async def test_requests_that_are_not_answered_yet_are_bounded_together(
     assert await frames_of(world, first, 1) == [(1, ANSWER, b"done")]
     second.say(frame(3, HOLD, bytes(600)))
     await world.until(lambda: len(world.held) == 2)
+    second.out.abortConnection()
+    await world.until(lambda: world.server.connections._serving.held == 0)
 
 
 @pytest_twisted.ensureDeferred
