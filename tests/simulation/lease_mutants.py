@@ -70,17 +70,17 @@ def front_ends_are_not_waited_for(original: Any, self: Any, index: int, now: flo
 
 @mutant(subscribers.Subscribers, "unreachable")
 def a_front_end_that_does_not_answer_is_forgotten(
-    original: Any, self: Any, push: Any, now: float
+    original: Any, self: Any, outgoing: Any, now: float
 ) -> None:
-    self._by_life.pop(push.life, None)
+    self._by_life.pop(outgoing.push.life, None)
 
 
 @mutant(subscribers.Subscribers, "unreachable")
 def a_holder_that_owes_an_answer_is_renewed(
-    original: Any, self: Any, push: Any, now: float
+    original: Any, self: Any, outgoing: Any, now: float
 ) -> None:
-    original(self, push, now)
-    subscriber = self._by_life.get(push.life)
+    original(self, outgoing, now)
+    subscriber = self._by_life.get(outgoing.push.life)
     if subscriber is not None and subscriber.holder.attached(now):
         subscriber.holder.answered(now, self._timing.lease)
 
@@ -96,11 +96,11 @@ def a_catalog_that_owes_an_answer_is_renewed(
 
 @mutant(subscribers.Subscribers, "_push")
 def a_cache_lease_outlives_the_catalogs_own(
-    original: Any, self: Any, subscriber: Any, ledger: Any, index: int, history: str, *rest: Any
+    original: Any, self: Any, subscriber: Any, known: Any, lease: Any, now: float
 ) -> Any:
     everlasting = leases.Lease(1)
     everlasting.until = FOR_EVER
-    return original(self, subscriber, ledger, index, history, everlasting, rest[-1])
+    return original(self, subscriber, known, everlasting, now)
 
 
 @mutant(LeaderState, "__init__")
@@ -144,11 +144,11 @@ def floors_are_not_checked(original: Any, self: Any, name: str, version: int, no
 
 @mutant(subscribers.Subscribers, "pushes")
 def floors_are_lost_on_resubscription(
-    original: Any, self: Any, ledger: Any, index: int, *rest: Any
+    original: Any, self: Any, known: Any, lease: Any, now: float
 ) -> Any:
     for subscriber in self._by_life.values():
-        subscriber.cleared = subscriber.cleared or index - 1
-    return original(self, ledger, index, *rest)
+        subscriber.cleared = subscriber.cleared or known.tip - 1
+    return original(self, known, lease, now)
 
 
 @mutant(floors.Floors, "allow", part_of="floors_are_lost_on_resubscription")
@@ -280,22 +280,22 @@ def a_leader_that_may_have_been_replaced_grants_leases(
 
 @mutant(subscribers.Subscribers, "answered")
 def a_front_end_is_not_waited_for_before_its_lease_came(
-    original: Any, self: Any, push: Any, reply: Any, now: float
+    original: Any, self: Any, outgoing: Any, reply: Any, now: float
 ) -> None:
-    original(self, push, reply, now)
-    subscriber = self._by_life.get(push.life)
-    if subscriber is not None and push.stamp is None:
+    original(self, outgoing, reply, now)
+    subscriber = self._by_life.get(outgoing.push.life)
+    if subscriber is not None and outgoing.push.stamp is None:
         subscriber.holder.attached_until = now
 
 
 @mutant(subscribers.Subscribers, "_push")
 def what_a_lost_push_said_is_not_said_again(
-    original: Any, self: Any, subscriber: Any, ledger: Any, index: int, *rest: Any
+    original: Any, self: Any, subscriber: Any, known: Any, lease: Any, now: float
 ) -> Any:
     cleared = subscriber.cleared
     subscriber.cleared = max(cleared, getattr(subscriber, "said", 0))
-    push = original(self, subscriber, ledger, index, *rest)
-    subscriber.cleared, subscriber.said = cleared, index
+    push = original(self, subscriber, known, lease, now)
+    subscriber.cleared, subscriber.said = cleared, known.tip
     return push
 
 

@@ -100,6 +100,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "a_redis_holds_what_no_catalog_has_shown": ("what_no_push_vouched_for_is_shown",),
     "a_slow_lookup_is_overtaken_by_a_trade_of_its_stock": (
         "single_flight_without_the_floor_check",
+        "what_is_proposed_counts_as_committed",
     ),
     "clocks_may_drift_as_far_as_clocks_do": ("clocks_do_not_drift",),
     "a_follower_loses_what_its_disk_did_not_hold_yet": (
@@ -139,7 +140,10 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "a_catalog_that_has_just_started_shows_nothing_of_its_file": (
         "a_lease_of_an_earlier_life_is_good",
     ),
-    "a_leader_and_the_catalogs_part": ("a_new_leader_waits_for_no_catalog",),
+    "a_leader_and_the_catalogs_part": (
+        "a_new_leader_waits_for_no_catalog",
+        "what_is_cleared_counts_as_committed",
+    ),
     "what_was_truncated_before_it_was_written_is_not_acknowledged": (
         "an_acknowledgement_of_truncated_entries_is_kept",
     ),
@@ -211,6 +215,21 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "a_leader_that_is_overloaded_says_nothing_of_earlier_sendings": (
         "overloaded_after_a_sending_in_doubt_says_not_executed",
         "what_was_lost_was_not_executed",
+    ),
+    "what_was_answered_is_shown_before_the_catalog_hears_of_its_commit": (
+        "lookups_of_what_is_cleared_are_not_held",
+    ),
+    "a_catalog_hears_of_a_commit_at_once": ("a_commit_is_told_with_the_next_entries",),
+    "what_was_cleared_and_truncated_is_waited_for_no_longer": (
+        "what_was_truncated_is_held_for_ever",
+    ),
+    "what_a_leader_answered_before_it_died_is_shown": (
+        "lookups_are_held_until_it_is_applied",
+        "the_next_leader_ends_all_holds",
+    ),
+    "what_was_cleared_of_another_log_is_not_cleared": (
+        "what_was_cleared_of_another_log_counts",
+        "what_an_earlier_leader_proposed_is_kept",
     ),
 }
 """By scenario: the mutants that it caught in a long hunt. It is tried first, to save time."""
