@@ -1,6 +1,7 @@
 """A loss of power at any moment loses nothing acknowledged. See `tests/damage/crashes.py`."""
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -14,18 +15,20 @@ from tests.damage.power import Disk, Image
 from tests.fakes.histories import extend, files, history, order, trust, write
 
 LIVES = 60
+FEW = 10
+"""A sync whose life in `SYNCS` no longer shows the need for it is to be given another."""
 
 SYNCS = {
     "files.replace_file file": 0,
     "logfile._append file": 0,
     "logfile._begin_segment file": 0,
     "logfile._begin_segment folder": 0,
-    "logfile._open folder": 88,
+    "logfile._open folder": 181,
     "mark.replace folder": 1,
     "trust._make_folder folder": 0,
-    "trust._recover folder": 67,
-    "trust._settle file": 39,
-    "trust._settle folder": 26,
+    "trust._recover folder": 210,
+    "trust._settle file": 93,
+    "trust._settle folder": 32,
 }
 """Where the storage syncs, and a life that is lost without it, as long as nothing else changes."""
 
@@ -45,12 +48,17 @@ def test_a_loss_of_power_loses_nothing_acknowledged_and_makes_nothing_suspect(
 
 @pytest.mark.parametrize("site", SYNCS)
 def test_every_sync_is_needed(site: str) -> None:
-    def live_without(seeds: Iterable[int]) -> None:
-        for seed in seeds:
+    def lost(seed: int) -> bool:
+        try:
             live(seed, lambda where: where != site)
+        except Lost:
+            return True
+        return False
 
-    with pytest.raises(Lost):
-        live_without(range(SYNCS[site], SYNCS[site] + 200))
+    found = next(filter(lost, range(SYNCS[site], SYNCS[site] + 200)), None)
+    assert found is not None
+    if found > SYNCS[site] + FEW:
+        warnings.warn(f"{site} is missed first in life {found}: note it in SYNCS", stacklevel=1)
 
 
 def torn(folder: Path) -> tuple[int, Image]:
