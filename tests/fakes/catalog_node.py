@@ -69,7 +69,9 @@ class Frontends:
     def __init__(self) -> None:
         self.pushed: list[tuple[str, str, Push, Deferred[PushReply]]] = []
 
-    def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
+    def push(
+        self, address: str, token: str, push: Push, takes_frames: bool = False
+    ) -> Deferred[PushReply]:
         answer: Deferred[PushReply] = Deferred()
         self.pushed.append((address, token, push, answer))
         return answer

@@ -2,6 +2,7 @@
 """A front-end's internal endpoint, over a subscriber that a test controls."""
 
 import json
+from random import Random
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -11,6 +12,8 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from twisted_bazaar.frontend.cache.invalidation import InvalidationResource, internal_site
+from twisted_bazaar.frontend.cache.push_frames import push_frames
+from twisted_bazaar.frontend.cache.signed_pushes import SignedPushes
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
@@ -68,13 +71,18 @@ class Transport(StringTransport):
 class InternalEndpoint:
     """The site to serve, and a client of it that needs no network."""
 
-    def __init__(self, secret: bytes = b"", reactor: Any = None) -> None:
+    def __init__(self, secret: bytes = b"", reactor: Any = None, frames: bool = False) -> None:
+        """`frames`: it takes pushes in frames as well, as `frame_server`, which the test starts."""
         self.secret = secret
         self.subscriber = FakeSubscriber()
         self.clock = Clock()
         invalidations = InvalidationResource(secret, self.subscriber, self.clock.seconds)
+        timer = reactor or self.clock
+        pushes = SignedPushes(secret, self.subscriber)
+        self.frame_server = push_frames(pushes, timer, lambda: "ours", Random(1))
         self.site = internal_site(
-            invalidations, reactor or self.clock, self.clock.seconds, lambda: "request-1"
+            *(invalidations, timer, self.clock.seconds, lambda: "request-1"),
+            self.frame_server.connections if frames else None,
         )
 
     def signature(self, body: bytes) -> bytes:

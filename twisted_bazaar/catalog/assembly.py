@@ -22,6 +22,7 @@ from .market_file import save
 from .node import CatalogNode
 from .opening import open_market
 from .push_client import PushClient
+from .push_frames import PushFrames
 from .servicer import Catalog
 from .subscribers import PUSHES_PER_LEASE
 from .tap import CatalogConfig
@@ -43,8 +44,10 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         Logger().warn(
             "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
         )
-    pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE)
     chance = random.SystemRandom()
+    greeter = Greeter(CATALOG, 0, lambda: node.cluster)
+    push_frames = PushFrames(reactor, config.secret, greeter, chance)
+    pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE, push_frames)
     node = CatalogNode(
         reactor,
         monotonic_seconds,
@@ -62,7 +65,6 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
 
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    greeter = Greeter(CATALOG, 0, lambda: node.cluster)
     frames = FrameServer(reactor, methods(APPLYING, node.apply, blocking), greeter.welcome, chance)
     server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance)
     return Layers(pusher, node, server)

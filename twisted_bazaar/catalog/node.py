@@ -234,7 +234,7 @@ class CatalogNode(Service):
     def _push(self, outgoing: OutgoingPush) -> None:
         # A trade waits for its push: callbacks cost less than a coroutine.
         to = outgoing.subscription
-        sent = self._push_client.push(to.address, to.token, outgoing.push)
+        sent = self._push_client.push(to.address, to.token, outgoing.push, to.frames)
         told = sent.addCallbacks(
             self._answered, self._unreachable, callbackArgs=(outgoing,), errbackArgs=(outgoing,)
         )

@@ -1,13 +1,16 @@
 # ruff: noqa: N802 - what Twisted calls has a style of its own
-"""Sends pushes to front-ends over HTTP: signed, on kept connections, each within a timeout.
+"""Sends pushes to front-ends: signed, on kept connections, each within a timeout.
 
-A push is sent once. Whether to send it again is up to the caller.
+They go in frames (`push_frames`) to a front-end that has said that it takes them, and over HTTP to
+one of an earlier release, or through a proxy that has no frames. A push is sent once: whether to
+send it again is up to the caller.
 """
 
 import re
 from collections.abc import Hashable
 from typing import Any, NoReturn, TypeVar
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.error import ConnectingCancelledError
@@ -18,9 +21,11 @@ from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
 
 from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.rpc.frames.channel import NotFrames
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
     MAX_PUSH_BYTES,
+    MAX_REPLY_BYTES,
     PATH,
     SIGNATURE_HEADER,
     Push,
@@ -34,6 +39,8 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.http_client import BytesProducer, Endpoints
 from twisted_bazaar.runtime.reactor import Reactor
 
+from .push_frames import PushFrames
+
 __all__ = ["MAX_REPLY_BYTES", "PushClient"]
 
 CONNECTIONS = 1
@@ -41,8 +48,6 @@ CONNECTIONS = 1
 KEEP_SECONDS = 30
 """How long an idle connection is kept: shorter than a front-end keeps it, so that a push is seldom
 sent on a connection that is being closed."""
-MAX_REPLY_BYTES = 4096
-"""Many times the size of a front-end's answer."""
 
 T = TypeVar("T")
 
@@ -53,55 +58,85 @@ _MAX_MESSAGE_CHARACTERS = 200
 class PushClient(Service):
     """Sends pushes to any number of front-ends."""
 
-    def __init__(self, reactor: Reactor, secret: bytes, timeout: float) -> None:
+    def __init__(
+        self, reactor: Reactor, secret: bytes, timeout: float, frames: PushFrames | None = None
+    ) -> None:
         """`secret` is the cluster's; empty: none. A push and its answer may take `timeout` seconds
-        together."""
+        together. Without `frames`, all go over HTTP."""
         self._reactor = reactor
         self._secret = secret
         self._timeout = timeout
+        self._frames = frames
         self._connections = _Connections(reactor)
         # A bare Agent: treq adds cookies and compression for half as much CPU again.
         self._agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor), self._connections)
         self._pushes: set[Deferred[PushReply]] = set()
 
-    def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
-        """POST `push` to the front-end at `address`, HOST:PORT, signed for `token`.
+    def startService(self) -> None:
+        super().startService()
+        if self._frames is not None:
+            self._frames.startService()
+
+    def push(
+        self, address: str, token: str, push: Push, takes_frames: bool = False
+    ) -> Deferred[PushReply]:
+        """Send `push` to the front-end at `address`, HOST:PORT, signed for `token`.
+        `takes_frames`: as it says in its subscription.
 
         Fails with `Unavailable`, within the timeout, unless the front-end answers that it has taken
         the push in. It may have taken it in all the same.
         """
         if not self.running:
             return fail(Unavailable("this catalog is stopping"))
-        pushed = Deferred.fromCoroutine(self._push(address, token, push))
-        self._pushes.add(pushed)
-        pushed.addTimeout(self._timeout, self._reactor, _timed_out)
-        pushed.addBoth(self._ended, pushed)
+        try:
+            at = _parse(address)
+            body = encode(push)
+            if len(body) > MAX_PUSH_BYTES:
+                raise ValueError(f"it has more than {MAX_PUSH_BYTES} bytes")
+        except ValueError:
+            return fail(Failure()).addErrback(_unavailable, address)
+        signed = _Signed(at, token, body, sign(self._secret, token, body))
+        if takes_frames and self._frames is not None:
+            until = self._reactor.seconds() + self._timeout
+            answer = self._frames.push(at, token, body, signed.signature, self._timeout)
+            pushed = answer.addCallback(decode_reply).addErrback(self._by_http, signed, until)
+        else:
+            pushed = self._post(signed, self._timeout)
         return pushed.addErrback(_unavailable, address)
+
+    def _by_http(self, failure: Failure, signed: "_Signed", until: float) -> Deferred[PushReply]:
+        failure.trap(NotFrames)
+        return self._post(signed, max(0.0, until - self._reactor.seconds()))
+
+    def _post(self, signed: "_Signed", timeout: float) -> Deferred[PushReply]:
+        pushed = Deferred.fromCoroutine(self._push(signed))
+        self._pushes.add(pushed)
+        pushed.addTimeout(timeout, self._reactor, _timed_out)
+        return pushed.addBoth(self._ended, pushed)
 
     def stopService(self) -> Deferred[None]:
         """Cancel the pushes on their way. Fires when all connections have ended."""
         super().stopService()
+        ended = [] if self._frames is None else [self._frames.stopService()]
         for pushed in tuple(self._pushes):
             pushed.cancel()
         # In the next turn: a connection that is being lost in this one would not report its end.
-        return deferLater(self._reactor, 0).addCallback(lambda _: self._connections.close())
+        closing = deferLater(self._reactor, 0).addCallback(lambda _: self._connections.close())
+        return gatherResults([*ended, closing]).addCallback(lambda _: None)
 
     def _ended(self, result: T, pushed: Deferred[PushReply]) -> T:
         self._pushes.discard(pushed)
         return result
 
-    async def _push(self, address: str, token: str, push: Push) -> PushReply:
-        body = encode(push)
-        if len(body) > MAX_PUSH_BYTES:
-            raise Unavailable(f"it has more than {MAX_PUSH_BYTES} bytes")
-        signature = sign(self._secret, token, body)
-        head = head_of(self._secret, token, len(body), signature)
-        code, answer = await self._post(_url(address), signature, head, body)
+    async def _push(self, signed: "_Signed") -> PushReply:
+        head = head_of(self._secret, signed.token, len(signed.body), signed.signature)
+        url = b"http://%b%b" % (str(signed.address).encode("ascii"), PATH)
+        code, answer = await self._ask(url, signed.signature, head, signed.body)
         if code != 200:
             raise Unavailable(f"the answer was {code}")
         return decode_reply(answer)
 
-    async def _post(
+    async def _ask(
         self, url: bytes, signature: bytes, head: bytes, body: bytes
     ) -> tuple[int, bytes]:
         headers = Headers(
@@ -122,12 +157,22 @@ class PushClient(Service):
             raise
 
 
-def _url(address: str) -> bytes:
+@attrs.frozen
+class _Signed:
+    """A push as it is sent."""
+
+    address: Address
+    token: str
+    body: bytes
+    signature: bytes
+
+
+def _parse(address: str) -> Address:
     """Where to send a push: of `address`, which the front-end chose, only host and port count."""
     at = Address.parse(address)
     if not _HOST.fullmatch(at.host):
         raise ValueError("there cannot be such a host")
-    return b"http://%b%b" % (str(at).encode("ascii"), PATH)
+    return at
 
 
 def _timed_out(result: T | Failure, timeout: float) -> T:

@@ -24,7 +24,9 @@ from .api.routes import Routes
 from .cache.floors import Floors
 from .cache.invalidation import InvalidationResource, internal_site
 from .cache.memory import MemoryCache
+from .cache.push_frames import push_frames
 from .cache.redis import RedisCache
+from .cache.signed_pushes import SignedPushes
 from .cache.store import QuoteCache
 from .cache.subscription import Subscriber
 from .clients import CatalogClient, ReplicaClient
@@ -82,7 +84,7 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         ],
         timing,
     )
-    caching = _caching(reactor, config, catalogs)
+    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster)
     lookup_service = LookupService(
         reactor,
         seconds,
@@ -122,7 +124,9 @@ class _Caching:
     notice: Callable[[], str | None] | None = None
 
 
-def _caching(reactor: Reactor, config: FrontendConfig, catalogs: Catalogs) -> _Caching:
+def _caching(
+    reactor: Reactor, config: FrontendConfig, catalogs: Catalogs, cluster: Callable[[], str]
+) -> _Caching:
     """The cache, and what keeps this front-end subscribed to invalidations of it."""
     cache = _cache(reactor, config)
     if cache is None:
@@ -141,11 +145,14 @@ def _caching(reactor: Reactor, config: FrontendConfig, catalogs: Catalogs) -> _C
     subscriber = Subscriber(
         reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
     )
+    frames = push_frames(
+        SignedPushes(config.secret, subscriber), reactor, cluster, random.SystemRandom()
+    )
     invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds)
-    site = internal_site(invalidations, reactor, time.time, _fresh_keys())
+    site = internal_site(invalidations, reactor, time.time, _fresh_keys(), frames.connections)
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()
-    return _Caching(cache, floors, (*store, internal, subscriber), subscriber.notice)
+    return _Caching(cache, floors, (*store, frames, internal, subscriber), subscriber.notice)
 
 
 def _cache(reactor: Reactor, config: FrontendConfig) -> QuoteCache | None:

@@ -203,6 +203,7 @@ class CatalogClient(_Client):
             life=subscription.life,
             token=subscription.token,
             proof=prove(self._secret, subscription),
+            frames=subscription.frames,
         )
         return self._call_in_cluster(self._stub.Subscribe, request, _kept_out, timeout)
 

@@ -1,10 +1,11 @@
 """Pushes: the messages by which a catalog invalidates quotes that a front-end has cached. Pure.
 
-A front-end subscribes over gRPC; from then on the catalog POSTs pushes to its internal endpoint,
-one at a time. Each carries floors, the lowest version of each stock that may still be shown, for
-all changes since the last push that was answered, and perhaps a lease (`leases`). A push is signed
-with a key that only the two know: the cluster's secret, if there is one, and the token of the
-subscription.
+A front-end subscribes over gRPC; from then on the catalog sends pushes to its internal endpoint,
+one at a time: in frames (see `frames`), or over HTTP if the front-end is of an earlier release, or
+a proxy for HTTP is in between. Each carries floors, the lowest version of each stock that may still
+be shown, for all changes since the last push that was answered, and perhaps a lease (`leases`). A
+push is signed with a key that only the two know: the cluster's secret, if there is one, and the
+token of the subscription.
 """
 
 import hmac
@@ -17,13 +18,20 @@ from twisted_bazaar.errors import Malformed
 from twisted_bazaar.leases import Stamp
 
 __all__ = [
+    "ANNOUNCEMENT_KIND",
     "HEAD_HEADER",
     "MAX_PUSH_BYTES",
+    "MAX_REPLY_BYTES",
+    "MAX_UNANNOUNCED_BYTES",
     "PATH",
+    "PUSH_KIND",
     "SIGNATURE_HEADER",
+    "SIGNATURE_BYTES",
     "Push",
     "PushReply",
     "Subscription",
+    "announced",
+    "announcement",
     "decode_push",
     "decode_reply",
     "encode",
@@ -41,7 +49,16 @@ HEAD_HEADER = b"X-Bazaar-Head"
 head, before it keeps any of the body."""
 MAX_PUSH_BYTES = 6 * 1024 * 1024
 """The largest push: a floor for the most stocks, with the longest names."""
+MAX_REPLY_BYTES = 4096
+"""Many times the size of a front-end's answer."""
 
+PUSH_KIND = 6
+"""The kind of a request that carries a push: its signature, and then its body."""
+ANNOUNCEMENT_KIND = 7
+"""The kind of a request that announces the next one: see `announcement`."""
+MAX_UNANNOUNCED_BYTES = 16 * 1024
+"""Of a push in a frame that was not announced."""
+SIGNATURE_BYTES = 64
 
 MAX_LEASE_SECONDS = 86_400
 """Longer than any lease; a push with a longer one is malformed."""
@@ -59,6 +76,9 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     nothing yet."""
     token: str
     """Part of the key that pushes are signed with."""
+    frames: bool = False
+    """Whether the front-end takes pushes in frames, too. Not proven by `prove`, which an earlier
+    release checks: a change of it costs only the pushes, as a change of the address does."""
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +146,20 @@ def signed(secret: bytes, token: str, body: bytes, signature: bytes) -> bool:
 def head_of(secret: bytes, token: str, length: int, signature: bytes) -> bytes:
     """The value of `HEAD_HEADER` for a body of `length` bytes with this `signature`."""
     return _mac(_key(secret, token), b"head %d %b" % (length, signature))
+
+
+def announcement(secret: bytes, token: str, length: int, signature: bytes) -> bytes:
+    """The body of a request that announces a push, whose body has `length` bytes and this
+    `signature`: what `HEAD_HEADER` is to HTTP."""
+    return length.to_bytes(4, "big") + signature + head_of(secret, token, length, signature)
+
+
+def announced(secret: bytes, token: str, body: bytes) -> int | None:
+    """The length that an `announcement` gives; None: it is not signed."""
+    length = int.from_bytes(body[:4], "big")
+    signature = body[4 : 4 + SIGNATURE_BYTES]
+    head = head_of(secret, token, length, signature)
+    return length if hmac.compare_digest(body[4 + SIGNATURE_BYTES :], head) else None
 
 
 def prove(secret: bytes, subscription: Subscription) -> str:

@@ -379,7 +379,7 @@ class Frontends:
     def __init__(self) -> None:
         self.pushed: list[tuple[str, str, Push]] = []
 
-    def push(self, address: str, token: str, push: Push) -> Deferred[PushReply]:
+    def push(self, address: str, token: str, push: Push, _: bool) -> Deferred[PushReply]:
         self.pushed.append((address, token, push))
         return Deferred()
 

@@ -37,7 +37,7 @@ from twisted_bazaar.rpc.frames.format import (
     encode_greeting,
     frame,
 )
-from twisted_bazaar.rpc.frames.server import GRACE_SECONDS, MAX_CALLS, MAX_CONNECTIONS
+from twisted_bazaar.rpc.frames.server import GRACE_SECONDS, MAX_CALLS, MAX_CONNECTIONS, Bounds
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 
 NOTICED_SECONDS = 3.0
@@ -245,10 +245,8 @@ async def test_connections_are_bounded_and_none_keeps_out_another(world: World) 
 
 
 @pytest_twisted.ensureDeferred
-async def test_connections_with_calls_under_way_are_not_closed_for_another(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+async def test_connections_with_calls_under_way_are_not_closed_for_another(world: World) -> None:
+    world.server.connections._serving.bounds = Bounds(connections=2)
     busy = [await caller(world, GREETED, frame(1, HOLD, b"")) for _ in range(2)]
     await world.until(lambda: len(world.held) == 2)
     further = await caller(world, GREETED)
@@ -257,11 +255,9 @@ async def test_connections_with_calls_under_way_are_not_closed_for_another(
 
 
 @pytest_twisted.ensureDeferred
-async def test_incomplete_frames_of_many_connections_are_bounded_together(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_incomplete_frames_of_many_connections_are_bounded_together(world: World) -> None:
     """What is announced takes no memory; what has arrived does."""
-    monkeypatch.setattr(server, "MAX_BYTES_HELD", 1_000_000)
+    world.server.connections._serving.bounds = Bounds(held=1_000_000)
     announced = frame(1, ECHO, bytes(MAX_MESSAGE_BYTES))
     callers = [await caller(world, GREETED, announced[:1000]) for _ in range(10)]
     callers += [await caller(world, GREETED, announced[:size]) for size in (400_000, 500_000)]
@@ -278,10 +274,8 @@ async def test_incomplete_frames_of_many_connections_are_bounded_together(
 
 
 @pytest_twisted.ensureDeferred
-async def test_requests_that_are_not_answered_yet_are_bounded_together(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "MAX_BYTES_HELD", 1000)
+async def test_requests_that_are_not_answered_yet_are_bounded_together(world: World) -> None:
+    world.server.connections._serving.bounds = Bounds(held=1000)
     first = await caller(world, GREETED, frame(1, HOLD, bytes(600)))
     await world.until(lambda: world.held)
     second = await caller(world, GREETED, frame(2, HOLD, bytes(600)))

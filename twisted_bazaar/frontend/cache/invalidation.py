@@ -1,40 +1,38 @@
 # ruff: noqa: N802, N815 - what Twisted calls has a style of its own
-"""Receives invalidations: POST /invalidations, on the internal endpoint only.
+"""Receives invalidations: POST /invalidations, on the internal endpoint only, which takes them in
+frames as well (`push_frames`).
 
-A push raises floors, or brings the lease under which quotes may be shown. So no other process may
-forge one: a body is decoded only after its signature was verified, and more than a little of it is
-kept only if its head, which is signed as well, announced it.
+Of a body more than a little is kept only if its head, which is signed as well, announced it.
+`SignedPushes` says which are taken.
 """
 
-import hmac
 from collections.abc import Callable
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import OK
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_bazaar.errors import Malformed
+from twisted_bazaar.errors import Malformed, NotAuthorised
 from twisted_bazaar.frontend.http.channel import BazaarChannel
 from twisted_bazaar.frontend.http.connections import SECONDS, Phase
 from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
 from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
+from twisted_bazaar.rpc.frames.format import MAGIC
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
     MAX_PUSH_BYTES,
     PATH,
     SIGNATURE_HEADER,
     PushReply,
-    decode_push,
     encode,
-    head_of,
-    signed,
 )
 
-from .subscription import Subscriber
+from .signed_pushes import NOT_SIGNED, SignedPushes, Taker
 
 __all__ = [
     "LOG_SECONDS",
@@ -61,10 +59,8 @@ MAX_CONNECTIONS = 64
 PUSH_SECONDS = 5.0
 """How long the body of a push may take: catalogs give up much sooner."""
 
-_SIGNATURE_BYTES = 64
-
 _ONLY_POST = Refusal(Reason.METHOD_NOT_ALLOWED, "only POST can be done here", {b"Allow": b"POST"})
-_NOT_SIGNED = Refusal(Reason.NOT_SIGNED, "the push is not signed for this front-end")
+_NOT_SIGNED = Refusal(Reason.NOT_SIGNED, NOT_SIGNED)
 _NO_LENGTH = Refusal(Reason.LENGTH_REQUIRED, "a push must say how long it is")
 _NO_ROOM = later(Reason.OVERLOADED, "overloaded: other pushes are still coming in")
 
@@ -75,11 +71,10 @@ class InvalidationResource(Resource):
     isLeaf = True
     log = Logger()
 
-    def __init__(self, secret: bytes, subscriber: Subscriber, seconds: Callable[[], float]) -> None:
+    def __init__(self, secret: bytes, subscriber: Taker, seconds: Callable[[], float]) -> None:
         """`secret` is the cluster's. If it is empty, the subscriber's token alone signs."""
         super().__init__()
-        self._secret = secret
-        self._subscriber = subscriber
+        self._pushes = SignedPushes(secret, subscriber)
         self._seconds = seconds
         self._log_again_at = float("-inf")
         self._not_logged = 0
@@ -97,30 +92,23 @@ class InvalidationResource(Resource):
             return NO_SUCH_PATH
         if request.method != b"POST":
             return _ONLY_POST
-        body = request.content.getvalue()
-        if not self._is_signed(request, body):
-            return self.not_signed(request)
         try:
-            push = decode_push(body)
+            body = request.content.getvalue()
+            return self._pushes.take(body, _only(request, SIGNATURE_HEADER))
+        except NotAuthorised:
+            return self.not_signed(request)
         except Malformed as why:
             return Refusal(Reason.MALFORMED, str(why))
-        return self._subscriber.push(push)
 
     def is_expected(self, request: BazaarRequest, length: int) -> bool | None:
         """Whether the head of `request` announces a push to this front-end with `length` bytes;
         None: the head is not signed, so that only the body can tell."""
-        signature, token = _only(request, SIGNATURE_HEADER), self._subscriber.token
-        if not token or len(signature) != _SIGNATURE_BYTES:
+        signature = _only(request, SIGNATURE_HEADER)
+        if not self._pushes.may_come(signature):
             return False
         if not request.requestHeaders.hasHeader(HEAD_HEADER):
             return None
-        head = head_of(self._secret, token, length, signature)
-        return hmac.compare_digest(_only(request, HEAD_HEADER), head)
-
-    def _is_signed(self, request: BazaarRequest, body: bytes) -> bool:
-        # Without a token and a secret the key would be public.
-        token, signature = self._subscriber.token, _only(request, SIGNATURE_HEADER)
-        return bool(token and signature) and signed(self._secret, token, body, signature)
+        return self._pushes.is_head(_only(request, HEAD_HEADER), length, signature)
 
     def not_signed(self, request: BazaarRequest) -> Refusal:
         """The answer to a push that is not signed. Logs it, at a bounded rate."""
@@ -171,6 +159,44 @@ class _Room:
         del self._taken[request]
 
 
+class _PushChannel(BazaarChannel):
+    """A connection of HTTP, until its first bytes show that it is one of frames.
+
+    It counts as HTTP until then: one that has sent nothing is bounded as it was before there were
+    frames.
+    """
+
+    site: "_InternalSite"
+    _begun = b""
+    """What has come while it may be either."""
+    _is_http = False
+
+    def dataReceived(self, data: bytes) -> None:
+        frames = self.site.frames
+        if frames is not None and not self._is_http:
+            data = self._begun = self._begun + data
+            if data.startswith(MAGIC):
+                self._hand_over(frames, data)
+                return
+            if MAGIC.startswith(data):
+                return
+            self._is_http = True
+        super().dataReceived(data)
+
+    def _hand_over(self, frames: Factory, data: bytes) -> None:
+        """Go on as a connection of frames, which has bounds of its own."""
+        transport = self.transport
+        protocol = frames.buildProtocol(transport.getPeer())
+        if protocol is None:
+            self._abort()
+            return
+        self._networkProducer.unregisterProducer()
+        self.site.channel_lost(self)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(data)
+
+
 class _PushRequest(BazaarRequest):
     """A request whose body is received only if its head is that of a push to this front-end."""
 
@@ -203,6 +229,7 @@ class _PushRequest(BazaarRequest):
 class _InternalSite(BazaarSite):
     """Takes pushes only. A connection that brought one is never evicted for another."""
 
+    protocol = _PushChannel
     requestFactory = _PushRequest
     resource: InvalidationResource
 
@@ -212,6 +239,7 @@ class _InternalSite(BazaarSite):
         reactor: IReactorTime,
         wall_clock: Callable[[], float],
         request_ids: Callable[[], str],
+        frames: Factory | None,
     ) -> None:
         super().__init__(
             invalidations,
@@ -222,6 +250,7 @@ class _InternalSite(BazaarSite):
             MAX_CONNECTIONS,
             {**SECONDS, Phase.BODY: PUSH_SECONDS},
         )
+        self.frames = frames
         self._signed_room = _Room(MAX_BUFFERED_BYTES)
         self._headless_room = _Room(MAX_HEADLESS_BUFFERED_BYTES)
 
@@ -254,6 +283,8 @@ def internal_site(
     reactor: IReactorTime,
     wall_clock: Callable[[], float],
     request_ids: Callable[[], str],
+    frames: Factory | None = None,
 ) -> BazaarSite:
-    """The site for catalogs. See `BazaarSite` for the arguments."""
-    return _InternalSite(invalidations, reactor, wall_clock, request_ids)
+    """The site for catalogs. `frames` is given the connections of frames; None: there are none.
+    See `BazaarSite` for the others."""
+    return _InternalSite(invalidations, reactor, wall_clock, request_ids, frames)

@@ -88,7 +88,9 @@ class Subscriber(Service):
         self._subscribing = True
         try:
             kept_out = await self._catalogs.subscribe(
-                Subscription(address=self._address(), life=self._floors.life, token=self.token)
+                Subscription(
+                    address=self._address(), life=self._floors.life, token=self.token, frames=True
+                )
             )
         except BazaarError:
             self._floors.refused(self._seconds())

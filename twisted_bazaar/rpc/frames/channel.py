@@ -16,7 +16,7 @@ from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 from twisted_bazaar.rpc.status import error_said
 
-from .connection import FrameConnection, NotFrames
+from .connection import BY_GRPC, FrameConnection, NotFrames, Otherwise
 from .format import (
     ANSWER,
     CONTROL,
@@ -47,11 +47,15 @@ class FrameChannel(Service):
         greeting: Callable[[], Greeting],
         mistake: Callable[[Welcome], str | None],
         random: Random,
+        otherwise: Otherwise = BY_GRPC,
+        most: int = MAX_MESSAGE_BYTES,
     ) -> None:
         """`peer` names it in errors and in the log. For the others see `FrameConnection`."""
         self._reactor = reactor
         self._peer = peer
-        self._connection = FrameConnection(reactor, endpoint, peer, greeting, mistake, random)
+        self._connection = FrameConnection(
+            reactor, endpoint, peer, greeting, mistake, random, otherwise, most
+        )
         self._calls: dict[int, _Call] = {}
         """By id: those that the peer has not answered."""
         self._queue: dict[int, tuple[int, bytes]] = {}
@@ -77,6 +81,11 @@ class FrameChannel(Service):
         """Whether a call would be sent at once."""
         return self._connection.current is not None
 
+    @property
+    def lacks_frames(self) -> bool:
+        """Whether calls fail with `NotFrames`."""
+        return self._connection.lacks_frames
+
     def retry(self) -> None:
         """The peer is known to be up: connect now, if the next attempt is yet to come."""
         self._connection.retry()
@@ -86,8 +95,8 @@ class FrameChannel(Service):
 
         Fails with the `BazaarError` that the peer has sent, and with `Unavailable` without an
         answer within `timeout` seconds: it is `NotOurs` if another server answers at the address,
-        and `NotFrames` if the peer is to be called by gRPC. Never fires before this returns. Can
-        be cancelled.
+        and `NotFrames` if the peer is to be called in another way. Never fires before this
+        returns. Can be cancelled.
         """
         assert 0 <= kind < CONTROL
         if not self.running:

@@ -1,15 +1,16 @@
 """The caller's connection to a peer: kept open, and made again with backoff when it is lost.
 
 In a cluster that is being upgraded, a peer of an earlier release has gRPC only, on the same port.
-It is recognised by its first bytes (see `format`), and called by gRPC. Frames are tried again
-every `GRPC_PAUSE_SECONDS`, and at once when the peer, upgraded, has connected to this replica: see
-`retry`.
+It is recognised by its first bytes (see `format`), and called by gRPC. Likewise a proxy for HTTP.
+Frames are tried again every `OTHERWISE_PAUSE_SECONDS`, and at once when the peer, upgraded, has
+connected to this replica: see `retry`.
 """
 
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Malformed, NotOurs, Unavailable
+from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 
 from .format import (
     ANSWER,
@@ -26,6 +28,7 @@ from .format import (
     REFUSAL,
     VERSIONS,
     Greeting,
+    Http1,
     Http2,
     Welcome,
     decode_welcome,
@@ -33,7 +36,7 @@ from .format import (
 )
 from .protocol import TICK_SECONDS, FrameProtocol
 
-__all__ = ["Down", "NotFrames", "FrameConnection"]
+__all__ = ["BY_GRPC", "BY_HTTP", "Down", "FrameConnection", "NotFrames", "Otherwise"]
 
 ATTEMPT_SECONDS = 1.0
 """For TCP, or TLS, to connect. `FrameProtocol.tick` bounds the greetings."""
@@ -45,12 +48,27 @@ PAUSE_SPREAD = 0.2
 """The jitter of a pause, up or down, as a share of it. Factor and spread are those of gRPC."""
 STEADY_SECONDS = 1.0
 """After a connection that lasted this long, the first attempt follows at once."""
-GRPC_PAUSE_SECONDS = 5.0
-"""Between two attempts at frames, while the peer is called by gRPC."""
+OTHERWISE_PAUSE_SECONDS = 5.0
+"""Between two attempts at frames, while the peer is called in another way."""
 
 
 class NotFrames(Unavailable):
-    """The peer has gRPC only, or no version of the frames in common. The call was not sent."""
+    """The peer is to be called in another way: it has no frames, or no version of them in common.
+    The call was not sent."""
+
+
+@attrs.frozen
+class Otherwise:
+    """How a peer without frames is called."""
+
+    name: str
+    """For the log."""
+    shown_by: type[Malformed]
+    """What its first bytes are."""
+
+
+BY_GRPC = Otherwise("gRPC", Http2)
+BY_HTTP = Otherwise("HTTP", Http1)
 
 
 Down = tuple[type[Unavailable], str]
@@ -70,15 +88,20 @@ class FrameConnection:
         greeting: Callable[[], Greeting],
         mistake: Callable[[Welcome], str | None],
         random: Random,
+        otherwise: Otherwise = BY_GRPC,
+        most: int = MAX_MESSAGE_BYTES,
     ) -> None:
         """`peer` names it in the log. `greeting` makes the greeting of this end. `mistake` says
-        why a welcome is not that of the peer that is meant, or None. `random` is for jitter."""
+        why a welcome is not that of the peer that is meant, or None. `random` is for jitter. An
+        answer may have `most` bytes."""
         self._reactor = reactor
         self._endpoint = endpoint
         self._peer = peer
         self._greeting = greeting
         self._mistake = mistake
         self._random = random
+        self._otherwise = otherwise
+        self._most = most
         self.current: FrameProtocol | None = None
         """One on which requests can be sent."""
         self.down: Down | None = None
@@ -159,7 +182,7 @@ class FrameConnection:
 
     async def _session(self) -> Down:
         """Connect, and use the connection until it is lost. Returns why it failed or was lost."""
-        if not self._speaks_grpc:
+        if not self.lacks_frames:
             self.down = None
         greeting = self._greeting()
         try:
@@ -181,7 +204,9 @@ class FrameConnection:
         return unfit or (Unavailable, f"the connection was lost: {dialled.lost_because}")
 
     def _dial(self, greeting: Greeting) -> "Deferred[_Caller]":
-        factory: Any = Factory.forProtocol(lambda: _Caller(self._answered, greeting))
+        factory: Any = Factory.forProtocol(
+            lambda: _Caller(self._answered, greeting, self._otherwise.shown_by, self._most)
+        )
         factory.noisy = False
         attempt: Deferred[Any] = self._endpoint.connect(factory)
         return attempt.addTimeout(ATTEMPT_SECONDS, self._reactor)
@@ -198,7 +223,7 @@ class FrameConnection:
         return None
 
     def _use(self, dialled: "_Caller") -> None:
-        if self._speaks_grpc:
+        if self.lacks_frames:
             self.log.info("{peer} speaks frames now", peer=self._peer)
         self.down = None
         self.current = dialled
@@ -210,28 +235,36 @@ class FrameConnection:
         """A connection was lost, or an attempt failed: decide when to try again."""
         since, self._since = self._since, None
         if error is NotFrames:
-            if not self._speaks_grpc:
-                self.log.info("{peer} is called by gRPC: {why}", peer=self._peer, why=why)
-            self._pause = GRPC_PAUSE_SECONDS
+            if not self.lacks_frames:
+                way = self._otherwise.name
+                self.log.info("{peer} is called by {way}: {why}", peer=self._peer, way=way, why=why)
+            self._pause = OTHERWISE_PAUSE_SECONDS
         elif since is not None and self._reactor.seconds() - since >= STEADY_SECONDS:
             self._pause = 0.0
         else:
-            last = 0.0 if self._speaks_grpc else self._pause
+            last = 0.0 if self.lacks_frames else self._pause
             self._pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, last * PAUSE_FACTOR))
         self.down = (error, why) if self._pause else None
         self._lost(error, why)
 
     @property
-    def _speaks_grpc(self) -> bool:
-        # Calls do not wait for an attempt then, as gRPC is there to be used.
+    def lacks_frames(self) -> bool:
+        """Whether the peer is called in another way. Then calls do not wait for an attempt."""
         return self.down is not None and self.down[0] is NotFrames
 
 
 class _Caller(FrameProtocol):
     """The caller's end of a connection."""
 
-    def __init__(self, answered: Callable[[int, int, bytes], None], greeting: Greeting) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        answered: Callable[[int, int, bytes], None],
+        greeting: Greeting,
+        no_frames: type[Malformed],
+        most: int,
+    ) -> None:
+        super().__init__(most)
+        self._no_frames = no_frames
         self._answered = answered
         self._greeting = greeting
         self.settled: Deferred[None] = Deferred()
@@ -259,7 +292,7 @@ class _Caller(FrameProtocol):
 
     def malformed(self, why: Malformed) -> None:
         if not self.greeted:
-            self.unfit = (NotFrames if isinstance(why, Http2) else NotOurs), str(why)
+            self.unfit = (NotFrames if isinstance(why, self._no_frames) else NotOurs), str(why)
         super().malformed(why)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "GREETING",
     "HEAD_BYTES",
     "HTTP2_PREFACE",
+    "Http1",
     "Http2",
     "MAGIC",
     "MAX_GREETING_BYTES",
@@ -73,6 +74,7 @@ MAX_REFUSAL_CHARACTERS = 1024
 _HEAD = Struct(">IIB")
 HEAD_BYTES = _HEAD.size
 _SETTINGS = b"\x04"
+_HTTP1 = b"HTTP/1."
 
 _pack = _HEAD.pack
 _unpack = _HEAD.unpack_from
@@ -85,6 +87,10 @@ def frame(id_: int, kind: int, body: bytes) -> bytes:
 
 class Http2(Malformed):
     """The other end speaks HTTP/2: it is of an earlier release, which has gRPC only."""
+
+
+class Http1(Malformed):
+    """The other end speaks HTTP/1: it is a proxy, or of an earlier release."""
 
 
 class Decoder:
@@ -104,7 +110,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> None:
         """Decode more of the stream. Raises `Malformed` as soon as it turns out not to be one of
-        frames, or a frame to be too long, and `Http2` if it is one of HTTP/2."""
+        frames, or a frame to be too long, and `Http2` or `Http1` if it is one of those."""
         if self._closed:
             return
         if self._partial:
@@ -156,6 +162,10 @@ def _begins(data: bytes) -> bool:
             return False
         if data[3:4] == _SETTINGS:
             raise Http2("it has gRPC only")
+    if data.startswith(_HTTP1):
+        raise Http1("what answers there speaks HTTP only")
+    if _HTTP1.startswith(data):
+        return False
     raise Malformed(f"what answers speaks neither frames nor gRPC: {data[:16]!r}")
 
 

@@ -11,10 +11,11 @@ from twisted.logger import Logger
 
 from .format import Greeting, Welcome, agree
 
-__all__ = ["CATALOG", "ORDER", "Greeter"]
+__all__ = ["CATALOG", "FRONTEND", "ORDER", "Greeter"]
 
 ORDER = "order"
 CATALOG = "catalog"
+FRONTEND = "frontend"
 """The names of services."""
 
 

@@ -29,7 +29,9 @@ _GREETING_TICKS = 4
 class FrameProtocol(Protocol):
     """Sends and receives frames. An error of the other end closes the connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_MESSAGE_BYTES) -> None:
+        """The body of a frame may have `most` bytes, once the other end is greeted."""
+        self._most = most
         self._decoder = Decoder(self._received, MAX_GREETING_BYTES)
         self._out: Any = None
         """The transport; its interface lacks `abortConnection`."""
@@ -51,7 +53,7 @@ class FrameProtocol(Protocol):
     def begin(self) -> None:
         """The greetings fit: requests and answers may follow."""
         self.greeted = True
-        self._decoder.most = MAX_MESSAGE_BYTES
+        self._decoder.most = self._most
 
     def send(self, id_: int, kind: int, body: bytes) -> None:
         """Send a frame. Twisted writes all frames of a reactor turn in one system call."""

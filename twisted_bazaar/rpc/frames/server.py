@@ -39,6 +39,8 @@ __all__ = [
     "MAX_BYTES_HELD",
     "MAX_CALLS",
     "MAX_CONNECTIONS",
+    "Announced",
+    "Bounds",
     "Method",
     "FrameServer",
 ]
@@ -61,12 +63,31 @@ _STOPPING = "this process is stopping"
 
 
 @attrs.frozen
+class Bounds:
+    """What a server holds for its callers."""
+
+    connections: int = MAX_CONNECTIONS
+    held: int = MAX_BYTES_HELD
+    """Bytes of all connections together."""
+    body: int = MAX_MESSAGE_BYTES
+    """Of a request that was not announced."""
+
+
+@attrs.frozen
+class Announced:
+    """What a method returns to allow the next request of the connection a body of `length` bytes.
+    The request itself is answered with an empty body."""
+
+    length: int
+
+
+@attrs.frozen
 class Method:
     """The requests of one kind."""
 
     name: str
     """For the log."""
-    answer: Callable[[bytes], bytes | Deferred[bytes]]
+    answer: Callable[[bytes], "bytes | Deferred[bytes] | Announced"]
     """Returns the body of the answer to the body of a request. A `BazaarError` that it raises, or
     fails with, is sent to the caller."""
 
@@ -80,13 +101,14 @@ class FrameServer(Service):
         methods: Mapping[int, Method],
         welcome: Callable[[Greeting], Welcome],
         random: Random,
+        bounds: Bounds = Bounds(),
     ) -> None:
         """`methods` are by the kind of request. `welcome` answers a peer's greeting; one with a
         refusal, or without a version, closes its connection. `random` names the failures that
         are logged."""
         self._reactor = reactor
         self.connections = _Connections(
-            reactor, _Serving(methods, welcome, Failures(reactor.seconds, random))
+            reactor, _Serving(methods, welcome, Failures(reactor.seconds, random), bounds)
         )
         """The factory to listen with."""
 
@@ -111,12 +133,13 @@ class _Serving:
     methods: Mapping[int, Method]
     welcome: Callable[[Greeting], Welcome]
     failures: Failures
+    bounds: Bounds
     held: int = 0
-    """Bytes that `MAX_BYTES_HELD` bounds."""
+    """Bytes that `Bounds.held` bounds."""
 
 
 class _Connections(Factory):
-    """Makes connections, up to `MAX_CONNECTIONS`."""
+    """Makes connections, up to `Bounds.connections`."""
 
     noisy = False
 
@@ -136,15 +159,17 @@ class _Connections(Factory):
     def buildProtocol(self, addr: IAddress | None) -> "_Server | None":
         """None, which closes the connection, if no more are made.
 
-        If there are too many, the one is closed that has made no request for the longest time.
+        If there are too many, one is closed whose requests have all failed, if there is one: the
+        one that has made no request for the longest time.
         """
         if self._closed is not None:
             return None
-        if len(self._open) >= MAX_CONNECTIONS:
+        if len(self._open) >= self._serving.bounds.connections:
             idle = [each for each in self._open if not each.calls]
             if not idle:
                 return None
-            self._close(min(idle, key=lambda each: each.asked_at), "there are too many")
+            oldest = min(idle, key=lambda each: (each.succeeded, each.asked_at))
+            self._close(oldest, "there are too many")
         connection = _Server(self._serving, addr, self._reactor.seconds, self._lost, self._relieve)
         self._open[connection] = None
         if not self._ticking.running:
@@ -202,7 +227,7 @@ class _Server(FrameProtocol):
         relieve: Callable[[], None],
     ) -> None:
         """`lost` is called when the connection is; `relieve` when too many bytes are held."""
-        super().__init__()
+        super().__init__(serving.bounds.body)
         self._serving = serving
         self._peer = peer
         self._seconds = seconds
@@ -212,6 +237,8 @@ class _Server(FrameProtocol):
         """Bytes of an incomplete frame."""
         self.asked_at = float("-inf")
         """When the last request came."""
+        self.succeeded = False
+        """Whether any was answered, other than with a refusal."""
         self._calls: dict[int, tuple[int, int]] = {}
         """By id of each request that is not answered: the tick in which it came, and its size."""
         self._finishing = False
@@ -231,7 +258,7 @@ class _Server(FrameProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
-        if self._count() and self._serving.held > MAX_BYTES_HELD:
+        if self._count() and self._serving.held > self._serving.bounds.held:
             self._relieve()
 
     def _count(self) -> bool:
@@ -267,6 +294,7 @@ class _Server(FrameProtocol):
         if self.buffered:
             self._count()
         self.asked_at = self._seconds()
+        self._decoder.most = self._serving.bounds.body
         method = self._serving.methods.get(kind)
         name = f"a request of kind {kind}" if method is None else method.name
         try:
@@ -274,7 +302,7 @@ class _Server(FrameProtocol):
                 raise Unavailable(_STOPPING)
             if len(self._calls) >= MAX_CALLS:
                 raise Overloaded("too many calls are under way")
-            if self._serving.held + len(body) > MAX_BYTES_HELD:
+            if self._serving.held + len(body) > self._serving.bounds.held:
                 raise Overloaded("too many bytes are under way")
             if method is None:
                 raise Unavailable(f"{name} is not served here")
@@ -284,6 +312,9 @@ class _Server(FrameProtocol):
             return
         self._calls[id_] = self._ticks, len(body)
         self._serving.held += len(body)
+        if isinstance(answer, Announced):
+            self._decoder.most = answer.length
+            answer = b""
         if not isinstance(answer, Deferred):
             answer = succeed(answer)
         answer.addCallback(self._answered, id_).addErrback(self._failed, id_, name)
@@ -295,6 +326,7 @@ class _Server(FrameProtocol):
             return
         if len(body) > MAX_MESSAGE_BYTES:
             raise Unavailable("the answer is too long")
+        self.succeeded = True
         self.send(id_, ANSWER, body)
         self._ended(id_)
 

@@ -89,7 +89,9 @@ def frontend() -> Iterator[Frontend]:
 
 def test_a_subscription_is_asked_for_at_once(frontend: Frontend) -> None:
     assert frontend.asked() == [
-        Subscription(address="127.0.0.1:8082", life=frontend.floors.life, token="token")
+        Subscription(
+            address="127.0.0.1:8082", life=frontend.floors.life, token="token", frames=True
+        )
     ]
 
 

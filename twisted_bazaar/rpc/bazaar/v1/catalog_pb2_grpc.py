@@ -84,7 +84,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Subscribe(self, request, context):
-        """Registers a front-end for pushes over HTTP; see twisted_bazaar/rpc/push.py.
+        """Registers a front-end for pushes; see twisted_bazaar/rpc/push.py.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

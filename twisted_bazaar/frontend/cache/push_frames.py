@@ -1,0 +1,58 @@
+"""Receives pushes in frames, on the internal endpoint, beside those over HTTP (`invalidation`).
+
+As over HTTP, a caller that has not shown that it knows the key of the pushes can have little kept:
+a longer push is received only if the request before it, which is signed, announced its length.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_bazaar.errors import NotAuthorised
+from twisted_bazaar.rpc.frames.greeter import FRONTEND, Greeter
+from twisted_bazaar.rpc.frames.server import Announced, Bounds, FrameServer, Method
+from twisted_bazaar.rpc.push import (
+    ANNOUNCEMENT_KIND,
+    MAX_PUSH_BYTES,
+    MAX_UNANNOUNCED_BYTES,
+    PUSH_KIND,
+    SIGNATURE_BYTES,
+    encode,
+)
+
+from .signed_pushes import NOT_SIGNED, SignedPushes
+
+__all__ = ["BOUNDS", "push_frames"]
+
+_CONNECTIONS = 64
+"""Many times the number of catalogs."""
+
+BOUNDS = Bounds(
+    connections=_CONNECTIONS,
+    held=2 * MAX_PUSH_BYTES + _CONNECTIONS * MAX_UNANNOUNCED_BYTES,
+    body=MAX_UNANNOUNCED_BYTES,
+)
+"""Of what is not announced, 1 MiB is kept, over all connections; with what is, 13 MiB."""
+
+
+def push_frames(
+    pushes: SignedPushes, reactor: IReactorTime, cluster: Callable[[], str], random: Random
+) -> FrameServer:
+    """The server of a front-end of the cluster that `cluster` returns; empty: it knows none yet."""
+
+    def take(body: bytes) -> bytes:
+        return encode(pushes.take(body[SIGNATURE_BYTES:], body[:SIGNATURE_BYTES]))
+
+    def announced(body: bytes) -> Announced:
+        length = pushes.announced(body)
+        if length > MAX_PUSH_BYTES:
+            raise NotAuthorised(NOT_SIGNED)
+        return Announced(SIGNATURE_BYTES + length)
+
+    methods = {
+        PUSH_KIND: Method("a push", take),
+        ANNOUNCEMENT_KIND: Method("the announcement of a push", announced),
+    }
+    greeter = Greeter(FRONTEND, 0, cluster)
+    return FrameServer(reactor, methods, greeter.welcome, random, BOUNDS)
