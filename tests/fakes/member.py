@@ -103,6 +103,7 @@ class Member:
         learners: Sequence[str] = (),
         storage: MemoryStorage | None = None,
         clock: Clock | None = None,
+        lag: float = 0.0,
     ) -> None:
         self.id = id
         self.clock = clock or Clock()
@@ -117,6 +118,7 @@ class Member:
             milliseconds=lambda: 0,
             now=self.clock.now,
             names=lambda: f"named-by-{id}",
+            lag=lag,
         )
         self.desk = TradingDesk(self.replica, Ledger(), 0)
         self.slow_disk = False

@@ -167,7 +167,9 @@ class OrderMember(Process):
             batch=self._batch,
             nonce=self.world.random.getrandbits(52),
             names=lambda: f"{self.world.random.getrandbits(64):016x}",
+            lag=0.005,
         )
+        self._wakes = False
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._tickets = map(Ticket, count(1))
         self._waiting: dict[Ticket | Batch | Question, Respond] = {}
@@ -362,6 +364,14 @@ class OrderMember(Process):
         self._update_index()
         if self.desk.wants_listing and not self._listing:
             self._list_stocks()
+        at = self.replica.wake_at
+        if at is not None and not self._wakes:
+            self._wakes = True
+            self.later(max(0.0, at - self.seconds), self._woken)
+
+    def _woken(self) -> None:
+        self._wakes = False
+        self.carry_out()
 
     def _tell(self, ready: Ready) -> None:
         if ready.committed:

@@ -23,6 +23,7 @@ PURE_MODULES = [
     "sending",
     "errors",
     "order.desk",
+    "order.promptness",
     "order.sendings",
     "catalog.admission",
     "catalog.projection",

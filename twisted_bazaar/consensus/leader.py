@@ -7,7 +7,7 @@ front-ends learn of them while the disks write. The others are sent what is comm
 The rules are those of Raft figure 2, "Leaders", and of docs/protocol.md for learners and leases.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken
@@ -17,7 +17,7 @@ from twisted_bazaar.timing import Timing
 from .entries import GENESIS, Entry
 from .log import Log
 from .messages import Append, AppendReply, Apply, ApplyReply, LearnerRequest, Message, Request
-from .progress import Progress, reached_by_majority
+from .progress import Progress, majority, reached_by_majority
 
 __all__ = ["MAX_BATCH_ENTRIES", "LeaderState", "longest_lease"]
 
@@ -104,13 +104,17 @@ class LeaderState:
         timing: Timing,
         batch: int,
         now: float,
+        lag: float = 0.0,
     ) -> None:
+        """Peers without which there is a majority are told what is new `lag` seconds later, with
+        what has come up by then; 0: at once."""
         self._replica = replica
         self._term = term
         self._cluster = cluster
         self._log = log
         self._timing = timing
         self._batch = batch
+        self._lag = lag
         self.opened = log.last_index + 1
         """Index of this leadership's first entry. Once it is committed, so is all before it."""
         self.round = 0
@@ -132,12 +136,39 @@ class LeaderState:
         """Whether the learners include each catalog that may hold such a lease."""
 
     def requests(self, now: float, commit: int, released: int) -> Iterator[Message]:
-        """The requests to send now, to peers and learners."""
-        heartbeat = self._timing.heartbeat
+        """The requests to send now, to peers and learners. What is proposed goes to the catalog
+        first: its way is the longest."""
+        yield from self._requests_to_learners(now, commit, released)
+        at_once = self._told_at_once(now)
         for peer, progress in self._peers.items():
-            if progress.due(now, self._log.last_index, self.round, heartbeat):
+            lag = 0.0 if peer in at_once else self._lag
+            if progress.due(now, self._log.last_index, self.round, self._timing.heartbeat, lag=lag):
                 progress.sending(now, self.round)
                 yield Request(peer, self._append(peer, progress, commit, released, now))
+
+    def _told_at_once(self, now: float) -> Collection[int]:
+        """The peers that are told at once what is new: as many as a majority needs, those that
+        are furthest; all, if too few answer."""
+        if not self._lag:
+            return self._peers.keys()
+        answering = [
+            peer for peer, progress in self._peers.items() if progress.answers(now, self._lag)
+        ]
+        needed = majority(len(self._peers) + 1) - 1
+        if len(answering) < needed:
+            return self._peers.keys()
+        return sorted(answering, key=lambda peer: -self._peers[peer].match)[:needed]
+
+    def wake_at(self) -> float | None:
+        """When `requests` may have something to send though nothing has come in; None: not before
+        the next tick."""
+        waiting = [since for peer in self._peers.values() if (since := peer.news_since) is not None]
+        return min(waiting) + self._lag if waiting else None
+
+    def _requests_to_learners(
+        self, now: float, commit: int, released: int
+    ) -> Iterator[LearnerRequest]:
+        heartbeat = self._timing.heartbeat
         if commit < self.opened:
             # Until then this leader does not know all that is committed, and a catalog would
             # take itself for current too early.

@@ -41,21 +41,45 @@ class Progress:
         self._sent_at = float("-inf")
         self._sent_round = 0
         self._not_before = float("-inf")
+        self._news_since: float | None = None
+        """Since when there is something new to tell that can wait; None: there is not."""
 
     def due(
-        self, now: float, last_index: int, round_: int, heartbeat: float, untold: bool = False
+        self,
+        now: float,
+        last_index: int,
+        round_: int,
+        heartbeat: float,
+        untold: bool = False,
+        lag: float = 0.0,
     ) -> bool:
         """Whether a request is to be sent now: with what is new, or as a heartbeat. `untold`:
-        there is more to tell than entries up to `last_index`."""
+        there is more to tell than entries up to `last_index`. News can wait for `lag` seconds."""
         if self._in_flight_since is not None or now < self._not_before:
             return False
         news = self.next <= last_index or self._sent_round < round_ or untold
+        if news and lag > 0:
+            if self._news_since is None:
+                self._news_since = now
+            news = now >= self._news_since + lag
         return news or now >= self._sent_at + heartbeat
+
+    @property
+    def news_since(self) -> float | None:
+        """Since when there is something new to tell that waits; None: nothing does."""
+        return self._news_since
+
+    def answers(self, now: float, within: float) -> bool:
+        """Whether it answers, as far as is known: it has no request for longer than `within`
+        seconds, and answered the one before."""
+        in_flight = self._in_flight_since
+        return now >= self._not_before and (in_flight is None or now <= in_flight + within)
 
     def sending(self, now: float, round_: int) -> None:
         """A request is sent `now`."""
         self._in_flight_since = self._sent_at = now
         self._sent_round = round_
+        self._news_since = None
 
     def answered(self, sent: float, round_: int) -> None:
         """The request sent at `sent` was answered."""

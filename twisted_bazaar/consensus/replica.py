@@ -95,6 +95,7 @@ class Replica(Nominee):
         batch: int = MAX_BATCH_ENTRIES,
         nonce: int = 0,
         names: Callable[[], str] = lambda: "",
+        lag: float = 0.0,
     ) -> None:
         """Begin a life with what `storage` holds.
 
@@ -103,7 +104,8 @@ class Replica(Nominee):
         earlier life, in which it was committed and released. `milliseconds` is the wall clock
         for the times of entries. A message carries `batch` entries at most. `nonce` is below
         2**53, and different in each life. Each call of `names` returns a name that no other
-        call, here or elsewhere, has returned.
+        call, here or elsewhere, has returned. Peers without which there is a majority are told what
+        is new up to `lag` seconds later.
         """
         super().__init__(
             replica=replica,
@@ -117,6 +119,7 @@ class Replica(Nominee):
             now=now,
         )
         self._learners = tuple(learners)
+        self._lag = lag
         self._milliseconds = milliseconds
         self._leader_known_at = now
         """When this replica led last, or heard the leader."""
@@ -306,6 +309,11 @@ class Replica(Nominee):
             leading_term=leading_term,
         )
 
+    @property
+    def wake_at(self) -> float | None:
+        """When to call `ready` though nothing has come in; None: not before the next tick."""
+        return self._leader_state.wake_at() if self._leader_state is not None else None
+
     # Following.
 
     def _on_append(self, message: Append, now: float, ticket: Ticket) -> None:
@@ -370,6 +378,7 @@ class Replica(Nominee):
             timing=self._timing,
             batch=self._batch,
             now=now,
+            lag=self._lag,
         )
         self._end_campaign(Won())
         opened = Opened(

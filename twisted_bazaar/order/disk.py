@@ -1,4 +1,9 @@
-"""The log and the index of an order replica, each written on a thread of its own."""
+"""The log and the index of an order replica, each written on a thread of its own.
+
+A small write to the log need not go to the thread, while the disk proves prompt.
+"""
+
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
@@ -9,14 +14,28 @@ from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import LogFile
 
 from .desk import IndexUpdate
+from .promptness import Promptness
 
 __all__ = ["Disk"]
+
+_PROMPT_SECONDS = 0.005
+"""A write takes less on a disk that is prompt."""
+_SMALL_WRITE_ENTRIES = 64
 
 
 class Disk:
     """Writes from `start` to `stop`. Methods are called on the reactor thread."""
 
-    def __init__(self, reactor: IReactorFromThreads, logfile: LogFile, index: Index) -> None:
+    def __init__(
+        self,
+        reactor: IReactorFromThreads,
+        seconds: Callable[[], float],
+        logfile: LogFile,
+        index: Index,
+    ) -> None:
+        """`seconds` is a clock that only goes forward."""
+        self._seconds = seconds
+        self._promptness = Promptness(_PROMPT_SECONDS)
         self._reactor = reactor
         self._logfile = logfile
         self._index = index
@@ -34,9 +53,22 @@ class Disk:
         self._index.close()
         self._logfile.close()
 
+    def write_at_once(self, write: Write) -> bool:
+        """Make `write` durable here and now, if it is small and the disk has been prompt; returns
+        whether it was. Raises OSError."""
+        if not self._promptness.prompt or len(write.entries) > _SMALL_WRITE_ENTRIES:
+            return False
+        self._write(write)
+        return True
+
     def write(self, write: Write) -> Deferred[None]:
         """Fires when `write` is durable."""
-        return self._writer.defer(self._reactor, self._logfile.write, write)
+        return self._writer.defer(self._reactor, self._write, write)
+
+    def _write(self, write: Write) -> None:
+        began = self._seconds()
+        self._logfile.write(write)
+        self._promptness.took(self._seconds() - began)
 
     def index(self, update: IndexUpdate) -> Deferred[None]:
         """Fires when the index has taken in `update`."""

@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -117,6 +118,7 @@ class OrderNode(Service):
         self._requests: Answers[Ticket, PeerReply] = Answers()
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self._stopped = False
+        self._wake: IDelayedCall | None = None
 
     def startService(self) -> None:
         super().startService()
@@ -130,6 +132,8 @@ class OrderNode(Service):
         self._stopped = True
         if self._ticking.running:
             self._ticking.stop()
+        if self._wake is not None and self._wake.active():
+            self._wake.cancel()
         self._disk.stop()
 
     # What front-ends ask.
@@ -262,7 +266,7 @@ class OrderNode(Service):
             for message in ready.messages:
                 self._send(message)
             if ready.write is not None:
-                self._write(ready.write)
+                self._write(ready.write, at_once=not ready.messages)
             self._remarks.leads(ready.leading_term)
             if len(ready.committed) == MAX_BATCH_ENTRIES:
                 # There is much to catch up with: other calls have their turn in between.
@@ -272,6 +276,14 @@ class OrderNode(Service):
             self._answer(settled)
         if self._desk.wants_listing:
             self._first_listing.begin()
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        """See to it that `Replica.ready` is asked when it says so."""
+        at = self._replica.wake_at
+        if at is not None and (self._wake is None or not self._wake.active()):
+            wait = max(0.0, at - self._seconds())
+            self._wake = self._reactor.callLater(wait, self._go_on)
 
     def _go_on(self) -> None:
         if not self._stopped:
@@ -340,7 +352,16 @@ class OrderNode(Service):
 
     # The log and the index on disk.
 
-    def _write(self, write: Write) -> None:
+    def _write(self, write: Write, at_once: bool) -> None:
+        """Make `write` durable. `at_once`: this replica has sent nothing, as a follower that has
+        entries to acknowledge; a leader, whose messages leave in the next turn, must not wait."""
+        try:
+            if at_once and self._disk.write_at_once(write):
+                self._replica.written(write, self._seconds())
+                return
+        except OSError:
+            self._disk_failed(Failure())
+            return
         on_disk = self._disk.write(write)
         on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
         on_disk.addErrback(self._broken)

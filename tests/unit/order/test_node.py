@@ -60,7 +60,7 @@ class Node:
             seconds=clock.seconds,
             replica=replica,
             desk=TradingDesk(replica, Ledger(), 0),
-            disk=Disk(cast(Any, clock), storage, cast(Any, None)),
+            disk=Disk(cast(Any, clock), clock.seconds, storage, cast(Any, None)),
             peers=cast(Any, {2: self.peer, 3: SilentPeer()}),
             catalogs={},
             timing=TIMING,

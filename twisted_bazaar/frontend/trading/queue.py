@@ -101,6 +101,11 @@ class TradeQueue(Generic[T]):
         self._added = 0
         self._taken = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many trades wait to be sent."""
+        return len(self._waiting)
+
     def add(self, pending: Pending[T]) -> None:
         """Take in a trade. Raises `Overloaded` at capacity."""
         if self._open >= self._capacity:
