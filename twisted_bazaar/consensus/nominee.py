@@ -97,10 +97,13 @@ class Nominee(Voter):
         if self._may_found():
             # The votes of all members are needed: a lower id could not lead any sooner.
             return Refused(self._timing.heartbeat)
-        if self.suspect:
-            return Refused(self._timing.election_timeout, _SUSPECT)
         if self.disk.hangs(now):
             return Refused(unable=_HANGS)
+        if self.suspect and self._recalled:
+            # It is trusted again as soon as that is on its disk.
+            return Refused(self._timing.heartbeat)
+        if self.suspect:
+            return Refused(self._timing.election_timeout, _SUSPECT)
         return None
 
     def _must_wait(self, now: float) -> Outcome | None:

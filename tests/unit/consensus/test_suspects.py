@@ -95,6 +95,20 @@ def test_one_that_is_nominated_says_that_it_cannot_lead_though_others_may() -> N
     assert "suspect" in reply.message.unable
 
 
+def test_one_that_has_recalled_makes_all_wait_until_that_is_on_its_disk() -> None:
+    """It can lead in a moment: a lower id is not to be asked in between."""
+    member = suspect()
+    member.slow_disk = True
+    recall(member)
+    member.replica.campaign("nomination", member.clock.now)
+    member.carry_out()
+    (told,) = (reply.message for reply in member.take(Reply))
+    assert told == CampaignReply(leader=0, term=2, wait=TIMING.heartbeat)
+    while member.write is not None:
+        member.finish_write()
+    assert not member.replica.suspect
+
+
 def test_it_is_shown_as_what_it_is_until_it_has_recalled() -> None:
     member = suspect()
     assert member.replica.role is Role.SUSPECT
