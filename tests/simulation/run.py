@@ -98,7 +98,7 @@ def _run(plan: Plan, world: World, bazaar: SimulatedBazaar) -> None:
         slower = 3.0 if plan.confused else 1.5
         _slow_disks(plan.disks, slower, world, bazaar)
     if not bazaar.lost:
-        _recover(world, bazaar, plan.mixed)
+        _recover(world, bazaar, plan)
 
 
 def _slow_disks(write: float, slower: float, world: World, bazaar: SimulatedBazaar) -> None:
@@ -116,23 +116,25 @@ def _slow_disks(write: float, slower: float, world: World, bazaar: SimulatedBaza
     keeps_its_place(bazaar, leading, 1.0 + 4 * write)
 
 
-def _recover(world: World, bazaar: SimulatedBazaar, mixed: bool) -> None:
+def _recover(world: World, bazaar: SimulatedBazaar, plan: Plan) -> None:
     """Faults stop: everything must recover, and stay so."""
     world.say("fault", "no more")
     bazaar.heal()
-    # A crash or a pause may still end after this: they all have by then.
-    world.run(world.now + LONGEST_FAULT_SECONDS)
-    bazaar.heal()
+    if plan.faults:
+        # A crash or a pause may still begin after this: they all have ended by then.
+        world.run(world.now + LONGEST_FAULT_SECONDS)
+        bazaar.heal()
     before = dict(bazaar.truth.counts)
     # Where leases differed, the longest of them is waited for, on the slowest clock.
-    quiet = QUIET_SECONDS * (2.0 if mixed else 1.0)
+    quiet = QUIET_SECONDS * (2.0 if plan.mixed else 1.0)
     _soon(world, quiet, lambda: _check_flows(bazaar, before, quiet))
     _check_sticky(world, bazaar)
     for client in bazaar.clients:
         client.idle = True
     _soon(world, DRAIN_SECONDS, lambda: _check_converged(bazaar))
-    # What was late by seconds has come by then.
-    world.run(world.now + LATE_SECONDS)
+    if plan.faults:
+        # What was late by seconds has come by then.
+        world.run(world.now + LATE_SECONDS)
 
 
 def _soon(world: World, seconds: float, check: Callable[[], None]) -> None:
