@@ -70,9 +70,9 @@ def the_next_leader_ends_all_holds(
 
 @mutant(Progress, "due")
 def a_commit_is_told_with_the_next_entries(
-    original: Any, self: Any, now: float, last: int, round_: int, heartbeat: float, *untold: bool
+    original: Any, self: Any, *when: Any, untold: bool = False, lag: float = 0.0
 ) -> bool:
-    return bool(original(self, now, last, round_, heartbeat))
+    return bool(original(self, *when[:4], lag=lag))
 
 
 @mutant(LeaderState, "requests", part_of="a_commit_is_told_with_the_next_entries")
