@@ -53,22 +53,19 @@ class Disk:
         self._index.close()
         self._logfile.close()
 
-    def write_at_once(self, write: Write) -> bool:
-        """Make `write` durable here and now, if it is small and the disk has been prompt; returns
-        whether it was. Raises OSError."""
-        if not self._promptness.prompt or len(write.entries) > _SMALL_WRITE_ENTRIES:
-            return False
-        self._write(write)
-        return True
+    def is_prompt(self, write: Write) -> bool:
+        """Whether `write_here` will most likely return within a few milliseconds."""
+        return self._promptness.prompt and len(write.entries) <= _SMALL_WRITE_ENTRIES
 
-    def write(self, write: Write) -> Deferred[None]:
-        """Fires when `write` is durable."""
-        return self._writer.defer(self._reactor, self._write, write)
-
-    def _write(self, write: Write) -> None:
+    def write_here(self, write: Write) -> None:
+        """Make `write` durable before this returns. Raises OSError."""
         began = self._seconds()
         self._logfile.write(write)
         self._promptness.took(self._seconds() - began)
+
+    def write(self, write: Write) -> Deferred[None]:
+        """Fires when `write` is durable."""
+        return self._writer.defer(self._reactor, self.write_here, write)
 
     def index(self, update: IndexUpdate) -> Deferred[None]:
         """Fires when the index has taken in `update`."""

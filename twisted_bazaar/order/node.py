@@ -119,6 +119,7 @@ class OrderNode(Service):
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self._stopped = False
         self._wake: IDelayedCall | None = None
+        self._writing: IDelayedCall | None = None
 
     def startService(self) -> None:
         super().startService()
@@ -132,8 +133,9 @@ class OrderNode(Service):
         self._stopped = True
         if self._ticking.running:
             self._ticking.stop()
-        if self._wake is not None and self._wake.active():
-            self._wake.cancel()
+        for call in (self._wake, self._writing):
+            if call is not None and call.active():
+                call.cancel()
         self._disk.stop()
 
     # What front-ends ask.
@@ -266,7 +268,7 @@ class OrderNode(Service):
             for message in ready.messages:
                 self._send(message)
             if ready.write is not None:
-                self._write(ready.write, at_once=not ready.messages)
+                self._write(ready.write, after_messages=bool(ready.messages))
             self._remarks.leads(ready.leading_term)
             if len(ready.committed) == MAX_BATCH_ENTRIES:
                 # There is much to catch up with: other calls have their turn in between.
@@ -352,19 +354,35 @@ class OrderNode(Service):
 
     # The log and the index on disk.
 
-    def _write(self, write: Write, at_once: bool) -> None:
-        """Make `write` durable. `at_once`: this replica has sent nothing, as a follower that has
-        entries to acknowledge; a leader, whose messages leave in the next turn, must not wait."""
+    def _write(self, write: Write, after_messages: bool) -> None:
+        """Make `write` durable: on a thread, or here if that will be quick. `after_messages`: what
+        was sent in this turn leaves first."""
+        if not self._disk.is_prompt(write):
+            on_disk = self._disk.write(write)
+            on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
+            on_disk.addErrback(self._broken)
+        elif after_messages:
+            # Delayed calls of a turn come before its sockets are written to: the second one is late
+            # enough.
+            self._writing = self._reactor.callLater(0, self._write_next_turn, write)
+        elif self._write_here(write):
+            self._replica.written(write, self._seconds())
+
+    def _write_next_turn(self, write: Write) -> None:
+        self._writing = self._reactor.callLater(0, self._write_later, write)
+
+    def _write_later(self, write: Write) -> None:
+        if not self._stopped and self._write_here(write):
+            self._written(write)
+
+    def _write_here(self, write: Write) -> bool:
+        """Make `write` durable before this returns; returns whether that succeeded."""
         try:
-            if at_once and self._disk.write_at_once(write):
-                self._replica.written(write, self._seconds())
-                return
+            self._disk.write_here(write)
         except OSError:
             self._disk_failed(Failure())
-            return
-        on_disk = self._disk.write(write)
-        on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
-        on_disk.addErrback(self._broken)
+            return False
+        return True
 
     def _written(self, write: Write) -> None:
         if not self._stopped:

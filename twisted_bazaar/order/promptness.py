@@ -6,9 +6,10 @@ done at once while the last ones were quick, and on a thread otherwise.
 
 __all__ = ["Promptness"]
 
-_QUICK_NEEDED = 16
+_FEWEST_NEEDED, _MOST_NEEDED = 16, 256
 """How many in a row have to be quick."""
-_MOST_NEEDED = 4096
+_FORGIVEN_AFTER = 1000
+"""After so many quick ones in a row, half as many are needed after the next slow one."""
 
 
 class Promptness:
@@ -18,7 +19,7 @@ class Promptness:
         """An access that takes less than `bound` seconds is quick."""
         self._bound = bound
         self._quick = 0
-        self._needed = _QUICK_NEEDED
+        self._needed = _FEWEST_NEEDED
 
     @property
     def prompt(self) -> bool:
@@ -33,6 +34,8 @@ class Promptness:
         """
         if seconds < self._bound:
             self._quick += 1
+            if self._quick % _FORGIVEN_AFTER == 0:
+                self._needed = max(_FEWEST_NEEDED, self._needed // 2)
             return
         if self.prompt:
             self._needed = min(2 * self._needed, _MOST_NEEDED)

@@ -44,8 +44,8 @@ MAX_LISTED_ORDERS = 1000
 
 _FEW_KEYS = 64
 """Keys that are looked up on the reactor's thread at most: about half a millisecond."""
-_PROMPT_SECONDS = 0.0005
-"""A key is looked up in less where the index is in memory."""
+_PROMPT_SECONDS = 0.005
+"""Keys are looked up in less where the index is in memory."""
 
 
 class _ForOneReplica(Protocol):
@@ -119,7 +119,7 @@ class Orders(OrdersServicer):
                     known, took = self._look_up(keys)
                 else:
                     known, took = await context.defer(self._look_up, keys)
-            self._promptness.took(took / max(1, len(keys)))
+            self._promptness.took(took)
             outcomes = await self._node.trade(trades, known, sending)
             if outcomes is not None:
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))

@@ -9,8 +9,15 @@ from twisted.internet.task import Clock
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.member import TIMING, append, disk, entries_of, poll_reply_with
 from tests.fakes.replicas import result_of
-from twisted_bazaar.consensus.log import MemoryStorage
-from twisted_bazaar.consensus.messages import Fetch, FetchReply, Poll, PollReply, Vote
+from twisted_bazaar.consensus.log import MemoryStorage, Write
+from twisted_bazaar.consensus.messages import (
+    AppendReply,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Vote,
+)
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Unavailable
 from twisted_bazaar.ledger import Ledger
@@ -256,3 +263,77 @@ def test_a_market_without_stocks_is_not_shown(node: Node, desk: Desk) -> None:
     [told] = asked
     assert isinstance(told, Unavailable)
     assert node.said == []
+
+
+# Writes that need no thread.
+
+
+class Prompt:
+    """A disk that is prompt, or is not, or fails."""
+
+    def __init__(self, storage: Any, prompt: bool) -> None:
+        self.storage = storage
+        self.prompt = prompt
+        self.on_threads: list[Deferred[None]] = []
+        self.error: OSError | None = None
+
+    def is_prompt(self, write: Write) -> bool:
+        return self.prompt
+
+    def write_here(self, write: Write) -> None:
+        if self.error is not None:
+            raise self.error
+        self.storage.write(write)
+
+    def write(self, write: Write) -> Deferred[None]:
+        self.on_threads.append(Deferred())
+        return self.on_threads[-1]
+
+    def stop(self) -> None:
+        pass
+
+
+def with_disk(prompt: bool) -> tuple[Node, Prompt]:
+    storage = disk(1, 0, LOG)
+    node = Node(storage)
+    node.node._disk = written = cast(Any, Prompt(storage, prompt))
+    return node, written
+
+
+def test_a_follower_acknowledges_at_once_what_a_prompt_disk_took() -> None:
+    node, _ = with_disk(prompt=True)
+    (reply,) = result_of(node.node.request(append(2, LOG)))
+    assert isinstance(reply, AppendReply)
+    assert reply.index == len(LOG)
+
+
+def test_a_disk_that_is_not_prompt_keeps_no_turn_of_the_reactor_waiting() -> None:
+    node, written = with_disk(prompt=False)
+    assert result_of(node.node.request(append(2, LOG))) == []
+    assert len(written.on_threads) == 1
+
+
+def test_what_is_sent_leaves_before_the_disk_is_waited_for() -> None:
+    """A candidate, or a leader. Sockets are written to at the end of a turn of the reactor."""
+    node, written = with_disk(prompt=True)
+    node.node._replica.disk.begun(node.clock.seconds())
+    node.node._write(Write(2, 1, None, ()), after_messages=True)
+    node.clock.advance(0)
+    assert written.storage.term == 1
+    node.clock.advance(0)
+    assert written.storage.term == 2
+
+
+def test_a_prompt_disk_that_fails_ends_the_replica_in_one_line() -> None:
+    node, written = with_disk(prompt=True)
+    written.error = OSError("no space left")
+    result_of(node.node.request(append(2, LOG)))
+    assert node.said == ["the log cannot be written: no space left"]
+
+
+def test_a_stop_leaves_no_write_for_later() -> None:
+    node, written = with_disk(prompt=True)
+    node.node._write(Write(2, 1, None, ()), after_messages=True)
+    node.node.stopService()
+    assert node.clock.getDelayedCalls() == []
+    assert written.storage.term == 1

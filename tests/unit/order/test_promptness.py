@@ -36,6 +36,12 @@ def test_what_is_slow_now_and_then_keeps_the_reactor_waiting_ever_more_rarely() 
     assert len(waited) < 5
 
 
+def test_what_was_slow_once_is_forgiven_in_time() -> None:
+    promptness = after(*[0.001] * 100, BOUND, *[0.001] * 1000, BOUND, *[0.001] * 16)
+    assert not promptness.prompt, "the second slow one counts as the first did"
+    assert after(*[0.001] * 100, BOUND, *[0.001] * 1000, BOUND, *[0.001] * 32).prompt
+
+
 def test_a_disk_that_is_slow_does_not_have_to_prove_more_for_that() -> None:
     """It was on a thread all the time: nothing waited for it."""
     assert after(*[1.0] * 100, *[0.001] * 16).prompt
