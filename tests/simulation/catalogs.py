@@ -52,6 +52,7 @@ class CatalogMember(Process):
         self._held: list[tuple[dict[str, Wait], list[str], float, Respond]] = []
         """Lookups that wait until it is known whether a cleared entry is committed."""
         self.later(SAVE_SECONDS, self._save)
+        self._quoting = False
         self._tick()
 
     def replace_file(self, index: int, term: int) -> None:
@@ -129,6 +130,14 @@ class CatalogMember(Process):
         self._answer_held()
         for pushed in self.publisher.take_pushes(self.seconds):
             self._push(pushed)
+        due = self.publisher.quotes_due()
+        if due is not None and not self._quoting:
+            self._quoting = True
+            self.later(max(0.0, due - self.seconds), self._push_quotes)
+
+    def _push_quotes(self) -> None:
+        self._quoting = False
+        self._carry_out()
 
     def _push(self, pushed: OutgoingPush) -> None:
         frontend = self.frontends[pushed.subscription.address]

@@ -66,6 +66,8 @@ class FrontendMember(Process):
         self.floors = Floors(TIMING, lambda: lives(52) | 1)
         self._lookups: LookupQueue[Answer] = LookupQueue(self.floors if self._redis else None)
         self._subscribing = False
+        self.pushed = 0
+        """Quotes that came in pushes and were kept."""
         for replica in self._replicas:
             self._ping(replica)
         self._expire()
@@ -221,7 +223,7 @@ class FrontendMember(Process):
         if self._subscribing or not self.floors.subscribe(self.seconds):
             return
         self._subscribing = True
-        subscription = Subscription(address=self.name, life=self.floors.life, token="")
+        subscription = Subscription(address=self.name, life=self.floors.life, token="", quotes=True)
 
         def ended(answer: BazaarError | float) -> None:
             self._subscribing = False
@@ -241,6 +243,10 @@ class FrontendMember(Process):
         if not had_lease and self.floors.alive(self.seconds):
             self.informed(self)
         reply(answer)
+        quotes = self.floors.worth_keeping(push, self.seconds)
+        if keep := {each.name: Quote(each.version, b"%d" % each.quantity) for each in quotes}:
+            self.pushed += len(keep)
+            self._tell_redis("put", (push.history, keep))
 
     def _tell_redis(self, what: str, message: Any) -> None:
         redis = self._redis

@@ -13,6 +13,7 @@ from . import (
     identity_mutants,  # noqa: F401
     lease_mutants,  # noqa: F401
     proposal_mutants,  # noqa: F401
+    quote_mutants,  # noqa: F401
     sending_mutants,  # noqa: F401
     term_mutants,  # noqa: F401
 )
@@ -25,6 +26,12 @@ __all__ = ["Verdict", "hunt", "main"]
 
 
 SOONEST: dict[str, tuple[str, ...]] = {
+    "a_quote_that_is_older_than_the_floor_is_not_shown": (
+        "a_pushed_quote_is_shown_whatever_its_floor",
+    ),
+    "a_quote_waits_until_every_front_end_knows_its_floor": (
+        "a_quote_is_pushed_before_its_release",
+    ),
     "trades_flow_while_the_leader_is_parted_from_its_peers": (
         "commit_before_majority",
         "count_a_learner_for_quorum",

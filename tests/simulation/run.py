@@ -13,6 +13,7 @@ from . import (
     identity_scenarios,  # noqa: F401
     lease_scenarios,  # noqa: F401
     proposal_scenarios,  # noqa: F401
+    quote_scenarios,  # noqa: F401
     sending_scenarios,  # noqa: F401
     term_scenarios,  # noqa: F401
     trade_scenarios,  # noqa: F401

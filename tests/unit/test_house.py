@@ -35,6 +35,7 @@ PURE_MODULES = [
     "frontend.cache.breaker",
     "frontend.cache.floors",
     "frontend.cache.quotes",
+    "frontend.cache.recent",
     "frontend.cache.redis_values",
     "frontend.cache.signed_pushes",
     "frontend.election.leadership",

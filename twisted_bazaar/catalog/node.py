@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -87,6 +88,8 @@ class CatalogNode(Service):
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._tick_seconds = timing.heartbeat / 3
+        self._quoting: IDelayedCall | None = None
+        """Pushes quotes that no other push has taken along."""
 
     def startService(self) -> None:
         super().startService()
@@ -99,6 +102,9 @@ class CatalogNode(Service):
         if self._saving_ended is None:
             return None
         self._ticking.stop()
+        if self._quoting is not None:
+            self._quoting.cancel()
+            self._quoting = None
         # A save under way ends first: all of them write the same temporary file.
         ended = self._saving_ended.addCallback(lambda _: self._save())
         self._saving.stop()
@@ -230,6 +236,14 @@ class CatalogNode(Service):
             self._push(outgoing)
         if self._waiting:
             self._tell_waiting()
+        # One that is under way is left alone: to cancel it costs more than a call for nothing.
+        if self._quoting is None and self.running and (due := self._publisher.quotes_due()):
+            wait = max(0.0, due - self._seconds())
+            self._quoting = self._reactor.callLater(wait, self._push_quotes)
+
+    def _push_quotes(self) -> None:
+        self._quoting = None
+        self._carry_out()
 
     def _push(self, outgoing: OutgoingPush) -> None:
         # A trade waits for its push: callbacks cost less than a coroutine.

@@ -174,6 +174,11 @@ class Publisher(Generic[T]):
         """The pushes to send now."""
         return list(self._subscribers.pushes(self._projection, self._lease, now))
 
+    def quotes_due(self) -> float | None:
+        """When `take_pushes` is to be called next although nothing else has happened: for quotes
+        that have waited long enough; None: not for them."""
+        return self._subscribers.quotes_due()
+
     def wait_for(self, name: str | None) -> Wait | None:
         """What a lookup of this stock, or of the whole market (None), has to wait for before it is
         answered from `view`; None: nothing."""
@@ -191,11 +196,12 @@ class Publisher(Generic[T]):
             self._cleared = max(self._cleared, self._subscribers.cleared(tip, now))
             released = min(self._cleared, applied)
             if self._unreleased and self._unreleased[0].version <= released:
-                stocks = dict(self._stocks)
+                stocks, news = dict(self._stocks), {}
                 while self._unreleased and self._unreleased[0].version <= released:
                     stock = self._unreleased.popleft()
-                    stocks[stock.name] = stock
+                    stocks[stock.name] = news[stock.name] = stock
                 self._stocks = stocks
+                self._subscribers.released(news.values(), now)
             self._released = released
         self._show()
         waiting = []

@@ -9,25 +9,29 @@ while (see `backoff`): it earns no lease, and is waited for until its last one h
 known by its address, which outlives its subscriptions and its process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import Overloaded
 from twisted_bazaar.leases import Holder, Lease
-from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.market import Stock
+from twisted_bazaar.rpc.push import MAX_QUOTES, Push, PushedQuote, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .projection import Projection
 
-__all__ = ["PUSHES_PER_LEASE", "OutgoingPush", "Subscribers"]
+__all__ = ["PUSHES_PER_LEASE", "QUOTE_SECONDS", "OutgoingPush", "Subscribers"]
 
 _CAPACITY = 256
 """Subscriptions at a time."""
 PUSHES_PER_LEASE = 4
 """How often a push goes out where nothing has changed, to renew the lease; and the part of a lease
 that a push may take. A front-end that does not answer so many in a row has lost its lease."""
+
+QUOTE_SECONDS = 0.005
+"""How long a quote waits for a push that goes out anyway."""
 
 
 class OutgoingPush(msgspec.Struct, frozen=True):
@@ -57,13 +61,51 @@ class _Subscriber:
         self.granted = False
         """Whether the last push carried a lease."""
         self._idle_until = self._not_before = now
+        self._quotes: dict[str, Stock] = {}
+        """Released since the last push, the oldest first."""
+        self._quotes_due = now
 
     def due(self, now: float, tip: int, can_grant: bool) -> bool:
         """Whether a push should go out now. `can_grant`: the catalog itself holds a lease."""
         if self.in_flight or now < self._not_before:
             return False
         first_lease = can_grant and self.holder.earned is not None and not self.granted
-        return tip > self.cleared or first_lease or now >= self._idle_until
+        quotes = self.quotes_due()
+        return (
+            tip > self.cleared
+            or first_lease
+            or now >= self._idle_until
+            or (quotes is not None and now >= quotes)
+        )
+
+    def released(self, stock: Stock, now: float) -> None:
+        """Quote `stock` in the next push, if the front-end takes quotes and holds a lease. Quotes
+        are lost with a push that is lost, and the oldest if there are too many: that costs misses
+        only."""
+        if not self.subscription.quotes or not self.holder.attached(now):
+            return
+        if not self._quotes:
+            self._quotes_due = now + QUOTE_SECONDS
+        self._quotes.pop(stock.name, None)
+        if len(self._quotes) >= MAX_QUOTES:
+            del self._quotes[next(iter(self._quotes))]
+        self._quotes[stock.name] = stock
+
+    def take_quotes(self, floors: Mapping[str, int]) -> tuple[PushedQuote, ...]:
+        """The quotes for a push with `floors`, but for those that must not be shown by these."""
+        quotes, self._quotes = self._quotes, {}
+        return tuple(
+            PushedQuote(each.name, each.price, each.quantity, each.volume, each.version)
+            for each in quotes.values()
+            if floors.get(each.name, 0) <= each.version
+        )
+
+    def quotes_due(self) -> float | None:
+        """From when on a push goes out for its quotes alone; None: not before something else
+        happens."""
+        if not self._quotes or self.in_flight:
+            return None
+        return max(self._quotes_due, self._not_before)
 
     def behind_for(self, now: float) -> float:
         """For how many seconds there has been an entry that it has not taken in."""
@@ -117,6 +159,7 @@ class Subscribers:
 
     def _push(self, subscriber: _Subscriber, known: Projection, lease: Lease, now: float) -> Push:
         holder = subscriber.holder
+        floors = known.floors(subscriber.cleared)
         # The lease of a front-end ends with that of its catalog.
         seconds = min(self._timing.lease, lease.until - holder.earned_at)
         grants = lease.alive(now) and seconds > 0
@@ -124,10 +167,22 @@ class Subscribers:
             life=subscriber.subscription.life,
             history=known.history,
             upto=known.tip,
-            floors=known.floors(subscriber.cleared),
+            floors=floors,
             stamp=holder.earned if grants else None,
             seconds=seconds if grants else 0.0,
+            quotes=subscriber.take_quotes(floors),
         )
+
+    def released(self, stocks: Iterable[Stock], now: float) -> None:
+        """`stocks` were released: clients may see them as they are here."""
+        for stock in stocks:
+            for subscriber in self._by_life.values():
+                subscriber.released(stock, now)
+
+    def quotes_due(self) -> float | None:
+        """When `pushes` is to be asked next, for the sake of quotes; None: not for them."""
+        due = (subscriber.quotes_due() for subscriber in self._by_life.values())
+        return min((at for at in due if at is not None), default=None)
 
     def truncated(self, index: int) -> None:
         """What was proposed after entry `index` may be replaced by other entries, whose floors no

@@ -25,6 +25,7 @@ from .cache.floors import Floors
 from .cache.invalidation import InvalidationResource, internal_site
 from .cache.memory import MemoryCache
 from .cache.push_frames import push_frames
+from .cache.recent import Recent
 from .cache.redis import RedisCache
 from .cache.signed_pushes import SignedPushes
 from .cache.store import QuoteCache
@@ -84,7 +85,8 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         ],
         timing,
     )
-    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster)
+    recent = Recent()
+    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster, recent)
     lookup_service = LookupService(
         reactor,
         seconds,
@@ -93,6 +95,7 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         caching.cache,
         catalogs,
         replicas,
+        recent,
     )
     routes = Routes(
         trades=trade_service,
@@ -125,7 +128,11 @@ class _Caching:
 
 
 def _caching(
-    reactor: Reactor, config: FrontendConfig, catalogs: Catalogs, cluster: Callable[[], str]
+    reactor: Reactor,
+    config: FrontendConfig,
+    catalogs: Catalogs,
+    cluster: Callable[[], str],
+    recent: Recent,
 ) -> _Caching:
     """The cache, and what keeps this front-end subscribed to invalidations of it."""
     cache = _cache(reactor, config)
@@ -143,7 +150,8 @@ def _caching(
     floors = Floors(config.timing, _life)
     token = secrets.token_hex(16)
     subscriber = Subscriber(
-        reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing
+        *(reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing),
+        recent,
     )
     frames = push_frames(
         SignedPushes(config.secret, subscriber), reactor, cluster, random.SystemRandom()

@@ -204,6 +204,7 @@ class CatalogClient(_Client):
             token=subscription.token,
             proof=prove(self._secret, subscription),
             frames=subscription.frames,
+            quotes=subscription.quotes,
         )
         return self._call_in_cluster(self._stub.Subscribe, request, _kept_out, timeout)
 

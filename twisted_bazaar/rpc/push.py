@@ -3,24 +3,28 @@
 A front-end subscribes over gRPC; from then on the catalog sends pushes to its internal endpoint,
 one at a time: in frames (see `frames`), or over HTTP if the front-end is of an earlier release, or
 a proxy for HTTP is in between. Each carries floors, the lowest version of each stock that may still
-be shown, for all changes since the last push that was answered, and perhaps a lease (`leases`). A
-push is signed with a key that only the two know: the cluster's secret, if there is one, and the
-token of the subscription.
+be shown, for all changes since the last push that was answered, and perhaps a lease (`leases`) and
+quotes: stocks as they were released since, for the front-end's cache. A push is signed with a key
+that only the two know: the cluster's secret, if there is one, and the token of the subscription.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.leases import Stamp
+from twisted_bazaar.market import MAX_NAME_CHARACTERS, MAX_SHARES, MAX_VOLUME
+
+from .bounds import MAX_PRICE
 
 __all__ = [
     "ANNOUNCEMENT_KIND",
     "HEAD_HEADER",
     "MAX_PUSH_BYTES",
+    "MAX_QUOTES",
     "MAX_REPLY_BYTES",
     "MAX_UNANNOUNCED_BYTES",
     "PATH",
@@ -29,6 +33,7 @@ __all__ = [
     "SIGNATURE_BYTES",
     "Push",
     "PushReply",
+    "PushedQuote",
     "Subscription",
     "announced",
     "announcement",
@@ -49,6 +54,8 @@ HEAD_HEADER = b"X-Bazaar-Head"
 head, before it keeps any of the body."""
 MAX_PUSH_BYTES = 6 * 1024 * 1024
 """The largest push: a floor for the most stocks, with the longest names."""
+MAX_QUOTES = 128
+"""In one push: less than 64 KiB, with the longest names."""
 MAX_REPLY_BYTES = 4096
 """Many times the size of a front-end's answer."""
 
@@ -79,9 +86,23 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     frames: bool = False
     """Whether the front-end takes pushes in frames, too. Not proven by `prove`, which an earlier
     release checks: a change of it costs only the pushes, as a change of the address does."""
+    quotes: bool = False
+    """Whether it takes quotes in pushes. Likewise."""
 
 
-class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PushedQuote(msgspec.Struct, frozen=True, array_like=True):
+    """A stock as it was released: what a lookup of it could have been answered with."""
+
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)]
+    price: Annotated[int, msgspec.Meta(ge=0, le=MAX_PRICE)]
+    quantity: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARES)]
+    volume: Annotated[int, msgspec.Meta(ge=0, le=MAX_VOLUME)]
+    version: Count
+
+
+class Push(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What has changed since the last push that was answered."""
 
     life: Count
@@ -96,6 +117,9 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The stamp of the answer that earned a lease; None: none did."""
     seconds: Annotated[float, msgspec.Meta(ge=0, le=MAX_LEASE_SECONDS)]
     """The length of that lease, counted from when that answer was sent."""
+    quotes: Annotated[Sequence[PushedQuote], msgspec.Meta(max_length=MAX_QUOTES)] = ()
+    """Released since the last push. Only values for the cache: floors decide whether they may be
+    shown. Left out if there are none, as an earlier release does not know this field."""
 
 
 class PushReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

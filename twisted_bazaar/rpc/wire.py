@@ -266,7 +266,13 @@ def subscription_from_wire(wire: catalog_pb2.SubscribeRequest) -> Subscription:
     for name in ("address", "token", "proof"):
         bounds.check_text(name, getattr(wire, name))
     bounds.check_integer("life", wire.life, least=1)
-    return Subscription(address=wire.address, life=wire.life, token=wire.token, frames=wire.frames)
+    return Subscription(
+        address=wire.address,
+        life=wire.life,
+        token=wire.token,
+        frames=wire.frames,
+        quotes=wire.quotes,
+    )
 
 
 def order_to_wire(entry: Entry) -> market_pb2.Order:

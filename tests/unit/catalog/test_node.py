@@ -4,6 +4,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -17,6 +18,7 @@ from twisted_bazaar.catalog.market_file import Snapshot, load
 from twisted_bazaar.catalog.node import CatalogNode
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.publisher import View
+from twisted_bazaar.catalog.subscribers import QUOTE_SECONDS
 from twisted_bazaar.errors import Malformed, Unavailable
 from twisted_bazaar.leases import kept
 from twisted_bazaar.market import Listing, Stock
@@ -356,3 +358,38 @@ def test_opened_is_called_once_with_the_stocks_of_the_market(tmp_path: Path) -> 
     node.apply(sends(LOG, 1, 3, term=3))
     node.apply(sends(LOG, 3, 5, term=3))
     assert told == [["Fish, Co", "GameStart"]]
+
+
+# Quotes.
+
+
+def test_what_is_released_is_pushed_soon_to_a_front_end_that_takes_quotes(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = msgspec.structs.replace(SUBSCRIPTION, quotes=True)
+    monkeypatch.setattr("tests.fakes.catalog_node.SUBSCRIPTION", takes)
+    catalog.tell()
+    catalog.node.apply(sends(LOG, 6, 7))
+    catalog.frontends.answer()
+    assert catalog.frontends.pushed == []
+    catalog.reactor.advance(QUOTE_SECONDS)
+    ((*_, push, _),) = catalog.frontends.pushed
+    stock = catalog.node.view().stocks[push.quotes[0].name]
+    assert [msgspec.structs.astuple(each) for each in push.quotes] == [
+        msgspec.structs.astuple(stock)
+    ]
+    assert stock.version == 7
+
+
+def test_no_quotes_are_pushed_after_a_stop(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = msgspec.structs.replace(SUBSCRIPTION, quotes=True)
+    monkeypatch.setattr("tests.fakes.catalog_node.SUBSCRIPTION", takes)
+    catalog.tell()
+    catalog.node.apply(sends(LOG, 6, 7))
+    catalog.frontends.answer()
+    catalog.node.stopService()
+    assert catalog.node._quoting is None
+    catalog.reactor.advance(2 * QUOTE_SECONDS)
+    assert catalog.frontends.pushed == []

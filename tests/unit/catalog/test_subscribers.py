@@ -40,12 +40,16 @@ class Catalog:
         for life in lives:
             self.subscribers.add(subscription(life), self.now)
 
-    def pushes(self) -> dict[int, Push]:
-        """What goes out now, by subscription."""
+    def projection(self) -> Projection:
+        """What it knows."""
         known = Projection(ledger_of(LOG[: self.index]), Position(self.index))
         known.history = HISTORY
         known.proposed.extend(LOG[self.index : self.tip])
-        out = self.subscribers.pushes(known, self.lease, self.now)
+        return known
+
+    def pushes(self) -> dict[int, Push]:
+        """What goes out now, by subscription."""
+        out = self.subscribers.pushes(self.projection(), self.lease, self.now)
         sent = {}
         for pushed in out:
             life = pushed.push.life

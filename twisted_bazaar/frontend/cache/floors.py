@@ -8,11 +8,11 @@ version is from the floor to that index. That holds for any cache: one that was 
 restored from a dump or shared causes misses, never stale answers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted_bazaar.backoff import LONGEST_LEASES
 from twisted_bazaar.leases import Lease
-from twisted_bazaar.rpc.push import Push, PushReply
+from twisted_bazaar.rpc.push import Push, PushedQuote, PushReply
 from twisted_bazaar.timing import Timing
 
 __all__ = ["Floors"]
@@ -95,6 +95,13 @@ class Floors:
         """The stocks whose floor `push` raises."""
         known = self._floors if push.life == self.life else {}
         return [name for name, version in push.floors.items() if known.get(name, version) < version]
+
+    def worth_keeping(self, push: Push, now: float) -> Sequence[PushedQuote]:
+        """The quotes of `push`, which was taken in, that may be shown now: others are of no use in
+        the cache."""
+        if push.life != self.life or push.history != self.history:
+            return ()
+        return [each for each in push.quotes if self.allow(each.name, each.version, now)]
 
     def alive(self, now: float) -> bool:
         """Whether the lease holds."""

@@ -3,6 +3,7 @@ subscribe, and what a push changes."""
 
 from collections.abc import Callable
 
+import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -10,11 +11,15 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+from twisted_bazaar.market import Stock
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .floors import Floors
+from .quotes import Quote
+from .recent import Recent
 from .store import QuoteCache
 
 __all__ = ["Subscriber"]
@@ -35,10 +40,14 @@ class Subscriber(Service):
         address: Callable[[], str],
         token: str,
         timing: Timing,
+        recent: Recent,
     ) -> None:
         """`address()` is HOST:PORT of the internal endpoint for catalogs, or raises `Unusable`; it
-        is called once that listens. `token` signs pushes to this front-end, and to no other."""
+        is called once that listens. `token` signs pushes to this front-end, and to no other. Of
+        the quotes that are pushed, those of stocks in `recent` are kept."""
+        self._reactor = reactor
         self._seconds = seconds
+        self._recent = recent
         self._floors = floors
         self._catalogs = catalogs
         self._cache = cache
@@ -64,7 +73,22 @@ class Subscriber(Service):
         """Take in a push. It may come late, twice or out of order."""
         if outdated := self._floors.outdated(push):
             self._cache.drop(push.history, outdated)
-        return self._floors.push(push, self._seconds())
+        reply = self._floors.push(push, self._seconds())
+        if push.quotes:
+            # A trade may wait for the answer to this push, which is sent first.
+            self._reactor.callLater(0, self._keep, push)
+        return reply
+
+    def _keep(self, push: Push) -> None:
+        """Put the quotes of `push` into the cache."""
+        now, recent = self._seconds(), self._recent
+        quotes = {
+            each.name: Quote(each.version, answers.stock(Stock(*msgspec.structs.astuple(each))))
+            for each in self._floors.worth_keeping(push, now)
+            if recent.has(each.name, now)
+        }
+        if quotes and self.running:
+            self._cache.put(push.history, quotes)
 
     def notice(self) -> str | None:
         """What operators should know of this front-end although it is ready; None: nothing."""
@@ -89,7 +113,11 @@ class Subscriber(Service):
         try:
             kept_out = await self._catalogs.subscribe(
                 Subscription(
-                    address=self._address(), life=self._floors.life, token=self.token, frames=True
+                    address=self._address(),
+                    life=self._floors.life,
+                    token=self.token,
+                    frames=True,
+                    quotes=True,
                 )
             )
         except BazaarError:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote
+from twisted_bazaar.frontend.cache.recent import Recent
 from twisted_bazaar.frontend.cache.store import QuoteCache
 from twisted_bazaar.frontend.http import answers
 
@@ -49,10 +50,13 @@ class LookupService:
         cache: QuoteCache | None,
         catalogs: MarketSource,
         leader: MarketSource,
+        recent: Recent,
     ) -> None:
-        """`cache` is None where `queue` has no floors, and so reads from none."""
+        """`cache` is None where `queue` has no floors, and so reads from none. `recent` is told of
+        each lookup."""
         self._reactor = reactor
         self._seconds = seconds
+        self._recent = recent
         self._queue = queue
         self._whole_market = whole_market
         self._pause: IDelayedCall | None = None
@@ -66,6 +70,7 @@ class LookupService:
     def look_up(self, name: str) -> Deferred[LookupResult]:
         """The stock `name`. Fails with `Unavailable`."""
         answer: Deferred[LookupResult] = Deferred()
+        self._recent.add(name)
         try:
             self._queue.add(name, answer, self._seconds())
         except Unavailable:

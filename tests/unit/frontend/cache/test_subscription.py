@@ -1,7 +1,7 @@
 """The subscriber: it subscribes whenever there is no lease, and takes in pushes."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import pytest
 from twisted.internet.task import Clock
@@ -12,10 +12,14 @@ from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.replicas import FakeCatalog
 from twisted_bazaar.errors import Unavailable, Unusable
 from twisted_bazaar.frontend.cache.floors import Floors
+from twisted_bazaar.frontend.cache.quotes import Quote
+from twisted_bazaar.frontend.cache.recent import Recent
 from twisted_bazaar.frontend.cache.subscription import Subscriber
+from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 from twisted_bazaar.leases import Stamp
-from twisted_bazaar.rpc.push import Push, PushReply, Subscription
+from twisted_bazaar.market import Stock
+from twisted_bazaar.rpc.push import Push, PushedQuote, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()
@@ -28,9 +32,13 @@ class Drops:
 
     def __init__(self) -> None:
         self.dropped: list[tuple[str, list[str]]] = []
+        self.kept: list[tuple[str, Mapping[str, Quote]]] = []
 
     def drop(self, history: str, names: Collection[str]) -> None:
         self.dropped.append((history, sorted(names)))
+
+    def put(self, history: str, quotes: Mapping[str, Quote]) -> None:
+        self.kept.append((history, quotes))
 
 
 class Frontend:
@@ -41,6 +49,7 @@ class Frontend:
         self.catalog = FakeCatalog()
         self.floors = Floors(TIMING, itertools.count(1).__next__)
         self.cache = Drops()
+        self.recent = Recent()
         self.subscriber = Subscriber(
             self.clock,
             self.clock.seconds,
@@ -50,6 +59,7 @@ class Frontend:
             address,
             "token",
             TIMING,
+            self.recent,
         )
 
     def wait(self, seconds: float) -> None:
@@ -90,7 +100,11 @@ def frontend() -> Iterator[Frontend]:
 def test_a_subscription_is_asked_for_at_once(frontend: Frontend) -> None:
     assert frontend.asked() == [
         Subscription(
-            address="127.0.0.1:8082", life=frontend.floors.life, token="token", frames=True
+            address="127.0.0.1:8082",
+            life=frontend.floors.life,
+            token="token",
+            frames=True,
+            quotes=True,
         )
     ]
 
@@ -237,3 +251,47 @@ def test_the_log_says_once_when_lookups_are_cached_and_when_not(frontend: Fronte
         frontend.wait(TIMING.lease)
     lines = [formatEvent(event) for event in events]
     assert lines == ["lookups are cached", "lookups are not cached: no lease"]
+
+
+# Quotes.
+
+
+def quoting(frontend: Frontend, *quotes: PushedQuote, life: int | None = None) -> None:
+    """A push with `quotes` comes, and floors of 5."""
+    life = frontend.floors.life if life is None else life
+    floors = dict.fromkeys("AB", 5)
+    frontend.subscriber.push(
+        Push(
+            life=life, history="log-1", upto=9, floors=floors, stamp=None, seconds=0, quotes=quotes
+        )
+    )
+
+
+def test_quotes_that_are_pushed_are_kept_after_the_push_is_answered(frontend: Frontend) -> None:
+    frontend.grant()
+    frontend.recent.add("A")
+    quoting(frontend, PushedQuote("A", 1599, 100, 3, 7))
+    assert frontend.cache.kept == []
+    frontend.clock.advance(0)
+    ((history, quotes),) = frontend.cache.kept
+    stock = Stock(name="A", price=1599, quantity=100, volume=3, version=7)
+    assert (history, quotes) == ("log-1", {"A": Quote(7, answers.stock(stock))})
+
+
+def test_quotes_that_may_not_be_shown_or_that_clients_do_not_look_up_are_not_kept(
+    frontend: Frontend,
+) -> None:
+    frontend.recent.add("A")
+    frontend.grant()
+    below, beyond, not_looked_up = (
+        PushedQuote("A", 1, 1, 0, 4),
+        PushedQuote("A", 1, 1, 0, 10),
+        PushedQuote("B", 1, 1, 0, 7),
+    )
+    quoting(frontend, below, beyond, not_looked_up)
+    quoting(frontend, PushedQuote("A", 1, 1, 0, 7), life=frontend.floors.life + 1)
+    frontend.clock.advance(0)
+    assert frontend.cache.kept == []
+    quoting(frontend, PushedQuote("A", 1, 1, 0, 7))
+    frontend.clock.advance(TIMING.lease)
+    assert frontend.cache.kept == [], "the lease was over before"

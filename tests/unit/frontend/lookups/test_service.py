@@ -13,6 +13,7 @@ from tests.fakes.replicas import Call, FakeStocks, result_of
 from twisted_bazaar.errors import NotLeader, Unavailable
 from twisted_bazaar.frontend.cache.memory import MemoryCache
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote, Source
+from twisted_bazaar.frontend.cache.recent import Recent
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.lookups.queue import LookupQueue
 from twisted_bazaar.frontend.lookups.service import LookupService
@@ -61,6 +62,7 @@ class Market:
         self.clock = Clock()
         self.publisher = FakePublisher()
         self.cache = cache
+        self.recent = Recent()
         self.catalogs, self.leader = FakeStocks(), FakeStocks()
         self.lookups = LookupQueue(self.publisher.floors if cache is not None else None)
         self.service = LookupService(
@@ -71,6 +73,7 @@ class Market:
             cache,
             self.catalogs,
             self.leader,
+            self.recent,
         )
         if leased:
             self.publisher.grant(A=5, B=5, C=5, D=5, E=5)

@@ -80,20 +80,22 @@ class ListingReply(_message.Message):
     def __init__(self, stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("address", "life", "token", "cluster", "proof", "frames")
+    __slots__ = ("address", "life", "token", "cluster", "proof", "frames", "quotes")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    QUOTES_FIELD_NUMBER: _ClassVar[int]
     address: str
     life: int
     token: str
     cluster: str
     proof: str
     frames: bool
-    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ..., proof: _Optional[str] = ..., frames: _Optional[bool] = ...) -> None: ...
+    quotes: bool
+    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ..., proof: _Optional[str] = ..., frames: _Optional[bool] = ..., quotes: _Optional[bool] = ...) -> None: ...
 
 class SubscribeReply(_message.Message):
     __slots__ = ("kept_out",)
