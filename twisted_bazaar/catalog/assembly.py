@@ -29,7 +29,8 @@ from .tap import CatalogConfig
 
 __all__ = ["make_catalog"]
 
-_HANDLER_THREADS = 32
+_HANDLER_THREADS = 8
+"""For the whole market, which takes long to encode."""
 
 
 def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:

@@ -36,7 +36,8 @@ from .transport import OrderTransport
 
 __all__ = ["make_order_replica"]
 
-_HANDLER_THREADS = 64
+_HANDLER_THREADS = 8
+"""For what reads files."""
 _CALLS_PER_NEIGHBOUR = 3
 """By gRPC: those of an earlier release. An append, and a poll or fetch, and one that waits for its
 timeout."""
