@@ -288,7 +288,8 @@ def main() -> int:
         began = time.process_time()
         verdict = hunt(mutant, asked.seeds, asked.base, hint=True)
         seconds = time.process_time() - began
-        missed += verdict.invariant is None
+        # Invariant 0 is a process that broke: a mutant that no longer fits the code.
+        missed += not verdict.invariant
         print(
             f"{mutant.name:52} {verdict.seeds:5} {seconds:6.1f} s  {verdict.what[:120]}", flush=True
         )
