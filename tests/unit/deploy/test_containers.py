@@ -20,7 +20,8 @@ from twisted.python.reflect import namedAny
 from tests import ROOT
 from twisted_bazaar.frontend.http import listener
 from twisted_bazaar.local import bazaar
-from twisted_bazaar.rpc import server
+from twisted_bazaar.rpc.frames import server as frames
+from twisted_bazaar.rpc.serving import server as grpc_server
 from twisted_bazaar.runtime import exits
 from twisted_bazaar.runtime.options import Options
 
@@ -220,7 +221,8 @@ def test_every_service_is_restarted_and_has_a_health_check() -> None:
 
 def test_every_service_has_time_to_stop() -> None:
     # A stop has a time limit, and flushing the output takes a moment more.
-    assert max(server.GRACE_SECONDS, listener.GRACE_SECONDS) < exits.STOP_SECONDS
+    graces = [each.GRACE_SECONDS for each in (grpc_server, frames, listener)]
+    assert max(graces) < exits.STOP_SECONDS
     # All services in one container stop one after the other, and docker waits for 10 s.
     assert exits.STOP_SECONDS < bazaar.STOP_SECONDS < 10
     for name in OURS:
