@@ -9,5 +9,5 @@ a replica together from the options in `tap`. Other packages reach a replica thr
     front-end ─▶ Orders ──────▶ OrderNode ─▶ TradingDesk     decide, observe
     peer ─────▶ Replication ──▶    │  └────▶ Replica         step, answered, applied, ready
                                    ├─▶ Peer, Catalog         Append, Vote, Poll, Fetch; Apply
-                                   └─▶ LogFile, Index        on a thread each
+                                   └─▶ LogFile, Index        on a thread each, unless quick
 """

@@ -3,15 +3,15 @@
 Those two decide; this Service owns the clock, the disk and the channels. The way of a trade:
 
     trade       the desk decides it, and proposes an entry to the replica
-    _carry_out  the replica wants the entry written (`_write`) and sent to the peers (`_send`)
+    _carry_out  the replica wants the entry sent to the catalog with the lease and to the peers
+                (`_send`), and written (`_write`)
     _written, _answered  the entry is on a majority of disks: committed
-    _carry_out  the replica wants the entry sent to the catalogs
-    _applied    the catalog with the lease has released the entry
-    _carry_out  the desk has settled the batch: `_answer` answers the caller
+    _applied    the catalog has cleared the entry
+    _carry_out  once it is both, the desk has settled the batch: `_answer` answers the caller
 
 Each step is a call of the replica or the desk, made by `_feed`, which then carries out what
-follows. All state is touched on the reactor thread only; threads write the log and the index, and
-wait for peers and catalogs.
+follows. All state is touched on the reactor thread only. Threads write the index, and the log where
+the disk is not prompt, and wait for calls by gRPC.
 """
 
 from collections.abc import Callable, Mapping, Sequence
