@@ -20,9 +20,9 @@ from .queue import Batch, Outcome, Pending, TradeQueue
 __all__ = ["TradeService"]
 
 _GATHER_SECONDS = 0.001
-"""Clients that were answered together trade again within a moment. The next batch waits for as many
-trades as were just answered, and so long at most: else it would leave at once with the few that
-came before, and most would wait for the one after."""
+"""Clients that were answered together trade again within a moment. The next batch waits until as
+many have, and so long at most: else it would leave at once with those that came before, and clients
+would settle into two groups that wait for each other's batches."""
 
 
 class TradeService(Service):
@@ -142,7 +142,7 @@ class TradeService(Service):
     def _go_on(self, _: None, batch: Batch[Deferred[Placed]]) -> None:
         if len(batch.pending) > 1:
             self._gather_until = self._seconds() + _GATHER_SECONDS
-            self._gather_count = len(batch.pending)
+            self._gather_count = self._queue.waiting + len(batch.pending)
         self._answer()
         self._pump_soon()
 

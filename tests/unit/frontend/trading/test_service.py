@@ -123,13 +123,16 @@ def test_the_next_batch_waits_a_millisecond_for_clients_answered_together(led: D
     first.reply(placed(1, 2))
     led.place(4)
     led.clock.advance(0.0005)
-    assert keys(led.call()) == ["key-3", "key-4"], "as many as were answered"
+    assert not led.replicas[3].open("trade"), "the other one may ask again, too"
     led.place(5)
-    led.call().reply(placed(3, 4))
+    assert keys(led.call()) == ["key-3", "key-4", "key-5"], "both have"
+    led.place(6)
+    led.call().reply(placed(3, 4, 5))
+    led.place(7)
     led.clock.advance(0.0009)
-    assert not led.replicas[3].open("trade"), "another one may ask again, too"
+    assert not led.replicas[3].open("trade")
     led.clock.advance(0.0002)
-    assert keys(led.call()) == ["key-5"], "for a millisecond at most"
+    assert keys(led.call()) == ["key-6", "key-7"], "for a millisecond at most"
 
 
 def test_a_single_client_does_not_wait_for_others(led: Desk) -> None:
