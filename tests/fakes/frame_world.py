@@ -13,6 +13,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from twisted_bazaar.rpc.frames.channel import FrameChannel
+from twisted_bazaar.rpc.frames.connection import FrameConnection
 from twisted_bazaar.rpc.frames.format import (
     GREETING,
     MAGIC,
@@ -87,7 +88,7 @@ class World:
         self.port = 0
         self.mistake: Callable[[Welcome], str | None] = mistake
         here: Any = self
-        self.channel = FrameChannel(
+        connection = FrameConnection(
             reactor,
             here,
             "peer",
@@ -95,6 +96,7 @@ class World:
             lambda welcome: self.mistake(welcome),
             Random(1),
         )
+        self.channel = FrameChannel(reactor, connection, "peer")
         self.said: list[str] = []
         globalLogPublisher.addObserver(self._observe)
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 
 from twisted_bazaar.rpc.frames.channel import FrameChannel
-from twisted_bazaar.rpc.frames.connection import BY_HTTP
+from twisted_bazaar.rpc.frames.connection import BY_HTTP, FrameConnection
 from twisted_bazaar.rpc.frames.greeter import FRONTEND, Greeter
 from twisted_bazaar.rpc.push import (
     ANNOUNCEMENT_KIND,
@@ -89,16 +89,18 @@ class PushFrames(Service):
             return channel
         if len(self._channels) >= MAX_CHANNELS:
             self._close(next(iter(self._channels)))
-        channel = self._channels[address] = FrameChannel(
+        peer = f"front-end {address}"
+        connection = FrameConnection(
             self._reactor,
             client_endpoint(self._reactor, address),
-            f"front-end {address}",
+            peer,
             partial(self._greeter.greeting, FRONTEND, 0),
             partial(self._greeter.mistake, FRONTEND, 0),
             self._random,
             BY_HTTP,
             MAX_REPLY_BYTES,
         )
+        channel = self._channels[address] = FrameChannel(self._reactor, connection, peer)
         channel.startService()
         return channel
 

@@ -202,8 +202,9 @@ class Subscribers:
             del self._by_life[push.life]
             return
         if outgoing.truncations != self._truncations:
-            # What it now knows may be the floors of entries that are gone.
+            # What it now knows may be the floors of entries that are gone. It was not late.
             subscriber.lost(now)
+            subscriber.behind_since = None
             return
         subscriber.cleared = max(subscriber.cleared, min(reply.upto, push.upto))
         if reply.upto < push.upto:

@@ -180,7 +180,9 @@ class LeaderState:
             if learner.due(now, commit, 0, heartbeat, untold):
                 learner.sending(now, 0)
                 message = self._apply(learner, last, commit, now)
-                learner.offered = message.proposed[-1].index if message.proposed else 0
+                # Counted, as to look at one may mean to read it from the disk.
+                end = message.previous_index + len(message.entries) + len(message.proposed)
+                learner.offered = end if message.proposed else 0
                 learner.sent_last = max(learner.sent_last, learner.offered, min(last, commit))
                 yield LearnerRequest(name, message)
             elif hears_proposals and learner.due_notice(released):

@@ -7,6 +7,7 @@ from random import Random
 from twisted.application.service import MultiService
 
 from twisted_bazaar.rpc.frames.channel import FrameChannel
+from twisted_bazaar.rpc.frames.connection import FrameConnection
 from twisted_bazaar.rpc.frames.format import Greeting, Welcome
 from twisted_bazaar.rpc.frames.greeter import CATALOG, ORDER, Greeter
 from twisted_bazaar.runtime.address import Address
@@ -38,7 +39,7 @@ class OrderTransport(MultiService):
         self.catalogs = {at: self._channel(at, CATALOG, 0) for at in catalogs}
 
     def _channel(self, address: Address, service: str, replica: int) -> FrameChannel:
-        channel = FrameChannel(
+        connection = FrameConnection(
             self._reactor,
             client_endpoint(self._reactor, address),
             address,
@@ -46,6 +47,7 @@ class OrderTransport(MultiService):
             partial(self._greeter.mistake, service, replica),
             self._random,
         )
+        channel = FrameChannel(self._reactor, connection, address)
         channel.setServiceParent(self)
         return channel
 

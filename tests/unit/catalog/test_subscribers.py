@@ -444,3 +444,27 @@ def test_subscriptions_have_a_bound() -> None:
     catalog.pass_time(LEASE)
     catalog.subscribers.add(subscription(FIRST), catalog.now)
     assert list(catalog.pushes()) == [FIRST], "there is room again"
+
+
+# What is truncated.
+
+
+def test_a_front_end_that_answers_a_push_of_what_was_truncated_is_not_late() -> None:
+    """It has nothing to take in before the next entry: releases do not wait for it."""
+    catalog = Catalog(FIRST, SECOND)
+    catalog.attach()
+    catalog.tip = 9
+    known = Projection(ledger_of(LOG), Position(8))
+    known.history = HISTORY
+    known.proposed.append(history(7)[8])
+    first, second = list(catalog.subscribers.pushes(known, catalog.lease, catalog.now))
+    catalog.subscribers.truncated(8)
+    for outgoing in (first, second):
+        stamp = Stamp(outgoing.push.life, catalog.now)
+        catalog.subscribers.answered(outgoing, PushReply(upto=9, stamp=stamp), catalog.now)
+    catalog.tip = 0
+    assert catalog.cleared == 8
+    behind = [
+        each.behind_for(catalog.now + LEASE) for each in catalog.subscribers._by_life.values()
+    ]
+    assert behind == [0.0, 0.0]

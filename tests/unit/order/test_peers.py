@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succe
 from twisted.python.failure import Failure
 
 from tests.fakes.frame_world import World
+from tests.fakes.histories import sends
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.member import TIMING, append, entries_of
 from twisted_bazaar.consensus.messages import (
@@ -28,7 +29,13 @@ from twisted_bazaar.order.neighbours import Peer
 from twisted_bazaar.order.transport import OrderTransport
 from twisted_bazaar.rpc.frames import exchanges
 from twisted_bazaar.rpc.frames.channel import NotFrames
-from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION, encode, methods
+from twisted_bazaar.rpc.frames.exchanges import (
+    APPLYING,
+    REPLICATION,
+    encode,
+    encodes_at_once,
+    methods,
+)
 from twisted_bazaar.rpc.frames.format import Greeting, Welcome
 from twisted_bazaar.rpc.frames.greeter import ORDER
 from twisted_bazaar.rpc.frames.server import FrameServer
@@ -141,6 +148,12 @@ def test_entries_on_disk_are_not_read_on_the_reactor() -> None:
     assert outcome(ways.peer.ask(replace(APPEND, entries=Stored()))) == APPENDED
     assert ways.blocked == ["encode"]
     assert ways.frames[0][1] == encode(APPEND)
+
+
+def test_proposals_on_disk_are_not_read_on_the_reactor() -> None:
+    apply = sends(LOG, 0, 1)
+    assert encodes_at_once(apply)
+    assert not encodes_at_once(replace(apply, proposed=Stored()))
 
 
 @pytest.mark.parametrize("error", UNREADABLE)

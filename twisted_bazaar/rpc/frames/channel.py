@@ -4,26 +4,22 @@ A call is written in the reactor turn in which it is made. Without a connection,
 attempt under way, if there is one, and fails at once in the pause after an attempt that failed.
 """
 
-from collections.abc import Callable
 from math import inf
-from random import Random
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 from twisted_bazaar.rpc.status import error_said
 
-from .connection import BY_GRPC, FrameConnection, NotFrames, Otherwise
+from .connection import FrameConnection, NotFrames
 from .format import (
     ANSWER,
     CONTROL,
     HEAD_BYTES,
     MAX_ID_OF_CALL,
-    Greeting,
-    Welcome,
     decode_refusal,
 )
 
@@ -42,20 +38,13 @@ class FrameChannel(Service):
     def __init__(
         self,
         reactor: IReactorTime,
-        endpoint: IStreamClientEndpoint,
+        connection: FrameConnection,
         peer: object,
-        greeting: Callable[[], Greeting],
-        mistake: Callable[[Welcome], str | None],
-        random: Random,
-        otherwise: Otherwise = BY_GRPC,
-        most: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        """`peer` names it in errors and in the log. For the others see `FrameConnection`."""
+        """`connection` is this channel's own. `peer` names the peer in errors."""
         self._reactor = reactor
         self._peer = peer
-        self._connection = FrameConnection(
-            reactor, endpoint, peer, greeting, mistake, random, otherwise, most
-        )
+        self._connection = connection
         self._calls: dict[int, _Call] = {}
         """By id: those that the peer has not answered."""
         self._queue: dict[int, tuple[int, bytes]] = {}

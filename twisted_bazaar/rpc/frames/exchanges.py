@@ -88,7 +88,8 @@ def encode(message: Any) -> bytes:
 
 def encodes_at_once(message: Any) -> bool:
     """Whether `encode` reads no entries from the disk."""
-    return isinstance(getattr(message, "entries", ()), tuple)
+    entries = (getattr(message, name, ()) for name in ("entries", "proposed"))
+    return all(isinstance(each, tuple) for each in entries)
 
 
 def decodes_at_once(body: bytes) -> bool:
