@@ -36,6 +36,8 @@ class Leader:
     def _leads(self) -> order_pb2.StatusReply | None:
         try:
             status = self._stub.Status(order_pb2.StatusRequest(), timeout=SECONDS)
+            # It decides nothing before its first entry is committed.
+            self.last_number()
         except grpc.RpcError:
             return None
         return status if status.role == "leader" else None
