@@ -1,5 +1,6 @@
 """Order replicas: the code that ships, on simulated disks, clocks and links."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -169,7 +170,7 @@ class OrderMember(Process):
             names=lambda: f"{self.world.random.getrandbits(64):016x}",
             lag=0.005,
         )
-        self._wakes = False
+        self._wakes_at = math.inf
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._tickets = map(Ticket, count(1))
         self._waiting: dict[Ticket | Batch | Question, Respond] = {}
@@ -351,7 +352,10 @@ class OrderMember(Process):
         """Do all that the replica and the desk want done by now."""
         if not self.alive:
             return
+        more: bool | None = None
         while (ready := self.replica.ready(self.seconds)) is not None:
+            assert more is not False, "more is ready than the last `ready` said"
+            more = ready.more
             self.desk.observe(ready)
             self._tell(ready)
             for message in ready.messages:
@@ -365,12 +369,12 @@ class OrderMember(Process):
         if self.desk.wants_listing and not self._listing:
             self._list_stocks()
         at = self.replica.wake_at
-        if at is not None and not self._wakes:
-            self._wakes = True
+        if at is not None and at < self._wakes_at:
+            self._wakes_at = at
             self.later(max(0.0, at - self.seconds), self._woken)
 
     def _woken(self) -> None:
-        self._wakes = False
+        self._wakes_at = math.inf
         self.carry_out()
 
     def _tell(self, ready: Ready) -> None:

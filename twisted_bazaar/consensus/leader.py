@@ -7,7 +7,7 @@ front-ends learn of them while the disks write. The others are sent what is comm
 The rules are those of Raft figure 2, "Leaders", and of docs/protocol.md for learners and leases.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken
@@ -27,6 +27,9 @@ MAX_BATCH_ENTRIES = 1024
 _SILENT_HEARTBEATS = 3
 """A catalog that works answers within this time: it is asked every heartbeat, and may hold its
 answer back for one."""
+_NOTICE_SECONDS = 0.002
+"""How long a catalog is not told that an entry is committed, if the next proposal, which says it,
+too, follows as quickly as the last one did."""
 _STUCK_LEASES = 2
 """A catalog that works clears an entry within this time: it waits for its front-ends for one
 lease at most."""
@@ -73,10 +76,15 @@ class _Learner(Progress):
             self.sent_last = last
         self.offered = 0
 
+    def knows_of(self, last: int, commit: int) -> bool:
+        """Whether it has entries up to `commit` and was sent those up to `last`: what is new for it
+        is at most that they are committed."""
+        return self.next > commit and self.sent_last >= last
+
     def due_notice(self, released: int) -> bool:
         """Whether to tell it at once that entries were released, though a request is in flight:
         lookups wait for that."""
-        return self.sent_commit < released and self._notice_since is None
+        return self.in_flight and self.sent_commit < released and self._notice_since is None
 
     def sending_notice(self, now: float) -> None:
         """A notice is sent `now`."""
@@ -119,6 +127,14 @@ class LeaderState:
         """Index of this leadership's first entry. Once it is committed, so is all before it."""
         self.round = 0
         """The last round of heartbeats that was begun (`Replica.confirm`)."""
+        self.wake_at: float | None = None
+        """When `requests` may have something to send though nothing has come in; None: not before
+        the next tick."""
+        self._confirmed = 0
+        self._commit_seen, self._commit_seen_at = 0, now
+        """The commit index, and since when it is that."""
+        self._proposals_follow = False
+        """Whether the last proposal came within `_NOTICE_SECONDS` of the commit before it."""
         self._history = ""
         last = log.last_index
         self._peers = {peer: Progress(last, now) for peer in peers}
@@ -135,16 +151,35 @@ class LeaderState:
         self._knows_all_catalogs = before <= self._learners.keys()
         """Whether the learners include each catalog that may hold such a lease."""
 
-    def requests(self, now: float, commit: int, released: int) -> Iterator[Message]:
+    def requests(self, now: float, commit: int, released: int) -> Sequence[Message]:
         """The requests to send now, to peers and learners. What is proposed goes to the catalog
-        first: its way is the longest."""
-        yield from self._requests_to_learners(now, commit, released)
-        at_once = self._told_at_once(now)
+        first: its way is the longest. Sets `wake_at`."""
+        self.wake_at = None
+        requests: list[Message] = []
+        # Until then this leader does not know all that is committed, and a catalog would take
+        # itself for current too early.
+        if commit >= self.opened:
+            self._ask_learners(requests, now, commit, released)
+        last, heartbeat = self._log.last_index, self._timing.heartbeat
+        at_once: Collection[int] | None = None
         for peer, progress in self._peers.items():
+            if not progress.due(now, last, self.round, heartbeat):
+                continue
+            if at_once is None:
+                at_once = self._told_at_once(now)
             lag = 0.0 if peer in at_once else self._lag
-            if progress.due(now, self._log.last_index, self.round, self._timing.heartbeat, lag=lag):
-                progress.sending(now, self.round)
-                yield Request(peer, self._append(peer, progress, commit, released, now))
+            if lag and not progress.due(now, last, self.round, heartbeat, lag=lag):
+                self._wake_for(progress, lag)
+                continue
+            progress.sending(now, self.round)
+            requests.append(Request(peer, self._append(peer, progress, commit, released, now)))
+        return requests
+
+    def _wake_for(self, progress: Progress, lag: float) -> None:
+        """Something new is not told to `progress` yet, but `lag` seconds after it came up."""
+        if progress.news_since is not None:
+            at = progress.news_since + lag
+            self.wake_at = at if self.wake_at is None else min(at, self.wake_at)
 
     def _told_at_once(self, now: float) -> Collection[int]:
         """The peers that are told at once what is new: as many as a majority needs, those that
@@ -152,42 +187,46 @@ class LeaderState:
         if not self._lag:
             return self._peers.keys()
         answering = [
-            peer for peer, progress in self._peers.items() if progress.answers(now, self._lag)
+            (-progress.match, peer)
+            for peer, progress in self._peers.items()
+            if progress.answers(now, self._lag)
         ]
         needed = majority(len(self._peers) + 1) - 1
         if len(answering) < needed:
             return self._peers.keys()
-        return sorted(answering, key=lambda peer: -self._peers[peer].match)[:needed]
+        answering.sort()
+        return [peer for _, peer in answering[:needed]]
 
-    def wake_at(self) -> float | None:
-        """When `requests` may have something to send though nothing has come in; None: not before
-        the next tick."""
-        waiting = [since for peer in self._peers.values() if (since := peer.news_since) is not None]
-        return min(waiting) + self._lag if waiting else None
-
-    def _requests_to_learners(
-        self, now: float, commit: int, released: int
-    ) -> Iterator[LearnerRequest]:
+    def _ask_learners(
+        self, requests: list[Message], now: float, commit: int, released: int
+    ) -> None:
+        """Add the requests to send to learners."""
         heartbeat = self._timing.heartbeat
-        if commit < self.opened:
-            # Until then this leader does not know all that is committed, and a catalog would
-            # take itself for current too early.
-            return
+        if commit > self._commit_seen:
+            self._commit_seen, self._commit_seen_at = commit, now
         for name, learner in self._learners.items():
             hears_proposals = self._hears_proposals(learner, now)
             last = self._log.last_index if hears_proposals else commit
             untold = learner.sent_commit < commit or learner.sent_last < last
-            if learner.due(now, commit, 0, heartbeat, untold):
+            lag = 0.0
+            if self._proposals_follow and hears_proposals and learner.knows_of(last, commit):
+                lag = _NOTICE_SECONDS
+            if learner.due(now, commit, 0, heartbeat, untold=untold, lag=lag):
                 learner.sending(now, 0)
                 message = self._apply(learner, last, commit, now)
                 # Counted, as to look at one may mean to read it from the disk.
                 end = message.previous_index + len(message.entries) + len(message.proposed)
-                learner.offered = end if message.proposed else 0
+                learner.offered = 0
+                if message.proposed:
+                    learner.offered = end
+                    self._proposals_follow = now - self._commit_seen_at <= _NOTICE_SECONDS
                 learner.sent_last = max(learner.sent_last, learner.offered, min(last, commit))
-                yield LearnerRequest(name, message)
+                requests.append(LearnerRequest(name, message))
             elif hears_proposals and learner.due_notice(released):
                 learner.sending_notice(now)
-                yield LearnerRequest(name, self._apply(learner, 0, commit, now))
+                requests.append(LearnerRequest(name, self._apply(learner, 0, commit, now)))
+            elif lag:
+                self._wake_for(learner, lag)
 
     def _hears_proposals(self, learner: _Learner, now: float) -> bool:
         """Whether what is released waits for this catalog."""
@@ -342,8 +381,10 @@ class LeaderState:
     def committed(self, commit: int) -> int:
         """The commit index; it was `commit`. The entry there is on the disks of a majority, and
         of this term."""
+        if self._log.last_index == commit:
+            return commit
         index = reached_by_majority(
-            [self._log.durable, *(progress.match for progress in self._peers.values())]
+            [self._log.durable, *[progress.match for progress in self._peers.values()]]
         )
         # An entry of an earlier term is committed by one of this term only (Raft §5.4.2).
         return index if index > commit and index >= self.opened else commit
@@ -351,23 +392,26 @@ class LeaderState:
     def released(self, commit: int, released: int, now: float) -> int:
         """Up to which entry clients may see; it was `released`. It is committed, and each catalog
         that may hold a lease has cleared it."""
-        waiting: list[_Learner] = []
-        self._count_delay(commit, now)
-        if self._lease_holder is not None:
-            waiting = [self._lease_holder] if self._lease_holder.holder.attached(now) else []
-        elif now < self._inherited_until:
-            if not self._knows_all_catalogs:
-                return released
-            waiting = list(self._learners.values())
-        return max(released, min([commit, *(learner.match for learner in waiting)]))
+        learner = self._lease_holder
+        if learner is not None:
+            waited_for = learner.holder.attached(now)
+            self._count_delay(learner if waited_for else None, commit, now)
+            return max(released, min(commit, learner.match) if waited_for else commit)
+        self._count_delay(None, commit, now)
+        if now >= self._inherited_until:
+            return max(released, commit)
+        if not self._knows_all_catalogs:
+            return released
+        cleared = [learner.match for learner in self._learners.values()]
+        return max(released, min([commit, *cleared]))
 
-    def _count_delay(self, commit: int, now: float) -> None:
-        """Tell `backoff` for how long the lease holder has delayed answers since the last call."""
+    def _count_delay(self, learner: _Learner | None, commit: int, now: float) -> None:
+        """Tell `backoff` for how long the lease holder, for which answers wait, has delayed them
+        since the last call. None: they wait for no one."""
         # At most a heartbeat: this leader may have stood still itself.
         passed = min(now - self._counted_at, self._timing.heartbeat)
         self._counted_at = now
-        learner = self._lease_holder
-        if learner is None or not learner.holder.attached(now):
+        if learner is None:
             return
         if learner.match >= commit:
             learner.cleared_at = now
@@ -380,9 +424,11 @@ class LeaderState:
     @property
     def confirmed(self) -> int:
         """The last round of heartbeats that a majority has answered."""
-        return reached_by_majority(
-            [self.round, *(progress.round for progress in self._peers.values())]
-        )
+        if self._confirmed < self.round:
+            self._confirmed = reached_by_majority(
+                [self.round, *[progress.round for progress in self._peers.values()]]
+            )
+        return self._confirmed
 
     def in_touch(self, now: float) -> bool:
         """Whether a majority answered requests that were sent within the election timeout."""
@@ -390,4 +436,4 @@ class LeaderState:
 
     def _heard_at(self, now: float) -> float:
         """When the last requests were sent that a majority answered."""
-        return reached_by_majority([now, *(progress.heard_at for progress in self._peers.values())])
+        return reached_by_majority([now, *[progress.heard_at for progress in self._peers.values()]])

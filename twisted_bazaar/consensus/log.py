@@ -169,6 +169,8 @@ class Log:
         self._tail: list[Entry] = list(storage.read(max(0, last - keep), last))
         self._base = last - len(self._tail)
         """Index of the entry before the tail. Invariant: _base <= durable."""
+        self.last_index = last
+        """The index of the last entry, durable or not; 0: there is none."""
         self.durable = last
         """Entries up to here are on disk. Invariant: durable <= _handed <= last_index."""
         self._handed = last
@@ -177,11 +179,6 @@ class Log:
         self._saved = (storage.term, storage.vote)
         self._saved_cluster = storage.cluster
         self._openings = list(storage.openings)
-
-    @property
-    def last_index(self) -> int:
-        """The index of the last entry, durable or not; 0: there is none."""
-        return self._base + len(self._tail)
 
     @property
     def last_term(self) -> int:
@@ -252,6 +249,7 @@ class Log:
 
     def _extend(self, entries: Sequence[Entry]) -> None:
         self._tail.extend(entries)
+        self.last_index += len(entries)
         self._openings += [
             (entry.index, entry.event) for entry in entries if isinstance(entry.event, Opened)
         ]
@@ -274,6 +272,7 @@ class Log:
             self._base = after - len(self._tail)
         else:
             del self._tail[after - self._base :]
+        self.last_index = min(self.last_index, after)
         if after < self._handed:
             self._truncate = after if self._truncate is None else min(self._truncate, after)
             self._handed = after

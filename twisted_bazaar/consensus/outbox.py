@@ -62,11 +62,13 @@ class Outbox:
         if self._writing:
             return None
         write = log.take_write(term, vote, cluster, trusted)
-        messages = [
-            (since, _still_true(message, term, log.last_index))
-            for since, message in self._after_next_write
-        ]
-        self._after_next_write = []
+        messages: list[tuple[float, Message]] = []
+        if self._after_next_write:
+            messages = [
+                (since, _still_true(message, term, log.last_index))
+                for since, message in self._after_next_write
+            ]
+            self._after_next_write = []
         if write is None:
             self._now += (message for _, message in messages)
         else:

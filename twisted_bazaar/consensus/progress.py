@@ -15,8 +15,9 @@ def majority(members: int) -> int:
 
 def reached_by_majority(values: Iterable[Ordered]) -> Ordered:
     """The highest value that a majority has reached; `values` has one for each voter."""
-    ordered = sorted(values, reverse=True)
-    return ordered[majority(len(ordered)) - 1]
+    ordered = sorted(values)
+    # From here to the end there is a majority, and one less is not.
+    return ordered[(len(ordered) - 1) // 2]
 
 
 class Progress:
@@ -41,8 +42,8 @@ class Progress:
         self._sent_at = float("-inf")
         self._sent_round = 0
         self._not_before = float("-inf")
-        self._news_since: float | None = None
-        """Since when there is something new to tell that can wait; None: there is not."""
+        self.news_since: float | None = None
+        """Since when there is something new to tell that waits; None: nothing does."""
 
     def due(
         self,
@@ -59,15 +60,10 @@ class Progress:
             return False
         news = self.next <= last_index or self._sent_round < round_ or untold
         if news and lag > 0:
-            if self._news_since is None:
-                self._news_since = now
-            news = now >= self._news_since + lag
+            if self.news_since is None:
+                self.news_since = now
+            news = now >= self.news_since + lag
         return news or now >= self._sent_at + heartbeat
-
-    @property
-    def news_since(self) -> float | None:
-        """Since when there is something new to tell that waits; None: nothing does."""
-        return self._news_since
 
     def answers(self, now: float, within: float) -> bool:
         """Whether it answers, as far as is known: it has no request for longer than `within`
@@ -75,11 +71,16 @@ class Progress:
         in_flight = self._in_flight_since
         return now >= self._not_before and (in_flight is None or now <= in_flight + within)
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether a request to it is in flight."""
+        return self._in_flight_since is not None
+
     def sending(self, now: float, round_: int) -> None:
         """A request is sent `now`."""
         self._in_flight_since = self._sent_at = now
         self._sent_round = round_
-        self._news_since = None
+        self.news_since = None
 
     def answered(self, sent: float, round_: int) -> None:
         """The request sent at `sent` was answered."""

@@ -2,8 +2,8 @@
 
 Its owner feeds it: `step` takes a peer's request, `answered` and `applied` take answers,
 `unreachable` a request without one; `tick` is called as time passes, `propose` for each trade
-that the leader decides. After each call the owner takes `ready` until it is None, and does what
-it says:
+that the leader decides. After each call the owner takes `ready` until it is None, or says that
+nothing more follows, and does what it says:
 
     ready = replica.ready(now)
     start sending ready.messages             # nothing in them rests on what is not on disk
@@ -76,6 +76,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     this replica does not lead."""
     leading_term: int
     """The term that this replica leads in; 0: it does not lead."""
+    more: bool
+    """Whether more is ready now. If not, there is nothing until the next call of the replica."""
 
 
 class Replica(Nominee):
@@ -307,12 +309,13 @@ class Replica(Nominee):
             released=released,
             confirmed=confirmed,
             leading_term=leading_term,
+            more=self._applied < self.commit,
         )
 
     @property
     def wake_at(self) -> float | None:
         """When to call `ready` though nothing has come in; None: not before the next tick."""
-        return self._leader_state.wake_at() if self._leader_state is not None else None
+        return self._leader_state.wake_at if self._leader_state is not None else None
 
     # Following.
 

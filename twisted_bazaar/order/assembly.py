@@ -42,7 +42,7 @@ _CALLS_PER_NEIGHBOUR = 3
 """By gRPC: those of an earlier release. An append, and a poll or fetch, and one that waits for its
 timeout."""
 
-_LAG_SECONDS = 0.005
+_LAG_SECONDS = 0.01
 """A follower without which there is a majority is told so much later, of more at once: a follower
 takes as much CPU for one entry as for ten."""
 

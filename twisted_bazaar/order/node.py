@@ -119,6 +119,8 @@ class OrderNode(Service):
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self._stopped = False
         self._wake: IDelayedCall | None = None
+        self._wakes_at = 0.0
+        """When `_wake` is called."""
         self._writing: IDelayedCall | None = None
 
     def startService(self) -> None:
@@ -263,12 +265,14 @@ class OrderNode(Service):
 
     def _carry_out(self) -> None:
         """Do all that the replica and the desk want done by now."""
-        while (ready := self._replica.ready(self._seconds())) is not None:
+        more = True
+        while more and (ready := self._replica.ready(self._seconds())) is not None:
+            more = ready.more
             self._desk.observe(ready)
             for message in ready.messages:
                 self._send(message)
-            if ready.write is not None:
-                self._write(ready.write, after_messages=bool(ready.messages))
+            if ready.write is not None and self._write(ready.write, bool(ready.messages)):
+                more = True
             self._remarks.leads(ready.leading_term)
             if len(ready.committed) == MAX_BATCH_ENTRIES:
                 # There is much to catch up with: other calls have their turn in between.
@@ -283,9 +287,23 @@ class OrderNode(Service):
     def _wake_later(self) -> None:
         """See to it that `Replica.ready` is asked when it says so."""
         at = self._replica.wake_at
-        if at is not None and (self._wake is None or not self._wake.active()):
-            wait = max(0.0, at - self._seconds())
-            self._wake = self._reactor.callLater(wait, self._go_on)
+        if at is None:
+            return
+        if self._wake is not None:
+            if self._wakes_at <= at:
+                return
+            self._wake.cancel()
+        self._wakes_at = at
+        self._wake = self._reactor.callLater(max(0.0, at - self._seconds()), self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        at = self._replica.wake_at
+        if at is None or at > self._seconds():
+            # What this was set for is done.
+            self._wake_later()
+        else:
+            self._go_on()
 
     def _go_on(self) -> None:
         if not self._stopped:
@@ -354,9 +372,9 @@ class OrderNode(Service):
 
     # The log and the index on disk.
 
-    def _write(self, write: Write, after_messages: bool) -> None:
+    def _write(self, write: Write, after_messages: bool) -> bool:
         """Make `write` durable: on a thread, or here if that will be quick. `after_messages`: what
-        was sent in this turn leaves first."""
+        was sent in this turn leaves first. Returns whether it is durable, and the replica knows."""
         if not self._disk.is_prompt(write):
             on_disk = self._disk.write(write)
             on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)
@@ -367,6 +385,8 @@ class OrderNode(Service):
             self._writing = self._reactor.callLater(0, self._write_next_turn, write)
         elif self._write_here(write):
             self._replica.written(write, self._seconds())
+            return True
+        return False
 
     def _write_next_turn(self, write: Write) -> None:
         self._writing = self._reactor.callLater(0, self._write_later, write)

@@ -4,6 +4,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from twisted.application.service import IServiceCollection, MultiService, Service
@@ -41,9 +42,8 @@ _OWNER_ONLY = 0o077
 """The umask."""
 
 
-def monotonic_seconds() -> float:
-    """Seconds on a clock that never goes back, and goes on while the machine sleeps."""
-    return time.clock_gettime(_CLOCK)
+monotonic_seconds: Callable[[], float] = partial(time.clock_gettime, _CLOCK)
+"""Seconds on a clock that never goes back, and goes on while the machine sleeps."""
 
 
 def prepare(installed: IReactorCore, stop_seconds: float = STOP_SECONDS) -> Reactor:

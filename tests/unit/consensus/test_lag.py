@@ -1,13 +1,16 @@
-"""A leader tells as many peers at once as a majority needs, and the others a little later."""
+"""A leader tells as many peers at once as a majority needs, and the others a little later; and a
+catalog that an entry is committed with the next one, where trades follow quickly."""
 
 from collections.abc import Sequence
 
 import pytest
 
+from tests.fakes.cluster import Cluster, buy
 from tests.fakes.member import TICK, TIMING, Member, append_reply_with, disk, entries_of
 from twisted_bazaar.consensus.entries import Opened
 from twisted_bazaar.consensus.messages import Append, Request
 
+CATALOG = "catalog"
 LAG = 0.005
 
 
@@ -110,3 +113,47 @@ def test_heartbeats_go_to_all_as_before() -> None:
     member = leading()
     member.pass_time(TIMING.heartbeat + TICK)
     assert {request.to for request in member.take(Append)} == {2, 3}
+
+
+# What a catalog is told of a commit.
+
+
+@pytest.fixture
+def busy() -> Cluster:
+    """Replica 3 leads, and the last of its trades, entry 4, came right after the one before."""
+    cluster = Cluster(learners=[CATALOG])
+    cluster.open_market(3)
+    cluster.pass_time(TIMING.lease + 2 * TIMING.heartbeat)
+    for key in ("first", "second"):
+        cluster.trade(3, buy(key))
+        cluster.run()
+    assert cluster.members[3].replica.released == 4
+    return cluster
+
+
+def test_where_trades_follow_quickly_a_commit_is_told_with_the_next(busy: Cluster) -> None:
+    learner, leader = busy.learners[CATALOG], busy.members[3]
+    assert learner.applied == 3
+    busy.trade(3, buy("third"))
+    busy.run(leave=lambda parcel: parcel.to in (1, 2))
+    assert (learner.applied, learner.projection.tip) == (4, 5)
+    assert leader.replica.commit == 4
+
+
+def test_a_commit_is_told_alone_if_no_trade_follows_in_time(busy: Cluster) -> None:
+    learner, leader = busy.learners[CATALOG], busy.members[3]
+    wake(leader)
+    busy.carry_out(leader)
+    busy.run()
+    assert learner.applied == 4
+    assert leader.replica.wake_at is None
+
+
+def test_where_trades_are_rare_a_commit_is_told_at_once(busy: Cluster) -> None:
+    learner = busy.learners[CATALOG]
+    busy.pass_time(0.1)
+    for key in ("third", "fourth"):
+        busy.trade(3, buy(key))
+        busy.run()
+        assert learner.applied == busy.members[3].replica.commit
+        busy.pass_time(0.1)
