@@ -5,12 +5,20 @@ Prices are exact decimals of two digits; no price passes through a float.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
-from twisted_bazaar.market import MAX_SHARES, Order, Side, Stock
+from twisted_bazaar.market import MAX_SHARES, MAX_TRADE_QUANTITY, Order, Side, Stock
 
 __all__ = [
+    "Failed",
+    "Failure",
+    "OrdersPage",
+    "Price",
+    "ShownOrder",
+    "ShownStock",
+    "ShownTrade",
     "error",
     "joined",
     "order",
@@ -23,25 +31,71 @@ __all__ = [
     "success",
 ]
 
+# Each struct here encodes what it is named for, and is its description in OpenAPI too.
 
-class _Stock(msgspec.Struct):
-    name: str
-    price: msgspec.Raw
-    quantity: int
-    volume: int
+Price = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="In the currency of the market, with two decimals.",
+        extra_json_schema={"type": "number", "minimum": 0},
+    ),
+]
+_Shares = Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARES)]
 
 
-class _Order(msgspec.Struct):
-    number: int
-    name: str
+class ShownStock(msgspec.Struct):
+    """A stock, as of one entry of the order log."""
+
+    name: Annotated[str, msgspec.Meta(description="Compared exactly.", min_length=1)]
+    price: Price
+    quantity: Annotated[_Shares, msgspec.Meta(description="Shares that can be bought.")]
+    volume: Annotated[_Shares, msgspec.Meta(description="Shares bought and sold until now.")]
+
+
+class ShownOrder(msgspec.Struct):
+    """A trade that was executed. Orders never change."""
+
+    number: Annotated[int, msgspec.Meta(description="1, 2, 3 … without a gap.", ge=1)]
+    name: Annotated[str, msgspec.Meta(description="Of the stock.", min_length=1)]
     type: Side
-    quantity: int
-    time: str
+    quantity: Annotated[int, msgspec.Meta(description="Shares.", ge=1, le=MAX_TRADE_QUANTITY)]
+    time: Annotated[
+        str,
+        msgspec.Meta(
+            description="When it was decided: UTC, to the millisecond.",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
 
 
-class _Page(msgspec.Struct):
-    data: list[_Order]
-    next: int | None
+class ShownTrade(msgspec.Struct):
+    """What became of a trade that was executed."""
+
+    transaction_number: Annotated[int, msgspec.Meta(description="Of the order.", ge=1)]
+
+
+class OrdersPage(msgspec.Struct):
+    """Some orders, and how to go on."""
+
+    data: list[ShownOrder]
+    next: Annotated[
+        int | None,
+        msgspec.Meta(description="`after` for the next page; null: there is none now."),
+    ]
+
+
+class Failed(msgspec.Struct):
+    """What was wrong."""
+
+    code: Annotated[int, msgspec.Meta(description="The HTTP status.")]
+    reason: Annotated[str, msgspec.Meta(description="For programs: it keeps its meaning.")]
+    message: Annotated[str, msgspec.Meta(description="For people: it may change.")]
+
+
+class Failure(msgspec.Struct):
+    """The body of every failure."""
+
+    error: Failed
 
 
 _encode = msgspec.json.Encoder().encode
@@ -59,7 +113,7 @@ def ready(notice: str | None) -> bytes:
 
 def error(code: int, reason: str, message: str) -> bytes:
     """The body of a failure: HTTP status, a word for programs, and a message for people."""
-    return _encode({"error": {"code": code, "reason": reason, "message": message}})
+    return _encode(Failure(Failed(code, reason, message)))
 
 
 def stock(found: Stock) -> bytes:
@@ -84,7 +138,7 @@ def joined(shown: Iterable[bytes]) -> bytes:
 
 def placed(number: int) -> bytes:
     """The body that answers a trade with the number of its order."""
-    return b'{"data":{"transaction_number":%d}}' % number
+    return success(ShownTrade(number))
 
 
 def order(found: Order) -> bytes:
@@ -97,17 +151,17 @@ def orders(found: Sequence[Order], limit: int) -> bytes:
     there are more; else null."""
     page = found[:limit]
     after = page[-1].number if len(found) > limit else None
-    return _encode(_Page([_shown_order(each) for each in page], after))
+    return _encode(OrdersPage([_shown_order(each) for each in page], after))
 
 
-def _shown_stock(found: Stock) -> _Stock:
+def _shown_stock(found: Stock) -> ShownStock:
     price = msgspec.Raw(b"%d.%02d" % divmod(found.price, 100))
     # Volumes grow beyond the integers that every JSON reader keeps; the number shown does not.
-    return _Stock(found.name, price, found.quantity, min(found.volume, MAX_SHARES))
+    return ShownStock(found.name, price, found.quantity, min(found.volume, MAX_SHARES))
 
 
-def _shown_order(found: Order) -> _Order:
+def _shown_order(found: Order) -> ShownOrder:
     seconds, milliseconds = divmod(found.at_milliseconds, 1000)
     taken = datetime.fromtimestamp(seconds, UTC)
     time = f"{taken:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
-    return _Order(found.number, found.stock, found.side, found.quantity, time)
+    return ShownOrder(found.number, found.stock, found.side, found.quantity, time)
