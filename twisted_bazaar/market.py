@@ -4,6 +4,7 @@ All are frozen values. Quantities are whole shares and prices whole cents, so th
 rounded. Pure.
 """
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -11,15 +12,20 @@ import msgspec
 __all__ = [
     "DEFAULT_LISTING",
     "MAX_NAME_CHARACTERS",
+    "MAX_PRICE",
     "MAX_SHARES",
     "MAX_STOCKS",
     "MAX_TRADE_QUANTITY",
     "MAX_VOLUME",
+    "Halted",
+    "Judged",
     "Listed",
     "Listing",
     "Order",
     "Placed",
     "Rejection",
+    "Repriced",
+    "Resumed",
     "Side",
     "Stock",
     "Trade",
@@ -35,12 +41,18 @@ MAX_SHARES = 2**53 - 1
 MAX_VOLUME = 2**63 - 1
 """The volume of a stock saturates here; no trade is refused for it."""
 
+MAX_PRICE = 10**14
+"""Cents that a share may cost at most."""
+
 MAX_NAME_CHARACTERS = 64
 """Characters that the name of a stock may have at most."""
 
 MAX_STOCKS = 20_000
 """Stocks that a market may list. With the longest names, the listing still fits into one log
 entry, one gRPC message and one push."""
+
+_MADE_KEY = re.compile(r"[a-z2-7]{10}-[0-9a-f]{8,}-[0-9a-f]{12}")
+"""The form of the keys that front-ends make."""
 
 
 class Side(StrEnum):
@@ -56,6 +68,9 @@ class Rejection(StrEnum):
     UNKNOWN_STOCK = "unknown stock"
     NOT_ENOUGH_SHARES = "not enough shares"
     TOO_MANY_SHARES = "more shares than a stock can hold"
+    PRICE_OUT_OF_BOUNDS = "the price is beyond the limit"
+    EXPIRED = "the trade has expired"
+    HALTED = "trading is halted"
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -70,6 +85,8 @@ class Stock(msgspec.Struct, frozen=True):
     """Shares bought and sold since the stock was listed, 0 … `MAX_VOLUME`."""
     version: int
     """Index of the last log entry that changed this stock."""
+    halted: bool = False
+    """Whether trades of it are refused."""
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -81,6 +98,21 @@ class Trade(msgspec.Struct, frozen=True):
     side: Side
     quantity: int
     """Shares, 1 … `MAX_TRADE_QUANTITY`."""
+    made: bool = False
+    """Whether a front-end made the key: the client chose none."""
+    limit: int | None = None
+    """In cents, 0 … `MAX_PRICE`: a buy pays no more a share, a sell gets no less. None: the trade
+    is executed at any price."""
+    valid_until: int | None = None
+    """Milliseconds since 1970: the trade is refused if its entry would be later. None: never."""
+    validate: bool = False
+    """Judge the trade, and do not execute it."""
+
+    def accepts(self, price: int) -> bool:
+        """Whether `price` is within the limit."""
+        if self.limit is None:
+            return True
+        return price <= self.limit if self.side is Side.BUY else price >= self.limit
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -93,6 +125,14 @@ class Order(msgspec.Struct, frozen=True):
     quantity: int
     at_milliseconds: int
     """When the leader decided it, since 1970."""
+    key: str = ""
+    """The idempotency key. Empty: a replica of an earlier release answered."""
+    made: bool = False
+    """Whether a front-end made the key."""
+    price: int | None = None
+    """In cents, what a share was traded at. None: a replica of an earlier release answered."""
+    limit: int | None = None
+    """In cents, the limit that the trade named; None: none."""
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -102,6 +142,15 @@ class Placed(msgspec.Struct, frozen=True):
     """The number of the order."""
     replayed: bool
     """Whether an earlier sending of the same key made the order."""
+    price: int | None = None
+    """In cents, what a share was traded at. None: a leader of an earlier release answered."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The answer to a trade that was to be validated, and would be executed."""
+
+    price: int
+    """In cents, what a share would be traded at."""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -120,7 +169,27 @@ class Listed(msgspec.Struct, frozen=True, tag_field="kind", tag="listed"):
     stocks: tuple[Listing, ...]
 
 
-class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded"):
+class Repriced(msgspec.Struct, frozen=True, tag_field="kind", tag="repriced"):
+    """Log event: from here on, a stock is traded at another price."""
+
+    stock: str
+    price: int
+    """In cents, 0 … `MAX_PRICE`."""
+
+
+class Halted(msgspec.Struct, frozen=True, tag_field="kind", tag="halted"):
+    """Log event: trades of these stocks are refused until they are `Resumed`."""
+
+    stocks: tuple[str, ...]
+
+
+class Resumed(msgspec.Struct, frozen=True, tag_field="kind", tag="resumed"):
+    """Log event: these stocks are traded again."""
+
+    stocks: tuple[str, ...]
+
+
+class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded", omit_defaults=True):
     """Log event: a trade succeeded and is order `number`."""
 
     number: int
@@ -129,10 +198,27 @@ class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded"):
     stock: str
     side: Side
     quantity: int
+    price: int | None = None
+    """In cents, what a share was traded at. None: an earlier release wrote this, and the price is
+    that of the first listing (`Ledger.price_of`)."""
+    made: bool = False
+    """Whether a front-end made the key. An earlier release does not say (`has_made_key`)."""
+    limit: int | None = None
+    """In cents, the limit that the trade named; None: none."""
 
     def fulfils(self, trade: Trade) -> bool:
         """Whether this order is what `trade`, which has the same key, asks for."""
-        return (self.stock, self.side, self.quantity) == (trade.stock, trade.side, trade.quantity)
+        return (
+            self.stock == trade.stock
+            and self.side is trade.side
+            and self.quantity == trade.quantity
+            and self.limit == trade.limit
+        )
+
+    @property
+    def has_made_key(self) -> bool:
+        """Whether a front-end made the key, as far as an entry of an earlier release shows."""
+        return self.made or (self.price is None and _MADE_KEY.fullmatch(self.key) is not None)
 
 
 DEFAULT_LISTING = (

@@ -1,12 +1,13 @@
 """The catalog's file: a CSV that is replaced atomically.
 
     # index 830, term 4, digest 5f0c…, orders 812
-    name,price,quantity,volume,version
-    GameStart,15.99,95,5,12
+    name,price,quantity,volume,version,halted
+    GameStart,15.99,95,5,12,0
 
-An operator's listing has the same format, without the position and, if wanted, without the columns
-after `quantity`; lines that begin with # are comments. All of a file at index 1 or more can be
-rebuilt from the order log; its names are in the log, so they are not checked again.
+An earlier release wrote no column `halted`. An operator's listing has the same format, without the
+position and, if wanted, without the columns after `quantity`; lines that begin with # are comments.
+All of a file at index 1 or more can be rebuilt from the order log; its names are in the log, so
+they are not checked again.
 """
 
 import csv
@@ -36,8 +37,9 @@ _POSITION = re.compile(
 )
 _PRICE = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
-_COLUMNS = ("name", "price", "quantity", "volume", "version")
-_MOST = {"quantity": MAX_SHARES, "volume": MAX_VOLUME, "version": MAX_SHARES}
+_COLUMNS = ("name", "price", "quantity", "volume", "version", "halted")
+_HEADERS = (_COLUMNS, _COLUMNS[:5])
+_MOST = {"quantity": MAX_SHARES, "volume": MAX_VOLUME, "version": MAX_SHARES, "halted": 1}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -96,7 +98,7 @@ def _load(path: Path, listing: bool) -> Snapshot:
         position, last_number = Position(int(index), digest, known), int(last_number_text)
     elif text.startswith(_POSITION_START):
         raise Damaged(f"{path} line 1: not a position in the order log")
-    headers = (_COLUMNS,) if position.index else (_COLUMNS[:3], _COLUMNS)
+    headers = _HEADERS if position.index else (_COLUMNS[:3], *_HEADERS)
     to_list = listing or not position.index
     stocks = _stocks(path, text, headers, to_list)
     if to_list:
@@ -152,8 +154,8 @@ def _stock(row: Sequence[str], header: Sequence[str]) -> Stock:
             raise ValueError(
                 f"{column} must be a whole number up to {_MOST[column]}, not {shown(number)}"
             )
-    quantity, volume, version = (*map(int, numbers), 0, 0)[:3]
-    return Stock(name, cents, quantity, volume, version)
+    quantity, volume, version, halted = (*map(int, numbers), 0, 0, 0)[:4]
+    return Stock(name, cents, quantity, volume, version, halted == 1)
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
@@ -171,6 +173,7 @@ def save(path: Path, snapshot: Snapshot) -> None:
         price = f"{stock.price // 100}.{stock.price % 100:02}"
         # Without quotes, the line would be a comment.
         to = quoted if stock.name.startswith("#") else table
-        to.writerow((stock.name, price, stock.quantity, stock.volume, stock.version))
+        row = (stock.name, price, stock.quantity, stock.volume, stock.version, int(stock.halted))
+        to.writerow(row)
     replace_file(path, text.getvalue().encode())
     sync_folder(path.parent)

@@ -95,7 +95,7 @@ class _Subscriber:
         """The quotes for a push with `floors`, but for those that must not be shown by these."""
         quotes, self._quotes = self._quotes, {}
         return tuple(
-            PushedQuote(each.name, each.price, each.quantity, each.volume, each.version)
+            PushedQuote(*msgspec.structs.astuple(each))
             for each in quotes.values()
             if floors.get(each.name, 0) <= each.version
         )

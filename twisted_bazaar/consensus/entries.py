@@ -13,7 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 from twisted_bazaar.errors import Damaged
-from twisted_bazaar.market import Listed, Traded
+from twisted_bazaar.market import Halted, Listed, Repriced, Resumed, Traded
 
 __all__ = ["GENESIS", "Entry", "Event", "Opened", "encode_entry", "decode_entry"]
 
@@ -47,7 +47,7 @@ class Opened(
     same instant after a copy of this log."""
 
 
-Event = Opened | Listed | Traded
+Event = Opened | Listed | Traded | Repriced | Halted | Resumed
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -58,8 +58,7 @@ class Entry(msgspec.Struct, frozen=True):
     term: int
     """The term of the leader that made it."""
     at_milliseconds: int
-    """When that leader made it, since 1970; never before the entry before it (invariant 13). For
-    people: no rule reads it."""
+    """When that leader made it, since 1970; never before the entry before it (invariant 13)."""
     event: Event
     digest: str
     """32 hexadecimal digits."""
@@ -82,7 +81,7 @@ _DIGEST_FIELD = b',"digest":"'
 _DIGEST_BYTES = len(_DIGEST_FIELD) + len(GENESIS) + len('"}')
 _KIND_BYTES = {
     kind: len(b'{"kind":"%b"' % str(kind.__struct_config__.tag).encode())
-    for kind in (Opened, Listed, Traded)
+    for kind in (Opened, Listed, Traded, Repriced, Halted, Resumed)
 }
 _encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(Event).decode

@@ -25,6 +25,7 @@ from twisted_bazaar.leases import Stamp
 from .entries import Entry
 
 __all__ = [
+    "LEVEL",
     "Append",
     "AppendReply",
     "Apply",
@@ -46,6 +47,10 @@ __all__ = [
     "Vote",
     "VoteReply",
 ]
+
+LEVEL = 1
+"""What a replica of this release understands: prices, limits, `valid_until` and `validate` of
+trades, conditions of a list of orders, `Watch` and `Change`."""
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,6 +280,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds on its clock, which only goes forward, when it answered."""
     disk_seconds: float = 0.0
     """How long a write to its disk takes: the longest of the last 8, or the one under way."""
+    level: int = 0
+    """What it understands: 0 in earlier releases, `LEVEL` in this one."""
 
 
 PeerRequest = Append | Vote | Poll | Fetch

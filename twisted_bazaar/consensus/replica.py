@@ -175,12 +175,22 @@ class Replica(Nominee):
         self._outbox.tick(now - contact, now - timeout, self.log, self.term)
         self._tick_election(now)
 
-    def propose(self, events: Sequence[Event]) -> Sequence[Entry]:
-        """Append what the leader decided, as entries of its term. Raises `NotLeader`."""
+    def next_at_milliseconds(self) -> int:
+        """The time that an entry would have that is proposed now."""
+        return max(self._milliseconds(), self.log.last_at_milliseconds)
+
+    def propose(
+        self, events: Sequence[Event], at_milliseconds: int | None = None
+    ) -> Sequence[Entry]:
+        """Append what the leader decided, as entries of its term. Raises `NotLeader`.
+
+        `at_milliseconds` is what `next_at_milliseconds` has just returned; None: ask it.
+        """
         self._led()
         entries = []
         digest = self.log.last_digest
-        at_milliseconds = max(self._milliseconds(), self.log.last_at_milliseconds)
+        if at_milliseconds is None:
+            at_milliseconds = self.next_at_milliseconds()
         for index, event in enumerate(events, self.log.last_index + 1):
             entry = encode_entry(digest, index, self.term, at_milliseconds, event)
             digest = entry.digest

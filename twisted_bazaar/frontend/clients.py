@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 
 from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import BazaarError, Malformed, Unavailable
-from twisted_bazaar.market import Order, Placed, Trade
+from twisted_bazaar.market import Judged, Order, Placed, Trade
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
@@ -116,11 +116,11 @@ class ReplicaClient(_Client):
 
     def trade(
         self, trades: Sequence[Trade], sending: Sending, timeout: float
-    ) -> Deferred[Sequence[Placed | BazaarError]]:
+    ) -> Deferred[Sequence[Placed | Judged | BazaarError]]:
         """Have the replica decide `trades`. Fires with their outcomes, in the order of `trades`."""
         cluster = self._cluster() if self._cluster else ""
 
-        def call(left: float) -> Sequence[Placed | BazaarError]:
+        def call(left: float) -> Sequence[Placed | Judged | BazaarError]:
             request = trades_to_wire(trades, sending, to=self._replica, cluster=cluster)
             reply = self._stub.Trade(request, timeout=left)
             if len(reply.outcomes) != len(trades):

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 from twisted_bazaar.consensus.identity import members_fit
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.ledger import first_prices
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
@@ -75,7 +77,7 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         reactor=reactor,
         seconds=monotonic_seconds,
         replica=replica,
-        desk=TradingDesk(replica, index.ledger(), index.index),
+        desk=TradingDesk(replica, index.ledger(_first_prices(logfile)), index.index),
         disk=Disk(reactor, monotonic_seconds, logfile, index),
         peers={
             peer: Peer(transport.peers[peer], channels.to(at), blocking, config.timing)
@@ -108,6 +110,13 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
     )
     server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE)
     return Layers(channels, transport, node, server)
+
+
+def _first_prices(log: LogFile) -> Mapping[str, int]:
+    """The prices of the first listing; none: there is no stock. Leaders' first entries are before
+    it, and no order."""
+    events = (log.read(after, after + 1)[0].event for after in range(log.last_index))
+    return first_prices(events)
 
 
 def _open(config: OrderConfig) -> tuple[LogFile, Index]:

@@ -6,9 +6,10 @@ trades. An answer waits for what it rests on:
 
 - the number of an order, until its entry is released: committed, and released by the catalog that
   may hold a lease;
-- a rejection, or the number of the last order, until the log that it was judged on is released
-  *and* a majority has confirmed that this replica led after the question came. Otherwise it might
-  rest on an entry that is never committed, or on a ledger that is older than another leader's.
+- a rejection, a judgement without a trade, or the number of the last order, until the log that it
+  was judged on is released *and* a majority has confirmed that this replica led after the question
+  came. Otherwise it might rest on an entry that is never committed, or on a ledger that is older
+  than another leader's.
 
 A batch is decided only in the leadership and until the time that its sending names, and once
 (`sendings`): else it might be executed after its clients were told that it was not
@@ -35,7 +36,7 @@ from twisted_bazaar.errors import (
     Rejected,
 )
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Listed, Listing, Placed, Stock, Trade, Traded
+from twisted_bazaar.market import Judged, Listed, Listing, Placed, Stock, Trade, Traded
 from twisted_bazaar.sending import UNGUARDED, Sending
 
 from .sendings import Sendings
@@ -43,7 +44,7 @@ from .sendings import Sendings
 __all__ = ["Batch", "IndexUpdate", "Known", "Outcome", "Question", "TradingDesk"]
 
 
-Outcome = Placed | BazaarError
+Outcome = Placed | Judged | BazaarError
 """What becomes of one trade."""
 
 
@@ -175,6 +176,8 @@ class TradingDesk:
             self._settle_all(batch, refusal)
             return True
         assert tip is not None
+        # A limit of time is judged by the time that the entries will have.
+        at = self._replica.next_at_milliseconds()
         expires = batch.sending.expires
         some_are_late = bool(expires) and not now < min(expires)
         orders: list[Traded] = []
@@ -186,16 +189,18 @@ class TradingDesk:
                 continue
             outcome = self._replay(trade, known, fresh)
             if outcome is None:
-                decision = tip.decide(trade)
-                if isinstance(decision, Traded):
+                decision = tip.decide(trade, at)
+                if not isinstance(decision, Traded):
+                    outcome = Rejected(decision)
+                elif trade.validate:
+                    outcome = Judged(tip.price_of(decision))
+                else:
                     tip.apply(self._replica.log.last_index + len(orders) + 1, decision)
                     fresh[trade.key] = decision
                     orders.append(decision)
-                    outcome = Placed(decision.number, replayed=False)
-                else:
-                    outcome = Rejected(decision)
+                    outcome = Placed(decision.number, replayed=False, price=decision.price)
             outcomes.append(outcome)
-        self._propose(orders)
+        self._propose(orders, at)
         self._hold(batch, outcomes)
         return True
 
@@ -223,20 +228,21 @@ class TradingDesk:
         assert isinstance(order, Traded)
         if not order.fulfils(trade):
             return KeyReused(f"key {trade.key} belongs to order {order.number}, another trade")
-        return Placed(order.number, replayed=True)
+        ledger = self._tip or self.ledger
+        return Placed(order.number, replayed=True, price=ledger.price_of(order))
 
-    def _propose(self, events: Sequence[Traded | Listed]) -> None:
+    def _propose(self, events: Sequence[Traded | Listed], at: int | None = None) -> None:
         if events:
-            for entry in self._replica.propose(events):
+            for entry in self._replica.propose(events, at):
                 if isinstance(entry.event, Traded):
                     self._orders[entry.event.key] = entry
 
     def _hold(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
         tip = self._replica.log.last_index
-        rejected = any(isinstance(outcome, Rejected) for outcome in outcomes)
-        round_ = self._replica.confirm() if rejected else 0
+        judged = any(isinstance(outcome, Rejected | Judged) for outcome in outcomes)
+        round_ = self._replica.confirm() if judged else 0
         for position, outcome in enumerate(outcomes):
-            if isinstance(outcome, Rejected):
+            if isinstance(outcome, Rejected | Judged):
                 self._for_round.append(_Waiting(tip, round_, batch, position, outcome))
             elif isinstance(outcome, Placed) and outcome.number <= self.released_number:
                 self._answer(batch, position, outcome)

@@ -31,6 +31,7 @@ from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.consensus.messages import (
+    LEVEL,
     Append,
     ApplyReply,
     CampaignReply,
@@ -47,7 +48,7 @@ from twisted_bazaar.consensus.messages import (
 )
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
-from twisted_bazaar.market import Listing, Stock, Trade
+from twisted_bazaar.market import Listing, Stock, Trade, Traded
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
@@ -171,6 +172,11 @@ class OrderNode(Service):
         remembered = [self._desk.remembers(number) for number in range(after + 1, upto + 1)]
         return [entry for entry in remembered if entry is not None], max(after, upto)
 
+    def price_of(self, order: Traded) -> int:
+        """In cents, what a share was traded at by `order`, which is committed. May be called on
+        any thread."""
+        return self._desk.ledger.price_of(order)
+
     def lookup(self) -> Deferred[tuple[Mapping[str, Stock], str]]:
         """The stocks as clients may see them, by name, and the history that their versions are
         of. Fails with `NotLeader`, and with `Unavailable` before any stock is listed."""
@@ -201,6 +207,7 @@ class OrderNode(Service):
             cluster=replica.cluster,
             clock=now,
             disk_seconds=replica.disk.seconds(now),
+            level=LEVEL,
         )
         return succeed(status)
 

@@ -142,7 +142,8 @@ class Orders(OrdersServicer):
         self._check_meant(request, context)
         check_integer("number", request.number)
         orders = await self._list(request.number - 1, 1, context) if request.number > 0 else ()
-        return order_pb2.GetOrderReply(order=order_to_wire(orders[0]) if orders else None)
+        found = order_to_wire(orders[0], self._node.price_of) if orders else None
+        return order_pb2.GetOrderReply(order=found)
 
     async def ListOrders(
         self, request: order_pb2.ListOrdersRequest, context: Context
@@ -151,7 +152,8 @@ class Orders(OrdersServicer):
         check_integer("after", request.after)
         limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
         orders = await self._list(request.after, limit, context)
-        return order_pb2.ListOrdersReply(orders=map(order_to_wire, orders))
+        price_of = self._node.price_of
+        return order_pb2.ListOrdersReply(orders=[order_to_wire(each, price_of) for each in orders])
 
     async def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
         remembered, upto = await self._node.orders(after, limit)

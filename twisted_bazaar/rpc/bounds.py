@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from twisted_bazaar.errors import Malformed
-from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
+from twisted_bazaar.market import MAX_PRICE, MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
 
 __all__ = [
     "MAX_ENTRIES",
@@ -44,7 +44,6 @@ MAX_TEXT = 256
 MAX_KEY_BYTES = 128
 MAX_MILLISECONDS = 253_402_300_799_999
 """The end of the year 9999, the last that `datetime` knows."""
-MAX_PRICE = 10**14
 MAX_ENTRIES = 1024
 """Log entries in one message."""
 MAX_TRADES = 1024

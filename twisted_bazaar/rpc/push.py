@@ -98,6 +98,8 @@ class PushedQuote(msgspec.Struct, frozen=True, array_like=True):
     quantity: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARES)]
     volume: Annotated[int, msgspec.Meta(ge=0, le=MAX_VOLUME)]
     version: Count
+    halted: bool = False
+    """Absent in those of an earlier release."""
 
 
 class Push(

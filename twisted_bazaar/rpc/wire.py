@@ -31,6 +31,7 @@ from twisted_bazaar.market import (
     MAX_STOCKS,
     MAX_TRADE_QUANTITY,
     MAX_VOLUME,
+    Judged,
     Order,
     Placed,
     Rejection,
@@ -87,6 +88,9 @@ _REJECTIONS_TO_WIRE = {
     Rejection.UNKNOWN_STOCK: order_pb2.REJECTION_UNKNOWN_STOCK,
     Rejection.NOT_ENOUGH_SHARES: order_pb2.REJECTION_NOT_ENOUGH_SHARES,
     Rejection.TOO_MANY_SHARES: order_pb2.REJECTION_TOO_MANY_SHARES,
+    Rejection.PRICE_OUT_OF_BOUNDS: order_pb2.REJECTION_PRICE_OUT_OF_BOUNDS,
+    Rejection.EXPIRED: order_pb2.REJECTION_EXPIRED,
+    Rejection.HALTED: order_pb2.REJECTION_HALTED,
 }
 _REJECTIONS = {wire: rejection for rejection, wire in _REJECTIONS_TO_WIRE.items()}
 
@@ -214,12 +218,13 @@ def stock_to_wire(stock: Stock) -> market_pb2.Stock:
         quantity=stock.quantity,
         volume=stock.volume,
         version=stock.version,
+        halted=stock.halted,
     )
 
 
 def stock_from_wire(wire: market_pb2.Stock) -> Stock:
     """The inverse of `stock_to_wire`. Raises `Malformed`."""
-    stock = Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version)
+    stock = Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version, wire.halted)
     if not (
         0 < len(stock.name) <= MAX_NAME_CHARACTERS
         and 0 <= stock.price <= bounds.MAX_PRICE
@@ -275,8 +280,8 @@ def subscription_from_wire(wire: catalog_pb2.SubscribeRequest) -> Subscription:
     )
 
 
-def order_to_wire(entry: Entry) -> market_pb2.Order:
-    """The order that a `traded` entry holds."""
+def order_to_wire(entry: Entry, price_of: Callable[[Traded], int]) -> market_pb2.Order:
+    """The order that a `traded` entry holds. `price_of` is `Ledger.price_of`."""
     order = entry.event
     assert isinstance(order, Traded)
     return market_pb2.Order(
@@ -285,6 +290,10 @@ def order_to_wire(entry: Entry) -> market_pb2.Order:
         side=_SIDES_TO_WIRE[order.side],
         quantity=order.quantity,
         at=entry.at_milliseconds,
+        key=order.key,
+        made=order.has_made_key,
+        price=price_of(order),
+        limit=order.limit,
     )
 
 
@@ -295,9 +304,22 @@ def order_from_wire(wire: market_pb2.Order) -> Order:
         and wire.side in _SIDES
         and 0 < wire.quantity <= MAX_TRADE_QUANTITY
         and 0 <= wire.at <= bounds.MAX_MILLISECONDS
+        and len(wire.key) <= bounds.MAX_KEY_BYTES
+        and 0 <= wire.price <= bounds.MAX_PRICE
+        and 0 <= wire.limit <= bounds.MAX_PRICE
     ):
         raise Malformed(f"not an order: {wire!r:.200}")
-    return Order(wire.number, wire.stock, _SIDES[wire.side], wire.quantity, wire.at)
+    return Order(
+        wire.number,
+        wire.stock,
+        _SIDES[wire.side],
+        wire.quantity,
+        wire.at,
+        wire.key,
+        wire.made,
+        wire.price if wire.HasField("price") else None,
+        wire.limit if wire.HasField("limit") else None,
+    )
 
 
 def trade_to_wire(trade: Trade) -> order_pb2.Trade:
@@ -307,6 +329,10 @@ def trade_to_wire(trade: Trade) -> order_pb2.Trade:
         stock=trade.stock,
         side=_SIDES_TO_WIRE[trade.side],
         quantity=trade.quantity,
+        made=trade.made,
+        limit=trade.limit,
+        valid_until=trade.valid_until,
+        validate=trade.validate,
     )
 
 
@@ -317,9 +343,20 @@ def trade_from_wire(wire: order_pb2.Trade) -> Trade:
         and len(wire.stock) <= MAX_NAME_CHARACTERS
         and wire.side in _SIDES
         and 1 <= wire.quantity <= MAX_TRADE_QUANTITY
+        and 0 <= wire.limit <= bounds.MAX_PRICE
+        and 0 <= wire.valid_until <= bounds.MAX_MILLISECONDS
     ):
         raise Malformed(f"not a trade: {wire!r:.200}")
-    return Trade(wire.key, wire.stock, _SIDES[wire.side], wire.quantity)
+    return Trade(
+        wire.key,
+        wire.stock,
+        _SIDES[wire.side],
+        wire.quantity,
+        wire.made,
+        wire.limit if wire.HasField("limit") else None,
+        wire.valid_until if wire.HasField("valid_until") else None,
+        wire.validate,
+    )
 
 
 def trades_to_wire(
@@ -360,11 +397,13 @@ def sending_from_wire(wire: order_pb2.TradeRequest) -> Sending:
     )
 
 
-def outcome_to_wire(outcome: Placed | BazaarError) -> order_pb2.Outcome:
+def outcome_to_wire(outcome: Placed | Judged | BazaarError) -> order_pb2.Outcome:
     """What became of a trade."""
     match outcome:
-        case Placed(number, replayed):
-            return order_pb2.Outcome(number=number, replayed=replayed)
+        case Placed(number, replayed, price):
+            return order_pb2.Outcome(number=number, replayed=replayed, price=price)
+        case Judged(price):
+            return order_pb2.Outcome(judged=True, price=price)
         case Rejected():
             return order_pb2.Outcome(rejection=_REJECTIONS_TO_WIRE[outcome.rejection])
         case KeyReused():
@@ -377,11 +416,16 @@ def outcome_to_wire(outcome: Placed | BazaarError) -> order_pb2.Outcome:
             return order_pb2.Outcome(retry=order_pb2.RETRY_OUTCOME_UNKNOWN)
 
 
-def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | BazaarError:
+def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | Judged | BazaarError:
     """The inverse of `outcome_to_wire`. An outcome of a later release is `OutcomeUnknown`."""
+    price = wire.price if wire.HasField("price") else None
+    if price is not None and not 0 <= price <= bounds.MAX_PRICE:
+        return OutcomeUnknown("the leader names no price")
     match wire.WhichOneof("outcome"):
         case "number" if 0 < wire.number <= bounds.MAX_INTEGER:
-            return Placed(wire.number, wire.replayed)
+            return Placed(wire.number, wire.replayed, price)
+        case None if wire.judged and price is not None:
+            return Judged(price)
         case "rejection" if wire.rejection == order_pb2.REJECTION_KEY_REUSED:
             return KeyReused("the idempotency key belongs to another trade")
         case "rejection" if wire.rejection in _REJECTIONS:

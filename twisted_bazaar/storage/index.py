@@ -12,7 +12,7 @@ that a key has is to be checked in the log.
 
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -37,14 +37,14 @@ CREATE TABLE keys (
 ) WITHOUT ROWID;
 CREATE TABLE stocks (
     name TEXT PRIMARY KEY, price INTEGER NOT NULL, quantity INTEGER NOT NULL,
-    volume INTEGER NOT NULL, version INTEGER NOT NULL
+    volume INTEGER NOT NULL, version INTEGER NOT NULL, halted INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE position (
     entry INTEGER NOT NULL, digest TEXT NOT NULL, last_number INTEGER NOT NULL,
     stocks_sum INTEGER NOT NULL, keys_sum INTEGER NOT NULL, sum INTEGER NOT NULL
 );
 """
-_FORMAT = 2
+_FORMAT = 3
 _CACHE_KIB = 32 << 10
 """The writer's page cache. Keys are random, so each order may touch another page."""
 _CHECKPOINT_PAGES = 8192
@@ -143,9 +143,9 @@ class Index:
         """Names the history up to `index`."""
         return self._position.digest
 
-    def ledger(self) -> Ledger:
-        """A copy of the ledger after entry `index`."""
-        return Ledger(_stocks_in(self._writer), self._position.last_number)
+    def ledger(self, prices: Mapping[str, int] | None = None) -> Ledger:
+        """A copy of the ledger after entry `index`; `prices` are the `first_prices` of the log."""
+        return Ledger(_stocks_in(self._writer), self._position.last_number, prices)
 
     def write(self, entries: Sequence[Entry], stocks: Iterable[Stock], last_number: int) -> None:
         """Add the next `entries`, which must be released.
@@ -173,7 +173,7 @@ class Index:
             execute = self._writer.executemany
             self._writer.execute("BEGIN")
             keys_sum = self._position.keys_sum + self._put_in(orders)
-            execute("INSERT OR REPLACE INTO stocks VALUES (?, ?, ?, ?, ?)", rows)
+            execute("INSERT OR REPLACE INTO stocks VALUES (?, ?, ?, ?, ?, ?)", rows)
             position = _Position(
                 entries[-1].index, entries[-1].digest, last_number, stocks_sum, keys_sum
             )
@@ -321,9 +321,12 @@ def _position_in(connection: sqlite3.Connection) -> _Position:
 
 
 def _stocks_in(connection: sqlite3.Connection) -> list[Stock]:
-    rows = connection.execute("SELECT name, price, quantity, volume, version FROM stocks")
+    rows = connection.execute("SELECT name, price, quantity, volume, version, halted FROM stocks")
     names = Stock.__struct_fields__
-    return [msgspec.convert(dict(zip(names, row, strict=True)), Stock) for row in rows]
+    return [
+        msgspec.convert(dict(zip(names, (*row[:-1], row[-1] == 1), strict=True)), Stock)
+        for row in rows
+    ]
 
 
 def _sealed(position: _Position) -> tuple[object, ...]:

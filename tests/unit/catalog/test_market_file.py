@@ -30,13 +30,22 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_file_is_what_the_module_says(path: Path) -> None:
-    save(path, Snapshot((Stock("BankCo", 5, 7, 0, 2), *OLD.stocks), OLD.position, 2))
+    save(path, Snapshot((Stock("BankCo", 5, 7, 0, 2, True), *OLD.stocks), OLD.position, 2))
     assert path.read_text() == (
         f"# index 12, term 4, digest {DIGEST}, orders 2\n"
+        "name,price,quantity,volume,version,halted\n"
+        "BankCo,0.05,7,0,2,1\n"
+        "GameStart,15.99,95,5,12,0\n"
+    )
+
+
+def test_a_file_of_an_earlier_release_is_read(path: Path) -> None:
+    path.write_text(
+        f"# index 12, term 4, digest {DIGEST}, orders 2\n"
         "name,price,quantity,volume,version\n"
-        "BankCo,0.05,7,0,2\n"
         "GameStart,15.99,95,5,12\n"
     )
+    assert load(path) == OLD
 
 
 names = st.text(
@@ -44,7 +53,13 @@ names = st.text(
 )
 amounts = st.integers(0, MAX_SHARES)
 stocks = st.builds(
-    Stock, names, st.integers(0, 10**14 - 1), amounts, st.integers(0, MAX_VOLUME), amounts
+    Stock,
+    names,
+    st.integers(0, 10**14 - 1),
+    amounts,
+    st.integers(0, MAX_VOLUME),
+    amounts,
+    st.booleans(),
 )
 snapshots = st.builds(
     Snapshot,
@@ -351,7 +366,7 @@ def test_a_file_with_a_position_has_all_columns(path: Path) -> None:
     with pytest.raises(Damaged) as refusal:
         load(path)
     assert str(refusal.value) == (
-        f"{path} line 2: the columns must be name,price,quantity,volume,version, "
+        f"{path} line 2: the columns must be name,price,quantity,volume,version,halted, "
         "not 'name,price,quantity'"
     )
 

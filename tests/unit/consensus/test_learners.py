@@ -213,7 +213,7 @@ def test_the_lease_holder_hears_of_an_entry_before_it_is_committed(cluster: Clus
     assert (leader.commit, learner.applied, learner.projection.tip) == (2, 2, 3)
     assert batch.outcomes == [None], "cleared is not enough"
     cluster.run()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 def test_a_catalog_hears_of_a_commit_at_once(cluster: Cluster) -> None:
@@ -234,7 +234,7 @@ def test_a_catalog_hears_of_a_commit_while_another_entry_is_being_cleared(
     cluster.run(leave=lambda p: p.to in (1, 2) or isinstance(p.message, ApplyReply))
     assert learner.projection.tip == 4
     cluster.run(leave=lambda parcel: isinstance(parcel.message, ApplyReply))
-    assert first.outcomes == [Placed(1, replayed=False)]
+    assert first.outcomes == [Placed(1, replayed=False, price=1599)]
     assert leader.released == learner.applied == 3
 
 
@@ -259,7 +259,7 @@ def test_a_catalog_that_takes_no_proposals_is_not_sent_them_again_and_again(
     cluster.run(leave=lambda parcel: parcel.to in (1, 2))
     assert cluster.learners[CATALOG].projection.tip == 2
     cluster.run()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
     assert cluster.learners[CATALOG].applied == 3
 
 
@@ -281,7 +281,7 @@ def test_an_answer_waits_until_the_learner_has_cleared_it(cluster: Cluster) -> N
     assert cluster.learners[CATALOG].projection.tip == cluster.members[3].replica.commit == 3
     assert batch.outcomes == [None]
     cluster.run()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 def test_what_a_learner_has_applied_and_not_released_is_not_shown_yet(cluster: Cluster) -> None:
@@ -293,7 +293,7 @@ def test_what_a_learner_has_applied_and_not_released_is_not_shown_yet(cluster: C
     assert batch.outcomes == [None]
     cluster.learners[CATALOG].releases = 3
     cluster.pass_time(2 * TIMING.heartbeat)
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 def test_a_dead_learner_delays_answers_by_one_lease_once(cluster: Cluster) -> None:
@@ -303,10 +303,10 @@ def test_a_dead_learner_delays_answers_by_one_lease_once(cluster: Cluster) -> No
     cluster.pass_time(TIMING.lease - 2 * TIMING.heartbeat)
     assert first.outcomes == [None]
     cluster.pass_time(3 * TIMING.heartbeat)
-    assert first.outcomes == [Placed(1, replayed=False)]
+    assert first.outcomes == [Placed(1, replayed=False, price=1599)]
     second = cluster.trade(3, buy("second"))
     cluster.run()
-    assert second.outcomes == [Placed(2, replayed=False)]
+    assert second.outcomes == [Placed(2, replayed=False, price=1599)]
 
 
 def test_a_learner_that_comes_back_is_waited_for_again(cluster: Cluster) -> None:
@@ -331,7 +331,7 @@ def test_no_answer_waits_for_one_that_holds_no_lease() -> None:
     cluster.cut("standby")
     batch = cluster.trade(3, buy("key"))
     cluster.run()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
     cluster.cuts.clear()
     cluster.cut("reader")
     batch = cluster.trade(3, buy("another"))
@@ -368,7 +368,7 @@ def test_a_new_leader_waits_for_the_learners_of_the_one_before() -> None:
     assert cluster.members[2].replica.commit == 4
     assert batch.outcomes == [None]
     cluster.pass_time(won + TIMING.lease + TICK - cluster.clock.now)
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 def test_a_learner_that_must_begin_anew_takes_nothing_back() -> None:
@@ -479,4 +479,4 @@ def test_one_that_leads_again_holds_back_what_it_held_back_before(cluster: Clust
     assert batch.outcomes == [None]
     cluster.learners[CATALOG].releases = 4
     cluster.pass_time(2 * TIMING.heartbeat)
-    assert batch.outcomes == [Placed(1, replayed=True)]
+    assert batch.outcomes == [Placed(1, replayed=True, price=1599)]

@@ -22,11 +22,11 @@ def cluster() -> Cluster:
 
 
 def new(number: int) -> Placed:
-    return Placed(number, replayed=False)
+    return Placed(number, replayed=False, price=1599)
 
 
 def again(number: int) -> Placed:
-    return Placed(number, replayed=True)
+    return Placed(number, replayed=True, price=1599)
 
 
 def traded(cluster: Cluster, id: int, *trades: Trade) -> list[Outcome | None]:
@@ -274,7 +274,7 @@ def test_what_is_indexed_is_forgotten_with_the_next_call(cluster: Cluster) -> No
     assert desk.remembers(1) is None
     entry = desk.remembers(2)
     assert entry is not None
-    assert entry.event == Traded(2, "b", "GameStart", Side.BUY, 1)
+    assert entry.event == Traded(2, "b", "GameStart", Side.BUY, 1, 1599)
 
 
 def test_the_index_gets_what_follows_from_the_entries_too(cluster: Cluster) -> None:

@@ -87,7 +87,7 @@ def test_a_rejection_that_rests_on_a_lost_order_is_never_given(cluster: Cluster)
     cluster.elect(2)
     retried = cluster.trade(2, buy("one more"))
     cluster.run()
-    assert retried.outcomes == [Placed(1, replayed=False)]
+    assert retried.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 def test_a_rejection_waits_for_a_majority_that_still_follows(cluster: Cluster) -> None:
@@ -123,7 +123,7 @@ def test_a_rejected_batch_also_waits_for_its_own_orders(cluster: Cluster) -> Non
     cluster.run(leave=acknowledgements)
     assert batch.outcomes == [None, None]
     cluster.pass_time(TIMING.heartbeat)
-    assert batch.outcomes[0] == Placed(1, replayed=False)
+    assert batch.outcomes[0] == Placed(1, replayed=False, price=1599)
     assert isinstance(batch.outcomes[1], Rejected)
 
 
@@ -169,7 +169,7 @@ def test_a_question_waits_for_what_the_log_held_when_it_came(cluster: Cluster) -
     cluster.run(leave=acknowledgements)
     assert question.answer is None
     cluster.pass_time(TIMING.heartbeat)
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
     assert question.answer == 1
 
 
@@ -179,7 +179,7 @@ def test_a_new_leader_answers_only_once_its_first_entry_is_committed(cluster: Cl
     batch = cluster.trade(3, buy("key"))
     cluster.run(leave=lambda parcel: parcel.to == 3 and parcel.source == 1)
     cluster.pool.clear()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
     cluster.kill(3)
     cluster.pass_time(LONG)
     assert cluster.members[2].replica.commit == 2
@@ -212,7 +212,7 @@ def test_a_deposed_leader_says_what_it_knows(cluster: Cluster) -> None:
     cluster.cut(3)
     batch = cluster.trade(3, buy("a"), buy("a"), buy("a", 2), buy("b", 1000), buy("known"))
     question = cluster.ask(3)
-    assert batch.outcomes == [None] * 4 + [Placed(1, replayed=True)]
+    assert batch.outcomes == [None] * 4 + [Placed(1, replayed=True, price=1599)]
     hear_of_term(cluster.members[3], 9)
     cluster.carry_out(cluster.members[3])
     order, replayed, reused, rejected, _ = batch.outcomes
@@ -238,7 +238,10 @@ def test_the_outcome_is_unknown_whichever_way_it_goes(cluster: Cluster) -> None:
     cluster.elect(2)
     retried = cluster.trade(2, buy("lives"), buy("dies"))
     cluster.run()
-    assert retried.outcomes == [Placed(1, replayed=True), Placed(2, replayed=False)]
+    assert retried.outcomes == [
+        Placed(1, replayed=True, price=1599),
+        Placed(2, replayed=False, price=1599),
+    ]
 
 
 def test_a_leader_of_two_terms_in_a_row_holds_nothing_of_the_first(cluster: Cluster) -> None:
@@ -251,7 +254,7 @@ def test_a_leader_of_two_terms_in_a_row_holds_nothing_of_the_first(cluster: Clus
     assert isinstance(batch.outcomes[0], OutcomeUnknown)
     retried = cluster.trade(3, buy("key"))
     cluster.run()
-    assert retried.outcomes == [Placed(1, replayed=True)]
+    assert retried.outcomes == [Placed(1, replayed=True, price=1599)]
 
 
 # Market data from the leader, for when no catalog answers.
@@ -347,10 +350,16 @@ def test_a_batch_that_does_not_fit_the_queue_is_refused_whole() -> None:
     assert member.replica.log.last_index == last
     assert held.outcomes == [None, None]
     member.finish_write()
-    assert held.outcomes == [Placed(1, replayed=False), Placed(2, replayed=False)]
+    assert held.outcomes == [
+        Placed(1, replayed=False, price=1599),
+        Placed(2, replayed=False, price=1599),
+    ]
     retried = decide(member, buy("c"), buy("d"))
     member.finish_write()
-    assert retried.outcomes == [Placed(3, replayed=False), Placed(4, replayed=False)]
+    assert retried.outcomes == [
+        Placed(3, replayed=False, price=1599),
+        Placed(4, replayed=False, price=1599),
+    ]
 
 
 def test_a_queue_that_is_just_full_is_no_overload() -> None:
@@ -369,7 +378,7 @@ def test_what_waits_for_a_round_counts_for_the_queue(cluster: Cluster) -> None:
     cluster.run()
     batch = cluster.trade(3, buy("b"))
     cluster.run()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 # The listing.
@@ -422,4 +431,4 @@ def test_a_listing_under_way_is_not_made_again_by_the_next_leader() -> None:
         cluster.members[2].desk.list_stocks(DEFAULT_LISTING)
         batch = cluster.trade(2, buy("key"))
         cluster.run()
-        assert batch.outcomes == [Placed(1, replayed=False)]
+        assert batch.outcomes == [Placed(1, replayed=False, price=1599)]

@@ -128,7 +128,7 @@ def test_a_trade_is_not_executed_in_another_leadership_of_the_same_replica(
     assert isinstance(rejected.outcomes[0], Rejected)
     third = change_leader(cluster, 2, 3)
     assert sent(cluster, 3, sending(1, life=8, term=third), sell("more")).outcomes == [
-        Placed(1, replayed=False)
+        Placed(1, replayed=False, price=1599)
     ]
     late = sent(cluster, 3, sending(1, term=first), buy("key", 101))
     assert isinstance(late.outcomes[0], NotLeader)
@@ -150,7 +150,9 @@ def test_a_copy_that_comes_after_the_leadership_does_not_say_not_executed(
     cluster: Cluster,
 ) -> None:
     term = cluster.members[3].replica.term
-    assert sent(cluster, 3, sending(1, term=term), buy("key")).outcomes == [Placed(1, False)]
+    assert sent(cluster, 3, sending(1, term=term), buy("key")).outcomes == [
+        Placed(1, False, price=1599)
+    ]
     change_leader(cluster, 3, 2)
     copy = sent(cluster, 3, sending(1, term=term), buy("key"))
     assert isinstance(copy.outcomes[0], OutcomeUnknown)
@@ -177,7 +179,7 @@ def test_a_look_up_that_is_too_old_uses_nothing_up(cluster: Cluster) -> None:
     assert leading.decide(batch, Known({}, 1), cluster.clock.now)
     cluster.carry_out(cluster.members[3])
     cluster.run()
-    assert batch.outcomes == [Placed(1, replayed=False)]
+    assert batch.outcomes == [Placed(1, replayed=False, price=1599)]
 
 
 def test_only_what_has_expired_of_a_batch_is_not_executed(cluster: Cluster) -> None:
@@ -194,7 +196,9 @@ def test_only_what_has_expired_of_a_batch_is_not_executed(cluster: Cluster) -> N
 
 
 def test_a_batch_of_an_earlier_release_is_decided(cluster: Cluster) -> None:
-    assert sent(cluster, 3, UNGUARDED, buy("key")).outcomes == [Placed(1, replayed=False)]
+    assert sent(cluster, 3, UNGUARDED, buy("key")).outcomes == [
+        Placed(1, replayed=False, price=1599)
+    ]
     assert isinstance(sent(cluster, 2, UNGUARDED, buy("key")).outcomes[0], NotLeader)
 
 
@@ -262,7 +266,7 @@ def test_a_later_leadership_of_the_same_replica_is_another() -> None:
     old = taken(queue)
     queue.led_by(3, 2)
     assert [each.ticket for each in taken(queue, term=2).pending] == [1]
-    assert queue.answered(old, [Placed(7, replayed=False)])
+    assert queue.answered(old, [Placed(7, replayed=False, price=1599)])
     assert not queue.take_settled()
 
 

@@ -28,9 +28,12 @@ from twisted_bazaar.errors import (
     Unusable,
 )
 from twisted_bazaar.leases import Stamp
+from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import (
+    MAX_PRICE,
     MAX_SHARES,
     MAX_TRADE_QUANTITY,
+    Judged,
     Order,
     Placed,
     Rejection,
@@ -192,21 +195,59 @@ def test_a_lookup_is_answered_with_what_it_asked_for(
     ]
 
 
-@given(st.builds(Trade, keys, text, sides, quantities))
+prices = st.integers(0, MAX_PRICE)
+maybe_prices = st.none() | prices
+moments = st.integers(0, 253_402_300_799_999)
+trades_made = st.builds(
+    Trade,
+    keys,
+    text,
+    sides,
+    quantities,
+    st.booleans(),
+    maybe_prices,
+    st.none() | moments,
+    st.booleans(),
+)
+
+
+@given(trades_made)
 def test_a_trade_arrives_as_it_was_sent(trade: Trade) -> None:
     assert wire.trade_from_wire(over_the_wire(wire.trade_to_wire(trade))) == trade
 
 
 @given(
-    st.builds(Traded, st.integers(1, MAX_SHARES), keys, text, sides, quantities),
-    st.integers(0, 253_402_300_799_999),
+    st.builds(
+        Traded,
+        st.integers(1, MAX_SHARES),
+        keys,
+        text,
+        sides,
+        quantities,
+        prices,
+        st.booleans(),
+        maybe_prices,
+    ),
+    moments,
 )
-def test_an_order_arrives_without_its_key(traded: Traded, at: int) -> None:
-    """The key is its client's own: who knows it could pretend that a trade was a replay."""
-    sent = wire.order_to_wire(encode_entry("", 5, 1, at, traded))
+def test_an_order_arrives_as_it_is_in_the_log(traded: Traded, at: int) -> None:
+    sent = wire.order_to_wire(encode_entry("", 5, 1, at, traded), Ledger().price_of)
     assert wire.order_from_wire(over_the_wire(sent)) == Order(
-        traded.number, traded.stock, traded.side, traded.quantity, at
+        traded.number,
+        traded.stock,
+        traded.side,
+        traded.quantity,
+        at,
+        traded.key,
+        traded.made,
+        traded.price,
+        traded.limit,
     )
+
+
+def test_an_order_of_a_replica_of_an_earlier_release_shows_neither_key_nor_price() -> None:
+    sent = market_pb2.Order(number=1, stock="A", side=market_pb2.SIDE_BUY, quantity=2, at=3)
+    assert wire.order_from_wire(over_the_wire(sent)) == Order(1, "A", Side.BUY, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -220,8 +261,23 @@ def test_an_order_arrives_without_its_key(traded: Traded, at: int) -> None:
         order_pb2.Trade(stock="A", side=market_pb2.SIDE_BUY, quantity=1),
         order_pb2.Trade(key="k" * 129, stock="A", side=market_pb2.SIDE_BUY, quantity=1),
         order_pb2.Trade(key="k", stock="A" * 65, side=market_pb2.SIDE_BUY, quantity=1),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=1, limit=-1),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=1, limit=2**62),
+        order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=1, valid_until=-1),
     ],
-    ids=["no side", "strange side", "nothing", "negative", "huge", "no key", "long key", "name"],
+    ids=[
+        "no side",
+        "strange side",
+        "nothing",
+        "negative",
+        "huge",
+        "no key",
+        "long key",
+        "name",
+        "negative limit",
+        "huge limit",
+        "before time",
+    ],
 )
 def test_a_trade_out_of_bounds_is_refused(strange: order_pb2.Trade) -> None:
     with pytest.raises(Malformed):
@@ -285,6 +341,10 @@ def test_a_sending_out_of_bounds_is_refused(strange: order_pb2.TradeRequest) -> 
 OUTCOMES = [
     Placed(1, replayed=False),
     Placed(2**53 - 1, replayed=True),
+    Placed(2, replayed=True, price=0),
+    Placed(2, replayed=False, price=MAX_PRICE),
+    Judged(0),
+    Judged(1599),
     *map(Rejected, Rejection),
     KeyReused("k"),
     NotLeader(),
@@ -296,7 +356,7 @@ OUTCOMES = [
 def same_outcome(arrived: object, sent: object) -> bool:
     if isinstance(sent, Rejected):
         return isinstance(arrived, Rejected) and arrived.rejection is sent.rejection
-    return arrived == sent if isinstance(sent, Placed) else type(arrived) is type(sent)
+    return arrived == sent if isinstance(sent, Placed | Judged) else type(arrived) is type(sent)
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)

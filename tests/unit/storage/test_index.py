@@ -210,7 +210,7 @@ def execute(statement: str) -> object:
         execute("DELETE FROM stocks WHERE name = 'GameStart'"),
         execute("UPDATE stocks SET quantity = quantity + 1 WHERE name = 'GameStart'"),
         execute("UPDATE stocks SET quantity = 'many' WHERE name = 'GameStart'"),
-        execute("INSERT INTO stocks VALUES ('New', 1, 1, 1, 1)"),
+        execute("INSERT INTO stocks VALUES ('New', 1, 1, 1, 1, 0)"),
         execute("UPDATE position SET last_number = last_number + 1"),
         execute("UPDATE position SET entry = 'none'"),
     ],

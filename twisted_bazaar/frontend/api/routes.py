@@ -30,7 +30,7 @@ from twisted_bazaar.frontend.http.site import BazaarRequest
 from twisted_bazaar.frontend.lookups.service import LookupService
 from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.frontend.upstream.replicas import Replicas
-from twisted_bazaar.market import Order, Placed, Trade
+from twisted_bazaar.market import Judged, Order, Placed, Trade
 
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
@@ -136,7 +136,8 @@ class Routes:
 
     @_served(app, "POST", "/orders", OLD + "/trade/orders")
     def place(self, request: BazaarRequest) -> Deferred[bytes]:
-        def show(placed: Placed) -> bytes:
+        def show(placed: Placed | Judged) -> bytes:
+            assert isinstance(placed, Placed)  # No field asks for a validation yet.
             if placed.replayed:
                 request.responseHeaders.setRawHeaders(b"Idempotent-Replayed", [b"true"])
             return answers.placed(placed.number)

@@ -44,6 +44,9 @@ class Reason(Enum):
     TOO_SLOW = "too_slow", 408
     NOT_ENOUGH_SHARES = "not_enough_shares", 409
     TOO_MANY_SHARES = "too_many_shares", 409
+    PRICE_OUT_OF_BOUNDS = "price_out_of_bounds", 409
+    EXPIRED = "expired", 409
+    HALTED = "halted", 409
     LENGTH_REQUIRED = "length_required", 411
     TOO_LARGE = "too_large", 413
     PATH_TOO_LONG = "path_too_long", 414
@@ -122,6 +125,9 @@ _REJECTED = {
     Rejection.UNKNOWN_STOCK: Reason.UNKNOWN_STOCK,
     Rejection.NOT_ENOUGH_SHARES: Reason.NOT_ENOUGH_SHARES,
     Rejection.TOO_MANY_SHARES: Reason.TOO_MANY_SHARES,
+    Rejection.PRICE_OUT_OF_BOUNDS: Reason.PRICE_OUT_OF_BOUNDS,
+    Rejection.EXPIRED: Reason.EXPIRED,
+    Rejection.HALTED: Reason.HALTED,
 }
 
 

@@ -25,7 +25,7 @@ from twisted_bazaar.errors import (
     Overloaded,
     Rejected,
 )
-from twisted_bazaar.market import Placed, Trade
+from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, MAX_SENDING_SECONDS, Sending
 
 __all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
@@ -33,7 +33,7 @@ __all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
 MAX_BATCH_TRADES = 512
 """Trades that one call carries at most."""
 
-Outcome = Placed | BazaarError
+Outcome = Placed | Judged | BazaarError
 
 T = TypeVar("T")
 """A ticket: what the caller knows a trade by."""
@@ -141,7 +141,9 @@ class TradeQueue(Generic[T]):
             elif isinstance(outcome, OutcomeUnknown):
                 pending.doubtful = True
                 again.append(pending)
-            elif pending.doubtful and not isinstance(outcome, Placed | Rejected | KeyReused):
+            elif pending.doubtful and not isinstance(
+                outcome, Placed | Judged | Rejected | KeyReused
+            ):
                 self._settle(pending, _unknown(pending))
             else:
                 self._settle(pending, outcome)
@@ -202,7 +204,7 @@ class TradeQueue(Generic[T]):
             return
         if isinstance(outcome, Placed) and pending.doubtful:
             # The key is known from an earlier sending of this very trade: no replay.
-            outcome = Placed(outcome.number, replayed=False)
+            outcome = Placed(outcome.number, False, outcome.price)
         pending.settled = True
         self._open -= 1
         self._settled.append((pending, outcome))

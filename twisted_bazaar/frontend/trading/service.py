@@ -12,12 +12,14 @@ from twisted.python.failure import Failure
 from twisted_bazaar.errors import BazaarError, Overloaded
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.market import Placed, Trade
+from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.timing import Timing
 
 from .queue import Batch, Outcome, Pending, TradeQueue
 
 __all__ = ["TradeService"]
+
+_Ticket = Deferred[Placed | Judged]
 
 _GATHER_SECONDS = 0.001
 """Clients that were answered together trade again within a moment. The next batch waits until as
@@ -46,7 +48,7 @@ class TradeService(Service):
         self._replicas = replicas
         self._deadline_seconds = timing.deadline
         self._life = life
-        self._queue: TradeQueue[Deferred[Placed]] = TradeQueue()
+        self._queue: TradeQueue[_Ticket] = TradeQueue()
         self._pump_call: IDelayedCall | None = None
         self._gather_until = float("-inf")
         self._gather_count = 0
@@ -66,13 +68,13 @@ class TradeService(Service):
             self._pump_call.cancel()
             self._pump_call = None
 
-    def place(self, trade: Trade) -> Deferred[Placed]:
+    def place(self, trade: Trade) -> Deferred[Placed | Judged]:
         """Have the leader decide `trade`.
 
         Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; within
         `timing.deadline` seconds.
         """
-        answer: Deferred[Placed] = Deferred()
+        answer: Deferred[Placed | Judged] = Deferred()
         try:
             self._queue.add(Pending(trade, answer, self._seconds() + self._deadline_seconds))
         except Overloaded as full:
@@ -115,12 +117,12 @@ class TradeService(Service):
 
     def _answer(self) -> None:
         for pending, outcome in self._queue.take_settled():
-            if isinstance(outcome, Placed):
-                pending.ticket.callback(outcome)
-            else:
+            if isinstance(outcome, BazaarError):
                 pending.ticket.errback(outcome)
+            else:
+                pending.ticket.callback(outcome)
 
-    def _send(self, batch: Batch[Deferred[Placed]]) -> None:
+    def _send(self, batch: Batch[_Ticket]) -> None:
         trades = [pending.trade for pending in batch.pending]
         now = self._seconds()
         timeout = max(0.0, batch.deadline - now)
@@ -129,17 +131,17 @@ class TradeService(Service):
         told = sent.addCallback(self._answered, batch).addErrback(self._lost, batch)
         told.addCallback(self._go_on, batch)
 
-    def _answered(self, outcomes: Sequence[Outcome], batch: Batch[Deferred[Placed]]) -> None:
+    def _answered(self, outcomes: Sequence[Outcome], batch: Batch[_Ticket]) -> None:
         if not self._queue.answered(batch, outcomes):
             self._leadership.doubt(batch.leader)
 
-    def _lost(self, failure: Failure, batch: Batch[Deferred[Placed]]) -> None:
+    def _lost(self, failure: Failure, batch: Batch[_Ticket]) -> None:
         if not failure.check(BazaarError):
             self.log.failure("unexpected error while sending trades", failure)
         if self._queue.lost(batch):
             self._leadership.doubt(batch.leader)
 
-    def _go_on(self, _: None, batch: Batch[Deferred[Placed]]) -> None:
+    def _go_on(self, _: None, batch: Batch[_Ticket]) -> None:
         if len(batch.pending) > 1:
             self._gather_until = self._seconds() + _GATHER_SECONDS
             self._gather_count = self._queue.waiting + len(batch.pending)

@@ -17,32 +17,42 @@ SIDE_BUY: Side
 SIDE_SELL: Side
 
 class Stock(_message.Message):
-    __slots__ = ("name", "price", "quantity", "volume", "version")
+    __slots__ = ("name", "price", "quantity", "volume", "version", "halted")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    HALTED_FIELD_NUMBER: _ClassVar[int]
     name: str
     price: int
     quantity: int
     volume: int
     version: int
-    def __init__(self, name: _Optional[str] = ..., price: _Optional[int] = ..., quantity: _Optional[int] = ..., volume: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+    halted: bool
+    def __init__(self, name: _Optional[str] = ..., price: _Optional[int] = ..., quantity: _Optional[int] = ..., volume: _Optional[int] = ..., version: _Optional[int] = ..., halted: _Optional[bool] = ...) -> None: ...
 
 class Order(_message.Message):
-    __slots__ = ("number", "stock", "side", "quantity", "at")
+    __slots__ = ("number", "stock", "side", "quantity", "at", "key", "made", "price", "limit")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     STOCK_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    MADE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
     number: int
     stock: str
     side: Side
     quantity: int
     at: int
-    def __init__(self, number: _Optional[int] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., quantity: _Optional[int] = ..., at: _Optional[int] = ...) -> None: ...
+    key: str
+    made: bool
+    price: int
+    limit: int
+    def __init__(self, number: _Optional[int] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., quantity: _Optional[int] = ..., at: _Optional[int] = ..., key: _Optional[str] = ..., made: _Optional[bool] = ..., price: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class LookupRequest(_message.Message):
     __slots__ = ("names", "all", "cluster", "to", "after", "history", "partial")

@@ -15,6 +15,9 @@ class Rejection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REJECTION_NOT_ENOUGH_SHARES: _ClassVar[Rejection]
     REJECTION_TOO_MANY_SHARES: _ClassVar[Rejection]
     REJECTION_KEY_REUSED: _ClassVar[Rejection]
+    REJECTION_PRICE_OUT_OF_BOUNDS: _ClassVar[Rejection]
+    REJECTION_EXPIRED: _ClassVar[Rejection]
+    REJECTION_HALTED: _ClassVar[Rejection]
 
 class Retry(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -22,27 +25,51 @@ class Retry(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RETRY_NOT_LEADER: _ClassVar[Retry]
     RETRY_OVERLOADED: _ClassVar[Retry]
     RETRY_OUTCOME_UNKNOWN: _ClassVar[Retry]
+
+class ChangeRefusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHANGE_REFUSAL_UNSPECIFIED: _ClassVar[ChangeRefusal]
+    CHANGE_REFUSAL_UNKNOWN_STOCK: _ClassVar[ChangeRefusal]
+    CHANGE_REFUSAL_LISTED_ALREADY: _ClassVar[ChangeRefusal]
+    CHANGE_REFUSAL_INVALID: _ClassVar[ChangeRefusal]
+    CHANGE_REFUSAL_TOO_MANY_STOCKS: _ClassVar[ChangeRefusal]
 REJECTION_UNSPECIFIED: Rejection
 REJECTION_UNKNOWN_STOCK: Rejection
 REJECTION_NOT_ENOUGH_SHARES: Rejection
 REJECTION_TOO_MANY_SHARES: Rejection
 REJECTION_KEY_REUSED: Rejection
+REJECTION_PRICE_OUT_OF_BOUNDS: Rejection
+REJECTION_EXPIRED: Rejection
+REJECTION_HALTED: Rejection
 RETRY_UNSPECIFIED: Retry
 RETRY_NOT_LEADER: Retry
 RETRY_OVERLOADED: Retry
 RETRY_OUTCOME_UNKNOWN: Retry
+CHANGE_REFUSAL_UNSPECIFIED: ChangeRefusal
+CHANGE_REFUSAL_UNKNOWN_STOCK: ChangeRefusal
+CHANGE_REFUSAL_LISTED_ALREADY: ChangeRefusal
+CHANGE_REFUSAL_INVALID: ChangeRefusal
+CHANGE_REFUSAL_TOO_MANY_STOCKS: ChangeRefusal
 
 class Trade(_message.Message):
-    __slots__ = ("key", "stock", "side", "quantity")
+    __slots__ = ("key", "stock", "side", "quantity", "made", "limit", "valid_until", "validate")
     KEY_FIELD_NUMBER: _ClassVar[int]
     STOCK_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    MADE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_FIELD_NUMBER: _ClassVar[int]
     key: str
     stock: str
     side: _market_pb2.Side
     quantity: int
-    def __init__(self, key: _Optional[str] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., quantity: _Optional[int] = ...) -> None: ...
+    made: bool
+    limit: int
+    valid_until: int
+    validate: bool
+    def __init__(self, key: _Optional[str] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., quantity: _Optional[int] = ..., made: _Optional[bool] = ..., limit: _Optional[int] = ..., valid_until: _Optional[int] = ..., validate: _Optional[bool] = ...) -> None: ...
 
 class TradeRequest(_message.Message):
     __slots__ = ("trades", "term", "life", "number", "expected", "expires", "cluster", "to")
@@ -65,16 +92,20 @@ class TradeRequest(_message.Message):
     def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("number", "rejection", "retry", "replayed")
+    __slots__ = ("number", "rejection", "retry", "replayed", "price", "judged")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     REJECTION_FIELD_NUMBER: _ClassVar[int]
     RETRY_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
     number: int
     rejection: Rejection
     retry: Retry
     replayed: bool
-    def __init__(self, number: _Optional[int] = ..., rejection: _Optional[_Union[Rejection, str]] = ..., retry: _Optional[_Union[Retry, str]] = ..., replayed: _Optional[bool] = ...) -> None: ...
+    price: int
+    judged: bool
+    def __init__(self, number: _Optional[int] = ..., rejection: _Optional[_Union[Rejection, str]] = ..., retry: _Optional[_Union[Retry, str]] = ..., replayed: _Optional[bool] = ..., price: _Optional[int] = ..., judged: _Optional[bool] = ...) -> None: ...
 
 class TradeReply(_message.Message):
     __slots__ = ("outcomes",)
@@ -99,22 +130,124 @@ class GetOrderReply(_message.Message):
     def __init__(self, order: _Optional[_Union[_market_pb2.Order, _Mapping]] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("after", "limit", "cluster", "to")
+    __slots__ = ("after", "limit", "descending", "stock", "side", "since", "until", "key", "cluster", "to")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    DESCENDING_FIELD_NUMBER: _ClassVar[int]
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     after: int
     limit: int
+    descending: bool
+    stock: str
+    side: _market_pb2.Side
+    since: int
+    until: int
+    key: str
     cluster: str
     to: int
-    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., descending: _Optional[bool] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., since: _Optional[int] = ..., until: _Optional[int] = ..., key: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class ListOrdersReply(_message.Message):
-    __slots__ = ("orders",)
+    __slots__ = ("orders", "examined")
     ORDERS_FIELD_NUMBER: _ClassVar[int]
+    EXAMINED_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[_market_pb2.Order]
-    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ...) -> None: ...
+    examined: int
+    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., examined: _Optional[int] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("after", "version", "limit", "wait_ms", "cluster", "to")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    version: int
+    limit: int
+    wait_ms: int
+    cluster: str
+    to: int
+    def __init__(self, after: _Optional[int] = ..., version: _Optional[int] = ..., limit: _Optional[int] = ..., wait_ms: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+
+class WatchReply(_message.Message):
+    __slots__ = ("orders", "stocks", "last_number", "version", "history")
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    STOCKS_FIELD_NUMBER: _ClassVar[int]
+    LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[_market_pb2.Order]
+    stocks: _containers.RepeatedCompositeFieldContainer[_market_pb2.Stock]
+    last_number: int
+    version: int
+    history: str
+    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ..., last_number: _Optional[int] = ..., version: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
+
+class ListedStock(_message.Message):
+    __slots__ = ("name", "price", "quantity")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    price: int
+    quantity: int
+    def __init__(self, name: _Optional[str] = ..., price: _Optional[int] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class ListStocks(_message.Message):
+    __slots__ = ("stocks",)
+    STOCKS_FIELD_NUMBER: _ClassVar[int]
+    stocks: _containers.RepeatedCompositeFieldContainer[ListedStock]
+    def __init__(self, stocks: _Optional[_Iterable[_Union[ListedStock, _Mapping]]] = ...) -> None: ...
+
+class Reprice(_message.Message):
+    __slots__ = ("stock", "price")
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    stock: str
+    price: int
+    def __init__(self, stock: _Optional[str] = ..., price: _Optional[int] = ...) -> None: ...
+
+class StockNames(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ChangeRequest(_message.Message):
+    __slots__ = ("list", "reprice", "halt", "resume", "cluster", "to")
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    REPRICE_FIELD_NUMBER: _ClassVar[int]
+    HALT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    list: ListStocks
+    reprice: Reprice
+    halt: StockNames
+    resume: StockNames
+    cluster: str
+    to: int
+    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+
+class ChangeReply(_message.Message):
+    __slots__ = ("index", "refusal", "retry", "message")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    RETRY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    refusal: ChangeRefusal
+    retry: Retry
+    message: str
+    def __init__(self, index: _Optional[int] = ..., refusal: _Optional[_Union[ChangeRefusal, str]] = ..., retry: _Optional[_Union[Retry, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("to",)
@@ -123,7 +256,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +267,7 @@ class StatusReply(_message.Message):
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     DISK_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
     term: int
@@ -144,7 +278,8 @@ class StatusReply(_message.Message):
     clock: float
     cluster: str
     disk_seconds: float
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ...) -> None: ...
+    level: int
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
     __slots__ = ("cluster", "to")

@@ -51,6 +51,16 @@ class OrdersStub:
                 request_serializer=bazaar_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=bazaar_dot_v1_dot_order__pb2.ListOrdersReply.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_unary(
+                '/bazaar.v1.Orders/Watch',
+                request_serializer=bazaar_dot_v1_dot_order__pb2.WatchRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_order__pb2.WatchReply.FromString,
+                _registered_method=True)
+        self.Change = channel.unary_unary(
+                '/bazaar.v1.Orders/Change',
+                request_serializer=bazaar_dot_v1_dot_order__pb2.ChangeRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_order__pb2.ChangeReply.FromString,
+                _registered_method=True)
         self.Lookup = channel.unary_unary(
                 '/bazaar.v1.Orders/Lookup',
                 request_serializer=bazaar_dot_v1_dot_market__pb2.LookupRequest.SerializeToString,
@@ -94,6 +104,21 @@ class OrdersServicer:
 
     def ListOrders(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """Waits for what is released. Any replica answers, as that cannot change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Change(self, request, context):
+        """Changes the market, for whoever runs it; answers once the change is released. Only the leader
+        does.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -144,6 +169,16 @@ def add_OrdersServicer_to_server(servicer, server):
                     servicer.ListOrders,
                     request_deserializer=bazaar_dot_v1_dot_order__pb2.ListOrdersRequest.FromString,
                     response_serializer=bazaar_dot_v1_dot_order__pb2.ListOrdersReply.SerializeToString,
+            ),
+            'Watch': grpc.unary_unary_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=bazaar_dot_v1_dot_order__pb2.WatchRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_order__pb2.WatchReply.SerializeToString,
+            ),
+            'Change': grpc.unary_unary_rpc_method_handler(
+                    servicer.Change,
+                    request_deserializer=bazaar_dot_v1_dot_order__pb2.ChangeRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_order__pb2.ChangeReply.SerializeToString,
             ),
             'Lookup': grpc.unary_unary_rpc_method_handler(
                     servicer.Lookup,
@@ -248,6 +283,60 @@ class Orders:
             '/bazaar.v1.Orders/ListOrders',
             bazaar_dot_v1_dot_order__pb2.ListOrdersRequest.SerializeToString,
             bazaar_dot_v1_dot_order__pb2.ListOrdersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Orders/Watch',
+            bazaar_dot_v1_dot_order__pb2.WatchRequest.SerializeToString,
+            bazaar_dot_v1_dot_order__pb2.WatchReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Change(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Orders/Change',
+            bazaar_dot_v1_dot_order__pb2.ChangeRequest.SerializeToString,
+            bazaar_dot_v1_dot_order__pb2.ChangeReply.FromString,
             options,
             channel_credentials,
             insecure,
