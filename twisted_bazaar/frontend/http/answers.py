@@ -25,6 +25,7 @@ __all__ = [
     "orders",
     "placed",
     "ready",
+    "shown_price",
     "shown_stock",
     "stock",
     "stocks",
@@ -65,6 +66,17 @@ class ShownOrder(msgspec.Struct):
             description="When it was decided: UTC, to the millisecond.",
             extra_json_schema={"format": "date-time"},
         ),
+    ]
+    client_order_id: Annotated[
+        str | None, msgspec.Meta(description="The key that the client chose; null: it chose none.")
+    ]
+    price: Annotated[
+        Price | None,
+        msgspec.Meta(description="Of a share; null: a replica of an earlier release answers."),
+    ]
+    total: Annotated[Price | None, msgspec.Meta(description="The price of all shares.")]
+    limit_price: Annotated[
+        Price | None, msgspec.Meta(description="The limit that the trade had; null: none.")
     ]
 
 
@@ -164,4 +176,19 @@ def _shown_order(found: Order) -> ShownOrder:
     seconds, milliseconds = divmod(found.at_milliseconds, 1000)
     taken = datetime.fromtimestamp(seconds, UTC)
     time = f"{taken:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
-    return ShownOrder(found.number, found.stock, found.side, found.quantity, time)
+    return ShownOrder(
+        found.number,
+        found.stock,
+        found.side,
+        found.quantity,
+        time,
+        None if found.made or not found.key else found.key,
+        shown_price(found.price),
+        shown_price(None if found.price is None else found.price * found.quantity),
+        shown_price(found.limit),
+    )
+
+
+def shown_price(cents: int | None) -> msgspec.Raw | None:
+    """A price, as every answer shows it: two decimals, never through a float."""
+    return None if cents is None else msgspec.Raw(b"%d.%02d" % divmod(cents, 100))

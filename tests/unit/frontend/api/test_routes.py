@@ -212,7 +212,8 @@ def test_an_order_is_found_by_its_number(frontend: FrontEnd, path: str) -> None:
     order = {"number": 1, "name": "GameStart", "type": "buy", "quantity": 5}
     shown = {**order, "time": "2023-11-14T22:13:20.123Z"}
     answer = frontend.get(path)
-    assert (answer.code, answer.json) == (200, {"data": shown})
+    assert answer.code == 200
+    assert answer.json["data"].items() >= shown.items()
 
 
 def test_an_order_that_does_not_exist_is_404(frontend: FrontEnd) -> None:

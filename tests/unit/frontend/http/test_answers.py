@@ -4,6 +4,7 @@ import json
 import re
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from twisted_bazaar import errors
@@ -54,9 +55,35 @@ def test_a_stock_is_shown_without_its_version() -> None:
     ],
 )
 def test_an_order_says_when_it_was_taken_in_utc_to_the_millisecond(at: int, time: str) -> None:
-    assert json.loads(answers.order(order(9, at))) == {
-        "data": {"number": 9, "name": "GameStart", "type": "sell", "quantity": 3, "time": time}
+    shown = json.loads(answers.order(order(9, at)))["data"]
+    assert shown["time"] == time
+
+
+def test_an_order_shows_what_it_cost_and_the_key_that_its_client_chose() -> None:
+    placed = Order(9, "GameStart", Side.SELL, 3, 7, "mine", False, 1600, 1599)
+    shown = {
+        "number": 9,
+        "name": "GameStart",
+        "type": "sell",
+        "quantity": 3,
+        "time": "1970-01-01T00:00:00.007Z",
+        "client_order_id": "mine",
+        "price": 16.0,
+        "total": 48.0,
+        "limit_price": 15.99,
     }
+    body = answers.order(placed)
+    assert json.loads(body) == {"data": shown}
+    assert b'"price":16.00,"total":48.00,"limit_price":15.99' in body
+    made = msgspec.structs.replace(placed, made=True, limit=None)
+    without = {**shown, "client_order_id": None, "limit_price": None}
+    assert json.loads(answers.order(made)) == {"data": without}
+
+
+def test_an_order_that_a_replica_of_an_earlier_release_shows_has_no_price() -> None:
+    shown = json.loads(answers.order(order(9)))["data"]
+    unknown = ("client_order_id", "price", "total", "limit_price")
+    assert [shown[name] for name in unknown] == [None] * 4
 
 
 def test_a_page_names_the_next_one_only_if_there_is_more() -> None:
