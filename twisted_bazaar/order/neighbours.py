@@ -68,6 +68,11 @@ class _Called:
         self._blocking = blocking
         self._exchanges = exchanges
 
+    @property
+    def leaves_at_once(self) -> bool:
+        """Whether a request is with the kernel when `ask` returns."""
+        return self._frames.leaves_at_once
+
     def _call(self, message: Any, timeout: float) -> Deferred[Any]:
         exchange, _ = self._exchanges[type(message)]
         if encodes_at_once(message):

@@ -276,9 +276,10 @@ class OrderNode(Service):
         while more and (ready := self._replica.ready(self._seconds())) is not None:
             more = ready.more
             self._desk.observe(ready)
+            all_left = True
             for message in ready.messages:
-                self._send(message)
-            if ready.write is not None and self._write(ready.write, bool(ready.messages)):
+                all_left &= self._send(message)
+            if ready.write is not None and self._write(ready.write, after_messages=not all_left):
                 more = True
             self._remarks.leads(ready.leading_term)
             if len(ready.committed) == MAX_BATCH_ENTRIES:
@@ -326,18 +327,24 @@ class OrderNode(Service):
 
     # Messages out, and what comes back.
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message) -> bool:
+        """Send `message`. Returns whether it is sure to be with the kernel by now."""
         match message:
             case Reply(ticket, answer):
                 self._reply(ticket, answer)
+                return False
             case Request(to, request):
-                self._peers[to].ask(request).addCallbacks(
+                peer = self._peers[to]
+                peer.ask(request).addCallbacks(
                     self._answered, self._unanswered, (message,), {}, (message,)
                 ).addErrback(self._broken)
+                return peer.leaves_at_once
             case LearnerRequest(to, apply):
-                self._catalogs[to].ask(apply).addCallbacks(
+                catalog = self._catalogs[to]
+                catalog.ask(apply).addCallbacks(
                     self._applied, self._unanswered, (message,), {}, (message,)
                 ).addErrback(self._broken)
+                return catalog.leaves_at_once
 
     def _reply(self, ticket: Ticket, reply: PeerReply | CampaignReply | Declined) -> None:
         match reply:
@@ -381,7 +388,8 @@ class OrderNode(Service):
 
     def _write(self, write: Write, after_messages: bool) -> bool:
         """Make `write` durable: on a thread, or here if that will be quick. `after_messages`: what
-        was sent in this turn leaves first. Returns whether it is durable, and the replica knows."""
+        was sent in this turn is still to leave. Returns whether it is durable, and the replica
+        knows."""
         if not self._disk.is_prompt(write):
             on_disk = self._disk.write(write)
             on_disk.addCallbacks(lambda _: self._written(write), self._disk_failed)

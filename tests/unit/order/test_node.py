@@ -16,9 +16,10 @@ from twisted_bazaar.consensus.messages import (
     FetchReply,
     Poll,
     PollReply,
+    Request,
     Vote,
 )
-from twisted_bazaar.consensus.replica import Replica
+from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import BazaarError, Damaged, Malformed, NotLeader, Unavailable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Stock
@@ -33,6 +34,8 @@ DAMAGE = Damaged("log/0.jsonl line 3: the checksum does not fit")
 
 class SilentPeer:
     """Another replica, which does not answer."""
+
+    leaves_at_once = True
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, Deferred[Any]]] = []
@@ -324,6 +327,29 @@ def test_what_is_sent_leaves_before_the_disk_is_waited_for() -> None:
     assert written.storage.term == 1, "delayed calls of a turn come before its sockets"
     node.clock.advance(0)
     assert written.storage.term == 2
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_the_disk_is_not_kept_waiting_by_what_has_left(left: bool) -> None:
+    """Such as a leader's request to a peer, over a transport that sends it at once."""
+    node, written = with_disk(prompt=True)
+    node.peer.leaves_at_once = left
+    request = Request(2, Poll(replica=1, nonce=1))
+    ready = Ready(
+        messages=[request],
+        write=Write(2, 1, None, ()),
+        committed=(),
+        released=0,
+        confirmed=0,
+        leading_term=0,
+        more=False,
+    )
+    replica, readies = node.node._replica, iter([ready])
+    replica.disk.begun(node.clock.seconds())
+    replica.ready = lambda now: next(readies, None)  # type: ignore[method-assign]
+    node.node._carry_out()
+    assert [message for message, _ in node.peer.asked] == [request.message]
+    assert (written.storage.term == 2) == left
 
 
 def test_a_prompt_disk_that_fails_ends_the_replica_in_one_line() -> None:

@@ -64,7 +64,7 @@ async def test_a_call_waits_for_the_first_connection(world: World) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_calls_of_one_turn_go_out_in_one_write(world: World) -> None:
+async def test_a_call_is_sent_when_it_is_made_and_not_at_the_end_of_the_turn(world: World) -> None:
     world.script()
     world.listen()
     world.channel.startService()
@@ -75,9 +75,12 @@ async def test_calls_of_one_turn_go_out_in_one_write(world: World) -> None:
     out = world.channel._connection.current._out  # type: ignore[union-attr]
     write = out.writeSomeData
     out.writeSomeData = lambda data: sent.append(len(data)) or write(data)
-    calls = [world.channel.call(ECHO, bytes(100), SOON) for _ in range(50)]
+    assert world.channel.leaves_at_once
+    calls = []
+    for made in range(50):
+        assert sent == [109] * made
+        calls.append(world.channel.call(ECHO, bytes(100), SOON))
     await world.until(lambda: len(world.scripted[0].requests()) == 50)
-    assert sent == [50 * 109]
     world.scripted[0].say(*(frame(id_, ANSWER, b"") for id_, _, _ in world.scripted[0].requests()))
     assert [await call for call in calls] == [b""] * 50
 

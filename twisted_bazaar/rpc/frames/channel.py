@@ -71,6 +71,12 @@ class FrameChannel(Service):
         return self._connection.current is not None
 
     @property
+    def leaves_at_once(self) -> bool:
+        """Whether a request is with the kernel when `call` returns, if the peer reads."""
+        connection = self._connection.current
+        return connection is not None and connection.leaves_at_once
+
+    @property
     def lacks_frames(self) -> bool:
         """Whether calls fail with `NotFrames`."""
         return self._connection.lacks_frames

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
+from twisted_bazaar.runtime.writing import write_now, writes_now
 
 from .format import MAGIC, MAX_GREETING_BYTES, PING, PONG, Decoder, frame
 
@@ -40,6 +41,8 @@ class FrameProtocol(Protocol):
         self._ticks = 0
         self._ponged_at = -1
         self._lost = False
+        self.leaves_at_once = False
+        """Whether a frame is with the kernel when `send` returns, if the other end reads."""
         self.greeted = False
         self.lost_because = ""
         """Why the connection was closed, or is being closed."""
@@ -48,6 +51,7 @@ class FrameProtocol(Protocol):
         self._out = self.transport
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        self.leaves_at_once = writes_now(self._out)
         self._out.write(MAGIC)
 
     def begin(self) -> None:
@@ -56,8 +60,8 @@ class FrameProtocol(Protocol):
         self._decoder.most = self._most
 
     def send(self, id_: int, kind: int, body: bytes) -> None:
-        """Send a frame. Twisted writes all frames of a reactor turn in one system call."""
-        self._out.write(frame(id_, kind, body))
+        """Send a frame."""
+        write_now(self._out, frame(id_, kind, body))
 
     def tick(self) -> None:
         """`TICK_SECONDS` have passed."""

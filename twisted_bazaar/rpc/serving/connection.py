@@ -13,6 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_bazaar.runtime.writing import write_now
+
 from .call import Call, ServerState
 from .framing import (
     ANSWER_HEAD,
@@ -294,7 +296,7 @@ class GrpcConnection(Protocol):
             transport.resumeProducing()
         if self._unsent:
             said, self._unsent = bytes(self._unsent), bytearray()
-            transport.write(said)
+            write_now(transport, said)
         if not self._calls and self._last_stream < ANY_STREAM:
             self._close()
 

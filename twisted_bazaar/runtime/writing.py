@@ -1,0 +1,35 @@
+"""Writes to a connection at once.
+
+Twisted keeps what is written until its loop comes round, and sends it when the socket is reported
+as writable. That takes two system calls and some forty function calls more for each message, and
+all else that the turn does delays it. A socket nearly always has room, so it is tried first.
+"""
+
+from typing import Any
+
+from twisted.internet.tcp import Connection
+
+__all__ = ["write_now", "writes_now"]
+
+
+def writes_now(transport: Any) -> bool:
+    """Whether `write_now` sends at once. A transport of TLS, for one, must be given its turn."""
+    return isinstance(transport, Connection) and not transport.TLS
+
+
+def write_now(transport: Any, data: bytes) -> None:
+    """Write `data` like `transport.write`; at once, if the transport can and nothing waits there
+    already. An error of the socket is reported when Twisted tries again."""
+    if (
+        isinstance(transport, Connection)
+        and not (transport.TLS or transport.disconnecting)
+        and transport.connected
+        # Both parts of Twisted's buffer. The first may keep what was sent up to `offset`.
+        and not (transport._tempDataBuffer or transport.dataBuffer)
+    ):
+        sent = transport.writeSomeData(data)
+        if sent == len(data):
+            return
+        if isinstance(sent, int):
+            data = data[sent:]
+    transport.write(data)
