@@ -9,6 +9,7 @@
             Rejected         once the market has changed
         OutcomeUnknown       send the trade again with the same key only
         KeyReused            never send it again with this key
+        ChangeRefused        ask for another change of the market
         Malformed            never send it again
         NotAuthorised        never send it again without the cluster's secret
         Unusable             stop: a person must look at a folder, port or option
@@ -19,10 +20,11 @@
 command line) translates this tree once, and nothing else does.
 """
 
-from .market import Rejection
+from .market import ChangeRefusal, Rejection
 
 __all__ = [
     "BazaarError",
+    "ChangeRefused",
     "Damaged",
     "InvariantBroken",
     "KeyReused",
@@ -83,6 +85,15 @@ class OutcomeUnknown(BazaarError):
 
 class KeyReused(BazaarError):
     """The idempotency key belongs to another trade."""
+
+
+class ChangeRefused(BazaarError):
+    """The market cannot be changed in this way, as it is now. Nothing was changed."""
+
+    def __init__(self, refusal: ChangeRefusal, message: str) -> None:
+        """`message` is one line for a person."""
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class Malformed(BazaarError):

@@ -17,6 +17,8 @@ __all__ = [
     "MAX_STOCKS",
     "MAX_TRADE_QUANTITY",
     "MAX_VOLUME",
+    "Change",
+    "ChangeRefusal",
     "Halted",
     "Judged",
     "Listed",
@@ -71,6 +73,15 @@ class Rejection(StrEnum):
     PRICE_OUT_OF_BOUNDS = "the price is beyond the limit"
     EXPIRED = "the trade has expired"
     HALTED = "trading is halted"
+
+
+class ChangeRefusal(StrEnum):
+    """Why the market is not changed as its operator asks."""
+
+    UNKNOWN_STOCK = "unknown stock"
+    LISTED_ALREADY = "listed already"
+    INVALID = "invalid"
+    TOO_MANY_STOCKS = "too many stocks"
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -187,6 +198,10 @@ class Resumed(msgspec.Struct, frozen=True, tag_field="kind", tag="resumed"):
     """Log event: these stocks are traded again."""
 
     stocks: tuple[str, ...]
+
+
+Change = Listed | Repriced | Halted | Resumed
+"""What an operator may ask for. `Halted` and `Resumed` without names are of every stock."""
 
 
 class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded", omit_defaults=True):

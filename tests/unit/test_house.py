@@ -16,6 +16,7 @@ PURE_PACKAGES = ["consensus"]
 
 PURE_MODULES = [
     "backoff",
+    "changes",
     "market",
     "ledger",
     "timing",
@@ -28,7 +29,7 @@ PURE_MODULES = [
     "catalog.admission",
     "catalog.projection",
     "catalog.publisher",
-    "catalog.stock_names",
+    "stock_names",
     "catalog.subscribers",
     "frontend.api.entity_tags",
     "frontend.api.requests",

@@ -22,10 +22,10 @@ from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import MAX_SHARES, MAX_STOCKS, MAX_VOLUME, Listing, Stock
 from twisted_bazaar.rpc.bounds import MAX_INTEGER
+from twisted_bazaar.stock_names import StockNames, shown
 from twisted_bazaar.storage.files import replace_file, sync_folder
 
 from .projection import Position, Projection
-from .stock_names import StockNames, shown
 
 __all__ = ["Snapshot", "load", "read_listing", "save"]
 

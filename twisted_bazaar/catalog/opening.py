@@ -12,10 +12,10 @@ from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import DEFAULT_LISTING, Listing, Stock
+from twisted_bazaar.stock_names import shown
 
 from .market_file import Snapshot, load, read_listing
 from .projection import Position
-from .stock_names import shown
 
 __all__ = ["Opening", "difference", "open_market"]
 

@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred, fail
 
 from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import BazaarError, Malformed, Unavailable
-from twisted_bazaar.market import Judged, Order, Placed, Trade
+from twisted_bazaar.market import Change, Judged, Order, Placed, Trade
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 from twisted_bazaar.rpc.bounds import MAX_NAMES, check_count, check_integer, check_text
+from twisted_bazaar.rpc.changes import change_to_wire, changed_from_wire
 from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.push import Subscription, prove
 from twisted_bazaar.rpc.wire import (
@@ -128,6 +129,16 @@ class ReplicaClient(_Client):
             return [outcome_from_wire(outcome) for outcome in reply.outcomes]
 
         return self._channel.call(call, timeout)
+
+    def change(self, change: Change, sending: Sending, timeout: float) -> Deferred[int]:
+        """Have the replica change the market. Fires with the index of the entry, or with 0: nothing
+        had to be changed. Fails with `ChangeRefused`."""
+        return self._call_in_cluster(
+            self._stub.Change,
+            change_to_wire(change, sending, to=self._replica),
+            changed_from_wire,
+            timeout,
+        )
 
     def get_order(self, number: int, timeout: float) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `NotLeader` if only the leader can

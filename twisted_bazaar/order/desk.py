@@ -25,10 +25,12 @@ from itertools import islice
 
 import msgspec
 
-from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.changes import decide_change
+from twisted_bazaar.consensus.entries import Entry, Event
 from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import (
     BazaarError,
+    ChangeRefused,
     KeyReused,
     NotLeader,
     OutcomeUnknown,
@@ -36,12 +38,12 @@ from twisted_bazaar.errors import (
     Rejected,
 )
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Judged, Listed, Listing, Placed, Stock, Trade, Traded
+from twisted_bazaar.market import Change, Judged, Listed, Listing, Placed, Stock, Trade, Traded
 from twisted_bazaar.sending import UNGUARDED, Sending
 
 from .sendings import Sendings
 
-__all__ = ["Batch", "IndexUpdate", "Known", "Outcome", "Question", "TradingDesk"]
+__all__ = ["Batch", "IndexUpdate", "Known", "Operation", "Outcome", "Question", "TradingDesk"]
 
 
 Outcome = Placed | Judged | BazaarError
@@ -97,6 +99,17 @@ class Question:
         """None: not settled yet."""
 
 
+class Operation:
+    """Asks for a change of the market."""
+
+    def __init__(self, change: Change, sending: Sending) -> None:
+        self.change = change
+        self.sending = sending
+        self.answer: int | BazaarError | None = None
+        """The index of the entry that holds the change; 0: nothing had to be changed; None: not
+        settled yet."""
+
+
 class _Waiting(msgspec.Struct, frozen=True):
     """An answer that is held back."""
 
@@ -104,10 +117,10 @@ class _Waiting(msgspec.Struct, frozen=True):
     """Until this entry is released."""
     round: int
     """Until this round of heartbeats is confirmed; 0: that does not matter."""
-    asker: Batch | Question
+    asker: Batch | Question | Operation
     position: int
     """Of the trade in the batch."""
-    outcome: Outcome | None
+    outcome: Outcome | int | None
     """None: the asker is a `Question`."""
 
 
@@ -155,7 +168,7 @@ class TradingDesk:
         """Answers that wait for a release, ascending by index."""
         self._for_round: deque[_Waiting] = deque()
         """Answers that wait for a round of heartbeats and a release, ascending by both."""
-        self._settled: list[Batch | Question] = []
+        self._settled: list[Batch | Question | Operation] = []
 
     # What clients ask.
 
@@ -171,7 +184,7 @@ class TradingDesk:
             return True
         if tip is not None and known.index < self._forgotten:
             return False
-        refusal = self._refusal(batch, now)
+        refusal = self._refusal(batch.sending, len(batch.trades), now)
         if refusal is not None:
             self._settle_all(batch, refusal)
             return True
@@ -204,18 +217,18 @@ class TradingDesk:
         self._hold(batch, outcomes)
         return True
 
-    def _refusal(self, batch: Batch, now: float) -> BazaarError | None:
-        """Why `batch` is not to be decided; None: it is.
+    def _refusal(self, sending: Sending, count: int, now: float) -> BazaarError | None:
+        """Why what came with `sending`, which waits for `count` answers, is not to be decided;
+        None: it is.
 
         Unless it is `OutcomeUnknown`, no copy of this sending was executed or ever will be.
         """
-        sending = batch.sending
         if sending.term == self._sendings.term and not self._sendings.take(sending, now):
             return OutcomeUnknown("this sending came before, or was given up")
         if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leading_term):
             # Without stocks the market is not open: as good as no leader.
             return NotLeader()
-        if len(self._for_release) + len(self._for_round) + len(batch.trades) > self._capacity:
+        if len(self._for_release) + len(self._for_round) + count > self._capacity:
             return Overloaded("too many trades are under way")
         return None
 
@@ -231,7 +244,7 @@ class TradingDesk:
         ledger = self._tip or self.ledger
         return Placed(order.number, replayed=True, price=ledger.price_of(order))
 
-    def _propose(self, events: Sequence[Traded | Listed], at: int | None = None) -> None:
+    def _propose(self, events: Sequence[Event], at: int | None = None) -> None:
         if events:
             for entry in self._replica.propose(events, at):
                 if isinstance(entry.event, Traded):
@@ -248,6 +261,31 @@ class TradingDesk:
                 self._answer(batch, position, outcome)
             else:
                 self._for_release.append(_Waiting(tip, 0, batch, position, outcome))
+
+    def operate(self, operation: Operation, now: float) -> None:
+        """Decide `operation`, which `take_settled` returns once its answer is final: when no client
+        is shown the market as it was before; or, if nothing is changed, as a rejection is."""
+        sending = operation.sending
+        outcome: int | BazaarError | None = self._refusal(sending, 1, now)
+        if outcome is None and not now < min(sending.expires):
+            outcome = OutcomeUnknown("it came when its caller had been answered")
+        if outcome is not None or self._tip is None:
+            operation.answer = outcome or NotLeader()
+            self._settled.append(operation)
+            return
+        try:
+            event = decide_change(self._tip, operation.change)
+            outcome = 0
+        except ChangeRefused as refused:
+            event, outcome = None, refused
+        tip = self._replica.log.last_index
+        if event is None:
+            waiting = _Waiting(tip, self._replica.confirm(), operation, 0, outcome)
+            self._for_round.append(waiting)
+        else:
+            self._tip.apply(tip + 1, event)
+            self._propose([event])
+            self._for_release.append(_Waiting(tip + 1, 0, operation, 0, tip + 1))
 
     def ask_last_number(self, question: Question) -> None:
         """Answer `question` with the number of the last order, as of some moment after this
@@ -343,14 +381,15 @@ class TradingDesk:
             waiting = rounds.popleft()
             self._settle(waiting, waiting.outcome)
 
-    def _settle(self, waiting: _Waiting, outcome: Outcome | None) -> None:
-        if isinstance(waiting.asker, Batch):
-            assert outcome is not None
-            self._answer(waiting.asker, waiting.position, outcome)
-        else:
-            number = self.released_number
-            waiting.asker.answer = outcome if isinstance(outcome, BazaarError) else number
-            self._settled.append(waiting.asker)
+    def _settle(self, waiting: _Waiting, outcome: Outcome | int | None) -> None:
+        asker = waiting.asker
+        if isinstance(asker, Batch):
+            assert isinstance(outcome, Outcome)
+            self._answer(asker, waiting.position, outcome)
+            return
+        assert not isinstance(outcome, Placed | Judged)
+        asker.answer = self.released_number if outcome is None else outcome
+        self._settled.append(asker)
 
     def _answer(self, batch: Batch, position: int, outcome: Outcome) -> None:
         if batch.settle(position, outcome):
@@ -360,8 +399,8 @@ class TradingDesk:
         for position in range(len(batch.trades)):
             self._answer(batch, position, outcome)
 
-    def take_settled(self) -> list[Batch | Question]:
-        """The batches and questions that were settled since the last call."""
+    def take_settled(self) -> list[Batch | Question | Operation]:
+        """The batches, questions and operations that were settled since the last call."""
         settled, self._settled = self._settled, []
         return settled
 

@@ -48,14 +48,14 @@ from twisted_bazaar.consensus.messages import (
 )
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
-from twisted_bazaar.market import Listing, Stock, Trade, Traded
+from twisted_bazaar.market import Change, Listing, Stock, Trade, Traded
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
 from .answers import Answers
-from .desk import Batch, Known, Outcome, Question, TradingDesk
+from .desk import Batch, Known, Operation, Outcome, Question, TradingDesk
 from .disk import Disk
 from .listing import FirstListing
 from .neighbours import Catalog, Peer
@@ -115,7 +115,7 @@ class OrderNode(Service):
         )
         self._tickets = map(Ticket, count(1))
         self._batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
-        self._questions: Answers[Question, int] = Answers()
+        self._questions: Answers[Question | Operation, int] = Answers()
         self._requests: Answers[Ticket, PeerReply] = Answers()
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self._stopped = False
@@ -154,6 +154,13 @@ class OrderNode(Service):
     def _decide(self, batch: Batch, known: Known) -> None:
         if not self._feed(self._desk.decide, batch, known, self._seconds()):
             self._batches.answer(batch, None)
+
+    def change(self, change: Change, sending: Sending) -> Deferred[int]:
+        """Change the market; fires with the index of the entry, or with 0: nothing had to be
+        changed. Fails with `ChangeRefused`, or as `trade` does."""
+        operation = Operation(change, sending)
+        ask = partial(self._feed, self._desk.operate, operation, self._seconds())
+        return self._questions.expect(operation, ask)
 
     def orders(self, after: int, limit: int) -> Deferred[tuple[Sequence[Entry], int]]:
         """The orders `after` < number <= `after + limit`, as far as there are any.
@@ -317,7 +324,7 @@ class OrderNode(Service):
         if not self._stopped:
             self._feed(lambda: None)
 
-    def _answer(self, settled: Batch | Question) -> None:
+    def _answer(self, settled: Batch | Question | Operation) -> None:
         if isinstance(settled, Batch):
             self._batches.answer(settled, settled.answer)
         elif isinstance(settled.answer, int):

@@ -12,12 +12,13 @@ import grpc
 
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
-from twisted_bazaar.errors import Damaged, NotOurs, Unusable
+from twisted_bazaar.errors import BazaarError, Damaged, NotOurs, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
+from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.rpc.wire import (
@@ -135,6 +136,16 @@ class Orders(OrdersServicer):
                 raise Damaged(f"the index says that key {key} has order {number}, {order}")
             orders[key] = order
         return Known(orders, found.index), self._seconds() - began
+
+    async def Change(
+        self, request: order_pb2.ChangeRequest, context: Context
+    ) -> order_pb2.ChangeReply:
+        self._check_meant(request, context)
+        change, sending = change_from_wire(request)
+        try:
+            return changed_to_wire(await self._node.change(change, sending))
+        except BazaarError as outcome:
+            return changed_to_wire(outcome)
 
     async def GetOrder(
         self, request: order_pb2.GetOrderRequest, context: Context

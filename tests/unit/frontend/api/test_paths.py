@@ -3,8 +3,8 @@
 import pytest
 
 from tests.fakes.frontend_world import GAME_START, OLD, FrontEnd
-from twisted_bazaar.catalog.stock_names import StockNames
 from twisted_bazaar.market import Stock
+from twisted_bazaar.stock_names import StockNames
 
 
 @pytest.fixture

@@ -222,20 +222,28 @@ class StockNames(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ChangeRequest(_message.Message):
-    __slots__ = ("list", "reprice", "halt", "resume", "cluster", "to")
+    __slots__ = ("list", "reprice", "halt", "resume", "term", "life", "number", "expires", "cluster", "to")
     LIST_FIELD_NUMBER: _ClassVar[int]
     REPRICE_FIELD_NUMBER: _ClassVar[int]
     HALT_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     list: ListStocks
     reprice: Reprice
     halt: StockNames
     resume: StockNames
+    term: int
+    life: int
+    number: int
+    expires: float
     cluster: str
     to: int
-    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expires: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class ChangeReply(_message.Message):
     __slots__ = ("index", "refusal", "retry", "message")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_bazaar.catalog.stock_names import StockNames
 from twisted_bazaar.market import DEFAULT_LISTING
+from twisted_bazaar.stock_names import StockNames
 
 SERVED = [
     *["BTC/USD", "BRK.B", "A+B", "100%", "a#b", "a?b", "a b", "a;b", "株式会社", "🐟", "x" * 64],

@@ -17,10 +17,14 @@ _SHOWN_CHARACTERS = 80
 
 
 class StockNames:
-    """Names that are to be listed together."""
+    """Names that are to be in one market."""
 
     def __init__(self) -> None:
         self._by_likeness: dict[str, str] = {}
+
+    def know(self, name: str) -> None:
+        """`name` is listed: it is not judged, and others must not be too like it."""
+        self._by_likeness[_likeness(name)] = name
 
     def add(self, name: str) -> None:
         """Raises ValueError, in words for a person, if no stock can be listed as `name`.
@@ -51,6 +55,8 @@ def _fault(name: str) -> str | None:
 
 def _likeness(name: str) -> str:
     """Equal for names that are too alike: Unicode's compatibility caseless match (D146)."""
+    if name.isascii():
+        return name.lower()
     folded = unicodedata.normalize("NFD", name).casefold()
     folded = unicodedata.normalize("NFKD", folded).casefold()
     return unicodedata.normalize("NFKD", folded)
