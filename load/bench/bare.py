@@ -32,7 +32,7 @@ from .sample_line import sample_line
 
 __all__ = ["main"]
 
-STOCK = b'{"data":{"name":"GameStart","price":15.99,"quantity":100,"volume":0}}'
+STOCK = b'{"data":{"name":"GameStart","price":15.99,"quantity":100,"volume":0,"halted":false}}'
 HANDLER_THREADS = 16
 
 

@@ -94,6 +94,7 @@ def _stock(stock: Any) -> dict[str, Any]:
         "price": stock.price / 100,
         "quantity": stock.quantity,
         "volume": stock.volume,
+        "halted": stock.halted,
     }
 
 

@@ -34,7 +34,7 @@ from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Placed, Rejection, Trade
 
 OLD = "/api/frontend_service"
-GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
+GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0, "halted": False}
 TRADE_BODY = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
 
 HISTORY = "log-1"

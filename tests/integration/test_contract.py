@@ -19,7 +19,7 @@ from .bazaar import Bazaar
 from .web_client import Reply, WebClient, assert_json, assert_refused, version_of, web_client
 
 OLD = "/api/frontend_service"
-GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0}
+GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0, "halted": False}
 """No test trades it."""
 UNUSED = [f"Stock{n:02}" for n in range(40)]
 LISTING = ["GameStart,15.99,100", "Ünter & Söhne,10.50,7", *(f"{name},1,100" for name in UNUSED)]
@@ -81,7 +81,7 @@ async def test_a_lookup_shows_name_price_quantity_and_volume(web: WebClient, pat
 @pytest.mark.parametrize("path", ["/stocks/", OLD + "/trade/stocks/"])
 async def test_a_name_in_a_path_is_percent_encoded_utf_8(web: WebClient, path: str) -> None:
     reply = await web.get(path + "%C3%9Cnter%20%26%20S%C3%B6hne")
-    shown = {"name": "Ünter & Söhne", "price": 10.5, "quantity": 7, "volume": 0}
+    shown = {"name": "Ünter & Söhne", "price": 10.5, "quantity": 7, "volume": 0, "halted": False}
     assert reply.code == 200
     assert json.loads(reply.body.decode("utf-8")) == as_at(path, {"data": shown})
 
@@ -135,7 +135,7 @@ async def test_a_trade_answers_the_next_number_and_the_next_lookup_shows_it(
         assert_json(reply, 200)
         assert reply.json == as_at(path, {"data": {"transaction_number": number}})
         assert reply.header("Idempotent-Replayed") is None
-        shown = {"name": stock, "price": 1, "quantity": left, "volume": volume}
+        shown = {"name": stock, "price": 1, "quantity": left, "volume": volume, "halted": False}
         assert await web.stock(stock) == shown
         assert shown in (await web.get("/stocks")).data
 
@@ -149,7 +149,7 @@ async def test_a_buy_succeeds_down_to_the_last_share_and_409_comes_after(
     assert_refused(await web.trade("buy", 2, stock), 409, "not enough shares")
     assert (await web.trade("buy", 1, stock)).code == 200
     assert_refused(await web.trade("buy", 1, stock), 409, "not enough shares")
-    shown = {"name": stock, "price": 1, "quantity": 0, "volume": 100}
+    shown = {"name": stock, "price": 1, "quantity": 0, "volume": 100, "halted": False}
     assert await web.stock(stock) == shown
 
 

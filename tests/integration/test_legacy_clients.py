@@ -44,7 +44,7 @@ def test_every_call_of_a_legacy_client_gets_the_same_answer_as_before(bazaar: Ba
     for name in NAMES:
         status, body, _ = old.call("GET", f"{PREFIX}/stocks/{name}")
         assert (status, body["success"], body["data"]["name"]) == (200, True, name)
-        assert body["data"].keys() == {"name", "price", "quantity", "volume"}
+        assert body["data"].keys() == {"name", "price", "quantity", "volume", "halted"}
     trade = {"name": "DruidCo", "quantity": 10, "type": "sell"}
     for path in f"{PREFIX}/orders", f"{PREFIX}/orders/":
         status, placed, _ = old.call("POST", path, trade)

@@ -21,7 +21,7 @@ from .trader import all_orders
 from .waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "load"]
-FISH = {"name": "Fish", "price": 1.5, "quantity": 100, "volume": 0}
+FISH = {"name": "Fish", "price": 1.5, "quantity": 100, "volume": 0, "halted": False}
 
 
 def load(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":

@@ -118,7 +118,7 @@ class _Forgetful(BaseHTTPRequestHandler):
     orders = 0
 
     def do_GET(self) -> None:
-        fish = {"name": "Fish", "price": 1.5, "quantity": 100, "volume": 0}
+        fish = {"name": "Fish", "price": 1.5, "quantity": 100, "volume": 0, "halted": False}
         if self.path.startswith("/orders"):
             self._answer(404, {"error": {"code": 404, "message": "no such order"}})
         else:

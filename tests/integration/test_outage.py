@@ -59,5 +59,6 @@ async def test_an_unknown_outcome_is_503_and_names_the_key_to_send_again(
             "price": 15.99,
             "quantity": 95,
             "volume": 5,
+            "halted": False,
         }
         assert await web.numbers() == [1]

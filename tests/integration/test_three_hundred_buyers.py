@@ -48,7 +48,7 @@ def bought(replies: Sequence[Reply]) -> list[int]:
 
 async def assert_sold_out_to_a_hundred(web: WebClient) -> None:
     """Nothing is left, and the orders 1 … 100 are on record: one share each, and no others."""
-    sold_out = {"name": STOCK, "price": 15.99, "quantity": 0, "volume": SHARES}
+    sold_out = {"name": STOCK, "price": 15.99, "quantity": 0, "volume": SHARES, "halted": False}
     assert await web.stock(STOCK) == sold_out
     assert sold_out in (await web.get("/stocks")).data
     listed = await web.orders()

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 __all__ = ["entity_tag", "matches"]
 
-_FORMAT = b"1:"
+_FORMAT = b"2:"
 """To be changed whenever bodies show the same stock at the same version differently."""
 _HISTORY_BYTES = 8
 _ANY = b"*"

@@ -1,6 +1,6 @@
 """Keys and values in Redis, with a proof that a front-end wrote them. Pure.
 
-    bazaar:2:<place>:<history>:<stock>    <version> <seal><body>
+    bazaar:3:<place>:<history>:<stock>    <version> <seal><body>
 
 The seal is a hash of key, version and body, keyed by the cluster's secret. A process that can write
 to the Redis and lacks the secret can neither forge a quote nor move one to another stock, log or
@@ -18,7 +18,7 @@ __all__ = ["MAX_VERSION_DIGITS", "PREFIX", "RedisValues"]
 
 MAX_VERSION_DIGITS = 15
 """Lua counts in doubles, which are exact up to there."""
-PREFIX = b"bazaar:2:"
+PREFIX = b"bazaar:3:"
 """The number is that of the format, which includes how bodies show stocks."""
 
 _SEAL_BYTES = 16

@@ -51,6 +51,7 @@ class ShownStock(msgspec.Struct):
     price: Price
     quantity: Annotated[_Shares, msgspec.Meta(description="Shares that can be bought.")]
     volume: Annotated[_Shares, msgspec.Meta(description="Shares bought and sold until now.")]
+    halted: Annotated[bool, msgspec.Meta(description="Whether trades of it are refused for now.")]
 
 
 class ShownOrder(msgspec.Struct):
@@ -169,7 +170,8 @@ def orders(found: Sequence[Order], limit: int) -> bytes:
 def _shown_stock(found: Stock) -> ShownStock:
     price = msgspec.Raw(b"%d.%02d" % divmod(found.price, 100))
     # Volumes grow beyond the integers that every JSON reader keeps; the number shown does not.
-    return ShownStock(found.name, price, found.quantity, min(found.volume, MAX_SHARES))
+    volume = min(found.volume, MAX_SHARES)
+    return ShownStock(found.name, price, found.quantity, volume, found.halted)
 
 
 def _shown_order(found: Order) -> ShownOrder:

@@ -40,9 +40,13 @@ def test_a_price_has_exactly_two_decimals(cents: int, shown: bytes) -> None:
 
 def test_a_stock_is_shown_without_its_version() -> None:
     stock = Stock('Ü"株', 1599, 100, 7, 12)
-    shown = {"name": 'Ü"株', "price": 15.99, "quantity": 100, "volume": 7}
+    shown = {"name": 'Ü"株', "price": 15.99, "quantity": 100, "volume": 7, "halted": False}
     assert json.loads(answers.stock(stock)) == {"data": shown}
     assert json.loads(answers.stocks([stock, stock])) == {"data": [shown, shown]}
+
+
+def test_a_stock_that_is_halted_is_shown_as_such() -> None:
+    assert json.loads(answers.stock(Stock("A", 1, 1, 1, 1, True)))["data"]["halted"] is True
 
 
 @pytest.mark.parametrize(
