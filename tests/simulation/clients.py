@@ -5,14 +5,16 @@ from typing import Any
 
 from twisted_bazaar.errors import BazaarError, KeyReused, NotExecuted, Rejected
 from twisted_bazaar.frontend.cache.quotes import LookupResult
-from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade, Traded
+from twisted_bazaar.market import DEFAULT_LISTING, Judged, Order, Placed, Side, Trade
 
 from .frontends import FrontendMember
 from .members import TIMING
 from .truth import Truth
-from .world import Process, World
+from .world import Process, World, milliseconds
 
 __all__ = ["Client"]
+
+PRICES = {listing.name: listing.price for listing in DEFAULT_LISTING}
 
 
 class Client(Process):
@@ -95,7 +97,23 @@ class Client(Process):
         while quantity in used:
             quantity += 1
         used.add(quantity)
-        return Trade(key, stock, side, quantity)
+        trade = Trade(key, stock, side, quantity, *self._conditions(stock))
+        self._truth.sent(trade)
+        return trade
+
+    def _conditions(self, stock: str) -> tuple[bool, int | None, int | None, bool]:
+        """Whether a front-end made the key; a limit, a time, and whether the trade is to be
+        validated only."""
+        # Draws that change nothing else.
+        aside = self.world.aside
+        made = aside.random() < 0.3
+        limit = valid_until = None
+        if aside.random() < 0.3:
+            limit = PRICES.get(stock, 100) + aside.choice((-10, -1, 0, 0, 1, 10))
+        if aside.random() < 0.3:
+            # Wall clocks differ by seconds.
+            valid_until = milliseconds(self.world.now + aside.uniform(-3.0, 5.0))
+        return made, limit, valid_until, aside.random() < 0.05
 
     def _never(self, trade: Trade) -> None:
         """The client was told that `trade` was refused, and does not send it again."""
@@ -117,8 +135,11 @@ class Client(Process):
                     truth.counts["unknown"] += 1
                 case Placed():
                     seen = known or outcome.replayed or tries[0] < 2
-                    truth.placed(trade, outcome.number, number_before, seen)
+                    truth.placed(trade, outcome, number_before, seen)
                     self._placed.append(trade)
+                case Judged():
+                    truth.judged(trade, outcome.price, index_before)
+                    self._never(trade)
                 case Rejected():
                     calls = 2 if known else 3 - tries[0]
                     truth.rejected(trade, outcome.rejection, index_before, calls)
@@ -179,7 +200,7 @@ class Client(Process):
         cuts = truth.cuts
         self.waiting += 1
 
-        def answered(found: Traded | BazaarError | None) -> None:
+        def answered(found: Order | BazaarError | None) -> None:
             self.waiting -= 1
             if not isinstance(found, BazaarError) and cuts == truth.cuts:
                 truth.read(number, found, last)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.entries import Entry, Event
 from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import (
     AppendReply,
@@ -25,12 +25,13 @@ from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
+from twisted_bazaar.rpc.wire import order_from_wire, order_to_wire
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
 from .network import Network
 from .truth import Truth
-from .world import Process, World
+from .world import Process, World, milliseconds
 
 if TYPE_CHECKING:
     from .catalogs import CatalogMember
@@ -43,8 +44,6 @@ TIMING = Timing(deadline=2.0)
 """As it is, but that clients give up sooner: that, too, must happen while a leader is missing."""
 TICK_SECONDS = TIMING.heartbeat / 2
 CALL_SECONDS = TIMING.election_timeout
-EPOCH_SECONDS = 1_790_000_000
-"""What a true wall clock shows when the simulation begins."""
 NEW = "new"
 """Why a storage that never had anything is suspect."""
 
@@ -148,7 +147,9 @@ class OrderMember(Process):
         self._wall_offset = self.world.aside.uniform(-3.0, 3.0)
 
     def _milliseconds(self) -> int:
-        return int((EPOCH_SECONDS + self.world.now + self._wall_offset) * 1000)
+        shown = milliseconds(self.world.now + self._wall_offset)
+        self._truth.shows(shown)
+        return shown
 
     def started(self) -> None:
         storage = self.disk.storage
@@ -308,6 +309,14 @@ class OrderMember(Process):
         else:
             self.trade((batch.trades, batch.sending), reply)
 
+    def change(self, event: Event) -> None:
+        """It leads, and proposes `event`."""
+        tip = self.desk._tip
+        assert tip is not None
+        tip.apply(self.replica.log.last_index + 1, event)
+        self.desk._propose([event])
+        self.carry_out()
+
     def get_order(self, number: int, reply: Respond) -> None:
         def found(last: Any) -> None:
             if isinstance(last, BazaarError):
@@ -315,8 +324,8 @@ class OrderMember(Process):
             elif number > last:
                 reply(None)
             else:
-                entry = self.desk.remembers(number)
-                reply(entry.event if entry else self._stored(number))
+                entry = self.desk.remembers(number) or self._stored(number)
+                reply(order_from_wire(order_to_wire(entry, self.desk.ledger.price_of)))
 
         if number <= self.desk.released_number:
             found(self.desk.released_number)
@@ -340,10 +349,10 @@ class OrderMember(Process):
         self.desk.ask_last_number(question)
         self.carry_out()
 
-    def _stored(self, number: int) -> Traded:
+    def _stored(self, number: int) -> Entry:
         for entry in reversed(self.disk.storage.entries):
             if isinstance(entry.event, Traded) and entry.event.number == number:
-                return entry.event
+                return entry
         raise AssertionError(f"{self.name} has released order {number} and cannot find it")
 
     # What follows.

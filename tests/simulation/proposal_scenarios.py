@@ -36,7 +36,7 @@ def place(
 
     def done(outcome: object) -> None:
         if isinstance(outcome, Placed):
-            bazaar.truth.placed(trade, outcome.number, before, True)
+            bazaar.truth.placed(trade, outcome, before, True)
             answered.append(bazaar.world.now)
 
     frontend.place(trade, done)

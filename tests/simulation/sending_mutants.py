@@ -116,10 +116,10 @@ def what_was_lost_was_not_executed(original: Any, self: Any, batch: Any) -> bool
     return news
 
 
-@mutant(Replica, "propose")
-def time_runs_backwards_with_the_leaders_clock(original: Any, self: Any, events: Any) -> Any:
+@mutant(Replica, "next_at_milliseconds")
+def time_runs_backwards_with_the_leaders_clock(original: Any, self: Any) -> Any:
     with patch.object(log.Log, "last_at_milliseconds", 0):
-        return original(self, events)
+        return original(self)
 
 
 @mutant(desk.TradingDesk, "_resign")

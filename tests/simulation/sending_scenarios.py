@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted_bazaar.errors import NotExecuted, OutcomeUnknown, Rejected
-from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
+from twisted_bazaar.market import DEFAULT_LISTING, Judged, Placed, Side, Trade
 
 from .bazaar import SimulatedBazaar
 from .frontends import FrontendMember
@@ -41,6 +41,7 @@ class Caller:
     def begin(self, frontend: FrontendMember, trade: Trade) -> list[Any]:
         """Call `frontend`; returns a list that gets the answer."""
         outcomes: list[Any] = []
+        self._truth.sent(trade)
         frontend.place(trade, outcomes.append)
         return outcomes
 
@@ -48,7 +49,11 @@ class Caller:
         """Wait for the answer, and check it."""
         wait(self._bazaar, lambda: outcomes, f"an answer for {trade.key}", TIMING.deadline + 0.5)
         [outcome] = outcomes
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, Placed):
+            self._truth.placed(trade, outcome, 0, True)
+        elif isinstance(outcome, Judged):
+            self._truth.judged(trade, outcome.price, 0)
+        elif isinstance(outcome, Rejected):
             self._truth.rejected(trade, outcome.rejection, 0, calls)
         elif isinstance(outcome, NotExecuted):
             self._truth.not_executed(trade)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from twisted_bazaar.errors import BazaarError, NotExecuted, Rejected
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Source
-from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Trade
+from twisted_bazaar.market import DEFAULT_LISTING, Judged, Placed, Side, Trade
 from twisted_bazaar.sending import UNGUARDED
 
 from .bazaar import SimulatedBazaar
@@ -39,11 +39,14 @@ def told(bazaar: SimulatedBazaar, trade: Trade) -> Callable[[object], None]:
     """Checks the answer to `trade`, which a client sends now for the first time."""
     truth = bazaar.truth
     number, index = truth.acknowledged_number, truth.acknowledged_index
+    truth.sent(trade)
 
     def answered(outcome: object) -> None:
         match outcome:
             case Placed():
-                truth.placed(trade, outcome.number, number, outcome.replayed)
+                truth.placed(trade, outcome, number, outcome.replayed)
+            case Judged():
+                truth.judged(trade, outcome.price, index)
             case Rejected():
                 truth.rejected(trade, outcome.rejection, index, 1)
             case NotExecuted():

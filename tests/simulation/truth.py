@@ -14,7 +14,7 @@ from twisted_bazaar.consensus.messages import AppendReply, VoteReply
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Source
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Rejection, Side, Trade, Traded
+from twisted_bazaar.market import Order, Placed, Rejection, Side, Stock, Trade, Traded
 
 __all__ = ["Truth", "Violation"]
 
@@ -28,6 +28,8 @@ _CUT = (
     "acknowledged_index",
     "_index_of",
     "_quantities",
+    "_stocks",
+    "_prices",
     "_refused",
     "_seen",
 )
@@ -43,6 +45,30 @@ class Violation(AssertionError):
         self.invariant = invariant
 
 
+def _is_of(order: Traded, asked: Trade | Order) -> bool:
+    """Whether `order` is what `asked` says, which has the same key."""
+    wanted = (asked.stock, asked.side, asked.quantity, asked.limit)
+    return (order.stock, order.side, order.quantity, order.limit) == wanted
+
+
+def _is_within(trade: Trade, price: int) -> bool:
+    """Whether `price` is within the limit of `trade`."""
+    if trade.limit is None:
+        return True
+    return (price - trade.limit) * (1 if trade.side is Side.BUY else -1) <= 0
+
+
+def _refusal(trade: Trade, stock: Stock) -> Rejection | None:
+    """Why `trade` is refused while its stock is `stock`, apart from its time; None: it is not."""
+    if stock.halted:
+        return Rejection.HALTED
+    if not _is_within(trade, stock.price):
+        return Rejection.PRICE_OUT_OF_BOUNDS
+    if trade.side is Side.BUY and stock.quantity < trade.quantity:
+        return Rejection.NOT_ENOUGH_SHARES
+    return None
+
+
 class Truth:
     """The one history of the log, as far as replicas have committed it."""
 
@@ -56,13 +82,22 @@ class Truth:
         self._earlier_terms = 0
         self._quantities: dict[str, list[tuple[int, int]]] = {}
         """By stock: (index, quantity from there on), ascending."""
+        self._stocks: dict[str, list[Stock]] = {}
+        """By name: what each stock was, ascending by version."""
+        self._prices: dict[int, int] = {}
+        """By number, in cents: the price of the stock of the order when it was decided."""
+        self._sent: dict[tuple[str, int], Trade] = {}
+        """By key and quantity: what clients sent."""
+        self._latest_milliseconds = 0
+        """The latest time that the wall clock of any replica has shown."""
         self.acknowledged_number = 0
         self.acknowledged_index = 0
         self._refused: dict[tuple[str, int], str] = {}
         """By key and quantity, which no two trades of a client share: those of which a client
         was told that they were rejected, or certainly not executed, and what it was told."""
         self.counts = dict.fromkeys(
-            ("placed", "rejected", "unknown", "refused", "read", "hit", "missed", "held"), 0
+            ("placed", "judged", "rejected", "unknown", "refused", "read", "hit", "missed", "held"),
+            0,
         )
         self._seen: dict[str, int] = {}
         self.clocks_are_true = clocks_are_true
@@ -97,6 +132,10 @@ class Truth:
         self.lost_is_shown = True
 
     # Told by the replicas.
+
+    def shows(self, milliseconds: int) -> None:
+        """The wall clock of a replica shows this time."""
+        self._latest_milliseconds = max(self._latest_milliseconds, milliseconds)
 
     def leads(self, replica: int, term: int) -> None:
         if self._leaders.setdefault(term, replica) != replica:
@@ -159,6 +198,7 @@ class Truth:
                 raise Violation(12, f"order {event.number}, key {event.key}: it was {told}")
             if event.number != self.ledger.last_number + 1:
                 raise Violation(4, f"order {event.number} after {self.ledger.last_number}")
+            self._check_conditions(entry, event)
             self.keys[event.key] = self.orders[event.number] = event
             self._index_of[event.number] = entry.index
         self.entries.append(entry)
@@ -168,7 +208,28 @@ class Truth:
             raise Violation(6, str(why)) from None
         for name in touched:
             quantity = self.ledger.stocks[name].quantity
+            self._stocks.setdefault(name, []).append(self.ledger.stocks[name])
             self._quantities.setdefault(name, []).append((entry.index, quantity))
+
+    def _check_conditions(self, entry: Entry, order: Traded) -> None:
+        """`entry` holds what its trade asked for, at the price that its stock has there."""
+        stock = self.ledger.stocks.get(order.stock)
+        if stock is not None:
+            self._prices[order.number] = stock.price
+            if stock.halted or order.price not in (None, stock.price):
+                raise Violation(14, f"order {order.number} is at {order.price}, of {stock}")
+        trade = self._sent.get((order.key, order.quantity))
+        if trade is None or order.price is None:
+            return
+        if (order.limit, order.made) != (trade.limit, trade.made):
+            raise Violation(14, f"order {order.number} is {order}, and was sent as {trade}")
+        if stock is not None and not _is_within(trade, stock.price):
+            raise Violation(14, f"order {order.number} is beyond its limit, of {stock}: {order}")
+        if trade.validate:
+            raise Violation(14, f"order {order.number} was to be validated only")
+        if trade.valid_until is not None and entry.at_milliseconds > trade.valid_until:
+            late = entry.at_milliseconds - trade.valid_until
+            raise Violation(14, f"order {order.number} is executed {late} ms too late")
 
     def knows(self, index: int, digest: str) -> bool:
         """Whether the history up to `index` that `digest` names is this one."""
@@ -181,15 +242,22 @@ class Truth:
 
     # Told by the clients.
 
-    def placed(self, trade: Trade, number: int, last_acknowledged: int, replayed: bool) -> None:
+    def sent(self, trade: Trade) -> None:
+        """A client sends `trade` for the first time."""
+        self._sent[trade.key, trade.quantity] = trade
+
+    def placed(self, trade: Trade, told: Placed, last_acknowledged: int, replayed: bool) -> None:
         """A client was told the number of its order; before it sent the trade, orders up to
         `last_acknowledged` had been acknowledged."""
         self.counts["placed"] += 1
+        number = told.number
         order = self.orders.get(number)
         if order is None:
             raise Violation(7, f"order {number} is acknowledged and not committed")
-        if order.key != trade.key or not order.fulfils(trade):
+        if order.key != trade.key or not _is_of(order, trade):
             raise Violation(7, f"order {number} is acknowledged for {trade} and is {order}")
+        if told.price != self._prices[number]:
+            raise Violation(14, f"order {number} is said to be at {told.price}: {order}")
         if number <= last_acknowledged and not replayed:
             raise Violation(8, f"order {number} was sent after {last_acknowledged} was known")
         self._acknowledge(number)
@@ -209,23 +277,39 @@ class Truth:
         # What was sent in an earlier call has expired, if clocks are true.
         if calls == 1 or self.clocks_are_true:
             self._never(trade, "rejected")
-        history = self._quantities.get(trade.stock, [])
-        if rejection is Rejection.UNKNOWN_STOCK:
-            right = not history or history[0][0] > since
+        history = self._stocks.get(trade.stock, [])
+        if rejection is Rejection.EXPIRED:
+            latest = max(self._latest_milliseconds, self.entries[-1].at_milliseconds)
+            right = trade.valid_until is not None and latest > trade.valid_until
+        elif rejection is Rejection.UNKNOWN_STOCK:
+            right = not history or history[0].version > since
         else:
-            right = trade.side is Side.BUY and any(
-                quantity < trade.quantity and (end is None or end > since)
-                for (_, quantity), end in zip(
-                    history, [*(index for index, _ in history[1:]), None], strict=True
-                )
+            right = any(
+                _refusal(trade, stock) is rejection for stock in self._since(trade.stock, since)
             )
         if not right:
-            raise Violation(10, f"{trade} was never to be rejected since entry {since}")
+            raise Violation(10, f"{trade} was never to be {rejection.name} since entry {since}")
+
+    def _since(self, name: str, since: int) -> Sequence[Stock]:
+        """What a stock has been since entry `since`."""
+        history = self._stocks.get(name, [])
+        first = max(0, sum(stock.version <= since for stock in history) - 1)
+        return history[first:]
+
+    def judged(self, trade: Trade, price: int, since: int) -> None:
+        """A client was told that `trade` would be executed at `price`."""
+        self.counts["judged"] += 1
+        self._never(trade, "to be validated only")
+        if not trade.validate or not any(
+            stock.price == price and _refusal(trade, stock) is None
+            for stock in self._since(trade.stock, since)
+        ):
+            raise Violation(10, f"{trade} was never to be executed at {price} since entry {since}")
 
     def key_reused(self, trade: Trade) -> None:
         """A client was told that the key of `trade` belongs to another."""
         order = self.keys.get(trade.key)
-        if order is None or order.fulfils(trade):
+        if order is None or _is_of(order, trade):
             raise Violation(10, f"key {trade.key} is not another trade's")
 
     def not_executed(self, trade: Trade) -> None:
@@ -235,19 +319,21 @@ class Truth:
 
     def _never(self, trade: Trade, told: str) -> None:
         order = self.keys.get(trade.key)
-        if order is not None and order.fulfils(trade):
+        if order is not None and _is_of(order, trade):
             raise Violation(12, f"{trade} was {told}, and is order {order.number}")
         self._refused[trade.key, trade.quantity] = told
 
-    def read(self, number: int, found: Traded | None, last_acknowledged: int) -> None:
+    def read(self, number: int, found: Order | None, last_acknowledged: int) -> None:
         """A client read order `number`."""
         self.counts["read"] += 1
         order = self.orders.get(number)
         if found is None:
             if number <= last_acknowledged:
                 raise Violation(7, f"order {number} was acknowledged and is not found")
-        elif order != found:
+        elif (found.number, found.key) != (number, order.key) or not _is_of(order, found):
             raise Violation(7, f"order {number} reads {found} and is {order}")
+        elif found.price != self._prices[number]:
+            raise Violation(14, f"order {number} reads at {found.price}: {order}")
         else:
             self._acknowledge(number)
 

@@ -5,7 +5,15 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-__all__ = ["Process", "World"]
+__all__ = ["Process", "World", "milliseconds"]
+
+_EPOCH_SECONDS = 1_790_000_000
+"""What a true wall clock shows when the simulation begins."""
+
+
+def milliseconds(at: float) -> int:
+    """What a true wall clock shows at this time of the simulation."""
+    return int((_EPOCH_SECONDS + at) * 1000)
 
 
 class World:
