@@ -9,6 +9,7 @@ import time
 from typing import NamedTuple
 
 from . import (
+    condition_mutants,  # noqa: F401
     election_mutants,  # noqa: F401 - they declare themselves
     identity_mutants,  # noqa: F401
     lease_mutants,  # noqa: F401
@@ -26,6 +27,17 @@ __all__ = ["Verdict", "hunt", "main"]
 
 
 SOONEST: dict[str, tuple[str, ...]] = {
+    "a_trade_whose_time_has_passed_while_its_leader_stood_still_is_not_executed": (
+        "time_is_judged_at_the_front_end_only",
+    ),
+    "a_limit_is_judged_on_the_price_at_which_the_trade_would_be_executed": (
+        "limits_are_judged_on_the_committed_ledger",
+        "the_limit_of_a_sale_is_taken_for_that_of_a_buy",
+    ),
+    "a_trade_that_was_validated_is_not_executed": ("a_trade_to_be_validated_leaves_an_order",),
+    "a_judgement_without_a_trade_rests_on_what_is_committed": ("a_judgement_is_given_at_once",),
+    "another_limit_is_another_trade": ("the_limit_is_no_part_of_a_trade",),
+    "an_order_of_an_earlier_release_keeps_its_price": ("an_old_order_has_the_price_of_today",),
     "a_quote_that_is_older_than_the_floor_is_not_shown": (
         "a_pushed_quote_is_shown_whatever_its_floor",
     ),

@@ -10,6 +10,7 @@ from twisted_bazaar.errors import InvariantBroken, Malformed
 
 from . import (
     cache_scenarios,  # noqa: F401 - they declare themselves
+    condition_scenarios,  # noqa: F401
     identity_scenarios,  # noqa: F401
     lease_scenarios,  # noqa: F401
     proposal_scenarios,  # noqa: F401

@@ -279,8 +279,11 @@ class Truth:
             self._never(trade, "rejected")
         history = self._stocks.get(trade.stock, [])
         if rejection is Rejection.EXPIRED:
-            latest = max(self._latest_milliseconds, self.entries[-1].at_milliseconds)
-            right = trade.valid_until is not None and latest > trade.valid_until
+            times = [
+                self._latest_milliseconds,
+                *(each.at_milliseconds for each in self.entries[-1:]),
+            ]
+            right = trade.valid_until is not None and max(times) > trade.valid_until
         elif rejection is Rejection.UNKNOWN_STOCK:
             right = not history or history[0].version > since
         else:
