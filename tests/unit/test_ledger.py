@@ -1,18 +1,23 @@
 """The ledger: what it decides, and that applying what was decided keeps the books right."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_bazaar.consensus.entries import Opened
+from twisted_bazaar.consensus.entries import Event, Opened
 from twisted_bazaar.errors import InvariantBroken
-from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.ledger import Ledger, first_prices, stocks_of
 from twisted_bazaar.market import (
+    MAX_PRICE,
     MAX_SHARES,
     MAX_VOLUME,
+    Halted,
     Listed,
     Listing,
     Rejection,
+    Repriced,
+    Resumed,
     Side,
     Stock,
     Trade,
@@ -138,6 +143,15 @@ def test_a_stock_can_be_traded_at_any_volume(volume: int, after: int) -> None:
         Traded(1, "key", "GameStart", Side.BUY, 0),
         Traded(1, "key", "GameStart", Side.SELL, -1),
         Traded(1, "key", "GameStart", Side.SELL, MAX_SHARES),
+        Traded(1, "key", "GameStart", Side.BUY, 1, 1600),
+        Traded(1, "key", "GameStart", Side.BUY, 1, 1599, limit=1598),
+        Traded(1, "key", "GameStart", Side.SELL, 1, 1599, limit=1600),
+        Repriced("Unheard", 1),
+        Repriced("GameStart", -1),
+        Repriced("GameStart", MAX_PRICE + 1),
+        Halted(("GameStart", "Unheard")),
+        Halted(("GameStart", "GameStart")),
+        Resumed(("Unheard",)),
         Listed((GAME,)),
         Listed((Listing("New", 1, 1), Listing("New", 1, 1))),
         Listed((Listing("New", 1, 1), FISH)),
@@ -175,3 +189,107 @@ def test_a_listing_returns_the_names_of_its_stocks() -> None:
         "Newer",
     )
     assert books.stocks["Newer"] == Stock("Newer", 3, 4, 0, 5)
+
+
+# Prices, limits, times and halts.
+
+
+def test_an_order_holds_the_price_of_its_stock_and_the_limit_of_its_trade() -> None:
+    books = ledger()
+    asked = Trade("key", "GameStart", Side.BUY, 1, made=True, limit=1600)
+    decided = books.decide(asked)
+    assert decided == Traded(1, "key", "GameStart", Side.BUY, 1, 1599, True, 1600)
+    books.apply(2, Repriced("GameStart", 1600))
+    assert books.decide(asked) == Traded(1, "key", "GameStart", Side.BUY, 1, 1600, True, 1600)
+
+
+@pytest.mark.parametrize(
+    ("side", "limit", "refused"),
+    [
+        (Side.BUY, 1600, False),
+        (Side.BUY, 1599, False),
+        (Side.BUY, 1598, True),
+        (Side.SELL, 1600, True),
+        (Side.SELL, 1599, False),
+        (Side.SELL, 1598, False),
+    ],
+)
+def test_a_buy_pays_no_more_than_its_limit_and_a_sale_gets_no_less(
+    side: Side, limit: int, refused: bool
+) -> None:
+    decided = ledger().decide(Trade("key", "GameStart", side, 1, limit=limit))
+    assert (decided is Rejection.PRICE_OUT_OF_BOUNDS) is refused
+
+
+def test_a_trade_is_valid_up_to_its_time() -> None:
+    asked = Trade("key", "GameStart", Side.BUY, 1, valid_until=1000)
+    books = ledger()
+    assert isinstance(books.decide(asked, 1000), Traded)
+    assert books.decide(asked, 1001) is Rejection.EXPIRED
+
+
+def test_the_first_of_several_reasons_is_given() -> None:
+    books = ledger()
+    late = Trade("key", "Unheard", Side.BUY, 10**6, limit=1, valid_until=5)
+    assert books.decide(late, 6) is Rejection.EXPIRED
+    assert books.decide(late, 5) is Rejection.UNKNOWN_STOCK
+    asked = msgspec.structs.replace(late, stock="GameStart")
+    assert books.decide(asked, 5) is Rejection.PRICE_OUT_OF_BOUNDS
+    books.apply(2, Halted(("GameStart",)))
+    assert books.decide(asked, 5) is Rejection.HALTED
+    assert books.decide(msgspec.structs.replace(asked, limit=None), 5) is Rejection.HALTED
+    books.apply(3, Resumed(("GameStart",)))
+    unlimited = msgspec.structs.replace(asked, limit=None)
+    assert books.decide(unlimited, 5) is Rejection.NOT_ENOUGH_SHARES
+
+
+@pytest.mark.parametrize(
+    ("event", "after"),
+    [
+        (Repriced("GameStart", 5), {"GameStart": Stock("GameStart", 5, 100, 0, 7)}),
+        (Halted(("GameStart",)), {"GameStart": Stock("GameStart", 1599, 100, 0, 7, True)}),
+        (
+            Halted(("Fish", "GameStart")),
+            {
+                "Fish": Stock("Fish", 2050, 0, 0, 7, True),
+                "GameStart": Stock("GameStart", 1599, 100, 0, 7, True),
+            },
+        ),
+        (Halted(()), {}),
+    ],
+)
+def test_a_change_gives_its_stocks_a_new_version(event: Event, after: dict[str, Stock]) -> None:
+    books = ledger()
+    before = dict(books.stocks)
+    assert books.apply(7, event) == stocks_of(event) == tuple(after)
+    assert books.stocks == before | after
+
+
+def test_a_change_leaves_all_else_as_it_is() -> None:
+    books = Ledger([Stock("GameStart", 1599, 5, 9, 1, True)])
+    books.apply(7, Repriced("GameStart", 5))
+    assert books.stocks["GameStart"] == Stock("GameStart", 5, 5, 9, 7, True)
+    books.apply(8, Resumed(("GameStart",)))
+    assert books.stocks["GameStart"] == Stock("GameStart", 5, 5, 9, 8)
+    books.apply(9, Traded(1, "key", "GameStart", Side.BUY, 1, 5))
+    assert books.stocks["GameStart"] == Stock("GameStart", 5, 4, 10, 9)
+
+
+def test_no_order_of_a_halted_stock_can_be() -> None:
+    books = ledger()
+    books.apply(2, Halted(("GameStart",)))
+    with pytest.raises(InvariantBroken, match="halted"):
+        books.apply(3, Traded(1, "key", "GameStart", Side.BUY, 1, 1599))
+
+
+def test_an_order_of_an_earlier_release_keeps_the_price_of_the_first_listing() -> None:
+    books = ledger()
+    old = Traded(1, "key", "GameStart", Side.BUY, 1)
+    books.apply(2, old)
+    books.apply(3, Repriced("GameStart", 5))
+    books.apply(4, Listed((Listing("New", 7, 1),)))
+    new = Traded(2, "key", "GameStart", Side.BUY, 1, 5)
+    books.apply(5, new)
+    started = Ledger(books.stocks.values(), 2, first_prices([Listed((GAME, FISH)), Listed(())]))
+    for each in (books, books.copy(), started):
+        assert (each.price_of(old), each.price_of(new)) == (1599, 5)

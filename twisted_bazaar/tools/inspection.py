@@ -6,7 +6,7 @@ be replaced.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -14,13 +14,15 @@ import msgspec
 
 from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
-from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Traded
+from twisted_bazaar.ledger import Ledger, first_prices
+from twisted_bazaar.market import Listed, Traded
 from twisted_bazaar.storage.logfile import LogReader
 
 __all__ = ["Verified", "export", "verify"]
 
 _CHUNK_ENTRIES = 4096
+
+_COLUMNS = ("transaction_number", "name", "type", "quantity", "price", "client_order_id")
 
 _FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets run the wide ones, too
 """A spreadsheet may run a cell that begins with one of these as a formula."""
@@ -42,8 +44,9 @@ class Verified(msgspec.Struct, frozen=True):
 def export(folder: Path, out: TextIO) -> None:
     """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
 
-    A name that a spreadsheet would take for a formula gets an apostrophe before it, and so does
-    a name that begins with an apostrophe: so the first apostrophe can always be removed.
+    `client_order_id` is empty if the client chose no key. A name or key that a spreadsheet would
+    take for a formula gets an apostrophe before it, and so does one that begins with an
+    apostrophe: so the first apostrophe can always be removed.
 
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` at an entry that
     is not as it was written.
@@ -53,13 +56,16 @@ def export(folder: Path, out: TextIO) -> None:
     quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     log = LogReader(folder)
     _check_trust(folder, log)
-    table.writerow(("transaction_number", "name", "type", "quantity"))
+    table.writerow(_COLUMNS)
+    listed: Mapping[str, int] = {}
     for chunk in _chunks(log):
-        for order in (entry.event for entry in chunk):
-            if isinstance(order, Traded):
-                name = _as_text(order.stock)
-                to = quoted if "\r" in name else table
-                to.writerow((order.number, name, order.side.value, order.quantity))
+        for event in (entry.event for entry in chunk):
+            if isinstance(event, Traded):
+                row = _row(event, listed)
+                to = quoted if "\r" in event.stock else table
+                to.writerow(row)
+            elif isinstance(event, Listed):
+                listed = listed or first_prices([event])
 
 
 def verify(folder: Path) -> Verified:
@@ -82,6 +88,14 @@ def verify(folder: Path) -> Verified:
             digest, term = entry.digest, entry.term
     _check_trust(folder, log)
     return Verified(log.replica, ledger.last_number, log.last_index, log.term, digest)
+
+
+def _row(order: Traded, listed: Mapping[str, int]) -> tuple[object, ...]:
+    """The cells of an order; `listed` are the prices of the first listing."""
+    price = listed.get(order.stock, 0) if order.price is None else order.price
+    key = "" if order.has_made_key else _as_text(order.key)
+    amount = f"{price // 100}.{price % 100:02}"
+    return order.number, _as_text(order.stock), order.side.value, order.quantity, amount, key
 
 
 def _as_text(name: str) -> str:

@@ -58,6 +58,20 @@ def test_quotes_go_with_the_next_push(catalog: Quoting) -> None:
     assert FIRST not in catalog.pushes(), "they go once"
 
 
+def test_a_quote_says_whether_its_stock_is_halted(catalog: Quoting) -> None:
+    catalog.release(msgspec.structs.replace(STOCK, halted=True))
+    catalog.tip = 7
+    pushed = decode_push(encode(catalog.pushes()[FIRST]))
+    assert list(pushed.quotes) == [msgspec.structs.replace(QUOTE, halted=True)]
+
+
+def test_a_quote_of_an_earlier_release_is_of_a_stock_that_is_traded() -> None:
+    body = encode(msgspec.structs.replace(PUSH, quotes=(QUOTE,)))
+    earlier = body.replace(b",1,6,false]", b",1,6]")
+    assert earlier != body
+    assert list(decode_push(earlier).quotes) == [QUOTE]
+
+
 def test_without_one_a_push_goes_out_for_them_soon(catalog: Quoting) -> None:
     assert catalog.subscribers.quotes_due() is None
     catalog.release(STOCK)

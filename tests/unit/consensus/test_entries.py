@@ -1,6 +1,7 @@
 """Log entries: their one written form, and the digest that names a whole history."""
 
 import re
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -9,14 +10,28 @@ from hypothesis import strategies as st
 from tests.fakes.histories import extend, history
 from twisted_bazaar.consensus.entries import GENESIS, Event, Opened, decode_entry, encode_entry
 from twisted_bazaar.errors import Damaged
-from twisted_bazaar.market import Listed, Listing, Side, Traded
+from twisted_bazaar.frontend.trading.keys import FreshKeys
+from twisted_bazaar.market import Halted, Listed, Listing, Repriced, Resumed, Side, Traded
 
 counts = st.integers(1, 2**53 - 1)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Opened, leader=counts),
     st.builds(Listed, st.lists(st.builds(Listing, texts, counts, counts), max_size=3).map(tuple)),
-    st.builds(Traded, counts, texts, texts, st.sampled_from(Side), counts),
+    st.builds(
+        Traded,
+        counts,
+        texts,
+        texts,
+        st.sampled_from(Side),
+        counts,
+        st.none() | counts,
+        st.booleans(),
+        st.none() | counts,
+    ),
+    st.builds(Repriced, texts, counts),
+    st.builds(Halted, st.lists(texts, max_size=3).map(tuple)),
+    st.builds(Resumed, st.lists(texts, max_size=3).map(tuple)),
 )
 digests = st.binary(min_size=16, max_size=16).map(bytes.hex)
 
@@ -56,6 +71,36 @@ def test_the_written_form_does_not_change() -> None:
         b'"stock":"Fish & Co","side":"buy","quantity":5,'
         b'"digest":"7cadb1b83cbee2995a2130d543d4b834"}'
     )
+
+
+def test_the_written_form_of_prices_limits_and_halts_does_not_change() -> None:
+    order = Traded(1, "k", "Fish", Side.BUY, 5, 0, made=True, limit=1599)
+    events = (order, Repriced("Fish", 0), Halted(("Fish", "Boar")), Resumed(("Fish",)))
+    records = [encode_entry(GENESIS, 1, 1, 7, event).record for event in events]
+    assert [record[: record.rindex(b',"digest"')] for record in records] == [
+        b'{"kind":"traded","index":1,"term":1,"at":7,"number":1,"key":"k","stock":"Fish",'
+        b'"side":"buy","quantity":5,"price":0,"made":true,"limit":1599',
+        b'{"kind":"repriced","index":1,"term":1,"at":7,"stock":"Fish","price":0',
+        b'{"kind":"halted","index":1,"term":1,"at":7,"stocks":["Fish","Boar"]',
+        b'{"kind":"resumed","index":1,"term":1,"at":7,"stocks":["Fish"]',
+    ]
+
+
+def test_an_order_of_an_earlier_release_holds_no_price_and_shows_who_made_its_key() -> None:
+    record = (
+        b'{"kind":"traded","index":2,"term":1,"at":1790000000001,"number":1,"key":"%b",'
+        b'"stock":"Fish & Co","side":"buy","quantity":5,'
+        b'"digest":"7cadb1b83cbee2995a2130d543d4b834"}'
+    )
+    fresh = FreshKeys(Random(1))()
+    for key, made in (("a key", False), (fresh, True), (f"{fresh}0", False)):
+        entry = decode_entry(record % key.encode())
+        assert entry.event == Traded(1, key, "Fish & Co", Side.BUY, 5)
+        assert isinstance(entry.event, Traded)
+        assert entry.event.has_made_key is made
+        assert entry.record == record % key.encode()
+    chosen = Traded(1, fresh, "Fish & Co", Side.BUY, 5, 1599)
+    assert not chosen.has_made_key, "a client chose a key of that form"
 
 
 def test_an_entry_follows_only_the_history_it_was_made_after() -> None:

@@ -17,8 +17,8 @@ from tests.fakes.histories import extend, history, ledger_of, order
 from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
 from twisted_bazaar.consensus.log import Log, MemoryStorage, Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
-from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Traded
+from twisted_bazaar.ledger import Ledger, first_prices
+from twisted_bazaar.market import Halted, Repriced, Resumed, Traded
 from twisted_bazaar.storage.index import Found, Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.trust import Witness
@@ -53,6 +53,52 @@ def made(path: Path, entries: Sequence[Entry]) -> Path:
     take_in(index, entries)
     index.close()
     return path
+
+
+FORMAT_2 = """
+PRAGMA user_version = 2;
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY, number INTEGER NOT NULL, next TEXT NOT NULL, sum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE stocks (
+    name TEXT PRIMARY KEY, price INTEGER NOT NULL, quantity INTEGER NOT NULL,
+    volume INTEGER NOT NULL, version INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE position (
+    entry INTEGER NOT NULL, digest TEXT NOT NULL, last_number INTEGER NOT NULL,
+    stocks_sum INTEGER NOT NULL, keys_sum INTEGER NOT NULL, sum INTEGER NOT NULL
+);
+INSERT INTO stocks VALUES ('GameStart', 1599, 100, 0, 2);
+"""
+"""The file of an earlier release."""
+
+
+def test_a_file_of_an_earlier_release_is_rebuilt(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(FORMAT_2)
+    connection.close()
+    entries = history(3)
+    index = Index(path, log_of(entries))
+    assert index.rebuilt == f"{path}: made anew: it is of format 2"
+    take_in(index, entries)
+    assert same(index.ledger(), ledger_of(entries))
+    index.close()
+
+
+def test_prices_and_halts_are_kept(tmp_path: Path) -> None:
+    old = history(2)
+    changes = [Repriced("GameStart", 5), Halted(("Fish, Co", "GameStart")), Resumed(("Fish, Co",))]
+    entries = old + extend(old, changes)
+    path = made(tmp_path / "index.sqlite", entries)
+    index = Index(path, log_of(entries))
+    assert index.rebuilt is None
+    books = index.ledger(first_prices(entry.event for entry in entries))
+    assert same(books, ledger_of(entries))
+    assert books.stocks["GameStart"].halted
+    assert not books.stocks["Fish, Co"].halted
+    assert books.price_of(order(2)) == 1599
+    index.close()
 
 
 def test_a_new_index_is_empty(tmp_path: Path) -> None:
@@ -210,6 +256,7 @@ def execute(statement: str) -> object:
         execute("DELETE FROM stocks WHERE name = 'GameStart'"),
         execute("UPDATE stocks SET quantity = quantity + 1 WHERE name = 'GameStart'"),
         execute("UPDATE stocks SET quantity = 'many' WHERE name = 'GameStart'"),
+        execute("UPDATE stocks SET halted = 1 WHERE name = 'GameStart'"),
         execute("INSERT INTO stocks VALUES ('New', 1, 1, 1, 1, 0)"),
         execute("UPDATE position SET last_number = last_number + 1"),
         execute("UPDATE position SET entry = 'none'"),

@@ -17,15 +17,16 @@ from twisted_bazaar.__main__ import main
 from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened, encode_entry
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, Unusable
-from twisted_bazaar.market import Listed, Listing, Side, Traded
+from twisted_bazaar.frontend.trading.keys import FreshKeys
+from twisted_bazaar.market import Halted, Listed, Listing, Repriced, Side, Traded
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.tools.inspection import verify
 
 ORDERS = (
-    "transaction_number,name,type,quantity\n"
-    '1,"Fish, Co",buy,2\n'
-    "2,GameStart,buy,3\n"
-    '3,"Fish, Co",sell,4\n'
+    "transaction_number,name,type,quantity,price,client_order_id\n"
+    '1,"Fish, Co",buy,2,20.50,key-1\n'
+    "2,GameStart,buy,3,15.99,key-2\n"
+    '3,"Fish, Co",sell,4,20.50,key-3\n'
 )
 
 
@@ -77,7 +78,32 @@ def test_every_name_survives_csv(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["export", str(log_of(tmp_path, extend([], [listed, *orders])))]) == 0
     _, *rows = csv.reader(capsys.readouterr().out.splitlines(keepends=True))
     assert rows == [
-        [str(number), name, "sell", str(number)] for number, name in enumerate(names, 1)
+        [str(number), name, "sell", str(number), "0.01", f"k{number}"]
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def test_an_order_is_exported_at_the_price_of_its_time_and_with_its_clients_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = FreshKeys(Random(1))
+    events = [
+        LISTED,
+        Traded(1, "old", "GameStart", Side.BUY, 1),
+        Traded(2, made(), "GameStart", Side.BUY, 1),
+        Repriced("GameStart", 5),
+        Traded(3, "=new", "GameStart", Side.BUY, 1, 5),
+        Traded(4, made(), "GameStart", Side.BUY, 1, 5, made=True),
+        Traded(5, "old too", "GameStart", Side.BUY, 1),
+    ]
+    assert main(["export", str(log_of(tmp_path, extend([], events)))]) == 0
+    _, *rows = csv.reader(capsys.readouterr().out.splitlines(keepends=True))
+    assert [row[4:] for row in rows] == [
+        ["15.99", "old"],
+        ["15.99", ""],
+        ["0.05", "'=new"],
+        ["0.05", ""],
+        ["15.99", "old too"],
     ]
 
 
@@ -95,7 +121,7 @@ def test_no_cell_is_a_formula_and_every_name_can_be_recovered(
     orders = [Traded(n, f"k{n}", name, Side.SELL, 1) for n, name in enumerate(names, 1)]
     assert main(["export", str(log_of(tmp_path, extend([], [listed, *orders])))]) == 0
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
-    assert header == ["transaction_number", "name", "type", "quantity"]
+    assert header[:4] == ["transaction_number", "name", "type", "quantity"]
     cells = [row[1] for row in rows]
     assert cells[: len(FORMULAS)] == [f"'{name}" for name in FORMULAS]
     assert [cell.removeprefix("'") for cell in cells] == names
@@ -120,7 +146,7 @@ def test_an_empty_log_verifies_and_exports_no_orders(
     assert main(["export", str(tmp_path)]) == 0
     assert main(["verify", str(tmp_path)]) == 0
     header, sound = capsys.readouterr().out.splitlines()
-    assert header == "transaction_number,name,type,quantity"
+    assert header == "transaction_number,name,type,quantity,price,client_order_id"
     assert sound.startswith("ok: replica=3 last_number=0 last_index=0 term=0 digest=00000000")
 
 
@@ -207,6 +233,16 @@ def forged(entries: Sequence[Entry], **changes: object) -> list[Entry]:
         ({"event": Traded(3, "k", "Unheard", Side.BUY, 1)}, "entry 5: order 3 cannot be"),
         ({"event": Traded(3, "k", "GameStart", Side.BUY, 10**10)}, "entry 5: order 3 cannot be"),
         ({"event": LISTED}, "entry 5: a stock is listed twice"),
+        ({"event": Repriced("Unheard", 1)}, "entry 5: this price cannot be"),
+        ({"event": Halted(("Unheard",))}, "entry 5: these stocks cannot be"),
+        (
+            {"event": Traded(3, "k", "GameStart", Side.BUY, 1, 1600)},
+            "entry 5: order 3 is at 1600 cents, and GameStart at 1599",
+        ),
+        (
+            {"event": Traded(3, "k", "GameStart", Side.BUY, 1, 1599, limit=1598)},
+            "entry 5: order 3 is beyond its limit",
+        ),
     ],
 )
 def test_verify_finds_entries_that_contradict_others_though_their_checksums_fit(
