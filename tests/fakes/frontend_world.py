@@ -32,6 +32,7 @@ from twisted_bazaar.frontend.http.refusals import Reason
 from twisted_bazaar.frontend.http.site import BazaarSite
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Placed, Rejection, Trade
+from twisted_bazaar.selection import Page, Selection
 
 OLD = "/api/frontend_service"
 GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0, "halted": False}
@@ -79,9 +80,16 @@ class FakeBazaar:
         found = [order for order in self.history if order.number == number]
         return self._answer(number, lambda: found[0] if found else None)
 
-    def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
-        found = [order for order in self.history if order.number > after]
-        return self._answer((after, limit), lambda: found[:limit])
+    def list(self, selection: Selection) -> Deferred[Page]:
+        def page() -> Page:
+            found = [order for order in self.history if selection.fits(order)]
+            found = (found[::-1] if selection.descending else found)[: selection.limit]
+            if len(found) == selection.limit:
+                return Page(found, found[-1].number, ended=False)
+            end = 1 if selection.descending else max(selection.after, len(self.history))
+            return Page(found, end, ended=True)
+
+        return self._answer(selection, page)
 
     def report(self) -> Deferred[Sequence[ReplicaReport]]:
         reports = [

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.rpc.push import Subscription
+from twisted_bazaar.selection import Selection
 
 
 def follows(replica: int, term: int = 1) -> Status:
@@ -104,8 +105,8 @@ class FakeReplica(_Fake):
     def get_order(self, number: int, timeout: float) -> Deferred[Any]:
         return self._ask("get_order", number, timeout)
 
-    def list_orders(self, after: int, limit: int, timeout: float) -> Deferred[Any]:
-        return self._ask("list_orders", after, limit, timeout)
+    def list_orders(self, selection: Selection, timeout: float) -> Deferred[Any]:
+        return self._ask("list_orders", selection, timeout)
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[Any]:
         return self._ask("look_up", names, timeout)

@@ -20,6 +20,7 @@ from twisted_bazaar.rpc.bounds import MAX_NAMES, check_count, check_integer, che
 from twisted_bazaar.rpc.changes import change_to_wire, changed_from_wire
 from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.push import Subscription, prove
+from twisted_bazaar.rpc.selections import page_from_wire, selection_to_wire
 from twisted_bazaar.rpc.wire import (
     from_wire,
     order_from_wire,
@@ -27,6 +28,7 @@ from twisted_bazaar.rpc.wire import (
     stocks_from_wire,
     trades_to_wire,
 )
+from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
@@ -151,14 +153,13 @@ class ReplicaClient(_Client):
             timeout,
         )
 
-    def list_orders(self, after: int, limit: int, timeout: float) -> Deferred[Sequence[Order]]:
-        """The first `limit` orders with numbers above `after`. Fails with `NotLeader` as
-        `get_order` does."""
-        request = order_pb2.ListOrdersRequest(to=self._replica, after=after, limit=limit)
+    def list_orders(self, selection: Selection, timeout: float) -> Deferred[Page]:
+        """The first orders of `selection`. Fails with `NotLeader` as `get_order` does, and with
+        `Unavailable` if the replica cannot tell."""
         return self._call_in_cluster(
             self._stub.ListOrders,
-            request,
-            lambda reply: [order_from_wire(order) for order in reply.orders],
+            selection_to_wire(selection, self._replica),
+            lambda reply: page_from_wire(reply, selection),
             timeout,
         )
 

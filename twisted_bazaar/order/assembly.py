@@ -32,6 +32,7 @@ from .desk import TradingDesk
 from .disk import Disk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
+from .pages import OrderPages
 from .servicer import Orders, Replication
 from .tap import OrderConfig
 from .transport import OrderTransport
@@ -73,11 +74,12 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE
     )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    desk = TradingDesk(replica, index.ledger(_first_prices(logfile)), index.index)
     node = OrderNode(
         reactor=reactor,
         seconds=monotonic_seconds,
         replica=replica,
-        desk=TradingDesk(replica, index.ledger(_first_prices(logfile)), index.index),
+        desk=desk,
         disk=Disk(reactor, monotonic_seconds, logfile, index),
         peers={
             peer: Peer(transport.peers[peer], channels.to(at), blocking, config.timing)
@@ -98,8 +100,11 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         folder=config.data,
     )
 
+    pages = OrderPages(desk, node.last_number, logfile, index)
+
     def add_servicers(server: grpc.Server) -> None:
-        add_OrdersServicer_to_server(Orders(node, logfile, index, monotonic_seconds), server)
+        orders = Orders(node, pages, logfile, index, monotonic_seconds)
+        add_OrdersServicer_to_server(orders, server)
         add_ReplicationServicer_to_server(Replication(node), server)
 
     frames = FrameServer(

@@ -45,6 +45,8 @@ from .sendings import Sendings
 
 __all__ = ["Batch", "IndexUpdate", "Known", "Operation", "Outcome", "Question", "TradingDesk"]
 
+_MOST_RECENT = 10_000
+"""Orders that `recent` returns at most: a millisecond."""
 
 Outcome = Placed | Judged | BazaarError
 """What becomes of one trade."""
@@ -317,6 +319,26 @@ class TradingDesk:
     def remembers(self, number: int) -> Entry | None:
         """The order `number`, if the index may lack it; None: it does not, or there is none."""
         return self._numbers.get(number)
+
+    def recent(self, after: int, upto: int, descending: bool) -> Sequence[Entry]:
+        """The orders `after` < number <= `upto` that the index may lack, by number; if they are
+        many, the first of them, or the last of them if `descending`. They must be applied."""
+        after = max(after, self.ledger.last_number - len(self._numbers))
+        if descending:
+            after = max(after, upto - _MOST_RECENT)
+        return [self._numbers[number] for number in range(after + 1, upto + 1)[:_MOST_RECENT]]
+
+    def with_key(self, key: str) -> Entry | None:
+        """The order of `key`, if it is released and the index may lack it."""
+        entry = self._orders.get(key)
+        if entry is None or not isinstance(entry.event, Traded):
+            return None
+        return entry if entry.event.number <= self.released_number else None
+
+    def remembers_all_after(self, index: int) -> bool:
+        """Whether this desk remembers all orders that an index lacks which goes to entry
+        `index`."""
+        return index >= self._forgotten
 
     # What the replica has come to.
 

@@ -175,7 +175,7 @@ class OrderNode(Service):
     async def _orders(self, after: int, limit: int) -> tuple[Sequence[Entry], int]:
         upto = after + limit
         if upto > self._desk.released_number:
-            upto = min(upto, await self._last_number())
+            upto = min(upto, await self.last_number())
         remembered = [self._desk.remembers(number) for number in range(after + 1, upto + 1)]
         return [entry for entry in remembered if entry is not None], max(after, upto)
 
@@ -187,7 +187,7 @@ class OrderNode(Service):
     def lookup(self) -> Deferred[tuple[Mapping[str, Stock], str]]:
         """The stocks as clients may see them, by name, and the history that their versions are
         of. Fails with `NotLeader`, and with `Unavailable` before any stock is listed."""
-        return self._last_number().addCallback(self._released_stocks)
+        return self.last_number().addCallback(self._released_stocks)
 
     def _released_stocks(self, _: int) -> tuple[Mapping[str, Stock], str]:
         if not self._desk.released_stocks:
@@ -195,7 +195,9 @@ class OrderNode(Service):
         # A copy, since another thread reads it.
         return dict(self._desk.released_stocks), self._replica.history
 
-    def _last_number(self) -> Deferred[int]:
+    def last_number(self) -> Deferred[int]:
+        """The number of the last order, as of some moment after this call. Fails with
+        `NotLeader`."""
         question = Question()
         ask = partial(self._feed, self._desk.ask_last_number, question)
         return self._questions.expect(question, ask)

@@ -19,6 +19,7 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
 from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
+from twisted_bazaar.rpc.selections import selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.rpc.wire import (
@@ -35,7 +36,9 @@ from twisted_bazaar.storage.logfile import LogFile
 
 from .desk import Known
 from .node import OrderNode
+from .pages import OrderPages
 from .promptness import Promptness
+from .search import FoundOrders
 
 __all__ = ["MAX_LISTED_ORDERS", "Orders", "Replication"]
 
@@ -92,9 +95,15 @@ class Orders(OrdersServicer):
     """The service for front-ends."""
 
     def __init__(
-        self, node: OrderNode, logfile: LogFile, index: Index, seconds: Callable[[], float]
+        self,
+        node: OrderNode,
+        pages: OrderPages,
+        logfile: LogFile,
+        index: Index,
+        seconds: Callable[[], float],
     ) -> None:
         self._node = node
+        self._pages = pages
         self._seconds = seconds
         self._promptness = Promptness(_PROMPT_SECONDS)
         self._logfile = logfile
@@ -160,11 +169,19 @@ class Orders(OrdersServicer):
         self, request: order_pb2.ListOrdersRequest, context: Context
     ) -> order_pb2.ListOrdersReply:
         self._check_meant(request, context)
-        check_integer("after", request.after)
-        limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
-        orders = await self._list(request.after, limit, context)
+        selection = selection_from_wire(request, MAX_LISTED_ORDERS)
+        with _reading(self._node, context):
+            if selection.key:
+                order = await self._pages.with_key(selection.key, context)
+                found = FoundOrders([order] if order is not None else [], 0, ended=True)
+            else:
+                found = await self._pages.page(selection, context)
         price_of = self._node.price_of
-        return order_pb2.ListOrdersReply(orders=[order_to_wire(each, price_of) for each in orders])
+        return order_pb2.ListOrdersReply(
+            orders=[order_to_wire(each, price_of) for each in found.entries],
+            examined=found.examined,
+            ended=found.ended,
+        )
 
     async def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
         remembered, upto = await self._node.orders(after, limit)

@@ -1,4 +1,5 @@
-"""The index of the order log: the order of each key, and the market data of each stock.
+"""The index of the order log: the order of each key, the orders of each stock and side, and the
+market data of each stock.
 
 It is derived from the log and can be deleted at any time. It reflects a prefix of the log that is
 committed and released, so that nothing in it is ever undone; the leader has the keys of later
@@ -24,14 +25,17 @@ import msgspec
 from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Stock, Traded
+from twisted_bazaar.market import Side, Stock, Traded
 
+from .blocks import Matched
 from .links import HEAD, Link, insert, proves
+from .stock_orders import SCHEMA, StockOrders, Useless
 from .trust import Witness
 
 __all__ = ["Found", "History", "Index", "witness_in"]
 
-_SCHEMA = """
+_SCHEMA = f"""
+{SCHEMA}
 CREATE TABLE keys (
     key TEXT PRIMARY KEY, number INTEGER NOT NULL, next TEXT NOT NULL, sum INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -75,11 +79,7 @@ class _Position(msgspec.Struct, frozen=True):
 _NOTHING = _Position(0, GENESIS, 0, stocks_sum=0, keys_sum=HEAD.sum)
 
 
-class _Useless(Exception):
-    """The file cannot be used and must be rebuilt."""
-
-
-_BAD = (sqlite3.Error, msgspec.ValidationError, UnicodeDecodeError, _Useless)
+_BAD = (sqlite3.Error, msgspec.ValidationError, UnicodeDecodeError, Useless)
 """What reading a damaged file raises. Text that is not UTF-8 fails in Python, in several ways."""
 
 
@@ -103,12 +103,13 @@ class Found(msgspec.Struct, frozen=True):
 class Index:
     """The index in one file, which is rebuilt if it is unreadable or not of `history`.
 
-    `write` and `ledger` are called by one thread at a time, `find` by any.
+    `write` and `ledger` are called by one thread at a time, `find` and `matching` by any.
     """
 
     _position: _Position
     _sums: dict[str, int]
     """The sum of each stock's row."""
+    _orders: StockOrders
 
     def __init__(self, path: Path, history: History) -> None:
         self._path = path
@@ -173,6 +174,7 @@ class Index:
             execute = self._writer.executemany
             self._writer.execute("BEGIN")
             keys_sum = self._position.keys_sum + self._put_in(orders)
+            committed = self._orders.write(self._writer, entries)
             execute("INSERT OR REPLACE INTO stocks VALUES (?, ?, ?, ?, ?, ?)", rows)
             position = _Position(
                 entries[-1].index, entries[-1].digest, last_number, stocks_sum, keys_sum
@@ -182,6 +184,7 @@ class Index:
                 " = (?, ?, ?, ?, ?, ?)",
                 [_sealed(position)],
             )
+        committed()
         self._sums |= sums
         self._position = position
 
@@ -211,6 +214,15 @@ class Index:
         numbers = {key: link.number for key, link in nearest.items() if key == link.key != HEAD.key}
         return Found(numbers, position.entry)
 
+    def matching(
+        self, stock: str, side: Side | None, after: int, upto: int, limit: int, descending: bool
+    ) -> Matched:
+        """The first `limit` orders of `stock` (empty: any) and `side`, but not of any of both, with
+        `after` < number <= `upto`; a search may stop early. Raises `Damaged` if the file is
+        damaged. An order is to be checked in the log."""
+        with self._checked(), self._reader() as connection:
+            return self._orders.matching(connection, stock, side, after, upto, limit, descending)
+
     def close(self) -> None:
         """Close the file; each call under way closes its own connection."""
         self._closed.set()
@@ -232,9 +244,10 @@ class Index:
                 f"INSERT INTO position VALUES {_sealed(_NOTHING)}; COMMIT;"
             )
         elif form != _FORMAT:
-            raise _Useless(f"it is of format {form}")
+            raise Useless(f"it is of format {form}")
         self._position = _NOTHING
         self._sums = {}
+        self._orders = StockOrders()
 
     def _fit(self, history: History) -> None:
         """Load the position and sums of the file, if it belongs to `history`."""
@@ -242,10 +255,11 @@ class Index:
         self._sums = {
             stock.name: _sum(msgspec.structs.astuple(stock)) for stock in _stocks_in(self._writer)
         }
+        self._orders.load(self._writer, self._sums.keys(), position.last_number)
         if position.entry > history.last_index:
-            raise _Useless(f"it goes to entry {position.entry}, the log to {history.last_index}")
+            raise Useless(f"it goes to entry {position.entry}, the log to {history.last_index}")
         if history.digest_at(position.entry) != position.digest:
-            raise _Useless(f"entry {position.entry} of the log is another one")
+            raise Useless(f"entry {position.entry} of the log is another one")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -307,16 +321,16 @@ def witness_in(path: Path) -> Witness | None:
 
 
 def _position_in(connection: sqlite3.Connection) -> _Position:
-    """The position of the file. Raises `_Useless` if its sums do not fit its rows."""
+    """The position of the file. Raises `Useless` if its sums do not fit its rows."""
     position = _unsealed(connection.execute(_POSITION).fetchone() or ())
     stocks_sum = 0
     for stock in _stocks_in(connection):
         stocks_sum ^= _sum(msgspec.structs.astuple(stock))
     if stocks_sum != position.stocks_sum:
-        raise _Useless("the ledger in it does not add up")
+        raise Useless("the ledger in it does not add up")
     keys = connection.execute("SELECT count(*) - 1, sum(sum) FROM keys").fetchone()
     if keys != (position.last_number, position.keys_sum):
-        raise _Useless("the keys in it do not add up")
+        raise Useless("the keys in it do not add up")
     return position
 
 
@@ -335,9 +349,9 @@ def _sealed(position: _Position) -> tuple[object, ...]:
 
 
 def _unsealed(row: Sequence[object]) -> _Position:
-    """The position in a row. Raises `_Useless` if it is not as it was written."""
+    """The position in a row. Raises `Useless` if it is not as it was written."""
     if not row or row[-1] != _sum(row[:-1]):
-        raise _Useless("it does not say what it reflects")
+        raise Useless("it does not say what it reflects")
     names = _Position.__struct_fields__
     return msgspec.convert(dict(zip(names, row[:-1], strict=True)), _Position)
 
@@ -345,14 +359,14 @@ def _unsealed(row: Sequence[object]) -> _Position:
 def _proven(rows: Sequence[Sequence[Any]], wanted: int) -> dict[str, Link]:
     """For each wanted key its row, or the row that proves that it has none.
 
-    Raises `_Useless` if neither is there.
+    Raises `Useless` if neither is there.
     """
     if len(rows) != wanted:
-        raise _Useless(f"nothing is found for {wanted - len(rows)} keys")
+        raise Useless(f"nothing is found for {wanted - len(rows)} keys")
     nearest = {row[0]: Link(*row[1:5]) for row in rows}
     for key, link in nearest.items():
         if not proves(link, key):
-            raise _Useless(f"neither key {key} nor its absence can be proved")
+            raise Useless(f"neither key {key} nor its absence can be proved")
     return nearest
 
 

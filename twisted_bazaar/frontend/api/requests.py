@@ -13,55 +13,37 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
-
-import msgspec
 
 from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import MAX_TRADE_QUANTITY, Side, Trade
 
 __all__ = [
-    "DEFAULT_PAGE",
+    "KEY",
+    "KEY_RULE",
     "MAX_ORDER_NUMBER",
-    "MAX_PAGE",
     "MAX_STOCK_NAME_CHARACTERS",
-    "Page",
     "check_content",
     "check_key_headers",
     "decode_order_number",
-    "decode_page",
     "decode_trade",
 ]
 
 MAX_STOCK_NAME_CHARACTERS = 64
 MAX_ORDER_NUMBER = 2**53 - 1
 """The largest integer that every JSON reader keeps. No order has a higher number."""
-DEFAULT_PAGE = 100
-MAX_PAGE = 500
-"""The most orders in one page."""
-
-_KEY_RULE = "1 to 128 printable ASCII characters, none of the outer ones a space"
-_KEY = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
+KEY_RULE = "1 to 128 printable ASCII characters, none of the outer ones a space"
+KEY = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
+"""The whole of an idempotency key."""
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _TOKEN = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _PARAMETER = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*")[ \t]*)?')
 _CONTENT_TYPE = re.compile(rf"application/json[ \t]*((?:{_PARAMETER.pattern})*)")
 _UTF_8 = ("utf-8", "utf8", '"utf-8"', '"utf8"')
-_INTEGER = re.compile(r"[0-9]{1,16}")
 _ORDER_NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 _SIDES = {side.value: side for side in Side}
 _REQUIRED = ("name", "quantity", "type")
 _OPTIONAL = ("client_order_id",)
 _AN_OBJECT = f"a JSON object with {', '.join(_REQUIRED)}"
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A page of orders."""
-
-    after: int
-    """Orders with a higher number than this."""
-    limit: int
-    """This many at most."""
 
 
 def check_content(
@@ -126,29 +108,6 @@ def decode_order_number(text: str) -> int | None:
         return None
     number = int(text)
     return number if number <= MAX_ORDER_NUMBER else None
-
-
-def decode_page(query: bytes) -> Page:
-    """The page in the query string of `GET /orders`."""
-    found: dict[str, str] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name not in ("after", "limit"):
-            raise Refusal(Reason.INVALID_PARAMETER, f"unknown query parameter {shown(name)}")
-        if name in found:
-            message = f"the query parameter {name} is given twice"
-            raise Refusal(Reason.INVALID_PARAMETER, message)
-        found[name] = value
-    return Page(
-        _parameter("after", found.get("after", "0"), 0, MAX_ORDER_NUMBER),
-        _parameter("limit", found.get("limit", str(DEFAULT_PAGE)), 1, MAX_PAGE),
-    )
-
-
-def _parameter(name: str, text: str, least: int, most: int) -> int:
-    if _INTEGER.fullmatch(text) is not None and least <= int(text) <= most:
-        return int(text)
-    message = f"the query parameter {name} must be an integer from {least} to {most}"
-    raise Refusal(Reason.INVALID_PARAMETER, message)
 
 
 def _decode_object(body: bytes) -> dict[str, Any]:
@@ -244,6 +203,6 @@ def _header_key(text: str) -> str:
 
 
 def _checked_key(name: str, value: object) -> str:
-    if not isinstance(value, str) or _KEY.fullmatch(value) is None:
-        raise Refusal(Reason.INVALID_KEY, f"{name} must be {_KEY_RULE}")
+    if not isinstance(value, str) or KEY.fullmatch(value) is None:
+        raise Refusal(Reason.INVALID_KEY, f"{name} must be {KEY_RULE}")
     return value

@@ -5,7 +5,7 @@ every failure becomes a `Refusal` (`refusals`). `Dispatcher` finds the route of 
 this module imports Klein, which installs the reactor.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from klein import Klein
@@ -31,7 +31,9 @@ from twisted_bazaar.frontend.lookups.service import LookupService
 from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.market import Judged, Order, Placed, Trade
+from twisted_bazaar.selection import Page
 
+from . import listing
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
 from .old_system import PREFIX as OLD
@@ -41,7 +43,6 @@ from .requests import (
     check_content,
     check_key_headers,
     decode_order_number,
-    decode_page,
     decode_trade,
 )
 
@@ -171,11 +172,11 @@ class Routes:
 
     @_served(app, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
-        def show(orders: Sequence[Order]) -> bytes:
-            return answers.orders(orders, page.limit)
+        def show(page: Page) -> bytes:
+            return listing.shown_page(selection, page)
 
-        page = decode_page(request.uri.partition(b"?")[2])
-        return _answer(request, self._replicas.list(page.after, page.limit + 1), show)
+        selection = listing.decode_selection(request.uri.partition(b"?")[2])
+        return _answer(request, self._replicas.list(listing.asked_for(selection)), show)
 
     @_served(app, "GET", "/ping")
     def ping(self, request: BazaarRequest) -> bytes:

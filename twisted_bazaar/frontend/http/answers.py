@@ -3,7 +3,7 @@
 Prices are exact decimals of two digits; no price passes through a float.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -95,6 +95,12 @@ class OrdersPage(msgspec.Struct):
         int | None,
         msgspec.Meta(description="`after` for the next page; null: there is none now."),
     ]
+    cursor: Annotated[
+        str,
+        msgspec.Meta(
+            description="Goes on after these orders, with the same conditions, at any time."
+        ),
+    ]
 
 
 class Failed(msgspec.Struct):
@@ -159,12 +165,9 @@ def order(found: Order) -> bytes:
     return success(_shown_order(found))
 
 
-def orders(found: Sequence[Order], limit: int) -> bytes:
-    """The body that shows the first `limit` of these orders. `next` is the number of the last, if
-    there are more; else null."""
-    page = found[:limit]
-    after = page[-1].number if len(found) > limit else None
-    return _encode(OrdersPage([_shown_order(each) for each in page], after))
+def orders(found: Iterable[Order], next_after: int | None, cursor: str) -> bytes:
+    """The body that shows a page of orders, and the two ways to go on."""
+    return _encode(OrdersPage([_shown_order(each) for each in found], next_after, cursor))
 
 
 def _shown_stock(found: Stock) -> ShownStock:

@@ -1,8 +1,8 @@
 """Reads from the order replicas, with fail-over: orders, and stocks when no catalog answers.
 
 Any replica can answer with an order that it knows to be released, since that never changes. Only
-the leader can answer that there is no such order, or none after the last. While no replica leads, a
-read is repeated until its deadline.
+the leader can answer that there is no such order, or none after the last, or none with a key. While
+no replica leads, a read is repeated until its deadline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,7 @@ from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.market import Order
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.timing import Timing
 
 __all__ = ["Replicas"]
@@ -48,11 +49,10 @@ class Replicas:
             lambda replica, timeout: replica.get_order(number, timeout), self._timing.deadline
         )
 
-    def list(self, after: int, limit: int) -> Deferred[Sequence[Order]]:
-        """The first `limit` orders with numbers above `after`. Fails with `Unavailable`."""
+    def list(self, selection: Selection) -> Deferred[Page]:
+        """The first orders of `selection`; it may stop early. Fails with `Unavailable`."""
         return self._ask(
-            lambda replica, timeout: replica.list_orders(after, limit, timeout),
-            self._timing.deadline,
+            lambda replica, timeout: replica.list_orders(selection, timeout), self._timing.deadline
         )
 
     def look_up(self, names: Sequence[str]) -> Deferred[LookupReply]:

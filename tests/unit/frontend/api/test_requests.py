@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from twisted_bazaar.frontend.api.requests import (
     MAX_ORDER_NUMBER,
-    Page,
     check_content,
     check_key_headers,
     decode_order_number,
-    decode_page,
     decode_trade,
 )
 from twisted_bazaar.frontend.http.refusals import Reason, Refusal
@@ -376,50 +374,6 @@ def test_order_numbers_are_read() -> None:
 )
 def test_what_can_never_number_an_order_is_known_without_asking(text: str) -> None:
     assert decode_order_number(text) is None
-
-
-@pytest.mark.parametrize(
-    ("query", "page"),
-    [
-        (b"", Page(0, 100)),
-        (b"after=7", Page(7, 100)),
-        (b"limit=1", Page(0, 1)),
-        (b"limit=500&after=0", Page(0, 500)),
-        (b"after=%31%32", Page(12, 100)),
-        (b"&after=7&", Page(7, 100)),
-        (b"after=%d" % MAX_ORDER_NUMBER, Page(MAX_ORDER_NUMBER, 100)),
-    ],
-)
-def test_a_page_has_defaults(query: bytes, page: Page) -> None:
-    assert decode_page(query) == page
-
-
-AFTER_RULE = "the query parameter after must be an integer from 0 to 9007199254740991"
-LIMIT_RULE = "the query parameter limit must be an integer from 1 to 500"
-
-
-@pytest.mark.parametrize(
-    ("query", "message"),
-    [
-        (b"after=" + value, AFTER_RULE)
-        for value in (b"", b"-1", b"1.0", b"x", b"%2B1", b"+1", b"1_0")
-    ]
-    + [(b"after=" + b"9" * size, AFTER_RULE) for size in (16, 23, 5000)]
-    + [(b"limit=" + value, LIMIT_RULE) for value in (b"", b"0", b"501", b"-1", b"ten", b"1e2")]
-    + [
-        (b"after", AFTER_RULE),
-        (b"after=1&after=1", "the query parameter after is given twice"),
-        (b"limit=1&limit=2", "the query parameter limit is given twice"),
-        (b"page=2", 'unknown query parameter "page"'),
-        (b"After=2", 'unknown query parameter "After"'),
-        (b"after=1&page", 'unknown query parameter "page"'),
-        (b"%ff=1", 'unknown query parameter "\ufffd"'),
-    ],
-)
-def test_a_parameter_at_fault_is_refused_by_name(query: bytes, message: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        decode_page(query)
-    assert (caught.value.code, caught.value.message) == (400, message)
 
 
 def test_fresh_keys_differ_and_grow_and_cannot_be_guessed_from_one_another() -> None:

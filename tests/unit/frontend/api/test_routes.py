@@ -10,6 +10,7 @@ from tests.fakes.frontend_world import GAME_START, OLD, TAG, TRADE_BODY, FrontEn
 from twisted_bazaar import errors
 from twisted_bazaar.frontend.cache.quotes import Source
 from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Stock, Trade
+from twisted_bazaar.selection import Selection
 
 
 @pytest.fixture
@@ -247,7 +248,8 @@ def test_orders_are_listed_page_by_page(frontend: FrontEnd) -> None:
     assert page("/orders?after=2&limit=2") == ([3, 4], 4)
     assert page("/orders?after=4&limit=1") == ([5], None)
     assert page("/orders?after=5&limit=500") == ([], None)
-    assert frontend.bazaar.asked == [(0, 101), (0, 3), (2, 3), (4, 2), (5, 501)]
+    asked = [(0, 101), (0, 3), (2, 3), (4, 2), (5, 501)]
+    assert frontend.bazaar.asked == [Selection(*each) for each in asked]
 
 
 @pytest.mark.parametrize(

@@ -90,15 +90,15 @@ def test_an_order_that_a_replica_of_an_earlier_release_shows_has_no_price() -> N
     assert [shown[name] for name in unknown] == [None] * 4
 
 
-def test_a_page_names_the_next_one_only_if_there_is_more() -> None:
-    def page(numbers: range, limit: int) -> tuple[list[int], int | None]:
-        shown = json.loads(answers.orders([order(number) for number in numbers], limit))
-        return [each["number"] for each in shown["data"]], shown["next"]
-
-    assert page(range(1, 4), 2) == ([1, 2], 2)
-    assert page(range(1, 3), 2) == ([1, 2], None)
-    assert page(range(1, 2), 2) == ([1], None)
-    assert page(range(1, 1), 2) == ([], None)
+def test_a_page_says_how_to_go_on() -> None:
+    shown = json.loads(answers.orders([order(1), order(2)], 2, "here"))
+    assert [each["number"] for each in shown["data"]] == [1, 2]
+    assert (shown["next"], shown["cursor"]) == (2, "here")
+    assert json.loads(answers.orders([], None, "here")) == {
+        "data": [],
+        "next": None,
+        "cursor": "here",
+    }
 
 
 def test_a_failure_has_code_and_reason_and_message() -> None:

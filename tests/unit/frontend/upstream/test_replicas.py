@@ -9,6 +9,7 @@ from twisted_bazaar.errors import NotLeader, Unavailable
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.market import Order, Side, Stock
+from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()
@@ -72,13 +73,14 @@ def test_the_leader_is_asked_first(reader: Reader, found: Order | None) -> None:
 
 
 def test_a_page_is_read_in_the_same_way(reader: Reader) -> None:
-    result = result_of(reader.orders.list(6, 101))
+    wanted, page = Selection(6, 101), Page([ORDER], 7, ended=True)
+    result = result_of(reader.orders.list(wanted))
     _, call = reader.asked("list_orders")
     call.fail()
     replica, call = reader.asked("list_orders")
-    assert (replica, call.arguments) == (3, (6, 101, TIMING.lease))
-    call.reply([ORDER])
-    assert result == [[ORDER]]
+    assert (replica, call.arguments) == (3, (wanted, TIMING.lease))
+    call.reply(page)
+    assert result == [page]
 
 
 def test_stocks_are_the_leader_s_to_tell(reader: Reader) -> None:

@@ -154,12 +154,14 @@ class ListOrdersRequest(_message.Message):
     def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., descending: _Optional[bool] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., since: _Optional[int] = ..., until: _Optional[int] = ..., key: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class ListOrdersReply(_message.Message):
-    __slots__ = ("orders", "examined")
+    __slots__ = ("orders", "examined", "ended")
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     EXAMINED_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[_market_pb2.Order]
     examined: int
-    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., examined: _Optional[int] = ...) -> None: ...
+    ended: bool
+    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., examined: _Optional[int] = ..., ended: _Optional[bool] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("after", "version", "limit", "wait_ms", "cluster", "to")

@@ -1,0 +1,57 @@
+"""Which orders a client asks for, and a page of them. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from .market import Order, Side
+
+__all__ = ["Page", "Selection"]
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """A part of the orders, in one direction. All conditions must hold."""
+
+    after: int = 0
+    """Orders with higher numbers; if `descending`, with lower ones, and then 0: from the last."""
+    limit: int = 0
+    """This many at most."""
+    descending: bool = False
+    """The highest number comes first."""
+    stock: str = ""
+    """Empty: of any stock."""
+    side: Side | None = None
+    since: int | None = None
+    """Milliseconds since 1970: no earlier than this."""
+    until: int | None = None
+    """Milliseconds since 1970: earlier than this."""
+    key: str = ""
+    """The order with exactly this key, or none; empty: any."""
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether it asks for more than the orders after a number."""
+        return self != Selection(self.after, self.limit)
+
+    def fits(self, order: Order) -> bool:
+        """Whether `order` meets all conditions."""
+        beyond = order.number < (self.after or order.number + 1)
+        return (
+            (beyond if self.descending else order.number > self.after)
+            and self.stock in ("", order.stock)
+            and self.side in (None, order.side)
+            and (self.since is None or order.at_milliseconds >= self.since)
+            and (self.until is None or order.at_milliseconds < self.until)
+            and self.key in ("", order.key)
+        )
+
+
+class Page(msgspec.Struct, frozen=True):
+    """The first orders of a selection."""
+
+    orders: Sequence[Order]
+    examined: int
+    """Of all orders up to this number (if descending: down to it), those of the selection are
+    here."""
+    ended: bool
+    """Whether there are no more."""
