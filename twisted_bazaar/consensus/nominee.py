@@ -122,6 +122,12 @@ class Nominee(Voter):
         new = self.suspect and self._storage.fresh and self.term == 0
         return new and self._canvass is not None and not self._canvass.finds_a_cluster
 
+    @property
+    def _name_is_old(self) -> bool:
+        """Whether the cluster may have got another name than this replica knows: its folder was
+        copied before there was an entry, which makes the name final."""
+        return self._storage.copied and not self.log.last_index
+
     def follow(self, now: float) -> None:
         """A front-end says that some replica leads.
 
@@ -187,7 +193,8 @@ class Nominee(Voter):
         storage = self._storage
         verdict = canvass.verdict(self.log, self.term, storage.fresh, storage.copied, now)
         if isinstance(verdict, FetchFrom | GoAhead) and not self.log.last_index:
-            self.cluster = canvass.name(self.cluster)
+            name = "" if self._name_is_old else self.cluster
+            self.cluster = canvass.name(name) or self.cluster
         match verdict:
             case FetchFrom(source):
                 self._fetch(source, canvass.fetch_from(source, self.log))

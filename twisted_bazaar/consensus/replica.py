@@ -234,7 +234,8 @@ class Replica(Nominee):
 
         Raises `Unusable` if this replica's folder or options do not fit those of a majority.
         """
-        mistake = self._identity.mistake(request.to, reply, self.cluster, self.log)
+        cluster = "" if self._name_is_old else self.cluster
+        mistake = self._identity.mistake(request.to, reply, cluster, self.log)
         if mistake is None:
             self.take_reply(reply, now)
         else:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.fakes.cluster import Cluster
 from tests.fakes.member import TIMING, Member, append, entries_of, poll_reply_with
-from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import (
     CampaignReply,
     Declined,
@@ -248,3 +249,18 @@ def test_one_that_may_found_a_cluster_has_all_wait_until_it_is_known_that_there_
     member.carry_out()
     (reply,) = member.take(Reply)
     assert "suspect" in reply.message.unable
+
+
+def test_a_copy_without_an_entry_takes_the_name_that_the_others_have() -> None:
+    cluster = Cluster()
+    cluster.elect(3)
+    cluster.pass_time(LONG)
+    cluster.kill(1)
+    copy = MemoryStorage(suspect="it is a copy", copied=True)
+    copy.write(Write(term=1, vote=2, cluster="0" * 16, truncate=None, entries=(), trusted=False))
+    cluster.storages[1] = copy
+    restored = cluster.start(1)
+    cluster.pass_time(LONG)
+    assert restored.replica.cluster == cluster.members[3].replica.cluster
+    assert restored.replica.role is Role.FOLLOWER
+    assert restored.replica.log.last_index == cluster.members[3].replica.log.last_index
