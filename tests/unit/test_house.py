@@ -59,6 +59,7 @@ PURE_MODULES = [
     "rpc.serving.limits",
     "rpc.serving.liveness",
     "rpc.serving.pending",
+    "rpc.serving.shortcut",
     "runtime.address",
     "runtime.endpoint",
     "storage.blocks",

@@ -109,9 +109,8 @@ class Call(Context):
             self._server.kept -= self._kept
             self._kept = 0
 
-    def begin(self, now: float) -> None:
-        """The request is complete: run the handler. Raises `Refused`."""
-        message = self.body.message()
+    def begin(self, message: bytes, now: float) -> None:
+        """The request is complete, with this message: run the handler."""
         self.complete = True
         limits = self._server.limits
         self.due = now + limits.answer if self.deadline is None else self.deadline

@@ -18,6 +18,7 @@ from twisted_bazaar.runtime.writing import write_now
 from .call import Call, ServerState
 from .framing import (
     ANSWER_HEAD,
+    PREFIX_BYTES,
     Field,
     NotGrpc,
     NotHttp,
@@ -32,6 +33,7 @@ from .http2 import ANY_STREAM, STREAM_WINDOW, Http2
 from .limits import FrameCounter, Violation
 from .liveness import Action, Liveness
 from .pending import PendingAnswers
+from .shortcut import Shortcut
 
 __all__ = ["GrpcConnection"]
 
@@ -66,6 +68,7 @@ class GrpcConnection(Protocol):
         self._counter = FrameCounter(server.limits.header_bytes, self.idle_since)
         self._liveness = Liveness(server.limits)
         self._h2 = Http2(server.limits)
+        self._shortcut = Shortcut(self._h2)
         self._calls: dict[int, Call] = {}
         self._pending = PendingAnswers(self._h2)
         self._flushes = False
@@ -113,8 +116,11 @@ class GrpcConnection(Protocol):
         now = self._server.reactor.seconds()
         self._flushes = True
         try:
+            begins = not self._counter.waits
             self._counter.take(data, now)
-            self._handle(self._h2.receive(data), now)
+            if not (begins and self._take_ordinary(data, now)):
+                self._shortcut.table_changed()
+                self._handle(self._h2.receive(data), now)
             self._flush()
         except Violation as why:
             self._h2.close_connection(why.code, why.why.encode("ascii", "replace"))
@@ -126,6 +132,30 @@ class GrpcConnection(Protocol):
             self.abort()
 
     # Incoming.
+
+    def _take_ordinary(self, data: bytes, now: float) -> bool:
+        """Take in `data`, which begins with a frame, if it is nothing but ordinary calls that are
+        to be handled; False: it is for h2."""
+        if self._last_stream < ANY_STREAM or (read := self._shortcut.read(data)) is None:
+            return False
+        server, limits = self._server, self._server.limits
+        calls: list[tuple[Call, bytes]] = []
+        if max(len(self._calls), self.working) + len(read.calls) > limits.streams:
+            return False
+        for each in read.calls:
+            method = server.methods.find(each.head.path)
+            if method is None or len(each.message) > limits.message_bytes:
+                return False
+            calls.append((Call(server, self, each.stream, method, each.head, now), each.message))
+        self._h2.took(read.received, read.credits)
+        self._calls.update((call.stream, call) for call, _ in calls)
+        for call, message in calls:
+            try:
+                call.keep(len(message) + PREFIX_BYTES)
+                call.begin(message, now)
+            except Refused as why:
+                self._refused(call, why)
+        return True
 
     def _handle(self, happened: Sequence[events.Event], now: float) -> None:
         reset = {each.stream_id for each in happened if isinstance(each, events.StreamReset)}
@@ -187,7 +217,7 @@ class GrpcConnection(Protocol):
             return
         call.complete = True
         try:
-            call.begin(now)
+            call.begin(call.body.message(), now)
         except Refused as why:
             self._refused(call, why)
 
@@ -212,12 +242,19 @@ class GrpcConnection(Protocol):
         h2, stream = self._h2, call.stream
         if stream not in self._calls:
             return
-        size = len(message) + 5
+        size = len(message) + PREFIX_BYTES
         try:
             call.keep(size)
         except Refused as why:
             self.refuse(call, why.status, why.details, [])
             return
+        if not head and not end:
+            answer = h2.answer(stream, framed(message))
+            if answer is not None:
+                self._unsent += h2.data_to_send()
+                self._unsent += answer
+                self._over(stream)
+                return
         ending = trailers(Status.OK, "", end)
         try:
             h2.send_headers(stream, [*ANSWER_HEAD, *head])
@@ -249,6 +286,10 @@ class GrpcConnection(Protocol):
                 self._h2.reset_stream(stream, ErrorCodes.NO_ERROR)
         except ProtocolError:
             pass
+        self._over(stream)
+
+    def _over(self, stream: int) -> None:
+        """What ends `stream` has been said."""
         self._counter.pings.refill()
         if (call := self._calls.pop(stream, None)) is not None:
             self._ended(call)

@@ -22,14 +22,17 @@ __all__ = [
     "Metadata",
     "NotGrpc",
     "NotHttp",
+    "PREFIX_BYTES",
     "Refused",
     "RequestBody",
     "Status",
     "encode_metadata",
     "framed",
     "http_error",
+    "plain_metadata",
     "read_head",
     "trailers",
+    "whole_message",
 ]
 
 Field = tuple[bytes, bytes]
@@ -162,13 +165,35 @@ def _read_metadata(name: bytes, value: bytes) -> Metadata:
         raise Refused(Status.INTERNAL, f"{key:.100} must be base64") from None
 
 
+def plain_metadata(name: bytes, value: bytes) -> tuple[str, str] | None:
+    """What `read_head` makes of this field, if it is text, and metadata; None: it is not."""
+    if (
+        _BAD_VALUE.search(value)
+        or not _NAME.fullmatch(name)
+        or name in _SPECIAL
+        or name in _OF_HTTP_1
+        or name.startswith(b"grpc-")
+        or name.endswith(b"-bin")
+    ):
+        return None
+    return name.decode("ascii"), value.decode("utf-8", "replace")
+
+
 _PREFIX = struct.Struct(">BI")
-_PREFIX_BYTES = _PREFIX.size
+PREFIX_BYTES = _PREFIX.size
+"""Of a message."""
 
 
 def framed(message: bytes) -> bytes:
     """`message` with its prefix: not compressed, and its length."""
     return _PREFIX.pack(0, len(message)) + message
+
+
+def whole_message(body: bytes) -> bytes | None:
+    """The message in `body`, with its prefix; None: it is compressed, or not whole, or not all."""
+    if len(body) < PREFIX_BYTES or _PREFIX.unpack_from(body) != (0, len(body) - PREFIX_BYTES):
+        return None
+    return body[PREFIX_BYTES:]
 
 
 class RequestBody:
@@ -186,7 +211,7 @@ class RequestBody:
     def take(self, data: bytes) -> None:
         """Raises `Refused`."""
         self._bytes += data
-        if self._length < 0 and len(self._bytes) >= _PREFIX_BYTES:
+        if self._length < 0 and len(self._bytes) >= PREFIX_BYTES:
             flag, length = _PREFIX.unpack_from(self._bytes)
             if flag > 1 or (flag and not self._compressed):
                 raise Refused(Status.INTERNAL, f"invalid flag {flag} of a message")
@@ -202,16 +227,16 @@ class RequestBody:
                     f"SERVER: Received message larger than max ({length} vs. {self._most})",
                 )
             self._length = length
-        if len(self._bytes) > _PREFIX_BYTES + self._length >= _PREFIX_BYTES:
+        if len(self._bytes) > PREFIX_BYTES + self._length >= PREFIX_BYTES:
             raise Refused(Status.UNIMPLEMENTED, "a unary request must have one message")
 
     def message(self) -> bytes:
         """The message, at the end of the stream. Raises `Refused` if it is incomplete."""
         if not self._bytes:
             raise Refused(Status.UNIMPLEMENTED, "a unary request must have one message")
-        if len(self._bytes) - _PREFIX_BYTES != self._length:
+        if len(self._bytes) - PREFIX_BYTES != self._length:
             raise Refused(Status.INTERNAL, "the message is incomplete")
-        message = bytes(memoryview(self._bytes)[_PREFIX_BYTES:])
+        message = bytes(memoryview(self._bytes)[PREFIX_BYTES:])
         self._bytes = bytearray()
         return message
 

@@ -1,11 +1,18 @@
 """The server's end of an HTTP/2 connection: h2, configured and adapted for gRPC. Pure."""
 
+from collections.abc import Iterable, Mapping
+from struct import Struct
+from typing import Any
+
 from h2.config import H2Configuration
 from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RemoteSettingsChanged
 from h2.settings import SettingCodes, Settings
+from h2.stream import H2Stream, StreamState
+from hyperframe.frame import DataFrame, HeadersFrame
 
+from .framing import ANSWER_HEAD, trailers
 from .limits import Limits
 
 __all__ = ["ANY_STREAM", "STREAM_WINDOW", "Http2"]
@@ -15,6 +22,7 @@ ANY_STREAM = 2**31 - 1
 STREAM_WINDOW = 1024 * 1024
 CONNECTION_WINDOW = 4 * 1024 * 1024
 """Initial flow-control windows, in bytes."""
+LARGEST_WINDOW = 2**31 - 1
 _DEFAULT_WINDOW = 65535
 
 _REFUSABLE_STREAMS = 128
@@ -32,6 +40,22 @@ _CONFIG = H2Configuration(
 )
 
 _KNOWN_SETTINGS = frozenset(SettingCodes)
+
+_END_STREAM, _END_HEADERS = 0x1, 0x4
+_FRAME_HEAD = Struct(">HBBBI")
+
+
+def _frame_head(length: int, kind: int, flags: int, stream: int) -> bytes:
+    return _FRAME_HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream)
+
+
+def _block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """`fields` as a header block that neither reads nor changes the compression table, so that it
+    may be sent at any time: names and values in full, not to be indexed (RFC 7541, 6.2.2)."""
+    return b"".join(b"\0%c%b%c%b" % (len(name), name, len(value), value) for name, value in fields)
+
+
+_ANSWER_HEAD, _OK = _block(ANSWER_HEAD), _block(trailers(0, ""))
 
 
 class Http2(H2Connection):
@@ -54,9 +78,14 @@ class Http2(H2Connection):
         settings[SettingCodes.MAX_CONCURRENT_STREAMS] += _REFUSABLE_STREAMS
         self.local_settings = Settings(client=False, initial_values=settings)
         self._uncredited = 0
+        self.unknown: dict[int, int] = {}
+        """Streams of calls under way that h2 does not know, as it has not read them (`shortcut`);
+        of each, by how much the client has enlarged the window."""
 
     def receive(self, data: bytes) -> list[Event]:
         """The events of `data`. Raises h2's `ProtocolError`, with GOAWAY ready to be sent."""
+        for stream in tuple(self.unknown):
+            self.adopt(stream)
         events = self.receive_data(data)
         self._stay_open()
         for event in events:
@@ -66,10 +95,88 @@ class Http2(H2Connection):
                 # h2 keeps every setting that it receives, up to 65,536 unknown ones.
                 for code in event.changed_settings.keys() - _KNOWN_SETTINGS:
                     self.remote_settings.pop(code, None)
+        self._credit()
+        return events
+
+    def _credit(self) -> None:
         if self._uncredited >= CONNECTION_WINDOW // 2:
             self.increment_flow_control_window(self._uncredited)
             self._uncredited = 0
-        return events
+
+    # Calls that are not read by h2.
+
+    def can_take(self, received: int, credits: Mapping[int, int]) -> bool:
+        """Whether there is room in the windows for so many bytes of requests, and for `credits`:
+        see `took`."""
+        largest = LARGEST_WINDOW - max(
+            self.outbound_flow_control_window, self.remote_settings.initial_window_size
+        )
+        return (
+            received <= self._inbound_flow_control_window_manager.current_window_size
+            and max(credits.values()) <= largest
+        )
+
+    def took(self, received: int, credits: Mapping[int, int]) -> None:
+        """Requests have been received without h2, with so many bytes. `credits` has their streams,
+        and how much the client has enlarged the window of each; and, by 0, that of the
+        connection."""
+        self.unknown.update(credits)
+        self.outbound_flow_control_window += self.unknown.pop(0)
+        self.highest_inbound_stream_id = max(self.highest_inbound_stream_id, *credits)
+        self._inbound_flow_control_window_manager.window_consumed(received)
+        self._uncredited += received
+        self._credit()
+
+    def answer(self, stream: int, message: bytes) -> bytes | None:
+        """The frames that end the call on `stream` with OK and `message`, which has its prefix;
+        None: h2 has to send it, in pieces."""
+        size = len(message)
+        if (
+            stream not in self.unknown
+            or size > self.outbound_flow_control_window
+            or size > self.remote_settings.initial_window_size
+            or size > self.max_outbound_frame_size
+            or self.encoder.table_size_changes
+        ):
+            return None
+        del self.unknown[stream]
+        self.outbound_flow_control_window -= size
+        return b"".join(
+            (
+                _frame_head(len(_ANSWER_HEAD), HeadersFrame.type, _END_HEADERS, stream),
+                _ANSWER_HEAD,
+                _frame_head(size, DataFrame.type, 0, stream),
+                message,
+                _frame_head(len(_OK), HeadersFrame.type, _END_HEADERS | _END_STREAM, stream),
+                _OK,
+            )
+        )
+
+    def adopt(self, stream: int) -> None:
+        """Let h2 know `stream`, if it does not: its request has come whole."""
+        credit = self.unknown.pop(stream, None)
+        if credit is None:
+            return
+        known = self.streams[stream] = H2Stream(
+            stream,
+            config=self.config,
+            inbound_window_size=self.local_settings.initial_window_size,
+            outbound_window_size=self.remote_settings.initial_window_size + credit,
+        )
+        known.max_outbound_frame_size = self.max_outbound_frame_size
+        machine = known.state_machine
+        machine.state = StreamState.HALF_CLOSED_REMOTE
+        machine.client, machine.headers_received = False, True
+
+    def send_headers(self, stream_id: int, *args: Any, **kwargs: Any) -> None:
+        """As h2's."""
+        self.adopt(stream_id)
+        super().send_headers(stream_id, *args, **kwargs)
+
+    def reset_stream(self, stream_id: int, *args: Any, **kwargs: Any) -> None:
+        """As h2's."""
+        self.adopt(stream_id)
+        super().reset_stream(stream_id, *args, **kwargs)
 
     def go_away(self, last_stream: int) -> None:
         """Send GOAWAY: streams after `last_stream` are not served."""
