@@ -1,4 +1,5 @@
-"""`python -m twisted_bazaar`: look into the files of an order replica, or at a running service."""
+"""`python -m twisted_bazaar`: look into the files of an order replica, or at a running service, and
+change the market."""
 
 import argparse
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from .errors import Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
 from .tools import probe
+from .tools.operation_arguments import add_arguments
 
 __all__ = ["main"]
 
@@ -41,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is not _health:
             command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
+    purpose = "change the market: list stocks, change prices, halt and resume trading"
+    market = commands.add_parser("market", help=purpose, description=purpose)
+    market.set_defaults(run=_market)
+    add_arguments(market)
     return parser
 
 
@@ -61,6 +67,12 @@ def _verify(asked: argparse.Namespace) -> None:
         f"ok: replica={log.replica} last_number={log.last_number}"
         f" last_index={log.last_index} term={log.term} digest={log.digest}"
     )
+
+
+def _market(asked: argparse.Namespace) -> None:
+    from .tools.operations import operate
+
+    operate(asked, sys.stdout)
 
 
 def _health(_: argparse.Namespace) -> None:

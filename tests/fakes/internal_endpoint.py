@@ -14,6 +14,7 @@ from twisted.web.http_headers import Headers
 from twisted_bazaar.frontend.cache.invalidation import InvalidationResource, internal_site
 from twisted_bazaar.frontend.cache.push_frames import push_frames
 from twisted_bazaar.frontend.cache.signed_pushes import SignedPushes
+from twisted_bazaar.frontend.operations.resource import MarketOperations
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
@@ -71,12 +72,19 @@ class Transport(StringTransport):
 class InternalEndpoint:
     """The site to serve, and a client of it that needs no network."""
 
-    def __init__(self, secret: bytes = b"", reactor: Any = None, frames: bool = False) -> None:
-        """`frames`: it takes pushes in frames as well, as `frame_server`, which the test starts."""
+    def __init__(
+        self,
+        secret: bytes = b"",
+        reactor: Any = None,
+        frames: bool = False,
+        market: MarketOperations | None = None,
+    ) -> None:
+        """`frames`: it takes pushes in frames as well, as `frame_server`, which the test starts.
+        `market`: what it serves at /market, if anything."""
         self.secret = secret
         self.subscriber = FakeSubscriber()
         self.clock = Clock()
-        invalidations = InvalidationResource(secret, self.subscriber, self.clock.seconds)
+        invalidations = InvalidationResource(secret, self.subscriber, self.clock.seconds, market)
         timer = reactor or self.clock
         pushes = SignedPushes(secret, self.subscriber)
         self.frame_server = push_frames(pushes, timer, lambda: "ours", Random(1))

@@ -102,6 +102,9 @@ class FakeReplica(_Fake):
     def trade(self, trades: Sequence[Any], sending: Any, timeout: float) -> Deferred[Any]:
         return self._ask("trade", trades, sending, timeout)
 
+    def change(self, change: Any, sending: Any, timeout: float) -> Deferred[Any]:
+        return self._ask("change", change, sending, timeout)
+
     def get_order(self, number: int, timeout: float) -> Deferred[Any]:
         return self._ask("get_order", number, timeout)
 

@@ -50,6 +50,8 @@ PURE_MODULES = [
     "frontend.http.refusals",
     "frontend.lookups.queue",
     "frontend.lookups.whole_market",
+    "frontend.operations.challenges",
+    "frontend.operations.requests",
     "frontend.trading.queue",
     "rpc.bounds",
     "rpc.frames.format",

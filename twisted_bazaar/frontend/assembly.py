@@ -27,7 +27,7 @@ from .cache.memory import MemoryCache
 from .cache.push_frames import push_frames
 from .cache.recent import Recent
 from .cache.redis import RedisCache
-from .cache.signed_pushes import SignedPushes
+from .cache.signed_pushes import NoSubscription, SignedPushes
 from .cache.store import QuoteCache
 from .cache.subscription import Subscriber
 from .clients import CatalogClient, ReplicaClient
@@ -39,6 +39,9 @@ from .http.listener import Listener
 from .lookups.queue import LookupQueue
 from .lookups.service import LookupService
 from .lookups.whole_market import WholeMarketQueue
+from .operations.challenges import Challenges
+from .operations.resource import MarketOperations
+from .operations.service import OperationService
 from .tap import FrontendConfig
 from .trading.keys import FreshKeys
 from .trading.service import TradeService
@@ -86,7 +89,13 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         timing,
     )
     recent = Recent()
-    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster, recent)
+    operations = MarketOperations(
+        Challenges(config.secret, secrets.token_bytes(32), lambda: secrets.token_hex(16)),
+        OperationService(reactor, seconds, leadership, clients(reads), timing, _life()),
+        lambda: lookup_service.look_up_all(),
+        seconds,
+    )
+    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster, recent, operations)
     lookup_service = LookupService(
         reactor,
         seconds,
@@ -133,11 +142,17 @@ def _caching(
     catalogs: Catalogs,
     cluster: Callable[[], str],
     recent: Recent,
+    operations: MarketOperations,
 ) -> _Caching:
-    """The cache, and what keeps this front-end subscribed to invalidations of it."""
+    """The cache, and what keeps this front-end subscribed to invalidations of it; and the internal
+    endpoint, which serves `operations` as well."""
     cache = _cache(reactor, config)
     if cache is None:
-        return _Caching()
+        nothing = InvalidationResource(
+            config.secret, NoSubscription(), monotonic_seconds, operations
+        )
+        site = internal_site(nothing, reactor, time.time, _fresh_keys())
+        return _Caching(services=(Listener(reactor, config.internal, site, "--internal"),))
     if not config.secret:
         Logger().warn(
             "no --secret-file: any process that can read this bazaar's traffic can forge pushes to "
@@ -156,7 +171,7 @@ def _caching(
     frames = push_frames(
         SignedPushes(config.secret, subscriber), reactor, cluster, random.SystemRandom()
     )
-    invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds)
+    invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds, operations)
     site = internal_site(invalidations, reactor, time.time, _fresh_keys(), frames.connections)
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()

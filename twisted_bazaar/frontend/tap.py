@@ -44,7 +44,7 @@ class Options(TimingOptions):
             "internal",
             None,
             "tcp:0:interface=127.0.0.1",
-            "Endpoint for the catalogs' invalidations.",
+            "Endpoint for the catalogs' invalidations, and for market operations.",
             options.endpoint,
         ],
         ["advertise", None, None, "HOST:PORT at which catalogs reach it.", options.host_port],

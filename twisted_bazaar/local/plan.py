@@ -74,6 +74,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
         Child(
             name="frontend",
             address=public,
+            internal=str(internal),
             command=twistd("bazaar-frontend", *frontend, *timing),
             takes_requests=True,
             announces=True,

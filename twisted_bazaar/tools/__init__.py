@@ -1,6 +1,8 @@
-"""What `python -m twisted_bazaar` does: `export` and `verify` an order log, and check `health`.
+"""What `python -m twisted_bazaar` does: `export` and `verify` an order log, check `health`, and
+change the `market`.
 
 `inspection` reads the log of an order replica, which may run meanwhile; `probe` asks a running
-service. Nothing imports this package but `__main__`, and `probe` imports little, as a container
-runs it every few seconds.
+service; `operations` asks a front-end for market operations (`operation_arguments` has its command
+line). Nothing imports this package but `__main__`, and `probe` imports little, as a container runs
+it every few seconds.
 """

@@ -1,6 +1,6 @@
 # ruff: noqa: N802, N815 - what Twisted calls has a style of its own
 """Receives invalidations: POST /invalidations, on the internal endpoint only, which takes them in
-frames as well (`push_frames`).
+frames as well (`push_frames`), and serves `/market` beside (`operations`).
 
 Of a body more than a little is kept only if its head, which is signed as well, announced it.
 `SignedPushes` says which are taken.
@@ -22,6 +22,8 @@ from twisted_bazaar.frontend.http.channel import BazaarChannel
 from twisted_bazaar.frontend.http.connections import SECONDS, Phase
 from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
 from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
+from twisted_bazaar.frontend.operations.challenges import PATH as MARKET
+from twisted_bazaar.frontend.operations.resource import MarketOperations
 from twisted_bazaar.rpc.frames.format import MAGIC
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
@@ -71,15 +73,25 @@ class InvalidationResource(Resource):
     isLeaf = True
     log = Logger()
 
-    def __init__(self, secret: bytes, subscriber: Taker, seconds: Callable[[], float]) -> None:
-        """`secret` is the cluster's. If it is empty, the subscriber's token alone signs."""
+    def __init__(
+        self,
+        secret: bytes,
+        subscriber: Taker,
+        seconds: Callable[[], float],
+        market: MarketOperations | None = None,
+    ) -> None:
+        """`secret` is the cluster's. If it is empty, the subscriber's token alone signs. `market`
+        serves market operations; None: there are none here."""
         super().__init__()
+        self.market = market
         self._pushes = SignedPushes(secret, subscriber)
         self._seconds = seconds
         self._log_again_at = float("-inf")
         self._not_logged = 0
 
     def render(self, request: BazaarRequest) -> int:
+        if request.path == MARKET and self.market is not None:
+            return self.market.render(request)
         taken = self._take(request)
         if isinstance(taken, PushReply):
             request.respond(encode(taken))
@@ -212,7 +224,7 @@ class _PushRequest(BazaarRequest):
     def process(self) -> None:
         channel = self.channel
         super().process()
-        if self.code == OK:
+        if self.code == OK and self.path == PATH:
             self.site.connections.keep(channel)
         self._leave()
 
@@ -253,16 +265,20 @@ class _InternalSite(BazaarSite):
         self.frames = frames
         self._signed_room = _Room(MAX_BUFFERED_BYTES)
         self._headless_room = _Room(MAX_HEADLESS_BUFFERED_BYTES)
+        self._market_room = _Room(MAX_HEADLESS_BUFFERED_BYTES)
 
     @property
     def buffered(self) -> int:
-        """Bytes received or announced of pushes under way."""
-        return self._signed_room.taken + self._headless_room.taken
+        """Bytes received or announced of pushes and market operations under way."""
+        rooms = (self._signed_room, self._headless_room, self._market_room)
+        return sum(room.taken for room in rooms)
 
     def refusal_of(self, request: _PushRequest, length: int | None) -> Refusal | None:
         """Why the body of `request` is not to be received; None: it is."""
         # The request itself learns of these only once it has come whole.
         path, _, _ = request.channel._path.partition(b"?")
+        if path == MARKET and self.resource.market is not None:
+            return self._refusal_of_operation(request, length)
         if path != PATH:
             return NO_SUCH_PATH
         if request.channel._command != b"POST":
@@ -276,6 +292,14 @@ class _InternalSite(BazaarSite):
             return self.resource.not_signed(request)
         room = self._signed_room if expected else self._headless_room
         return None if room.enter(request, length) else _NO_ROOM
+
+    def _refusal_of_operation(self, request: _PushRequest, length: int | None) -> Refusal | None:
+        if length is None:
+            return _NO_LENGTH
+        if length > MAX_HEADLESS_BYTES:
+            message = f"a market operation has at most {MAX_HEADLESS_BYTES} bytes"
+            return Refusal(Reason.TOO_LARGE, message)
+        return None if self._market_room.enter(request, length) else _NO_ROOM
 
 
 def internal_site(

@@ -18,7 +18,7 @@ from twisted_bazaar.rpc.push import (
     signed,
 )
 
-__all__ = ["NOT_SIGNED", "SignedPushes", "Taker"]
+__all__ = ["NOT_SIGNED", "NoSubscription", "SignedPushes", "Taker"]
 
 NOT_SIGNED = "the push is not signed for this front-end"
 
@@ -31,6 +31,15 @@ class Taker(Protocol):
 
     def push(self, push: Push, /) -> PushReply:
         """Take in a push. It may come late, twice or out of order."""
+
+
+class NoSubscription:
+    """The taker of a front-end without a cache: no push is signed for it."""
+
+    token = ""
+
+    def push(self, push: Push) -> PushReply:
+        raise NotAuthorised(NOT_SIGNED)
 
 
 class SignedPushes:

@@ -47,6 +47,8 @@ class Reason(Enum):
     PRICE_OUT_OF_BOUNDS = "price_out_of_bounds", 409
     EXPIRED = "expired", 409
     HALTED = "halted", 409
+    LISTED_ALREADY = "listed_already", 409
+    TOO_MANY_STOCKS = "too_many_stocks", 409
     LENGTH_REQUIRED = "length_required", 411
     TOO_LARGE = "too_large", 413
     PATH_TOO_LONG = "path_too_long", 414

@@ -1,0 +1,156 @@
+"""Decodes the bodies of market operations. Pure.
+
+    {"operation": "list", "stocks": [{"name": "GameStart", "price": 15.99, "quantity": 100}]}
+    {"operation": "price", "name": "GameStart", "price": 15.99}
+    {"operation": "halt", "names": ["GameStart"]}       or "resume"; "all": true instead of names
+    {"operation": "show"}
+
+As strict as bodies of trades are: unknown fields, fields given twice and fractions of cents are
+refused. Whether the market can be changed so, the leader decides.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.market import Change, Halted, Listed, Listing, Repriced, Resumed
+
+__all__ = ["decode_operation"]
+
+_MAX_NUMBER = 2**53
+"""Beyond the largest price in cents, and the largest quantity: the leader refuses what is less."""
+
+
+def decode_operation(body: bytes) -> Change | None:
+    """The change that a body asks for; None: to show the market. Raises a `Refusal`."""
+    fields = _decode(body)
+    operation = fields.get("operation")
+    if not isinstance(operation, str) or operation not in _READERS:
+        raise _wrong("operation", f"be one of {', '.join(_READERS)}", operation)
+    return _READERS[operation]({k: v for k, v in fields.items() if k != "operation"})
+
+
+def _decode(body: bytes) -> Mapping[str, Any]:
+    try:
+        fields = _decoder.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError, ArithmeticError) as why:
+        message = f"the body is not JSON: {shown(str(why))}"
+        raise Refusal(Reason.MALFORMED, message) from None
+    if not isinstance(fields, dict):
+        raise Refusal(Reason.MALFORMED, "the body must be a JSON object with an operation")
+    return fields
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise Refusal(Reason.INVALID_FIELD, f"the field {shown(twice)} is given twice")
+    # null for an optional field is the same as leaving it out.
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal
+)
+
+
+def _exactly(fields: Mapping[str, Any], *names: str) -> None:
+    """Refuse other fields than `names`, each of which must be there."""
+    for name in fields:
+        if name not in names:
+            raise Refusal(Reason.INVALID_FIELD, f"unknown field {shown(name)}")
+    for name in names:
+        if name not in fields:
+            raise Refusal(Reason.INVALID_FIELD, f"the field {name} is missing")
+
+
+def _list(fields: Mapping[str, Any]) -> Change:
+    _exactly(fields, "stocks")
+    stocks = fields["stocks"]
+    if not isinstance(stocks, list) or not stocks:
+        raise _wrong("stocks", "be a list of stocks", stocks)
+    return Listed(tuple(map(_listing, stocks)))
+
+
+def _listing(stock: object) -> Listing:
+    if not isinstance(stock, dict):
+        raise _wrong("stocks", "hold objects with name, price and quantity", stock)
+    _exactly(stock, "name", "price", "quantity")
+    quantity = _number("quantity", "be a whole number", stock["quantity"], 1)
+    return Listing(_name(stock["name"]), _price(stock["price"]), quantity)
+
+
+def _reprice(fields: Mapping[str, Any]) -> Change:
+    _exactly(fields, "name", "price")
+    return Repriced(_name(fields["name"]), _price(fields["price"]))
+
+
+def _halt(fields: Mapping[str, Any]) -> Change:
+    return Halted(_names(fields))
+
+
+def _resume(fields: Mapping[str, Any]) -> Change:
+    return Resumed(_names(fields))
+
+
+def _show(fields: Mapping[str, Any]) -> None:
+    _exactly(fields)
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Change | None]] = {
+    "list": _list,
+    "price": _reprice,
+    "halt": _halt,
+    "resume": _resume,
+    "show": _show,
+}
+
+
+def _names(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of stocks; none: all stocks."""
+    if "all" in fields:
+        _exactly(fields, "all")
+        if fields["all"] is not True:
+            raise _wrong("all", "be true", fields["all"])
+        return ()
+    _exactly(fields, "names")
+    names = fields["names"]
+    if not isinstance(names, list) or not names:
+        raise _wrong("names", "be a list of names of stocks", names)
+    return tuple(map(_name, names))
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong("name", "be text", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _wrong("name", "hold no half of a surrogate pair", value) from None
+    return value
+
+
+def _price(value: object) -> int:
+    """In cents."""
+    return _number("price", "be a number with at most two decimals", value, 100)
+
+
+def _number(field: str, rule: str, value: object, factor: int) -> int:
+    if isinstance(value, Decimal) and value.is_finite() and abs(value) * factor <= _MAX_NUMBER:
+        times = value * factor
+        if times == int(times):
+            return int(times)
+    raise _wrong(field, rule, value)
+
+
+def _wrong(field: str, rule: str, value: object) -> Refusal:
+    said = "missing" if value is None else shown(value if isinstance(value, str) else _text(value))
+    return Refusal(Reason.INVALID_FIELD, f"{field} must {rule}, not {said}")
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)

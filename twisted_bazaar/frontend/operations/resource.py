@@ -1,0 +1,128 @@
+"""Answers `/market` on the internal endpoint: challenges, and market operations.
+
+    GET /market   {"data": {"challenge": "…"}}
+    POST /market  {"data": {"index": 830}}, the entry that holds the change; null: it was so already
+
+Every operation that changes the market is a line in the log, and so is one with a wrong signature,
+at a bounded rate.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import NOT_DONE_YET
+
+from twisted_bazaar.errors import ChangeRefused, NotAuthorised, NotExecuted, OutcomeUnknown
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.http.refusals import Reason, Refusal, later, refusal_of
+from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.market import Change, ChangeRefusal
+
+from .challenges import CHALLENGE_HEADER, SIGNATURE_HEADER, Challenges
+from .requests import decode_operation
+
+__all__ = ["MarketOperations", "Operations"]
+
+_LOG_SECONDS = 10.0
+"""At least so many seconds lie between two log lines about wrong signatures."""
+
+_REFUSED = {
+    ChangeRefusal.UNKNOWN_STOCK: Reason.UNKNOWN_STOCK,
+    ChangeRefusal.LISTED_ALREADY: Reason.LISTED_ALREADY,
+    ChangeRefusal.INVALID: Reason.INVALID_FIELD,
+    ChangeRefusal.TOO_MANY_STOCKS: Reason.TOO_MANY_STOCKS,
+}
+_ALLOWED = Refusal(
+    Reason.METHOD_NOT_ALLOWED, "only GET, POST can be done here", {b"Allow": b"GET, POST"}
+)
+
+
+class Operations(Protocol):
+    """Changes the market: `OperationService`."""
+
+    def change(self, change: Change, /) -> Deferred[int]: ...
+
+
+class MarketOperations:
+    """What is served at `/market`. `seconds` is a clock that only goes forward."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        challenges: Challenges,
+        operations: Operations,
+        market: Callable[[], Deferred[bytes]],
+        seconds: Callable[[], float],
+    ) -> None:
+        """`market` returns the body that shows every stock."""
+        self._challenges = challenges
+        self._operations = operations
+        self._market = market
+        self._seconds = seconds
+        self._log_again_at = float("-inf")
+
+    def render(self, request: BazaarRequest) -> int:
+        """Answer `request`, at once or later."""
+        if request.method == b"GET":
+            challenge = self._challenges.make(self._seconds())
+            request.respond(answers.success({"challenge": challenge}))
+        elif request.method == b"POST":
+            answer = maybeDeferred(self._operate, request)
+            answer.addErrback(self._refused, request).addCallback(request.respond)
+            answer.addErrback(request.processingFailed)
+        else:
+            request.answer(_ALLOWED)
+        return NOT_DONE_YET
+
+    def _operate(self, request: BazaarRequest) -> Deferred[bytes]:
+        body = request.content.getvalue()
+        challenge = _only(request, CHALLENGE_HEADER).decode("latin-1")
+        self._challenges.take(challenge, body, _only(request, SIGNATURE_HEADER), self._seconds())
+        change = decode_operation(body)
+        if change is None:
+            return self._market()
+        return self._operations.change(change).addCallback(self._changed, change)
+
+    def _changed(self, index: int, change: Change) -> bytes:
+        if index:
+            self.log.info("entry {index}: {change}", index=index, change=_line(change))
+        return answers.success({"index": index or None})
+
+    def _refused(self, failure: Failure, request: BazaarRequest) -> bytes:
+        error = failure.value
+        match error:
+            case NotAuthorised():
+                self._warn(str(error))
+                refusal = Refusal(Reason.NOT_SIGNED, f"the operation is refused: {error}")
+            case ChangeRefused():
+                refusal = Refusal(_REFUSED[error.refusal], str(error))
+            case NotExecuted():
+                refusal = later(Reason.NOT_EXECUTED, f"the market was not changed: {error}")
+            case OutcomeUnknown():
+                message = (
+                    f"it is unknown whether the market was changed: {error}; to repeat is safe"
+                )
+                refusal = later(Reason.OUTCOME_UNKNOWN, message)
+            case _:
+                refusal = refusal_of(error) or request.report(failure)
+        return request.refuse(refusal)
+
+    def _warn(self, why: str) -> None:
+        if self._seconds() >= self._log_again_at:
+            self._log_again_at = self._seconds() + _LOG_SECONDS
+            self.log.warn("a market operation is refused: {why}", why=why)
+
+
+def _only(request: BazaarRequest, name: bytes) -> bytes:
+    """The one header of this name; empty: there is none, or more than one."""
+    values = request.requestHeaders.getRawHeaders(name, [])
+    return values[0] if len(values) == 1 else b""
+
+
+def _line(change: Change) -> str:
+    """`change` as one line of the log, cut short."""
+    return f"{change!r:.300}"

@@ -1,0 +1,110 @@
+"""Has the leader carry out market operations, one after the other.
+
+An operation that gets no answer is sent again, to whichever replica leads by then, until the
+deadline: as it says what is to be so, twice is no different from once. Each sending is for one
+leadership, and not taken after a later one of this front-end, nor after the deadline: what a caller
+was answered is not undone by a message that comes late.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import count
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.task import deferLater
+
+from twisted_bazaar.errors import (
+    BazaarError,
+    ChangeRefused,
+    NotExecuted,
+    OutcomeUnknown,
+)
+from twisted_bazaar.frontend.clients import ReplicaClient
+from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.market import Change, ChangeRefusal
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.sending import Sending
+from twisted_bazaar.timing import Timing
+
+__all__ = ["OperationService"]
+
+_TRIES = 3
+"""An attempt takes a third of the time that there is, at most: its leader may be cut off."""
+
+
+class OperationService:
+    """Changes the market."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        seconds: Callable[[], float],
+        leadership: Leadership,
+        replicas: Mapping[int, ReplicaClient],
+        timing: Timing,
+        life: int,
+    ) -> None:
+        """`life` is a number from 1 to 2**53 - 1, another one for each start of a front-end, and
+        another one than that of its trades."""
+        self._reactor = reactor
+        self._seconds = seconds
+        self._leadership = leadership
+        self._replicas = replicas
+        self._timing = timing
+        self._life = life
+        self._numbers = count(1)
+        # A later sending ends what is expected of those before it.
+        self._turn = DeferredLock()
+
+    def change(self, change: Change) -> Deferred[int]:
+        """Change the market. Fires with the index of the entry that holds the change, or with 0:
+        nothing had to be changed. From then on no client is shown what was before.
+
+        Fails with `ChangeRefused`, `NotExecuted` or `OutcomeUnknown`, within `timing.deadline`
+        seconds.
+        """
+        give_up = self._seconds() + self._timing.deadline
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._change(change, give_up)))
+
+    async def _change(self, change: Change, give_up: float) -> int:
+        doubtful = False
+        longest = self._timing.deadline / _TRIES
+        while (left := give_up - self._seconds()) > 0:
+            self._check_releases()
+            leader = self._leadership.leader
+            if leader:
+                sending = self._sending(leader, give_up)
+                timeout = min(left, longest)
+                try:
+                    return await self._replicas[leader].change(change, sending, timeout)
+                except ChangeRefused as refused:
+                    if doubtful and refused.refusal is ChangeRefusal.LISTED_ALREADY:
+                        # Perhaps by an earlier attempt, and traded since.
+                        raise OutcomeUnknown(f"{refused}: perhaps by this operation") from None
+                    raise
+                except NotExecuted:
+                    self._leadership.doubt(leader)
+                except BazaarError:
+                    doubtful = True
+                    self._leadership.doubt(leader)
+            await deferLater(self._reactor, self._timing.ping)
+        if doubtful:
+            raise OutcomeUnknown("the leader did not answer")
+        raise NotExecuted("no leader could decide it in time")
+
+    def _sending(self, leader: int, give_up: float) -> Sending:
+        return Sending(
+            term=self._leadership.term,
+            life=self._life,
+            number=next(self._numbers),
+            expected=(),
+            expires=(self._leadership.clock_of(leader)(give_up),),
+        )
+
+    def _check_releases(self) -> None:
+        """Refuse a change that some replica could not read."""
+        for replica, (status, _) in self._leadership.statuses.items():
+            if status is not None and status.level < 1:
+                raise NotExecuted(
+                    f"order replica {replica} is of an earlier release, and cannot read changes of"
+                    " the market"
+                )

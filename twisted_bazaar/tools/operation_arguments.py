@@ -1,0 +1,56 @@
+"""The command line of `python -m twisted_bazaar market`.
+
+Imports little: every command of `__main__` declares it.
+"""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+
+__all__ = ["add_arguments"]
+
+_PRICE = re.compile(r"[0-9]{1,13}(\.[0-9]{1,2})?", re.ASCII)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the operations and options of `market`."""
+    operations = parser.add_subparsers(dest="operation", required=True)
+    common = ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data", type=Path, default=Path("var"), help="folder of a bazaar on this machine (var)"
+    )
+    common.add_argument(
+        "--frontend", metavar="HOST:PORT", help="the internal endpoint of a front-end instead"
+    )
+    common.add_argument("--secret-file", metavar="FILE", help="the secret of that front-end")
+    for name, purpose in (
+        ("list", "list a stock"),
+        ("price", "change the price of a stock"),
+        ("halt", "halt trading of stocks"),
+        ("resume", "resume trading of stocks"),
+        ("show", "print all stocks as CSV"),
+    ):
+        operation = operations.add_parser(name, help=purpose, description=purpose, parents=[common])
+        if name in ("list", "price"):
+            operation.add_argument("name")
+            operation.add_argument("price", type=_price, help="such as 15.99")
+        if name == "list":
+            operation.add_argument("quantity", type=_quantity, help="shares for sale at first")
+        if name in ("halt", "resume"):
+            which = operation.add_mutually_exclusive_group(required=True)
+            which.add_argument("names", nargs="*", metavar="name", default=[])
+            which.add_argument("--all", action="store_true", help="every stock listed now")
+
+
+def _price(text: str) -> str:
+    """The price as a number in JSON, which begins with no further zero."""
+    if not _PRICE.fullmatch(text):
+        raise ArgumentTypeError(f"must be an amount such as 15.99, not {text!r:.80}")
+    whole, point, cents = text.partition(".")
+    return f"{int(whole)}{point}{cents}"
+
+
+def _quantity(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 16):
+        raise ArgumentTypeError(f"must be a whole number, not {text!r:.80}")
+    return int(text)
