@@ -2,5 +2,6 @@
 
 Start with `routes`: `Routes` declares the calls, `Dispatcher` (`dispatch`) finds the route of a
 request. `requests` decodes what clients send; `entity_tags`, `reports` and `old_system` make parts
-of answers. `assembly` uses this package; `requests` and `entity_tags` are pure.
+of answers; `description` says to clients what each call takes and answers. `assembly` uses this
+package; `requests` and `entity_tags` are pure.
 """

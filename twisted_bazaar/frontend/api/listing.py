@@ -8,9 +8,7 @@ and what it holds is checked like what a client writes.
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
 from hashlib import blake2b
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -19,6 +17,7 @@ from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import Side
 from twisted_bazaar.selection import Page, Selection
 
+from .queries import QueryParameter, given_parameters, integer, word
 from .requests import KEY, KEY_RULE, MAX_ORDER_NUMBER, MAX_STOCK_NAME_CHARACTERS
 from .times import TIME_RULE, milliseconds_of
 
@@ -41,15 +40,64 @@ MAX_CURSOR_CHARACTERS = 1024
 MAX_MILLISECONDS = 253_402_300_799_999
 """The end of the year 9999."""
 
-PARAMETERS = (
-    "after", "limit", "direction", "stock", "type", "since", "until", "client_order_id", "cursor",
-)  # fmt: skip
-_BESIDE_CURSOR = ("cursor", "limit")
-
-_INTEGER = re.compile(r"[0-9]{1,16}")
 _CURSOR = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}")
 _CURSOR_FORMAT = 1
 _SUM_BYTES = 6
+
+
+def _time(text: str) -> int | None:
+    # An order at a whole millisecond is before a time exactly if it is before it rounded up.
+    time = milliseconds_of(text, round_up=True)
+    return None if time is None else min(max(0, time), MAX_MILLISECONDS)
+
+
+def _time_parameter(name: str, says: str) -> QueryParameter[int]:
+    return QueryParameter(
+        name=name,
+        says=f"{says} RFC 3339, with a zone, in which a plus sign is written `%2B`.",
+        schema={"type": "string", "format": "date-time"},
+        read=_time,
+        rule=f"{TIME_RULE}, in which a plus sign is written %2B",
+    )
+
+
+AFTER = integer(
+    "after",
+    0,
+    MAX_ORDER_NUMBER,
+    says="Orders with a higher number than this; with `direction=desc`, with a lower one.",
+    example=0,
+)
+LIMIT = integer("limit", 1, MAX_PAGE, says="This many at most.", default=DEFAULT_PAGE, example=2)
+DIRECTION = word("direction", ("asc", "desc"), says="Which number comes first.", default="asc")
+STOCK = QueryParameter(
+    name="stock",
+    says="Orders of this stock only.",
+    schema={"type": "string", "minLength": 1, "maxLength": MAX_STOCK_NAME_CHARACTERS},
+    read=lambda text: text if 1 <= len(text) <= MAX_STOCK_NAME_CHARACTERS else None,
+    rule=f"text of 1 to {MAX_STOCK_NAME_CHARACTERS} characters",
+)
+TYPE = word("type", [*map(str, Side)], says="Orders of this type only.")
+SINCE = _time_parameter("since", "Orders of this time and later.")
+UNTIL = _time_parameter("until", "Orders before this time.")
+KEY_PARAMETER = QueryParameter(
+    name="client_order_id",
+    says="The order with this key, or none. The answer is as certain as a 404 by number: if there "
+    "is none, there was none when it was asked.",
+    schema={"type": "string", "pattern": f"^{KEY.pattern}$"},
+    read=lambda text: text if KEY.fullmatch(text) is not None else None,
+    rule=KEY_RULE,
+)
+CURSOR = QueryParameter(
+    name="cursor",
+    says="The `cursor` of an earlier answer: goes on after what that showed, with the same "
+    "conditions and direction. It may be given alone, or with `limit`.",
+    schema={"type": "string", "pattern": f"^{_CURSOR.pattern}$"},
+    read=str,
+    rule="a cursor",
+)
+PARAMETERS = (AFTER, LIMIT, DIRECTION, STOCK, TYPE, SINCE, UNTIL, KEY_PARAMETER, CURSOR)
+_BESIDE_CURSOR = (CURSOR.name, LIMIT.name)
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -65,31 +113,31 @@ _decode = msgspec.json.Decoder(_Cursor).decode
 
 def decode_selection(query: bytes) -> Selection:
     """The orders that the query string of `GET /orders` asks for."""
-    given = _parameters(query)
-    if "cursor" in given:
+    given = given_parameters(query, PARAMETERS)
+    cursor = CURSOR.of(given)
+    if cursor is not None:
         for name in given:
             if name not in _BESIDE_CURSOR:
                 message = (
                     f"the query parameter {name} cannot be given beside cursor, which holds it"
                 )
                 raise Refusal(Reason.INVALID_PARAMETER, message)
-        selection = _selection_in(given["cursor"])
-        limit = _integer(given, "limit", 1, MAX_PAGE, selection.limit)
-        return msgspec.structs.replace(selection, limit=limit)
-    descending = _word(given, "direction", ("asc", "desc")) == "desc"
-    after = _integer(given, "after", 0, MAX_ORDER_NUMBER, 0)
-    if descending and "after" in given:
+        selection = _selection_in(cursor)
+        return msgspec.structs.replace(selection, limit=LIMIT.of(given) or selection.limit)
+    descending = DIRECTION.of(given) == "desc"
+    after = AFTER.of(given)
+    if descending and after is not None:
         after = max(1, after)  # There is no order below number 1, nor below 0.
-    side = _word(given, "type", tuple(Side))
+    side = TYPE.of(given)
     return Selection(
-        after=after,
-        limit=_integer(given, "limit", 1, MAX_PAGE, DEFAULT_PAGE),
+        after=after or 0,
+        limit=LIMIT.of(given) or DEFAULT_PAGE,
         descending=descending,
-        stock=_stock(given),
+        stock=STOCK.of(given) or "",
         side=None if side is None else Side(side),
-        since=_time(given, "since"),
-        until=_time(given, "until"),
-        key=_key(given),
+        since=SINCE.of(given),
+        until=UNTIL.of(given),
+        key=KEY_PARAMETER.of(given) or "",
     )
 
 
@@ -154,70 +202,3 @@ def _is_possible(held: Selection) -> bool:
 
 def _sum(content: bytes) -> bytes:
     return blake2b(content, digest_size=_SUM_BYTES, person=b"bazaar-cursor").digest()
-
-
-def _parameters(query: bytes) -> dict[str, str]:
-    given: dict[str, str] = {}
-    try:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict")
-    except UnicodeDecodeError:
-        message = "the query string is not percent-encoded UTF-8"
-        raise Refusal(Reason.INVALID_PARAMETER, message) from None
-    for name, value in pairs:
-        if name not in PARAMETERS:
-            raise Refusal(Reason.INVALID_PARAMETER, f"unknown query parameter {shown(name)}")
-        if name in given:
-            message = f"the query parameter {name} is given twice"
-            raise Refusal(Reason.INVALID_PARAMETER, message)
-        given[name] = value
-    return given
-
-
-def _wrong(name: str, rule: str, value: str) -> Refusal:
-    message = f"the query parameter {name} must be {rule}, not {shown(value)}"
-    return Refusal(Reason.INVALID_PARAMETER, message)
-
-
-def _integer(given: Mapping[str, str], name: str, least: int, most: int, default: int) -> int:
-    text = given.get(name)
-    if text is None:
-        return default
-    if _INTEGER.fullmatch(text) is not None and least <= int(text) <= most:
-        return int(text)
-    raise _wrong(name, f"an integer from {least} to {most}", text)
-
-
-def _word(given: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
-    text = given.get(name)
-    if text is None or text in words:
-        return text
-    raise _wrong(name, " or ".join(words), text)
-
-
-def _stock(given: Mapping[str, str]) -> str:
-    text = given.get("stock")
-    if text is None:
-        return ""
-    if 1 <= len(text) <= MAX_STOCK_NAME_CHARACTERS:
-        return text
-    raise _wrong("stock", f"text of 1 to {MAX_STOCK_NAME_CHARACTERS} characters", text)
-
-
-def _key(given: Mapping[str, str]) -> str:
-    text = given.get("client_order_id")
-    if text is None:
-        return ""
-    if KEY.fullmatch(text) is not None:
-        return text
-    raise _wrong("client_order_id", KEY_RULE, text)
-
-
-def _time(given: Mapping[str, str], name: str) -> int | None:
-    text = given.get(name)
-    if text is None:
-        return None
-    # An order at a whole millisecond is before a time exactly if it is before it rounded up.
-    time = milliseconds_of(text, round_up=True)
-    if time is None:
-        raise _wrong(name, f"{TIME_RULE}, in which a plus sign is written %2B", text)
-    return min(max(0, time), MAX_MILLISECONDS)

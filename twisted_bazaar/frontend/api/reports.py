@@ -2,30 +2,15 @@
 
 from collections.abc import Sequence
 
-import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.http.answers import ReplicaReport
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 
 __all__ = ["ReplicaReport", "Reports"]
-
-
-class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
-    """An order replica, as it described itself last, with the fields of `GET /replicas`."""
-
-    id: int
-    role: str
-    term: int
-    last_number: int
-    last_index: int
-    digest: str
-    reachable: bool
-    """Whether it answered its last ping. If not, the rest is from an earlier one."""
-    disk_seconds: float = 0.0
-    """Seconds that a write to its disk takes."""
 
 
 class Reports:

@@ -6,8 +6,10 @@ this module imports Klein, which installs the reactor.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
+import msgspec
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -34,6 +36,10 @@ from twisted_bazaar.market import Judged, Order, Placed, Trade
 from twisted_bazaar.selection import Page
 
 from . import listing
+from .description import market, state, trading
+from .description.document import Described, document
+from .description.page import POLICY, html
+from .description.vocabulary import Operation
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
 from .old_system import PREFIX as OLD
@@ -55,12 +61,23 @@ T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
 
 
-def _served(app: Klein, method: str, *paths: str) -> Callable[[View], View]:
-    """Declare the decorated view as the route of `app` for `method` at each of `paths`."""
+DESCRIBED: list[Described] = []
+"""Each route, with its description."""
+
+
+def _served(
+    app: Klein, method: str, *paths: str, described: Operation | None = None
+) -> Callable[[View], View]:
+    """Declare the decorated view as the route of `app` for `method` at each of `paths`, which takes
+    and answers what is `described`."""
 
     def declare(view: View) -> View:
         for path in paths:
             app.route(path, methods=[method], endpoint=f"{method} {path}")(view)
+            if described is not None:
+                shown = path.replace("<", "{").replace(">", "}")
+                old = next((each for each in (OLD + "/trade", OLD) if path.startswith(each)), "")
+                DESCRIBED.append(Described(method, shown, described, old))
         return view
 
     return declare
@@ -97,7 +114,7 @@ class Routes:
         """The resource that a `BazaarSite` serves."""
         return Dispatcher(self.app, _failed)
 
-    @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
+    @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>", described=market.STOCK)
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
         def show(found: LookupResult) -> bytes:
             headers, quote = request.responseHeaders, found.quote
@@ -116,7 +133,7 @@ class Routes:
             raise _no_such_stock(name)
         return _answer(request, self._lookups.look_up(name), show)
 
-    @_served(app, "GET", "/stocks")
+    @_served(app, "GET", "/stocks", described=market.STOCKS)
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(body: bytes) -> bytes:
             if self._sending_bytes and self._sending_bytes + len(body) > MAX_SENDING_BYTES:
@@ -135,7 +152,7 @@ class Routes:
             request.notifyFinish().addErrback(lambda _: asked.cancel())
         return _answer(request, asked, show)
 
-    @_served(app, "POST", "/orders", OLD + "/trade/orders")
+    @_served(app, "POST", "/orders", OLD + "/trade/orders", described=trading.PLACE)
     def place(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(placed: Placed | Judged) -> bytes:
             assert isinstance(placed, Placed)  # No field asks for a validation yet.
@@ -158,7 +175,9 @@ class Routes:
         self._hosts.check(request.authority, local, header(b"Origin"), header(b"Sec-Fetch-Site"))
         check_content(header(b"Content-Type"), header(b"Content-Encoding"))
 
-    @_served(app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>")
+    @_served(
+        app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>", described=trading.ORDER
+    )
     def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
         def show(order: Order | None) -> bytes:
             if order is None:
@@ -170,7 +189,7 @@ class Routes:
             raise _no_such_order(number)
         return _answer(request, self._replicas.get(wanted), show)
 
-    @_served(app, "GET", "/orders", OLD + "/trade/orders")
+    @_served(app, "GET", "/orders", OLD + "/trade/orders", described=trading.ORDERS)
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(page: Page) -> bytes:
             return listing.shown_page(selection, page)
@@ -178,19 +197,19 @@ class Routes:
         selection = listing.decode_selection(request.uri.partition(b"?")[2])
         return _answer(request, self._replicas.list(listing.asked_for(selection)), show)
 
-    @_served(app, "GET", "/ping")
+    @_served(app, "GET", "/ping", described=state.PING)
     def ping(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":"pong"}', request)
 
-    @_served(app, "GET", OLD + "/ping")
+    @_served(app, "GET", OLD + "/ping", described=state.OLD_PING)
     def old_ping(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":{"data":"pong"}}', request)
 
-    @_served(app, "GET", "/livez")
+    @_served(app, "GET", "/livez", described=state.LIVE)
     def livez(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":"alive"}', request)
 
-    @_served(app, "GET", "/readyz")
+    @_served(app, "GET", "/readyz", described=state.READY)
     def readyz(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(reason: str | None) -> bytes:
             if reason is not None:
@@ -199,9 +218,28 @@ class Routes:
 
         return _answer(request, self._reports.readiness(), show)
 
-    @_served(app, "GET", "/replicas")
+    @_served(app, "GET", "/replicas", described=state.REPLICAS)
     def replica_reports(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._reports.report(), answers.success)
+
+    @_served(app, "GET", "/openapi.json", described=state.DESCRIPTION)
+    def description(self, request: BazaarRequest) -> bytes:
+        return _uncached(_description()[0], request)
+
+    @_served(app, "GET", "/docs", described=state.PAGE)
+    def docs(self, request: BazaarRequest) -> bytes:
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"Content-Type", [b"text/html; charset=utf-8"])
+        headers.setRawHeaders(b"Content-Security-Policy", [POLICY])
+        headers.setRawHeaders(b"X-Content-Type-Options", [b"nosniff"])
+        return _uncached(_description()[1], request)
+
+
+@cache
+def _description() -> tuple[bytes, bytes]:
+    """In OpenAPI, and as a page. Made when it is first asked for."""
+    described = document(DESCRIBED)
+    return msgspec.json.encode(described), html(described).encode()
 
 
 def _answer(

@@ -5,7 +5,7 @@ Prices are exact decimals of two digits; no price passes through a float.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,8 @@ __all__ = [
     "Failure",
     "OrdersPage",
     "Price",
+    "Ready",
+    "ReplicaReport",
     "ShownOrder",
     "ShownStock",
     "ShownTrade",
@@ -103,6 +105,46 @@ class OrdersPage(msgspec.Struct):
     ]
 
 
+class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An order replica, as it described itself last."""
+
+    id: int
+    role: Annotated[
+        str,
+        msgspec.Meta(
+            description="`suspect` is one that may lack what it has acknowledged, `unknown` one "
+            "that does not answer.",
+            extra_json_schema={"enum": ["leader", "candidate", "follower", "suspect", "unknown"]},
+        ),
+    ]
+    term: int
+    last_number: Annotated[int, msgspec.Meta(description="Of its last order.")]
+    last_index: Annotated[int, msgspec.Meta(description="Of its last entry.")]
+    digest: Annotated[
+        str, msgspec.Meta(description="Of all entries up to the last: equal for equal logs.")
+    ]
+    reachable: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether it answered its last ping. If not, the rest is from an earlier "
+            "one."
+        ),
+    ]
+    disk_seconds: Annotated[
+        float, msgspec.Meta(description="Seconds that a write to its disk takes.")
+    ] = 0.0
+
+
+class Ready(msgspec.Struct):
+    """The answer of `/readyz`."""
+
+    data: Literal["ready"]
+    notice: Annotated[
+        str | msgspec.UnsetType,
+        msgspec.Meta(description="What operators should know although it is ready."),
+    ] = msgspec.UNSET
+
+
 class Failed(msgspec.Struct):
     """What was wrong."""
 
@@ -127,7 +169,7 @@ def success(data: object) -> bytes:
 
 def ready(notice: str | None) -> bytes:
     """The body of `/readyz`; `notice` is what operators should know although it is ready."""
-    return success("ready") if notice is None else _encode({"data": "ready", "notice": notice})
+    return _encode(Ready("ready", msgspec.UNSET if notice is None else notice))
 
 
 def error(code: int, reason: str, message: str) -> bytes:

@@ -174,7 +174,7 @@ def test_a_cursor_of_another_form_is_refused() -> None:
             decode_selection(b"cursor=" + cursor.encode())
 
 
-@pytest.mark.parametrize("name", [name for name in listing.PARAMETERS if name != "limit"])
+@pytest.mark.parametrize("name", [each.name for each in listing.PARAMETERS if each.name != "limit"])
 def test_only_a_limit_is_given_beside_a_cursor(name: str) -> None:
     cursor = cursor_of(Selection(0, 100), 0)
     query = f"{name}=1&cursor={cursor}" if name != "cursor" else f"cursor={cursor}&cursor={cursor}"

@@ -1,0 +1,90 @@
+"""Headers of requests and answers. Pure."""
+
+from .vocabulary import Header, Parameter
+
+__all__ = [
+    "ALLOW",
+    "CACHE_CONTROL",
+    "CONTENT_SECURITY_POLICY",
+    "ENTITY_TAG",
+    "IDEMPOTENCY_KEY",
+    "IDEMPOTENT_REPLAYED",
+    "IF_NONE_MATCH",
+    "REPEAT_KEY",
+    "RETRY_AFTER",
+    "X_CACHE",
+    "X_CONTENT_TYPE_OPTIONS",
+]
+
+_UNQUOTED = r"[!#-~](?:[ -~]{0,126}[!-~])?"
+_OUTER = r'(?:[!#-\[\]-~]|\\["\\])'
+_INNER = r'(?:[ !#-\[\]-~]|\\["\\])'
+
+IDEMPOTENCY_KEY = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    says="The key of the trade, which never has more than one order. It may be quoted, as a string "
+    'of RFC 8941 is: `"k"` is the key `k`. The field `client_order_id` says the same.',
+    schema={
+        "type": "string",
+        "pattern": f'^(?:{_UNQUOTED}|"{_OUTER}(?:{_INNER}{{0,126}}{_OUTER})?")$',
+    },
+    example="bot-7-trade-1",
+)
+IF_NONE_MATCH = Parameter(
+    name="If-None-Match",
+    place="header",
+    says="Entity tags that the client has the bodies of: a list, or `*`. One that is malformed "
+    "counts as none.",
+    schema={"type": "string"},
+)
+
+ALLOW = Header(
+    name="Allow",
+    says="The methods of this path.",
+    schema={"type": "string"},
+)
+CACHE_CONTROL = Header(
+    name="Cache-Control",
+    says="HTTP caches must ask again each time.",
+    schema={"const": "no-cache", "type": "string"},
+)
+CONTENT_SECURITY_POLICY = Header(
+    name="Content-Security-Policy",
+    says="The page may have its own style, and nothing else.",
+    schema={"type": "string"},
+)
+ENTITY_TAG = Header(
+    name="ETag",
+    says="Names the history of the order log and the version in it. It is missing if the history "
+    "is not known.",
+    schema={"type": "string", "pattern": '^"[0-9a-f]{16}-[0-9]+"$'},
+    required=False,
+)
+IDEMPOTENT_REPLAYED = Header(
+    name="Idempotent-Replayed",
+    says="The order was made by an earlier call with this key.",
+    schema={"const": "true", "type": "string"},
+    required=False,
+)
+REPEAT_KEY = Header(
+    name="Idempotency-Key",
+    says="With `outcome_unknown`: the key under which the trade can be sent again.",
+    schema={"type": "string"},
+    required=False,
+)
+RETRY_AFTER = Header(
+    name="Retry-After",
+    says="Seconds after which the same request may succeed.",
+    schema={"type": "integer", "minimum": 1},
+)
+X_CACHE = Header(
+    name="X-Cache",
+    says="Whether the stock came from the front-end's cache; `off`: it has none.",
+    schema={"type": "string", "enum": ["hit", "miss", "off"]},
+)
+X_CONTENT_TYPE_OPTIONS = Header(
+    name="X-Content-Type-Options",
+    says="Its type is as it is called.",
+    schema={"type": "string", "const": "nosniff"},
+)

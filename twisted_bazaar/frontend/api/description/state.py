@@ -1,0 +1,139 @@
+"""The calls that say how the bazaar is, and what it offers. Pure."""
+
+from typing import Literal
+
+from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.frontend.http.refusals import Reason
+
+from .headers import CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS
+from .vocabulary import Answer, Example, Operation, holding
+
+__all__ = ["DESCRIPTION", "LIVE", "OLD_PING", "PAGE", "PING", "READY", "REPLICAS"]
+
+_REPORTS = [
+    answers.ReplicaReport(
+        id=replica,
+        role=role,
+        term=1,
+        last_number=0,
+        last_index=2,
+        digest="533f57ba0dcb6c4a4e0d8be8d1a1a7f0",
+        reachable=True,
+        disk_seconds=0.0004,
+    )
+    for replica, role in ((1, "leader"), (2, "follower"), (3, "follower"))
+]
+
+PING = Operation(
+    id="ping",
+    tag="state",
+    summary="Reach the front-end",
+    says="Answered by the front-end alone.",
+    answers=(
+        Answer(
+            says="It is reached.",
+            body=holding("Pong", Literal["pong"]),
+            headers=(CACHE_CONTROL,),
+        ),
+    ),
+    examples=(Example(says="Pong", target="/ping", answer=answers.success("pong")),),
+)
+
+OLD_PING = Operation(
+    id="oldPing",
+    tag="state",
+    summary="Reach the front-end",
+    says="Answered by the front-end alone.",
+    answers=(
+        Answer(
+            says="It is reached.",
+            body=holding("OldPong", holding("OldPongData", Literal["pong"])),
+            headers=(CACHE_CONTROL,),
+        ),
+    ),
+    examples=(Example(says="Pong", target="/ping", answer=answers.success({"data": "pong"})),),
+)
+
+LIVE = Operation(
+    id="live",
+    tag="state",
+    summary="Whether the front-end is alive",
+    says="Answered by the front-end alone.",
+    answers=(
+        Answer(
+            says="It is alive.",
+            body=holding("Alive", Literal["alive"]),
+            headers=(CACHE_CONTROL,),
+        ),
+    ),
+    examples=(Example(says="Alive", target="/livez", answer=answers.success("alive")),),
+)
+
+READY = Operation(
+    id="ready",
+    tag="state",
+    summary="Whether trades and lookups can be served",
+    says="Ready means: a leader is known and a catalog answers.",
+    answers=(Answer(says="It is ready.", body=answers.Ready, headers=(CACHE_CONTROL,)),),
+    refusals=(Reason.NOT_READY,),
+    examples=(
+        Example(says="Ready", target="/readyz", answer=answers.ready(None)),
+        Example(
+            says="No leader",
+            target="/readyz",
+            code=503,
+            reason=Reason.NOT_READY,
+            met=Unavailable("no order replica leads"),
+            answer=answers.error(503, "not_ready", "not ready: no order replica leads"),
+        ),
+    ),
+)
+
+DESCRIPTION = Operation(
+    id="getDescription",
+    tag="description",
+    summary="This description",
+    says="OpenAPI 3.1, made from the declarations that the front-end's own code follows.",
+    answers=(
+        Answer(
+            says="The description.",
+            schema={"type": "object", "required": ["openapi", "info", "paths", "components"]},
+            headers=(CACHE_CONTROL,),
+        ),
+    ),
+)
+
+PAGE = Operation(
+    id="getDocs",
+    tag="description",
+    summary="This description as a page",
+    says="It needs no script and no other host.",
+    answers=(
+        Answer(
+            says="A page of HTML.",
+            media_type="text/html",
+            schema={"type": "string"},
+            headers=(CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS, CACHE_CONTROL),
+        ),
+    ),
+)
+
+
+REPLICAS = Operation(
+    id="listReplicas",
+    tag="state",
+    summary="The order replicas",
+    says="The last status of each, which is never older than a few pings: what the replica knows "
+    "to be committed.",
+    answers=(
+        Answer(
+            says="Every order replica, by id.",
+            body=holding("ReplicasAnswer", list[answers.ReplicaReport]),
+            headers=(CACHE_CONTROL,),
+        ),
+    ),
+    examples=(
+        Example(says="Three replicas", target="/replicas", answer=answers.success(_REPORTS)),
+    ),
+)

@@ -1,0 +1,130 @@
+"""The words in which a call is described. Pure.
+
+A query parameter or a field of a body also decodes what it describes: there is one declaration of
+each.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.frontend.http.refusals import Reason
+
+__all__ = [
+    "JSON",
+    "Answer",
+    "Body",
+    "Example",
+    "Header",
+    "Link",
+    "Operation",
+    "Parameter",
+    "Schema",
+    "holding",
+    "nullable",
+]
+
+JSON = "application/json"
+
+Schema = Mapping[str, Any]
+"""A JSON Schema of the dialect that OpenAPI 3.1 has."""
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter in the path, the query string or a header."""
+
+    name: str
+    place: str
+    """`path`, `query` or `header`."""
+    says: str
+    schema: Schema
+    example: str | int | None = None
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """A header of an answer."""
+
+    name: str
+    says: str
+    schema: Schema
+    required: bool = True
+    """Whether every answer of its status has it."""
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that an answer holds a parameter of."""
+
+    name: str
+    operation: str
+    parameters: Mapping[str, str]
+    says: str
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a request, in JSON."""
+
+    says: str
+    name: str
+    """Of its schema."""
+    schema: Schema
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A success, or an answer that is neither success nor failure."""
+
+    says: str
+    body: type[msgspec.Struct] | None = None
+    """What encodes the body, if it is JSON."""
+    code: int = 200
+    media_type: str = JSON
+    schema: Schema | None = None
+    """Of a body that no struct encodes."""
+    headers: Sequence[Header] = ()
+    links: Sequence[Link] = ()
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, and its answer by a bazaar that has just been started and has answered the
+    examples before it."""
+
+    says: str
+    target: str
+    """Path and query string."""
+    code: int = 200
+    sent: Mapping[str, str] = {}
+    """Headers of the request."""
+    body: Any = msgspec.UNSET
+    """Of the request: what is sent as JSON. Bytes are sent as they are."""
+    answer: bytes = b""
+    reason: Reason | None = None
+    """Of a failure."""
+    met: BazaarError | None = None
+    """What happens inside the bazaar while it answers, which it does not do by itself."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One call."""
+
+    id: str
+    tag: str
+    summary: str
+    says: str
+    answers: Sequence[Answer]
+    parameters: Sequence[Parameter] = ()
+    body: Body | None = None
+    refusals: Sequence[Reason] = ()
+    """Beyond those that any call can meet."""
+    examples: Sequence[Example] = ()
+
+
+def holding(name: str, data: Any) -> type[msgspec.Struct]:
+    """The struct `name` of a body that holds `data` and nothing else."""
+    return msgspec.defstruct(name, [("data", data)])
+
+
+def nullable(schema: Schema) -> Schema:
+    """`schema`, or null, for an optional field."""
+    kind = schema["type"]
+    return {**schema, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
