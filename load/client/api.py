@@ -44,6 +44,8 @@ class _Page(msgspec.Struct):
 
 class _Placed(msgspec.Struct):
     transaction_number: int
+    price: float | None = None
+    """Earlier releases do not show it."""
 
 
 class _Error(msgspec.Struct):
@@ -140,7 +142,7 @@ class Caller:
     ) -> TradeCall:
         body = {"name": name, "quantity": quantity, "type": side}
         sent = self._seconds()
-        number, replayed = None, False
+        number, replayed, price, reason = None, False, None, ""
         try:
             reply = await self._session.post(
                 f"{self._urls[via]}/orders", body, {"Idempotency-Key": key}, timeout
@@ -151,12 +153,13 @@ class Caller:
         else:
             call = self._common(via, sent, reply)
             verdict = _verdict(reply)
+            reason = error.reason if (error := _error(reply)) is not None else ""
             if verdict is Verdict.PLACED:
                 placed, call = _decode(reply, _Answer[_Placed], call)
                 if placed is None:
                     verdict = Verdict.UNKNOWN
                 else:
-                    number = placed.data.transaction_number
+                    number, price = placed.data.transaction_number, placed.data.price
                     replayed = reply.header(b"Idempotent-Replayed") == "true"
         return self._record(
             TradeCall(
@@ -168,6 +171,8 @@ class Caller:
                 verdict=verdict,
                 number=number,
                 replayed=replayed,
+                price=price,
+                reason=reason,
             )
         )
 
