@@ -11,8 +11,9 @@ from urllib.parse import quote
 import msgspec
 from twisted.internet.task import deferLater
 
-from load.client.http import NoAnswer, Session
+from load.client.http import NoAnswer, get
 from load.errors import NotInTime
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .disks import Disks
@@ -153,7 +154,7 @@ class Fleet(ABC):
 
     async def _replicas(self, url: str) -> Sequence[ReplicaRow]:
         try:
-            reply = await self._session.get(f"{url}/replicas", ASK_SECONDS)
+            reply = await get(self._session, url, "/replicas", ASK_SECONDS)
             return msgspec.json.decode(reply.body, type=_Rows).data
         except (NoAnswer, msgspec.DecodeError):
             return ()
@@ -178,7 +179,7 @@ class Fleet(ABC):
         """Whether all front-ends are ready."""
         try:
             for url in self.urls:
-                if (await self._session.get(f"{url}/readyz", ASK_SECONDS)).status != 200:
+                if (await get(self._session, url, "/readyz", ASK_SECONDS)).status != 200:
                     return False
         except NoAnswer:
             return False
@@ -195,12 +196,12 @@ class Fleet(ABC):
         return True
 
     async def _caching(self, url: str) -> bool:
-        reply = await self._session.get(f"{url}/stocks", ASK_SECONDS)
+        reply = await get(self._session, url, "/stocks", ASK_SECONDS)
         stocks = msgspec.json.decode(reply.body, type=_Stocks).data
         for _ in range(LOOKUPS if stocks else 0):
-            path = f"{url}/stocks/{quote(stocks[0].name, safe='')}"
-            reply = await self._session.get(path, ASK_SECONDS)
-            if reply.header(b"X-Cache") in ("hit", "off"):
+            path = f"/stocks/{quote(stocks[0].name, safe='')}"
+            reply = await get(self._session, url, path, ASK_SECONDS)
+            if reply.header("X-Cache") in ("hit", "off"):
                 return True
         return False
 

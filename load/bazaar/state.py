@@ -9,9 +9,10 @@ import msgspec
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
-from load.client.http import NoAnswer, Session
+from load.client.http import NoAnswer, get
 from load.errors import CannotRun, NotInTime
 from load.history.records import Closing, Opening, Order, Quote
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Side, Traded
 from twisted_bazaar.runtime.reactor import Reactor
@@ -57,14 +58,8 @@ async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
         volumes[order.name] += order.quantity
     if volumes != {quote.name: quote.volume for quote in market}:
         raise CannotRun(f"something else trades at {url}: a history needs the bazaar for itself")
-    return Opening(
-        at=at,
-        listed=listed,
-        known=orders[-1].number if orders else 0,
-        prices={quote.name: quote.price for quote in market},
-        halted=tuple(quote.name for quote in market if quote.halted),
-        note=note,
-    )
+    known = orders[-1].number if orders else 0
+    return Opening(at=at, listed=listed, known=known, note=note)
 
 
 async def closing(reactor: Reactor, url: str, at: float) -> Closing:
@@ -95,21 +90,21 @@ async def _all(reactor: Reactor, url: str) -> tuple[tuple[Order, ...], tuple[Quo
 
 
 async def _market(session: Session, url: str) -> tuple[Quote, ...]:
-    return msgspec.json.decode(await _body(session, f"{url}/stocks"), type=_Market).data
+    return msgspec.json.decode(await _body(session, url, "/stocks"), type=_Market).data
 
 
 async def _orders_after(session: Session, url: str, after: int | None) -> list[Order]:
     orders: list[Order] = []
     while after is not None:
-        path = f"{url}/orders?after={after}&limit={PAGE_ORDERS}"
-        page = msgspec.json.decode(await _body(session, path), type=_Page)
+        path = f"/orders?after={after}&limit={PAGE_ORDERS}"
+        page = msgspec.json.decode(await _body(session, url, path), type=_Page)
         orders += page.data
         after = page.next
     return orders
 
 
-async def _body(session: Session, url: str) -> bytes:
-    reply = await session.get(url, ANSWER_SECONDS)
+async def _body(session: Session, url: str, path: str) -> bytes:
+    reply = await get(session, url, path, ANSWER_SECONDS)
     if reply.status != 200:
         raise NoAnswer(f"status {reply.status}")
     return reply.body

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
-from load.client.http import Body
 from load.run.latencies import Latencies
+from twisted_bazaar.client.session import Body
 from twisted_bazaar.runtime.http_client import BytesProducer, Endpoints
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds

@@ -16,8 +16,9 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from load.client.api import Caller
-from load.client.http import Session
 from load.history.records import History, TradeCall, Verdict
+from twisted_bazaar.client.deferreds import Deferreds
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.market import Side
 from twisted_bazaar.runtime.reactor import Reactor
 
@@ -30,6 +31,7 @@ SHORT_ANSWER_SECONDS = (0.2, 1.0)
 RETRY_SECONDS = 0.05
 LOOKUP_CLIENTS = 3
 """For each front-end. While it is paused, each of them has one lookup waiting there."""
+PATIENT_CLIENTS = 2
 POPULAR = 3
 """How many stocks are looked up more often than the others."""
 SETTLE_SECONDS = 15.0
@@ -38,7 +40,7 @@ SETTLE_SECONDS = 15.0
 
 def connections(count: int) -> int:
     """How many calls to one front-end `count` clients can have under way."""
-    return 1 + LOOKUP_CLIENTS + count
+    return 1 + LOOKUP_CLIENTS + PATIENT_CLIENTS + count
 
 
 class Shared:
@@ -66,7 +68,8 @@ class Clients:
         seed: str,
         think_seconds: float = 0.004,
     ) -> None:
-        """`count` clients make all kinds of calls, each mostly at one of the front-ends `urls`.
+        """`count` clients make all kinds of calls, each mostly at one of the front-ends `urls`;
+        `PATIENT_CLIENTS` trade as a program does with `twisted_bazaar.client`, at any of them.
         For each front-end, one more client only trades there, and `LOOKUP_CLIENTS` only look up:
         they show whether that is possible while other clients wait. `seed` decides what they
         ask. The time between two calls of a client is exponentially distributed, with mean
@@ -74,7 +77,7 @@ class Clients:
         self._shared = shared = Shared()
         trading = [_TradingClient] * len(urls)
         looking_up = [_LookupClient] * LOOKUP_CLIENTS * len(urls)
-        kinds = [*trading, *looking_up, *[_Client] * count]
+        kinds = [*trading, *looking_up, *[_Client] * count, *[_PatientClient] * PATIENT_CLIENTS]
         self._clients = [
             kind(
                 reactor,
@@ -82,6 +85,9 @@ class Clients:
                 Random(f"{seed}-{number}"),
                 shared,
                 stocks,
+                bazaar=Deferreds(
+                    reactor, *urls, random=Random(f"{seed}-{number}-pauses"), session=session
+                ),
                 home=number % len(urls),
                 think_seconds=think_seconds * kind.pace,
             )
@@ -131,6 +137,7 @@ class _Client:
         shared: Shared,
         stocks: Sequence[str],
         *,
+        bazaar: Deferreds,
         home: int,
         think_seconds: float,
     ) -> None:
@@ -139,6 +146,7 @@ class _Client:
         self._random = random
         self._shared = shared
         self._stocks = stocks
+        self._bazaar = bazaar
         self._home = home
         self._think_seconds = think_seconds
         self._keys = 0
@@ -248,16 +256,22 @@ class _Client:
         """Send a trade until its outcome is known; with a small probability, leave it unknown."""
         while True:
             call = await self._call.trade(self._via(), key, name, side, quantity, self._timeout())
-            if call.verdict is Verdict.PLACED and call.number is not None:
-                self._shared.numbers.append(call.number)
-                self._shared.trades.append(call)
-                self._shared.placed_at = max(self._shared.placed_at, call.sent)
+            if self._remember(call):
                 await self._placed(name)
             if self.leaving or call.verdict not in (Verdict.UNKNOWN, Verdict.NOT_EXECUTED):
                 return
             await self._failed()
             if self._random.random() < 0.03:
                 return
+
+    def _remember(self, call: TradeCall) -> bool:
+        """Whether it was placed."""
+        if call.number is None:
+            return False
+        self._shared.numbers.append(call.number)
+        self._shared.trades.append(call)
+        self._shared.placed_at = max(self._shared.placed_at, call.sent)
+        return True
 
     async def _placed(self, name: str) -> None:
         """After a trade of this stock: sometimes look it up, at any front-end."""
@@ -279,6 +293,18 @@ class _TradingClient(_Client):
 
     async def _placed(self, name: str) -> None:
         pass
+
+
+class _PatientClient(_Client):
+    """A client that only trades, at any front-end, and does not end a trade before its outcome is
+    known, or its deadline is over."""
+
+    def _mix(self) -> Mapping[Callable[[], Awaitable[None]], int]:
+        return {self._trade: 1}
+
+    async def _settle(self, key: str, name: str, side: Side, quantity: int) -> None:
+        call = await self._call.settled_trade(self._bazaar, key, name, side, quantity)
+        self._remember(call)
 
 
 class _LookupClient(_Client):

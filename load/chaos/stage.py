@@ -21,12 +21,12 @@ from load.bazaar.folders import Folders
 from load.bazaar.local import LocalFleet
 from load.bazaar.namespaces import NamespacedFleet
 from load.bazaar.state import Log
-from load.client.http import Session
 from load.errors import CannotRun, NotInTime
 from load.history.book import Violation
 from load.history.checker import check
 from load.history.records import Call, Closing, Fault, History, Opening
 from load.report.outputs import Tell
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 

@@ -1,10 +1,9 @@
 """The calls of the REST API. Each is recorded in a history, also when it fails."""
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypedDict, TypeVar
-from urllib.parse import quote
+from typing import Generic, NamedTuple, TypedDict, TypeVar
 
-import msgspec
+from twisted.internet.defer import CancelledError
 
 from load.history.records import (
     Call,
@@ -18,44 +17,19 @@ from load.history.records import (
     TradeCall,
     Verdict,
 )
+from twisted_bazaar.client import requests, values
+from twisted_bazaar.client.answers import Answer, Broken
+from twisted_bazaar.client.deferreds import Deferreds
+from twisted_bazaar.client.errors import CallFailed, NotExecuted, OutcomeUnknown, Refused
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.market import Side
-
-from .http import NoAnswer, NotSent, Reply, Session
 
 __all__ = ["EXPECTED", "Caller"]
 
 EXPECTED = {0, 200, 404, 409, 422, 503}
 """The statuses with which a bazaar may answer well-formed calls; 0: no answer."""
 
-_NOT_EXECUTED = ("not_executed", "overloaded")
-"""The reasons of a 503 that say that a trade was certainly not executed (docs/reference.md)."""
-
 T = TypeVar("T")
-
-
-class _Answer(msgspec.Struct, Generic[T]):
-    data: T
-
-
-class _Page(msgspec.Struct):
-    data: tuple[Order, ...]
-    next: int | None
-
-
-class _Placed(msgspec.Struct):
-    transaction_number: int
-    price: float | None = None
-    """Earlier releases do not show it."""
-
-
-class _Error(msgspec.Struct):
-    message: str
-    reason: str = ""
-    """Empty in the answers of older releases."""
-
-
-class _Failure(msgspec.Struct):
-    error: _Error
 
 
 class _Common(TypedDict):
@@ -67,6 +41,15 @@ class _Common(TypedDict):
     ended: float
     status: int
     message: str
+
+
+class _Asked(NamedTuple, Generic[T]):
+    """A request that was sent once."""
+
+    call: _Common
+    reply: Answer | Broken
+    value: T | None
+    failed: CallFailed | None
 
 
 class Caller:
@@ -98,103 +81,93 @@ class Caller:
         return len(self._urls)
 
     async def lookup(self, via: int, name: str, timeout: float) -> LookupCall:
-        call, reply = await self._get(via, f"/stocks/{quote(name, safe='')}", timeout)
-        found, source = None, ""
-        if reply is not None:
-            source = reply.header(b"X-Cache") or ""
-        if reply is not None and reply.status == 200:
-            shown, call = _decode(reply, _Answer[Quote], call)
-            # "<history>-<version>"; a front-end that does not know the history sends no tag.
-            version = (reply.header(b"ETag") or "").strip('"').rpartition("-")[2]
-            if shown is not None:
-                known = int(version) if version.isdecimal() else None
-                found = msgspec.structs.replace(shown.data, version=known)
-        return self._record(LookupCall(**call, name=name, found=found, source=source))
+        asked = await self._ask(via, requests.stock(name), timeout)
+        found = None if asked.value is None else _quote(asked.value)
+        source = asked.reply.header("X-Cache") if isinstance(asked.reply, Answer) else None
+        return self._record(LookupCall(**asked.call, name=name, found=found, source=source or ""))
 
     async def market(self, via: int, timeout: float) -> MarketCall:
-        call, reply = await self._get(via, "/stocks", timeout)
-        found: tuple[Quote, ...] = ()
-        if reply is not None and reply.status == 200:
-            shown, call = _decode(reply, _Answer[tuple[Quote, ...]], call)
-            found = shown.data if shown is not None else ()
-        return self._record(MarketCall(**call, found=found))
+        asked = await self._ask(via, requests.stocks(), timeout)
+        found = tuple(_quote(each) for each in asked.value or ())
+        return self._record(MarketCall(**asked.call, found=found))
 
     async def order(self, via: int, number: int, timeout: float) -> OrderCall:
-        call, reply = await self._get(via, f"/orders/{number}", timeout)
-        found = None
-        if reply is not None and reply.status == 200:
-            shown, call = _decode(reply, _Answer[Order], call)
-            found = shown.data if shown is not None else None
-        return self._record(OrderCall(**call, number=number, found=found))
+        asked = await self._ask(via, requests.order(number), timeout)
+        found = None if asked.value is None else _order(asked.value)
+        return self._record(OrderCall(**asked.call, number=number, found=found))
 
     async def page(self, via: int, after: int, limit: int, timeout: float) -> PageCall:
-        call, reply = await self._get(via, f"/orders?after={after}&limit={limit}", timeout)
-        shown = None
-        if reply is not None and reply.status == 200:
-            shown, call = _decode(reply, _Page, call)
-        shown = shown or _Page((), None)
+        asked = await self._ask(via, requests.page(after=after, limit=limit), timeout)
+        page = asked.value or values.Page(())
+        found = tuple(_order(each) for each in page.orders)
         return self._record(
-            PageCall(**call, after=after, limit=limit, found=shown.data, next=shown.next)
+            PageCall(**asked.call, after=after, limit=limit, found=found, next=page.next)
         )
 
     async def trade(
         self, via: int, key: str, name: str, side: Side, quantity: int, timeout: float
     ) -> TradeCall:
-        body = {"name": name, "quantity": quantity, "type": side}
-        sent = self._seconds()
-        number, replayed, price, reason = None, False, None, ""
-        try:
-            reply = await self._session.post(
-                f"{self._urls[via]}/orders", body, {"Idempotency-Key": key}, timeout
-            )
-        except NoAnswer as why:
-            call = self._common(via, sent, None, str(why))
-            verdict = Verdict.NOT_EXECUTED if isinstance(why, NotSent) else Verdict.UNKNOWN
-        else:
-            call = self._common(via, sent, reply)
-            verdict = _verdict(reply)
-            reason = error.reason if (error := _error(reply)) is not None else ""
-            if verdict is Verdict.PLACED:
-                placed, call = _decode(reply, _Answer[_Placed], call)
-                if placed is None:
-                    verdict = Verdict.UNKNOWN
-                else:
-                    number, price = placed.data.transaction_number, placed.data.price
-                    replayed = reply.header(b"Idempotent-Replayed") == "true"
+        sending = requests.place(values.Trade(name, side, quantity), key)
+        asked = await self._ask(via, sending, timeout)
         return self._record(
             TradeCall(
-                **call,
+                **asked.call,
                 key=key,
                 name=name,
                 type=side,
                 quantity=quantity,
-                verdict=verdict,
-                number=number,
-                replayed=replayed,
-                price=price,
-                reason=reason,
+                verdict=_verdict(asked.failed),
+                number=asked.value.number if asked.value is not None else None,
+                replayed=asked.value is not None and asked.value.replayed,
             )
         )
 
-    async def _get(self, via: int, path: str, timeout: float) -> tuple[_Common, Reply | None]:
+    async def settled_trade(
+        self, bazaar: Deferreds, key: str, name: str, side: Side, quantity: int
+    ) -> TradeCall:
+        """A trade that `bazaar` sends again as often as it takes, to any front-end: one call, by
+        its last answer. If it is cancelled, the outcome is unknown."""
         sent = self._seconds()
+        placed, failed = None, None
         try:
-            reply = await self._session.get(self._urls[via] + path, timeout)
-        except NoAnswer as why:
-            return self._common(via, sent, None, str(why)), None
-        return self._common(via, sent, reply), reply
+            placed = await bazaar.place(name, side, quantity, client_order_id=key)
+        except CallFailed as why:
+            failed = why
+        except CancelledError:
+            failed = OutcomeUnknown("cancelled")
+        return self._record(
+            TradeCall(
+                **self._common(0, sent, 200 if failed is None else failed.code, failed),
+                key=key,
+                name=name,
+                type=side,
+                quantity=quantity,
+                verdict=_verdict(failed),
+                number=placed.number if placed is not None else None,
+                replayed=placed is not None and placed.replayed,
+            )
+        )
 
-    def _common(self, via: int, sent: float, reply: Reply | None, message: str = "") -> _Common:
-        if reply is not None and reply.status != 200:
-            error = _error(reply)
-            message = error.message if error is not None else _malformed(reply)
+    async def _ask(self, via: int, call: requests.Call[T], timeout: float) -> "_Asked[T]":
+        """Send it once."""
+        sent = self._seconds()
+        reply = await self._session.send(self._urls[via], call.request, timeout)
+        value, failed = None, None
+        try:
+            value = call.value(reply)
+        except CallFailed as why:
+            failed = why
+        status = reply.status if isinstance(reply, Answer) else 0
+        return _Asked(self._common(via + 1, sent, status, failed), reply, value, failed)
+
+    def _common(self, via: int, sent: float, status: int, failed: CallFailed | None) -> _Common:
         return {
             "client": self._client,
-            "via": via + 1,
+            "via": via,
             "sent": sent,
             "ended": self._seconds(),
-            "status": reply.status if reply is not None else 0,
-            "message": message,
+            "status": status,
+            "message": str(failed) if failed is not None else "",
         }
 
     def _record(self, call: T) -> T:
@@ -203,39 +176,24 @@ class Caller:
         return call
 
 
-def _error(reply: Reply) -> _Error | None:
-    """The error in the body of a failure; None: it has none."""
-    try:
-        return msgspec.json.decode(reply.body, type=_Failure).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _verdict(reply: Reply) -> Verdict:
-    """What a client knows of a trade with this answer. A 503 or 5xx without a reason that says
-    so leaves the outcome unknown."""
-    error = _error(reply)
-    match reply.status:
-        case 200:
+def _verdict(failed: CallFailed | None) -> Verdict:
+    """What is known of a trade that was sent once."""
+    match failed:
+        case None:
             return Verdict.PLACED
-        case 409:
+        case Refused(code=409):
             return Verdict.REJECTED
-        case 422:
+        case Refused(code=422):
             return Verdict.REUSED
-        case 503 if error is not None and error.reason in _NOT_EXECUTED:
-            return Verdict.NOT_EXECUTED
-        case status if 400 <= status < 500:
+        case Refused() | NotExecuted():
             return Verdict.NOT_EXECUTED
     return Verdict.UNKNOWN
 
 
-def _decode(reply: Reply, shape: type[T], call: _Common) -> tuple[T | None, _Common]:
-    """The body as `shape`; None, and the call with a message that says so, if it is not one."""
-    try:
-        return msgspec.json.decode(reply.body, type=shape), call
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None, {**call, "message": _malformed(reply)}
+def _quote(shown: values.Quote) -> Quote:
+    price = float(shown.price)
+    return Quote(shown.name, price, shown.quantity, shown.volume, shown.version)
 
 
-def _malformed(reply: Reply) -> str:
-    return f"a malformed body: {reply.body[:80]!r}"
+def _order(shown: values.Order) -> Order:
+    return Order(shown.number, shown.name, shown.type, shown.quantity)

@@ -14,10 +14,10 @@ from twisted.internet.task import LoopingCall
 from load import exit_codes
 from load.bazaar import state
 from load.client.api import Caller
-from load.client.http import Session
 from load.errors import CannotRun, NotInTime
 from load.history.records import History, Record
 from load.report.outputs import show, show_json
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 

@@ -14,9 +14,9 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from load.client.api import Caller
-from load.client.http import Session
 from load.history.records import Call, History, Verdict
 from load.history.remembered import Remembered, RememberedOrder
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.market import Side
 from twisted_bazaar.runtime.reactor import Reactor
 

@@ -13,9 +13,11 @@ from twisted.internet.threads import deferToThread
 
 from load.bazaar import state
 from load.client.api import EXPECTED, Caller
-from load.client.http import Reply, Session
 from load.history.checker import check
 from load.history.records import Call, History, LookupCall, TradeCall, Verdict
+from twisted_bazaar.client.answers import Answer, Broken
+from twisted_bazaar.client.requests import Request
+from twisted_bazaar.client.session import Session
 from twisted_bazaar.market import DEFAULT_LISTING, Side
 from twisted_bazaar.runtime.services import monotonic_seconds
 
@@ -58,13 +60,13 @@ class _Observed(Session):
         super().__init__(reactor, connections)
         self.shown: list[Shown] = []
 
-    def get(self, url: str, timeout: float) -> Deferred[Reply]:
-        def note(reply: Reply) -> Reply:
-            if source := reply.header(b"X-Cache"):
-                self.shown.append(Shown(now(), url.partition("/stocks/")[0], source))
+    def send(self, url: str, request: Request, seconds: float) -> Deferred[Answer | Broken]:
+        def note(reply: Answer | Broken) -> Answer | Broken:
+            if isinstance(reply, Answer) and (source := reply.header("X-Cache")):
+                self.shown.append(Shown(now(), url, source))
             return reply
 
-        return super().get(url, timeout).addCallback(note)
+        return super().send(url, request, seconds).addCallback(note)
 
 
 class Traffic:

@@ -19,7 +19,7 @@ PAGES = [
 GENERATED = ROOT / "twisted_bazaar" / "rpc" / "bazaar"
 MODULES = [
     path
-    for top in ("twisted_bazaar", "load")
+    for top in ("twisted_bazaar", "load", "examples")
     for path in sorted((ROOT / top).rglob("*.py"))
     if not path.is_relative_to(GENERATED)
 ]
@@ -30,7 +30,7 @@ RUN = re.compile(r"\bpython3? -m ([\w.]+)")
 SOURCE = re.compile(r"[\w./*{},-]+\.(py|proto|toml|yml|yaml|md)")
 PLACE = re.compile(r"[a-z_][\w./*{},-]*")
 BRACES = re.compile(r"\{([^}]*)\}")
-TOPS = ("twisted_bazaar", "load", "tests", "docs", "deploy", "proto", "plugins")
+TOPS = ("twisted_bazaar", "load", "examples", "tests", "docs", "deploy", "proto", "plugins")
 
 
 def listed() -> set[str]:

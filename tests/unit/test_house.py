@@ -43,6 +43,17 @@ PURE_MODULES = [
     "frontend.api.description.state",
     "frontend.api.description.trading",
     "frontend.api.description.vocabulary",
+    "client.answers",
+    "client.batch",
+    "client.core",
+    "client.errors",
+    "client.requests",
+    "client.retries",
+    "client.settling",
+    "client.sse",
+    "client.steps",
+    "client.stream",
+    "client.values",
     "frontend.api.entity_tags",
     "frontend.api.listing",
     "frontend.api.old_shape",
@@ -94,7 +105,7 @@ MAX_LINE_COLUMNS = 100
 
 
 def sources() -> list[Path]:
-    folders = ("twisted_bazaar", "plugins", "proto", "load", "tests")
+    folders = ("twisted_bazaar", "plugins", "proto", "load", "examples", "tests")
     found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
     return sorted(path for path in found if GENERATED not in path.parents)
 
@@ -144,12 +155,15 @@ def reaches(path: Path) -> Iterator[tuple[Path, str]]:
         importer = todo.pop()
         for name in imports(importer):
             yield importer, name
-            # `from .market import Trade` names the module before its last dot.
+            # `from .market import Trade` names the module before its last dot, and `from . import
+            # market` the module itself.
             for candidate in (name, name.rpartition(".")[0]):
                 ours = candidate.startswith("twisted_bazaar.") and module_path(candidate)
                 if ours and ours not in seen:
                     seen.add(ours)
                     todo.append(ours)
+                if ours:
+                    break
 
 
 def pure() -> list[str]:

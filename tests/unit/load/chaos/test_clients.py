@@ -74,7 +74,7 @@ def test_they_make_every_kind_of_call_and_get_every_verdict() -> None:
     kinds = {type(record).__name__ for record in history.records}
     assert kinds >= {"TradeCall", "LookupCall", "MarketCall", "OrderCall", "PageCall"}
     met = {record.verdict for record in history.records if isinstance(record, TradeCall)}
-    assert met == set(Verdict) - {Verdict.JUDGED}
+    assert met == set(Verdict)
 
 
 def test_a_seed_decides_what_they_ask() -> None:
@@ -109,8 +109,19 @@ def test_each_front_end_has_one_that_only_trades_and_three_that_only_look_up() -
     assert [does.pop(client) for client in (1, 2)] == [{("TradeCall", 2)}, {("TradeCall", 1)}]
     watching = [does.pop(client) for client in range(3, 9)]
     assert watching == [{("LookupCall", 2)}, {("LookupCall", 1)}] * 3
+    assert [does.pop(client) for client in (12, 13)] == [{("TradeCall", 0)}] * 2
     assert len(does) == 3
     assert all(len(each) > 4 for each in does.values())
+
+
+def test_two_send_a_trade_again_until_its_outcome_is_known() -> None:
+    _, history = trading(0.3, 10, seconds=60.0)
+    trades = [each for each in history.records if isinstance(each, TradeCall) and each.via == 0]
+    assert len({each.key for each in trades}) == len(trades) > 50
+    known = sum(each.verdict in (Verdict.PLACED, Verdict.REJECTED) for each in trades)
+    assert known > 0.8 * len(trades)
+    # Some of them by a second sending, as no answer is waited for so long.
+    assert any(each.number is not None and each.ended - each.sent > 6.0 for each in trades)
 
 
 def test_lookups_are_many_and_most_of_them_of_a_few_stocks() -> None:

@@ -6,30 +6,27 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
-from twisted.web.http_headers import Headers
 
 from load.client.api import Caller
-from load.client.http import Reply
 from load.history.records import History, Quote, Verdict
+from twisted_bazaar.client.answers import Answer, Broken
+from twisted_bazaar.client.requests import Request
 from twisted_bazaar.market import Side
 
 
 class Scripted:
     """A session that gives one answer to everything."""
 
-    def __init__(self, status: int, body: object, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, status: int, body: object, headers: dict[str, str]) -> None:
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        given = Headers({name: [value] for name, value in headers.items()})
-        self._reply = Reply(status, given, content)
+        self._reply = Answer(status, headers, content)
 
-    def get(self, *_: Any) -> Deferred[Reply]:
+    def send(self, url: str, request: Request, seconds: float) -> Deferred[Answer | Broken]:
         return succeed(self._reply)
-
-    post = get
 
 
 def caller(status: int, body: object, **headers: str) -> Caller:
-    given = {name.replace("_", "-").encode(): text.encode() for name, text in headers.items()}
+    given = {name.replace("_", "-").lower(): text for name, text in headers.items()}
     session: Any = Scripted(status, body, given)
     return Caller(session, Clock().seconds, ["http://front"], History(), 1)
 

@@ -1,20 +1,20 @@
 """The reference workload, against a front-end in memory: what clients ask, and when."""
 
-from collections.abc import Mapping
 from random import Random
 from typing import Any
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
-from load.client.http import NoAnswer, NotSent, Reply
 from load.history.records import History, LookupCall, OrderCall, TradeCall, Verdict
 from load.run.mix import Mix
 from load.run.workload import Workload
 from tests.fakes.frontend import FakeFrontend
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from twisted_bazaar.client.answers import Answer, Broken
+from twisted_bazaar.client.requests import Request
 from twisted_bazaar.market import DEFAULT_LISTING, Side
 
 STOCKS = [listing.name for listing in DEFAULT_LISTING]
@@ -40,27 +40,23 @@ class Frontend(FakeFrontend):
     def close(self) -> Deferred[None]:
         return succeed(None)
 
-    def post(
-        self, url: str, body: object, headers: Mapping[str, str], timeout: float
-    ) -> Deferred[Reply]:
-        self.keys.append(headers["Idempotency-Key"])
-        return super().post(url, body, headers, timeout)
-
-    def _call(self, method: str, url: str, body: Any, key: str, timeout: float) -> Deferred[Reply]:
+    def send(self, url: str, request: Request, seconds: float) -> Deferred[Answer | Broken]:
         begin, end = self.stalls
         now = self._clock.seconds()
         if self.dead:
-            self.requests.append((method, url, body))
-            return fail(NotSent("refused"))
+            self.requests.append((request.method, url, None))
+            return succeed(Broken("refused", served=False))
         if begin <= now < end:
             call = deferLater(self._clock, end - now)
             return call.addCallbacks(
-                lambda _: super(Frontend, self)._call(method, url, body, key, timeout),
-                lambda why: why.trap(CancelledError) and fail(NoAnswer("given up")),
+                lambda _: super(Frontend, self).send(url, request, seconds),
+                lambda why: why.trap(CancelledError) and Broken("given up"),
             )
-        return super()._call(method, url, body, key, timeout)
+        return super().send(url, request, seconds)
 
-    def _serve(self, path: str, body: Any, key: str) -> Reply:
+    def _serve(self, path: str, body: Any, key: str) -> Answer:
+        if key:
+            self.keys.append(key)
         if path in self.lost:
             return super()._serve("/orders/1000000", None, "")
         return super()._serve(path, body, key)

@@ -6,13 +6,53 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import protocol
-from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from load.client.http import NoAnswer, NotSent, Reply, Session
+from twisted_bazaar.client.answers import Broken
+from twisted_bazaar.client.requests import Request
+from twisted_bazaar.client.session import Session, Stream
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "7"\r\n\r\n{}'
+
+
+POST = Request(
+    "POST", "/orders", {"Content-Type": "application/json", "Idempotency-Key": "k"}, b'{"a":1}'
+)
+
+
+def a_get(path: str) -> Request:
+    return Request("GET", path)
+
+
+@implementer(IPushProducer)
+class Endless:
+    """A body without end, sent as fast as it is taken."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._sending = False
+        self.resumeProducing()
+
+    def resumeProducing(self) -> None:
+        self._sending = True
+        self._send()
+
+    def _send(self) -> None:
+        from twisted.internet import reactor
+
+        transport = self._server.transport
+        if self._sending and transport is not None and self._server.connected:
+            self._server.factory.sent += 1
+            transport.write(b"x" * 65536)
+            reactor.callLater(0, self._send)  # type: ignore[attr-defined]
+
+    def pauseProducing(self) -> None:
+        self._sending = False
+
+    stopProducing = pauseProducing
 
 
 class Server(protocol.Protocol):
@@ -36,6 +76,9 @@ class Server(protocol.Protocol):
         elif b"/cut" in data:
             self.transport.write(ANSWER[:-1])
             self.transport.loseConnection()
+        elif b"/endless" in data:
+            self.transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            self.transport.registerProducer(Endless(self), True)
         elif b"/silent" not in data:
             self.transport.write(ANSWER)
 
@@ -47,18 +90,11 @@ async def server() -> AsyncIterator[Any]:
     from twisted.internet import reactor
 
     factory: Any = protocol.Factory.forProtocol(Server)
-    factory.requests, factory.connections, factory.lost = [], 0, 0
+    factory.requests, factory.connections, factory.lost, factory.sent = [], 0, 0, 0
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
     factory.url = f"http://127.0.0.1:{port.getHost().port}"
     yield factory
     await port.stopListening()
-
-
-async def got(call: "Deferred[Reply]") -> Reply | NoAnswer:
-    try:
-        return await call
-    except NoAnswer as why:
-        return why
 
 
 async def passed(seconds: float) -> None:
@@ -76,9 +112,9 @@ def new_session(connections: int) -> Session:
 @pytest_twisted.ensureDeferred
 async def test_an_answer_is_complete(server: Any) -> None:
     session = new_session(2)
-    reply = await session.get(f"{server.url}/well", 5.0)
-    assert (reply.status, reply.body, reply.header(b"ETag")) == (200, b"{}", '"7"')
-    assert reply.header(b"X-Cache") is None
+    reply = await session.send(server.url, a_get("/well"), 5.0)
+    assert (reply.status, reply.body, reply.header("ETag")) == (200, b"{}", '"7"')
+    assert reply.header("X-Cache") is None
     await session.close()
 
 
@@ -86,8 +122,8 @@ async def test_an_answer_is_complete(server: Any) -> None:
 async def test_one_connection_is_kept_for_all_requests(server: Any) -> None:
     session = new_session(1)
     for _ in range(3):
-        await session.get(f"{server.url}/stocks/Fish", 5.0)
-        await session.post(f"{server.url}/orders", {}, {}, 5.0)
+        await session.send(server.url, a_get("/stocks/Fish"), 5.0)
+        await session.send(server.url, POST, 5.0)
     assert (len(server.requests), server.connections, server.lost) == (6, 1, 0)
     await session.close()
     await passed(0.05)
@@ -97,8 +133,8 @@ async def test_one_connection_is_kept_for_all_requests(server: Any) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_request_is_sent_as_it_was_given(server: Any) -> None:
     session = new_session(1)
-    await session.get(f"{server.url}/stocks/Fish%20%26%20Co", 5.0)
-    await session.post(f"{server.url}/orders", {"a": 1}, {"Idempotency-Key": "k"}, 5.0)
+    await session.send(server.url, a_get("/stocks/Fish%20%26%20Co"), 5.0)
+    await session.send(server.url, POST, 5.0)
     await session.close()
     looked_up, traded = server.requests
     assert looked_up.startswith(b"GET /stocks/Fish%20%26%20Co HTTP/1.1\r\n")
@@ -119,9 +155,9 @@ async def test_a_request_without_a_whole_answer_may_have_been_served_and_is_sent
     server: Any, path: str, connections: int
 ) -> None:
     session = new_session(connections)
-    reply = await got(session.get(f"{server.url}/{path}", 0.2))
-    assert isinstance(reply, NoAnswer)
-    assert not isinstance(reply, NotSent)
+    reply = await session.send(server.url, a_get(f"/{path}"), 0.2)
+    assert isinstance(reply, Broken)
+    assert reply.served
     assert len(server.requests) == 1
     await session.close()
 
@@ -130,13 +166,13 @@ async def test_a_request_without_a_whole_answer_may_have_been_served_and_is_sent
 @pytest_twisted.ensureDeferred
 async def test_on_a_kept_connection_it_is_sent_once_as_well(server: Any, path: str) -> None:
     session = new_session(1)
-    await session.get(f"{server.url}/stocks/Fish", 5.0)
-    reply = await got(session.get(f"{server.url}/{path}", 0.2))
-    assert isinstance(reply, NoAnswer)
-    assert not isinstance(reply, NotSent)
+    await session.send(server.url, a_get("/stocks/Fish"), 5.0)
+    reply = await session.send(server.url, a_get(f"/{path}"), 0.2)
+    assert isinstance(reply, Broken)
+    assert reply.served
     assert len(server.requests) == 2
     # The next one has a new connection.
-    assert (await session.get(f"{server.url}/stocks/Fish", 5.0)).status == 200
+    assert (await session.send(server.url, a_get("/stocks/Fish"), 5.0)).status == 200
     assert server.connections == 2
     await session.close()
 
@@ -150,10 +186,12 @@ async def test_a_refused_connection_is_reported_at_once_and_nothing_was_sent(ser
     )
     url = f"http://127.0.0.1:{port.getHost().port}"
     await port.stopListening()
-    call = new_session(2).get(url, 5.0)
+    call = new_session(2).send(url, a_get("/"), 5.0)
     await passed(0.2)
     assert call.called
-    assert isinstance(await got(call), NotSent)
+    reply = await call
+    assert isinstance(reply, Broken)
+    assert not reply.served
 
 
 @pytest.mark.parametrize("path", ["silent", "half"])
@@ -161,12 +199,48 @@ async def test_a_refused_connection_is_reported_at_once_and_nothing_was_sent(ser
 async def test_a_cancelled_request_had_no_answer_and_its_connection_is_closed(
     server: Any, path: str
 ) -> None:
-    call = new_session(2).get(f"{server.url}/{path}", 5.0)
+    call = new_session(2).send(server.url, a_get(f"/{path}"), 5.0)
     await passed(0.05)
     assert server.lost == 0
     call.cancel()
-    reply = await got(call)
-    assert isinstance(reply, NoAnswer)
-    assert not isinstance(reply, NotSent)
+    reply = await call
+    assert isinstance(reply, Broken)
+    assert reply.served
     await passed(0.05)
     assert server.lost == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_not_read_of_a_stream_is_not_taken_from_the_connection(server: Any) -> None:
+    session = new_session(1)
+    stream = await session.open(server.url, a_get("/endless"), 5.0)
+    assert isinstance(stream, Stream)
+    assert await stream.read()
+    # The buffers of both ends take some; then no more is sent.
+    sent = -1
+    for _ in range(50):
+        if server.sent == sent:
+            break
+        sent = server.sent
+        await passed(0.2)
+    assert server.sent == sent
+    for _ in range(100):
+        assert await stream.read()
+    assert server.sent > sent
+    stream.close()
+    await passed(0.05)
+    assert server.lost == 1
+
+
+@pytest.mark.parametrize("path", ["silent", "broken"])
+@pytest_twisted.ensureDeferred
+async def test_a_stream_that_does_not_open_is_broken(server: Any, path: str) -> None:
+    assert isinstance(await new_session(1).open(server.url, a_get(f"/{path}"), 0.2), Broken)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stream_that_is_cut_is_over(server: Any) -> None:
+    stream = await new_session(1).open(server.url, a_get("/cut"), 5.0)
+    assert isinstance(stream, Stream)
+    pieces = [await stream.read() for _ in range(3)]
+    assert pieces == [b"{", b"", b""]

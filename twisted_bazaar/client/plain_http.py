@@ -1,0 +1,111 @@
+"""HTTP requests that block, over the standard library: one kept connection to a server, or one for
+a stream."""
+
+import http.client
+import select
+import socket
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from .answers import Answer, Broken
+from .requests import Request
+
+__all__ = ["Connection"]
+
+CHUNK_BYTES = 1 << 16
+
+
+class _Socket(socket.socket):
+    """A socket that is used until a moment, not for some time at each call: a server that sends a
+    byte now and then does not keep its client any longer."""
+
+    _ends = 0.0
+
+    def end_in(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def recv_into(self, *arguments: Any) -> int:
+        self._bound()
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        self._bound()
+        super().sendall(*arguments)
+
+    def _bound(self) -> None:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no answer in time")
+        self.settimeout(left)
+
+
+class Connection:
+    """To the server of `url`: made when it is needed, and kept. For one request at a time."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._http = http.client.HTTPConnection(address.hostname or "", address.port or 80)
+        self._path = address.path
+        self._socket: _Socket | None = None
+        self._response: http.client.HTTPResponse | None = None
+        """The last one: it keeps its socket open until its body is read."""
+
+    def send(self, request: Request, seconds: float) -> Answer | Broken:
+        """Send it, and wait so many seconds for the whole answer."""
+        return self._ask(request, seconds, stream=False)
+
+    def open(self, request: Request, seconds: float) -> Answer | Broken:
+        """As `send`; but if the status is 200, the body is left for `read`."""
+        return self._ask(request, seconds, stream=True)
+
+    def read(self, seconds: float) -> bytes:
+        """The next bytes of the stream; none: it has ended, broken, or was silent so long."""
+        assert self._socket is not None
+        assert self._response is not None
+        try:
+            self._socket.end_in(seconds)
+            return self._response.read1(CHUNK_BYTES)
+        except (OSError, http.client.HTTPException):
+            return b""
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+        self._http.close()
+
+    def _ask(self, request: Request, seconds: float, *, stream: bool) -> Answer | Broken:
+        began = time.monotonic()
+        try:
+            connection = self._connected(seconds)
+        except OSError as why:
+            self.close()
+            return Broken(f"no connection: {why}", served=False)
+        try:
+            connection.end_in(began + seconds - time.monotonic())
+            self._http.request(
+                request.method, self._path + request.target, request.body, request.headers
+            )
+            self._response = response = self._http.getresponse()
+            body = b"" if stream and response.status == 200 else response.read()
+        except (OSError, http.client.HTTPException) as why:
+            self.close()
+            return Broken(f"the connection broke: {why or why.__class__.__name__}")
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, body)
+
+    def _connected(self, seconds: float) -> _Socket:
+        if self._http.sock is not None and _is_over(self._http.sock):
+            self._http.close()
+        if self._http.sock is None or self._socket is None:
+            plain = socket.create_connection((self._http.host, self._http.port), seconds)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = self._http.sock = _Socket(fileno=plain.detach())
+        return self._socket
+
+
+def _is_over(sock: socket.socket) -> bool:
+    """Whether an idle connection was closed by the server: then a request on it would break."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
