@@ -13,6 +13,7 @@ from .clients import Client
 from .frontends import FrontendMember
 from .members import NEW, TIMING, OrderMember
 from .network import Network
+from .operators import operators_of
 from .truth import Truth
 from .world import Process, World
 
@@ -51,6 +52,7 @@ class SimulatedBazaar:
         wild_clocks: bool = False,
         mixed: bool = False,
         stale: float = 0.0,
+        operators: int = 0,
     ) -> None:
         """`caches` is how many Redis servers the front-ends share; 0: they do not cache.
 
@@ -59,7 +61,6 @@ class SimulatedBazaar:
         """
         self.world = world
         self.network = Network(world)
-        self.network.weather.slow = slow
         self.truth = Truth(not wild_clocks)
         rate = partial(_rate, world.random, wild_clocks)
         self._slowest = 1 / _drift(wild_clocks)[0]
@@ -103,11 +104,14 @@ class SimulatedBazaar:
             Client(world, f"client-{number}", self.frontends, self.truth)
             for number in range(1, clients + 1)
         ]
+        self.operators = operators_of(world, operators, self.frontends, self.truth)
         members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
 
     def _introduce(self, slow: float) -> None:
-        """Give the processes each other's addresses; `slow`: the share of writes that take long."""
+        """Give the processes each other's addresses; `slow`: the share of messages that are late,
+        and of writes that take long."""
+        self.network.weather.slow = slow
         for number, order in self.orders.items():
             order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
             order.catalogs = self.catalogs
@@ -136,7 +140,7 @@ class SimulatedBazaar:
             self.world.after(number * 0.15, self.crash, member.name, 0.05)
 
     def start(self) -> None:
-        for process in (*self.processes.values(), *self.clients):
+        for process in (*self.processes.values(), *self.clients, *self.operators):
             process.start()
 
     def leader(self) -> str:

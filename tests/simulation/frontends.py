@@ -4,18 +4,27 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted_bazaar.consensus.messages import CampaignReply
-from twisted_bazaar.errors import BazaarError, Overloaded, Unavailable
+from twisted_bazaar.errors import (
+    BazaarError,
+    ChangeRefused,
+    NotExecuted,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+)
 from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.lookups.queue import CacheRead, LookupQueue, UpstreamCall
 from twisted_bazaar.frontend.trading.queue import Batch, Pending, TradeQueue
-from twisted_bazaar.market import Placed, Stock, Trade
-from twisted_bazaar.rpc.push import Push, Subscription
+from twisted_bazaar.market import Change, ChangeRefusal, Placed, Stock, Trade
+from twisted_bazaar.rpc.push import Push, PushedQuote, Subscription
+from twisted_bazaar.sending import Sending
 
 from .catalogs import CatalogMember, RedisMember
 from .members import CALL_SECONDS, TICK_SECONDS, TIMING, OrderMember
 from .network import Network
+from .truth import body_of
 from .world import Process, World
 
 __all__ = ["FrontendMember", "quote_of"]
@@ -26,9 +35,20 @@ Answer = Callable[[Any], None]
 """What takes the answer to a trade or lookup: the ticket of both queues."""
 
 
-def quote_of(stock: Stock) -> Quote:
+def quote_of(stock: Stock | PushedQuote) -> Quote:
     """What a front-end caches, and a client sees, of `stock`."""
-    return Quote(stock.version, b"%d" % stock.quantity)
+    return Quote(stock.version, body_of(stock))
+
+
+class _Operation:
+    """A change of the market that an operator asks for."""
+
+    def __init__(self, change: Change, answer: Answer, give_up: float) -> None:
+        self.change = change
+        self.answer = answer
+        self.give_up = give_up
+        self.doubtful = False
+        """Whether an attempt may have succeeded."""
 
 
 class FrontendMember(Process):
@@ -61,6 +81,9 @@ class FrontendMember(Process):
         self._searching = False
         lives = self.world.random.getrandbits
         self._life = self.world.aside.getrandbits(52) | 1
+        self._operations: list[_Operation] = []
+        """They are sent one after the other."""
+        self._operations_sent = 0
         self._under_way: dict[int, Callable[[], None]] = {}
         """How to lose each batch that was not answered yet."""
         self.floors = Floors(TIMING, lambda: lives(52) | 1)
@@ -216,6 +239,64 @@ class FrontendMember(Process):
 
         ask(self.leadership.by_trust())
 
+    # Market operations.
+
+    def operate(self, change: Change, answer: Answer) -> None:
+        """Have the leader change the market, as `OperationService` does; `answer` gets the index
+        of the entry, 0 or an error."""
+        operation = _Operation(change, answer, self.seconds + TIMING.deadline)
+        self._operations.append(operation)
+        if len(self._operations) == 1:
+            self._operate(operation)
+
+    def _operate(self, operation: _Operation) -> None:
+        left, leader = operation.give_up - self.seconds, self.leadership.leader
+        if left <= 0:
+            why = OutcomeUnknown("no answer") if operation.doubtful else NotExecuted("no leader")
+            self._operated(operation, why)
+        elif not leader:
+            self.later(TIMING.ping, self._operate, operation)
+        else:
+            self._operations_sent += 1
+            sending = Sending(
+                term=self.leadership.term,
+                life=self._life + 1,  # Even, as that of no trade is.
+                number=self._operations_sent,
+                expected=(),
+                expires=(self.leadership.clock_of(leader)(operation.give_up),),
+            )
+
+            def answered(outcome: int | BazaarError) -> None:
+                self._took(operation, leader, outcome)
+
+            self._network.call(
+                self,
+                self._replicas[leader],
+                self._replicas[leader].operate,
+                (operation.change, sending),
+                answered,
+                lambda: answered(OutcomeUnknown("lost")),
+                min(left, TIMING.deadline / 3),
+            )
+
+    def _took(self, operation: _Operation, leader: int, outcome: int | BazaarError) -> None:
+        if isinstance(outcome, ChangeRefused) and operation.doubtful:
+            if outcome.refusal is ChangeRefusal.LISTED_ALREADY:
+                outcome = OutcomeUnknown("listed, perhaps by this operation")
+            self._operated(operation, outcome)
+        elif isinstance(outcome, int | ChangeRefused):
+            self._operated(operation, outcome)
+        else:
+            operation.doubtful |= not isinstance(outcome, NotExecuted)
+            self.leadership.doubt(leader)
+            self.later(TIMING.ping, self._operate, operation)
+
+    def _operated(self, operation: _Operation, outcome: int | BazaarError) -> None:
+        self._operations.remove(operation)
+        operation.answer(outcome)
+        if self._operations:
+            self._operate(self._operations[0])
+
     # Being informed.
 
     def _subscribe(self) -> None:
@@ -244,7 +325,7 @@ class FrontendMember(Process):
             self.informed(self)
         reply(answer)
         quotes = self.floors.worth_keeping(push, self.seconds)
-        if keep := {each.name: Quote(each.version, b"%d" % each.quantity) for each in quotes}:
+        if keep := {each.name: quote_of(each) for each in quotes}:
             self.pushed += len(keep)
             self._tell_redis("put", (push.history, keep))
 

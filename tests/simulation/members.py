@@ -23,8 +23,8 @@ from twisted_bazaar.consensus.replica import Ready, Replica
 from twisted_bazaar.errors import BazaarError, Unusable
 from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Trade, Traded
-from twisted_bazaar.order.desk import Batch, Known, Question, TradingDesk
+from twisted_bazaar.market import Change, Trade, Traded
+from twisted_bazaar.order.desk import Batch, Known, Operation, Question, TradingDesk
 from twisted_bazaar.rpc.wire import order_from_wire, order_to_wire
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
@@ -174,7 +174,7 @@ class OrderMember(Process):
         self._wakes_at = math.inf
         self.desk = TradingDesk(self.replica, ledger, self._indexed)
         self._tickets = map(Ticket, count(1))
-        self._waiting: dict[Ticket | Batch | Question, Respond] = {}
+        self._waiting: dict[Ticket | Batch | Question | Operation, Respond] = {}
         """What is to be answered, and where to."""
         self._indexing = self._listing = False
         self._leading_term = 0
@@ -308,6 +308,12 @@ class OrderMember(Process):
             self.carry_out()
         else:
             self.trade((batch.trades, batch.sending), reply)
+
+    def operate(self, message: tuple[Change, Sending], reply: Respond) -> None:
+        operation = Operation(*message)
+        self._waiting[operation] = reply
+        self.desk.operate(operation, self.seconds)
+        self.carry_out()
 
     def change(self, event: Event) -> None:
         """It leads, and proposes `event`."""

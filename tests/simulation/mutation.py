@@ -13,6 +13,7 @@ from . import (
     election_mutants,  # noqa: F401 - they declare themselves
     identity_mutants,  # noqa: F401
     lease_mutants,  # noqa: F401
+    operation_mutants,  # noqa: F401
     proposal_mutants,  # noqa: F401
     quote_mutants,  # noqa: F401
     sending_mutants,  # noqa: F401
@@ -38,6 +39,22 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "a_judgement_without_a_trade_rests_on_what_is_committed": ("a_judgement_is_given_at_once",),
     "another_limit_is_another_trade": ("the_limit_is_no_part_of_a_trade",),
     "an_order_of_an_earlier_release_keeps_its_price": ("an_old_order_has_the_price_of_today",),
+    "what_was_halted_is_not_traded_whoever_leads": ("the_next_leader_forgets_what_is_halted",),
+    "what_was_halted_is_not_traded_after_all_have_restarted": (
+        "what_is_halted_is_lost_over_a_restart",
+    ),
+    "a_trade_after_a_halt_is_refused_before_the_halt_is_committed": (
+        "halts_are_judged_on_the_committed_ledger",
+    ),
+    "no_price_is_shown_that_was_before_one_that_an_operator_knows_of": (
+        "a_new_price_has_no_floor_before_it_is_committed",
+        "a_new_price_is_no_new_version",
+        "an_operation_is_answered_at_once",
+    ),
+    "what_only_a_parted_leader_knows_is_not_so": ("what_is_so_at_the_tip_is_said_at_once",),
+    "an_operation_that_comes_late_is_not_carried_out": (
+        "an_operation_is_taken_however_late_it_is",
+    ),
     "a_quote_that_is_older_than_the_floor_is_not_shown": (
         "a_pushed_quote_is_shown_whatever_its_floor",
     ),

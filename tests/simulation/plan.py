@@ -46,6 +46,8 @@ class Plan(NamedTuple):
     disks: float = 0.0
     """When the other faults are over, each write of each disk takes so many seconds for a long
     time, and the leader is lost; 0: no such time."""
+    operators: int = 0
+    """How many change the market meanwhile."""
 
 
 def directed(scenario: str, seed: int) -> Plan:
@@ -100,6 +102,7 @@ def draw(seed: int) -> Plan:
         drift,
         other.choice((0.0, 0.0, 0.0, 0.3)),
         disks,
+        Random(f"operators {seed}").choice((0, 0, 1, 2)),
     )
 
 

@@ -13,6 +13,7 @@ from . import (
     condition_scenarios,  # noqa: F401
     identity_scenarios,  # noqa: F401
     lease_scenarios,  # noqa: F401
+    operation_scenarios,  # noqa: F401
     proposal_scenarios,  # noqa: F401
     quote_scenarios,  # noqa: F401
     sending_scenarios,  # noqa: F401
@@ -22,6 +23,7 @@ from . import (
 from .bazaar import SimulatedBazaar
 from .election_scenarios import bound, committed, keeps_its_place, slow_disks
 from .faults import apply
+from .members import TIMING
 from .network import LATE_SECONDS
 from .plan import FAULTS_END_SECONDS, LONGEST_FAULT_SECONDS, Plan
 from .scenarios import SCENARIOS
@@ -68,6 +70,7 @@ def _outcome(plan: Plan, traced: bool) -> Outcome:
         wild_clocks=plan.wild_clocks,
         mixed=plan.mixed,
         stale=plan.stale,
+        operators=plan.operators,
     )
     violation: Violation | None = None
     try:
@@ -126,9 +129,14 @@ def _recover(world: World, bazaar: SimulatedBazaar, plan: Plan) -> None:
         # A crash or a pause may still begin after this: they all have ended by then.
         world.run(world.now + LONGEST_FAULT_SECONDS)
         bazaar.heal()
+    for operator in bazaar.operators:
+        operator.retire()
     before = dict(bazaar.truth.counts)
     # Where leases differed, the longest of them is waited for, on the slowest clock.
     quiet = QUIET_SECONDS * (2.0 if plan.mixed else 1.0)
+    if plan.operators:
+        # All may be halted until an operator is answered.
+        quiet += TIMING.deadline
     _soon(world, quiet, lambda: _check_flows(bazaar, before, quiet))
     _check_sticky(world, bazaar)
     for client in bazaar.clients:
@@ -177,6 +185,9 @@ def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
 
 def _check_converged(bazaar: SimulatedBazaar) -> None:
     entries = bazaar.truth.entries
+    for operator in bazaar.operators:
+        if not operator.done:
+            raise Violation(11, f"{operator.name} cannot resume trading")
     for client in bazaar.clients:
         if client.waiting:
             raise Violation(11, f"{client.name} waits for {client.waiting} answers")

@@ -18,10 +18,12 @@ __all__: list[str] = []
 
 
 @mutant(desk.TradingDesk, "_refusal")
-def the_term_of_a_trade_is_not_checked(original: Any, self: Any, batch: Any, now: float) -> Any:
+def the_term_of_a_trade_is_not_checked(
+    original: Any, self: Any, sending: Any, count: int, now: float
+) -> Any:
     if self._leading_term:
-        batch.sending = msgspec.structs.replace(batch.sending, term=self._leading_term)
-    return original(self, batch, now)
+        sending = msgspec.structs.replace(sending, term=self._leading_term)
+    return original(self, sending, count, now)
 
 
 def _came(self: Any, sending: Any) -> bool:
@@ -66,9 +68,9 @@ def a_trade_is_taken_after_its_time(
 
 @mutant(desk.TradingDesk, "_refusal")
 def a_copy_is_said_to_be_certainly_not_executed(
-    original: Any, self: Any, batch: Any, now: float
+    original: Any, self: Any, sending: Any, count: int, now: float
 ) -> Any:
-    refusal = original(self, batch, now)
+    refusal = original(self, sending, count, now)
     return NotLeader() if isinstance(refusal, OutcomeUnknown) else refusal
 
 

@@ -13,10 +13,25 @@ from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import AppendReply, VoteReply
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Source
-from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Order, Placed, Rejection, Side, Stock, Trade, Traded
+from twisted_bazaar.ledger import Ledger, stocks_of
+from twisted_bazaar.market import (
+    Change,
+    ChangeRefusal,
+    Halted,
+    Listed,
+    Order,
+    Placed,
+    Rejection,
+    Repriced,
+    Resumed,
+    Side,
+    Stock,
+    Trade,
+    Traded,
+)
+from twisted_bazaar.rpc.push import PushedQuote
 
-__all__ = ["Truth", "Violation"]
+__all__ = ["Truth", "Violation", "body_of"]
 
 
 _CUT = (
@@ -27,10 +42,11 @@ _CUT = (
     "acknowledged_number",
     "acknowledged_index",
     "_index_of",
-    "_quantities",
     "_stocks",
     "_prices",
     "_refused",
+    "_repriced",
+    "_over",
     "_seen",
 )
 """What a cut takes back. An entry in the copies that had not been committed when they were made may
@@ -69,6 +85,19 @@ def _refusal(trade: Trade, stock: Stock) -> Rejection | None:
     return None
 
 
+def body_of(stock: Stock | PushedQuote) -> bytes:
+    """How `stock` is shown here."""
+    return b"%d %d %d" % (stock.quantity, stock.price, stock.halted)
+
+
+def _holds(event: object, change: Change) -> bool:
+    """Whether `event` makes `change` true, of stocks for which it was not."""
+    if isinstance(change, Repriced):
+        return event == change
+    names = stocks_of(change)
+    return type(event) is type(change) and (not names or set(stocks_of(event)) <= set(names))
+
+
 class Truth:
     """The one history of the log, as far as replicas have committed it."""
 
@@ -80,8 +109,6 @@ class Truth:
         self._index_of: dict[int, int] = {}
         self._leaders: dict[int, int] = {}
         self._earlier_terms = 0
-        self._quantities: dict[str, list[tuple[int, int]]] = {}
-        """By stock: (index, quantity from there on), ascending."""
         self._stocks: dict[str, list[Stock]] = {}
         """By name: what each stock was, ascending by version."""
         self._prices: dict[int, int] = {}
@@ -95,18 +122,20 @@ class Truth:
         self._refused: dict[tuple[str, int], str] = {}
         """By key and quantity, which no two trades of a client share: those of which a client
         was told that they were rejected, or certainly not executed, and what it was told."""
-        self.counts = dict.fromkeys(
-            ("placed", "judged", "rejected", "unknown", "refused", "read", "hit", "missed", "held"),
-            0,
-        )
+        kinds = "placed judged rejected unknown refused read hit missed held changed"
+        self.counts = dict.fromkeys(kinds.split(), 0)
+        self._repriced: set[tuple[str, int]] = set()
+        """Stock and price, which no two operations share: those that are in the log."""
+        self._over: set[tuple[str, int]] = set()
+        """Those of which an operator was told what has become of them."""
         self._seen: dict[str, int] = {}
         self.clocks_are_true = clocks_are_true
         self.cuts = 0
         """How often all order logs were put back as they had been before."""
         self.lost_is_shown = False
         """Whether a lease from before the last cut may still let a process show what it took."""
-        self._lost: dict[str, set[tuple[int, int]]] = {}
-        """By stock: (version, quantity) as clients saw them, in what was cut off."""
+        self._lost: dict[str, set[tuple[int, bytes]]] = {}
+        """By stock: (version, body) as clients saw them, in what was cut off."""
 
     @property
     def terms(self) -> int:
@@ -121,8 +150,9 @@ class Truth:
 
     def cut(self, past: Mapping[str, Any]) -> None:
         """All order logs are as they were in `past`: what came since is gone, and rightly so."""
-        for name, quantities in self._quantities.items():
-            self._lost.setdefault(name, set()).update(quantities)
+        for name, stocks in self._stocks.items():
+            lost = ((stock.version, body_of(stock)) for stock in stocks)
+            self._lost.setdefault(name, set()).update(lost)
         for name, value in deepcopy(dict(past)).items():
             setattr(self, name, value)
         # The terms that came since may come again.
@@ -187,6 +217,7 @@ class Truth:
         last = self.entries[-1].digest if self.entries else "0" * 32
         if not entry.follows(last):
             raise Violation(3, f"entry {entry.index} does not follow the one before")
+        self._check_change(entry)
         if self.entries and entry.at_milliseconds < self.entries[-1].at_milliseconds:
             raise Violation(13, f"entry {entry.index} is earlier than the one before it")
         event = entry.event
@@ -207,9 +238,7 @@ class Truth:
         except InvariantBroken as why:
             raise Violation(6, str(why)) from None
         for name in touched:
-            quantity = self.ledger.stocks[name].quantity
             self._stocks.setdefault(name, []).append(self.ledger.stocks[name])
-            self._quantities.setdefault(name, []).append((entry.index, quantity))
 
     def _check_conditions(self, entry: Entry, order: Traded) -> None:
         """`entry` holds what its trade asked for, at the price that its stock has there."""
@@ -230,6 +259,14 @@ class Truth:
         if trade.valid_until is not None and entry.at_milliseconds > trade.valid_until:
             late = entry.at_milliseconds - trade.valid_until
             raise Violation(14, f"order {order.number} is executed {late} ms too late")
+
+    def _check_change(self, entry: Entry) -> None:
+        """`entry` does not change a price once more after its operator was answered."""
+        if isinstance(entry.event, Repriced):
+            price = (entry.event.stock, entry.event.price)
+            if price in self._over:
+                raise Violation(12, f"entry {entry.index} comes after its answer: {entry.event}")
+            self._repriced.add(price)
 
     def knows(self, index: int, digest: str) -> bool:
         """Whether the history up to `index` that `digest` names is this one."""
@@ -326,6 +363,59 @@ class Truth:
             raise Violation(12, f"{trade} was {told}, and is order {order.number}")
         self._refused[trade.key, trade.quantity] = told
 
+    # Told by the operators.
+
+    def changed(self, change: Change, index: int, since: int) -> None:
+        """An operator was told that entry `index` holds `change`, or, if it is 0, that all is so
+        already. When it asked, clients had seen entries up to `since`."""
+        self.counts["changed"] += bool(index)
+        if index:
+            event = self.entries[index - 1].event if index <= len(self.entries) else None
+            if not _holds(event, change):
+                raise Violation(7, f"entry {index} is acknowledged for {change} and is {event}")
+            self.acknowledged_index = max(self.acknowledged_index, index)
+            for name in stocks_of(self.entries[index - 1].event):
+                self._seen[name] = max(self._seen.get(name, 0), index)
+        elif not self._was_so(change, since):
+            raise Violation(10, f"it was never so since entry {since}: {change}")
+        self._end(change)
+
+    def _was_so(self, change: Change, since: int) -> bool:
+        match change:
+            case Repriced(name, price):
+                return any(stock.price == price for stock in self._since(name, since))
+            case Listed(listings):
+                return all(listing.name in self._stocks for listing in listings)
+            case Halted(names) | Resumed(names):
+                halted = isinstance(change, Halted)
+                return all(
+                    any(stock.halted is halted for stock in self._since(name, since))
+                    for name in names or self._stocks
+                )
+
+    def change_refused(self, change: Change, refusal: ChangeRefusal, since: int) -> None:
+        """An operator was told that the market cannot be changed so."""
+        histories = [self._stocks.get(name, []) for name in stocks_of(change)]
+        if refusal is ChangeRefusal.UNKNOWN_STOCK:
+            right = any(not history or history[0].version > since for history in histories)
+        else:
+            right = refusal is ChangeRefusal.LISTED_ALREADY and any(histories)
+        if not right:
+            raise Violation(10, f"{change} was never to be refused since entry {since}: {refusal}")
+        self.not_changed(change)
+
+    def not_changed(self, change: Change) -> None:
+        """An operator was told that `change` was certainly not made."""
+        if isinstance(change, Repriced) and (change.stock, change.price) in self._repriced:
+            raise Violation(12, f"it was made, and said not to be: {change}")
+        self._end(change)
+
+    def _end(self, change: Change) -> None:
+        if isinstance(change, Repriced):
+            self._over.add((change.stock, change.price))
+
+    # Told by clients that read and look up.
+
     def read(self, number: int, found: Order | None, last_acknowledged: int) -> None:
         """A client read order `number`."""
         self.counts["read"] += 1
@@ -350,12 +440,14 @@ class Truth:
         self.counts["hit" if found.source is Source.HIT else "missed"] += 1
         version = quote.version if quote is not None else 0
         if quote is not None:
-            history = dict(self._quantities.get(name, ()))
-            if history.get(version) != int(quote.body):
-                lost = (version, int(quote.body)) in self._lost.get(name, ())
+            history = self._stocks.get(name, ())
+            if not any(
+                stock.version == version and body_of(stock) == quote.body for stock in history
+            ):
+                lost = (version, quote.body) in self._lost.get(name, ())
                 if lost and self.lost_is_shown:
                     return
-                raise Violation(9, f"{name} never had {quote.body!r} shares at entry {version}")
+                raise Violation(9, f"{name} was never {quote.body!r} at entry {version}")
         # Clocks that differ by more than clocks do may show something old, but nothing untrue.
         if self.clocks_are_true:
             if version < least:
