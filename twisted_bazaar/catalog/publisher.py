@@ -15,7 +15,7 @@ beyond it: else one front-end could show a new quantity while another still show
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Generic, TypeVar
 
@@ -170,9 +170,9 @@ class Publisher(Generic[T]):
         answers, self._answers = self._answers, []
         return answers
 
-    def take_pushes(self, now: float) -> list[OutgoingPush]:
+    def take_pushes(self, now: float) -> Sequence[OutgoingPush]:
         """The pushes to send now."""
-        return list(self._subscribers.pushes(self._projection, self._lease, now))
+        return self._subscribers.pushes(self._projection, self._lease, now)
 
     def quotes_due(self) -> float | None:
         """When `take_pushes` is to be called next although nothing else has happened: for quotes
@@ -204,6 +204,8 @@ class Publisher(Generic[T]):
                 self._subscribers.released(news.values(), now)
             self._released = released
         self._show()
+        if not self._unanswered:
+            return
         waiting = []
         for each in self._unanswered:
             if silent or self._cleared >= tip or now >= each.answer_by:

@@ -8,6 +8,7 @@ send it again is up to the caller.
 
 import re
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -167,6 +168,7 @@ class _Signed:
     signature: bytes
 
 
+@lru_cache(maxsize=1024)
 def _parse(address: str) -> Address:
     """Where to send a push: of `address`, which the front-end chose, only host and port count."""
     at = Address.parse(address)

@@ -9,7 +9,7 @@ while (see `backoff`): it earns no lease, and is waited for until its last one h
 known by its address, which outlives its subscriptions and its process.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -70,13 +70,10 @@ class _Subscriber:
         if self.in_flight or now < self._not_before:
             return False
         first_lease = can_grant and self.holder.earned is not None and not self.granted
+        if tip > self.cleared or first_lease or now >= self._idle_until:
+            return True
         quotes = self.quotes_due()
-        return (
-            tip > self.cleared
-            or first_lease
-            or now >= self._idle_until
-            or (quotes is not None and now >= quotes)
-        )
+        return quotes is not None and now >= quotes
 
     def released(self, stock: Stock, now: float) -> None:
         """Quote `stock` in the next push, if the front-end takes quotes and holds a lease. Quotes
@@ -147,15 +144,18 @@ class Subscribers:
         self._by_life.setdefault(subscription.life, known)
         return 0.0
 
-    def pushes(self, known: Projection, lease: Lease, now: float) -> Iterator[OutgoingPush]:
+    def pushes(self, known: Projection, lease: Lease, now: float) -> Sequence[OutgoingPush]:
         """The pushes to send now. `lease` is the catalog's own."""
+        tip, can_grant = known.tip, lease.alive(now)
+        pushes: list[OutgoingPush] = []
         for subscriber in self._by_life.values():
-            if known.tip > subscriber.cleared and subscriber.behind_since is None:
+            if tip > subscriber.cleared and subscriber.behind_since is None:
                 subscriber.behind_since = now
-            if subscriber.due(now, known.tip, lease.alive(now)):
+            if subscriber.due(now, tip, can_grant):
                 push = self._push(subscriber, known, lease, now)
                 subscriber.sending(now, push, self._push_seconds)
-                yield OutgoingPush(subscriber.subscription, push, self._truncations)
+                pushes.append(OutgoingPush(subscriber.subscription, push, self._truncations))
+        return pushes
 
     def _push(self, subscriber: _Subscriber, known: Projection, lease: Lease, now: float) -> Push:
         holder = subscriber.holder
@@ -181,8 +181,12 @@ class Subscribers:
 
     def quotes_due(self) -> float | None:
         """When `pushes` is to be asked next, for the sake of quotes; None: not for them."""
-        due = (subscriber.quotes_due() for subscriber in self._by_life.values())
-        return min((at for at in due if at is not None), default=None)
+        due: float | None = None
+        for subscriber in self._by_life.values():
+            at = subscriber.quotes_due()
+            if at is not None and (due is None or at < due):
+                due = at
+        return due
 
     def truncated(self, index: int) -> None:
         """What was proposed after entry `index` may be replaced by other entries, whose floors no
@@ -225,12 +229,10 @@ class Subscribers:
     def cleared(self, tip: int, now: float) -> int:
         """The highest index, up to `tip`, such that no front-end with a lease shows an older
         state."""
-        waiting = (
-            subscriber.cleared
-            for subscriber in self._by_life.values()
-            if subscriber.holder.attached(now)
-        )
-        return min([tip, *waiting])
+        for subscriber in self._by_life.values():
+            if subscriber.cleared < tip and subscriber.holder.attached(now):
+                tip = subscriber.cleared
+        return tip
 
     def tick(self, now: float) -> None:
         """Count delays, and forget the subscriptions whose leases have run out."""

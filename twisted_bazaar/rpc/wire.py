@@ -8,6 +8,7 @@ may be absent.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
@@ -97,7 +98,7 @@ _REJECTIONS = {wire: rejection for rejection, wire in _REJECTIONS_TO_WIRE.items(
 
 def to_wire(message: msgspec.Struct) -> Any:
     """The protobuf message of a replication message, of a `Status` or a `CampaignReply`."""
-    fields = {name: getattr(message, name) for name in message.__struct_fields__}
+    fields = msgspec.structs.asdict(message)
     if "entries" in fields:
         fields["records"] = [entry.record for entry in fields.pop("entries")]
     if "proposed" in fields:
@@ -114,16 +115,12 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
     record is no log entry, or the records are not consecutive entries of one log.
     """
     plan = _plan(kind)
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = dict(zip(plan.names, plan.values(wire), strict=True))
     for name, most in plan.integers:
-        value = fields[name] = getattr(wire, name)
-        if not 0 <= value <= most:
-            bounds.check_integer(name, value, most)
-    for name in plan.flags:
-        fields[name] = getattr(wire, name)
+        if not 0 <= fields[name] <= most:
+            bounds.check_integer(name, fields[name], most)
     for name, check in plan.others:
-        value = fields[name] = getattr(wire, name)
-        check(name, value)
+        check(name, fields[name])
     if plan.stamp:
         fields["stamp"] = _stamp_from_wire(wire.stamp) if wire.HasField("stamp") else None
     if plan.members:
@@ -138,8 +135,11 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
 class _Plan(msgspec.Struct, frozen=True):
     """How the fields of one kind of message are read. Made once, as that is slow."""
 
+    names: Sequence[str]
+    """Of the fields that are numbers, flags and texts."""
+    values: Callable[[Any], tuple[Any, ...]]
+    """Returns these fields of a protobuf message."""
     integers: Sequence[tuple[str, int]]
-    flags: Sequence[str]
     others: Sequence[tuple[str, Callable[[str, Any], None]]]
     stamp: bool
     members: bool
@@ -155,9 +155,11 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
     of = {
         type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
     }
+    plain = [name for type_ in (int, bool, float, str) for name in of.get(type_, ())]
     return _Plan(
+        plain,
+        attrgetter(*plain),
         [(name, bounds.most(name)) for name in of.get(int, ())],
-        of.get(bool, []),
         [
             (name, bounds.check_of(name, type_))
             for type_ in (float, str)

@@ -5,7 +5,7 @@ import attrs
 __all__ = ["Address"]
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, cache_hash=True)
 class Address:
     """A host (a name, or an IPv4 or IPv6 address without brackets) and a TCP port, 1 to 65535.
 

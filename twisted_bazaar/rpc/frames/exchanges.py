@@ -88,8 +88,8 @@ def encode(message: Any) -> bytes:
 
 def encodes_at_once(message: Any) -> bool:
     """Whether `encode` reads no entries from the disk."""
-    entries = (getattr(message, name, ()) for name in ("entries", "proposed"))
-    return all(isinstance(each, tuple) for each in entries)
+    entries, proposed = getattr(message, "entries", ()), getattr(message, "proposed", ())
+    return isinstance(entries, tuple) and isinstance(proposed, tuple)
 
 
 def decodes_at_once(body: bytes) -> bool:
