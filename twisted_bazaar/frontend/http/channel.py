@@ -30,6 +30,7 @@ from .refusals import Reason, Refusal, later
 
 if TYPE_CHECKING:
     from .site import BazaarRequest, BazaarSite
+    from .streaming import Endless
 
 __all__ = ["BazaarChannel", "phrase"]
 
@@ -76,6 +77,8 @@ class BazaarChannel(HTTPChannel):
     is `SENDING`, as it is after the last answer."""
     _head = b""
     """The head of the answer, until it is written."""
+    _stream: "Endless | None" = None
+    """What writes an answer without end; then the phase is `EVENTS`."""
     _empty_line = False
     """Whether an empty line has come where a request line was expected; a second is refused."""
 
@@ -136,7 +139,9 @@ class BazaarChannel(HTTPChannel):
 
     def drain(self) -> None:
         """Close once the answer to the request under way, if any, is sent."""
-        if self._handlingRequest and self.requests:
+        if self._stream is not None:
+            self._stream.end()
+        elif self._handlingRequest and self.requests:
             self.persistent = 0
             self.requests[0].responseHeaders.setRawHeaders(b"Connection", [b"close"])
         else:
@@ -316,8 +321,17 @@ class BazaarChannel(HTTPChannel):
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         if self._head:
             self.write(b"")
-        self._enter(Phase.STREAMING)
+        self._enter(Phase.STREAMING if self._stream is None else Phase.EVENTS)
         super().registerProducer(producer, streaming)
+
+    def begin_stream(self, stream: "Endless") -> None:
+        """The answer to the request under way has no end: it is the last on this connection."""
+        self._stream = stream
+        self.persistent = 0
+
+    def abort(self) -> None:
+        """Close now, whatever the client has not taken."""
+        self._abort()
 
     def resumeProducing(self) -> None:
         blocked, self._blocked = self._blocked, False
