@@ -25,12 +25,12 @@ from twisted_bazaar.frontend.api.old_system import public_site
 from twisted_bazaar.frontend.api.reports import ReplicaReport
 from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
-from twisted_bazaar.frontend.events.asked import Asked
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.connections import MAX_CONNECTIONS
 from twisted_bazaar.frontend.http.hosts import Hosts
-from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason
-from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
+from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.frontend.http.site import BazaarSite
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Placed, Rejection, Trade
 from twisted_bazaar.selection import Page, Selection
@@ -73,9 +73,10 @@ class FakeBazaar:
     def look_up(self, name: str) -> Deferred[LookupResult]:
         return self._answer(name, lambda: self._look_up(name))
 
-    def look_up_all(self) -> Deferred[bytes]:
-        stocks = self.ledger.stocks
-        return self._answer("all", lambda: answers.stocks(stocks[name] for name in sorted(stocks)))
+    def look_up_all(self) -> Deferred[MarketSnapshot]:
+        stocks = list(self.ledger.stocks.values())
+        upto = max(stock.version for stock in stocks)
+        return self._answer("all", lambda: MarketSnapshot.of(stocks, self.order_log, upto))
 
     def get(self, number: int) -> Deferred[Order | None]:
         found = [order for order in self.history if order.number == number]
@@ -109,9 +110,6 @@ class FakeBazaar:
 
     def readiness(self) -> Deferred[str | None]:
         return self._answer("readiness", lambda: self.unready)
-
-    def open(self, request: BazaarRequest, asked: Asked) -> Deferred[None]:
-        return self._answer(asked, lambda: request.answer(NO_SUCH_PATH))
 
     def _answer(self, asked: object, answer: Any) -> Deferred[Any]:
         self.asked.append(asked)
@@ -161,7 +159,6 @@ class FrontEnd:
             lookups=self.bazaar,
             replicas=self.bazaar,
             reports=self.bazaar,
-            events=self.bazaar,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),
             notice=lambda: self.bazaar.notice,

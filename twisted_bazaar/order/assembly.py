@@ -36,7 +36,6 @@ from .pages import OrderPages
 from .servicer import Orders, Replication
 from .tap import OrderConfig
 from .transport import OrderTransport
-from .watches import WatchEnd
 
 __all__ = ["make_order_replica"]
 
@@ -115,7 +114,7 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         _CHANCE,
     )
     server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE)
-    return Layers(channels, transport, node, server, WatchEnd(node.watches))
+    return Layers(channels, transport, node, server)
 
 
 def _first_prices(log: LogFile) -> Mapping[str, int]:

@@ -57,9 +57,10 @@ class Source:
         self._recent = recent
         self._first_recent = _order(recent[0]).number if recent else 0
 
-    def before(self, milliseconds: int, known: int) -> int:
-        """How many of the orders up to number `known` are earlier than `milliseconds`."""
-        return bisect_left(range(1, known + 1), milliseconds, key=self._at)
+    def before(self, milliseconds: int, after: int, upto: int) -> int:
+        """The last of the orders `after` < number <= `upto` that is earlier than `milliseconds`;
+        `after`: none is."""
+        return after + bisect_left(range(after + 1, upto + 1), milliseconds, key=self._at)
 
     def _at(self, number: int) -> int:
         [entry] = self._range(number - 1, number)
@@ -69,9 +70,12 @@ class Source:
         """All orders `after` < number <= `upto`."""
         if not self._recent:
             return self._read(after, upto)
-        first = self._first_recent
-        stored = self._read(after, min(upto, first - 1)) if after + 1 < first else ()
-        return [*stored, *self._recent[max(0, after + 1 - first) : max(0, upto + 1 - first)]]
+        before = self._first_recent - 1
+        last = before + len(self._recent)
+        recent = self._recent[max(0, after - before) : max(0, upto - before)]
+        stored = self._read(after, min(upto, before)) if after < before else ()
+        beyond = self._read(max(after, last), upto) if upto > last else ()
+        return [*stored, *recent, *beyond]
 
     def ascending(
         self, selection: Selection, after: int, upto: int, limit: int
@@ -176,9 +180,10 @@ class Search:
         wanted = self._selection
         low, high, closed = self._after, known, is_last
         if wanted.since is not None:
-            low = max(low, source.before(wanted.since, known))
-        if wanted.until is not None and (before := source.before(wanted.until, known)) < known:
-            high, closed = before, True
+            low = source.before(wanted.since, low, max(low, known))
+        if wanted.until is not None and low < known:
+            high = source.before(wanted.until, low, known)
+            closed = closed or high < known
         at = max(self._after, min(low, high))
         if low < high:
             found, at = source.ascending(wanted, low, high, wanted.limit - len(self._found))
@@ -190,17 +195,17 @@ class Search:
 
     def _descend(self, source: Source, known: int, is_last: bool) -> FoundOrders | None:
         wanted = self._selection
-        top_is_known = is_last or 0 < wanted.after <= known + 1
         _, high = self.between(known)
+        top_is_known = is_last or 0 < wanted.after <= known + 1
         if wanted.until is not None:
-            before = source.before(wanted.until, known)
+            before = source.before(wanted.until, 0, high)
             top_is_known = top_is_known or before < known
-            high = min(high, before)
+            high = before
         if not top_is_known:
             return None
-        low = source.before(wanted.since, known) if wanted.since is not None else 0
+        low = source.before(wanted.since, 0, high) if wanted.since is not None else 0
         if low >= high:
-            return FoundOrders((), max(1, min(low, high) + 1), ended=True)
+            return FoundOrders((), high + 1, ended=True)
         found, at = source.descending(wanted, low, high, wanted.limit)
         return FoundOrders(found, at, ended=at <= low + 1)
 

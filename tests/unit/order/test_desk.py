@@ -277,6 +277,45 @@ def test_what_is_indexed_is_forgotten_with_the_next_call(cluster: Cluster) -> No
     assert entry.event == Traded(2, "b", "GameStart", Side.BUY, 1, 1599)
 
 
+def test_released_orders_are_remembered_until_the_index_has_them(cluster: Cluster) -> None:
+    desk = cluster.members[3].desk
+    traded(cluster, 3, *(buy(key) for key in "abcde"))
+
+    def recent(after: int, upto: int, descending: bool = False) -> list[int]:
+        events = [entry.event for entry in desk.recent(after, upto, descending)]
+        return [event.number for event in events if isinstance(event, Traded)]
+
+    assert recent(0, 5) == recent(0, 5, True) == [1, 2, 3, 4, 5]
+    assert (recent(2, 4), recent(4, 4), recent(9, 5)) == ([3, 4], [], [])
+    index(desk, upto=4)
+    index(desk, upto=5)
+    assert recent(0, 5) == [3, 4, 5]
+    assert desk.with_key("b") is None
+    entry = desk.with_key("c")
+    assert entry is not None
+    assert entry == desk.remembers(3)
+    assert (desk.remembers_all_after(4), desk.remembers_all_after(3)) == (True, False)
+
+
+def test_a_key_whose_order_is_not_released_has_none_yet(cluster: Cluster) -> None:
+    desk = cluster.members[3].desk
+    desk.decide(Batch([buy("a")]), Known({}, 99), cluster.clock.now)
+    assert desk.with_key("a") is None
+    cluster.carry_out(cluster.members[3])
+    cluster.run()
+    assert desk.with_key("a") is not None
+
+
+def test_many_orders_that_the_index_lacks_are_handed_out_a_part_at_a_time(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = cluster.members[3].desk
+    traded(cluster, 3, *(buy(key) for key in "abcde"))
+    monkeypatch.setattr("twisted_bazaar.order.desk._MOST_RECENT", 2)
+    assert desk.recent(1, 5, False) == [desk.remembers(2), desk.remembers(3)]
+    assert desk.recent(1, 5, True) == [desk.remembers(4), desk.remembers(5)]
+
+
 def test_the_index_gets_what_follows_from_the_entries_too(cluster: Cluster) -> None:
     desk = cluster.members[3].desk
     traded(cluster, 3, buy("a"), buy("b", 2, "RomanCo"), buy("c"))

@@ -18,7 +18,6 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from twisted_bazaar.frontend.cache.quotes import LookupResult
-from twisted_bazaar.frontend.events.feed import EventFeed
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.hosts import Hosts
 from twisted_bazaar.frontend.http.refusals import (
@@ -31,13 +30,14 @@ from twisted_bazaar.frontend.http.refusals import (
 )
 from twisted_bazaar.frontend.http.site import BazaarRequest
 from twisted_bazaar.frontend.lookups.service import LookupService
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.market import Judged, Order, Placed, Trade
 from twisted_bazaar.selection import Page
 
-from . import listing, streams
-from .description import market, state, trading, watching
+from . import listing
+from .description import market, state, trading
 from .description.document import Described, document
 from .description.page import POLICY, html
 from .description.vocabulary import Operation
@@ -59,7 +59,7 @@ MAX_SENDING_BYTES = 32 * 1024 * 1024
 """Of answers to `GET /stocks` being sent at a time. A single one may be larger."""
 
 T = TypeVar("T")
-View = TypeVar("View", bound=Callable[..., Deferred[bytes] | Deferred[bytes | None] | bytes])
+View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
 
 
 DESCRIBED: list[Described] = []
@@ -96,7 +96,6 @@ class Routes:
         lookups: LookupService,
         replicas: Replicas,
         reports: Reports,
-        events: EventFeed,
         fresh_key: Callable[[], str],
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
@@ -106,7 +105,6 @@ class Routes:
         self._lookups = lookups
         self._replicas = replicas
         self._reports = reports
-        self._events = events
         self._fresh_key = fresh_key
         self._notice = notice
         self._sending_bytes = 0
@@ -120,17 +118,11 @@ class Routes:
     @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>", described=market.STOCK)
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
         def show(found: LookupResult) -> bytes:
-            headers, quote = request.responseHeaders, found.quote
-            headers.setRawHeaders(b"X-Cache", [found.source.value])
+            quote = found.quote
+            request.responseHeaders.setRawHeaders(b"X-Cache", [found.source.value])
             if quote is None:
                 raise _no_such_stock(name)
-            tag = entity_tag(found.history, quote.version)
-            if tag:
-                headers.setRawHeaders(b"ETag", [tag])
-            if matches(request.requestHeaders.getRawHeaders(b"If-None-Match"), tag):
-                request.setResponseCode(NOT_MODIFIED)
-                return b""
-            return quote.body
+            return b"" if _is_known(request, found.history, quote.version) else quote.body
 
         if len(name) > MAX_STOCK_NAME_CHARACTERS:
             raise _no_such_stock(name)
@@ -138,7 +130,11 @@ class Routes:
 
     @_served(app, "GET", "/stocks", described=market.STOCKS)
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
-        def show(body: bytes) -> bytes:
+        def show(market: MarketSnapshot) -> bytes:
+            body = market.body
+            # The leader's answer does not say which entry it is as of.
+            if market.upto and _is_known(request, market.history, market.upto):
+                return b""
             if self._sending_bytes and self._sending_bytes + len(body) > MAX_SENDING_BYTES:
                 message = "overloaded: too many lists of all stocks are being sent; ask again"
                 raise later(Reason.OVERLOADED, message)
@@ -200,13 +196,6 @@ class Routes:
         selection = listing.decode_selection(request.uri.partition(b"?")[2])
         return _answer(request, self._replicas.list(listing.asked_for(selection)), show)
 
-    @_served(app, "GET", "/events", described=watching.EVENTS)
-    def events(self, request: BazaarRequest) -> Deferred[bytes | None]:
-        query = request.uri.partition(b"?")[2]
-        asked = streams.decode_asked(query, request.requestHeaders.getRawHeaders(b"Last-Event-ID"))
-        begun = self._events.open(request, asked)
-        return begun.addErrback(lambda failure: _failed(failure, request))
-
     @_served(app, "GET", "/ping", described=state.PING)
     def ping(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":"pong"}', request)
@@ -261,6 +250,18 @@ def _answer(
     """The body that shows the result of `work`, or its failure."""
     answer = work.addCallback(show).addErrback(_refused, request, trade)
     return answer.addCallback(_uncached, request)
+
+
+def _is_known(request: BazaarRequest, history: str, version: int) -> bool:
+    """Whether the client has the answer of this version: it is sent 304. If it has not, it is told
+    the entity tag."""
+    tag = entity_tag(history, version)
+    if tag:
+        request.responseHeaders.setRawHeaders(b"ETag", [tag])
+    if matches(request.requestHeaders.getRawHeaders(b"If-None-Match"), tag):
+        request.setResponseCode(NOT_MODIFIED)
+        return True
+    return False
 
 
 def _failed(failure: Failure, request: BazaarRequest) -> bytes:

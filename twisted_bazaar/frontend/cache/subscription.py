@@ -71,12 +71,9 @@ class Subscriber(Service):
 
     def push(self, push: Push) -> PushReply:
         """Take in a push. It may come late, twice or out of order."""
-        now, recent = self._seconds(), self._recent
-        # Floors decide what may be shown. A value that no client asks for expires by itself.
-        outdated = [name for name in self._floors.outdated(push) if recent.has(name, now)]
-        if outdated:
+        if outdated := self._floors.outdated(push):
             self._cache.drop(push.history, outdated)
-        reply = self._floors.push(push, now)
+        reply = self._floors.push(push, self._seconds())
         if push.quotes:
             # A trade may wait for the answer to this push, which is sent first.
             self._reactor.callLater(0, self._keep, push)

@@ -46,7 +46,7 @@ class LookupService:
         reactor: IReactorTime,
         seconds: Callable[[], float],
         queue: LookupQueue[Deferred[LookupResult]],
-        whole_market: WholeMarketQueue[Deferred[bytes]],
+        whole_market: WholeMarketQueue[Deferred[MarketSnapshot]],
         cache: QuoteCache | None,
         catalogs: MarketSource,
         leader: MarketSource,
@@ -112,22 +112,21 @@ class LookupService:
 
     # The whole market.
 
-    def look_up_all(self) -> Deferred[bytes]:
-        """The body that shows every stock, by name. Fails with `Unavailable`, also when it is
-        cancelled."""
+    def look_up_all(self) -> Deferred[MarketSnapshot]:
+        """Every stock. Fails with `Unavailable`, also when it is cancelled."""
 
-        def withdraw(answer: Deferred[bytes]) -> None:
+        def withdraw(answer: Deferred[MarketSnapshot]) -> None:
             self._whole_market.withdraw(answer)
             answer.errback(Unavailable("the client has gone"))
 
-        answer: Deferred[bytes] = Deferred(withdraw)
+        answer: Deferred[MarketSnapshot] = Deferred(withdraw)
         try:
-            body = self._whole_market.add(answer, self._seconds())
+            snapshot = self._whole_market.add(answer, self._seconds())
         except Unavailable:
             answer.errback()
             return answer
-        if body is not None:
-            answer.callback(body)
+        if snapshot is not None:
+            answer.callback(snapshot)
         else:
             self._pump_market()
         return answer
@@ -142,8 +141,8 @@ class LookupService:
             self._start(self._query(query), self._pump_market)
         elif (until := market.pause_until) is not None:
             self._pause = self._reactor.callLater(max(0.0, until - now), self._pump_market)
-        for ticket, body in market.take_answered():
-            _fire(ticket, body)
+        for ticket, answer in market.take_answered():
+            _fire(ticket, answer)
 
     async def _query(self, query: MarketQuery) -> None:
         try:

@@ -88,13 +88,13 @@ class WholeMarketQueue(Generic[T]):
         self._waiting: dict[T, None] = {}
         self._query: MarketQuery | None = None
         self._not_before = float("-inf")
-        self._answered: list[tuple[T, bytes | BazaarError]] = []
+        self._answered: list[tuple[T, MarketSnapshot | BazaarError]] = []
 
-    def add(self, ticket: T, now: float) -> bytes | None:
-        """Take in a client. Returns the body that shows all stocks if one is at hand; None: the
-        ticket is among `take_answered` later. Raises `Unavailable` at capacity."""
+    def add(self, ticket: T, now: float) -> MarketSnapshot | None:
+        """Take in a client. Returns the market if it is at hand; None: the ticket is among
+        `take_answered` later. Raises `Unavailable` at capacity."""
         if self._known is not None and self._may_show(self._known, now):
-            return self._known.body
+            return self._known
         if len(self._asked) + len(self._waiting) >= self._capacity:
             raise Unavailable("too many wait for the whole market")
         self._waiting[ticket] = None
@@ -124,10 +124,10 @@ class WholeMarketQueue(Generic[T]):
         self._not_before = now + snapshot.cost
         if snapshot.history and snapshot.upto:
             self._known = snapshot
-        self._answered += ((ticket, snapshot.body) for ticket in self._asked)
+        self._answered += ((ticket, snapshot) for ticket in self._asked)
         self._asked = {}
         if self._may_show(snapshot, now):
-            self._answered += ((ticket, snapshot.body) for ticket in self._waiting)
+            self._answered += ((ticket, snapshot) for ticket in self._waiting)
             self._waiting = {}
 
     def failed(self, error: BazaarError, now: float) -> None:
@@ -137,7 +137,7 @@ class WholeMarketQueue(Generic[T]):
         self._answered += ((ticket, error) for ticket in self._asked)
         self._asked = {}
 
-    def take_answered(self) -> Sequence[tuple[T, bytes | BazaarError]]:
+    def take_answered(self) -> Sequence[tuple[T, MarketSnapshot | BazaarError]]:
         """The clients answered since the last call, with their tickets."""
         answered, self._answered = self._answered, []
         return answered

@@ -14,6 +14,7 @@ from tests.fakes.frontend_world import FrontEnd
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api.routes import MAX_SENDING_BYTES
 from twisted_bazaar.frontend.http.streaming import PIECE_BYTES, BodyProducer
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 
 BODY = bytes(range(256)) * (5 * PIECE_BYTES // 256) + b"the end"
 
@@ -90,7 +91,7 @@ def test_a_client_gets_a_large_list_of_all_stocks_whole() -> None:
     frontend = FrontEnd()
     large = b'{"data":[%b]}' % b",".join([b'{"name":"GameStart"}'] * 20_000)
     assert len(large) > 3 * PIECE_BYTES
-    frontend.bazaar.answer = succeed(large)
+    frontend.bazaar.answer = succeed(MarketSnapshot("log", 1, {}, large, 0))
     answer = frontend.get("/stocks")
     assert (answer.code, answer.body, answer.length) == (200, large, len(large))
 
@@ -100,7 +101,7 @@ def test_the_lists_that_are_being_sent_have_a_bound_together() -> None:
     large = b" " * (MAX_SENDING_BYTES // 2)
     clients = []
     for _ in range(3):
-        frontend.bazaar.answer = succeed(large)
+        frontend.bazaar.answer = succeed(MarketSnapshot("log", 1, {}, large, 0))
         channel, transport = frontend.site.buildProtocol(None), Transport()
         channel.makeConnection(transport)
         channel.dataReceived(b"GET /stocks HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -109,7 +110,7 @@ def test_the_lists_that_are_being_sent_have_a_bound_together() -> None:
     assert codes == [b"200", b"200", b"503"]
     clients[0][0].connectionLost(Failure(ConnectionDone()))
     clients[2][1].clear()
-    frontend.bazaar.answer = succeed(large)
+    frontend.bazaar.answer = succeed(MarketSnapshot("log", 1, {}, large, 0))
     clients[2][0].dataReceived(b"GET /stocks HTTP/1.1\r\nHost: x\r\n\r\n")
     assert clients[2][1].value()[9:12] == b"200"
     for channel, _ in clients[1:]:

@@ -246,7 +246,7 @@ def test_without_an_answer_a_lookup_is_unavailable_and_the_next_is_not_delayed()
     market = Market(MemoryCache())
     results = market.look_up("A", "B")
     results += market.look_up("A")
-    everything = result_of(market.service.look_up_all())
+    everything = all_in(market)
     for call in (*market.calls(), *market.catalogs.open("market")):
         call.fail()
     for call in (*market.leader.open("look_up"), *market.leader.open("market")):
@@ -291,25 +291,30 @@ def test_a_cache_that_fails_to_keep_a_quote_costs_no_answer(
     logged_failures.clear()
 
 
+def all_in(market: Market) -> list[bytes | Exception]:
+    """The body that a client is answered who asks for the whole market, once it is."""
+    return result_of(market.service.look_up_all().addCallback(lambda found: found.body))
+
+
 def whole(version: int = 5) -> MarketSnapshot:
     return MarketSnapshot.of([stock("A", version), stock("B", version)], HISTORY, version)
 
 
 def test_the_whole_market_is_fetched_once_for_all_waiting_clients() -> None:
     market = Market(MemoryCache())
-    results = [result_of(market.service.look_up_all()) for _ in range(100)]
+    results = [all_in(market) for _ in range(100)]
     market.catalogs.only("market").reply(whole())
     assert results == [[whole().body]] * 100
-    assert result_of(market.service.look_up_all()) == [whole().body], "it is kept"
+    assert all_in(market) == [whole().body], "it is kept"
     assert len(market.catalogs.asked) == 1
 
 
 def test_the_whole_market_is_asked_for_again_after_a_pause_with_what_is_known() -> None:
     market = Market(MemoryCache())
-    result_of(market.service.look_up_all())
+    all_in(market)
     market.catalogs.only("market").reply(known := whole())
     market.publisher.grant(A=6)
-    result = result_of(market.service.look_up_all())
+    result = all_in(market)
     assert market.catalogs.open("market") == []
     market.publisher.now += known.cost
     market.clock.advance(known.cost)
@@ -321,7 +326,7 @@ def test_the_whole_market_is_asked_for_again_after_a_pause_with_what_is_known() 
 
 def test_when_no_catalog_answers_the_leader_is_asked_for_the_whole_market() -> None:
     market = Market(MemoryCache())
-    results = result_of(market.service.look_up_all()), result_of(market.service.look_up_all())
+    results = all_in(market), all_in(market)
     market.catalogs.only("market").fail()
     market.leader.only("market").fail()
     assert type(results[0][0]) is Unavailable
@@ -332,7 +337,7 @@ def test_when_no_catalog_answers_the_leader_is_asked_for_the_whole_market() -> N
 
 def test_no_query_is_sent_for_clients_that_have_hung_up() -> None:
     market = Market(MemoryCache())
-    first = result_of(market.service.look_up_all())
+    first = all_in(market)
     later = [market.service.look_up_all() for _ in range(10)]
     results = [result_of(each) for each in later]
     for each in later:

@@ -52,11 +52,11 @@ class Desk:
     def nothing_to_ask(self) -> bool:
         return self.market.take_query(self.now) is None
 
-    def answer(self, answer: MarketSnapshot) -> dict[object, bytes | BazaarError]:
+    def answer(self, answer: MarketSnapshot) -> dict[object, MarketSnapshot | BazaarError]:
         self.market.answered(answer, self.now)
         return self.answered()
 
-    def answered(self) -> dict[object, bytes | BazaarError]:
+    def answered(self) -> dict[object, MarketSnapshot | BazaarError]:
         return dict(self.market.take_answered())
 
 
@@ -72,7 +72,7 @@ def test_one_query_answers_all_clients_that_came_before_it(desk: Desk) -> None:
     tickets = [desk.ask() for _ in range(50)]
     desk.question()
     assert desk.nothing_to_ask()
-    assert desk.answer(AT_5) == dict.fromkeys(tickets, AT_5.body)
+    assert desk.answer(AT_5) == dict.fromkeys(tickets, AT_5)
     assert desk.nothing_to_ask()
 
 
@@ -80,7 +80,7 @@ def test_an_answer_that_still_holds_is_for_later_clients_as_well(desk: Desk) -> 
     first = desk.ask()
     desk.question()
     later = desk.ask()
-    assert desk.answer(AT_5) == dict.fromkeys([first, later], AT_5.body)
+    assert desk.answer(AT_5) == dict.fromkeys([first, later], AT_5)
 
 
 def test_an_outdated_answer_is_only_for_the_clients_before_its_query(desk: Desk) -> None:
@@ -88,10 +88,10 @@ def test_an_outdated_answer_is_only_for_the_clients_before_its_query(desk: Desk)
     desk.question()
     desk.publisher.grant(B=6)
     later = desk.ask()
-    assert desk.answer(AT_5) == {first: AT_5.body}
+    assert desk.answer(AT_5) == {first: AT_5}
     desk.publisher.now += AT_5.cost
     assert desk.question().known is AT_5, "what has not changed need not come again"
-    assert desk.answer(AT_6) == {later: AT_6.body}
+    assert desk.answer(AT_6) == {later: AT_6}
 
 
 def test_without_a_lease_an_answer_is_only_for_the_clients_before_its_query(desk: Desk) -> None:
@@ -99,10 +99,10 @@ def test_without_a_lease_an_answer_is_only_for_the_clients_before_its_query(desk
     desk.question()
     desk.publisher.now += LEASE
     later = desk.ask()
-    assert desk.answer(AT_5) == {first: AT_5.body}
+    assert desk.answer(AT_5) == {first: AT_5}
     desk.publisher.now += AT_5.cost
     desk.question()
-    assert desk.answer(AT_5) == {later: AT_5.body}
+    assert desk.answer(AT_5) == {later: AT_5}
 
 
 def test_without_a_cache_an_answer_is_only_for_the_clients_before_its_query() -> None:
@@ -110,7 +110,7 @@ def test_without_a_cache_an_answer_is_only_for_the_clients_before_its_query() ->
     first = desk.ask()
     desk.question()
     later = desk.ask()
-    assert desk.answer(AT_5) == {first: AT_5.body}
+    assert desk.answer(AT_5) == {first: AT_5}
     desk.ask()
     desk.publisher.now += AT_5.cost
     desk.question()
@@ -126,9 +126,9 @@ def test_an_answer_is_shown_at_once_while_the_lease_holds_and_no_floor_is_above_
     desk.ask()
     desk.question()
     desk.answer(AT_5)
-    assert desk.market.add(object(), desk.now) is AT_5.body
+    assert desk.market.add(object(), desk.now) is AT_5
     desk.publisher.grant(A=5)
-    assert desk.market.add(object(), desk.now) is AT_5.body
+    assert desk.market.add(object(), desk.now) is AT_5
     desk.publisher.grant(B=6)
     desk.ask()
 
@@ -140,9 +140,9 @@ def test_an_answer_is_not_shown_after_the_lease(desk: Desk) -> None:
     desk.publisher.now += LEASE
     ticket = desk.ask()
     desk.publisher.grant(A=5, B=4)
-    assert desk.market.add(object(), desk.now) is AT_5.body, "it has been true all the time"
+    assert desk.market.add(object(), desk.now) is AT_5, "it has been true all the time"
     desk.question()
-    assert desk.answer(AT_5) == {ticket: AT_5.body}
+    assert desk.answer(AT_5) == {ticket: AT_5}
 
 
 @pytest.mark.parametrize("other", [whole(5, "log-2", A=5, B=4), whole(0, "", A=5, B=4)])
@@ -151,7 +151,7 @@ def test_an_answer_from_another_or_an_unknown_log_is_not_shown_again(
 ) -> None:
     ticket = desk.ask()
     desk.question()
-    assert desk.answer(other) == {ticket: other.body}
+    assert desk.answer(other) == {ticket: other}
     desk.ask()
 
 
@@ -206,7 +206,7 @@ def test_a_query_without_an_answer_fails_the_clients_that_came_before_it(desk: D
     desk.market.failed(error, desk.now)
     assert desk.answered() == {first: error}
     desk.question()
-    assert desk.answer(AT_5) == {later: AT_5.body}
+    assert desk.answer(AT_5) == {later: AT_5}
 
 
 def test_clients_that_have_hung_up_cause_no_query_and_get_no_answer(desk: Desk) -> None:
@@ -217,7 +217,7 @@ def test_clients_that_have_hung_up_cause_no_query_and_get_no_answer(desk: Desk) 
     gone, there = desk.ask(), desk.ask()
     desk.question()
     desk.market.withdraw(gone)
-    assert desk.answer(AT_5) == {there: AT_5.body}
+    assert desk.answer(AT_5) == {there: AT_5}
     desk.market.withdraw(there)
 
 

@@ -70,11 +70,17 @@ STOCKS = Operation(
     tag="stocks",
     summary="Look up all stocks",
     says="All of them after the same entry of the order log.",
+    parameters=(IF_NONE_MATCH,),
     answers=(
         Answer(
             says="Every stock, by name.",
             body=holding("StocksAnswer", list[answers.ShownStock]),
-            headers=(CACHE_CONTROL,),
+            headers=(ENTITY_TAG, CACHE_CONTROL),
+        ),
+        Answer(
+            code=304,
+            says="Nothing has changed.",
+            headers=(ENTITY_TAG, CACHE_CONTROL),
         ),
     ),
     refusals=(Reason.UNAVAILABLE, Reason.OVERLOADED),
@@ -83,6 +89,12 @@ STOCKS = Operation(
             says="All stocks",
             target="/stocks",
             answer=answers.stocks(_LISTED[name] for name in sorted(_LISTED)),
+        ),
+        Example(
+            says="All stocks, which the client has",
+            target="/stocks",
+            sent={"If-None-Match": "*"},
+            code=304,
         ),
     ),
 )
