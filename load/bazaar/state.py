@@ -58,8 +58,14 @@ async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
         volumes[order.name] += order.quantity
     if volumes != {quote.name: quote.volume for quote in market}:
         raise CannotRun(f"something else trades at {url}: a history needs the bazaar for itself")
-    known = orders[-1].number if orders else 0
-    return Opening(at=at, listed=listed, known=known, note=note)
+    return Opening(
+        at=at,
+        listed=listed,
+        known=orders[-1].number if orders else 0,
+        prices={quote.name: quote.price for quote in market},
+        halted=tuple(quote.name for quote in market if quote.halted),
+        note=note,
+    )
 
 
 async def closing(reactor: Reactor, url: str, at: float) -> Closing:

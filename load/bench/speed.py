@@ -22,7 +22,7 @@ from .figures import Sample, Samples, Subject
 from .generator import Generator, ask
 from .postgres import Postgres, postgres_binaries
 
-__all__ = ["STOCKS", "WARM_UP_SECONDS", "Speed", "rest", "wake"]
+__all__ = ["STOCKS", "WARM_UP_SECONDS", "Speed", "cpu_seconds", "rest", "wake"]
 
 START_SECONDS = 30.0
 WARM_UP_SECONDS = 1
@@ -136,9 +136,9 @@ class Speed:
         url: str,
     ) -> None:
         """Put `load` on `url` for `seconds`, and keep the sample with the CPU time of `pids`."""
-        before = _cpu_seconds(pids)
+        before = cpu_seconds(pids)
         sample = await load(url, STOCKS, connections, seconds)
-        after = _cpu_seconds(pids)
+        after = cpu_seconds(pids)
         answers = max(1.0, sample.rate * seconds)
         used = {name: (after[name] - before[name]) / answers * 1e6
                 for name in after if name in before}  # fmt: skip
@@ -189,7 +189,7 @@ async def wake(bazaar: LocalFleet) -> None:
     await bazaar.until(bazaar.caching, "the bazaar caches again", START_SECONDS)
 
 
-def _cpu_seconds(pids: Mapping[str, int | None]) -> Mapping[str, float]:
+def cpu_seconds(pids: Mapping[str, int | None]) -> Mapping[str, float]:
     """The CPU time that each process has used; without those for which it cannot be read."""
     used = {}
     for name, pid in pids.items():

@@ -1,6 +1,7 @@
 """The calls of the REST API. Each is recorded in a history, also when it fails."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Generic, NamedTuple, TypedDict, TypeVar
 
 from twisted.internet.defer import CancelledError
@@ -41,6 +42,16 @@ class _Common(TypedDict):
     ended: float
     status: int
     message: str
+
+
+class _Outcome(TypedDict):
+    """What the fields of a trade say of its outcome."""
+
+    verdict: Verdict
+    number: int | None
+    replayed: bool
+    price: float | None
+    reason: str
 
 
 class _Asked(NamedTuple, Generic[T]):
@@ -109,17 +120,9 @@ class Caller:
     ) -> TradeCall:
         sending = requests.place(values.Trade(name, side, quantity), key)
         asked = await self._ask(via, sending, timeout)
+        outcome = _outcome(asked.value, asked.failed)
         return self._record(
-            TradeCall(
-                **asked.call,
-                key=key,
-                name=name,
-                type=side,
-                quantity=quantity,
-                verdict=_verdict(asked.failed),
-                number=asked.value.number if asked.value is not None else None,
-                replayed=asked.value is not None and asked.value.replayed,
-            )
+            TradeCall(**asked.call, **outcome, key=key, name=name, type=side, quantity=quantity)
         )
 
     async def settled_trade(
@@ -135,17 +138,10 @@ class Caller:
             failed = why
         except CancelledError:
             failed = OutcomeUnknown("cancelled")
+        call = self._common(0, sent, 200 if failed is None else failed.code, failed)
+        outcome = _outcome(placed, failed)
         return self._record(
-            TradeCall(
-                **self._common(0, sent, 200 if failed is None else failed.code, failed),
-                key=key,
-                name=name,
-                type=side,
-                quantity=quantity,
-                verdict=_verdict(failed),
-                number=placed.number if placed is not None else None,
-                replayed=placed is not None and placed.replayed,
-            )
+            TradeCall(**call, **outcome, key=key, name=name, type=side, quantity=quantity)
         )
 
     async def _ask(self, via: int, call: requests.Call[T], timeout: float) -> "_Asked[T]":
@@ -176,6 +172,21 @@ class Caller:
         return call
 
 
+def _outcome(placed: values.Placed | None, failed: CallFailed | None) -> _Outcome:
+    outcome: _Outcome = {
+        "verdict": _verdict(failed),
+        "number": None,
+        "replayed": False,
+        "price": None,
+        "reason": failed.reason if failed is not None else "",
+    }
+    if placed is not None:
+        outcome["number"] = placed.number
+        outcome["replayed"] = placed.replayed
+        outcome["price"] = _float(placed.price)
+    return outcome
+
+
 def _verdict(failed: CallFailed | None) -> Verdict:
     """What is known of a trade that was sent once."""
     match failed:
@@ -191,9 +202,28 @@ def _verdict(failed: CallFailed | None) -> Verdict:
 
 
 def _quote(shown: values.Quote) -> Quote:
-    price = float(shown.price)
-    return Quote(shown.name, price, shown.quantity, shown.volume, shown.version)
+    return Quote(
+        name=shown.name,
+        price=float(shown.price),
+        quantity=shown.quantity,
+        volume=shown.volume,
+        version=shown.version,
+        halted=shown.halted,
+    )
 
 
 def _order(shown: values.Order) -> Order:
-    return Order(shown.number, shown.name, shown.type, shown.quantity)
+    return Order(
+        number=shown.number,
+        name=shown.name,
+        type=shown.type,
+        quantity=shown.quantity,
+        price=_float(shown.price),
+        limit_price=_float(shown.limit_price),
+        client_order_id=shown.client_order_id,
+        time=shown.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    )
+
+
+def _float(price: Decimal | None) -> float | None:
+    return None if price is None else float(price)

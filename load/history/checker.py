@@ -1,4 +1,4 @@
-"""Checks a history for invariants 4 to 10 of docs/protocol.md, in n log n time. Pure.
+"""Checks a history for invariants 4 to 10 and 14 of docs/protocol.md, in n log n time. Pure.
 
 The orders in the `Closing` are all that were ever placed, and each prefix of them is a state of
 the bazaar. Every answer determines a prefix: it includes an acknowledged order, and the volume in
@@ -20,9 +20,11 @@ from typing import NamedTuple
 from twisted_bazaar.market import MAX_SHARES, Side
 
 from .book import Book, Violation, described, lowest
-from .keys import Keys, content
+from .conditions import Conditions, too_late
+from .keys import Keys, asked
 from .records import (
     Call,
+    Change,
     Closing,
     LookupCall,
     MarketCall,
@@ -37,6 +39,9 @@ from .records import (
 )
 
 __all__ = ["check", "sections"]
+
+_OF_CONDITIONS = ("price_out_of_bounds", "expired", "halted")
+"""The reasons of a 409 that have nothing to do with how many shares there are."""
 
 
 def sections(records: Iterable[Record]) -> Iterator[list[Record]]:
@@ -88,6 +93,10 @@ class _Checker:
         self._violations = self._book.violations
         trades = [(place, call) for place, call in calls if isinstance(call, TradeCall)]
         self._keys = Keys(trades, self._book, opening.known)
+        self._known, self._end = opening.known, closing.at
+        self._conditions = Conditions(
+            opening, [call for _, call in calls if isinstance(call, Change)]
+        )
         self._rejected: dict[str, list[_Rejection]] = defaultdict(list)
 
     def run(self) -> list[Violation]:
@@ -109,6 +118,7 @@ class _Checker:
                     self._check_page(place, call)
         self._check_rejections()
         self._check_versions()
+        self._check_conditions()
         return self._violations
 
     def _violated(self, invariant: int, what: str, *places: int) -> None:
@@ -170,9 +180,18 @@ class _Checker:
             order = self._book.orders.get(call.number or 0)
             if order is None:
                 self._violated(7, f"order {call.number} is acknowledged and not there", place)
-            elif content(order) != content(call):
+            elif asked(order) != asked(call):
                 what = f"order {call.number} is acknowledged for {described(call)}"
                 self._violated(7, f"{what} and is {described(order)}", place)
+            elif None not in (call.price, order.price) and call.price != order.price:
+                what = f"order {call.number} is acknowledged at {call.price}"
+                self._violated(14, f"{what} and is at {order.price}", place)
+        elif call.verdict is Verdict.JUDGED:
+            if wrong := self._conditions.judgement_is_wrong(call):
+                self._violated(10, wrong, place)
+        elif call.verdict is Verdict.REJECTED and call.reason in _OF_CONDITIONS:
+            if wrong := self._conditions.rejection_is_wrong(call):
+                self._violated(10, wrong, place)
         elif call.verdict is Verdict.REJECTED:
             self._take_rejection(place, call)
         elif call.verdict is Verdict.REUSED and not self._keys.is_reused(call):
@@ -231,12 +250,16 @@ class _Checker:
             self._violated(9, f"{what}, {wanted - position} behind; {seen}", place)
         if quote.version is not None:
             known = stock.versions.setdefault(position, quote.version)
-            if known != quote.version:
+            if known != quote.version and not self._conditions.changed(quote.name):
                 what = f"{quote.name} after {position} orders has versions {known} and"
                 self._violated(9, f"{what} {quote.version}", place)
+        if wrong := self._conditions.quote_is_wrong(quote, call.sent, call.ended):
+            self._violated(9, wrong, place)
 
     def _check_versions(self) -> None:
         for name, stock in self._book.stocks.items():
+            if self._conditions.changed(name):
+                continue
             ordered = sorted(stock.versions.items())
             for (before, lower), (after, higher) in pairwise(ordered):
                 if lower >= higher:
@@ -266,9 +289,25 @@ class _Checker:
         order = self._book.orders.get(number)
         if order is None:
             self._violated(7, f"order {number} is shown and not there", place)
-        elif (shown.number, *content(shown)) != (number, *content(order)):
+        elif (shown.number, asked(shown)) != (number, asked(order)):
             what = f"order {number} is shown as {shown.number}, {described(shown)}"
             self._violated(7, f"{what}, and is {described(order)}", place)
+        elif None not in (shown.price, order.price) and shown.price != order.price:
+            self._violated(14, f"order {number} is shown at {shown.price}, and is at {order.price}")
+        elif None not in (shown.client_order_id, order.key) and shown.client_order_id != order.key:
+            what = f"order {number} is shown with key {shown.client_order_id}"
+            self._violated(7, f"{what}, and has {order.key}", place)
+
+    def _check_conditions(self) -> None:
+        """Check each order against what held while it may have been decided."""
+        for number, order in self._book.orders.items():
+            if number <= self._known or number > len(self._sent_by):
+                continue
+            shown = bisect_left(self._shown, number)
+            last = self._shown_at[shown] if shown < len(self._shown_at) else self._end
+            wrong = self._conditions.order_is_wrong(order, self._sent_by[number - 1], last)
+            if wrong := wrong or too_late(order, self._keys.calls_of(number)):
+                self._violated(14, f"order {number}, {described(order)}: {wrong}")
 
 
 def _may_be_rejected(call: TradeCall, least: int, most: int) -> bool:

@@ -9,7 +9,7 @@ from twisted_bazaar.market import Side
 from .book import Book, Violation
 from .records import Order, TradeCall, Verdict
 
-__all__ = ["Keys", "content"]
+__all__ = ["Keys", "asked", "content"]
 
 Content = tuple[str, Side, int]
 
@@ -53,15 +53,19 @@ class Keys:
     def _first_sent(self, key: str) -> float:
         return min(call.sent for _, call in self._calls[key])
 
+    def calls_of(self, number: int) -> Sequence[TradeCall]:
+        """The calls with the key of an order, as far as it is known."""
+        return [call for _, call in self._calls.get(self._owners.get(number, ""), ())]
+
     def is_reused(self, call: TradeCall) -> bool:
         """Whether the key of `call` may have belonged to another trade when it ended."""
         number = self.numbers.get(call.key)
         if number is not None and number in self._book.orders:
             order = self._book.orders[number]
             earlier = self.sent_by_number.get(number, 0.0) <= call.ended
-            return earlier and content(order) != content(call)
+            return earlier and asked(order) != asked(call)
         return any(
-            content(other) != content(call)
+            asked(other) != asked(call)
             and other.verdict is Verdict.UNKNOWN
             and other.sent <= call.ended
             for _, other in self._calls[call.key]
@@ -86,7 +90,7 @@ class Keys:
             number = self.numbers.get(key)
             if number is None or number <= self._known:
                 continue
-            if not any(call.verdict in may_be for _, call in calls):
+            if not any(call.verdict in may_be and not call.validate for _, call in calls):
                 what = f"key {key} was not executed, and has order {number}"
                 self._violated(7, what, *(place for place, _ in calls))
 
@@ -102,8 +106,8 @@ class Keys:
                 continue
             left[content(order)].append(number)
         unknown = self._unknown()
-        for asked, numbers in left.items():
-            floors = sorted(map(floor, unknown.get(asked, ())))
+        for wanted, numbers in left.items():
+            floors = sorted(map(floor, unknown.get(wanted, ())))
             for taken, number in enumerate(sorted(numbers)):
                 if bisect_left(floors, number) <= taken:
                     self._violated(5, f"no call asked for order {number}, or its key has another")
@@ -116,9 +120,9 @@ class Keys:
                 continue
             first: dict[Content, float] = {}
             for _, call in calls:
-                if call.verdict is Verdict.UNKNOWN:
-                    asked = content(call)
-                    first[asked] = min(first.get(asked, call.sent), call.sent)
+                if call.verdict is Verdict.UNKNOWN and not call.validate:
+                    wanted = content(call)
+                    first[wanted] = min(first.get(wanted, call.sent), call.sent)
             for each, at in first.items():
                 sent[each].append(at)
         return sent
@@ -128,5 +132,10 @@ class Keys:
 
 
 def content(of: Order | TradeCall) -> Content:
-    """What a key stands for: stock, side and quantity."""
+    """Stock, side and quantity."""
     return of.name, of.type, of.quantity
+
+
+def asked(of: Order | TradeCall) -> tuple[Content, float | None]:
+    """What a key stands for: the content, and the limit."""
+    return content(of), of.limit_price

@@ -20,6 +20,7 @@ from twisted_bazaar.market import Side
 __all__ = [
     "SOURCES",
     "Call",
+    "Change",
     "Closing",
     "Fault",
     "History",
@@ -53,7 +54,9 @@ class Verdict(StrEnum):
     PLACED = "placed"
     """200: it is an order."""
     REJECTED = "rejected"
-    """409: there were not enough shares, or too many."""
+    """409: see `TradeCall.reason`."""
+    JUDGED = "judged"
+    """200, of one that was to be validated: it would have been executed."""
     REUSED = "reused"
     """422: its key is another trade's."""
     NOT_EXECUTED = "not_executed"
@@ -70,6 +73,8 @@ class Quote(msgspec.Struct, frozen=True, omit_defaults=True):
     volume: int
     version: int | None = None
     """From the entity tag, where the answer had one. Comparable within one log only."""
+    halted: bool | None = None
+    """None: the answer does not say."""
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,7 +85,13 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     type: Side
     quantity: int
     key: str | None = None
-    """Answers do not show it; it is known where the replicas' files can be read."""
+    """From the replicas' files, where they can be read."""
+    price: float | None = None
+    limit_price: float | None = None
+    client_order_id: str | None = None
+    """The key, as the answer shows it."""
+    time: str = ""
+    """As RFC 3339 writes it. Empty: not known."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -108,6 +119,14 @@ class TradeCall(Call, frozen=True, tag="trade"):
     verdict: Verdict
     number: int | None = None
     replayed: bool = False
+    limit_price: float | None = None
+    valid_until: int | None = None
+    """Milliseconds since 1970."""
+    validate: bool = False
+    price: float | None = None
+    """As the answer shows it."""
+    reason: str = ""
+    """The word in the error of the answer."""
 
 
 class LookupCall(Call, frozen=True, tag="lookup"):
@@ -143,6 +162,16 @@ class PageCall(Call, frozen=True, tag="orders"):
     next: int | None = None
 
 
+class Change(Call, frozen=True, tag="change"):
+    """A market operation on one stock. It was done if `status` is 200."""
+
+    name: str
+    price: float | None = None
+    """The new price."""
+    halted: bool | None = None
+    """Whether trading is halted from here on."""
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):
     """A fault that was injected into the bazaar."""
 
@@ -162,6 +191,12 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """The quantity of each stock before the first order that ever was."""
     known: int = 0
     """The number of the last order before the history."""
+    prices: dict[str, float] = {}
+    """The price of each stock then; empty: not recorded."""
+    halted: tuple[str, ...] = ()
+    """The stocks that were halted then."""
+    wall: int = 0
+    """The wall clock at `at`, in milliseconds since 1970; 0: not recorded."""
     note: str = ""
 
 
@@ -175,7 +210,9 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """Empty: it could not be read."""
 
 
-Record = Opening | TradeCall | LookupCall | MarketCall | OrderCall | PageCall | Fault | Closing
+Record = (
+    Opening | TradeCall | LookupCall | MarketCall | OrderCall | PageCall | Change | Fault | Closing
+)
 
 
 class History:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from load.history.book import Book
 from load.history.records import (
+    Change,
     Closing,
     LookupCall,
     Opening,
@@ -118,7 +119,8 @@ def buy(at: float, **changes: Any) -> TradeCall:
 def there_is_a_gap(records: Records) -> Records | None:
     orders = closing(records).orders
     middle = len(orders) // 2
-    return with_orders(records, orders[:middle] + orders[middle + 1 :]) if middle else None
+    gap = 0 < middle < len(orders) - 1
+    return with_orders(records, orders[:middle] + orders[middle + 1 :]) if gap else None
 
 
 @breaks(4)
@@ -379,7 +381,12 @@ def a_version_goes_back(records: Records) -> Records | None:
 
 @breaks(9)
 def one_state_has_two_versions(records: Records) -> Records | None:
-    lookup = first(each for each in records if isinstance(each, LookupCall) and each.found)
+    changed = {each.name for each in records if isinstance(each, Change)}
+    lookup = first(
+        each
+        for each in records
+        if isinstance(each, LookupCall) and each.found and each.name not in changed
+    )
     other = lookup and replace(lookup, found=replace(lookup.found, version=10**6))
     return lookup and [*records[:-1], other, records[-1]]
 

@@ -25,11 +25,12 @@ from twisted_bazaar.frontend.api.old_system import public_site
 from twisted_bazaar.frontend.api.reports import ReplicaReport
 from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
+from twisted_bazaar.frontend.events.asked import Asked
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.connections import MAX_CONNECTIONS
 from twisted_bazaar.frontend.http.hosts import Hosts
-from twisted_bazaar.frontend.http.refusals import Reason
-from twisted_bazaar.frontend.http.site import BazaarSite
+from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason
+from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Placed, Rejection, Trade
@@ -111,6 +112,9 @@ class FakeBazaar:
     def readiness(self) -> Deferred[str | None]:
         return self._answer("readiness", lambda: self.unready)
 
+    def open(self, request: BazaarRequest, asked: Asked) -> Deferred[None]:
+        return self._answer(asked, lambda: request.answer(NO_SUCH_PATH))
+
     def _answer(self, asked: object, answer: Any) -> Deferred[Any]:
         self.asked.append(asked)
         if isinstance(self.answer, Deferred):
@@ -159,6 +163,7 @@ class FrontEnd:
             lookups=self.bazaar,
             replicas=self.bazaar,
             reports=self.bazaar,
+            events=self.bazaar,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),
             notice=lambda: self.bazaar.notice,

@@ -25,7 +25,7 @@ END_SECONDS = 10.0
 TOOL_SECONDS = 30.0
 SETTLED_SECONDS = 10.0
 NOWHERE = "127.0.0.1:1"
-HEADER = ["transaction_number", "name", "type", "quantity"]
+HEADER = ["transaction_number", "name", "type", "quantity", "price", "client_order_id"]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,11 @@ def orders(bazaar: Bazaar) -> list[list[str]]:
     while following is not None:
         page = bazaar.request("GET", f"/orders?after={following}&limit=500").body
         rows += [
-            [str(order[name]) for name in ("number", "name", "type", "quantity")]
+            [
+                *(str(order[name]) for name in ("number", "name", "type", "quantity")),
+                f"{order['price']:.2f}",
+                order["client_order_id"] or "",
+            ]
             for order in page["data"]
         ]
         following = page["next"]

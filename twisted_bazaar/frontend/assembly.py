@@ -33,6 +33,8 @@ from .cache.subscription import Subscriber
 from .clients import CatalogClient, ReplicaClient
 from .election.leadership import Leadership
 from .election.pings import Pings
+from .events.feed import EventFeed
+from .events.source import NewsSource
 from .http.connections import connections_for
 from .http.hosts import Hosts
 from .http.listener import Listener
@@ -50,11 +52,10 @@ from .upstream.replicas import Replicas
 
 __all__ = ["make_frontend"]
 
-_PINGS_PER_REPLICA = 3
-"""A ping, a campaign, and a message that another replica leads."""
-_TRADES_PER_REPLICA = 2
-"""A batch, and one that still waits for a leader that has been replaced."""
-_READS_PER_REPLICA = 4
+_CALLS_PER_REPLICA = (3, 2, 4, 2, 2)
+"""Of pings: a ping, a campaign, and a message that another replica leads. Of trades: a batch, and
+one that still waits for a leader that has been replaced. Of reads. For events: one that waits for
+news, and one that was given up and still waits; and pages of older orders."""
 _LOOKUPS_PER_CATALOG = 4
 """Further reads and lookups wait for a thread."""
 
@@ -65,9 +66,8 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
     leadership = Leadership(config.replicas, timing)
     # Each kind of call has connections and threads of its own: reads that wait must not hold up
     # trades, and neither may hold up pings.
-    pings, trades, reads = (
-        Channels(reactor, calls * len(config.replicas))
-        for calls in (_PINGS_PER_REPLICA, _TRADES_PER_REPLICA, _READS_PER_REPLICA)
+    pings, trades, reads, watches, replays = (
+        Channels(reactor, calls * len(config.replicas)) for calls in _CALLS_PER_REPLICA
     )
     lookups = Channels(reactor, _LOOKUPS_PER_CATALOG * len(config.catalogs))
 
@@ -78,16 +78,22 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         }
 
     trade_service = TradeService(reactor, seconds, leadership, clients(trades), timing, _life())
-    ping_service = Pings(reactor, seconds, leadership, clients(pings), timing, trade_service.led_by)
     replicas = Replicas(reactor, seconds, leadership, clients(reads), timing)
-    catalogs = Catalogs(
-        seconds,
-        [
-            CatalogClient(lookups.to(at), lambda: leadership.cluster, config.secret)
-            for at in config.catalogs
-        ],
-        timing,
-    )
+    source = NewsSource(reactor, seconds, leadership, clients(watches), clients(replays), timing)
+    # Readers never take the last connections from those who trade.
+    max_readers = _max_connections() // 2
+    event_feed = EventFeed(reactor, seconds, leadership, source, replicas, timing, max_readers)
+
+    def led_by(leader: int) -> None:
+        trade_service.led_by(leader)
+        event_feed.led()
+
+    ping_service = Pings(reactor, seconds, leadership, clients(pings), timing, led_by)
+    catalog_clients = [
+        CatalogClient(lookups.to(at), lambda: leadership.cluster, config.secret)
+        for at in config.catalogs
+    ]
+    catalogs = Catalogs(seconds, catalog_clients, timing)
     recent = Recent()
     operations = MarketOperations(
         Challenges(config.secret, secrets.token_bytes(32), lambda: secrets.token_hex(16)),
@@ -111,19 +117,22 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         lookups=lookup_service,
         replicas=replicas,
         reports=Reports(leadership, catalogs),
+        events=event_feed,
         fresh_key=_fresh_keys(),
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    site = public_site(
-        routes.resource(), reactor, time.time, _fresh_keys(), connections_for(descriptors)
-    )
+    site = public_site(routes.resource(), reactor, time.time, _fresh_keys(), _max_connections())
     listener = Listener(reactor, config.listen, site)
     return Layers(
-        *(pings, trades, reads, lookups),
-        *(trade_service, ping_service, *caching.services, listener),
+        *(pings, trades, reads, watches, replays, lookups),
+        *(trade_service, event_feed, ping_service, *caching.services, listener),
     )
+
+
+def _max_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections_for(descriptors)
 
 
 @attrs.frozen

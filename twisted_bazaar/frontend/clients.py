@@ -33,6 +33,8 @@ from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
 from .cache.quotes import LookupReply
+from .events.encoding import order_event, quote_event
+from .events.news import News, OrderEvent, QuoteEvent
 from .lookups.whole_market import MarketSnapshot
 
 __all__ = ["CatalogClient", "ReplicaClient"]
@@ -163,6 +165,16 @@ class ReplicaClient(_Client):
             timeout,
         )
 
+    def watch(
+        self, after: int, version: int, limit: int, wait: float, timeout: float
+    ) -> Deferred[News]:
+        """What the replica knows to be released after order `after` and entry `version`: `limit`
+        orders at most. If there is nothing, it answers after `wait` seconds."""
+        request = order_pb2.WatchRequest(
+            to=self._replica, after=after, version=version, limit=limit, wait_ms=int(wait * 1000)
+        )
+        return self._call_in_cluster(self._stub.Watch, request, _news, timeout)
+
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
         """Those of the stocks `names` that exist, from the leader's ledger. Fails with `NotLeader`
         at another replica."""
@@ -225,6 +237,24 @@ def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:
     check_text("history", reply.history)
     check_count("held stocks", len(reply.held), MAX_NAMES)
     return LookupReply(stocks_from_wire(reply.stocks), reply.history, tuple(reply.held))
+
+
+def _news(reply: order_pb2.WatchReply) -> News:
+    for name in ("last_number", "version"):
+        check_integer(name, getattr(reply, name))
+    for name in ("digest", "before"):
+        check_text(name, getattr(reply, name))
+    return News(
+        [
+            OrderEvent(order.number, order.stock, order_event(order))
+            for order in map(order_from_wire, reply.orders)
+        ],
+        [QuoteEvent(stock.name, quote_event(stock)) for stock in stocks_from_wire(reply.stocks)],
+        reply.last_number,
+        reply.version,
+        reply.digest,
+        reply.before,
+    )
 
 
 def _market_request(known: MarketSnapshot | None) -> market_pb2.LookupRequest:

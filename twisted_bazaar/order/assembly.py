@@ -36,6 +36,7 @@ from .pages import OrderPages
 from .servicer import Orders, Replication
 from .tap import OrderConfig
 from .transport import OrderTransport
+from .watches import WatchEnd
 
 __all__ = ["make_order_replica"]
 
@@ -114,7 +115,7 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         _CHANCE,
     )
     server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE)
-    return Layers(channels, transport, node, server)
+    return Layers(channels, transport, node, server, WatchEnd(node.watches))
 
 
 def _first_prices(log: LogFile) -> Mapping[str, int]:

@@ -21,7 +21,7 @@ the index before it asks.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 
 import msgspec
 
@@ -148,8 +148,12 @@ class TradingDesk:
         """The sendings that came in this leadership, or in the last one."""
         self.released_number = ledger.last_number
         """Clients may see orders up to this number."""
-        self.released_stocks = dict(ledger.stocks)
-        """By name: the stocks as clients may see them (see `ask_last_number`)."""
+        self.released = applied
+        """Clients may see entries up to this index."""
+        by_version = sorted(ledger.stocks.values(), key=lambda stock: stock.version)
+        self.released_stocks = {stock.name: stock for stock in by_version}
+        """By name, ascending by version: the stocks as clients may see them (see
+        `ask_last_number`)."""
         self._unreleased: deque[tuple[int, int, list[Stock]]] = deque()
         """Applied entries that are not released: index, last order number, changed stocks."""
         self._orders: dict[str, Entry] = {}
@@ -316,6 +320,13 @@ class TradingDesk:
             self._tip.apply(self._replica.log.last_index + 1, listed)
             self._propose([listed])
 
+    def released_after(self, version: int) -> list[Stock]:
+        """The released stocks with higher versions than this one, ascending."""
+        newest = takewhile(
+            lambda stock: stock.version > version, reversed(self.released_stocks.values())
+        )
+        return list(newest)[::-1]
+
     def remembers(self, number: int) -> Entry | None:
         """The order `number`, if the index may lack it; None: it does not, or there is none."""
         return self._numbers.get(number)
@@ -394,7 +405,11 @@ class TradingDesk:
     def _release(self, index: int, confirmed: int) -> None:
         while self._unreleased and self._unreleased[0][0] <= index:
             _, self.released_number, stocks = self._unreleased.popleft()
-            self.released_stocks.update((stock.name, stock) for stock in stocks)
+            for stock in stocks:
+                # What is inserted anew comes last.
+                self.released_stocks.pop(stock.name, None)
+                self.released_stocks[stock.name] = stock
+        self.released = max(self.released, index)
         while self._for_release and self._for_release[0].index <= index:
             waiting = self._for_release.popleft()
             self._settle(waiting, waiting.outcome)

@@ -60,6 +60,7 @@ from .disk import Disk
 from .listing import FirstListing
 from .neighbours import Catalog, Peer
 from .remarks import Remarks
+from .watches import Watches
 
 __all__ = ["OrderNode"]
 
@@ -118,6 +119,8 @@ class OrderNode(Service):
         self._questions: Answers[Question | Operation, int] = Answers()
         self._requests: Answers[Ticket, PeerReply] = Answers()
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
+        self.watches = Watches(reactor, replica, desk)
+        """Front-ends that wait for something to be released."""
         self._stopped = False
         self._wake: IDelayedCall | None = None
         self._wakes_at = 0.0
@@ -134,6 +137,7 @@ class OrderNode(Service):
         """Acknowledge nothing from now on; all that was acknowledged is on disk."""
         super().stopService()
         self._stopped = True
+        self.watches.stop()
         if self._ticking.running:
             self._ticking.stop()
         for call in (self._wake, self._writing):
@@ -297,6 +301,7 @@ class OrderNode(Service):
                 break
         for settled in self._desk.take_settled():
             self._answer(settled)
+        self.watches.look()
         if self._desk.wants_listing:
             self._first_listing.begin()
         self._wake_later()
@@ -488,6 +493,7 @@ class OrderNode(Service):
         self._stopped = True
         self._stop(line)
         stopped = Unavailable("this replica had to stop")
+        self.watches.stop()
         self._batches.fail_all(stopped)
         self._questions.fail_all(stopped)
         self._requests.fail_all(stopped)

@@ -28,6 +28,7 @@ from twisted_bazaar.rpc.wire import (
     order_to_wire,
     outcome_to_wire,
     sending_from_wire,
+    stock_to_wire,
     to_wire,
     trade_from_wire,
 )
@@ -39,13 +40,19 @@ from .node import OrderNode
 from .pages import OrderPages
 from .promptness import Promptness
 from .search import FoundOrders
+from .watches import Released
 
-__all__ = ["MAX_LISTED_ORDERS", "Orders", "Replication"]
+__all__ = ["MAX_LISTED_ORDERS", "MAX_WATCH_MS", "Orders", "Replication"]
 
 MAX_LISTED_ORDERS = 1000
 """Orders in one answer at most."""
 
 
+MAX_WATCH_MS = 10_000
+"""How long a call waits for something new, at most."""
+
+_FEW_NEWS = 64
+"""Orders and stocks in an answer that is encoded on the reactor's thread."""
 _FEW_KEYS = 64
 """Keys that are looked up on the reactor's thread at most: about half a millisecond."""
 _PROMPT_SECONDS = 0.005
@@ -183,6 +190,27 @@ class Orders(OrdersServicer):
             ended=found.ended,
         )
 
+    async def Watch(self, request: order_pb2.WatchRequest, context: Context) -> Any:
+        self._check_meant(request, context)
+        for name in ("after", "version"):
+            check_integer(name, getattr(request, name))
+        wait = max(0, min(request.wait_ms, MAX_WATCH_MS)) / 1000
+        await self._node.watches.news(request.after, request.version, wait)
+        with _reading(self._node, context):
+            released = self._node.watches.released(request.version)
+        limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
+        upto = min(request.after + limit, released.last_number)
+        orders: Sequence[Entry] = ()
+        if upto > request.after:
+            # What is released asks for no round of heartbeats.
+            orders = await self._list(request.after, upto - request.after, context)
+        price_of = self._node.price_of
+        if len(orders) + len(released.stocks) <= _FEW_NEWS:
+            return released_to_wire(released, orders, price_of)
+        return await context.defer(
+            lambda: released_to_wire(released, orders, price_of).SerializeToString()
+        )
+
     async def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
         remembered, upto = await self._node.orders(after, limit)
         stored_upto = upto - len(remembered)
@@ -223,3 +251,18 @@ class Orders(OrdersServicer):
         check_integer("term", request.term)
         await self._node.follow(request.term)
         return order_pb2.FollowReply()
+
+
+def released_to_wire(
+    released: Released, orders: Sequence[Entry], price_of: Callable[[Traded], int]
+) -> order_pb2.WatchReply:
+    """The answer to a front-end that watches, with these of the released orders."""
+    return order_pb2.WatchReply(
+        orders=[order_to_wire(each, price_of) for each in orders],
+        stocks=map(stock_to_wire, released.stocks),
+        last_number=released.last_number,
+        version=released.version,
+        history=released.history,
+        digest=released.digest,
+        before=released.before,
+    )

@@ -10,6 +10,7 @@ that only the two know: the cluster's secret, if there is one, and the token of 
 
 import hmac
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -200,6 +201,7 @@ def proven(secret: bytes, subscription: Subscription, proof: str) -> bool:
     return hmac.compare_digest(prove(secret, subscription).encode(), proof.encode())
 
 
+@lru_cache(maxsize=256)
 def _key(secret: bytes, token: str) -> bytes:
     # Two keyed hashes, so that secret and token cannot be confused at their border.
     return hmac.digest(secret, token.encode(), "sha256")

@@ -30,7 +30,8 @@ _CACHED_PATHS = 1024
 class Dispatcher(Resource):
     """Serves the routes of `app`, which is bound to its instance, to requests of a `BazaarSite`.
 
-    A route returns a body, or a Deferred of one that never fails. `failed` makes the body where a
+    A route returns a body, or a Deferred of one that never fails; None is no body: the route has
+    answered, or goes on to. `failed` makes the body where a
     route raises, or there is none: then the error is one of werkzeug's `HTTPException`s.
     """
 
@@ -70,7 +71,7 @@ class Dispatcher(Resource):
         except Exception:
             body = self._failed(Failure(), request)
         if isinstance(body, Deferred):
-            body.addCallback(request.respond).addErrback(_broken, request)
+            body.addCallback(_respond, request).addErrback(_broken, request)
         else:
             request.respond(body)
         return NOT_DONE_YET
@@ -90,6 +91,11 @@ def _segments(path: bytes) -> str:
     if len(segments) > 2 and not segments[-1]:
         segments.pop()
     return "/".join(quote(unquote_to_bytes(segment), safe="") for segment in segments)
+
+
+def _respond(body: bytes | None, request: BazaarRequest) -> None:
+    if body is not None:
+        request.respond(body)
 
 
 def _broken(failure: Failure, request: BazaarRequest) -> None:

@@ -18,6 +18,7 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from twisted_bazaar.frontend.cache.quotes import LookupResult
+from twisted_bazaar.frontend.events.feed import EventFeed
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.hosts import Hosts
 from twisted_bazaar.frontend.http.refusals import (
@@ -36,8 +37,8 @@ from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.market import Judged, Order, Placed, Trade
 from twisted_bazaar.selection import Page
 
-from . import listing
-from .description import market, state, trading
+from . import listing, streams
+from .description import market, state, trading, watching
 from .description.document import Described, document
 from .description.page import POLICY, html
 from .description.vocabulary import Operation
@@ -59,7 +60,7 @@ MAX_SENDING_BYTES = 32 * 1024 * 1024
 """Of answers to `GET /stocks` being sent at a time. A single one may be larger."""
 
 T = TypeVar("T")
-View = TypeVar("View", bound=Callable[..., Deferred[bytes] | bytes])
+View = TypeVar("View", bound=Callable[..., Deferred[bytes] | Deferred[bytes | None] | bytes])
 
 
 DESCRIBED: list[Described] = []
@@ -96,6 +97,7 @@ class Routes:
         lookups: LookupService,
         replicas: Replicas,
         reports: Reports,
+        events: EventFeed,
         fresh_key: Callable[[], str],
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
@@ -105,6 +107,7 @@ class Routes:
         self._lookups = lookups
         self._replicas = replicas
         self._reports = reports
+        self._events = events
         self._fresh_key = fresh_key
         self._notice = notice
         self._sending_bytes = 0
@@ -195,6 +198,13 @@ class Routes:
 
         selection = listing.decode_selection(request.uri.partition(b"?")[2])
         return _answer(request, self._replicas.list(listing.asked_for(selection)), show)
+
+    @_served(app, "GET", "/events", described=watching.EVENTS)
+    def events(self, request: BazaarRequest) -> Deferred[bytes | None]:
+        query = request.uri.partition(b"?")[2]
+        asked = streams.decode_asked(query, request.requestHeaders.getRawHeaders(b"Last-Event-ID"))
+        begun = self._events.open(request, asked)
+        return begun.addErrback(lambda failure: _failed(failure, request))
 
     @_served(app, "GET", "/ping", described=state.PING)
     def ping(self, request: BazaarRequest) -> bytes:

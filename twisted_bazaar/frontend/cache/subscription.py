@@ -71,9 +71,12 @@ class Subscriber(Service):
 
     def push(self, push: Push) -> PushReply:
         """Take in a push. It may come late, twice or out of order."""
-        if outdated := self._floors.outdated(push):
+        now, recent = self._seconds(), self._recent
+        # Floors decide what may be shown. A value that no client asks for expires by itself.
+        outdated = [name for name in self._floors.outdated(push) if recent.has(name, now)]
+        if outdated:
             self._cache.drop(push.history, outdated)
-        reply = self._floors.push(push, self._seconds())
+        reply = self._floors.push(push, now)
         if push.quotes:
             # A trade may wait for the answer to this push, which is sent first.
             self._reactor.callLater(0, self._keep, push)

@@ -44,6 +44,11 @@ class Leadership:
         self._clusters: dict[int, str] = {}
         """The cluster that each replica named last; empty: it knew none."""
         self._cluster = ""
+        self.leader = 0
+        """The replica to send trades to; 0: none is known to lead. Of several claims that of the
+        highest term counts: a deposed leader may not know it yet."""
+        self.term = 0
+        """The leader's term; 0: none is known to lead."""
 
     @property
     def cluster(self) -> str:
@@ -54,28 +59,16 @@ class Leadership:
         named = set(self._clusters.values()) - {""}
         return named.pop() if len(named) == 1 else ""
 
-    @property
-    def leader(self) -> int:
-        """The replica to send trades to; 0: none is known to lead. Of several claims that of the
-        highest term counts: a deposed leader may not know it yet."""
-        claims = self._own_claims
-        return max(claims, key=lambda replica: claims[replica], default=0)
-
-    @property
-    def term(self) -> int:
-        """The leader's term; 0: none is known to lead."""
-        return max(self._own_claims.values(), default=0)
-
-    @property
-    def _own_claims(self) -> Mapping[int, int]:
-        """The claims of replicas of the cluster that a majority named. No trade goes to a leader of
-        another."""
+    def _claims_changed(self) -> None:
+        """Find the leader anew: replicas claim to lead, or name a cluster, other than before."""
+        # Of the cluster that a majority named: no trade goes to a leader of another.
         clusters = self._clusters
-        return {
-            replica: term
+        claims = [
+            (term, replica)
             for replica, term in self._claims.items()
             if clusters.get(replica, "") == self._cluster
-        }
+        ]
+        self.term, self.leader = max(claims, default=(0, 0))
 
     def heard(self, status: Status) -> str | None:
         """A replica described itself. Returns why it is not of this cluster; None: it is."""
@@ -93,6 +86,7 @@ class Leadership:
             self._search_over()
         else:
             self._claims.pop(status.replica, None)
+        self._claims_changed()
         return None
 
     def heard_clock(self, replica: int, shows: float, now: float) -> None:
@@ -110,11 +104,12 @@ class Leadership:
     def silent(self, replica: int) -> None:
         """A replica did not answer a ping in time."""
         self._reachable[replica] = False
-        self._claims.pop(replica, None)
+        self.doubt(replica)
 
     def doubt(self, replica: int) -> None:
         """A replica did not take trades: it counts as the leader only if it says so again."""
         self._claims.pop(replica, None)
+        self._claims_changed()
 
     def nominee(self, now: float) -> int | None:
         """The replica to ask to campaign now; None: there is a leader, or not yet."""
@@ -139,9 +134,10 @@ class Leadership:
         """
         if reply is None:
             # Whether it can be reached, pings tell: it may only not take nominations.
-            self._claims.pop(replica, None)
+            self.doubt(replica)
         elif reply.leader == replica:
             self._claims[replica] = reply.term
+            self._claims_changed()
             self._search_over()
             self._not_before.clear()
             return now

@@ -27,6 +27,7 @@ __all__ = [
     "orders",
     "placed",
     "ready",
+    "shown_order",
     "shown_price",
     "shown_stock",
     "stock",
@@ -205,6 +206,11 @@ def placed(number: int) -> bytes:
 def order(found: Order) -> bytes:
     """The body that shows one order."""
     return success(_shown_order(found))
+
+
+def shown_order(found: Order) -> bytes:
+    """One order as `orders` shows it."""
+    return _encode(_shown_order(found))
 
 
 def orders(found: Iterable[Order], next_after: int | None, cursor: str) -> bytes:

@@ -8,6 +8,7 @@ each has a test that fails if Twisted renames it. Nothing here knows what a requ
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
+from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.runtime.writing import write_now
 
 from . import answers
 from .connections import Phase
@@ -27,6 +30,7 @@ from .refusals import Reason, Refusal, later
 
 if TYPE_CHECKING:
     from .site import BazaarRequest, BazaarSite
+    from .streaming import Endless
 
 __all__ = ["BazaarChannel", "phrase"]
 
@@ -71,6 +75,10 @@ class BazaarChannel(HTTPChannel):
     _blocked = False
     """Whether the next request waits until the client takes the answers before it. Then the phase
     is `SENDING`, as it is after the last answer."""
+    _head = b""
+    """The head of the answer, until it is written."""
+    _stream: "Endless | None" = None
+    """What writes an answer without end; then the phase is `EVENTS`."""
     _empty_line = False
     """Whether an empty line has come where a request line was expected; a second is refused."""
 
@@ -131,7 +139,9 @@ class BazaarChannel(HTTPChannel):
 
     def drain(self) -> None:
         """Close once the answer to the request under way, if any, is sent."""
-        if self._handlingRequest and self.requests:
+        if self._stream is not None:
+            self._stream.end()
+        elif self._handlingRequest and self.requests:
             self.persistent = 0
             self.requests[0].responseHeaders.setRawHeaders(b"Connection", [b"close"])
         else:
@@ -278,7 +288,25 @@ class BazaarChannel(HTTPChannel):
 
     # Answers
 
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        # Kept until the body follows, in the same turn: so both leave together, and at once.
+        lines = [
+            b"%b: %b\r\n" % (name, value)
+            for name, values in headers.getAllRawHeaders()
+            for value in values
+        ]
+        self._head = b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines))
+
+    def write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        write_now(self.transport, head + data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
     def requestDone(self, request: "BazaarRequest") -> None:
+        if self._head:
+            self.write(b"")
         del self.requests[0]
         if not self.persistent:
             self.loseConnection()
@@ -291,8 +319,19 @@ class BazaarChannel(HTTPChannel):
             self._next_request()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self._enter(Phase.STREAMING)
+        if self._head:
+            self.write(b"")
+        self._enter(Phase.STREAMING if self._stream is None else Phase.EVENTS)
         super().registerProducer(producer, streaming)
+
+    def begin_stream(self, stream: "Endless") -> None:
+        """The answer to the request under way has no end: it is the last on this connection."""
+        self._stream = stream
+        self.persistent = 0
+
+    def abort(self) -> None:
+        """Close now, whatever the client has not taken."""
+        self._abort()
 
     def resumeProducing(self) -> None:
         blocked, self._blocked = self._blocked, False

@@ -47,6 +47,9 @@ class Phase(IntEnum):
     """To be closed, for the sake of another connection."""
     STREAMING = 7
     """The client, to take an answer piece by piece, which has a deadline of its own."""
+    EVENTS = 8
+    """Something to tell the client, in an answer without end. What writes it bounds how long the
+    client may take."""
 
 
 _BEGUN = "part of a line has come (`BazaarChannel._incomplete`)"
@@ -78,6 +81,8 @@ TRANSITIONS: Mapping[tuple[Phase, Phase], str] = {
     (Phase.WORKING, Phase.SENDING): _LAST,
     (Phase.WORKING, Phase.STREAMING): "the answer is large (`BazaarChannel.registerProducer`)",
     (Phase.WORKING, Phase.REFUSED): "its `Host` is refused (`BazaarRequest.process`)",
+    (Phase.WORKING, Phase.EVENTS): "the answer has no end (`BazaarChannel.begin_stream`)",
+    (Phase.EVENTS, Phase.SENDING): _CLOSING,
     (Phase.STREAMING, Phase.IDLE): _TAKEN,
     (Phase.STREAMING, Phase.SENDING): _LAST,
     (Phase.SENDING, Phase.IDLE): "the client has taken it (`BazaarChannel.resumeProducing`)",
@@ -97,7 +102,7 @@ SECONDS: Mapping[Phase, float] = {
 
 _EVICTION_ORDER = (
     *(Phase.REFUSED, Phase.IDLE, Phase.HEAD, Phase.BODY),
-    *(Phase.SENDING, Phase.STREAMING),
+    *(Phase.SENDING, Phase.STREAMING, Phase.EVENTS),
 )
 """The phases in which a connection may be evicted. Never `WORKING`: it may be a trade."""
 

@@ -25,7 +25,7 @@ from . import answers
 from .channel import BazaarChannel, phrase
 from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
 from .refusals import NO_SUCH_PATH, Reason, Refusal
-from .streaming import PIECE_BYTES, BodyProducer
+from .streaming import PIECE_BYTES, BodyProducer, Endless
 
 __all__ = ["MAX_BODY_BYTES", "BazaarRequest", "BazaarSite"]
 
@@ -140,6 +140,35 @@ class BazaarRequest(server.Request):
             return
         self.write(body)
         self.finish()
+
+    def respond_without_body(self) -> None:
+        """Answer HEAD where GET has an answer without end, and so without a length."""
+        self.write(b"")
+        self.finish()
+
+    @property
+    def has_client(self) -> bool:
+        """Whether the client has not hung up."""
+        return not self._disconnected
+
+    def begin_stream(self, stream: Endless) -> None:
+        """Send the head of an answer without end. `stream` then writes it with `write`; it calls
+        `end_stream` or `abort` at the end, unless the client hangs up before."""
+        channel = cast(BazaarChannel, self.channel)
+        channel.begin_stream(stream)
+        self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        self.notifyFinish().addErrback(lambda _: stream.stopProducing())
+        self.registerProducer(stream, True)
+        self.write(b"")
+
+    def end_stream(self) -> None:
+        """End the answer, and close the connection once the client has taken it."""
+        self.unregisterProducer()
+        self.finish()
+
+    def abort(self) -> None:
+        """Close the connection now."""
+        cast(BazaarChannel, self.channel).abort()
 
     def report(self, failure: Failure) -> Refusal:
         """Log an unexpected error. Returns a refusal with the id under which it is logged."""

@@ -1,6 +1,7 @@
-"""Sends a large answer piece by piece, as fast as the client takes it."""
+"""Sends a large answer piece by piece, as fast as the client takes it; and what sends one without
+end."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
@@ -8,7 +9,7 @@ from zope.interface import implementer
 if TYPE_CHECKING:
     from .site import BazaarRequest
 
-__all__ = ["PIECE_BYTES", "BodyProducer"]
+__all__ = ["PIECE_BYTES", "BodyProducer", "Endless"]
 
 PIECE_BYTES = 128 * 1024
 """What is written to the connection at once: more would be copied for each slow client."""
@@ -16,6 +17,22 @@ _LEAST_BYTES_PER_SECOND = 32 * 1024
 _LEAST_SECONDS = 10.0
 """The connection is aborted if the client takes fewer bytes a second on average, the first seconds
 aside."""
+
+
+class Endless(Protocol):
+    """Writes an answer without end, as a push producer does: see `BazaarRequest.begin_stream`."""
+
+    def end(self) -> None:
+        """End the answer now, as the site is to stop."""
+
+    def pauseProducing(self) -> None:
+        """The client does not take what was written."""
+
+    def resumeProducing(self) -> None:
+        """It has taken it."""
+
+    def stopProducing(self) -> None:
+        """The connection is lost."""
 
 
 @implementer(IPushProducer)

@@ -146,7 +146,8 @@ class TradeService(Service):
             self._gather_until = self._seconds() + _GATHER_SECONDS
             self._gather_count = self._queue.waiting + len(batch.pending)
         self._answer()
-        self._pump_soon()
+        if self._queue.waiting:
+            self._pump_soon()
 
     def _expire(self) -> None:
         self._queue.expire(self._seconds())

@@ -9,7 +9,7 @@ from random import Random
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
@@ -315,9 +315,13 @@ class _Server(FrameProtocol):
         if isinstance(answer, Announced):
             self._decoder.most = answer.length
             answer = b""
-        if not isinstance(answer, Deferred):
-            answer = succeed(answer)
-        answer.addCallback(self._answered, id_).addErrback(self._failed, id_, name)
+        if isinstance(answer, Deferred):
+            answer.addCallback(self._answered, id_).addErrback(self._failed, id_, name)
+            return
+        try:
+            self._answered(answer, id_)
+        except Exception:
+            self._failed(Failure(), id_, name)
 
     # What goes out.
 

@@ -216,9 +216,18 @@ def test_what_is_pushed_is_known_when_it_is_answered(frontend: Frontend) -> None
 
 
 def test_what_changed_is_dropped_from_the_cache(frontend: Frontend) -> None:
+    frontend.recent.add("A")
+    frontend.recent.add("B")
     frontend.push(A=7, B=9)
     frontend.push(A=8, B=9)
     assert frontend.cache.dropped == [("log-1", ["A"])]
+
+
+def test_what_no_client_asks_for_is_left_to_expire(frontend: Frontend) -> None:
+    frontend.recent.add("B")
+    frontend.push(A=7, B=9)
+    frontend.push(A=8, B=10)
+    assert frontend.cache.dropped == [("log-1", ["B"])]
 
 
 def test_a_new_subscription_leaves_the_cache_of_the_others_as_it_is(frontend: Frontend) -> None:

@@ -24,7 +24,7 @@ TRADE = (
     b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
 IDLE, HEAD, BODY_PHASE, WORKING = Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WORKING
-SENDING, STREAMING = Phase.SENDING, Phase.STREAMING
+SENDING, STREAMING, EVENTS = Phase.SENDING, Phase.STREAMING, Phase.EVENTS
 REFUSED, EVICTED = Phase.REFUSED, Phase.EVICTED
 
 
@@ -62,6 +62,34 @@ class Large(Resource):
     def render(self, request: BazaarRequest) -> int:
         request.respond(b"x" * (site.PIECE_BYTES * 2))
         return NOT_DONE_YET
+
+
+class Unending(Resource):
+    """Answers without end."""
+
+    isLeaf = True
+    stream: "Stream"
+
+    def render(self, request: BazaarRequest) -> int:
+        self.stream = Stream(request)
+        request.begin_stream(self.stream)
+        return NOT_DONE_YET
+
+
+class Stream:
+    def __init__(self, request: BazaarRequest) -> None:
+        self.request = request
+        self.lost = False
+
+    def end(self) -> None:
+        self.request.end_stream()
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None:
+        self.lost = True
 
 
 def takes_nothing(life: Life, sent: bytes = PING) -> None:
@@ -102,6 +130,13 @@ STREAMS: list[tuple[Callable[[Life], object], list[Phase]]] = [
 ]
 
 
+ENDLESS: list[tuple[Callable[[Life], object], list[Phase]]] = [
+    (lambda life: life.send(PING).frontend.clock.advance(3600), [IDLE, WORKING, EVENTS]),
+    (lambda life: life.send(PING).half_close(), [IDLE, WORKING, EVENTS]),
+    (lambda life: life.send(PING).frontend.site.drain(), [IDLE, WORKING, EVENTS, SENDING]),
+]
+
+
 @pytest.mark.parametrize(("lives", "phases"), LIVES)
 def test_a_channel_makes_changes_of_the_table(
     monkeypatch: pytest.MonkeyPatch, lives: Callable[[Life], object], phases: list[Phase]
@@ -120,8 +155,29 @@ def test_a_large_answer_makes_changes_of_the_table(
     assert life.phases == phases
 
 
+@pytest.mark.parametrize(("lives", "phases"), ENDLESS)
+def test_an_answer_without_end_makes_changes_of_the_table(
+    monkeypatch: pytest.MonkeyPatch, lives: Callable[[Life], object], phases: list[Phase]
+) -> None:
+    life = Life(monkeypatch, Unending())
+    lives(life)
+    assert life.phases == phases
+
+
+def test_an_answer_without_end_is_cut_off_for_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unending = Unending()
+    life = Life(monkeypatch, unending)
+    life.send(PING)
+    life.frontend.connect()
+    assert life.connection.transport.aborting
+    life.connection.hang_up()
+    assert unending.stream.lost
+
+
 def test_the_table_has_the_changes_that_are_made_and_no_other() -> None:
-    made = {change for _, phases in LIVES + STREAMS for change in pairwise(phases)}
+    made = {change for _, phases in LIVES + STREAMS + ENDLESS for change in pairwise(phases)}
     assert made == set(TRANSITIONS)
 
 

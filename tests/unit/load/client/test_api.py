@@ -70,7 +70,7 @@ def test_a_verdict_is_certain_only_if_the_answer_says_so(
 def test_a_lookup_has_its_version_from_the_entity_tag() -> None:
     stock = {"name": "Fish", "price": 1.5, "quantity": 3, "volume": 9}
     call = result(caller(200, {"data": stock}, ETag='"c0ffee-12"').lookup(0, "Fish", 5.0))
-    assert call.found == Quote("Fish", 1.5, 3, 9, 12)
+    assert call.found == Quote("Fish", 1.5, 3, 9, 12, halted=False)
     assert result(caller(404, failure("none")).lookup(0, "Fish", 5.0)).found is None
 
 

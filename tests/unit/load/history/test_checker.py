@@ -6,10 +6,12 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from load.history.book import lowest
 from load.history.checker import check, sections
 from load.history.records import Closing, Opening, Order, Quote, Record, TradeCall, Verdict
+from tests.fakes import forged_conditions  # noqa: F401 - they declare themselves
 from tests.fakes.forged import FORGERIES, Forgery
 from tests.fakes.recorded import Model
 from twisted_bazaar.market import Side
@@ -108,6 +110,14 @@ def test_an_unknown_outcome_is_one_order_at_most() -> None:
     twice = [BOUGHT, Order(2, "Fish", Side.BUY, 1), Order(3, "Fish", Side.BUY, 1)]
     found = check(section(unknown, orders=twice, left=0))
     assert [violation.invariant for violation in found] == [5, 5]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.JUDGED, Verdict.UNKNOWN])
+def test_a_trade_that_was_to_be_validated_is_no_order(verdict: Verdict) -> None:
+    call = replace(trade("a", 1.0, verdict), validate=True, price=1.0)
+    assert check(section(call)) == []
+    order = replace(BOUGHT, key="a")
+    assert [each.invariant for each in check(section(call, orders=[order], left=2))] == [7]
 
 
 def test_orders_from_before_the_history_need_no_call() -> None:

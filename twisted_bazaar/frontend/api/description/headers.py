@@ -23,8 +23,9 @@ _INNER = r'(?:[ !#-\[\]-~]|\\["\\])'
 IDEMPOTENCY_KEY = Parameter(
     name="Idempotency-Key",
     place="header",
-    says="The key of the trade, which never has more than one order. It may be quoted, as a string "
-    'of RFC 8941 is: `"k"` is the key `k`. The field `client_order_id` says the same.',
+    says="The key of the trade, which never has more than one order: 1 to 128 printable ASCII "
+    "characters, none of the outer ones a space. It may be quoted, as a string of RFC 8941 is: "
+    '`"k"` is the key `k`. The field `client_order_id` says the same.',
     schema={
         "type": "string",
         "pattern": f'^(?:{_UNQUOTED}|"{_OUTER}(?:{_INNER}{{0,126}}{_OUTER})?")$',

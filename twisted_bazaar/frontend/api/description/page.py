@@ -36,6 +36,7 @@ table { width: 100%; border-collapse: collapse; font-size: .9rem }
 th, td { padding: .3rem .6rem .3rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line) }
 th { font-weight: 600; color: var(--faint) } td { min-width: 5rem }
+td:first-child code { white-space: nowrap }
 nav ul { padding: 0; list-style: none } nav li { margin: .2rem 0 }
 summary { cursor: pointer; padding: .25rem 0 }
 details { border-bottom: 1px solid var(--line) }
@@ -51,6 +52,8 @@ POLICY = (
 
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
+_SHOWN_CHARACTERS = 48
+"""A pattern that is as long helps no reader; what it means is said beside it."""
 _BOUNDS = {
     "minimum": "≥ {}",
     "maximum": "≤ {}",
@@ -75,8 +78,8 @@ def html(description: Mapping[str, Any]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>",
             '<p>In OpenAPI 3.1: <a href="openapi.json">openapi.json</a></p>',
-            _prose(info["description"]),
             _contents(description),
+            _prose(info["description"]),
             *(_section(tag, description) for tag in description["tags"]),
             '<h2 id="schemas">Schemas</h2>',
             *(
@@ -204,7 +207,11 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "properties" in schema:
         fields = ", ".join(f"`{name}`" for name in schema["properties"])
         return _inline(f"{said}: {fields}")
-    bounds = [shown.format(schema[name]) for name, shown in _BOUNDS.items() if name in schema]
+    bounds = [
+        shown.format(schema[name])
+        for name, shown in _BOUNDS.items()
+        if len(str(schema.get(name, "x" * _SHOWN_CHARACTERS))) < _SHOWN_CHARACTERS
+    ]
     return _inline(", ".join([said, *bounds]))
 
 

@@ -62,7 +62,10 @@ BEFORE_THE_PATH = frozenset(ANY_CALL) - {Reason.INTERNAL_ERROR}
 ELSEWHERE = (Reason.NO_SUCH_PATH, Reason.METHOD_NOT_ALLOWED)
 """What only a request meets that is none of the calls."""
 
-INTERNAL = (Reason.NOT_SIGNED, Reason.LENGTH_REQUIRED)
+INTERNAL = (
+    *(Reason.NOT_SIGNED, Reason.LENGTH_REQUIRED),
+    *(Reason.LISTED_ALREADY, Reason.TOO_MANY_STOCKS),
+)
 """What only the internal endpoint answers."""
 
 MESSAGES: Mapping[Reason, str] = {

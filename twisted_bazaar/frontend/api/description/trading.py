@@ -121,7 +121,7 @@ PLACE = Operation(
             says="The same call again", target="/orders", body=_TRADE, answer=answers.placed(1)
         ),
         _refused("A quantity that is no integer", quantity=0.5),
-        _refused("A key that is too long", client_order_id="k" * 129),
+        _refused("A key that ends in a space", client_order_id="bot-7 "),
         _failed(
             "A stock that is not listed",
             Rejected(Rejection.UNKNOWN_STOCK),

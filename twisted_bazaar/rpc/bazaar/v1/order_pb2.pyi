@@ -180,18 +180,22 @@ class WatchRequest(_message.Message):
     def __init__(self, after: _Optional[int] = ..., version: _Optional[int] = ..., limit: _Optional[int] = ..., wait_ms: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class WatchReply(_message.Message):
-    __slots__ = ("orders", "stocks", "last_number", "version", "history")
+    __slots__ = ("orders", "stocks", "last_number", "version", "history", "digest", "before")
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     STOCKS_FIELD_NUMBER: _ClassVar[int]
     LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[_market_pb2.Order]
     stocks: _containers.RepeatedCompositeFieldContainer[_market_pb2.Stock]
     last_number: int
     version: int
     history: str
-    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ..., last_number: _Optional[int] = ..., version: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
+    digest: str
+    before: str
+    def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ..., last_number: _Optional[int] = ..., version: _Optional[int] = ..., history: _Optional[str] = ..., digest: _Optional[str] = ..., before: _Optional[str] = ...) -> None: ...
 
 class ListedStock(_message.Message):
     __slots__ = ("name", "price", "quantity")

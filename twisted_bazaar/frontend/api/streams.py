@@ -1,0 +1,120 @@
+"""Decodes what `GET /events` asks for. Pure."""
+
+import re
+from collections.abc import Sequence
+from itertools import permutations
+
+from twisted_bazaar.frontend.events.asked import Asked
+from twisted_bazaar.frontend.events.journal import Wanted
+from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.market import MAX_NAME_CHARACTERS
+
+from .description.vocabulary import Parameter
+from .queries import QueryParameter, given_parameters, integer
+from .requests import MAX_ORDER_NUMBER
+
+__all__ = ["KINDS", "MAX_STOCKS", "PARAMETERS", "decode_asked"]
+
+KINDS = ("order", "quote", "leader")
+MAX_STOCKS = 100
+"""Stocks that one reader may name."""
+
+_NUMBER = re.compile(r"[0-9]{1,16}")
+_LISTED = re.compile(r"((?:[^\\,]|\\[\\,])*)(,|\Z)", re.DOTALL)
+_ESCAPED = re.compile(r"\\([\\,])")
+
+
+def _stocks(text: str) -> tuple[str, ...] | None:
+    """The names in a list: in each, a comma and a backslash have a backslash before them."""
+    names: list[str] = []
+    at = 0
+    while len(names) < MAX_STOCKS:
+        listed = _LISTED.match(text, at)
+        if listed is None or not len(name := _ESCAPED.sub(r"\1", listed[1])) >= 1:
+            return None
+        names.append(name)
+        at = listed.end()
+        if not listed[2]:
+            fit = len(set(names)) == len(names) and max(map(len, names)) <= MAX_NAME_CHARACTERS
+            return tuple(names) if fit else None
+    return None
+
+
+_LISTS_OF_KINDS = {
+    ",".join(kinds): kinds for count in range(1, 4) for kinds in permutations(KINDS, count)
+}
+
+
+AFTER = integer(
+    "after",
+    0,
+    MAX_ORDER_NUMBER,
+    says="Orders with a higher number than this one, which must be there, are sent first. Without "
+    "it, and without `Last-Event-ID`, the stream begins with what is traded from now on.",
+    example=0,
+)
+LAST_EVENT_ID = Parameter(
+    name="Last-Event-ID",
+    place="header",
+    says="As `after`, which it takes precedence over: a client that connects again sends the last "
+    "id that it was given. An empty one counts as none.",
+    schema={"type": "string", "pattern": "^(?:[0-9]{1,16})?$"},
+)
+EVENTS = QueryParameter(
+    name="events",
+    says="Events of these kinds only: a list, separated by commas.",
+    schema={
+        "type": "string",
+        "enum": [*_LISTS_OF_KINDS],
+        "default": ",".join(KINDS),
+    },
+    example="order",
+    read=_LISTS_OF_KINDS.get,
+    rule=f"a list of different kinds among {', '.join(KINDS)}",
+)
+STOCKS = QueryParameter(
+    name="stocks",
+    says="Orders and quotes of these stocks only: a list of names that are listed, separated by "
+    "commas. In a name, a comma or a backslash has a backslash before it.",
+    schema={"type": "string", "minLength": 1},
+    example="GameStart,FishCo",
+    read=_stocks,
+    rule=f"a list of 1 to {MAX_STOCKS} different names of stocks, each of 1 to "
+    f"{MAX_NAME_CHARACTERS} characters, separated by commas",
+)
+PARAMETERS = (AFTER, EVENTS, STOCKS)
+
+
+def decode_asked(query: bytes, last_event_ids: Sequence[bytes] | None) -> Asked:
+    """What is asked for with this query string and these headers `Last-Event-ID`. Raises `Refusal`.
+
+    The header wins over `after`: a browser that connects again sends the URL as it was.
+    """
+    given = given_parameters(query, PARAMETERS)
+    kinds = EVENTS.of(given) or KINDS
+    stocks = STOCKS.of(given)
+    wanted = Wanted(
+        "order" in kinds,
+        "quote" in kinds,
+        "leader" in kinds,
+        None if stocks is None else frozenset(stocks),
+    )
+    after, last = AFTER.of(given), _last_event_id(last_event_ids)
+    if last is not None:
+        return Asked(wanted, last, f"the header {LAST_EVENT_ID.name}")
+    return Asked(wanted, after, f"the query parameter {AFTER.name}")
+
+
+def _last_event_id(headers: Sequence[bytes] | None) -> int | None:
+    if headers is None:
+        return None
+    name = LAST_EVENT_ID.name
+    if len(headers) > 1:
+        raise Refusal(Reason.INVALID_PARAMETER, f"the header {name} is given twice")
+    text = headers[0].decode("latin-1").strip()
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text) is None or int(text) > MAX_ORDER_NUMBER:
+        message = f"the header {name} must be {AFTER.rule}, not {shown(text)}"
+        raise Refusal(Reason.INVALID_PARAMETER, message)
+    return int(text)

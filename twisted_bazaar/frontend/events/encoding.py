@@ -1,0 +1,95 @@
+"""Server-sent events as bytes, and their compression. Pure.
+
+Only orders have an id, which is their number. A client that reconnects names the last one that it
+has seen, in `Last-Event-ID`.
+"""
+
+import zlib
+from typing import Annotated
+
+import msgspec
+
+from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.market import MAX_SHARES, Order, Stock
+
+__all__ = [
+    "GZIP_HEAD",
+    "HEARTBEAT",
+    "RETRY",
+    "ShownLeader",
+    "ShownQuote",
+    "compressed",
+    "leader_event",
+    "order_event",
+    "place",
+    "quote_event",
+]
+
+RETRY = b"retry: 1000\n\n"
+"""Milliseconds after which a client is to connect again."""
+HEARTBEAT = b": heartbeat\n\n"
+GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""The head of a gzip stream, before the first result of `compressed`."""
+
+
+class ShownQuote(msgspec.Struct):
+    """The market data of a stock: the data of an event `quote`."""
+
+    name: Annotated[str, msgspec.Meta(description="Of the stock.", min_length=1)]
+    price: answers.Price
+    quantity: Annotated[int, msgspec.Meta(description="Shares that can be bought.", ge=0)]
+    volume: Annotated[int, msgspec.Meta(description="Shares bought and sold until now.", ge=0)]
+    halted: bool
+    version: Annotated[
+        int,
+        msgspec.Meta(
+            description="Ascending within one stream: the entry of the order log that changed it.",
+            ge=0,
+        ),
+    ]
+
+
+class ShownLeader(msgspec.Struct):
+    """The replica that leads: the data of an event `leader`."""
+
+    id: Annotated[int, msgspec.Meta(description="Of the replica.", ge=1)]
+    term: Annotated[int, msgspec.Meta(description="Ascending.", ge=1)]
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def order_event(order: Order) -> bytes:
+    """The event that shows `order` as `GET /orders/<number>` does."""
+    return b"event: order\nid: %d\ndata: %b\n\n" % (order.number, answers.shown_order(order))
+
+
+def quote_event(stock: Stock) -> bytes:
+    """The event that shows the market data of a stock."""
+    price = msgspec.Raw(b"%d.%02d" % divmod(stock.price, 100))
+    quote = ShownQuote(
+        stock.name,
+        price,
+        stock.quantity,
+        min(stock.volume, MAX_SHARES),
+        stock.halted,
+        stock.version,
+    )
+    return b"event: quote\ndata: %b\n\n" % _encode(quote)
+
+
+def leader_event(leader: int, term: int) -> bytes:
+    """The event that says which replica leads."""
+    return b"event: leader\ndata: %b\n\n" % _encode(ShownLeader(leader, term))
+
+
+def place(number: int) -> bytes:
+    """Sets the id that a client names when it reconnects, and shows nothing."""
+    return b"id: %d\n\n" % number
+
+
+def compressed(data: bytes) -> bytes:
+    """A part of a gzip stream. It refers to nothing before it, so that readers that joined at
+    different times can share it, and the client can decode it as soon as it has come."""
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflate.compress(data) + deflate.flush(zlib.Z_FULL_FLUSH)
