@@ -33,6 +33,7 @@ from twisted_bazaar.runtime.services import monotonic_seconds
 from .clients import Clients, connections
 from .figures import Figures, figures
 from .gaps import BACK_BOUND_SECONDS
+from .operators import Operator
 from .partitions import Partitions
 from .process_faults import ProcessFaults
 from .scenarios import SCENARIOS
@@ -194,12 +195,17 @@ class _Stage:
             count=options.clients,
             seed=f"{options.seed}-{options.stage}",
         )
+        operator = self._operator(opening)
         clients.start()
+        if operator is not None:
+            operator.start()
         await deferLater(self._reactor, WARM_UP_SECONDS)
         await self._in_time(self._inject_faults(lambda: clients.placed_at))
         healed = monotonic_seconds()
         await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
         await self._in_time(fleet.until(fleet.caching, "every front-end caches", HEALED_SECONDS))
+        if operator is not None:
+            await operator.stop()
         await clients.stop()
         await session.close()
         converged = await self._converge(healed)
@@ -218,6 +224,22 @@ class _Stage:
             converged_seconds=converged,
             logs=logs,
             timeline=timeline(self._history.records),
+        )
+
+    def _operator(self, opening: Opening) -> Operator | None:
+        """Who changes prices and halts trading meanwhile; None: that is not possible, as no folder
+        says where the front-end is."""
+        data = self._fleet.data
+        if data is None or isinstance(self._fleet, NamespacedFleet):
+            return None
+        return Operator(
+            self._reactor,
+            monotonic_seconds,
+            data,
+            self._options.folder / "operator.log",
+            opening.prices,
+            self._history,
+            f"{self._options.seed}-{self._options.stage}-operator",
         )
 
     async def _inject_faults(self, placed_at: Callable[[], float]) -> None:
