@@ -254,11 +254,16 @@ def without_a_leader_no_order_is_shown_before_all_leases_have_run_out(
     bazaar: SimulatedBazaar,
 ) -> None:
     first = informed(bazaar)[0]
-    for _ in range(3):
+    for attempt in range(3):
         leader = elected(bazaar)
         follower = leader.peers[min(leader.peers)]
         watch(bazaar, [first], 0.1)
+        if not first.floors.alive(first.seconds):
+            break  # It is kept out: no order waits for it.
         bazaar.network.cut(bazaar.catalog.name, first.name, 1.2)
+        # All clients may be waiting for answers.
+        trade = Trade(f"waits {attempt}", DEFAULT_LISTING[0].name, Side.SELL, 1)
+        leader.trade(([trade], UNGUARDED), lambda _: None)
         wait(
             bazaar,
             lambda follower=follower: (
