@@ -1,33 +1,12 @@
 """What schemathesis checks in addition. It imports this module by itself."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
-import requests
 import schemathesis
-from requests.adapters import HTTPAdapter
 
 OF_THE_MARKET = {"unknown_stock", "key_reused"}
 NAMED_IN_EVENTS = {"after", "Last-Event-ID", "stocks"}
 """What names an order or a stock, which must be there."""
-
-_send = HTTPAdapter.send
-
-
-def send_and_read_the_first_part(
-    adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any
-) -> requests.Response:
-    """The answer to `request`; of events, which have no end, what comes first."""
-    if urlsplit(request.url or "").path.rstrip("/") != "/events" or request.method != "GET":
-        return _send(adapter, request, **options)
-    answer = _send(adapter, request, **{**options, "stream": True})
-    if answer.status_code == 200:
-        answer._content = next(answer.iter_content(None))
-        answer.close()
-    return answer
-
-
-HTTPAdapter.send = send_and_read_the_first_part  # type: ignore[method-assign, assignment]
 
 
 @schemathesis.check

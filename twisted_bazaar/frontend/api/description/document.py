@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from twisted_bazaar.frontend.api.old_shape import in_old_shape
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.refusals import Reason
 
-from .headers import ALLOW, REPEAT_KEY, RETRY_AFTER
+from .headers import ALLOW, LOCATION, REPEAT_KEY, RETRY_AFTER
 from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES
 from .schemas import Schemas
 from .vocabulary import JSON, Answer, Body, Example, Header, Operation, Parameter, Schema
@@ -32,6 +32,7 @@ _ABOUT = """The public API of a stock-trading back end.
 _TAGS = {
     "stocks": "What is listed, and at what price.",
     "orders": "Trades, and what became of them.",
+    "events": "What happens, as it happens.",
     "state": "How the bazaar is.",
     "description": "What this page is made from.",
     "old system": "The calls of the system that this one replaced. Answers have its fields in "
@@ -109,6 +110,8 @@ class _Call:
         if operation.body is not None:
             shown["requestBody"] = self._body(operation.body)
         shown["responses"] = {str(each.code): self._answer(each) for each in operation.answers}
+        if operation.accepted is not None:
+            shown["responses"]["202"] = self._refusal(202, [operation.accepted])
         reasons = sorted({*operation.refusals, *ANY_CALL}, key=_place)
         for code, group in groupby(reasons, lambda each: each.code):
             shown["responses"][str(code)] = self._refusal(code, [*group])
@@ -144,6 +147,8 @@ class _Call:
                 if each.code == answer.code and each.reason is None
             ]
             shown["content"] = {JSON: {**content, "examples": self._examples(examples)}}
+        elif answer.events:
+            shown["content"] = {answer.media_type: {"schema": self._events(answer.events)}}
         elif answer.schema is not None:
             shown["content"] = {answer.media_type: {"schema": answer.schema}}
         if answer.links and not self._old:
@@ -157,13 +162,21 @@ class _Call:
             }
         return shown
 
+    def _events(self, events: Mapping[str, type[msgspec.Struct]]) -> Schema:
+        """The schema of one event of a stream."""
+        return {"oneOf": [self._schemas.event(kind, events[kind]) for kind in events]}
+
     def _refusal(self, code: int, reasons: Sequence[Reason]) -> dict[str, Any]:
-        examples = [each for each in self._operation.examples if each.reason in reasons]
+        examples = [
+            each
+            for each in self._operation.examples
+            if each.reason in reasons and each.code == code
+        ]
         shown = {each.reason for each in examples}
         examples += [_usual(reason) for reason in reasons if reason not in shown]
-        headers = [RETRY_AFTER] if code == 503 else []
+        headers = {202: [LOCATION], 503: [RETRY_AFTER]}.get(code, [])
         if Reason.OUTCOME_UNKNOWN in reasons:
-            headers.append(REPEAT_KEY)
+            headers = [*headers, REPEAT_KEY]
         says = "; ".join(f"`{reason.word}`: {MEANINGS[reason]}" for reason in reasons)
         return {
             "description": f"{says}.",
@@ -242,6 +255,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "description": parameter.says,
         "schema": dict(parameter.schema),
     }
+    if not parameter.explode:
+        shown["explode"] = False
     if parameter.example is not None:
         shown["example"] = parameter.example
     return shown

@@ -194,8 +194,9 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#schema-{name}">{name}</a>'
-    if "anyOf" in schema:
-        return " or ".join(map(_kind, schema["anyOf"]))
+    for choice in "anyOf", "oneOf":
+        if choice in schema:
+            return " or ".join(map(_kind, schema[choice]))
     if "const" in schema:
         return _inline(f"`{json.dumps(schema['const'])}`")
     if "enum" in schema:

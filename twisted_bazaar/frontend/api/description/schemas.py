@@ -10,7 +10,7 @@ from twisted_bazaar.frontend.api.old_shape import OldFailure
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.refusals import Reason
 
-from .vocabulary import Schema
+from .vocabulary import JSON, Schema
 
 __all__ = ["Schemas"]
 
@@ -57,6 +57,20 @@ class Schemas:
                 "required": ["success", *new["required"]],
             },
         )
+
+    def event(self, kind: str, struct: type[msgspec.Struct]) -> Reference:
+        """A server-sent event whose data `struct` encodes."""
+        title = f"{kind.capitalize()}Event"
+        fields: dict[str, Schema] = {
+            "event": {"type": "string", "const": kind},
+            "data": {
+                "type": "string",
+                "contentMediaType": JSON,
+                "contentSchema": self.of(struct),
+            },
+            "id": {"type": "string", "description": "The number of the last order."},
+        }
+        return self.named(title, {**_holding(title, fields), "required": ["event", "data"]})
 
     def failure(self, name: str, code: int, reasons: Sequence[Reason]) -> Reference:
         """A failure by one of `reasons`, all of status `code`."""

@@ -22,7 +22,12 @@ from twisted_bazaar.selection import Page
 
 from .failures import failed, refused
 from .headers import CACHE_CONTROL, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED
-from .vocabulary import Answer, Body, Example, Link, Operation, Parameter, holding, nullable
+from .vocabulary import Answer, Body, Example, Link, Operation, Parameter, holding
+
+
+def _nullable(schema: Any) -> Any:
+    return {**schema, "type": [schema["type"], "null"]}
+
 
 __all__ = ["ORDER", "ORDERS", "PLACE"]
 
@@ -93,7 +98,7 @@ PLACE = Operation(
                 "name": {"type": "string", "minLength": 1, "maxLength": 64},
                 "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_TRADE_QUANTITY},
                 "type": {"type": "string", "enum": [*Side]},
-                "client_order_id": nullable(
+                "client_order_id": _nullable(
                     {"type": "string", "pattern": "^[!-~](?:[ -~]{0,126}[!-~])?$"}
                 ),
             },

@@ -4,8 +4,8 @@ A query parameter or a field of a body also decodes what it describes: there is 
 each.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,14 +17,17 @@ __all__ = [
     "Answer",
     "Body",
     "Example",
+    "Field",
     "Header",
     "Link",
     "Operation",
     "Parameter",
     "Schema",
     "holding",
-    "nullable",
+    "object_of",
 ]
+
+T = TypeVar("T")
 
 JSON = "application/json"
 
@@ -41,6 +44,20 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     says: str
     schema: Schema
     example: str | int | None = None
+    explode: bool = True
+    """Whether the items of a list are parameters of one name; else they have commas between."""
+
+
+class Field(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A field of a JSON object that clients send, as it is decoded and as it is described."""
+
+    name: str
+    says: str
+    schema: Schema
+    read: Callable[[Any], T]
+    """The value that a JSON value stands for. Raises `Refusal`."""
+    required: bool = False
+    """One that is not may be null as well, which says the same as leaving it out."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +98,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str = JSON
     schema: Schema | None = None
     """Of a body that no struct encodes."""
+    events: Mapping[str, type[msgspec.Struct]] = {}
+    """Of a stream: what encodes the data of each kind of event."""
     headers: Sequence[Header] = ()
     links: Sequence[Link] = ()
 
@@ -116,6 +135,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: Body | None = None
     refusals: Sequence[Reason] = ()
     """Beyond those that any call can meet."""
+    accepted: Reason | None = None
+    """What is said with status 202 instead of that of the reason."""
     examples: Sequence[Example] = ()
 
 
@@ -124,7 +145,21 @@ def holding(name: str, data: Any) -> type[msgspec.Struct]:
     return msgspec.defstruct(name, [("data", data)])
 
 
-def nullable(schema: Schema) -> Schema:
-    """`schema`, or null, for an optional field."""
-    kind = schema["type"]
-    return {**schema, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
+def object_of(fields: Sequence[Field[Any]]) -> Schema:
+    """The schema of an object with these fields and no others."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [each.name for each in fields if each.required],
+        "properties": {
+            each.name: {
+                "description": each.says,
+                **(each.schema if each.required else _nullable(each.schema)),
+            }
+            for each in fields
+        },
+    }
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}

@@ -2,6 +2,8 @@
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api import streams
+from twisted_bazaar.frontend.events import encoding
+from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.refusals import Reason
 
 from .failures import failed, refused
@@ -11,21 +13,26 @@ __all__ = ["EVENTS"]
 
 EVENTS = Operation(
     id="watchEvents",
-    tag="orders",
+    tag="events",
     summary="Be told of orders, quotes and leaders",
     says="Server-sent events, without end. `order` has the order as `GET /orders/{number}` shows "
-    "it, and its number as id: every one, once, in order. `quote` has `name`, `price`, `quantity`, "
-    "`volume`, `halted` and `version` of a stock: of each at the start, and then of those that "
-    "change, the last one if there are several. `leader` has `id` and `term` of the replica that "
-    "leads. Connect again with the last id in `Last-Event-ID`, at any front-end: nothing is "
-    "missing, and nothing comes twice. A part without `data` only sets the id.",
+    "it, and its number as id: every one, once, in order. `quote` has the market data of a stock: "
+    "of each at the start, and then of those that change, the last one if there are several. "
+    "`leader` has the replica that leads. `retry: 1000` comes first, and a comment every 15 s "
+    "where there is nothing else. Connect again with the last id in `Last-Event-ID`, at any "
+    "front-end: nothing is missing, and nothing comes twice. A part without `data` only sets the "
+    "id.",
     parameters=(*streams.PARAMETERS, streams.LAST_EVENT_ID),
     answers=(
         Answer(
             says="The events. The stream ends when the front-end stops, and for a client that "
             "does not take what it is sent.",
             media_type="text/event-stream",
-            schema={"type": "string"},
+            events={
+                "order": answers.ShownOrder,
+                "quote": encoding.ShownQuote,
+                "leader": encoding.ShownLeader,
+            },
             headers=(
                 Header(
                     name="Cache-Control",
