@@ -13,7 +13,7 @@ from twisted_bazaar.frontend.api.old_shape import in_old_shape
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.refusals import Reason
 
-from .headers import ALLOW, LOCATION, REPEAT_KEY, RETRY_AFTER
+from .headers import ALLOW, REPEAT_KEY, RETRY_AFTER
 from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES
 from .schemas import Schemas
 from .vocabulary import JSON, Answer, Body, Example, Header, Operation, Parameter, Schema
@@ -110,8 +110,6 @@ class _Call:
         if operation.body is not None:
             shown["requestBody"] = self._body(operation.body)
         shown["responses"] = {str(each.code): self._answer(each) for each in operation.answers}
-        if operation.accepted is not None:
-            shown["responses"]["202"] = self._refusal(202, [operation.accepted])
         reasons = sorted({*operation.refusals, *ANY_CALL}, key=_place)
         for code, group in groupby(reasons, lambda each: each.code):
             shown["responses"][str(code)] = self._refusal(code, [*group])
@@ -174,9 +172,9 @@ class _Call:
         ]
         shown = {each.reason for each in examples}
         examples += [_usual(reason) for reason in reasons if reason not in shown]
-        headers = {202: [LOCATION], 503: [RETRY_AFTER]}.get(code, [])
+        headers = [RETRY_AFTER] if code == 503 else []
         if Reason.OUTCOME_UNKNOWN in reasons:
-            headers = [*headers, REPEAT_KEY]
+            headers.append(REPEAT_KEY)
         says = "; ".join(f"`{reason.word}`: {MEANINGS[reason]}" for reason in reasons)
         return {
             "description": f"{says}.",

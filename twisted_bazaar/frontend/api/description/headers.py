@@ -10,7 +10,6 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "IDEMPOTENT_REPLAYED",
     "IF_NONE_MATCH",
-    "LOCATION",
     "REPEAT_KEY",
     "RETRY_AFTER",
     "X_CACHE",
@@ -68,11 +67,6 @@ IDEMPOTENT_REPLAYED = Header(
     says="The order was made by an earlier call with this key.",
     schema={"const": "true", "type": "string"},
     required=False,
-)
-LOCATION = Header(
-    name="Location",
-    says="Where its order is found, if it was executed.",
-    schema={"type": "string"},
 )
 REPEAT_KEY = Header(
     name="Idempotency-Key",

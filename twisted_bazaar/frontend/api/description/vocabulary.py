@@ -135,8 +135,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: Body | None = None
     refusals: Sequence[Reason] = ()
     """Beyond those that any call can meet."""
-    accepted: Reason | None = None
-    """What is said with status 202 instead of that of the reason."""
     examples: Sequence[Example] = ()
 
 
