@@ -179,16 +179,3 @@ def test_another_secret_is_refused_in_one_line(cluster: Cluster, tmp_path: Path)
     assert done.stderr.startswith("market: the operation is refused: it is not signed")
     assert done.stderr.count("\n") == 1
     assert stock(cluster, "GameStart")["halted"] is False
-
-
-def test_on_one_machine_address_and_secret_are_found_in_its_folder(tmp_path: Path) -> None:
-    """Also where there is no cache, and so no push."""
-    data = str(tmp_path / "bazaar" / "data")
-    absent = market("show", f"--data={data}")
-    assert absent.returncode == 1
-    assert absent.stderr.startswith(f"market: {data}/processes.json cannot be read")
-    with Bazaar(tmp_path / "bazaar", "--cache=off") as bazaar:
-        done = market("halt", "--all", f"--data={data}")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert trade(bazaar, "GameStart").body["error"]["reason"] == "halted"
-        assert all(each["halted"] for each in bazaar.request("GET", "/stocks").body["data"])

@@ -282,3 +282,21 @@ def test_a_second_copy_in_a_folder_is_one_line_and_status_1_and_the_first_goes_o
     assert pid == (bazaar.process_id(name) if name else bazaar.pid)
     body = {"name": "MenhirCo", "quantity": 1, "type": "sell"}
     assert bazaar.request("POST", "/orders", body).status == 200
+
+
+def test_market_finds_address_and_secret_in_the_folder_of_a_bazaar(
+    bazaar: Bazaar, tmp_path: Path
+) -> None:
+    """Also where there is no cache, and so no push."""
+    words = [sys.executable, "-m", "twisted_bazaar", "market", "price", "GameStart", "15.99"]
+    said = []
+    for data in (bazaar.data, tmp_path):
+        done = subprocess.run(
+            [*words, f"--data={data}"], capture_output=True, text=True, timeout=TOOL_SECONDS
+        )
+        said.append((done.returncode, done.stdout, done.stderr))
+    unreadable = f"market: {tmp_path}/processes.json cannot be read: No such file or directory"
+    assert said == [
+        (0, "ok: it was so already\n", ""),
+        (1, "", f"{unreadable}; is the bazaar running?\n"),
+    ]
