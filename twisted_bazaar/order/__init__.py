@@ -2,9 +2,10 @@
 
 Start with `node`: `OrderNode` is the shell around two pure parts, `consensus.Replica`, which
 replicates the log, and `desk.TradingDesk`, which decides trades at its tip and holds answers back
-until they are final (`sendings` keeps late ones out). `servicer` is the gRPC service, `neighbours`
-calls the peers and catalogs, `listing` takes the first stocks from a catalog, and `assembly` puts
-a replica together from the options in `tap`. Other packages reach a replica through gRPC only.
+until they are final (`sendings` keeps late ones out). `servicer` is the gRPC service, `pages` reads
+orders for it (`search` finds them), `neighbours` calls the peers and catalogs, `listing` takes the
+first stocks from a catalog, and `assembly` puts a replica together from the options in `tap`. Other
+packages reach a replica through gRPC only.
 
     front-end ─▶ Orders ──────▶ OrderNode ─▶ TradingDesk     decide, observe
     peer ─────▶ Replication ──▶    │  └────▶ Replica         step, answered, applied, ready

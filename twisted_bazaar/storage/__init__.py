@@ -3,7 +3,8 @@
 `logfile` is the entry: `LogFile` appends to the log and is the `Storage` that `consensus` writes
 to, and `LogReader` reads it while the replica runs. `lines` and `segments` are the format,
 `recovery` reads it at a start, and `mark` and `trust` decide whether all that was acknowledged is
-there. `index` finds a key's order without reading the log. `files` replaces small files whole.
+there. `index` finds the order of a key, and the orders of a stock or side (`stock_orders`), without
+reading the log. `files` replaces small files whole.
 
 Only `order` and `tools` import this package, and others `files`. Everything blocks: an order
 replica writes on a thread of its own and reads on others, and one thread at a time writes.
