@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -13,8 +14,10 @@ from twisted.web.resource import Resource
 
 from tests.fakes.frontend_world import FrontEnd, failures_logged
 from tests.fakes.served import Served, read_all, serving, until
+from twisted_bazaar.frontend.http import channel
 from twisted_bazaar.frontend.http.refusals import Reason
 from twisted_bazaar.market import Placed, Side, Trade
+from twisted_bazaar.runtime.writing import write_now
 
 TRADE_BODY = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
 TRADE = Trade("fresh-1", "GameStart", Side.BUY, 5)
@@ -305,3 +308,22 @@ def test_draining_a_site_without_connections_is_done_at_once() -> None:
     drained: list[object] = []
     FrontEnd().site.drain().addCallback(drained.append)
     assert drained == [None]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest_twisted.ensureDeferred
+async def test_head_and_body_of_an_answer_leave_together(
+    served: Served, monkeypatch: pytest.MonkeyPatch, method: bytes
+) -> None:
+    """And at once: `write_now` sends what it is given."""
+    written: list[bytes] = []
+
+    def noted(transport: Any, data: bytes) -> None:
+        written.append(data)
+        write_now(transport, data)
+
+    monkeypatch.setattr(channel, "write_now", noted)
+    request = method + b" /nothing HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    answer = await served.send(request)
+    assert written == [answer]
+    assert answer.endswith(b"\r\n\r\n") == (method == b"HEAD")
