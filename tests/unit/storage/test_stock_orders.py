@@ -211,3 +211,20 @@ def test_a_flipped_bit_makes_no_answer_wrong(path: Path, content: bytes) -> None
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     assert noticed > 5
+
+
+def test_a_block_as_it_was_earlier_is_noticed(tmp_path: Path) -> None:
+    """It is sound, and an order is missing in it: a write to the file was lost."""
+    path = tmp_path / "index.sqlite"
+    index = Index(path, LOG)
+    take_in(index, LONG[:50])
+    with sqlite3.connect(path) as connection:
+        [earlier] = connection.execute("SELECT * FROM blocks").fetchall()
+    take_in(index, LONG[50:100])
+    with connection:
+        connection.execute("REPLACE INTO blocks VALUES (?, ?, ?)", earlier)
+    connection.close()
+    assert index.matching(FISH, None, 0, 40, 99, False).numbers == matching(LONG[:42], FISH, None)
+    with pytest.raises(Damaged):
+        index.matching(FISH, None, 0, 98, 99, False)
+    index.close()
