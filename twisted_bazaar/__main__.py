@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is not _health:
             command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
+        if run is _export:
+            command.add_argument("--whole", action="store_true", help="prices and keys, too")
     purpose = "change the market: list stocks, change prices, halt and resume trading"
     market = commands.add_parser("market", help=purpose, description=purpose)
     market.set_defaults(run=_market)
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 def _export(asked: argparse.Namespace) -> None:
     from .tools.inspection import export
 
-    export(asked.folder, sys.stdout)
+    export(asked.folder, sys.stdout, asked.whole)
 
 
 def _verify(asked: argparse.Namespace) -> None:

@@ -81,7 +81,7 @@ def orders(bazaar: Bazaar) -> list[list[str]]:
 
 def ask(command: str, *folders: Path) -> list[subprocess.CompletedProcess[str]]:
     """`python -m twisted_bazaar`, asked about all folders at once."""
-    words = [sys.executable, "-m", "twisted_bazaar", command]
+    words = [sys.executable, "-m", "twisted_bazaar", *command.split()]
     running = [
         subprocess.Popen(
             [*words, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -103,7 +103,7 @@ def ask(command: str, *folders: Path) -> list[subprocess.CompletedProcess[str]]:
 def exported(data: Path) -> list[list[list[str]]]:
     """The orders in the files of each replica, which must be sound."""
     tables = []
-    for done in ask("export", *(data / name for name in REPLICAS)):
+    for done in ask("export --whole", *(data / name for name in REPLICAS)):
         assert (done.returncode, done.stderr) == (0, "")
         header, *rows = csv.reader(io.StringIO(done.stdout))
         assert header == HEADER

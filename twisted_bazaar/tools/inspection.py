@@ -22,7 +22,8 @@ __all__ = ["Verified", "export", "verify"]
 
 _CHUNK_ENTRIES = 4096
 
-_COLUMNS = ("transaction_number", "name", "type", "quantity", "price", "client_order_id")
+_COLUMNS = ("transaction_number", "name", "type", "quantity")
+_MORE_COLUMNS = ("price", "client_order_id")
 
 _FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets run the wide ones, too
 """A spreadsheet may run a cell that begins with one of these as a formula."""
@@ -41,12 +42,14 @@ class Verified(msgspec.Struct, frozen=True):
     """The digest of the last entry, which names the whole log."""
 
 
-def export(folder: Path, out: TextIO) -> None:
+def export(folder: Path, out: TextIO, whole: bool = False) -> None:
     """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
 
-    `client_order_id` is empty if the client chose no key. A name or key that a spreadsheet would
-    take for a formula gets an apostrophe before it, and so does one that begins with an
-    apostrophe: so the first apostrophe can always be removed.
+    `whole`: also the price of each, and its `client_order_id`, empty if the client chose no key.
+    They are no columns otherwise, since programs read the others by their place.
+
+    A name or key that a spreadsheet would take for a formula gets an apostrophe before it, and so
+    does one that begins with an apostrophe: so the first apostrophe can always be removed.
 
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` at an entry that
     is not as it was written.
@@ -56,12 +59,13 @@ def export(folder: Path, out: TextIO) -> None:
     quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     log = LogReader(folder)
     _check_trust(folder, log)
-    table.writerow(_COLUMNS)
+    columns = _COLUMNS + _MORE_COLUMNS if whole else _COLUMNS
+    table.writerow(columns)
     listed: Mapping[str, int] = {}
     for chunk in _chunks(log):
         for event in (entry.event for entry in chunk):
             if isinstance(event, Traded):
-                row = _row(event, listed)
+                row = _row(event, listed)[: len(columns)]
                 to = quoted if "\r" in event.stock else table
                 to.writerow(row)
             elif isinstance(event, Listed):
