@@ -7,6 +7,7 @@ A reader is at a `Position`. What it is given next, a *cut*, depends on that and
 only, and is made once for all readers for which both are the same.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import msgspec
@@ -17,9 +18,10 @@ from .encoding import compressed, leader_event
 from .news import News, OrderEvent
 
 __all__ = [
-    "MAX_CUT_ORDERS",
+    "MAX_CUT_BYTES",
     "MAX_CUT_QUOTES",
     "MAX_KEPT_ORDERS",
+    "MAX_PART_ORDERS",
     "Cut",
     "HistoryChanged",
     "Journal",
@@ -30,11 +32,14 @@ __all__ = [
 
 MAX_KEPT_ORDERS = 16_384
 """How far a reader that has joined may be behind."""
-MAX_CUT_ORDERS = 512
+MAX_CUT_BYTES = 128 * 1024
+"""Orders in one cut, that is, in one write to a connection; the last part may go beyond."""
+MAX_PART_ORDERS = 512
 MAX_CUT_QUOTES = 1024
-"""In one cut: what is written to a connection at once, some 100 KiB."""
 _MAX_CUTS = 256
 """Cuts that are kept until there is news."""
+_MAX_PARTS = 64
+"""Parts of orders that are kept."""
 
 
 class HistoryChanged(Exception):
@@ -76,6 +81,21 @@ class Cut(msgspec.Struct, frozen=True):
     """The highest id in `data`; 0: there is none."""
 
 
+class _Part(msgspec.Struct, frozen=True):
+    """Orders that came together."""
+
+    data: bytes
+    upto: int
+    """The number of the last."""
+    told: int
+    """The number of the last that is shown; 0: none is."""
+
+
+def _shown(events: Sequence[bytes], compress: bool) -> bytes:
+    data = b"".join(events)
+    return compressed(data) if compress and data else data
+
+
 def chosen(orders: Sequence[OrderEvent], wanted: Wanted) -> list[OrderEvent]:
     """Those of `orders` that are shown."""
     if not wanted.orders:
@@ -103,6 +123,9 @@ class Journal:
         self._leader: tuple[int, int] = 0, 0
         self._leader_event = b""
         self._leader_count = 0
+        self._ends: list[int] = []
+        """Ascending: the number of the last order of each part, as they came."""
+        self._parts: dict[tuple[int, Wanted, bool], _Part] = {}
         self._cuts: dict[tuple[Position, Wanted, bool], Cut] = {}
         self._take_quotes(first)
 
@@ -128,11 +151,14 @@ class Journal:
         is_new = bool(news.orders)
         if news.orders:
             self._orders.extend(news.orders)
-            self.number = news.orders[-1].number
+            begin, self.number = self.number, news.orders[-1].number
+            self._ends += [*range(begin + MAX_PART_ORDERS, self.number, MAX_PART_ORDERS)]
+            self._ends.append(self.number)
             if len(self._orders) > 2 * self._kept:
                 surplus = len(self._orders) - self._kept
                 del self._orders[:surplus]
                 self._first += surplus
+                del self._ends[: bisect_left(self._ends, self._first)]
         if news.version > self.version:
             is_new = self._take_quotes(news) or is_new
             self.version, self._digest = news.version, news.digest
@@ -185,26 +211,40 @@ class Journal:
         events: list[bytes] = []
         if wanted.leader and position.leader < self._leader_count:
             events.append(self._leader_event)
-        orders: list[OrderEvent] = []
-        # A reader may have seen more, at another front-end.
-        number = max(position.number, self.number)
+        number, told, size = position.number, 0, 0
+        written: list[bytes] = []
+        while wanted.orders and number < self.number and size < MAX_CUT_BYTES:
+            part = self._part(number, wanted, compress)
+            written.append(part.data)
+            size += len(part.data)
+            number, told = part.upto, part.told or told
+        if not wanted.orders:
+            number = max(number, self.number)
         quote = position.quote
-        if wanted.orders and position.number < self.number:
-            start = position.number + 1 - self._first
-            part = self._orders[start : start + MAX_CUT_ORDERS]
-            number = part[-1].number
-            orders = chosen(part, wanted)
-            events += [order.event for order in orders]
         # Quotes come after the orders that changed them.
+        quotes: list[bytes] = []
         if number >= self.number:
-            quote, quotes = self._quotes_after(quote)
+            quote, fresh = self._quotes_after(quote)
             if wanted.quotes:
-                events += [event for stock, event in quotes if wanted.includes(stock)]
-        data = b"".join(events)
-        if compress and data:
-            data = compressed(data)
-        told = orders[-1].number if orders else 0
+                quotes = [event for stock, event in fresh if wanted.includes(stock)]
+        data = b"".join([_shown(events, compress), *written, _shown(quotes, compress)])
         return Cut(data, Position(number, quote, self._leader_count), told)
+
+    def _part(self, number: int, wanted: Wanted, compress: bool) -> "_Part":
+        """The orders after `number` up to the end of a part. Parts are encoded once, for readers
+        that come to them at different times."""
+        key = number, wanted, compress
+        part = self._parts.get(key)
+        if part is None:
+            end = self._ends[bisect_right(self._ends, number)]
+            orders = self._orders[number + 1 - self._first : end + 1 - self._first]
+            shown = chosen(orders, wanted)
+            data = _shown([order.event for order in shown], compress)
+            part = _Part(data, end, shown[-1].number if shown else 0)
+            if len(self._parts) >= _MAX_PARTS:
+                del self._parts[next(iter(self._parts))]
+            self._parts[key] = part
+        return part
 
     def _quotes_after(self, count: int) -> tuple[int, Sequence[tuple[str, bytes]]]:
         """The quotes after the first `count` in the order in which they came, or the first part of

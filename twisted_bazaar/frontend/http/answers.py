@@ -5,6 +5,7 @@ Prices are exact decimals of two digits; no price passes through a float.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -227,8 +228,7 @@ def _shown_stock(found: Stock) -> ShownStock:
 
 def _shown_order(found: Order) -> ShownOrder:
     seconds, milliseconds = divmod(found.at_milliseconds, 1000)
-    taken = datetime.fromtimestamp(seconds, UTC)
-    time = f"{taken:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    time = f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
     return ShownOrder(
         found.number,
         found.stock,
@@ -240,6 +240,11 @@ def _shown_order(found: Order) -> ShownOrder:
         shown_price(None if found.price is None else found.price * found.quantity),
         shown_price(found.limit),
     )
+
+
+@lru_cache(256)
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def shown_price(cents: int | None) -> msgspec.Raw | None:

@@ -8,8 +8,9 @@ from tests.fakes.event_log import EventLog, events_in, numbers_in
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.events.encoding import GZIP_HEAD
 from twisted_bazaar.frontend.events.journal import (
-    MAX_CUT_ORDERS,
+    MAX_CUT_BYTES,
     MAX_CUT_QUOTES,
+    MAX_PART_ORDERS,
     HistoryChanged,
     Journal,
     Position,
@@ -201,10 +202,15 @@ def test_a_cut_is_bounded() -> None:
     cut = journal.cut(Position(0), ALL)
     assert len(events_in(cut.data)) == MAX_CUT_QUOTES
     assert len(events_in(given(journal, Position(0))[0])) == 2 * MAX_CUT_QUOTES
-    for _ in range(2 * MAX_CUT_ORDERS):
+    for _ in range(4 * MAX_PART_ORDERS):
         log.trade()
-    catch_up(journal, log)
-    assert len(numbers_in(journal.cut(Position(0), ORDERS).data)) == MAX_CUT_ORDERS
+    journal.take(log.news(journal.number, journal.version, limit=10_000))
+    data = journal.cut(Position(0), ORDERS).data
+    assert MAX_CUT_BYTES < len(data) < 2 * MAX_CUT_BYTES
+    assert len(numbers_in(data)) % MAX_PART_ORDERS == 0
+    assert numbers_in(given(journal, Position(3), ORDERS)[0]) == [
+        *range(4, 4 * MAX_PART_ORDERS + 1)
+    ]
 
 
 def test_a_compressed_cut_can_be_decoded_as_soon_as_it_has_come() -> None:
