@@ -29,11 +29,20 @@ from twisted_bazaar.frontend.events.asked import Asked
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.connections import MAX_CONNECTIONS
 from twisted_bazaar.frontend.http.hosts import Hosts
-from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason
+from twisted_bazaar.frontend.http.refusals import ACCEPTED, NO_SUCH_PATH, Reason
 from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import DEFAULT_LISTING, Listed, Order, Placed, Rejection, Trade
+from twisted_bazaar.market import (
+    DEFAULT_LISTING,
+    Judged,
+    Listed,
+    Order,
+    Placed,
+    Rejection,
+    Trade,
+    Traded,
+)
 from twisted_bazaar.selection import Page, Selection
 
 OLD = "/api/frontend_service"
@@ -55,10 +64,12 @@ class FakeBazaar:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.ledger.apply(1, Listed(DEFAULT_LISTING))
-        self.by_key: dict[str, tuple[Trade, int]] = {}
+        self.by_key: dict[str, Traded] = {}
         self.history: list[Order] = []
         self.asked: list[object] = []
         """What the API asked for, in order."""
+        self.request_ids: list[str] = []
+        """The ids of the requests that it was asked for, where a call carries one."""
         self.answer: Deferred[Any] | Exception | None = None
         """What every call returns, or fails with, instead of an answer."""
         self.unready: str | None = None
@@ -68,8 +79,19 @@ class FakeBazaar:
         self.order_log = HISTORY
         """Names the history of the market data."""
 
-    def place(self, trade: Trade) -> Deferred[Placed]:
+    def place(self, trade: Trade, request_id: str = "") -> Deferred[Placed | Judged]:
+        self.request_ids.append(request_id)
         return self._answer(trade, lambda: self._place(trade))
+
+    def place_together(self, trades: Sequence[Trade], request_id: str = "") -> Deferred[Any]:
+        def place(trade: Trade) -> Placed | Judged | errors.BazaarError:
+            try:
+                return self._place(trade)
+            except errors.BazaarError as error:
+                return error
+
+        self.request_ids.append(request_id)
+        return self._answer(list(trades), lambda: [place(trade) for trade in trades])
 
     def look_up(self, name: str) -> Deferred[LookupResult]:
         return self._answer(name, lambda: self._look_up(name))
@@ -79,7 +101,8 @@ class FakeBazaar:
         upto = max(stock.version for stock in stocks)
         return self._answer("all", lambda: MarketSnapshot.of(stocks, self.order_log, upto))
 
-    def get(self, number: int) -> Deferred[Order | None]:
+    def get(self, number: int, request_id: str = "") -> Deferred[Order | None]:
+        self.request_ids.append(request_id)
         found = [order for order in self.history if order.number == number]
         return self._answer(number, lambda: found[0] if found else None)
 
@@ -131,21 +154,34 @@ class FakeBazaar:
         quote = None if stock is None else Quote(stock.version, answers.stock(stock))
         return LookupResult(quote, self.source, self.order_log)
 
-    def _place(self, trade: Trade) -> Placed:
+    def _place(self, trade: Trade) -> Placed | Judged:
         seen = self.by_key.get(trade.key)
         if seen is not None:
-            if seen[0] != trade:
+            if not seen.fulfils(trade):
                 raise errors.KeyReused
-            return Placed(seen[1], True)
-        decided = self.ledger.decide(trade)
+            return Placed(seen.number, True, seen.price)
+        decided = self.ledger.decide(trade, TAKEN_AT)
         if isinstance(decided, Rejection):
             raise errors.Rejected(decided)
+        price = self.ledger.price_of(decided)
+        if trade.validate:
+            return Judged(price)
         self.ledger.apply(len(self.history) + 2, decided)
         self.history.append(
-            Order(decided.number, trade.stock, trade.side, trade.quantity, TAKEN_AT)
+            Order(
+                decided.number,
+                trade.stock,
+                trade.side,
+                trade.quantity,
+                TAKEN_AT,
+                trade.key,
+                trade.made,
+                price,
+                trade.limit,
+            )
         )
-        self.by_key[trade.key] = trade, decided.number
-        return Placed(decided.number, False)
+        self.by_key[trade.key] = decided
+        return Placed(decided.number, False, price)
 
 
 class FrontEnd:
@@ -224,7 +260,9 @@ class Answer:
         """The word for programs."""
         assert self.message
         reason = self.json["error"]["reason"]
-        assert reason in {each.word for each in Reason if each.code == self.code}
+        assert (reason, self.code) == (Reason.OUTCOME_UNKNOWN.word, ACCEPTED) or reason in {
+            each.word for each in Reason if each.code == self.code
+        }
         assert isinstance(reason, str)
         return reason
 

@@ -71,6 +71,8 @@ class _Fake:
     def __init__(self) -> None:
         self.asked: list[Call] = []
         """Everything, in order."""
+        self.request_ids: list[str] = []
+        """What each call carried that can carry ids of requests."""
 
     def _ask(self, name: str, *arguments: Any) -> Deferred[Any]:
         call = Call(name, arguments)
@@ -99,13 +101,17 @@ class FakeReplica(_Fake):
     def follow(self, term: int) -> Deferred[Any]:
         return self._ask("follow", term)
 
-    def trade(self, trades: Sequence[Any], sending: Any, timeout: float) -> Deferred[Any]:
+    def trade(
+        self, trades: Sequence[Any], sending: Any, timeout: float, request_ids: str = ""
+    ) -> Deferred[Any]:
+        self.request_ids.append(request_ids)
         return self._ask("trade", trades, sending, timeout)
 
     def change(self, change: Any, sending: Any, timeout: float) -> Deferred[Any]:
         return self._ask("change", change, sending, timeout)
 
-    def get_order(self, number: int, timeout: float) -> Deferred[Any]:
+    def get_order(self, number: int, timeout: float, request_id: str = "") -> Deferred[Any]:
+        self.request_ids.append(request_id)
         return self._ask("get_order", number, timeout)
 
     def list_orders(self, selection: Selection, timeout: float) -> Deferred[Any]:

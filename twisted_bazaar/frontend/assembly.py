@@ -38,6 +38,7 @@ from .events.source import NewsSource
 from .http.connections import connections_for
 from .http.hosts import Hosts
 from .http.listener import Listener
+from .http.request_ids import RequestIds
 from .lookups.queue import LookupQueue
 from .lookups.service import LookupService
 from .lookups.whole_market import WholeMarketQueue
@@ -122,7 +123,7 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
-    site = public_site(routes.resource(), reactor, time.time, _fresh_keys(), _max_connections())
+    site = public_site(routes.resource(), reactor, time.time, _request_ids(), _max_connections())
     listener = Listener(reactor, config.listen, site)
     return Layers(
         *(pings, trades, reads, watches, replays, lookups),
@@ -160,7 +161,7 @@ def _caching(
         nothing = InvalidationResource(
             config.secret, NoSubscription(), monotonic_seconds, operations
         )
-        site = internal_site(nothing, reactor, time.time, _fresh_keys())
+        site = internal_site(nothing, reactor, time.time, _request_ids())
         return _Caching(services=(Listener(reactor, config.internal, site, "--internal"),))
     if not config.secret:
         Logger().warn(
@@ -181,7 +182,7 @@ def _caching(
         SignedPushes(config.secret, subscriber), reactor, cluster, random.SystemRandom()
     )
     invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds, operations)
-    site = internal_site(invalidations, reactor, time.time, _fresh_keys(), frames.connections)
+    site = internal_site(invalidations, reactor, time.time, _request_ids(), frames.connections)
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()
     return _Caching(cache, floors, (*store, frames, internal, subscriber), subscriber.notice)
@@ -205,3 +206,7 @@ def _life() -> int:
 
 def _fresh_keys() -> FreshKeys:
     return FreshKeys(random.SystemRandom())
+
+
+def _request_ids() -> RequestIds:
+    return RequestIds(secrets.token_hex(5))

@@ -20,6 +20,7 @@ from twisted_bazaar.rpc.bounds import MAX_NAMES, check_count, check_integer, che
 from twisted_bazaar.rpc.changes import change_to_wire, changed_from_wire
 from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.push import Subscription, prove
+from twisted_bazaar.rpc.request_ids import metadata_of
 from twisted_bazaar.rpc.selections import page_from_wire, selection_to_wire
 from twisted_bazaar.rpc.wire import (
     from_wire,
@@ -60,10 +61,15 @@ class _Client:
         request: _Request,
         decode: Callable[[Reply], T],
         timeout: float,
+        request_id: str = "",
     ) -> Deferred[T]:
-        """Send `request`, which names the cluster if one is known."""
+        """Send `request`, which names the cluster if one is known. The call carries
+        `request_id`."""
         request.cluster = self._cluster() if self._cluster else ""
-        return self._channel.call(lambda left: decode(rpc(request, timeout=left)), timeout)
+        metadata = metadata_of(request_id)
+        return self._channel.call(
+            lambda left: decode(rpc(request, timeout=left, metadata=metadata)), timeout
+        )
 
     def _call_in_cluster(
         self,
@@ -71,12 +77,13 @@ class _Client:
         request: _Request,
         decode: Callable[[Reply], T],
         timeout: float,
+        request_id: str = "",
     ) -> Deferred[T]:
         """Send `request`. Fails with `Unavailable` while the cluster to name is unknown."""
         if self._cluster is not None and not self._cluster():
             # What a process at a wrong address answers could be another bazaar's.
             return fail(Unavailable("no order replica has named its cluster yet"))
-        return self._call(rpc, request, decode, timeout)
+        return self._call(rpc, request, decode, timeout, request_id)
 
 
 class ReplicaClient(_Client):
@@ -120,14 +127,16 @@ class ReplicaClient(_Client):
         return self._call(self._stub.Follow, request, lambda reply: None, timeout)
 
     def trade(
-        self, trades: Sequence[Trade], sending: Sending, timeout: float
+        self, trades: Sequence[Trade], sending: Sending, timeout: float, request_ids: str = ""
     ) -> Deferred[Sequence[Placed | Judged | BazaarError]]:
-        """Have the replica decide `trades`. Fires with their outcomes, in the order of `trades`."""
+        """Have the replica decide `trades`. Fires with their outcomes, in the order of `trades`.
+        The call carries `request_ids`, with spaces between."""
         cluster = self._cluster() if self._cluster else ""
+        metadata = metadata_of(request_ids)
 
         def call(left: float) -> Sequence[Placed | Judged | BazaarError]:
             request = trades_to_wire(trades, sending, to=self._replica, cluster=cluster)
-            reply = self._stub.Trade(request, timeout=left)
+            reply = self._stub.Trade(request, timeout=left, metadata=metadata)
             if len(reply.outcomes) != len(trades):
                 raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")
             return [outcome_from_wire(outcome) for outcome in reply.outcomes]
@@ -144,7 +153,9 @@ class ReplicaClient(_Client):
             timeout,
         )
 
-    def get_order(self, number: int, timeout: float) -> Deferred[Order | None]:
+    def get_order(
+        self, number: int, timeout: float, request_id: str = ""
+    ) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `NotLeader` if only the leader can
         answer."""
         request = order_pb2.GetOrderRequest(to=self._replica, number=number)
@@ -153,6 +164,7 @@ class ReplicaClient(_Client):
             request,
             lambda reply: order_from_wire(reply.order) if reply.HasField("order") else None,
             timeout,
+            request_id,
         )
 
     def list_orders(self, selection: Selection, timeout: float) -> Deferred[Page]:

@@ -37,31 +37,38 @@ class Failures:
             return number_of(error), str(error)
         return INTERNAL, self.unexpected(method, failure)
 
-    def expected(self, method: str, peer: object, error: BazaarError) -> None:
+    def expected(self, method: str, peer: object, error: BazaarError, requests: str = "") -> None:
         """Log an error that is the caller's mistake, as `refused` does; no other."""
         if isinstance(error, Malformed | NotAuthorised):
-            self.refused(method, peer, error)
+            self.refused(method, peer, error, requests)
 
-    def unexpected(self, method: str, failure: Failure) -> str:
+    def unexpected(self, method: str, failure: Failure, requests: str = "") -> str:
         """Log an error that is no `BazaarError`, with its traceback. Returns what to tell the
-        caller: the name of that line."""
+        caller: the name of that line. `requests` is what `request_ids.named_in` returns."""
         name = f"{self._random.getrandbits(48):012x}"
         self.log.failure(
-            "unexpected error in call {name} of {method}", failure, name=name, method=method
+            "unexpected error in call {name} of {method}{requests}",
+            failure,
+            name=name,
+            method=method,
+            requests=requests,
         )
         return f"unexpected error: call {name} in the log of the service"
 
-    def refused(self, what: str, peer: object, why: object) -> None:
-        """Log, at a bounded rate, that `what`, a method or a connection, was refused to `peer`."""
+    def refused(self, what: str, peer: object, why: object, requests: str = "") -> None:
+        """Log, at a bounded rate, that `what`, a method or a connection, was refused to `peer`.
+        `requests` is what `request_ids.named_in` returns."""
         now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1
             return
         self.log.warn(
-            "{what} from {peer} was refused: {why} ({more} more since the last line like this)",
+            "{what} from {peer} was refused: {why}{requests} "
+            "({more} more since the last line like this)",
             what=f"{what:.{_SAID_CHARACTERS}}",
             peer=peer,
             why=f"{why!s:.{_SAID_CHARACTERS}}",
+            requests=requests,
             more=self._not_logged,
         )
         self._log_again_at, self._not_logged = now + _LOG_SECONDS, 0

@@ -40,7 +40,7 @@ class ReconnectingChannel:
         self.current = make()
 
     def unary_unary(self, *args: Any, **kwargs: Any) -> "_Rpc":
-        """As of a `grpc.Channel`; what it returns takes a request and a timeout."""
+        """As of a `grpc.Channel`; what it returns takes a request, a timeout and metadata."""
         return _Rpc(self, lambda channel: channel.unary_unary(*args, **kwargs))
 
     def unreachable(self, channel: grpc.Channel) -> None:
@@ -69,14 +69,16 @@ class _Rpc:
         self._bind = bind
         self._bound = (channels.current, bind(channels.current))
 
-    def __call__(self, request: Any, timeout: float | None = None) -> Any:
+    def __call__(
+        self, request: Any, timeout: float | None = None, metadata: Any | None = None
+    ) -> Any:
         channel, rpc = self._bound
         if channel is not self._channels.current:
             channel = self._channels.current
             rpc = self._bind(channel)
             self._bound = channel, rpc
         try:
-            return rpc(request, timeout=timeout)
+            return rpc(request, timeout=timeout, metadata=metadata)
         except grpc.RpcError as failure:
             if _is_unavailable(failure) and not said_by_peer(failure):
                 self._channels.unreachable(channel)

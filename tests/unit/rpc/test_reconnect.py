@@ -32,7 +32,7 @@ class Channel:
         self.closed = False
 
     def unary_unary(self, method: str) -> Any:
-        def call(request: str, timeout: float | None) -> str:
+        def call(request: str, timeout: float | None, metadata: object) -> str:
             if self.failure is not None:
                 raise self.failure
             return f"{self.number}: {method} {request} {timeout}"

@@ -11,6 +11,7 @@ from twisted.web.resource import Resource
 
 from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 
+from .batches import MAX_BATCH_BYTES
 from .old_shape import in_old_shape
 
 __all__ = ["PREFIX", "public_site"]
@@ -18,6 +19,7 @@ __all__ = ["PREFIX", "public_site"]
 PREFIX = "/api/frontend_service"
 
 _BELOW = PREFIX.encode() + b"/"
+_BATCH = _BELOW + b"trade/orders/batch"
 
 
 class _Request(BazaarRequest):
@@ -35,6 +37,13 @@ def public_site(
     max_connections: int,
 ) -> BazaarSite:
     """The site for clients. See `BazaarSite` for the arguments."""
-    site = BazaarSite(resource, reactor, wall_clock, request_ids, max_connections=max_connections)
+    site = BazaarSite(
+        resource,
+        reactor,
+        wall_clock,
+        request_ids,
+        max_connections=max_connections,
+        body_bytes={b"/orders/batch": MAX_BATCH_BYTES, _BATCH: MAX_BATCH_BYTES},
+    )
     site.requestFactory = _Request
     return site

@@ -5,7 +5,7 @@ every failure becomes a `Refusal` (`refusals`). `Dispatcher` finds the route of 
 this module imports Klein, which installs the reactor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from twisted.web.http import NOT_MODIFIED
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.events.feed import EventFeed
 from twisted_bazaar.frontend.http import answers
@@ -38,7 +39,8 @@ from twisted_bazaar.market import Judged, Order, Placed, Trade
 from twisted_bazaar.selection import Page
 
 from . import listing, streams
-from .description import market, state, trading, watching
+from .batches import batch_body, decode_batch
+from .description import batch, market, state, trading, watching
 from .description.document import Described, document
 from .description.page import POLICY, html
 from .description.vocabulary import Operation
@@ -51,8 +53,8 @@ from .requests import (
     check_content,
     check_key_headers,
     decode_order_number,
-    decode_trade,
 )
+from .trades import decode_trade, decode_validate
 
 __all__ = ["Routes"]
 
@@ -156,26 +158,37 @@ class Routes:
 
     @_served(app, "POST", "/orders", OLD + "/trade/orders", described=trading.PLACE)
     def place(self, request: BazaarRequest) -> Deferred[bytes]:
-        def show(placed: Placed | Judged) -> bytes:
-            assert isinstance(placed, Placed)  # No field asks for a validation yet.
-            if placed.replayed:
+        def show(outcome: Placed | Judged) -> bytes:
+            if isinstance(outcome, Placed) and outcome.replayed:
                 request.responseHeaders.setRawHeaders(b"Idempotent-Replayed", [b"true"])
-            return answers.placed(placed.number)
+            return answers.placed(trade, outcome)
 
-        self._check_change(request)
-        headers = request.requestHeaders
-        check_key_headers(name for name, _ in headers.getAllRawHeaders())
-        keys = headers.getRawHeaders(b"Idempotency-Key")
-        trade = decode_trade(request.content.read(), keys, self._fresh_key)
-        return _answer(request, self._trades.place(trade), show, trade)
+        keys = self._check_change(request)
+        validate = decode_validate(request.uri)
+        trade = decode_trade(request.content.read(), keys, self._fresh_key, validate)
+        return _answer(request, self._trades.place(trade, request.request_id), show, trade)
 
-    def _check_change(self, request: BazaarRequest) -> None:
+    @_served(app, "POST", "/orders/batch", OLD + "/trade/orders/batch", described=batch.PLACE_BATCH)
+    def place_batch(self, request: BazaarRequest) -> Deferred[bytes]:
+        def show(outcomes: Sequence[Placed | Judged | BazaarError]) -> bytes:
+            return batch_body(decoded, outcomes)
+
+        keys = self._check_change(request)
+        validate = decode_validate(request.uri)
+        decoded = decode_batch(request.content.read(), keys, self._fresh_key, validate)
+        trades = [each for each in decoded if isinstance(each, Trade)]
+        return _answer(request, self._trades.place_together(trades, request.request_id), show)
+
+    def _check_change(self, request: BazaarRequest) -> Sequence[bytes] | None:
         """Refuse a call that changes something, if a foreign web page may have made it, or its body
-        is not JSON in UTF-8."""
-        header = request.requestHeaders.getRawHeaders
+        is not JSON in UTF-8. Returns its headers `Idempotency-Key`."""
+        headers = request.requestHeaders
+        header = headers.getRawHeaders
         local = getattr(request.getHost(), "host", "")
         self._hosts.check(request.authority, local, header(b"Origin"), header(b"Sec-Fetch-Site"))
         check_content(header(b"Content-Type"), header(b"Content-Encoding"))
+        check_key_headers(name for name, _ in headers.getAllRawHeaders())
+        return header(b"Idempotency-Key")
 
     @_served(
         app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>", described=trading.ORDER
@@ -186,10 +199,12 @@ class Routes:
                 raise _no_such_order(number)
             return answers.order(order)
 
+        if number == "batch":
+            raise MethodNotAllowed(valid_methods=["POST"])
         wanted = decode_order_number(number)
         if wanted is None:
             raise _no_such_order(number)
-        return _answer(request, self._replicas.get(wanted), show)
+        return _answer(request, self._replicas.get(wanted, request.request_id), show)
 
     @_served(app, "GET", "/orders", OLD + "/trade/orders", described=trading.ORDERS)
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:

@@ -132,8 +132,9 @@ class InvalidationResource(Resource):
         where = "a local socket" if isinstance(peer, UNIXAddress) else f"{peer.host}:{peer.port}"
         self.log.warn(
             "a push from {where} was refused: it is not signed for this front-end "
-            "({more} more since the last line like this)",
+            "(request {request_id}) ({more} more since the last line like this)",
             where=where,
+            request_id=request.request_id,
             more=self._not_logged,
         )
         self._log_again_at = now + LOG_SECONDS

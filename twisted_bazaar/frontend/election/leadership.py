@@ -32,6 +32,8 @@ class Leadership:
         self._reachable: dict[int, bool] = {}
         self._claims: dict[int, int] = {}
         """The term of each replica that said last that it leads."""
+        self._levels: dict[int, tuple[int, int]] = {}
+        """By replica: the last term in which it said that it leads, and its level then."""
         # Of the present search for a leader.
         self._not_before: dict[int, float] = {}
         self._had_turn: set[int] = set()
@@ -59,6 +61,13 @@ class Leadership:
         named = set(self._clusters.values()) - {""}
         return named.pop() if len(named) == 1 else ""
 
+    @property
+    def level(self) -> int | None:
+        """What the leader understands; None: it has not said, or none is known to lead. A process
+        of another release that takes its place cannot lead in the same term."""
+        term, level = self._levels.get(self.leader, (0, 0))
+        return level if term and term == self.term else None
+
     def _claims_changed(self) -> None:
         """Find the leader anew: replicas claim to lead, or name a cluster, other than before."""
         # Of the cluster that a majority named: no trade goes to a leader of another.
@@ -83,6 +92,7 @@ class Leadership:
         self._reachable[status.replica] = True
         if status.role == "leader":
             self._claims[status.replica] = status.term
+            self._levels[status.replica] = status.term, status.level
             self._search_over()
         else:
             self._claims.pop(status.replica, None)

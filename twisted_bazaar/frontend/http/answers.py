@@ -4,15 +4,27 @@ Prices are exact decimals of two digits; no price passes through a float.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 import msgspec
 
-from twisted_bazaar.market import MAX_SHARES, MAX_TRADE_QUANTITY, Order, Side, Stock
+from twisted_bazaar.market import (
+    MAX_SHARES,
+    MAX_TRADE_QUANTITY,
+    Judged,
+    Order,
+    Placed,
+    Side,
+    Stock,
+    Trade,
+)
+
+from .refusals import Refusal
+from .texts import price_text, time_text
 
 __all__ = [
+    "BatchAnswer",
     "Failed",
     "Failure",
     "OrdersPage",
@@ -22,12 +34,15 @@ __all__ = [
     "ShownOrder",
     "ShownStock",
     "ShownTrade",
+    "TradeOutcome",
     "error",
     "joined",
     "order",
     "orders",
     "placed",
+    "placed_in_batch",
     "ready",
+    "refused_trade",
     "shown_order",
     "shown_price",
     "shown_stock",
@@ -86,9 +101,20 @@ class ShownOrder(msgspec.Struct):
 
 
 class ShownTrade(msgspec.Struct):
-    """What became of a trade that was executed."""
+    """What became of a trade that was executed, or would be."""
 
-    transaction_number: Annotated[int, msgspec.Meta(description="Of the order.", ge=1)]
+    transaction_number: Annotated[
+        int | None,
+        msgspec.Meta(description="Of the order; null: the trade was judged, and not executed."),
+    ]
+    client_order_id: Annotated[
+        str | None, msgspec.Meta(description="The key that the client chose; null: it chose none.")
+    ]
+    price: Annotated[
+        Price | None,
+        msgspec.Meta(description="Of a share; null: a leader of an earlier release answers."),
+    ]
+    total: Annotated[Price | None, msgspec.Meta(description="The price of all shares.")]
 
 
 class OrdersPage(msgspec.Struct):
@@ -161,6 +187,24 @@ class Failure(msgspec.Struct):
     error: Failed
 
 
+class TradeOutcome(msgspec.Struct):
+    """What became of one trade of a batch: `data` if its code is 200, else `error`."""
+
+    code: Annotated[int, msgspec.Meta(description="What the status would be of this trade alone.")]
+    data: ShownTrade | msgspec.UnsetType = msgspec.UNSET
+    error: Failed | msgspec.UnsetType = msgspec.UNSET
+    location: Annotated[
+        str | msgspec.UnsetType,
+        msgspec.Meta(description="With code 202: where its order is found, if it was executed."),
+    ] = msgspec.UNSET
+
+
+class BatchAnswer(msgspec.Struct):
+    """What became of the trades of a batch, in their order."""
+
+    data: list[TradeOutcome]
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -199,9 +243,21 @@ def joined(shown: Iterable[bytes]) -> bytes:
     return b'{"data":[%b]}' % b",".join(shown)
 
 
-def placed(number: int) -> bytes:
-    """The body that answers a trade with the number of its order."""
-    return success(ShownTrade(number))
+def placed(trade: Trade, outcome: Placed | Judged) -> bytes:
+    """The body that answers a trade that was executed, or would be."""
+    return success(_shown_trade(trade, outcome))
+
+
+def placed_in_batch(trade: Trade, outcome: Placed | Judged) -> bytes:
+    """What answers such a trade among those of a batch."""
+    return _encode(TradeOutcome(HTTPStatus.OK, _shown_trade(trade, outcome)))
+
+
+def refused_trade(refusal: Refusal) -> bytes:
+    """What answers a trade that was refused among those of a batch."""
+    failed = Failed(refusal.code, refusal.reason.word, refusal.message)
+    location = refusal.headers.get(b"Location", b"").decode("ascii") or msgspec.UNSET
+    return _encode(TradeOutcome(refusal.code, error=failed, location=location))
 
 
 def order(found: Order) -> bytes:
@@ -220,15 +276,14 @@ def orders(found: Iterable[Order], next_after: int | None, cursor: str) -> bytes
 
 
 def _shown_stock(found: Stock) -> ShownStock:
-    price = msgspec.Raw(b"%d.%02d" % divmod(found.price, 100))
+    price = msgspec.Raw(price_text(found.price).encode())
     # Volumes grow beyond the integers that every JSON reader keeps; the number shown does not.
     volume = min(found.volume, MAX_SHARES)
     return ShownStock(found.name, price, found.quantity, volume, found.halted)
 
 
 def _shown_order(found: Order) -> ShownOrder:
-    seconds, milliseconds = divmod(found.at_milliseconds, 1000)
-    time = f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+    time = time_text(found.at_milliseconds)
     return ShownOrder(
         found.number,
         found.stock,
@@ -242,11 +297,16 @@ def _shown_order(found: Order) -> ShownOrder:
     )
 
 
-@lru_cache(256)
-def _to_the_second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
-
-
 def shown_price(cents: int | None) -> msgspec.Raw | None:
     """A price, as every answer shows it: two decimals, never through a float."""
-    return None if cents is None else msgspec.Raw(b"%d.%02d" % divmod(cents, 100))
+    return None if cents is None else msgspec.Raw(price_text(cents).encode())
+
+
+def _shown_trade(trade: Trade, outcome: Placed | Judged) -> ShownTrade:
+    price = outcome.price
+    return ShownTrade(
+        outcome.number if isinstance(outcome, Placed) else None,
+        None if trade.made else trade.key,
+        shown_price(price),
+        shown_price(None if price is None else price * trade.quantity),
+    )

@@ -27,6 +27,7 @@ from twisted_bazaar.runtime.writing import write_now
 from . import answers
 from .connections import Phase
 from .refusals import Reason, Refusal, later
+from .request_ids import HEADER
 
 if TYPE_CHECKING:
     from .site import BazaarRequest, BazaarSite
@@ -119,8 +120,8 @@ class BazaarChannel(HTTPChannel):
         elif phase is Phase.HEAD:
             self.refuse(_TOO_SLOW)
         elif phase is Phase.BODY:
-            too_large: bool = self.requests[-1].is_too_large
-            self.refuse(self.site.too_large if too_large else _TOO_SLOW)
+            request: BazaarRequest = self.requests[-1]
+            self.refuse(request.too_large if request.is_too_large else _TOO_SLOW)
         else:
             self._abort()
 
@@ -158,7 +159,11 @@ class BazaarChannel(HTTPChannel):
             site.connections.move(self, phase, site.seconds())
         except InvariantBroken:
             # Not all callers are the transport's, which would log it and close the connection.
-            log.failure("unexpected error in a connection, which is aborted")
+            request_id = self.requests[-1].request_id if self.requests else "none"
+            log.failure(
+                "unexpected error in a connection, which is aborted (request {request_id})",
+                request_id=request_id,
+            )
             self._abort()
 
     # Requests
@@ -356,8 +361,11 @@ class BazaarChannel(HTTPChannel):
             return
         self._refused = True
         body = answers.error(refusal.code, refusal.reason.word, refusal.message)
+        # Its head may have come in part.
+        request_id = self.requests[-1].request_id if self.requests else self.site.request_ids()
         headers = {
             b"Date": self.site.date(),
+            HEADER: request_id.encode("ascii"),
             b"Content-Type": b"application/json",
             b"Content-Length": b"%d" % len(body),
             b"Connection": b"close",

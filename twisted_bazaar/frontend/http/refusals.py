@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from urllib.parse import quote
 
 from twisted_bazaar.errors import (
     KeyReused,
@@ -13,12 +14,27 @@ from twisted_bazaar.errors import (
     Rejected,
     Unavailable,
 )
-from twisted_bazaar.market import Rejection, Trade
+from twisted_bazaar.market import Rejection, Side, Trade
 
-__all__ = ["NO_SUCH_PATH", "RETRY_AFTER_S", "Reason", "Refusal", "later", "refusal_of", "shown"]
+from .texts import price_text, time_text
+
+__all__ = [
+    "ACCEPTED",
+    "NO_SUCH_PATH",
+    "RETRY_AFTER_S",
+    "Reason",
+    "Refusal",
+    "later",
+    "refusal_of",
+    "shown",
+    "shown_value",
+]
 
 RETRY_AFTER_S = 1
 """Seconds: longer than a fail-over takes, and the least that the header allows."""
+
+ACCEPTED = 202
+"""The status of a trade that may have been executed, and whose key the client did not choose."""
 
 _SHOWN_CHARACTERS = 64
 
@@ -72,11 +88,16 @@ class Refusal(Exception):
     """A request that is answered with an error."""
 
     def __init__(
-        self, reason: Reason, message: str, headers: Mapping[bytes, bytes] | None = None
+        self,
+        reason: Reason,
+        message: str,
+        headers: Mapping[bytes, bytes] | None = None,
+        code: int = 0,
     ) -> None:
+        """`code` is the HTTP status if it is another than that of `reason`."""
         super().__init__(reason, message)
         self.reason = reason
-        self.code = reason.code
+        self.code = code or reason.code
         self.message = message
         self.headers = headers or {}
 
@@ -88,6 +109,20 @@ def shown(text: str) -> str:
     """`text` from a client, quoted for a message: cut short, without half surrogates."""
     cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
     return '"' + cut.encode("utf-8", "replace").decode("utf-8") + '"'
+
+
+def shown_value(value: object) -> str:
+    """`value` from a client's JSON, for a message: as JSON writes it, cut short."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    text = str(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 def refusal_of(error: BaseException | None, trade: Trade | None = None) -> Refusal | None:
@@ -104,15 +139,7 @@ def refusal_of(error: BaseException | None, trade: Trade | None = None) -> Refus
         message = f"the trade was not executed: {error or 'no capacity'}; send it again later"
         return later(reason, message)
     if isinstance(error, OutcomeUnknown) and trade is not None:
-        key = trade.key
-        quoted = '"' + key.replace("\\", r"\\").replace('"', r"\"") + '"'
-        header = quoted if key.startswith('"') else key
-        return later(
-            Reason.OUTCOME_UNKNOWN,
-            f"it is unknown whether the trade was executed: send it again with Idempotency-Key "
-            f"{quoted} to find out; one key never makes two orders",
-            {b"Idempotency-Key": header.encode("ascii")},
-        )
+        return _unknown(trade)
     if isinstance(error, Unavailable):
         return later(Reason.UNAVAILABLE, str(error) or "this cannot be answered now; ask again")
     return None
@@ -121,6 +148,23 @@ def refusal_of(error: BaseException | None, trade: Trade | None = None) -> Refus
 def later(reason: Reason, message: str, headers: Mapping[bytes, bytes] | None = None) -> Refusal:
     """A refusal with `Retry-After`: the same request may succeed later."""
     return Refusal(reason, message, {b"Retry-After": b"%d" % RETRY_AFTER_S, **(headers or {})})
+
+
+def _unknown(trade: Trade) -> Refusal:
+    key = trade.key
+    quoted = '"' + key.replace("\\", r"\\").replace('"', r"\"") + '"'
+    again = f"send it again with Idempotency-Key {quoted}"
+    sent_again = {b"Idempotency-Key": (quoted if key.startswith('"') else key).encode("ascii")}
+    unknown, once = "it is unknown whether the trade was executed", "one key never makes two orders"
+    if not trade.made:
+        message = f"{unknown}: {again} to find out; {once}"
+        return later(Reason.OUTCOME_UNKNOWN, message, sent_again)
+    # Client libraries send a request again by themselves after a 503. This one would have another
+    # key, and make another order.
+    location = f"/orders?client_order_id={quote(key, safe='')}"
+    message = f"{unknown}: {location} shows its order if it was; else {again}; {once}"
+    headers = {b"Location": location.encode("ascii"), **sent_again}
+    return Refusal(Reason.OUTCOME_UNKNOWN, message, headers, ACCEPTED)
 
 
 _REJECTED = {
@@ -139,4 +183,10 @@ def _rejected(rejection: Rejection, trade: Trade | None) -> Refusal:
         return Refusal(reason, rejection.value)
     if rejection is Rejection.UNKNOWN_STOCK:
         return Refusal(reason, f"unknown stock: there is none named {shown(trade.stock)}")
-    return Refusal(reason, f"{rejection.value}: {trade.side} {trade.quantity} {shown(trade.stock)}")
+    said = f"{rejection.value}: {trade.side} {trade.quantity} {shown(trade.stock)}"
+    if rejection is Rejection.PRICE_OUT_OF_BOUNDS and trade.limit is not None:
+        bound = "or less" if trade.side is Side.BUY else "or more"
+        said += f" at {price_text(trade.limit)} {bound}"
+    elif rejection is Rejection.EXPIRED and trade.valid_until is not None:
+        said += f" until {time_text(trade.valid_until)}"
+    return Refusal(reason, said)

@@ -25,6 +25,7 @@ from . import answers
 from .channel import BazaarChannel, phrase
 from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
 from .refusals import NO_SUCH_PATH, Reason, Refusal
+from .request_ids import HEADER, given_id
 from .streaming import PIECE_BYTES, BodyProducer, Endless
 
 __all__ = ["MAX_BODY_BYTES", "BazaarRequest", "BazaarSite"]
@@ -52,20 +53,32 @@ class BazaarRequest(server.Request):
     defaultContentType = b"application/json"
     authority: bytes | None = None
     """HOST or HOST:PORT, as the client names it; None: it does not, as HTTP/1.0 allows."""
+    _request_id = ""
     _received_bytes = 0
+    _max_body_bytes = 0
+
+    @property
+    def request_id(self) -> str:
+        """The client's own id of this request, or one that was made for it."""
+        if not self._request_id:
+            given = given_id(self.requestHeaders.getRawHeaders(HEADER))
+            self._request_id = given or cast(BazaarChannel, self.channel).site.request_ids()
+        return self._request_id
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
-        self.site = cast(BazaarChannel, self.channel).site  # Twisted sets it later
+        channel = cast(BazaarChannel, self.channel)
+        self.site = channel.site  # Twisted sets it later
+        self._max_body_bytes = self.site.max_body_bytes
+        if length is None or length > self._max_body_bytes:
+            self._max_body_bytes = self.site.most_body_bytes(channel._path)
         asks_first = self.requestHeaders.hasHeader(b"Expect")
-        if length is not None and length > (
-            self.site.max_body_bytes if asks_first else DISCARD_BYTES
-        ):
+        if length is not None and length > (self._max_body_bytes if asks_first else DISCARD_BYTES):
             self._refuse_too_large()
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received_bytes += len(data)
-        if self._received_bytes <= self.site.max_body_bytes:
+        if not self.is_too_large:
             self.content.write(data)
         elif self._received_bytes > DISCARD_BYTES:
             self._refuse_too_large()
@@ -73,7 +86,12 @@ class BazaarRequest(server.Request):
     @property
     def is_too_large(self) -> bool:
         """Whether more of its body has come than is allowed."""
-        return self._received_bytes > self.site.max_body_bytes
+        return self._received_bytes > self._max_body_bytes
+
+    @property
+    def too_large(self) -> Refusal:
+        """The refusal of a body that is too large."""
+        return _too_large(self._max_body_bytes)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         # Twisted's own also parses query, cookies and forms, which no route reads.
@@ -84,7 +102,9 @@ class BazaarRequest(server.Request):
     def process(self) -> None:
         # Twisted's own walks the path for a resource and formats the time anew: an eighth of what a
         # request costs.
-        self.responseHeaders.setRawHeaders(b"Date", [self.site.date()])
+        headers = self.responseHeaders
+        headers.setRawHeaders(b"Date", [self.site.date()])
+        headers.setRawHeaders(HEADER, [self.request_id])
         hosts = self.requestHeaders.getRawHeaders(b"Host")
         if hosts is not None and len(hosts) == 1:
             self.authority = hosts[0]
@@ -96,7 +116,7 @@ class BazaarRequest(server.Request):
             self._read_absolute_form()
         self.path = self.uri.partition(b"?")[0]
         if self.is_too_large:
-            self.answer(self.site.too_large)
+            self.answer(self.too_large)
         elif not _well_formed(self.path) and (self.method, self.path) != (b"OPTIONS", b"*"):
             self.answer(NO_SUCH_PATH)
         else:
@@ -172,7 +192,7 @@ class BazaarRequest(server.Request):
 
     def report(self, failure: Failure) -> Refusal:
         """Log an unexpected error. Returns a refusal with the id under which it is logged."""
-        request_id = self.site.request_ids()
+        request_id = self.request_id
         log.failure(
             "request {request_id} failed: {method} {uri}",
             failure,
@@ -181,8 +201,7 @@ class BazaarRequest(server.Request):
             uri=self.uri.decode("ascii", "backslashreplace"),
         )
         message = f"the front-end failed; its log knows this request as {request_id}"
-        headers = {b"X-Request-Id": request_id.encode("ascii")}
-        return Refusal(Reason.INTERNAL_ERROR, message, headers)
+        return Refusal(Reason.INTERNAL_ERROR, message)
 
     def processingFailed(self, reason: Failure) -> Failure:
         refusal = self.report(reason)
@@ -193,7 +212,11 @@ class BazaarRequest(server.Request):
         return reason
 
     def _refuse_too_large(self) -> None:
-        cast(BazaarChannel, self.channel).refuse(self.site.too_large)
+        cast(BazaarChannel, self.channel).refuse(self.too_large)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(Reason.TOO_LARGE, f"the body is larger than {most} bytes")
 
 
 def _well_formed(path: bytes) -> bool:
@@ -223,15 +246,17 @@ class BazaarSite(server.Site):
         max_body_bytes: int = MAX_BODY_BYTES,
         max_connections: int = MAX_CONNECTIONS,
         phase_seconds: Mapping[Phase, float] = SECONDS,
+        body_bytes: Mapping[bytes, int] | None = None,
     ) -> None:
-        """`wall_clock` returns seconds since 1970, for the header `Date`."""
-        assert max_body_bytes < DISCARD_BYTES
+        """`wall_clock` returns seconds since 1970, for the header `Date`. `body_bytes` says how
+        large a body may be at paths where it may be larger than `max_body_bytes`."""
+        self._body_bytes = body_bytes or {}
+        assert max(max_body_bytes, *self._body_bytes.values(), 0) < DISCARD_BYTES
         # No timeout of Twisted's: it begins anew with each byte.
         super().__init__(resource, timeout=None, reactor=reactor, parsePOSTFormSubmission=False)
         self.request_ids = request_ids
         self.max_body_bytes = max_body_bytes
-        message = f"the body is larger than {max_body_bytes} bytes"
-        self.too_large = Refusal(Reason.TOO_LARGE, message)
+        self.too_large = _too_large(max_body_bytes)
         self.seconds: Callable[[], float] = reactor.seconds
         self._reactor = reactor
         self._wall_clock = wall_clock
@@ -239,6 +264,11 @@ class BazaarSite(server.Site):
         self.connections: Connections[BazaarChannel] = Connections(max_connections, phase_seconds)
         self._check_call: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
+
+    def most_body_bytes(self, target: bytes) -> int:
+        """How large the body of a request for `target` may be."""
+        path = _ABSOLUTE.sub(rb"\2", target).partition(b"?")[0].rstrip(b"/")
+        return self._body_bytes.get(path, self.max_body_bytes)
 
     def log(self, request: Any) -> None:
         """No access log: it would cost more than a lookup does."""

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from twisted_bazaar.consensus.messages import LEVEL
 from twisted_bazaar.errors import (
     BazaarError,
     KeyReused,
@@ -31,7 +32,9 @@ from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, MAX_SENDING_SECONDS, S
 __all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
 
 MAX_BATCH_TRADES = 512
-"""Trades that one call carries at most."""
+"""Trades that one call carries at most, but for those that came together with the last of them."""
+
+_LEVEL_0 = "the order leader is of an earlier release, without limit_price, valid_until, validate"
 
 Outcome = Placed | Judged | BazaarError
 
@@ -42,15 +45,25 @@ T = TypeVar("T")
 class Pending(Generic[T]):
     """A trade that is not settled. `deadline` is on the front-end's clock."""
 
-    def __init__(self, trade: Trade, ticket: T, deadline: float) -> None:
+    def __init__(self, trade: Trade, ticket: T, deadline: float, request_id: str = "") -> None:
         self.trade = trade
         self.ticket = ticket
         self.deadline = deadline
+        self.request_id = request_id
+        """Of the request that it came with."""
         self.doubtful = False
         """An earlier sending may have been executed."""
         self.settled = False
         self.place = 0
         """Its order in the queue, also when it is sent again."""
+        self.together = 0
+        """The same for trades that are always sent together, and for no others."""
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a leader of level 0 would execute it though it is not to be executed."""
+        trade = self.trade
+        return trade.validate or trade.limit is not None or trade.valid_until is not None
 
 
 class Batch(msgspec.Struct, Generic[T], frozen=True, eq=False):
@@ -112,21 +125,62 @@ class TradeQueue(Generic[T]):
             raise Overloaded("too many trades are waiting")
         self._open += 1
         self._added += 1
-        pending.place = self._added
+        pending.place = pending.together = self._added
         self._waiting.append(pending)
 
-    def take(self, leader: int, term: int) -> Batch[T] | None:
+    def add_together(self, together: Sequence[Pending[T]]) -> None:
+        """Take in trades with one deadline that are always sent in one batch. Raises `Overloaded`,
+        and takes in none, if not all have room."""
+        if self._open + len(together) > self._capacity:
+            raise Overloaded("too many trades are waiting")
+        first = self._added + 1
+        for pending in together:
+            self.add(pending)
+            pending.together = first
+
+    def take(self, leader: int, term: int, level: int | None = LEVEL) -> Batch[T] | None:
         """The batch to send now to `leader`, which leads in `term`; None: there is nothing to
-        send, or no leader (0). Each batch must be followed by `answered` or `lost`."""
+        send, or no leader (0). Each batch must be followed by `answered` or `lost`.
+
+        `level` is what the leader understands; None: it has not said. Then trades that a leader of
+        level 0 would not judge by all that they say wait; if it is 0, they are `NotExecuted`.
+        """
         if not leader or not self._waiting or len(self._in_flight) >= self._max_in_flight:
             return None
-        size = min(len(self._waiting), MAX_BATCH_TRADES)
-        pending = [self._waiting.popleft() for _ in range(size)]
+        pending = self._next() if level else self._next_for(level)
+        if not pending:
+            return None
         self._taken += 1
         expected = [each.number for each in self._in_flight if each.term == term]
         deadline = max(each.deadline for each in pending)
         batch = Batch(leader, term, self._taken, expected, pending, deadline)
         self._in_flight.append(batch)
+        return batch
+
+    def _next(self) -> list[Pending[T]]:
+        waiting = self._waiting
+        pending = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH_TRADES))]
+        while waiting and waiting[0].together == pending[-1].together:
+            pending.append(waiting.popleft())
+        return pending
+
+    def _next_for(self, level: int | None) -> list[Pending[T]]:
+        """As `_next`, for a leader that may be of level 0."""
+        guarded = [pending for pending in self._waiting if pending.is_guarded]
+        if level is not None:
+            for pending in guarded:
+                if not pending.doubtful:
+                    self._settle(pending, NotExecuted(_LEVEL_0))
+        # What came together with one that waits for another leader waits, too.
+        held = {pending.together for pending in guarded if not pending.settled}
+        kept = [pending for pending in self._waiting if pending.together in held]
+        self._waiting = deque(
+            pending
+            for pending in self._waiting
+            if not pending.settled and pending.together not in held
+        )
+        batch = self._next() if self._waiting else []
+        self._wait_again(kept)
         return batch
 
     def answered(self, batch: Batch[T], outcomes: Iterable[Outcome]) -> bool:
@@ -202,7 +256,7 @@ class TradeQueue(Generic[T]):
     def _settle(self, pending: Pending[T], outcome: Outcome) -> None:
         if pending.settled:
             return
-        if isinstance(outcome, Placed) and pending.doubtful:
+        if isinstance(outcome, Placed) and pending.doubtful and not pending.trade.validate:
             # The key is known from an earlier sending of this very trade: no replay.
             outcome = Placed(outcome.number, False, outcome.price)
         pending.settled = True
@@ -210,5 +264,8 @@ class TradeQueue(Generic[T]):
         self._settled.append((pending, outcome))
 
 
-def _unknown(pending: Pending[T]) -> OutcomeUnknown:
+def _unknown(pending: Pending[T]) -> OutcomeUnknown | NotExecuted:
+    """The outcome of a trade that was sent, and not answered in time."""
+    if pending.trade.validate:
+        return NotExecuted("no order replica has judged it in time")
     return OutcomeUnknown(f"no answer in time for key {pending.trade.key}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.errors import BazaarError, Overloaded
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.http.request_ids import carried
 from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.timing import Timing
 
@@ -68,20 +69,38 @@ class TradeService(Service):
             self._pump_call.cancel()
             self._pump_call = None
 
-    def place(self, trade: Trade) -> Deferred[Placed | Judged]:
-        """Have the leader decide `trade`.
+    def place(self, trade: Trade, request_id: str = "") -> Deferred[Placed | Judged]:
+        """Have the leader decide `trade`, which came with the request `request_id`.
 
         Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; within
         `timing.deadline` seconds.
         """
-        answer: Deferred[Placed | Judged] = Deferred()
+        answer: _Ticket = Deferred()
+        deadline = self._seconds() + self._deadline_seconds
         try:
-            self._queue.add(Pending(trade, answer, self._seconds() + self._deadline_seconds))
+            self._queue.add(Pending(trade, answer, deadline, request_id))
         except Overloaded as full:
             return fail(full)
         # Trades of one reactor turn go in one batch.
         self._pump_soon()
         return answer
+
+    def place_together(
+        self, trades: Sequence[Trade], request_id: str = ""
+    ) -> Deferred[list[Outcome]]:
+        """Have the leader decide `trades`, each by itself, in one call and one commit. Fires with
+        their outcomes, in order, within `timing.deadline` seconds.
+
+        Fails with `Overloaded`: then none was executed.
+        """
+        deadline = self._seconds() + self._deadline_seconds
+        together = [Pending[_Ticket](trade, Deferred(), deadline, request_id) for trade in trades]
+        try:
+            self._queue.add_together(together)
+        except Overloaded as full:
+            return fail(full)
+        self._pump_soon()
+        return gatherResults([each.ticket.addErrback(_met) for each in together])
 
     def led_by(self, leader: int) -> None:
         """A ping has just found the leader."""
@@ -111,7 +130,9 @@ class TradeService(Service):
     def _pump(self) -> None:
         """Send what can be sent, answer what is settled."""
         leadership = self._leadership
-        while (batch := self._queue.take(leadership.leader, leadership.term)) is not None:
+        while (
+            batch := self._queue.take(leadership.leader, leadership.term, leadership.level)
+        ) is not None:
             self._send(batch)
         self._answer()
 
@@ -127,7 +148,8 @@ class TradeService(Service):
         now = self._seconds()
         timeout = max(0.0, batch.deadline - now)
         sending = batch.sending(self._life, now, self._leadership.clock_of(batch.leader))
-        sent = self._replicas[batch.leader].trade(trades, sending, timeout)
+        request_ids = carried(pending.request_id for pending in batch.pending)
+        sent = self._replicas[batch.leader].trade(trades, sending, timeout, request_ids)
         told = sent.addCallback(self._answered, batch).addErrback(self._lost, batch)
         told.addCallback(self._go_on, batch)
 
@@ -137,7 +159,11 @@ class TradeService(Service):
 
     def _lost(self, failure: Failure, batch: Batch[_Ticket]) -> None:
         if not failure.check(BazaarError):
-            self.log.failure("unexpected error while sending trades", failure)
+            self.log.failure(
+                "unexpected error while sending trades (request {request_ids})",
+                failure,
+                request_ids=carried(pending.request_id for pending in batch.pending),
+            )
         if self._queue.lost(batch):
             self._leadership.doubt(batch.leader)
 
@@ -152,3 +178,11 @@ class TradeService(Service):
     def _expire(self) -> None:
         self._queue.expire(self._seconds())
         self._pump()
+
+
+def _met(failure: Failure) -> BazaarError:
+    """What a trade met, as its outcome."""
+    failure.trap(BazaarError)
+    error = failure.value
+    assert isinstance(error, BazaarError)
+    return error

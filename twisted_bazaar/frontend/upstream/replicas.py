@@ -43,10 +43,11 @@ class Replicas:
         self._replicas = replicas
         self._timing = timing
 
-    def get(self, number: int) -> Deferred[Order | None]:
+    def get(self, number: int, request_id: str = "") -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `Unavailable`."""
         return self._ask(
-            lambda replica, timeout: replica.get_order(number, timeout), self._timing.deadline
+            lambda replica, timeout: replica.get_order(number, timeout, request_id),
+            self._timing.deadline,
         )
 
     def list(self, selection: Selection) -> Deferred[Page]:

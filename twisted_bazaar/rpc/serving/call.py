@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.rpc.failures import Failures
+from twisted_bazaar.rpc.request_ids import named_in
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
@@ -156,6 +157,11 @@ class Call(Context):
         self.abandon()
         return True
 
+    @property
+    def _requests(self) -> str:
+        """The requests that this call is made for, for log lines."""
+        return named_in(self._metadata)
+
     def _tell_ended(self) -> None:
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -180,7 +186,12 @@ class Call(Context):
             if not answer.called:
                 answer.callback(result)  # or errback, for a Failure
             elif isinstance(result, Failure) and not result.check(CancelledError, BazaarError):
-                self.log.failure("unexpected error after {path} ended", result, path=self._path)
+                self.log.failure(
+                    "unexpected error after {path} ended{requests}",
+                    result,
+                    path=self._path,
+                    requests=self._requests,
+                )
 
         # To cancel `answer` does not stop the thread.
         answer: Deferred[Any] = Deferred()
@@ -209,7 +220,8 @@ class Call(Context):
         try:
             request = self._method.decode(message)
         except Exception as why:
-            self._server.failures.refused(self._path, self._connection.peer, why)
+            failures = self._server.failures
+            failures.refused(self._path, self._connection.peer, why, self._requests)
             self.abort(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
         return self._method.behaviour(request, self)
 
@@ -243,9 +255,9 @@ class Call(Context):
         self._tell_ended()
 
     def _failed(self, failure: Failure) -> None:
-        error = failure.value
+        error, failures = failure.value, self._server.failures
         if isinstance(error, BazaarError):
-            self._server.failures.expected(self._path, self._connection.peer, error)
+            failures.expected(self._path, self._connection.peer, error, self._requests)
             try:
                 abort_with(self, error)
             except Aborted as aborted:
@@ -254,7 +266,8 @@ class Call(Context):
             self._end(self._status or Status.UNKNOWN, self._details)
         elif not (self.over and isinstance(error, CancelledError)):
             self._trailing = ()
-            self._end(Status.INTERNAL, self._server.failures.unexpected(self._path, failure))
+            said = failures.unexpected(self._path, failure, self._requests)
+            self._end(Status.INTERNAL, said)
 
     def _end(self, status: int, details: str) -> None:
         if not self.over:

@@ -20,7 +20,8 @@ def test_below_the_old_prefix_success_has_its_old_shape(frontend: FrontEnd, slas
     known = frontend.get(f"{trade}/stocks/GameStart{slash}", If_None_Match=TAG)
     assert (known.code, known.body) == (304, b"")
     placed = frontend.ask("POST", f"{trade}/orders{slash}", data=TRADE_BODY)
-    assert placed.json == {"success": True, "data": {"transaction_number": 1}}
+    made = {"transaction_number": 1, "client_order_id": None, "price": 15.99, "total": 79.95}
+    assert placed.json == {"success": True, "data": made}
     order = frontend.get(f"{trade}/orders/1{slash}").json
     assert order == {"success": True, **frontend.get("/orders/1").json}
     page = frontend.get(f"{trade}/orders{slash}?limit=1").json

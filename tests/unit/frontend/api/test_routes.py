@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from tests.fakes.frontend_world import GAME_START, OLD, TAG, TRADE_BODY, FrontEnd, failures_logged
 from twisted_bazaar import errors
 from twisted_bazaar.frontend.cache.quotes import Source
-from twisted_bazaar.market import DEFAULT_LISTING, Placed, Side, Stock, Trade
+from twisted_bazaar.market import DEFAULT_LISTING, Placed, Stock
 from twisted_bazaar.selection import Selection
 
 
@@ -89,119 +89,6 @@ def test_all_stocks_are_listed_by_name(frontend: FrontEnd) -> None:
     names = [stock["name"] for stock in answer.json["data"]]
     assert names == sorted(listing.name for listing in DEFAULT_LISTING)
     assert GAME_START in answer.json["data"]
-
-
-# Trades
-
-
-@pytest.mark.parametrize("path", ["/orders", "/orders/"])
-def test_a_trade_is_placed_once_with_a_fresh_key(frontend: FrontEnd, path: str) -> None:
-    answer = frontend.ask("POST", path, data=TRADE_BODY)
-    assert (answer.code, answer.json) == (200, {"data": {"transaction_number": 1}})
-    assert answer.header("idempotent-replayed") is None
-    assert frontend.bazaar.asked == [Trade("fresh-1", "GameStart", Side.BUY, 5)]
-    assert frontend.ask("POST", path, data=TRADE_BODY).json["data"]["transaction_number"] == 2
-
-
-def test_a_replay_has_the_same_body_and_says_so(frontend: FrontEnd) -> None:
-    first = frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
-    again = frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
-    assert (again.code, again.body) == (200, first.body)
-    assert first.header("idempotent-replayed") is None
-    assert again.header("idempotent-replayed") == "true"
-    assert frontend.bazaar.ledger.stocks["GameStart"].quantity == 95
-
-
-def test_header_and_field_carry_the_same_keys(frontend: FrontEnd) -> None:
-    frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
-    body = b'{"name": "GameStart", "quantity": 5, "type": "buy", "client_order_id": "mine"}'
-    assert frontend.ask("POST", "/orders", data=body).header("idempotent-replayed") == "true"
-
-
-def test_a_key_used_for_another_trade_is_422(frontend: FrontEnd) -> None:
-    frontend.trade("buy", 5, headers={"Idempotency-Key": "mine"})
-    answer = frontend.trade("buy", 6, headers={"Idempotency-Key": "mine"})
-    assert (answer.code, answer.phrase) == (422, b"Unprocessable Entity")
-    assert answer.message == 'the idempotency key "mine" belongs to another trade'
-
-
-def test_two_keys_in_headers_are_400(frontend: FrontEnd) -> None:
-    answer = frontend.trade("buy", 5, headers={"Idempotency-Key": ["a", "b"]})
-    assert (answer.code, answer.reason) == (400, "invalid_key")
-    assert answer.message == "the header Idempotency-Key is given twice, with different keys"
-    assert frontend.bazaar.asked == []
-
-
-def test_a_trade_that_the_market_refuses_is_400_or_409(frontend: FrontEnd) -> None:
-    unknown = frontend.trade("buy", 5, name="Nope")
-    assert unknown.code == 400
-    assert unknown.message == 'unknown stock: there is none named "Nope"'
-    too_many = frontend.trade("buy", 101)
-    assert too_many.code == 409
-    assert too_many.message == 'not enough shares: buy 101 "GameStart"'
-    assert frontend.trade("buy", 100).code == 200
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"", "the body is empty"),
-        (b"{", "the body is not JSON"),
-        (b"[" * 60000, "the body is nested too deeply"),
-        (b"\xff", "the body is not UTF-8 text"),
-        (TRADE_BODY.replace(b"5", b"5.5"), "quantity must be an integer from 1 to 1000000000"),
-        (TRADE_BODY.replace(b"buy", b"hold"), 'type must be "buy" or "sell"'),
-        (TRADE_BODY.replace(b"}", b', "price": 1}'), 'unknown field "price"'),
-    ],
-)
-def test_a_malformed_trade_is_400_and_nothing_is_placed(
-    frontend: FrontEnd, body: bytes, message: str
-) -> None:
-    answer = frontend.ask("POST", "/orders", data=body)
-    assert answer.code == 400
-    assert answer.message.startswith(message)
-    assert frontend.bazaar.asked == []
-
-
-def test_a_body_of_another_type_is_415(frontend: FrontEnd) -> None:
-    plain = {"Content-Type": "text/plain"}
-    answer = frontend.ask("POST", "/orders", data=TRADE_BODY, headers=plain)
-    assert answer.code == 415
-    assert "Content-Type: application/json" in answer.message
-    form = frontend.ask("POST", "/orders", data={"name": "GameStart"})
-    assert form.code == 415
-    multipart = {"Content-Type": "multipart/form-data; boundary=x"}
-    assert frontend.ask("POST", "/orders", data=b"--", headers=multipart).code == 415
-    with_charset = {"Content-Type": "application/json; charset=utf-8"}
-    assert frontend.ask("POST", "/orders", data=TRADE_BODY, headers=with_charset).code == 200
-
-
-@pytest.mark.parametrize("error", [errors.Overloaded("full"), errors.NotExecuted("no leader")])
-def test_a_trade_that_was_not_executed_is_503_and_says_so(
-    frontend: FrontEnd, error: Exception
-) -> None:
-    frontend.bazaar.answer = error
-    answer = frontend.trade("buy", 5)
-    assert answer.code == 503
-    assert answer.message == f"the trade was not executed: {error}; send it again later"
-    assert answer.header("retry-after") == "1"
-    assert answer.header("idempotency-key") is None
-
-
-@pytest.mark.parametrize(("headers", "key"), [({}, "fresh-1"), ({"Idempotency-Key": "a b"}, "a b")])
-def test_a_trade_of_unknown_outcome_is_503_and_names_its_key(
-    frontend: FrontEnd, headers: dict[str, str], key: str
-) -> None:
-    frontend.bazaar.answer = errors.OutcomeUnknown("the leader is gone")
-    answer = frontend.trade("buy", 5, headers=headers)
-    assert answer.code == 503
-    assert "unknown whether the trade was executed" in answer.message
-    assert f'send it again with Idempotency-Key "{key}"' in answer.message
-    assert answer.header("retry-after") == "1"
-    assert answer.header("idempotency-key") == key
-    frontend.bazaar.answer = None
-    again = {"Idempotency-Key": key}
-    assert frontend.trade("buy", 5, headers=again).json == {"data": {"transaction_number": 1}}
 
 
 # Orders
@@ -365,7 +252,8 @@ def test_an_unknown_method_is_405_and_says_what_is_allowed(
 @pytest.mark.parametrize("path", ["/stocks/GameStart", "/stocks", "/orders", "/nope", "//nope"])
 def test_head_is_get_without_the_body(frontend: FrontEnd, path: str) -> None:
     def ask(method: str) -> tuple[list[bytes], bytes]:
-        raw = frontend.connect().send(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nX-Request-ID: 1\r\n\r\n"
+        raw = frontend.connect().send(request.encode())
         head, _, body = raw.partition(b"\r\n\r\n")
         return [line for line in head.splitlines() if not line.startswith(b"Date:")], body
 
@@ -432,7 +320,7 @@ def test_a_slow_trade_is_answered_when_it_is_decided(frontend: FrontEnd) -> None
     exchange = frontend.begin("POST", "/orders", data=TRADE_BODY)
     assert not exchange.answered
     work.callback(Placed(7, False))
-    assert exchange.answer().json == {"data": {"transaction_number": 7}}
+    assert exchange.answer().json["data"]["transaction_number"] == 7
 
 
 def test_a_client_that_hangs_up_does_not_cancel_its_trade(frontend: FrontEnd) -> None:

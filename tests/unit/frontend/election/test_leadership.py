@@ -1,5 +1,6 @@
 """Leadership: which replica leads, and which is nominated: the highest id first, each in turn."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -329,3 +330,17 @@ def test_a_nominee_always_answers_pings_and_there_is_none_while_one_leads(
             leadership.campaigned(nominee, None, now)
             claims.discard(nominee)
             assert leadership.nominee(now) != nominee
+
+
+def test_what_a_leader_understands_is_known_for_the_term_in_which_it_said_so() -> None:
+    leadership = leaderless()
+    assert leadership.level is None
+    leadership.heard(msgspec.structs.replace(leads(3, 1), level=1))
+    assert leadership.level == 1
+    leadership.doubt(3)
+    assert leadership.level is None
+    # Another process may have taken its place.
+    leadership.campaigned(3, won(3, 2), 0.0)
+    assert (leadership.leader, leadership.level) == (3, None)
+    leadership.heard(leads(3, 2))
+    assert leadership.level == 0

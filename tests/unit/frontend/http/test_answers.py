@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from twisted_bazaar import errors
-from twisted_bazaar.frontend.api.requests import decode_trade
+from twisted_bazaar.frontend.api.trades import decode_trade
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.refusals import Reason, Refusal, later, refusal_of
 from twisted_bazaar.market import MAX_SHARES, Order, Rejection, Side, Stock, Trade

@@ -12,7 +12,7 @@ from twisted_bazaar.market import Placed
 BODY = b'{"name": "GameStart", "quantity": 5, "type": "buy"}'
 JSON = "Content-Type: application/json"
 LENGTH = f"Content-Length: {len(BODY)}"
-PLACED = b'{"data":{"transaction_number":1}}'
+PLACED = b'{"data":{"transaction_number":1,'
 
 
 def head(line: str, *headers: str) -> bytes:
@@ -201,7 +201,7 @@ def test_http_1_0_may_do_without() -> None:
     frontend = FrontEnd()
     assert b" 200 OK" in frontend.connect().send(head("GET /ping HTTP/1.0"))
     asked = head("POST /orders HTTP/1.0", JSON, LENGTH) + BODY
-    assert frontend.connect().send(asked).endswith(PLACED)
+    assert PLACED in frontend.connect().send(asked)
 
 
 # Connections that are kept
@@ -392,7 +392,7 @@ def test_a_key_is_taken_or_refused_but_never_overlooked(header: str) -> None:
     if header.startswith("X"):
         assert_refused(answered, 400, "invalid_key")
     else:
-        assert answered.endswith(PLACED)
+        assert PLACED in answered
     assert list(frontend.bazaar.by_key) == ([] if header.startswith("X") else ["k"])
 
 

@@ -178,7 +178,7 @@ def test_what_is_worked_on_is_never_cut_off() -> None:
     assert turned_away.transport.half_closed
     for work, connection in zip(works, trading, strict=True):
         work.callback(Placed(7, False))
-        assert b'{"data":{"transaction_number":7}}' in connection.transport.value()
+        assert b'{"data":{"transaction_number":7,' in connection.transport.value()
     assert frontend.connect().send(PING).endswith(PONG)
 
 
@@ -330,7 +330,7 @@ async def test_a_half_closed_client_gets_the_answer_to_its_trade(
         client.shutdown(socket.SHUT_WR)
         return read_all(client)
 
-    assert (await crowded.run(talk)).endswith(b'{"data":{"transaction_number":7}}')
+    assert b'{"data":{"transaction_number":7,' in await crowded.run(talk)
     await until(lambda: not crowded.frontend.site.connections)
 
 

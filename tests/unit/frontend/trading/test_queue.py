@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from twisted_bazaar.errors import (
@@ -354,3 +355,118 @@ def test_what_is_given_up_makes_room() -> None:
         queue.add(pending(number, 9.0))
     with pytest.raises(Overloaded):
         queue.add(pending(5))
+
+
+# Trades that came together
+
+
+def together(queue: TradeQueue, *numbers: int) -> list[Pending]:
+    batch = [pending(number) for number in numbers]
+    queue.add_together(batch)
+    return batch
+
+
+def test_trades_that_came_together_are_sent_together_also_beyond_the_bound() -> None:
+    queue = queue_of(MAX_BATCH_TRADES - 1)
+    together(queue, *range(1000, 1100))
+    together(queue, *range(2000, 2100))
+    assert tickets(sent(queue))[MAX_BATCH_TRADES - 1 :] == [*range(1000, 1100)]
+    assert tickets(sent(queue)) == [*range(2000, 2100)]
+
+
+@pytest.mark.parametrize("lose", ["lost", "answered"])
+def test_trades_that_came_together_are_sent_together_again(lose: str) -> None:
+    queue = queue_of(MAX_BATCH_TRADES - 1, in_flight=1)
+    together(queue, *range(1000, 1100))
+    batch = sent(queue)
+    queue.add(pending(5000))
+    if lose == "lost":
+        queue.lost(batch)
+    else:
+        others = len(batch.pending) - 1
+        outcomes = [placed(1), *[OutcomeUnknown("the leader changed")] * others]
+        queue.answered(batch, outcomes)
+    again = tickets(sent(queue, leader=2))
+    assert [number for number in again if 1000 <= number < 1100] == [*range(1000, 1100)]
+
+
+def test_trades_that_came_together_are_taken_in_wholly_or_not_at_all() -> None:
+    queue = queue_of(8, capacity=10)
+    with pytest.raises(Overloaded):
+        together(queue, 20, 21, 22)
+    together(queue, 30, 31)
+    assert tickets(sent(queue)) == [*range(1, 9), 30, 31]
+
+
+# Leaders of earlier releases
+
+
+GUARDED = [{"limit": 1}, {"valid_until": 1}, {"validate": True}]
+
+
+def guarded(number: int, **more: object) -> Pending:
+    trade = msgspec.structs.replace(pending(number).trade, **(more or GUARDED[0]))
+    return Pending(trade, number, 5.0)
+
+
+@pytest.mark.parametrize("more", GUARDED)
+def test_a_trade_that_a_leader_would_not_judge_wholly_is_not_sent_to_it(
+    more: dict[str, object],
+) -> None:
+    queue = queue_of(1)
+    queue.add(guarded(2, **more))
+    queue.add(pending(3))
+    batch = queue.take(3, 1, 0)
+    assert tickets(batch) == [1, 3]
+    [(refused, outcome)] = queue.take_settled()
+    assert refused.ticket == 2
+    assert isinstance(outcome, NotExecuted)
+    assert "earlier release" in str(outcome)
+
+
+def test_such_a_trade_waits_for_a_leader_that_has_not_said_what_it_understands() -> None:
+    queue = queue_of(1)
+    queue.add(guarded(2))
+    queue.add(pending(3))
+    assert tickets(queue.take(3, 1, None)) == [1, 3]
+    assert queue.take(3, 1, None) is None
+    assert settled(queue) == {}
+    queue.add(pending(4))
+    assert tickets(queue.take(3, 1, 1)) == [2, 4]
+
+
+def test_one_that_a_leader_may_have_executed_waits_for_a_leader_that_can_tell() -> None:
+    queue = queue_of(0)
+    queue.add(guarded(1))
+    queue.lost(sent(queue))
+    assert queue.take(2, 2, 0) is None
+    assert settled(queue) == {}
+    queue.expire(6.0)
+    assert isinstance(settled(queue)[1], OutcomeUnknown)
+
+
+def test_what_came_together_waits_together() -> None:
+    queue = queue_of(0)
+    queue.add_together([pending(1), guarded(2), pending(3)])
+    queue.add(pending(4))
+    assert tickets(queue.take(3, 1, None)) == [4]
+    assert tickets(queue.take(3, 1, 1)) == [1, 2, 3]
+
+
+# Trades that are judged only
+
+
+def test_a_trade_that_is_only_judged_is_never_of_unknown_outcome() -> None:
+    queue = queue_of(0)
+    queue.add(guarded(1, validate=True))
+    queue.lost(sent(queue))
+    queue.expire(6.0)
+    assert isinstance(settled(queue)[1], NotExecuted)
+
+
+def test_an_order_that_such_a_trade_finds_is_a_replay_also_if_it_was_sent_before() -> None:
+    queue = queue_of(0)
+    queue.add(guarded(1, validate=True))
+    queue.lost(sent(queue))
+    queue.answered(sent(queue), [placed(7, replayed=True)])
+    assert settled(queue) == {1: placed(7, replayed=True)}

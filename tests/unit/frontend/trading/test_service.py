@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -315,3 +316,41 @@ def test_a_failover_with_trades_under_way_loses_none() -> None:
     assert answered + under_way == placed(1, 2)
     pings.stopService()
     desk.trading.stopService()
+
+
+def test_trades_that_came_together_are_sent_in_one_call_and_answered_in_order(desk: Desk) -> None:
+    desk.led_by(3)
+    results = result_of(desk.trading.place_together([trade(1), trade(2), trade(3)], "mine"))
+    desk.clock.advance(0)
+    call = desk.call()
+    assert keys(call) == ["key-1", "key-2", "key-3"]
+    rejected = Rejected(Rejection.NOT_ENOUGH_SHARES)
+    call.reply([*placed(1), rejected, *placed(2)])
+    assert results == [[*placed(1), rejected, *placed(2)]]
+
+
+def test_a_call_carries_the_ids_of_its_requests(desk: Desk) -> None:
+    desk.led_by(3)
+    for number in 1, 2:
+        desk.trading.place(trade(number), f"request-{number}")
+    desk.clock.advance(0)
+    assert desk.replicas[3].request_ids == ["request-1 request-2"]
+    desk.call().reply(placed(1, 2))
+
+
+def test_nothing_is_asked_for_no_trades(desk: Desk) -> None:
+    assert result_of(desk.trading.place_together([])) == [[]]
+
+
+def test_a_trade_with_a_limit_waits_until_a_new_leader_says_what_it_understands(
+    desk: Desk,
+) -> None:
+    desk.leadership.campaigned(3, won(3, 1), 0.0)
+    limited = msgspec.structs.replace(trade(1), limit=1599)
+    results = result_of(desk.trading.place(limited))
+    desk.clock.advance(0)
+    assert desk.replicas[3].asked == []
+    desk.leadership.heard(msgspec.structs.replace(leads(3), level=1))
+    desk.trading.led_by(3)
+    desk.call().reply(placed(1))
+    assert results == placed(1)

@@ -13,7 +13,7 @@ from twisted_bazaar.frontend.api.old_shape import in_old_shape
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.refusals import Reason
 
-from .headers import ALLOW, REPEAT_KEY, RETRY_AFTER
+from .headers import ALLOW, REPEAT_KEY, REQUEST_ID, REQUEST_ID_SHOWN, RETRY_AFTER
 from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES
 from .schemas import Schemas
 from .vocabulary import JSON, Answer, Body, Example, Header, Operation, Parameter, Schema
@@ -105,7 +105,7 @@ class _Call:
             "tags": ["old system" if self._old else operation.tag],
             "summary": operation.summary,
             "description": operation.says,
-            "parameters": [_parameter(each) for each in operation.parameters],
+            "parameters": [_parameter(each) for each in (*operation.parameters, REQUEST_ID)],
         }
         if operation.body is not None:
             shown["requestBody"] = self._body(operation.body)
@@ -136,14 +136,17 @@ class _Call:
 
     def _answer(self, answer: Answer) -> dict[str, Any]:
         shown: dict[str, Any] = {"description": answer.says, "headers": _headers(answer.headers)}
-        if answer.body is not None:
+        examples = [
+            each
+            for each in self._operation.examples
+            if each.code == answer.code and each.reason in (answer.reasons or (None,))
+        ]
+        if answer.reasons:
+            schema = self._failure(answer.code, answer.reasons)
+            shown["content"] = {JSON: {"schema": schema, "examples": self._examples(examples)}}
+        elif answer.body is not None:
             of = self._schemas.old if self._old else self._schemas.of
             content = {"schema": of(answer.body)}
-            examples = [
-                each
-                for each in self._operation.examples
-                if each.code == answer.code and each.reason is None
-            ]
             shown["content"] = {JSON: {**content, "examples": self._examples(examples)}}
         elif answer.events:
             shown["content"] = {answer.media_type: {"schema": self._events(answer.events)}}
@@ -267,5 +270,5 @@ def _headers(headers: Iterable[Header]) -> dict[str, Any]:
             "required": each.required,
             "schema": dict(each.schema),
         }
-        for each in headers
+        for each in (*headers, REQUEST_ID_SHOWN)
     }

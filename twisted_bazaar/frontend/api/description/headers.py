@@ -10,7 +10,10 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "IDEMPOTENT_REPLAYED",
     "IF_NONE_MATCH",
+    "LOCATION",
     "REPEAT_KEY",
+    "REQUEST_ID",
+    "REQUEST_ID_SHOWN",
     "RETRY_AFTER",
     "X_CACHE",
     "X_CONTENT_TYPE_OPTIONS",
@@ -67,6 +70,23 @@ IDEMPOTENT_REPLAYED = Header(
     says="The order was made by an earlier call with this key.",
     schema={"const": "true", "type": "string"},
     required=False,
+)
+LOCATION = Header(
+    name="Location",
+    says="Where the order is found, if the trade was executed.",
+    schema={"type": "string"},
+)
+REQUEST_ID = Parameter(
+    name="X-Request-ID",
+    place="header",
+    says="A name for this request: 1 to 128 printable ASCII characters without spaces. Without "
+    "one, or with another one, the front-end makes one.",
+    schema={"type": "string"},
+)
+REQUEST_ID_SHOWN = Header(
+    name="X-Request-ID",
+    says="The name of this request, in the logs too.",
+    schema={"type": "string"},
 )
 REPEAT_KEY = Header(
     name="Idempotency-Key",

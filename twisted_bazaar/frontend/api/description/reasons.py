@@ -30,7 +30,7 @@ MEANINGS: Mapping[Reason, str] = {
     "the trade leaves no trace",
     Reason.EXPIRED: "the trade would have been decided after its `valid_until`; it leaves no trace",
     Reason.HALTED: "trading of the stock is halted; the trade leaves no trace",
-    Reason.TOO_LARGE: "the body is over 64 KiB",
+    Reason.TOO_LARGE: "the body is over 64 KiB, or that of a batch over 192 KiB",
     Reason.PATH_TOO_LONG: "the path is too long",
     Reason.UNSUPPORTED_MEDIA_TYPE: "the body is not called application/json in UTF-8, or has a "
     "Content-Encoding",
@@ -39,7 +39,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.INTERNAL_ERROR: "an unexpected error, which the log has under the request's id",
     Reason.NOT_EXECUTED: "the trade was certainly not executed: no leader could decide it in time",
     Reason.OUTCOME_UNKNOWN: "the trade may have been executed; the message names the key under "
-    "which to find out",
+    "which to find out. The status is 202 if the client chose no key",
     Reason.OVERLOADED: "too many requests are under way; a trade was certainly not executed",
     Reason.NOT_READY: "of /readyz: the message says what is missing",
     Reason.UNAVAILABLE: "no service can answer this request now",

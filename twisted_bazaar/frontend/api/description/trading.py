@@ -13,32 +13,68 @@ from twisted_bazaar.errors import (
     Unavailable,
 )
 from twisted_bazaar.frontend.api import listing
-from twisted_bazaar.frontend.api.requests import check_content, decode_trade
+from twisted_bazaar.frontend.api.requests import check_content
+from twisted_bazaar.frontend.api.trades import PARAMETERS, decode_trade, decode_validate
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.hosts import Hosts
 from twisted_bazaar.frontend.http.refusals import Reason
-from twisted_bazaar.market import MAX_TRADE_QUANTITY, Order, Rejection, Side, Trade
+from twisted_bazaar.market import (
+    MAX_PRICE,
+    MAX_TRADE_QUANTITY,
+    Judged,
+    Order,
+    Placed,
+    Rejection,
+    Side,
+    Trade,
+)
 from twisted_bazaar.selection import Page
 
 from .failures import failed, refused
-from .headers import CACHE_CONTROL, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED
-from .vocabulary import Answer, Body, Example, Link, Operation, Parameter, holding
+from .headers import (
+    CACHE_CONTROL,
+    IDEMPOTENCY_KEY,
+    IDEMPOTENT_REPLAYED,
+    LOCATION,
+    REPEAT_KEY,
+)
+from .vocabulary import (
+    Answer,
+    Body,
+    Example,
+    Link,
+    Operation,
+    Parameter,
+    Schema,
+    holding,
+)
 
 
 def _nullable(schema: Any) -> Any:
     return {**schema, "type": [schema["type"], "null"]}
 
 
-__all__ = ["ORDER", "ORDERS", "PLACE"]
+__all__ = ["MADE_KEY", "ORDER", "ORDERS", "PLACE", "PLACED", "TRADE"]
 
 _MAX_ORDER_NUMBER = 2**53 - 1
 
 _TRADE = {"name": "GameStart", "quantity": 5, "type": "buy", "client_order_id": "bot-7-trade-1"}
+MADE_KEY = "f5xkq3rn7a-00000007-3c9d2b1f60a8"
+"""A key that a front-end made."""
+_PROTECTED = {
+    "client_order_id": "bot-7-trade-7",
+    "limit_price": 16.00,
+    "valid_until": "2099-12-31T23:59:59Z",
+}
 _ORDER = Order(1, "GameStart", Side.BUY, 5, 1_795_337_026_064, "bot-7-trade-1", False, 1599, None)
 
 
 def _trade(body: Any) -> Trade:
-    return decode_trade(json.dumps(body).encode(), None, str)
+    return decode_trade(json.dumps(body).encode(), None, lambda: MADE_KEY)
+
+
+def _placed(outcome: Placed | Judged, **changed: Any) -> bytes:
+    return answers.placed(_trade({**_TRADE, **changed}), outcome)
 
 
 def _refused(says: str, **changed: Any) -> Example:
@@ -79,6 +115,39 @@ _READ_ORDER = Link(
     says="The order that the trade made.",
 )
 
+TRADE: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "quantity", "type"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 64},
+        "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_TRADE_QUANTITY},
+        "type": {"type": "string", "enum": [*Side]},
+        "client_order_id": _nullable(
+            {"type": "string", "pattern": "^[!-~](?:[ -~]{0,126}[!-~])?$"}
+        ),
+        "limit_price": _nullable(
+            {
+                "description": "A buy never pays more for a share, and a sell never gets less. At "
+                "most two decimals.",
+                "type": "number",
+                "minimum": 0.01,
+                "maximum": MAX_PRICE // 100,
+                "multipleOf": 0.01,
+            }
+        ),
+        "valid_until": _nullable(
+            {
+                "description": "RFC 3339, with a zone. The trade is refused if it would be decided "
+                "later.",
+                "type": "string",
+                "format": "date-time",
+            }
+        ),
+    },
+}
+PLACED = holding("PlacedAnswer", answers.ShownTrade)
+
 PLACE = Operation(
     id="placeOrder",
     tag="orders",
@@ -86,34 +155,26 @@ PLACE = Operation(
     says="Buys or sells at the price of the stock, at once and wholly, or not at all. The answer "
     "leaves when the order is on a majority of disks, and can never be lost or doubled. Choose a "
     "key: then the same call can be sent again after any failure, and trades once.",
-    parameters=(IDEMPOTENCY_KEY,),
-    body=Body(
-        says="The trade.",
-        name="TradeRequest",
-        schema={
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["name", "quantity", "type"],
-            "properties": {
-                "name": {"type": "string", "minLength": 1, "maxLength": 64},
-                "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_TRADE_QUANTITY},
-                "type": {"type": "string", "enum": [*Side]},
-                "client_order_id": _nullable(
-                    {"type": "string", "pattern": "^[!-~](?:[ -~]{0,126}[!-~])?$"}
-                ),
-            },
-        },
-    ),
+    parameters=(IDEMPOTENCY_KEY, *PARAMETERS),
+    body=Body(says="The trade.", name="TradeRequest", schema=TRADE),
     answers=(
         Answer(
-            says="The trade is an order now, or was one already.",
-            body=holding("PlacedAnswer", answers.ShownTrade),
+            says="The trade is an order now, or was one already. With `validate`: it could be.",
+            body=PLACED,
             headers=(IDEMPOTENT_REPLAYED, CACHE_CONTROL),
             links=(_READ_ORDER,),
+        ),
+        Answer(
+            code=202,
+            says="It is unknown whether the trade was executed, and the client chose no key. Sent "
+            "again by itself, it would have another key, and could make a second order.",
+            reasons=(Reason.OUTCOME_UNKNOWN,),
+            headers=(LOCATION, REPEAT_KEY, CACHE_CONTROL),
         ),
     ),
     refusals=(
         *(Reason.MALFORMED, Reason.INVALID_FIELD, Reason.INVALID_KEY, Reason.UNKNOWN_STOCK),
+        *(Reason.INVALID_PARAMETER,),
         *(Reason.FOREIGN_HOST, Reason.FOREIGN_ORIGIN),
         *(Reason.NOT_ENOUGH_SHARES, Reason.TOO_MANY_SHARES),
         *(Reason.PRICE_OUT_OF_BOUNDS, Reason.EXPIRED, Reason.HALTED),
@@ -121,9 +182,36 @@ PLACE = Operation(
         *(Reason.NOT_EXECUTED, Reason.OUTCOME_UNKNOWN, Reason.OVERLOADED),
     ),
     examples=(
-        Example(says="A buy", target="/orders", body=_TRADE, answer=answers.placed(1)),
         Example(
-            says="The same call again", target="/orders", body=_TRADE, answer=answers.placed(1)
+            says="A buy",
+            target="/orders",
+            body=_TRADE,
+            answer=_placed(Placed(1, False, 1599)),
+        ),
+        Example(
+            says="The same call again",
+            target="/orders",
+            body=_TRADE,
+            answer=_placed(Placed(1, True, 1599)),
+        ),
+        Example(
+            says="A buy with protection, which is judged only",
+            target="/orders?validate=true",
+            body={**_TRADE, **_PROTECTED},
+            answer=_placed(Judged(1599), **_PROTECTED),
+        ),
+        failed(
+            "No answer in time, and no key",
+            "/orders",
+            OutcomeUnknown("no answer in time"),
+            _trade({**_TRADE, "client_order_id": None}),
+            body={**_TRADE, "client_order_id": None},
+        ),
+        refused(
+            "A query that is not known",
+            "/orders?validate=yes",
+            lambda _: decode_validate(b"/orders?validate=yes"),
+            body=_TRADE,
         ),
         _refused("A quantity that is no integer", quantity=0.5),
         _refused("A key that ends in a space", client_order_id="bot-7 "),
@@ -149,8 +237,20 @@ PLACE = Operation(
             type="sell",
             client_order_id="bot-7-trade-4",
         ),
-        _failed("A price above the limit", Rejected(Rejection.PRICE_OUT_OF_BOUNDS)),
-        _failed("A trade that comes too late", Rejected(Rejection.EXPIRED)),
+        _failed(
+            "A price above the limit",
+            Rejected(Rejection.PRICE_OUT_OF_BOUNDS),
+            usual=True,
+            limit_price=15.5,
+            client_order_id="bot-7-trade-5",
+        ),
+        _failed(
+            "A trade that comes too late",
+            Rejected(Rejection.EXPIRED),
+            usual=True,
+            valid_until="2020-01-01T00:00:00Z",
+            client_order_id="bot-7-trade-6",
+        ),
         _failed("A stock that is halted", Rejected(Rejection.HALTED)),
         refused(
             "A body that is called text",

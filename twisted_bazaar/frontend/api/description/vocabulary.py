@@ -100,6 +100,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Of a body that no struct encodes."""
     events: Mapping[str, type[msgspec.Struct]] = {}
     """Of a stream: what encodes the data of each kind of event."""
+    reasons: Sequence[Reason] = ()
+    """If its body is that of a failure: for these."""
     headers: Sequence[Header] = ()
     links: Sequence[Link] = ()
 
