@@ -11,6 +11,7 @@ const placed = await placeOrder({
   body: { name: 'GameStart', quantity: 2, type: 'buy', client_order_id: key },
 });
 if (placed.data === undefined) throw new Error(JSON.stringify(placed.error));
+if (!('data' in placed.data)) throw new Error('it is unknown whether the trade was executed');
 const number = placed.data.data.transaction_number;
 if (number === null) throw new Error('the trade was only judged');
 const read = await getOrder({ client, path: { number } });

@@ -5,6 +5,7 @@ every failure becomes a `Refusal` (`refusals`). `Dispatcher` finds the route of 
 this module imports Klein, which installs the reactor.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeVar
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import NOT_MODIFIED
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
@@ -79,7 +81,7 @@ def _served(
         for path in paths:
             app.route(path, methods=[method], endpoint=f"{method} {path}")(view)
             if described is not None:
-                shown = path.replace("<", "{").replace(">", "}")
+                shown = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
                 old = next((each for each in (OLD + "/trade", OLD) if path.startswith(each)), "")
                 DESCRIBED.append(Described(method, shown, described, old))
         return view
@@ -87,10 +89,17 @@ def _served(
     return declare
 
 
+class _OrderConverter(BaseConverter):
+    """What may be the number of an order: any segment that is no call of its own."""
+
+    regex = "(?!batch(?:/|$))[^/]+"
+
+
 class Routes:
     """The routes of one front-end."""
 
     app = Klein()
+    app.url_map.converters["order"] = _OrderConverter
 
     def __init__(
         self,
@@ -191,7 +200,8 @@ class Routes:
         return header(b"Idempotency-Key")
 
     @_served(
-        app, "GET", "/orders/<number>", OLD + "/trade/orders/<number>", described=trading.ORDER
+        *(app, "GET", "/orders/<order:number>", OLD + "/trade/orders/<order:number>"),
+        described=trading.ORDER,
     )
     def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
         def show(order: Order | None) -> bytes:
@@ -199,8 +209,6 @@ class Routes:
                 raise _no_such_order(number)
             return answers.order(order)
 
-        if number == "batch":
-            raise MethodNotAllowed(valid_methods=["POST"])
         wanted = decode_order_number(number)
         if wanted is None:
             raise _no_such_order(number)

@@ -323,4 +323,7 @@ def test_a_batch_may_hold_a_hundred_trades_of_the_longest_names_and_keys(
 
 def test_only_post_can_be_done_to_a_batch(frontend: FrontEnd) -> None:
     answer = frontend.get("/orders/batch")
-    assert (answer.code, answer.header("allow")) == (405, "POST")
+    assert answer.code == 405
+    assert answer.header("allow") == "POST"
+    assert frontend.ask("OPTIONS", "/orders/batch").header("allow") == "OPTIONS, POST"
+    assert frontend.get("/orders/batches").code == 404
