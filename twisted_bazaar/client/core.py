@@ -176,7 +176,9 @@ class Core:
     ) -> Steps[Judged]:
         """What `place` would do now, without doing it. Raises `Refused` if it would."""
         trade = Trade(name, Side(type), quantity, None, limit_price, valid_until)
-        return self._settle(requests.validate(trade, client_order_id), deadline)
+        # An earlier release executes it: once at most, as it has a key.
+        key = self._fresh_key() if client_order_id is None else client_order_id
+        return self._settle(requests.validate(trade, key), deadline)
 
     def place_batch(
         self, trades: Sequence[Trade], *, deadline: float | None = None

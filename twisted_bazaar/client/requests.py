@@ -116,7 +116,7 @@ def place(trade: Trade, key: str) -> Call[Placed]:
     return Call(request, partial(answers.as_placed, key=key), key)
 
 
-def validate(trade: Trade, key: str | None) -> Call[Judged]:
+def validate(trade: Trade, key: str) -> Call[Judged]:
     """Raises like `place`. It changes nothing, and so counts as a read."""
     request = Request("POST", "/orders?validate=true", _JSON, _encode(_body(trade, key)))
     return Call(request, answers.as_judged)
@@ -150,7 +150,7 @@ def _get(path: str, **parameters: str | int | None) -> Request:
     return Request("GET", f"{path}?{query}" if query else path)
 
 
-def _body(trade: Trade, key: str | None) -> dict[str, str | int | Decimal]:
+def _body(trade: Trade, key: str) -> dict[str, str | int | Decimal]:
     limit = trade.limit_price
     if limit is not None and not isinstance(limit, Decimal):
         raise TypeError(f"limit_price is a {limit.__class__.__name__}, not a Decimal")

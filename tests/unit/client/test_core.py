@@ -87,7 +87,7 @@ def test_a_judged_trade_has_the_price_that_it_would_have() -> None:
     world = Scripted(success({"transaction_number": None, "price": 2, "total": 4}))
     assert world.run(world.core.validate("Fish", "buy", 2)) == Judged(Decimal(2), Decimal(4))
     assert world.sent[0].request.target == "/orders?validate=true"
-    assert "client_order_id" not in world.bodies[0]
+    assert world.bodies[0]["client_order_id"] == "key-1"
 
 
 # What is sent.
