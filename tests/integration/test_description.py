@@ -41,12 +41,12 @@ def ask(
 
 def test_each_example_is_what_a_bazaar_answers(tmp_path: Path) -> None:
     # Routes import Klein, which installs a reactor: not while tests are collected.
-    from twisted_bazaar.frontend.api.routes import DESCRIBED
+    from twisted_bazaar.frontend.api.routes import Routes
 
     wrong: list[str] = []
     count = 0
     with Bazaar(tmp_path / "bazaar") as bazaar:
-        for route in DESCRIBED:
+        for route in Routes.served.routes:
             for example in route.operation.examples:
                 if example.met is not None:
                     continue

@@ -38,6 +38,7 @@ PURE_MODULES = [
     "frontend.api.description.headers",
     "frontend.api.description.market",
     "frontend.api.description.page",
+    "frontend.api.description.reading",
     "frontend.api.description.reasons",
     "frontend.api.description.schemas",
     "frontend.api.description.state",

@@ -42,21 +42,26 @@ class Dispatcher(Resource):
         self._app = app
         self._failed = failed
         routes = app.url_map.bind("bazaar")
+        fixed: dict[str, set[str]] = {}
+        for rule in app.url_map.iter_rules():
+            if not rule.arguments:
+                fixed.setdefault(rule.rule, set()).update(rule.methods or ())
 
         def allowed(path: bytes) -> list[str]:
-            methods = sorted(routes.allowed_methods(_segments(path)))
+            # What has a path of its own is no parameter of another: a batch is no order's number.
+            segments = _segments(path)
+            methods = sorted(fixed.get(segments) or routes.allowed_methods(segments))
             if not methods:
                 raise NotFound
             return methods
 
         @lru_cache(_CACHED_PATHS)
         def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
-            if method != method.upper():  # werkzeug takes get for GET
-                raise MethodNotAllowed(valid_methods=allowed(path))
-            rule, arguments = routes.match(
-                _segments(path), method.decode("ascii"), return_rule=True
-            )
-            return rule.endpoint, {name: unquote(value) for name, value in arguments.items()}
+            segments, name = _segments(path), method.decode("ascii")
+            if method != method.upper() or name not in fixed.get(segments, (name,)):
+                raise MethodNotAllowed(valid_methods=allowed(path))  # werkzeug takes get for GET
+            rule, arguments = routes.match(segments, name, return_rule=True)
+            return rule.endpoint, {each: unquote(value) for each, value in arguments.items()}
 
         self._find = find
         self._allowed = allowed

@@ -5,19 +5,14 @@ every failure becomes a `Refusal` (`refusals`). `Dispatcher` finds the route of 
 this module imports Klein, which installs the reactor.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TypeVar
 
-import msgspec
-from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.http import NOT_MODIFIED
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import BaseConverter
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
@@ -42,10 +37,8 @@ from twisted_bazaar.selection import Page
 
 from . import listing, streams
 from .batches import batch_body, decode_batch
-from .description import batch, market, state, trading, watching
-from .description.document import Described, document
-from .description.page import POLICY, html
-from .description.vocabulary import Operation
+from .description import batch, market, reading, state, trading, watching
+from .description.page import POLICY
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
 from .old_system import PREFIX as OLD
@@ -56,6 +49,7 @@ from .requests import (
     check_key_headers,
     decode_order_number,
 )
+from .served import Served
 from .trades import decode_trade, decode_validate
 
 __all__ = ["Routes"]
@@ -64,42 +58,13 @@ MAX_SENDING_BYTES = 32 * 1024 * 1024
 """Of answers to `GET /stocks` being sent at a time. A single one may be larger."""
 
 T = TypeVar("T")
-View = TypeVar("View", bound=Callable[..., Deferred[bytes] | Deferred[bytes | None] | bytes])
-
-
-DESCRIBED: list[Described] = []
-"""Each route, with its description."""
-
-
-def _served(
-    app: Klein, method: str, *paths: str, described: Operation | None = None
-) -> Callable[[View], View]:
-    """Declare the decorated view as the route of `app` for `method` at each of `paths`, which takes
-    and answers what is `described`."""
-
-    def declare(view: View) -> View:
-        for path in paths:
-            app.route(path, methods=[method], endpoint=f"{method} {path}")(view)
-            if described is not None:
-                shown = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)
-                old = next((each for each in (OLD + "/trade", OLD) if path.startswith(each)), "")
-                DESCRIBED.append(Described(method, shown, described, old))
-        return view
-
-    return declare
-
-
-class _OrderConverter(BaseConverter):
-    """What may be the number of an order: any segment that is no call of its own."""
-
-    regex = "(?!batch(?:/|$))[^/]+"
 
 
 class Routes:
     """The routes of one front-end."""
 
-    app = Klein()
-    app.url_map.converters["order"] = _OrderConverter
+    served = Served()
+    app = served.app  # Klein binds it to its instance.
 
     def __init__(
         self,
@@ -127,9 +92,10 @@ class Routes:
 
     def resource(self) -> Resource:
         """The resource that a `BazaarSite` serves."""
+        _ = self.served.description  # Made now: the first client would make the others wait for it.
         return Dispatcher(self.app, _failed)
 
-    @_served(app, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>", described=market.STOCK)
+    @served(market.STOCK, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
         def show(found: LookupResult) -> bytes:
             quote = found.quote
@@ -142,7 +108,7 @@ class Routes:
             raise _no_such_stock(name)
         return _answer(request, self._lookups.look_up(name), show)
 
-    @_served(app, "GET", "/stocks", described=market.STOCKS)
+    @served(market.STOCKS, "GET", "/stocks")
     def stocks(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(market: MarketSnapshot) -> bytes:
             body = market.body
@@ -165,7 +131,7 @@ class Routes:
             request.notifyFinish().addErrback(lambda _: asked.cancel())
         return _answer(request, asked, show)
 
-    @_served(app, "POST", "/orders", OLD + "/trade/orders", described=trading.PLACE)
+    @served(trading.PLACE, "POST", "/orders", OLD + "/trade/orders")
     def place(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(outcome: Placed | Judged) -> bytes:
             if isinstance(outcome, Placed) and outcome.replayed:
@@ -177,7 +143,7 @@ class Routes:
         trade = decode_trade(request.content.read(), keys, self._fresh_key, validate)
         return _answer(request, self._trades.place(trade, request.request_id), show, trade)
 
-    @_served(app, "POST", "/orders/batch", OLD + "/trade/orders/batch", described=batch.PLACE_BATCH)
+    @served(batch.PLACE_BATCH, "POST", "/orders/batch", OLD + "/trade/orders/batch")
     def place_batch(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(outcomes: Sequence[Placed | Judged | BazaarError]) -> bytes:
             return batch_body(decoded, outcomes)
@@ -199,10 +165,7 @@ class Routes:
         check_key_headers(name for name, _ in headers.getAllRawHeaders())
         return header(b"Idempotency-Key")
 
-    @_served(
-        *(app, "GET", "/orders/<order:number>", OLD + "/trade/orders/<order:number>"),
-        described=trading.ORDER,
-    )
+    @served(reading.ORDER, "GET", "/orders/<number>", OLD + "/trade/orders/<number>")
     def order(self, request: BazaarRequest, number: str) -> Deferred[bytes]:
         def show(order: Order | None) -> bytes:
             if order is None:
@@ -214,7 +177,7 @@ class Routes:
             raise _no_such_order(number)
         return _answer(request, self._replicas.get(wanted, request.request_id), show)
 
-    @_served(app, "GET", "/orders", OLD + "/trade/orders", described=trading.ORDERS)
+    @served(reading.ORDERS, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(page: Page) -> bytes:
             return listing.shown_page(selection, page)
@@ -222,26 +185,26 @@ class Routes:
         selection = listing.decode_selection(request.uri.partition(b"?")[2])
         return _answer(request, self._replicas.list(listing.asked_for(selection)), show)
 
-    @_served(app, "GET", "/events", described=watching.EVENTS)
+    @served(watching.EVENTS, "GET", "/events")
     def events(self, request: BazaarRequest) -> Deferred[bytes | None]:
         query = request.uri.partition(b"?")[2]
         asked = streams.decode_asked(query, request.requestHeaders.getRawHeaders(b"Last-Event-ID"))
         begun = self._events.open(request, asked)
         return begun.addErrback(lambda failure: _failed(failure, request))
 
-    @_served(app, "GET", "/ping", described=state.PING)
+    @served(state.PING, "GET", "/ping")
     def ping(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":"pong"}', request)
 
-    @_served(app, "GET", OLD + "/ping", described=state.OLD_PING)
+    @served(state.OLD_PING, "GET", OLD + "/ping")
     def old_ping(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":{"data":"pong"}}', request)
 
-    @_served(app, "GET", "/livez", described=state.LIVE)
+    @served(state.LIVE, "GET", "/livez")
     def livez(self, request: BazaarRequest) -> bytes:
         return _uncached(b'{"data":"alive"}', request)
 
-    @_served(app, "GET", "/readyz", described=state.READY)
+    @served(state.READY, "GET", "/readyz")
     def readyz(self, request: BazaarRequest) -> Deferred[bytes]:
         def show(reason: str | None) -> bytes:
             if reason is not None:
@@ -250,28 +213,21 @@ class Routes:
 
         return _answer(request, self._reports.readiness(), show)
 
-    @_served(app, "GET", "/replicas", described=state.REPLICAS)
+    @served(state.REPLICAS, "GET", "/replicas")
     def replica_reports(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._reports.report(), answers.success)
 
-    @_served(app, "GET", "/openapi.json", described=state.DESCRIPTION)
+    @served(state.DESCRIPTION, "GET", "/openapi.json")
     def description(self, request: BazaarRequest) -> bytes:
-        return _uncached(_description()[0], request)
+        return _uncached(self.served.description.openapi, request)
 
-    @_served(app, "GET", "/docs", described=state.PAGE)
+    @served(state.PAGE, "GET", "/docs")
     def docs(self, request: BazaarRequest) -> bytes:
         headers = request.responseHeaders
         headers.setRawHeaders(b"Content-Type", [b"text/html; charset=utf-8"])
         headers.setRawHeaders(b"Content-Security-Policy", [POLICY])
         headers.setRawHeaders(b"X-Content-Type-Options", [b"nosniff"])
-        return _uncached(_description()[1], request)
-
-
-@cache
-def _description() -> tuple[bytes, bytes]:
-    """In OpenAPI, and as a page. Made when it is first asked for."""
-    described = document(DESCRIBED)
-    return msgspec.json.encode(described), html(described).encode()
+        return _uncached(self.served.description.page, request)
 
 
 def _answer(

@@ -17,12 +17,14 @@ from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown, shown_
 from twisted_bazaar.market import MAX_PRICE, MAX_TRADE_QUANTITY, Side, Trade
 from twisted_bazaar.rpc.bounds import MAX_MILLISECONDS
 
+from .description.vocabulary import Field, Schema
 from .queries import QueryParameter, given_parameters
 from .requests import KEY, KEY_RULE, MAX_STOCK_NAME_CHARACTERS
 from .times import TIME_RULE, milliseconds_of
 
 __all__ = [
     "A_TRADE",
+    "FIELDS",
     "PARAMETERS",
     "checked_fields",
     "decode_object",
@@ -33,8 +35,6 @@ __all__ = [
 
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _SIDES = {side.value: side for side in Side}
-_REQUIRED = ("name", "quantity", "type")
-_FIELDS = frozenset({*_REQUIRED, "client_order_id", "limit_price", "valid_until"})
 VALIDATE = QueryParameter(
     name="validate",
     says="Whether the trade is only judged, and not executed.",
@@ -43,7 +43,6 @@ VALIDATE = QueryParameter(
     rule="true or false",
 )
 PARAMETERS = (VALIDATE,)
-A_TRADE = f"a JSON object with {', '.join(_REQUIRED)}"
 
 
 def decode_trade(
@@ -130,15 +129,15 @@ def trade_of(
     validate: bool,
 ) -> Trade:
     """The trade in `value`, which JSON has been decoded to."""
-    fields = checked_fields(value, _FIELDS, A_TRADE)
+    fields = checked_fields(value, _NAMES, A_TRADE)
     for name in _REQUIRED:
         if name not in fields:
             raise Refusal(Reason.INVALID_FIELD, f"the field {name} is missing")
     key = _key(idempotency_keys, fields)
-    stock, side = _stock_name(fields["name"]), _side(fields["type"])
-    quantity = _quantity(fields["quantity"])
-    limit = _limit(fields["limit_price"]) if "limit_price" in fields else None
-    valid_until = _valid_until(fields["valid_until"]) if "valid_until" in fields else None
+    stock, side = _NAME.read(fields["name"]), _TYPE.read(fields["type"])
+    quantity = _QUANTITY.read(fields["quantity"])
+    limit = _LIMIT_PRICE.read(fields["limit_price"]) if "limit_price" in fields else None
+    valid_until = _VALID_UNTIL.read(fields["valid_until"]) if "valid_until" in fields else None
     made = key is None
     return Trade(
         fresh_key() if key is None else key,
@@ -214,7 +213,7 @@ def _key(headers: Sequence[bytes] | None, fields: dict[str, Any]) -> str | None:
         raise Refusal(Reason.INVALID_KEY, message)
     field = fields.get("client_order_id")
     if field is not None:
-        key = _checked_key("client_order_id", field)
+        key = _CLIENT_ORDER_ID.read(field)
         if given and given != [key]:
             keys = f"Idempotency-Key {shown(given[0])} and client_order_id {shown(key)}"
             raise Refusal(Reason.INVALID_KEY, f"{keys} differ; give one of them")
@@ -239,3 +238,59 @@ def _checked_key(name: str, value: Any) -> str:
         message = f"{name} must be {KEY_RULE}, not {shown_value(value)}"
         raise Refusal(Reason.INVALID_KEY, message)
     return value
+
+
+# Each declaration below is how a field is decoded, and how it is described.
+
+_TEXT: Schema = {"type": "string"}
+_NAME = Field(
+    name="name",
+    says="Of the stock, compared exactly.",
+    schema={**_TEXT, "minLength": 1, "maxLength": MAX_STOCK_NAME_CHARACTERS},
+    read=_stock_name,
+    required=True,
+)
+_QUANTITY = Field(
+    name="quantity",
+    says="Shares. `10`, `10.0` and `1e1` are the same.",
+    schema={"type": "integer", "minimum": 1, "maximum": MAX_TRADE_QUANTITY},
+    read=_quantity,
+    required=True,
+)
+_TYPE = Field(
+    name="type",
+    says="Which way the shares go, seen from the client.",
+    schema={**_TEXT, "enum": [*_SIDES]},
+    read=_side,
+    required=True,
+)
+_CLIENT_ORDER_ID = Field(
+    name="client_order_id",
+    says=f"The key of the trade, which never has more than one order: {KEY_RULE}. The header "
+    "`Idempotency-Key` says the same.",
+    schema={**_TEXT, "pattern": f"^{KEY.pattern}$"},
+    read=lambda value: _checked_key("client_order_id", value),
+)
+_LIMIT_PRICE = Field(
+    name="limit_price",
+    says="A buy pays no more a share, a sell gets no less. Two decimals at most: `16`, `16.0` and "
+    "`16.00` are the same.",
+    schema={
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": MAX_PRICE // 100,
+        "multipleOf": 0.01,
+    },
+    read=_limit,
+)
+_VALID_UNTIL = Field(
+    name="valid_until",
+    says="The trade is refused if it is decided later: RFC 3339, with a zone.",
+    schema={**_TEXT, "format": "date-time"},
+    read=_valid_until,
+)
+FIELDS = (_NAME, _QUANTITY, _TYPE, _CLIENT_ORDER_ID, _LIMIT_PRICE, _VALID_UNTIL)
+"""Of a trade."""
+_NAMES = frozenset(each.name for each in FIELDS)
+_REQUIRED = tuple(each.name for each in FIELDS if each.required)
+A_TRADE = f"a JSON object with {', '.join(_REQUIRED)}"

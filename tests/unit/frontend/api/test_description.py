@@ -23,7 +23,7 @@ from twisted_bazaar.frontend.api.description.reasons import (
     MESSAGES,
 )
 from twisted_bazaar.frontend.api.description.trading import MADE_KEY
-from twisted_bazaar.frontend.api.routes import DESCRIBED, Routes
+from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.frontend.http.channel import BazaarChannel
 from twisted_bazaar.frontend.http.refusals import Reason
 
@@ -73,7 +73,7 @@ def test_each_call_has_the_parameters_of_its_path_and_a_name_of_its_own(descript
 def test_every_reason_that_a_client_can_meet_is_described(description: Any) -> None:
     public = set(Reason) - set(INTERNAL)
     assert MEANINGS.keys() == public
-    met = {reason for each in DESCRIBED for reason in each.operation.refusals}
+    met = {reason for each in Routes.served.routes for reason in each.operation.refusals}
     assert met | {*ANY_CALL, *ELSEWHERE} == public
     for reason in public:
         assert f"`{reason.word}`" in description["info"]["description"]
@@ -92,7 +92,7 @@ def test_each_answer_of_each_call_has_an_example_of_its_schema(description: Any)
 
 
 def test_each_reason_of_a_failure_has_an_example(description: Any) -> None:
-    for described in DESCRIBED:
+    for described in Routes.served.routes:
         operation = description["paths"][described.path][described.method.lower()]
         for reason in {*described.operation.refusals, *ANY_CALL}:
             content = operation["responses"][str(reason.code)]["content"]["application/json"]
@@ -104,7 +104,7 @@ def test_each_reason_of_a_failure_has_an_example(description: Any) -> None:
     ("route", "example"),
     [
         pytest.param(route, example, id=f"{route.method} {route.path}: {example.says}")
-        for route in DESCRIBED
+        for route in Routes.served.routes
         for example in route.operation.examples
         if example.met is not None
     ],

@@ -49,3 +49,11 @@ def test_every_name_that_can_be_listed_can_be_looked_up_and_traded(
         assert frontend.get(place).json["data"] == {**GAME_START, "name": name}
     assert frontend.trade("buy", 1, name).code == 200
     assert frontend.get("/orders/1").json["data"]["name"] == name
+
+
+def test_a_path_of_its_own_is_no_parameter_of_another(frontend: FrontEnd) -> None:
+    for method in "GET", "HEAD", "DELETE":
+        answer = frontend.ask(method, "/orders/batch/")
+        assert (answer.code, answer.header("allow")) == (405, "POST")
+    assert frontend.ask("OPTIONS", "/orders/batch").header("allow") == "OPTIONS, POST"
+    assert frontend.ask("OPTIONS", "/orders/1").header("allow") == "GET, HEAD, OPTIONS"

@@ -63,7 +63,7 @@ PLACE_BATCH = Operation(
                     "type": "array",
                     "description": "Each is a `TradeRequest`. Anything else has an outcome of code "
                     "400 in its place, and does not disturb the others.",
-                    "items": {},
+                    "items": {"anyOf": [{"$ref": "#/components/schemas/TradeRequest"}, {}]},
                     "minItems": 1,
                     "maxItems": MAX_BATCH_TRADES,
                 }

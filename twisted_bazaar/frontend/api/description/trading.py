@@ -1,7 +1,6 @@
-"""The calls that trade, and that read orders. Pure."""
+"""The call that trades. Pure."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from twisted_bazaar.errors import (
@@ -10,25 +9,18 @@ from twisted_bazaar.errors import (
     NotExecuted,
     OutcomeUnknown,
     Rejected,
-    Unavailable,
 )
-from twisted_bazaar.frontend.api import listing
 from twisted_bazaar.frontend.api.requests import check_content
-from twisted_bazaar.frontend.api.trades import PARAMETERS, decode_trade, decode_validate
+from twisted_bazaar.frontend.api.trades import FIELDS, PARAMETERS, decode_trade, decode_validate
 from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.http.hosts import Hosts
 from twisted_bazaar.frontend.http.refusals import Reason
 from twisted_bazaar.market import (
-    MAX_PRICE,
-    MAX_TRADE_QUANTITY,
     Judged,
-    Order,
     Placed,
     Rejection,
-    Side,
     Trade,
 )
-from twisted_bazaar.selection import Page
 
 from .failures import failed, refused
 from .headers import (
@@ -44,19 +36,11 @@ from .vocabulary import (
     Example,
     Link,
     Operation,
-    Parameter,
-    Schema,
     holding,
+    object_of,
 )
 
-
-def _nullable(schema: Any) -> Any:
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-__all__ = ["MADE_KEY", "ORDER", "ORDERS", "PLACE", "PLACED", "TRADE"]
-
-_MAX_ORDER_NUMBER = 2**53 - 1
+__all__ = ["MADE_KEY", "PLACE", "PLACED"]
 
 _TRADE = {"name": "GameStart", "quantity": 5, "type": "buy", "client_order_id": "bot-7-trade-1"}
 MADE_KEY = "f5xkq3rn7a-00000007-3c9d2b1f60a8"
@@ -66,7 +50,6 @@ _PROTECTED = {
     "limit_price": 16.00,
     "valid_until": "2099-12-31T23:59:59Z",
 }
-_ORDER = Order(1, "GameStart", Side.BUY, 5, 1_795_337_026_064, "bot-7-trade-1", False, 1599, None)
 
 
 def _trade(body: Any) -> Trade:
@@ -90,12 +73,6 @@ def _failed(says: str, error: BazaarError, usual: bool = False, **changed: Any) 
     return failed(says, "/orders", error, _trade(body), body=body, usual=usual)
 
 
-def _page(query: bytes, orders: Sequence[Order]) -> bytes:
-    selection = listing.decode_selection(query)
-    examined = max((order.number for order in orders), default=selection.after)
-    return listing.shown_page(selection, Page(orders, examined, ended=True))
-
-
 def _foreign(says: str, header: str, value: str) -> Example:
     def check(_: bytes) -> None:
         Hosts().check(
@@ -115,37 +92,6 @@ _READ_ORDER = Link(
     says="The order that the trade made.",
 )
 
-TRADE: Schema = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "quantity", "type"],
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 64},
-        "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_TRADE_QUANTITY},
-        "type": {"type": "string", "enum": [*Side]},
-        "client_order_id": _nullable(
-            {"type": "string", "pattern": "^[!-~](?:[ -~]{0,126}[!-~])?$"}
-        ),
-        "limit_price": _nullable(
-            {
-                "description": "A buy never pays more for a share, and a sell never gets less. At "
-                "most two decimals.",
-                "type": "number",
-                "minimum": 0.01,
-                "maximum": MAX_PRICE // 100,
-                "multipleOf": 0.01,
-            }
-        ),
-        "valid_until": _nullable(
-            {
-                "description": "RFC 3339, with a zone. The trade is refused if it would be decided "
-                "later.",
-                "type": "string",
-                "format": "date-time",
-            }
-        ),
-    },
-}
 PLACED = holding("PlacedAnswer", answers.ShownTrade)
 
 PLACE = Operation(
@@ -156,7 +102,7 @@ PLACE = Operation(
     "leaves when the order is on a majority of disks, and can never be lost or doubled. Choose a "
     "key: then the same call can be sent again after any failure, and trades once.",
     parameters=(IDEMPOTENCY_KEY, *PARAMETERS),
-    body=Body(says="The trade.", name="TradeRequest", schema=TRADE),
+    body=Body(says="The trade.", name="TradeRequest", schema=object_of(FIELDS)),
     answers=(
         Answer(
             says="The trade is an order now, or was one already. With `validate`: it could be.",
@@ -262,77 +208,5 @@ PLACE = Operation(
         _failed("A key of another trade", KeyReused(), usual=True, quantity=6),
         _failed("No leader", NotExecuted("no order replica leads")),
         _failed("No answer in time", OutcomeUnknown("no answer in time")),
-    ),
-)
-
-_UNREAD = failed(
-    "No replica", "/orders/1", Unavailable("no order replica leads, and none knows the answer")
-)
-
-ORDER = Operation(
-    id="getOrder",
-    tag="orders",
-    summary="Read an order",
-    says="An order is the same for ever.",
-    parameters=(
-        Parameter(
-            name="number",
-            place="path",
-            says="The `transaction_number` of the trade.",
-            schema={"type": "integer", "minimum": 1, "maximum": _MAX_ORDER_NUMBER},
-            example=1,
-        ),
-    ),
-    answers=(
-        Answer(
-            says="The order.",
-            body=holding("OrderAnswer", answers.ShownOrder),
-            headers=(CACHE_CONTROL,),
-        ),
-    ),
-    refusals=(Reason.NO_SUCH_ORDER, Reason.UNAVAILABLE),
-    examples=(
-        Example(says="An order", target="/orders/1", answer=answers.order(_ORDER)),
-        Example(
-            says="An order that is not there",
-            target="/orders/999",
-            code=404,
-            reason=Reason.NO_SUCH_ORDER,
-            answer=answers.error(404, "no_such_order", 'there is no order number "999"'),
-        ),
-        _UNREAD,
-    ),
-)
-
-ORDERS = Operation(
-    id="listOrders",
-    tag="orders",
-    summary="Read orders",
-    says="All conditions must hold. Go on with `cursor`, now or later; or with `after` and `next`.",
-    parameters=listing.PARAMETERS,
-    answers=(Answer(says="A page of orders.", body=answers.OrdersPage, headers=(CACHE_CONTROL,)),),
-    refusals=(Reason.INVALID_PARAMETER, Reason.UNAVAILABLE),
-    examples=(
-        Example(
-            says="The first orders",
-            target="/orders?after=0&limit=2",
-            answer=_page(b"after=0&limit=2", [_ORDER]),
-        ),
-        Example(
-            says="What became of a key",
-            target="/orders?client_order_id=bot-7-trade-1",
-            answer=_page(b"client_order_id=bot-7-trade-1", [_ORDER]),
-        ),
-        Example(
-            says="A key that was never executed",
-            target="/orders?client_order_id=bot-7-trade-2",
-            answer=_page(b"client_order_id=bot-7-trade-2", []),
-        ),
-        Example(
-            says="The last orders of a stock",
-            target="/orders?stock=GameStart&direction=desc&limit=10",
-            answer=_page(b"stock=GameStart&direction=desc&limit=10", [_ORDER]),
-        ),
-        refused("A wrong limit", "/orders?limit=0", lambda _: listing.decode_selection(b"limit=0")),
     ),
 )
