@@ -41,6 +41,4 @@ def test_no_request_is_answered_otherwise_than_described(bazaar: Bazaar, tmp_pat
 
 @pytest.mark.slow
 def test_nor_is_any_of_many_more_requests(bazaar: Bazaar, tmp_path: Path, fresh_seed: int) -> None:
-    run(
-        bazaar, tmp_path, f"--seed={fresh_seed}", "--max-examples=200", "--generation-database=none"
-    )
+    run(bazaar, tmp_path, f"--seed={fresh_seed}", "--max-examples=60", "--generation-database=none")
