@@ -106,7 +106,9 @@ class FakeBazaar:
         found = [order for order in self.history if order.number == number]
         return self._answer(number, lambda: found[0] if found else None)
 
-    def list(self, selection: Selection) -> Deferred[Page]:
+    def list(self, selection: Selection, request_id: str = "") -> Deferred[Page]:
+        self.request_ids.append(request_id)
+
         def page() -> Page:
             found = [order for order in self.history if selection.fits(order)]
             found = (found[::-1] if selection.descending else found)[: selection.limit]

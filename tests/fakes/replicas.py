@@ -114,7 +114,10 @@ class FakeReplica(_Fake):
         self.request_ids.append(request_id)
         return self._ask("get_order", number, timeout)
 
-    def list_orders(self, selection: Selection, timeout: float) -> Deferred[Any]:
+    def list_orders(
+        self, selection: Selection, timeout: float, request_id: str = ""
+    ) -> Deferred[Any]:
+        self.request_ids.append(request_id)
         return self._ask("list_orders", selection, timeout)
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[Any]:

@@ -167,7 +167,9 @@ class ReplicaClient(_Client):
             request_id,
         )
 
-    def list_orders(self, selection: Selection, timeout: float) -> Deferred[Page]:
+    def list_orders(
+        self, selection: Selection, timeout: float, request_id: str = ""
+    ) -> Deferred[Page]:
         """The first orders of `selection`. Fails with `NotLeader` as `get_order` does, and with
         `Unavailable` if the replica cannot tell."""
         return self._call_in_cluster(
@@ -175,6 +177,7 @@ class ReplicaClient(_Client):
             selection_to_wire(selection, self._replica),
             lambda reply: page_from_wire(reply, selection),
             timeout,
+            request_id,
         )
 
     def watch(

@@ -183,7 +183,9 @@ class Routes:
             return listing.shown_page(selection, page)
 
         selection = listing.decode_selection(request.uri.partition(b"?")[2])
-        return _answer(request, self._replicas.list(listing.asked_for(selection)), show)
+        return _answer(
+            request, self._replicas.list(listing.asked_for(selection), request.request_id), show
+        )
 
     @served(watching.EVENTS, "GET", "/events")
     def events(self, request: BazaarRequest) -> Deferred[bytes | None]:

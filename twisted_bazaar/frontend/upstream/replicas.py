@@ -50,10 +50,11 @@ class Replicas:
             self._timing.deadline,
         )
 
-    def list(self, selection: Selection) -> Deferred[Page]:
+    def list(self, selection: Selection, request_id: str = "") -> Deferred[Page]:
         """The first orders of `selection`; it may stop early. Fails with `Unavailable`."""
         return self._ask(
-            lambda replica, timeout: replica.list_orders(selection, timeout), self._timing.deadline
+            lambda replica, timeout: replica.list_orders(selection, timeout, request_id),
+            self._timing.deadline,
         )
 
     def look_up(self, names: Sequence[str]) -> Deferred[LookupReply]:

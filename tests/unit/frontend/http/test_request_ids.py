@@ -82,7 +82,8 @@ def test_it_goes_along_with_trades_and_reads() -> None:
     frontend.ask("POST", "/orders", json=trade, headers=headers)
     frontend.ask("POST", "/orders/batch", json={"orders": [trade]}, headers=headers)
     frontend.get("/orders/1", X_Request_ID="mine")
-    assert frontend.bazaar.request_ids == ["mine"] * 3
+    frontend.get("/orders", X_Request_ID="mine")
+    assert frontend.bazaar.request_ids == ["mine"] * 4
 
 
 def test_those_that_are_made_differ() -> None:
