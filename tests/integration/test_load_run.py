@@ -149,7 +149,8 @@ class Liar:
 
     def _place(self, request: Any) -> str:
         number = len(self._orders) + 1
-        self._orders.append({"number": number, **json.loads(request.content.read())})
+        time = "2026-11-28T04:58:36.718Z"
+        self._orders.append({"number": number, "time": time, **json.loads(request.content.read())})
         return json.dumps({"data": {"transaction_number": number}})
 
     def _show(self, request: Any, number: int) -> str:
