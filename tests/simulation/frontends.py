@@ -1,6 +1,7 @@
 """Front-ends: the leadership, the trade queue, the floors and the lookup queue that ship."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted_bazaar.consensus.messages import CampaignReply
@@ -163,6 +164,15 @@ class FrontendMember(Process):
         except Overloaded as full:
             answer(full)
             return
+        self._pump()
+
+    def place_together(self, trades: Sequence[Trade], answer: Callable[[int, Any], None]) -> None:
+        """Have the leader decide `trades`, in one call; `answer` gets the place of each, and its
+        outcome."""
+        deadline = self.seconds + TIMING.deadline
+        self._queue.add_together(
+            [Pending(trade, partial(answer, place), deadline) for place, trade in enumerate(trades)]
+        )
         self._pump()
 
     def _pump(self) -> None:

@@ -9,6 +9,7 @@ import time
 from typing import NamedTuple
 
 from . import (
+    batch_mutants,  # noqa: F401
     condition_mutants,  # noqa: F401
     election_mutants,  # noqa: F401 - they declare themselves
     identity_mutants,  # noqa: F401
@@ -262,6 +263,9 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "what_a_leader_answered_before_it_died_is_shown": (
         "lookups_are_held_until_it_is_applied",
         "the_next_leader_ends_all_holds",
+    ),
+    "trades_of_a_batch_are_each_an_order_though_their_leader_dies": (
+        "trades_of_a_batch_share_a_key",
     ),
     "what_was_cleared_of_another_log_is_not_cleared": (
         "what_was_cleared_of_another_log_counts",

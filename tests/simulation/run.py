@@ -9,7 +9,8 @@ from twisted_bazaar import leases
 from twisted_bazaar.errors import InvariantBroken, Malformed
 
 from . import (
-    cache_scenarios,  # noqa: F401 - they declare themselves
+    batch_scenarios,  # noqa: F401 - they declare themselves
+    cache_scenarios,  # noqa: F401
     condition_scenarios,  # noqa: F401
     identity_scenarios,  # noqa: F401
     lease_scenarios,  # noqa: F401
