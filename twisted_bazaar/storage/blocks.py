@@ -60,7 +60,8 @@ class Matched(NamedTuple):
 
 
 def _sealed(number: int, orders: bytes) -> Block:
-    return Block(number, orders, crc32(orders, number))
+    # With the length: the sum of some orders is that of more that are zeros.
+    return Block(number, orders, crc32(orders, crc32(b"%d:%d" % (number, len(orders)))))
 
 
 def place_of(order: int) -> tuple[int, int]:

@@ -76,3 +76,11 @@ def test_a_changed_or_short_block_is_noticed(
     assert not is_sound(block._replace(sum=block.sum ^ 1), 0, len(held))
     assert not is_sound(block._replace(orders="text"), 0, len(held))  # type: ignore[arg-type]
     assert not is_sound(block._replace(orders=block.orders[:-2]), 0, len(held) - 1)
+
+
+def test_a_block_that_lacks_zeros_at_its_end_is_noticed() -> None:
+    """CRC-32 alone does not notice it after four bytes of ones."""
+    held = [(255, Side.BUY)] * 4
+    [block] = extend(None, held)
+    for count in range(1, len(held)):
+        assert not is_sound(block._replace(orders=block.orders[: 2 * count]), 0, count)
