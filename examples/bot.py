@@ -47,7 +47,7 @@ def settle(bazaar: Client, books: Books) -> None:
             time.sleep(0.1)
 
 
-URL, BOOKS, TRADES = sys.argv[1:]
+URL, BOOKS, TRADES = sys.argv[1:] if len(sys.argv) == 4 else sys.exit(__doc__)
 books = Books(Path(BOOKS))
 with Client(URL) as bazaar:
     settle(bazaar, books)

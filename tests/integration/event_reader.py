@@ -25,7 +25,7 @@ class EventReader:
         self.numbers: list[int] = []
         """Of the orders, as they came."""
         self.events: list[dict[str, Any]] = []
-        """All data, with the kind as `event`."""
+        """All data, with the kind as `event`, and the number of its stream."""
         self.streams = 0
         """How many were opened."""
         self.last_id: str | None = None
@@ -81,7 +81,11 @@ class EventReader:
     def _take(self, block: dict[str, str]) -> None:
         self.last_id = block.get("id", self.last_id)
         if "data" in block:
-            event = {"event": block["event"], **json.loads(block["data"])}
+            event = {
+                "event": block["event"],
+                "stream": self.streams,
+                **json.loads(block["data"]),
+            }
             self.events.append(event)
             if event["event"] == "order":
                 self.numbers.append(event["number"])

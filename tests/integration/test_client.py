@@ -1,5 +1,6 @@
 """Both forms of the client, against a bazaar whose processes are killed."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ from twisted_bazaar.client.values import Event
 
 from .bazaar import Bazaar
 from .waiting import wait_until
+
+TOLD_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -94,7 +97,10 @@ def test_a_stream_shows_each_order_once_though_the_front_end_is_killed(
     seen: list[int] = []
 
     def read_to(number: int) -> None:
+        # Heartbeats keep a stream alive that lacks an order.
+        until = time.monotonic() + TOLD_SECONDS
         while not seen or seen[-1] < number:
+            assert time.monotonic() < until, f"order {number} is not told, after {seen}"
             event = next(events)
             assert not isinstance(event, Quote) or event.name == "BankCo"
             if isinstance(event, Order):

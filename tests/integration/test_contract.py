@@ -306,8 +306,7 @@ async def test_an_order_reads_back_as_it_was_placed_with_its_time_in_rfc_3339(
     assert_json(reply, 200)
     order = dict(reply.data)
     time = order.pop("time")
-    del order["client_order_id"]
-    cost = {"price": 1.0, "total": 5.0, "limit_price": None}
+    cost = {"client_order_id": None, "price": 1.0, "total": 5.0, "limit_price": None}
     shown = {"number": number, "name": stock, "type": "sell", "quantity": 5}
     assert order == {**shown, **cost}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)

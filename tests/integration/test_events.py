@@ -41,6 +41,12 @@ def check(reader: EventReader, last: int) -> None:
     """Every order once, in order; and no quote older than one before, within one stream."""
     wait_shown(reader, last)
     assert reader.numbers == [*range(1, reader.numbers[-1] + 1)]
+    shown: dict[tuple[int, str], int] = {}
+    for event in reader.events:
+        if event["event"] == "quote":
+            key = event["stream"], event["name"]
+            assert event["version"] > shown.get(key, 0), event
+            shown[key] = event["version"]
 
 
 def kill_leader(cluster: Cluster) -> None:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.slow
 
 FOLDER = ROOT / "tests" / "integration" / "generated_clients"
 TOOL_SECONDS = 300.0
+UNREACHABLE = ("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "timed out")
+"""What npm or Python says where there is no registry."""
 
 
 def run(folder: Path, *command: str) -> str:
@@ -86,8 +88,10 @@ def test_a_client_in_typescript_is_well_typed_and_places_and_reads_an_order(
         shutil.copy(FOLDER / name, tmp_path)
     try:
         run(tmp_path, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
-    except (AssertionError, subprocess.TimeoutExpired):
-        pytest.skip("npm cannot install the generator here")
+    except (AssertionError, subprocess.TimeoutExpired) as why:
+        if not any(error in str(why) for error in UNREACHABLE):
+            raise
+        pytest.skip("npm reaches no registry here")
     tools = tmp_path / "node_modules" / ".bin"
     run(tmp_path, str(tools / "openapi-ts"), "-i", description, "-o", "client")
     run(tmp_path, str(tools / "tsc"), "-p", ".")

@@ -10,6 +10,7 @@ import pytest
 
 from .bazaar import Answer, Bazaar
 from .cluster import Cluster
+from .replicas import leader
 from .waiting import wait_until
 
 SECRET = "0123456789abcdef\n"
@@ -114,12 +115,13 @@ def test_a_new_stock_can_be_looked_up_and_traded(cluster: Cluster) -> None:
 def test_what_was_changed_outlives_the_leader_and_all_processes(cluster: Cluster) -> None:
     operate(cluster, "price", "MindComp", "1.23")
     operate(cluster, "halt", "MindComp")
-    cluster.kill("order-3")
+    led = leader(cluster)
+    cluster.kill(led)
     said = operate(cluster, "price", "BankCo", "4.56")
     assert said.startswith("ok: ")
     assert trade(cluster, "MindComp").body["error"]["reason"] == "halted"
-    cluster.launch("order-3")
-    names = ("catalog", "frontend", "order-1", "order-2", "order-3")
+    cluster.launch(led)
+    names = ("catalog", "frontend", "frontend-2", "order-1", "order-2", "order-3")
     with cluster.without(*names):
         pass
     cluster.wait_ready()

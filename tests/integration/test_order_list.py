@@ -17,6 +17,7 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 
 STOCKS = ("GameStart", "FishCo", "Ünter & Söhne")
 TRADES = 60
+MAX_PAGES = 2 * TRADES
 BY_STOCK_AND_TIME = [
     {"stock": stock, "type": side, "since": since, "until": until}
     for stock in (None, *STOCKS)
@@ -63,7 +64,7 @@ def pages(bazaar: Bazaar, *, by_cursor: bool, **parameters: object) -> list[dict
     """All orders that these parameters select, page by page."""
     found: list[dict[str, Any]] = []
     body = get(bazaar, **parameters)
-    while True:
+    for _ in range(MAX_PAGES):
         found += body["data"]
         if body["next"] is None:
             return found
@@ -71,6 +72,7 @@ def pages(bazaar: Bazaar, *, by_cursor: bool, **parameters: object) -> list[dict
             body = get(bazaar, cursor=body["cursor"])
         else:
             body = get(bazaar, **{**parameters, "after": body["next"]})
+    raise AssertionError(f"{parameters}: the list has no end after {MAX_PAGES} pages")
 
 
 def test_every_condition_selects_its_orders_in_both_directions(

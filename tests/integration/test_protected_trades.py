@@ -74,7 +74,7 @@ async def test_a_trade_that_is_validated_leaves_its_key_free(web: WebClient) -> 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_hundred_trades_are_judged_each_by_itself_and_committed_together(
+async def test_a_hundred_trades_are_judged_each_by_itself_and_numbered_together(
     web: WebClient,
 ) -> None:
     before = max(await web.numbers(), default=0)

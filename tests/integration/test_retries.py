@@ -17,6 +17,7 @@ from .waiting import wait_until
 DEADLINE_SECONDS = 1.5
 TRADE = {"name": "GameStart", "quantity": 5, "type": "buy"}
 RETRIES = 3
+CURL_SECONDS = 60.0
 
 
 def curl(url: str) -> tuple[int, str]:
@@ -25,7 +26,11 @@ def curl(url: str) -> tuple[int, str]:
     shown = ["-sS", "-w", "\\n%{http_code} %header{location}"]
     again = ["--retry", str(RETRIES), "--retry-delay", "1"]
     run = subprocess.run(
-        ["curl", *shown, *again, *sent, url], capture_output=True, text=True, check=True
+        ["curl", *shown, *again, *sent, url],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=CURL_SECONDS,
     )
     status, _, location = run.stdout.splitlines()[-1].partition(" ")
     return int(status), location

@@ -19,6 +19,7 @@ from .bazaar import Bazaar
 from .web_client import Reply, WebClient, web_client
 
 BUYERS = 300
+REST = {"number", "time", "client_order_id", "total", "limit_price"}
 SHARES = 100
 """What a bazaar lists of each stock."""
 STOCK = "GameStart"
@@ -57,6 +58,7 @@ async def assert_sold_out_to_a_hundred(web: WebClient) -> None:
     looked_up = [web.get(f"/orders/{order['number']}") for order in listed]
     for order, reply in zip(listed, await gatherResults(looked_up), strict=True):
         assert order.items() >= wanted.items()
+        assert order.keys() - wanted.keys() == REST
         assert reply.data == order
     assert (await web.get(f"/orders/{SHARES + 1}")).code == 404
     assert (await web.trade("buy", 1, STOCK)).code == 409

@@ -122,7 +122,6 @@ def test_other_fields_are_for_h2(field: bytes) -> None:
     head = HeadersFrame(3, block + field, flags=["END_HEADERS"]).serialize()
     data = DataFrame(3, framed(b""), flags=["END_STREAM"]).serialize()
     assert peer.server._shortcut.read(head + data) is None
-    assert peer.server._shortcut.read(head.replace(field, b"")[:9] + block + data) is None
     plain = HeadersFrame(3, block, flags=["END_HEADERS"]).serialize()
     assert peer.server._shortcut.read(plain + data) is not None
 
