@@ -6,9 +6,9 @@
 
 `blocking.Client` has calls that block, `deferreds.Deferreds` the same calls as Deferreds. Both
 take the steps that `core.Core` makes, which knows no I/O: what to send (`requests`), when to send
-it again (`retries`), what an answer means (`answers`), how a stream goes on (`stream`). It imports
-`market` only; `load` imports it. Importing this package imports no reactor. docs/client.md is
-the guide.
+it again (`retries`), what an answer means (`answers`), how a stream goes on (`stream`). Its
+pure part imports `market` only; `load` imports it. Importing this package imports no reactor.
+docs/client.md is the guide.
 """
 
 from .blocking import Client

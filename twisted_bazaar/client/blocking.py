@@ -135,8 +135,9 @@ class Client:
     def _take(self, step: Step) -> Reply:
         match step:
             case Send(url, request, seconds):
-                connection = self._connections.setdefault(url, Connection(url))
-                return connection.send(request, seconds)
+                if url not in self._connections:
+                    self._connections[url] = Connection(url)
+                return self._connections[url].send(request, seconds)
             case Pause(seconds):
                 time.sleep(seconds)
                 return None

@@ -22,6 +22,9 @@ _OF_THE_MOMENT = (
     "halted",
 )
 """The reasons for which a trade is refused that may be executed a moment later."""
+_NOT_JUDGED = ("", "foreign_host", "foreign_origin", "no_such_path", "method_not_allowed")
+"""The reasons for which a front-end, or a proxy that gives none, has not looked at the trade:
+another one may have taken it, or may take it."""
 
 
 class CallFailed(Exception):
@@ -57,8 +60,14 @@ class Refused(CallFailed):
     @property
     def for_good(self) -> bool:
         """Whether the same trade will be refused at any later time as well, wherever a copy of it
-        may be: what has expired stays so. Where this is false, the market may change."""
-        return self.reason not in _OF_THE_MOMENT
+        may be: what has expired stays so. Where this is false, the market may change, or another
+        front-end may take the trade."""
+        return self.judged and self.reason not in _OF_THE_MOMENT
+
+    @property
+    def judged(self) -> bool:
+        """Whether the trade itself was refused, and not the way that it came."""
+        return self.reason not in _NOT_JUDGED
 
 
 class NotExecuted(CallFailed):

@@ -1,5 +1,6 @@
 """The requests of the REST API, each with how its answer is understood. Pure."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,6 +30,8 @@ __all__ = [
     "validate",
 ]
 
+_SPECIAL = re.compile(r"[\\,]")
+"""What has a backslash before it in a list of names."""
 T = TypeVar("T")
 
 _JSON = {"Content-Type": "application/json"}
@@ -67,6 +70,9 @@ def ping() -> Call[None]:
 
 
 def stock(name: str) -> Call[Quote]:
+    """Raises `ValueError` for an empty name, which would ask for all stocks."""
+    if not name:
+        raise ValueError("the name of a stock is not empty")
     return Call(Request("GET", f"/stocks/{quote(name, safe='')}"), answers.as_quote)
 
 
@@ -136,7 +142,7 @@ def events(
     request = _get(
         "/events",
         after=None if again else after,
-        stocks=",".join(stocks) or None,
+        stocks=",".join(_SPECIAL.sub(r"\\\g<0>", name) for name in stocks) or None,
         events=",".join(events) or None,
     )
     headers = {"Accept": "text/event-stream"}

@@ -51,7 +51,8 @@ class Doubt:
 
     An attempt whose outcome is unknown may have been executed. If it was not even answered, it may
     still arrive: then a refusal of a later attempt does not settle it, unless that refusal holds
-    for good. Any other refusal settles it, as the leader looks for the key before it judges.
+    for good. Any other refusal of the trade settles it, as the leader looks for the key before it
+    judges. A front-end or proxy that does not look at the trade says nothing of earlier attempts.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class Doubt:
         if isinstance(failed, NotExecuted):
             settled = not self._unknown
         elif isinstance(failed, Refused):
-            settled = failed.for_good or not self._may_arrive
+            settled = failed.for_good or not (self._may_arrive if failed.judged else self._unknown)
         if settled:
             return failed
         return OutcomeUnknown(

@@ -33,7 +33,9 @@ class Parser:
 
     def __init__(self) -> None:
         self.last_id = ""
-        """Where the stream can be taken up again."""
+        """Where the stream can be taken up again: the last id of the blocks that are complete, also
+        of one without data."""
+        self._id = ""
         self.retry_seconds: float | None = None
         """What the server asks to wait before that; None: it does not say."""
         self._rest = b""
@@ -78,7 +80,7 @@ class Parser:
             case "data":
                 self._data.append(value)
             case "id" if "\0" not in value:
-                self.last_id = value
+                self._id = value
             case "retry" if value.isascii() and value.isdecimal():
                 self.retry_seconds = int(value) / 1000
         return None
@@ -86,4 +88,5 @@ class Parser:
     def _dispatch(self) -> Message | None:
         event, data = self._event, self._data
         self._event, self._data, self._size = "", [], 0
+        self.last_id = self._id
         return Message(event or "message", "\n".join(data), self.last_id) if data else None

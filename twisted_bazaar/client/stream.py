@@ -61,6 +61,9 @@ def follow(
                     after = event.number
                 if event is not None:
                     yield Found(event)
+            if parser.last_id.isascii() and parser.last_id.isdecimal():
+                # Orders of other stocks, and such as are not wanted, are passed over.
+                after = max(after, int(parser.last_id))
         again = True
         frontends.failed(url)
         yield Pause(parser.retry_seconds or RETRY_SECONDS)

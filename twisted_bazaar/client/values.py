@@ -70,7 +70,8 @@ class Placed(msgspec.Struct, frozen=True):
     """What a share traded at; None: an earlier release answered."""
     total: Decimal | None = None
     replayed: bool = False
-    """Whether an earlier sending of the same key made the order."""
+    """Whether an earlier sending of the same key made the order. False in a batch, whose answer
+    does not say so."""
 
 
 class Judged(msgspec.Struct, frozen=True):

@@ -104,7 +104,7 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
     pages = OrderPages(desk, node.last_number, logfile, index)
 
     def add_servicers(server: grpc.Server) -> None:
-        orders = Orders(node, pages, logfile, index, monotonic_seconds)
+        orders = Orders(node, pages, index, monotonic_seconds)
         add_OrdersServicer_to_server(orders, server)
         add_ReplicationServicer_to_server(Replication(node), server)
 

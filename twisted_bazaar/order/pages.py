@@ -79,11 +79,17 @@ class OrderPages:
         found = self._index.find([key])
         if key not in found.numbers:
             return None, found.index
-        number = found.numbers[key]
-        [entry] = self.read(number - 1, number)
-        if not isinstance(entry.event, Traded) or entry.event.key != key:
-            raise Damaged(f"the index says that key {key} has order {number}, {entry.event}")
+        entry, _ = self.order_of(key, found.numbers[key])
         return entry, found.index
+
+    def order_of(self, key: str, number: int) -> tuple[Entry, Traded]:
+        """Order `number` from the log file, which the index says is that of `key`. On any
+        thread."""
+        [entry] = self.read(number - 1, number)
+        order = entry.event
+        if not isinstance(order, Traded) or order.key != key:
+            raise Damaged(f"the index says that key {key} has order {number}, {order}")
+        return entry, order
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         """The orders `after` < number <= `upto` from the log file. On any thread."""

@@ -12,7 +12,7 @@ import grpc
 
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
-from twisted_bazaar.errors import BazaarError, Damaged, NotOurs, Unusable
+from twisted_bazaar.errors import BazaarError, NotOurs, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
@@ -33,7 +33,6 @@ from twisted_bazaar.rpc.wire import (
     trade_from_wire,
 )
 from twisted_bazaar.storage.index import Index
-from twisted_bazaar.storage.logfile import LogFile
 
 from .desk import Known
 from .node import OrderNode
@@ -51,8 +50,8 @@ MAX_LISTED_ORDERS = 1000
 MAX_WATCH_MS = 10_000
 """How long a call waits for something new, at most."""
 
-_FEW_NEWS = 64
-"""Orders and stocks in an answer that is encoded on the reactor's thread."""
+_FEW_SHOWN = 64
+"""Orders and stocks in an answer that is encoded on the reactor's thread, at most."""
 _FEW_KEYS = 64
 """Keys that are looked up on the reactor's thread at most: about half a millisecond."""
 _PROMPT_SECONDS = 0.005
@@ -105,7 +104,6 @@ class Orders(OrdersServicer):
         self,
         node: OrderNode,
         pages: OrderPages,
-        logfile: LogFile,
         index: Index,
         seconds: Callable[[], float],
     ) -> None:
@@ -113,7 +111,6 @@ class Orders(OrdersServicer):
         self._pages = pages
         self._seconds = seconds
         self._promptness = Promptness(_PROMPT_SECONDS)
-        self._logfile = logfile
         self._index = index
 
     def _check_meant(self, request: _ForOneReplica, context: Context) -> None:
@@ -145,12 +142,9 @@ class Orders(OrdersServicer):
         """What the index knows of `keys`, and how many seconds that took. On any thread."""
         began = self._seconds()
         found = self._index.find(keys)
-        orders = {}
-        for key, number in found.numbers.items():
-            order = self._read(number - 1, number)[0].event
-            if not isinstance(order, Traded) or order.key != key:
-                raise Damaged(f"the index says that key {key} has order {number}, {order}")
-            orders[key] = order
+        orders = {
+            key: self._pages.order_of(key, number)[1] for key, number in found.numbers.items()
+        }
         return Known(orders, found.index), self._seconds() - began
 
     async def Change(
@@ -172,9 +166,7 @@ class Orders(OrdersServicer):
         found = order_to_wire(orders[0], self._node.price_of) if orders else None
         return order_pb2.GetOrderReply(order=found)
 
-    async def ListOrders(
-        self, request: order_pb2.ListOrdersRequest, context: Context
-    ) -> order_pb2.ListOrdersReply:
+    async def ListOrders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
         self._check_meant(request, context)
         selection = selection_from_wire(request, MAX_LISTED_ORDERS)
         with _reading(self._node, context):
@@ -184,11 +176,9 @@ class Orders(OrdersServicer):
             else:
                 found = await self._pages.page(selection, context)
         price_of = self._node.price_of
-        return order_pb2.ListOrdersReply(
-            orders=[order_to_wire(each, price_of) for each in found.entries],
-            examined=found.examined,
-            ended=found.ended,
-        )
+        if len(found.entries) <= _FEW_SHOWN:
+            return found_to_wire(found, price_of)
+        return await context.defer(lambda: found_to_wire(found, price_of).SerializeToString())
 
     async def Watch(self, request: order_pb2.WatchRequest, context: Context) -> Any:
         self._check_meant(request, context)
@@ -205,7 +195,7 @@ class Orders(OrdersServicer):
             # What is released asks for no round of heartbeats.
             orders = await self._list(request.after, upto - request.after, context)
         price_of = self._node.price_of
-        if len(orders) + len(released.stocks) <= _FEW_NEWS:
+        if len(orders) + len(released.stocks) <= _FEW_SHOWN:
             return released_to_wire(released, orders, price_of)
         return await context.defer(
             lambda: released_to_wire(released, orders, price_of).SerializeToString()
@@ -217,16 +207,8 @@ class Orders(OrdersServicer):
         if after >= stored_upto:
             return remembered
         with _reading(self._node, context):
-            stored = await context.defer(self._read, after, stored_upto)
+            stored = await context.defer(self._pages.read, after, stored_upto)
         return [*stored, *remembered]
-
-    def _read(self, after: int, upto: int) -> Sequence[Entry]:
-        """The orders `after` < number <= `upto` from the log file."""
-        if after >= upto:
-            return ()
-        first, last = self._logfile.index_of(after + 1), self._logfile.index_of(upto)
-        entries = self._logfile.read(first - 1, last)
-        return [entry for entry in entries if isinstance(entry.event, Traded)]
 
     async def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
         self._check_meant(request, context)
@@ -251,6 +233,17 @@ class Orders(OrdersServicer):
         check_integer("term", request.term)
         await self._node.follow(request.term)
         return order_pb2.FollowReply()
+
+
+def found_to_wire(
+    found: FoundOrders, price_of: Callable[[Traded], int]
+) -> order_pb2.ListOrdersReply:
+    """The answer to a front-end that lists orders."""
+    return order_pb2.ListOrdersReply(
+        orders=[order_to_wire(each, price_of) for each in found.entries],
+        examined=found.examined,
+        ended=found.ended,
+    )
 
 
 def released_to_wire(

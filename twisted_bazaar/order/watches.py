@@ -1,6 +1,6 @@
 """What is released, for front-ends that wait for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from twisted.application.service import Service
@@ -85,20 +85,23 @@ class Watches:
 
     def look(self) -> None:
         """Something may have been released."""
-        if self._waiting and self._desk.released != self._told:
-            waiting, self._waiting = self._waiting, {}
-            for call, late in waiting.items():
-                late.cancel()
+        if self._desk.released != self._told:
+            for call in self._taken():
                 call.callback(None)
         self._told = self._desk.released
 
     def stop(self) -> None:
         """Nothing more will be released here."""
         self._stopped = True
-        waiting, self._waiting = self._waiting, {}
-        for call, late in waiting.items():
-            late.cancel()
+        for call in self._taken():
             call.errback(_stopping())
+
+    def _taken(self) -> Iterator[Deferred[None]]:
+        """The calls that wait now, one by one: those that are cancelled meanwhile are left out."""
+        for call in list(self._waiting):
+            if (late := self._waiting.pop(call, None)) is not None:
+                late.cancel()
+                yield call
 
     def _over(self, call: Deferred[None]) -> None:
         del self._waiting[call]

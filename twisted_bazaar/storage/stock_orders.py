@@ -128,6 +128,8 @@ class StockOrders:
         else:
             upto = min(upto, after + MAX_EXAMINED)
         numbers: list[int] = []
+        if limit < 1:
+            return Matched(numbers, upto + 1 if descending else after, state.last_number)
         if after < upto and (not stock or stock in state.ids):
             for block in _read(connection, after, upto, descending):
                 first = block.number * BLOCK_ORDERS + 1

@@ -249,6 +249,10 @@ MALFORMED = Answer(200, {}, b'{"data":{}}')
         ([LOST, failure(409, "expired")], Refused),
         ([LOST, failure(422, "key_reused")], Refused),
         ([LOST, failure(400, "invalid_field")], Refused),
+        # A front-end or proxy that does not look at the trade says nothing of earlier attempts.
+        ([LOST, failure(403, "foreign_host")], OutcomeUnknown),
+        ([UNKNOWN, Answer(404, {}, b"<html>")], OutcomeUnknown),
+        ([failure(403, "foreign_host")], Refused),
     ],
 )
 def test_what_is_known_of_a_trade_is_no_more_than_its_attempts_say(
@@ -325,3 +329,25 @@ def test_all_orders_come_page_by_page_by_the_cursor() -> None:
         "/orders?limit=2&cursor=x%2Fy",
         "/orders?limit=2&cursor=z",
     ]
+
+
+def test_only_what_the_bazaar_has_judged_is_refused_for_good() -> None:
+    for_good = {
+        reason: Refused("no", reason=reason).for_good
+        for reason in ("expired", "key_reused", "halted", "foreign_host", "no_such_path", "")
+    }
+    assert for_good == {
+        "expired": True,
+        "key_reused": True,
+        "halted": False,
+        "foreign_host": False,
+        "no_such_path": False,
+        "": False,
+    }
+
+
+def test_a_stock_without_a_name_is_never_asked_for() -> None:
+    world = Scripted()
+    with pytest.raises(ValueError, match="not empty"):
+        world.run(world.core.stock(""))
+    assert not world.sent

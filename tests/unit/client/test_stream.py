@@ -90,3 +90,16 @@ def test_a_stream_that_is_refused_or_cannot_be_had_in_time_fails() -> None:
     world = Scripted(OPEN, ENDED, *[LOST] * 40)
     with pytest.raises(Unavailable):
         world.found(world.core.events(after=1))
+
+
+def test_a_stream_is_taken_up_behind_orders_of_other_stocks_that_were_passed_over() -> None:
+    replies = [OPEN, order(3) + b"id: 900\n\n", b"id: 950\nda", ENDED]
+    world = Scripted(*replies, OPEN, ENDED)
+    world.found(world.core.events(after=0, stocks=["Fish"]))
+    assert [last for _, _, last in opened(world)][:2] == [None, "900"]
+
+
+def test_a_comma_or_backslash_in_the_name_of_a_stock_is_no_end_of_it() -> None:
+    world = Scripted(OPEN, ENDED, deadline=0.5)
+    world.found(world.core.events(after=0, stocks=["A,B", "C\\"]))
+    assert opened(world)[0][1] == "/events?after=0&stocks=A%5C%2CB%2CC%5C%5C"

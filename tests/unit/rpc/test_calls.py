@@ -483,7 +483,7 @@ async def test_a_replica_answers_lookups_as_a_catalog_does(world: World) -> None
 
     def add(server: grpc.Server) -> None:
         nothing: Any = None
-        orders = Orders(cast(OrderNode, leader), nothing, nothing, nothing, monotonic_seconds)
+        orders = Orders(cast(OrderNode, leader), nothing, nothing, monotonic_seconds)
         add_OrdersServicer_to_server(orders, server)
 
     address = Address("127.0.0.1", free_port())

@@ -228,3 +228,9 @@ def test_a_block_as_it_was_earlier_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(Damaged):
         index.matching(FISH, None, 0, 98, 99, False)
     index.close()
+
+
+def test_a_caller_that_asks_for_no_orders_gets_none(long: Index) -> None:
+    for descending, upto in ((False, 0), (True, 4501)):
+        found = long.matching(FISH, None, 0, 4500, 0, descending=descending)
+        assert (found.numbers, found.examined) == ([], upto)

@@ -36,10 +36,6 @@ class QueryParameter(Parameter, Generic[T], frozen=True, kw_only=True):
             raise Refusal(Reason.INVALID_PARAMETER, message)
         return value
 
-    def wrong(self, how: str) -> Refusal:
-        """The refusal that says how its value is wrong."""
-        return Refusal(Reason.INVALID_PARAMETER, f"the query parameter {self.name} {how}")
-
 
 def integer(
     name: str, least: int, most: int, *, says: str, default: int | None = None, example: int

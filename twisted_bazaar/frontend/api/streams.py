@@ -19,7 +19,6 @@ KINDS = ("order", "quote", "leader")
 MAX_STOCKS = 100
 """Stocks that one reader may name."""
 
-_NUMBER = re.compile(r"[0-9]{1,16}")
 _LISTED = re.compile(r"((?:[^\\,]|\\[\\,])*)(,|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\,])")
 
@@ -114,7 +113,8 @@ def _last_event_id(headers: Sequence[bytes] | None) -> int | None:
     text = headers[0].decode("latin-1").strip()
     if not text:
         return None
-    if _NUMBER.fullmatch(text) is None or int(text) > MAX_ORDER_NUMBER:
+    number = AFTER.read(text)
+    if number is None:
         message = f"the header {name} must be {AFTER.rule}, not {shown(text)}"
         raise Refusal(Reason.INVALID_PARAMETER, message)
-    return int(text)
+    return number

@@ -66,7 +66,7 @@ def order_event(order: Order) -> bytes:
 
 def quote_event(stock: Stock) -> bytes:
     """The event that shows the market data of a stock."""
-    price = msgspec.Raw(b"%d.%02d" % divmod(stock.price, 100))
+    price = answers.exact_price(stock.price)
     quote = ShownQuote(
         stock.name,
         price,

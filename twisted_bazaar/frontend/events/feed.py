@@ -134,7 +134,7 @@ class EventFeed(Service):
         """The number of the order after which `asked` begins. Raises `Refusal`."""
         journal = self.journal
         for stock in sorted(asked.wanted.stocks or ()):
-            if stock not in journal.stocks:
+            if not journal.lists(stock):
                 message = f"the query parameter stocks names no stock: {shown(stock)}"
                 raise Refusal(Reason.INVALID_PARAMETER, message)
         after = asked.after
@@ -247,6 +247,10 @@ class EventFeed(Service):
             self.log.failure("unexpected error: all streams of events end", failure)
             self._following = None
             self._end_all()
+            # The next reader begins with a feed of its own.
+            self._journal = None
+            if self._looking.running:
+                self._looking.stop()
 
     def _rest(self) -> None:
         """Stop the feed in a moment if there are no readers by then."""

@@ -129,10 +129,9 @@ class Journal:
         self._cuts: dict[tuple[Position, Wanted, bool], Cut] = {}
         self._take_quotes(first)
 
-    @property
-    def stocks(self) -> frozenset[str]:
-        """The names of all stocks."""
-        return frozenset(self._quotes)
+    def lists(self, stock: str) -> bool:
+        """Whether a stock has this name."""
+        return stock in self._quotes
 
     def take(self, news: News) -> bool:
         """Take in what a replica answered to `number` and `version`. Returns whether that is new.

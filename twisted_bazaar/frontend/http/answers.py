@@ -276,7 +276,7 @@ def orders(found: Iterable[Order], next_after: int | None, cursor: str) -> bytes
 
 
 def _shown_stock(found: Stock) -> ShownStock:
-    price = msgspec.Raw(price_text(found.price).encode())
+    price = exact_price(found.price)
     # Volumes grow beyond the integers that every JSON reader keeps; the number shown does not.
     volume = min(found.volume, MAX_SHARES)
     return ShownStock(found.name, price, found.quantity, volume, found.halted)
@@ -297,9 +297,14 @@ def _shown_order(found: Order) -> ShownOrder:
     )
 
 
-def shown_price(cents: int | None) -> msgspec.Raw | None:
+def exact_price(cents: int) -> msgspec.Raw:
     """A price, as every answer shows it: two decimals, never through a float."""
-    return None if cents is None else msgspec.Raw(price_text(cents).encode())
+    return msgspec.Raw(price_text(cents).encode())
+
+
+def shown_price(cents: int | None) -> msgspec.Raw | None:
+    """`exact_price`; None: it is not known."""
+    return None if cents is None else exact_price(cents)
 
 
 def _shown_trade(trade: Trade, outcome: Placed | Judged) -> ShownTrade:

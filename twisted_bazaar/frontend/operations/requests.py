@@ -140,10 +140,11 @@ def _price(value: object) -> int:
 
 
 def _number(field: str, rule: str, value: object, factor: int) -> int:
-    if isinstance(value, Decimal) and value.is_finite() and abs(value) * factor <= _MAX_NUMBER:
-        times = value * factor
-        if times == int(times):
-            return int(times)
+    # Compared before it is multiplied: arithmetic fails for the largest exponents.
+    if isinstance(value, Decimal) and value.is_finite() and -_MAX_NUMBER <= value <= _MAX_NUMBER:
+        whole = int(value * factor)
+        if abs(whole) <= _MAX_NUMBER and Decimal(whole) / factor == value:
+            return whole
     raise _wrong(field, rule, value)
 
 

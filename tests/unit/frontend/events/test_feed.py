@@ -391,3 +391,27 @@ def test_a_service_that_stops_ends_readers_and_those_that_wait(world: World) -> 
     world.pass_time()
     assert waiting.transport.value().startswith(b"HTTP/1.1 503 ")
     assert world.clock.getDelayedCalls()[1:] == []
+
+
+def test_after_an_unexpected_error_the_next_reader_has_a_feed_that_works(
+    world: World, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]
+) -> None:
+    reader = world.connect()
+    world.pass_time()
+
+    def fails(*_: object) -> Deferred[News]:
+        raise RuntimeError("not foreseen")
+
+    with monkeypatch.context() as broken:
+        for replica in world.replicas.values():
+            broken.setattr(replica, "watch", fails)
+        world.trade(1)
+        world.pass_time(0.1)
+    assert reader.transport.disconnecting
+    assert [str(failure.value) for failure in logged_failures] == ["not foreseen"]
+    logged_failures.clear()
+    again = world.connect()
+    world.pass_time(0.1)
+    world.trade(1)
+    world.pass_time(0.5)
+    assert numbers_in(seen(again)) == [2]
