@@ -26,12 +26,12 @@ from twisted_bazaar.frontend.api.reports import ReplicaReport
 from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.frontend.events.asked import Asked
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.connections import MAX_CONNECTIONS
-from twisted_bazaar.frontend.http.hosts import Hosts
-from twisted_bazaar.frontend.http.refusals import ACCEPTED, NO_SUCH_PATH, Reason
-from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.connections import MAX_CONNECTIONS
+from twisted_bazaar.http.hosts import Hosts
+from twisted_bazaar.http.refusals import ACCEPTED, NO_SUCH_PATH, Reason
+from twisted_bazaar.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import (
     DEFAULT_LISTING,

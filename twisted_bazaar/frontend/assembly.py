@@ -13,6 +13,10 @@ import attrs
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from twisted_bazaar.http.connections import connections_for
+from twisted_bazaar.http.hosts import Hosts
+from twisted_bazaar.http.listener import Listener
+from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
@@ -35,10 +39,6 @@ from .election.leadership import Leadership
 from .election.pings import Pings
 from .events.feed import EventFeed
 from .events.source import NewsSource
-from .http.connections import connections_for
-from .http.hosts import Hosts
-from .http.listener import Listener
-from .http.request_ids import RequestIds
 from .lookups.queue import LookupQueue
 from .lookups.service import LookupService
 from .lookups.whole_market import WholeMarketQueue

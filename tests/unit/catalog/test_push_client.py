@@ -18,8 +18,8 @@ from tests.fakes.wrong_frontends import AT_ONCE, NEVER, OK, WHOLE, ServerFactory
 from twisted_bazaar.catalog import push_client as catalog_push
 from twisted_bazaar.catalog.push_client import MAX_REPLY_BYTES, PushClient
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend.http.connections import SECONDS, Phase
-from twisted_bazaar.frontend.http.listener import Listener
+from twisted_bazaar.http.connections import SECONDS, Phase
+from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, Push, encode
 
 SECRET = b"0123456789abcdef"

@@ -18,7 +18,7 @@ from twisted_bazaar.catalog import push_frames as module
 from twisted_bazaar.catalog.push_client import PushClient
 from twisted_bazaar.catalog.push_frames import PushFrames
 from twisted_bazaar.frontend.cache.push_frames import BOUNDS
-from twisted_bazaar.frontend.http.listener import Listener
+from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.rpc.frames.format import (
     ANSWER,
     GREETING,

@@ -18,7 +18,7 @@ from twisted.plugin import getPlugins
 from twisted.python.reflect import namedAny
 
 from tests import ROOT
-from twisted_bazaar.frontend.http import listener
+from twisted_bazaar.http import listener
 from twisted_bazaar.local import bazaar
 from twisted_bazaar.rpc.frames import server as frames
 from twisted_bazaar.rpc.serving import server as grpc_server

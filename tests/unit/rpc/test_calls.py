@@ -34,7 +34,7 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.frontend.clients import CatalogClient, ReplicaClient
-from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.http import answers
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import Listing, Placed, Side, Stock, Trade
 from twisted_bazaar.order import neighbours

@@ -7,8 +7,8 @@ place, and the others are placed.
 from collections.abc import Callable, Sequence
 
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, refusal_of, shown, shown_value
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason, Refusal, refusal_of, shown, shown_value
 from twisted_bazaar.market import Judged, Placed, Trade
 
 from .trades import A_TRADE, checked_fields, decode_object, trade_of

@@ -18,8 +18,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.site import BazaarRequest
 
 __all__ = ["Dispatcher"]
 

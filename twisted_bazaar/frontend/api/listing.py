@@ -12,8 +12,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import Side
 from twisted_bazaar.selection import Page, Selection
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 
-from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
+from twisted_bazaar.http.site import BazaarRequest, BazaarSite
 
 from .batches import MAX_BATCH_BYTES
 from .old_shape import in_old_shape

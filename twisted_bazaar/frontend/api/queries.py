@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 from urllib.parse import parse_qsl
 
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.http.refusals import Reason, Refusal, shown
 
 from .description.vocabulary import Parameter
 

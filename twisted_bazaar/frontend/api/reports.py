@@ -7,8 +7,8 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.http.answers import ReplicaReport
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+from twisted_bazaar.http.answers import ReplicaReport
 
 __all__ = ["ReplicaReport", "Reports"]
 

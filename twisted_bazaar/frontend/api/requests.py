@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.http.refusals import Reason, Refusal, shown
 
 __all__ = [
     "KEY",

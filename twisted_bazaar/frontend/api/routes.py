@@ -17,9 +17,13 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.events.feed import EventFeed
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.hosts import Hosts
-from twisted_bazaar.frontend.http.refusals import (
+from twisted_bazaar.frontend.lookups.service import LookupService
+from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
+from twisted_bazaar.frontend.trading.service import TradeService
+from twisted_bazaar.frontend.upstream.replicas import Replicas
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.hosts import Hosts
+from twisted_bazaar.http.refusals import (
     NO_SUCH_PATH,
     Reason,
     Refusal,
@@ -27,11 +31,7 @@ from twisted_bazaar.frontend.http.refusals import (
     refusal_of,
     shown,
 )
-from twisted_bazaar.frontend.http.site import BazaarRequest
-from twisted_bazaar.frontend.lookups.service import LookupService
-from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
-from twisted_bazaar.frontend.trading.service import TradeService
-from twisted_bazaar.frontend.upstream.replicas import Replicas
+from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Judged, Order, Placed, Trade
 from twisted_bazaar.selection import Page
 

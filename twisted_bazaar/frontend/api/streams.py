@@ -6,7 +6,7 @@ from itertools import permutations
 
 from twisted_bazaar.frontend.events.asked import Asked
 from twisted_bazaar.frontend.events.journal import Wanted
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import MAX_NAME_CHARACTERS
 
 from .description.vocabulary import Parameter

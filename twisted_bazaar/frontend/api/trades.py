@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown, shown_value
+from twisted_bazaar.http.refusals import Reason, Refusal, shown, shown_value
 from twisted_bazaar.market import MAX_PRICE, MAX_TRADE_QUANTITY, Side, Trade
 from twisted_bazaar.rpc.bounds import MAX_MILLISECONDS
 

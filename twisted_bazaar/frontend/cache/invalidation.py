@@ -18,12 +18,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_bazaar.errors import Malformed, NotAuthorised
-from twisted_bazaar.frontend.http.channel import BazaarChannel
-from twisted_bazaar.frontend.http.connections import SECONDS, Phase
-from twisted_bazaar.frontend.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
-from twisted_bazaar.frontend.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.frontend.operations.challenges import PATH as MARKET
 from twisted_bazaar.frontend.operations.resource import MarketOperations
+from twisted_bazaar.http.channel import BazaarChannel
+from twisted_bazaar.http.connections import SECONDS, Phase
+from twisted_bazaar.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
+from twisted_bazaar.http.site import BazaarRequest, BazaarSite
 from twisted_bazaar.rpc.frames.format import MAGIC
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,

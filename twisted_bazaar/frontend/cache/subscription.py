@@ -11,8 +11,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+from twisted_bazaar.http import answers
 from twisted_bazaar.market import Stock
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing

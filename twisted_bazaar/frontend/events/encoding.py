@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.http import answers
 from twisted_bazaar.market import MAX_SHARES, Order, Stock
 
 __all__ = [

@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, later, shown
-from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.http.refusals import Reason, Refusal, later, shown
+from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Order
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.http.site import BazaarRequest
 
 from .journal import Journal
 from .reader import Reader

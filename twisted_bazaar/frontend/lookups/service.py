@@ -16,7 +16,7 @@ from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote
 from twisted_bazaar.frontend.cache.recent import Recent
 from twisted_bazaar.frontend.cache.store import QuoteCache
-from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.http import answers
 
 from .queue import CacheRead, LookupQueue, UpstreamCall
 from .whole_market import MarketQuery, MarketSnapshot, WholeMarketQueue

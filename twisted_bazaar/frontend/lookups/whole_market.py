@@ -16,7 +16,7 @@ import msgspec
 
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.frontend.cache.floors import Floors
-from twisted_bazaar.frontend.http import answers
+from twisted_bazaar.http import answers
 from twisted_bazaar.market import Stock
 
 __all__ = ["MarketQuery", "MarketSnapshot", "WholeMarketQueue"]

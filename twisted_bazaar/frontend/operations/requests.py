@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import Change, Halted, Listed, Listing, Repriced, Resumed
 
 __all__ = ["decode_operation"]

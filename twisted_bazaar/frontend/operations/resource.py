@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_bazaar.errors import ChangeRefused, NotAuthorised, NotExecuted, OutcomeUnknown
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, later, refusal_of
-from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason, Refusal, later, refusal_of
+from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Change, ChangeRefusal
 
 from .challenges import CHALLENGE_HEADER, SIGNATURE_HEADER, Challenges

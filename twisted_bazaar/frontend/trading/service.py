@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.errors import BazaarError, Overloaded
 from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
-from twisted_bazaar.frontend.http.request_ids import carried
+from twisted_bazaar.http.request_ids import carried
 from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.timing import Timing
 

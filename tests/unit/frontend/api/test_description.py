@@ -24,8 +24,8 @@ from twisted_bazaar.frontend.api.description.reasons import (
 )
 from twisted_bazaar.frontend.api.description.trading import MADE_KEY
 from twisted_bazaar.frontend.api.routes import Routes
-from twisted_bazaar.frontend.http.channel import BazaarChannel
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http.channel import BazaarChannel
+from twisted_bazaar.http.refusals import Reason
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted_bazaar.frontend.api import listing
 from twisted_bazaar.frontend.api.listing import MAX_MILLISECONDS, cursor_of, decode_selection
 from twisted_bazaar.frontend.api.requests import MAX_ORDER_NUMBER
-from twisted_bazaar.frontend.http.refusals import Refusal
+from twisted_bazaar.http.refusals import Refusal
 from twisted_bazaar.market import Order, Side
 from twisted_bazaar.selection import Page, Selection
 

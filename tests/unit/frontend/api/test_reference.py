@@ -3,10 +3,10 @@
 import re
 
 from tests import ROOT
-from twisted_bazaar.frontend.http import connections
-from twisted_bazaar.frontend.http.connections import SECONDS, Phase
-from twisted_bazaar.frontend.http.refusals import Reason
-from twisted_bazaar.frontend.http.site import MAX_BODY_BYTES
+from twisted_bazaar.http import connections
+from twisted_bazaar.http.connections import SECONDS, Phase
+from twisted_bazaar.http.refusals import Reason
+from twisted_bazaar.http.site import MAX_BODY_BYTES
 from twisted_bazaar.market import MAX_TRADE_QUANTITY
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()

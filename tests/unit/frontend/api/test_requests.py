@@ -8,7 +8,7 @@ from twisted_bazaar.frontend.api.requests import (
     check_key_headers,
     decode_order_number,
 )
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal
+from twisted_bazaar.http.refusals import Reason, Refusal
 
 
 @pytest.mark.parametrize(

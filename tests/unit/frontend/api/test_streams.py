@@ -6,7 +6,7 @@ import pytest
 
 from twisted_bazaar.frontend.api.streams import MAX_STOCKS, decode_asked
 from twisted_bazaar.frontend.events.journal import Wanted
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal
+from twisted_bazaar.http.refusals import Reason, Refusal
 
 
 def test_without_parameters_everything_is_shown_from_now_on() -> None:

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twisted_bazaar.frontend.api.trades import decode_trade, decode_validate
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal
 from twisted_bazaar.frontend.trading.keys import FreshKeys
+from twisted_bazaar.http.refusals import Reason, Refusal
 from twisted_bazaar.market import MAX_PRICE, MAX_TRADE_QUANTITY, Side, Trade
 
 QUANTITY_RULE = "quantity must be an integer from 1 to 1000000000"

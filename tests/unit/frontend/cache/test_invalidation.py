@@ -22,7 +22,7 @@ from twisted_bazaar.frontend.cache.invalidation import (
     MAX_HEADLESS_BYTES,
     PUSH_SECONDS,
 )
-from twisted_bazaar.frontend.http.site import CHECK_SECONDS, DISCARD_BYTES, MAX_BODY_BYTES
+from twisted_bazaar.http.site import CHECK_SECONDS, DISCARD_BYTES, MAX_BODY_BYTES
 from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, decode_reply, encode, head_of, sign
 
 SECRET = b"0123456789abcdef"

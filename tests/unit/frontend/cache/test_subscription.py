@@ -15,8 +15,8 @@ from twisted_bazaar.frontend.cache.floors import Floors
 from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.cache.recent import Recent
 from twisted_bazaar.frontend.cache.subscription import Subscriber
-from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
+from twisted_bazaar.http import answers
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import Stock
 from twisted_bazaar.rpc.push import Push, PushedQuote, PushReply, Subscription

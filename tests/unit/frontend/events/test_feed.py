@@ -20,8 +20,8 @@ from twisted_bazaar.frontend.events.feed import EventFeed
 from twisted_bazaar.frontend.events.news import News
 from twisted_bazaar.frontend.events.reader import HEARTBEAT_SECONDS, TAKING_SECONDS
 from twisted_bazaar.frontend.events.source import PAGE_ORDERS, WAIT_SECONDS, NewsSource
-from twisted_bazaar.frontend.http.refusals import refusal_of
-from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.http.refusals import refusal_of
+from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Order
 from twisted_bazaar.timing import Timing
 

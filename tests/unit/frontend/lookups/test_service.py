@@ -14,10 +14,10 @@ from twisted_bazaar.errors import NotLeader, Unavailable
 from twisted_bazaar.frontend.cache.memory import MemoryCache
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote, Source
 from twisted_bazaar.frontend.cache.recent import Recent
-from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.lookups.queue import LookupQueue
 from twisted_bazaar.frontend.lookups.service import LookupService
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot, WholeMarketQueue
+from twisted_bazaar.http import answers
 from twisted_bazaar.market import Stock
 
 

@@ -4,12 +4,12 @@ import pytest
 
 from tests.fakes.publisher import HISTORY, LEASE, FakePublisher
 from twisted_bazaar.errors import BazaarError, Unavailable
-from twisted_bazaar.frontend.http import answers
 from twisted_bazaar.frontend.lookups.whole_market import (
     MarketQuery,
     MarketSnapshot,
     WholeMarketQueue,
 )
+from twisted_bazaar.http import answers
 from twisted_bazaar.market import Stock
 
 

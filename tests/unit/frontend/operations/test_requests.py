@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal
 from twisted_bazaar.frontend.operations.requests import decode_operation
+from twisted_bazaar.http.refusals import Reason, Refusal
 from twisted_bazaar.market import Change, Halted, Listed, Listing, Repriced, Resumed
 
 

@@ -8,8 +8,8 @@ import msgspec
 from twisted_bazaar.errors import BazaarError, Overloaded, Rejected
 from twisted_bazaar.frontend.api.batches import MAX_BATCH_TRADES, batch_body, decode_batch
 from twisted_bazaar.frontend.api.trades import PARAMETERS
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import Placed, Rejection
 
 from .failures import failed, refused

@@ -10,8 +10,8 @@ import msgspec
 
 from twisted_bazaar import __version__
 from twisted_bazaar.frontend.api.old_shape import in_old_shape
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 
 from .headers import ALLOW, REPEAT_KEY, REQUEST_ID, REQUEST_ID_SHOWN, RETRY_AFTER
 from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Refusal, refusal_of
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Refusal, refusal_of
 from twisted_bazaar.market import Trade
 
 from .vocabulary import Example

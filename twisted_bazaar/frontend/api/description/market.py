@@ -1,7 +1,7 @@
 """The calls that look up stocks. Pure."""
 
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import DEFAULT_LISTING, Stock
 
 from .headers import CACHE_CONTROL, ENTITY_TAG, IF_NONE_MATCH, X_CACHE

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api import listing
 from twisted_bazaar.frontend.api.requests import MAX_ORDER_NUMBER
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import Order, Side
 from twisted_bazaar.selection import Page
 

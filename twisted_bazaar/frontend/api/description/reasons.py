@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http.refusals import Reason
 
 __all__ = ["ANY_CALL", "BEFORE_THE_PATH", "ELSEWHERE", "INTERNAL", "MEANINGS", "MESSAGES"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from twisted_bazaar.frontend.api.old_shape import OldFailure
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 
 from .vocabulary import JSON, Schema
 

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 
 from .headers import CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS
 from .vocabulary import Answer, Example, Operation, holding

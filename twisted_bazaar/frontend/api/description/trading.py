@@ -12,9 +12,9 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.frontend.api.requests import check_content
 from twisted_bazaar.frontend.api.trades import FIELDS, PARAMETERS, decode_trade, decode_validate
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.hosts import Hosts
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.hosts import Hosts
+from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import (
     Judged,
     Placed,

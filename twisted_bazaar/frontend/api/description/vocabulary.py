@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http.refusals import Reason
 
 __all__ = [
     "JSON",

@@ -3,8 +3,8 @@
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api import streams
 from twisted_bazaar.frontend.events import encoding
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason
 
 from .failures import failed, refused
 from .vocabulary import Answer, Header, Operation

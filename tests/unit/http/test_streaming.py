@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from tests.fakes.frontend_world import FrontEnd
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api.routes import MAX_SENDING_BYTES
-from twisted_bazaar.frontend.http.streaming import PIECE_BYTES, BodyProducer
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
+from twisted_bazaar.http.streaming import PIECE_BYTES, BodyProducer
 
 BODY = bytes(range(256)) * (5 * PIECE_BYTES // 256) + b"the end"
 

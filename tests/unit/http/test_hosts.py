@@ -2,8 +2,8 @@
 
 import pytest
 
-from twisted_bazaar.frontend.http.hosts import Authority, Hosts, read_authority
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal
+from twisted_bazaar.http.hosts import Authority, Hosts, read_authority
+from twisted_bazaar.http.refusals import Reason, Refusal
 
 HOSTS = Hosts(["Shop.Example", "[2001:DB8::1]:80", "odd.example:8443", "10.1.2.3"])
 

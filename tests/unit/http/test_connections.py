@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_bazaar.frontend.http.connections import (
+from twisted_bazaar.http.connections import (
     MAX_CONNECTIONS,
     MAX_EVICTED,
     SECONDS,

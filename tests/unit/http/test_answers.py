@@ -9,8 +9,8 @@ import pytest
 
 from twisted_bazaar import errors
 from twisted_bazaar.frontend.api.trades import decode_trade
-from twisted_bazaar.frontend.http import answers
-from twisted_bazaar.frontend.http.refusals import Reason, Refusal, later, refusal_of
+from twisted_bazaar.http import answers
+from twisted_bazaar.http.refusals import Reason, Refusal, later, refusal_of
 from twisted_bazaar.market import MAX_SHARES, Order, Rejection, Side, Stock, Trade
 
 TRADE = Trade('key "1"', "GameStart", Side.BUY, 5)

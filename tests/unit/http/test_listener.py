@@ -10,7 +10,7 @@ from twisted.internet.defer import maybeDeferred
 
 from tests.fakes.internal_endpoint import InternalEndpoint
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.frontend.http.listener import Listener
+from twisted_bazaar.http.listener import Listener
 
 Listen = Callable[..., Listener]
 

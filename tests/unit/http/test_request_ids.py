@@ -4,7 +4,7 @@ import pytest
 from twisted.python.failure import Failure
 
 from tests.fakes.frontend_world import FrontEnd, failures_logged
-from twisted_bazaar.frontend.http.request_ids import RequestIds, carried, given_id
+from twisted_bazaar.http.request_ids import RequestIds, carried, given_id
 
 
 def answered(raw: bytes) -> bytes:

@@ -3,5 +3,5 @@
 Start with `site`: `BazaarSite` and `BazaarRequest`. `BazaarChannel` (`channel`) reads requests from
 a connection, `Connections` (`connections`) decides which connections to close; `listener` is the
 port, `streaming` sends large answers. `answers`, `refusals` and `hosts`, which are pure as is
-`connections`, are used all over the front-end.
+`connections`, are used wherever HTTP is served.
 """

@@ -11,9 +11,9 @@ from twisted.web.server import NOT_DONE_YET
 
 from tests.fakes.frontend_world import Connection, FrontEnd
 from twisted_bazaar.errors import InvariantBroken
-from twisted_bazaar.frontend.http import site
-from twisted_bazaar.frontend.http.connections import SECONDS, TRANSITIONS, Connections, Phase
-from twisted_bazaar.frontend.http.site import BazaarRequest
+from twisted_bazaar.http import site
+from twisted_bazaar.http.connections import SECONDS, TRANSITIONS, Connections, Phase
+from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Placed
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -15,8 +15,8 @@ from twisted.web.resource import Resource
 from tests.fakes.frontend_world import FrontEnd, failures_logged
 from tests.fakes.placed import number_in
 from tests.fakes.served import Served, read_all, serving, until
-from twisted_bazaar.frontend.http import channel
-from twisted_bazaar.frontend.http.refusals import Reason
+from twisted_bazaar.http import channel
+from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import Placed, Side, Trade
 from twisted_bazaar.runtime.writing import write_now
 

@@ -16,8 +16,8 @@ from twisted.web.server import NOT_DONE_YET
 from tests.fakes.frontend_world import Connection, FrontEnd
 from tests.fakes.placed import number_in
 from tests.fakes.served import Served, read_all, serving, until
-from twisted_bazaar.frontend.http import site
-from twisted_bazaar.frontend.http.connections import SECONDS, Phase
+from twisted_bazaar.http import site
+from twisted_bazaar.http.connections import SECONDS, Phase
 from twisted_bazaar.market import Placed
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -1,0 +1,78 @@
+"""Writes metrics in the formats that Prometheus reads, by `prometheus_client`."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from .figures import Counter, Family, Gauges, Histogram, Metrics
+
+__all__ = ["Exposition"]
+
+
+class Exposition:
+    """All metrics of a process: its own, and those of Python and the operating system."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Own(metrics))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+
+    def write(self, accept: str) -> tuple[bytes, bytes]:
+        """The metrics as they are now, in a format that the header `Accept` allows, and the
+        `Content-Type` of that."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type.encode("ascii")
+
+
+class _Own(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._metrics:
+            if isinstance(family, Gauges):
+                yield _read(family)
+                continue
+            yield _family(family)
+
+
+def _read(gauges: Gauges) -> Metric:
+    kind = CounterMetricFamily if gauges.kind == "counter" else GaugeMetricFamily
+    metric = kind(gauges.name, gauges.what, labels=gauges.labels)
+    for labels, value in gauges.read().items():
+        metric.add_metric(labels, value)
+    return metric
+
+
+def _family(family: Family[Counter] | Family[Histogram]) -> Metric:
+    counters = CounterMetricFamily(family.name, family.what, labels=family.labels)
+    histograms = HistogramMetricFamily(family.name, family.what, labels=family.labels)
+    shown: Metric = counters
+    for labels, value in family.values.items():
+        if isinstance(value, Counter):
+            counters.add_metric(labels, value.value)
+            continue
+        shown = histograms
+        bounds = [*map(floatToGoString, value.bounds), "+Inf"]
+        buckets = list(zip(bounds, accumulate(value.counts), strict=True))
+        histograms.add_metric(labels, buckets, value.total)
+    return shown
