@@ -28,6 +28,7 @@ PURE_MODULES = [
     "order.promptness",
     "order.search",
     "order.sendings",
+    "order.status",
     "catalog.admission",
     "catalog.projection",
     "catalog.publisher",

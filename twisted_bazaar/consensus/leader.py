@@ -15,8 +15,18 @@ from twisted_bazaar.leases import Holder, kept
 from twisted_bazaar.timing import Timing
 
 from .entries import GENESIS, Entry
+from .lag import ProposalTimes
 from .log import Log
-from .messages import Append, AppendReply, Apply, ApplyReply, LearnerRequest, Message, Request
+from .messages import (
+    Append,
+    AppendReply,
+    Apply,
+    ApplyReply,
+    FollowerLag,
+    LearnerRequest,
+    Message,
+    Request,
+)
 from .progress import Progress, majority, reached_by_majority
 
 __all__ = ["MAX_BATCH_ENTRIES", "LeaderState", "longest_lease"]
@@ -137,6 +147,7 @@ class LeaderState:
         """Whether the last proposal came within `_NOTICE_SECONDS` of the commit before it."""
         self._history = ""
         last = log.last_index
+        self._proposal_times = ProposalTimes(last, now)
         self._peers = {peer: Progress(last, now) for peer in peers}
         self._learners = {name: _Learner(name, last, now) for name in learners}
         self.backoff = Backoff(timing.lease)
@@ -161,6 +172,7 @@ class LeaderState:
         if commit >= self.opened:
             self._ask_learners(requests, now, commit, released)
         last, heartbeat = self._log.last_index, self._timing.heartbeat
+        self._proposal_times.reached(last, now)
         at_once: Collection[int] | None = None
         for peer, progress in self._peers.items():
             if not progress.due(now, last, self.round, heartbeat):
@@ -420,6 +432,20 @@ class LeaderState:
         stuck = now - learner.cleared_at > _STUCK_LEASES * self._timing.lease
         if silent or stuck:
             self.backoff.delayed(learner.name, passed, now)
+
+    def follower_lags(self, now: float) -> Sequence[FollowerLag]:
+        """How far each follower is behind this log."""
+        last, times = self._log.last_index, self._proposal_times
+        behind = {peer: progress.acknowledged for peer, progress in self._peers.items()}
+        times.forget(min(behind.values(), default=last))
+        return [
+            FollowerLag(
+                replica=peer,
+                entries=max(0, last - index),
+                seconds=max(0.0, now - times.proposed_at(index + 1)) if index < last else 0.0,
+            )
+            for peer, index in behind.items()
+        ]
 
     @property
     def confirmed(self) -> int:

@@ -34,6 +34,7 @@ __all__ = [
     "Declined",
     "Fetch",
     "FetchReply",
+    "FollowerLag",
     "LearnerRequest",
     "Message",
     "PeerReply",
@@ -259,6 +260,16 @@ class CampaignReply(msgspec.Struct, frozen=True, kw_only=True):
     """It is asking for votes: nominate it again after `wait`, and no other replica before."""
 
 
+class FollowerLag(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a follower is behind the log of its leader."""
+
+    replica: int
+    entries: int
+    """At the end of the log, which it has not acknowledged."""
+    seconds: float
+    """Since when it lacks the first of them. At most the age of the leadership."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How a replica sees itself, in answer to a ping."""
 
@@ -282,6 +293,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How long a write to its disk takes: the longest of the last 8, or the one under way."""
     level: int = 0
     """What it understands: 0 in earlier releases, `LEVEL` in this one."""
+    followers: Sequence[FollowerLag] = ()
+    """How far the others are behind, as this leader knows; empty: it does not lead."""
 
 
 PeerRequest = Append | Vote | Poll | Fetch

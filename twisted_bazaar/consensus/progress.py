@@ -65,6 +65,12 @@ class Progress:
             news = now >= self.news_since + lag
         return news or now >= self._sent_at + heartbeat
 
+    @property
+    def acknowledged(self) -> int:
+        """The last entry that it has, as far as is known. Before it has acknowledged any: the one
+        after which it is sent more."""
+        return self.match or self.next - 1
+
     def answers(self, now: float, within: float) -> bool:
         """Whether it answers, as far as is known: it has no request for longer than `within`
         seconds, and answered the one before."""

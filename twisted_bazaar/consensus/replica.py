@@ -42,6 +42,7 @@ from .messages import (
     Declined,
     Fetch,
     FetchReply,
+    FollowerLag,
     LearnerRequest,
     Message,
     PeerReply,
@@ -151,6 +152,10 @@ class Replica(Nominee):
     def backoff(self) -> Backoff | None:
         """Which catalogs this leader keeps out; None: it does not lead."""
         return self._leader_state.backoff if self._leader_state is not None else None
+
+    def follower_lags(self, now: float) -> Sequence[FollowerLag]:
+        """How far each follower is behind this leader's log; empty: this replica does not lead."""
+        return self._leader_state.follower_lags(now) if self._leader_state is not None else ()
 
     # What goes in.
 

@@ -31,7 +31,6 @@ from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.consensus.messages import (
-    LEVEL,
     Append,
     ApplyReply,
     CampaignReply,
@@ -60,6 +59,7 @@ from .disk import Disk
 from .listing import FirstListing
 from .neighbours import Catalog, Peer
 from .remarks import Remarks
+from .status import status_of
 from .watches import Watches
 
 __all__ = ["OrderNode"]
@@ -208,21 +208,7 @@ class OrderNode(Service):
 
     def status(self) -> Deferred[Status]:
         """How this replica sees itself."""
-        replica, applied, now = self._replica, self._desk.applied, self._seconds()
-        status = Status(
-            replica=replica.id,
-            role=replica.role.value,
-            term=replica.term,
-            leader=replica.known_leader(now),
-            last_index=applied,
-            last_number=self._desk.ledger.last_number,
-            digest=replica.log.digest_at(applied),
-            cluster=replica.cluster,
-            clock=now,
-            disk_seconds=replica.disk.seconds(now),
-            level=LEVEL,
-        )
-        return succeed(status)
+        return succeed(status_of(self._replica, self._desk, self._seconds()))
 
     def campaign(self) -> Deferred[CampaignReply]:
         """A front-end nominates this replica; fires with how that went."""

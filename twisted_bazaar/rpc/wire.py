@@ -105,6 +105,11 @@ def to_wire(message: msgspec.Struct) -> Any:
         fields["proposed"] = [entry.record for entry in fields["proposed"]]
     if stamp := fields.get("stamp"):
         fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at_seconds)
+    if followers := fields.get("followers"):
+        fields["followers"] = [
+            order_pb2.FollowerLag(replica=lag.replica, entries=lag.entries, seconds=lag.seconds)
+            for lag in followers
+        ]
     return _WIRE_TYPES[type(message)](**fields)
 
 
@@ -125,6 +130,8 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
         fields["stamp"] = _stamp_from_wire(wire.stamp) if wire.HasField("stamp") else None
     if plan.members:
         fields["members"] = _members_from_wire(wire.members)
+    if plan.followers:
+        fields["followers"] = _followers_from_wire(wire.followers)
     if plan.entries:
         entries = fields["entries"] = _entries_from_wire(wire.records, fields)
         if plan.proposed:
@@ -143,6 +150,7 @@ class _Plan(msgspec.Struct, frozen=True):
     others: Sequence[tuple[str, Callable[[str, Any], None]]]
     stamp: bool
     members: bool
+    followers: bool
     entries: bool
     proposed: bool
 
@@ -151,7 +159,7 @@ class _Plan(msgspec.Struct, frozen=True):
 def _plan(kind: type[msgspec.Struct]) -> _Plan:
     hints = get_type_hints(kind)
     names = set(kind.__struct_fields__)
-    apart = names & {"stamp", "members", "entries", "proposed"}
+    apart = names & {"stamp", "members", "followers", "entries", "proposed"}
     of = {
         type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
     }
@@ -167,6 +175,7 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
         ],
         "stamp" in apart,
         "members" in apart,
+        "followers" in apart,
         "entries" in apart,
         "proposed" in apart,
     )
@@ -177,6 +186,20 @@ def _members_from_wire(members: Sequence[int]) -> tuple[int, ...]:
     for member in members:
         bounds.check_integer("member", member, bounds.MAX_ID)
     return tuple(members)
+
+
+def _followers_from_wire(
+    followers: Sequence[order_pb2.FollowerLag],
+) -> tuple[messages.FollowerLag, ...]:
+    bounds.check_count("followers", len(followers), bounds.MAX_MEMBERS)
+    for lag in followers:
+        bounds.check_integer("replica", lag.replica, bounds.MAX_ID)
+        bounds.check_integer("entries", lag.entries)
+        bounds.check_clock("seconds", lag.seconds)
+    return tuple(
+        messages.FollowerLag(replica=lag.replica, entries=lag.entries, seconds=lag.seconds)
+        for lag in followers
+    )
 
 
 def _stamp_from_wire(wire: catalog_pb2.Stamp) -> Stamp:

@@ -56,6 +56,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64
 seconds = st.floats(0, 2.0**40)
 durations = st.floats(0, 86_400)
 digests = st.sampled_from(["", *(entry.digest for entry in LOG)])
+lags = st.builds(messages.FollowerLag, replica=ids, entries=numbers, seconds=seconds)
 stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), seconds)
 
 IDS = {"leader", "replica", "follower", "candidate", "voter", "to"}
@@ -65,10 +66,13 @@ DIGESTS = {"digest", "previous_digest", "last_digest"}
 INSIDE = {messages.Declined, messages.Request, messages.LearnerRequest, messages.Reply}
 """What a replica says to its owner, and to nobody else."""
 
+PARTS = {messages.FollowerLag}
+"""Of other messages."""
+
 KINDS: list[Any] = [
     each
     for each in (getattr(messages, name) for name in messages.__all__)
-    if isinstance(each, type) and each not in INSIDE
+    if isinstance(each, type) and each not in INSIDE | PARTS
 ]
 
 
@@ -78,6 +82,8 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return ids if name in IDS else numbers
     if name == "members":
         return st.lists(ids, max_size=9).map(tuple)
+    if name == "followers":
+        return st.lists(lags, max_size=9).map(tuple)
     if hint is float and name in DURATIONS:
         return durations
     if name in DIGESTS:

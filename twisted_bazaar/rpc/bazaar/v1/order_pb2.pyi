@@ -270,7 +270,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -282,6 +282,7 @@ class StatusReply(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     DISK_SECONDS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWERS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
     term: int
@@ -293,7 +294,18 @@ class StatusReply(_message.Message):
     cluster: str
     disk_seconds: float
     level: int
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ...) -> None: ...
+    followers: _containers.RepeatedCompositeFieldContainer[FollowerLag]
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ...) -> None: ...
+
+class FollowerLag(_message.Message):
+    __slots__ = ("replica", "entries", "seconds")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    entries: int
+    seconds: float
+    def __init__(self, replica: _Optional[int] = ..., entries: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
     __slots__ = ("cluster", "to")

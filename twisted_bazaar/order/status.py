@@ -1,0 +1,27 @@
+"""How a replica sees itself. Pure."""
+
+from twisted_bazaar.consensus.messages import LEVEL, Status
+from twisted_bazaar.consensus.replica import Replica
+
+from .desk import TradingDesk
+
+__all__ = ["status_of"]
+
+
+def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
+    """The state of `replica` and its desk at `now`."""
+    applied = desk.applied
+    return Status(
+        replica=replica.id,
+        role=replica.role.value,
+        term=replica.term,
+        leader=replica.known_leader(now),
+        last_index=applied,
+        last_number=desk.ledger.last_number,
+        digest=replica.log.digest_at(applied),
+        cluster=replica.cluster,
+        clock=now,
+        disk_seconds=replica.disk.seconds(now),
+        level=LEVEL,
+        followers=replica.follower_lags(now),
+    )
