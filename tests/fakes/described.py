@@ -9,7 +9,11 @@ from twisted_bazaar.frontend.api.description.document import Described
 from twisted_bazaar.frontend.api.description.vocabulary import Example
 from twisted_bazaar.frontend.api.old_shape import in_old_shape
 
-VARYING = {"time", "role", "term", "last_index", "last_number", "digest", "disk_seconds"}
+VARYING = {
+    *("time", "role", "term", "last_index", "last_number", "digest", "disk_seconds"),
+    *("leader", "address", "lease_seconds", "applied_index", "behind", "behind_seconds"),
+    "figures",
+}
 """Fields that two bazaars that are asked the same show differently."""
 
 

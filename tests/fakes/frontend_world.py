@@ -44,6 +44,9 @@ from twisted_bazaar.market import (
     Traded,
 )
 from twisted_bazaar.selection import Page, Selection
+from twisted_bazaar.status.report import ClusterStatus
+
+from .cluster_status import cluster_status
 
 OLD = "/api/frontend_service"
 GAME_START = {"name": "GameStart", "price": 15.99, "quantity": 100, "volume": 0, "halted": False}
@@ -73,6 +76,7 @@ class FakeBazaar:
         self.answer: Deferred[Any] | Exception | None = None
         """What every call returns, or fails with, instead of an answer."""
         self.unready: str | None = None
+        self.cluster_status = cluster_status()
         self.notice: str | None = None
         self.source = Source.MISS
         """Where lookups are answered from."""
@@ -133,6 +137,9 @@ class FakeBazaar:
             for id, role in ((1, "follower"), (2, "follower"), (3, "leader"))
         ]
         return self._answer("report", lambda: reports)
+
+    def status(self) -> Deferred[ClusterStatus]:
+        return self._answer("status", lambda: self.cluster_status)
 
     def readiness(self) -> Deferred[str | None]:
         return self._answer("readiness", lambda: self.unready)
@@ -201,6 +208,7 @@ class FrontEnd:
             lookups=self.bazaar,
             replicas=self.bazaar,
             reports=self.bazaar,
+            overview=self.bazaar,
             events=self.bazaar,
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),

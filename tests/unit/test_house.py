@@ -84,6 +84,7 @@ PURE_MODULES = [
     "frontend.lookups.whole_market",
     "frontend.operations.challenges",
     "frontend.operations.requests",
+    "frontend.overview.parts",
     "frontend.trading.queue",
     "http.answers",
     "http.connections",
@@ -93,6 +94,7 @@ PURE_MODULES = [
     "http.texts",
     "metrics.figures",
     "rpc.bounds",
+    "rpc.catalog_status",
     "rpc.frames.format",
     "rpc.push",
     "rpc.request_ids",
@@ -106,6 +108,8 @@ PURE_MODULES = [
     "runtime.endpoint",
     "storage.blocks",
     "storage.links",
+    "status.judgement",
+    "status.report",
 ]
 """So do these: time and chance are handed to them, and a test needs no network."""
 

@@ -20,6 +20,7 @@ from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.market import Listing, Stock
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED, check_step
+from twisted_bazaar.rpc.catalog_status import CatalogStatus
 from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
@@ -157,6 +158,10 @@ class CatalogNode(Service):
         left = self._publisher.subscribe(subscription, self._seconds())
         self._carry_out()
         return left
+
+    def status(self) -> CatalogStatus:
+        """How the catalog is now."""
+        return self._publisher.status(self._seconds())
 
     @property
     def kept_out_now(self) -> int:

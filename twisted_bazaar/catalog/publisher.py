@@ -26,6 +26,7 @@ from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import NotOurs, Unavailable
 from twisted_bazaar.leases import Lease
 from twisted_bazaar.market import Stock
+from twisted_bazaar.rpc.catalog_status import CatalogStatus
 from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
@@ -178,6 +179,17 @@ class Publisher(Generic[T]):
         """When `take_pushes` is to be called next although nothing else has happened: for quotes
         that have waited long enough; None: not for them."""
         return self._subscribers.quotes_due()
+
+    def status(self, now: float) -> CatalogStatus:
+        """How the catalog is."""
+        alive = self._lease.alive(now)
+        return CatalogStatus(
+            applied=self._projection.position.index,
+            released=self._released,
+            lease_seconds=max(0.0, self._lease.until - now),
+            serving=alive and bool(self.view.stocks),
+            subscribers=self._subscribers.statuses(now),
+        )
 
     def wait_for(self, name: str | None) -> Wait | None:
         """What a lookup of this stock, or of the whole market (None), has to wait for before it is

@@ -9,6 +9,7 @@ from twisted_bazaar.errors import NotOurs, Overloaded
 from twisted_bazaar.market import Stock
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
+from twisted_bazaar.rpc.catalog_status import status_to_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.rpc.wire import (
@@ -28,12 +29,17 @@ __all__ = ["Catalog"]
 _TURN_SECONDS = 5.0
 """How long a request for the whole market waits for those before it, at most."""
 
-_Request = catalog_pb2.ListingRequest | catalog_pb2.SubscribeRequest | market_pb2.LookupRequest
+_Request = (
+    catalog_pb2.CatalogStatusRequest
+    | catalog_pb2.ListingRequest
+    | catalog_pb2.SubscribeRequest
+    | market_pb2.LookupRequest
+)
 """A request that names the cluster that it is meant for."""
 
 
 class Catalog(CatalogServicer):
-    """What the leader (Apply, Listing) and front-ends (Lookup, Subscribe) call."""
+    """What the leader (Apply, Listing) and front-ends (Lookup, Subscribe, Status) call."""
 
     def __init__(self, reactor: Reactor, node: CatalogNode, admission: Admission) -> None:
         self._reactor = reactor
@@ -99,6 +105,12 @@ class Catalog(CatalogServicer):
         if not left:
             self._admission.took(subscription.life)
         return catalog_pb2.SubscribeReply(kept_out=left)
+
+    def Status(
+        self, request: catalog_pb2.CatalogStatusRequest, context: Context
+    ) -> catalog_pb2.CatalogStatusReply:
+        self._check_meant(request, context)
+        return status_to_wire(self._node.status())
 
 
 def _found_to_wire(found: Found, request: market_pb2.LookupRequest) -> market_pb2.LookupReply:

@@ -17,6 +17,7 @@ from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import Overloaded
 from twisted_bazaar.leases import Holder, Lease
 from twisted_bazaar.market import Stock
+from twisted_bazaar.rpc.catalog_status import SubscriberStatus
 from twisted_bazaar.rpc.push import MAX_QUOTES, Push, PushedQuote, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
@@ -187,6 +188,22 @@ class Subscribers:
             if at is not None and (due is None or at < due):
                 due = at
         return due
+
+    def statuses(self, now: float) -> Sequence[SubscriberStatus]:
+        """Every front-end that is subscribed or kept out, by address."""
+        kept_out = self._backoff.kept_out(now)
+        until = dict.fromkeys(kept_out, now)
+        for each in self._by_life.values():
+            address = each.subscription.address
+            until[address] = max(until.get(address, now), each.holder.attached_until)
+        return [
+            SubscriberStatus(
+                address=address,
+                lease_seconds=until[address] - now,
+                kept_out_seconds=kept_out.get(address, 0.0),
+            )
+            for address in sorted(until)
+        ]
 
     def truncated(self, index: int) -> None:
         """What was proposed after entry `index` may be replaced by other entries, whose floors no

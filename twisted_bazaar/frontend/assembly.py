@@ -13,6 +13,7 @@ import attrs
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.connections import connections_for
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
@@ -21,6 +22,7 @@ from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.status.report import Figures
 
 from .api.old_system import public_site
 from .api.reports import Reports
@@ -45,6 +47,9 @@ from .lookups.whole_market import WholeMarketQueue
 from .operations.challenges import Challenges
 from .operations.resource import MarketOperations
 from .operations.service import OperationService
+from .overview.catalogs import CatalogStatuses
+from .overview.parts import OwnLease, leader_index
+from .overview.service import Overview
 from .tap import FrontendConfig
 from .trading.keys import FreshKeys
 from .trading.service import TradeService
@@ -81,9 +86,7 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
     trade_service = TradeService(reactor, seconds, leadership, clients(trades), timing, _life())
     replicas = Replicas(reactor, seconds, leadership, clients(reads), timing)
     source = NewsSource(reactor, seconds, leadership, clients(watches), clients(replays), timing)
-    # Readers never take the last connections from those who trade.
-    max_readers = _max_connections() // 2
-    event_feed = EventFeed(reactor, seconds, leadership, source, replicas, timing, max_readers)
+    event_feed = EventFeed(reactor, seconds, leadership, source, replicas, timing, _max_readers())
 
     def led_by(leader: int) -> None:
         trade_service.led_by(leader)
@@ -113,11 +116,14 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         replicas,
         recent,
     )
+    statuses = Channels(reactor, len(config.catalogs))
+    overview = _overview(config, leadership, statuses, caching)
     routes = Routes(
         trades=trade_service,
         lookups=lookup_service,
         replicas=replicas,
         reports=Reports(leadership, catalogs),
+        overview=overview,
         events=event_feed,
         fresh_key=_fresh_keys(),
         hosts=Hosts(config.hosts),
@@ -126,8 +132,30 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
     site = public_site(routes.resource(), reactor, time.time, _request_ids(), _max_connections())
     listener = Listener(reactor, config.listen, site)
     return Layers(
-        *(pings, trades, reads, watches, replays, lookups),
+        *(pings, trades, reads, watches, replays, lookups, statuses),
         *(trade_service, event_feed, ping_service, *caching.services, listener),
+    )
+
+
+def _overview(
+    config: FrontendConfig, leadership: Leadership, statuses: Channels, caching: "_Caching"
+) -> Overview:
+    """What operators are shown. Catalogs are asked over `statuses`."""
+    seconds = monotonic_seconds
+    started = seconds()
+    # Without the secret: it proves a subscription only.
+    clients = [CatalogClient(statuses.to(at), lambda: leadership.cluster) for at in config.catalogs]
+    asked = CatalogStatuses(
+        seconds, clients, lambda: leader_index(leadership.statuses, leadership.leader)
+    )
+    return Overview(
+        time.time,
+        leadership,
+        config.replicas,
+        asked,
+        caching.own_lease,
+        caching.notice,
+        lambda: Figures(uptime_seconds=round(seconds() - started, 3)),
     )
 
 
@@ -136,14 +164,19 @@ def _max_connections() -> int:
     return connections_for(descriptors)
 
 
+def _max_readers() -> int:
+    """Readers of events never take the last connections from those who trade."""
+    return _max_connections() // 2
+
+
 @attrs.frozen
 class _Caching:
-    """What a front-end with `--cache off` lacks."""
-
+    services: Sequence[Service]
+    own_lease: Callable[[], OwnLease]
+    # What a front-end with `--cache off` lacks.
     cache: QuoteCache | None = None
     floors: Floors | None = None
-    services: Sequence[Service] = ()
-    notice: Callable[[], str | None] | None = None
+    notice: Callable[[], str | None] = lambda: None
 
 
 def _caching(
@@ -162,7 +195,8 @@ def _caching(
             config.secret, NoSubscription(), monotonic_seconds, operations
         )
         site = internal_site(nothing, reactor, time.time, _request_ids())
-        return _Caching(services=(Listener(reactor, config.internal, site, "--internal"),))
+        internal = Listener(reactor, config.internal, site, "--internal")
+        return _Caching((internal,), lambda: OwnLease(_shown(config, internal), None, 0.0))
     if not config.secret:
         Logger().warn(
             "no --secret-file: any process that can read this bazaar's traffic can forge pushes to "
@@ -185,7 +219,21 @@ def _caching(
     site = internal_site(invalidations, reactor, time.time, _request_ids(), frames.connections)
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()
-    return _Caching(cache, floors, (*store, frames, internal, subscriber), subscriber.notice)
+
+    def own_lease() -> OwnLease:
+        now = monotonic_seconds()
+        return OwnLease(address(), floors.left(now), max(0.0, floors.kept_out_until - now))
+
+    services = (*store, frames, internal, subscriber)
+    return _Caching(services, own_lease, cache, floors, subscriber.notice)
+
+
+def _shown(config: FrontendConfig, internal: Listener) -> str:
+    """The address of the internal endpoint, as operators are shown it."""
+    try:
+        return str(config.advertise or internal.address)
+    except Unusable:
+        return config.internal
 
 
 def _cache(reactor: Reactor, config: FrontendConfig) -> QuoteCache | None:

@@ -8,6 +8,7 @@ replies decoded, on the thread that waits.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+import grpc
 from twisted.internet.defer import Deferred, fail
 
 from twisted_bazaar.consensus.messages import CampaignReply, Status
@@ -17,11 +18,13 @@ from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 from twisted_bazaar.rpc.bounds import MAX_NAMES, check_count, check_integer, check_text
+from twisted_bazaar.rpc.catalog_status import CatalogStatus, status_from_wire
 from twisted_bazaar.rpc.changes import change_to_wire, changed_from_wire
 from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.push import Subscription, prove
 from twisted_bazaar.rpc.request_ids import metadata_of
 from twisted_bazaar.rpc.selections import page_from_wire, selection_to_wire
+from twisted_bazaar.rpc.status import is_unknown_to_peer
 from twisted_bazaar.rpc.wire import (
     from_wire,
     order_from_wire,
@@ -221,6 +224,7 @@ class CatalogClient(_Client):
         super().__init__(channel, cluster)
         self._secret = secret
         self._stub = CatalogStub(channel.grpc)
+        self.address = channel.address
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
         """Those of the stocks `names` that exist."""
@@ -246,6 +250,21 @@ class CatalogClient(_Client):
             quotes=subscription.quotes,
         )
         return self._call_in_cluster(self._stub.Subscribe, request, _kept_out, timeout)
+
+    def status(self, timeout: float) -> Deferred[CatalogStatus | None]:
+        """How the catalog is; None: it is of an earlier release, which does not say."""
+        cluster = self._cluster() if self._cluster else ""
+        request = catalog_pb2.CatalogStatusRequest(cluster=cluster)
+
+        def ask(left: float) -> CatalogStatus | None:
+            try:
+                return status_from_wire(self._stub.Status(request, timeout=left))
+            except grpc.RpcError as failure:
+                if is_unknown_to_peer(failure):
+                    return None
+                raise
+
+        return self._channel.call(ask, timeout)
 
 
 def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:

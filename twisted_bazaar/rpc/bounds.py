@@ -13,6 +13,7 @@ from twisted_bazaar.errors import Malformed
 from twisted_bazaar.market import MAX_PRICE, MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
 
 __all__ = [
+    "MAX_DURATION",
     "MAX_ENTRIES",
     "MAX_ID",
     "MAX_INTEGER",

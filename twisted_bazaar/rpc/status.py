@@ -20,7 +20,15 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.runtime.address import Address
 
-__all__ = ["INTERNAL", "abort_with", "error_of", "error_said", "number_of", "said_by_peer"]
+__all__ = [
+    "INTERNAL",
+    "abort_with",
+    "error_of",
+    "error_said",
+    "is_unknown_to_peer",
+    "number_of",
+    "said_by_peer",
+]
 
 _CODES: Mapping[type[BazaarError], grpc.StatusCode] = {
     NotLeader: grpc.StatusCode.FAILED_PRECONDITION,
@@ -60,6 +68,12 @@ def said_by_peer(failure: grpc.RpcError) -> bool:
     """Whether a call failed by `abort_with`, and so has reached the peer."""
     call: Any = failure
     return set(_SAID) <= set(call.trailing_metadata() or ())
+
+
+def is_unknown_to_peer(failure: grpc.RpcError) -> bool:
+    """Whether a call failed as the peer, which is of an earlier release, does not know it."""
+    call: Any = failure
+    return bool(call.code() == grpc.StatusCode.UNIMPLEMENTED)
 
 
 def error_of(failure: grpc.RpcError, peer: Address) -> BazaarError:

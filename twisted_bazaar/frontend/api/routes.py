@@ -19,6 +19,7 @@ from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.events.feed import EventFeed
 from twisted_bazaar.frontend.lookups.service import LookupService
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
+from twisted_bazaar.frontend.overview.service import Overview
 from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.http import answers
@@ -73,6 +74,7 @@ class Routes:
         lookups: LookupService,
         replicas: Replicas,
         reports: Reports,
+        overview: Overview,
         events: EventFeed,
         fresh_key: Callable[[], str],
         hosts: Hosts,
@@ -83,6 +85,7 @@ class Routes:
         self._lookups = lookups
         self._replicas = replicas
         self._reports = reports
+        self._overview = overview
         self._events = events
         self._fresh_key = fresh_key
         self._notice = notice
@@ -218,6 +221,10 @@ class Routes:
     @served(state.REPLICAS, "GET", "/replicas")
     def replica_reports(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._reports.report(), answers.success)
+
+    @served(state.STATUS, "GET", "/status")
+    def status(self, request: BazaarRequest) -> Deferred[bytes]:
+        return _answer(request, self._overview.status(), answers.success)
 
     @served(state.DESCRIPTION, "GET", "/openapi.json")
     def description(self, request: BazaarRequest) -> bytes:

@@ -107,6 +107,10 @@ class Floors:
         """Whether the lease holds."""
         return self._lease.alive(now)
 
+    def left(self, now: float) -> float:
+        """For how many seconds more the lease holds; 0: there is none."""
+        return max(0.0, self._lease.until - now)
+
     def allow(self, name: str, version: int, now: float) -> bool:
         """Whether a quote of this version may be shown. To be called after it was read."""
         # A stock without a floor was listed after the last push.

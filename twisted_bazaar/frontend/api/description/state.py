@@ -2,14 +2,22 @@
 
 from typing import Literal
 
+from twisted_bazaar import __version__
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason
+from twisted_bazaar.status.report import (
+    CatalogState,
+    ClusterStatus,
+    Figures,
+    FrontendState,
+    ReplicaState,
+)
 
 from .headers import CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS
 from .vocabulary import Answer, Example, Operation, holding
 
-__all__ = ["DESCRIPTION", "LIVE", "OLD_PING", "PAGE", "PING", "READY", "REPLICAS"]
+__all__ = ["DESCRIPTION", "LIVE", "OLD_PING", "PAGE", "PING", "READY", "REPLICAS", "STATUS"]
 
 _REPORTS = [
     answers.ReplicaReport(
@@ -136,4 +144,63 @@ REPLICAS = Operation(
     examples=(
         Example(says="Three replicas", target="/replicas", answer=answers.success(_REPORTS)),
     ),
+)
+
+_STATUS = ClusterStatus(
+    version=__version__,
+    time="2026-11-28T07:30:00.000Z",
+    ready=True,
+    problem=None,
+    notice=None,
+    leader=3,
+    term=1,
+    last_number=0,
+    frontends=[
+        FrontendState(
+            address="127.0.0.1:7010", is_self=True, lease_seconds=0.93, kept_out_seconds=0
+        )
+    ],
+    catalogs=[
+        CatalogState(
+            address="127.0.0.1:7000",
+            reachable=True,
+            serving=True,
+            lease_seconds=0.8,
+            applied_index=2,
+            behind=0,
+        )
+    ],
+    replicas=[
+        ReplicaState(
+            id=replica,
+            address=f"127.0.0.1:700{replica}",
+            role="leader" if replica == 3 else "follower",
+            reachable=True,
+            term=1,
+            last_number=0,
+            last_index=2,
+            behind=0,
+            behind_seconds=0.0,
+            disk_seconds=0.0004,
+        )
+        for replica in (1, 2, 3)
+    ],
+    figures=Figures(uptime_seconds=31.2),
+)
+
+STATUS = Operation(
+    id="getStatus",
+    tag="state",
+    summary="The whole bazaar, and what this front-end has counted",
+    says="Replicas are as of the last pings. Catalogs are asked when somebody asks, once a second "
+    "at most. What is not known is null: of a process that does not answer, or is of an earlier "
+    "release. `figures` are of this front-end, since it started: take differences.",
+    answers=(
+        Answer(
+            says="Front-ends, catalogs and replicas.",
+            body=holding("StatusAnswer", ClusterStatus),
+            headers=(CACHE_CONTROL,),
+        ),
+    ),
+    examples=(Example(says="All is well", target="/status", answer=answers.success(_STATUS)),),
 )

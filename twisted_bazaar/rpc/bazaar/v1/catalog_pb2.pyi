@@ -102,3 +102,33 @@ class SubscribeReply(_message.Message):
     KEPT_OUT_FIELD_NUMBER: _ClassVar[int]
     kept_out: float
     def __init__(self, kept_out: _Optional[float] = ...) -> None: ...
+
+class CatalogStatusRequest(_message.Message):
+    __slots__ = ("cluster",)
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    cluster: str
+    def __init__(self, cluster: _Optional[str] = ...) -> None: ...
+
+class CatalogStatusReply(_message.Message):
+    __slots__ = ("applied", "released", "lease", "serving", "subscribers")
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIBERS_FIELD_NUMBER: _ClassVar[int]
+    applied: int
+    released: int
+    lease: float
+    serving: bool
+    subscribers: _containers.RepeatedCompositeFieldContainer[Subscriber]
+    def __init__(self, applied: _Optional[int] = ..., released: _Optional[int] = ..., lease: _Optional[float] = ..., serving: _Optional[bool] = ..., subscribers: _Optional[_Iterable[_Union[Subscriber, _Mapping]]] = ...) -> None: ...
+
+class Subscriber(_message.Message):
+    __slots__ = ("address", "lease", "kept_out")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_OUT_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    lease: float
+    kept_out: float
+    def __init__(self, address: _Optional[str] = ..., lease: _Optional[float] = ..., kept_out: _Optional[float] = ...) -> None: ...

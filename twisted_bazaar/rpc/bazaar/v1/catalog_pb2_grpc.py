@@ -56,6 +56,11 @@ class CatalogStub:
                 request_serializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeRequest.SerializeToString,
                 response_deserializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeReply.FromString,
                 _registered_method=True)
+        self.Status = channel.unary_unary(
+                '/bazaar.v1.Catalog/Status',
+                request_serializer=bazaar_dot_v1_dot_catalog__pb2.CatalogStatusRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_catalog__pb2.CatalogStatusReply.FromString,
+                _registered_method=True)
 
 
 class CatalogServicer:
@@ -90,6 +95,13 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Status(self, request, context):
+        """How the catalog is, for operators. One of an earlier release does not know this call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +124,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.Subscribe,
                     request_deserializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeRequest.FromString,
                     response_serializer=bazaar_dot_v1_dot_catalog__pb2.SubscribeReply.SerializeToString,
+            ),
+            'Status': grpc.unary_unary_rpc_method_handler(
+                    servicer.Status,
+                    request_deserializer=bazaar_dot_v1_dot_catalog__pb2.CatalogStatusRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_catalog__pb2.CatalogStatusReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +240,33 @@ class Catalog:
             '/bazaar.v1.Catalog/Subscribe',
             bazaar_dot_v1_dot_catalog__pb2.SubscribeRequest.SerializeToString,
             bazaar_dot_v1_dot_catalog__pb2.SubscribeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Status(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Catalog/Status',
+            bazaar_dot_v1_dot_catalog__pb2.CatalogStatusRequest.SerializeToString,
+            bazaar_dot_v1_dot_catalog__pb2.CatalogStatusReply.FromString,
             options,
             channel_credentials,
             insecure,
