@@ -1,6 +1,8 @@
 """Puts a catalog together: its folder, file, clock and randomness."""
 
 import random
+import secrets
+import time
 from functools import partial
 
 import grpc
@@ -8,6 +10,8 @@ from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from twisted_bazaar.http.probes import Probes, ProbeSite, readiness
+from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, methods
 from twisted_bazaar.rpc.frames.greeter import CATALOG, Greeter
@@ -67,5 +71,10 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
 
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     frames = FrameServer(reactor, methods(APPLYING, node.apply, blocking), greeter.welcome, chance)
-    server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance)
+    ready = readiness(node.why_not_ready)
+    site = ProbeSite({b"/readyz": ready}, reactor, time.time, RequestIds(secrets.token_hex(5)))
+    server = serve(
+        *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance),
+        Probes(reactor, site),
+    )
     return Layers(pusher, node, server)

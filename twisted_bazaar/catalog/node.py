@@ -220,6 +220,14 @@ class CatalogNode(Service):
             raise Unavailable("nothing is listed yet")
         return view
 
+    def why_not_ready(self) -> str | None:
+        """Why no lookup can be answered now; None: one can."""
+        try:
+            self.view()
+        except Unavailable as why:
+            return str(why)
+        return None
+
     def _tick(self) -> None:
         self._publisher.tick(self._seconds())
         for news in self._publisher.backoff.take_news():

@@ -200,7 +200,7 @@ class BazaarRequest(server.Request):
             method=self.method.decode("ascii"),
             uri=self.uri.decode("ascii", "backslashreplace"),
         )
-        message = f"the front-end failed; its log knows this request as {request_id}"
+        message = f"the service failed; its log knows this request as {request_id}"
         return Refusal(Reason.INTERNAL_ERROR, message)
 
     def processingFailed(self, reason: Failure) -> Failure:

@@ -1,6 +1,7 @@
 """Puts an order replica together: its folder, clocks, randomness and neighbours."""
 
 import random
+import secrets
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +15,8 @@ from twisted.logger import Logger
 from twisted_bazaar.consensus.identity import members_fit
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.http.probes import Probes, ProbeSite, readiness
+from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.ledger import first_prices
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
@@ -34,6 +37,7 @@ from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .pages import OrderPages
 from .servicer import Orders, Replication
+from .status import why_not_ready
 from .tap import OrderConfig
 from .transport import OrderTransport
 from .watches import WatchEnd
@@ -114,7 +118,12 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         transport.welcome,
         _CHANCE,
     )
-    server = serve(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE)
+    ready = readiness(lambda: why_not_ready(replica, monotonic_seconds()))
+    site = ProbeSite({b"/readyz": ready}, reactor, time.time, RequestIds(secrets.token_hex(5)))
+    server = serve(
+        *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE),
+        Probes(reactor, site),
+    )
     return Layers(channels, transport, node, server, WatchEnd(node.watches))
 
 

@@ -5,7 +5,7 @@ from twisted_bazaar.consensus.replica import Replica
 
 from .desk import TradingDesk
 
-__all__ = ["status_of"]
+__all__ = ["status_of", "why_not_ready"]
 
 
 def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
@@ -25,3 +25,12 @@ def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
         level=LEVEL,
         followers=replica.follower_lags(now),
     )
+
+
+def why_not_ready(replica: Replica, now: float) -> str | None:
+    """Why `replica` is of no use to the others at `now`; None: it is."""
+    if replica.suspect:
+        return "it is suspect"
+    if not replica.known_leader(now):
+        return "it knows no leader"
+    return None

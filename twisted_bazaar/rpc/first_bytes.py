@@ -1,6 +1,7 @@
 """One listening port for several protocols, told apart by the first bytes of each connection.
 
-So gRPC and frames (see `frames`) share a port, and no service needs an option for a second one.
+So gRPC, frames (see `frames`) and HTTP for probes (`http.probes`) share a port, and no service
+needs an option for a second one.
 With an endpoint of TLS, the first bytes are those inside TLS.
 """
 
@@ -46,7 +47,7 @@ class FirstBytes(Factory):
         self._most = undecided
 
     def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
-        return "gRPC and frames"
+        return "gRPC, frames and HTTP"
 
     def buildProtocol(self, addr: IAddress | None) -> "_Undecided":
         if len(self.undecided) >= self._most:
@@ -107,9 +108,12 @@ class _Undecided(Protocol):
         if protocol is None:
             self.close()
             return
-        # The transport goes on to call this protocol: from here on, that costs nothing extra.
-        self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
-        self.connectionLost = protocol.connectionLost  # type: ignore[assignment, method-assign]
+        # The transport goes on to call that protocol: from here on, this one costs nothing.
+        if hasattr(self.transport, "protocol"):
+            self.transport.protocol = protocol
+        else:  # One of TLS.
+            self.dataReceived = protocol.dataReceived  # type: ignore[method-assign]
+            self.connectionLost = protocol.connectionLost  # type: ignore[assignment, method-assign]
         protocol.makeConnection(self.transport)
         protocol.dataReceived(self._data)
 

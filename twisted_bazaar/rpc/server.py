@@ -1,11 +1,13 @@
-"""The server of a process: gRPC and frames, on one port."""
+"""The server of a process: gRPC, frames, and HTTP for probes, on one port."""
 
 from collections.abc import Callable
 from random import Random
 
 import grpc
 from twisted.application.service import MultiService, Service
+from twisted.internet.interfaces import IProtocolFactory
 
+from twisted_bazaar.http.probes import METHODS, Probes
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.tcp import server_endpoint
@@ -25,15 +27,17 @@ def serve(
     add_servicers: Callable[[grpc.Server], None],
     frames: FrameServer,
     random: Random,
+    probes: Probes,
 ) -> Service:
-    """Serves gRPC and `frames` on `address`. For the others see `GrpcServer`.
+    """Serves gRPC, `frames` and `probes` on `address`. For the others see `GrpcServer`.
 
-    When it stops, both finish what is under way at the same time.
+    When it stops, all finish what is under way at the same time.
     """
-    endpoint = SharedPort(
-        reactor, server_endpoint(reactor, address), HTTP2_PREFACE, {MAGIC: frames.connections}
-    )
-    both = MultiService()
-    frames.setServiceParent(both)
-    GrpcServer(reactor, address, threads, add_servicers, random, endpoint).setServiceParent(both)
-    return both
+    others: dict[bytes, IProtocolFactory] = {MAGIC: frames.connections}
+    others |= dict.fromkeys(METHODS, probes.site)
+    endpoint = SharedPort(reactor, server_endpoint(reactor, address), HTTP2_PREFACE, others)
+    server = MultiService()
+    frames.setServiceParent(server)
+    probes.setServiceParent(server)
+    GrpcServer(reactor, address, threads, add_servicers, random, endpoint).setServiceParent(server)
+    return server

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from tests.fakes.internal_endpoint import InternalEndpoint
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.http import listener as listener_module
 from twisted_bazaar.http.listener import Listener
 
 Listen = Callable[..., Listener]
@@ -62,3 +63,14 @@ def test_an_endpoint_that_cannot_be_listened_on_is_one_line_that_names_the_optio
         with pytest.raises(Unusable, match=f"^{option} {taken}: ") as refused:
             listen(taken, option)
         assert "\n" not in str(refused.value)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_does_not_take_its_answer_does_not_delay_the_end(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "GRACE_SECONDS", 0.05)
+    listener = listen("tcp:0:interface=127.0.0.1")
+    never: Deferred[None] = Deferred()
+    monkeypatch.setattr(listener._site, "drain", lambda: never)
+    await maybeDeferred(listener.stopService)

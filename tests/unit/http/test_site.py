@@ -248,7 +248,7 @@ def test_a_resource_that_raises_is_500_in_json(logged_failures: list[Failure]) -
     with failures_logged() as failures:
         answer = frontend.get("/anything")
     assert (answer.code, answer.header("x-request-id")) == (500, "request-1")
-    assert answer.message == "the front-end failed; its log knows this request as request-1"
+    assert answer.message == "the service failed; its log knows this request as request-1"
     assert [line.splitlines()[0] for line in failures] == [
         "request request-1 failed: GET /anything"
     ]

@@ -282,7 +282,7 @@ def test_an_unexpected_error_is_500_with_the_id_that_is_logged(
         with failures_logged() as failures:
             answer = frontend.get(path)
         assert answer.code == 500
-        assert answer.message == f"the front-end failed; its log knows this request as {name}"
+        assert answer.message == f"the service failed; its log knows this request as {name}"
         assert answer.header("x-request-id") == name
         [line] = failures
         assert line.startswith(f"request {name} failed: GET {path}")

@@ -74,7 +74,7 @@ MESSAGES: Mapping[Reason, str] = {
     Reason.TOO_LARGE: "the body is larger than 65536 bytes",
     Reason.PATH_TOO_LONG: "the path is longer than 16384 bytes",
     Reason.HEADERS_TOO_LARGE: "the headers are more than 500 headers or 16384 bytes",
-    Reason.INTERNAL_ERROR: "the front-end failed; its log knows this request as "
+    Reason.INTERNAL_ERROR: "the service failed; its log knows this request as "
     "f5xkq3rn7a-00000007-3c9d2b1f60a8",
     Reason.OVERLOADED: "too many connections wait for an answer; connect again later",
     Reason.UNAVAILABLE: "this cannot be answered now; ask again",
