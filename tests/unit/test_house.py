@@ -37,6 +37,7 @@ PURE_MODULES = [
     "frontend.api.description.document",
     "frontend.api.description.failures",
     "frontend.api.description.headers",
+    "frontend.api.description.live",
     "frontend.api.description.market",
     "frontend.api.description.page",
     "frontend.api.description.reading",

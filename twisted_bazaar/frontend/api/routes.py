@@ -20,6 +20,7 @@ from twisted_bazaar.frontend.events.feed import EventFeed
 from twisted_bazaar.frontend.lookups.service import LookupService
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.frontend.overview.service import Overview
+from twisted_bazaar.frontend.page.files import INDEX, PageFiles
 from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.http import answers
@@ -38,7 +39,7 @@ from twisted_bazaar.selection import Page
 
 from . import listing, streams
 from .batches import batch_body, decode_batch
-from .description import batch, market, reading, state, trading, watching
+from .description import batch, live, market, reading, state, trading, watching
 from .description.page import POLICY
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
@@ -92,6 +93,7 @@ class Routes:
         self._sending_bytes = 0
         """Bytes of answers to `GET /stocks` being sent."""
         self._hosts = hosts
+        self._page = PageFiles.read()
 
     def resource(self) -> Resource:
         """The resource that a `BazaarSite` serves."""
@@ -225,6 +227,14 @@ class Routes:
     @served(state.STATUS, "GET", "/status")
     def status(self, request: BazaarRequest) -> Deferred[bytes]:
         return _answer(request, self._overview.status(), answers.success)
+
+    @served(live.LIVE_PAGE, "GET", "/")
+    def page(self, request: BazaarRequest) -> bytes:
+        return _uncached(self._page.answer(request, INDEX), request)
+
+    @served(live.FILE, "GET", "/page/<file>")
+    def page_file(self, request: BazaarRequest, file: str) -> bytes:
+        return _uncached(self._page.answer(request, file), request)
 
     @served(state.DESCRIPTION, "GET", "/openapi.json")
     def description(self, request: BazaarRequest) -> bytes:

@@ -34,6 +34,7 @@ _TAGS = {
     "orders": "Trades, and what became of them.",
     "events": "What happens, as it happens.",
     "state": "How the bazaar is.",
+    "page": "What people see who open the front-end in a browser.",
     "description": "What this page is made from.",
     "old system": "The calls of the system that this one replaced. Answers have its fields in "
     "addition.",
@@ -151,7 +152,8 @@ class _Call:
         elif answer.events:
             shown["content"] = {answer.media_type: {"schema": self._events(answer.events)}}
         elif answer.schema is not None:
-            shown["content"] = {answer.media_type: {"schema": answer.schema}}
+            media_types = (answer.media_type, *answer.other_media_types)
+            shown["content"] = {each: {"schema": answer.schema} for each in media_types}
         if answer.links and not self._old:
             shown["links"] = {
                 each.name: {

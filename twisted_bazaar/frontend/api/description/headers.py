@@ -7,10 +7,12 @@ __all__ = [
     "CACHE_CONTROL",
     "CONTENT_SECURITY_POLICY",
     "ENTITY_TAG",
+    "FILE_TAG",
     "IDEMPOTENCY_KEY",
     "IDEMPOTENT_REPLAYED",
     "IF_NONE_MATCH",
     "LOCATION",
+    "REFERRER_POLICY",
     "REPEAT_KEY",
     "REQUEST_ID",
     "REQUEST_ID_SHOWN",
@@ -55,7 +57,7 @@ CACHE_CONTROL = Header(
 )
 CONTENT_SECURITY_POLICY = Header(
     name="Content-Security-Policy",
-    says="The page may have its own style, and nothing else.",
+    says="What the page may load: what is its own, and nothing else.",
     schema={"type": "string"},
 )
 ENTITY_TAG = Header(
@@ -64,6 +66,11 @@ ENTITY_TAG = Header(
     "is not known.",
     schema={"type": "string", "pattern": '^"[0-9a-f]{16}-[0-9]+"$'},
     required=False,
+)
+FILE_TAG = Header(
+    name="ETag",
+    says="Names the content of the file.",
+    schema={"type": "string", "pattern": '^"[0-9a-f]+"$'},
 )
 IDEMPOTENT_REPLAYED = Header(
     name="Idempotent-Replayed",
@@ -75,6 +82,11 @@ LOCATION = Header(
     name="Location",
     says="Where the order is found, if the trade was executed.",
     schema={"type": "string"},
+)
+REFERRER_POLICY = Header(
+    name="Referrer-Policy",
+    says="Where a link leads is not told where it was.",
+    schema={"type": "string", "const": "no-referrer"},
 )
 REQUEST_ID = Parameter(
     name="X-Request-ID",

@@ -96,6 +96,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What encodes the body, if it is JSON."""
     code: int = 200
     media_type: str = JSON
+    other_media_types: Sequence[str] = ()
+    """That it may have as well."""
     schema: Schema | None = None
     """Of a body that no struct encodes."""
     events: Mapping[str, type[msgspec.Struct]] = {}

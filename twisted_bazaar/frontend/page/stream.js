@@ -1,0 +1,143 @@
+// The stream of events, without gaps and without doubles, over any number of connections.
+//
+// A browser connects again by itself with the id of the last order that it was given. Where it
+// gives up, because the answer was an error, a new stream begins behind the last order that was
+// shown. Before that, the newest number is asked for: if it is lower than what was shown, the log is
+// another one, and everything begins anew.
+
+import { read } from "./calls.js";
+
+const AGAIN_MS = [500, 1000, 2000, 4000];
+// A browser makes six connections to a server, for all tabs together: hidden ones give theirs up.
+const HIDDEN_MS = 20_000;
+const SILENT_MS = 4000;
+
+export class Stream {
+  #source = null;
+  #attempt = 0;
+  #timer = 0;
+  #last = 0;
+  #goal = 0;
+  #replayed = 0;
+  #state = "connecting";
+  #lagging = 0;
+  #shown;
+
+  /** `shown` has a function for each of `order`, `quote`, `leader`, for `began` (a log of which
+   * nothing was shown; it is given the latest orders, the last first), and for `state`, which is
+   * given "connecting", "replaying", "live" or "reconnecting", and how many orders were replayed. */
+  constructor(shown) {
+    this.#shown = shown;
+    this.#open();
+    let hidden = 0;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(hidden);
+      if (document.hidden) hidden = setTimeout(() => this.#close(), HIDDEN_MS);
+      else if (this.#source === null) this.#open();
+    });
+  }
+
+  /** The number of the last order that was shown. */
+  get last() {
+    return this.#last;
+  }
+
+  /** `number` is known to be there: a stream that does not bring it for a while is dead. */
+  expect(number) {
+    if (number <= this.#last || this.#state !== "live") this.#lagging = 0;
+    else if (this.#lagging === 0) this.#lagging = performance.now();
+    else if (performance.now() - this.#lagging > SILENT_MS) this.#again();
+  }
+
+  async #open() {
+    clearTimeout(this.#timer);
+    this.#close();
+    let latest;
+    try {
+      latest = await read("orders?direction=desc&limit=50");
+    } catch {
+      latest = null;
+    }
+    if (this.#source !== null) return;
+    if (latest === null) {
+      this.#again();
+      return;
+    }
+    const newest = latest[0]?.number ?? 0;
+    if (this.#last === 0 || newest < this.#last) {
+      this.#last = newest;
+      this.#shown.began(latest);
+    }
+    this.#connect();
+  }
+
+  #connect() {
+    const source = new EventSource(`events?after=${this.#last}`);
+    this.#source = source;
+    this.#goal = Infinity;
+    source.addEventListener("open", () => this.#opened(source));
+    source.addEventListener("error", () => {
+      if (source !== this.#source) return;
+      if (source.readyState === EventSource.CLOSED) this.#again();
+      else this.#say("reconnecting");
+    });
+    const on = (kind, shown) =>
+      source.addEventListener(kind, ({ data }) => {
+        if (source === this.#source) shown(JSON.parse(data));
+      });
+    on("order", (order) => this.#order(order));
+    on("quote", this.#shown.quote);
+    on("leader", this.#shown.leader);
+  }
+
+  async #opened(source) {
+    this.#attempt = 0;
+    this.#replayed = 0;
+    this.#goal = Infinity;
+    this.#say("replaying");
+    let latest = null;
+    try {
+      latest = await read("orders?direction=desc&limit=1");
+    } catch {
+      // Then the stream counts as caught up.
+    }
+    if (source !== this.#source) return;
+    const begunAnew = latest !== null && (latest[0]?.number ?? 0) < this.#last;
+    this.#goal = latest?.[0]?.number ?? this.#last;
+    if (begunAnew && this.#replayed === 0) this.#again();
+    else this.#arrived();
+  }
+
+  #order(order) {
+    if (order.number <= this.#last) return;
+    this.#last = order.number;
+    this.#lagging = 0;
+    if (this.#state === "replaying") this.#replayed += 1;
+    this.#shown.order(order);
+    this.#arrived();
+  }
+
+  #arrived() {
+    if (this.#state === "replaying" && this.#last >= this.#goal) this.#say("live");
+  }
+
+  #again() {
+    this.#close();
+    this.#lagging = 0;
+    this.#say("reconnecting");
+    const pause = AGAIN_MS[Math.min(this.#attempt++, AGAIN_MS.length - 1)];
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#open(), pause * (0.75 + Math.random() / 2));
+  }
+
+  #close() {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #say(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#shown.state(state, this.#replayed);
+  }
+}
