@@ -89,3 +89,17 @@ def test_a_service_of_the_wheel_explains_its_options(
     out = run(python_with_wheel, "-Pc", TWISTD, "bazaar", "--help", cwd=tmp_path)
     for option in ("--listen=", "--data=", "--cache=", "--replicas=", "--listing="):
         assert option in out
+
+
+def test_the_wheel_has_every_file_of_the_live_page(python_with_wheel: Path, tmp_path: Path) -> None:
+    code = (
+        "import twisted_bazaar; from pathlib import Path; "
+        "page = Path(twisted_bazaar.__file__).parent / 'frontend' / 'page'; "
+        "print(*sorted(str(each.relative_to(page)) for each in page.rglob('*.*')))"
+    )
+    page = ROOT / "twisted_bazaar" / "frontend" / "page"
+    files = {str(each.relative_to(page)) for each in page.rglob("*.*")}
+    installed = run(python_with_wheel, "-Pc", code, cwd=tmp_path).split()
+    assert {each for each in installed if "__pycache__" not in each} == {
+        each for each in files if "__pycache__" not in each
+    }

@@ -208,7 +208,7 @@ def test_what_cannot_be_read_now_is_503(frontend: FrontEnd, path: str) -> None:
     "path",
     [
         *[
-            "/",
+            "/page",
             "/nope",
             "/stocks/a/b",
             "//stocks",
