@@ -78,7 +78,7 @@ def test_services_with_a_full_pipe_trade_and_stop_and_their_lines_come_later(
         def all_have_started() -> bool:
             nonlocal got
             got += pipe.read()
-            return got.count(b"starting up.") == len(cluster.address)
+            return got.count(b" serves ") == len(cluster.address) + len(cluster.internal)
 
         wait_until(all_have_started, "what all said at their start is there to be read")
         # Once more, and now they have to stop.

@@ -104,7 +104,7 @@ def test_a_frontend_that_reaches_no_other_service_is_healthy(tmp_path: Path) -> 
         try:
             assert frontend.stdout is not None
             for line in frontend.stdout:
-                if "BazaarSite starting on" in line and listen.split(":")[1] in line:
+                if "--listen: serves HTTP at" in line and listen.split(":")[1] in line:
                     break
             ((status, out, _),) = ask({"BAZAAR_LISTEN": listen})
         finally:
@@ -131,7 +131,7 @@ def test_a_frontend_is_asked_at_every_kind_of_endpoint(tmp_path: Path) -> None:
         ]
     try:
         wait_until(
-            lambda: (tmp_path / "log").read_text().count("Site starting on") == 6,
+            lambda: (tmp_path / "log").read_text().count("serves HTTP at") == 6,
             "each listens twice",
             START_SECONDS,
             (tmp_path / "log").read_text,

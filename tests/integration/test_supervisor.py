@@ -16,6 +16,7 @@ import pytest_twisted
 from twisted_bazaar.local import child
 from twisted_bazaar.local.console import Console
 from twisted_bazaar.local.supervisor import Child, Supervisor
+from twisted_bazaar.runtime.log_settings import Format
 from twisted_bazaar.runtime.output import Output, to_descriptor
 
 from .waiting import is_alive, wait_until
@@ -54,7 +55,7 @@ class Running:
         ]
         self._output = Output(to_descriptor(self._descriptor))
         self._output.start()
-        console = Console(self._output)
+        console = Console(self._output, Format.TEXT, time.time)
         self.refused: list[str] = []
         self.supervisor = Supervisor(
             reactor, self.path, children, os.environ, console, self.refused.append, time.time

@@ -107,6 +107,7 @@ PURE_MODULES = [
     "rpc.serving.shortcut",
     "runtime.address",
     "runtime.endpoint",
+    "runtime.log_settings",
     "storage.blocks",
     "storage.links",
     "status.judgement",

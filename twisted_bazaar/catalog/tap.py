@@ -25,6 +25,8 @@ class CatalogConfig:
     secret: bytes = attrs.field(repr=False)
     """The cluster's secret; empty: none."""
     timing: Timing
+    is_debugging: bool = False
+    """Whether events at debug are logged."""
 
 
 class Options(TimingOptions):
@@ -45,7 +47,12 @@ class Options(TimingOptions):
     def postOptions(self) -> None:
         super().postOptions()
         self.config = CatalogConfig(
-            self["listen"], self["data"], self["listing"], self["secret-file"] or b"", self.timing
+            self["listen"],
+            self["data"],
+            self["listing"],
+            self["secret-file"] or b"",
+            self.timing,
+            self.log_settings.is_debugging,
         )
 
 
@@ -61,4 +68,4 @@ def makeService(given: Options) -> Service:
 
         return make_catalog(reactor, given.config)
 
-    return Process(reactor, given, Late("bazaar-catalog", make))
+    return Process(reactor, given, "catalog", Late("bazaar-catalog", make))

@@ -31,6 +31,8 @@ class FrontendConfig:
     """Further names by which clients reach it."""
     secret: bytes = attrs.field(repr=False)
     """The cluster's secret; empty: none."""
+    is_debugging: bool = False
+    """Whether events at debug are logged."""
 
 
 class Options(TimingOptions):
@@ -72,6 +74,7 @@ class Options(TimingOptions):
             self.timing,
             self["host"],
             self["secret-file"] or b"",
+            self.log_settings.is_debugging,
         )
 
 
@@ -87,4 +90,4 @@ def makeService(given: Options) -> Service:
 
         return make_frontend(reactor, given.config)
 
-    return Process(reactor, given, Late("bazaar-frontend", make))
+    return Process(reactor, given, "frontend", Late("bazaar-frontend", make))

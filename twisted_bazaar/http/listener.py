@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unusable
@@ -29,12 +30,15 @@ _EVERYWHERE = ("0.0.0.0", "::")
 class Listener(Service):
     """Serves `site` at `endpoint`, the endpoint string that `option` gave."""
 
+    log = Logger()
+
     def __init__(
         self, reactor: Reactor, endpoint: str, site: BazaarSite, option: str = "--listen"
     ) -> None:
         self._reactor = reactor
         self._endpoint = endpoint
         self._site = site
+        self._option = option
         self._named = f"{option} {endpoint}"
         self._port: IListeningPort | None = None
 
@@ -53,6 +57,10 @@ class Listener(Service):
         self._port = port
         # With Twisted's backlog of 50, clients that connect at once wait for a second or more.
         port.socket.listen(BACKLOG)
+        at = port.getHost()
+        is_tcp = isinstance(at, IPv4Address | IPv6Address)
+        where = Address(at.host, at.port) if is_tcp else self._endpoint
+        self.log.info("{option}: serves HTTP at {where}", option=self._option, where=where)
 
     @property
     def address(self) -> Address:

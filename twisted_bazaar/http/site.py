@@ -236,6 +236,7 @@ class BazaarSite(server.Site):
 
     protocol = BazaarChannel  # type: ignore[assignment]
     requestFactory = BazaarRequest
+    noisy = False
 
     def __init__(
         self,

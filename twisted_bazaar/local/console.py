@@ -1,11 +1,29 @@
-"""The output of several processes, line by line, each with the name of its process."""
+"""The output of several processes, line by line: as text each with the name of its process, as JSON
+each an event.
+"""
 
+import re
+from collections.abc import Callable
+
+from twisted_bazaar.runtime.log_lines import MAX_LINE_BYTES as MAX_EVENT_BYTES
+from twisted_bazaar.runtime.log_lines import is_event, named, plain_event
+from twisted_bazaar.runtime.log_settings import Format, Level
 from twisted_bazaar.runtime.output import Output
 
-__all__ = ["Console", "Lines"]
+__all__ = ["MAX_LINE_BYTES", "Console", "Lines"]
 
 MAX_LINE_BYTES = 8192
-"""A longer line is cut into several."""
+"""A longer line of text is cut into several."""
+
+_TRACEBACK = b"Traceback (most recent call last)"
+_MAX_TRACEBACK_BYTES = 16 * 1024
+
+# The memory that it asks for is for saving, which a cache does not do; and it says that it ends
+# because it is told to.
+_NEEDLESS = re.compile(
+    rb"[0-9]+:\S+ .*(Memory overcommit must be enabled|Received SIGTERM|is now ready to exit)"
+)
+"""What Redis servers say at each start and stop, however little they are asked to say."""
 
 
 class Console:
@@ -15,34 +33,76 @@ class Console:
     every process that writes through it.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, form: Format, wall: Callable[[], float]) -> None:
+        """`wall` shows seconds since 1970."""
         self._output = output
+        self._wall = wall
+        self.is_json = form is Format.JSON
 
-    def write(self, name: str, line: bytes) -> None:
-        """Write one line of process `name`, if there is room for it."""
-        self._output.write(b"%-8s| %s\n" % (name.encode(), line))
+    def write(self, name: str, line: bytes, level: Level = Level.INFO) -> None:
+        """Write one line of process `name`, if there is room for it.
+
+        As JSON an event of the process stays as it is; any other line, or lines, become one of this
+        `level`.
+        """
+        if _NEEDLESS.match(line):
+            return
+        if not self.is_json:
+            self._output.write(named(name, line))
+        elif is_event(line):
+            self._output.write(line + b"\n")
+        else:
+            text = line.decode("utf-8", "backslashreplace")
+            self._output.write(plain_event(self._wall(), level, name, text))
 
 
 class Lines:
-    """Cuts the bytes of one output of process `name` into lines for the console."""
+    """Cuts the bytes of one output of process `name` into lines for the console.
 
-    def __init__(self, console: Console, name: str) -> None:
+    As JSON the lines of a traceback stay together.
+    """
+
+    def __init__(self, console: Console, name: str, level: Level = Level.INFO) -> None:
         self._console = console
         self._name = name
+        self._level = level
+        self._max = MAX_EVENT_BYTES if console.is_json else MAX_LINE_BYTES
         self._rest = b""
+        self._traceback = b""
 
     def received(self, data: bytes) -> None:
         """Take bytes that the process has written; an unfinished line waits for its end."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        while len(self._rest) > MAX_LINE_BYTES:
-            lines.append(self._rest[:MAX_LINE_BYTES])
-            self._rest = self._rest[MAX_LINE_BYTES:]
+        while len(self._rest) > self._max:
+            lines.append(self._rest[: self._max])
+            self._rest = self._rest[self._max :]
         for line in lines:
-            for start in range(0, max(1, len(line)), MAX_LINE_BYTES):
-                self._console.write(self._name, line[start : start + MAX_LINE_BYTES])
+            for start in range(0, max(1, len(line)), self._max):
+                self._take(line[start : start + self._max])
 
     def ended(self) -> None:
         """The process has ended: write its unfinished line."""
         if self._rest:
-            self._console.write(self._name, self._rest)
+            self._take(self._rest)
             self._rest = b""
+        self._end_traceback()
+
+    def _take(self, line: bytes) -> None:
+        if not self._traceback:
+            if self._console.is_json and line.startswith(_TRACEBACK):
+                self._traceback = line
+            else:
+                self._console.write(self._name, line, self._level)
+        elif line.startswith(b'{"time":') or len(self._traceback) > _MAX_TRACEBACK_BYTES:
+            self._end_traceback()
+            self._take(line)
+        else:
+            self._traceback += b"\n" + line
+            # The error is on the first line that is not indented.
+            if line[:1].strip():
+                self._end_traceback()
+
+    def _end_traceback(self) -> None:
+        if self._traceback:
+            self._console.write(self._name, self._traceback, Level.ERROR)
+            self._traceback = b""

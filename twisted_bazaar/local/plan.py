@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.endpoint import Endpoint
+from twisted_bazaar.runtime.log_settings import LogSettings
 from twisted_bazaar.runtime.options import timing_arguments
 from twisted_bazaar.timing import Timing
 
@@ -48,6 +49,7 @@ class Config:
     timing: Timing
     hosts: tuple[str, ...] = ()
     """Further names by which clients reach the front-end."""
+    log: LogSettings = attrs.field(factory=LogSettings)
 
 
 def plan(config: Config, ports: Ports) -> list[Child]:
@@ -58,7 +60,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     orders = {n: ports.reserve(CATALOG_PORT + n) for n in range(1, config.replicas + 1)}
     internal = ports.reserve(INTERNAL_PORT)
     cache, redis = _resolve_cache(config.cache, ports)
-    timing = timing_arguments(config.timing)
+    shared = [*timing_arguments(config.timing), *config.log.arguments()]
     secret = f"--secret-file={secret_path(data)}"
 
     frontend = [f"--listen={listen}", f"--cache={cache}", f"--catalog={catalog}"]
@@ -75,14 +77,14 @@ def plan(config: Config, ports: Ports) -> list[Child]:
             name="frontend",
             address=public,
             internal=str(internal),
-            command=twistd("bazaar-frontend", *frontend, *timing),
+            command=twistd("bazaar-frontend", *frontend, *shared),
             takes_requests=True,
             announces=True,
         ),
         Child(
             name="catalog",
             address=str(catalog),
-            command=twistd("bazaar-catalog", *own, *timing),
+            command=twistd("bazaar-catalog", *own, *shared),
             announces=True,
         ),
     ]
@@ -94,7 +96,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
             Child(
                 name=f"order-{number}",
                 address=str(address),
-                command=twistd("bazaar-order", *own, *timing),
+                command=twistd("bazaar-order", *own, *shared),
                 announces=True,
             )
         )

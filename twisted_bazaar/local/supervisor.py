@@ -22,6 +22,7 @@ from twisted.runner import procmon
 
 from twisted_bazaar.runtime import announcement
 from twisted_bazaar.runtime.exit_codes import FAILURE
+from twisted_bazaar.runtime.log_settings import Level
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.files import replace_file
 
@@ -142,7 +143,13 @@ class Supervisor(procmon.ProcessMonitor):
             self._give_up(name, life)
         elif self.running:
             pause = max(0.0, self.restart[name].getTime() - self._clock.seconds())
-            self._say(f"{name} (process {life.pid}) {what}; starting it again in {pause:.1f} s")
+            self.log.warn(
+                "{name} (process {pid}) {what}; starting it again in {pause:.1f} s",
+                name=name,
+                pid=life.pid,
+                what=what,
+                pause=pause,
+            )
         self._publish_soon()
 
     def served(self, name: str) -> None:
@@ -176,10 +183,6 @@ class Supervisor(procmon.ProcessMonitor):
                 self.stopProcess(life.name)
             await DeferredList([life.ended for life in lives])
         self._path.unlink(missing_ok=True)
-
-    def _say(self, line: str) -> None:
-        now = datetime.fromtimestamp(self._wall(), UTC)
-        self._console.write("bazaar", f"{now:%Y-%m-%dT%H:%M:%S%z} {line}".encode())
 
     def _publish_soon(self) -> None:
         # In the next turn: the file need not show an end that is followed by a start in this one.
@@ -220,7 +223,7 @@ class _ChildProtocol(procmon.LoggingProtocol):
         self.ended: Deferred[None] = Deferred()
         self._tail = b""
         self._out = Lines(console, name)
-        self._err = Lines(console, name)
+        self._err = Lines(console, name, Level.WARN)
 
     def connectionMade(self) -> None:
         assert self.transport is not None

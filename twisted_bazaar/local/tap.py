@@ -63,7 +63,7 @@ def makeService(config: Options) -> Service:
     from twisted.internet import reactor as installed
 
     reactor = prepare(installed, STOP_SECONDS)
-    process = Process(reactor, config)
+    process = Process(reactor, config, "bazaar", has_name=True)
     # A child gets its options on its command line; those of this service must not reach it.
     ours = config.variables()
     environment = {name: value for name, value in os.environ.items() if name not in ours}
@@ -75,9 +75,15 @@ def makeService(config: Options) -> Service:
         listing=config["listing"],
         hosts=config["host"],
         timing=config.timing,
+        log=config.log_settings,
     )
     bazaar = LocalBazaar(
-        reactor, chosen, environment, Console(process.output), time.time, os.urandom
+        reactor,
+        chosen,
+        environment,
+        Console(process.output, config.log_settings.format, time.time),
+        time.time,
+        os.urandom,
     )
     bazaar.setServiceParent(process)
     return process

@@ -29,6 +29,8 @@ class OrderConfig:
     """By id: the other replicas."""
     catalogs: tuple[Address, ...]
     timing: Timing
+    is_debugging: bool = False
+    """Whether events at debug are logged."""
 
 
 class Options(TimingOptions):
@@ -55,7 +57,13 @@ class Options(TimingOptions):
         if self["id"] in peers:
             raise usage.UsageError(f"--peer must not name this replica's own id, {self['id']}")
         self.config = OrderConfig(
-            self["id"], self["listen"], self["data"], peers, self["catalog"], self.timing
+            self["id"],
+            self["listen"],
+            self["data"],
+            peers,
+            self["catalog"],
+            self.timing,
+            self.log_settings.is_debugging,
         )
 
 
@@ -71,4 +79,4 @@ def makeService(given: Options) -> Service:
 
         return make_order_replica(reactor, given.config)
 
-    return Process(reactor, given, Late("bazaar-order", make))
+    return Process(reactor, given, f"order-{given.config.replica}", Late("bazaar-order", make))

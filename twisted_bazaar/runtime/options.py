@@ -24,10 +24,12 @@ from twisted_bazaar.timing import Timing
 
 from .address import Address
 from .endpoint import DEFAULT_LISTEN, Endpoint
+from .log_settings import Format, Level, LogSettings
 
 __all__ = [
     "Options",
     "HOST_HELP",
+    "ServiceOptions",
     "TimingOptions",
     "cache",
     "endpoint",
@@ -49,6 +51,8 @@ HOST_HELP = "A name or address, beyond those of its machine, by which clients re
 
 Coerce = Callable[[str], Any]
 
+_SWITCHES = {"1": True, "0": False, "true": True, "false": False}
+"""What the environment variable of a flag may be."""
 
 _HOST_NAME = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
@@ -143,6 +147,30 @@ def cache(text: str) -> str:
     return text
 
 
+def log_format(text: str) -> Format:
+    """How events are written to the log."""
+    try:
+        return Format(text)
+    except ValueError:
+        raise ValueError(f"must be {' or '.join(Format)}, not {text!r}") from None
+
+
+def log_level(text: str) -> Level:
+    """The least important events that are written to the log."""
+    try:
+        return Level(text)
+    except ValueError:
+        *others, last = Level
+        raise ValueError(f"must be {', '.join(others)} or {last}, not {text!r}") from None
+
+
+def _switched(text: str) -> bool:
+    """Whether an environment variable switches a flag on."""
+    if text.lower() not in _SWITCHES:
+        raise ValueError(f"must be {' or '.join(_SWITCHES)}, not {text!r}")
+    return _SWITCHES[text.lower()]
+
+
 def _variable(name: str) -> str:
     return "BAZAAR_" + name.upper().replace("-", "_")
 
@@ -174,10 +202,14 @@ def _repeatable(name: str, what: str, coerce: Coerce) -> Callable[["Options", st
     return add
 
 
+_KINDS = ("optParameters", "optFlags", "repeated")
+
+
 class Options(usage.Options):
     """Rows to declare in a subclass; a coercion raises ValueError("must be …, not …").
 
     - `optParameters`: `[name, None, default, what it is, coercion]`.
+    - `optFlags`: `[name, None, what it does]`; the value is 1 if given, else 0.
     - `repeated`: `[name, what it is, coercion]`; the value is a tuple, `()` when not given.
     - `required`: the names that have no default and must be given.
 
@@ -186,11 +218,13 @@ class Options(usage.Options):
     """
 
     optParameters: ClassVar[list[list[Any]]] = []
+    optFlags: ClassVar[list[list[Any]]] = []
     repeated: ClassVar[list[tuple[str, str, Coerce]]] = []
     required: ClassVar[tuple[str, ...]] = ()
     longdesc = (
         "Every option is also an environment variable: --some-option is BAZAAR_SOME_OPTION; "
-        "the values of one that may be repeated are separated by commas. The command line wins."
+        "the values of one that may be repeated are separated by commas; 1 switches on one that "
+        "takes no value. The command line wins."
     )
 
     def __init_subclass__(cls) -> None:
@@ -243,7 +277,7 @@ class Options(usage.Options):
 
     def variables(self) -> set[str]:
         """The environment variables that this service reads."""
-        rows = self._rows("optParameters") + self._rows("repeated")
+        rows = [row for kind in _KINDS for row in self._rows(kind)]
         return {_variable(row[0]) for row in rows}
 
     def opt_version(self) -> None:
@@ -262,13 +296,45 @@ class Options(usage.Options):
             if text := environment.get(_variable(name)):
                 named = _naming(f"--{name} ({_variable(name)})", unwrap(coerce))
                 self[name] = named(text)
+        for name, *_ in self._rows("optFlags"):
+            if text := environment.get(_variable(name)):
+                named = _naming(f"--{name} ({_variable(name)})", _switched)
+                self[name] = int(named(text))
         for name, _, coerce in self._rows("repeated"):
             if text := environment.get(_variable(name)):
                 named = _naming(f"--{name} ({_variable(name)})", coerce)
                 self[name] = tuple(named(item) for item in text.split(",") if item.strip())
 
 
-class TimingOptions(Options):
+class ServiceOptions(Options):
+    """Adds what every service takes: the form of its log."""
+
+    log_settings: LogSettings
+    """Set once the options have been read."""
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        [
+            "log-format",
+            None,
+            Format.TEXT,
+            "How the log is written: text, or json for an object a line.",
+            log_format,
+        ],
+        [
+            "log-level",
+            None,
+            Level.INFO,
+            "The least important events that are logged: debug, info, warn or error.",
+            log_level,
+        ],
+    ]
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        self.log_settings = LogSettings(self["log-format"], self["log-level"])
+
+
+class TimingOptions(ServiceOptions):
     """Adds the time budget, which all services of one bazaar share."""
 
     timing: Timing

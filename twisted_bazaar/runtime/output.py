@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Condition, Thread
 
-__all__ = ["CAPACITY_BYTES", "Output", "fail_rather_than_wait", "to_descriptor"]
+__all__ = ["CAPACITY_BYTES", "Output", "fail_rather_than_wait", "text_remark", "to_descriptor"]
 
 CAPACITY_BYTES = 1 << 20
 """The capacity of the queue. A burst of tracebacks fits."""
@@ -30,9 +30,14 @@ class Output:
     """
 
     def __init__(
-        self, sink: Callable[[bytes], object], capacity_bytes: int = CAPACITY_BYTES
+        self,
+        sink: Callable[[bytes], object],
+        capacity_bytes: int = CAPACITY_BYTES,
+        remark: Callable[[int], bytes] | None = None,
     ) -> None:
+        """`remark` makes the line that says how many were dropped."""
         self._sink = sink
+        self._remark = text_remark if remark is None else remark
         self._capacity = capacity_bytes
         # A reentrant lock: a finalizer that runs while it is held may log.
         self._changed = Condition()
@@ -80,7 +85,7 @@ class Output:
                     self._changed.wait()
                 batch = self._take_batch()
             size = sum(len(lines) for _, lines in batch)
-            text = b"".join(_remark(dropped) + lines for dropped, lines in batch)
+            text = b"".join(self._shown(*piece) for piece in batch)
             lost = 0
             try:
                 self._sink(text)
@@ -94,6 +99,9 @@ class Output:
                 self._failing = lost > 0
                 self._changed.notify_all()
 
+    def _shown(self, dropped: int, lines: bytes) -> bytes:
+        return self._remark(dropped) + lines if dropped else lines
+
     def _take_batch(self) -> list[tuple[int, bytes]]:
         batch = [self._queue.popleft()] if self._queue else []
         size = sum(len(lines) for _, lines in batch)
@@ -106,8 +114,9 @@ class Output:
         return batch
 
 
-def _remark(dropped: int) -> bytes:
-    return b"(%d lines dropped: they could not be written)\n" % dropped if dropped else b""
+def text_remark(dropped: int) -> bytes:
+    """The line that says that so many were dropped."""
+    return b"(%d lines dropped: they could not be written)\n" % dropped
 
 
 def to_descriptor(descriptor: int) -> Callable[[bytes], None]:

@@ -3,7 +3,7 @@
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -11,7 +11,6 @@ from twisted.application.service import IServiceCollection, MultiService, Servic
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, Logger
-from twisted.python import usage
 from twisted.python.components import Componentized
 
 from .announcement import ANNOUNCED_AFTER_SECONDS, announce
@@ -25,6 +24,7 @@ from .exits import (
     stop_on_signals,
 )
 from .logs import Log
+from .options import ServiceOptions
 from .output import Output, fail_rather_than_wait
 from .reactor import Reactor
 from .resolving import Resolver
@@ -79,14 +79,23 @@ class Process(MultiService):
     Its log goes through `output`, so that no slow reader of the log delays the reactor.
     """
 
-    def __init__(self, reactor: Reactor, options: usage.Options, *services: Service) -> None:
-        """`options` are those of `makeService`. Exits with one line if the log file that twistd's
-        options name cannot be written."""
+    def __init__(
+        self,
+        reactor: Reactor,
+        options: ServiceOptions,
+        name: str,
+        *services: Service,
+        has_name: bool = False,
+    ) -> None:
+        """`options` are those of `makeService`. The log calls this process `name`, and with
+        `has_name` does so at the begin of each line of text. Exits with one line if the log file
+        that twistd's options name cannot be written."""
         super().__init__()
         for service in services:
             service.setServiceParent(self)
         try:
-            self._log = Log(reactor, options.parent or {})
+            twistd: Mapping[str, Any] = options.parent or {}
+            self._log = Log(reactor, twistd, name, options.log_settings, has_name)
         except OSError as why:
             refuse(f"the log file cannot be written: {why}")
         self.output: Output = flushed_at_exit(self._log.output)

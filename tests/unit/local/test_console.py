@@ -3,16 +3,17 @@
 import pytest
 
 from twisted_bazaar.local.console import MAX_LINE_BYTES, Console, Lines
+from twisted_bazaar.runtime.log_settings import Format
 from twisted_bazaar.runtime.output import Output
 
 
 class Shown:
     """What a console has written."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Format = Format.TEXT) -> None:
         self._written: list[bytes] = []
         self._output = Output(self._written.append)
-        self.console = Console(self._output)
+        self.console = Console(self._output, form, lambda: 1.5)
 
     def read(self) -> bytes:
         assert self._output.flush(10)

@@ -47,10 +47,11 @@ def config(**changes: Any) -> plan.Config:
 
 
 def options_of(child: Child) -> list[str]:
-    """What follows the name of the service on its command line, but for the timing."""
+    """What follows the name of the service on its command line, but for timing and log."""
     timing = {"heartbeat", "election-timeout", "ping", "lease", "deadline"}
+    log = {"log-format", "log-level"}
     given = [word for word in child.command if word.startswith("--") and "=" in word]
-    return [word for word in given if word[2:].split("=")[0] not in timing | {"pidfile"}]
+    return [word for word in given if word[2:].split("=")[0] not in timing | log | {"pidfile"}]
 
 
 def test_the_default_options_are_those_of_the_contract() -> None:
@@ -62,6 +63,8 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "replicas": 3,
         "listing": None,
         "host": (),
+        "log-format": "text",
+        "log-level": "info",
         "heartbeat": 0.06,
         "election-timeout": 0.3,
         "ping": 0.06,

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from twisted.internet import error
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from twisted_bazaar.local.console import Console
 from twisted_bazaar.local.supervisor import Child, Supervisor
 from twisted_bazaar.runtime import exits
 from twisted_bazaar.runtime.announcement import DESCRIPTOR, VARIABLE
+from twisted_bazaar.runtime.log_settings import Format
 from twisted_bazaar.runtime.output import Output
 
 
@@ -78,15 +80,12 @@ class Supervised:
     def __init__(self, folder: Path, *children: Child) -> None:
         self.world = World()
         self.wall = 0.0
-        self.said: list[bytes] = []
         self.path = folder / "processes.json"
-        output = Output(self.said.append)
-        console = Console(output)
+        console = Console(Output([].append), Format.TEXT, lambda: self.wall)
         self.refused: list[str] = []
         self.supervisor = Supervisor(
             self.world, self.path, children, {}, console, self.refused.append, lambda: self.wall
         )
-        self.flush = lambda: output.flush(10)
         self.supervisor.startService()
         self.world.advance(0)
 
@@ -176,10 +175,14 @@ def test_setting_the_wall_clock_changes_the_times_shown_and_no_restart(
     supervised.world.advance(0)
     shown = datetime.fromisoformat(supervised.rows()[0]["started"])
     assert shown.timestamp() == 1_000_000 + 4 * step
-    assert supervised.flush()
-    last = b"".join(supervised.said).splitlines()[-1].decode()
-    assert last.split()[2] == f"{shown:%Y-%m-%dT%H:%M:%S%z}"
-    assert last.endswith("starting it again in 0.8 s")
+
+
+def test_a_process_that_ends_is_one_line_that_says_when_it_is_started_again(tmp_path: Path) -> None:
+    supervised = Supervised(tmp_path, ORDER)
+    with capturedLogs() as events:
+        supervised.newest.exit(1)
+    (line,) = map(formatEvent, events)
+    assert line.startswith("order-1 (process 100) ended with status 1; starting it again in 0.")
 
 
 def test_the_delay_is_reset_by_a_long_run(tmp_path: Path) -> None:

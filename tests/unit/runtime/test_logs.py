@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from twisted.logger import LogLevel
 
+from twisted_bazaar.runtime.log_settings import LogSettings
 from twisted_bazaar.runtime.logs import Log
 
 NO_REACTOR: Any = None
 
 
 def log_to(path: Path | str, *, nodaemon: bool = True) -> Log:
-    return Log(NO_REACTOR, {"logfile": str(path), "nodaemon": nodaemon})
+    twistd = {"logfile": str(path), "nodaemon": nodaemon}
+    return Log(NO_REACTOR, twistd, "catalog", LogSettings())
 
 
 def say(log: Log, text: str) -> None:
@@ -40,7 +42,7 @@ def test_a_new_log_file_is_for_its_owner_only(tmp_path: Path) -> None:
     say(log, "Größe \udc80")
     assert log.output.flush(10)
     text = (tmp_path / "log").read_text()
-    assert text.endswith("[twisted_bazaar.test#info] Größe \\udc80\n")
+    assert text.endswith("Z info  Größe \\udc80\n")
     assert mode(tmp_path / "log") == 0o600
 
 
@@ -61,7 +63,7 @@ def test_a_process_that_forks_logs_to_the_file_that_twistd_would_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    log = Log(NO_REACTOR, {"nodaemon": False})
+    log = Log(NO_REACTOR, {"nodaemon": False}, "catalog", LogSettings())
     assert log.forks
     say(log, "here")
     assert log.output.flush(10)
@@ -77,4 +79,4 @@ def test_a_process_that_forks_logs_to_the_file_that_twistd_would_take(
     ],
 )
 def test_an_observer_that_the_operator_chose_is_kept(twistd: dict[str, Any]) -> None:
-    assert Log(NO_REACTOR, twistd).observer is None
+    assert Log(NO_REACTOR, twistd, "catalog", LogSettings()).observer is None

@@ -62,6 +62,8 @@ def test_options_have_their_defaults() -> None:
         "data-folder": Path("var"),
         "peer": (),
         "catalog": (),
+        "log-format": "text",
+        "log-level": "info",
         "heartbeat": 0.06,
         "election-timeout": 0.3,
         "ping": 0.06,

@@ -165,6 +165,8 @@ class GrpcServer(Service):
     Handlers run on the reactor's thread, unless they are marked with `methods.blocking`.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         reactor: Reactor,
@@ -206,6 +208,7 @@ class GrpcServer(Service):
     def _listens(self, port: Any) -> None:
         self._port = port
         port.socket.listen(BACKLOG)
+        self.log.info("serves the other services at {address}", address=self._address)
 
     def stopService(self) -> Deferred[None] | None:
         """Refuse new calls, and let those under way finish."""
