@@ -16,6 +16,7 @@ from twisted_bazaar.frontend.cache.push_frames import push_frames
 from twisted_bazaar.frontend.cache.signed_pushes import SignedPushes
 from twisted_bazaar.frontend.operations.resource import MarketOperations
 from twisted_bazaar.leases import Stamp
+from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
     SIGNATURE_HEADER,
@@ -78,13 +79,16 @@ class InternalEndpoint:
         reactor: Any = None,
         frames: bool = False,
         market: MarketOperations | None = None,
+        metrics: MetricsResource | None = None,
     ) -> None:
         """`frames`: it takes pushes in frames as well, as `frame_server`, which the test starts.
-        `market`: what it serves at /market, if anything."""
+        `market` and `metrics`: what it serves at /market and /metrics, if anything."""
         self.secret = secret
         self.subscriber = FakeSubscriber()
         self.clock = Clock()
-        invalidations = InvalidationResource(secret, self.subscriber, self.clock.seconds, market)
+        invalidations = InvalidationResource(
+            secret, self.subscriber, self.clock.seconds, market, metrics
+        )
         timer = reactor or self.clock
         pushes = SignedPushes(secret, self.subscriber)
         self.frame_server = push_frames(pushes, timer, lambda: "ours", Random(1))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
@@ -18,6 +19,10 @@ from twisted_bazaar.http.connections import connections_for
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.http.request_ids import RequestIds
+from twisted_bazaar.metrics.exposition import Exposition
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.metrics.process import ProcessFigures
+from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
@@ -66,9 +71,14 @@ _LOOKUPS_PER_CATALOG = 4
 """Further reads and lookups wait for a thread."""
 
 
-def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
-    """A front-end. Starting it raises `Unusable` if an endpoint cannot be listened on."""
+def make_frontend(
+    reactor: Reactor, config: FrontendConfig, lost_lines: Callable[[], int]
+) -> Service:
+    """A front-end. `lost_lines` returns how many lines its log has lost. Starting it raises
+    `Unusable` if an endpoint cannot be listened on."""
     timing, seconds = config.timing, monotonic_seconds
+    metrics = Metrics()
+    process_figures = ProcessFigures(reactor, metrics, "frontend", "", lost_lines)
     leadership = Leadership(config.replicas, timing)
     # Each kind of call has connections and threads of its own: reads that wait must not hold up
     # trades, and neither may hold up pings.
@@ -99,22 +109,16 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
     ]
     catalogs = Catalogs(seconds, catalog_clients, timing)
     recent = Recent()
-    operations = MarketOperations(
-        Challenges(config.secret, secrets.token_bytes(32), lambda: secrets.token_hex(16)),
+    operations = _operations(
+        config.secret,
         OperationService(reactor, seconds, leadership, clients(reads), timing, _life()),
         lambda: lookup_service.look_up_all().addCallback(lambda market: market.body),
-        seconds,
     )
-    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster, recent, operations)
+    internal = MetricsResource(Exposition(metrics)), operations
+    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster, recent, *internal)
     lookup_service = LookupService(
-        reactor,
-        seconds,
-        LookupQueue(caching.floors),
-        WholeMarketQueue(caching.floors),
-        caching.cache,
-        catalogs,
-        replicas,
-        recent,
+        *(reactor, seconds, LookupQueue(caching.floors), WholeMarketQueue(caching.floors)),
+        *(caching.cache, catalogs, replicas, recent),
     )
     statuses = Channels(reactor, len(config.catalogs))
     overview = _overview(config, leadership, statuses, caching)
@@ -129,12 +133,25 @@ def make_frontend(reactor: Reactor, config: FrontendConfig) -> Service:
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
-    site = public_site(routes.resource(), reactor, time.time, _request_ids(), _max_connections())
-    listener = Listener(reactor, config.listen, site)
+    public = _public(reactor, config, routes)
     return Layers(
-        *(pings, trades, reads, watches, replays, lookups, statuses),
-        *(trade_service, event_feed, ping_service, *caching.services, listener),
+        *(process_figures, pings, trades, reads, watches, replays, lookups, statuses),
+        *(trade_service, event_feed, ping_service, *caching.services, public),
     )
+
+
+def _public(reactor: Reactor, config: FrontendConfig, routes: Routes) -> Listener:
+    """What clients reach."""
+    site = public_site(routes.resource(), reactor, time.time, _request_ids(), _max_connections())
+    return Listener(reactor, config.listen, site)
+
+
+def _operations(
+    secret: bytes, service: OperationService, market: Callable[[], Deferred[bytes]]
+) -> MarketOperations:
+    """Market operations. `market` shows all stocks."""
+    challenges = Challenges(secret, secrets.token_bytes(32), lambda: secrets.token_hex(16))
+    return MarketOperations(challenges, service, market, monotonic_seconds)
 
 
 def _overview(
@@ -185,14 +202,15 @@ def _caching(
     catalogs: Catalogs,
     cluster: Callable[[], str],
     recent: Recent,
+    metrics: MetricsResource,
     operations: MarketOperations,
 ) -> _Caching:
     """The cache, and what keeps this front-end subscribed to invalidations of it; and the internal
-    endpoint, which serves `operations` as well."""
+    endpoint, which serves `metrics` and `operations` as well."""
     cache = _cache(reactor, config)
     if cache is None:
         nothing = InvalidationResource(
-            config.secret, NoSubscription(), monotonic_seconds, operations
+            config.secret, NoSubscription(), monotonic_seconds, operations, metrics
         )
         site = internal_site(nothing, reactor, time.time, _request_ids())
         internal = Listener(reactor, config.internal, site, "--internal")
@@ -215,7 +233,9 @@ def _caching(
     frames = push_frames(
         SignedPushes(config.secret, subscriber), reactor, cluster, random.SystemRandom()
     )
-    invalidations = InvalidationResource(config.secret, subscriber, monotonic_seconds, operations)
+    invalidations = InvalidationResource(
+        config.secret, subscriber, monotonic_seconds, operations, metrics
+    )
     site = internal_site(invalidations, reactor, time.time, _request_ids(), frames.connections)
     internal = Listener(reactor, config.internal, site, "--internal")
     store = (cache,) if isinstance(cache, Service) else ()

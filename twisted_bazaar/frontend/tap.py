@@ -88,6 +88,7 @@ def makeService(given: Options) -> Service:
         # Klein and gRPC take a third of a second to import, which --help need not wait for.
         from .assembly import make_frontend
 
-        return make_frontend(reactor, given.config)
+        return make_frontend(reactor, given.config, lambda: process.output.lost_lines)
 
-    return Process(reactor, given, "frontend", Late("bazaar-frontend", make))
+    process = Process(reactor, given, "frontend", Late("bazaar-frontend", make))
+    return process

@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+from twisted.logger import Logger
 
 from .figures import Counter, Family, Gauges, Histogram, Metrics
 
@@ -41,6 +42,8 @@ class Exposition:
 
 
 class _Own(Collector):
+    log = Logger()
+
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
@@ -50,29 +53,35 @@ class _Own(Collector):
     def collect(self) -> Iterator[Metric]:
         for family in self._metrics:
             if isinstance(family, Gauges):
-                yield _read(family)
-                continue
-            yield _family(family)
+                yield self._read(family)
+            else:
+                yield _shown(family)
+
+    def _read(self, gauges: Gauges) -> Metric:
+        kind = CounterMetricFamily if gauges.kind == "counter" else GaugeMetricFamily
+        metric = kind(gauges.name, gauges.what, labels=gauges.labels)
+        try:
+            values = gauges.read()
+        except Exception:
+            # The others are wanted most when something is wrong.
+            self.log.failure("the metric {name} cannot be read", name=gauges.name)
+            return metric
+        for labels, value in values.items():
+            metric.add_metric(labels, value)
+        return metric
 
 
-def _read(gauges: Gauges) -> Metric:
-    kind = CounterMetricFamily if gauges.kind == "counter" else GaugeMetricFamily
-    metric = kind(gauges.name, gauges.what, labels=gauges.labels)
-    for labels, value in gauges.read().items():
-        metric.add_metric(labels, value)
-    return metric
-
-
-def _family(family: Family[Counter] | Family[Histogram]) -> Metric:
-    counters = CounterMetricFamily(family.name, family.what, labels=family.labels)
+def _shown(family: Family[Counter] | Family[Histogram]) -> Metric:
+    if family.kind == "counter":
+        counters = CounterMetricFamily(family.name, family.what, labels=family.labels)
+        for labels, counter in family.values.items():
+            assert isinstance(counter, Counter)
+            counters.add_metric(labels, counter.value)
+        return counters
     histograms = HistogramMetricFamily(family.name, family.what, labels=family.labels)
-    shown: Metric = counters
-    for labels, value in family.values.items():
-        if isinstance(value, Counter):
-            counters.add_metric(labels, value.value)
-            continue
-        shown = histograms
-        bounds = [*map(floatToGoString, value.bounds), "+Inf"]
-        buckets = list(zip(bounds, accumulate(value.counts), strict=True))
-        histograms.add_metric(labels, buckets, value.total)
-    return shown
+    for labels, histogram in family.values.items():
+        assert isinstance(histogram, Histogram)
+        bounds = [*map(floatToGoString, histogram.bounds), "+Inf"]
+        buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+        histograms.add_metric(labels, buckets, histogram.total)
+    return histograms

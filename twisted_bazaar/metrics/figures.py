@@ -4,6 +4,7 @@ They are plain numbers without locks: all of them are touched on the reactor's t
 to one costs a tenth of what it does in `prometheus_client`, which takes a lock each time.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, Literal, TypeAlias, TypeVar
@@ -31,6 +32,13 @@ waits for 5 s."""
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Upper bounds of the buckets of what is sent together."""
+
+_NAME = re.compile(r"bazaar(_[a-z]+)+")
+_RESERVED = ("_total", "_count", "_sum", "_bucket", "_created")
+"""Ends of names that mean a certain kind of metric."""
+_NO_BASE_UNITS = ("_milliseconds", "_microseconds", "_minutes", "_kilobytes", "_percent")
+
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 Labels: TypeAlias = tuple[str, ...]
 """The values of a family's labels, in the order in which it names them."""
@@ -78,9 +86,10 @@ class Family(Generic[Value]):
     """
 
     def __init__(
-        self, name: str, what: str, labels: Sequence[str], make: Callable[[], Value]
+        self, name: str, what: str, kind: Kind, labels: Sequence[str], make: Callable[[], Value]
     ) -> None:
         self.name = name
+        self.kind = kind
         self.what = what
         """A sentence for readers."""
         self.labels = tuple(labels)
@@ -107,20 +116,23 @@ class Gauges:
     what: str
     labels: tuple[str, ...]
     read: Callable[[], Mapping[Labels, float]]
-    kind: Literal["gauge", "counter"]
+    kind: Kind
     """`counter`: what is read only grows, and is counted elsewhere."""
 
 
 class Metrics:
-    """The families of one process, by name. Each name is declared once."""
+    """The families of one process, by name. Each name is declared once.
+
+    Names begin with `bazaar_`, and those of what is measured end in its base unit: seconds, bytes,
+    or what is counted. Those of counters, and no others, end in `_total`.
+    """
 
     def __init__(self) -> None:
         self._families: dict[str, Family[Counter] | Family[Histogram] | Gauges] = {}
 
     def counters(self, name: str, what: str, *labels: str) -> Family[Counter]:
         """A new family of counters. `name` ends in `_total`."""
-        assert name.endswith("_total"), name
-        family = Family(name, what, labels, Counter)
+        family = Family(name, what, "counter", labels, Counter)
         self._add(family)
         return family
 
@@ -132,7 +144,8 @@ class Metrics:
         self, name: str, what: str, *labels: str, bounds: Sequence[float] = LATENCY_SECONDS
     ) -> Family[Histogram]:
         """A new family of histograms with buckets up to `bounds`."""
-        family = Family(name, what, labels, lambda: Histogram(bounds))
+        assert list(bounds) == sorted(set(bounds)), f"{name}: bounds ascend"
+        family = Family(name, what, "histogram", labels, lambda: Histogram(bounds))
         self._add(family)
         return family
 
@@ -156,12 +169,16 @@ class Metrics:
         self, name: str, what: str, *labels: str, read: Callable[[], Mapping[Labels, float]]
     ) -> None:
         """As `gauges`, of what only grows. `name` ends in `_total`."""
-        assert name.endswith("_total"), name
         self._add(Gauges(name, what, labels, read, "counter"))
 
     def __iter__(self) -> Iterator[Family[Counter] | Family[Histogram] | Gauges]:
         return iter(self._families.values())
 
     def _add(self, family: Family[Counter] | Family[Histogram] | Gauges) -> None:
-        assert family.name not in self._families, f"{family.name} is declared twice"
-        self._families[family.name] = family
+        name = family.name
+        assert name not in self._families, f"{name} is declared twice"
+        assert _NAME.fullmatch(name), f"{name} is no name of a metric"
+        stem = name.removesuffix("_total") if family.kind == "counter" else name
+        assert (stem != name) is (family.kind == "counter"), f"{name} is a {family.kind}"
+        assert not stem.endswith((*_RESERVED, *_NO_BASE_UNITS)), f"{name} ends as another kind does"
+        self._families[name] = family

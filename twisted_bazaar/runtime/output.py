@@ -47,6 +47,8 @@ class Output:
         """The size of the lines in the queue and of those that are being written."""
         self._dropped = 0
         """Lines dropped since the last ones in the queue."""
+        self.lost_lines = 0
+        """Lines that were never written."""
         self._failing = False
         """Whether the last write failed: the next one waits for a new line."""
         self._thread: Thread | None = None
@@ -62,7 +64,9 @@ class Output:
         """Queue `lines`, each with its newline, to be written in one piece, if there is room."""
         with self._changed:
             if self._bytes + len(lines) > self._capacity:
-                self._dropped += lines.count(b"\n")
+                dropped = lines.count(b"\n")
+                self._dropped += dropped
+                self.lost_lines += dropped
                 return
             self._queue.append((self._dropped, lines))
             self._dropped = 0
@@ -86,17 +90,19 @@ class Output:
                 batch = self._take_batch()
             size = sum(len(lines) for _, lines in batch)
             text = b"".join(self._shown(*piece) for piece in batch)
-            lost = 0
+            lost = dropped = 0
             try:
                 self._sink(text)
             except (OSError, ValueError):
                 # The reader is gone, the disk is full, or the file was closed: no reason to end
                 # the process.
-                lost = sum(dropped + lines.count(b"\n") for dropped, lines in batch)
+                lost = sum(lines.count(b"\n") for _, lines in batch)
+                dropped = sum(before for before, _ in batch)
             with self._changed:
                 self._bytes -= size
-                self._dropped += lost
-                self._failing = lost > 0
+                self._dropped += dropped + lost
+                self.lost_lines += lost
+                self._failing = dropped + lost > 0
                 self._changed.notify_all()
 
     def _shown(self, dropped: int, lines: bytes) -> bytes:

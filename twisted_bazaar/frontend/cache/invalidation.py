@@ -1,6 +1,6 @@
 # ruff: noqa: N802, N815 - what Twisted calls has a style of its own
 """Receives invalidations: POST /invalidations, on the internal endpoint only, which takes them in
-frames as well (`push_frames`), and serves `/market` beside (`operations`).
+frames as well (`push_frames`), and serves `/market` (`operations`) and `/metrics` beside.
 
 Of a body more than a little is kept only if its head, which is signed as well, announced it.
 `SignedPushes` says which are taken.
@@ -24,6 +24,8 @@ from twisted_bazaar.http.channel import BazaarChannel
 from twisted_bazaar.http.connections import SECONDS, Phase
 from twisted_bazaar.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
 from twisted_bazaar.http.site import BazaarRequest, BazaarSite
+from twisted_bazaar.metrics.resource import PATH as METRICS
+from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.rpc.frames.format import MAGIC
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
@@ -79,11 +81,13 @@ class InvalidationResource(Resource):
         subscriber: Taker,
         seconds: Callable[[], float],
         market: MarketOperations | None = None,
+        metrics: MetricsResource | None = None,
     ) -> None:
         """`secret` is the cluster's. If it is empty, the subscriber's token alone signs. `market`
-        serves market operations; None: there are none here."""
+        serves market operations, and `metrics` metrics; None: there are none here."""
         super().__init__()
         self.market = market
+        self._metrics = metrics
         self._pushes = SignedPushes(secret, subscriber)
         self._seconds = seconds
         self._log_again_at = float("-inf")
@@ -92,6 +96,8 @@ class InvalidationResource(Resource):
     def render(self, request: BazaarRequest) -> int:
         if request.path == MARKET and self.market is not None:
             return self.market.render(request)
+        if request.path == METRICS and self._metrics is not None:
+            return self._metrics.render(request)
         taken = self._take(request)
         if isinstance(taken, PushReply):
             request.respond(encode(taken))

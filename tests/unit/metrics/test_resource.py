@@ -1,0 +1,49 @@
+"""`GET /metrics` on any site of ours."""
+
+import pytest
+
+from tests.fakes.internal_endpoint import InternalEndpoint, request
+from twisted_bazaar.metrics.exposition import Exposition
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.metrics.resource import MetricsResource
+
+
+@pytest.fixture
+def endpoint() -> InternalEndpoint:
+    metrics = Metrics()
+    metrics.counter("bazaar_losses_total", "Losses.").value += 4
+    return InternalEndpoint(metrics=MetricsResource(Exposition(metrics)))
+
+
+def test_the_internal_endpoint_answers_with_metrics(endpoint: InternalEndpoint) -> None:
+    answer = endpoint.ask(request(b"GET", b"/metrics", b""))
+    assert answer.code == 200
+    assert answer.headers.getRawHeaders("content-type") == [
+        "text/plain; version=0.0.4; charset=utf-8"
+    ]
+    assert answer.headers.getRawHeaders("cache-control") == ["no-store"]
+    assert b"\nbazaar_losses_total 4.0\n" in answer.body
+
+
+def test_prometheus_is_answered_in_the_format_that_it_asks_for(
+    endpoint: InternalEndpoint,
+) -> None:
+    accept = b"Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+    answer = endpoint.ask(request(b"GET", b"/metrics", b"", accept))
+    [content_type] = answer.headers.getRawHeaders("content-type") or ()
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.body.endswith(b"# EOF\n")
+
+
+def test_metrics_are_only_read(endpoint: InternalEndpoint) -> None:
+    answer = endpoint.ask(request(b"POST", b"/metrics", b""))
+    assert (answer.code, answer.headers.getRawHeaders("allow")) == (405, ["GET, HEAD"])
+    assert "only GET, HEAD" in answer.message
+
+
+def test_a_body_is_not_received(endpoint: InternalEndpoint) -> None:
+    assert endpoint.ask(request(b"GET", b"/metrics", b"x" * 100)).code == 404
+
+
+def test_an_endpoint_without_metrics_knows_no_such_path() -> None:
+    assert InternalEndpoint().ask(request(b"GET", b"/metrics", b"")).code == 404
