@@ -1,4 +1,5 @@
-# `make` alone says what there is. Nothing here needs root, or anything but Python and make.
+# `make` alone says what there is. Nothing here needs root, or anything but Python and make, except
+# `make test-tools`, which nothing else depends on.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ ARGS ?=
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint proto bench chaos simulate damage
+.PHONY: help run test test-slow test-tools lint proto bench chaos simulate damage
 
 # How many schedules `make simulate` runs.
 SEEDS ?= 1000
@@ -24,6 +25,7 @@ help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
 	@echo "make test   run the whole test suite"
 	@echo "make test-slow   run what takes long: other clusters, slow disks, late calls, the load client"
+	@echo "make test-tools  install what some tests need, and are skipped without: Chromium, Prometheus"
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
 	@echo "make bench  measure throughput and latency, beside those of bare Klein and gRPC"
@@ -54,6 +56,16 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	@echo "Running what takes long ..."
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m slow $(ARGS)
+
+# Debian's packages; as root only, and it is no failure if they cannot be had.
+test-tools:
+	@if command -v chromium && command -v prometheus; then exit; fi >/dev/null; \
+	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
+	    echo "Tests that need Chromium or Prometheus are skipped: no root, or no apt-get."; exit; fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium prometheus; } \
+	    >/dev/null 2>&1 || \
+	    echo "Tests that need Chromium or Prometheus are skipped: apt-get could not install them."
 
 lint: $(STAMP)
 	@echo "Checking style and types ..."

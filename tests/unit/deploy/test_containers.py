@@ -34,8 +34,9 @@ OURS = sorted(name for name in SERVICES if "build" in SERVICES[name] and name !=
 ORDERS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-order"]
 CATALOGS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-catalog"]
 FRONTENDS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-frontend"]
+MONITORING = [name for name in SERVICES if SERVICES[name].get("profiles") == ["monitoring"]]
 EVERYWHERE = "0.0.0.0"
-PINNED = re.compile(r"[a-z0-9./-]+(:\d+\.\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$")
+PINNED = re.compile(r"[a-z0-9./-]+(:v?\d+\.\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$")
 
 
 def default(text: str) -> str:
@@ -47,6 +48,13 @@ def mounts(name: str) -> dict[str, tuple[str, bool]]:
     """Where each volume is seen in a container, and whether it is read-only there."""
     parts = [each.split(":") for each in SERVICES[name].get("volumes", [])]
     return {volume: (path, mode == ["ro"]) for volume, path, *mode in parts}
+
+
+def files(name: str) -> dict[Path, str]:
+    """Which of the project's files and folders a container sees, and where: all read-only."""
+    found = {ROOT / each: at for each, (at, _) in mounts(name).items() if each.startswith("./")}
+    assert all(mounts(name)[f"./{path.relative_to(ROOT)}"][1] for path in found), name
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -155,14 +163,17 @@ def test_clients_may_trade_by_the_names_that_lead_to_a_front_end(configs: dict[s
         assert SERVICES[name]["environment"]["BAZAAR_HOST"].endswith(",${HOSTS:-}")
 
 
-def test_only_frontends_are_published_on_this_machine_alone(configs: dict[str, Any]) -> None:
+def test_only_frontends_and_monitoring_are_published_on_this_machine_alone(
+    configs: dict[str, Any],
+) -> None:
     published = [(name, port) for name in SERVICES for port in SERVICES[name].get("ports", [])]
-    assert [name for name, _ in published] == FRONTENDS
+    assert [name for name, _ in published if name not in MONITORING] == FRONTENDS
     outside = []
     for name, port in published:
         address, out, inside = default(port).split(":")
         assert address == "127.0.0.1"
-        assert f"tcp:{inside}" == configs[name].listen
+        if name in FRONTENDS:
+            assert f"tcp:{inside}" == configs[name].listen
         outside.append(out)
     assert len(set(outside)) == len(outside)
     assert not any("network_mode" in SERVICES[name] for name in OURS)
@@ -176,7 +187,7 @@ def test_every_replica_and_catalog_keeps_its_data_in_a_volume_of_its_own(
         (volume,) = mounts(name).keys() - {SECRET}
         assert mounts(name)[volume] == (str(configs[name].data), False)
         used.append(volume)
-    assert sorted([*used, SECRET]) == sorted(COMPOSE["volumes"])
+    assert sorted([*used, SECRET, "prometheus"]) == sorted(COMPOSE["volumes"])
 
 
 def test_no_container_may_do_more_than_it_must() -> None:
@@ -188,17 +199,21 @@ def test_no_container_may_do_more_than_it_must() -> None:
         assert "cap_add" not in service, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert not service.get("privileged"), name
-        assert service["user"] == user[1], name
-        assert {path for path, _ in mounts(name).values()} <= {"/data", "/etc/bazaar"}, name
+        # Prometheus is its image's own user, to whom its volume there belongs.
+        assert service["user"] == ("65534:65534" if name == "prometheus" else user[1]), name
+        allowed = {"/data", "/etc/bazaar", "/prometheus", *files(name).values()}
+        assert {path for path, _ in mounts(name).values()} <= allowed, name
         assert service["pids_limit"] > 0, name
         assert re.fullmatch(r"[1-9]\d*[mg]", default(service["mem_limit"])), name
 
 
 def test_clients_and_services_have_separate_networks() -> None:
-    assert COMPOSE["networks"] == {"public": {}, "inner": {"internal": True}}
+    networks = {"public": {}, "monitoring": {}, "inner": {"internal": True}}
+    assert COMPOSE["networks"] == networks
     on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - {SECRET}}
     expected = {name: ["public", "inner"] if name in FRONTENDS else ["inner"] for name in on}
-    assert on == expected
+    monitoring = {"prometheus": ["monitoring", "inner"], "grafana": ["monitoring"]}
+    assert on == {**expected, **monitoring}
     assert SERVICES[SECRET]["network_mode"] == "none"
 
 
@@ -231,7 +246,8 @@ def test_every_service_has_time_to_stop() -> None:
 
 
 def test_images_are_pinned() -> None:
-    assert PINNED.match(default(SERVICES["redis"]["image"]))
+    for name in ("redis", *MONITORING):
+        assert PINNED.match(default(SERVICES[name]["image"])), name
     assert {default(SERVICES[name]["image"]) for name in OURS} == {"twisted-bazaar"}
     base = re.search(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert base is not None
