@@ -55,6 +55,7 @@ from .operations.service import OperationService
 from .overview.catalogs import CatalogStatuses
 from .overview.parts import OwnLease, leader_index
 from .overview.service import Overview
+from .readiness import Readiness
 from .tap import FrontendConfig
 from .trading.keys import FreshKeys
 from .trading.service import TradeService
@@ -122,11 +123,12 @@ def make_frontend(
     )
     statuses = Channels(reactor, len(config.catalogs))
     overview = _overview(config, leadership, statuses, caching)
+    reports = Reports(leadership, catalogs)
     routes = Routes(
         trades=trade_service,
         lookups=lookup_service,
         replicas=replicas,
-        reports=Reports(leadership, catalogs),
+        reports=reports,
         overview=overview,
         events=event_feed,
         fresh_key=_fresh_keys(),
@@ -137,6 +139,7 @@ def make_frontend(
     return Layers(
         *(process_figures, pings, trades, reads, watches, replays, lookups, statuses),
         *(trade_service, event_feed, ping_service, *caching.services, public),
+        Readiness(reactor, reports, lambda: public.url),
     )
 
 

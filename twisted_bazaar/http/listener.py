@@ -57,10 +57,18 @@ class Listener(Service):
         self._port = port
         # With Twisted's backlog of 50, clients that connect at once wait for a second or more.
         port.socket.listen(BACKLOG)
-        at = port.getHost()
-        is_tcp = isinstance(at, IPv4Address | IPv6Address)
-        where = Address(at.host, at.port) if is_tcp else self._endpoint
-        self.log.info("{option}: serves HTTP at {where}", option=self._option, where=where)
+        self.log.info("{option}: serves HTTP at {where}", option=self._option, where=self.url)
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, once started; the endpoint, if that is not by TCP."""
+        assert self._port is not None, "not started"
+        at = self._port.getHost()
+        if not isinstance(at, IPv4Address | IPv6Address):
+            return self._endpoint
+        scheme = "https" if self._endpoint.startswith(("ssl:", "tls:")) else "http"
+        host = "localhost" if at.host in _EVERYWHERE else at.host
+        return f"{scheme}://{Address(host, at.port)}"
 
     @property
     def address(self) -> Address:

@@ -6,6 +6,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from twisted_bazaar import __version__
 from twisted_bazaar.catalog.opening import open_market
 from twisted_bazaar.runtime.exits import refusing, stop_with
 from twisted_bazaar.runtime.folder_lock import Claim, claim
@@ -19,6 +20,8 @@ from .supervisor import STOP_SECONDS as CHILDREN_SECONDS
 from .supervisor import Supervisor
 
 __all__ = ["STOP_SECONDS", "LocalBazaar"]
+
+VERSION = f"twisted_bazaar {__version__}"
 
 STOP_SECONDS = CHILDREN_SECONDS + 0.5
 """How long a stop of all processes may take."""
@@ -71,8 +74,9 @@ class LocalBazaar(MultiService):
             self._wall,
         )
         supervisor.setServiceParent(self)
+        self.log.info("{version}, with its files in {data}", version=VERSION, data=data)
         for child in children:
-            self.log.info("{name} at {address}", name=child.name, address=child.address)
+            self.log.debug("{name} at {address}", name=child.name, address=child.address)
         super().startService()
 
     def stopService(self) -> Deferred[None]:
@@ -84,3 +88,4 @@ class LocalBazaar(MultiService):
         self._ports.release()
         if self._claim is not None:
             self._claim.release()
+        self.log.info("stopped")

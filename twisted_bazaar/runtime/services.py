@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
-from .announcement import ANNOUNCED_AFTER_SECONDS, announce
+from .announcement import ANNOUNCED_AFTER_SECONDS, VARIABLE, announce
 from .exits import (
     STOP_SECONDS,
     await_signals,
@@ -52,7 +52,7 @@ def prepare(installed: IReactorCore, stop_seconds: float = STOP_SECONDS) -> Reac
     A stop is over within `stop_seconds`.
     """
     reactor = cast(Reactor, installed)
-    stop_on_signals(reactor, stop_seconds)
+    stop_on_signals(reactor, stop_seconds, VARIABLE in os.environ)
     # As twistd does when it forks. An operator's --umask is applied later, and wins.
     os.umask(_OWNER_ONLY)
     # Twisted times its calls by the wall clock: set back by an hour, that would stop every timer

@@ -55,6 +55,7 @@ class Subscriber(Service):
         self.token = token
         self._subscribing = False
         self._had_lease = False
+        self._say: Callable[[str], None] = self.log.debug
         self._checking = LoopingCall(self._check_lease)
         self._checking.clock = reactor
         self._check_seconds = timing.heartbeat / 3
@@ -104,7 +105,9 @@ class Subscriber(Service):
         has_lease = self._floors.alive(self._seconds())
         if has_lease != self._had_lease:
             self._had_lease = has_lease
-            self.log.info("lookups are cached" if has_lease else "lookups are not cached: no lease")
+            # That they are is news only after they were not.
+            say, self._say = self._say, self.log.info
+            say("lookups are cached" if has_lease else "lookups are not cached: no lease")
         if not self._subscribing and self._floors.subscribe(self._seconds()):
             subscribed = Deferred.fromCoroutine(self._subscribe())
             subscribed.addErrback(
