@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.logger import capturedLogs, formatEvent
 
 from twisted_bazaar.local import child
 from twisted_bazaar.local.console import Console
@@ -189,11 +190,12 @@ async def test_a_child_does_not_inherit_blocked_signals(run: Any) -> None:
         await eventually(lambda: running.pid("redis"))
         pid = running.pid("redis")
         running.supervisor._clock.callLater(0.2, os.kill, pid, signal.SIGTERM)
-        await eventually(lambda: not is_alive(pid))
+        line = "was ended by SIGTERM"
+        with capturedLogs() as events:
+            await eventually(lambda: any(line in formatEvent(event) for event in events))
+        assert not is_alive(pid)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    line = b"was ended by SIGTERM"
-    await eventually(lambda: line in running.output.read_bytes())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of this")
