@@ -108,7 +108,8 @@ class ThreadsByHand:
 
 
 class Peer:
-    """`behaviours` are the methods of a service `S`; `Echo` is among them."""
+    """`behaviours` are the methods of a service `S`, unary ones, or what one of grpcio's
+    `…_rpc_method_handler` returns; `Echo` is among them."""
 
     def __init__(self, limits: Limits = LIMITS, begins: bool = True, **behaviours: Any) -> None:
         self.clock = Clock()
@@ -118,7 +119,9 @@ class Peer:
         methods.add_registered_method_handlers(
             "S",
             {
-                name: grpc.unary_unary_rpc_method_handler(behaviour)
+                name: behaviour
+                if isinstance(behaviour, grpc.RpcMethodHandler)
+                else grpc.unary_unary_rpc_method_handler(behaviour)
                 for name, behaviour in {"Echo": lambda request, _: request, **behaviours}.items()
             },
         )

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from random import Random
 from typing import Any
 
@@ -40,6 +40,10 @@ class Service:
         self.error: Exception = NotLeader()
         self.threads: set[str] = set()
         self.open = threading.Event()
+        self.counted = 0
+        """Messages that `count` was asked for by its last call."""
+        self.closed = 0
+        """Calls of `count` that have ended."""
 
     def echo(self, request: bytes, context: Any) -> bytes:
         self.contexts.append(context)
@@ -68,11 +72,33 @@ class Service:
         assert self.open.wait(SOON)
         return request
 
+    async def count(self, request: bytes, context: Any) -> AsyncGenerator[bytes, None]:
+        """So many messages of so many bytes, then what `open` waits for, if it is not set."""
+        self.contexts.append(context)
+        number, size = map(int, request.split())
+        try:
+            for self.counted in range(1, number + 1):
+                yield bytes(size)
+            while not self.open.is_set():
+                await self.hold(b"", context)
+        finally:
+            self.closed += 1
+
+    async def chat(
+        self, requests: AsyncIterator[bytes], context: Any
+    ) -> AsyncGenerator[bytes, None]:
+        self.contexts.append(context)
+        async for request in requests:
+            yield request.upper()
+        yield b"end"
+
     def add_to(self, server: Any) -> None:
         names = ("echo", "fail", "hold", "fill", "metadata", "wait")
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(getattr(self, name)) for name in names
         }
+        handlers["count"] = grpc.unary_stream_rpc_method_handler(self.count)
+        handlers["chat"] = grpc.stream_stream_rpc_method_handler(self.chat)
         server.add_registered_method_handlers("S", handlers)
 
 

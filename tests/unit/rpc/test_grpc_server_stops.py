@@ -24,6 +24,7 @@ from twisted.internet.threads import deferToThread
 from tests.fakes.grpc_world import SOON, UNBOUNDED, World
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.rpc.keepalive import CALLER
+from twisted_bazaar.rpc.serving.methods import blocking
 from twisted_bazaar.rpc.serving.server import GrpcServer
 
 
@@ -113,13 +114,18 @@ async def test_a_port_that_is_taken_is_refused_with_its_name(world: World) -> No
     assert second.stopService() is None
 
 
-def test_methods_that_stream_are_not_served(world: World) -> None:
-    def add(server: grpc.Server) -> None:
-        stream = grpc.unary_stream_rpc_method_handler(lambda request, context: iter(()))
-        server.add_registered_method_handlers("S", {"stream": stream})
+def test_methods_that_cannot_be_served_are_refused_at_the_start(world: World) -> None:
+    def streams_requests(server: grpc.Server) -> None:
+        method = grpc.stream_unary_rpc_method_handler(lambda requests, context: b"")
+        server.add_registered_method_handlers("S", {"up": method})
 
-    with pytest.raises(ValueError, match="/S/stream streams"):
-        GrpcServer(world.reactor, world.address, 1, add, Random(1))
+    def streams_on_a_thread(server: grpc.Server) -> None:
+        method = grpc.unary_stream_rpc_method_handler(blocking(lambda request, context: iter(())))
+        server.add_registered_method_handlers("S", {"down": method})
+
+    for add, line in ((streams_requests, "/S/up streams"), (streams_on_a_thread, "/S/down stre")):
+        with pytest.raises(ValueError, match=line):
+            GrpcServer(world.reactor, world.address, 1, add, Random(1))
 
 
 # Ways.

@@ -19,6 +19,7 @@ from twisted_bazaar.runtime.threads import Threads
 
 from .context import Aborted, Context
 from .framing import Field, Head, Refused, RequestBody, Status, encode_metadata
+from .http2 import STREAM_WINDOW
 from .limits import Limits
 from .methods import Method, Methods
 
@@ -40,6 +41,8 @@ class ServerState:
     failures: Failures
     kept: int = 0
     """Bytes that `Limits.kept_bytes` bounds."""
+    streaming_calls: int = 0
+    """Calls that `Limits.all_streaming_calls` bounds."""
 
 
 class Connection(Protocol):
@@ -53,6 +56,13 @@ class Connection(Protocol):
     def send(self, call: "Call", message: bytes, head: list[Field], end: list[Field], /) -> None:
         """End the call with OK. `head` and `end` are metadata before and after `message`."""
 
+    def say(self, call: "Call", message: bytes, head: list[Field], /) -> None:
+        """Send a message of a streaming call. `Call.said` is called once it is written. `head` is
+        metadata, before the first message."""
+
+    def credit(self, call: "Call", size: int, /) -> None:
+        """Let the client send so many more bytes of the request."""
+
     def refuse(self, call: "Call", status: int, details: str, end: list[Field], /) -> None:
         """End the call with `status` and trailing metadata `end`."""
 
@@ -61,9 +71,13 @@ class Connection(Protocol):
 
 
 class Call(Context):
-    """A call, which is also the context that its handler gets."""
+    """A call of a unary method, which is also the context that its handler gets. `streaming` has
+    the other kind."""
 
     log = Logger()
+
+    headed = False
+    """Whether the response headers were sent, before the end of the call."""
 
     def __init__(
         self,
@@ -102,6 +116,35 @@ class Call(Context):
             raise Refused(Status.RESOURCE_EXHAUSTED, "SERVER: too many bytes are under way")
         self._server.kept += size
         self._kept += size
+
+    def release(self, size: int) -> None:
+        """So many bytes are no longer kept."""
+        self._server.kept -= size
+        self._kept -= size
+
+    def take(self, data: bytes, received: int) -> None:
+        """A part of the request has come, and is to be given `received` bytes of credit for what
+        comes next. Raises `Refused`."""
+        self.keep(len(data))
+        self.body.take(data)
+        self._acknowledge(received)
+
+    def _acknowledge(self, received: int) -> None:
+        self.unacknowledged += received
+        if self.unacknowledged >= STREAM_WINDOW // 2 and not self.complete:
+            self._connection.credit(self, self.unacknowledged)
+            self.unacknowledged = 0
+
+    def ended(self, now: float) -> None:
+        """The request is complete. Raises `Refused`."""
+        self.complete = True
+        self.begin(self.body.message(), now)
+
+    def said(self) -> None:
+        """The message of a streaming call is written."""
+
+    def leave(self) -> None:
+        """The server stops: end a call that may go on for ever."""
 
     def forgotten(self) -> None:
         """The connection has dropped the call: release what it keeps, once no handler runs."""

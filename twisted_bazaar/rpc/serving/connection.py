@@ -20,6 +20,7 @@ from .framing import (
     ANSWER_HEAD,
     PREFIX_BYTES,
     Field,
+    Head,
     NotGrpc,
     NotHttp,
     Refused,
@@ -29,11 +30,12 @@ from .framing import (
     read_head,
     trailers,
 )
-from .http2 import ANY_STREAM, STREAM_WINDOW, Http2
+from .http2 import ANY_STREAM, Http2
 from .limits import FrameCounter, Violation
 from .liveness import Action, Liveness
 from .pending import PendingAnswers
 from .shortcut import Shortcut
+from .streaming import StreamingCall
 
 __all__ = ["GrpcConnection"]
 
@@ -187,7 +189,8 @@ class GrpcConnection(Protocol):
         try:
             head = read_head(event.headers)
             if (method := self._server.methods.find(head.path)) is None:
-                raise Refused(Status.UNIMPLEMENTED, "Method not found!")
+                self._stream(stream, head, now)
+                return
         except NotHttp:
             self._counter.resets.spend(now)
             self._h2.reset_stream(stream, ErrorCodes.PROTOCOL_ERROR)
@@ -199,25 +202,37 @@ class GrpcConnection(Protocol):
         else:
             self._calls[stream] = Call(self._server, self, stream, method, head, now)
 
+    def _stream(self, stream: int, head: Head, now: float) -> None:
+        """Begin a streaming call, or raise `Refused`."""
+        if (method := self._server.methods.find_streaming(head.path)) is None:
+            raise Refused(Status.UNIMPLEMENTED, "Method not found!")
+        if self._draining:
+            raise Refused(Status.UNAVAILABLE, "the server is stopping")
+        limits = self._server.limits
+        mine = sum(isinstance(each, StreamingCall) for each in self._calls.values())
+        if (
+            mine >= limits.streaming_calls
+            or self._server.streaming_calls >= limits.all_streaming_calls
+        ):
+            raise Refused(Status.RESOURCE_EXHAUSTED, "SERVER: too many calls stream")
+        call = StreamingCall(self._server, self, stream, method, head, now)
+        self._calls[stream] = call
+        call.opened()
+
     def _data(self, call: Call, event: events.DataReceived) -> None:
         if call.over:
             return
-        call.unacknowledged += event.flow_controlled_length
-        if call.unacknowledged >= STREAM_WINDOW // 2 and event.stream_ended is None:
-            self._h2.increment_flow_control_window(call.unacknowledged, call.stream)
-            call.unacknowledged = 0
+        received = 0 if event.stream_ended is not None else event.flow_controlled_length
         try:
-            call.keep(len(event.data))
-            call.body.take(event.data)
+            call.take(event.data, received)
         except Refused as why:
             self._refused(call, why)
 
     def _begin(self, call: Call, now: float) -> None:
         if call.over:
             return
-        call.complete = True
         try:
-            call.begin(call.body.message(), now)
+            call.ended(now)
         except Refused as why:
             self._refused(call, why)
 
@@ -265,13 +280,37 @@ class GrpcConnection(Protocol):
         except ProtocolError:
             # The stream is closed: its StreamReset is among the events still to be handled.
             return
-        call.due = self._server.reactor.seconds() + self._server.limits.taking
+        call.due = self._taken_by(call)
         self._pending.add(stream, framed(message), ending)
         self._flush_now()
 
+    def say(self, call: Call, message: bytes, head: list[Field]) -> None:
+        if call.stream not in self._calls:
+            return
+        if not call.headed:
+            try:
+                self._h2.send_headers(call.stream, [*ANSWER_HEAD, *head])
+            except ProtocolError:
+                # As in `send`.
+                return
+            call.headed = True
+        self._pending.add(call.stream, framed(message), ())
+        call.due = self._taken_by(call)
+        self._flush_now()
+
+    def credit(self, call: Call, size: int) -> None:
+        with suppress(ProtocolError):
+            self._h2.increment_flow_control_window(size, call.stream)
+        self._flush_now()
+
     def refuse(self, call: Call, status: int, details: str, end: list[Field]) -> None:
-        if call.stream in self._calls:
-            fields = [*ANSWER_HEAD, *trailers(status, details, end)]
+        if call.stream in self._pending:
+            # The client waits for the rest of a message.
+            self.reset(call)
+        elif call.stream in self._calls:
+            fields = trailers(status, details, end)
+            if not call.headed:
+                fields = [*ANSWER_HEAD, *fields]
             self._end(call.stream, call.complete, fields)
 
     def reset(self, call: Call) -> None:
@@ -344,15 +383,21 @@ class GrpcConnection(Protocol):
     def _send_parts(self) -> bool:
         """Send as much of the pending answers as a turn may. Returns whether to go on in the next
         one."""
-        due = self._server.reactor.seconds() + self._server.limits.taking
         went = False
         for stream, end in self._pending.send():
             went = True
             call = self._calls[stream]
-            call.due = due
-            if end is not None:
+            call.due = self._taken_by(call)
+            if end:
                 self._end(stream, call.complete, end)
+            elif end is not None:
+                self._next_turn(call.said)
         return went and bool(self._pending)
+
+    def _taken_by(self, call: Call) -> float:
+        """When the client must have taken more of what is pending for it."""
+        due = self._server.reactor.seconds() + self._server.limits.taking
+        return due if call.over or call.deadline is None else min(due, call.deadline)
 
     def _refuse_connection(self, why: Exception) -> None:
         self._server.failures.refused("a connection", self.peer, why)
@@ -383,7 +428,7 @@ class GrpcConnection(Protocol):
     # Draining.
 
     def drain(self) -> None:
-        """Refuse new calls, and close when those under way have ended.
+        """Refuse new calls, end those that stream, and close when the others have ended.
 
         Calls that the client sends before it sees the first GOAWAY are served. It has seen it
         when it answers the ping (RFC 9113, 6.8).
@@ -393,6 +438,8 @@ class GrpcConnection(Protocol):
         self._draining = True
         self._h2.go_away(ANY_STREAM)
         self._h2.ping(_DRAINED)
+        for call in list(self._calls.values()):
+            call.leave()
         self._flush_now()
 
     def _refuse_new_calls(self) -> None:

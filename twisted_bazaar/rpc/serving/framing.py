@@ -25,6 +25,7 @@ __all__ = [
     "PREFIX_BYTES",
     "Refused",
     "RequestBody",
+    "RequestMessages",
     "Status",
     "encode_metadata",
     "framed",
@@ -54,6 +55,7 @@ class Status(IntEnum):
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
     INTERNAL = 13
+    UNAVAILABLE = 14
 
 
 class NotHttp(Exception):
@@ -196,6 +198,25 @@ def whole_message(body: bytes) -> bytes | None:
     return body[PREFIX_BYTES:]
 
 
+def _length(head: bytes | bytearray, compressed: bool, most: int) -> int:
+    """The length of the message whose prefix `head` begins with. Raises `Refused`."""
+    flag, length = _PREFIX.unpack_from(head)
+    if flag > 1 or (flag and not compressed):
+        raise Refused(Status.INTERNAL, f"invalid flag {flag} of a message")
+    if flag:
+        raise Refused(
+            Status.UNIMPLEMENTED,
+            "compression is not supported",
+            (b"grpc-accept-encoding", b"identity"),
+        )
+    if length > most:
+        raise Refused(
+            Status.RESOURCE_EXHAUSTED,
+            f"SERVER: Received message larger than max ({length} vs. {most})",
+        )
+    return int(length)
+
+
 class RequestBody:
     """Collects the message of a unary request."""
 
@@ -212,21 +233,7 @@ class RequestBody:
         """Raises `Refused`."""
         self._bytes += data
         if self._length < 0 and len(self._bytes) >= PREFIX_BYTES:
-            flag, length = _PREFIX.unpack_from(self._bytes)
-            if flag > 1 or (flag and not self._compressed):
-                raise Refused(Status.INTERNAL, f"invalid flag {flag} of a message")
-            if flag:
-                raise Refused(
-                    Status.UNIMPLEMENTED,
-                    "compression is not supported",
-                    (b"grpc-accept-encoding", b"identity"),
-                )
-            if length > self._most:
-                raise Refused(
-                    Status.RESOURCE_EXHAUSTED,
-                    f"SERVER: Received message larger than max ({length} vs. {self._most})",
-                )
-            self._length = length
+            self._length = _length(self._bytes, self._compressed, self._most)
         if len(self._bytes) > PREFIX_BYTES + self._length >= PREFIX_BYTES:
             raise Refused(Status.UNIMPLEMENTED, "a unary request must have one message")
 
@@ -239,6 +246,40 @@ class RequestBody:
         message = bytes(memoryview(self._bytes)[PREFIX_BYTES:])
         self._bytes = bytearray()
         return message
+
+
+class RequestMessages:
+    """Collects the messages of a request that streams. It keeps the bytes until they are read, so
+    that flow control bounds it."""
+
+    __slots__ = ("_bytes", "_compressed", "_most")
+
+    def __init__(self, encoding: bytes, most: int) -> None:
+        """`most` is the bound of one message in bytes."""
+        self._bytes = bytearray()
+        self._most = most
+        self._compressed = encoding != b"identity"
+
+    def take(self, data: bytes) -> None:
+        """Keep `data`, which has come."""
+        self._bytes += data
+
+    def next(self) -> bytes | None:
+        """The first message that was not read; None: it is not complete. Raises `Refused`."""
+        kept = self._bytes
+        if len(kept) < PREFIX_BYTES:
+            return None
+        end = PREFIX_BYTES + _length(kept, self._compressed, self._most)
+        if len(kept) < end:
+            return None
+        message = bytes(memoryview(kept)[PREFIX_BYTES:end])
+        del kept[:end]
+        return message
+
+    def check_ended(self) -> None:
+        """The stream has ended, and `next` returns None. Raises `Refused` if bytes are left."""
+        if self._bytes:
+            raise Refused(Status.INTERNAL, "the message is incomplete")
 
 
 ANSWER_HEAD: Sequence[Field] = ((b":status", b"200"), (b"content-type", b"application/grpc"))

@@ -26,12 +26,20 @@ class Limits:
     connections: int = 512
     streams: int = 128
     """SETTINGS_MAX_CONCURRENT_STREAMS, and the bound of one connection's running handlers."""
+    streaming_calls: int = 16
+    """Calls with streaming methods, of one connection; each counts among `streams`, too."""
+    all_streaming_calls: int = 128
+    """Of all connections."""
+    streamed_bytes: int = 64 * 1024
+    """Of one message of a request that streams."""
     handshake: float = 10.0
     """For a preface, a frame or a header block to be complete once it has begun."""
     request: float = 20.0
     """For a request to be complete after its headers."""
     answer: float = 30.0
     """For the handler of a call without a deadline."""
+    next_request: float = 60.0
+    """For the next message of a request that streams, once the handler asks for it."""
     taking: float = 20.0
     """For a client to take a part of an answer, or anything that was written to it."""
     silence: float = 1.0

@@ -1,4 +1,7 @@
-"""Answers that do not fit into the client's flow-control window or into one frame. Pure."""
+"""Messages that wait for the client's flow-control window, or for their turn. Pure.
+
+They are answers that do not fit into the window or into one frame, and all of streaming calls.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +17,8 @@ _FRAME_BYTES = 64 * 1024
 
 
 class _Part:
-    """A message, of which `at` bytes have been sent, and the trailers after it."""
+    """A message, of which `at` bytes have been sent, and the trailers after it; none: the call goes
+    on."""
 
     __slots__ = ("at", "end", "message")
 
@@ -35,12 +39,16 @@ class PendingAnswers:
         return bool(self._parts)
 
     def add(self, stream: int, message: bytes, end: Sequence[Field]) -> None:
-        """Queue `message`, with its prefix, and the trailers `end`."""
+        """Queue `message`, with its prefix, and the trailers `end`; none: the call goes on. There
+        must be none queued on `stream`."""
         self._parts[stream] = _Part(message, end)
 
     def drop(self, stream: int) -> None:
         """Forget the answer on `stream`, if there is one."""
         self._parts.pop(stream, None)
+
+    def __contains__(self, stream: int) -> bool:
+        return stream in self._parts
 
     def clear(self) -> None:
         self._parts.clear()
