@@ -1,5 +1,5 @@
-"""`python -m twisted_bazaar`: look into the files of an order replica, or at a running service, and
-change the market."""
+"""`python -m twisted_bazaar`: look into the files of an order replica, or at a running service or
+bazaar, and change the market."""
 
 import argparse
 import os
@@ -9,8 +9,7 @@ from pathlib import Path
 
 from .errors import Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
-from .tools import probe
-from .tools.operation_arguments import add_arguments
+from .tools import operation_arguments, probe, status_arguments
 
 __all__ = ["main"]
 
@@ -19,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     asked = _parser().parse_args(arguments)
     try:
-        asked.run(asked)
+        status: int = asked.run(asked) or SUCCESS
         sys.stdout.flush()
     except Unusable as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
@@ -27,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has closed the pipe. What is left must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return SUCCESS
+        return SUCCESS
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     purpose = "change the market: list stocks, change prices, halt and resume trading"
     market = commands.add_parser("market", help=purpose, description=purpose)
     market.set_defaults(run=_market)
-    add_arguments(market)
+    operation_arguments.add_arguments(market)
+    purpose = "show how a bazaar is"
+    told = "Exit status 0: all is well; 1: no trade is possible, or no front-end answers; 2: else."
+    status = commands.add_parser("status", help=purpose, description=f"{purpose}. {told}")
+    status.set_defaults(run=_status)
+    status_arguments.add_arguments(status)
     return parser
 
 
@@ -75,6 +80,12 @@ def _market(asked: argparse.Namespace) -> None:
     from .tools.operations import operate
 
     operate(asked, sys.stdout)
+
+
+def _status(asked: argparse.Namespace) -> int:
+    from .tools.status import show
+
+    return show(asked, sys.stdout)
 
 
 def _health(_: argparse.Namespace) -> None:

@@ -111,6 +111,7 @@ PURE_MODULES = [
     "storage.blocks",
     "storage.links",
     "status.judgement",
+    "status.rates",
     "status.report",
 ]
 """So do these: time and chance are handed to them, and a test needs no network."""

@@ -7,7 +7,14 @@ import msgspec
 
 from .report import ClusterStatus, ReplicaState
 
-__all__ = ["FAR_BEHIND_ENTRIES", "FAR_BEHIND_SECONDS", "Condition", "Judgement", "judge"]
+__all__ = [
+    "FAR_BEHIND_ENTRIES",
+    "FAR_BEHIND_SECONDS",
+    "Condition",
+    "Judgement",
+    "is_far_behind",
+    "judge",
+]
 
 FAR_BEHIND_SECONDS = 2.0
 """A replica that has lacked entries for so long is far behind. Under load, each lacks some."""

@@ -1,8 +1,9 @@
-"""What `python -m twisted_bazaar` does: `export` and `verify` an order log, check `health`, and
-change the `market`.
+"""What `python -m twisted_bazaar` does: `export` and `verify` an order log, check `health`, show
+the `status` of a bazaar, and change the `market`.
 
 `inspection` reads the log of an order replica, which may run meanwhile; `probe` asks a running
 service; `operations` asks a front-end for market operations (`operation_arguments` has its command
-line). Nothing imports this package but `__main__`, and `probe` imports little, as a container runs
-it every few seconds.
+line); `status` shows what a front-end knows of its bazaar (`status_arguments`, `status_answers`,
+`status_tables`). Nothing imports this package but `__main__`, and `probe` imports little, as a
+container runs it every few seconds.
 """

@@ -1,0 +1,185 @@
+"""How a bazaar is, as tables in a terminal, or as text."""
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from twisted_bazaar.status.judgement import Condition, Judgement, is_far_behind
+from twisted_bazaar.status.rates import Rates
+from twisted_bazaar.status.report import CatalogState, ClusterStatus, FrontendState, ReplicaState
+
+__all__ = ["shown", "unanswered"]
+
+_UNKNOWN = "-"
+
+_CONDITIONS = {
+    Condition.WELL: ("all is well", "bold green"),
+    Condition.IMPAIRED: ("works, but something is wrong", "bold yellow"),
+    Condition.DOWN: ("no trade is possible", "bold red"),
+}
+_ROLES = {"leader": "bold green", "follower": "", "candidate": "yellow", "suspect": "bold red"}
+
+
+def shown(
+    status: ClusterStatus,
+    judgement: Judgement,
+    done: Rates,
+    url: str,
+    pids: Mapping[str, int],
+) -> RenderableType:
+    """The whole bazaar, as the front-end at `url` answered. `done` is what that has done lately,
+    and `pids` the ids of processes by address."""
+    text, style = _CONDITIONS[judgement.condition]
+    lines = [Text.assemble((text, style), f"  {url}, release {status.version}, {status.time}")]
+    lines += [Text(f"  {each}", style) for each in judgement.findings]
+    if status.notice:
+        lines.append(Text(f"  {status.notice}", "yellow"))
+    leader = f"replica {status.leader} leads" if status.leader else "no replica leads"
+    term = f" in term {status.term}" if status.leader else ""
+    lines.append(Text(f"{leader}{term}; the last order is number {status.last_number}"))
+    tables = [_replicas(status, pids), _catalogs(status, pids), _frontends(status, pids)]
+    return Group(*lines, *tables, _figures(status, done))
+
+
+def unanswered(why: str, last: ClusterStatus | None) -> RenderableType:
+    """That the front-end does not answer, and what it answered last."""
+    line = Text(f"{why}; asking again", "bold red")
+    if last is None:
+        return line
+    before = Text(f"before that, at {last.time}:", "dim")
+    return Group(line, before, _replicas(last, {}), _catalogs(last, {}), _frontends(last, {}))
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
+def _rows(title: str, columns: Sequence[str], pids: Mapping[str, int]) -> Table:
+    """A table without rows; `_pid` is the last cell of each."""
+    table = _table(title)
+    for column in (*columns, *(["pid"] if pids else [])):
+        is_number = column not in ("address", "role", "state")
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
+    return table
+
+
+def _pid(pids: Mapping[str, int], address: str) -> list[str]:
+    return [str(pids.get(address, _UNKNOWN))] if pids else []
+
+
+def _replicas(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
+    columns = ("id", "address", "role", "term", "last order", "last entry", "behind", "for", "disk")
+    table = _rows("replicas", columns, pids)
+    for each in status.replicas:
+        table.add_row(
+            str(each.id),
+            each.address,
+            _role(each),
+            _number(each.term),
+            _number(each.last_number),
+            _number(each.last_index),
+            _behind(each.behind, is_far_behind(each.behind, each.behind_seconds)),
+            _UNKNOWN if each.behind_seconds is None else f"{each.behind_seconds:.1f} s",
+            _milliseconds(each.disk_seconds),
+            *_pid(pids, each.address),
+            style="" if each.reachable else "dim",
+        )
+    return table
+
+
+def _role(replica: ReplicaState) -> Text:
+    if not replica.reachable:
+        return Text("no answer", "bold red")
+    return Text(replica.role, _ROLES.get(replica.role, ""))
+
+
+def _catalogs(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
+    table = _rows("catalogs", ("address", "state", "lease", "last entry", "behind"), pids)
+    for each in status.catalogs:
+        table.add_row(
+            each.address,
+            _state(each),
+            _seconds(each.lease_seconds),
+            _number(each.applied_index),
+            _behind(each.behind, is_far_behind(each.behind, None)),
+            *_pid(pids, each.address),
+            style="" if each.reachable else "dim",
+        )
+    return table
+
+
+def _state(catalog: CatalogState) -> Text:
+    if not catalog.reachable:
+        return Text("no answer", "bold red")
+    if catalog.serving is None:
+        return Text("does not say")
+    return Text("serves", "bold green") if catalog.serving else Text("stands by")
+
+
+def _frontends(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
+    table = _rows("front-ends", ("address", "state", "lease"), pids)
+    for each in status.frontends:
+        table.add_row(
+            each.address, _kept_out(each), _seconds(each.lease_seconds), *_pid(pids, each.address)
+        )
+    return table
+
+
+def _kept_out(frontend: FrontendState) -> Text:
+    if frontend.kept_out_seconds > 0:
+        return Text(f"kept out for {frontend.kept_out_seconds:.0f} s", "bold yellow")
+    caches = frontend.lease_seconds is not None
+    state = "caches" if frontend.lease_seconds else "no lease" if caches else "no cache"
+    return Text(f"{state}, answers this" if frontend.is_self else state)
+
+
+def _figures(status: ClusterStatus, done: Rates) -> Table:
+    figures = status.figures
+    hits = _UNKNOWN if done.hit_rate is None else f"{done.hit_rate:.1%}"
+    table = _table(f"this front-end, in the last {done.seconds:.0f} s")
+    columns = {
+        "requests/s": f"{done.requests:.1f}",
+        "lookups p50, p99": _percentiles(done.lookup_seconds),
+        "from the cache": hits,
+        "orders/s": f"{done.trades:.1f}",
+        "trades p50, p99": _percentiles(done.trade_seconds),
+        "streams": str(figures.streams),
+        "connections": str(figures.connections),
+        "failures": str(figures.failures),
+    }
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row(*columns.values())
+    return table
+
+
+def _percentiles(seconds: tuple[float, float] | None) -> str:
+    if seconds is None:
+        return _UNKNOWN
+    return ", ".join(f"{each * 1000:.1f} ms" for each in seconds)
+
+
+def _behind(entries: int | None, is_far: bool) -> Text:
+    return Text(_number(entries), "bold red" if is_far else "")
+
+
+def _number(value: int | None) -> str:
+    return _UNKNOWN if value is None else str(value)
+
+
+def _seconds(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.2f} s"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return _UNKNOWN if seconds is None else f"{seconds * 1000:.1f} ms"
