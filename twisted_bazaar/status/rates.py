@@ -16,8 +16,10 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """The length of the span."""
     requests: float
     """A second."""
-    trades: float
-    """Orders placed, a second."""
+    lookups: float
+    """Of single stocks, a second."""
+    orders: float
+    """Placed, a second."""
     hit_rate: float | None
     """The share of lookups that the cache answered, from 0 to 1; None: there were none."""
     lookup_seconds: tuple[float, float] | None
@@ -39,7 +41,8 @@ def rates(now: Figures, before: Figures | None = None) -> Rates:
     return Rates(
         seconds=seconds,
         requests=_per_second(now.requests - before.requests, seconds),
-        trades=_per_second(now.trades.placed - before.trades.placed, seconds),
+        lookups=_per_second(lookups, seconds),
+        orders=_per_second(now.trades.placed - before.trades.placed, seconds),
         hit_rate=hits / lookups if lookups else None,
         lookup_seconds=_percentiles(now, now.seconds.lookup, before.seconds.lookup),
         trade_seconds=_percentiles(now, now.seconds.trade, before.seconds.trade),

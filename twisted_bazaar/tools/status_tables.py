@@ -61,6 +61,7 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
     )
 
 
@@ -78,7 +79,7 @@ def _pid(pids: Mapping[str, int], address: str) -> list[str]:
 
 
 def _replicas(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
-    columns = ("id", "address", "role", "term", "last order", "last entry", "behind", "for", "disk")
+    columns = ("id", "address", "role", "term", "order", "entry", "behind", "for", "disk")
     table = _rows("replicas", columns, pids)
     for each in status.replicas:
         table.add_row(
@@ -104,7 +105,7 @@ def _role(replica: ReplicaState) -> Text:
 
 
 def _catalogs(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
-    table = _rows("catalogs", ("address", "state", "lease", "last entry", "behind"), pids)
+    table = _rows("catalogs", ("address", "state", "lease", "entry", "behind"), pids)
     for each in status.catalogs:
         table.add_row(
             each.address,
@@ -143,30 +144,24 @@ def _kept_out(frontend: FrontendState) -> Text:
     return Text(f"{state}, answers this" if frontend.is_self else state)
 
 
-def _figures(status: ClusterStatus, done: Rates) -> Table:
+def _figures(status: ClusterStatus, done: Rates) -> RenderableType:
     figures = status.figures
-    hits = _UNKNOWN if done.hit_rate is None else f"{done.hit_rate:.1%}"
     table = _table(f"this front-end, in the last {done.seconds:.0f} s")
-    columns = {
-        "requests/s": f"{done.requests:.1f}",
-        "lookups p50, p99": _percentiles(done.lookup_seconds),
-        "from the cache": hits,
-        "orders/s": f"{done.trades:.1f}",
-        "trades p50, p99": _percentiles(done.trade_seconds),
-        "streams": str(figures.streams),
-        "connections": str(figures.connections),
-        "failures": str(figures.failures),
-    }
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row(*columns.values())
-    return table
+    table.add_column("")
+    for column in ("a second", "median", "p99", "from the cache"):
+        table.add_column(column, justify="right", no_wrap=True)
+    hits = _UNKNOWN if done.hit_rate is None else f"{done.hit_rate:.1%}"
+    table.add_row("requests", f"{done.requests:.1f}")
+    table.add_row("lookups", f"{done.lookups:.1f}", *_percentiles(done.lookup_seconds), hits)
+    table.add_row("orders", f"{done.orders:.1f}", *_percentiles(done.trade_seconds))
+    open_now = f"{figures.connections} connections, {figures.streams} streams of events"
+    return Group(table, Text(f"{open_now}, {figures.failures} failures since it started"))
 
 
-def _percentiles(seconds: tuple[float, float] | None) -> str:
+def _percentiles(seconds: tuple[float, float] | None) -> Sequence[str]:
     if seconds is None:
-        return _UNKNOWN
-    return ", ".join(f"{each * 1000:.1f} ms" for each in seconds)
+        return (_UNKNOWN, _UNKNOWN)
+    return [_milliseconds(each) for each in seconds]
 
 
 def _behind(entries: int | None, is_far: bool) -> Text:

@@ -5,7 +5,7 @@ from typing import Literal, cast
 
 import msgspec
 
-from twisted_bazaar.consensus.messages import Status
+from twisted_bazaar.consensus.messages import FollowerLag, Status
 from twisted_bazaar.rpc.catalog_status import CatalogStatus
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.status.report import CatalogState, FrontendState, ReplicaState
@@ -72,28 +72,45 @@ def replica_states(
 ) -> Sequence[ReplicaState]:
     """Every replica, by id."""
     last = leader_index(statuses, leader)
+    leading, _ = statuses.get(leader, (None, False))
+    lags = {each.replica: each for each in leading.followers} if leading else {}
     return [
-        _replica_state(replica, str(addresses[replica]), status, reachable, last, leader)
-        for replica, (status, reachable) in statuses.items()
+        _replica_state(replica, str(addresses[replica]), known, last, lags.get(replica))
+        for replica, known in statuses.items()
     ]
 
 
 def _replica_state(
-    replica: int, address: str, status: Status | None, reachable: bool, last: int, leader: int
+    replica: int,
+    address: str,
+    known: tuple[Status | None, bool],
+    last: int,
+    lag: FollowerLag | None,
 ) -> ReplicaState:
+    """`last` is the leader's last entry, and `lag` what the leader says of this replica, if it says
+    something."""
+    status, reachable = known
     if status is None:
-        return ReplicaState(id=replica, address=address, role="unknown", reachable=reachable)
-    known = reachable and status.role in _ROLES
+        return ReplicaState(
+            id=replica,
+            address=address,
+            role="unknown",
+            reachable=reachable,
+            behind=lag.entries if lag else None,
+            behind_seconds=round(lag.seconds, 3) if lag else None,
+        )
+    leads = reachable and status.role == "leader"
+    seconds = lag.seconds if lag else 0.0 if leads else None
     return ReplicaState(
         id=replica,
         address=address,
-        role=cast(_Role, status.role) if known else "unknown",
+        role=cast(_Role, status.role) if reachable and status.role in _ROLES else "unknown",
         reachable=reachable,
         term=status.term,
         last_number=status.last_number,
         last_index=status.last_index,
-        behind=max(0, last - status.last_index),
-        behind_seconds=0.0 if replica == leader else None,
+        behind=lag.entries if lag else max(0, last - status.last_index),
+        behind_seconds=None if seconds is None else round(seconds, 3),
         disk_seconds=round(status.disk_seconds, 4),
     )
 
