@@ -6,6 +6,7 @@ import { between } from "./rates.js";
 import uPlot from "./uPlot.esm.js";
 
 const SHOWN_SECONDS = 120;
+const LEAST_SECONDS = 20;
 const HEIGHT = 132;
 // Percentiles and shares are of this many seconds: of one alone there may be few requests.
 const WINDOW = 5;
@@ -53,8 +54,14 @@ export class Charts {
   /** Draws the charts anew, in the colours that count now. */
   recolour() {
     for (const plot of this.#plots) plot.destroy();
-    this.#plots = FIGURES.map((figure) => new uPlot(options(figure), [[]], at(figure.id).querySelector(".plot")));
+    this.#plots = FIGURES.map((figure) => new uPlot(options(figure, () => this.#span()), [[]], at(figure.id).querySelector(".plot")));
     this.#draw();
+  }
+
+  /** The seconds that are shown: what there is, up to two minutes. */
+  #span() {
+    const first = this.#rows[0]?.[0] ?? Infinity;
+    return Math.min(SHOWN_SECONDS, Math.max(LEAST_SECONDS, Date.now() / 1000 - first));
   }
 
   #fit() {
@@ -84,7 +91,7 @@ export class Charts {
   }
 }
 
-function options({ id, keys, axis, least = 0, most }) {
+function options({ id, keys, axis, least = 0, most }, span) {
   const figure = at(id);
   const colour = (name) => getComputedStyle(figure.querySelector(`.key.${name.split(" ").join(".")}`)).getPropertyValue("border-left-color");
   const faint = getComputedStyle(figure.querySelector("figcaption")).color;
@@ -99,14 +106,15 @@ function options({ id, keys, axis, least = 0, most }) {
     cursor: { show: false },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { time: false, range: () => [now() - SHOWN_SECONDS, now()] },
+      x: { time: false, range: () => [now() - span(), now()] },
       y: { range: (_, __, highest) => [0, most ?? Math.max(least, (highest ?? 0) * 1.15)] },
     },
     axes: [
       {
         stroke: faint, font, grid: { show: false }, ticks: { show: false }, size: 22,
-        splits: () => [120, 60, 0].map((ago) => now() - ago + (ago === 120 ? 8 : ago === 0 ? -6 : 0)),
-        values: () => ["2 min ago", "1 min", "now"],
+        // The outer labels stand inside, so that none is cut off.
+        splits: () => [0.93, 0.5, 0.04].map((share) => now() - share * span()),
+        values: () => [`${Math.round(span())} s ago`, `${Math.round(span() / 2)} s`, "now"],
       },
       { stroke: faint, font, grid, ticks: { show: false }, size: 50, space: 30, values: (_, ticks) => ticks.map(axis) },
     ],

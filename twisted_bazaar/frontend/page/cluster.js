@@ -58,7 +58,7 @@ export class Cluster {
       const behind = leader ? Math.max(0, leader.last_index - report.last_index) : 0;
       show(card, part, part === "dead" ? "no answer" : (ROLES[part] ?? part), address, [
         ["term", count(report.term), "Each election begins a new term"],
-        ["last order", count(report.last_number), "The number of the last order that it knows to be final"],
+        ["order", count(report.last_number), "The number of the last order that it knows to be final"],
         [
           "behind",
           part === "dead" ? "–" : behind === 0 ? "no" : `${count(behind)}${late ? `, ${duration(late)}` : ""}`,
@@ -83,12 +83,12 @@ export class Cluster {
     let changed = false;
     const known = status.frontends ?? [];
     known.forEach((frontend) => {
-      const card = cardOf(this.#frontends, at("frontends"), frontend.address, frontend.self ? "This front-end" : "Front-end");
+      const card = cardOf(this.#frontends, at("frontends"), frontend.address, "Front-end");
       card.dataset.self = frontend.self ? "yes" : "no";
       const kept = frontend.kept_out_seconds > 0;
       const part = kept ? "kept-out" : "serving";
       changed ||= card.dataset.part !== part;
-      show(card, part, kept ? "kept out" : "serving", frontend.address, [
+      show(card, part, kept ? "kept out" : frontend.self ? "serves you" : "serving", frontend.address, [
         ["cache lease", seconds(frontend.lease_seconds), "For how long it may answer from its cache without hearing from the catalog"],
       ]);
       this.#lease(card, frontend.lease_seconds);

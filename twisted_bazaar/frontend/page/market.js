@@ -140,7 +140,10 @@ export class Market {
       const [value, before] = [stock[figure], stock.before[figure]];
       const cell = cells[index];
       say(cell, figure === "price" ? price(value) : count(value));
-      if (before !== undefined && before !== value) mark(cell, value > before ? "up" : "down");
+      if (before !== undefined && before !== value) {
+        // A volume only grows: that is no news.
+        mark(cell, figure === "volume" ? "arrives" : value > before ? "up" : "down");
+      }
       stock.before[figure] = value;
     });
     row.classList.toggle("halted", stock.halted);

@@ -1,5 +1,5 @@
-// Says what is going on: the latest in one line that screen readers read out, all of it in a list
-// with times. What comes within a second is read out together, so that nobody is interrupted.
+// Says what is going on: the latest in one line, and before it in a list with times. Screen readers
+// read it out, what comes within a second together, so that nobody is interrupted.
 
 import { at, make, say } from "./dom.js";
 import { timeOfDay } from "./numbers.js";
@@ -20,6 +20,7 @@ export class News {
     while (list.children.length > KEPT) list.lastChild.remove();
     this.#waiting.push(text);
     at("news").dataset.kind = kind;
+    say(at("news"), text);
     clearTimeout(this.#timer);
     const wait = this.#last + TOGETHER_MS - performance.now();
     this.#timer = setTimeout(() => this.#say(), Math.max(0, wait));
@@ -27,6 +28,6 @@ export class News {
 
   #say() {
     this.#last = performance.now();
-    say(at("news"), this.#waiting.splice(0).join(" "));
+    say(at("read-out"), this.#waiting.splice(0).join(" "));
   }
 }

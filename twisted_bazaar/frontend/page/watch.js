@@ -1,5 +1,8 @@
 // What becomes of the cluster, in sentences. It knows no page: it is handed what was seen, and when.
 
+// A replica that has just been elected is announced before its own report says that it leads.
+const SETTLES_MS = 1000;
+
 /** The replica that leads, among those that `/replicas` shows; undefined: none is known to. */
 export function leaderOf(replicas) {
   const leading = replicas.filter(({ role, reachable }) => role === "leader" && reachable);
@@ -12,6 +15,7 @@ export class Watch {
   #term = 0;
   #lost = null;
   #seen = 0;
+  #since = -Infinity;
   #reachable = new Map();
   #unreachable = null;
 
@@ -30,8 +34,10 @@ export class Watch {
   replicas(replicas, now) {
     this.#back(now);
     const leader = leaderOf(replicas);
+    const known = replicas.find(({ id }) => id === this.#leader);
+    const settles = now - this.#since < SETTLES_MS && known?.reachable;
     if (leader === undefined) {
-      this.#leaderless(now);
+      if (!settles) this.#leaderless(now);
     } else {
       this.leads(leader.id, leader.term, now);
       if (leader.id === this.#leader) this.#seen = now;
@@ -49,7 +55,8 @@ export class Watch {
   leads(id, term, now) {
     if (term < this.#term || (term === this.#term && this.#lost === null)) return;
     const [before, lost] = [this.#leader, this.#lost ?? this.#seen];
-    [this.#leader, this.#term, this.#lost, this.#seen] = [id, term, null, now];
+    [this.#leader, this.#term, this.#lost] = [id, term, null];
+    [this.#seen, this.#since] = [now, now];
     if (before === 0) return;
     if (this.#unreachable !== null || lost === 0) return;
     const after = Math.max(0.1, (now - lost) / 1000).toFixed(1);
