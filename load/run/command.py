@@ -1,7 +1,6 @@
 """`python -m load run`: checks that there is a bazaar, measures it, and prints the page."""
 
 import gc
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
@@ -16,13 +15,14 @@ from load.bazaar import state
 from load.client.api import Caller
 from load.errors import CannotRun, NotInTime
 from load.history.records import History, Record
+from load.report.bar import Shown, bar_on
 from load.report.outputs import show, show_json
 from twisted_bazaar.client.session import Session
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
 from .mix import Mix
-from .summary import RunReport, progress, run_page
+from .summary import RunReport, progress, run_page, share_done
 from .threshold import Threshold
 from .workload import ANSWER_SECONDS, Workload
 
@@ -72,7 +72,8 @@ class Run:
                     await state.opening(self._reactor, options.url, monotonic_seconds(), note)
                 )
             workload = self._workload(stocks, history)
-            report = await self._measure(workload)
+            with bar_on() as shown:
+                report = await self._measure(workload, shown)
             self._show(report)
             if report.interrupted:
                 raise CancelledError()
@@ -85,10 +86,10 @@ class Run:
         kept = all(judged.held for judged in report.thresholds)
         return exit_codes.OK if kept else exit_codes.THRESHOLD_MISSED
 
-    async def measured(self) -> RunReport:
-        """Measure without a history, and print nothing. Raises `CannotRun`; the report says
-        whether it was cancelled."""
-        return await self._measure(self._workload(await self._stocks(), _Written()))
+    async def measured(self, shown: Shown | None = None) -> RunReport:
+        """Measure without a history, and print nothing; each second, show how far it is. Raises
+        `CannotRun`; the report says whether it was cancelled."""
+        return await self._measure(self._workload(await self._stocks(), _Written()), shown)
 
     async def _stocks(self) -> Sequence[str]:
         """The names of the listed stocks. Raises `CannotRun` if the URL is not a bazaar's."""
@@ -139,25 +140,25 @@ class Run:
             connect=lambda: Session(self._reactor, 1),
         )
 
-    async def _measure(self, workload: Workload) -> RunReport:
+    async def _measure(self, workload: Workload, shown: Shown | None) -> RunReport:
         # The garbage collector is to scan only what the measured calls create.
         gc.unfreeze()
         gc.collect()
         gc.freeze()
         began, cpu = monotonic_seconds(), process_time()
-        shown = LoopingCall(_Progress(workload, began).show)
-        shown.clock = self._reactor
-        if sys.stderr.isatty():
-            shown.start(PROGRESS_SECONDS, now=False)
+        showing = None
+        if shown is not None:
+            showing = LoopingCall(_Progress(workload, began, shown).show)
+            showing.clock = self._reactor
+            showing.start(PROGRESS_SECONDS)
         try:
             await workload.run()
         except CancelledError:
             if not workload.left_early:
                 raise
         finally:
-            if shown.running:
-                shown.stop()
-                print("\r\033[K", end="", file=sys.stderr, flush=True)
+            if showing is not None:
+                showing.stop()
         took = monotonic_seconds() - began
         return self._report(workload, (process_time() - cpu) / took)
 
@@ -192,15 +193,17 @@ class Run:
 
 
 class _Progress:
-    """A line on a terminal that is rewritten each second."""
+    """Shows each second how far a run is, and what was counted since."""
 
-    def __init__(self, workload: Workload, began: float) -> None:
+    def __init__(self, workload: Workload, began: float, shown: Shown) -> None:
         self._workload = workload
         self._began = began
+        self._shown = shown
         self._before: dict[str, tuple[int, int]] = {}
 
     def show(self) -> None:
         now = dict(self._workload.tally.counts())
-        line = progress(monotonic_seconds() - self._began, self._before, now)
+        seconds = monotonic_seconds() - self._began
+        share = share_done(self._workload.mix, seconds, now)
+        self._shown(share, progress(seconds, self._before, now))
         self._before = now
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

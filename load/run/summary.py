@@ -1,6 +1,6 @@
 """The page of figures of a run. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -8,10 +8,11 @@ from load.history.records import SOURCES
 from load.history.remembered import Comparison
 from load.report.text import counted, page
 
+from .mix import Mix
 from .tally import Failed, KindRow
 from .threshold import Judged
 
-__all__ = ["BUSY_SHARE", "RunReport", "progress", "run_page"]
+__all__ = ["BUSY_SHARE", "RunReport", "progress", "run_page", "share_done"]
 
 BUSY_SHARE = 0.9
 """A client process that uses more of its core than this limits what it measures."""
@@ -111,3 +112,12 @@ def progress(
         words.append(f"{kind} {count} (+{count - before.get(kind, (0, 0))[0]})")
     words.append(f"errors {sum(errors for _, errors in now.values())}")
     return "   ".join(words)
+
+
+def share_done(mix: Mix, seconds: float, now: Mapping[str, tuple[int, int]]) -> float:
+    """How much of a run is done, from 0 to 1, after so many seconds and with these counts. What
+    comes after that are the queries of orders."""
+    if mix.iterations is not None:
+        lookups, _ = now.get("lookup", (0, 0))
+        return min(1.0, lookups / (mix.clients * mix.iterations))
+    return min(1.0, seconds / mix.seconds) if mix.seconds else 0.0

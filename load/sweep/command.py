@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError
 from load import exit_codes
 from load.bazaar.local import LocalFleet
 from load.errors import CannotRun, NotInTime
+from load.report.bar import Shown, bar_on
 from load.report.outputs import Tell, must_be_writable, show
 from load.run.command import Run, RunOptions
 from load.run.mix import Mix
@@ -69,9 +70,12 @@ class Sweep:
         must_be_writable("--csv", options.csv)
         outcomes: list[Outcome] = []
         try:
-            for setting in plan(options.shares, options.caches or ("",)):
-                outcomes.append(Outcome(setting, await self._measure(setting)))
-                self._tell(progress(outcomes[-1]))
+            settings = plan(options.shares, options.caches or ("",))
+            with bar_on() as shown:
+                for setting in settings:
+                    part = _part(shown, setting, len(outcomes), len(settings))
+                    outcomes.append(Outcome(setting, await self._measure(setting, part)))
+                    self._tell(progress(outcomes[-1]))
         finally:
             if outcomes:
                 show(sweep_page(outcomes, options.command))
@@ -81,14 +85,14 @@ class Sweep:
         print(f"plots: {options.html}; all figures: {options.csv}", flush=True)
         return exit_codes.OK if kept(outcomes) else exit_codes.ORDER_MISMATCH
 
-    async def _measure(self, setting: Setting) -> RunReport:
+    async def _measure(self, setting: Setting, shown: Shown | None) -> RunReport:
         if not setting.cache:
-            return await self._run(self._options.url, setting)
+            return await self._run(self._options.url, setting, shown)
         folder = Path(tempfile.mkdtemp(prefix="bazaar-sweep-"))
         fleet = LocalFleet(self._reactor, folder, (), [f"--cache={setting.cache}"])
         try:
             await fleet.start()
-            report = await self._run(fleet.urls[0], setting)
+            report = await self._run(fleet.urls[0], setting, shown)
             await fleet.stop()
         except BaseException:
             # A clean stop leaves nothing that still writes to the folder, which is removed next.
@@ -100,10 +104,22 @@ class Sweep:
             rmtree(folder, ignore_errors=True)
         return report
 
-    async def _run(self, url: str, setting: Setting) -> RunReport:
+    async def _run(self, url: str, setting: Setting, shown: Shown | None) -> RunReport:
         mix = msgspec.structs.replace(self._options.mix, share=setting.share)
         run = Run(self._reactor, RunOptions(url=url, mix=mix, seed=self._options.seed))
-        report = await run.measured()
+        report = await run.measured(shown)
         if report.interrupted:
             raise CancelledError()
         return report
+
+
+def _part(shown: Shown | None, setting: Setting, before: int, of: int) -> Shown | None:
+    """Shows a run as a part of the sweep: `before` runs of `of` are done."""
+    if shown is None:
+        return None
+    shown(before / of, f"{setting}: a bazaar starts")
+
+    def show(share: float | None, text: str) -> None:
+        shown((before + (share or 0.0)) / of, f"{setting}: {text.strip()}")
+
+    return show

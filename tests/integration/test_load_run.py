@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from tests import ROOT
 
 from .bazaar import Bazaar
+from .terminal import Terminal
 from .trader import all_orders
 from .waiting import wait_until
 
@@ -72,6 +74,18 @@ def test_what_it_counts_is_what_the_bazaar_has(bazaar: Bazaar, tmp_path: Path) -
     judged = load("check", history)
     records = 2 + rows["all"]["count"] + rows["order"]["count"]
     assert judged.stdout == f"section 1: {records} records, 0 violations\n"
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is_and_is_gone_at_the_end(bazaar: Bazaar) -> None:
+    run = [*COMMAND, "run", "--url", bazaar.url, "--duration=2.5", "--rate=40"]
+    with Terminal(run, {"PYTHONPATH": str(ROOT)}) as terminal:
+        seen = terminal.read_until("errors 0", 30)
+        assert "0%" in seen
+        seen = terminal.read_until("errors 0", 30)
+        assert re.search(r"(?:[3-9]\d|100)%\s+[12] s +lookup \d+ \(\+\d+\)", seen), seen
+        page = terminal.rest()
+        assert "all read back as acknowledged" in page
+        assert terminal.process.wait(10) == 0
 
 
 def test_a_missed_threshold_is_status_1_and_the_page_says_which(bazaar: Bazaar) -> None:
