@@ -94,6 +94,7 @@ PURE_MODULES = [
     "http.request_ids",
     "http.texts",
     "metrics.figures",
+    "metrics.stages",
     "rpc.bounds",
     "rpc.catalog_status",
     "rpc.frames.format",

@@ -7,7 +7,7 @@ front-ends learn of them while the disks write. The others are sent what is comm
 The rules are those of Raft figure 2, "Leaders", and of docs/protocol.md for learners and leases.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken
@@ -446,6 +446,16 @@ class LeaderState:
             )
             for peer, index in behind.items()
         ]
+
+    @property
+    def cleared(self) -> int:
+        """Up to which entry the catalog that may hold a lease has cleared; 0: there is none."""
+        return self._lease_holder.match if self._lease_holder is not None else 0
+
+    def catalog_lags(self) -> Mapping[str, int]:
+        """How many entries of this log each catalog has not cleared, by name."""
+        last = self._log.last_index
+        return {name: max(0, last - each.match) for name, each in self._learners.items()}
 
     @property
     def confirmed(self) -> int:

@@ -65,6 +65,8 @@ class Nominee(Voter):
         self._candidacy: Candidacy | None = None
         """The votes won in `term`, if it has stood in it and no leader was heard. Always there
         while it is a candidate."""
+        self.elections_started = 0
+        """How often it became a candidate, in this life."""
 
     @abstractmethod
     def _lead(self, now: float) -> None:
@@ -298,6 +300,7 @@ class Nominee(Voter):
             candidacy = Candidacy(self.id, self._peers, self.term, stood[1])
             self._candidacy = candidacy
         self._become(Role.CANDIDATE)
+        self.elections_started += 1
         own_disk, voters_disk = self.disk.seconds(now), canvass.voters_disk
         candidacy.begin(timeout, own_disk, voters_disk, needed, now)
         self._ask_for_votes(now)

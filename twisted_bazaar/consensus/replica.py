@@ -23,7 +23,7 @@ the furthest replica that it can reach (`nominee.py`). This module knows no reac
 thread or clock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -132,6 +132,8 @@ class Replica(Nominee):
         """Entries up to here were handed to the owner."""
         self.released = applied
         """Clients may see entries up to here. Invariant: released <= commit."""
+        self.elections_won = 0
+        """How often it became the leader, in this life."""
         self._told = (applied, 0, 0)
         """What the last `Ready` said: released, confirmed, leading_term."""
 
@@ -156,6 +158,17 @@ class Replica(Nominee):
     def follower_lags(self, now: float) -> Sequence[FollowerLag]:
         """How far each follower is behind this leader's log; empty: this replica does not lead."""
         return self._leader_state.follower_lags(now) if self._leader_state is not None else ()
+
+    @property
+    def cleared(self) -> int:
+        """Entries up to here are cleared by the catalog that may hold a lease of this leader; 0:
+        there is none."""
+        return self._leader_state.cleared if self._leader_state is not None else 0
+
+    def catalog_lags(self) -> Mapping[str, int]:
+        """By catalog: how many entries of this leader's log it has not cleared; empty: this replica
+        does not lead."""
+        return self._leader_state.catalog_lags() if self._leader_state is not None else {}
 
     # What goes in.
 
@@ -387,6 +400,7 @@ class Replica(Nominee):
 
     def _lead(self, now: float) -> None:
         self._become(Role.LEADER)
+        self.elections_won += 1
         self._leader_state = LeaderState(
             replica=self.id,
             term=self.term,

@@ -457,6 +457,11 @@ class TradingDesk:
         touched = {name for entry in entries for name in ledger.apply(entry.index, entry.event)}
         return IndexUpdate(entries, [ledger.stocks[name] for name in touched], ledger.last_number)
 
+    @property
+    def index_lag(self) -> int:
+        """How many applied entries the index on disk has not taken in."""
+        return self.applied - self._indexed
+
     def indexed(self, index: int) -> None:
         """The index on disk has taken in the entries up to `index`.
 

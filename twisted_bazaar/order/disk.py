@@ -32,8 +32,11 @@ class Disk:
         seconds: Callable[[], float],
         logfile: LogFile,
         index: Index,
+        wrote: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """`seconds` is a clock that only goes forward."""
+        """`seconds` is a clock that only goes forward. `wrote` is told how long each write of the
+        log took."""
+        self._wrote = wrote
         self._seconds = seconds
         self._promptness = Promptness(_PROMPT_SECONDS)
         self._reactor = reactor
@@ -59,13 +62,21 @@ class Disk:
 
     def write_here(self, write: Write) -> None:
         """Make `write` durable before this returns. Raises OSError."""
-        began = self._seconds()
-        self._logfile.write(write)
-        self._promptness.took(self._seconds() - began)
+        self._took(self._write(write))
 
     def write(self, write: Write) -> Deferred[None]:
         """Fires when `write` is durable."""
-        return self._writer.defer(self._reactor, self.write_here, write)
+        return self._writer.defer(self._reactor, self._write, write).addCallback(self._took)
+
+    def _write(self, write: Write) -> float:
+        """Returns how many seconds it took. On any thread."""
+        began = self._seconds()
+        self._logfile.write(write)
+        return self._seconds() - began
+
+    def _took(self, seconds: float) -> None:
+        self._promptness.took(seconds)
+        self._wrote(seconds)
 
     def index(self, update: IndexUpdate) -> Deferred[None]:
         """Fires when the index has taken in `update`."""

@@ -48,6 +48,7 @@ from twisted_bazaar.consensus.messages import (
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
 from twisted_bazaar.market import Change, Listing, Stock, Trade, Traded
+from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
@@ -56,6 +57,7 @@ from twisted_bazaar.timing import Timing
 from .answers import Answers
 from .desk import Batch, Known, Operation, Outcome, Question, TradingDesk
 from .disk import Disk
+from .figures import OrderFigures
 from .listing import FirstListing
 from .neighbours import Catalog, Peer
 from .remarks import Remarks
@@ -89,9 +91,11 @@ class OrderNode(Service):
         catalogs: Mapping[str, Catalog],
         timing: Timing,
         stop: Callable[[str], None],
+        figures: OrderFigures | None = None,
         folder: object = "log",
     ) -> None:
         """`folder` is where the log is, for the operator."""
+        self._figures = figures or OrderFigures(Metrics(), replica)
         self._reactor = reactor
         self._seconds = seconds
         self._replica = replica
@@ -148,15 +152,16 @@ class OrderNode(Service):
     # What front-ends ask.
 
     def trade(
-        self, trades: Sequence[Trade], known: Known, sending: Sending
+        self, trades: Sequence[Trade], known: Known, sending: Sending, took: float = 0.0
     ) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
-        keys up again."""
+        keys up again. That took so many seconds before."""
         batch = Batch(trades, sending)
-        return self._batches.expect(batch, partial(self._decide, batch, known))
+        return self._batches.expect(batch, partial(self._decide, batch, known, took))
 
-    def _decide(self, batch: Batch, known: Known) -> None:
-        if not self._feed(self._desk.decide, batch, known, self._seconds()):
+    def _decide(self, batch: Batch, known: Known, took: float) -> None:
+        decide = partial(self._figures.decide, self._desk, self._seconds)
+        if not self._feed(decide, batch, known, took):
             self._batches.answer(batch, None)
 
     def change(self, change: Change, sending: Sending) -> Deferred[int]:
@@ -272,7 +277,7 @@ class OrderNode(Service):
     def _carry_out(self) -> None:
         """Do all that the replica and the desk want done by now."""
         more = True
-        while more and (ready := self._replica.ready(self._seconds())) is not None:
+        while more and (ready := self._replica.ready(now := self._seconds())) is not None:
             more = ready.more
             self._desk.observe(ready)
             all_left = True
@@ -285,6 +290,7 @@ class OrderNode(Service):
                 # There is much to catch up with: other calls have their turn in between.
                 self._reactor.callLater(0, self._go_on)
                 break
+        self._figures.came_to(self._desk.released, now)
         for settled in self._desk.take_settled():
             self._answer(settled)
         self.watches.look()
@@ -335,6 +341,7 @@ class OrderNode(Service):
                 return False
             case Request(to, request):
                 peer = self._peers[to]
+                self._figures.sent(request)
                 peer.ask(request).addCallbacks(
                     self._answered, self._unanswered, (message,), {}, (message,)
                 ).addErrback(self._broken)

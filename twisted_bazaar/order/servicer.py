@@ -134,7 +134,7 @@ class Orders(OrdersServicer):
                 else:
                     known, took = await context.defer(self._look_up, keys)
             self._promptness.took(took)
-            outcomes = await self._node.trade(trades, known, sending)
+            outcomes = await self._node.trade(trades, known, sending, took)
             if outcomes is not None:
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
 

@@ -27,17 +27,19 @@ def serve(
     add_servicers: Callable[[grpc.Server], None],
     frames: FrameServer,
     random: Random,
-    probes: Probes,
+    probes: Probes | None = None,
 ) -> Service:
     """Serves gRPC, `frames` and `probes` on `address`. For the others see `GrpcServer`.
 
     When it stops, all finish what is under way at the same time.
     """
     others: dict[bytes, IProtocolFactory] = {MAGIC: frames.connections}
-    others |= dict.fromkeys(METHODS, probes.site)
+    if probes is not None:
+        others |= dict.fromkeys(METHODS, probes.site)
     endpoint = SharedPort(reactor, server_endpoint(reactor, address), HTTP2_PREFACE, others)
     server = MultiService()
     frames.setServiceParent(server)
-    probes.setServiceParent(server)
+    if probes is not None:
+        probes.setServiceParent(server)
     GrpcServer(reactor, address, threads, add_servicers, random, endpoint).setServiceParent(server)
     return server
