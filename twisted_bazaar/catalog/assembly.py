@@ -3,6 +3,7 @@
 import random
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 
 import grpc
@@ -10,8 +11,10 @@ from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from twisted_bazaar.http.probes import Probes, ProbeSite, readiness
 from twisted_bazaar.http.request_ids import RequestIds
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.metrics.probes import make_probes
+from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, methods
 from twisted_bazaar.rpc.frames.greeter import CATALOG, Greeter
@@ -22,6 +25,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 
 from .admission import Admission
+from .figures import CatalogFigures, show_catalog
 from .market_file import save
 from .node import CatalogNode
 from .opening import open_market
@@ -37,8 +41,9 @@ _HANDLER_THREADS = 8
 """For the whole market, which takes long to encode."""
 
 
-def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
-    """A catalog. Raises `Unusable` if its folder or the listing cannot be used."""
+def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[], int]) -> Service:
+    """A catalog. `lost_lines` returns how many lines its log has lost. Raises `Unusable` if its
+    folder or the listing cannot be used."""
     # The lock is held until the process ends.
     claim(config.data)
     path = config.data / "catalog.csv"
@@ -49,7 +54,8 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         Logger().warn(
             "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
         )
-    chance = random.SystemRandom()
+    chance, metrics = random.SystemRandom(), Metrics()
+    process_figures = ProcessFigures(reactor, metrics, "catalog", "", lost_lines)
     greeter = Greeter(CATALOG, 0, lambda: node.cluster)
     push_frames = PushFrames(reactor, config.secret, greeter, chance)
     pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE, push_frames)
@@ -62,7 +68,9 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
         lambda: chance.randrange(1, 2**53),
         config.timing,
         opening.opened,
+        CatalogFigures(metrics),
     )
+    show_catalog(metrics, node.status, lambda: node.stocks, lambda: node.held_lookups)
 
     admission = Admission(config.secret)
 
@@ -71,10 +79,9 @@ def make_catalog(reactor: Reactor, config: CatalogConfig) -> Service:
 
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     frames = FrameServer(reactor, methods(APPLYING, node.apply, blocking), greeter.welcome, chance)
-    ready = readiness(node.why_not_ready)
-    site = ProbeSite({b"/readyz": ready}, reactor, time.time, RequestIds(secrets.token_hex(5)))
+    request_ids = RequestIds(secrets.token_hex(5))
     server = serve(
         *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance),
-        Probes(reactor, site),
+        make_probes(reactor, metrics, node.why_not_ready, time.time, request_ids),
     )
-    return Layers(pusher, node, server)
+    return Layers(process_figures, pusher, node, server)

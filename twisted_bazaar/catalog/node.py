@@ -19,12 +19,14 @@ from twisted.python.failure import Failure
 from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.market import Listing, Stock
+from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.rpc.catalog_status import CatalogStatus
 from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
+from .figures import CatalogFigures
 from .holds import Wait
 from .market_file import Snapshot, save
 from .publisher import NO_LEASE, Publisher, View
@@ -64,10 +66,12 @@ class CatalogNode(Service):
         lives: Callable[[], int],
         timing: Timing,
         opened: Callable[[Mapping[str, Stock]], None] = lambda stocks: None,
+        figures: CatalogFigures | None = None,
     ) -> None:
         """Go on from `snapshot`, which is what the file at `path` holds. `opened` is called once,
         with the stocks of the market, when there are any in the order log."""
         self._seconds = seconds
+        self._figures = figures or CatalogFigures(Metrics())
         self._projection = projection = snapshot.projection()
         self._publisher: Publisher[Deferred[ApplyReply]] = Publisher(
             projection, timing, lives, seconds()
@@ -115,14 +119,16 @@ class CatalogNode(Service):
         """Take in the leader's entries. Fires when they are released, or a heartbeat later. Raises
         `Malformed`, or `NotOurs` for a leader of another cluster."""
         check_step(message.term, self._projection.position.term, MAX_TERM_STEP_ASKED)
-        beginnings = self._projection.beginnings
+        projection, now = self._projection, self._seconds()
+        beginnings, tip = projection.beginnings, projection.tip
         answer: Deferred[ApplyReply] = Deferred()
         try:
-            self._publisher.apply(message, answer, self._seconds())
+            self._publisher.apply(message, answer, now)
         except NotOurs as why:
             self._warn(str(why))
             raise
-        if self._projection.beginnings != beginnings:
+        self._figures.has_entries(tip, projection.tip, now)
+        if projection.beginnings != beginnings:
             self.log.warn("the catalog's data is not of this order log: rebuilding it")
         self._tell_opened()
         self._carry_out()
@@ -162,6 +168,16 @@ class CatalogNode(Service):
     def status(self) -> CatalogStatus:
         """How the catalog is now."""
         return self._publisher.status(self._seconds())
+
+    @property
+    def stocks(self) -> int:
+        """How many stocks lookups show."""
+        return len(self._publisher.view.stocks)
+
+    @property
+    def held_lookups(self) -> int:
+        """How many lookups wait to learn whether an entry is committed."""
+        return len(self._waiting)
 
     @property
     def kept_out_now(self) -> int:
@@ -229,7 +245,9 @@ class CatalogNode(Service):
         return None
 
     def _tick(self) -> None:
-        self._publisher.tick(self._seconds())
+        now = self._seconds()
+        self._publisher.tick(now)
+        self._figures.has_lease(now < self._publisher.view.until)
         for news in self._publisher.backoff.take_news():
             self.log.warn(
                 "front-end {who} is kept out for {seconds:.0f} s: it has repeatedly delayed "
@@ -243,6 +261,9 @@ class CatalogNode(Service):
         self._carry_out()
 
     def _carry_out(self) -> None:
+        pushed = self._figures.pushed
+        if pushed.waiting:
+            pushed.reached(self._publisher.cleared, self._seconds())
         for ticket, reply in self._publisher.take_answers():
             ticket.callback(reply)
         for outgoing in self._publisher.take_pushes(self._seconds()):
@@ -268,11 +289,13 @@ class CatalogNode(Service):
         told.addErrback(lambda failure: self.log.failure("unexpected error in a push", failure))
 
     def _answered(self, reply: PushReply, outgoing: OutgoingPush) -> None:
+        self._figures.acknowledged.value += 1
         self._publisher.answered(outgoing, reply, self._seconds())
         self._carry_out()
 
     def _unreachable(self, failure: Failure, outgoing: OutgoingPush) -> None:
         failure.trap(BazaarError)
+        self._figures.failed.value += 1
         self._publisher.unreachable(outgoing, self._seconds())
 
     def listing(self) -> Sequence[Listing]:
@@ -284,13 +307,14 @@ class CatalogNode(Service):
         """Write the file on a thread if something is new. The next save waits for this one."""
         if self._projection.position == self._saved or not self._projection.ledger.stocks:
             return None
-        snapshot = Snapshot.of(self._projection)
+        snapshot, began = Snapshot.of(self._projection), self._seconds()
         pool = self._reactor.getThreadPool()
         saved = deferToThreadPool(self._reactor, pool, save, self._path, snapshot)
-        saved.addCallbacks(lambda _: self._now_saved(snapshot), self._not_saved)
+        saved.addCallbacks(lambda _: self._now_saved(snapshot, began), self._not_saved)
         return saved
 
-    def _now_saved(self, snapshot: Snapshot) -> None:
+    def _now_saved(self, snapshot: Snapshot, began: float) -> None:
+        self._figures.save.observe(self._seconds() - began)
         self._saved = snapshot.position
         self._save_failed = False
 

@@ -180,6 +180,11 @@ class Publisher(Generic[T]):
         that have waited long enough; None: not for them."""
         return self._subscribers.quotes_due()
 
+    @property
+    def cleared(self) -> int:
+        """No client is shown anything older than what entries up to here left."""
+        return self._cleared
+
     def status(self, now: float) -> CatalogStatus:
         """How the catalog is."""
         alive = self._lease.alive(now)

@@ -66,6 +66,7 @@ def makeService(given: Options) -> Service:
         # gRPC takes a quarter of a second to import, which --help need not wait for.
         from .assembly import make_catalog
 
-        return make_catalog(reactor, given.config)
+        return make_catalog(reactor, given.config, lambda: process.output.lost_lines)
 
-    return Process(reactor, given, "catalog", Late("bazaar-catalog", make))
+    process = Process(reactor, given, "catalog", Late("bazaar-catalog", make))
+    return process

@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from twisted.logger import Logger
 from twisted_bazaar.consensus.identity import members_fit
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.http.probes import Probes, ProbeSite, readiness
 from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.ledger import first_prices
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.metrics.probes import make_probes
+from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.rpc.frames.exchanges import REPLICATION, methods
+from twisted_bazaar.rpc.frames.exchanges import REPLICATION, Blocking, methods
 from twisted_bazaar.rpc.frames.server import FrameServer
 from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.exits import stop_with
@@ -33,6 +35,7 @@ from twisted_bazaar.storage.logfile import LogFile
 
 from .desk import TradingDesk
 from .disk import Disk
+from .figures import OrderFigures, show_replica
 from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .pages import OrderPages
@@ -57,9 +60,14 @@ takes as much CPU for one entry as for ten."""
 _CHANCE = random.SystemRandom()
 
 
-def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
-    """An order replica. Raises `Unusable` if its folder cannot be used or read."""
+def make_order_replica(
+    reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], int]
+) -> Service:
+    """An order replica. `lost_lines` returns how many lines its log has lost. Raises `Unusable` if
+    its folder cannot be used or read."""
     logfile, index = _open(config)
+    metrics = Metrics()
+    process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     replica = Replica(
         replica=config.replica,
         peers=tuple(config.peers),
@@ -79,31 +87,23 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE
     )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    peers, catalogs = _neighbours(config, transport, channels, blocking, lambda: replica.cluster)
+    figures = OrderFigures(metrics, replica)
     desk = TradingDesk(replica, index.ledger(_first_prices(logfile)), index.index)
     node = OrderNode(
         reactor=reactor,
         seconds=monotonic_seconds,
         replica=replica,
         desk=desk,
-        disk=Disk(reactor, monotonic_seconds, logfile, index),
-        peers={
-            peer: Peer(transport.peers[peer], channels.to(at), blocking, config.timing)
-            for peer, at in config.peers.items()
-        },
-        catalogs={
-            str(at): Catalog(
-                transport.catalogs[at],
-                channels.to(at),
-                blocking,
-                config.timing,
-                lambda: replica.cluster,
-            )
-            for at in config.catalogs
-        },
+        disk=Disk(reactor, monotonic_seconds, logfile, index, figures.wrote),
+        peers=peers,
+        catalogs=catalogs,
         timing=config.timing,
         stop=lambda line: stop_with(reactor, f"bazaar-order: {line}"),
+        figures=figures,
         folder=config.data,
     )
+    show_replica(metrics, replica, desk, node.watches, monotonic_seconds)
 
     pages = OrderPages(desk, node.last_number, logfile, index)
 
@@ -118,13 +118,33 @@ def make_order_replica(reactor: Reactor, config: OrderConfig) -> Service:
         transport.welcome,
         _CHANCE,
     )
-    ready = readiness(lambda: why_not_ready(replica, monotonic_seconds()))
-    site = ProbeSite({b"/readyz": ready}, reactor, time.time, RequestIds(secrets.token_hex(5)))
-    server = serve(
-        *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, _CHANCE),
-        Probes(reactor, site),
+    probes = make_probes(
+        *(reactor, metrics, lambda: why_not_ready(replica, monotonic_seconds()), time.time),
+        RequestIds(secrets.token_hex(5)),
     )
-    return Layers(channels, transport, node, server, WatchEnd(node.watches))
+    listens = reactor, config.listen, _HANDLER_THREADS
+    server = serve(*listens, add_servicers, frames, _CHANCE, probes)
+    return Layers(process_figures, channels, transport, node, server, WatchEnd(node.watches))
+
+
+def _neighbours(
+    config: OrderConfig,
+    transport: OrderTransport,
+    channels: Channels,
+    blocking: Blocking,
+    cluster: Callable[[], str],
+) -> tuple[Mapping[int, Peer], Mapping[str, Catalog]]:
+    """The other replicas, by id, and the catalogs, by name."""
+    timing = config.timing
+    peers = {
+        peer: Peer(transport.peers[peer], channels.to(at), blocking, timing)
+        for peer, at in config.peers.items()
+    }
+    catalogs = {
+        str(at): Catalog(transport.catalogs[at], channels.to(at), blocking, timing, cluster)
+        for at in config.catalogs
+    }
+    return peers, catalogs
 
 
 def _first_prices(log: LogFile) -> Mapping[str, int]:

@@ -77,6 +77,8 @@ def makeService(given: Options) -> Service:
         # gRPC takes a quarter of a second to import, which --help need not wait for.
         from .assembly import make_order_replica
 
-        return make_order_replica(reactor, given.config)
+        return make_order_replica(reactor, given.config, lambda: process.output.lost_lines)
 
-    return Process(reactor, given, f"order-{given.config.replica}", Late("bazaar-order", make))
+    name = f"order-{given.config.replica}"
+    process = Process(reactor, given, name, Late("bazaar-order", make))
+    return process
