@@ -11,7 +11,7 @@ but shares the processors.
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from statistics import median
 from subprocess import PIPE, Popen
@@ -26,7 +26,8 @@ from twisted_bazaar.runtime.reactor import Reactor
 
 from .figures import Sample
 from .generator import Generator
-from .speed import STOCKS, WARM_UP_SECONDS, cpu_seconds
+from .speed import STOCKS, WARM_UP_SECONDS
+from .stretches import cpu_us, stretch
 
 __all__ = ["main"]
 
@@ -68,24 +69,27 @@ async def _measure(reactor: Reactor, asked: argparse.Namespace) -> None:
         await bazaar.start()
         try:
             generator = Generator(folder)
-            load = generator.trades
             url, pairs = bazaar.urls[0], []
-            await load(url, STOCKS, asked.connections, WARM_UP_SECONDS)
+            await generator.trades(url, STOCKS, asked.connections, WARM_UP_SECONDS)
+
+            def trades() -> Awaitable[Sample]:
+                return stretch(bazaar, generator.trades, asked.connections, asked.seconds)
+
             for number in range(asked.rounds):
                 # A machine that becomes slower, or quicker, is so for both.
-                first = None if number % 2 else await _trades(bazaar, generator, asked)
+                first = None if number % 2 else await trades()
                 readers = _Readers(folder, url, asked.readers, asked.encoding)
                 await bazaar.until(readers.read, "all readers read", START_SECONDS)
-                with_them = await _trades(bazaar, generator, asked)
+                with_them = await trades()
                 came = readers.end()
-                without = first or await _trades(bazaar, generator, asked)
+                without = first or await trades()
                 pairs.append((without, with_them))
                 _tell(without, with_them, came, asked)
             await bazaar.stop()
         finally:
             await bazaar.end()
     rates = [with_them.rate / without.rate for without, with_them in pairs]
-    costs = [_cpu(with_them) / _cpu(without) for without, with_them in pairs]
+    costs = [cpu_us(with_them) / cpu_us(without) for without, with_them in pairs]
     p50s = [with_them.p50_ms / without.p50_ms for without, with_them in pairs]
     print(
         f"{asked.readers} readers ({asked.encoding}), {asked.connections} connections: "
@@ -94,28 +98,14 @@ async def _measure(reactor: Reactor, asked: argparse.Namespace) -> None:
     )
 
 
-async def _trades(bazaar: LocalFleet, generator: Generator, asked: argparse.Namespace) -> Sample:
-    pids = {name: bazaar.pid(name) for name in bazaar.names()}
-    before = cpu_seconds(pids)
-    sample = await generator.trades(bazaar.urls[0], STOCKS, asked.connections, asked.seconds)
-    after = cpu_seconds(pids)
-    answers = max(1.0, sample.rate * asked.seconds)
-    used = {name: (after[name] - before[name]) / answers * 1e6 for name in after}
-    return Sample(sample.rate, sample.p50_ms, sample.p99_ms, sample.errors, used)
-
-
-def _cpu(sample: Sample) -> float:
-    return sum(sample.cpu_us.values())
-
-
 def _tell(without: Sample, with_them: Sample, came: _Came, asked: argparse.Namespace) -> None:
     for name, sample in (("without", without), ("with   ", with_them)):
         used: Mapping[str, float] = sample.cpu_us
         cpu = "  ".join(f"{process} {used[process]:.0f}" for process in used)
         print(
             f"{name}: {sample.rate:.0f} trades/s, p50 {sample.p50_ms:.1f} ms, p99 "
-            f"{sample.p99_ms:.1f} ms, {sample.errors} errors; CPU us for each {_cpu(sample):.0f}: "
-            f"{cpu}"
+            f"{sample.p99_ms:.1f} ms, {sample.errors} errors; CPU us for each "
+            f"{cpu_us(sample):.0f}: {cpu}"
         )
     print(
         f"  a reader: {came.bytes / asked.readers / 1000:.0f} kB in "
