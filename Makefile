@@ -13,7 +13,7 @@ ARGS ?=
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-tools lint proto bench chaos simulate damage
+.PHONY: help picture run test test-slow test-tools lint proto bench chaos simulate damage
 
 # How many schedules `make simulate` runs.
 SEEDS ?= 1000
@@ -26,6 +26,7 @@ help:
 	@echo "make test   run the whole test suite"
 	@echo "make test-slow   run what takes long: other clusters, slow disks, late calls, the load client"
 	@echo "make test-tools  install what some tests need, and are skipped without: Chromium, Prometheus"
+	@echo "make picture  take the picture of the live page that the README opens with"
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
 	@echo "make bench  measure throughput and latency, beside those of bare Klein and gRPC"
@@ -66,6 +67,10 @@ test-tools:
 	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium prometheus; } \
 	    >/dev/null 2>&1 || \
 	    echo "Tests that need Chromium or Prometheus are skipped: apt-get could not install them."
+
+picture: $(STAMP)
+	@echo "Trading for a minute, and taking a picture ..."
+	@$(BIN)/python -m tests.integration.page_picture docs/page.png
 
 lint: $(STAMP)
 	@echo "Checking style and types ..."
