@@ -45,6 +45,7 @@ from twisted_bazaar.market import (
 )
 from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.status.report import ClusterStatus
+from twisted_bazaar.tracing.context import TraceContext
 
 from .cluster_status import cluster_status
 
@@ -83,11 +84,15 @@ class FakeBazaar:
         self.order_log = HISTORY
         """Names the history of the market data."""
 
-    def place(self, trade: Trade, request_id: str = "") -> Deferred[Placed | Judged]:
+    def place(
+        self, trade: Trade, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Placed | Judged]:
         self.request_ids.append(request_id)
         return self._answer(trade, lambda: self._place(trade))
 
-    def place_together(self, trades: Sequence[Trade], request_id: str = "") -> Deferred[Any]:
+    def place_together(
+        self, trades: Sequence[Trade], request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Any]:
         def place(trade: Trade) -> Placed | Judged | errors.BazaarError:
             try:
                 return self._place(trade)
@@ -105,12 +110,16 @@ class FakeBazaar:
         upto = max(stock.version for stock in stocks)
         return self._answer("all", lambda: MarketSnapshot.of(stocks, self.order_log, upto))
 
-    def get(self, number: int, request_id: str = "") -> Deferred[Order | None]:
+    def get(
+        self, number: int, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Order | None]:
         self.request_ids.append(request_id)
         found = [order for order in self.history if order.number == number]
         return self._answer(number, lambda: found[0] if found else None)
 
-    def list(self, selection: Selection, request_id: str = "") -> Deferred[Page]:
+    def list(
+        self, selection: Selection, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Page]:
         self.request_ids.append(request_id)
 
         def page() -> Page:

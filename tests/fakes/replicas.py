@@ -102,7 +102,7 @@ class FakeReplica(_Fake):
         return self._ask("follow", term)
 
     def trade(
-        self, trades: Sequence[Any], sending: Any, timeout: float, request_ids: str = ""
+        self, trades: Sequence[Any], sending: Any, timeout: float, request_ids: str = "", *_: Any
     ) -> Deferred[Any]:
         self.request_ids.append(request_ids)
         return self._ask("trade", trades, sending, timeout)
@@ -110,12 +110,14 @@ class FakeReplica(_Fake):
     def change(self, change: Any, sending: Any, timeout: float) -> Deferred[Any]:
         return self._ask("change", change, sending, timeout)
 
-    def get_order(self, number: int, timeout: float, request_id: str = "") -> Deferred[Any]:
+    def get_order(
+        self, number: int, timeout: float, request_id: str = "", *_: Any
+    ) -> Deferred[Any]:
         self.request_ids.append(request_id)
         return self._ask("get_order", number, timeout)
 
     def list_orders(
-        self, selection: Selection, timeout: float, request_id: str = ""
+        self, selection: Selection, timeout: float, request_id: str = "", *_: Any
     ) -> Deferred[Any]:
         self.request_ids.append(request_id)
         return self._ask("list_orders", selection, timeout)

@@ -16,16 +16,18 @@ from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
 from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
-from twisted_bazaar.rpc.frames.exchanges import APPLYING, methods
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, decode_followed, methods
 from twisted_bazaar.rpc.frames.greeter import CATALOG, Greeter
 from twisted_bazaar.rpc.frames.server import FrameServer
 from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.tracing.export import make_tracing
 
 from .admission import Admission
 from .figures import CatalogFigures, show_catalog
+from .following import Following
 from .market_file import save
 from .node import CatalogNode
 from .opening import open_market
@@ -55,6 +57,7 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
             "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
         )
     chance, metrics = random.SystemRandom(), Metrics()
+    tracing = make_tracing(reactor, config.trace, "catalog", chance)
     process_figures = ProcessFigures(reactor, metrics, "catalog", "", lost_lines)
     greeter = Greeter(CATALOG, 0, lambda: node.cluster)
     push_frames = PushFrames(reactor, config.secret, greeter, chance)
@@ -78,10 +81,16 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
         add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
 
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    frames = FrameServer(reactor, methods(APPLYING, node.apply, blocking), greeter.welcome, chance)
+    following = Following.of(tracing.tracer, config.is_debugging)
+    applying = (
+        methods(APPLYING, node.apply, blocking)
+        if following is None
+        else methods(APPLYING, following.around(node.apply), blocking, read=decode_followed)
+    )
+    frames = FrameServer(reactor, applying, greeter.welcome, chance)
     request_ids = RequestIds(secrets.token_hex(5))
     server = serve(
         *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance),
         make_probes(reactor, metrics, node.why_not_ready, time.time, request_ids),
     )
-    return Layers(process_figures, pusher, node, server)
+    return Layers(tracing.service, process_figures, pusher, node, server)

@@ -8,9 +8,9 @@ from twisted.application.service import Service
 
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.options import TimingOptions
 from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
 
 __all__ = ["CatalogConfig", "Options", "makeService"]
 
@@ -27,13 +27,15 @@ class CatalogConfig:
     timing: Timing
     is_debugging: bool = False
     """Whether events at debug are logged."""
+    trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
+    """Where traces go; None: nowhere."""
 
 
-class Options(TimingOptions):
+class Options(TracingOptions):
     """Options of a catalog."""
 
     synopsis = "[options]"
-    longdesc = f"Market data, projected from the order log. {TimingOptions.longdesc}"
+    longdesc = f"Market data, projected from the order log. {TracingOptions.longdesc}"
     optParameters: ClassVar = [
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
         ["data", None, None, "Folder of the catalog's file.", options.folder],
@@ -53,6 +55,7 @@ class Options(TimingOptions):
             self["secret-file"] or b"",
             self.timing,
             self.log_settings.is_debugging,
+            trace=self.trace,
         )
 
 

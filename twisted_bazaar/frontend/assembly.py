@@ -28,6 +28,7 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.status.report import Figures
+from twisted_bazaar.tracing.export import make_tracing
 
 from .api.old_system import public_site
 from .api.reports import Reports
@@ -57,6 +58,7 @@ from .overview.parts import OwnLease, leader_index
 from .overview.service import Overview
 from .readiness import Readiness
 from .tap import FrontendConfig
+from .trading.following import TradeFollowing
 from .trading.keys import FreshKeys
 from .trading.service import TradeService
 from .upstream.catalogs import Catalogs
@@ -94,7 +96,11 @@ def make_frontend(
             for replica, at in config.replicas.items()
         }
 
-    trade_service = TradeService(reactor, seconds, leadership, clients(trades), timing, _life())
+    tracing = make_tracing(reactor, config.trace, "frontend", random.SystemRandom())
+    following = TradeFollowing.of(tracing.tracer, config.is_debugging)
+    trade_service = TradeService(
+        *(reactor, seconds, leadership, clients(trades), timing, _life(), following)
+    )
     replicas = Replicas(reactor, seconds, leadership, clients(reads), timing)
     source = NewsSource(reactor, seconds, leadership, clients(watches), clients(replays), timing)
     event_feed = EventFeed(reactor, seconds, leadership, source, replicas, timing, _max_readers())
@@ -104,11 +110,7 @@ def make_frontend(
         event_feed.led()
 
     ping_service = Pings(reactor, seconds, leadership, clients(pings), timing, led_by)
-    catalog_clients = [
-        CatalogClient(lookups.to(at), lambda: leadership.cluster, config.secret)
-        for at in config.catalogs
-    ]
-    catalogs = Catalogs(seconds, catalog_clients, timing)
+    catalogs = _catalogs(config, leadership, lookups)
     recent = Recent()
     operations = _operations(
         config.secret,
@@ -137,10 +139,19 @@ def make_frontend(
     )
     public = _public(reactor, config, routes)
     return Layers(
+        tracing.service,
         *(process_figures, pings, trades, reads, watches, replays, lookups, statuses),
         *(trade_service, event_feed, ping_service, *caching.services, public),
         Readiness(reactor, reports, lambda: public.url),
     )
+
+
+def _catalogs(config: FrontendConfig, leadership: Leadership, channels: Channels) -> Catalogs:
+    clients = [
+        CatalogClient(channels.to(at), lambda: leadership.cluster, config.secret)
+        for at in config.catalogs
+    ]
+    return Catalogs(monotonic_seconds, clients, config.timing)
 
 
 def _public(reactor: Reactor, config: FrontendConfig, routes: Routes) -> Listener:

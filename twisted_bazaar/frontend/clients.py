@@ -21,6 +21,7 @@ from twisted_bazaar.rpc.bounds import MAX_NAMES, check_count, check_integer, che
 from twisted_bazaar.rpc.catalog_status import CatalogStatus, status_from_wire
 from twisted_bazaar.rpc.changes import change_to_wire, changed_from_wire
 from twisted_bazaar.rpc.channel import Channel
+from twisted_bazaar.rpc.following import Metadata, traced_metadata_of
 from twisted_bazaar.rpc.push import Subscription, prove
 from twisted_bazaar.rpc.request_ids import metadata_of
 from twisted_bazaar.rpc.selections import page_from_wire, selection_to_wire
@@ -35,6 +36,8 @@ from twisted_bazaar.rpc.wire import (
 from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.context import TraceContext
+from twisted_bazaar.tracing.followed import Followed
 
 from .cache.quotes import LookupReply
 from .events.encoding import order_event, quote_event
@@ -64,12 +67,11 @@ class _Client:
         request: _Request,
         decode: Callable[[Reply], T],
         timeout: float,
-        request_id: str = "",
+        metadata: Metadata | None = None,
     ) -> Deferred[T]:
         """Send `request`, which names the cluster if one is known. The call carries
-        `request_id`."""
+        `metadata`."""
         request.cluster = self._cluster() if self._cluster else ""
-        metadata = metadata_of(request_id)
         return self._channel.call(
             lambda left: decode(rpc(request, timeout=left, metadata=metadata)), timeout
         )
@@ -80,13 +82,13 @@ class _Client:
         request: _Request,
         decode: Callable[[Reply], T],
         timeout: float,
-        request_id: str = "",
+        metadata: Metadata | None = None,
     ) -> Deferred[T]:
         """Send `request`. Fails with `Unavailable` while the cluster to name is unknown."""
         if self._cluster is not None and not self._cluster():
             # What a process at a wrong address answers could be another bazaar's.
             return fail(Unavailable("no order replica has named its cluster yet"))
-        return self._call(rpc, request, decode, timeout, request_id)
+        return self._call(rpc, request, decode, timeout, metadata)
 
 
 class ReplicaClient(_Client):
@@ -130,15 +132,23 @@ class ReplicaClient(_Client):
         return self._call(self._stub.Follow, request, lambda reply: None, timeout)
 
     def trade(
-        self, trades: Sequence[Trade], sending: Sending, timeout: float, request_ids: str = ""
+        self,
+        trades: Sequence[Trade],
+        sending: Sending,
+        timeout: float,
+        request_ids: str = "",
+        followed: Sequence[tuple[int, Followed]] = (),
     ) -> Deferred[Sequence[Placed | Judged | BazaarError]]:
         """Have the replica decide `trades`. Fires with their outcomes, in the order of `trades`.
-        The call carries `request_ids`, with spaces between."""
+        The call carries `request_ids`, with spaces between, and whose the trades are, by position,
+        as far as they are followed."""
         cluster = self._cluster() if self._cluster else ""
         metadata = metadata_of(request_ids)
 
         def call(left: float) -> Sequence[Placed | Judged | BazaarError]:
-            request = trades_to_wire(trades, sending, to=self._replica, cluster=cluster)
+            request = trades_to_wire(
+                trades, sending, to=self._replica, cluster=cluster, followed=followed
+            )
             reply = self._stub.Trade(request, timeout=left, metadata=metadata)
             if len(reply.outcomes) != len(trades):
                 raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")
@@ -157,7 +167,11 @@ class ReplicaClient(_Client):
         )
 
     def get_order(
-        self, number: int, timeout: float, request_id: str = ""
+        self,
+        number: int,
+        timeout: float,
+        request_id: str = "",
+        context: TraceContext | None = None,
     ) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `NotLeader` if only the leader can
         answer."""
@@ -167,11 +181,15 @@ class ReplicaClient(_Client):
             request,
             lambda reply: order_from_wire(reply.order) if reply.HasField("order") else None,
             timeout,
-            request_id,
+            traced_metadata_of(request_id, context),
         )
 
     def list_orders(
-        self, selection: Selection, timeout: float, request_id: str = ""
+        self,
+        selection: Selection,
+        timeout: float,
+        request_id: str = "",
+        context: TraceContext | None = None,
     ) -> Deferred[Page]:
         """The first orders of `selection`. Fails with `NotLeader` as `get_order` does, and with
         `Unavailable` if the replica cannot tell."""
@@ -180,7 +198,7 @@ class ReplicaClient(_Client):
             selection_to_wire(selection, self._replica),
             lambda reply: page_from_wire(reply, selection),
             timeout,
-            request_id,
+            traced_metadata_of(request_id, context),
         )
 
     def watch(

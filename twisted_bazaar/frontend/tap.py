@@ -9,9 +9,9 @@ from twisted.application.service import Service
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
-from twisted_bazaar.runtime.options import TimingOptions
 from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
 
 __all__ = ["FrontendConfig", "Options", "makeService"]
 
@@ -33,13 +33,15 @@ class FrontendConfig:
     """The cluster's secret; empty: none."""
     is_debugging: bool = False
     """Whether events at debug are logged."""
+    trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
+    """Where traces go; None: nowhere."""
 
 
-class Options(TimingOptions):
+class Options(TracingOptions):
     """Options of a front-end."""
 
     synopsis = "[options]"
-    longdesc = f"REST for clients, in front of catalogs and replicas. {TimingOptions.longdesc}"
+    longdesc = f"REST for clients, in front of catalogs and replicas. {TracingOptions.longdesc}"
     optParameters: ClassVar = [
         ["listen", None, DEFAULT_LISTEN, "Endpoint for clients.", options.endpoint],
         [
@@ -75,6 +77,7 @@ class Options(TimingOptions):
             self["host"],
             self["secret-file"] or b"",
             self.log_settings.is_debugging,
+            trace=self.trace,
         )
 
 

@@ -21,6 +21,8 @@ from twisted.web import server
 from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString
 from twisted.web.resource import Resource
 
+from twisted_bazaar.tracing.context import TraceContext, read_headers
+
 from . import answers
 from .channel import BazaarChannel, phrase
 from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
@@ -64,6 +66,13 @@ class BazaarRequest(server.Request):
             given = given_id(self.requestHeaders.getRawHeaders(HEADER))
             self._request_id = given or cast(BazaarChannel, self.channel).site.request_ids()
         return self._request_id
+
+    @property
+    def trace_context(self) -> TraceContext | None:
+        """Where in a trace this request is, as its client says; None: in none."""
+        header = self.requestHeaders.getRawHeaders
+        parents = header(b"traceparent")
+        return None if parents is None else read_headers(parents, header(b"tracestate"))
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()

@@ -17,6 +17,7 @@ from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import LogSettings
 from twisted_bazaar.runtime.options import timing_arguments
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.options import TraceConfig, trace_arguments
 
 from .command_lines import twistd
 from .ports import Ports
@@ -47,6 +48,8 @@ class Config:
     replicas: int
     listing: Path | None
     timing: Timing
+    trace: TraceConfig | None = None
+    """Where traces go; None: nowhere."""
     hosts: tuple[str, ...] = ()
     """Further names by which clients reach the front-end."""
     log: LogSettings = attrs.field(factory=LogSettings)
@@ -61,6 +64,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     internal = ports.reserve(INTERNAL_PORT)
     cache, redis = _resolve_cache(config.cache, ports)
     shared = [*timing_arguments(config.timing), *config.log.arguments()]
+    shared += trace_arguments(config.trace)
     secret = f"--secret-file={secret_path(data)}"
 
     frontend = [f"--listen={listen}", f"--cache={cache}", f"--catalog={catalog}"]

@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.services import Process, prepare
+from twisted_bazaar.tracing.options import TracingOptions
 
 from .bazaar import STOP_SECONDS, LocalBazaar
 from .console import Console
@@ -37,7 +38,7 @@ def cache_or_auto(text: str) -> str:
         raise ValueError(f"must be auto, redis://HOST:PORT, memory or off, not {text!r}") from None
 
 
-class Options(options.TimingOptions):
+class Options(TracingOptions):
     """The options of a bazaar on one machine."""
 
     synopsis = "[options]"
@@ -75,6 +76,7 @@ def makeService(config: Options) -> Service:
         listing=config["listing"],
         hosts=config["host"],
         timing=config.timing,
+        trace=config.trace,
         log=config.log_settings,
     )
     bazaar = LocalBazaar(

@@ -23,8 +23,14 @@ from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
-from twisted_bazaar.rpc.frames.exchanges import REPLICATION, Blocking, methods
-from twisted_bazaar.rpc.frames.server import FrameServer
+from twisted_bazaar.rpc.frames.exchanges import (
+    REPLICATION,
+    Blocking,
+    decode_followed,
+    encode,
+    methods,
+)
+from twisted_bazaar.rpc.frames.server import FrameServer, Method
 from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
@@ -32,10 +38,12 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.tracing.export import make_tracing
 
 from .desk import TradingDesk
 from .disk import Disk
 from .figures import OrderFigures, show_replica
+from .following import Following, FollowingDesk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .pages import OrderPages
@@ -87,9 +95,13 @@ def make_order_replica(
         reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE
     )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    peers, catalogs = _neighbours(config, transport, channels, blocking, lambda: replica.cluster)
+    tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
+    following = Following.of(replica, tracing.tracer, config.is_debugging)
+    peers, catalogs = _neighbours(
+        *(config, transport, channels, blocking, lambda: replica.cluster, following)
+    )
     figures = OrderFigures(metrics, replica)
-    desk = TradingDesk(replica, index.ledger(_first_prices(logfile)), index.index)
+    desk = _desk(replica, logfile, index, following)
     node = OrderNode(
         reactor=reactor,
         seconds=monotonic_seconds,
@@ -108,23 +120,41 @@ def make_order_replica(
     pages = OrderPages(desk, node.last_number, logfile, index)
 
     def add_servicers(server: grpc.Server) -> None:
-        orders = Orders(node, pages, index, monotonic_seconds)
+        orders = Orders(node, pages, index, monotonic_seconds, following)
         add_OrdersServicer_to_server(orders, server)
         add_ReplicationServicer_to_server(Replication(node), server)
 
-    frames = FrameServer(
-        reactor,
-        methods(REPLICATION, node.request, blocking, node.cannot_read),
-        transport.welcome,
-        _CHANCE,
-    )
+    answered = _answered(node, blocking, following)
+    frames = FrameServer(reactor, answered, transport.welcome, _CHANCE)
     probes = make_probes(
         *(reactor, metrics, lambda: why_not_ready(replica, monotonic_seconds()), time.time),
         RequestIds(secrets.token_hex(5)),
     )
     listens = reactor, config.listen, _HANDLER_THREADS
     server = serve(*listens, add_servicers, frames, _CHANCE, probes)
-    return Layers(process_figures, channels, transport, node, server, WatchEnd(node.watches))
+    return Layers(
+        *(tracing.service, process_figures, channels, transport),
+        *(node, server, WatchEnd(node.watches)),
+    )
+
+
+def _desk(
+    replica: Replica, logfile: LogFile, index: Index, following: Following | None
+) -> TradingDesk:
+    ledger = index.ledger(_first_prices(logfile))
+    if following is None:
+        return TradingDesk(replica, ledger, index.index)
+    return FollowingDesk(replica, ledger, index.index, following=following)
+
+
+def _answered(
+    node: OrderNode, blocking: Blocking, following: Following | None
+) -> Mapping[int, Method]:
+    """How requests of peers are answered."""
+    if following is None:
+        return methods(REPLICATION, node.request, blocking, node.cannot_read)
+    ask = following.around(node.request)
+    return methods(REPLICATION, ask, blocking, node.cannot_read, decode_followed)
 
 
 def _neighbours(
@@ -133,15 +163,19 @@ def _neighbours(
     channels: Channels,
     blocking: Blocking,
     cluster: Callable[[], str],
+    following: Following | None,
 ) -> tuple[Mapping[int, Peer], Mapping[str, Catalog]]:
     """The other replicas, by id, and the catalogs, by name."""
     timing = config.timing
+    encoder = encode if following is None else following.encode
     peers = {
-        peer: Peer(transport.peers[peer], channels.to(at), blocking, timing)
+        peer: Peer(transport.peers[peer], channels.to(at), blocking, timing, encoder)
         for peer, at in config.peers.items()
     }
     catalogs = {
-        str(at): Catalog(transport.catalogs[at], channels.to(at), blocking, timing, cluster)
+        str(at): Catalog(
+            transport.catalogs[at], channels.to(at), blocking, timing, cluster, encoder
+        )
         for at in config.catalogs
     }
     return peers, catalogs

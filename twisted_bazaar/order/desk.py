@@ -40,6 +40,7 @@ from twisted_bazaar.errors import (
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Change, Judged, Listed, Listing, Placed, Stock, Trade, Traded
 from twisted_bazaar.sending import UNGUARDED, Sending
+from twisted_bazaar.tracing.followed import NONE, Followed
 
 from .sendings import Sendings
 
@@ -74,9 +75,16 @@ class IndexUpdate(msgspec.Struct, frozen=True):
 class Batch:
     """Trades that came together and are answered together."""
 
-    def __init__(self, trades: Sequence[Trade], sending: Sending = UNGUARDED) -> None:
+    def __init__(
+        self,
+        trades: Sequence[Trade],
+        sending: Sending = UNGUARDED,
+        followed: Mapping[int, Followed] = NONE,
+    ) -> None:
         self.trades = trades
         self.sending = sending
+        self.followed = followed
+        """Whose they are, as far as they are followed, by position."""
         self.outcomes: list[Outcome | None] = [None] * len(trades)
         """One for each trade, in the same order; None: not settled yet."""
         self._open = len(trades)

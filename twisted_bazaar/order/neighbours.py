@@ -40,6 +40,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 _Ways = Mapping[type[Any], tuple[Exchange, Callable[..., Any]]]
 """By type of request: the exchange, and the method of gRPC."""
 
+Encoder = Callable[[Any], bytes]
+"""`encode`, or what adds to it."""
+
 _FETCH_SECONDS = 5.0
 """Bound for a fetch, which may read the log from a cold disk, and for a listing."""
 
@@ -61,12 +64,15 @@ class _Called:
         channel: Channel,
         blocking: Blocking,
         exchanges: _Ways,
+        encoder: Encoder,
     ) -> None:
-        """`blocking` runs what would hold up the reactor. `exchanges` are by type of request."""
+        """`blocking` runs what would hold up the reactor. `exchanges` are by type of request.
+        `encoder` makes the body of a frame."""
         self._frames = frames
         self._channel = channel
         self._blocking = blocking
         self._exchanges = exchanges
+        self._encode = encoder
 
     @property
     def leaves_at_once(self) -> bool:
@@ -76,9 +82,9 @@ class _Called:
     def _call(self, message: Any, timeout: float) -> Deferred[Any]:
         exchange, _ = self._exchanges[type(message)]
         if encodes_at_once(message):
-            body = self._frames.call(exchange.kind, encode(message), timeout)
+            body = self._frames.call(exchange.kind, self._encode(message), timeout)
         else:
-            body = self._blocking(encode, message).addCallback(
+            body = self._blocking(self._encode, message).addCallback(
                 partial(self._frames.call, exchange.kind), timeout
             )
         return body.addCallbacks(
@@ -119,11 +125,16 @@ class Peer(_Called):
     """Another order replica."""
 
     def __init__(
-        self, frames: FrameChannel, channel: Channel, blocking: Blocking, timing: Timing
+        self,
+        frames: FrameChannel,
+        channel: Channel,
+        blocking: Blocking,
+        timing: Timing,
+        encoder: Encoder = encode,
     ) -> None:
         """`blocking` runs what would hold up the reactor."""
         ways = _by_request(REPLICATION, ReplicationStub(channel.grpc))
-        super().__init__(frames, channel, blocking, ways)
+        super().__init__(frames, channel, blocking, ways, encoder)
         self._timeout = timing.election_timeout
 
     def ask(self, message: PeerRequest) -> Deferred[PeerReply]:
@@ -141,11 +152,12 @@ class Catalog(_Called):
         blocking: Blocking,
         timing: Timing,
         cluster: Callable[[], str] = lambda: "",
+        encoder: Encoder = encode,
     ) -> None:
         """`blocking` runs what would hold up the reactor. `cluster` returns the name of this
         replica's cluster; it is called on any thread."""
         self._stub = CatalogStub(channel.grpc)
-        super().__init__(frames, channel, blocking, _by_request(APPLYING, self._stub))
+        super().__init__(frames, channel, blocking, _by_request(APPLYING, self._stub), encoder)
         self._cluster = cluster
         self._timeout = timing.election_timeout
 

@@ -53,6 +53,7 @@ from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKE
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.followed import NONE, Followed
 
 from .answers import Answers
 from .desk import Batch, Known, Operation, Outcome, Question, TradingDesk
@@ -152,11 +153,16 @@ class OrderNode(Service):
     # What front-ends ask.
 
     def trade(
-        self, trades: Sequence[Trade], known: Known, sending: Sending, took: float = 0.0
+        self,
+        trades: Sequence[Trade],
+        known: Known,
+        sending: Sending,
+        took: float = 0.0,
+        followed: Mapping[int, Followed] = NONE,
     ) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
-        keys up again. That took so many seconds before."""
-        batch = Batch(trades, sending)
+        keys up again. That took so many seconds before. `followed`: see `Batch`."""
+        batch = Batch(trades, sending, followed)
         return self._batches.expect(batch, partial(self._decide, batch, known, took))
 
     def _decide(self, batch: Batch, known: Known, took: float) -> None:

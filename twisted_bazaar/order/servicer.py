@@ -19,6 +19,7 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
 from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
+from twisted_bazaar.rpc.following import followed_from_metadata
 from twisted_bazaar.rpc.selections import selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
@@ -33,8 +34,10 @@ from twisted_bazaar.rpc.wire import (
     trade_from_wire,
 )
 from twisted_bazaar.storage.index import Index
+from twisted_bazaar.tracing.followed import NONE
 
 from .desk import Known
+from .following import FollowedTrades, Following
 from .node import OrderNode
 from .pages import OrderPages
 from .promptness import Promptness
@@ -106,12 +109,15 @@ class Orders(OrdersServicer):
         pages: OrderPages,
         index: Index,
         seconds: Callable[[], float],
+        following: Following | None = None,
     ) -> None:
+        """`following` is told of trades and reads that are followed; None: none are."""
         self._node = node
         self._pages = pages
         self._seconds = seconds
         self._promptness = Promptness(_PROMPT_SECONDS)
         self._index = index
+        self._following = following
 
     def _check_meant(self, request: _ForOneReplica, context: Context) -> None:
         """End the call if it is for another replica or another cluster."""
@@ -126,6 +132,8 @@ class Orders(OrdersServicer):
         check_count("trades", len(request.trades), MAX_TRADES)
         trades = [trade_from_wire(trade) for trade in request.trades]
         sending = sending_from_wire(request)
+        followed = self._followed(request, context) if self._following is not None else None
+        whose = NONE if followed is None else followed.by_position
         while True:
             with _reading(self._node, context):
                 keys = [trade.key for trade in trades]
@@ -134,9 +142,27 @@ class Orders(OrdersServicer):
                 else:
                     known, took = await context.defer(self._look_up, keys)
             self._promptness.took(took)
-            outcomes = await self._node.trade(trades, known, sending, took)
+            outcomes = await self._node.trade(trades, known, sending, took, whose)
             if outcomes is not None:
+                if followed is not None:
+                    followed.answered(outcomes)
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
+
+    def _followed(self, request: order_pb2.TradeRequest, context: Context) -> FollowedTrades | None:
+        assert self._following is not None
+        if not request.followed:
+            return None
+        followed = self._following.came(request.followed, len(request.trades))
+        context.add_callback(followed.over)
+        return followed
+
+    def _reads(self, what: str, context: Context) -> None:
+        """A front-end reads orders for a client's request."""
+        if self._following is not None:
+            followed = followed_from_metadata(context.invocation_metadata())
+            span = self._following.read(what, followed)
+            if span is not None:
+                context.add_callback(span.end)
 
     def _look_up(self, keys: Sequence[str]) -> tuple[Known, float]:
         """What the index knows of `keys`, and how many seconds that took. On any thread."""
@@ -161,6 +187,7 @@ class Orders(OrdersServicer):
         self, request: order_pb2.GetOrderRequest, context: Context
     ) -> order_pb2.GetOrderReply:
         self._check_meant(request, context)
+        self._reads("Orders.GetOrder", context)
         check_integer("number", request.number)
         orders = await self._list(request.number - 1, 1, context) if request.number > 0 else ()
         found = order_to_wire(orders[0], self._node.price_of) if orders else None
@@ -168,6 +195,7 @@ class Orders(OrdersServicer):
 
     async def ListOrders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
         self._check_meant(request, context)
+        self._reads("Orders.ListOrders", context)
         selection = selection_from_wire(request, MAX_LISTED_ORDERS)
         with _reading(self._node, context):
             if selection.key:

@@ -10,9 +10,9 @@ from twisted.python import usage
 
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.options import TimingOptions
 from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
 
 __all__ = ["Options", "OrderConfig", "makeService"]
 
@@ -31,13 +31,15 @@ class OrderConfig:
     timing: Timing
     is_debugging: bool = False
     """Whether events at debug are logged."""
+    trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
+    """Where traces go; None: nowhere."""
 
 
-class Options(TimingOptions):
+class Options(TracingOptions):
     """Options of one order replica."""
 
     synopsis = "[options]"
-    longdesc = f"One replica of the order service. {TimingOptions.longdesc}"
+    longdesc = f"One replica of the order service. {TracingOptions.longdesc}"
     optParameters: ClassVar = [
         ["id", None, None, "This replica's id, from 1.", options.positive_int],
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
@@ -64,6 +66,7 @@ class Options(TimingOptions):
             self["catalog"],
             self.timing,
             self.log_settings.is_debugging,
+            trace=self.trace,
         )
 
 

@@ -42,9 +42,11 @@ from twisted_bazaar.market import (
     Traded,
 )
 from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
+from twisted_bazaar.tracing.followed import Followed
 
 from . import bounds
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
+from .following import followed_to_wire
 from .push import Subscription
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -385,9 +387,15 @@ def trade_from_wire(wire: order_pb2.Trade) -> Trade:
 
 
 def trades_to_wire(
-    trades: Sequence[Trade], sending: Sending, *, to: int = 0, cluster: str = ""
+    trades: Sequence[Trade],
+    sending: Sending,
+    *,
+    to: int = 0,
+    cluster: str = "",
+    followed: Sequence[tuple[int, Followed]] = (),
 ) -> order_pb2.TradeRequest:
-    """A batch of trades for the leader, replica `to` of `cluster`, and its sending."""
+    """A batch of trades for the leader, replica `to` of `cluster`, and its sending. `followed` says
+    whose they are, by position."""
     return order_pb2.TradeRequest(
         trades=map(trade_to_wire, trades),
         term=sending.term,
@@ -397,6 +405,7 @@ def trades_to_wire(
         expires=sending.expires,
         to=to,
         cluster=cluster,
+        followed=followed_to_wire(followed) if followed else None,
     )
 
 

@@ -65,6 +65,8 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "host": (),
         "log-format": "text",
         "log-level": "info",
+        "otlp": None,
+        "trace-ratio": 0.01,
         "heartbeat": 0.06,
         "election-timeout": 0.3,
         "ping": 0.06,

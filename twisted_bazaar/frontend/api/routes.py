@@ -146,7 +146,8 @@ class Routes:
         keys = self._check_change(request)
         validate = decode_validate(request.uri)
         trade = decode_trade(request.content.read(), keys, self._fresh_key, validate)
-        return _answer(request, self._trades.place(trade, request.request_id), show, trade)
+        placed = self._trades.place(trade, request.request_id, request.trace_context)
+        return _answer(request, placed, show, trade)
 
     @served(batch.PLACE_BATCH, "POST", "/orders/batch", OLD + "/trade/orders/batch")
     def place_batch(self, request: BazaarRequest) -> Deferred[bytes]:
@@ -157,7 +158,8 @@ class Routes:
         validate = decode_validate(request.uri)
         decoded = decode_batch(request.content.read(), keys, self._fresh_key, validate)
         trades = [each for each in decoded if isinstance(each, Trade)]
-        return _answer(request, self._trades.place_together(trades, request.request_id), show)
+        placed = self._trades.place_together(trades, request.request_id, request.trace_context)
+        return _answer(request, placed, show)
 
     def _check_change(self, request: BazaarRequest) -> Sequence[bytes] | None:
         """Refuse a call that changes something, if a foreign web page may have made it, or its body
@@ -180,7 +182,8 @@ class Routes:
         wanted = decode_order_number(number)
         if wanted is None:
             raise _no_such_order(number)
-        return _answer(request, self._replicas.get(wanted, request.request_id), show)
+        found = self._replicas.get(wanted, request.request_id, request.trace_context)
+        return _answer(request, found, show)
 
     @served(reading.ORDERS, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
@@ -188,9 +191,9 @@ class Routes:
             return listing.shown_page(selection, page)
 
         selection = listing.decode_selection(request.uri.partition(b"?")[2])
-        return _answer(
-            request, self._replicas.list(listing.asked_for(selection), request.request_id), show
-        )
+        asked = listing.asked_for(selection)
+        found = self._replicas.list(asked, request.request_id, request.trace_context)
+        return _answer(request, found, show)
 
     @served(watching.EVENTS, "GET", "/events")
     def events(self, request: BazaarRequest) -> Deferred[bytes | None]:

@@ -28,6 +28,8 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, MAX_SENDING_SECONDS, Sending
+from twisted_bazaar.tracing.context import TraceContext
+from twisted_bazaar.tracing.spans import Span
 
 __all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
 
@@ -44,6 +46,11 @@ T = TypeVar("T")
 
 class Pending(Generic[T]):
     """A trade that is not settled. `deadline` is on the front-end's clock."""
+
+    context: TraceContext | None = None
+    """Where in a trace it is sent; None: in none."""
+    span: Span | None = None
+    """From when it was taken until it is settled."""
 
     def __init__(self, trade: Trade, ticket: T, deadline: float, request_id: str = "") -> None:
         self.trade = trade

@@ -15,7 +15,9 @@ from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.http.request_ids import carried
 from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.context import TraceContext
 
+from .following import TradeFollowing, followed_in
 from .queue import Batch, Outcome, Pending, TradeQueue
 
 __all__ = ["TradeService"]
@@ -41,14 +43,17 @@ class TradeService(Service):
         replicas: Mapping[int, ReplicaClient],
         timing: Timing,
         life: int,
+        following: TradeFollowing | None = None,
     ) -> None:
-        """`life` is a number from 1 to 2**53 - 1, another one for each start of a front-end."""
+        """`life` is a number from 1 to 2**53 - 1, another one for each start of a front-end.
+        `following` is told what becomes of trades; None: nobody is."""
         self._reactor = reactor
         self._seconds = seconds
         self._leadership = leadership
         self._replicas = replicas
         self._deadline_seconds = timing.deadline
         self._life = life
+        self._following = following
         self._queue: TradeQueue[_Ticket] = TradeQueue()
         self._pump_call: IDelayedCall | None = None
         self._gather_until = float("-inf")
@@ -69,24 +74,35 @@ class TradeService(Service):
             self._pump_call.cancel()
             self._pump_call = None
 
-    def place(self, trade: Trade, request_id: str = "") -> Deferred[Placed | Judged]:
-        """Have the leader decide `trade`, which came with the request `request_id`.
+    def place(
+        self, trade: Trade, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Placed | Judged]:
+        """Have the leader decide `trade`, which came with the request `request_id`, which is at
+        `context` in a trace.
 
         Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; within
         `timing.deadline` seconds.
         """
         answer: _Ticket = Deferred()
         deadline = self._seconds() + self._deadline_seconds
+        pending = Pending(trade, answer, deadline, request_id)
         try:
-            self._queue.add(Pending(trade, answer, deadline, request_id))
+            self._queue.add(pending)
         except Overloaded as full:
             return fail(full)
+        if context is not None:
+            pending.context = context
+        if self._following is not None:
+            self._following.taken(pending)
         # Trades of one reactor turn go in one batch.
         self._pump_soon()
         return answer
 
     def place_together(
-        self, trades: Sequence[Trade], request_id: str = ""
+        self,
+        trades: Sequence[Trade],
+        request_id: str = "",
+        context: TraceContext | None = None,
     ) -> Deferred[list[Outcome]]:
         """Have the leader decide `trades`, each by itself, in one call and one commit. Fires with
         their outcomes, in order, within `timing.deadline` seconds.
@@ -99,6 +115,10 @@ class TradeService(Service):
             self._queue.add_together(together)
         except Overloaded as full:
             return fail(full)
+        for pending in together:
+            pending.context = context
+            if self._following is not None:
+                self._following.taken(pending)
         self._pump_soon()
         return gatherResults([each.ticket.addErrback(_met) for each in together])
 
@@ -138,6 +158,8 @@ class TradeService(Service):
 
     def _answer(self) -> None:
         for pending, outcome in self._queue.take_settled():
+            if self._following is not None:
+                self._following.answered(pending, outcome)
             if isinstance(outcome, BazaarError):
                 pending.ticket.errback(outcome)
             else:
@@ -149,7 +171,11 @@ class TradeService(Service):
         timeout = max(0.0, batch.deadline - now)
         sending = batch.sending(self._life, now, self._leadership.clock_of(batch.leader))
         request_ids = carried(pending.request_id for pending in batch.pending)
-        sent = self._replicas[batch.leader].trade(trades, sending, timeout, request_ids)
+        if self._following is not None:
+            self._following.sent(batch)
+        sent = self._replicas[batch.leader].trade(
+            trades, sending, timeout, request_ids, followed_in(batch, self._following)
+        )
         told = sent.addCallback(self._answered, batch).addErrback(self._lost, batch)
         told.addCallback(self._go_on, batch)
 

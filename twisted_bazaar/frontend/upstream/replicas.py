@@ -20,6 +20,7 @@ from twisted_bazaar.market import Order
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.context import TraceContext
 
 __all__ = ["Replicas"]
 
@@ -43,17 +44,21 @@ class Replicas:
         self._replicas = replicas
         self._timing = timing
 
-    def get(self, number: int, request_id: str = "") -> Deferred[Order | None]:
+    def get(
+        self, number: int, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Order | None]:
         """The order `number`; None: there is none. Fails with `Unavailable`."""
         return self._ask(
-            lambda replica, timeout: replica.get_order(number, timeout, request_id),
+            lambda replica, timeout: replica.get_order(number, timeout, request_id, context),
             self._timing.deadline,
         )
 
-    def list(self, selection: Selection, request_id: str = "") -> Deferred[Page]:
+    def list(
+        self, selection: Selection, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[Page]:
         """The first orders of `selection`; it may stop early. Fails with `Unavailable`."""
         return self._ask(
-            lambda replica, timeout: replica.list_orders(selection, timeout, request_id),
+            lambda replica, timeout: replica.list_orders(selection, timeout, request_id, context),
             self._timing.deadline,
         )
 

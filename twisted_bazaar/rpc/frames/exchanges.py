@@ -27,7 +27,9 @@ from twisted_bazaar.consensus.messages import (
 )
 from twisted_bazaar.errors import Malformed, Unavailable, Unusable
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, replication_pb2
+from twisted_bazaar.rpc.following import followed_from_wire
 from twisted_bazaar.rpc.wire import from_wire, to_wire
+from twisted_bazaar.tracing.followed import Followed
 
 from .server import Method
 
@@ -37,6 +39,7 @@ __all__ = [
     "Blocking",
     "Exchange",
     "decode",
+    "decode_followed",
     "decodes_at_once",
     "encode",
     "encodes_at_once",
@@ -99,11 +102,20 @@ def decodes_at_once(body: bytes) -> bool:
 
 def decode(body: bytes, wire: Any, kind: type[Any]) -> Any:
     """The message of type `kind` in a body with a protobuf message `wire`. Raises `Malformed`."""
+    return from_wire(_parse(body, wire, kind), kind)
+
+
+def decode_followed(body: bytes, wire: Any, kind: type[Any]) -> tuple[Any, Mapping[int, Followed]]:
+    """As `decode`, with what the body says of entries that are followed, by index."""
+    parsed = _parse(body, wire, kind)
+    return from_wire(parsed, kind), followed_from_wire(getattr(parsed, "followed", ()))
+
+
+def _parse(body: bytes, wire: Any, kind: type[Any]) -> Any:
     try:
-        message = wire.FromString(body)
+        return wire.FromString(body)
     except Exception as why:  # protobuf has several errors, and no common one
         raise Malformed(f"not a {kind.__name__}: {why}") from None
-    return from_wire(message, kind)
 
 
 def methods(
@@ -111,13 +123,15 @@ def methods(
     ask: Callable[[Any], Deferred[Any]],
     blocking: Blocking,
     cannot_read: Callable[[Exception], None] = lambda error: None,
+    read: Callable[[bytes, Any, type[Any]], Any] = decode,
 ) -> Mapping[int, Method]:
     """How a service that answers a message with `ask` answers requests, by kind.
 
     `blocking` runs what would hold up the reactor. `cannot_read` is told that entries of a reply
-    cannot be read from this process's own files.
+    cannot be read from this process's own files. `read` is `decode`, or `decode_followed`: then
+    `ask` takes what that returns.
     """
-    edge = _Edge(ask, blocking, cannot_read)
+    edge = _Edge(ask, blocking, cannot_read, read)
     return {each.kind: Method(each.name, partial(edge.answer, each)) for each in exchanges}
 
 
@@ -127,18 +141,20 @@ class _Edge:
         ask: Callable[[Any], Deferred[Any]],
         blocking: Blocking,
         cannot_read: Callable[[Exception], None],
+        read: Callable[[bytes, Any, type[Any]], Any],
     ) -> None:
         self._ask = ask
         self._blocking = blocking
         self._told = cannot_read
+        self._read = read
 
     def answer(self, exchange: Exchange, body: bytes) -> Deferred[bytes]:
         """The body of the reply to a request with `body`. Raises `Malformed`."""
         kind = exchange.request_body, exchange.request
         if decodes_at_once(body):
-            reply = self._ask(decode(body, *kind))
+            reply = self._ask(self._read(body, *kind))
         else:
-            reply = self._blocking(decode, body, *kind).addCallback(self._ask)
+            reply = self._blocking(self._read, body, *kind).addCallback(self._ask)
         return reply.addCallback(self._encode)
 
     def _encode(self, reply: Any) -> bytes | Deferred[bytes]:

@@ -1,3 +1,4 @@
+from twisted_bazaar.rpc.bazaar.v1 import following_pb2 as _following_pb2
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as _market_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -16,7 +17,7 @@ class Stamp(_message.Message):
     def __init__(self, life: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest", "proposed")
+    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest", "proposed", "followed")
     TERM_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +31,7 @@ class ApplyRequest(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     LONGEST_FIELD_NUMBER: _ClassVar[int]
     PROPOSED_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWED_FIELD_NUMBER: _ClassVar[int]
     term: int
     previous_index: int
     previous_digest: str
@@ -43,7 +45,8 @@ class ApplyRequest(_message.Message):
     cluster: str
     longest: float
     proposed: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ..., proposed: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    followed: _containers.RepeatedCompositeFieldContainer[_following_pb2.Followed]
+    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ..., proposed: _Optional[_Iterable[bytes]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
     __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds", "taken", "cleared")

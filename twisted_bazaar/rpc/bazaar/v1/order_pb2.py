@@ -22,68 +22,69 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from twisted_bazaar.rpc.bazaar.v1 import following_pb2 as bazaar_dot_v1_dot_following__pb2
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as bazaar_dot_v1_dot_market__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61zaar/v1/order.proto\x12\tbazaar.v1\x1a\x16\x62\x61zaar/v1/market.proto\"\xbc\x01\n\x05Trade\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05stock\x18\x02 \x01(\t\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0c\n\x04made\x18\x05 \x01(\x08\x12\x12\n\x05limit\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bvalid_until\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x10\n\x08validate\x18\x08 \x01(\x08\x42\x08\n\x06_limitB\x0e\n\x0c_valid_until\"\x9c\x01\n\x0cTradeRequest\x12 \n\x06trades\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Trade\x12\x0c\n\x04term\x18\x04 \x01(\x03\x12\x0c\n\x04life\x18\x05 \x01(\x03\x12\x0e\n\x06number\x18\x06 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x07 \x03(\x03\x12\x0f\n\x07\x65xpires\x18\x08 \x03(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\xb4\x01\n\x07Outcome\x12\x10\n\x06number\x18\x01 \x01(\x03H\x00\x12)\n\trejection\x18\x02 \x01(\x0e\x32\x14.bazaar.v1.RejectionH\x00\x12!\n\x05retry\x18\x03 \x01(\x0e\x32\x10.bazaar.v1.RetryH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x12\x12\n\x05price\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x0e\n\x06judged\x18\x06 \x01(\x08\x42\t\n\x07outcomeB\x08\n\x06_price\"2\n\nTradeReply\x12$\n\x08outcomes\x18\x01 \x03(\x0b\x32\x12.bazaar.v1.Outcome\">\n\x0fGetOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"?\n\rGetOrderReply\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x10.bazaar.v1.OrderH\x00\x88\x01\x01\x42\x08\n\x06_order\"\xd9\x01\n\x11ListOrdersRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\r\n\x05stock\x18\x04 \x01(\t\x12\x1d\n\x04side\x18\x05 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x12\n\x05since\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05until\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x0b\n\x03key\x18\x08 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\x42\x08\n\x06_sinceB\x08\n\x06_until\"T\n\x0fListOrdersReply\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Order\x12\x10\n\x08\x65xamined\x18\x02 \x01(\x03\x12\r\n\x05\x65nded\x18\x03 \x01(\x08\"k\n\x0cWatchRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0f\n\x07wait_ms\x18\x04 \x01(\x05\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\xa7\x01\n\nWatchReply\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Order\x12 \n\x06stocks\x18\x02 \x03(\x0b\x32\x10.bazaar.v1.Stock\x12\x13\n\x0blast_number\x18\x03 \x01(\x03\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0f\n\x07history\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x07 \x01(\t\"<\n\x0bListedStock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\x12\x10\n\x08quantity\x18\x03 \x01(\x03\"4\n\nListStocks\x12&\n\x06stocks\x18\x01 \x03(\x0b\x32\x16.bazaar.v1.ListedStock\"\'\n\x07Reprice\x12\r\n\x05stock\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\"\x1b\n\nStockNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x91\x02\n\rChangeRequest\x12%\n\x04list\x18\x01 \x01(\x0b\x32\x15.bazaar.v1.ListStocksH\x00\x12%\n\x07reprice\x18\x02 \x01(\x0b\x32\x12.bazaar.v1.RepriceH\x00\x12%\n\x04halt\x18\x03 \x01(\x0b\x32\x15.bazaar.v1.StockNamesH\x00\x12\'\n\x06resume\x18\x04 \x01(\x0b\x32\x15.bazaar.v1.StockNamesH\x00\x12\x0c\n\x04term\x18\x05 \x01(\x03\x12\x0c\n\x04life\x18\x06 \x01(\x03\x12\x0e\n\x06number\x18\x07 \x01(\x03\x12\x0f\n\x07\x65xpires\x18\x08 \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\x42\x08\n\x06\x63hange\"\x8a\x01\n\x0b\x43hangeReply\x12\x0f\n\x05index\x18\x01 \x01(\x03H\x00\x12+\n\x07refusal\x18\x02 \x01(\x0e\x32\x18.bazaar.v1.ChangeRefusalH\x00\x12!\n\x05retry\x18\x04 \x01(\x0e\x32\x10.bazaar.v1.RetryH\x00\x12\x0f\n\x07message\x18\x03 \x01(\tB\t\n\x07outcome\"\x1b\n\rStatusRequest\x12\n\n\x02to\x18\x10 \x01(\x05\"\xf3\x01\n\x0bStatusReply\x12\x0f\n\x07replica\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x03\x12\x0e\n\x06leader\x18\x04 \x01(\x05\x12\x12\n\nlast_index\x18\x05 \x01(\x03\x12\x13\n\x0blast_number\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\r\n\x05\x63lock\x18\x0c \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\x14\n\x0c\x64isk_seconds\x18\x08 \x01(\x01\x12\r\n\x05level\x18\t \x01(\x03\x12)\n\tfollowers\x18\n \x03(\x0b\x32\x16.bazaar.v1.FollowerLag\"@\n\x0b\x46ollowerLag\x12\x0f\n\x07replica\x18\x01 \x01(\x05\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\".\n\x0f\x43\x61mpaignRequest\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"`\n\rCampaignReply\x12\x0e\n\x06leader\x18\x01 \x01(\x05\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0c\n\x04wait\x18\x03 \x01(\x01\x12\x0e\n\x06unable\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61mpaigning\x18\x05 \x01(\x08\"H\n\rFollowRequest\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05J\x04\x08\x01\x10\x02R\x06leader\"\r\n\x0b\x46ollowReply*\xed\x01\n\tRejection\x12\x19\n\x15REJECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17REJECTION_UNKNOWN_STOCK\x10\x01\x12\x1f\n\x1bREJECTION_NOT_ENOUGH_SHARES\x10\x02\x12\x1d\n\x19REJECTION_TOO_MANY_SHARES\x10\x03\x12\x18\n\x14REJECTION_KEY_REUSED\x10\x04\x12!\n\x1dREJECTION_PRICE_OUT_OF_BOUNDS\x10\x05\x12\x15\n\x11REJECTION_EXPIRED\x10\x06\x12\x14\n\x10REJECTION_HALTED\x10\x07*e\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x14\n\x10RETRY_NOT_LEADER\x10\x01\x12\x14\n\x10RETRY_OVERLOADED\x10\x02\x12\x19\n\x15RETRY_OUTCOME_UNKNOWN\x10\x03*\xb4\x01\n\rChangeRefusal\x12\x1e\n\x1a\x43HANGE_REFUSAL_UNSPECIFIED\x10\x00\x12 \n\x1c\x43HANGE_REFUSAL_UNKNOWN_STOCK\x10\x01\x12!\n\x1d\x43HANGE_REFUSAL_LISTED_ALREADY\x10\x02\x12\x1a\n\x16\x43HANGE_REFUSAL_INVALID\x10\x03\x12\"\n\x1e\x43HANGE_REFUSAL_TOO_MANY_STOCKS\x10\x04\x32\xb6\x04\n\x06Orders\x12\x37\n\x05Trade\x12\x17.bazaar.v1.TradeRequest\x1a\x15.bazaar.v1.TradeReply\x12@\n\x08GetOrder\x12\x1a.bazaar.v1.GetOrderRequest\x1a\x18.bazaar.v1.GetOrderReply\x12\x46\n\nListOrders\x12\x1c.bazaar.v1.ListOrdersRequest\x1a\x1a.bazaar.v1.ListOrdersReply\x12\x37\n\x05Watch\x12\x17.bazaar.v1.WatchRequest\x1a\x15.bazaar.v1.WatchReply\x12:\n\x06\x43hange\x12\x18.bazaar.v1.ChangeRequest\x1a\x16.bazaar.v1.ChangeReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12:\n\x06Status\x12\x18.bazaar.v1.StatusRequest\x1a\x16.bazaar.v1.StatusReply\x12@\n\x08\x43\x61mpaign\x12\x1a.bazaar.v1.CampaignRequest\x1a\x18.bazaar.v1.CampaignReply\x12:\n\x06\x46ollow\x12\x18.bazaar.v1.FollowRequest\x1a\x16.bazaar.v1.FollowReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61zaar/v1/order.proto\x12\tbazaar.v1\x1a\x19\x62\x61zaar/v1/following.proto\x1a\x16\x62\x61zaar/v1/market.proto\"\xbc\x01\n\x05Trade\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05stock\x18\x02 \x01(\t\x12\x1d\n\x04side\x18\x03 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12\x0c\n\x04made\x18\x05 \x01(\x08\x12\x12\n\x05limit\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bvalid_until\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x10\n\x08validate\x18\x08 \x01(\x08\x42\x08\n\x06_limitB\x0e\n\x0c_valid_until\"\xc3\x01\n\x0cTradeRequest\x12 \n\x06trades\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Trade\x12\x0c\n\x04term\x18\x04 \x01(\x03\x12\x0c\n\x04life\x18\x05 \x01(\x03\x12\x0e\n\x06number\x18\x06 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x07 \x03(\x03\x12\x0f\n\x07\x65xpires\x18\x08 \x03(\x01\x12%\n\x08\x66ollowed\x18\t \x03(\x0b\x32\x13.bazaar.v1.Followed\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\xb4\x01\n\x07Outcome\x12\x10\n\x06number\x18\x01 \x01(\x03H\x00\x12)\n\trejection\x18\x02 \x01(\x0e\x32\x14.bazaar.v1.RejectionH\x00\x12!\n\x05retry\x18\x03 \x01(\x0e\x32\x10.bazaar.v1.RetryH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x12\x12\n\x05price\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x0e\n\x06judged\x18\x06 \x01(\x08\x42\t\n\x07outcomeB\x08\n\x06_price\"2\n\nTradeReply\x12$\n\x08outcomes\x18\x01 \x03(\x0b\x32\x12.bazaar.v1.Outcome\">\n\x0fGetOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"?\n\rGetOrderReply\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x10.bazaar.v1.OrderH\x00\x88\x01\x01\x42\x08\n\x06_order\"\xd9\x01\n\x11ListOrdersRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\r\n\x05stock\x18\x04 \x01(\t\x12\x1d\n\x04side\x18\x05 \x01(\x0e\x32\x0f.bazaar.v1.Side\x12\x12\n\x05since\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05until\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x0b\n\x03key\x18\x08 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\x42\x08\n\x06_sinceB\x08\n\x06_until\"T\n\x0fListOrdersReply\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Order\x12\x10\n\x08\x65xamined\x18\x02 \x01(\x03\x12\r\n\x05\x65nded\x18\x03 \x01(\x08\"k\n\x0cWatchRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0f\n\x07wait_ms\x18\x04 \x01(\x05\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"\xa7\x01\n\nWatchReply\x12 \n\x06orders\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Order\x12 \n\x06stocks\x18\x02 \x03(\x0b\x32\x10.bazaar.v1.Stock\x12\x13\n\x0blast_number\x18\x03 \x01(\x03\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0f\n\x07history\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x07 \x01(\t\"<\n\x0bListedStock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\x12\x10\n\x08quantity\x18\x03 \x01(\x03\"4\n\nListStocks\x12&\n\x06stocks\x18\x01 \x03(\x0b\x32\x16.bazaar.v1.ListedStock\"\'\n\x07Reprice\x12\r\n\x05stock\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\"\x1b\n\nStockNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x91\x02\n\rChangeRequest\x12%\n\x04list\x18\x01 \x01(\x0b\x32\x15.bazaar.v1.ListStocksH\x00\x12%\n\x07reprice\x18\x02 \x01(\x0b\x32\x12.bazaar.v1.RepriceH\x00\x12%\n\x04halt\x18\x03 \x01(\x0b\x32\x15.bazaar.v1.StockNamesH\x00\x12\'\n\x06resume\x18\x04 \x01(\x0b\x32\x15.bazaar.v1.StockNamesH\x00\x12\x0c\n\x04term\x18\x05 \x01(\x03\x12\x0c\n\x04life\x18\x06 \x01(\x03\x12\x0e\n\x06number\x18\x07 \x01(\x03\x12\x0f\n\x07\x65xpires\x18\x08 \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\x42\x08\n\x06\x63hange\"\x8a\x01\n\x0b\x43hangeReply\x12\x0f\n\x05index\x18\x01 \x01(\x03H\x00\x12+\n\x07refusal\x18\x02 \x01(\x0e\x32\x18.bazaar.v1.ChangeRefusalH\x00\x12!\n\x05retry\x18\x04 \x01(\x0e\x32\x10.bazaar.v1.RetryH\x00\x12\x0f\n\x07message\x18\x03 \x01(\tB\t\n\x07outcome\"\x1b\n\rStatusRequest\x12\n\n\x02to\x18\x10 \x01(\x05\"\xf3\x01\n\x0bStatusReply\x12\x0f\n\x07replica\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x03\x12\x0e\n\x06leader\x18\x04 \x01(\x05\x12\x12\n\nlast_index\x18\x05 \x01(\x03\x12\x13\n\x0blast_number\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12\r\n\x05\x63lock\x18\x0c \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\x14\n\x0c\x64isk_seconds\x18\x08 \x01(\x01\x12\r\n\x05level\x18\t \x01(\x03\x12)\n\tfollowers\x18\n \x03(\x0b\x32\x16.bazaar.v1.FollowerLag\"@\n\x0b\x46ollowerLag\x12\x0f\n\x07replica\x18\x01 \x01(\x05\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\x12\x0f\n\x07seconds\x18\x03 \x01(\x01\".\n\x0f\x43\x61mpaignRequest\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05\"`\n\rCampaignReply\x12\x0e\n\x06leader\x18\x01 \x01(\x05\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0c\n\x04wait\x18\x03 \x01(\x01\x12\x0e\n\x06unable\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61mpaigning\x18\x05 \x01(\x08\"H\n\rFollowRequest\x12\x0c\n\x04term\x18\x02 \x01(\x03\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\n\n\x02to\x18\x10 \x01(\x05J\x04\x08\x01\x10\x02R\x06leader\"\r\n\x0b\x46ollowReply*\xed\x01\n\tRejection\x12\x19\n\x15REJECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17REJECTION_UNKNOWN_STOCK\x10\x01\x12\x1f\n\x1bREJECTION_NOT_ENOUGH_SHARES\x10\x02\x12\x1d\n\x19REJECTION_TOO_MANY_SHARES\x10\x03\x12\x18\n\x14REJECTION_KEY_REUSED\x10\x04\x12!\n\x1dREJECTION_PRICE_OUT_OF_BOUNDS\x10\x05\x12\x15\n\x11REJECTION_EXPIRED\x10\x06\x12\x14\n\x10REJECTION_HALTED\x10\x07*e\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x14\n\x10RETRY_NOT_LEADER\x10\x01\x12\x14\n\x10RETRY_OVERLOADED\x10\x02\x12\x19\n\x15RETRY_OUTCOME_UNKNOWN\x10\x03*\xb4\x01\n\rChangeRefusal\x12\x1e\n\x1a\x43HANGE_REFUSAL_UNSPECIFIED\x10\x00\x12 \n\x1c\x43HANGE_REFUSAL_UNKNOWN_STOCK\x10\x01\x12!\n\x1d\x43HANGE_REFUSAL_LISTED_ALREADY\x10\x02\x12\x1a\n\x16\x43HANGE_REFUSAL_INVALID\x10\x03\x12\"\n\x1e\x43HANGE_REFUSAL_TOO_MANY_STOCKS\x10\x04\x32\xb6\x04\n\x06Orders\x12\x37\n\x05Trade\x12\x17.bazaar.v1.TradeRequest\x1a\x15.bazaar.v1.TradeReply\x12@\n\x08GetOrder\x12\x1a.bazaar.v1.GetOrderRequest\x1a\x18.bazaar.v1.GetOrderReply\x12\x46\n\nListOrders\x12\x1c.bazaar.v1.ListOrdersRequest\x1a\x1a.bazaar.v1.ListOrdersReply\x12\x37\n\x05Watch\x12\x17.bazaar.v1.WatchRequest\x1a\x15.bazaar.v1.WatchReply\x12:\n\x06\x43hange\x12\x18.bazaar.v1.ChangeRequest\x1a\x16.bazaar.v1.ChangeReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12:\n\x06Status\x12\x18.bazaar.v1.StatusRequest\x1a\x16.bazaar.v1.StatusReply\x12@\n\x08\x43\x61mpaign\x12\x1a.bazaar.v1.CampaignRequest\x1a\x18.bazaar.v1.CampaignReply\x12:\n\x06\x46ollow\x12\x18.bazaar.v1.FollowRequest\x1a\x16.bazaar.v1.FollowReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bazaar.v1.order_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REJECTION']._serialized_start=2539
-  _globals['_REJECTION']._serialized_end=2776
-  _globals['_RETRY']._serialized_start=2778
-  _globals['_RETRY']._serialized_end=2879
-  _globals['_CHANGEREFUSAL']._serialized_start=2882
-  _globals['_CHANGEREFUSAL']._serialized_end=3062
-  _globals['_TRADE']._serialized_start=61
-  _globals['_TRADE']._serialized_end=249
-  _globals['_TRADEREQUEST']._serialized_start=252
-  _globals['_TRADEREQUEST']._serialized_end=408
-  _globals['_OUTCOME']._serialized_start=411
-  _globals['_OUTCOME']._serialized_end=591
-  _globals['_TRADEREPLY']._serialized_start=593
-  _globals['_TRADEREPLY']._serialized_end=643
-  _globals['_GETORDERREQUEST']._serialized_start=645
-  _globals['_GETORDERREQUEST']._serialized_end=707
-  _globals['_GETORDERREPLY']._serialized_start=709
-  _globals['_GETORDERREPLY']._serialized_end=772
-  _globals['_LISTORDERSREQUEST']._serialized_start=775
-  _globals['_LISTORDERSREQUEST']._serialized_end=992
-  _globals['_LISTORDERSREPLY']._serialized_start=994
-  _globals['_LISTORDERSREPLY']._serialized_end=1078
-  _globals['_WATCHREQUEST']._serialized_start=1080
-  _globals['_WATCHREQUEST']._serialized_end=1187
-  _globals['_WATCHREPLY']._serialized_start=1190
-  _globals['_WATCHREPLY']._serialized_end=1357
-  _globals['_LISTEDSTOCK']._serialized_start=1359
-  _globals['_LISTEDSTOCK']._serialized_end=1419
-  _globals['_LISTSTOCKS']._serialized_start=1421
-  _globals['_LISTSTOCKS']._serialized_end=1473
-  _globals['_REPRICE']._serialized_start=1475
-  _globals['_REPRICE']._serialized_end=1514
-  _globals['_STOCKNAMES']._serialized_start=1516
-  _globals['_STOCKNAMES']._serialized_end=1543
-  _globals['_CHANGEREQUEST']._serialized_start=1546
-  _globals['_CHANGEREQUEST']._serialized_end=1819
-  _globals['_CHANGEREPLY']._serialized_start=1822
-  _globals['_CHANGEREPLY']._serialized_end=1960
-  _globals['_STATUSREQUEST']._serialized_start=1962
-  _globals['_STATUSREQUEST']._serialized_end=1989
-  _globals['_STATUSREPLY']._serialized_start=1992
-  _globals['_STATUSREPLY']._serialized_end=2235
-  _globals['_FOLLOWERLAG']._serialized_start=2237
-  _globals['_FOLLOWERLAG']._serialized_end=2301
-  _globals['_CAMPAIGNREQUEST']._serialized_start=2303
-  _globals['_CAMPAIGNREQUEST']._serialized_end=2349
-  _globals['_CAMPAIGNREPLY']._serialized_start=2351
-  _globals['_CAMPAIGNREPLY']._serialized_end=2447
-  _globals['_FOLLOWREQUEST']._serialized_start=2449
-  _globals['_FOLLOWREQUEST']._serialized_end=2521
-  _globals['_FOLLOWREPLY']._serialized_start=2523
-  _globals['_FOLLOWREPLY']._serialized_end=2536
-  _globals['_ORDERS']._serialized_start=3065
-  _globals['_ORDERS']._serialized_end=3631
+  _globals['_REJECTION']._serialized_start=2605
+  _globals['_REJECTION']._serialized_end=2842
+  _globals['_RETRY']._serialized_start=2844
+  _globals['_RETRY']._serialized_end=2945
+  _globals['_CHANGEREFUSAL']._serialized_start=2948
+  _globals['_CHANGEREFUSAL']._serialized_end=3128
+  _globals['_TRADE']._serialized_start=88
+  _globals['_TRADE']._serialized_end=276
+  _globals['_TRADEREQUEST']._serialized_start=279
+  _globals['_TRADEREQUEST']._serialized_end=474
+  _globals['_OUTCOME']._serialized_start=477
+  _globals['_OUTCOME']._serialized_end=657
+  _globals['_TRADEREPLY']._serialized_start=659
+  _globals['_TRADEREPLY']._serialized_end=709
+  _globals['_GETORDERREQUEST']._serialized_start=711
+  _globals['_GETORDERREQUEST']._serialized_end=773
+  _globals['_GETORDERREPLY']._serialized_start=775
+  _globals['_GETORDERREPLY']._serialized_end=838
+  _globals['_LISTORDERSREQUEST']._serialized_start=841
+  _globals['_LISTORDERSREQUEST']._serialized_end=1058
+  _globals['_LISTORDERSREPLY']._serialized_start=1060
+  _globals['_LISTORDERSREPLY']._serialized_end=1144
+  _globals['_WATCHREQUEST']._serialized_start=1146
+  _globals['_WATCHREQUEST']._serialized_end=1253
+  _globals['_WATCHREPLY']._serialized_start=1256
+  _globals['_WATCHREPLY']._serialized_end=1423
+  _globals['_LISTEDSTOCK']._serialized_start=1425
+  _globals['_LISTEDSTOCK']._serialized_end=1485
+  _globals['_LISTSTOCKS']._serialized_start=1487
+  _globals['_LISTSTOCKS']._serialized_end=1539
+  _globals['_REPRICE']._serialized_start=1541
+  _globals['_REPRICE']._serialized_end=1580
+  _globals['_STOCKNAMES']._serialized_start=1582
+  _globals['_STOCKNAMES']._serialized_end=1609
+  _globals['_CHANGEREQUEST']._serialized_start=1612
+  _globals['_CHANGEREQUEST']._serialized_end=1885
+  _globals['_CHANGEREPLY']._serialized_start=1888
+  _globals['_CHANGEREPLY']._serialized_end=2026
+  _globals['_STATUSREQUEST']._serialized_start=2028
+  _globals['_STATUSREQUEST']._serialized_end=2055
+  _globals['_STATUSREPLY']._serialized_start=2058
+  _globals['_STATUSREPLY']._serialized_end=2301
+  _globals['_FOLLOWERLAG']._serialized_start=2303
+  _globals['_FOLLOWERLAG']._serialized_end=2367
+  _globals['_CAMPAIGNREQUEST']._serialized_start=2369
+  _globals['_CAMPAIGNREQUEST']._serialized_end=2415
+  _globals['_CAMPAIGNREPLY']._serialized_start=2417
+  _globals['_CAMPAIGNREPLY']._serialized_end=2513
+  _globals['_FOLLOWREQUEST']._serialized_start=2515
+  _globals['_FOLLOWREQUEST']._serialized_end=2587
+  _globals['_FOLLOWREPLY']._serialized_start=2589
+  _globals['_FOLLOWREPLY']._serialized_end=2602
+  _globals['_ORDERS']._serialized_start=3131
+  _globals['_ORDERS']._serialized_end=3697
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from twisted_bazaar.rpc.bazaar.v1 import following_pb2 as _following_pb2
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as _market_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -72,13 +73,14 @@ class Trade(_message.Message):
     def __init__(self, key: _Optional[str] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., quantity: _Optional[int] = ..., made: _Optional[bool] = ..., limit: _Optional[int] = ..., valid_until: _Optional[int] = ..., validate: _Optional[bool] = ...) -> None: ...
 
 class TradeRequest(_message.Message):
-    __slots__ = ("trades", "term", "life", "number", "expected", "expires", "cluster", "to")
+    __slots__ = ("trades", "term", "life", "number", "expected", "expires", "followed", "cluster", "to")
     TRADES_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWED_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     trades: _containers.RepeatedCompositeFieldContainer[Trade]
@@ -87,9 +89,10 @@ class TradeRequest(_message.Message):
     number: int
     expected: _containers.RepeatedScalarFieldContainer[int]
     expires: _containers.RepeatedScalarFieldContainer[float]
+    followed: _containers.RepeatedCompositeFieldContainer[_following_pb2.Followed]
     cluster: str
     to: int
-    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("number", "rejection", "retry", "replayed", "price", "judged")

@@ -1,13 +1,14 @@
+from twisted_bazaar.rpc.bazaar.v1 import following_pb2 as _following_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AppendRequest(_message.Message):
-    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent", "cluster", "to", "previous_digest")
+    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent", "cluster", "to", "previous_digest", "followed")
     TERM_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +21,7 @@ class AppendRequest(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWED_FIELD_NUMBER: _ClassVar[int]
     term: int
     leader: int
     previous_index: int
@@ -32,7 +34,8 @@ class AppendRequest(_message.Message):
     cluster: str
     to: int
     previous_digest: str
-    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., previous_digest: _Optional[str] = ...) -> None: ...
+    followed: _containers.RepeatedCompositeFieldContainer[_following_pb2.Followed]
+    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., previous_digest: _Optional[str] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ...) -> None: ...
 
 class AppendReply(_message.Message):
     __slots__ = ("term", "follower", "fits", "index", "round", "sent", "taken")
