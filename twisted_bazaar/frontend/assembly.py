@@ -19,6 +19,7 @@ from twisted_bazaar.http.connections import connections_for
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.http.request_ids import RequestIds
+from twisted_bazaar.http.traced import trace_requests
 from twisted_bazaar.metrics.exposition import Exposition
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.process import ProcessFigures
@@ -29,6 +30,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.status.report import Figures
 from twisted_bazaar.tracing.export import make_tracing
+from twisted_bazaar.tracing.spans import Tracer
 
 from .api.old_system import public_site
 from .api.reports import Reports
@@ -137,7 +139,7 @@ def make_frontend(
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
-    public = _public(reactor, config, routes)
+    public = _public(reactor, config, routes, tracing.tracer)
     return Layers(
         tracing.service,
         *(process_figures, pings, trades, reads, watches, replays, lookups, statuses),
@@ -154,9 +156,12 @@ def _catalogs(config: FrontendConfig, leadership: Leadership, channels: Channels
     return Catalogs(monotonic_seconds, clients, config.timing)
 
 
-def _public(reactor: Reactor, config: FrontendConfig, routes: Routes) -> Listener:
+def _public(
+    reactor: Reactor, config: FrontendConfig, routes: Routes, tracer: Tracer | None
+) -> Listener:
     """What clients reach."""
     site = public_site(routes.resource(), reactor, time.time, _request_ids(), _max_connections())
+    trace_requests(site, tracer)
     return Listener(reactor, config.listen, site)
 
 

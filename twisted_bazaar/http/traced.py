@@ -69,8 +69,9 @@ class TracedRequest(BazaarRequest):
 def trace_requests(site: BazaarSite, tracer: Tracer | None) -> None:
     """Have all further requests of `site` traced by `tracer`, if there is one."""
     if tracer is not None:
-        made: Any = site.requestFactory
-        site.requestFactory = type("TracedRequest", (TracedRequest, made), {"tracer": tracer})
+        bases = TracedRequest, site.requestFactory
+        traced: Any = type("TracedRequest", bases, {"tracer": tracer})
+        site.requestFactory = traced
 
 
 def _name(method: str) -> str:
