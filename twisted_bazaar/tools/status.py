@@ -29,7 +29,7 @@ _PLAIN_COLUMNS = 120
 _STATUSES = {Condition.WELL: SUCCESS, Condition.IMPAIRED: IMPAIRED, Condition.DOWN: FAILURE}
 
 
-def show(asked: Namespace, out: TextIO) -> int:
+def show(asked: Namespace, out: TextIO, sleep: Callable[[float], None] = time.sleep) -> int:
     """Print how the bazaar is, once, or each second until Ctrl-C. Returns the exit status: what is
     wrong, or was at last. Raises `Unusable` if it cannot be asked; once it was, `--watch` goes on
     asking."""
@@ -37,7 +37,7 @@ def show(asked: Namespace, out: TextIO) -> int:
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console = Console(file=out, highlight=False, width=_PLAIN_COLUMNS, no_color=True)
-    watch = _Watch(place, console)
+    watch = _Watch(place, console, sleep)
     if not asked.watch:
         return watch.print_once(asked.json)
     try:
@@ -56,8 +56,8 @@ class _Watch:
         self,
         place: Place,
         console: Console,
+        sleep: Callable[[float], None],
         seconds: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._place = place
         self._console = console
@@ -68,7 +68,8 @@ class _Watch:
 
     def print_once(self, as_json: bool) -> int:
         """Print the present answer; returns the exit status."""
-        self._print(self._ask(), as_json)
+        before = self._last
+        self._print(self._ask(), before, as_json)
         return self.exit_status
 
     def print_each_second(self, as_json: bool) -> None:
@@ -76,11 +77,9 @@ class _Watch:
         while True:
             began = self._seconds()
             try:
-                answer = self._ask()
+                self.print_once(as_json)
             except Unusable as why:
                 print(f"status: {why}", file=sys.stderr)
-            else:
-                self._print(answer, as_json)
             self._wait(began)
 
     def redraw_each_second(self) -> None:
@@ -99,11 +98,11 @@ class _Watch:
             return unanswered(str(why), before.status if before else None)
         return self._shown(answer, before)
 
-    def _print(self, answer: Answer, as_json: bool) -> None:
+    def _print(self, answer: Answer, before: Answer | None, as_json: bool) -> None:
         if as_json:
             self._console.file.write(answer.raw.decode() + "\n")
         else:
-            self._console.print(self._shown(answer, None))
+            self._console.print(self._shown(answer, before))
         self._console.file.flush()
 
     def _shown(self, answer: Answer, before: Answer | None) -> RenderableType:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -58,15 +57,15 @@ def _table(title: str) -> Table:
         title=f"\n{title}",
         title_justify="left",
         title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
+        header_style="dim",
+        box=None,
         pad_edge=False,
-        collapse_padding=True,
     )
 
 
 def _rows(title: str, columns: Sequence[str], pids: Mapping[str, int]) -> Table:
-    """A table without rows; `_pid` is the last cell of each."""
+    """A table without rows; `_pid` is the last cell of each. A cell that comes from the answer is
+    a `Text`: rich would take an address in brackets for its markup."""
     table = _table(title)
     for column in (*columns, *(["pid"] if pids else [])):
         is_number = column not in ("address", "role", "state")
@@ -84,7 +83,7 @@ def _replicas(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
     for each in status.replicas:
         table.add_row(
             str(each.id),
-            each.address,
+            Text(each.address),
             _role(each),
             _number(each.term),
             _number(each.last_number),
@@ -108,7 +107,7 @@ def _catalogs(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
     table = _rows("catalogs", ("address", "state", "lease", "entry", "behind"), pids)
     for each in status.catalogs:
         table.add_row(
-            each.address,
+            Text(each.address),
             _state(each),
             _seconds(each.lease_seconds),
             _number(each.applied_index),
@@ -131,7 +130,10 @@ def _frontends(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
     table = _rows("front-ends", ("address", "state", "lease"), pids)
     for each in status.frontends:
         table.add_row(
-            each.address, _kept_out(each), _seconds(each.lease_seconds), *_pid(pids, each.address)
+            Text(each.address),
+            _kept_out(each),
+            _seconds(each.lease_seconds),
+            *_pid(pids, each.address),
         )
     return table
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.fakes.cluster_status import catalog_state, cluster_status, frontend_s
 from twisted_bazaar.__main__ import main
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.status.report import ClusterStatus
+from twisted_bazaar.tools.status import show
 from twisted_bazaar.tools.status_answers import DEFAULT_URL, Place
 
 IMPAIRED = cluster_status(
@@ -96,6 +98,22 @@ def test_what_is_wrong_is_shown_with_status_2(
     assert "no answer" in rows["127.0.0.1:7009"]
 
 
+def test_an_address_in_brackets_is_shown_as_it_is(
+    frontend: Frontend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replica, catalog = replica_state(3, address="[fe80::1]:7003"), "[bold]:7000"
+    frontend.says(
+        cluster_status(
+            replicas=[replica],
+            catalogs=[catalog_state(address=catalog)],
+            frontends=[frontend_state(address="[red]:7010")],
+        )
+    )
+    assert main(["status", "--url", frontend.url]) == 0
+    out = capsys.readouterr().out
+    assert all(each in out for each in (replica.address, catalog, "[red]:7010"))
+
+
 def test_without_a_leader_the_status_is_1(
     frontend: Frontend, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +149,21 @@ def test_json_is_printed_as_it_was_answered_and_judged_alike(
     frontend.says(json.dumps(answer).encode())
     assert main(["status", "--url", frontend.url, "--json"]) == 2
     assert json.loads(capsys.readouterr().out) == answer
+
+
+def test_with_watch_each_answer_is_printed_below_the_last_where_there_is_no_terminal(
+    frontend: Frontend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: float) -> None:
+        if len(frontend.answers.asked) == 3:
+            raise KeyboardInterrupt
+        frontend.says(*((b"", 503) if len(frontend.answers.asked) == 1 else (IMPAIRED, 200)))
+
+    asked = Namespace(url=frontend.url, data=None, watch=True, json=False)
+    assert show(asked, sys.stdout, interrupt) == 2
+    out, err = capsys.readouterr()
+    assert out.index("all is well") < out.index("works, but something is wrong")
+    assert err == f"status: {frontend.url}/status answers with status 503\n"
 
 
 def test_the_front_end_and_process_ids_are_found_in_the_folder(
