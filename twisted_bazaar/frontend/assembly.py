@@ -20,15 +20,12 @@ from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.http.traced import trace_requests
-from twisted_bazaar.metrics.exposition import Exposition
 from twisted_bazaar.metrics.figures import Metrics
-from twisted_bazaar.metrics.process import ProcessFigures
-from twisted_bazaar.metrics.resource import MetricsResource
+from twisted_bazaar.metrics.resource import MetricsResource, WithMetrics
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
-from twisted_bazaar.status.report import Figures
 from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
 
@@ -49,6 +46,7 @@ from .election.leadership import Leadership
 from .election.pings import Pings
 from .events.feed import EventFeed
 from .events.source import NewsSource
+from .figures import FrontendFigures
 from .lookups.queue import LookupQueue
 from .lookups.service import LookupService
 from .lookups.whole_market import WholeMarketQueue
@@ -82,8 +80,7 @@ def make_frontend(
     """A front-end. `lost_lines` returns how many lines its log has lost. Starting it raises
     `Unusable` if an endpoint cannot be listened on."""
     timing, seconds = config.timing, monotonic_seconds
-    metrics = Metrics()
-    process_figures = ProcessFigures(reactor, metrics, "frontend", "", lost_lines)
+    figures = FrontendFigures(Metrics(), reactor, lost_lines)
     leadership = Leadership(config.replicas, timing)
     # Each kind of call has connections and threads of its own: reads that wait must not hold up
     # trades, and neither may hold up pings.
@@ -101,7 +98,8 @@ def make_frontend(
     tracing = make_tracing(reactor, config.trace, "frontend", random.SystemRandom())
     following = TradeFollowing.of(tracing.tracer, config.is_debugging)
     trade_service = TradeService(
-        *(reactor, seconds, leadership, clients(trades), timing, _life(), following)
+        *(reactor, seconds, leadership, clients(trades), timing, _life()),
+        *(following, figures.trades),
     )
     replicas = Replicas(reactor, seconds, leadership, clients(reads), timing)
     source = NewsSource(reactor, seconds, leadership, clients(watches), clients(replays), timing)
@@ -112,22 +110,22 @@ def make_frontend(
         event_feed.led()
 
     ping_service = Pings(reactor, seconds, leadership, clients(pings), timing, led_by)
+    figures.show(trade_service, event_feed, leadership, ping_service)
     catalogs = _catalogs(config, leadership, lookups)
-    recent = Recent()
+    reports, recent = Reports(leadership, catalogs), Recent()
     operations = _operations(
         config.secret,
         OperationService(reactor, seconds, leadership, clients(reads), timing, _life()),
         lambda: lookup_service.look_up_all().addCallback(lambda market: market.body),
     )
-    internal = MetricsResource(Exposition(metrics)), operations
-    caching = _caching(reactor, config, catalogs, lambda: leadership.cluster, recent, *internal)
-    lookup_service = LookupService(
-        *(reactor, seconds, LookupQueue(caching.floors), WholeMarketQueue(caching.floors)),
-        *(caching.cache, catalogs, replicas, recent),
+    exposed = figures.resource(reports.readiness)
+    caching = _caching(
+        *(reactor, config, catalogs, lambda: leadership.cluster, recent),
+        *(exposed, operations, figures),
     )
+    lookup_service = _lookup_service(reactor, caching, catalogs, replicas, recent, figures)
     statuses = Channels(reactor, len(config.catalogs))
-    overview = _overview(config, leadership, statuses, caching)
-    reports = Reports(leadership, catalogs)
+    overview = _overview(config, leadership, statuses, caching, figures)
     routes = Routes(
         trades=trade_service,
         lookups=lookup_service,
@@ -139,10 +137,10 @@ def make_frontend(
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
-    public = _public(reactor, config, routes, tracing.tracer)
+    public = _public(reactor, config, routes, exposed, figures, tracing.tracer)
     return Layers(
         tracing.service,
-        *(process_figures, pings, trades, reads, watches, replays, lookups, statuses),
+        *(figures.process, pings, trades, reads, watches, replays, lookups, statuses),
         *(trade_service, event_feed, ping_service, *caching.services, public),
         Readiness(reactor, reports, lambda: public.url),
     )
@@ -157,12 +155,42 @@ def _catalogs(config: FrontendConfig, leadership: Leadership, channels: Channels
 
 
 def _public(
-    reactor: Reactor, config: FrontendConfig, routes: Routes, tracer: Tracer | None
+    reactor: Reactor,
+    config: FrontendConfig,
+    routes: Routes,
+    metrics: MetricsResource,
+    figures: FrontendFigures,
+    tracer: Tracer | None,
 ) -> Listener:
-    """What clients reach."""
-    site = public_site(routes.resource(), reactor, time.time, _request_ids(), _max_connections())
+    """What clients reach: `metrics` only if they were asked for."""
+    served = routes.resource()
+    if config.public_metrics:
+        served = WithMetrics(metrics, served)
+    site = public_site(served, reactor, time.time, _request_ids(), _max_connections(), figures.http)
+    figures.show_site(site)
     trace_requests(site, tracer)
     return Listener(reactor, config.listen, site)
+
+
+def _lookup_service(
+    reactor: Reactor,
+    caching: "_Caching",
+    catalogs: Catalogs,
+    leader: Replicas,
+    recent: Recent,
+    figures: FrontendFigures,
+) -> LookupService:
+    return LookupService(
+        reactor,
+        monotonic_seconds,
+        LookupQueue(caching.floors),
+        WholeMarketQueue(caching.floors),
+        caching.cache,
+        catalogs,
+        leader,
+        recent,
+        figures.cache,
+    )
 
 
 def _operations(
@@ -174,15 +202,17 @@ def _operations(
 
 
 def _overview(
-    config: FrontendConfig, leadership: Leadership, statuses: Channels, caching: "_Caching"
+    config: FrontendConfig,
+    leadership: Leadership,
+    statuses: Channels,
+    caching: "_Caching",
+    figures: FrontendFigures,
 ) -> Overview:
     """What operators are shown. Catalogs are asked over `statuses`."""
-    seconds = monotonic_seconds
-    started = seconds()
     # Without the secret: it proves a subscription only.
     clients = [CatalogClient(statuses.to(at), lambda: leadership.cluster) for at in config.catalogs]
     asked = CatalogStatuses(
-        seconds, clients, lambda: leader_index(leadership.statuses, leadership.leader)
+        monotonic_seconds, clients, lambda: leader_index(leadership.statuses, leadership.leader)
     )
     return Overview(
         time.time,
@@ -191,7 +221,7 @@ def _overview(
         asked,
         caching.own_lease,
         caching.notice,
-        lambda: Figures(uptime_seconds=round(seconds() - started, 3)),
+        figures.snapshot,
     )
 
 
@@ -223,13 +253,15 @@ def _caching(
     recent: Recent,
     metrics: MetricsResource,
     operations: MarketOperations,
+    figures: FrontendFigures,
 ) -> _Caching:
     """The cache, and what keeps this front-end subscribed to invalidations of it; and the internal
     endpoint, which serves `metrics` and `operations` as well."""
+    refused = figures.cache.refused
     cache = _cache(reactor, config)
     if cache is None:
         nothing = InvalidationResource(
-            config.secret, NoSubscription(), monotonic_seconds, operations, metrics
+            config.secret, NoSubscription(), monotonic_seconds, operations, metrics, refused
         )
         site = internal_site(nothing, reactor, time.time, _request_ids())
         internal = Listener(reactor, config.internal, site, "--internal")
@@ -247,16 +279,16 @@ def _caching(
     token = secrets.token_hex(16)
     subscriber = Subscriber(
         *(reactor, monotonic_seconds, floors, catalogs, cache, address, token, config.timing),
-        recent,
+        *(recent, figures.cache),
     )
-    frames = push_frames(
-        SignedPushes(config.secret, subscriber), reactor, cluster, random.SystemRandom()
-    )
+    pushes = SignedPushes(config.secret, subscriber)
+    frames = push_frames(pushes, reactor, cluster, random.SystemRandom(), refused)
     invalidations = InvalidationResource(
-        config.secret, subscriber, monotonic_seconds, operations, metrics
+        config.secret, subscriber, monotonic_seconds, operations, metrics, refused
     )
     site = internal_site(invalidations, reactor, time.time, _request_ids(), frames.connections)
     internal = Listener(reactor, config.internal, site, "--internal")
+    figures.show_cache(cache, floors, monotonic_seconds)
     store = (cache,) if isinstance(cache, Service) else ()
 
     def own_lease() -> OwnLease:

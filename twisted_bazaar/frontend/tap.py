@@ -33,6 +33,8 @@ class FrontendConfig:
     """The cluster's secret; empty: none."""
     is_debugging: bool = False
     """Whether events at debug are logged."""
+    public_metrics: bool = attrs.field(default=False, kw_only=True)
+    """Whether `listen` serves metrics, too."""
     trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
     """Where traces go; None: nowhere."""
 
@@ -48,12 +50,15 @@ class Options(TracingOptions):
             "internal",
             None,
             "tcp:0:interface=127.0.0.1",
-            "Endpoint for the catalogs' invalidations, and for market operations.",
+            "Endpoint for the catalogs' invalidations, for market operations and metrics.",
             options.endpoint,
         ],
         ["advertise", None, None, "HOST:PORT at which catalogs reach it.", options.host_port],
         ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
         ["cache", None, "memory", "redis://HOST:PORT, memory or off.", options.cache],
+    ]
+    optFlags: ClassVar = [
+        ["public-metrics", None, "Serve /metrics to clients, too, and not on --internal only."],
     ]
     repeated: ClassVar = [
         ("catalog", "HOST:PORT of a catalog.", options.host_port),
@@ -77,6 +82,7 @@ class Options(TracingOptions):
             self["host"],
             self["secret-file"] or b"",
             self.log_settings.is_debugging,
+            public_metrics=bool(self["public-metrics"]),
             trace=self.trace,
         )
 

@@ -26,6 +26,7 @@ from twisted_bazaar.runtime.writing import write_now
 
 from . import answers
 from .connections import Phase
+from .figures import OTHER
 from .refusals import Reason, Refusal, later
 from .request_ids import HEADER
 
@@ -136,7 +137,7 @@ class BazaarChannel(HTTPChannel):
 
     def refuse_connection(self) -> None:
         """Refuse this connection, as no other can be evicted for it."""
-        self.refuse(_TOO_MANY)
+        self._refuse(_TOO_MANY)
 
     def drain(self) -> None:
         """Close once the answer to the request under way, if any, is sent."""
@@ -313,6 +314,7 @@ class BazaarChannel(HTTPChannel):
         if self._head:
             self.write(b"")
         del self.requests[0]
+        request.answered()
         if not self.persistent:
             self.loseConnection()
         elif self._waitingForTransport:
@@ -357,6 +359,14 @@ class BazaarChannel(HTTPChannel):
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer before the request is complete, and discard what the client still sends."""
+        if not self._refused:
+            # Twisted forgets the command once the request has come whole.
+            last = self.requests[-1].method if self.requests else b""
+            method = getattr(self, "_command", last)
+            self.site.figures.counted(OTHER, method, refusal.code)
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
         if self._refused:
             return
         self._refused = True

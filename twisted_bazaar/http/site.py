@@ -21,11 +21,13 @@ from twisted.web import server
 from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString
 from twisted.web.resource import Resource
 
+from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.tracing.context import TraceContext, read_headers
 
 from . import answers
 from .channel import BazaarChannel, phrase
 from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
+from .figures import CLIENT_GONE, OTHER, HttpFigures
 from .refusals import NO_SUCH_PATH, Reason, Refusal
 from .request_ids import HEADER, given_id
 from .streaming import PIECE_BYTES, BodyProducer, Endless
@@ -55,6 +57,10 @@ class BazaarRequest(server.Request):
     defaultContentType = b"application/json"
     authority: bytes | None = None
     """HOST or HOST:PORT, as the client names it; None: it does not, as HTTP/1.0 allows."""
+    route: str = OTHER
+    """The template of its route; `OTHER`: it has none. What finds the route sets it."""
+    _came_at: float | None = None
+    """When it had come whole; None: it has not, or is counted."""
     _request_id = ""
     _received_bytes = 0
     _max_body_bytes = 0
@@ -106,6 +112,7 @@ class BazaarRequest(server.Request):
         # Twisted's own also parses query, cookies and forms, which no route reads.
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
+        self._came_at = self.site.seconds()
         self.process()
 
     def process(self) -> None:
@@ -119,6 +126,7 @@ class BazaarRequest(server.Request):
             self.authority = hosts[0]
         elif hosts is not None or self.clientproto == b"HTTP/1.1":
             self.code = _ONE_HOST.code
+            self._came_at = None
             cast(BazaarChannel, self.channel).refuse(_ONE_HOST)
             return
         if not self.uri.startswith(b"/"):
@@ -185,6 +193,7 @@ class BazaarRequest(server.Request):
         `end_stream` or `abort` at the end, unless the client hangs up before."""
         channel = cast(BazaarChannel, self.channel)
         channel.begin_stream(stream)
+        self._counted(self.code)
         self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         self.notifyFinish().addErrback(lambda _: stream.stopProducing())
         self.registerProducer(stream, True)
@@ -198,6 +207,25 @@ class BazaarRequest(server.Request):
     def abort(self) -> None:
         """Close the connection now."""
         cast(BazaarChannel, self.channel).abort()
+
+    def answered(self) -> None:
+        """The answer is written. Called by its channel."""
+        came_at = self._came_at
+        if came_at is not None:
+            self._came_at = None
+            site = self.site
+            seconds = site.seconds() - came_at
+            site.figures.answered(self.route, self.method, self.code, seconds)
+
+    def _counted(self, code: int) -> None:
+        """Count it without its duration, unless it is counted."""
+        if self._came_at is not None:
+            self._came_at = None
+            self.site.figures.counted(self.route, self.method, code)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._counted(self.code if self.startedWriting else CLIENT_GONE)
+        super().connectionLost(reason)
 
     def report(self, failure: Failure) -> Refusal:
         """Log an unexpected error. Returns a refusal with the id under which it is logged."""
@@ -257,9 +285,12 @@ class BazaarSite(server.Site):
         max_connections: int = MAX_CONNECTIONS,
         phase_seconds: Mapping[Phase, float] = SECONDS,
         body_bytes: Mapping[bytes, int] | None = None,
+        figures: HttpFigures | None = None,
     ) -> None:
         """`wall_clock` returns seconds since 1970, for the header `Date`. `body_bytes` says how
-        large a body may be at paths where it may be larger than `max_body_bytes`."""
+        large a body may be at paths where it may be larger than `max_body_bytes`. Requests count in
+        `figures`; None: nobody asks how many there were."""
+        self.figures = HttpFigures(Metrics()) if figures is None else figures
         self._body_bytes = body_bytes or {}
         assert max(max_body_bytes, *self._body_bytes.values(), 0) < DISCARD_BYTES
         # No timeout of Twisted's: it begins anew with each byte.
@@ -309,6 +340,7 @@ class BazaarSite(server.Site):
         """A connection was made. Called by its channel."""
         for victim in self.connections.add(channel, self.seconds()):
             if victim is channel:
+                self.figures.refused_connections.value += 1
                 channel.refuse_connection()
             else:
                 victim.evict()

@@ -52,6 +52,8 @@ class Config:
     """Where traces go; None: nowhere."""
     hosts: tuple[str, ...] = ()
     """Further names by which clients reach the front-end."""
+    public_metrics: bool = False
+    """Whether the front-end serves metrics to clients, too."""
     log: LogSettings = attrs.field(factory=LogSettings)
 
 
@@ -72,6 +74,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     frontend += [f"--advertise={internal}", secret]
     frontend += [f"--replica={n}={address}" for n, address in orders.items()]
     frontend += [f"--host={name}" for name in config.hosts]
+    frontend += ["--public-metrics"] if config.public_metrics else []
 
     listing = [f"--listing={config.listing}"] if config.listing else []
     own = [f"--listen={catalog}", f"--data={data / 'catalog'}", secret, *listing]

@@ -56,6 +56,9 @@ class Options(TracingOptions):
         ["replicas", None, 3, "Number of order replicas, odd.", odd],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
     ]
+    optFlags: ClassVar[list[list[Any]]] = [
+        ["public-metrics", None, "Serve the front-end's /metrics to clients, too."],
+    ]
     repeated: ClassVar = [("host", options.HOST_HELP, options.host_name)]
 
 
@@ -75,6 +78,7 @@ def makeService(config: Options) -> Service:
         replicas=config["replicas"],
         listing=config["listing"],
         hosts=config["host"],
+        public_metrics=bool(config["public-metrics"]),
         timing=config.timing,
         trace=config.trace,
         log=config.log_settings,

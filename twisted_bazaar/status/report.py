@@ -149,7 +149,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, msgspec.Meta(description="It goes back when the front-end is started again.")
     ]
     requests: Count = 0
-    failures: Annotated[Count, msgspec.Meta(description="Requests answered with 500 to 599.")] = 0
+    failures: Annotated[
+        Count,
+        msgspec.Meta(description="Requests answered with 500 to 599, but for those of `/readyz`."),
+    ] = 0
     lookups: LookupCounts = LookupCounts()
     trades: TradeCounts = TradeCounts()
     streams: Annotated[Count, msgspec.Meta(description="Streams of events, open now.")] = 0

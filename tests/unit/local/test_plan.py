@@ -63,6 +63,7 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "replicas": 3,
         "listing": None,
         "host": (),
+        "public-metrics": 0,
         "log-format": "text",
         "log-level": "info",
         "otlp": None,

@@ -56,12 +56,13 @@ class Dispatcher(Resource):
             return methods
 
         @lru_cache(_CACHED_PATHS)
-        def find(method: bytes, path: bytes) -> tuple[str, Mapping[str, Any]]:
+        def find(method: bytes, path: bytes) -> tuple[str, str, Mapping[str, Any]]:
             segments, name = _segments(path), method.decode("ascii")
             if method != method.upper() or name not in fixed.get(segments, (name,)):
                 raise MethodNotAllowed(valid_methods=allowed(path))  # werkzeug takes get for GET
             rule, arguments = routes.match(segments, name, return_rule=True)
-            return rule.endpoint, {each: unquote(value) for each, value in arguments.items()}
+            arguments = {each: unquote(value) for each, value in arguments.items()}
+            return rule.endpoint, rule.rule, arguments
 
         self._find = find
         self._allowed = allowed
@@ -71,7 +72,7 @@ class Dispatcher(Resource):
             if request.method == b"OPTIONS":
                 body: Any = self._options(request)
             else:
-                endpoint, arguments = self._find(request.method, request.path)
+                endpoint, request.route, arguments = self._find(request.method, request.path)
                 body = self._app.execute_endpoint(endpoint, request, **arguments)
         except Exception:
             body = self._failed(Failure(), request)

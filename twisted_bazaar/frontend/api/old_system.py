@@ -9,6 +9,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 
+from twisted_bazaar.http.figures import HttpFigures
 from twisted_bazaar.http.site import BazaarRequest, BazaarSite
 
 from .batches import MAX_BATCH_BYTES
@@ -35,6 +36,7 @@ def public_site(
     wall_clock: Callable[[], float],
     request_ids: Callable[[], str],
     max_connections: int,
+    figures: HttpFigures | None = None,
 ) -> BazaarSite:
     """The site for clients. See `BazaarSite` for the arguments."""
     site = BazaarSite(
@@ -44,6 +46,7 @@ def public_site(
         request_ids,
         max_connections=max_connections,
         body_bytes={b"/orders/batch": MAX_BATCH_BYTES, _BATCH: MAX_BATCH_BYTES},
+        figures=figures,
     )
     site.requestFactory = _Request
     return site

@@ -24,6 +24,7 @@ from twisted_bazaar.http.channel import BazaarChannel
 from twisted_bazaar.http.connections import SECONDS, Phase
 from twisted_bazaar.http.refusals import NO_SUCH_PATH, Reason, Refusal, later
 from twisted_bazaar.http.site import BazaarRequest, BazaarSite
+from twisted_bazaar.metrics.figures import Counter
 from twisted_bazaar.metrics.resource import PATH as METRICS
 from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.rpc.frames.format import MAGIC
@@ -82,10 +83,13 @@ class InvalidationResource(Resource):
         seconds: Callable[[], float],
         market: MarketOperations | None = None,
         metrics: MetricsResource | None = None,
+        refused: Counter | None = None,
     ) -> None:
         """`secret` is the cluster's. If it is empty, the subscriber's token alone signs. `market`
-        serves market operations, and `metrics` metrics; None: there are none here."""
+        serves market operations, and `metrics` metrics; None: there are none here.
+        `refused` counts the pushes that are refused."""
         super().__init__()
+        self._refused = Counter() if refused is None else refused
         self.market = market
         self._metrics = metrics
         self._pushes = SignedPushes(secret, subscriber)
@@ -116,6 +120,7 @@ class InvalidationResource(Resource):
         except NotAuthorised:
             return self.not_signed(request)
         except Malformed as why:
+            self._refused.value += 1
             return Refusal(Reason.MALFORMED, str(why))
 
     def is_expected(self, request: BazaarRequest, length: int) -> bool | None:
@@ -130,6 +135,7 @@ class InvalidationResource(Resource):
 
     def not_signed(self, request: BazaarRequest) -> Refusal:
         """The answer to a push that is not signed. Logs it, at a bounded rate."""
+        self._refused.value += 1
         now = self._seconds()
         if now < self._log_again_at:
             self._not_logged += 1

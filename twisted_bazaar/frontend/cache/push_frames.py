@@ -9,7 +9,8 @@ from random import Random
 
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_bazaar.errors import NotAuthorised
+from twisted_bazaar.errors import Malformed, NotAuthorised
+from twisted_bazaar.metrics.figures import Counter
 from twisted_bazaar.rpc.frames.greeter import FRONTEND, Greeter
 from twisted_bazaar.rpc.frames.server import Announced, Bounds, FrameServer, Method
 from twisted_bazaar.rpc.push import (
@@ -37,16 +38,31 @@ BOUNDS = Bounds(
 
 
 def push_frames(
-    pushes: SignedPushes, reactor: IReactorTime, cluster: Callable[[], str], random: Random
+    pushes: SignedPushes,
+    reactor: IReactorTime,
+    cluster: Callable[[], str],
+    random: Random,
+    refused: Counter | None = None,
 ) -> FrameServer:
-    """The server of a front-end of the cluster that `cluster` returns; empty: it knows none yet."""
+    """The server of a front-end of the cluster that `cluster` returns; empty: it knows none yet.
+    `refused` counts the pushes that are refused."""
+    count = Counter() if refused is None else refused
 
     def take(body: bytes) -> bytes:
-        return encode(pushes.take(body[SIGNATURE_BYTES:], body[:SIGNATURE_BYTES]))
+        try:
+            return encode(pushes.take(body[SIGNATURE_BYTES:], body[:SIGNATURE_BYTES]))
+        except (Malformed, NotAuthorised):
+            count.value += 1
+            raise
 
     def announced(body: bytes) -> Announced:
-        length = pushes.announced(body)
+        try:
+            length = pushes.announced(body)
+        except NotAuthorised:
+            count.value += 1
+            raise
         if length > MAX_PUSH_BYTES:
+            count.value += 1
             raise NotAuthorised(NOT_SIGNED)
         return Announced(SIGNATURE_BYTES + length)
 

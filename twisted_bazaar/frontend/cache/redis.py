@@ -76,8 +76,15 @@ class RedisCache(Service):
         self._gone: Deferred[None] = succeed(None)
         """Fires when the last connection has ended."""
         self._refused_by: _Connection | None = None
+        self.errors = 0
+        """How often it could not be reached, did not answer in time, or refused a write."""
         self._retry: IDelayedCall | None = None
         self._ticking: IDelayedCall | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it did not answer last."""
+        return not self._breaker.closed
 
     def startService(self) -> None:
         super().startService()
@@ -170,6 +177,7 @@ class RedisCache(Service):
     def _write_refused(self, failure: Failure) -> None:
         """Log once for each connection that Redis refuses writes. Reads go on."""
         failure.trap(ResponseError)
+        self.errors += 1
         if self._refused_by is not self._connection:
             self._refused_by = self._connection
             why = failure.getErrorMessage()
@@ -221,6 +229,7 @@ class RedisCache(Service):
         news = self._breaker.failed(self._seconds())
         if not self.running:
             return
+        self.errors += 1
         if news:
             self.log.warn(
                 "Redis at {address} is given up for now: {why}", address=self._address, why=why

@@ -14,9 +14,11 @@ from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.upstream.catalogs import Catalogs
 from twisted_bazaar.http import answers
 from twisted_bazaar.market import Stock
+from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
+from .figures import CacheFigures
 from .floors import Floors
 from .quotes import Quote
 from .recent import Recent
@@ -41,10 +43,13 @@ class Subscriber(Service):
         token: str,
         timing: Timing,
         recent: Recent,
+        figures: CacheFigures | None = None,
     ) -> None:
         """`address()` is HOST:PORT of the internal endpoint for catalogs, or raises `Unusable`; it
         is called once that listens. `token` signs pushes to this front-end, and to no other. Of
-        the quotes that are pushed, those of stocks in `recent` are kept."""
+        the quotes that are pushed, those of stocks in `recent` are kept. Pushes count in
+        `figures`."""
+        self._figures = CacheFigures(Metrics()) if figures is None else figures
         self._reactor = reactor
         self._seconds = seconds
         self._recent = recent
@@ -74,7 +79,10 @@ class Subscriber(Service):
         """Take in a push. It may come late, twice or out of order."""
         now, recent = self._seconds(), self._recent
         # Floors decide what may be shown. A value that no client asks for expires by itself.
-        outdated = [name for name in self._floors.outdated(push) if recent.has(name, now)]
+        raised = self._floors.outdated(push)
+        self._figures.taken.value += 1
+        self._figures.invalidations.value += len(raised)
+        outdated = [name for name in raised if recent.has(name, now)]
         if outdated:
             self._cache.drop(push.history, outdated)
         reply = self._floors.push(push, now)
@@ -105,6 +113,7 @@ class Subscriber(Service):
         has_lease = self._floors.alive(self._seconds())
         if has_lease != self._had_lease:
             self._had_lease = has_lease
+            self._figures.lease_losses.value += not has_lease
             # That they are is news only after they were not.
             say, self._say = self._say, self.log.info
             say("lookups are cached" if has_lease else "lookups are not cached: no lease")

@@ -47,6 +47,10 @@ class Pings(Service):
         self._replicas = replicas
         self._interval = timing.ping
         self._led_by = led_by
+        self.leader_changes = 0
+        """How often another leadership than the last known was found."""
+        self.nominations = 0
+        """How often a replica was asked to campaign."""
         self._campaigning = False
         """Whether a replica that was asked to campaign has not answered yet."""
         self._logged_leader = 0, 0
@@ -121,6 +125,7 @@ class Pings(Service):
 
     async def _campaign(self, nominee: int) -> None:
         self._campaigning = True
+        self.nominations += 1
         self._log_of_search(nominee, "no replica leads; replica {replica} is asked to campaign")
         reply: CampaignReply | None = None
         try:
@@ -156,6 +161,7 @@ class Pings(Service):
         term = self._leadership.term
         if (leader, term) != self._logged_leader:
             self.log.info("replica {leader} leads in term {term}", leader=leader, term=term)
+            self.leader_changes += self._logged_leader != (0, 0)
             self._logged_leader = leader, term
         if self._led_since is None:
             self._led_since = self._seconds()

@@ -78,6 +78,8 @@ class EventFeed(Service):
         self._max_readers = max_readers
         self.pages = OrderPages(source.older, PAGE_ORDERS)
         self._journal: Journal | None = None
+        self.orders = 0
+        """How many have come up while there were readers."""
         self._opening = 0
         """Requests that wait for their first event."""
         self._turns: Turns[EventStream] = Turns()
@@ -90,6 +92,11 @@ class EventFeed(Service):
         self._resting: IDelayedCall | None = None
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
+
+    @property
+    def readers(self) -> int:
+        """How many there are."""
+        return len(self._turns)
 
     @property
     def journal(self) -> Journal:
@@ -205,7 +212,10 @@ class EventFeed(Service):
 
     def _take(self, news: News) -> bool:
         """Take in an answer; returns whether its replica knows what readers were shown."""
-        if self.journal.take(news):
+        journal = self.journal
+        known = journal.number
+        if journal.take(news):
+            self.orders += journal.number - known
             self._turns.news()
             self._serve_soon()
         return bool(news.before)

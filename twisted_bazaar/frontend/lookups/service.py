@@ -13,10 +13,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Unavailable
+from twisted_bazaar.frontend.cache.figures import CacheFigures
 from twisted_bazaar.frontend.cache.quotes import LookupReply, LookupResult, Quote
 from twisted_bazaar.frontend.cache.recent import Recent
 from twisted_bazaar.frontend.cache.store import QuoteCache
 from twisted_bazaar.http import answers
+from twisted_bazaar.metrics.figures import Metrics
 
 from .queue import CacheRead, LookupQueue, UpstreamCall
 from .whole_market import MarketQuery, MarketSnapshot, WholeMarketQueue
@@ -51,9 +53,11 @@ class LookupService:
         catalogs: MarketSource,
         leader: MarketSource,
         recent: Recent,
+        figures: CacheFigures | None = None,
     ) -> None:
         """`cache` is None where `queue` has no floors, and so reads from none. `recent` is told of
-        each lookup."""
+        each lookup, which counts in `figures`."""
+        self._figures = CacheFigures(Metrics()) if figures is None else figures
         self._reactor = reactor
         self._seconds = seconds
         self._recent = recent
@@ -90,6 +94,7 @@ class LookupService:
         while (call := queue.take_call()) is not None:
             self._start(self._call(call), self._pump)
         for ticket, result in queue.take_answered():
+            self._figures.looked_up(result)
             _fire(ticket, result)
 
     def _read(self, read: CacheRead[Deferred[LookupResult]]) -> None:

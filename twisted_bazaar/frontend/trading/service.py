@@ -14,9 +14,11 @@ from twisted_bazaar.frontend.clients import ReplicaClient
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.http.request_ids import carried
 from twisted_bazaar.market import Judged, Placed, Trade
+from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.context import TraceContext
 
+from .figures import TradeFigures
 from .following import TradeFollowing, followed_in
 from .queue import Batch, Outcome, Pending, TradeQueue
 
@@ -44,9 +46,11 @@ class TradeService(Service):
         timing: Timing,
         life: int,
         following: TradeFollowing | None = None,
+        figures: TradeFigures | None = None,
     ) -> None:
         """`life` is a number from 1 to 2**53 - 1, another one for each start of a front-end.
-        `following` is told what becomes of trades; None: nobody is."""
+        `following` is told what becomes of trades; None: nobody is. Trades count in `figures`."""
+        self._figures = TradeFigures(Metrics()) if figures is None else figures
         self._reactor = reactor
         self._seconds = seconds
         self._leadership = leadership
@@ -62,6 +66,11 @@ class TradeService(Service):
         self._expiring = LoopingCall(self._expire)
         self._expiring.clock = reactor
         self._expiry_seconds = timing.ping
+
+    @property
+    def waiting(self) -> int:
+        """How many trades wait to be sent."""
+        return self._queue.waiting
 
     def startService(self) -> None:
         super().startService()
@@ -89,6 +98,7 @@ class TradeService(Service):
         try:
             self._queue.add(pending)
         except Overloaded as full:
+            self._figures.settled(full)
             return fail(full)
         if context is not None:
             pending.context = context
@@ -114,6 +124,8 @@ class TradeService(Service):
         try:
             self._queue.add_together(together)
         except Overloaded as full:
+            for _ in together:
+                self._figures.settled(full)
             return fail(full)
         for pending in together:
             pending.context = context
@@ -158,6 +170,7 @@ class TradeService(Service):
 
     def _answer(self) -> None:
         for pending, outcome in self._queue.take_settled():
+            self._figures.settled(outcome)
             if self._following is not None:
                 self._following.answered(pending, outcome)
             if isinstance(outcome, BazaarError):
@@ -169,6 +182,8 @@ class TradeService(Service):
         trades = [pending.trade for pending in batch.pending]
         now = self._seconds()
         timeout = max(0.0, batch.deadline - now)
+        came = batch.pending[0].deadline - self._deadline_seconds
+        self._figures.sent(len(trades), now - came)
         sending = batch.sending(self._life, now, self._leadership.clock_of(batch.leader))
         request_ids = carried(pending.request_id for pending in batch.pending)
         if self._following is not None:
@@ -176,10 +191,11 @@ class TradeService(Service):
         sent = self._replicas[batch.leader].trade(
             trades, sending, timeout, request_ids, followed_in(batch, self._following)
         )
-        told = sent.addCallback(self._answered, batch).addErrback(self._lost, batch)
+        told = sent.addCallback(self._answered, batch, now).addErrback(self._lost, batch)
         told.addCallback(self._go_on, batch)
 
-    def _answered(self, outcomes: Sequence[Outcome], batch: Batch[_Ticket]) -> None:
+    def _answered(self, outcomes: Sequence[Outcome], batch: Batch[_Ticket], sent: float) -> None:
+        self._figures.answered(self._seconds() - sent)
         if not self._queue.answered(batch, outcomes):
             self._leadership.doubt(batch.leader)
 
