@@ -2,10 +2,13 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route
+
+from twisted_bazaar.market import MAX_STOCKS
 
 from .bazaar import Bazaar
 from .browser import DESKTOP, Opened, Theme, accessibility_faults, chromium, opened
@@ -133,6 +136,7 @@ def test_it_follows_the_kill_of_the_leader_and_trades_afterwards(
     page.wait("#replicas .card[data-part=leader]")
     old = leader(bazaar)
     page.wait("#kill", f"bazaar-order --id={old[-1]}")
+    assert f"bazaar-order --id={old[-1]}" in " ".join(bazaar.processes()[old]["command"])
     bazaar.kill(old)
     page.wait("#happened", f"took over from replica {old[-1]} after about")
     page.wait("#replicas .card[data-part=leader]")
@@ -263,6 +267,35 @@ def test_percentiles_and_restarts_are_counted_right(browser: Browser, bazaar: Ba
     }""")
     page.close()
     assert said == [1.5, 3, 4, None, None, 2, None]
+
+
+@pytest.mark.slow
+def test_the_command_that_kills_the_leader_is_copied(page: Opened, bazaar: Bazaar) -> None:
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.wait("#kill", f"--id={leader(bazaar)[-1]}")
+    page.page.click("#copy")
+    page.wait("#copy", "Copied")
+    copied = page.page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"pkill -9 -f 'bazaar-order --id={leader(bazaar)[-1]}'"
+
+
+@pytest.mark.slow
+def test_the_largest_market_is_shown_and_found(browser: Browser, tmp_path: Path) -> None:
+    listing = tmp_path / "listing.csv"
+    rows = (f"Stock {number:05},1.25,100" for number in range(MAX_STOCKS))
+    listing.write_text("\n".join(["name,price,quantity", *rows]))
+    with (
+        Bazaar(tmp_path / "bazaar", f"--listing={listing}") as bazaar,
+        opened(browser, bazaar.url) as page,
+    ):
+        page.wait_live()
+        page.wait("#market-count", f"{MAX_STOCKS:,} stocks")
+        page.page.fill("#find", "stock 19999")
+        page.page.click("#stocks button")
+        page.page.click("#send")
+        page.wait("#outcome[data-kind=placed]", "Bought 5 shares of Stock 19999")
+        page.wait("#stocks [data-figure=quantity]", "95")
+        assert page.errors == []
 
 
 @pytest.mark.slow

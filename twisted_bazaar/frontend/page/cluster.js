@@ -146,6 +146,8 @@ export class Cluster {
       const silent = Math.max(0, now - Number(card.dataset.at ?? now) - STALE_MS) / 1000;
       const left = Math.max(0, Number(card.dataset.lease ?? 0) - silent);
       const bar = card.querySelector("progress");
+      // A front-end without a cache has no lease.
+      bar.hidden = card.dataset.lease === undefined;
       bar.max = this.#longest;
       bar.value = left;
     }

@@ -41,6 +41,7 @@ offerThemes(at("theme"), () => charts?.recolour());
 
 let streaming = "connecting";
 let wasLive = false;
+let notice = null;
 
 const stream = new Stream({
   order(order) {
@@ -103,6 +104,8 @@ repeat(async () => {
   try {
     const status = await read("status");
     if (status === null) return;
+    if (status.notice !== notice && status.notice !== null) news.tell(`${status.notice}.`, "bad");
+    notice = status.notice;
     cluster.status(status);
     charts?.add(status.figures);
   } catch {
