@@ -16,6 +16,7 @@ from twisted_bazaar.frontend.cache.push_frames import push_frames
 from twisted_bazaar.frontend.cache.signed_pushes import SignedPushes
 from twisted_bazaar.frontend.operations.resource import MarketOperations
 from twisted_bazaar.leases import Stamp
+from twisted_bazaar.metrics.figures import Counter
 from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.rpc.push import (
     HEAD_HEADER,
@@ -86,12 +87,14 @@ class InternalEndpoint:
         self.secret = secret
         self.subscriber = FakeSubscriber()
         self.clock = Clock()
+        self.refused = Counter()
+        """The pushes that were refused."""
         invalidations = InvalidationResource(
-            secret, self.subscriber, self.clock.seconds, market, metrics
+            secret, self.subscriber, self.clock.seconds, market, metrics, self.refused
         )
         timer = reactor or self.clock
         pushes = SignedPushes(secret, self.subscriber)
-        self.frame_server = push_frames(pushes, timer, lambda: "ours", Random(1))
+        self.frame_server = push_frames(pushes, timer, lambda: "ours", Random(1), self.refused)
         self.site = internal_site(
             *(invalidations, timer, self.clock.seconds, lambda: "request-1"),
             self.frame_server.connections if frames else None,

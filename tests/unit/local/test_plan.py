@@ -220,3 +220,11 @@ def test_auto_is_memory_without_a_redis_server(
     children = plan.plan(config(cache="auto"), ports)
     assert cache_of(children) == "memory"
     assert "redis" not in [child.name for child in children]
+
+
+def test_the_front_end_alone_is_told_to_serve_metrics_to_clients(ports: Ports) -> None:
+    asked = config(public_metrics=bool(parse("--public-metrics")["public-metrics"]))
+    told = [child.name for child in plan.plan(asked, ports) if "--public-metrics" in child.command]
+    assert told == ["frontend"]
+    silent = plan.plan(config(public_metrics=bool(parse()["public-metrics"])), ports)
+    assert not [child for child in silent if "--public-metrics" in child.command]

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.fakes.frontend_world import FrontEnd
 from tests.fakes.internal_endpoint import InternalEndpoint, request
 from twisted_bazaar.metrics.exposition import Exposition
 from twisted_bazaar.metrics.figures import Metrics
-from twisted_bazaar.metrics.resource import MetricsResource
+from twisted_bazaar.metrics.resource import MetricsResource, WithMetrics
 
 
 @pytest.fixture
@@ -47,3 +48,24 @@ def test_a_body_is_not_received(endpoint: InternalEndpoint) -> None:
 
 def test_an_endpoint_without_metrics_knows_no_such_path() -> None:
     assert InternalEndpoint().ask(request(b"GET", b"/metrics", b"")).code == 404
+
+
+def test_a_public_site_serves_metrics_beside_the_others_if_asked() -> None:
+    others = FrontEnd()
+    resource = MetricsResource(Exposition(Metrics()))
+    frontend = FrontEnd(resource=WithMetrics(resource, others.site.resource))
+    for path in (b"/metrics", b"/metrics/"):
+        answered = frontend.connect().send(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+        assert answered.startswith(b"HTTP/1.1 200 "), path
+        assert b"# TYPE python_info gauge" in answered, path
+    assert frontend.get("/ping").json == {"data": "pong"}
+    assert frontend.get("/metrics/x").code == 404
+    assert [*frontend.site.figures.requests.values] == [
+        ("/metrics", "GET", "200"),
+        ("/ping", "GET", "200"),
+        ("other", "GET", "404"),
+    ]
+
+
+def test_a_public_site_knows_no_metrics_unless_asked() -> None:
+    assert FrontEnd().get("/metrics").code == 404

@@ -72,6 +72,7 @@ def test_lines_that_do_not_fit_are_dropped_and_counted_in_their_place() -> None:
     assert output.flush(SOON)
     kept = b"".join(map(line, range(10)))
     remark = b"(990 lines dropped: they could not be written)\n"
+    assert output.lost_lines == 990
     assert b"".join(disk.written) == kept + remark + b"later\n"
 
 
@@ -118,6 +119,7 @@ def test_a_failed_write_loses_its_lines_and_the_next_lines_are_tried(
     output.write(line(3))
     assert output.flush(SOON)
     assert b"".join(disk.written) == b"(3 lines dropped: they could not be written)\n" + line(3)
+    assert output.lost_lines == 3, "each counts once, however often it is tried to say so"
 
 
 def test_a_flush_waits_no_longer_than_its_limit() -> None:

@@ -319,3 +319,15 @@ def test_nothing_else_is_served(endpoint: InternalEndpoint, path: bytes) -> None
         answer = endpoint.ask(request(method, path, BODY, signature))
         assert (answer.code, answer.message) == (404, "there is nothing at this path")
     assert endpoint.subscriber.taken == []
+
+
+def test_pushes_that_are_refused_count() -> None:
+    endpoint = InternalEndpoint(SECRET)
+    refused = endpoint.refused
+    endpoint.take(PUSH)
+    assert refused.value == 0
+    endpoint.ask(endpoint.post(BODY, b"0" * 64))
+    assert refused.value == 1
+    nonsense = b"{}"
+    endpoint.ask(endpoint.post(nonsense))
+    assert refused.value == 2

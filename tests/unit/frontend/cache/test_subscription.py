@@ -304,3 +304,25 @@ def test_quotes_that_may_not_be_shown_or_that_clients_do_not_look_up_are_not_kep
     quoting(frontend, PushedQuote("A", 1, 1, 0, 7))
     frontend.clock.advance(TIMING.lease)
     assert frontend.cache.kept == [], "the lease was over before"
+
+
+# Figures.
+
+
+def test_pushes_count_and_so_do_the_stocks_that_they_change(frontend: Frontend) -> None:
+    figures = frontend.subscriber._figures
+    frontend.push(A=5, B=5)
+    assert figures.taken.value == 1
+    assert figures.invalidations.value == 0, "nothing of it was kept before"
+    frontend.push(A=6, B=7)
+    frontend.push(A=6, B=8)
+    assert (figures.taken.value, figures.invalidations.value) == (3, 3)
+
+
+def test_a_lease_that_is_lost_counts_once(frontend: Frontend) -> None:
+    figures = frontend.subscriber._figures
+    frontend.grant()
+    frontend.wait(LOOK)
+    assert figures.lease_losses.value == 0
+    frontend.wait(2 * TIMING.lease)
+    assert figures.lease_losses.value == 1

@@ -286,3 +286,17 @@ def test_the_log_says_who_leads_once(frontend: Frontend) -> None:
             frontend.beat(follows(1), follows(2), leads(3, term=4))
 
     assert lines(lead) == ["replica 3 leads in term 4"]
+
+
+def test_nominations_count_and_so_does_each_leadership_after_the_first(frontend: Frontend) -> None:
+    pings = frontend.pings
+    frontend.answer(*ALL_FOLLOW)
+    frontend.replicas[3].only("campaign").reply(won(3, 2))
+    frontend.told()
+    assert (pings.nominations, pings.leader_changes) == (1, 0)
+    frontend.beat(follows(1), follows(2), leads(3, 2))
+    assert pings.leader_changes == 0
+    frontend.beat(follows(1), follows(2), leads(3, 4))
+    assert pings.leader_changes == 1
+    frontend.beat(follows(1), leads(2, 5), follows(3))
+    assert (pings.nominations, pings.leader_changes) == (1, 2)

@@ -415,3 +415,17 @@ def test_after_an_unexpected_error_the_next_reader_has_a_feed_that_works(
     world.trade(1)
     world.pass_time(0.5)
     assert numbers_in(seen(again)) == [2]
+
+
+def test_orders_that_come_up_count_once_for_all_readers(world: World) -> None:
+    world.trade(3)
+    assert (world.feed.readers, world.feed.orders) == (0, 0)
+    world.connect("after=0")
+    reader = world.connect("after=0")
+    world.pass_time()
+    assert (world.feed.readers, world.feed.orders) == (2, 0), "what was there has not come up"
+    world.trade(2)
+    world.pass_time()
+    assert (world.feed.readers, world.feed.orders) == (2, 2)
+    reader.channel.connectionLost(Failure(ConnectionDone()))
+    assert world.feed.readers == 1

@@ -349,3 +349,27 @@ def test_no_query_is_sent_for_clients_that_have_hung_up() -> None:
     assert first == [whole().body]
     assert market.catalogs.open("market") == []
     assert market.clock.getDelayedCalls() == []
+
+
+def test_lookups_count_by_what_the_cache_had() -> None:
+    market = Market(MemoryCache())
+    figures = market.service._figures
+    market.look_up("A", "A", "B")
+    answer(market.catalogs.only("look_up"))
+    assert (figures.hit.value, figures.miss.value, figures.off.value) == (0, 3, 0)
+    market.look_up("A", "B")
+    market.clock.advance(0)
+    assert (figures.hit.value, figures.miss.value, figures.off.value) == (2, 3, 0)
+    uncached = Market()
+    uncached.look_up("A")
+    answer(uncached.catalogs.only("look_up"))
+    assert uncached.service._figures.off.value == 1
+
+
+def test_a_lookup_that_fails_is_neither_hit_nor_miss() -> None:
+    market = Market()
+    market.look_up("A")
+    market.catalogs.only("look_up").fail()
+    market.leader.only("look_up").fail()
+    figures = market.service._figures
+    assert (figures.hit.value, figures.miss.value, figures.off.value) == (0, 0, 0)
