@@ -226,10 +226,11 @@ class SimulatedBazaar:
         self.network.lead_astray(caller, callee, self.processes[other], seconds)
 
     def copy_logs(self) -> None:
-        """Copy the folders of all order replicas, if they are of a cluster. Copies from before that
-        would begin another cluster, and the catalogs would have to be restarted."""
+        """Copy the folders of all order replicas, if each has an entry. The name of a cluster is
+        final only with the first one: copies from before it could begin another cluster, and the
+        catalogs would have to be restarted."""
         storages = [order.disk.storage for order in self.orders.values()]
-        if all(storage.cluster and not storage.suspect for storage in storages):
+        if all(storage.last_index and not storage.suspect for storage in storages):
             folders = {number: order.disk.copy() for number, order in self.orders.items()}
             self._backup = self.truth.past(), folders
 

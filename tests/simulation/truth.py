@@ -388,10 +388,18 @@ class Truth:
                 return all(listing.name in self._stocks for listing in listings)
             case Halted(names) | Resumed(names):
                 halted = isinstance(change, Halted)
-                return all(
-                    any(stock.halted is halted for stock in self._since(name, since))
-                    for name in names or self._stocks
-                )
+                moments = range(since, len(self.entries) + 1)
+                return any(self._were(halted, names, moment) for moment in moments)
+
+    def _were(self, halted: bool, names: Sequence[str], moment: int) -> bool:
+        """Whether, after entry `moment`, the stocks `names` were halted, or not; without names, all
+        that were listed by then."""
+        chosen = [self._stocks.get(name, []) for name in names] or self._stocks.values()
+        for history in chosen:
+            by_then = [stock for stock in history if stock.version <= moment]
+            if (by_then or names) and not (by_then and by_then[-1].halted is halted):
+                return False
+        return True
 
     def change_refused(self, change: Change, refusal: ChangeRefusal, since: int) -> None:
         """An operator was told that the market cannot be changed so."""
