@@ -16,6 +16,7 @@ from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
 from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, decode_followed, methods
 from twisted_bazaar.rpc.frames.greeter import CATALOG, Greeter
 from twisted_bazaar.rpc.frames.server import FrameServer
@@ -59,8 +60,9 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
     chance, metrics = random.SystemRandom(), Metrics()
     tracing = make_tracing(reactor, config.trace, "catalog", chance)
     process_figures = ProcessFigures(reactor, metrics, "catalog", "", lost_lines)
+    asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
     greeter = Greeter(CATALOG, 0, lambda: node.cluster)
-    push_frames = PushFrames(reactor, config.secret, greeter, chance)
+    push_frames = PushFrames(reactor, config.secret, greeter, chance, asks)
     pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE, push_frames)
     node = CatalogNode(
         reactor,
@@ -83,14 +85,17 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     following = Following.of(tracing.tracer, config.is_debugging)
     applying = (
-        methods(APPLYING, node.apply, blocking)
+        methods(APPLYING, node.apply, blocking, figures=asked)
         if following is None
-        else methods(APPLYING, following.around(node.apply), blocking, read=decode_followed)
+        else methods(
+            APPLYING, following.around(node.apply), blocking, read=decode_followed, figures=asked
+        )
     )
     frames = FrameServer(reactor, applying, greeter.welcome, chance)
     request_ids = RequestIds(secrets.token_hex(5))
     server = serve(
         *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance),
         make_probes(reactor, metrics, node.why_not_ready, time.time, request_ids),
+        asked,
     )
     return Layers(tracing.service, process_figures, pusher, node, server)

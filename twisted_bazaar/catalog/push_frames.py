@@ -13,6 +13,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.channel import FrameChannel
 from twisted_bazaar.rpc.frames.connection import BY_HTTP, FrameConnection
 from twisted_bazaar.rpc.frames.greeter import FRONTEND, Greeter
@@ -21,6 +22,7 @@ from twisted_bazaar.rpc.push import (
     MAX_REPLY_BYTES,
     MAX_UNANNOUNCED_BYTES,
     PUSH_KIND,
+    PUSH_METHOD,
     announcement,
 )
 from twisted_bazaar.runtime.address import Address
@@ -39,8 +41,16 @@ While it has one, pushes go out several times in each lease."""
 class PushFrames(Service):
     """The channels to the front-ends that take pushes in frames."""
 
-    def __init__(self, reactor: Reactor, secret: bytes, greeter: Greeter, random: Random) -> None:
-        """`secret` is the cluster's; empty: none."""
+    def __init__(
+        self,
+        reactor: Reactor,
+        secret: bytes,
+        greeter: Greeter,
+        random: Random,
+        figures: CallFigures | None = None,
+    ) -> None:
+        """`secret` is the cluster's; empty: none. `figures` count the pushes."""
+        self._figures = None if figures is None else {PUSH_KIND: figures.of(PUSH_METHOD)}
         self._reactor = reactor
         self._secret = secret
         self._greeter = greeter
@@ -100,7 +110,9 @@ class PushFrames(Service):
             BY_HTTP,
             MAX_REPLY_BYTES,
         )
-        channel = self._channels[address] = FrameChannel(self._reactor, connection, peer)
+        channel = self._channels[address] = FrameChannel(
+            self._reactor, connection, peer, self._figures
+        )
         channel.startService()
         return channel
 

@@ -73,7 +73,7 @@ class _Client:
         `metadata`."""
         request.cluster = self._cluster() if self._cluster else ""
         return self._channel.call(
-            lambda left: decode(rpc(request, timeout=left, metadata=metadata)), timeout
+            lambda left: decode(rpc(request, timeout=left, metadata=metadata)), timeout, rpc
         )
 
     def _call_in_cluster(
@@ -114,6 +114,7 @@ class ReplicaClient(_Client):
         return self._channel.call(
             lambda left: from_wire(self._stub.Status(request, timeout=left), Status),
             self._timing.election_timeout,
+            self._stub.Status,
         )
 
     def campaign(self) -> Deferred[CampaignReply]:
@@ -154,7 +155,7 @@ class ReplicaClient(_Client):
                 raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")
             return [outcome_from_wire(outcome) for outcome in reply.outcomes]
 
-        return self._channel.call(call, timeout)
+        return self._channel.call(call, timeout, self._stub.Trade)
 
     def change(self, change: Change, sending: Sending, timeout: float) -> Deferred[int]:
         """Have the replica change the market. Fires with the index of the entry, or with 0: nothing

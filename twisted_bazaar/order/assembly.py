@@ -23,6 +23,7 @@ from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.exchanges import (
     REPLICATION,
     Blocking,
@@ -76,6 +77,7 @@ def make_order_replica(
     logfile, index = _open(config)
     metrics = Metrics()
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
+    asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
     replica = Replica(
         replica=config.replica,
         peers=tuple(config.peers),
@@ -90,9 +92,10 @@ def make_order_replica(
         lag=_LAG_SECONDS,
     )
     neighbours = len(config.peers) + len(config.catalogs)
-    channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours))
+    channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours), asks)
     transport = OrderTransport(
-        reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE
+        *(reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE),
+        asks,
     )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
@@ -124,14 +127,14 @@ def make_order_replica(
         add_OrdersServicer_to_server(orders, server)
         add_ReplicationServicer_to_server(Replication(node), server)
 
-    answered = _answered(node, blocking, following)
+    answered = _answered(node, blocking, following, asked)
     frames = FrameServer(reactor, answered, transport.welcome, _CHANCE)
     probes = make_probes(
         *(reactor, metrics, lambda: why_not_ready(replica, monotonic_seconds()), time.time),
         RequestIds(secrets.token_hex(5)),
     )
     listens = reactor, config.listen, _HANDLER_THREADS
-    server = serve(*listens, add_servicers, frames, _CHANCE, probes)
+    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked)
     return Layers(
         *(tracing.service, process_figures, channels, transport),
         *(node, server, WatchEnd(node.watches)),
@@ -148,13 +151,13 @@ def _desk(
 
 
 def _answered(
-    node: OrderNode, blocking: Blocking, following: Following | None
+    node: OrderNode, blocking: Blocking, following: Following | None, figures: CallFigures
 ) -> Mapping[int, Method]:
     """How requests of peers are answered."""
     if following is None:
-        return methods(REPLICATION, node.request, blocking, node.cannot_read)
+        return methods(REPLICATION, node.request, blocking, node.cannot_read, figures=figures)
     ask = following.around(node.request)
-    return methods(REPLICATION, ask, blocking, node.cannot_read, decode_followed)
+    return methods(REPLICATION, ask, blocking, node.cannot_read, decode_followed, figures)
 
 
 def _neighbours(

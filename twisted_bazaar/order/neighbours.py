@@ -100,7 +100,9 @@ class _Called:
         failure.trap(NotFrames)
         exchange, rpc = self._exchanges[type(message)]
         answer: Deferred[Any] = self._channel.call(
-            lambda left: _understand(rpc(to_wire(message), timeout=left), exchange.reply), timeout
+            lambda left: _understand(rpc(to_wire(message), timeout=left), exchange.reply),
+            timeout,
+            rpc,
         )
         return answer.addErrback(self._perhaps_upgraded)
 
@@ -167,7 +169,7 @@ class Catalog(_Called):
 
     def listing(self) -> Deferred[Sequence[Listing]]:
         """The stocks in the catalog's file, for the first leader to list. By gRPC."""
-        return self._channel.call(self._ask_for_listing, _FETCH_SECONDS)
+        return self._channel.call(self._ask_for_listing, _FETCH_SECONDS, self._stub.Listing)
 
     def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:
         request = catalog_pb2.ListingRequest(cluster=self._cluster())

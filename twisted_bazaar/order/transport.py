@@ -6,8 +6,10 @@ from random import Random
 
 from twisted.application.service import MultiService
 
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.channel import FrameChannel
 from twisted_bazaar.rpc.frames.connection import FrameConnection
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION, counted
 from twisted_bazaar.rpc.frames.format import Greeting, Welcome
 from twisted_bazaar.rpc.frames.greeter import CATALOG, ORDER, Greeter
 from twisted_bazaar.runtime.address import Address
@@ -29,9 +31,12 @@ class OrderTransport(MultiService):
         peers: Mapping[int, Address],
         catalogs: Sequence[Address],
         random: Random,
+        figures: CallFigures | None = None,
     ) -> None:
-        """This is `replica` of the cluster that `cluster` returns; empty: it knows none yet."""
+        """This is `replica` of the cluster that `cluster` returns; empty: it knows none yet.
+        `figures` count the calls."""
         super().__init__()
+        self._figures = None if figures is None else counted((*REPLICATION, *APPLYING), figures)
         self._reactor = reactor
         self._random = random
         self._greeter = Greeter(ORDER, replica, cluster)
@@ -47,7 +52,7 @@ class OrderTransport(MultiService):
             partial(self._greeter.mistake, service, replica),
             self._random,
         )
-        channel = FrameChannel(self._reactor, connection, address)
+        channel = FrameChannel(self._reactor, connection, address, self._figures)
         channel.setServiceParent(self)
         return channel
 

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import grpc
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.runtime.address import Address
@@ -13,8 +14,9 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 
 from . import keepalive
-from .reconnect import ReconnectingChannel
-from .status import error_of
+from .figures import CANCELLED, DEADLINE_EXCEEDED, OK, UNAVAILABLE, CallFigures
+from .reconnect import ReconnectingChannel, Rpc
+from .status import error_of, number_in
 
 __all__ = ["Channel", "Channels"]
 
@@ -37,8 +39,11 @@ _OPTIONS = (
 class Channel:
     """A connection to a service of another process, which is made again when it is lost."""
 
-    def __init__(self, reactor: Reactor, threads: Threads, address: Address) -> None:
+    def __init__(
+        self, reactor: Reactor, threads: Threads, address: Address, figures: CallFigures | None
+    ) -> None:
         self._reactor = reactor
+        self._figures = figures
         self._threads = threads
         self.address = address
         self.grpc = ReconnectingChannel(
@@ -48,43 +53,64 @@ class Channel:
         )
         """The channel for stubs."""
 
-    def call(self, ask: Callable[[float], Answer], timeout: float) -> Deferred[Answer]:
-        """Call `ask(seconds left)` on a thread, where it encodes, waits and decodes.
+    def call(
+        self, ask: Callable[[float], Answer], timeout: float, rpc: object = None
+    ) -> Deferred[Answer]:
+        """Call `ask(seconds left)` on a thread, where it encodes, waits and decodes. The call is
+        counted as one of `rpc`, a method of a stub that was made with `grpc`.
 
         Fails with a `BazaarError`: `Unavailable` if there is no answer within `timeout`
         seconds, the wait for a thread included. Cancelling gives up the answer; the call goes
         on until its timeout.
         """
-        give_up = self._reactor.seconds() + timeout
+        began = self._reactor.seconds()
+        give_up = began + timeout
+        status = OK
 
         def wait() -> Answer:
+            nonlocal status
             left = give_up - self._reactor.seconds()
             if left <= 0:
+                status = DEADLINE_EXCEEDED
                 raise Unavailable(f"{self.address}: too many calls are under way")
             try:
                 return ask(left)
             except grpc.RpcError as failure:
+                status = number_in(failure)
                 raise error_of(failure, self.address) from None
             except ValueError as closed:
+                status = UNAVAILABLE
                 # What gRPC raises if the channel has been closed.
                 raise Unavailable(f"{self.address}: {closed}") from None
 
-        return self._threads.defer(self._reactor, wait)
+        answer = self._threads.defer(self._reactor, wait)
+        if self._figures is not None and isinstance(rpc, Rpc):
+            figures = self._figures.of_path(rpc.path)
+
+            def ended(answered: Answer | Failure) -> Answer | Failure:
+                given_up = isinstance(answered, Failure) and answered.check(CancelledError)
+                figures.ended(CANCELLED if given_up else status, self._reactor.seconds() - began)
+                return answered
+
+            answer.addBoth(ended)
+        return answer
 
 
 class Channels(Service):
     """The channels of one process, and the threads that wait on them."""
 
-    def __init__(self, reactor: Reactor, threads: int) -> None:
-        """`threads` is the number of calls under way at a time; further ones queue."""
+    def __init__(self, reactor: Reactor, threads: int, figures: CallFigures | None = None) -> None:
+        """`threads` is the number of calls under way at a time; further ones queue. `figures` count
+        the calls."""
         self._reactor = reactor
+        self._figures = figures
         self._threads = Threads(threads, "calls")
         self._channels: dict[Address, Channel] = {}
 
     def to(self, address: Address) -> Channel:
         """The channel to `address`."""
         if address not in self._channels:
-            self._channels[address] = Channel(self._reactor, self._threads, address)
+            self._channels[address] = Channel(self._reactor, self._threads, address, self._figures)
         return self._channels[address]
 
     def startService(self) -> None:

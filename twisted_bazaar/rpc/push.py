@@ -30,6 +30,7 @@ __all__ = [
     "MAX_UNANNOUNCED_BYTES",
     "PATH",
     "PUSH_KIND",
+    "PUSH_METHOD",
     "SIGNATURE_HEADER",
     "SIGNATURE_BYTES",
     "Push",
@@ -61,6 +62,8 @@ MAX_REPLY_BYTES = 4096
 """Many times the size of a front-end's answer."""
 
 PUSH_KIND = 6
+PUSH_METHOD = "frames.Push"
+"""What it is counted as."""
 """The kind of a request that carries a push: its signature, and then its body."""
 ANNOUNCEMENT_KIND = 7
 """The kind of a request that announces the next one: see `announcement`."""

@@ -16,7 +16,7 @@ from twisted_bazaar.runtime.address import Address
 
 from .status import said_by_peer
 
-__all__ = ["RENEW_SECONDS", "ReconnectingChannel"]
+__all__ = ["RENEW_SECONDS", "ReconnectingChannel", "Rpc"]
 
 RENEW_SECONDS = 1.0
 """How long a channel may take to reach its peer before another one is made."""
@@ -39,9 +39,9 @@ class ReconnectingChannel:
         self._made_at = seconds()
         self.current = make()
 
-    def unary_unary(self, *args: Any, **kwargs: Any) -> "_Rpc":
+    def unary_unary(self, path: str, *args: Any, **kwargs: Any) -> "Rpc":
         """As of a `grpc.Channel`; what it returns takes a request, a timeout and metadata."""
-        return _Rpc(self, lambda channel: channel.unary_unary(*args, **kwargs))
+        return Rpc(self, path, lambda channel: channel.unary_unary(path, *args, **kwargs))
 
     def unreachable(self, channel: grpc.Channel) -> None:
         """`channel` did not reach its peer."""
@@ -61,10 +61,14 @@ class ReconnectingChannel:
         self.current.close()
 
 
-class _Rpc:
+class Rpc:
     """A method of the peer, called over the current channel."""
 
-    def __init__(self, channels: ReconnectingChannel, bind: Callable[[grpc.Channel], Any]) -> None:
+    def __init__(
+        self, channels: ReconnectingChannel, path: str, bind: Callable[[grpc.Channel], Any]
+    ) -> None:
+        self.path = path
+        """`/package.Service/Method`."""
         self._channels = channels
         self._bind = bind
         self._bound = (channels.current, bind(channels.current))

@@ -12,6 +12,7 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.tcp import server_endpoint
 
+from .figures import CallFigures
 from .first_bytes import SharedPort
 from .frames.format import HTTP2_PREFACE, MAGIC
 from .frames.server import FrameServer
@@ -28,6 +29,7 @@ def serve(
     frames: FrameServer,
     random: Random,
     probes: Probes | None = None,
+    figures: CallFigures | None = None,
 ) -> Service:
     """Serves gRPC, `frames` and `probes` on `address`. For the others see `GrpcServer`.
 
@@ -41,5 +43,8 @@ def serve(
     frames.setServiceParent(server)
     if probes is not None:
         probes.setServiceParent(server)
-    GrpcServer(reactor, address, threads, add_servicers, random, endpoint).setServiceParent(server)
+    grpc_server = GrpcServer(
+        *(reactor, address, threads, add_servicers, random, endpoint), figures=figures
+    )
+    grpc_server.setServiceParent(server)
     return server

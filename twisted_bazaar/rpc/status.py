@@ -26,6 +26,7 @@ __all__ = [
     "error_of",
     "error_said",
     "is_unknown_to_peer",
+    "number_in",
     "number_of",
     "said_by_peer",
 ]
@@ -61,6 +62,13 @@ def abort_with(context: grpc.ServicerContext, error: BazaarError) -> NoReturn:
 def number_of(error: BazaarError) -> int:
     """The number of the gRPC status of `error`."""
     number: int = _CODES.get(type(error), grpc.StatusCode.UNAVAILABLE).value[0]
+    return number
+
+
+def number_in(failure: grpc.RpcError) -> int:
+    """The number of the gRPC status of a call that failed."""
+    call: Any = failure
+    number: int = call.code().value[0]
     return number
 
 

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_bazaar.errors import Malformed, NotAuthorised
 from twisted_bazaar.metrics.figures import Counter
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.greeter import FRONTEND, Greeter
 from twisted_bazaar.rpc.frames.server import Announced, Bounds, FrameServer, Method
 from twisted_bazaar.rpc.push import (
@@ -18,6 +19,7 @@ from twisted_bazaar.rpc.push import (
     MAX_PUSH_BYTES,
     MAX_UNANNOUNCED_BYTES,
     PUSH_KIND,
+    PUSH_METHOD,
     SIGNATURE_BYTES,
     encode,
 )
@@ -43,10 +45,12 @@ def push_frames(
     cluster: Callable[[], str],
     random: Random,
     refused: Counter | None = None,
+    figures: CallFigures | None = None,
 ) -> FrameServer:
     """The server of a front-end of the cluster that `cluster` returns; empty: it knows none yet.
-    `refused` counts the pushes that are refused."""
+    `refused` counts the pushes that are refused, and `figures` all."""
     count = Counter() if refused is None else refused
+    counted = None if figures is None else figures.of(PUSH_METHOD)
 
     def take(body: bytes) -> bytes:
         try:
@@ -67,7 +71,7 @@ def push_frames(
         return Announced(SIGNATURE_BYTES + length)
 
     methods = {
-        PUSH_KIND: Method("a push", take),
+        PUSH_KIND: Method("a push", take, counted),
         ANNOUNCEMENT_KIND: Method("the announcement of a push", announced),
     }
     greeter = Greeter(FRONTEND, 0, cluster)

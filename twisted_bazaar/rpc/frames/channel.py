@@ -4,6 +4,7 @@ A call is written in the reactor turn in which it is made. Without a connection,
 attempt under way, if there is one, and fails at once in the pause after an attempt that failed.
 """
 
+from collections.abc import Mapping
 from math import inf
 
 from twisted.application.service import Service
@@ -11,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from twisted_bazaar.errors import Unavailable
+from twisted_bazaar.rpc.figures import DEADLINE_EXCEEDED, OK, UNAVAILABLE, MethodFigures
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 from twisted_bazaar.rpc.status import error_said
 
@@ -40,8 +42,11 @@ class FrameChannel(Service):
         reactor: IReactorTime,
         connection: FrameConnection,
         peer: object,
+        figures: Mapping[int, MethodFigures] | None = None,
     ) -> None:
-        """`connection` is this channel's own. `peer` names the peer in errors."""
+        """`connection` is this channel's own. `peer` names the peer in errors. `figures` count the
+        requests, by kind."""
+        self._figures = figures or {}
         self._reactor = reactor
         self._peer = peer
         self._connection = connection
@@ -96,16 +101,20 @@ class FrameChannel(Service):
         assert 0 <= kind < CONTROL
         if not self.running:
             return self._failed(Unavailable, _STOPPING)
+        figures = self._figures.get(kind)
         connection = self._connection
         if connection.down is not None:
+            if figures is not None and not connection.lacks_frames:
+                figures.ended(UNAVAILABLE, 0.0)
             return self._failed(*connection.down)
         size = HEAD_BYTES + len(body)
         if len(body) > MAX_MESSAGE_BYTES or self._under_way + size > MAX_BYTES_UNDER_WAY:
             return self._failed(Unavailable, "too much is under way")
         id_ = self._next_id()
         answer: Deferred[bytes] = Deferred(lambda _: self._forget(id_))
-        deadline = self._reactor.seconds() + timeout
-        self._calls[id_] = _Call(answer, deadline, size)
+        began = self._reactor.seconds()
+        deadline = began + timeout
+        self._calls[id_] = _Call(answer, deadline, size, began, figures)
         self._under_way += size
         self._sweep_at(deadline)
         if connection.current is not None:
@@ -144,9 +153,16 @@ class FrameChannel(Service):
         if (answer := call.answer) is None:
             return
         if kind == ANSWER:
+            self._count(call, OK)
             answer.callback(body)
         else:
-            answer.errback(error_said(*decode_refusal(body), self._peer))
+            status, text = decode_refusal(body)
+            self._count(call, status)
+            answer.errback(error_said(status, text, self._peer))
+
+    def _count(self, call: "_Call", status: int) -> None:
+        if call.figures is not None:
+            call.figures.ended(status, self._reactor.seconds() - call.began)
 
     def _forget(self, id_: int) -> None:
         """The call `id_` has failed. Its bytes count until it is answered, if it was sent."""
@@ -170,20 +186,21 @@ class FrameChannel(Service):
         """Fail the calls whose deadline has passed."""
         self._sweep = None
         now = self._reactor.seconds()
-        late: list[tuple[int, Deferred[bytes]]] = []
+        late: list[tuple[int, _Call, Deferred[bytes]]] = []
         following = inf
         for id_, call in self._calls.items():
             if call.answer is None:
                 continue
             if call.deadline <= now:
-                late.append((id_, call.answer))
+                late.append((id_, call, call.answer))
             else:
                 following = min(following, call.deadline)
         if following < inf:
             self._sweep_at(following)
-        for id_, answer in late:
+        for id_, call, answer in late:
             self._forget(id_)
             if not answer.called:
+                self._count(call, DEADLINE_EXCEEDED)
                 answer.errback(Unavailable(f"{self._peer}: no answer in time"))
 
     def _fail(self, error: type[Unavailable], why: str) -> None:
@@ -197,15 +214,26 @@ class FrameChannel(Service):
         for call in calls.values():
             # A callback of an earlier one may have cancelled it.
             if call.answer is not None and not call.answer.called:
+                if error is not NotFrames:
+                    self._count(call, UNAVAILABLE)
                 call.answer.errback(error(f"{self._peer}: {why}"))
 
 
 class _Call:
     """A request without an answer."""
 
-    __slots__ = ("answer", "deadline", "size")
+    __slots__ = ("answer", "began", "deadline", "figures", "size")
 
-    def __init__(self, answer: "Deferred[bytes]", deadline: float, size: int) -> None:
+    def __init__(
+        self,
+        answer: "Deferred[bytes]",
+        deadline: float,
+        size: int,
+        began: float,
+        figures: MethodFigures | None,
+    ) -> None:
+        self.began = began
+        self.figures = figures
         self.answer: Deferred[bytes] | None = answer
         """None: it has failed."""
         self.deadline = deadline

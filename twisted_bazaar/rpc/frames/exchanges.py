@@ -27,6 +27,7 @@ from twisted_bazaar.consensus.messages import (
 )
 from twisted_bazaar.errors import Malformed, Unavailable, Unusable
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, replication_pb2
+from twisted_bazaar.rpc.figures import CallFigures, MethodFigures
 from twisted_bazaar.rpc.following import followed_from_wire
 from twisted_bazaar.rpc.wire import from_wire, to_wire
 from twisted_bazaar.tracing.followed import Followed
@@ -39,6 +40,7 @@ __all__ = [
     "Blocking",
     "Exchange",
     "decode",
+    "counted",
     "decode_followed",
     "decodes_at_once",
     "encode",
@@ -124,15 +126,25 @@ def methods(
     blocking: Blocking,
     cannot_read: Callable[[Exception], None] = lambda error: None,
     read: Callable[[bytes, Any, type[Any]], Any] = decode,
+    figures: CallFigures | None = None,
 ) -> Mapping[int, Method]:
     """How a service that answers a message with `ask` answers requests, by kind.
 
     `blocking` runs what would hold up the reactor. `cannot_read` is told that entries of a reply
     cannot be read from this process's own files. `read` is `decode`, or `decode_followed`: then
-    `ask` takes what that returns.
+    `ask` takes what that returns. `figures` count the requests.
     """
     edge = _Edge(ask, blocking, cannot_read, read)
-    return {each.kind: Method(each.name, partial(edge.answer, each)) for each in exchanges}
+    counts = {} if figures is None else counted(exchanges, figures)
+    return {
+        each.kind: Method(each.name, partial(edge.answer, each), counts.get(each.kind))
+        for each in exchanges
+    }
+
+
+def counted(exchanges: Sequence[Exchange], figures: CallFigures) -> Mapping[int, MethodFigures]:
+    """What counts requests of `exchanges`, by kind."""
+    return {each.kind: figures.of(f"frames.{each.name}") for each in exchanges}
 
 
 class _Edge:

@@ -6,6 +6,7 @@ the Deferred of its method fires. A `FrameServer` listens nowhere itself: see `f
 
 from collections.abc import Callable, Mapping
 from random import Random
+from typing import NamedTuple
 
 import attrs
 from twisted.application.service import Service
@@ -19,6 +20,7 @@ from zope.interface import implementer
 
 from twisted_bazaar.errors import Malformed, Overloaded, Unavailable
 from twisted_bazaar.rpc.failures import Failures
+from twisted_bazaar.rpc.figures import OK, MethodFigures
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 
 from .format import (
@@ -90,6 +92,8 @@ class Method:
     answer: Callable[[bytes], "bytes | Deferred[bytes] | Announced"]
     """Returns the body of the answer to the body of a request. A `BazaarError` that it raises, or
     fails with, is sent to the caller."""
+    figures: MethodFigures | None = None
+    """Count the requests; None: they are not counted."""
 
 
 class FrameServer(Service):
@@ -212,6 +216,16 @@ class _Connections(Factory):
             connection.tick()
 
 
+class _Call(NamedTuple):
+    """A request that is not answered."""
+
+    tick: int
+    """In which it came."""
+    size: int
+    began: float
+    figures: MethodFigures | None
+
+
 @implementer(IPushProducer)
 class _Server(FrameProtocol):
     """The server's end of a connection."""
@@ -239,8 +253,8 @@ class _Server(FrameProtocol):
         """When the last request came."""
         self.succeeded = False
         """Whether any was answered, other than with a refusal."""
-        self._calls: dict[int, tuple[int, int]] = {}
-        """By id of each request that is not answered: the tick in which it came, and its size."""
+        self._calls: dict[int, _Call] = {}
+        """By id: the requests that are not answered."""
         self._finishing = False
         self._stuck: int | None = None
         """Ticks since the transport's buffer filled up; None: it has room."""
@@ -308,9 +322,12 @@ class _Server(FrameProtocol):
                 raise Unavailable(f"{name} is not served here")
             answer = method.answer(body)
         except Exception:
-            self._refuse(id_, name, Failure())
+            status = self._refuse(id_, name, Failure())
+            if method is not None and method.figures is not None:
+                method.figures.ended(status, self._seconds() - self.asked_at)
             return
-        self._calls[id_] = self._ticks, len(body)
+        figures = None if method is None else method.figures
+        self._calls[id_] = _Call(self._ticks, len(body), self.asked_at, figures)
         self._serving.held += len(body)
         if isinstance(answer, Announced):
             self._decoder.most = answer.length
@@ -332,20 +349,24 @@ class _Server(FrameProtocol):
             raise Unavailable("the answer is too long")
         self.succeeded = True
         self.send(id_, ANSWER, body)
-        self._ended(id_)
+        self._ended(id_, OK)
 
     def _failed(self, failure: Failure, id_: int, name: str) -> None:
         if id_ in self._calls:
-            self._refuse(id_, name, failure)
-            self._ended(id_)
+            self._ended(id_, self._refuse(id_, name, failure))
 
-    def _ended(self, id_: int) -> None:
-        self._serving.held -= self._calls.pop(id_)[1]
+    def _ended(self, id_: int, status: int) -> None:
+        call = self._calls.pop(id_)
+        self._serving.held -= call.size
+        if call.figures is not None:
+            call.figures.ended(status, self._seconds() - call.began)
         self._finish()
 
-    def _refuse(self, id_: int, name: str, failure: Failure) -> None:
-        status = self._serving.failures.status(name, self._peer, failure)
-        self.send(id_, REFUSAL, encode_refusal(*status))
+    def _refuse(self, id_: int, name: str, failure: Failure) -> int:
+        """Returns the number of the status."""
+        status, text = self._serving.failures.status(name, self._peer, failure)
+        self.send(id_, REFUSAL, encode_refusal(status, text))
+        return status
 
     def tick(self) -> None:
         if self._stuck is not None:
@@ -356,8 +377,8 @@ class _Server(FrameProtocol):
             return
         super().tick()
         while self._calls:
-            id_, (since, _) = next(iter(self._calls.items()))
-            if self._ticks - since < LONGEST_WAIT_TICKS:
+            id_, call = next(iter(self._calls.items()))
+            if self._ticks - call.tick < LONGEST_WAIT_TICKS:
                 break
             self._failed(Failure(Unavailable("the answer took too long")), id_, "a call")
 
@@ -396,6 +417,6 @@ class _Server(FrameProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._count()
-        self._serving.held -= sum(size for _, size in self._calls.values())
+        self._serving.held -= sum(call.size for call in self._calls.values())
         self._calls.clear()
         self._lost_to(self)

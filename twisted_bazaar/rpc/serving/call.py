@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.rpc.failures import Failures
+from twisted_bazaar.rpc.figures import CANCELLED, DEADLINE_EXCEEDED, OK, CallFigures
 from twisted_bazaar.rpc.request_ids import named_in
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.runtime.reactor import Reactor
@@ -39,6 +40,7 @@ class ServerState:
     methods: Methods
     limits: Limits
     failures: Failures
+    figures: CallFigures | None = None
     kept: int = 0
     """Bytes that `Limits.kept_bytes` bounds."""
     streaming_calls: int = 0
@@ -107,6 +109,8 @@ class Call(Context):
         self._works = 0
         self._kept = 0
         self._forgotten = False
+        self._began: float | None = None
+        """When its handler began; None: it did not, or the call is counted."""
 
     # Called by the connection.
 
@@ -156,6 +160,7 @@ class Call(Context):
     def begin(self, message: bytes, now: float) -> None:
         """The request is complete, with this message: run the handler."""
         self.complete = True
+        self._began = now
         limits = self._server.limits
         self.due = now + limits.answer if self.deadline is None else self.deadline
         if now >= self.due:
@@ -181,12 +186,14 @@ class Call(Context):
         """End the call with DEADLINE_EXCEEDED."""
         if not self.over:
             self.over = True
+            self._count(DEADLINE_EXCEEDED)
             self._connection.refuse(self, Status.DEADLINE_EXCEEDED, "Deadline Exceeded", [])
             self.abandon()
 
     def abandon(self) -> None:
         """The call has ended: cancel its handler."""
         self.over = True
+        self._count(CANCELLED)
         self._tell_ended()
         if self._answer is not None:
             self._answer.cancel()
@@ -204,6 +211,13 @@ class Call(Context):
     def _requests(self) -> str:
         """The requests that this call is made for, for log lines."""
         return named_in(self._metadata)
+
+    def _count(self, status: int) -> None:
+        """The call ended with `status`. May be called again."""
+        figures, began = self._server.figures, self._began
+        if figures is not None and began is not None:
+            self._began = None
+            figures.of_path(self._path).ended(status, self._seconds() - began)
 
     def _tell_ended(self) -> None:
         callbacks, self._callbacks = self._callbacks, []
@@ -294,6 +308,7 @@ class Call(Context):
             )
             return
         self.over = True
+        self._count(OK)
         self._connection.send(self, message, list(head), list(end))
         self._tell_ended()
 
@@ -315,6 +330,7 @@ class Call(Context):
     def _end(self, status: int, details: str) -> None:
         if not self.over:
             self.over = True
+            self._count(status)
             try:
                 end = list(encode_metadata(self._trailing))
             except ValueError:

@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.rpc.failures import Failures
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
@@ -176,9 +177,11 @@ class GrpcServer(Service):
         random: Random,
         endpoint: IStreamServerEndpoint | None = None,
         limits: Limits = LIMITS,
+        figures: CallFigures | None = None,
     ) -> None:
         """`threads` is the number of blocking handlers that run at a time. `random` names the
-        calls that fail. `endpoint` is where to listen, by default TCP at `address`."""
+        calls that fail. `endpoint` is where to listen, by default TCP at `address`. `figures`
+        count the calls."""
         self._reactor = reactor
         self._address = address
         self._endpoint = endpoint or server_endpoint(reactor, address)
@@ -186,7 +189,7 @@ class GrpcServer(Service):
         methods = Methods()
         add_servicers(cast(grpc.Server, methods))
         failures = Failures(reactor.seconds, random)
-        state = ServerState(reactor, self._threads, methods, limits, failures)
+        state = ServerState(reactor, self._threads, methods, limits, failures, figures)
         self._connections = _Connections(state)
         self._sweeping = LoopingCall(self._connections.sweep)
         self._sweeping.clock = reactor
