@@ -70,8 +70,8 @@ _CALLS_PER_REPLICA = (3, 2, 4, 2, 2)
 """Of pings: a ping, a campaign, and a message that another replica leads. Of trades: a batch, and
 one that still waits for a leader that has been replaced. Of reads. For events: one that waits for
 news, and one that was given up and still waits; and pages of older orders."""
-_LOOKUPS_PER_CATALOG = 4
-"""Further reads and lookups wait for a thread."""
+_CALLS_PER_CATALOG = (4, 1)
+"""Of lookups, and of questions how it is. Further reads and lookups wait for a thread."""
 
 
 def make_frontend(
@@ -82,12 +82,8 @@ def make_frontend(
     timing, seconds = config.timing, monotonic_seconds
     figures = FrontendFigures(Metrics(), reactor, lost_lines)
     leadership = Leadership(config.replicas, timing)
-    # Each kind of call has connections and threads of its own: reads that wait must not hold up
-    # trades, and neither may hold up pings.
-    pings, trades, reads, watches, replays = (
-        Channels(reactor, calls * len(config.replicas)) for calls in _CALLS_PER_REPLICA
-    )
-    lookups = Channels(reactor, _LOOKUPS_PER_CATALOG * len(config.catalogs))
+    to_replicas, (lookups, statuses) = _channels(reactor, config, figures)
+    pings, trades, reads, watches, replays = to_replicas
 
     def clients(channels: Channels) -> dict[int, ReplicaClient]:
         return {
@@ -124,7 +120,6 @@ def make_frontend(
         *(exposed, operations, figures),
     )
     lookup_service = _lookup_service(reactor, caching, catalogs, replicas, recent, figures)
-    statuses = Channels(reactor, len(config.catalogs))
     overview = _overview(config, leadership, statuses, caching, figures)
     routes = Routes(
         trades=trade_service,
@@ -143,6 +138,21 @@ def make_frontend(
         *(figures.process, pings, trades, reads, watches, replays, lookups, statuses),
         *(trade_service, event_feed, ping_service, *caching.services, public),
         Readiness(reactor, reports, lambda: public.url),
+    )
+
+
+def _channels(
+    reactor: Reactor, config: FrontendConfig, figures: FrontendFigures
+) -> tuple[Sequence[Channels], Sequence[Channels]]:
+    """To replicas and to catalogs. Each kind of call has connections and threads of its own: reads
+    that wait must not hold up trades, and neither may hold up pings."""
+
+    def channels(calls: int, processes: int) -> Channels:
+        return Channels(reactor, calls * processes, figures.asks)
+
+    return (
+        [channels(calls, len(config.replicas)) for calls in _CALLS_PER_REPLICA],
+        [channels(calls, len(config.catalogs)) for calls in _CALLS_PER_CATALOG],
     )
 
 
@@ -282,7 +292,9 @@ def _caching(
         *(recent, figures.cache),
     )
     pushes = SignedPushes(config.secret, subscriber)
-    frames = push_frames(pushes, reactor, cluster, random.SystemRandom(), refused)
+    frames = push_frames(
+        *(pushes, reactor, cluster, random.SystemRandom(), refused), figures=figures.asked
+    )
     invalidations = InvalidationResource(
         config.secret, subscriber, monotonic_seconds, operations, metrics, refused
     )

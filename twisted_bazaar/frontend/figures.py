@@ -13,6 +13,7 @@ from twisted_bazaar.metrics.exposition import Exposition
 from twisted_bazaar.metrics.figures import LATENCY_SECONDS, Metrics
 from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.metrics.resource import MetricsResource
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.status.report import Durations, Figures, LookupCounts, TradeCounts
 
 from .cache.floors import Floors
@@ -44,6 +45,8 @@ class FrontendFigures:
         self.http = HttpFigures(metrics)
         self.cache = CacheFigures(metrics)
         self.trades = TradeFigures(metrics)
+        self.asked = CallFigures.of_server(metrics)
+        self.asks = CallFigures.of_client(metrics)
         self._metrics = metrics
         self._streams: Callable[[], int] = lambda: 0
         self._connections: Callable[[], int] = lambda: 0

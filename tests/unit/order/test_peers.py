@@ -96,7 +96,7 @@ class _Grpc:
     def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
         return None
 
-    def call(self, ask: Any, timeout: float) -> Deferred[Any]:
+    def call(self, ask: Any, timeout: float, rpc: Any) -> Deferred[Any]:
         self._ways.by_grpc.append(timeout)
         return self._ways.grpc_answer()
 
