@@ -46,3 +46,20 @@ def test_each_respect_has_a_course_of_its_own() -> None:
     assert len(entries.take_open("one", 1)) == 1
     assert len(entries.take_open("other", 1)) == 1
     assert entries.take_open("one", 1) == []
+
+
+def test_an_entry_of_another_term_is_another_one() -> None:
+    entries = FollowedEntries("done")
+    entries.remember(orders(1)[0], ANNA)
+    assert list(entries.among(orders(2))) == []
+
+
+def test_what_another_entry_has_replaced_is_forgotten() -> None:
+    old, new = orders(1, 1), orders(1, 2)
+    entries = FollowedEntries("done")
+    remembered = [entries.remember(entry, ANNA) for entry in old]
+    assert remembered[1] is not None
+    remembered[1].span = span = FakeSpan("", None, 1)
+    entries.supersede(new)
+    assert [each.index for each in entries.take_open("done", 2)] == [1]
+    assert span.error
