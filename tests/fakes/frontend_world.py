@@ -74,6 +74,8 @@ class FakeBazaar:
         """What the API asked for, in order."""
         self.request_ids: list[str] = []
         """The ids of the requests that it was asked for, where a call carries one."""
+        self.contexts: list[TraceContext | None] = []
+        """Where in a trace these requests are."""
         self.answer: Deferred[Any] | Exception | None = None
         """What every call returns, or fails with, instead of an answer."""
         self.unready: str | None = None
@@ -88,6 +90,7 @@ class FakeBazaar:
         self, trade: Trade, request_id: str = "", context: TraceContext | None = None
     ) -> Deferred[Placed | Judged]:
         self.request_ids.append(request_id)
+        self.contexts.append(context)
         return self._answer(trade, lambda: self._place(trade))
 
     def place_together(
@@ -100,6 +103,7 @@ class FakeBazaar:
                 return error
 
         self.request_ids.append(request_id)
+        self.contexts.append(context)
         return self._answer(list(trades), lambda: [place(trade) for trade in trades])
 
     def look_up(self, name: str) -> Deferred[LookupResult]:
@@ -114,6 +118,7 @@ class FakeBazaar:
         self, number: int, request_id: str = "", context: TraceContext | None = None
     ) -> Deferred[Order | None]:
         self.request_ids.append(request_id)
+        self.contexts.append(context)
         found = [order for order in self.history if order.number == number]
         return self._answer(number, lambda: found[0] if found else None)
 
@@ -121,6 +126,7 @@ class FakeBazaar:
         self, selection: Selection, request_id: str = "", context: TraceContext | None = None
     ) -> Deferred[Page]:
         self.request_ids.append(request_id)
+        self.contexts.append(context)
 
         def page() -> Page:
             found = [order for order in self.history if selection.fits(order)]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.collector import CollectedSpan, Collector
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 
 from .bazaar import Answer, Bazaar
-from .collector import CollectedSpan, Collector
 from .waiting import wait_until
 
 TRADE = {"name": "FishCo", "quantity": 1, "type": "buy"}
