@@ -7,6 +7,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.tracing.context import TraceContext
 from twisted_bazaar.tracing.spans import Kind, Span, Tracer, Value
 
+from .figures import OTHER
 from .site import BazaarRequest, BazaarSite
 
 __all__ = ["TracedRequest", "trace_requests"]
@@ -55,10 +56,9 @@ class TracedRequest(BazaarRequest):
         if span is None:
             return
         method = self.method.decode("ascii") if self.method in _METHODS else "_OTHER"
-        route: str = getattr(self, "route", "other")
-        if route.startswith("/"):
-            span.rename(f"{_name(method)} {route}")
-            span.set({"http.route": route})
+        if self.route != OTHER:
+            span.rename(f"{_name(method)} {self.route}")
+            span.set({"http.route": self.route})
         span.set({"http.response.status_code": self.code})
         if self.code >= 500:
             error = error or f"status {self.code}"
