@@ -27,7 +27,8 @@ class OrderFigures:
         self._replicate = Stage(stages.of("replicate"))
         self._apply = Stage(stages.of("apply"))
         self._answer = Stage(stages.of("answer"))
-        self._leading_term = 0
+        self._term = 0
+        """That of the last batch that proposed entries."""
         self._batch_trades = metrics.histogram(
             "bazaar_order_batch_trades", "Trades that came together.", BATCH_SIZES
         )
@@ -56,20 +57,25 @@ class OrderFigures:
         self._batch_trades.observe(len(batch.trades))
         self._decide.observe(took + now - began)
         if (index := log.last_index) > last:
+            if self._replica.term != self._term:
+                self.came_to(0, now)
+                self._term = self._replica.term
             for stage in (self._replicate, self._apply, self._answer):
                 stage.began(index, now)
         return True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a batch that `came_to` is about."""
+        return bool(self._answer.waiting)
 
     def came_to(self, released: int, now: float) -> None:
         """Something may have been committed or cleared, and what is up to `released` is
         answered."""
         replica = self._replica
-        leading_term = replica.term if replica.leads else 0
-        if leading_term != self._leading_term:
-            self._leading_term = leading_term
+        if not replica.leads or replica.term != self._term:
             for stage in (self._replicate, self._apply, self._answer):
                 stage.clear()
-        if not self._answer.waiting:
             return
         self._replicate.reached(replica.commit, now)
         self._apply.reached(replica.cleared, now)
@@ -85,7 +91,7 @@ class OrderFigures:
     def wrote(self, seconds: float) -> None:
         """A write of the log took so long."""
         self._disk_write.observe(seconds)
-        if self._leading_term:
+        if self._replica.leads:
             self._fsync.observe(seconds)
 
 

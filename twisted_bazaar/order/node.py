@@ -296,7 +296,8 @@ class OrderNode(Service):
                 # There is much to catch up with: other calls have their turn in between.
                 self._reactor.callLater(0, self._go_on)
                 break
-        self._figures.came_to(self._desk.released, now)
+        if self._figures.waiting:
+            self._figures.came_to(self._desk.released, now)
         for settled in self._desk.take_settled():
             self._answer(settled)
         self.watches.look()
