@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -244,3 +245,17 @@ def test_without_opentelemetry_the_option_is_refused_with_one_line(tmp_path: Pat
     [line] = service.stderr.splitlines()
     assert line.startswith("bazaar-catalog: --otlp: ")
     assert "twisted-bazaar[tracing]" in line
+
+
+@pytest.mark.slow
+def test_a_collector_that_hangs_holds_up_no_trade_and_no_stop(tmp_path: Path) -> None:
+    with Collector(hangs=True) as hanging:
+        bazaar = Bazaar(tmp_path / "bazaar", f"--otlp={hanging.url}", "--trace-ratio=1")
+        bazaar.start()
+        for number in range(20):
+            assert place(bazaar, f"trade-{number}").status == 200
+        assert hanging.asked.wait(10)
+        assert place(bazaar, "later").status == 200
+        began = time.monotonic()
+        bazaar.stop()
+        assert time.monotonic() - began < 5

@@ -1,6 +1,7 @@
 """Requests as spans of a trace."""
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from tests.fakes.frontend_world import FrontEnd
 from tests.fakes.tracer import CLIENT, FakeSpan, FakeTracer
@@ -86,3 +87,12 @@ def test_an_unknown_method_and_path_have_no_names_of_their_own(
     assert only(tracer).name == "HTTP"
     assert only(tracer).attributes["http.request.method"] == "_OTHER"
     assert "http.route" not in only(tracer).attributes
+
+
+def test_a_client_that_hangs_up_ends_the_span(frontend: FrontEnd, tracer: FakeTracer) -> None:
+    frontend.bazaar.answer = Deferred()
+    connection = frontend.connect()
+    connection.send(b"GET /orders/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert only(tracer).error is None
+    connection.hang_up()
+    assert only(tracer).error == "the client hung up"

@@ -1,6 +1,8 @@
 """What a front-end says of its trades, and passes on with them."""
 
+import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -135,3 +137,23 @@ def test_none_is_made_unless_something_is_to_be_said(tracer: FakeTracer) -> None
     assert TradeFollowing.of(None, is_debugging=False) is None
     assert TradeFollowing.of(tracer, is_debugging=False) is not None
     assert TradeFollowing.of(None, is_debugging=True) is not None
+
+
+@pytest.mark.parametrize("trades", [1, 50])
+def test_trades_that_nobody_follows_cost_one_call_a_batch(trades: int) -> None:
+    desk = Desk(None)
+    called: list[str] = []
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and ("/tracing/" in code.co_filename or "follow" in code.co_name):
+            called.append(code.co_name)
+
+    sys.setprofile(count)
+    try:
+        for number in range(trades):
+            desk.place(number, f"request-{number}")
+        desk.send(*(placed(number + 1) for number in range(trades)))
+    finally:
+        sys.setprofile(None)
+    assert called == ["followed_in"]
