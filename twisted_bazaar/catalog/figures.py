@@ -1,4 +1,4 @@
-"""What a catalog counts and measures. The names are in docs/reference.md."""
+"""What a catalog counts and measures. The names are in docs/monitoring.md."""
 
 from collections.abc import Callable
 

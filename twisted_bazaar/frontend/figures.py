@@ -1,4 +1,4 @@
-"""What a front-end counts and measures, as a whole. The names are in docs/reference.md."""
+"""What a front-end counts and measures, as a whole. The names are in docs/monitoring.md."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What an order replica counts and measures. The names are in docs/reference.md."""
+"""What an order replica counts and measures. The names are in docs/monitoring.md."""
 
 from collections.abc import Callable, Mapping
 
