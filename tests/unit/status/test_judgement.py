@@ -75,6 +75,10 @@ def test_a_standby_catalog_that_does_not_answer_is_wrong() -> None:
 def test_without_a_catalog_trades_go_on() -> None:
     standby = catalog_state(serving=False)
     assert judge(cluster_status(catalogs=[standby])) == impaired("no catalog answers lookups")
+    silent = catalog_state(reachable=False, serving=None)
+    assert judge(cluster_status(catalogs=[silent])) == impaired(
+        "catalog 127.0.0.1:7000 does not answer", "no catalog answers lookups"
+    )
 
 
 def test_a_catalog_of_an_earlier_release_may_serve() -> None:

@@ -195,6 +195,21 @@ def test_the_folder_here_is_not_taken_for_that_of_another_front_end(
     assert (elsewhere.url(), elsewhere.pids()) == ("http://shop.example", {})
 
 
+@pytest.mark.parametrize(
+    ("listens", "url"),
+    [
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("[::]:80", "http://[::1]:80"),
+        ("[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_a_front_end_that_listens_everywhere_is_asked_on_this_machine(
+    tmp_path: Path, listens: str, url: str
+) -> None:
+    data = listed(tmp_path, {"name": "frontend", "pid": 1, "address": listens})
+    assert Place(None, data).url() == url
+
+
 def test_without_a_folder_the_usual_port_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

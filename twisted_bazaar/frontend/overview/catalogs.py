@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError
@@ -21,6 +22,8 @@ ASKED_EVERY_SECONDS = 1.0
 
 class CatalogStatuses:
     """The last answers of all catalogs."""
+
+    log = Logger()
 
     def __init__(
         self,
@@ -63,7 +66,8 @@ class CatalogStatuses:
             )
 
         def silent(failure: Failure) -> AskedCatalog:
-            failure.trap(BazaarError)
+            if not failure.check(BazaarError):
+                self.log.failure("unexpected error while a catalog was asked", failure)
             return AskedCatalog(address=catalog.address, reachable=False)
 
         return catalog.status(ANSWER_SECONDS).addCallbacks(said, silent)

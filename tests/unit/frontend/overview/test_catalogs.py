@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.replicas import result_of
@@ -66,6 +67,18 @@ def test_all_are_asked_at_once_and_the_answer_has_all_in_their_order(world: Worl
     assert second == AskedCatalog(
         address=world.second.address, reachable=True, status=SAID, leader_index=830
     )
+
+
+def test_an_unexpected_error_is_logged_and_all_who_ask_are_answered(
+    world: World, logged_failures: list[Failure]
+) -> None:
+    asked = world.ask()
+    world.first.asked[0].errback(ZeroDivisionError("a bug"))
+    world.second.asked[0].callback(SAID)
+    assert [each.reachable for each in asked[0]] == [False, True]
+    [failure] = logged_failures
+    assert failure.check(ZeroDivisionError)
+    logged_failures.clear()
 
 
 def test_one_of_an_earlier_release_is_reachable_and_says_nothing(world: World) -> None:
