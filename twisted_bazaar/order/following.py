@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.messages import Append, AppendReply, Apply, PeerReply, PeerRequest
 from twisted_bazaar.consensus.replica import Ready, Replica
-from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.errors import BazaarError, KeyReused, Rejected
 from twisted_bazaar.market import Placed, Traded
 from twisted_bazaar.rpc.bazaar.v1.following_pb2 import Followed as Wire
 from twisted_bazaar.rpc.following import encode_followed, followed_from_wire
@@ -30,6 +30,7 @@ from .desk import Batch, Known, Outcome, TradingDesk
 __all__ = ["FollowedTrades", "Following", "FollowingDesk"]
 
 _ON_DISK, _RELEASED = "on disk", "released"
+_REFUSALS = Rejected, KeyReused
 
 
 class FollowedTrades:
@@ -38,12 +39,13 @@ class FollowedTrades:
     def __init__(
         self,
         followed: Mapping[int, Followed],
-        spans: Sequence[Span],
+        spans: Mapping[int, Span],
         say_answer: Callable[[Followed, Outcome], None] | None,
     ) -> None:
         self.by_position = followed
         """Their contexts are within this replica's spans."""
         self._spans = spans
+        """By position."""
         self._say_answer = say_answer
 
     def answered(self, outcomes: Sequence[Outcome]) -> None:
@@ -51,12 +53,17 @@ class FollowedTrades:
         if self._say_answer is not None:
             for position, followed in self.by_position.items():
                 self._say_answer(followed, outcomes[position])
-        for span in self._spans:
-            span.end()
+        for position, span in self._spans.items():
+            outcome = outcomes[position]
+            if isinstance(outcome, Placed):
+                span.set({"bazaar.order.number": outcome.number})
+            # What the market refuses is no failure of the bazaar.
+            failed = isinstance(outcome, BazaarError) and not isinstance(outcome, _REFUSALS)
+            span.end(str(outcome) if failed else "")
 
     def over(self) -> None:
         """The call has ended, with an answer or without."""
-        for span in self._spans:
+        for span in self._spans.values():
             span.end("there was no answer")
 
 
@@ -81,13 +88,13 @@ class Following:
 
     def came(self, wire: Iterable[Wire], trades: int) -> FollowedTrades:
         """A call came, with so many trades, of which these are followed."""
-        followed, spans = {}, []
+        followed, spans = {}, {}
         for position, each in followed_from_wire(wire).items():
             if not 0 <= position < trades:
                 continue
             span = self._begin("Orders.Trade", each, {"bazaar.batch.trades": trades})
             if span is not None:
-                spans.append(span)
+                spans[position] = span
                 each = Followed(each.request_id, span.context)
             followed[position] = each
         return FollowedTrades(followed, spans, self._answered if self._is_debugging else None)

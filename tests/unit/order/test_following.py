@@ -13,8 +13,8 @@ from tests.fakes.replicas import result_of
 from tests.fakes.tracer import CLIENT, FakeTracer
 from twisted_bazaar.consensus.entries import GENESIS, Entry, encode_entry
 from twisted_bazaar.consensus.messages import Append, Apply
-from twisted_bazaar.errors import Unavailable
-from twisted_bazaar.market import Side, Trade, Traded
+from twisted_bazaar.errors import OutcomeUnknown, Rejected, Unavailable
+from twisted_bazaar.market import Judged, Placed, Rejection, Side, Trade, Traded
 from twisted_bazaar.order.desk import Batch
 from twisted_bazaar.order.following import Following
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, replication_pb2
@@ -204,6 +204,19 @@ def test_spans_are_within_the_leaders_which_are_within_the_clients() -> None:
     assert (of_leader.error, of_follower.error) == (None, "")
     trades.over()
     assert of_leader.error == "there was no answer"
+
+
+def test_a_span_says_what_became_of_its_trade() -> None:
+    tracer = FakeTracer()
+    told = [(at, Followed("anna", CLIENT)) for at in range(4)]
+    trades = Told(tracer=tracer).following.came(followed_to_wire(told), 5)
+    refused, lost = Rejected(Rejection.HALTED), OutcomeUnknown("the leader changed")
+    placed = Placed(7, replayed=False, price=1)
+    trades.answered([refused, placed, lost, Judged(1), placed])
+    trades.over()
+    assert [span.error for span in tracer.spans] == ["", "", "the leader changed", ""]
+    numbers = [span.attributes.get("bazaar.order.number") for span in tracer.spans]
+    assert numbers == [None, 7, None, None]
 
 
 def test_positions_beyond_the_trades_of_a_call_count_as_absent() -> None:
