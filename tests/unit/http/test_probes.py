@@ -156,13 +156,15 @@ async def test_no_body_is_received(service: Service, head: bytes) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_has_closed_its_side_gets_its_answer(service: Service) -> None:
+    service.body = b"x" * 5_000_000
+
     def talk() -> bytes:
         with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
-            client.sendall(b"GET /livez HTTP/1.1\r\n%b\r\n" % HOST)
+            client.sendall(b"GET /metrics HTTP/1.1\r\n%b\r\n" % HOST)
             client.shutdown(socket.SHUT_WR)
             return read_all(client)
 
-    assert (await deferToThread(talk)).endswith(b'{"data":"alive"}')
+    assert (await deferToThread(talk)).endswith(b"\r\n\r\n" + service.body)
 
 
 @pytest_twisted.ensureDeferred

@@ -96,6 +96,21 @@ def test_an_answer_may_wait_for_the_catalog_longer_than_for_the_disks(world: Wor
     assert world.seconds("apply") == world.seconds("answer") == (1, 0.05)
 
 
+def test_what_is_released_without_a_catalog_was_not_cleared(world: World) -> None:
+    cluster = world.cluster
+    cluster.cut(CATALOG)
+    world.trade(buy("one"))
+    cluster.pass_time(3 * TIMING.lease)
+    world.come()
+    assert [world.seconds(stage)[0] for stage in ("replicate", "apply", "answer")] == [1, 0, 1]
+    cluster.heal()
+    cluster.pass_time(3 * TIMING.lease)
+    world.trade(buy("two"))
+    cluster.run()
+    world.come()
+    assert world.seconds("apply") == (1, 0.0)
+
+
 def test_a_batch_that_proposes_nothing_is_only_decided(world: World) -> None:
     world.trade(buy("one", stock="there is none"))
     world.cluster.pass_time(TIMING.heartbeat)

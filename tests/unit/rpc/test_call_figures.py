@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
+import attrs
 import grpc
 import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 
 from tests.fakes.frame_world import ECHO, FAIL, HOLD, SOON, error_of
 from tests.fakes.frame_world import World as FrameWorld
@@ -22,7 +24,7 @@ from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.server import FrameServer, Method
-from twisted_bazaar.rpc.serving.server import GrpcServer
+from twisted_bazaar.rpc.serving.server import LIMITS, GrpcServer
 from twisted_bazaar.runtime.address import Address
 
 from .test_calls import free_port
@@ -114,7 +116,12 @@ class GrpcWorld(CatalogServicer):
         def add(server: grpc.Server) -> None:
             add_CatalogServicer_to_server(self, server)
 
-        self.server = GrpcServer(self.reactor, address, 1, add, Random(1), figures=self.asked)
+        self.address = address
+        self.server = GrpcServer(
+            *(self.reactor, address, 1, add, Random(1)),
+            limits=attrs.evolve(LIMITS, answer=0.1),
+            figures=self.asked,
+        )
         self.server.startService()
         self.channels = Channels(self.reactor, 2, self.asks)
         self.channels.startService()
@@ -163,6 +170,21 @@ async def test_a_call_by_grpc_that_takes_too_long_is_counted_as_that(world: Grpc
     # Its caller gives the call up, or the server does: whatever comes first.
     ((_, code),) = await world.until_counted(1)
     assert code in ("DEADLINE_EXCEEDED", "CANCELLED")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_call_that_its_server_ends_is_counted_once(world: GrpcWorld) -> None:
+    world.answer = Deferred
+
+    def call() -> object:
+        with grpc.insecure_channel(str(world.address)) as channel:
+            try:
+                return channel.unary_unary("/bazaar.v1.Catalog/Lookup")(b"")
+            except grpc.RpcError as failure:
+                return failure
+
+    assert isinstance(await deferToThread(call), grpc.RpcError)
+    assert counts(world.asked) == {("Catalog.Lookup", "DEADLINE_EXCEEDED"): 1}
 
 
 @pytest_twisted.ensureDeferred
