@@ -82,8 +82,13 @@ def test_all_is_well_once_it_runs(bazaar: Bazaar) -> None:
     assert catalog["serving"]
     assert catalog["address"] == processes["catalog"]["address"]
     assert (frontend["self"], frontend["address"]) == (True, processes["frontend"]["internal"])
+    figures = found["figures"]
+    assert figures["requests"] > figures["trades"]["placed"] == number
+    assert sum(figures["seconds"]["trade"]) == number
     code, lines = shown(bazaar)
     assert (code, lines[0].partition("  ")[0]) == (0, "all is well")
+    # Orders a second, median and p99.
+    assert len(row(lines, "orders").split()) == 6
     for id in "1", "2", "3":
         assert row(lines, id).endswith(str(processes[f"order-{id}"]["pid"]))
 

@@ -156,8 +156,11 @@ def _figures(status: ClusterStatus, done: Rates) -> RenderableType:
     table.add_row("requests", f"{done.requests:.1f}")
     table.add_row("lookups", f"{done.lookups:.1f}", *_percentiles(done.lookup_seconds), hits)
     table.add_row("orders", f"{done.orders:.1f}", *_percentiles(done.trade_seconds))
-    open_now = f"{figures.connections} connections, {figures.streams} streams of events"
-    return Group(table, Text(f"{open_now}, {figures.failures} failures since it started"))
+    counts = (
+        f"connections: {figures.connections}, streams of events: {figures.streams}, "
+        f"failures since its start: {figures.failures}"
+    )
+    return Group(table, Text(counts))
 
 
 def _percentiles(seconds: tuple[float, float] | None) -> Sequence[str]:
