@@ -64,6 +64,20 @@ RATE = "bazaar_http_requests_total"
 SLOW_PARTS = ((0.04, 6.0), (0.9, 3.0), (0.04, 10.0))
 SLOW_TIMES = ("5m", "18m"), "9m"
 
+KEPT_OUT = {
+    "f": f"bazaar_frontend_kept_out{{{FRONTEND}}}",
+    "c": f"bazaar_catalog_subscribers_kept_out{{{CATALOG}}}",
+    "o": f"bazaar_catalog_kept_out{{{ORDER}}}",
+}
+
+
+def kept_out(instance: str) -> Case:
+    """Once for a moment, and later every few seconds."""
+    often = " ".join(["1 0 0"] * (2 * A_MINUTE // 3))
+    values = " ".join([gauge((0, 1)), "1", gauge((0, 1)), often, gauge((0, 2))])
+    return Case("BazaarKeptOut", {KEPT_OUT[instance]: values}, ("1m30s", "6m"), "4m", instance)
+
+
 CASES = [
     turned("BazaarNoLeader", f'bazaar_raft_role{{{ORDER}, role="leader"}}', 1, 0, ""),
     Case(
@@ -94,7 +108,9 @@ CASES = [
     Case(
         "BazaarTradesSlow",
         durations(
-            "bazaar_http_request_duration_seconds", f'{FRONTEND}, route="/orders"', *SLOW_PARTS
+            "bazaar_http_request_duration_seconds",
+            f'{FRONTEND}, route="/orders", method="POST"',
+            *SLOW_PARTS,
         ),
         *SLOW_TIMES,
         "f",
@@ -121,9 +137,7 @@ CASES = [
     ),
     turned("BazaarNoCatalogLease", f"bazaar_catalog_lease_held{{{CATALOG}}}", 1, 0, ""),
     turned("BazaarFrontendWithoutLease", f"bazaar_frontend_lease_held{{{FRONTEND}}}", 1, 0, "f"),
-    turned("BazaarKeptOut", f"bazaar_frontend_kept_out{{{FRONTEND}}}", 0, 1, "f"),
-    turned("BazaarKeptOut", f"bazaar_catalog_subscribers_kept_out{{{CATALOG}}}", 0, 1, "c"),
-    turned("BazaarKeptOut", f"bazaar_catalog_kept_out{{{ORDER}}}", 0, 1, "o"),
+    *map(kept_out, KEPT_OUT),
     turned("BazaarCacheDown", f"bazaar_cache_breaker_open{{{FRONTEND}}}", 0, 1, "f"),
     turned("BazaarProcessDown", f"up{{{ORDER}}}", 1, 0, "o"),
     Case(
