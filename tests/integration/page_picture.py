@@ -20,6 +20,8 @@ TRADING_SECONDS = 45.0
 AFTERWARDS_SECONDS = 4.0
 """Within which the new leader is still shown as new."""
 MAX_BYTES = 250_000
+_SHADES = bytes(round(value / 5) * 5 for value in range(256))
+"""Fewer than a screen has; white stays white, and the eye sees no difference."""
 
 _PIXELS = """async (png) => {
   const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
@@ -63,7 +65,7 @@ def repacked(browser: Browser, png: bytes) -> bytes:
     pixels = b64decode(text)
     rgb = bytearray(3 * width * height)
     for colour in range(3):
-        rgb[colour::3] = pixels[colour::4]
+        rgb[colour::3] = pixels[colour::4].translate(_SHADES)
     row = 3 * width
     rows = b"".join(b"\0" + rgb[at : at + row] for at in range(0, len(rgb), row))
     head = width.to_bytes(4) + height.to_bytes(4) + bytes((8, 2, 0, 0, 0))
