@@ -90,6 +90,7 @@ PURE_MODULES = [
     "frontend.trading.figures",
     "frontend.trading.queue",
     "http.answers",
+    "http.client_address",
     "http.connections",
     "http.figures",
     "http.hosts",

@@ -15,6 +15,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.http.access_log import AccessLog
+from twisted_bazaar.http.client_address import TrustedProxies
 from twisted_bazaar.http.connections import connections_for
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
@@ -179,6 +181,9 @@ def _public(
     site = public_site(served, reactor, time.time, _request_ids(), _max_connections(), figures.http)
     figures.show_site(site)
     trace_requests(site, tracer)
+    site.proxies = TrustedProxies(config.trusted_proxies)
+    if config.access_log:
+        site.access_log = AccessLog()
     return Listener(reactor, config.listen, site)
 
 

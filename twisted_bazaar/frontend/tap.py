@@ -6,6 +6,7 @@ from typing import ClassVar
 import attrs
 from twisted.application.service import Service
 
+from twisted_bazaar.http.client_address import Network, read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
@@ -37,6 +38,8 @@ class FrontendConfig:
     """Whether `listen` serves metrics, too."""
     trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
     """Where traces go; None: nowhere."""
+    access_log: bool = attrs.field(default=False, kw_only=True)
+    trusted_proxies: tuple[Network, ...] = attrs.field(default=(), kw_only=True)
 
 
 class Options(TracingOptions):
@@ -59,11 +62,13 @@ class Options(TracingOptions):
     ]
     optFlags: ClassVar = [
         ["public-metrics", None, "Serve /metrics to clients, too, and not on --internal only."],
+        ["access-log", None, options.ACCESS_LOG_HELP],
     ]
     repeated: ClassVar = [
         ("catalog", "HOST:PORT of a catalog.", options.host_port),
         ("replica", "ID=HOST:PORT of an order replica.", options.id_address),
         ("host", options.HOST_HELP, options.host_name),
+        ("trusted-proxy", options.PROXY_HELP, read_network),
     ]
     required = ("catalog", "replica")
 
@@ -84,6 +89,8 @@ class Options(TracingOptions):
             self.log_settings.is_debugging,
             public_metrics=bool(self["public-metrics"]),
             trace=self.trace,
+            access_log=bool(self["access-log"]),
+            trusted_proxies=self["trusted-proxy"],
         )
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.logger import Logger
@@ -167,6 +167,17 @@ class BazaarChannel(HTTPChannel):
             )
             self._abort()
 
+    def hung_up(self, request: "BazaarRequest") -> None:
+        """The connection has ended, and the answer to `request` was not complete."""
+        site = self.site
+        if site.access_log is not None and not self._refused:
+            site.access_log.hung_up(request, self._stream is not None, site.seconds())
+
+    @property
+    def client_address(self) -> str:
+        """The IP address at the other end."""
+        return getattr(self.transport.getPeer(), "host", "")
+
     # Requests
 
     def dataReceived(self, data: bytes) -> None:
@@ -239,7 +250,10 @@ class BazaarChannel(HTTPChannel):
             self.refuse(_MALFORMED)
             return
         self._command, self._path, self._version = matched.groups()
-        self.requests.append(self.requestFactory(self, False))
+        request = cast("BazaarRequest", self.requestFactory(self, False))
+        self.requests.append(request)
+        if self.site.access_log is not None:
+            request.begin(self._command, self._path, self.site.seconds())
 
     def lineLengthExceeded(self, line: bytes) -> None:
         self._refuse_head(too_long=True)
@@ -384,6 +398,9 @@ class BazaarChannel(HTTPChannel):
         lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
         head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (refusal.code, phrase(refusal.code), lines)
         self.transport.write(head + body)
+        if self.site.access_log is not None:
+            now = self.site.seconds()
+            self.site.access_log.refused(self, refusal, body, request_id, now)
         self._discard_input()
         if self._ended or ISSLTransport.providedBy(self.transport):
             self.loseConnection()

@@ -2,7 +2,7 @@
 """Requests and their site: HTTP, before any route is looked for.
 
 Bodies are bounded and kept in memory. A malformed path never reaches the routes. Every failure that
-Twisted would answer in HTML, or not at all, has a JSON body. There is no access log. Connections
+Twisted would answer in HTML, or not at all, has a JSON body. Connections
 that wait too long for their client are closed, and the oldest are evicted where there are too many.
 Nothing here knows what the routes serve.
 """
@@ -24,8 +24,10 @@ from twisted.web.resource import Resource
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.tracing.context import TraceContext, read_headers
 
-from . import answers
+from . import answers, client_address
+from .access_log import AccessLog
 from .channel import BazaarChannel, phrase
+from .client_address import TrustedProxies
 from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
 from .figures import CLIENT_GONE, OTHER, HttpFigures
 from .refusals import NO_SUCH_PATH, Reason, Refusal
@@ -61,6 +63,8 @@ class BazaarRequest(server.Request):
     """The template of its route; `OTHER`: it has none. What finds the route sets it."""
     _came_at: float | None = None
     """When it had come whole; None: it has not, or is counted."""
+    begun_at = 0.0
+    """When its first line had come, by the site's clock; kept for an access log only."""
     _request_id = ""
     _received_bytes = 0
     _max_body_bytes = 0
@@ -79,6 +83,17 @@ class BazaarRequest(server.Request):
         header = self.requestHeaders.getRawHeaders
         parents = header(b"traceparent")
         return None if parents is None else read_headers(parents, header(b"tracestate"))
+
+    @property
+    def client_address(self) -> str:
+        """The IP address of the client: see `TrustedProxies.client`."""
+        proxies = cast(BazaarChannel, self.channel).site.proxies
+        forwarded = self.requestHeaders.getRawHeaders(client_address.HEADER)
+        return proxies.client(getattr(self.client, "host", ""), forwarded)
+
+    def begin(self, command: bytes, target: bytes, now: float) -> None:
+        """Its first line has come. Called where there is an access log."""
+        self.method, self.uri, self.begun_at = command, target, now
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
@@ -225,6 +240,8 @@ class BazaarRequest(server.Request):
 
     def connectionLost(self, reason: Failure) -> None:
         self._counted(self.code if self.startedWriting else CLIENT_GONE)
+        channel = cast(BazaarChannel, self.channel)
+        channel.hung_up(self)
         super().connectionLost(reason)
 
     def report(self, failure: Failure) -> Refusal:
@@ -274,6 +291,9 @@ class BazaarSite(server.Site):
     protocol = BazaarChannel  # type: ignore[assignment]
     requestFactory = BazaarRequest
     noisy = False
+    proxies = TrustedProxies()
+    access_log: AccessLog | None = None
+    """Both may be set before the first connection."""
 
     def __init__(
         self,
@@ -312,7 +332,9 @@ class BazaarSite(server.Site):
         return self._body_bytes.get(path, self.max_body_bytes)
 
     def log(self, request: Any) -> None:
-        """No access log: it would cost more than a lookup does."""
+        """Called by Twisted when the answer to `request` has been written."""
+        if self.access_log is not None:
+            self.access_log.answered(request, self.seconds())
 
     def date(self) -> bytes:
         """The value of the header `Date`, now."""

@@ -13,6 +13,7 @@ import attrs
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.http.client_address import Network
 from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import LogSettings
 from twisted_bazaar.runtime.options import timing_arguments
@@ -54,6 +55,8 @@ class Config:
     """Further names by which clients reach the front-end."""
     public_metrics: bool = False
     """Whether the front-end serves metrics to clients, too."""
+    access_log: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
     log: LogSettings = attrs.field(factory=LogSettings)
 
 
@@ -75,6 +78,8 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     frontend += [f"--replica={n}={address}" for n, address in orders.items()]
     frontend += [f"--host={name}" for name in config.hosts]
     frontend += ["--public-metrics"] if config.public_metrics else []
+    frontend += ["--access-log"] if config.access_log else []
+    frontend += [f"--trusted-proxy={network}" for network in config.trusted_proxies]
 
     listing = [f"--listing={config.listing}"] if config.listing else []
     own = [f"--listen={catalog}", f"--data={data / 'catalog'}", secret, *listing]

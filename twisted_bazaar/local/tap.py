@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from twisted.application.service import Service
 
+from twisted_bazaar.http.client_address import read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.services import Process, prepare
@@ -58,8 +59,12 @@ class Options(TracingOptions):
     ]
     optFlags: ClassVar[list[list[Any]]] = [
         ["public-metrics", None, "Serve the front-end's /metrics to clients, too."],
+        ["access-log", None, options.ACCESS_LOG_HELP],
     ]
-    repeated: ClassVar = [("host", options.HOST_HELP, options.host_name)]
+    repeated: ClassVar = [
+        ("host", options.HOST_HELP, options.host_name),
+        ("trusted-proxy", options.PROXY_HELP, read_network),
+    ]
 
 
 def makeService(config: Options) -> Service:
@@ -79,6 +84,8 @@ def makeService(config: Options) -> Service:
         listing=config["listing"],
         hosts=config["host"],
         public_metrics=bool(config["public-metrics"]),
+        access_log=bool(config["access-log"]),
+        trusted_proxies=config["trusted-proxy"],
         timing=config.timing,
         trace=config.trace,
         log=config.log_settings,

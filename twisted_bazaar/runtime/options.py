@@ -28,7 +28,9 @@ from .log_settings import Format, Level, LogSettings
 
 __all__ = [
     "Options",
+    "ACCESS_LOG_HELP",
     "HOST_HELP",
+    "PROXY_HELP",
     "ServiceOptions",
     "TimingOptions",
     "cache",
@@ -47,6 +49,10 @@ __all__ = [
 MIN_SECRET_BYTES = 16
 """A shorter secret could be guessed."""
 
+PROXY_HELP = (
+    "Address or network of a proxy: what it says in X-Forwarded-For is taken for its client."
+)
+ACCESS_LOG_HELP = "Log one event for each request of a client."
 HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
 
 Coerce = Callable[[str], Any]

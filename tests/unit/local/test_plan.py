@@ -64,6 +64,8 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "listing": None,
         "host": (),
         "public-metrics": 0,
+        "access-log": 0,
+        "trusted-proxy": (),
         "log-format": "text",
         "log-level": "info",
         "otlp": None,
