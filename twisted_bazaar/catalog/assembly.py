@@ -20,6 +20,7 @@ from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, decode_followed, methods
 from twisted_bazaar.rpc.frames.greeter import CATALOG, Greeter
 from twisted_bazaar.rpc.frames.server import FrameServer
+from twisted_bazaar.rpc.health import Health
 from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
@@ -97,5 +98,6 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
         *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance),
         make_probes(reactor, metrics, node.why_not_ready, time.time, request_ids),
         asked,
+        Health(reactor, {"bazaar.v1.Catalog": lambda: node.why_not_ready() is None}),
     )
     return Layers(tracing.service, process_figures, pusher, node, server)

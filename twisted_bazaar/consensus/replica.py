@@ -170,6 +170,14 @@ class Replica(Nominee):
         does not lead."""
         return self._leader_state.catalog_lags() if self._leader_state is not None else {}
 
+    def can_answer(self, now: float) -> bool:
+        """Whether it leads, a majority has answered it within the election timeout, and all that
+        earlier leaders acknowledged is released here, as its own first entry is."""
+        leader = self._leader_state
+        if leader is None or not leader.in_touch(now):
+            return False
+        return self.released >= leader.opened
+
     # What goes in.
 
     def start(self, now: float) -> None:

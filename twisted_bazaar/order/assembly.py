@@ -32,6 +32,7 @@ from twisted_bazaar.rpc.frames.exchanges import (
     methods,
 )
 from twisted_bazaar.rpc.frames.server import FrameServer, Method
+from twisted_bazaar.rpc.health import Health
 from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
@@ -134,7 +135,8 @@ def make_order_replica(
         RequestIds(secrets.token_hex(5)),
     )
     listens = reactor, config.listen, _HANDLER_THREADS
-    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked)
+    health = _health(reactor, replica, node)
+    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health)
     return Layers(
         *(tracing.service, process_figures, channels, transport),
         *(node, server, WatchEnd(node.watches)),
@@ -182,6 +184,14 @@ def _neighbours(
         for at in config.catalogs
     }
     return peers, catalogs
+
+
+def _health(reactor: Reactor, replica: Replica, node: OrderNode) -> Health:
+    services: Mapping[str, Callable[[], bool]] = {
+        "bazaar.v1.Orders": lambda: replica.can_answer(monotonic_seconds()),
+        "bazaar.v1.Replication": lambda: bool(node.running),
+    }
+    return Health(reactor, services)
 
 
 def _first_prices(log: LogFile) -> Mapping[str, int]:

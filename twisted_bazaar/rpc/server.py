@@ -4,18 +4,23 @@ from collections.abc import Callable
 from random import Random
 
 import grpc
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from twisted.application.service import MultiService, Service
 from twisted.internet.interfaces import IProtocolFactory
 
 from twisted_bazaar.http.probes import METHODS, Probes
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.services import Layers
 from twisted_bazaar.runtime.tcp import server_endpoint
 
+from .descriptions import Descriptions
 from .figures import CallFigures
 from .first_bytes import SharedPort
 from .frames.format import HTTP2_PREFACE, MAGIC
 from .frames.server import FrameServer
+from .health import HEALTH, Health, HealthEnd
+from .reflection import Reflection
 from .serving.server import GrpcServer
 
 __all__ = ["serve"]
@@ -30,11 +35,20 @@ def serve(
     random: Random,
     probes: Probes | None = None,
     figures: CallFigures | None = None,
+    health: Health | None = None,
 ) -> Service:
-    """Serves gRPC, `frames` and `probes` on `address`. For the others see `GrpcServer`.
+    """Serves gRPC, `frames` and `probes` on `address`. For the others see `GrpcServer`. To the
+    servicers `health` is added, and reflection of them all.
 
-    When it stops, all finish what is under way at the same time.
+    When it stops, `health` says so first; then all finish what is under way at the same time.
     """
+
+    def add_all(to: grpc.Server) -> None:
+        add_servicers(to)
+        if health is not None:
+            add_HealthServicer_to_server(health, to)
+            Reflection(Descriptions([*health.services, HEALTH])).add_to(to)
+
     others: dict[bytes, IProtocolFactory] = {MAGIC: frames.connections}
     if probes is not None:
         others |= dict.fromkeys(METHODS, probes.site)
@@ -44,7 +58,7 @@ def serve(
     if probes is not None:
         probes.setServiceParent(server)
     grpc_server = GrpcServer(
-        *(reactor, address, threads, add_servicers, random, endpoint), figures=figures
+        *(reactor, address, threads, add_all, random, endpoint), figures=figures
     )
     grpc_server.setServiceParent(server)
-    return server
+    return server if health is None else Layers(server, HealthEnd(health))
