@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytest_twisted
+from twisted.internet.threads import deferToThread
 
+from tests.fakes.grpc_world import World
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.tools.probe import ANSWER_SECONDS
@@ -35,8 +38,7 @@ def environment(bazaar: Bazaar, name: str) -> dict[str, str]:
     if name == "frontend":
         host, _, port = address.rpartition(":")
         return {"BAZAAR_LISTEN": f"tcp:{port}:interface={host}"}
-    identity = {"BAZAAR_ID": name[-1]} if name.startswith("order") else {}
-    return {"BAZAAR_LISTEN": address, **identity}
+    return {"BAZAAR_LISTEN": address}
 
 
 def ask(*environments: dict[str, str]) -> list[tuple[int, str, str]]:
@@ -72,8 +74,7 @@ def test_every_running_service_is_healthy(bazaar: Bazaar) -> None:
         assert re.fullmatch(r"ok: [^\n]+\n", out)
     asked = [out for _, out, _ in answers]
     assert "/livez" in asked[0]
-    assert "/bazaar.v1.Catalog/" in asked[1]
-    assert all("/bazaar.v1.Orders/" in each for each in asked[2:])
+    assert all("/grpc.health.v1.Health/" in each for each in asked[1:])
 
 
 def test_a_replica_is_healthy_without_the_others_and_a_paused_one_is_not(
@@ -148,6 +149,16 @@ def test_a_frontend_is_asked_at_every_kind_of_endpoint(tmp_path: Path) -> None:
         f"ok: http://{v6}/livez\n",
         f"ok: /livez at {sock}\n",
     ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_service_of_an_earlier_release_which_knows_no_health_is_healthy() -> None:
+    world = World()
+    try:
+        [(status, out, _)] = await deferToThread(ask, {"BAZAAR_LISTEN": str(world.address)})
+    finally:
+        await world.stop()
+    assert (status, out) == (0, f"ok: {world.address}/grpc.health.v1.Health/Check\n")
 
 
 def test_a_service_that_is_down_is_one_line() -> None:

@@ -100,6 +100,7 @@ PURE_MODULES = [
     "metrics.figures",
     "metrics.stages",
     "rpc.bounds",
+    "rpc.descriptions",
     "rpc.catalog_status",
     "rpc.following",
     "rpc.frames.format",

@@ -20,16 +20,17 @@ ANSWER_SECONDS = 3.0
 _ENDPOINTS = {"tcp", "tcp6", "unix", "ssl", "tls", "haproxy", "systemd", "fd"}
 """Kinds of endpoints: text before the first colon that is no host."""
 _ASKED = "an endpoint of kind tcp, tcp6 or unix with a port or path of its own"
-_ORDER = "/bazaar.v1.Orders/Status"
-_CATALOG = "/bazaar.v1.Catalog/Listing"
-"""Calls with an empty request that the reactor of the service answers."""
+_CHECK = "/grpc.health.v1.Health/Check"
+"""An empty request is for the process as a whole."""
+_SERVING = b"\x08\x01"
+"""The answer `HealthCheckResponse(status=SERVING)`."""
 
 
 def ask(environment: Mapping[str, str]) -> str:
     """Call the service and return what was called. Raises `Unusable` without a good answer.
 
     `BAZAAR_LISTEN` says where: an endpoint is that of a front-end, and HOST:PORT that of an order
-    replica if `BAZAAR_ID` is set, else of a catalog.
+    replica or a catalog.
     """
     listen = environment.get("BAZAAR_LISTEN") or DEFAULT_LISTEN
     if listen.partition(":")[0] in _ENDPOINTS:
@@ -38,9 +39,8 @@ def ask(environment: Mapping[str, str]) -> str:
         address = Address.parse(listen)
     except ValueError:
         raise Unusable(f"BAZAAR_LISTEN: {listen!r} is neither HOST:PORT nor {_ASKED}") from None
-    method = _ORDER if environment.get("BAZAAR_ID") else _CATALOG
     host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host
-    return _ask_grpc(Address(host, address.port), method)
+    return _ask_grpc(Address(host, address.port))
 
 
 def _ask_frontend(listen: str) -> str:
@@ -86,15 +86,20 @@ def _ask_http(address: Address, path: str | None = None) -> str:
     return url
 
 
-def _ask_grpc(address: Address, method: str) -> str:
+def _ask_grpc(address: Address) -> str:
     import grpc
 
     from twisted_bazaar.rpc.keepalive import DIRECT
 
     with grpc.insecure_channel(str(address), options=DIRECT) as channel:
-        call: Any = channel.unary_unary(method)
+        call: Any = channel.unary_unary(_CHECK)
         try:
-            call(b"", timeout=ANSWER_SECONDS)
+            serves = call(b"", timeout=ANSWER_SECONDS) == _SERVING
         except grpc.RpcError as failure:
-            raise Unusable(f"{address}{method}: {failure.code().name.lower()}") from None
-    return f"{address}{method}"
+            # A service of an earlier release knows no health, but its reactor has answered.
+            if failure.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise Unusable(f"{address}{_CHECK}: {failure.code().name.lower()}") from None
+            serves = True
+    if not serves:
+        raise Unusable(f"{address}{_CHECK}: it is stopping")
+    return f"{address}{_CHECK}"
