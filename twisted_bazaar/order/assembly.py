@@ -135,12 +135,10 @@ def make_order_replica(
         RequestIds(secrets.token_hex(5)),
     )
     listens = reactor, config.listen, _HANDLER_THREADS
-    health = _health(reactor, replica, node)
-    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health)
-    return Layers(
-        *(tracing.service, process_figures, channels, transport),
-        *(node, server, WatchEnd(node.watches)),
-    )
+    served = frames, _CHANCE, probes, asked, _health(reactor, replica, node)
+    server = serve(*listens, add_servicers, *served)
+    below = tracing.service, process_figures, channels, transport
+    return Layers(*below, node, server, WatchEnd(node.watches))
 
 
 def _desk(
