@@ -135,8 +135,8 @@ def make_order_replica(
         RequestIds(secrets.token_hex(5)),
     )
     listens = reactor, config.listen, _HANDLER_THREADS
-    served = frames, _CHANCE, probes, asked, _health(reactor, replica, node)
-    server = serve(*listens, add_servicers, *served)
+    health = _health(reactor, replica, node)
+    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health)
     below = tracing.service, process_figures, channels, transport
     return Layers(*below, node, server, WatchEnd(node.watches))
 
