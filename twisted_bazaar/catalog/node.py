@@ -321,7 +321,7 @@ class CatalogNode(Service):
     def _not_saved(self, failure: Failure) -> None:
         # Nothing is lost: the order log has it all, and the next attempt comes soon.
         if not failure.check(OSError):
-            self.log.failure("cannot write {path}", failure, path=self._path)
+            self.log.failure("cannot write {file}", failure, file=self._path)
         elif not self._save_failed:
-            self.log.error("cannot write {path}: {why}", path=self._path, why=failure.value)
+            self.log.error("cannot write {file}: {why}", file=self._path, why=failure.value)
         self._save_failed = True

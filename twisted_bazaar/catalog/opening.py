@@ -40,12 +40,12 @@ class Opening(msgspec.Struct, frozen=True):
             return
         if why := self.fault or difference(self.listing, stocks):
             log.warn(
-                "--listing {path} is ignored, as the market is already open: {why}",
-                path=self.path,
+                "--listing {file} is ignored, as the market is already open: {why}",
+                file=self.path,
                 why=why,
             )
         elif self.snapshot.position.index:
-            log.info("--listing {path} is not needed: the market is open", path=self.path)
+            log.info("--listing {file} is not needed: the market is open", file=self.path)
 
 
 def open_market(path: Path, listing: Path | None) -> Opening:

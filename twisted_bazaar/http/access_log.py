@@ -54,16 +54,18 @@ class AccessLog:
         )
 
     def _write(self, request: "BazaarRequest", code: int, size: int, now: float) -> None:
+        context = request.trace_context
         agents = request.requestHeaders.getRawHeaders(b"User-Agent")
         self.log.info(
             _ANSWERED,
             client=request.client_address,
             method=request.method.decode("ascii", "backslashreplace"),
-            path=request.uri.partition(b"?")[0].decode("ascii", "backslashreplace"),
+            path=request.shown_path,
             route=request.route,
             code=code,
             bytes=size,
             seconds=round(now - request.begun_at, 6),
             request_id=request.request_id,
+            trace_id=None if context is None else context.trace_id,
             user_agent=agents[0].decode("utf-8", "backslashreplace") if agents else None,
         )

@@ -62,9 +62,11 @@ class BazaarRequest(server.Request):
     route: str = OTHER
     """The template of its route; `OTHER`: it has none. What finds the route sets it."""
     _came_at: float | None = None
-    """When it had come whole; None: it has not, or is counted."""
+    """When it had come whole; None: it has not, or is counted. The metrics measure from here, as
+    the time before is its client's."""
     begun_at = 0.0
-    """When its first line had come, by the site's clock; kept for an access log only."""
+    """When its first line had come, by the site's clock. An access log measures from here, as it
+    also shows requests that never come whole; without one it is not set."""
     _request_id = ""
     _received_bytes = 0
     _max_body_bytes = 0
@@ -90,6 +92,11 @@ class BazaarRequest(server.Request):
         proxies = cast(BazaarChannel, self.channel).site.proxies
         forwarded = self.requestHeaders.getRawHeaders(client_address.HEADER)
         return proxies.client(getattr(self.client, "host", ""), forwarded)
+
+    @property
+    def shown_path(self) -> str:
+        """Its path as a log shows it: without the query, which may hold keys of trades."""
+        return self.uri.partition(b"?")[0].decode("ascii", "backslashreplace")
 
     def begin(self, command: bytes, target: bytes, now: float) -> None:
         """Its first line has come. Called where there is an access log."""
@@ -248,11 +255,11 @@ class BazaarRequest(server.Request):
         """Log an unexpected error. Returns a refusal with the id under which it is logged."""
         request_id = self.request_id
         log.failure(
-            "request {request_id} failed: {method} {uri}",
+            "request {request_id} failed: {method} {path}",
             failure,
             request_id=request_id,
             method=self.method.decode("ascii"),
-            uri=self.uri.decode("ascii", "backslashreplace"),
+            path=self.shown_path,
         )
         message = f"the service failed; its log knows this request as {request_id}"
         return Refusal(Reason.INTERNAL_ERROR, message)

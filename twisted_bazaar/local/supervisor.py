@@ -210,7 +210,7 @@ class Supervisor(procmon.ProcessMonitor):
             # Not synced: after a crash of the machine it would not be true.
             replace_file(self._path, (json.dumps(rows, indent=1) + "\n").encode(), sync=False)
         except OSError as why:
-            self.log.error("{path} cannot be written: {why}", path=self._path, why=why.strerror)
+            self.log.error("{file} cannot be written: {why}", file=self._path, why=why.strerror)
 
 
 class _ChildProtocol(procmon.LoggingProtocol):

@@ -79,10 +79,10 @@ def _close_to_others(path: Path, mode: int) -> None:
     if found.st_uid == os.geteuid() and not before & stat.S_ISVTX:
         with suppress(OSError):
             path.chmod(mode)
-            log.info("{path}: for its owner only; it was open to others", path=path)
+            log.info("{folder}: for its owner only; it was open to others", folder=path)
             return
     log.warn(
-        "{path}: open to other users (mode {mode:o}), which this service cannot change",
-        path=path,
+        "{folder}: open to other users (mode {mode:o}), which this service cannot change",
+        folder=path,
         mode=before,
     )

@@ -160,7 +160,7 @@ class Pings(Service):
     def _log_leader(self, leader: int) -> None:
         term = self._leadership.term
         if (leader, term) != self._logged_leader:
-            self.log.info("replica {leader} leads in term {term}", leader=leader, term=term)
+            self.log.info("replica {replica} leads in term {term}", replica=leader, term=term)
             self.leader_changes += self._logged_leader != (0, 0)
             self._logged_leader = leader, term
         if self._led_since is None:

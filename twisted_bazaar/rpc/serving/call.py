@@ -225,7 +225,7 @@ class Call(Context):
             try:
                 callback()
             except Exception:
-                self.log.failure("unexpected error in a callback of {path}", path=self._path)
+                self.log.failure("unexpected error in a callback of {method}", method=self._path)
 
     # Runs the handler.
 
@@ -244,9 +244,9 @@ class Call(Context):
                 answer.callback(result)  # or errback, for a Failure
             elif isinstance(result, Failure) and not result.check(CancelledError, BazaarError):
                 self.log.failure(
-                    "unexpected error after {path} ended{requests}",
+                    "unexpected error after {method} ended{requests}",
                     result,
-                    path=self._path,
+                    method=self._path,
                     requests=self._requests,
                 )
 
@@ -334,7 +334,9 @@ class Call(Context):
             try:
                 end = list(encode_metadata(self._trailing))
             except ValueError:
-                self.log.failure("invalid metadata at the end of a call of {path}", path=self._path)
+                self.log.failure(
+                    "invalid metadata at the end of a call of {method}", method=self._path
+                )
                 end = []
             self._connection.refuse(self, status, details, end)
             self._tell_ended()
