@@ -18,7 +18,7 @@ from twisted.web.server import NOT_DONE_YET
 from . import answers
 from .channel import BazaarChannel
 from .connections import SECONDS, Phase
-from .refusals import NO_SUCH_PATH, Reason, Refusal, later
+from .refusals import NO_SUCH_PATH, ONLY_GET, Reason, Refusal, later
 from .site import BazaarRequest, BazaarSite
 
 __all__ = ["MAX_CONNECTIONS", "METHODS", "Page", "ProbeSite", "Probes", "readiness"]
@@ -37,9 +37,6 @@ _STOP_SECONDS = 1.0
 """How long clients may take their answers when the service stops."""
 
 _NO_BODY = Refusal(Reason.TOO_LARGE, "a request has no body here")
-_ONLY_GET = Refusal(
-    Reason.METHOD_NOT_ALLOWED, "only GET and HEAD can be done here", {b"Allow": b"GET, HEAD"}
-)
 
 Page = Callable[[BazaarRequest], bytes]
 """Returns the body, and may set headers. Raises `Refusal`."""
@@ -73,7 +70,7 @@ class _Pages(Resource):
         if page is None:
             request.answer(NO_SUCH_PATH)
         elif request.method not in (b"GET", b"HEAD"):
-            request.answer(_ONLY_GET)
+            request.answer(ONLY_GET)
         else:
             try:
                 body = page(request)

@@ -21,6 +21,7 @@ from .texts import price_text, time_text
 __all__ = [
     "ACCEPTED",
     "NO_SUCH_PATH",
+    "ONLY_GET",
     "RETRY_AFTER_S",
     "Reason",
     "Refusal",
@@ -103,6 +104,9 @@ class Refusal(Exception):
 
 
 NO_SUCH_PATH = Refusal(Reason.NO_SUCH_PATH, "there is nothing at this path")
+ONLY_GET = Refusal(
+    Reason.METHOD_NOT_ALLOWED, "only GET, HEAD can be done here", {b"Allow": b"GET, HEAD"}
+)
 
 
 def shown(text: str) -> str:

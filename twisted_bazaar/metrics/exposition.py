@@ -37,6 +37,13 @@ class Exposition:
     def write(self, accept: str) -> tuple[bytes, bytes]:
         """The metrics as they are now, in a format that the header `Accept` allows, and the
         `Content-Type` of that."""
+        try:
+            return self._write(accept)
+        except (TypeError, ValueError):
+            # prometheus_client reads versions that clients ask for, and fails if they are none.
+            return self._write("")
+
+    def _write(self, accept: str) -> tuple[bytes, bytes]:
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type.encode("ascii")
 

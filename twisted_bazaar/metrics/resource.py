@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_bazaar.http.refusals import Reason, Refusal
+from twisted_bazaar.http.refusals import ONLY_GET
 from twisted_bazaar.http.site import BazaarRequest
 
 from .exposition import Exposition
@@ -14,10 +14,6 @@ from .exposition import Exposition
 __all__ = ["PATH", "MetricsResource", "WithMetrics"]
 
 PATH = b"/metrics"
-
-_ONLY_GET = Refusal(
-    Reason.METHOD_NOT_ALLOWED, "only GET, HEAD can be done here", {b"Allow": b"GET, HEAD"}
-)
 
 
 class MetricsResource(Resource):
@@ -37,17 +33,17 @@ class MetricsResource(Resource):
     def render(self, request: BazaarRequest) -> int:
         """Answer `request`, whatever its path."""
         request.route = PATH.decode("ascii")
-        if self._before is None:
+        if request.method not in (b"GET", b"HEAD"):
+            request.answer(ONLY_GET)
+        elif self._before is None:
             request.respond(self.body(request))
         else:
             read = self._before().addCallback(lambda _: request.respond(self.body(request)))
-            read.addErrback(request.processingFailed)
+            read.addErrback(request.processingFailed).addErrback(lambda logged: None)
         return NOT_DONE_YET
 
     def body(self, request: BazaarRequest) -> bytes:
-        """The body of the answer, whose status and headers are set."""
-        if request.method not in (b"GET", b"HEAD"):
-            return request.refuse(_ONLY_GET)
+        """The body of the answer to a GET or HEAD. Sets the headers."""
         accepted = request.requestHeaders.getRawHeaders(b"Accept", [])
         body, content_type = self._exposition.write(b",".join(accepted).decode("latin-1"))
         request.responseHeaders.setRawHeaders(b"Content-Type", [content_type])

@@ -108,3 +108,14 @@ def test_a_gauge_that_cannot_be_read_hides_no_other_metric(
         assert samples(metrics, "", parse_text) == {"bazaar_losses_total": 1}
     assert [event["name"] for event in logged] == ["bazaar_broken"]
     logged_failures.clear()
+
+
+@pytest.mark.parametrize("version", ["abc", "1.x", "2.x", "9.x", "\xe9", "1.0.0.\xe9", "\xb2", ""])
+def test_a_format_of_no_known_version_is_answered_in_one_that_there_is(version: str) -> None:
+    metrics = Metrics()
+    metrics.counter("bazaar_calls_total", "Calls.")
+    body, content_type = Exposition(metrics).write(
+        f"application/openmetrics-text;version={version}"
+    )
+    assert b"\nbazaar_calls_total 0.0\n" in body
+    assert content_type

@@ -1,6 +1,10 @@
 """`GET /metrics` on any site of ours."""
 
+import gc
+
 import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
 from tests.fakes.frontend_world import FrontEnd
 from tests.fakes.internal_endpoint import InternalEndpoint, request
@@ -40,6 +44,25 @@ def test_metrics_are_only_read(endpoint: InternalEndpoint) -> None:
     answer = endpoint.ask(request(b"POST", b"/metrics", b""))
     assert (answer.code, answer.headers.getRawHeaders("allow")) == (405, ["GET, HEAD"])
     assert "only GET, HEAD" in answer.message
+
+
+def test_for_what_is_no_reading_nobody_else_is_asked() -> None:
+    def before() -> Deferred[None]:
+        raise AssertionError("asked")
+
+    endpoint = InternalEndpoint(metrics=MetricsResource(Exposition(Metrics()), before))
+    assert endpoint.ask(request(b"POST", b"/metrics", b"")).code == 405
+
+
+def test_a_failure_is_answered_and_logged_once(logged_failures: list[Failure]) -> None:
+    def before() -> Deferred[None]:
+        return fail(ZeroDivisionError("broken"))
+
+    endpoint = InternalEndpoint(metrics=MetricsResource(Exposition(Metrics()), before))
+    assert endpoint.ask(request(b"GET", b"/metrics", b"")).code == 500
+    gc.collect()  # Twisted logs a failure that nobody has handled once it is collected.
+    assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+    logged_failures.clear()
 
 
 def test_a_body_is_not_received(endpoint: InternalEndpoint) -> None:
