@@ -77,13 +77,13 @@ def named(name: str, line: bytes) -> bytes:
 def json_line(event: LogEvent, service: str) -> bytes:
     """`event` as one JSON object, and a line end."""
     try:
-        line = _encode(_shown(event, service))
+        line = _json(_shown(event, service))
         if len(line) >= MAX_LINE_BYTES:
-            line = _encode(_shown(event, service, *_STRICT_CHARACTERS))
+            line = _json(_shown(event, service, *_STRICT_CHARACTERS))
     except Exception as why:
         shown = _head(event, service)
         shown["message"] = f"an event could not be written: {type(why).__name__}"
-        line = _encode(shown)
+        line = _json(shown)
     return line + b"\n"
 
 
@@ -91,7 +91,16 @@ def plain_event(seconds: float, level: str, service: str, message: str) -> bytes
     """A line of JSON for what is no event, such as a line of a process that logs no JSON."""
     cut = _clean(message, _MESSAGE_CHARACTERS)
     shown = {"time": _time(seconds), "level": level, "service": service, "message": cut}
-    return _encode(shown) + b"\n"
+    return _json(shown) + b"\n"
+
+
+def _json(shown: dict[str, Any]) -> bytes:
+    """`shown` on one line, whatever counts as the end of one. JSON itself has characters escaped
+    that are below the space only."""
+    line: bytes = _encode(shown)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _CONTROLS.sub(_json_escaped, line.decode()).encode()
 
 
 class _Event(msgspec.Struct):
@@ -146,6 +155,10 @@ def _scalar(value: object, characters: int) -> str | int | float | bool:
     if isinstance(value, int) and -_MAX_INTEGER < value < _MAX_INTEGER:
         return int(value)
     return _clean(_as_text(value), characters)
+
+
+def _json_escaped(matched: re.Match[str]) -> str:
+    return f"\\u{ord(matched.group()):04x}"
 
 
 # Text
