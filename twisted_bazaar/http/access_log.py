@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from .figures import CLIENT_GONE
 from .refusals import Refusal
 
 if TYPE_CHECKING:
     from .channel import BazaarChannel
     from .site import BazaarRequest
 
-__all__ = ["HUNG_UP", "AccessLog"]
-
-HUNG_UP = 499
-"""Stands for the status where the connection ended before the answer did. A stream has no other end
-and keeps its own status."""
+__all__ = ["AccessLog"]
 
 _ANSWERED = '{client} "{method} {path}" {code} {bytes} bytes in {seconds:.4f} s'
 _NO_REQUEST = "{client} sent no request: {code} {bytes} bytes"
@@ -34,8 +31,9 @@ class AccessLog:
         self._write(request, request.code, request.sentLength, now)
 
     def hung_up(self, request: "BazaarRequest", is_stream: bool, now: float) -> None:
-        """The connection has ended, and the answer was not complete."""
-        code = request.code if is_stream else HUNG_UP
+        """The connection has ended, and the answer was not complete. A stream has no other end, and
+        keeps its own status."""
+        code = request.code if is_stream else CLIENT_GONE
         self._write(request, code, request.sentLength, now)
 
     def refused(

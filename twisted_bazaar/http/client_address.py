@@ -17,6 +17,9 @@ HEADER = b"X-Forwarded-For"
 _MAX_PROXIES = 16
 """A request that came through more is said to come from the last of these."""
 
+_MAX_ADDRESS_BYTES = 128
+"""With a port, an interface's name and some spaces."""
+
 Network = IPv4Network | IPv6Network
 
 
@@ -54,7 +57,10 @@ class TrustedProxies:
             return peer if found is None else str(found)
         said = b",".join(forwarded).rsplit(b",", _MAX_PROXIES)
         for each in reversed(said[-_MAX_PROXIES:]):
-            before = _read(each.decode("ascii", "replace"))
+            # Longer ones are none, and would fill the memory of `_read`.
+            before = None
+            if len(each) <= _MAX_ADDRESS_BYTES:
+                before = _read(each.decode("ascii", "replace"))
             if before is None:
                 break
             found = before

@@ -7,7 +7,7 @@ __all__ = ["CLIENT_GONE", "OTHER", "HttpFigures"]
 OTHER = "other"
 """The route of what is answered without one, and the method of what is none of HTTP's."""
 CLIENT_GONE = 499
-"""Counts as the status of an answer whose client hung up before it was sent."""
+"""Stands for the status where the connection ended before the answer did."""
 
 _METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"}
 

@@ -246,7 +246,7 @@ class BazaarRequest(server.Request):
             self.site.figures.counted(self.route, self.method, code)
 
     def connectionLost(self, reason: Failure) -> None:
-        self._counted(self.code if self.startedWriting else CLIENT_GONE)
+        self._counted(CLIENT_GONE)
         channel = cast(BazaarChannel, self.channel)
         channel.hung_up(self)
         super().connectionLost(reason)

@@ -34,7 +34,7 @@ class TracedRequest(BazaarRequest):
             "url.scheme": "https" if self.isSecure() else "http",
             "url.path": _shown(self.uri.partition(b"?")[0]),
             "network.protocol.version": _shown(self.clientproto.removeprefix(b"HTTP/")),
-            "client.address": getattr(self.client, "host", ""),
+            "client.address": self.client_address,
             "bazaar.request_id": self.request_id,
         }
         agent = self.requestHeaders.getRawHeaders(b"User-Agent")

@@ -125,6 +125,15 @@ def test_a_client_that_hangs_up_before_the_answer_counts_as_gone_and_is_not_time
     assert world.timed == {}
 
 
+def test_an_answer_that_is_broken_off_counts_as_gone_as_the_access_log_says() -> None:
+    world = World()
+    world.script.answer = lambda request: request.write(b"part")
+    client = world.connect()
+    client.send(b"GET /stocks/GameStart" + HEAD)
+    client.hang_up()
+    assert (world.requests, world.timed) == ({(*STOCK, str(CLIENT_GONE)): 1}, {})
+
+
 def test_a_large_answer_counts_once_the_client_has_taken_it() -> None:
     world = World()
     world.script.answer = lambda request: request.respond(b"x" * (PIECE_BYTES + 1))

@@ -242,6 +242,8 @@ def test_a_connection_that_is_not_to_be_kept_is_closed(version: str, options: li
         ("https://anything.example/ping?x", b'{"data":"pong"}'),
         ("http://localhost/stocks/GameStart", b'"name":"GameStart"'),
         ("http://localhost/orders?after=0", b'"next":null'),
+        ("http://localhost", b"<!doctype html>"),
+        ("http://localhost?x", b"<!doctype html>"),
     ],
 )
 def test_a_target_may_be_a_whole_url(target: str, answered: bytes) -> None:
@@ -250,7 +252,7 @@ def test_a_target_may_be_a_whole_url(target: str, answered: bytes) -> None:
     assert answered in raw
 
 
-@pytest.mark.parametrize("target", ["http://localhost", "http://localhost?x", "http://u@x/ping"])
+@pytest.mark.parametrize("target", ["http://localhost/x", "http://localhost//", "http://u@x/ping"])
 def test_a_url_without_a_path_of_ours_is_404(target: str) -> None:
     assert_refused(FrontEnd().connect().send(get(target)), 404, "no_such_path")
 

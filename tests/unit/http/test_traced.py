@@ -5,6 +5,7 @@ from twisted.internet.defer import Deferred
 
 from tests.fakes.frontend_world import FrontEnd
 from tests.fakes.tracer import CLIENT, FakeSpan, FakeTracer
+from twisted_bazaar.http.client_address import TrustedProxies, read_network
 from twisted_bazaar.http.traced import trace_requests
 
 
@@ -96,3 +97,13 @@ def test_a_client_that_hangs_up_ends_the_span(frontend: FrontEnd, tracer: FakeTr
     assert only(tracer).error is None
     connection.hang_up()
     assert only(tracer).error == "the client hung up"
+
+
+def test_behind_a_trusted_proxy_the_client_of_a_span_is_that_of_the_access_log(
+    frontend: FrontEnd, tracer: FakeTracer
+) -> None:
+    frontend.get("/ping", X_Forwarded_For="198.51.100.1")
+    frontend.site.proxies = TrustedProxies([read_network("127.0.0.1")])
+    frontend.get("/ping", X_Forwarded_For="198.51.100.1")
+    clients = [span.attributes["client.address"] for span in tracer.spans]
+    assert clients == ["127.0.0.1", "198.51.100.1"]
