@@ -283,7 +283,7 @@ class CatalogClient(_Client):
                     return None
                 raise
 
-        return self._channel.call(ask, timeout)
+        return self._channel.call(ask, timeout, self._stub.Status)
 
 
 def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:

@@ -16,7 +16,7 @@ from tests.fakes.frame_world import World as FrameWorld
 from twisted_bazaar.errors import Overloaded, Unavailable
 from twisted_bazaar.frontend.clients import CatalogClient
 from twisted_bazaar.metrics.figures import Metrics
-from twisted_bazaar.rpc.bazaar.v1 import market_pb2
+from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import (
     CatalogServicer,
     add_CatalogServicer_to_server,
@@ -130,6 +130,9 @@ class GrpcWorld(CatalogServicer):
     def Lookup(self, request: Any, context: Any) -> Any:  # noqa: N802
         return self.answer()
 
+    def Status(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return catalog_pb2.CatalogStatusReply()
+
     async def until_counted(self, number: int) -> Counts:
         """The counts of the server, once there are so many calls."""
         for _ in range(1000):
@@ -160,6 +163,12 @@ async def test_calls_by_grpc_are_counted_at_both_ends(world: GrpcWorld) -> None:
     }
     assert counts(world.asked) == expected
     assert counts(world.asks) == expected
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_question_how_a_catalog_is_is_counted_as_well(world: GrpcWorld) -> None:
+    await world.client.status(SOON)
+    assert counts(world.asks) == counts(world.asked) == {("Catalog.Status", "OK"): 1}
 
 
 @pytest_twisted.ensureDeferred
