@@ -193,6 +193,9 @@ class Following:
             say(self.log, f"answered: order {{number}}{again}", followed, number=outcome.number)
         else:
             why = str(outcome) if isinstance(outcome, BazaarError) else "judged only"
+            if isinstance(outcome, KeyReused):
+                # Its text has the key, which the log must not.
+                why = "the key belongs to another trade"
             say(self.log, "answered: {why}", followed, why=why)
 
 

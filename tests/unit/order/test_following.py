@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.member import Member, append, disk
@@ -13,7 +13,7 @@ from tests.fakes.replicas import result_of
 from tests.fakes.tracer import CLIENT, FakeTracer
 from twisted_bazaar.consensus.entries import GENESIS, Entry, encode_entry
 from twisted_bazaar.consensus.messages import Append, Apply
-from twisted_bazaar.errors import OutcomeUnknown, Rejected, Unavailable
+from twisted_bazaar.errors import KeyReused, OutcomeUnknown, Rejected, Unavailable
 from twisted_bazaar.market import Judged, Placed, Rejection, Side, Trade, Traded
 from twisted_bazaar.order.desk import Batch
 from twisted_bazaar.order.following import Following
@@ -222,3 +222,12 @@ def test_a_span_says_what_became_of_its_trade() -> None:
 def test_positions_beyond_the_trades_of_a_call_count_as_absent() -> None:
     wire = followed_to_wire([(0, ANNA), (1, BERT), (-1, BERT), (7, BERT)])
     assert Told().following.came(wire, 1).by_position == {0: ANNA}
+
+
+def test_the_key_of_a_trade_is_in_no_line() -> None:
+    trades = Told().following.came(followed_to_wire([(0, ANNA)]), 1)
+    with capturedLogs() as events:
+        trades.answered([KeyReused("key a-secret belongs to order 7, another trade")])
+    [line] = map(formatEvent, events)
+    assert line == "answered: the key belongs to another trade (request anna)"
+    assert "a-secret" not in repr(events)
