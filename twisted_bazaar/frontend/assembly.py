@@ -134,7 +134,7 @@ def make_frontend(
         hosts=Hosts(config.hosts),
         notice=caching.notice,
     )
-    public = _public(reactor, config, routes, exposed, figures, tracing.tracer)
+    public = _public(reactor, config, routes, reports, figures, tracing.tracer)
     return Layers(
         tracing.service,
         *(figures.process, pings, trades, reads, watches, replays, lookups, statuses),
@@ -170,13 +170,15 @@ def _public(
     reactor: Reactor,
     config: FrontendConfig,
     routes: Routes,
-    metrics: MetricsResource,
+    reports: Reports,
     figures: FrontendFigures,
     tracer: Tracer | None,
 ) -> Listener:
-    """What clients reach: `metrics` only if they were asked for."""
+    """What clients reach: metrics only if they were asked for."""
     served = routes.resource()
     if config.public_metrics:
+        # Clients may be many, and their calls must not take the time of trades.
+        metrics = figures.resource(reports.readiness, reactor.seconds)
         served = WithMetrics(metrics, served)
     site = public_site(served, reactor, time.time, _request_ids(), _max_connections(), figures.http)
     figures.show_site(site)

@@ -117,14 +117,19 @@ class FrontendFigures:
             lambda: floors.kept_out_until > seconds(),
         )
 
-    def resource(self, readiness: Callable[[], Deferred[str | None]]) -> MetricsResource:
+    def resource(
+        self,
+        readiness: Callable[[], Deferred[str | None]],
+        seconds: Callable[[], float] | None = None,
+    ) -> MetricsResource:
         """What answers `GET /metrics`. `readiness` is asked each time why this front-end is not
-        ready; None: it is."""
+        ready; None: it is. `seconds`: see `MetricsResource`."""
 
         def found(missing: str | None) -> None:
             self._is_ready = missing is None
 
-        return MetricsResource(Exposition(self._metrics), lambda: readiness().addCallback(found))
+        exposition = Exposition(self._metrics)
+        return MetricsResource(exposition, lambda: readiness().addCallback(found), seconds)
 
     def snapshot(self) -> Figures:
         """What was counted since the start."""

@@ -6,7 +6,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from twisted_bazaar.metrics.figures import Metrics
-from twisted_bazaar.metrics.probes import FRESH_SECONDS, MAX_FORMATS, make_probes
+from twisted_bazaar.metrics.probes import make_probes
+from twisted_bazaar.metrics.resource import FRESH_SECONDS, MAX_FORMATS
 
 
 class Service:

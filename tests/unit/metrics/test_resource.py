@@ -3,14 +3,15 @@
 import gc
 
 import pytest
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.fakes.frontend_world import FrontEnd
 from tests.fakes.internal_endpoint import InternalEndpoint, request
 from twisted_bazaar.metrics.exposition import Exposition
 from twisted_bazaar.metrics.figures import Metrics
-from twisted_bazaar.metrics.resource import MetricsResource, WithMetrics
+from twisted_bazaar.metrics.resource import FRESH_SECONDS, MetricsResource, WithMetrics
 
 
 @pytest.fixture
@@ -88,6 +89,30 @@ def test_a_public_site_serves_metrics_beside_the_others_if_asked() -> None:
         ("/ping", "GET", "200"),
         ("other", "GET", "404"),
     ]
+
+
+def test_however_many_clients_ask_metrics_are_read_once_in_a_moment() -> None:
+    asked: list[int] = []
+    clock, metrics = Clock(), Metrics()
+    metrics.gauge("bazaar_asked", "How often others were asked.", lambda: len(asked))
+
+    def before() -> Deferred[None]:
+        return succeed(asked.append(1))
+
+    resource = MetricsResource(Exposition(metrics), before, clock.seconds)
+    frontend = FrontEnd(resource=WithMetrics(resource, FrontEnd().site.resource))
+
+    def get(accept: str = "*/*") -> bytes:
+        sent = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n"
+        return frontend.connect().send(sent.encode())
+
+    for _ in range(5):
+        assert b"\nbazaar_asked 1.0\n" in get()
+    for n in range(5):
+        last = get(f"text/plain; q=0.{n}")
+    assert last.startswith(b"HTTP/1.1 503 ")
+    clock.advance(FRESH_SECONDS)
+    assert b"\nbazaar_asked %.1f\n" % (len(asked) + 1) in get()
 
 
 def test_a_public_site_knows_no_metrics_unless_asked() -> None:
