@@ -17,7 +17,12 @@ from .test_market_operations import market
 from .waiting import wait_until
 
 STOCKS = 250
-LISTING = "\n".join(["name,price,quantity", *(f"Stock {n:03},{n}.25,1000" for n in range(STOCKS))])
+ODD = "~<img src=x onerror=y()>  &amp;"
+"""The last name: with markup, and two spaces in a row."""
+NAMES = [*(f"Stock {number:03}" for number in range(STOCKS - 1)), ODD]
+LISTING = "\n".join(
+    ["name,price,quantity", *(f"{name},{n}.25,1000" for n, name in enumerate(NAMES))]
+)
 FIRST = "Stock 000"
 KEYBOARD = ["Tab", "Enter", "Tab"]
 """To the link that skips to the ticket, along it, and to the first field."""
@@ -198,12 +203,24 @@ def test_stocks_beyond_those_shown_are_found_and_traded(page: Opened, bazaar: Ba
     assert rows.count() == 100
     page.page.click("#market-more button")
     wait_until(lambda: rows.count() == STOCKS, "all are shown")
-    page.page.fill("#find", "stock 249")
+    page.page.fill("#find", "stock 248")
     wait_until(lambda: rows.count() == 1, "one is found")
     page.page.click("#stocks button")
-    assert page.text("#send") == "Buy 5 shares of Stock 249"
-    buy(bazaar, 7, "Stock 249")
+    assert page.text("#send") == "Buy 5 shares of Stock 248"
+    buy(bazaar, 7, "Stock 248")
     page.wait("#stocks [data-figure=quantity]", "993")
+
+
+def test_a_name_is_text_whatever_it_holds(page: Opened, bazaar: Bazaar) -> None:
+    page.page.fill("#find", "onerror")
+    page.page.click("#stocks button")
+    assert page.page.input_value("[name=name]") == ODD
+    page.page.click("#send")
+    page.wait("#outcome[data-kind=placed]", "249.25")
+    bought = bazaar.request("GET", "/orders?direction=desc&limit=1").body["data"][0]
+    assert bought["name"] == ODD
+    page.wait_number(bought["number"])
+    assert (page.page.locator("img").count(), page.errors, page.violations()) == (0, [], [])
 
 
 @pytest.mark.slow

@@ -35,7 +35,8 @@ export class Ticket {
     const select = this.#form.elements.name;
     if (relisted) {
       const chosen = select.value;
-      select.replaceChildren(...this.#market.names.map((name) => new Option(name)));
+      // With a value of its own: that of the text has two spaces made one.
+      select.replaceChildren(...this.#market.names.map((name) => new Option(name, name)));
       if (chosen) select.value = chosen;
     }
     if (relisted || changed.has(select.value)) this.#estimate();
