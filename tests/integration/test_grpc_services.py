@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from .bazaar import Bazaar
+from .replicas import leader
 from .waiting import wait_until
 
 REPLICAS = ("order-1", "order-2", "order-3")
@@ -53,12 +54,6 @@ def channels(bazaar: Bazaar) -> Iterator[dict[str, grpc.Channel]]:
     yield channels
     for channel in channels.values():
         channel.close()
-
-
-def leader(bazaar: Bazaar) -> str:
-    data = bazaar.request("GET", "/replicas").body["data"]
-    [leads] = [each["id"] for each in data if each["role"] == "leader"]
-    return f"order-{leads}"
 
 
 def statuses(channel: grpc.Channel) -> dict[str, int]:
