@@ -43,7 +43,7 @@ class Console:
         """Write one line of process `name`, if there is room for it.
 
         As JSON an event of the process stays as it is; any other line, or lines, become one of this
-        `level`.
+        `level`, unless they are blank.
         """
         if _NEEDLESS.match(line):
             return
@@ -51,7 +51,7 @@ class Console:
             self._output.write(named(name, line))
         elif is_event(line):
             self._output.write(line + b"\n")
-        else:
+        elif line.strip():
             text = line.decode("utf-8", "backslashreplace")
             self._output.write(plain_event(self._wall(), level, name, text))
 

@@ -89,9 +89,11 @@ def json_line(event: LogEvent, service: str) -> bytes:
 
 def plain_event(seconds: float, level: str, service: str, message: str) -> bytes:
     """A line of JSON for what is no event, such as a line of a process that logs no JSON."""
-    cut = _clean(message, _MESSAGE_CHARACTERS)
-    shown = {"time": _time(seconds), "level": level, "service": service, "message": cut}
-    return _json(shown) + b"\n"
+    shown = {"time": _time(seconds), "level": level, "service": service}
+    line = _json({**shown, "message": _clean(message, _MESSAGE_CHARACTERS)})
+    if len(line) >= MAX_LINE_BYTES:
+        line = _json({**shown, "message": _clean(message, _STRICT_CHARACTERS[0])})
+    return line + b"\n"
 
 
 def _json(shown: dict[str, Any]) -> bytes:
@@ -215,7 +217,7 @@ def _traceback(failure: object) -> str:
     try:
         return failure.getTraceback() if isinstance(failure, Failure) else str(failure)
     except Exception:
-        # Of an error whose own text cannot be made, for example.
+        # Of what is no Failure and has no text, for example.
         return f"{getattr(failure, 'type', None)!r}, whose traceback cannot be shown"
 
 

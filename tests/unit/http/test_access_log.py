@@ -96,6 +96,23 @@ async def test_requests_of_one_connection_are_an_event_each(
 
 
 @pytest.mark.parametrize(
+    ("header", "trace"),
+    [
+        (b"00-%b-b7ad6b7169203331-01" % (b"0af7" * 8), "0af7" * 8),
+        (b"00-%b-b7ad6b7169203331-00" % (b"0af7" * 8), "0af7" * 8),
+        (b"00-%b-b7ad6b7169203331-01" % (b"0" * 32), None),
+        (b"nonsense", None),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_an_event_names_the_trace_of_its_request(
+    served: Served, events: list[LogEvent], header: bytes, trace: str | None
+) -> None:
+    await served.send(b"GET /ping HTTP/1.1\r\ntraceparent: %b\r\n%b\r\n" % (header, CLOSE))
+    assert only(events).get("trace_id") == trace
+
+
+@pytest.mark.parametrize(
     ("request_bytes", "code", "method"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400, "GET"),

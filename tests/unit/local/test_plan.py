@@ -11,6 +11,7 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.local import plan, tap
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.local.supervisor import Child
+from twisted_bazaar.runtime.log_settings import Format, Level, LogSettings
 from twisted_bazaar.timing import Timing
 
 
@@ -138,6 +139,26 @@ def test_each_command_line_names_its_service(ports: Ports) -> None:
     services = ["bazaar-frontend", "bazaar-catalog", "bazaar-order"]
     for child, service in zip(plan.plan(config(replicas=1), ports), services, strict=True):
         assert child.command[3:6] == ["-n", "--pidfile=", service]
+
+
+def test_the_form_and_level_of_the_log_are_passed_on_to_all(ports: Ports) -> None:
+    options = parse("--log-format=json", "--log-level=warn")
+    children = plan.plan(config(log=options.log_settings), ports)
+    for child in children:
+        assert {"--log-format=json", "--log-level=warn"} <= set(child.command), child.name
+    assert options.log_settings == LogSettings(Format.JSON, Level.WARN)
+
+
+def test_access_log_and_trusted_proxies_are_of_the_front_end_alone(ports: Ports) -> None:
+    options = parse("--access-log", "--trusted-proxy=10.0.0.0/8", "--trusted-proxy=::1")
+    asked = config(access_log=options["access-log"], trusted_proxies=options["trusted-proxy"])
+    frontend, *others = plan.plan(asked, ports)
+    assert options_of(frontend)[-2:] == ["--trusted-proxy=10.0.0.0/8", "--trusted-proxy=::1/128"]
+    assert "--access-log" in frontend.command
+    given = [word for child in others for word in child.command]
+    assert not [word for word in given if word.startswith(("--access", "--trusted"))]
+    silent = plan.plan(config(access_log=parse()["access-log"]), ports)[0]
+    assert "--access-log" not in silent.command
 
 
 def test_the_timing_is_passed_on_to_all(ports: Ports) -> None:

@@ -11,6 +11,7 @@ from twisted_bazaar.catalog import tap as catalog_tap
 from twisted_bazaar.frontend import tap as frontend_tap
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.log_settings import Format, Level, LogSettings
 from twisted_bazaar.timing import Timing
 
 
@@ -21,6 +22,7 @@ class Example(options.TimingOptions):
         ["id", None, None, "Which one this is.", options.positive_int],
         ["data-folder", None, Path("var"), "Where it keeps things.", options.folder],
     ]
+    optFlags: ClassVar[list[list[Any]]] = [["access-log", None, "Whether it says more."]]
     repeated: ClassVar[list[tuple[str, str, Any]]] = [
         ("peer", "ID=HOST:PORT of another one.", options.id_address),
         ("catalog", "HOST:PORT of a catalog.", options.host_port),
@@ -62,6 +64,7 @@ def test_options_have_their_defaults() -> None:
         "data-folder": Path("var"),
         "peer": (),
         "catalog": (),
+        "access-log": 0,
         "log-format": "text",
         "log-level": "info",
         "heartbeat": 0.06,
@@ -100,6 +103,26 @@ def test_an_empty_environment_variable_counts_as_not_given(
     assert parse("--id=1").timing == Timing()
 
 
+@pytest.mark.parametrize(
+    ("text", "is_on"),
+    [("1", 1), ("true", 1), ("True", 1), ("0", 0), ("false", 0), ("FALSE", 0), ("", 0)],
+)
+def test_an_environment_variable_switches_a_flag_on_or_off(
+    monkeypatch: pytest.MonkeyPatch, text: str, is_on: int
+) -> None:
+    monkeypatch.setenv("BAZAAR_ACCESS_LOG", text)
+    assert parse("--id=1")["access-log"] == is_on
+    assert parse("--id=1", "--access-log")["access-log"] == 1
+
+
+def test_form_and_level_of_the_log_pass_from_one_service_to_another() -> None:
+    settings = LogSettings(Format.JSON, Level.DEBUG)
+    assert settings.is_debugging
+    assert parse("--id=1", *settings.arguments()).log_settings == settings
+    assert parse("--id=1").log_settings == LogSettings(Format.TEXT, Level.INFO)
+    assert not parse("--id=1").log_settings.is_debugging
+
+
 def test_two_services_do_not_share_repeated_values() -> None:
     assert parse("--id=1", "--peer=2=b:2").peers
     assert not parse("--id=1").peers
@@ -118,6 +141,9 @@ def test_two_services_do_not_share_repeated_values() -> None:
         (["--id=1", "--peer=1=b:2"], "Example: --peer must not name this one"),
         (["--id=1", "--lease=soon"], "Example: --lease must be a positive number of seconds, "),
         (["--id=1", "--election-timeout=2"], "Example: --election-timeout must be less than the "),
+        (["--id=1", "--access-log=1"], "Example: option --access-log must not have an argument"),
+        (["--id=1", "--log-format=xml"], "Example: --log-format must be text or json, not 'xml'"),
+        (["--id=1", "--log-level=loud"], "Example: --log-level must be debug, info, warn or error"),
         (["--id=1", "--data-folder="], "Example: --data-folder must be a folder, not ''"),
     ],
 )
@@ -130,6 +156,12 @@ def test_a_wrong_option_is_one_line_that_names_it(arguments: list[str], line: st
     [
         ("BAZAAR_LEASE", "soon", "--lease (BAZAAR_LEASE) must be a positive number of seconds, "),
         ("BAZAAR_PEER", "2=b:2,3", "--peer (BAZAAR_PEER) must be ID=HOST:PORT "),
+        (
+            "BAZAAR_ACCESS_LOG",
+            "yes please",
+            "--access-log (BAZAAR_ACCESS_LOG) must be 1 or 0 or true or false, not 'yes please'",
+        ),
+        ("BAZAAR_LOG_FORMAT", "JSON5", "--log-format (BAZAAR_LOG_FORMAT) must be text or json, "),
     ],
 )
 def test_a_wrong_environment_variable_is_one_line_that_names_it_too(
