@@ -113,7 +113,7 @@ function options({ id, keys, axis, least = 0, most }, span) {
       {
         stroke: faint, font, grid: { show: false }, ticks: { show: false }, size: 22,
         // The outer labels stand inside, so that none is cut off.
-        splits: () => [0.93, 0.5, 0.04].map((share) => now() - share * span()),
+        splits: (_, __, from, to) => [0.07, 0.5, 0.96].map((share) => from + share * (to - from)),
         values: () => [`${Math.round(span())} s ago`, `${Math.round(span() / 2)} s`, "now"],
       },
       { stroke: faint, font, grid, ticks: { show: false }, size: 50, space: 30, values: (_, ticks) => ticks.map(axis) },

@@ -61,7 +61,7 @@ export class Cluster {
         ["order", count(report.last_number), "The number of the last order that it knows to be final"],
         [
           "behind",
-          part === "dead" ? "–" : behind === 0 ? "no" : `${count(behind)}${late ? `, ${duration(late)}` : ""}`,
+          part === "dead" ? "–" : `${count(behind)}${behind > 0 && late ? `, ${duration(late)}` : ""}`,
           "Entries of the log that the leader has, and this one has not",
         ],
         ["disk", part === "dead" ? "–" : duration(report.disk_seconds), "How long a write to its log takes"],
@@ -100,7 +100,7 @@ export class Cluster {
       changed ||= card.dataset.part !== part;
       const words = { dead: "no answer", serving: "serving", standby: "stands by" };
       show(card, part, words[part], catalog.address, [
-        ["behind", catalog.behind === null ? "–" : catalog.behind === 0 ? "no" : count(catalog.behind), "Entries of the log that it has not taken in yet"],
+        ["behind", catalog.behind === null ? "–" : count(catalog.behind), "Entries of the log that it has not taken in yet"],
         ["lease", seconds(catalog.lease_seconds), "For how long it may answer lookups without hearing from the leader"],
       ]);
       this.#lease(card, catalog.lease_seconds);

@@ -34,9 +34,13 @@ export class Crowd {
 
   async #trade() {
     if (this.#trading >= MOST_WAITING) return;
-    this.#trading += 1;
     const sells = this.#owned.length > 4 || (this.#owned.length > 0 && Math.random() < 0.5);
     const name = sells ? this.#owned.shift() : this.#any();
+    if (this.#market.get(name)?.halted) {
+      if (sells) this.#owned.push(name);
+      return;
+    }
+    this.#trading += 1;
     const quantity = 1;
     const type = sells ? "sell" : "buy";
     try {

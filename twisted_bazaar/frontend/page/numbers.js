@@ -33,6 +33,7 @@ export const rate = (value) =>
 export function duration(seconds) {
   if (seconds >= 0.9995) return `${seconds.toFixed(1)} s`;
   const ms = seconds * 1000;
+  if (ms === 0) return "0 ms";
   return ms < 9.95 ? `${ms.toFixed(ms < 0.995 ? 2 : 1)} ms` : `${Math.round(ms)} ms`;
 }
 
