@@ -89,6 +89,10 @@ class Opened:
         """What an element shows."""
         return self.page.locator(selector).inner_text()
 
+    def said(self) -> str:
+        """What a screen reader is told of what happens."""
+        return self.page.locator("#read-out").text_content() or ""
+
     def numbers(self) -> list[int]:
         """The orders on the tape, the last one first."""
         script = "[...document.querySelectorAll('#tape tr')].map((row) => +row.dataset.number)"
@@ -109,9 +113,12 @@ def opened(
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, locale="en-GB"
     )
+    page = context.new_page()
     try:
-        yield Opened(context.new_page(), url)
+        yield Opened(page, url)
     finally:
+        # An answer that a test is changing when the page is closed is not wanted any more.
+        page.unroute_all(behavior="ignoreErrors")
         context.close()
 
 

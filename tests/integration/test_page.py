@@ -2,11 +2,12 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Page, Route
 
 from twisted_bazaar.market import MAX_STOCKS
 
@@ -27,6 +28,8 @@ FIRST = "Stock 000"
 KEYBOARD = ["Tab", "Enter", "Tab"]
 """To the link that skips to the ticket, along it, and to the first field."""
 PHONE = 360, 740
+BEHIND = "behind"
+"""The figure follows at once in the text of a card: only its style sets it apart."""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,15 @@ def buy(bazaar: Bazaar, quantity: int = 1, name: str = FIRST) -> int:
     return number
 
 
+@contextmanager
+def blank(browser: Browser, bazaar: Bazaar) -> Iterator[Page]:
+    """A page that runs nothing, in which a module of the live page can be tried."""
+    page = browser.new_page()
+    page.goto(f"{bazaar.url}/page/rates.js")
+    yield page
+    page.close()
+
+
 def press(page: Opened, *keys: str) -> None:
     for key in keys:
         page.page.keyboard.press(key)
@@ -72,7 +84,22 @@ def test_it_loads_without_an_error_from_its_own_host_alone(page: Opened, bazaar:
     page.wait("#catalogs .card[data-part=serving]")
     page.wait("#chart-hits canvas")
     assert page.text("#news") == "Connected. What you see is live."
+    wait_until(lambda: page.said() == page.text("#news"), "a screen reader is told")
     assert (page.errors, page.violations(), page.hosts) == ([], [], {bazaar.url})
+
+
+def test_the_cluster_is_drawn_with_its_leases_and_lines(page: Opened, bazaar: Bazaar) -> None:
+    page.wait("#replicas .card[data-part=leader]")
+    page.wait("#frontends .card[data-part=serving]", "cache lease")
+    page.wait("#catalogs .card[data-part=serving]", BEHIND + "0")
+    assert page.page.locator("#replicas .card").filter(has_text=BEHIND + "0").count() == 3
+    for part in ("frontends", "catalogs"):
+        left = page.page.locator(f"#{part} progress.lease")
+        wait_until(lambda left=left: left.evaluate("(bar) => bar.value") > 0, "a lease is shown")
+    # From the front-end to the leader, to two followers and the catalog, and back.
+    for kind, lines in (("trades", 1), ("entries", 3), ("back", 1)):
+        drawn = page.page.locator(f"#wires path.{kind}:not(.pulse)")
+        wait_until(lambda drawn=drawn, lines=lines: drawn.count() == lines, f"{lines} {kind}")
 
 
 def test_a_trade_by_keyboard_shows_its_number_and_cost_wherever_it_counts(
@@ -92,6 +119,8 @@ def test_a_trade_by_keyboard_shows_its_number_and_cost_wherever_it_counts(
     row = "#stocks tr[data-stock='Stock 002']"
     page.wait(f"{row} [data-figure=quantity]", "997")
     page.wait(f"{row} [data-figure=volume]", "3")
+    page.wait(f"{row} [data-figure=quantity][data-changed=down]")
+    page.page.locator(f"{row} svg.spark:not(.flat)").wait_for()
     assert (page.errors, page.violations()) == ([], [])
 
 
@@ -122,6 +151,22 @@ def test_an_outcome_that_is_unknown_is_looked_up_until_it_is_known(
     page.wait("#outcome[data-kind=placed]", "Bought 2 shares")
     number = int(page.text("#outcome b").removeprefix("Order "))
     assert bazaar.request("GET", f"/orders/{number}").body["data"]["quantity"] == 2
+
+
+@pytest.mark.slow
+def test_a_trade_that_may_be_lost_is_sent_again_with_its_key(page: Opened) -> None:
+    keys: list[str] = []
+
+    def lose_the_first(route: Route) -> None:
+        keys.append(route.request.post_data_json["client_order_id"])
+        route.abort() if len(keys) == 1 else route.continue_()
+
+    page.page.route("**/orders", lose_the_first)
+    page.page.click("#send")
+    page.wait("#outcome", "No order so far")
+    page.page.click("#outcome button")
+    page.wait("#outcome[data-kind=placed]")
+    assert keys == [keys[0]] * 2
 
 
 @pytest.mark.slow
@@ -263,26 +308,82 @@ def test_charts_show_the_differences_of_the_figures(browser: Browser, bazaar: Ba
         )
 
 
+@pytest.mark.slow
+def test_a_replica_that_lags_or_is_suspect_says_so(browser: Browser, bazaar: Bazaar) -> None:
+    bazaar.wait_ready()
+    leads = int(leader(bazaar)[-1])
+    late, suspect = (each for each in (1, 2, 3) if each != leads)
+
+    def replicas(route: Route) -> None:
+        answer: Any = route.fetch().json()
+        for each in answer["data"]:
+            if each["id"] == late:
+                each["last_index"] -= 7
+            elif each["id"] == suspect:
+                each["role"] = "suspect"
+        route.fulfill(json=answer)
+
+    with opened(browser, bazaar.url) as page:
+        page.page.route("**/replicas", replicas)
+        page.wait("#replicas .card[data-part=follower]", BEHIND + "7")
+        page.wait("#replicas .card[data-part=suspect]", "catching up")
+
+
+def test_a_fail_over_is_told_in_sentences(browser: Browser, bazaar: Bazaar) -> None:
+    with blank(browser, bazaar) as page:
+        said = page.evaluate("""async () => {
+          const { Watch } = await import("./watch.js");
+          const said = [], states = [];
+          const watch = new Watch((text, kind) => said.push([text, kind]));
+          const replica = (id, role, term) => ({ id, role, term, reachable: role !== "unknown" });
+          const looks = (now, term, ...roles) => {
+            watch.replicas(roles.map((role, index) => replica(index + 1, role, term)), now);
+            states.push(watch.state);
+          };
+          looks(1000, 1, "follower", "follower", "leader");
+          looks(9000, 1, "follower", "follower", "leader");
+          looks(9200, 1, "follower", "follower", "unknown");
+          looks(9400, 2, "follower", "leader", "unknown");
+          watch.leads(3, 1, 9500);
+          looks(9900, 2, "follower", "leader", "follower");
+          watch.unreachable(10000);
+          states.push(watch.state);
+          looks(12000, 2, "follower", "leader", "follower");
+          return [said, states];
+        }""")
+    assert said == [
+        [
+            ["Replica 3, the leader, does not answer. Trades wait for another one.", "bad"],
+            [
+                "Replica 2 took over from replica 3 after about 0.3 s, in term 2. Trades go on.",
+                "good",
+            ],
+            ["Replica 3 is back, and follows.", "good"],
+            ["The front-end does not answer. This page tries again until it does.", "bad"],
+            ["The front-end answers again, after 2.0 s.", "good"],
+        ],
+        ["fine", "fine", "leaderless", "fine", "fine", "unreachable", "fine"],
+    ]
+
+
 def test_percentiles_and_restarts_are_counted_right(browser: Browser, bazaar: Bazaar) -> None:
-    page = browser.new_page()
-    page.goto(f"{bazaar.url}/page/rates.js")
-    said = page.evaluate("""async () => {
-      const { between, percentile } = await import("./rates.js");
-      const figures = (uptime, trade) => ({
-        uptime_seconds: uptime, lookups: { hit: 0, miss: 0, off: 0 },
-        seconds: { bounds: [1], lookup: [0, 0], trade },
-      });
-      return [
-        percentile([1, 2, 4], [0, 10, 0, 0], 0.5),
-        percentile([1, 2, 4], [98, 0, 2, 0], 0.99),
-        percentile([1, 2, 4], [0, 0, 0, 3], 0.5),
-        percentile([1, 2, 4], [0, 0, 0, 0], 0.5),
-        between(figures(9, [5, 0]), figures(1, [1, 0])),
-        between(figures(1, [5, 0]), figures(3, [9, 0])).trades,
-        between(figures(1, [5, 0]), figures(3, [9, 0])).hitRate,
-      ];
-    }""")
-    page.close()
+    with blank(browser, bazaar) as page:
+        said = page.evaluate("""async () => {
+          const { between, percentile } = await import("./rates.js");
+          const figures = (uptime, trade) => ({
+            uptime_seconds: uptime, lookups: { hit: 0, miss: 0, off: 0 },
+            seconds: { bounds: [1], lookup: [0, 0], trade },
+          });
+          return [
+            percentile([1, 2, 4], [0, 10, 0, 0], 0.5),
+            percentile([1, 2, 4], [98, 0, 2, 0], 0.99),
+            percentile([1, 2, 4], [0, 0, 0, 3], 0.5),
+            percentile([1, 2, 4], [0, 0, 0, 0], 0.5),
+            between(figures(9, [5, 0]), figures(1, [1, 0])),
+            between(figures(1, [5, 0]), figures(3, [9, 0])).trades,
+            between(figures(1, [5, 0]), figures(3, [9, 0])).hitRate,
+          ];
+        }""")
     assert said == [1.5, 3, 4, None, None, 2, None]
 
 
@@ -323,6 +424,7 @@ def test_a_crowd_trades_until_it_is_told_to_stop(page: Opened) -> None:
     page.page.uncheck("#crowd")
 
 
+@pytest.mark.slow
 def test_colours_are_chosen_and_kept(page: Opened) -> None:
     def scheme() -> str:
         found: str = page.page.evaluate("getComputedStyle(document.documentElement).colorScheme")
@@ -340,9 +442,9 @@ def test_colours_are_chosen_and_kept(page: Opened) -> None:
 @pytest.mark.parametrize(
     ("theme", "size"),
     [
-        ("light", DESKTOP),
-        ("dark", PHONE),
-        pytest.param("light", PHONE, marks=pytest.mark.slow),
+        ("light", PHONE),
+        pytest.param("light", DESKTOP, marks=pytest.mark.slow),
+        pytest.param("dark", PHONE, marks=pytest.mark.slow),
         pytest.param("dark", DESKTOP, marks=pytest.mark.slow),
     ],
 )
