@@ -38,15 +38,17 @@ class MethodFigures:
         self._method = method
         self._by_code: dict[int, Counter] = {}
 
-    def ended(self, code: int, seconds: float) -> None:
-        """A call ended with the status of this number, `seconds` after it began."""
+    def ended(self, code: int, seconds: float | None) -> None:
+        """A call ended with the status of this number, `seconds` after it began; None: how long it
+        took says nothing, as it streamed."""
         counter = self._by_code.get(code)
         if counter is None:
             # Numbers that gRPC does not know have one name together.
             counter = self._calls.of(self._method, _NAMES.get(code, "UNKNOWN"))
             self._by_code[code if code in _NAMES else -1] = counter
         counter.value += 1
-        self._seconds.observe(seconds)
+        if seconds is not None:
+            self._seconds.observe(seconds)
 
 
 class CallFigures:

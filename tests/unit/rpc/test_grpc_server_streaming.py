@@ -15,6 +15,8 @@ from twisted.python.failure import Failure
 from tests.fakes.grpc_peer import LIMITS, Peer, hold
 from tests.fakes.grpc_streams import Answers, Streams, opened, released
 from twisted_bazaar.errors import Overloaded
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.serving.framing import framed
 from twisted_bazaar.rpc.serving.liveness import TICK_SECONDS
 
@@ -54,6 +56,22 @@ def test_each_message_is_sent_in_the_turn_in_which_it_is_made_until_the_handler_
     assert (answer.status, answer.reset, answer.ended) == (0, None, True)
     assert streams.ends == ["done"]
     assert released(peer)
+
+
+def test_calls_that_stream_are_counted_once_and_not_timed(streams: Streams) -> None:
+    peer = streams.peer(attrs.evolve(LIMITS, message_bytes=100))
+    figures = peer.state.figures = CallFigures.of_server(Metrics())
+    for message in (None, bytes(101)):
+        answer = opened(peer)
+        streams.say(message)
+        peer.pump()
+        assert answer.ended
+    left = opened(peer)
+    assert not left.ended
+    peer.server.connectionLost()
+    counted = {labels[1]: each.value for labels, each in figures._calls.values.items()}
+    assert counted == {"OK": 1, "RESOURCE_EXHAUSTED": 1, "CANCELLED": 1}
+    assert sum(each.count for each in figures._seconds.values.values()) == 0
 
 
 def test_a_call_may_end_without_a_message_and_metadata_goes_both_ways() -> None:

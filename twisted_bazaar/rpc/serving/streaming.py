@@ -44,6 +44,8 @@ class StreamingCall(Call):
         """Fires when more of the request that the handler asks for has come."""
         self._counts = True
         server.streaming_calls += 1
+        self._figures = server.figures
+        """None: nobody asks for them, or the call is counted."""
 
     # Called by the connection.
 
@@ -102,6 +104,11 @@ class StreamingCall(Call):
         if self._counts and not self._works:
             self._counts = False
             self._server.streaming_calls -= 1
+
+    def _count(self, status: int) -> None:
+        figures, self._figures = self._figures, None
+        if figures is not None:
+            figures.of_path(self._path).ended(status, None)
 
     # Runs the handler.
 
@@ -174,5 +181,6 @@ class StreamingCall(Call):
             super()._failed(failure)
         elif not self.over:
             self.over = True
+            self._count(why.status)
             self._connection.refuse(self, why.status, why.details, list(why.fields))
             self._tell_ended()
