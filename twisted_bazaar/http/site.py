@@ -95,8 +95,10 @@ class BazaarRequest(server.Request):
 
     @property
     def shown_path(self) -> str:
-        """Its path as a log shows it: without the query, which may hold keys of trades."""
-        return self.uri.partition(b"?")[0].decode("ascii", "backslashreplace")
+        """Its path as a log shows it: without the query, which may hold keys of trades, and
+        without a quotation mark, which no URI has and which ends the path in a line of text."""
+        path = self.uri.partition(b"?")[0].replace(b'"', b"%22")
+        return path.decode("ascii", "backslashreplace")
 
     def begin(self, command: bytes, target: bytes, now: float) -> None:
         """Its first line has come. Called where there is an access log."""

@@ -95,6 +95,14 @@ async def test_requests_of_one_connection_are_an_event_each(
     assert logged(events)[-1]["bytes"] == 0, "HEAD has no body"
 
 
+@pytest_twisted.ensureDeferred
+async def test_no_path_can_forge_what_follows_it(served: Served, events: list[LogEvent]) -> None:
+    await served.send(b'GET /x"200"{code} HTTP/1.1\r\n%b\r\n' % CLOSE)
+    only(events)
+    text = text_line(logged(events)[0]).decode()
+    assert '127.0.0.1 "GET /x%22200%22{code}" 404 ' in text
+
+
 @pytest.mark.parametrize(
     ("header", "trace"),
     [
