@@ -112,6 +112,9 @@ class Following:
         for each in self._entries.take_open(_RELEASED, index):
             if leads and self._is_in_log(each):
                 self._say("released", each)
+        if leads:
+            # A leader says this of them; to say later that they are on disk would be no news.
+            self._entries.take_open(_ON_DISK, index)
 
     def encode(self, message: Any) -> bytes:
         """The body that carries `message`, and whose its entries are."""

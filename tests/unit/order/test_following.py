@@ -148,6 +148,15 @@ def test_a_follower_says_what_is_on_disk_once_and_tells_others_when_it_leads() -
     assert replica.releases(2) == []
 
 
+def test_of_what_it_released_a_leader_does_not_say_later_that_it_is_on_disk() -> None:
+    log = orders(1, 1)
+    replica = Told(*log)
+    replica.decides(log, {0: ANNA, 1: BERT})
+    assert replica.releases(1) == ["released 1 anna"]
+    new = orders(2, after=log)
+    assert replica.takes(append(2, new, after=2), {3: ANNA}) == ["on disk 2 bert", "on disk 3 anna"]
+
+
 def test_a_follower_says_nothing_of_a_release() -> None:
     log = orders(1)
     replica = Told()
