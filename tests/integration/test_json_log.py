@@ -57,6 +57,14 @@ def access(bazaar: Bazaar, request_id: str) -> Line:
     return wait_line(bazaar, lambda line: line.get("request_id") == request_id, what)
 
 
+def test_who_leads_is_said_in_fields_too(bazaar: Bazaar) -> None:
+    def is_it(line: Line) -> bool:
+        return line["service"] == "frontend" and "leads in term" in line["message"]
+
+    line = wait_line(bazaar, is_it, "a leader is known")
+    assert line["message"] == f"replica {line['replica']} leads in term {line['term']}"
+
+
 def test_each_request_is_one_line_with_the_client_that_a_trusted_proxy_names(
     bazaar: Bazaar,
 ) -> None:

@@ -246,9 +246,10 @@ def test_a_resource_that_raises_is_500_in_json(logged_failures: list[Failure]) -
 
     frontend = FrontEnd(resource=Broken())
     with failures_logged() as failures:
-        answer = frontend.get("/anything")
+        answer = frontend.get("/anything?client_order_id=a-key")
     assert (answer.code, answer.header("x-request-id")) == (500, "request-1")
     assert answer.message == "the service failed; its log knows this request as request-1"
+    # A query may hold keys of trades.
     assert [line.splitlines()[0] for line in failures] == [
         "request request-1 failed: GET /anything"
     ]
