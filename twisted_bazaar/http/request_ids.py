@@ -8,11 +8,14 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["HEADER", "RequestIds", "carried", "given_id"]
+__all__ = ["HEADER", "ID", "RequestIds", "carried", "given_id"]
 
 HEADER = b"X-Request-ID"
 
-_ID = re.compile(rb"[!-~]{1,128}")
+ID = r"[!-~]{1,128}"
+"""A pattern of all ids."""
+
+_ID = re.compile(ID.encode("ascii"))
 _CARRIED_IDS = 8
 """Ids that one call carries at most: those of its first requests."""
 

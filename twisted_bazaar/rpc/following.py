@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted_bazaar.consensus.messages import Append, Apply
+from twisted_bazaar.http.request_ids import ID
 from twisted_bazaar.tracing.context import TraceContext, read_context
 from twisted_bazaar.tracing.followed import Followed
 
 from .bazaar.v1 import catalog_pb2, following_pb2, replication_pb2
 from .bounds import MAX_ENTRIES
-from .request_ids import metadata_of
+from .request_ids import KEY, metadata_of
 
 __all__ = [
     "Metadata",
@@ -28,7 +29,7 @@ __all__ = [
 
 Metadata = tuple[tuple[str, str], ...]
 
-_ID = re.compile(r"[!-~]{1,128}")
+_ID = re.compile(ID)
 _CARRIERS: Mapping[type, Callable[..., Any]] = {
     Append: replication_pb2.AppendRequest,
     Apply: catalog_pb2.ApplyRequest,
@@ -87,7 +88,5 @@ def traced_metadata_of(request_id: str, context: TraceContext | None) -> Metadat
 def followed_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Followed:
     """The inverse of `traced_metadata_of`."""
     said = {key: value for key, value in metadata if isinstance(value, str)}
-    known = _followed(
-        said.get("x-request-id", ""), said.get("traceparent", ""), said.get("tracestate", "")
-    )
+    known = _followed(said.get(KEY, ""), said.get("traceparent", ""), said.get("tracestate", ""))
     return known or Followed("")
