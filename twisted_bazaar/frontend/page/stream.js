@@ -21,6 +21,7 @@ export class Stream {
   #replayed = 0;
   #state = "connecting";
   #lagging = 0;
+  #resting = false;
   #shown;
 
   /** `shown` has a function for each of `order`, `quote`, `leader`, for `began` (a log of which
@@ -32,7 +33,8 @@ export class Stream {
     let hidden = 0;
     document.addEventListener("visibilitychange", () => {
       clearTimeout(hidden);
-      if (document.hidden) hidden = setTimeout(() => this.#close(), HIDDEN_MS);
+      this.#resting = false;
+      if (document.hidden) hidden = setTimeout(() => this.#rest(), HIDDEN_MS);
       else if (this.#source === null) this.#open();
     });
   }
@@ -58,7 +60,7 @@ export class Stream {
     } catch {
       latest = null;
     }
-    if (this.#source !== null) return;
+    if (this.#source !== null || this.#resting) return;
     if (latest === null) {
       this.#again();
       return;
@@ -128,6 +130,12 @@ export class Stream {
     const pause = AGAIN_MS[Math.min(this.#attempt++, AGAIN_MS.length - 1)];
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#open(), pause * (0.75 + Math.random() / 2));
+  }
+
+  #rest() {
+    this.#resting = true;
+    clearTimeout(this.#timer);
+    this.#close();
   }
 
   #close() {
