@@ -133,7 +133,8 @@ class Watched:
         """Who has said anything."""
         self._calls: dict[str, Any] = {}
         self._threads = [
-            threading.Thread(target=self._watch, args=(name, channels[name])) for name in REPLICAS
+            threading.Thread(target=self._watch, args=(name, channels[name]), daemon=True)
+            for name in REPLICAS
         ]
         for thread in self._threads:
             thread.start()
@@ -142,6 +143,8 @@ class Watched:
         while not self._stopped:
             call = HealthStub(channel).Watch(HealthCheckRequest(service=ORDERS))
             self._calls[name] = call
+            if self._stopped:  # meanwhile, and then nobody else cancels it
+                call.cancel()
             try:
                 for answer in call:
                     self._tell(name, answer.status == SERVING)

@@ -373,6 +373,37 @@ def test_a_fail_over_is_told_in_sentences(browser: Browser, bazaar: Bazaar) -> N
     ]
 
 
+def test_an_order_that_comes_twice_is_shown_once(browser: Browser, bazaar: Bazaar) -> None:
+    with blank(browser, bazaar) as page:
+        said = page.evaluate("""async () => {
+          const sources = [], shown = [], states = [];
+          window.EventSource = class extends EventTarget {
+            constructor(url) { super(); sources.push([this, url]); }
+            close() {}
+          };
+          window.fetch = async () => new Response(JSON.stringify({ data: [{ number: 5 }] }));
+          const { Stream } = await import("./stream.js");
+          new Stream({
+            order: ({ number }) => shown.push(number),
+            state: (state) => states.push(state),
+            began() {}, quote() {}, leader() {},
+          });
+          const until = async (happened) => {
+            while (!happened()) await new Promise((resume) => setTimeout(resume, 5));
+          };
+          await until(() => sources.length === 1);
+          const [source, url] = sources[0];
+          source.dispatchEvent(new Event("open"));
+          await until(() => states.includes("live"));
+          for (const number of [6, 6, 7, 5, 8]) {
+            const data = JSON.stringify({ number });
+            source.dispatchEvent(new MessageEvent("order", { data }));
+          }
+          return [url, shown];
+        }""")
+    assert said == ["events?after=5", [6, 7, 8]]
+
+
 def test_percentiles_and_restarts_are_counted_right(browser: Browser, bazaar: Bazaar) -> None:
     with blank(browser, bazaar) as page:
         said = page.evaluate("""async () => {

@@ -76,7 +76,7 @@ def test_one_replica_shows_that_it_leads_and_all_show_what_trades_do(bazaar: Baz
         assert grown(led, leads, f'bazaar_trade_stage_seconds_count{{stage="{stage}"}}') >= 5
     assert grown(led, leads, "bazaar_order_batch_trades_sum") == 5
     assert grown(led, leads, f'{CALLS}{{code="OK",method="Orders.Trade"}}') == 5
-    assert leads['bazaar_raft_elections_total{result="won"}'] == 1
+    assert leads['bazaar_raft_elections_total{result="won"}'] >= 1
     for name in REPLICAS:
         assert grown(before[name], after[name], "bazaar_orders_last_number") >= 5
         assert grown(before[name], after[name], "bazaar_disk_write_seconds_count") >= 1

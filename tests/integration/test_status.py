@@ -16,6 +16,8 @@ from .waiting import wait_until
 COMMAND = [sys.executable, "-m", "twisted_bazaar", "status"]
 NOTICED_SECONDS = 10.0
 START_SECONDS = 30.0
+SLOW_SECONDS = 2.0
+"""An answer in less has not waited for the deadline of a client, on a busy machine as well."""
 
 
 def status(bazaar: Bazaar) -> Any:
@@ -93,7 +95,9 @@ def test_all_is_well_once_it_runs(bazaar: Bazaar) -> None:
         assert row(lines, id).endswith(str(processes[f"order-{id}"]["pid"]))
 
 
-def test_of_a_paused_catalog_the_answer_comes_within_a_second_and_says_so(bazaar: Bazaar) -> None:
+def test_a_paused_catalog_is_waited_for_half_a_second_and_the_answer_says_so(
+    bazaar: Bazaar,
+) -> None:
     took = []
 
     def missed() -> Any:
@@ -105,7 +109,7 @@ def test_of_a_paused_catalog_the_answer_comes_within_a_second_and_says_so(bazaar
     with paused(bazaar, "catalog"):
         found = wait_until(missed, "the catalog is missed", NOTICED_SECONDS, bazaar.tail)
         # The first answer to say so has waited for it.
-        assert 0.4 < max(took) < 1.0
+        assert 0.4 < max(took) < SLOW_SECONDS
         assert found["catalogs"] == [
             {
                 "address": bazaar.processes()["catalog"]["address"],
