@@ -389,7 +389,10 @@ def test_an_order_that_comes_twice_is_shown_once(browser: Browser, bazaar: Bazaa
             began() {}, quote() {}, leader() {},
           });
           const until = async (happened) => {
-            while (!happened()) await new Promise((resume) => setTimeout(resume, 5));
+            for (let turn = 0; !happened(); turn += 1) {
+              if (turn === 2000) throw new Error(`not yet: ${happened}`);
+              await new Promise((resume) => setTimeout(resume, 5));
+            }
           };
           await until(() => sources.length === 1);
           const [source, url] = sources[0];
