@@ -11,6 +11,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from tests.fakes.grpc_frames import headers
 from tests.fakes.grpc_peer import HEAD, LIMITS, Peer, hold
@@ -93,6 +94,15 @@ class TestLeaving:
         self.peer.server.dataReceived(WindowUpdateFrame(0, window_increment=1).serialize())
         self.held[0].callback(b"words")
         assert len(self.frames()) == 3
+        assert self.peer.closed
+
+    def test_when_the_client_leaves_and_ends_its_call_in_the_same_bytes(self) -> None:
+        self.ask(1)
+        end = RstStreamFrame(1, error_code=ErrorCodes.CANCEL)
+        with capturedLogs() as logged:
+            self.peer.server.dataReceived(GoAwayFrame(0).serialize() + end.serialize())
+        assert list(logged) == [], "nothing is refused"
+        self.frames()
         assert self.peer.closed
 
     def test_when_the_client_leaves_with_nothing_under_way(self) -> None:

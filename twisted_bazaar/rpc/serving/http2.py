@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RemoteSettingsChanged
 from h2.settings import SettingCodes, Settings
 from h2.stream import H2Stream, StreamState
-from hyperframe.frame import DataFrame, HeadersFrame
+from hyperframe.frame import DataFrame, Frame, HeadersFrame
 
 from .framing import ANSWER_HEAD, trailers
 from .limits import Limits
@@ -87,7 +87,6 @@ class Http2(H2Connection):
         for stream in tuple(self.unknown):
             self.adopt(stream)
         events = self.receive_data(data)
-        self._stay_open()
         for event in events:
             if isinstance(event, DataReceived):
                 self._uncredited += event.flow_controlled_length
@@ -182,6 +181,13 @@ class Http2(H2Connection):
         """Send GOAWAY: streams after `last_stream` are not served."""
         self.close_connection(ErrorCodes.NO_ERROR, last_stream_id=last_stream)
         self._stay_open()
+
+    def _receive_frame(self, frame: Frame) -> list[Event]:
+        """As h2's, which takes nothing after GOAWAY: the end of a call may come in the same bytes,
+        most of all to a process that was paused."""
+        events: list[Event] = super()._receive_frame(frame)
+        self._stay_open()
+        return events
 
     def _stay_open(self) -> None:
         if self.state_machine.state is ConnectionState.CLOSED:
