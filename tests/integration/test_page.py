@@ -2,12 +2,11 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Route
 
 from twisted_bazaar.market import MAX_STOCKS
 
@@ -62,15 +61,6 @@ def buy(bazaar: Bazaar, quantity: int = 1, name: str = FIRST) -> int:
     answer = bazaar.request("POST", "/orders", {"name": name, "quantity": quantity, "type": "buy"})
     number: int = answer.body["data"]["transaction_number"]
     return number
-
-
-@contextmanager
-def blank(browser: Browser, bazaar: Bazaar) -> Iterator[Page]:
-    """A page that runs nothing, in which a module of the live page can be tried."""
-    page = browser.new_page()
-    page.goto(f"{bazaar.url}/page/rates.js")
-    yield page
-    page.close()
 
 
 def press(page: Opened, *keys: str) -> None:
@@ -334,98 +324,6 @@ def test_a_replica_that_lags_or_is_suspect_says_so(browser: Browser, bazaar: Baz
         page.page.route("**/replicas", replicas)
         page.wait("#replicas .card[data-part=follower]", BEHIND + "7")
         page.wait("#replicas .card[data-part=suspect]", "catching up")
-
-
-def test_a_fail_over_is_told_in_sentences(browser: Browser, bazaar: Bazaar) -> None:
-    with blank(browser, bazaar) as page:
-        said = page.evaluate("""async () => {
-          const { Watch } = await import("./watch.js");
-          const said = [], states = [];
-          const watch = new Watch((text, kind) => said.push([text, kind]));
-          const replica = (id, role, term) => ({ id, role, term, reachable: role !== "unknown" });
-          const looks = (now, term, ...roles) => {
-            watch.replicas(roles.map((role, index) => replica(index + 1, role, term)), now);
-            states.push(watch.state);
-          };
-          looks(1000, 1, "follower", "follower", "leader");
-          looks(9000, 1, "follower", "follower", "leader");
-          looks(9200, 1, "follower", "follower", "unknown");
-          looks(9400, 2, "follower", "leader", "unknown");
-          watch.leads(3, 1, 9500);
-          looks(9900, 2, "follower", "leader", "follower");
-          watch.unreachable(10000);
-          states.push(watch.state);
-          looks(12000, 2, "follower", "leader", "follower");
-          return [said, states];
-        }""")
-    assert said == [
-        [
-            ["Replica 3, the leader, does not answer. Trades wait for another one.", "bad"],
-            [
-                "Replica 2 took over from replica 3 after about 0.3 s, in term 2. Trades go on.",
-                "good",
-            ],
-            ["Replica 3 is back, and follows.", "good"],
-            ["The front-end does not answer. This page tries again until it does.", "bad"],
-            ["The front-end answers again, after 2.0 s.", "good"],
-        ],
-        ["fine", "fine", "leaderless", "fine", "fine", "unreachable", "fine"],
-    ]
-
-
-def test_an_order_that_comes_twice_is_shown_once(browser: Browser, bazaar: Bazaar) -> None:
-    with blank(browser, bazaar) as page:
-        said = page.evaluate("""async () => {
-          const sources = [], shown = [], states = [];
-          window.EventSource = class extends EventTarget {
-            constructor(url) { super(); sources.push([this, url]); }
-            close() {}
-          };
-          window.fetch = async () => new Response(JSON.stringify({ data: [{ number: 5 }] }));
-          const { Stream } = await import("./stream.js");
-          new Stream({
-            order: ({ number }) => shown.push(number),
-            state: (state) => states.push(state),
-            began() {}, quote() {}, leader() {},
-          });
-          const until = async (happened) => {
-            for (let turn = 0; !happened(); turn += 1) {
-              if (turn === 2000) throw new Error(`not yet: ${happened}`);
-              await new Promise((resume) => setTimeout(resume, 5));
-            }
-          };
-          await until(() => sources.length === 1);
-          const [source, url] = sources[0];
-          source.dispatchEvent(new Event("open"));
-          await until(() => states.includes("live"));
-          for (const number of [6, 6, 7, 5, 8]) {
-            const data = JSON.stringify({ number });
-            source.dispatchEvent(new MessageEvent("order", { data }));
-          }
-          return [url, shown];
-        }""")
-    assert said == ["events?after=5", [6, 7, 8]]
-
-
-def test_percentiles_and_restarts_are_counted_right(browser: Browser, bazaar: Bazaar) -> None:
-    with blank(browser, bazaar) as page:
-        said = page.evaluate("""async () => {
-          const { between, percentile } = await import("./rates.js");
-          const figures = (uptime, trade) => ({
-            uptime_seconds: uptime, lookups: { hit: 0, miss: 0, off: 0 },
-            seconds: { bounds: [1], lookup: [0, 0], trade },
-          });
-          return [
-            percentile([1, 2, 4], [0, 10, 0, 0], 0.5),
-            percentile([1, 2, 4], [98, 0, 2, 0], 0.99),
-            percentile([1, 2, 4], [0, 0, 0, 3], 0.5),
-            percentile([1, 2, 4], [0, 0, 0, 0], 0.5),
-            between(figures(9, [5, 0]), figures(1, [1, 0])),
-            between(figures(1, [5, 0]), figures(3, [9, 0])).trades,
-            between(figures(1, [5, 0]), figures(3, [9, 0])).hitRate,
-          ];
-        }""")
-    assert said == [1.5, 3, 4, None, None, 2, None]
 
 
 @pytest.mark.slow
