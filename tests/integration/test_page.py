@@ -68,17 +68,9 @@ def press(page: Opened, *keys: str) -> None:
         page.page.keyboard.press(key)
 
 
-def test_it_loads_without_an_error_from_its_own_host_alone(page: Opened, bazaar: Bazaar) -> None:
-    page.wait("#replicas .card[data-part=leader]")
-    page.wait("#frontends .card[data-part=serving]")
-    page.wait("#catalogs .card[data-part=serving]")
-    page.wait("#chart-hits canvas")
-    assert page.text("#news") == "Connected. What you see is live."
-    wait_until(lambda: page.said() == page.text("#news"), "a screen reader is told")
-    assert (page.errors, page.violations(), page.hosts) == ([], [], {bazaar.url})
-
-
-def test_the_cluster_is_drawn_with_its_leases_and_lines(page: Opened, bazaar: Bazaar) -> None:
+def test_it_loads_from_its_own_host_alone_and_draws_the_cluster_with_leases_and_lines(
+    page: Opened, bazaar: Bazaar
+) -> None:
     page.wait("#replicas .card[data-part=leader]")
     page.wait("#frontends .card[data-part=serving]", "cache lease")
     page.wait("#catalogs .card[data-part=serving]", BEHIND + "0")
@@ -90,6 +82,10 @@ def test_the_cluster_is_drawn_with_its_leases_and_lines(page: Opened, bazaar: Ba
     for kind, lines in (("trades", 1), ("entries", 3), ("back", 1)):
         drawn = page.page.locator(f"#wires path.{kind}:not(.pulse)")
         wait_until(lambda drawn=drawn, lines=lines: drawn.count() == lines, f"{lines} {kind}")
+    page.wait("#chart-hits canvas")
+    assert page.text("#news") == "Connected. What you see is live."
+    wait_until(lambda: page.said() == page.text("#news"), "a screen reader is told")
+    assert (page.errors, page.violations(), page.hosts) == ([], [], {bazaar.url})
 
 
 def test_a_trade_by_keyboard_shows_its_number_and_cost_wherever_it_counts(
@@ -276,6 +272,7 @@ def test_a_halted_stock_says_so_and_its_trades_are_refused(page: Opened, bazaar:
     page.wait("#outcome[data-kind=refused]", "halted")
 
 
+@pytest.mark.slow
 def test_charts_show_the_differences_of_the_figures(browser: Browser, bazaar: Bazaar) -> None:
     asked = 0
 
