@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
 from twisted.logger import Logger
@@ -154,10 +154,10 @@ class BazaarChannel(HTTPChannel):
         self._discard_input()
         self.transport.abortConnection()
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: Phase, now: float | None = None) -> None:
         site = self.site
         try:
-            site.connections.move(self, phase, site.seconds())
+            site.connections.move(self, phase, site.seconds() if now is None else now)
         except InvariantBroken:
             # Not all callers are the transport's, which would log it and close the connection.
             request_id = self.requests[-1].request_id if self.requests else "none"
@@ -250,7 +250,7 @@ class BazaarChannel(HTTPChannel):
             self.refuse(_MALFORMED)
             return
         self._command, self._path, self._version = matched.groups()
-        request = cast("BazaarRequest", self.requestFactory(self, False))
+        request: BazaarRequest = self.requestFactory(self, False)  # type: ignore[assignment]
         self.requests.append(request)
         if self.site.access_log is not None:
             request.begin(self._command, self._path, self.site.seconds())
@@ -303,7 +303,9 @@ class BazaarChannel(HTTPChannel):
 
     def allContentReceived(self) -> None:
         if not self._refused:
-            self._enter(Phase.WORKING)
+            now = self.site.seconds()
+            self._enter(Phase.WORKING, now)
+            self.requests[-1].came_at = now
             super().allContentReceived()
 
     # Answers
@@ -328,7 +330,8 @@ class BazaarChannel(HTTPChannel):
         if self._head:
             self.write(b"")
         del self.requests[0]
-        request.answered()
+        now = self.site.seconds()
+        request.answered(now)
         if not self.persistent:
             self.loseConnection()
         elif self._waitingForTransport:
@@ -337,7 +340,7 @@ class BazaarChannel(HTTPChannel):
             self._networkProducer.pauseProducing()
             self._enter(Phase.SENDING)
         else:
-            self._next_request()
+            self._next_request(now)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         if self._head:
@@ -360,10 +363,10 @@ class BazaarChannel(HTTPChannel):
         if blocked:
             self._next_request()
 
-    def _next_request(self) -> None:
+    def _next_request(self, now: float | None = None) -> None:
         """Take the next request, which may have come already."""
         self._handlingRequest = False
-        self._enter(Phase.IDLE)
+        self._enter(Phase.IDLE, now)
         self._networkProducer.resumeProducing()
         data = b"".join(self._dataBuffer)
         self._dataBuffer = []

@@ -1,5 +1,7 @@
 """Counts the requests of a site, and how long they take. Pure."""
 
+from bisect import bisect_left
+
 from twisted_bazaar.metrics.figures import Counter, Histogram, Metrics
 
 __all__ = ["CLIENT_GONE", "OTHER", "HttpFigures"]
@@ -34,12 +36,14 @@ class HttpFigures:
 
     def answered(self, route: str, method: bytes, code: int, seconds: float) -> None:
         """A request was answered, in so many seconds."""
-        # Every cached lookup passes here.
+        # Every cached lookup passes here: `observe` would be one more call.
         found = self._kept.get((route, method, code))
         if found is None:
             found = self._find(route, method, code)
-        found[0].value += 1
-        found[1].observe(seconds)
+        counter, histogram = found
+        counter.value += 1
+        histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
+        histogram.total += seconds
 
     def _find(self, route: str, method: bytes, code: int) -> tuple[Counter, Histogram]:
         name = _shown(method)

@@ -61,7 +61,7 @@ class BazaarRequest(server.Request):
     """HOST or HOST:PORT, as the client names it; None: it does not, as HTTP/1.0 allows."""
     route: str = OTHER
     """The template of its route; `OTHER`: it has none. What finds the route sets it."""
-    _came_at: float | None = None
+    came_at: float | None = None
     """When it had come whole; None: it has not, or is counted. The metrics measure from here, as
     the time before is its client's."""
     begun_at = 0.0
@@ -136,7 +136,6 @@ class BazaarRequest(server.Request):
         # Twisted's own also parses query, cookies and forms, which no route reads.
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
-        self._came_at = self.site.seconds()
         self.process()
 
     def process(self) -> None:
@@ -150,7 +149,7 @@ class BazaarRequest(server.Request):
             self.authority = hosts[0]
         elif hosts is not None or self.clientproto == b"HTTP/1.1":
             self.code = _ONE_HOST.code
-            self._came_at = None
+            self.came_at = None
             cast(BazaarChannel, self.channel).refuse(_ONE_HOST)
             return
         if not self.uri.startswith(b"/"):
@@ -232,19 +231,17 @@ class BazaarRequest(server.Request):
         """Close the connection now."""
         cast(BazaarChannel, self.channel).abort()
 
-    def answered(self) -> None:
+    def answered(self, now: float) -> None:
         """The answer is written. Called by its channel."""
-        came_at = self._came_at
+        came_at = self.came_at
         if came_at is not None:
-            self._came_at = None
-            site = self.site
-            seconds = site.seconds() - came_at
-            site.figures.answered(self.route, self.method, self.code, seconds)
+            self.came_at = None
+            self.site.figures.answered(self.route, self.method, self.code, now - came_at)
 
     def _counted(self, code: int) -> None:
         """Count it without its duration, unless it is counted."""
-        if self._came_at is not None:
-            self._came_at = None
+        if self.came_at is not None:
+            self.came_at = None
             self.site.figures.counted(self.route, self.method, code)
 
     def connectionLost(self, reason: Failure) -> None:
