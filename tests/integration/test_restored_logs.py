@@ -122,6 +122,7 @@ class Trades(Thread):
         self.join()
 
 
+@pytest.mark.slow
 def test_a_front_end_that_is_paused_repeatedly_is_kept_out(cluster: Cluster) -> None:
     name = LEFT
     quantity = look_up(cluster, IN_MEMORY, name)[0]

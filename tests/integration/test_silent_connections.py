@@ -193,6 +193,7 @@ async def test_a_stuck_large_message_does_not_delay_the_detection_of_silence(wor
             await each
 
 
+@pytest.mark.slow
 @pytest_twisted.ensureDeferred
 async def test_an_idle_connection_is_kept_until_it_goes_silent(world: World) -> None:
     """Then both ends give it up."""
