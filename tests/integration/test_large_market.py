@@ -151,7 +151,6 @@ def test_another_leader_takes_over_the_largest_market(bazaar: Bazaar) -> None:
     assert buy(bazaar, 7) == 97
 
 
-@pytest.mark.slow
 def test_a_replica_that_lost_its_folder_recovers_the_largest_market(bazaar: Bazaar) -> None:
     bazaar.stop()
     shutil.rmtree(bazaar.data / "order-1")
