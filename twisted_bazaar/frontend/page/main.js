@@ -16,7 +16,7 @@ import { Ticket } from "./ticket.js";
 import { leaderOf, Watch } from "./watch.js";
 import { Wires } from "./wires.js";
 
-// As often as a person sees a difference; it costs a front-end a thousandth of its time.
+// Often enough to tell how long a fail-over took, which is a third of a second.
 const REPLICAS_MS = 250;
 const STATUS_MS = 1000;
 
