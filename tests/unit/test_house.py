@@ -24,6 +24,8 @@ PURE_MODULES = [
     "selection",
     "sending",
     "errors",
+    "partitions",
+    "engine.shared_log",
     "order.desk",
     "order.promptness",
     "order.search",

@@ -40,7 +40,8 @@ def pins() -> dict[str, list[str]]:
 
 def test_all_runtime_dependencies_are_pinned_exactly() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    direct = project["dependencies"] + project["optional-dependencies"]["embedded"]
+    optional = project["optional-dependencies"]
+    direct = project["dependencies"] + optional["embedded"] + optional["engine"]
     assert all(re.match(r"[a-z0-9-]+==[a-z0-9.]+( ; |$)", pin) for pin in pins())
     assert {pin.split("==")[0] for pin in pins()} >= closure(direct)
 

@@ -26,7 +26,7 @@ from twisted_bazaar.rpc.bazaar.v1 import following_pb2 as bazaar_dot_v1_dot_foll
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2 as bazaar_dot_v1_dot_market__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61zaar/v1/catalog.proto\x12\tbazaar.v1\x1a\x19\x62\x61zaar/v1/following.proto\x1a\x16\x62\x61zaar/v1/market.proto\"!\n\x05Stamp\x12\x0c\n\x04life\x18\x01 \x01(\x03\x12\n\n\x02\x61t\x18\x02 \x01(\x01\"\xc6\x02\n\x0c\x41pplyRequest\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x16\n\x0eprevious_index\x18\x03 \x01(\x03\x12\x17\n\x0fprevious_digest\x18\x04 \x01(\t\x12\x0f\n\x07records\x18\x05 \x03(\x0c\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\x03\x12\x0f\n\x07rebuild\x18\x07 \x01(\x08\x12\x0c\n\x04sent\x18\x08 \x01(\x01\x12\x0f\n\x07history\x18\t \x01(\t\x12$\n\x05stamp\x18\n \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05lease\x18\x0b \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0c \x01(\t\x12\x0f\n\x07longest\x18\r \x01(\x01\x12\x10\n\x08proposed\x18\x0e \x03(\x0c\x12%\n\x08\x66ollowed\x18\x0f \x03(\x0b\x32\x13.bazaar.v1.FollowedB\x08\n\x06_stampJ\x04\x08\x02\x10\x03R\x06leader\"\xba\x01\n\nApplyReply\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04sent\x18\x04 \x01(\x01\x12\x10\n\x08released\x18\x05 \x01(\x03\x12$\n\x05stamp\x18\x06 \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05holds\x18\x07 \x01(\x08\x12\r\n\x05taken\x18\x08 \x01(\x03\x12\x0f\n\x07\x63leared\x18\t \x01(\x03\x42\x08\n\x06_stamp\"!\n\x0eListingRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"0\n\x0cListingReply\x12 \n\x06stocks\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Stock\"\x80\x01\n\x10SubscribeRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04life\x18\x02 \x01(\x03\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\r\n\x05proof\x18\x04 \x01(\t\x12\x0e\n\x06\x66rames\x18\x05 \x01(\x08\x12\x0e\n\x06quotes\x18\x06 \x01(\x08\"\"\n\x0eSubscribeReply\x12\x10\n\x08kept_out\x18\x01 \x01(\x01\"\'\n\x14\x43\x61talogStatusRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"\x83\x01\n\x12\x43\x61talogStatusReply\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x10\n\x08released\x18\x02 \x01(\x03\x12\r\n\x05lease\x18\x03 \x01(\x01\x12\x0f\n\x07serving\x18\x04 \x01(\x08\x12*\n\x0bsubscribers\x18\x05 \x03(\x0b\x32\x15.bazaar.v1.Subscriber\">\n\nSubscriber\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x01\x12\x10\n\x08kept_out\x18\x03 \x01(\x01\x32\xcc\x02\n\x07\x43\x61talog\x12\x37\n\x05\x41pply\x12\x17.bazaar.v1.ApplyRequest\x1a\x15.bazaar.v1.ApplyReply\x12=\n\x07Listing\x12\x19.bazaar.v1.ListingRequest\x1a\x17.bazaar.v1.ListingReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12\x43\n\tSubscribe\x12\x1b.bazaar.v1.SubscribeRequest\x1a\x19.bazaar.v1.SubscribeReply\x12H\n\x06Status\x12\x1f.bazaar.v1.CatalogStatusRequest\x1a\x1d.bazaar.v1.CatalogStatusReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61zaar/v1/catalog.proto\x12\tbazaar.v1\x1a\x19\x62\x61zaar/v1/following.proto\x1a\x16\x62\x61zaar/v1/market.proto\"!\n\x05Stamp\x12\x0c\n\x04life\x18\x01 \x01(\x03\x12\n\n\x02\x61t\x18\x02 \x01(\x01\"\x98\x03\n\x0c\x41pplyRequest\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x16\n\x0eprevious_index\x18\x03 \x01(\x03\x12\x17\n\x0fprevious_digest\x18\x04 \x01(\t\x12\x0f\n\x07records\x18\x05 \x03(\x0c\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\x03\x12\x0f\n\x07rebuild\x18\x07 \x01(\x08\x12\x0c\n\x04sent\x18\x08 \x01(\x01\x12\x0f\n\x07history\x18\t \x01(\t\x12$\n\x05stamp\x18\n \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05lease\x18\x0b \x01(\x01\x12\x0f\n\x07\x63luster\x18\x0c \x01(\t\x12\x0f\n\x07longest\x18\r \x01(\x01\x12\x10\n\x08proposed\x18\x0e \x03(\x0c\x12%\n\x08\x66ollowed\x18\x0f \x03(\x0b\x32\x13.bazaar.v1.Followed\x12\x11\n\tpartition\x18\x11 \x01(\x05\x12\x30\n\x08snapshot\x18\x12 \x01(\x0b\x32\x19.bazaar.v1.MarketSnapshotH\x01\x88\x01\x01\x42\x08\n\x06_stampB\x0b\n\t_snapshotJ\x04\x08\x02\x10\x03R\x06leader\"f\n\x0eMarketSnapshot\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12 \n\x06stocks\x18\x03 \x03(\x0b\x32\x10.bazaar.v1.Stock\x12\x13\n\x0blast_number\x18\x04 \x01(\x03\"\xba\x01\n\nApplyReply\x12\x0c\n\x04term\x18\x01 \x01(\x03\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04sent\x18\x04 \x01(\x01\x12\x10\n\x08released\x18\x05 \x01(\x03\x12$\n\x05stamp\x18\x06 \x01(\x0b\x32\x10.bazaar.v1.StampH\x00\x88\x01\x01\x12\r\n\x05holds\x18\x07 \x01(\x08\x12\r\n\x05taken\x18\x08 \x01(\x03\x12\x0f\n\x07\x63leared\x18\t \x01(\x03\x42\x08\n\x06_stamp\"4\n\x0eListingRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x11 \x01(\x05\"0\n\x0cListingReply\x12 \n\x06stocks\x18\x01 \x03(\x0b\x32\x10.bazaar.v1.Stock\"\x93\x01\n\x10SubscribeRequest\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0c\n\x04life\x18\x02 \x01(\x03\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x0f \x01(\t\x12\x11\n\tpartition\x18\x11 \x01(\x05\x12\r\n\x05proof\x18\x04 \x01(\t\x12\x0e\n\x06\x66rames\x18\x05 \x01(\x08\x12\x0e\n\x06quotes\x18\x06 \x01(\x08\"\"\n\x0eSubscribeReply\x12\x10\n\x08kept_out\x18\x01 \x01(\x01\":\n\x14\x43\x61talogStatusRequest\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x11 \x01(\x05\"\x83\x01\n\x12\x43\x61talogStatusReply\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x03\x12\x10\n\x08released\x18\x02 \x01(\x03\x12\r\n\x05lease\x18\x03 \x01(\x01\x12\x0f\n\x07serving\x18\x04 \x01(\x08\x12*\n\x0bsubscribers\x18\x05 \x03(\x0b\x32\x15.bazaar.v1.Subscriber\">\n\nSubscriber\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x01\x12\x10\n\x08kept_out\x18\x03 \x01(\x01\x32\xcc\x02\n\x07\x43\x61talog\x12\x37\n\x05\x41pply\x12\x17.bazaar.v1.ApplyRequest\x1a\x15.bazaar.v1.ApplyReply\x12=\n\x07Listing\x12\x19.bazaar.v1.ListingRequest\x1a\x17.bazaar.v1.ListingReply\x12:\n\x06Lookup\x12\x18.bazaar.v1.LookupRequest\x1a\x16.bazaar.v1.LookupReply\x12\x43\n\tSubscribe\x12\x1b.bazaar.v1.SubscribeRequest\x1a\x19.bazaar.v1.SubscribeReply\x12H\n\x06Status\x12\x1f.bazaar.v1.CatalogStatusRequest\x1a\x1d.bazaar.v1.CatalogStatusReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,23 +36,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAMP']._serialized_start=89
   _globals['_STAMP']._serialized_end=122
   _globals['_APPLYREQUEST']._serialized_start=125
-  _globals['_APPLYREQUEST']._serialized_end=451
-  _globals['_APPLYREPLY']._serialized_start=454
-  _globals['_APPLYREPLY']._serialized_end=640
-  _globals['_LISTINGREQUEST']._serialized_start=642
-  _globals['_LISTINGREQUEST']._serialized_end=675
-  _globals['_LISTINGREPLY']._serialized_start=677
-  _globals['_LISTINGREPLY']._serialized_end=725
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=728
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=856
-  _globals['_SUBSCRIBEREPLY']._serialized_start=858
-  _globals['_SUBSCRIBEREPLY']._serialized_end=892
-  _globals['_CATALOGSTATUSREQUEST']._serialized_start=894
-  _globals['_CATALOGSTATUSREQUEST']._serialized_end=933
-  _globals['_CATALOGSTATUSREPLY']._serialized_start=936
-  _globals['_CATALOGSTATUSREPLY']._serialized_end=1067
-  _globals['_SUBSCRIBER']._serialized_start=1069
-  _globals['_SUBSCRIBER']._serialized_end=1131
-  _globals['_CATALOG']._serialized_start=1134
-  _globals['_CATALOG']._serialized_end=1466
+  _globals['_APPLYREQUEST']._serialized_end=533
+  _globals['_MARKETSNAPSHOT']._serialized_start=535
+  _globals['_MARKETSNAPSHOT']._serialized_end=637
+  _globals['_APPLYREPLY']._serialized_start=640
+  _globals['_APPLYREPLY']._serialized_end=826
+  _globals['_LISTINGREQUEST']._serialized_start=828
+  _globals['_LISTINGREQUEST']._serialized_end=880
+  _globals['_LISTINGREPLY']._serialized_start=882
+  _globals['_LISTINGREPLY']._serialized_end=930
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=933
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=1080
+  _globals['_SUBSCRIBEREPLY']._serialized_start=1082
+  _globals['_SUBSCRIBEREPLY']._serialized_end=1116
+  _globals['_CATALOGSTATUSREQUEST']._serialized_start=1118
+  _globals['_CATALOGSTATUSREQUEST']._serialized_end=1176
+  _globals['_CATALOGSTATUSREPLY']._serialized_start=1179
+  _globals['_CATALOGSTATUSREPLY']._serialized_end=1310
+  _globals['_SUBSCRIBER']._serialized_start=1312
+  _globals['_SUBSCRIBER']._serialized_end=1374
+  _globals['_CATALOG']._serialized_start=1377
+  _globals['_CATALOG']._serialized_end=1709
 # @@protoc_insertion_point(module_scope)

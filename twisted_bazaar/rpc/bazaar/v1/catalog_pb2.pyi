@@ -17,7 +17,7 @@ class Stamp(_message.Message):
     def __init__(self, life: _Optional[int] = ..., at: _Optional[float] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest", "proposed", "followed")
+    __slots__ = ("term", "previous_index", "previous_digest", "records", "commit", "rebuild", "sent", "history", "stamp", "lease", "cluster", "longest", "proposed", "followed", "partition", "snapshot")
     TERM_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,8 @@ class ApplyRequest(_message.Message):
     LONGEST_FIELD_NUMBER: _ClassVar[int]
     PROPOSED_FIELD_NUMBER: _ClassVar[int]
     FOLLOWED_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     term: int
     previous_index: int
     previous_digest: str
@@ -46,7 +48,21 @@ class ApplyRequest(_message.Message):
     longest: float
     proposed: _containers.RepeatedScalarFieldContainer[bytes]
     followed: _containers.RepeatedCompositeFieldContainer[_following_pb2.Followed]
-    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ..., proposed: _Optional[_Iterable[bytes]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ...) -> None: ...
+    partition: int
+    snapshot: MarketSnapshot
+    def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ..., proposed: _Optional[_Iterable[bytes]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., partition: _Optional[int] = ..., snapshot: _Optional[_Union[MarketSnapshot, _Mapping]] = ...) -> None: ...
+
+class MarketSnapshot(_message.Message):
+    __slots__ = ("index", "digest", "stocks", "last_number")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STOCKS_FIELD_NUMBER: _ClassVar[int]
+    LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    digest: str
+    stocks: _containers.RepeatedCompositeFieldContainer[_market_pb2.Stock]
+    last_number: int
+    def __init__(self, index: _Optional[int] = ..., digest: _Optional[str] = ..., stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ..., last_number: _Optional[int] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
     __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds", "taken", "cleared")
@@ -71,10 +87,12 @@ class ApplyReply(_message.Message):
     def __init__(self, term: _Optional[int] = ..., applied: _Optional[int] = ..., digest: _Optional[str] = ..., sent: _Optional[float] = ..., released: _Optional[int] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., holds: _Optional[bool] = ..., taken: _Optional[int] = ..., cleared: _Optional[int] = ...) -> None: ...
 
 class ListingRequest(_message.Message):
-    __slots__ = ("cluster",)
+    __slots__ = ("cluster", "partition")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     cluster: str
-    def __init__(self, cluster: _Optional[str] = ...) -> None: ...
+    partition: int
+    def __init__(self, cluster: _Optional[str] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class ListingReply(_message.Message):
     __slots__ = ("stocks",)
@@ -83,11 +101,12 @@ class ListingReply(_message.Message):
     def __init__(self, stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ...) -> None: ...
 
 class SubscribeRequest(_message.Message):
-    __slots__ = ("address", "life", "token", "cluster", "proof", "frames", "quotes")
+    __slots__ = ("address", "life", "token", "cluster", "partition", "proof", "frames", "quotes")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     QUOTES_FIELD_NUMBER: _ClassVar[int]
@@ -95,10 +114,11 @@ class SubscribeRequest(_message.Message):
     life: int
     token: str
     cluster: str
+    partition: int
     proof: str
     frames: bool
     quotes: bool
-    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ..., proof: _Optional[str] = ..., frames: _Optional[bool] = ..., quotes: _Optional[bool] = ...) -> None: ...
+    def __init__(self, address: _Optional[str] = ..., life: _Optional[int] = ..., token: _Optional[str] = ..., cluster: _Optional[str] = ..., partition: _Optional[int] = ..., proof: _Optional[str] = ..., frames: _Optional[bool] = ..., quotes: _Optional[bool] = ...) -> None: ...
 
 class SubscribeReply(_message.Message):
     __slots__ = ("kept_out",)
@@ -107,10 +127,12 @@ class SubscribeReply(_message.Message):
     def __init__(self, kept_out: _Optional[float] = ...) -> None: ...
 
 class CatalogStatusRequest(_message.Message):
-    __slots__ = ("cluster",)
+    __slots__ = ("cluster", "partition")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     cluster: str
-    def __init__(self, cluster: _Optional[str] = ...) -> None: ...
+    partition: int
+    def __init__(self, cluster: _Optional[str] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class CatalogStatusReply(_message.Message):
     __slots__ = ("applied", "released", "lease", "serving", "subscribers")

@@ -55,11 +55,12 @@ class Order(_message.Message):
     def __init__(self, number: _Optional[int] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., quantity: _Optional[int] = ..., at: _Optional[int] = ..., key: _Optional[str] = ..., made: _Optional[bool] = ..., price: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class LookupRequest(_message.Message):
-    __slots__ = ("names", "all", "cluster", "to", "after", "history", "partial")
+    __slots__ = ("names", "all", "cluster", "to", "partition", "after", "history", "partial")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
@@ -67,10 +68,11 @@ class LookupRequest(_message.Message):
     all: bool
     cluster: str
     to: int
+    partition: int
     after: int
     history: str
     partial: bool
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., after: _Optional[int] = ..., history: _Optional[str] = ..., partial: _Optional[bool] = ...) -> None: ...
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ..., after: _Optional[int] = ..., history: _Optional[str] = ..., partial: _Optional[bool] = ...) -> None: ...
 
 class LookupReply(_message.Message):
     __slots__ = ("stocks", "history", "upto", "changes", "held")

@@ -73,7 +73,7 @@ class Trade(_message.Message):
     def __init__(self, key: _Optional[str] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., quantity: _Optional[int] = ..., made: _Optional[bool] = ..., limit: _Optional[int] = ..., valid_until: _Optional[int] = ..., validate: _Optional[bool] = ...) -> None: ...
 
 class TradeRequest(_message.Message):
-    __slots__ = ("trades", "term", "life", "number", "expected", "expires", "followed", "cluster", "to")
+    __slots__ = ("trades", "term", "life", "number", "expected", "expires", "followed", "cluster", "to", "partition")
     TRADES_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class TradeRequest(_message.Message):
     FOLLOWED_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     trades: _containers.RepeatedCompositeFieldContainer[Trade]
     term: int
     life: int
@@ -92,7 +93,8 @@ class TradeRequest(_message.Message):
     followed: _containers.RepeatedCompositeFieldContainer[_following_pb2.Followed]
     cluster: str
     to: int
-    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("number", "rejection", "retry", "replayed", "price", "judged")
@@ -117,14 +119,16 @@ class TradeReply(_message.Message):
     def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ...) -> None: ...
 
 class GetOrderRequest(_message.Message):
-    __slots__ = ("number", "cluster", "to")
+    __slots__ = ("number", "cluster", "to", "partition")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     number: int
     cluster: str
     to: int
-    def __init__(self, number: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, number: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class GetOrderReply(_message.Message):
     __slots__ = ("order",)
@@ -133,7 +137,7 @@ class GetOrderReply(_message.Message):
     def __init__(self, order: _Optional[_Union[_market_pb2.Order, _Mapping]] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("after", "limit", "descending", "stock", "side", "since", "until", "key", "cluster", "to")
+    __slots__ = ("after", "limit", "descending", "stock", "side", "since", "until", "key", "cluster", "to", "partition")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     DESCENDING_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +148,7 @@ class ListOrdersRequest(_message.Message):
     KEY_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     after: int
     limit: int
     descending: bool
@@ -154,7 +159,8 @@ class ListOrdersRequest(_message.Message):
     key: str
     cluster: str
     to: int
-    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., descending: _Optional[bool] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., since: _Optional[int] = ..., until: _Optional[int] = ..., key: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., descending: _Optional[bool] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., since: _Optional[int] = ..., until: _Optional[int] = ..., key: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class ListOrdersReply(_message.Message):
     __slots__ = ("orders", "examined", "ended")
@@ -167,20 +173,22 @@ class ListOrdersReply(_message.Message):
     def __init__(self, orders: _Optional[_Iterable[_Union[_market_pb2.Order, _Mapping]]] = ..., examined: _Optional[int] = ..., ended: _Optional[bool] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("after", "version", "limit", "wait_ms", "cluster", "to")
+    __slots__ = ("after", "version", "limit", "wait_ms", "cluster", "to", "partition")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     after: int
     version: int
     limit: int
     wait_ms: int
     cluster: str
     to: int
-    def __init__(self, after: _Optional[int] = ..., version: _Optional[int] = ..., limit: _Optional[int] = ..., wait_ms: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, after: _Optional[int] = ..., version: _Optional[int] = ..., limit: _Optional[int] = ..., wait_ms: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class WatchReply(_message.Message):
     __slots__ = ("orders", "stocks", "last_number", "version", "history", "digest", "before")
@@ -231,7 +239,7 @@ class StockNames(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ChangeRequest(_message.Message):
-    __slots__ = ("list", "reprice", "halt", "resume", "term", "life", "number", "expires", "cluster", "to")
+    __slots__ = ("list", "reprice", "halt", "resume", "term", "life", "number", "expires", "cluster", "to", "partition")
     LIST_FIELD_NUMBER: _ClassVar[int]
     REPRICE_FIELD_NUMBER: _ClassVar[int]
     HALT_FIELD_NUMBER: _ClassVar[int]
@@ -242,6 +250,7 @@ class ChangeRequest(_message.Message):
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     list: ListStocks
     reprice: Reprice
     halt: StockNames
@@ -252,7 +261,8 @@ class ChangeRequest(_message.Message):
     expires: float
     cluster: str
     to: int
-    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expires: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expires: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class ChangeReply(_message.Message):
     __slots__ = ("index", "refusal", "retry", "message")
@@ -273,7 +283,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers", "partitions", "placements")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +296,8 @@ class StatusReply(_message.Message):
     DISK_SECONDS_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     FOLLOWERS_FIELD_NUMBER: _ClassVar[int]
+    PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
     term: int
@@ -298,7 +310,41 @@ class StatusReply(_message.Message):
     disk_seconds: float
     level: int
     followers: _containers.RepeatedCompositeFieldContainer[FollowerLag]
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ...) -> None: ...
+    partitions: _containers.RepeatedCompositeFieldContainer[PartitionStatus]
+    placements: _containers.RepeatedCompositeFieldContainer[Placement]
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ..., partitions: _Optional[_Iterable[_Union[PartitionStatus, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ...) -> None: ...
+
+class PartitionStatus(_message.Message):
+    __slots__ = ("partition", "role", "term", "leader", "last_index", "last_number", "digest", "cluster", "preferred")
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    PREFERRED_FIELD_NUMBER: _ClassVar[int]
+    partition: int
+    role: str
+    term: int
+    leader: int
+    last_index: int
+    last_number: int
+    digest: str
+    cluster: str
+    preferred: int
+    def __init__(self, partition: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., cluster: _Optional[str] = ..., preferred: _Optional[int] = ...) -> None: ...
+
+class Placement(_message.Message):
+    __slots__ = ("stock", "partition", "arrived")
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    ARRIVED_FIELD_NUMBER: _ClassVar[int]
+    stock: str
+    partition: int
+    arrived: bool
+    def __init__(self, stock: _Optional[str] = ..., partition: _Optional[int] = ..., arrived: _Optional[bool] = ...) -> None: ...
 
 class FollowerLag(_message.Message):
     __slots__ = ("replica", "entries", "seconds")
@@ -311,12 +357,14 @@ class FollowerLag(_message.Message):
     def __init__(self, replica: _Optional[int] = ..., entries: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class CampaignRequest(_message.Message):
-    __slots__ = ("cluster", "to")
+    __slots__ = ("cluster", "to", "partition")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     to: int
-    def __init__(self, cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class CampaignReply(_message.Message):
     __slots__ = ("leader", "term", "wait", "unable", "campaigning")
@@ -333,15 +381,33 @@ class CampaignReply(_message.Message):
     def __init__(self, leader: _Optional[int] = ..., term: _Optional[int] = ..., wait: _Optional[float] = ..., unable: _Optional[str] = ..., campaigning: _Optional[bool] = ...) -> None: ...
 
 class FollowRequest(_message.Message):
-    __slots__ = ("term", "cluster", "to")
+    __slots__ = ("term", "cluster", "to", "partition")
     TERM_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     term: int
     cluster: str
     to: int
-    def __init__(self, term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    partition: int
+    def __init__(self, term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class FollowReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class HandOverRequest(_message.Message):
+    __slots__ = ("member", "cluster", "to", "partition")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    member: int
+    cluster: str
+    to: int
+    partition: int
+    def __init__(self, member: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
+
+class HandOverReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -81,6 +81,11 @@ class OrdersStub:
                 request_serializer=bazaar_dot_v1_dot_order__pb2.FollowRequest.SerializeToString,
                 response_deserializer=bazaar_dot_v1_dot_order__pb2.FollowReply.FromString,
                 _registered_method=True)
+        self.HandOver = channel.unary_unary(
+                '/bazaar.v1.Orders/HandOver',
+                request_serializer=bazaar_dot_v1_dot_order__pb2.HandOverRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_order__pb2.HandOverReply.FromString,
+                _registered_method=True)
 
 
 class OrdersServicer:
@@ -152,6 +157,13 @@ class OrdersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandOver(self, request, context):
+        """Asks the leader of a partition to leave the lead to another member, where there is an engine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrdersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -199,6 +211,11 @@ def add_OrdersServicer_to_server(servicer, server):
                     servicer.Follow,
                     request_deserializer=bazaar_dot_v1_dot_order__pb2.FollowRequest.FromString,
                     response_serializer=bazaar_dot_v1_dot_order__pb2.FollowReply.SerializeToString,
+            ),
+            'HandOver': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOver,
+                    request_deserializer=bazaar_dot_v1_dot_order__pb2.HandOverRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_order__pb2.HandOverReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -445,6 +462,33 @@ class Orders:
             '/bazaar.v1.Orders/Follow',
             bazaar_dot_v1_dot_order__pb2.FollowRequest.SerializeToString,
             bazaar_dot_v1_dot_order__pb2.FollowReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Orders/HandOver',
+            bazaar_dot_v1_dot_order__pb2.HandOverRequest.SerializeToString,
+            bazaar_dot_v1_dot_order__pb2.HandOverReply.FromString,
             options,
             channel_credentials,
             insecure,
