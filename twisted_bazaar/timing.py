@@ -35,6 +35,11 @@ class Timing:
     A holder that dies delays trades by this much, once.
     """
 
+    tenure: float = 0.600
+    """Where the order log is in an engine: a leader that has written nothing for this long may be
+    replaced. It counts from when it sent the last write that succeeded; who is to replace it, from
+    when it saw that write."""
+
     deadline: float = 5.0
     """A client gets an answer to its trade within this time."""
 
@@ -66,4 +71,28 @@ class Timing:
             raise ValueError(
                 f"deadline must be more than the election timeout and the lease together, "
                 f"{self.election_timeout + self.lease:g} s, not {self.deadline} s"
+            )
+
+    def check_engine(self) -> None:
+        """Check what must hold where the order log is in an engine, and need not elsewhere.
+
+        Raises ValueError as the constructor does.
+        """
+        # A leader looks at what it has to write each heartbeat; one that is late must not cost it
+        # its place.
+        if self.heartbeat * 2 > self.tenure:
+            raise ValueError(
+                f"tenure must be at least two heartbeats, {2 * self.heartbeat:g} s, "
+                f"not {self.tenure} s"
+            )
+        # A change of leader must not by itself cost the catalogs their leases.
+        if self.tenure >= self.lease:
+            raise ValueError(
+                f"tenure must be less than the lease, {self.lease} s, not {self.tenure} s"
+            )
+        # The slowest trade waits for a new leader, and then for a lease to run out.
+        if self.tenure + self.lease >= self.deadline:
+            raise ValueError(
+                f"deadline must be more than the tenure and the lease together, "
+                f"{self.tenure + self.lease:g} s, not {self.deadline} s"
             )

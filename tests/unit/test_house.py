@@ -25,6 +25,7 @@ PURE_MODULES = [
     "sending",
     "errors",
     "partitions",
+    "engine.options",
     "engine.shared_log",
     "order.desk",
     "order.promptness",

@@ -9,7 +9,8 @@ of the result, so that nothing else handles strings.
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from inspect import unwrap
 from pathlib import Path
@@ -355,6 +356,8 @@ class TimingOptions(ServiceOptions):
                 "Seconds without a heartbeat after which the order leader may be replaced.",
                 "Seconds between two pings of an order replica by a front-end.",
                 "Seconds for which a catalog or cache may answer without a new lease.",
+                "Seconds without a write after which the order leader may be replaced, where the "
+                "order log is in an engine.",
                 "Seconds that a client waits for a trade at most.",
             ),
             strict=True,
@@ -364,11 +367,24 @@ class TimingOptions(ServiceOptions):
     def postOptions(self) -> None:
         super().postOptions()
         names = [field.name for field in attrs.fields(Timing)]
-        try:
+        with _naming_timeout():
             self.timing = Timing(**{name: self[name.replace("_", "-")] for name in names})
-        except ValueError as why:
-            name, _, rest = str(why).partition(" ")
-            raise usage.UsageError(f"--{name.replace('_', '-')} {rest}") from None
+
+    def check_engine_timing(self) -> None:
+        """Refuse a time budget that does not fit where the order log is in an engine."""
+        with _naming_timeout():
+            self.timing.check_engine()
+
+
+@contextmanager
+def _naming_timeout() -> Iterator[None]:
+    """A ValueError that begins with the name of a timeout becomes a UsageError about its
+    option."""
+    try:
+        yield
+    except ValueError as why:
+        name, _, rest = str(why).partition(" ")
+        raise usage.UsageError(f"--{name.replace('_', '-')} {rest}") from None
 
 
 def timing_arguments(timing: Timing) -> list[str]:

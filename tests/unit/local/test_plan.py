@@ -49,7 +49,7 @@ def config(**changes: Any) -> plan.Config:
 
 def options_of(child: Child) -> list[str]:
     """What follows the name of the service on its command line, but for timing and log."""
-    timing = {"heartbeat", "election-timeout", "ping", "lease", "deadline"}
+    timing = {"heartbeat", "election-timeout", "ping", "lease", "tenure", "deadline"}
     log = {"log-format", "log-level"}
     given = [word for word in child.command if word.startswith("--") and "=" in word]
     return [word for word in given if word[2:].split("=")[0] not in timing | log | {"pidfile"}]
@@ -75,6 +75,7 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "election-timeout": 0.3,
         "ping": 0.06,
         "lease": 1.0,
+        "tenure": 0.6,
         "deadline": 5.0,
     }
 

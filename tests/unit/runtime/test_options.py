@@ -71,6 +71,7 @@ def test_options_have_their_defaults() -> None:
         "election-timeout": 0.3,
         "ping": 0.06,
         "lease": 1.0,
+        "tenure": 0.6,
         "deadline": 5.0,
     }
 
