@@ -155,6 +155,9 @@ class Placed(msgspec.Struct, frozen=True):
     """Whether an earlier sending of the same key made the order."""
     price: int | None = None
     """In cents, what a share was traded at. None: a leader of an earlier release answered."""
+    partition: int | None = None
+    """The partition that has the order, if that is not the one that was asked: the stock was moved
+    since."""
 
 
 class Judged(msgspec.Struct, frozen=True):

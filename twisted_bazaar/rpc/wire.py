@@ -41,6 +41,7 @@ from twisted_bazaar.market import (
     Trade,
     Traded,
 )
+from twisted_bazaar.partitions import MAX_PARTITIONS
 from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, UNGUARDED, Sending
 from twisted_bazaar.tracing.followed import Followed
 
@@ -434,8 +435,10 @@ def sending_from_wire(wire: order_pb2.TradeRequest) -> Sending:
 def outcome_to_wire(outcome: Placed | Judged | BazaarError) -> order_pb2.Outcome:
     """What became of a trade."""
     match outcome:
-        case Placed(number, replayed, price):
-            return order_pb2.Outcome(number=number, replayed=replayed, price=price)
+        case Placed(number, replayed, price, partition):
+            return order_pb2.Outcome(
+                number=number, replayed=replayed, price=price, partition=partition
+            )
         case Judged(price):
             return order_pb2.Outcome(judged=True, price=price)
         case Rejected():
@@ -457,7 +460,10 @@ def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | Judged | BazaarError:
         return OutcomeUnknown("the leader names no price")
     match wire.WhichOneof("outcome"):
         case "number" if 0 < wire.number <= bounds.MAX_INTEGER:
-            return Placed(wire.number, wire.replayed, price)
+            partition = wire.partition if wire.HasField("partition") else None
+            if partition is not None and not 0 <= partition < MAX_PARTITIONS:
+                return OutcomeUnknown("the leader names no partition")
+            return Placed(wire.number, wire.replayed, price, partition)
         case None if wire.judged and price is not None:
             return Judged(price)
         case "rejection" if wire.rejection == order_pb2.REJECTION_KEY_REUSED:

@@ -349,6 +349,8 @@ OUTCOMES = [
     Placed(2**53 - 1, replayed=True),
     Placed(2, replayed=True, price=0),
     Placed(2, replayed=False, price=MAX_PRICE),
+    Placed(2, replayed=True, price=0, partition=0),
+    Placed(2, replayed=True, price=0, partition=999),
     Judged(0),
     Judged(1599),
     *map(Rejected, Rejection),

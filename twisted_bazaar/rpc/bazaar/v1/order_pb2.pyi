@@ -97,20 +97,22 @@ class TradeRequest(_message.Message):
     def __init__(self, trades: _Optional[_Iterable[_Union[Trade, _Mapping]]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expected: _Optional[_Iterable[int]] = ..., expires: _Optional[_Iterable[float]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("number", "rejection", "retry", "replayed", "price", "judged")
+    __slots__ = ("number", "rejection", "retry", "replayed", "price", "judged", "partition")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     REJECTION_FIELD_NUMBER: _ClassVar[int]
     RETRY_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     JUDGED_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
     number: int
     rejection: Rejection
     retry: Retry
     replayed: bool
     price: int
     judged: bool
-    def __init__(self, number: _Optional[int] = ..., rejection: _Optional[_Union[Rejection, str]] = ..., retry: _Optional[_Union[Retry, str]] = ..., replayed: _Optional[bool] = ..., price: _Optional[int] = ..., judged: _Optional[bool] = ...) -> None: ...
+    partition: int
+    def __init__(self, number: _Optional[int] = ..., rejection: _Optional[_Union[Rejection, str]] = ..., retry: _Optional[_Union[Retry, str]] = ..., replayed: _Optional[bool] = ..., price: _Optional[int] = ..., judged: _Optional[bool] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class TradeReply(_message.Message):
     __slots__ = ("outcomes",)
