@@ -107,6 +107,7 @@ PURE_MODULES = [
     "rpc.catalog_status",
     "rpc.following",
     "rpc.frames.format",
+    "rpc.partition_status",
     "rpc.push",
     "rpc.request_ids",
     "rpc.serving.framing",

@@ -37,6 +37,7 @@ __all__ = [
     "FollowerLag",
     "LearnerRequest",
     "Message",
+    "PartitionStatus",
     "PeerReply",
     "PeerRequest",
     "Poll",
@@ -44,6 +45,7 @@ __all__ = [
     "Reply",
     "Request",
     "Status",
+    "StockPlacement",
     "Ticket",
     "Vote",
     "VoteReply",
@@ -270,8 +272,34 @@ class FollowerLag(msgspec.Struct, frozen=True, kw_only=True):
     """Since when it lacks the first of them. At most the age of the leadership."""
 
 
+class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a member sees itself in one partition. Fields are those of `Status`."""
+
+    partition: int
+    role: str
+    term: int
+    leader: int
+    last_index: int
+    last_number: int
+    digest: str
+    cluster: str
+    preferred: int = 0
+    """The member that an operator wants to lead the partition; 0: the usual one."""
+
+
+class StockPlacement(msgspec.Struct, frozen=True, kw_only=True):
+    """A stock that was moved away from its home."""
+
+    stock: str
+    partition: int
+    """Where it is, or goes."""
+    arrived: bool
+    """Whether it is there. If not, it is in no partition now."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How a replica sees itself, in answer to a ping."""
+    """How a replica sees itself, in answer to a ping. Of a member of a bazaar with an engine: in
+    partition 0, and in `partitions`."""
 
     replica: int
     role: str
@@ -295,6 +323,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What it understands: 0 in earlier releases, `LEVEL` in this one."""
     followers: Sequence[FollowerLag] = ()
     """How far the others are behind, as this leader knows; empty: it does not lead."""
+    partitions: Sequence[PartitionStatus] = ()
+    """All partitions, by number; empty: there is no engine."""
+    placements: Sequence[StockPlacement] = ()
+    """The stocks that are not at home. A leader knows of each that its log has moved away."""
 
 
 PeerRequest = Append | Vote | Poll | Fetch

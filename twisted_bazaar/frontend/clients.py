@@ -51,15 +51,17 @@ T = TypeVar("T")
 
 
 class _Request(Protocol):
-    """A request that names the cluster that it is meant for."""
+    """A request that names the cluster, and the partition of it, that it is meant for."""
 
     cluster: str
+    partition: int
 
 
 class _Client:
-    def __init__(self, channel: Channel, cluster: Callable[[], str] | None) -> None:
+    def __init__(self, channel: Channel, cluster: Callable[[], str] | None, partition: int) -> None:
         self._channel = channel
         self._cluster = cluster
+        self._partition = partition
 
     def _call(
         self,
@@ -69,9 +71,10 @@ class _Client:
         timeout: float,
         metadata: Metadata | None = None,
     ) -> Deferred[T]:
-        """Send `request`, which names the cluster if one is known. The call carries
-        `metadata`."""
+        """Send `request`, which names the partition, and the cluster if one is known. The call
+        carries `metadata`."""
         request.cluster = self._cluster() if self._cluster else ""
+        request.partition = self._partition
         return self._channel.call(
             lambda left: decode(rpc(request, timeout=left, metadata=metadata)), timeout, rpc
         )
@@ -100,10 +103,11 @@ class ReplicaClient(_Client):
         timing: Timing,
         replica: int = 0,
         cluster: Callable[[], str] | None = None,
+        partition: int = 0,
     ) -> None:
-        """Each request names `replica`, and the cluster that `cluster()` returns then. While that
-        is empty, reads fail with `Unavailable`. None: requests name no cluster."""
-        super().__init__(channel, cluster)
+        """Each request names `replica`, `partition`, and the cluster that `cluster()` returns then.
+        While that is empty, reads fail with `Unavailable`. None: requests name no cluster."""
+        super().__init__(channel, cluster, partition)
         self._timing = timing
         self._replica = replica
         self._stub = OrdersStub(channel.grpc)
@@ -150,6 +154,7 @@ class ReplicaClient(_Client):
             request = trades_to_wire(
                 trades, sending, to=self._replica, cluster=cluster, followed=followed
             )
+            request.partition = self._partition
             reply = self._stub.Trade(request, timeout=left, metadata=metadata)
             if len(reply.outcomes) != len(trades):
                 raise Unavailable(f"{len(reply.outcomes)} outcomes for {len(trades)} trades")
@@ -166,6 +171,12 @@ class ReplicaClient(_Client):
             changed_from_wire,
             timeout,
         )
+
+    def hand_over(self, member: int, timeout: float) -> Deferred[None]:
+        """Have the replica, which leads, leave the lead to `member`; 0: to the usual one. Fails
+        with `NotLeader` at another replica."""
+        request = order_pb2.HandOverRequest(to=self._replica, member=member)
+        return self._call_in_cluster(self._stub.HandOver, request, lambda reply: None, timeout)
 
     def get_order(
         self,
@@ -236,11 +247,12 @@ class CatalogClient(_Client):
         channel: Channel,
         cluster: Callable[[], str] | None = None,
         secret: bytes = b"",
+        partition: int = 0,
     ) -> None:
-        """Each request names the cluster that `cluster()` returns then, and fails with
-        `Unavailable` while that is empty. None: requests name no cluster. `secret` is the
+        """Each request names `partition`, and the cluster that `cluster()` returns then, and fails
+        with `Unavailable` while that is empty. None: requests name no cluster. `secret` is the
         cluster's secret; empty: none."""
-        super().__init__(channel, cluster)
+        super().__init__(channel, cluster, partition)
         self._secret = secret
         self._stub = CatalogStub(channel.grpc)
         self.address = channel.address
@@ -273,7 +285,7 @@ class CatalogClient(_Client):
     def status(self, timeout: float) -> Deferred[CatalogStatus | None]:
         """How the catalog is; None: it is of an earlier release, which does not say."""
         cluster = self._cluster() if self._cluster else ""
-        request = catalog_pb2.CatalogStatusRequest(cluster=cluster)
+        request = catalog_pb2.CatalogStatusRequest(cluster=cluster, partition=self._partition)
 
         def ask(left: float) -> CatalogStatus | None:
             try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.market import MAX_PRICE, MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
+from twisted_bazaar.partitions import MAX_PARTITIONS
 
 __all__ = [
     "MAX_DURATION",
@@ -94,6 +95,8 @@ def check_step(term: int, own: int, most: int) -> None:
 
 def most(name: str) -> int:
     """The largest integer that a field `name` may hold; the smallest is 0."""
+    if name == "partition":
+        return MAX_PARTITIONS - 1
     return MAX_ID if name in _IDS else MAX_INTEGER
 
 
@@ -111,7 +114,7 @@ def _digest(name: str, value: str) -> None:
         raise Malformed(f"{name} must be 32 hexadecimal digits")
 
 
-_IDS = frozenset({"replica", "leader", "follower", "candidate", "voter", "to"})
+_IDS = frozenset({"replica", "leader", "follower", "candidate", "voter", "to", "preferred"})
 _CHECKS: Mapping[str, _Check] = MappingProxyType(
     {
         **dict.fromkeys(("wait", "lease", "longest"), _duration),

@@ -48,6 +48,7 @@ from twisted_bazaar.tracing.followed import Followed
 from . import bounds
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
 from .following import followed_to_wire
+from .partition_status import part_to_wire, partitions_from_wire, placements_from_wire
 from .push import Subscription
 
 Message = TypeVar("Message", bound=msgspec.Struct)
@@ -113,6 +114,9 @@ def to_wire(message: msgspec.Struct) -> Any:
             order_pb2.FollowerLag(replica=lag.replica, entries=lag.entries, seconds=lag.seconds)
             for lag in followers
         ]
+    for name in ("partitions", "placements"):
+        if parts := fields.get(name):
+            fields[name] = [part_to_wire(part) for part in parts]
     return _WIRE_TYPES[type(message)](**fields)
 
 
@@ -135,6 +139,8 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
         fields["members"] = _members_from_wire(wire.members)
     if plan.followers:
         fields["followers"] = _followers_from_wire(wire.followers)
+        fields["partitions"] = partitions_from_wire(wire.partitions)
+        fields["placements"] = placements_from_wire(wire.placements)
     if plan.entries:
         entries = fields["entries"] = _entries_from_wire(wire.records, fields)
         if plan.proposed:
@@ -158,11 +164,17 @@ class _Plan(msgspec.Struct, frozen=True):
     proposed: bool
 
 
+_APART = frozenset(
+    ("stamp", "members", "followers", "partitions", "placements", "entries", "proposed")
+)
+"""The fields that are read each in its own way."""
+
+
 @cache
 def _plan(kind: type[msgspec.Struct]) -> _Plan:
     hints = get_type_hints(kind)
     names = set(kind.__struct_fields__)
-    apart = names & {"stamp", "members", "followers", "entries", "proposed"}
+    apart = names & _APART
     of = {
         type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
     }

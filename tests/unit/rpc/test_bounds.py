@@ -79,6 +79,32 @@ def test_a_digest_that_has_another_shape_is_refused(field: str, value: str) -> N
         wire.from_wire(over_the_wire(sent), kind)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, -1) for name in ("partition", "term", "leader", "last_index", "preferred")),
+        ("partition", 1000),
+        ("last_number", 2**53),
+        ("role", "x" * 257),
+        ("cluster", "x" * 257),
+        ("digest", "0" * 31),
+    ],
+)
+def test_a_partition_out_of_its_bounds_is_refused(field: str, value: object) -> None:
+    sent = wire.to_wire(empty(messages.Status))
+    setattr(sent.partitions.add(), field, value)
+    with pytest.raises(Malformed, match=field):
+        wire.from_wire(over_the_wire(sent), messages.Status)
+
+
+@pytest.mark.parametrize(("field", "value"), [("partition", 1000), ("stock", "x" * 300)])
+def test_a_placement_out_of_its_bounds_is_refused(field: str, value: object) -> None:
+    sent = wire.to_wire(empty(messages.Status))
+    setattr(sent.placements.add(), field, value)
+    with pytest.raises(Malformed, match=field):
+        wire.from_wire(over_the_wire(sent), messages.Status)
+
+
 @pytest.mark.parametrize("stamp", [(-1, 0.0), (2**53, 0.0), (1, math.nan), (1, math.inf)])
 @pytest.mark.parametrize("kind", [messages.Apply, messages.ApplyReply])
 def test_a_stamp_that_is_out_of_bounds_is_refused(kind: Any, stamp: tuple[int, float]) -> None:

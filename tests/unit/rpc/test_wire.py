@@ -57,6 +57,22 @@ seconds = st.floats(0, 2.0**40)
 durations = st.floats(0, 86_400)
 digests = st.sampled_from(["", *(entry.digest for entry in LOG)])
 lags = st.builds(messages.FollowerLag, replica=ids, entries=numbers, seconds=seconds)
+partitions = st.integers(0, 999)
+parts = st.builds(
+    messages.PartitionStatus,
+    partition=partitions,
+    role=text,
+    term=numbers,
+    leader=ids,
+    last_index=numbers,
+    last_number=numbers,
+    digest=digests,
+    cluster=text,
+    preferred=ids,
+)
+placements = st.builds(
+    messages.StockPlacement, stock=text, partition=partitions, arrived=st.booleans()
+)
 stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), seconds)
 
 IDS = {"leader", "replica", "follower", "candidate", "voter", "to"}
@@ -66,7 +82,7 @@ DIGESTS = {"digest", "previous_digest", "last_digest"}
 INSIDE = {messages.Declined, messages.Request, messages.LearnerRequest, messages.Reply}
 """What a replica says to its owner, and to nobody else."""
 
-PARTS = {messages.FollowerLag}
+PARTS = {messages.FollowerLag, messages.PartitionStatus, messages.StockPlacement}
 """Of other messages."""
 
 KINDS: list[Any] = [
@@ -84,6 +100,10 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(ids, max_size=9).map(tuple)
     if name == "followers":
         return st.lists(lags, max_size=9).map(tuple)
+    if name == "partitions":
+        return st.lists(parts, max_size=9).map(tuple)
+    if name == "placements":
+        return st.lists(placements, max_size=9).map(tuple)
     if hint is float and name in DURATIONS:
         return durations
     if name in DIGESTS:
