@@ -16,13 +16,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
-from twisted_bazaar.frontend.events.feed import EventFeed
-from twisted_bazaar.frontend.lookups.service import LookupService
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
-from twisted_bazaar.frontend.overview.service import Overview
 from twisted_bazaar.frontend.page.files import INDEX, PageFiles
-from twisted_bazaar.frontend.trading.service import TradeService
-from twisted_bazaar.frontend.upstream.replicas import Replicas
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.refusals import (
@@ -44,7 +39,6 @@ from .description.page import POLICY
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
 from .old_system import PREFIX as OLD
-from .reports import Reports
 from .requests import (
     MAX_STOCK_NAME_CHARACTERS,
     check_content,
@@ -52,6 +46,7 @@ from .requests import (
     decode_order_number,
 )
 from .served import Served
+from .services import Events, Lookups, Orders, Overviews, Reporting, Trading
 from .trades import decode_trade, decode_validate
 
 __all__ = ["Routes"]
@@ -71,12 +66,12 @@ class Routes:
     def __init__(
         self,
         *,
-        trades: TradeService,
-        lookups: LookupService,
-        replicas: Replicas,
-        reports: Reports,
-        overview: Overview,
-        events: EventFeed,
+        trades: Trading,
+        lookups: Lookups,
+        replicas: Orders,
+        reports: Reporting,
+        overview: Overviews,
+        events: Events,
         fresh_key: Callable[[], str],
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
