@@ -144,6 +144,9 @@ class Order(msgspec.Struct, frozen=True):
     """In cents, what a share was traded at. None: a replica of an earlier release answered."""
     limit: int | None = None
     """In cents, the limit that the trade named; None: none."""
+    partition: int | None = None
+    """The partition that it is in, if `number` is what clients see of several; None: there is one,
+    or `number` is that within it."""
 
 
 class Placed(msgspec.Struct, frozen=True):

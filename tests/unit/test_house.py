@@ -79,6 +79,7 @@ PURE_MODULES = [
     "frontend.cache.redis_values",
     "frontend.cache.signed_pushes",
     "frontend.election.leadership",
+    "frontend.partitions.numbers",
     "frontend.events.asked",
     "frontend.events.encoding",
     "frontend.events.journal",

@@ -40,9 +40,10 @@ from twisted_bazaar.tracing.context import TraceContext
 from twisted_bazaar.tracing.followed import Followed
 
 from .cache.quotes import LookupReply
-from .events.encoding import order_event, quote_event
+from .events.encoding import order_event, order_event_without_id, quote_event
 from .events.news import News, OrderEvent, QuoteEvent
 from .lookups.whole_market import MarketSnapshot
+from .partitions.numbers import shown_order
 
 __all__ = ["CatalogClient", "ReplicaClient"]
 
@@ -104,12 +105,15 @@ class ReplicaClient(_Client):
         replica: int = 0,
         cluster: Callable[[], str] | None = None,
         partition: int = 0,
+        partitions: int = 1,
     ) -> None:
-        """Each request names `replica`, `partition`, and the cluster that `cluster()` returns then.
-        While that is empty, reads fail with `Unavailable`. None: requests name no cluster."""
+        """Each request names `replica`, `partition` (of so many), and the cluster that `cluster()`
+        returns then. While that is empty, reads fail with `Unavailable`. None: requests name no
+        cluster. Numbers of orders are those within the partition."""
         super().__init__(channel, cluster, partition)
         self._timing = timing
         self._replica = replica
+        self._place = partition, partitions
         self._stub = OrdersStub(channel.grpc)
 
     def status(self) -> Deferred[Status]:
@@ -221,7 +225,10 @@ class ReplicaClient(_Client):
         request = order_pb2.WatchRequest(
             to=self._replica, after=after, version=version, limit=limit, wait_ms=int(wait * 1000)
         )
-        return self._call_in_cluster(self._stub.Watch, request, _news, timeout)
+        return self._call_in_cluster(self._stub.Watch, request, self._news, timeout)
+
+    def _news(self, reply: order_pb2.WatchReply) -> News:
+        return _news(reply, *self._place)
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
         """Those of the stocks `names` that exist, from the leader's ledger. Fails with `NotLeader`
@@ -304,22 +311,26 @@ def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:
     return LookupReply(stocks_from_wire(reply.stocks), reply.history, tuple(reply.held))
 
 
-def _news(reply: order_pb2.WatchReply) -> News:
+def _news(reply: order_pb2.WatchReply, partition: int, partitions: int) -> News:
     for name in ("last_number", "version"):
         check_integer(name, getattr(reply, name))
     for name in ("digest", "before"):
         check_text(name, getattr(reply, name))
     return News(
-        [
-            OrderEvent(order.number, order.stock, order_event(order))
-            for order in map(order_from_wire, reply.orders)
-        ],
+        [_event(order_from_wire(order), partition, partitions) for order in reply.orders],
         [QuoteEvent(stock.name, quote_event(stock)) for stock in stocks_from_wire(reply.stocks)],
         reply.last_number,
         reply.version,
         reply.digest,
         reply.before,
     )
+
+
+def _event(order: Order, partition: int, partitions: int) -> OrderEvent:
+    if partitions == 1:
+        return OrderEvent(order.number, order.stock, order_event(order))
+    event = order_event_without_id(shown_order(order, partition, partitions))
+    return OrderEvent(order.number, order.stock, event, order.at_milliseconds)
 
 
 def _market_request(known: MarketSnapshot | None) -> market_pb2.LookupRequest:

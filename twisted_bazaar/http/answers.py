@@ -28,6 +28,8 @@ __all__ = [
     "Failed",
     "Failure",
     "OrdersPage",
+    "PartitionedOrder",
+    "PartitionedOrdersPage",
     "Price",
     "Ready",
     "ReplicaReport",
@@ -100,6 +102,20 @@ class ShownOrder(msgspec.Struct):
     ]
 
 
+class PartitionedOrder(ShownOrder):
+    """A trade that was executed, in a market of several partitions. Orders never change."""
+
+    number: Annotated[
+        int,
+        msgspec.Meta(
+            description="1000 times its number within its partition, 1, 2, 3 … without a gap, and "
+            "that of the partition.",
+            ge=1000,
+        ),
+    ]
+    partition: Annotated[int, msgspec.Meta(description="Which one it is in.", ge=0, lt=1000)]
+
+
 class ShownTrade(msgspec.Struct):
     """What became of a trade that was executed, or would be."""
 
@@ -129,6 +145,19 @@ class OrdersPage(msgspec.Struct):
         str,
         msgspec.Meta(
             description="Goes on after these orders, with the same conditions, at any time."
+        ),
+    ]
+
+
+class PartitionedOrdersPage(OrdersPage):
+    """Some orders of a market of several partitions, and how to go on."""
+
+    data: list[PartitionedOrder]  # type: ignore[assignment]
+    next: Annotated[
+        int | None,
+        msgspec.Meta(
+            description="Of the list of one partition: `after` for the next page; null: there is "
+            "none now."
         ),
     ]
 
@@ -284,7 +313,7 @@ def _shown_stock(found: Stock) -> ShownStock:
 
 def _shown_order(found: Order) -> ShownOrder:
     time = time_text(found.at_milliseconds)
-    return ShownOrder(
+    fields = (
         found.number,
         found.stock,
         found.side,
@@ -295,6 +324,9 @@ def _shown_order(found: Order) -> ShownOrder:
         shown_price(None if found.price is None else found.price * found.quantity),
         shown_price(found.limit),
     )
+    if found.partition is None:
+        return ShownOrder(*fields)
+    return PartitionedOrder(*fields, found.partition)
 
 
 def exact_price(cents: int) -> msgspec.Raw:

@@ -19,8 +19,10 @@ __all__ = [
     "ShownLeader",
     "ShownQuote",
     "compressed",
+    "identified",
     "leader_event",
     "order_event",
+    "order_event_without_id",
     "place",
     "quote_event",
 ]
@@ -62,6 +64,16 @@ _encode = msgspec.json.Encoder().encode
 def order_event(order: Order) -> bytes:
     """The event that shows `order` as `GET /orders/<number>` does."""
     return b"event: order\nid: %d\ndata: %b\n\n" % (order.number, answers.shown_order(order))
+
+
+def order_event_without_id(order: Order) -> bytes:
+    """The same event, to be `identified` by where a stream of several partitions is after it."""
+    return b"event: order\ndata: %b\n\n" % answers.shown_order(order)
+
+
+def identified(event: bytes, id: bytes) -> bytes:
+    """`event`, with the id that a client names to go on behind it."""
+    return b"id: %b\n%b" % (id, event)
 
 
 def quote_event(stock: Stock) -> bytes:

@@ -13,6 +13,9 @@ class OrderEvent(msgspec.Struct, frozen=True):
     number: int
     stock: str
     event: bytes
+    """Without an id where there are several partitions."""
+    at_milliseconds: int = 0
+    """When it was decided; 0 where there is one partition, as nothing is merged by it."""
 
 
 class QuoteEvent(msgspec.Struct, frozen=True):
