@@ -18,21 +18,33 @@ from .market import (
     Halted,
     Listed,
     Listing,
+    Move,
+    Moved,
     Repriced,
     Resumed,
     Stock,
 )
+from .partitions import home
 from .stock_names import StockNames, shown
 
 __all__ = ["decide_change"]
 
 
-def decide_change(ledger: Ledger, asked: Change) -> Change | None:
-    """The event that makes `asked` true on `ledger`; None: it is true already. The ledger changes
-    only when the event is applied. Raises `ChangeRefused`."""
+def decide_change(
+    ledger: Ledger, asked: Change, partition: int = 0, partitions: int = 1
+) -> Listed | Repriced | Halted | Resumed | Moved | None:
+    """The event that makes `asked` true on `ledger`, which is that of `partition` of so many;
+    None: it is true already. The ledger changes only when the event is applied. Raises
+    `ChangeRefused`.
+
+    A stock is listed where it is at home, and nowhere while it is in another partition. So it is
+    in one partition at most.
+    """
     stocks = ledger.stocks
     match asked:
         case Listed(listings):
+            for each in listings:
+                _check_may_be_listed(each.name, ledger, partition, partitions)
             new = _to_list(stocks, listings)
             return Listed(new) if new else None
         case Repriced(name, price):
@@ -44,6 +56,21 @@ def decide_change(ledger: Ledger, asked: Change) -> Change | None:
         case Resumed(names):
             resumed = _those(stocks, names, halted=True)
             return Resumed(resumed) if resumed else None
+        case Move(name, to):
+            if not 0 <= to < partitions:
+                message = f"there is no partition {to}: they are numbered 0 to {partitions - 1}"
+                raise ChangeRefused(ChangeRefusal.INVALID, message)
+            _stock(stocks, name)
+            return Moved(name, to) if to != partition else None
+
+
+def _check_may_be_listed(name: str, ledger: Ledger, partition: int, partitions: int) -> None:
+    if name in ledger.away:
+        message = f"{shown(name)} is listed already, and was moved to another partition"
+        raise ChangeRefused(ChangeRefusal.LISTED_ALREADY, message)
+    if partitions > 1 and name not in ledger.stocks and home(name, partitions) != partition:
+        message = f"{shown(name)} is to be listed in partition {home(name, partitions)}"
+        raise ChangeRefused(ChangeRefusal.INVALID, message)
 
 
 def _those(stocks: Mapping[str, Stock], names: Sequence[str], *, halted: bool) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ from .market import (
     MAX_PRICE,
     MAX_SHARES,
     MAX_VOLUME,
+    Adopted,
     Halted,
     Listed,
+    Moved,
     Rejection,
     Repriced,
     Resumed,
@@ -37,7 +39,7 @@ def first_prices(events: Iterable[msgspec.Struct]) -> Mapping[str, int]:
 
 def stocks_of(event: msgspec.Struct) -> tuple[str, ...]:
     """The names of the stocks that an event changes: those that `Ledger.apply` returns."""
-    if isinstance(event, Traded | Repriced):
+    if isinstance(event, Traded | Repriced | Moved | Adopted):
         return (event.stock,)
     if isinstance(event, Listed):
         return tuple(listing.name for listing in event.stocks)
@@ -54,15 +56,19 @@ class Ledger:
         stocks: Iterable[Stock] = (),
         last_number: int = 0,
         prices: Mapping[str, int] | None = None,
+        away: Iterable[str] = (),
     ) -> None:
         """`prices` are the `first_prices` of the log. Only `price_of` needs them."""
         self.stocks: dict[str, Stock] = {stock.name: stock for stock in stocks}
         self.last_number = last_number
         self._first_prices: Mapping[str, int] = prices or {}
+        self.away = set(away)
+        """The stocks that have left the partition, and are not back. Matters to what is
+        decided only: a stock that is elsewhere must not be listed."""
 
     def copy(self) -> "Ledger":
         """An independent copy; the stocks are immutable and shared."""
-        return Ledger(self.stocks.values(), self.last_number, self._first_prices)
+        return Ledger(self.stocks.values(), self.last_number, self._first_prices, self.away)
 
     def price_of(self, order: Traded) -> int:
         """In cents, what a share was traded at by `order`, which this ledger has applied.
@@ -104,7 +110,8 @@ class Ledger:
         An event about no stock, such as a leader's `opened`, changes nothing. Raises
         `InvariantBroken` for an event that no leader can have decided on this ledger: a gap in
         the numbers (invariant 4), shares that are not there (invariant 6), or another price than
-        the stock's, one beyond the limit, or a trade that is halted (invariant 14).
+        the stock's, one beyond the limit, or a trade that is halted (invariant 14). A stock that
+        is `Moved` is in `stocks` no longer.
         """
         if isinstance(event, Traded):
             return self._trade(index, event)
@@ -114,6 +121,10 @@ class Ledger:
             return self._reprice(index, event)
         if isinstance(event, Halted | Resumed):
             return self._halt(index, event.stocks, isinstance(event, Halted))
+        if isinstance(event, Moved):
+            return self._move(index, event)
+        if isinstance(event, Adopted):
+            return self._adopt(index, event)
         return ()
 
     def _trade(self, index: int, order: Traded) -> tuple[str, ...]:
@@ -175,3 +186,24 @@ class Ledger:
                 name, stock.price, stock.quantity, stock.volume, index, halted
             )
         return names
+
+    def _move(self, index: int, event: Moved) -> tuple[str, ...]:
+        if event.stock not in self.stocks:
+            raise InvariantBroken(f"entry {index}: this stock cannot leave: {event}")
+        del self.stocks[event.stock]
+        self.away.add(event.stock)
+        return (event.stock,)
+
+    def _adopt(self, index: int, event: Adopted) -> tuple[str, ...]:
+        if (
+            event.stock in self.stocks
+            or not 0 <= event.price <= MAX_PRICE
+            or not 0 <= event.quantity <= MAX_SHARES
+            or not 0 <= event.volume <= MAX_VOLUME
+        ):
+            raise InvariantBroken(f"entry {index}: this stock cannot come: {event}")
+        self.stocks[event.stock] = Stock(
+            event.stock, event.price, event.quantity, event.volume, index, event.halted
+        )
+        self.away.discard(event.stock)
+        return (event.stock,)

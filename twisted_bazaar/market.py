@@ -17,12 +17,15 @@ __all__ = [
     "MAX_STOCKS",
     "MAX_TRADE_QUANTITY",
     "MAX_VOLUME",
+    "Adopted",
     "Change",
     "ChangeRefusal",
     "Halted",
     "Judged",
     "Listed",
     "Listing",
+    "Move",
+    "Moved",
     "Order",
     "Placed",
     "Rejection",
@@ -206,7 +209,40 @@ class Resumed(msgspec.Struct, frozen=True, tag_field="kind", tag="resumed"):
     stocks: tuple[str, ...]
 
 
-Change = Listed | Repriced | Halted | Resumed
+class Moved(msgspec.Struct, frozen=True, tag_field="kind", tag="moved"):
+    """Log event: a stock leaves this partition."""
+
+    stock: str
+    to: int
+    """The partition that takes it."""
+
+
+class Adopted(msgspec.Struct, frozen=True, tag_field="kind", tag="adopted"):
+    """Log event: a stock that left another partition is in this one, as it was there."""
+
+    stock: str
+    price: int
+    """In cents, 0 … `MAX_PRICE`."""
+    quantity: int
+    """Shares for sale, 0 … `MAX_SHARES`."""
+    volume: int
+    """Shares bought and sold since the stock was listed, 0 … `MAX_VOLUME`."""
+    halted: bool
+    """Whether trades of it are refused."""
+    before: int
+    """The partition that it left."""
+    moved: int
+    """The index of the `moved` entry there. With `before` it names this move, and no other."""
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Asks that a stock be in another partition."""
+
+    stock: str
+    to: int
+
+
+Change = Listed | Repriced | Halted | Resumed | Move
 """What an operator may ask for. `Halted` and `Resumed` without names are of every stock."""
 
 

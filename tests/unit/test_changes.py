@@ -9,17 +9,21 @@ from twisted_bazaar.market import (
     MAX_PRICE,
     MAX_SHARES,
     MAX_STOCKS,
+    Adopted,
     Change,
     ChangeRefusal,
     Halted,
     Listed,
     Listing,
+    Move,
+    Moved,
     Repriced,
     Resumed,
     Side,
     Stock,
     Traded,
 )
+from twisted_bazaar.partitions import home
 
 
 @pytest.fixture
@@ -102,3 +106,55 @@ def test_a_market_lists_no_more_stocks_than_fit() -> None:
     with pytest.raises(ChangeRefused) as refused:
         decide_change(ledger, Listed((*one.stocks, Listing("two more", 1, 1))))
     assert refused.value.refusal is ChangeRefusal.TOO_MANY_STOCKS
+
+
+# Partitions.
+
+AT_HOME = next(name for name in map(str, range(99)) if home(name, 3) == 2)
+ABROAD = next(name for name in map(str, range(99)) if home(name, 3) == 0)
+
+
+def test_a_stock_moves_once_however_often_that_is_asked(ledger: Ledger) -> None:
+    asked = Move("FishCo", 0)
+    moved = decide_change(ledger, asked, 2, 3)
+    assert moved == Moved("FishCo", 0)
+    assert decide_change(ledger, Move("FishCo", 2), 2, 3) is None, "it is there already"
+    assert decide_change(ledger, Move("BoarCo", 0), 2, 3) == Moved("BoarCo", 0), "it is halted"
+    ledger.apply(3, moved)
+    with pytest.raises(ChangeRefused) as refused:
+        decide_change(ledger, asked, 2, 3)
+    assert refused.value.refusal is ChangeRefusal.UNKNOWN_STOCK
+
+
+@pytest.mark.parametrize(("to", "partitions"), [(3, 3), (-1, 3), (1, 1)])
+def test_a_stock_moves_only_to_a_partition_that_is_there(
+    ledger: Ledger, to: int, partitions: int
+) -> None:
+    with pytest.raises(ChangeRefused, match=f"^there is no partition {to}: .* to {partitions - 1}"):
+        decide_change(ledger, Move("FishCo", to), 0, partitions)
+
+
+def test_a_stock_is_listed_where_it_is_at_home_only(ledger: Ledger) -> None:
+    here, there = Listed((Listing(AT_HOME, 5, 9),)), Listed((Listing(ABROAD, 5, 9),))
+    assert decide_change(ledger, here, 2, 3) == here
+    with pytest.raises(ChangeRefused, match="in partition 0$") as refused:
+        decide_change(ledger, there, 2, 3)
+    assert refused.value.refusal is ChangeRefusal.INVALID
+
+
+def test_a_stock_that_is_in_another_partition_is_not_listed_a_second_time(ledger: Ledger) -> None:
+    listed = Listed((Listing(AT_HOME, 5, 9),))
+    ledger.apply(3, listed)
+    ledger.apply(4, Moved(AT_HOME, 0))
+    with pytest.raises(ChangeRefused, match="was moved") as refused:
+        decide_change(ledger, listed, 2, 3)
+    assert refused.value.refusal is ChangeRefusal.LISTED_ALREADY
+    ledger.apply(5, Adopted(AT_HOME, 5, 9, 0, False, 0, 8))
+    assert decide_change(ledger, listed, 2, 3) is None
+
+
+def test_a_stock_that_came_from_elsewhere_is_not_listed_a_second_time(ledger: Ledger) -> None:
+    ledger.apply(3, Adopted(ABROAD, 5, 9, 3, False, 0, 8))
+    with pytest.raises(ChangeRefused) as refused:
+        decide_change(ledger, Listed((Listing(ABROAD, 5, 9),)), 2, 3)
+    assert refused.value.refusal is ChangeRefusal.LISTED_ALREADY

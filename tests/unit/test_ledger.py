@@ -12,9 +12,11 @@ from twisted_bazaar.market import (
     MAX_PRICE,
     MAX_SHARES,
     MAX_VOLUME,
+    Adopted,
     Halted,
     Listed,
     Listing,
+    Moved,
     Rejection,
     Repriced,
     Resumed,
@@ -155,6 +157,14 @@ def test_a_stock_can_be_traded_at_any_volume(volume: int, after: int) -> None:
         Listed((GAME,)),
         Listed((Listing("New", 1, 1), Listing("New", 1, 1))),
         Listed((Listing("New", 1, 1), FISH)),
+        Moved("Unheard", 1),
+        Adopted("GameStart", 1, 1, 1, False, 1, 5),
+        Adopted("New", -1, 1, 1, False, 1, 5),
+        Adopted("New", MAX_PRICE + 1, 1, 1, False, 1, 5),
+        Adopted("New", 1, MAX_SHARES + 1, 1, False, 1, 5),
+        Adopted("New", 1, -1, 1, False, 1, 5),
+        Adopted("New", 1, 1, MAX_VOLUME + 1, False, 1, 5),
+        Adopted("New", 1, 1, -1, False, 1, 5),
     ],
 )
 def test_an_event_that_no_leader_can_have_decided_raises_and_changes_nothing(event: object) -> None:
@@ -293,3 +303,34 @@ def test_an_order_of_an_earlier_release_keeps_the_price_of_the_first_listing() -
     started = Ledger(books.stocks.values(), 2, first_prices([Listed((GAME, FISH)), Listed(())]))
     for each in (books, books.copy(), started):
         assert (each.price_of(old), each.price_of(new)) == (1599, 5)
+
+
+# Moves to another partition.
+
+
+def test_a_stock_that_moved_is_not_traded_and_the_others_are() -> None:
+    books = ledger()
+    assert (
+        books.apply(2, Moved("GameStart", 1)) == ("GameStart",) == stocks_of(Moved("GameStart", 1))
+    )
+    assert list(books.stocks) == ["Fish"]
+    assert books.decide(buy(1)) is Rejection.UNKNOWN_STOCK
+    with pytest.raises(InvariantBroken):
+        books.apply(3, Traded(1, "key", "GameStart", Side.BUY, 1, 1599))
+    assert isinstance(books.decide(Trade("key", "Fish", Side.SELL, 1)), Traded)
+
+
+def test_a_stock_comes_as_it_left_and_its_version_is_of_its_new_log() -> None:
+    books = ledger()
+    adopted = Adopted("New", 5, 9, 7, True, 1, 812)
+    assert books.apply(2, adopted) == ("New",) == stocks_of(adopted)
+    assert books.stocks["New"] == Stock("New", 5, 9, 7, 2, True)
+
+
+def test_a_ledger_and_its_copy_know_which_stocks_are_away() -> None:
+    books = ledger()
+    books.apply(2, Moved("GameStart", 1))
+    assert books.copy().away == books.away == {"GameStart"}
+    copy = books.copy()
+    copy.apply(3, Adopted("GameStart", 1599, 100, 0, False, 1, 5))
+    assert (books.away, copy.away) == ({"GameStart"}, set())

@@ -18,7 +18,7 @@ from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger, stocks_of
 from twisted_bazaar.market import Stock
 
-__all__ = ["MAX_PROPOSED", "Position", "Projection"]
+__all__ = ["MAX_PROPOSED", "Gone", "Position", "Projection"]
 
 MAX_PROPOSED = 4096
 """Proposed entries that a catalog keeps. A leader has fewer, unless its followers are slow; what is
@@ -32,6 +32,14 @@ class Position(msgspec.Struct, frozen=True):
     digest: str = GENESIS
     term: int = 0
     """The highest term of the leaders heard."""
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """What an entry left of a stock that went to another partition."""
+
+    name: str
+    version: int
+    """The index of that entry."""
 
 
 class Projection:
@@ -52,13 +60,16 @@ class Projection:
         truncated."""
         self.truncations = 0
         """How often what was proposed was dropped."""
+        self._gone: dict[str, int] = {}
+        """The stocks that this life saw go to another partition, and when. Front-ends that
+        subscribed to an earlier life begin without floors, and show no stock that has none."""
 
     @property
     def tip(self) -> int:
         """The index of the last entry, applied or proposed."""
         return self.proposed[-1].index if self.proposed else self.position.index
 
-    def apply(self, message: Apply) -> list[Stock]:
+    def apply(self, message: Apply) -> list[Stock | Gone]:
         """Apply a leader's entries. Returns the stocks they changed, as each entry left them."""
         if message.term < self.position.term:
             return []
@@ -83,6 +94,7 @@ class Projection:
             for stock in self.ledger.stocks.values()
             if stock.version > after
         }
+        floors.update((name, index) for name, index in self._gone.items() if index > after)
         for entry in self.proposed:
             if entry.index > after:
                 floors.update(dict.fromkeys(stocks_of(entry.event), entry.index))
@@ -121,10 +133,11 @@ class Projection:
     def _begin_again(self) -> None:
         self.ledger, self.position = Ledger(), Position(term=self.position.term)
         self._truncate()
+        self._gone.clear()
         self.history = ""
         self.beginnings += 1
 
-    def _take(self, entry: Entry) -> Iterator[Stock]:
+    def _take(self, entry: Entry) -> Iterator[Stock | Gone]:
         index, digest, term = self.position.index, self.position.digest, self.position.term
         if entry.index == index + 1 and entry.follows(digest):
             try:
@@ -138,4 +151,9 @@ class Projection:
                 self.history = entry.digest
                 self.opened, self.openings = entry.index, self.openings + 1
             for name in touched:
-                yield self.ledger.stocks[name]
+                stock = self.ledger.stocks.get(name)
+                if stock is None:
+                    self._gone[name] = entry.index
+                else:
+                    self._gone.pop(name, None)
+                yield stock or Gone(name, entry.index)

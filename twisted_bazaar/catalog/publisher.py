@@ -17,6 +17,7 @@ beyond it: else one front-end could show a new quantity while another still show
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import msgspec
@@ -31,7 +32,7 @@ from twisted_bazaar.rpc.push import PushReply, Subscription
 from twisted_bazaar.timing import Timing
 
 from .holds import Holds, Wait
-from .projection import Projection
+from .projection import Gone, Projection
 from .subscribers import OutgoingPush, Subscribers
 
 __all__ = ["NO_LEASE", "Publisher", "View"]
@@ -52,6 +53,9 @@ class View(msgspec.Struct, frozen=True):
     """Names the order log that versions are indexes of."""
     upto: int = 0
     """The stocks are as this entry of that log left them."""
+    whole_before: int = 0
+    """What a caller has of an older market than after this entry may hold stocks that are gone:
+    the changes since then do not tell it."""
 
 
 class _Unanswered(msgspec.Struct, Generic[T], frozen=True):
@@ -91,11 +95,18 @@ class Publisher(Generic[T]):
         self._silent_since, self._silent_until = now, now + self._longest_lease
         self._holds = Holds(self._projection)
         self._cleared = self._released = 0
-        self._unreleased: deque[Stock] = deque()
+        self._unreleased: deque[Stock | Gone] = deque()
+        self._whole_before = self._projection.position.index
         self._show()
 
     def _show(self) -> None:
-        self.view = View(self._stocks, self._lease.until, self._projection.history, self._released)
+        self.view = View(
+            self._stocks,
+            self._lease.until,
+            self._projection.history,
+            self._released,
+            self._whole_before,
+        )
 
     # Input.
 
@@ -122,7 +133,7 @@ class Publisher(Generic[T]):
         if projection.beginnings != beginnings:
             self._stocks = {}
             self._begin(now)
-            touched = sorted(projection.ledger.stocks.values(), key=lambda stock: stock.version)
+            touched = [*sorted(projection.ledger.stocks.values(), key=attrgetter("version"))]
         elif projection.truncations != truncations:
             self._subscribers.truncated(position)
             self._cleared = min(self._cleared, position)
@@ -213,10 +224,15 @@ class Publisher(Generic[T]):
             self._cleared = max(self._cleared, self._subscribers.cleared(tip, now))
             released = min(self._cleared, applied)
             if self._unreleased and self._unreleased[0].version <= released:
-                stocks, news = dict(self._stocks), {}
+                stocks, news = dict(self._stocks), dict[str, Stock]()
                 while self._unreleased and self._unreleased[0].version <= released:
                     stock = self._unreleased.popleft()
-                    stocks[stock.name] = news[stock.name] = stock
+                    if isinstance(stock, Gone):
+                        stocks.pop(stock.name, None)
+                        news.pop(stock.name, None)
+                        self._whole_before = stock.version
+                    else:
+                        stocks[stock.name] = news[stock.name] = stock
                 self._stocks = stocks
                 self._subscribers.released(news.values(), now)
             self._released = released

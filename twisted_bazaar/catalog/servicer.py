@@ -87,7 +87,7 @@ class Catalog(CatalogServicer):
             view = self._node.view()
             return await context.defer(
                 lambda: lookup_to_wire(
-                    view.stocks, request, view.history, view.upto
+                    view.stocks, request, view.history, view.upto, view.whole_before
                 ).SerializeToString()
             )
         finally:

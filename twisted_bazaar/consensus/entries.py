@@ -13,7 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 from twisted_bazaar.errors import Damaged
-from twisted_bazaar.market import Halted, Listed, Repriced, Resumed, Traded
+from twisted_bazaar.market import Adopted, Halted, Listed, Moved, Repriced, Resumed, Traded
 
 __all__ = ["GENESIS", "Entry", "Event", "Opened", "encode_entry", "decode_entry"]
 
@@ -47,7 +47,7 @@ class Opened(
     same instant after a copy of this log."""
 
 
-Event = Opened | Listed | Traded | Repriced | Halted | Resumed
+Event = Opened | Listed | Traded | Repriced | Halted | Resumed | Moved | Adopted
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ _DIGEST_FIELD = b',"digest":"'
 _DIGEST_BYTES = len(_DIGEST_FIELD) + len(GENESIS) + len('"}')
 _KIND_BYTES = {
     kind: len(b'{"kind":"%b"' % str(kind.__struct_config__.tag).encode())
-    for kind in (Opened, Listed, Traded, Repriced, Halted, Resumed)
+    for kind in (Opened, Listed, Traded, Repriced, Halted, Resumed, Moved, Adopted)
 }
 _encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(Event).decode

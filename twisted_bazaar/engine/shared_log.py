@@ -16,7 +16,7 @@ import msgspec
 
 from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.market import Order, Stock, Traded
+from twisted_bazaar.market import Adopted, Order, Stock, Traded
 from twisted_bazaar.selection import Page, Selection
 
 __all__ = [
@@ -107,8 +107,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """One at least; each follows the one before."""
     stocks: Sequence[Stock]
     """Those that the entries touch, as they are after them."""
-    gone: Sequence[str] = ()
-    """The names of stocks that the entries take out of the partition."""
+    gone: Sequence[Stock] = ()
+    """Those that a `moved` entry takes out of the partition, as they were before it. Each becomes a
+    `Placement`. An `adopted` entry is of a placement, which must be there, be of just this move,
+    and not have arrived: else `Lost` is raised."""
     last_number: int
     """Of the last order after the entries."""
 
@@ -121,6 +123,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     former: Mapping[str, Sequence[int]]
     """By stock: the partitions that held it before this one. Their orders of it have keys that no
     new order of it may have."""
+    away: Sequence[str] = ()
+    """The stocks that have left the partition, and are not back."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +148,25 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """The partition that it left."""
     arrived: bool
     """Whether the `adopted` entry is in the log of `partition`."""
+    price: int = 0
+    """As it was when it left; so are the next three."""
+    quantity: int = 0
+    volume: int = 0
+    halted: bool = False
+    former: Sequence[int] = ()
+    """The partitions that held it before `partition`; `before` is one of them."""
+
+    def adopted(self) -> Adopted:
+        """The event by which `partition` takes the stock."""
+        return Adopted(
+            self.stock,
+            self.price,
+            self.quantity,
+            self.volume,
+            self.halted,
+            self.before,
+            self.moved,
+        )
 
 
 class Bazaar(msgspec.Struct, frozen=True, kw_only=True):

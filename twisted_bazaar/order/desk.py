@@ -141,10 +141,18 @@ class TradingDesk:
     """
 
     def __init__(
-        self, replica: Replica, ledger: Ledger, applied: int, capacity: int = 10_000
+        self,
+        replica: Replica,
+        ledger: Ledger,
+        applied: int,
+        capacity: int = 10_000,
+        *,
+        place: tuple[int, int] = (0, 1),
     ) -> None:
+        """`place`: the partition that it trades in, of how many."""
         self._replica = replica
         self._capacity = capacity
+        self._place = place
         self.ledger = ledger
         """The market after entry `applied`."""
         self._tip: Ledger | None = None
@@ -162,8 +170,9 @@ class TradingDesk:
         self.released_stocks = {stock.name: stock for stock in by_version}
         """By name, ascending by version: the stocks as clients may see them (see
         `ask_last_number`)."""
-        self._unreleased: deque[tuple[int, int, list[Stock]]] = deque()
-        """Applied entries that are not released: index, last order number, changed stocks."""
+        self._unreleased: deque[tuple[int, int, list[tuple[str, Stock | None]]]] = deque()
+        """Applied entries that are not released: index, last order number, changed stocks by
+        name; None: it has left the partition."""
         self._orders: dict[str, Entry] = {}
         """By key: orders that the index may lack, committed or proposed."""
         self._numbers: dict[int, Entry] = {}
@@ -288,7 +297,7 @@ class TradingDesk:
             self._settled.append(operation)
             return
         try:
-            event = decide_change(self._tip, operation.change)
+            event = decide_change(self._tip, operation.change, *self._place)
             outcome = 0
         except ChangeRefused as refused:
             event, outcome = None, refused
@@ -376,7 +385,8 @@ class TradingDesk:
         self._release(ready.released, ready.confirmed)
 
     def _apply(self, entry: Entry) -> None:
-        touched = [self.ledger.stocks[name] for name in self.ledger.apply(entry.index, entry.event)]
+        stocks = self.ledger.stocks
+        touched = [(name, stocks.get(name)) for name in self.ledger.apply(entry.index, entry.event)]
         self._remembered.append(entry)
         self.applied = entry.index
         if isinstance(entry.event, Traded):
@@ -413,10 +423,11 @@ class TradingDesk:
     def _release(self, index: int, confirmed: int) -> None:
         while self._unreleased and self._unreleased[0][0] <= index:
             _, self.released_number, stocks = self._unreleased.popleft()
-            for stock in stocks:
+            for name, stock in stocks:
                 # What is inserted anew comes last.
-                self.released_stocks.pop(stock.name, None)
-                self.released_stocks[stock.name] = stock
+                self.released_stocks.pop(name, None)
+                if stock is not None:
+                    self.released_stocks[name] = stock
         self.released = max(self.released, index)
         while self._for_release and self._for_release[0].index <= index:
             waiting = self._for_release.popleft()

@@ -19,6 +19,7 @@ from twisted_bazaar.market import (
     Halted,
     Listed,
     Listing,
+    Move,
     Repriced,
     Resumed,
 )
@@ -66,6 +67,8 @@ def change_to_wire(
         case Resumed(names):
             request.resume.SetInParent()
             request.resume.names.extend(names)
+        case Move(stock, partition):
+            request.move.stock, request.move.partition = stock, partition
     return request
 
 
@@ -96,6 +99,8 @@ def _change(wire: order_pb2.ChangeRequest) -> Change:
         case "resume":
             bounds.check_count("names", len(wire.resume.names), MAX_STOCKS)
             return Resumed(tuple(wire.resume.names))
+        case "move":
+            return Move(wire.move.stock, wire.move.partition)
     raise Malformed("a change of a later release")
 
 

@@ -283,18 +283,24 @@ def stocks_from_wire(wire: Sequence[market_pb2.Stock]) -> list[Stock]:
 
 
 def lookup_to_wire(
-    stocks: Mapping[str, Stock], request: market_pb2.LookupRequest, history: str = "", upto: int = 0
+    stocks: Mapping[str, Stock],
+    request: market_pb2.LookupRequest,
+    history: str = "",
+    upto: int = 0,
+    whole_before: int = 0,
 ) -> market_pb2.LookupReply:
     """The answer to `request`. Raises `Malformed`.
 
     `stocks` is the market after entry `upto` of the log that `history` names. Without these two
-    the answer is always the whole market, never only the changes.
+    the answer is always the whole market, never only the changes. It is as well for a caller that
+    has the market as it was before entry `whole_before`: stocks have left it since.
     """
     if not request.all:
         bounds.check_count("names", len(request.names), bounds.MAX_NAMES)
         return market_pb2.LookupReply(stocks=_to_wire(stocks, request.names), history=history)
     bounds.check_integer("after", request.after)
-    changes = bool(history) and request.history == history and 0 < request.after <= upto
+    after, known = request.after, bool(history) and request.history == history
+    changes = known and 0 < after <= upto and after >= whole_before
     wanted = stocks.values()
     changed = (stock.name for stock in wanted if not changes or stock.version > request.after)
     return market_pb2.LookupReply(

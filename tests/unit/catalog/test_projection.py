@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from tests.fakes import histories
 from tests.fakes.histories import extend, history, ledger_of, order
-from twisted_bazaar.catalog.projection import Position, Projection
+from twisted_bazaar.catalog.projection import Gone, Position, Projection
 from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Adopted, Moved
 
 LOG = history(6)
 """Entries 1 … 8."""
@@ -184,3 +185,42 @@ def messages_near(index: int) -> st.SearchStrategy[Apply]:
     return st.builds(ours, back, count, st.integers(0, 2), terms, rebuild) | st.builds(
         theirs, back, count, terms
     )
+
+
+# Stocks that go to another partition.
+
+GOES = LOG[1].event.stocks[0].name  # type: ignore[union-attr]
+LEFT = LOG + extend(LOG, [Moved(GOES, 1)], term=1)
+
+
+def test_a_stock_that_leaves_is_gone_from_the_market_and_has_a_floor() -> None:
+    """Else a front-end that has it in its cache goes on showing it."""
+    projection = at(8)
+    assert projection.apply(sends(8, 9, log=LEFT)) == [Gone(GOES, 9)]
+    check(projection, 9, LEFT)
+    assert projection.floors(8) == {GOES: 9}
+    assert projection.floors(0)[GOES] == 9
+    assert projection.floors(9) == {}
+
+
+def test_a_stock_that_is_to_leave_has_a_floor_before_that_is_committed() -> None:
+    projection = at(8)
+    proposes = msgspec.structs.replace(sends(8, 8, log=LEFT), proposed=LEFT[8:])
+    projection.apply(proposes)
+    assert projection.floors(8) == {GOES: 9}
+    assert GOES in projection.ledger.stocks
+
+
+def test_a_stock_that_comes_back_has_the_floor_of_its_coming() -> None:
+    back = LEFT + extend(LEFT, [Adopted(GOES, 5, 9, 7, False, 1, 3)], term=1)
+    projection = at(8)
+    projection.apply(sends(8, 10, log=back))
+    check(projection, 10, back)
+    assert projection.floors(8) == {GOES: 10}
+
+
+def test_what_left_in_another_log_has_no_floor_after_a_rebuild() -> None:
+    projection = at(8)
+    projection.apply(sends(8, 9, log=LEFT))
+    projection.apply(sends(0, 8, rebuild=True))
+    assert projection.floors(8) == {}

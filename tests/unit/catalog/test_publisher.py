@@ -13,9 +13,10 @@ from tests.fakes.catalog_life import (
     at_work,
     stocks_of,
 )
-from tests.fakes.histories import sends
+from tests.fakes.histories import extend, sends
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.leases import Stamp, kept
+from twisted_bazaar.market import Moved
 from twisted_bazaar.rpc.push import Subscription
 
 
@@ -286,3 +287,23 @@ def test_however_entries_answers_and_time_come_only_what_all_know_is_released(
     assert catalog.shown == stocks_of(catalog.projection.position.index), (
         "no front-end is waited for"
     )
+
+
+def test_a_stock_that_left_is_shown_until_every_front_end_knows(catalog: CatalogLife) -> None:
+    """The other partition trades it once that is released."""
+    goes = next(iter(catalog.shown))
+    log = LOG[:6] + extend(LOG[:6], [Moved(goes, 1)], term=1)
+    ticket = catalog.send(sends(log, 6, 7))
+    catalog.push()
+    assert catalog.pushed[FRONTEND].floors == {goes: 7}
+    assert goes in catalog.shown
+    assert catalog.answers() == {}
+    assert catalog.publisher.view.whole_before < 7
+    catalog.answer()
+    assert goes not in catalog.shown
+    assert catalog.answers()[ticket].released == 7
+    assert catalog.publisher.view.whole_before == 7, "the changes since then do not tell"
+
+
+def test_what_left_before_the_file_was_written_is_not_known() -> None:
+    assert CatalogLife(index=6).publisher.view.whole_before == 6

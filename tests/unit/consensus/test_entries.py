@@ -11,7 +11,17 @@ from tests.fakes.histories import extend, history
 from twisted_bazaar.consensus.entries import GENESIS, Event, Opened, decode_entry, encode_entry
 from twisted_bazaar.errors import Damaged
 from twisted_bazaar.frontend.trading.keys import FreshKeys
-from twisted_bazaar.market import Halted, Listed, Listing, Repriced, Resumed, Side, Traded
+from twisted_bazaar.market import (
+    Adopted,
+    Halted,
+    Listed,
+    Listing,
+    Moved,
+    Repriced,
+    Resumed,
+    Side,
+    Traded,
+)
 
 counts = st.integers(1, 2**53 - 1)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -32,6 +42,8 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Repriced, texts, counts),
     st.builds(Halted, st.lists(texts, max_size=3).map(tuple)),
     st.builds(Resumed, st.lists(texts, max_size=3).map(tuple)),
+    st.builds(Moved, texts, counts),
+    st.builds(Adopted, texts, counts, counts, counts, st.booleans(), counts, counts),
 )
 digests = st.binary(min_size=16, max_size=16).map(bytes.hex)
 
@@ -83,6 +95,16 @@ def test_the_written_form_of_prices_limits_and_halts_does_not_change() -> None:
         b'{"kind":"repriced","index":1,"term":1,"at":7,"stock":"Fish","price":0',
         b'{"kind":"halted","index":1,"term":1,"at":7,"stocks":["Fish","Boar"]',
         b'{"kind":"resumed","index":1,"term":1,"at":7,"stocks":["Fish"]',
+    ]
+
+
+def test_the_written_form_of_moves_does_not_change() -> None:
+    events = (Moved("Fish", 3), Adopted("Fish", 5, 9, 7, True, 1, 12))
+    records = [encode_entry(GENESIS, 1, 1, 7, event).record for event in events]
+    assert [record[: record.rindex(b',"digest"')] for record in records] == [
+        b'{"kind":"moved","index":1,"term":1,"at":7,"stock":"Fish","to":3',
+        b'{"kind":"adopted","index":1,"term":1,"at":7,"stock":"Fish","price":5,"quantity":9,'
+        b'"volume":7,"halted":true,"before":1,"moved":12',
     ]
 
 

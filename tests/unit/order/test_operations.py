@@ -5,7 +5,7 @@ import pytest
 from tests.fakes.cluster import Cluster, buy
 from tests.fakes.member import TICK, TIMING
 from twisted_bazaar.errors import ChangeRefused, NotLeader, OutcomeUnknown, Rejected
-from twisted_bazaar.market import Change, Halted, Placed, Rejection, Repriced, Resumed
+from twisted_bazaar.market import Change, Halted, Move, Placed, Rejection, Repriced, Resumed
 from twisted_bazaar.order.desk import Operation
 from twisted_bazaar.sending import Sending
 
@@ -56,6 +56,30 @@ def test_it_is_answered_once_no_cache_shows_the_market_as_it_was(cluster: Cluste
     cluster.learners["catalog"].releases = 3
     cluster.pass_time(2 * TIMING.heartbeat)
     assert operation.answer == 3
+
+
+def test_a_market_of_one_partition_keeps_its_stocks(cluster: Cluster) -> None:
+    operation = operate(cluster, 3, Move("GameStart", 1))
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert isinstance(operation.answer, ChangeRefused)
+
+
+def test_a_stock_that_moves_is_not_traded_and_is_shown_until_that_is_released(
+    cluster: Cluster,
+) -> None:
+    desk = cluster.members[3].desk
+    desk._place = (0, 2)
+    cluster.learners["catalog"].releases = 2
+    operation = operate(cluster, 3, Move("GameStart", 1))
+    batch = cluster.trade(3, buy("key"))
+    cluster.pass_time(TIMING.lease / 2)
+    assert (operation.answer, "GameStart" in desk.released_stocks) == (None, True)
+    cluster.learners["catalog"].releases = 3
+    cluster.pass_time(2 * TIMING.heartbeat)
+    assert operation.answer == 3
+    assert [str(outcome) for outcome in batch.outcomes] == [str(Rejected(Rejection.UNKNOWN_STOCK))]
+    assert "GameStart" not in desk.released_stocks
+    assert all("GameStart" not in each.desk.ledger.stocks for each in cluster.members.values())
 
 
 def test_trades_after_it_are_at_the_new_price_before_it_is_committed(cluster: Cluster) -> None:

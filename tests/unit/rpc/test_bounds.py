@@ -222,3 +222,11 @@ def test_a_caller_that_has_an_earlier_market_gets_only_the_changes() -> None:
     assert asked(0, "log-1") == (everything, False), "it knows nothing"
     assert asked(5, "log-2") == (everything, False), "it knows another log"
     assert asked(7, "log-1") == (everything, False), "it knows more than there is"
+
+
+@pytest.mark.parametrize(("after", "changes"), [(3, False), (4, True)])
+def test_a_caller_that_has_a_market_from_before_a_stock_left_gets_the_whole(
+    after: int, changes: bool
+) -> None:
+    request = market_pb2.LookupRequest(all=True, after=after, history="log-1")
+    assert wire.lookup_to_wire(STOCKS, request, "log-1", 6, whole_before=4).changes is changes

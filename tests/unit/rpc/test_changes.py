@@ -17,6 +17,7 @@ from twisted_bazaar.market import (
     Halted,
     Listed,
     Listing,
+    Move,
     Repriced,
     Resumed,
 )
@@ -41,6 +42,8 @@ SENDING = Sending(term=3, life=7, number=9, expected=(), expires=(12.5,))
         Halted(("New", "Łódź")),
         Resumed(()),
         Resumed(("New",)),
+        Move("Łódź", 0),
+        Move("New", 7),
     ],
 )
 def test_a_change_arrives_as_it_was_sent(change: Change) -> None:

@@ -234,6 +234,14 @@ class Reprice(_message.Message):
     price: int
     def __init__(self, stock: _Optional[str] = ..., price: _Optional[int] = ...) -> None: ...
 
+class MoveStock(_message.Message):
+    __slots__ = ("stock", "partition")
+    STOCK_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    stock: str
+    partition: int
+    def __init__(self, stock: _Optional[str] = ..., partition: _Optional[int] = ...) -> None: ...
+
 class StockNames(_message.Message):
     __slots__ = ("names",)
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -241,11 +249,12 @@ class StockNames(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ChangeRequest(_message.Message):
-    __slots__ = ("list", "reprice", "halt", "resume", "term", "life", "number", "expires", "cluster", "to", "partition")
+    __slots__ = ("list", "reprice", "halt", "resume", "move", "term", "life", "number", "expires", "cluster", "to", "partition")
     LIST_FIELD_NUMBER: _ClassVar[int]
     REPRICE_FIELD_NUMBER: _ClassVar[int]
     HALT_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    MOVE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +266,7 @@ class ChangeRequest(_message.Message):
     reprice: Reprice
     halt: StockNames
     resume: StockNames
+    move: MoveStock
     term: int
     life: int
     number: int
@@ -264,7 +274,7 @@ class ChangeRequest(_message.Message):
     cluster: str
     to: int
     partition: int
-    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expires: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
+    def __init__(self, list: _Optional[_Union[ListStocks, _Mapping]] = ..., reprice: _Optional[_Union[Reprice, _Mapping]] = ..., halt: _Optional[_Union[StockNames, _Mapping]] = ..., resume: _Optional[_Union[StockNames, _Mapping]] = ..., move: _Optional[_Union[MoveStock, _Mapping]] = ..., term: _Optional[int] = ..., life: _Optional[int] = ..., number: _Optional[int] = ..., expires: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class ChangeReply(_message.Message):
     __slots__ = ("index", "refusal", "retry", "message")
