@@ -80,6 +80,7 @@ PURE_MODULES = [
     "frontend.cache.signed_pushes",
     "frontend.election.leadership",
     "frontend.partitions.numbers",
+    "frontend.election.views",
     "frontend.events.asked",
     "frontend.events.encoding",
     "frontend.events.journal",

@@ -46,6 +46,7 @@ from .cache.subscription import Subscriber
 from .clients import CatalogClient, ReplicaClient
 from .election.leadership import Leadership
 from .election.pings import Pings
+from .election.search import Search
 from .events.feed import EventFeed
 from .events.source import NewsSource
 from .figures import FrontendFigures
@@ -107,8 +108,9 @@ def make_frontend(
         trade_service.led_by(leader)
         event_feed.led()
 
-    ping_service = Pings(reactor, seconds, leadership, clients(pings), timing, led_by)
-    figures.show(trade_service, event_feed, leadership, ping_service)
+    search = Search(reactor, seconds, leadership, clients(pings), led_by)
+    ping_service = Pings(reactor, clients(pings), [search], timing)
+    figures.show(trade_service, event_feed, leadership, search)
     catalogs = _catalogs(config, leadership, lookups)
     reports, recent = Reports(leadership, catalogs), Recent()
     operations = _operations(

@@ -20,7 +20,7 @@ from .cache.floors import Floors
 from .cache.redis import RedisCache
 from .cache.store import QuoteCache
 from .election.leadership import Leadership
-from .election.pings import Pings
+from .election.search import Search
 from .events.feed import EventFeed
 from .trading.service import TradeService
 
@@ -53,7 +53,7 @@ class FrontendFigures:
         self._is_ready = False
 
     def show(
-        self, trades: TradeService, feed: EventFeed, leadership: Leadership, pings: Pings
+        self, trades: TradeService, feed: EventFeed, leadership: Leadership, search: Search
     ) -> None:
         """Declare the metrics of trades, of streams of events, and of the search for a leader."""
         gauge, counted = self._metrics.gauge, self._metrics.counted
@@ -73,12 +73,12 @@ class FrontendFigures:
         counted(
             "bazaar_leader_changes_total",
             "Times that another replica was found to lead, or the same one in another term.",
-            read=lambda: {(): pings.leader_changes},
+            read=lambda: {(): search.leader_changes},
         )
         counted(
             "bazaar_nominations_total",
             "Times that a replica was asked to campaign.",
-            read=lambda: {(): pings.nominations},
+            read=lambda: {(): search.nominations},
         )
         gauge(
             "bazaar_ready",

@@ -21,7 +21,6 @@ from twisted.internet import endpoints
 from twisted.python import reflect, usage
 
 from twisted_bazaar import __version__
-from twisted_bazaar.partitions import MAX_PARTITIONS
 from twisted_bazaar.timing import Timing
 
 from .address import Address
@@ -32,7 +31,6 @@ __all__ = [
     "Options",
     "ACCESS_LOG_HELP",
     "HOST_HELP",
-    "PARTITIONS_HELP",
     "PROXY_HELP",
     "ServiceOptions",
     "TimingOptions",
@@ -42,7 +40,6 @@ __all__ = [
     "host_name",
     "host_port",
     "id_address",
-    "partitions",
     "positive_int",
     "readable_file",
     "seconds",
@@ -59,8 +56,6 @@ PROXY_HELP = (
 ACCESS_LOG_HELP = "Log one event for each request of a client."
 HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
 
-PARTITIONS_HELP = "How many partitions the bazaar was created with."
-
 Coerce = Callable[[str], Any]
 
 _SWITCHES = {"1": True, "0": False, "true": True, "false": False}
@@ -74,14 +69,6 @@ def positive_int(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0):
         raise ValueError(f"must be a whole number from 1, not {text!r}")
     return int(text)
-
-
-def partitions(text: str) -> int:
-    """How many partitions a bazaar has."""
-    count = positive_int(text)
-    if count > MAX_PARTITIONS:
-        raise ValueError(f"must be a whole number from 1 to {MAX_PARTITIONS}, not {text!r}")
-    return count
 
 
 def seconds(text: str) -> float:

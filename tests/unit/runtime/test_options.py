@@ -329,10 +329,3 @@ def test_the_secret_comes_from_the_command_line_or_the_environment_or_there_is_n
 def test_a_count_is_a_plain_whole_number(text: str) -> None:
     with pytest.raises(ValueError, match="must be a whole number from 1"):
         options.positive_int(text)
-
-
-def test_a_bazaar_has_at_most_a_thousand_partitions() -> None:
-    assert options.partitions("1000") == 1000
-    for text in ("0", "1001"):
-        with pytest.raises(ValueError, match="must be a whole number from 1"):
-            options.partitions(text)

@@ -1,5 +1,6 @@
 """Elections, as a front-end starts them.
 
 `Leadership` (`leadership`) is pure: it decides which replica leads, and which to nominate. `Pings`
-(`pings`) calls the replicas. Start with `leadership`.
+(`pings`) asks the replicas how they are, and a `Search` (`search`) for each partition has them
+campaign. Start with `leadership`.
 """

@@ -1,13 +1,15 @@
 """Decides which replica leads, as one front-end sees it, and which to nominate if none does. Pure.
 
 Highest id first: when no replica that answers leads, the one with the highest id is asked to
-campaign, then the next. A replica that cannot lead now defers itself only. All nominations wait
-while a leader is heard, while a candidate asks for votes, and up to two election timeouts for each
-replica that has just started. A front-end that is wrong, slow or doubled does no harm: a replica
-refuses to campaign while it hears a leader, and only a majority elects.
+campaign, then the next. Of several partitions, each begins with another id, so that the leaders
+spread; the replica that an operator prefers comes before all. A replica that cannot lead now defers
+itself only. All nominations wait while a leader is heard, while a candidate asks for votes, and up
+to two election timeouts for each replica that has just started. A front-end that is wrong, slow or
+doubled does no harm: a replica refuses to campaign while it hears a leader, and only a majority
+elects.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
 from twisted_bazaar.consensus.messages import CampaignReply, Status
@@ -25,9 +27,16 @@ class Leadership:
     """What the answers to pings and nominations imply; `Pings` sends them. Times are seconds on the
     front-end's clock."""
 
-    def __init__(self, replicas: Iterable[int], timing: Timing | None = None) -> None:
+    def __init__(
+        self, replicas: Iterable[int], timing: Timing | None = None, partition: int = 0
+    ) -> None:
         self._longest_wait = (timing or Timing()).election_timeout
-        self._replicas = sorted(replicas, reverse=True)
+        highest_first = deque(sorted(replicas, reverse=True))
+        highest_first.rotate(-partition)
+        self._replicas = list(highest_first)
+        """In the order in which they are nominated."""
+        self.preferred = 0
+        """The replica that an operator wants to lead; 0: the usual one."""
         self._known: dict[int, Status] = {}
         self._reachable: dict[int, bool] = {}
         self._claims: dict[int, int] = {}
@@ -99,6 +108,10 @@ class Leadership:
         self._claims_changed()
         return None
 
+    def prefer(self, replica: int) -> None:
+        """A replica said that an operator wants `replica` to lead; 0: the usual one."""
+        self.preferred = replica
+
     def heard_clock(self, replica: int, shows: float, now: float) -> None:
         """A replica's clock showed `shows`; that was received at `now`."""
         self._clocks[replica] = shows, now
@@ -126,6 +139,7 @@ class Leadership:
         if self._claims or len(self._reachable) < len(self._replicas):
             return None
         responsive = [replica for replica in self._replicas if self._reachable[replica]]
+        responsive.sort(key=lambda replica: replica != self.preferred)
         if self._had_turn.issuperset(responsive):
             self._had_turn.clear()
         for replica in responsive:

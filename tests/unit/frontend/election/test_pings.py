@@ -1,6 +1,7 @@
 """Pings: which replica is pinged when, and how a leader comes to be elected."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from tests.fakes.replicas import LOST, FakeReplica, follows, leads, refused, won
 from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.election.pings import Pings
+from twisted_bazaar.frontend.election.search import Search
 from twisted_bazaar.timing import Timing
 
 TIMING = Timing()
@@ -28,14 +30,11 @@ class Frontend:
         self.leadership = Leadership(self.replicas)
         self.heard: list[int] = []
         """The leaders that trading was told of."""
-        self.pings = Pings(
-            self.clock,
-            self.clock.seconds,
-            self.leadership,
-            self.replicas,  # type: ignore[arg-type]
-            TIMING,
-            self.heard.append,
+        replicas: Any = self.replicas
+        self.search = Search(
+            self.clock, self.clock.seconds, self.leadership, replicas, self.heard.append
         )
+        self.pings = Pings(self.clock, replicas, [self.search], TIMING)
         self.pings.startService()
 
     def answer(self, *said: Status) -> None:
@@ -245,7 +244,7 @@ def test_trading_that_fails_does_not_stop_the_pings(logged_failures: list[Failur
         raise ZeroDivisionError
 
     frontend = Frontend()
-    frontend.pings._led_by = fail
+    frontend.search._led_by = fail
     frontend.answer(*ALL_FOLLOW[:2], leads(3))
     assert {failure.type for failure in logged_failures} == {ZeroDivisionError}
     frontend.clock.advance(PING)
@@ -289,14 +288,14 @@ def test_the_log_says_who_leads_once(frontend: Frontend) -> None:
 
 
 def test_nominations_count_and_so_does_each_leadership_after_the_first(frontend: Frontend) -> None:
-    pings = frontend.pings
+    search = frontend.search
     frontend.answer(*ALL_FOLLOW)
     frontend.replicas[3].only("campaign").reply(won(3, 2))
     frontend.told()
-    assert (pings.nominations, pings.leader_changes) == (1, 0)
+    assert (search.nominations, search.leader_changes) == (1, 0)
     frontend.beat(follows(1), follows(2), leads(3, 2))
-    assert pings.leader_changes == 0
+    assert search.leader_changes == 0
     frontend.beat(follows(1), follows(2), leads(3, 4))
-    assert pings.leader_changes == 1
+    assert search.leader_changes == 1
     frontend.beat(follows(1), leads(2, 5), follows(3))
-    assert (pings.nominations, pings.leader_changes) == (1, 2)
+    assert (search.nominations, search.leader_changes) == (1, 2)

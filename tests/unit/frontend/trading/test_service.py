@@ -1,6 +1,7 @@
 """The trade service: batches, retries and deadlines, on a clock of the test's."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from twisted_bazaar.errors import (
 )
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.election.pings import Pings
+from twisted_bazaar.frontend.election.search import Search
 from twisted_bazaar.frontend.trading.queue import TradeQueue
 from twisted_bazaar.frontend.trading.service import TradeService
 from twisted_bazaar.leases import kept
@@ -288,14 +290,9 @@ def test_a_batch_says_for_which_leadership_and_until_when_it_is(led: Desk) -> No
 def test_a_failover_with_trades_under_way_loses_none() -> None:
     """Trades and pings together: the leader dies, the next one takes its trades."""
     desk = Desk()
-    pings = Pings(
-        desk.clock,
-        desk.clock.seconds,
-        desk.leadership,
-        desk.replicas,  # type: ignore[arg-type]
-        TIMING,
-        desk.trading.led_by,
-    )
+    replicas: Any = desk.replicas
+    search = Search(desk.clock, desk.clock.seconds, desk.leadership, replicas, desk.trading.led_by)
+    pings = Pings(desk.clock, replicas, [search], TIMING)
     pings.startService()
     desk.replicas[3].only("status").reply(leads(3))
     for replica in (1, 2):
