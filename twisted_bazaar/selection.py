@@ -6,7 +6,7 @@ import msgspec
 
 from .market import Order, Side
 
-__all__ = ["Page", "Selection"]
+__all__ = ["Page", "Selection", "page_of"]
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -55,3 +55,15 @@ class Page(msgspec.Struct, frozen=True):
     here."""
     ended: bool
     """Whether there are no more."""
+
+
+def page_of(found: Sequence[Order], selection: Selection, upto: int) -> Page:
+    """The page of `found`: the first orders of `selection` up to number `upto`, one more than its
+    limit if there is one more."""
+    ended = len(found) <= selection.limit
+    orders = found[: selection.limit]
+    if ended or not orders:
+        examined = 1 if selection.descending else max(selection.after, upto)
+    else:
+        examined = orders[-1].number
+    return Page(orders, examined, ended)

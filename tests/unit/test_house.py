@@ -26,6 +26,7 @@ PURE_MODULES = [
     "errors",
     "partitions",
     "engine.options",
+    "engine.memory",
     "engine.shared_log",
     "order.desk",
     "order.promptness",

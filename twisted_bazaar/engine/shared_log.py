@@ -45,11 +45,13 @@ class EngineError(BazaarError):
 
 
 class Lost(EngineError):
-    """Certainly not done, now or later: the term, or the place in the log, is another leader's."""
+    """The term, or the place in the log, is another leader's. The call is not done, now or later;
+    only what was sent before, and was `Unknown` then, may be in the log of that leader."""
 
 
 class Refused(EngineError):
-    """Certainly not done, and the lead is not lost: the engine is full, say. Try again."""
+    """This sending of the call is not done, and the lead is not lost: the engine is full, say. Make
+    the same call again."""
 
 
 class Unknown(EngineError):
@@ -179,8 +181,8 @@ class Bazaar(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SharedLog(Protocol):
-    """The log of one partition. Calls block, on one thread at a time; each ends within the
-    deadline that it was made with, and raises `Unknown` then.
+    """The log of one partition, as one connection to the engine shows it. Calls block, on one
+    thread at a time, until they are `cut`.
 
     All raise `Unknown`; those that write raise `Lost` and `Refused` as well.
     """
@@ -200,12 +202,13 @@ class SharedLog(Protocol):
 
     def append(self, batch: Batch, *, term: int, beat: int, released: Released) -> None:
         """Append `batch` if the log ends with the digest `batch.previous`. It is on a majority of
-        the engine's disks when this returns. The next beat is `beat`."""
+        the engine's disks when this returns. `beat` is the next beat: higher than that of each
+        earlier write of this term, so that no late copy of one is taken for news."""
 
     def beat(self, *, term: int, beat: int, released: Released) -> None:
         """Write `beat`, if the term is still `term`. When this returns, no other leader had claimed
         the partition when it was called, and all that the log showed before is on a majority of
-        disks."""
+        disks. After `HANDED_OVER`, nothing else is written in this term."""
 
     def snapshot(self) -> Snapshot:
         """The market data at the end of the log, in one state."""
@@ -221,11 +224,20 @@ class SharedLog(Protocol):
         """The first orders of `selection` among those up to number `upto`, which are there."""
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
-        """The entries `after` < index <= `upto` that are there, made anew from rows."""
+        """The entries `after` < index <= `upto` that are there, made anew from rows. Raises
+        `Damaged` if they are not those that were appended."""
+
+    def cut(self) -> None:
+        """End the call under way, which raises `Unknown`; without one, the next does. On any
+        thread: it is how a deadline ends a call to a server that is silent."""
+
+    def close(self) -> None:
+        """Give up the connection. The next call opens another."""
 
 
 class Engine(Protocol):
-    """The database. Calls block; `tails` may be made on another thread than those of the logs."""
+    """The database. Calls block, and raise `Unknown`; `tails` and `prefer` are made on one thread,
+    which may be another than those of the logs."""
 
     @property
     def bazaar(self) -> Bazaar:
@@ -235,10 +247,13 @@ class Engine(Protocol):
         """The tail of each partition, by number; and the stocks that are not at home."""
 
     def log(self, partition: int) -> SharedLog:
-        """The log of a partition, on a connection of its own."""
+        """The log of a partition, on a connection of its own, which is opened when it is used."""
 
     def prefer(self, partition: int, member: int) -> None:
         """Write which member is to lead the partition; 0: the usual one."""
+
+    def cut(self) -> None:
+        """End the call of `tails` or `prefer` under way, which raises `Unknown`. On any thread."""
 
     def close(self) -> None:
         """Close all connections; calls under way raise `Unknown`."""
