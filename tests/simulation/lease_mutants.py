@@ -8,6 +8,7 @@ from twisted_bazaar import backoff, leases
 from twisted_bazaar.catalog import projection, publisher, subscribers
 from twisted_bazaar.consensus import leader
 from twisted_bazaar.consensus.leader import LeaderState
+from twisted_bazaar.consensus.learners import Learners
 from twisted_bazaar.frontend.cache import floors
 from twisted_bazaar.frontend.lookups.queue import LookupQueue
 
@@ -85,13 +86,12 @@ def a_holder_that_owes_an_answer_is_renewed(
         subscriber.holder.answered(now, self._timing.lease)
 
 
-@mutant(LeaderState, "unreachable")
+@mutant(Learners, "unreachable")
 def a_catalog_that_owes_an_answer_is_renewed(
-    original: Any, self: Any, to: Any, sent: float, now: float
+    original: Any, self: Any, to: str, sent: float, now: float
 ) -> None:
     original(self, to, sent, now)
-    if to in self._learners:
-        self._learners[to].holder.answered(now, self._timing.lease)
+    self._learners[to].holder.answered(now, self._timing.lease)
 
 
 @mutant(subscribers.Subscribers, "_push")
@@ -103,27 +103,27 @@ def a_cache_lease_outlives_the_catalogs_own(
     return original(self, subscriber, known, everlasting, now)
 
 
-@mutant(LeaderState, "__init__")
+@mutant(Learners, "__init__")
 def a_new_leader_waits_for_no_catalog(original: Any, self: Any, **named: Any) -> None:
     original(self, **named)
     self._inherited_until = -FOR_EVER
 
 
-@mutant(LeaderState, "released")
+@mutant(Learners, "released")
 def a_leader_does_not_wait_for_catalogs(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
     return max(commit, released)
 
 
-@mutant(LeaderState, "_may_hold_lease")
+@mutant(Learners, "_may_hold_lease")
 def two_catalogs_hold_leases(
     original: Any, self: Any, learner: Any, holds: bool, now: float
 ) -> bool:
     return True
 
 
-@mutant(LeaderState, "apply_answered")
+@mutant(Learners, "answered")
 def a_lease_for_a_catalog_that_is_behind(
     original: Any, self: Any, name: str, reply: Any, released: int, now: float
 ) -> None:
@@ -188,7 +188,7 @@ def a_front_end_that_is_kept_out_is_not_waited_for(
     return cleared
 
 
-@mutant(LeaderState, "released")
+@mutant(Learners, "released")
 def a_catalog_that_is_kept_out_is_not_waited_for(
     original: Any, self: Any, commit: int, released: int, now: float
 ) -> int:
@@ -230,7 +230,7 @@ def a_new_leader_waits_for_its_own_lease_only(original: Any, log: Any, timing: A
     return lease
 
 
-@mutant(LeaderState, "released")
+@mutant(Learners, "released")
 def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     original: Any, self: Any, *arguments: Any
 ) -> int:
@@ -239,7 +239,7 @@ def catalogs_that_only_an_earlier_leader_knew_are_not_waited_for(
     return released
 
 
-@mutant(LeaderState, "apply_answered")
+@mutant(Learners, "answered")
 def a_catalog_that_another_answers_for_is_not_waited_for(
     original: Any, self: Any, name: str, reply: Any, *arguments: Any
 ) -> None:
@@ -304,7 +304,7 @@ def a_catalog_answers_for_what_it_applied(original: Any, self: Any, *asked: Any)
     return msgspec.structs.replace(original(self, *asked), released=self._projection.position.index)
 
 
-@mutant(LeaderState, "_wait_seconds")
+@mutant(Learners, "_wait_seconds")
 def a_catalog_that_answered_is_waited_for_a_lease_of_this_leader_only(
     original: Any, self: Any, now: float
 ) -> float:

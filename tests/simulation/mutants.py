@@ -82,7 +82,7 @@ def commit_entries_of_earlier_terms_by_counting(original: Any, self: Any, commit
 @mutant(LeaderState, "committed")
 def count_a_learner_for_quorum(original: Any, self: Any, commit: int) -> int:
     # A learner that was sent everything would have acknowledged all that is on the leader's disk.
-    index = max(self._log.durable if self._learners else 0, original(self, commit))
+    index = max(self._log.durable if self.learners.catalog_lags() else 0, original(self, commit))
     return index if index > commit and index >= self.opened else commit
 
 

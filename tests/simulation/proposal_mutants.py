@@ -1,6 +1,5 @@
 """Deliberate faults in what is cleared before it is committed (see `mutants`)."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from twisted_bazaar.catalog.holds import Holds
@@ -8,6 +7,7 @@ from twisted_bazaar.catalog.projection import Projection
 from twisted_bazaar.catalog.publisher import Publisher
 from twisted_bazaar.catalog.subscribers import Subscribers
 from twisted_bazaar.consensus.leader import LeaderState
+from twisted_bazaar.consensus.learners import Learners
 from twisted_bazaar.consensus.progress import Progress
 
 from .mutants import mutant
@@ -17,7 +17,7 @@ __all__: list[str] = []
 
 @mutant(LeaderState, "committed")
 def what_is_cleared_counts_as_committed(original: Any, self: Any, commit: int) -> int:
-    learner = self._lease_holder
+    learner = self.learners._lease_holder
     return max(original(self, commit), learner.match if learner is not None else 0)
 
 
@@ -75,10 +75,10 @@ def a_commit_is_told_with_the_next_entries(
     return bool(original(self, *when[:4], lag=lag))
 
 
-@mutant(LeaderState, "requests", part_of="a_commit_is_told_with_the_next_entries")
+@mutant(Learners, "requests", part_of="a_commit_is_told_with_the_next_entries")
 def and_no_notice_goes_out(
-    original: Any, self: Any, now: float, commit: int, released: int
-) -> Iterator[Any]:
+    original: Any, self: Any, requests: Any, now: float, commit: int, released: int
+) -> None:
     for learner in self._learners.values():
         learner.due_notice = lambda released: False
-    return iter(list(original(self, now, commit, released)))
+    original(self, requests, now, commit, released)

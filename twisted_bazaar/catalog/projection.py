@@ -13,7 +13,7 @@ from itertools import takewhile
 import msgspec
 
 from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
-from twisted_bazaar.consensus.messages import Apply
+from twisted_bazaar.consensus.messages import Apply, MarketSnapshot
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger, stocks_of
 from twisted_bazaar.market import Stock
@@ -54,7 +54,7 @@ class Projection:
         self.opened = self.openings = 0
         """The index of the last `opened` entry that it has applied in this life, and how many."""
         self.beginnings = 0
-        """How often it was discarded and rebuilt from the beginning of the log."""
+        """How often it was discarded, and begun again with a snapshot, or with nothing."""
         self.proposed: deque[Entry] = deque()
         """Entries of the leader of `position.term` that follow `position` and may yet be
         truncated."""
@@ -77,7 +77,7 @@ class Projection:
             # The log of the next leader may go on in another way.
             self._truncate()
         if message.rebuild:
-            self._begin_again()
+            self._begin_again(message.snapshot)
         self.position = msgspec.structs.replace(self.position, term=message.term)
         entries = [*self._now_committed(message.commit), *message.entries]
         touched = [stock for entry in entries for stock in self._take(entry)]
@@ -130,8 +130,11 @@ class Projection:
             self.proposed.clear()
             self.truncations += 1
 
-    def _begin_again(self) -> None:
+    def _begin_again(self, snapshot: MarketSnapshot | None = None) -> None:
         self.ledger, self.position = Ledger(), Position(term=self.position.term)
+        if snapshot is not None:
+            self.ledger = Ledger(snapshot.stocks, snapshot.last_number)
+            self.position = Position(snapshot.index, snapshot.digest, self.position.term)
         self._truncate()
         self._gone.clear()
         self.history = ""

@@ -12,10 +12,10 @@ from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogServicer
 from twisted_bazaar.rpc.catalog_status import status_to_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
+from twisted_bazaar.rpc.stocks import stock_to_wire
 from twisted_bazaar.rpc.wire import (
     from_wire,
     lookup_to_wire,
-    stock_to_wire,
     subscription_from_wire,
     to_wire,
 )

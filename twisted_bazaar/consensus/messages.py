@@ -21,6 +21,7 @@ from typing import NewType
 import msgspec
 
 from twisted_bazaar.leases import Stamp
+from twisted_bazaar.market import Stock
 
 from .entries import Entry
 
@@ -36,6 +37,7 @@ __all__ = [
     "FetchReply",
     "FollowerLag",
     "LearnerRequest",
+    "MarketSnapshot",
     "Message",
     "PartitionStatus",
     "PeerReply",
@@ -194,6 +196,19 @@ class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
     last_term: int
 
 
+class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All stocks after an entry of a log: what a learner begins with where the entries up to there
+    are not at hand."""
+
+    index: int
+    """Of that entry."""
+    digest: str
+    """Names the history up to `index`."""
+    stocks: Sequence[Stock]
+    last_number: int
+    """Of the last order up to there; 0: there is none."""
+
+
 class Apply(msgspec.Struct, frozen=True, kw_only=True):
     """The leader's entries for a learner; with none, a heartbeat."""
 
@@ -206,7 +221,8 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
     commit: int
     """The leader's commit index."""
     rebuild: bool
-    """The learner's state is of another history: drop it and begin at index 0."""
+    """The learner's state is of another history, or lacks entries that the leader has not at hand:
+    drop it, and begin with `snapshot`."""
     history: str
     """Names this log: the digest of the leader's first entry in its term."""
     stamp: Stamp | None
@@ -220,6 +236,8 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
     proposed: Sequence[Entry] = ()
     """The entries of the leader's log after those, which are not committed. Only the learner that
     may hold a lease gets any."""
+    snapshot: MarketSnapshot | None = None
+    """With `rebuild`: the state at `previous_index`. None: begin at index 0, with none."""
 
 
 class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,8 +25,6 @@ thread or clock.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from twisted_bazaar.backoff import Backoff
 from twisted_bazaar.errors import InvariantBroken, NotLeader
 from twisted_bazaar.timing import Timing
@@ -35,6 +33,7 @@ from .canvass import Purpose
 from .entries import Entry, Event, Opened, encode_entry
 from .leader import MAX_BATCH_ENTRIES, LeaderState, longest_lease
 from .log import Storage, Write
+from .member import Observed
 from .messages import (
     Append,
     AppendReply,
@@ -62,21 +61,13 @@ from .role import Role
 __all__ = ["Ready", "Replica"]
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What the owner must carry out, in any order."""
+class Ready(Observed, frozen=True, kw_only=True):
+    """What the owner must carry out, in any order: what was newly committed, a batch at most, too.
+    A round is confirmed once a majority has answered it."""
 
     messages: Sequence[Message]
     write: Write | None
     """None: there is nothing to write, or a write is under way."""
-    committed: Sequence[Entry]
-    """Newly committed entries, a batch at most, each exactly once in a life."""
-    released: int
-    """Clients may see what entries up to this index say."""
-    confirmed: int
-    """The last round, as `confirm` numbers them, that a majority has answered; 0: none has, or
-    this replica does not lead."""
-    leading_term: int
-    """The term that this replica leads in; 0: it does not lead."""
     more: bool
     """Whether more is ready now. If not, there is nothing until the next call of the replica."""
 
@@ -148,12 +139,12 @@ class Replica(Nominee):
     def history(self) -> str:
         """Names the log that versions of stocks are indexes of; empty: this replica does not
         lead."""
-        return "" if self._leader_state is None else self._leader_state.history
+        return "" if self._leader_state is None else self._leader_state.learners.history
 
     @property
     def backoff(self) -> Backoff | None:
         """Which catalogs this leader keeps out; None: it does not lead."""
-        return self._leader_state.backoff if self._leader_state is not None else None
+        return self._leader_state.learners.backoff if self._leader_state is not None else None
 
     def follower_lags(self, now: float) -> Sequence[FollowerLag]:
         """How far each follower is behind this leader's log; empty: this replica does not lead."""
@@ -163,12 +154,12 @@ class Replica(Nominee):
     def cleared(self) -> int:
         """Entries up to here are cleared by the catalog that may hold a lease of this leader; 0:
         there is none."""
-        return self._leader_state.cleared if self._leader_state is not None else 0
+        return self._leader_state.learners.cleared if self._leader_state is not None else 0
 
     def catalog_lags(self) -> Mapping[str, int]:
         """By catalog: how many entries of this leader's log it has not cleared; empty: this replica
         does not lead."""
-        return self._leader_state.catalog_lags() if self._leader_state is not None else {}
+        return self._leader_state.learners.catalog_lags() if self._leader_state is not None else {}
 
     def can_answer(self, now: float) -> bool:
         """Whether it leads, a majority has answered it within the election timeout, and all that
@@ -287,15 +278,19 @@ class Replica(Nominee):
         elif self._leader_state is not None and reply.term == self.term:
             # Once the lease of the catalog before has run out, all that is committed is
             # released: the next holder must not be behind that.
-            self.released = self._leader_state.released(self.commit, self.released, now)
-            self._leader_state.apply_answered(learner, reply, self.released, now)
+            learners = self._leader_state.learners
+            self.released = learners.released(self.commit, self.released, now)
+            learners.answered(learner, reply, self.released, now)
 
     def unreachable(self, request: Request | LearnerRequest, now: float) -> None:
         """`request` got no answer in time."""
         match request:
-            case Request(to, Append() as message) | LearnerRequest(to, message):
+            case Request(to, Append() as message):
                 if self._leader_state is not None and message.term == self.term:
                     self._leader_state.unreachable(to, message.sent, now)
+            case LearnerRequest(name, apply):
+                if self._leader_state is not None and apply.term == self.term:
+                    self._leader_state.learners.unreachable(name, apply.sent, now)
             case Request(to, Vote() as message):
                 self._not_voted(to, message.term, now)
             case Request(to, Poll() | Fetch()) if self._canvass is not None:
@@ -320,7 +315,7 @@ class Replica(Nominee):
         leader = self._leader_state
         if leader is not None:
             self.commit = leader.committed(self.commit)
-            self.released = leader.released(self.commit, self.released, now)
+            self.released = leader.learners.released(self.commit, self.released, now)
             self._outbox.say(leader.requests(now, self.commit, self.released))
         write = self._outbox.take_write(
             self.log, self.term, self.vote, self.cluster, self._recalled

@@ -26,11 +26,11 @@ from twisted_bazaar.rpc.push import Subscription, prove
 from twisted_bazaar.rpc.request_ids import metadata_of
 from twisted_bazaar.rpc.selections import page_from_wire, selection_to_wire
 from twisted_bazaar.rpc.status import is_unknown_to_peer
+from twisted_bazaar.rpc.stocks import stocks_from_wire
 from twisted_bazaar.rpc.wire import (
     from_wire,
     order_from_wire,
     outcome_from_wire,
-    stocks_from_wire,
     trades_to_wire,
 )
 from twisted_bazaar.selection import Page, Selection

@@ -1,13 +1,15 @@
 """The trading desk: decides trades at the tip of the leader's log, and holds each answer back
 until it is final. Pure.
 
-Every replica has a desk. It applies committed entries; while its replica leads, it also decides
-trades. An answer waits for what it rests on:
+A desk applies committed entries; while its member leads, it also decides trades. Every replica of a
+Raft group has one, and so has each leadership of a log in an engine.
+
+An answer waits for what it rests on:
 
 - the number of an order, until its entry is released: committed, and released by the catalog that
   may hold a lease;
 - a rejection, a judgement without a trade, or the number of the last order, until the log that it
-  was judged on is released *and* a majority has confirmed that this replica led after the question
+  was judged on is released *and* a majority has confirmed that this member led after the question
   came. Otherwise it might rest on an entry that is never committed, or on a ledger that is older
   than another leader's.
 
@@ -27,7 +29,7 @@ import msgspec
 
 from twisted_bazaar.changes import decide_change
 from twisted_bazaar.consensus.entries import Entry, Event
-from twisted_bazaar.consensus.replica import Ready, Replica
+from twisted_bazaar.consensus.member import Member, Observed
 from twisted_bazaar.errors import (
     BazaarError,
     ChangeRefused,
@@ -38,86 +40,16 @@ from twisted_bazaar.errors import (
     Rejected,
 )
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Change, Judged, Listed, Listing, Placed, Stock, Trade, Traded
-from twisted_bazaar.sending import UNGUARDED, Sending
-from twisted_bazaar.tracing.followed import NONE, Followed
+from twisted_bazaar.market import Judged, Listed, Listing, Placed, Stock, Trade, Traded
+from twisted_bazaar.sending import Sending
 
+from .questions import Batch, IndexUpdate, Known, Operation, Outcome, Question
 from .sendings import Sendings
 
 __all__ = ["Batch", "IndexUpdate", "Known", "Operation", "Outcome", "Question", "TradingDesk"]
 
 _MOST_RECENT = 10_000
 """Orders that `recent` returns at most: a millisecond."""
-
-Outcome = Placed | Judged | BazaarError
-"""What becomes of one trade."""
-
-
-class Known(msgspec.Struct, frozen=True):
-    """What the index on disk says of the keys of a batch."""
-
-    orders: Mapping[str, Traded]
-    """By key. A key that is not here has no order among the entries up to `index`."""
-    index: int
-    """The last entry that the index had taken in when it was read."""
-
-
-class IndexUpdate(msgspec.Struct, frozen=True):
-    """What the index on disk is to take in."""
-
-    entries: Sequence[Entry]
-    stocks: Sequence[Stock]
-    """The stocks that the entries changed, as they are after them."""
-    last_number: int
-    """The number of the last order after the entries."""
-
-
-class Batch:
-    """Trades that came together and are answered together."""
-
-    def __init__(
-        self,
-        trades: Sequence[Trade],
-        sending: Sending = UNGUARDED,
-        followed: Mapping[int, Followed] = NONE,
-    ) -> None:
-        self.trades = trades
-        self.sending = sending
-        self.followed = followed
-        """Whose they are, as far as they are followed, by position."""
-        self.outcomes: list[Outcome | None] = [None] * len(trades)
-        """One for each trade, in the same order; None: not settled yet."""
-        self._open = len(trades)
-
-    def settle(self, position: int, outcome: Outcome) -> bool:
-        """Set the outcome of the trade at `position`; returns whether all are settled."""
-        self.outcomes[position] = outcome
-        self._open -= 1
-        return not self._open
-
-    @property
-    def answer(self) -> list[Outcome]:
-        """The outcomes, once all are settled."""
-        return [outcome for outcome in self.outcomes if outcome is not None]
-
-
-class Question:
-    """Asks for the number of the last order, as of some moment after the question came."""
-
-    def __init__(self) -> None:
-        self.answer: int | BazaarError | None = None
-        """None: not settled yet."""
-
-
-class Operation:
-    """Asks for a change of the market."""
-
-    def __init__(self, change: Change, sending: Sending) -> None:
-        self.change = change
-        self.sending = sending
-        self.answer: int | BazaarError | None = None
-        """The index of the entry that holds the change; 0: nothing had to be changed; None: not
-        settled yet."""
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -135,31 +67,37 @@ class _Waiting(msgspec.Struct, frozen=True):
 
 
 class TradingDesk:
-    """The ledger, the recent orders and the answers held back of one replica.
+    """The ledger, the recent orders and the answers held back of one member.
 
     `ledger` is the state after entry `applied`. At most `capacity` answers are held back.
     """
 
     def __init__(
         self,
-        replica: Replica,
+        member: Member,
         ledger: Ledger,
         applied: int,
         capacity: int = 10_000,
         *,
         place: tuple[int, int] = (0, 1),
+        released_number: int | None = None,
+        opens_empty: bool = False,
     ) -> None:
-        """`place`: the partition that it trades in, of how many."""
-        self._replica = replica
+        """`place`: the partition that it trades in, of how many. `released_number`: clients may see
+        orders up to this one, and no stocks before `observe` says that entry `applied` is released;
+        None: all of `ledger` is released. `opens_empty`: stocks were listed before, so that a
+        market that has none is open."""
+        self._member = member
         self._capacity = capacity
         self._place = place
         self.ledger = ledger
         """The market after entry `applied`."""
         self._tip: Ledger | None = None
         """The market after the last entry of the log, which may not be committed; None: this
-        replica does not lead, or has not applied its first entry yet."""
+        member does not lead, or has not applied its first entry yet."""
         self._leading_term = 0
-        """The term that this replica leads in; 0: it does not lead."""
+        """The term that this member leads in; 0: it does not lead."""
+        self._opens_empty = opens_empty
         self._sendings = Sendings(0)
         """The sendings that came in this leadership, or in the last one."""
         self.released_number = ledger.last_number
@@ -173,6 +111,10 @@ class TradingDesk:
         self._unreleased: deque[tuple[int, int, list[tuple[str, Stock | None]]]] = deque()
         """Applied entries that are not released: index, last order number, changed stocks by
         name; None: it has left the partition."""
+        if released_number is not None:
+            held = [(stock.name, stock) for stock in by_version]
+            self._unreleased.append((applied, ledger.last_number, [*held]))
+            self.released_number, self.released, self.released_stocks = released_number, 0, {}
         self._orders: dict[str, Entry] = {}
         """By key: orders that the index may lack, committed or proposed."""
         self._numbers: dict[int, Entry] = {}
@@ -213,7 +155,7 @@ class TradingDesk:
             return True
         assert tip is not None
         # A limit of time is judged by the time that the entries will have.
-        at = self._replica.next_at_milliseconds()
+        at = self._member.next_at_milliseconds()
         expires = batch.sending.expires
         some_are_late = bool(expires) and not now < min(expires)
         orders: list[Traded] = []
@@ -231,7 +173,7 @@ class TradingDesk:
                 elif trade.validate:
                     outcome = Judged(tip.price_of(decision))
                 else:
-                    tip.apply(self._replica.log.last_index + len(orders) + 1, decision)
+                    tip.apply(self._member.log.last_index + len(orders) + 1, decision)
                     fresh[trade.key] = decision
                     orders.append(decision)
                     outcome = Placed(decision.number, replayed=False, price=decision.price)
@@ -248,8 +190,10 @@ class TradingDesk:
         """
         if sending.term == self._sendings.term and not self._sendings.take(sending, now):
             return OutcomeUnknown("this sending came before, or was given up")
-        if self._tip is None or not self._tip.stocks or sending.term not in (0, self._leading_term):
-            # Without stocks the market is not open: as good as no leader.
+        if self._tip is None or sending.term not in (0, self._leading_term):
+            return NotLeader()
+        if not self._tip.stocks and not self._opens_empty:
+            # The market is not open: as good as no leader.
             return NotLeader()
         if len(self._for_release) + len(self._for_round) + count > self._capacity:
             return Overloaded("too many trades are under way")
@@ -269,14 +213,14 @@ class TradingDesk:
 
     def _propose(self, events: Sequence[Event], at: int | None = None) -> None:
         if events:
-            for entry in self._replica.propose(events, at):
+            for entry in self._member.propose(events, at):
                 if isinstance(entry.event, Traded):
                     self._orders[entry.event.key] = entry
 
     def _hold(self, batch: Batch, outcomes: Sequence[Outcome]) -> None:
-        tip = self._replica.log.last_index
+        tip = self._member.log.last_index
         judged = any(isinstance(outcome, Rejected | Judged) for outcome in outcomes)
-        round_ = self._replica.confirm() if judged else 0
+        round_ = self._member.confirm() if judged else 0
         for position, outcome in enumerate(outcomes):
             if isinstance(outcome, Rejected | Judged):
                 self._for_round.append(_Waiting(tip, round_, batch, position, outcome))
@@ -301,9 +245,9 @@ class TradingDesk:
             outcome = 0
         except ChangeRefused as refused:
             event, outcome = None, refused
-        tip = self._replica.log.last_index
+        tip = self._member.log.last_index
         if event is None:
-            waiting = _Waiting(tip, self._replica.confirm(), operation, 0, outcome)
+            waiting = _Waiting(tip, self._member.confirm(), operation, 0, outcome)
             self._for_round.append(waiting)
         else:
             self._tip.apply(tip + 1, event)
@@ -321,21 +265,23 @@ class TradingDesk:
             question.answer = NotLeader()
             self._settled.append(question)
         else:
-            round_ = self._replica.confirm()
-            tip = self._replica.log.last_index
+            round_ = self._member.confirm()
+            tip = self._member.log.last_index
             self._for_round.append(_Waiting(tip, round_, question, 0, None))
 
     @property
     def wants_listing(self) -> bool:
-        """Whether this replica leads a market without stocks."""
-        return self._tip is not None and not self._tip.stocks
+        """Whether this member leads a market that is not open."""
+        return self._tip is not None and not self._tip.stocks and not self._opens_empty
 
     def list_stocks(self, stocks: Sequence[Listing]) -> None:
-        """Propose the first stocks of the market, if it has none."""
+        """Propose the first stocks of the market, which opens it, if it is not open. They may be
+        none."""
         if self.wants_listing and self._tip is not None:
             listed = Listed(tuple(stocks))
-            self._tip.apply(self._replica.log.last_index + 1, listed)
+            self._tip.apply(self._member.log.last_index + 1, listed)
             self._propose([listed])
+            self._opens_empty = True
 
     def released_after(self, version: int) -> list[Stock]:
         """The released stocks with higher versions than this one, ascending."""
@@ -368,9 +314,9 @@ class TradingDesk:
         `index`."""
         return index >= self._forgotten
 
-    # What the replica has come to.
+    # What the member has come to.
 
-    def observe(self, ready: Ready) -> None:
+    def observe(self, ready: Observed) -> None:
         """Take in `ready`. The owner calls this before it takes the next one."""
         if self._leading_term and ready.leading_term != self._leading_term:
             self._resign()
@@ -379,7 +325,7 @@ class TradingDesk:
         for entry in ready.committed:
             self._apply(entry)
         # All that earlier leaders committed is applied by then: the tip is not far ahead.
-        if ready.leading_term and self._tip is None and self.applied >= self._replica.opened:
+        if ready.leading_term and self._tip is None and self.applied >= self._member.opened:
             self._lead()
         self._leading_term = ready.leading_term
         self._release(ready.released, ready.confirmed)
@@ -397,7 +343,7 @@ class TradingDesk:
 
     def _lead(self) -> None:
         self._tip = self.ledger.copy()
-        log, after = self._replica.log, self.applied
+        log, after = self._member.log, self.applied
         while after < log.last_index:
             for entry in log.entries(after, log.last_index):
                 self._tip.apply(entry.index, entry.event)

@@ -14,8 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.member import Observed
 from twisted_bazaar.consensus.messages import Append, AppendReply, Apply, PeerReply, PeerRequest
-from twisted_bazaar.consensus.replica import Ready, Replica
+from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, KeyReused, Rejected
 from twisted_bazaar.market import Placed, Traded
 from twisted_bazaar.rpc.bazaar.v1.following_pb2 import Followed as Wire
@@ -210,19 +211,19 @@ class FollowingDesk(TradingDesk):
         self._following = following
 
     def decide(self, batch: Batch, known: Known, now: float) -> bool:
-        before = self._replica.log.last_index
+        before = self._member.log.last_index
         decided = super().decide(batch, known, now)
         if batch.followed:
             self._following.decided(batch, self._entries_after(before))
         return decided
 
     def _entries_after(self, index: int) -> Iterator[Entry]:
-        log = self._replica.log
+        log = self._member.log
         while index < log.last_index:
             entries = log.entries(index, log.last_index)
             yield from entries
             index = entries[-1].index
 
-    def observe(self, ready: Ready) -> None:
+    def observe(self, ready: Observed) -> None:
         super().observe(ready)
         self._following.released(ready.released, bool(ready.leading_term))

@@ -30,7 +30,8 @@ from twisted_bazaar.rpc.frames.exchanges import (
     encode,
     encodes_at_once,
 )
-from twisted_bazaar.rpc.wire import from_wire, stocks_from_wire, to_wire
+from twisted_bazaar.rpc.stocks import stocks_from_wire
+from twisted_bazaar.rpc.wire import from_wire, to_wire
 from twisted_bazaar.timing import Timing
 
 __all__ = ["Catalog", "Peer"]

@@ -23,13 +23,13 @@ from twisted_bazaar.rpc.following import followed_from_metadata
 from twisted_bazaar.rpc.selections import selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
+from twisted_bazaar.rpc.stocks import stock_to_wire
 from twisted_bazaar.rpc.wire import (
     from_wire,
     lookup_to_wire,
     order_to_wire,
     outcome_to_wire,
     sending_from_wire,
-    stock_to_wire,
     to_wire,
     trade_from_wire,
 )

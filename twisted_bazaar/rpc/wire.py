@@ -28,10 +28,7 @@ from twisted_bazaar.errors import (
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import (
     MAX_NAME_CHARACTERS,
-    MAX_SHARES,
-    MAX_STOCKS,
     MAX_TRADE_QUANTITY,
-    MAX_VOLUME,
     Judged,
     Order,
     Placed,
@@ -50,6 +47,7 @@ from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
 from .following import followed_to_wire
 from .partition_status import part_to_wire, partitions_from_wire, placements_from_wire
 from .push import Subscription
+from .stocks import snapshot_from_wire, snapshot_to_wire, stock_to_wire
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
@@ -61,9 +59,6 @@ __all__ = [
     "outcome_from_wire",
     "outcome_to_wire",
     "sending_from_wire",
-    "stock_from_wire",
-    "stock_to_wire",
-    "stocks_from_wire",
     "subscription_from_wire",
     "to_wire",
     "trade_from_wire",
@@ -109,6 +104,8 @@ def to_wire(message: msgspec.Struct) -> Any:
         fields["proposed"] = [entry.record for entry in fields["proposed"]]
     if stamp := fields.get("stamp"):
         fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at_seconds)
+    if snapshot := fields.get("snapshot"):
+        fields["snapshot"] = snapshot_to_wire(snapshot)
     if followers := fields.get("followers"):
         fields["followers"] = [
             order_pb2.FollowerLag(replica=lag.replica, entries=lag.entries, seconds=lag.seconds)
@@ -135,6 +132,9 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
         check(name, fields[name])
     if plan.stamp:
         fields["stamp"] = _stamp_from_wire(wire.stamp) if wire.HasField("stamp") else None
+    if plan.snapshot and wire.HasField("snapshot"):
+        previous = fields["previous_index"], fields["previous_digest"]
+        fields["snapshot"] = snapshot_from_wire(wire.snapshot, *previous)
     if plan.members:
         fields["members"] = _members_from_wire(wire.members)
     if plan.followers:
@@ -158,6 +158,7 @@ class _Plan(msgspec.Struct, frozen=True):
     integers: Sequence[tuple[str, int]]
     others: Sequence[tuple[str, Callable[[str, Any], None]]]
     stamp: bool
+    snapshot: bool
     members: bool
     followers: bool
     entries: bool
@@ -165,7 +166,7 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 _APART = frozenset(
-    ("stamp", "members", "followers", "partitions", "placements", "entries", "proposed")
+    ("stamp", "snapshot", "members", "followers", "partitions", "placements", "entries", "proposed")
 )
 """The fields that are read each in its own way."""
 
@@ -189,6 +190,7 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
             for name in of.get(type_, ())
         ],
         "stamp" in apart,
+        "snapshot" in apart,
         "members" in apart,
         "followers" in apart,
         "entries" in apart,
@@ -248,38 +250,6 @@ def _entries_from_wire(
             raise Malformed(f"log entry {entry.index} cannot come after entry {index - 1}")
         term = entry.term
     return entries
-
-
-def stock_to_wire(stock: Stock) -> market_pb2.Stock:
-    """The market data of a stock in the answer to a lookup."""
-    return market_pb2.Stock(
-        name=stock.name,
-        price=stock.price,
-        quantity=stock.quantity,
-        volume=stock.volume,
-        version=stock.version,
-        halted=stock.halted,
-    )
-
-
-def stock_from_wire(wire: market_pb2.Stock) -> Stock:
-    """The inverse of `stock_to_wire`. Raises `Malformed`."""
-    stock = Stock(wire.name, wire.price, wire.quantity, wire.volume, wire.version, wire.halted)
-    if not (
-        0 < len(stock.name) <= MAX_NAME_CHARACTERS
-        and 0 <= stock.price <= bounds.MAX_PRICE
-        and 0 <= stock.quantity <= MAX_SHARES
-        and 0 <= stock.volume <= MAX_VOLUME
-        and 0 <= stock.version <= bounds.MAX_INTEGER
-    ):
-        raise Malformed(f"not a stock: {stock!r:.200}")
-    return stock
-
-
-def stocks_from_wire(wire: Sequence[market_pb2.Stock]) -> list[Stock]:
-    """The stocks of an answer. Raises `Malformed`."""
-    bounds.check_count("stocks", len(wire), MAX_STOCKS)
-    return list(map(stock_from_wire, wire))
 
 
 def lookup_to_wire(

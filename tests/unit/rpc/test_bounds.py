@@ -10,11 +10,12 @@ from twisted_bazaar.consensus.entries import Opened, encode_entry
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.market import MAX_STOCKS
-from twisted_bazaar.rpc import wire
+from twisted_bazaar.rpc import stocks, wire
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bounds import MAX_ENTRIES, MAX_NAMES
 
-from .test_wire import IDS, KINDS, LOG, STOCKS, over_the_wire
+from .test_stocks import STOCKS
+from .test_wire import IDS, KINDS, LOG, over_the_wire
 
 
 @pytest.mark.parametrize(
@@ -177,12 +178,12 @@ def test_proposed_entries_follow_the_committed_ones_of_the_message() -> None:
 )
 def test_a_stock_out_of_bounds_is_refused(stock: market_pb2.Stock) -> None:
     with pytest.raises(Malformed):
-        wire.stocks_from_wire([market_pb2.Stock(name="A"), stock])
+        stocks.stocks_from_wire([market_pb2.Stock(name="A"), stock])
 
 
 def test_too_many_stocks_are_refused() -> None:
     with pytest.raises(Malformed):
-        wire.stocks_from_wire([market_pb2.Stock(name="A")] * (MAX_STOCKS + 1))
+        stocks.stocks_from_wire([market_pb2.Stock(name="A")] * (MAX_STOCKS + 1))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.frames.channel import NotFrames
 from twisted_bazaar.rpc.push import Push, PushReply, Subscription
 from twisted_bazaar.rpc.serving.server import GrpcServer
-from twisted_bazaar.rpc.wire import stock_to_wire
+from twisted_bazaar.rpc.stocks import stock_to_wire
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import monotonic_seconds
 from twisted_bazaar.sending import UNGUARDED
