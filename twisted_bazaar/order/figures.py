@@ -8,7 +8,7 @@ from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.metrics.figures import BATCH_SIZES, Labels, Metrics
 from twisted_bazaar.metrics.stages import Stage
 
-from .desk import Batch, Known, TradingDesk
+from .desk import TradingDesk
 from .watches import Watches
 
 __all__ = ["OrderFigures", "show_replica"]
@@ -39,30 +39,17 @@ class OrderFigures:
             "bazaar_disk_write_seconds", "A write of the order log, until it is durable."
         )
 
-    def decide(
-        self,
-        desk: TradingDesk,
-        seconds: Callable[[], float],
-        batch: Batch,
-        known: Known,
-        took: float,
-    ) -> bool:
-        """Have `desk` decide `batch`, and return what that says. `known` was looked up in `took`
-        seconds. `seconds` is the replica's clock."""
-        log, began = self._replica.log, seconds()
-        last = log.last_index
-        if not desk.decide(batch, known, began):
-            return False
-        now = seconds()
-        self._batch_trades.observe(len(batch.trades))
-        self._decide.observe(took + now - began)
-        if (index := log.last_index) > last:
+    def decided(self, trades: int, first_index: int, now: float, took: float) -> None:
+        """So many trades that came together are decided by `now`, in `took` seconds, with looking
+        their keys up. The entries from `first_index` on are theirs, if there are any."""
+        self._batch_trades.observe(trades)
+        self._decide.observe(took)
+        if (index := self._replica.log.last_index) >= first_index:
             if self._replica.term != self._term:
                 self.came_to(0, now)
                 self._term = self._replica.term
             for stage in (self._replicate, self._apply, self._answer):
                 stage.began(index, now)
-        return True
 
     @property
     def waiting(self) -> bool:

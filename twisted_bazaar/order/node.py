@@ -107,17 +107,12 @@ class OrderNode(Service):
         self._stop = stop
         self._remarks = Remarks(folder)
         self._indexing = False
-        tick_seconds = timing.heartbeat / 3
+        self._tick_seconds = timing.heartbeat / 3
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
-        self._tick_seconds = tick_seconds
         self._first_listing = FirstListing(
-            reactor,
-            catalogs.values(),
-            self._wants_listing,
-            self._listing_came,
-            self._broken,
-            tick_seconds,
+            *(reactor, catalogs.values(), self._wants_listing, self._listing_came, self._broken),
+            self._tick_seconds,
         )
         self._tickets = map(Ticket, count(1))
         self._batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
@@ -166,9 +161,15 @@ class OrderNode(Service):
         return self._batches.expect(batch, partial(self._decide, batch, known, took))
 
     def _decide(self, batch: Batch, known: Known, took: float) -> None:
-        decide = partial(self._figures.decide, self._desk, self._seconds)
-        if not self._feed(decide, batch, known, took):
+        if not self._feed(self._ask_desk, batch, known, took):
             self._batches.answer(batch, None)
+
+    def _ask_desk(self, batch: Batch, known: Known, took: float) -> bool:
+        first_index, began = self._replica.log.last_index + 1, self._seconds()
+        if decided := self._desk.decide(batch, known, began):
+            now = self._seconds()
+            self._figures.decided(len(batch.trades), first_index, now, took + now - began)
+        return decided
 
     def change(self, change: Change, sending: Sending) -> Deferred[int]:
         """Change the market; fires with the index of the entry, or with 0: nothing had to be
@@ -450,10 +451,9 @@ class OrderNode(Service):
             return
         self._indexing = True
         done = self._disk.index(update)
-        done.addCallback(lambda _: self._indexed(update.entries[-1].index))
-        done.addErrback(self._broken)
+        done.addCallback(self._indexed, update.entries[-1].index).addErrback(self._broken)
 
-    def _indexed(self, index: int) -> None:
+    def _indexed(self, _: None, index: int) -> None:
         self._indexing = False
         self._desk.indexed(index)
 

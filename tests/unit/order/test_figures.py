@@ -35,9 +35,10 @@ class World:
         self.figures.came_to(self.leader.desk.released, self.cluster.clock.now)
 
     def trade(self, *trades: Trade, took: float = 0.0) -> None:
-        desk, clock = self.leader.desk, self.cluster.clock
-        known = Known({}, self.leader.desk.applied)
-        assert self.figures.decide(desk, lambda: clock.now, Batch(trades), known, took)
+        desk, now = self.leader.desk, self.cluster.clock.now
+        first_index = self.leader.replica.log.last_index + 1
+        assert desk.decide(Batch(trades), Known({}, desk.applied), now)
+        self.figures.decided(len(trades), first_index, now, took)
         self.cluster.carry_out(self.leader)
         self.come()
 
