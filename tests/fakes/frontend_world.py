@@ -22,6 +22,7 @@ from twisted.web.resource import Resource
 from twisted_bazaar import errors
 from twisted_bazaar.frontend.api.entity_tags import entity_tag
 from twisted_bazaar.frontend.api.old_system import public_site
+from twisted_bazaar.frontend.api.order_lists import OneList
 from twisted_bazaar.frontend.api.reports import ReplicaReport
 from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
@@ -222,6 +223,7 @@ class FrontEnd:
             trades=self.bazaar,
             lookups=self.bazaar,
             replicas=self.bazaar,
+            lists=OneList(self.bazaar),
             reports=self.bazaar,
             overview=self.bazaar,
             events=self.bazaar,

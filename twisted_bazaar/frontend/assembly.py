@@ -32,6 +32,7 @@ from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
 
 from .api.old_system import public_site
+from .api.order_lists import OneList
 from .api.reports import Reports
 from .api.routes import Routes
 from .cache.floors import Floors
@@ -129,6 +130,7 @@ def make_frontend(
         trades=trade_service,
         lookups=lookup_service,
         replicas=replicas,
+        lists=OneList(replicas),
         reports=reports,
         overview=overview,
         events=event_feed,

@@ -41,6 +41,7 @@ __all__ = [
     "joined",
     "order",
     "orders",
+    "partitioned_orders",
     "placed",
     "placed_in_batch",
     "ready",
@@ -160,6 +161,7 @@ class PartitionedOrdersPage(OrdersPage):
             "none now."
         ),
     ]
+    more: Annotated[bool, msgspec.Meta(description="Whether there are more orders now.")]
 
 
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,6 +304,14 @@ def shown_order(found: Order) -> bytes:
 def orders(found: Iterable[Order], next_after: int | None, cursor: str) -> bytes:
     """The body that shows a page of orders, and the two ways to go on."""
     return _encode(OrdersPage([_shown_order(each) for each in found], next_after, cursor))
+
+
+def partitioned_orders(
+    found: Iterable[Order], next_after: int | None, cursor: str, *, more: bool
+) -> bytes:
+    """The body of `orders` in a market of several partitions; `more`: there are more now."""
+    shown = [_shown_order(each) for each in found]
+    return _encode(PartitionedOrdersPage(shown, next_after, cursor, more))  # type: ignore[arg-type]
 
 
 def _shown_stock(found: Stock) -> ShownStock:

@@ -8,13 +8,14 @@ and what it holds is checked like what a client writes.
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
 
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason, Refusal, shown
-from twisted_bazaar.market import Side
+from twisted_bazaar.market import Order, Side
 from twisted_bazaar.selection import Page, Selection
 
 from .queries import QueryParameter, given_parameters, integer, word
@@ -22,6 +23,8 @@ from .requests import KEY, KEY_RULE, MAX_ORDER_NUMBER, MAX_STOCK_NAME_CHARACTERS
 from .times import TIME_RULE, milliseconds_of
 
 __all__ = [
+    "AFTER",
+    "CURSOR",
     "DEFAULT_PAGE",
     "MAX_CURSOR_CHARACTERS",
     "MAX_MILLISECONDS",
@@ -30,7 +33,13 @@ __all__ = [
     "asked_for",
     "cursor_of",
     "decode_selection",
+    "given_cursor",
+    "given_selection",
+    "is_possible",
+    "limited",
+    "no_cursor",
     "shown_page",
+    "shown_part",
 ]
 
 DEFAULT_PAGE = 100
@@ -114,6 +123,15 @@ _decode = msgspec.json.Decoder(_Cursor).decode
 def decode_selection(query: bytes) -> Selection:
     """The orders that the query string of `GET /orders` asks for."""
     given = given_parameters(query, PARAMETERS)
+    cursor = given_cursor(given)
+    if cursor is not None:
+        return limited(_selection_in(cursor), given)
+    return given_selection(given)
+
+
+def given_cursor(given: Mapping[str, str]) -> str | None:
+    """The cursor that is given; None: there is none. Raises `Refusal` for what may not be given
+    beside it."""
     cursor = CURSOR.of(given)
     if cursor is not None:
         for name in given:
@@ -122,8 +140,16 @@ def decode_selection(query: bytes) -> Selection:
                     f"the query parameter {name} cannot be given beside cursor, which holds it"
                 )
                 raise Refusal(Reason.INVALID_PARAMETER, message)
-        selection = _selection_in(cursor)
-        return msgspec.structs.replace(selection, limit=LIMIT.of(given) or selection.limit)
+    return cursor
+
+
+def limited(held: Selection, given: Mapping[str, str]) -> Selection:
+    """The selection that a cursor holds, with the limit that is given beside it."""
+    return msgspec.structs.replace(held, limit=LIMIT.of(given) or held.limit)
+
+
+def given_selection(given: Mapping[str, str]) -> Selection:
+    """The selection that parameters other than a cursor ask for."""
     descending = DIRECTION.of(given) == "desc"
     after = AFTER.of(given)
     if descending and after is not None:
@@ -148,22 +174,28 @@ def asked_for(selection: Selection) -> Selection:
 
 def shown_page(selection: Selection, page: Page) -> bytes:
     """The body that answers `selection` from a page of what was `asked_for`."""
+    orders, goes_on, place = shown_part(selection, page)
+    return answers.orders(orders, place if goes_on else None, cursor_of(selection, place))
+
+
+def shown_part(selection: Selection, page: Page) -> tuple[Sequence[Order], bool, int]:
+    """The orders to show, whether there are more now, and the number after which they come, or come
+    later."""
     if selection.key:
         return _shown_one(selection, page)
     limit = selection.limit
     has_more = len(page.orders) > limit
     place = page.orders[limit - 1].number if has_more else page.examined
-    next_after = place if has_more or not page.ended else None
-    return answers.orders(page.orders[:limit], next_after, cursor_of(selection, place))
+    return page.orders[:limit], has_more or not page.ended, place
 
 
-def _shown_one(selection: Selection, page: Page) -> bytes:
-    """The body for the only order with a key, or none. A cursor goes on after it."""
+def _shown_one(selection: Selection, page: Page) -> tuple[Sequence[Order], bool, int]:
+    """The only order with a key, or none. A cursor goes on after it."""
     orders = [order for order in page.orders if selection.fits(order)]
     place = page.orders[0].number if page.orders else selection.after
     if not selection.descending:
         place = max(place, selection.after)
-    return answers.orders(orders, None, cursor_of(selection, place))
+    return orders, False, place
 
 
 def cursor_of(selection: Selection, place: int) -> str:
@@ -182,14 +214,19 @@ def _selection_in(cursor: str) -> Selection:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 pass
             else:
-                if _is_possible(held) and cursor_of(held, held.after) == cursor:
+                if is_possible(held) and cursor_of(held, held.after) == cursor:
                     return held
-    message = f"the query parameter cursor is none that GET /orders has given: {shown(cursor)}"
-    raise Refusal(Reason.INVALID_PARAMETER, message)
+    raise no_cursor(cursor)
 
 
-def _is_possible(held: Selection) -> bool:
-    """Whether `decode_selection` returns such a one."""
+def no_cursor(text: str) -> Refusal:
+    """The answer to a cursor that `GET /orders` has not given."""
+    message = f"the query parameter cursor is none that GET /orders has given: {shown(text)}"
+    return Refusal(Reason.INVALID_PARAMETER, message)
+
+
+def is_possible(held: Selection) -> bool:
+    """Whether parameters can ask for such a selection."""
     times = (time for time in (held.since, held.until) if time is not None)
     return (
         0 <= held.after <= MAX_ORDER_NUMBER

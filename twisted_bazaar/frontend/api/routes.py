@@ -30,9 +30,8 @@ from twisted_bazaar.http.refusals import (
 )
 from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Judged, Order, Placed, Trade
-from twisted_bazaar.selection import Page
 
-from . import listing, streams
+from . import streams
 from .batches import batch_body, decode_batch
 from .description import batch, live, market, reading, state, trading, watching
 from .description.page import POLICY
@@ -46,7 +45,7 @@ from .requests import (
     decode_order_number,
 )
 from .served import Served
-from .services import Events, Lookups, Orders, Overviews, Reporting, Trading
+from .services import Events, Lookups, OrderLists, Orders, Overviews, Reporting, Trading
 from .trades import decode_trade, decode_validate
 
 __all__ = ["Routes"]
@@ -69,6 +68,7 @@ class Routes:
         trades: Trading,
         lookups: Lookups,
         replicas: Orders,
+        lists: OrderLists,
         reports: Reporting,
         overview: Overviews,
         events: Events,
@@ -80,6 +80,7 @@ class Routes:
         self._trades = trades
         self._lookups = lookups
         self._replicas = replicas
+        self._lists = lists
         self._reports = reports
         self._overview = overview
         self._events = events
@@ -182,13 +183,9 @@ class Routes:
 
     @served(reading.ORDERS, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
-        def show(page: Page) -> bytes:
-            return listing.shown_page(selection, page)
-
-        selection = listing.decode_selection(request.uri.partition(b"?")[2])
-        asked = listing.asked_for(selection)
-        found = self._replicas.list(asked, request.request_id, request.trace_context)
-        return _answer(request, found, show)
+        query = request.uri.partition(b"?")[2]
+        page = self._lists.page(query, request.request_id, request.trace_context)
+        return _answer(request, page, bytes)
 
     @served(watching.EVENTS, "GET", "/events")
     def events(self, request: BazaarRequest) -> Deferred[bytes | None]:

@@ -18,7 +18,7 @@ from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.status.report import ClusterStatus
 from twisted_bazaar.tracing.context import TraceContext
 
-__all__ = ["Events", "Lookups", "Orders", "Overviews", "Reporting", "Trading"]
+__all__ = ["Events", "Lookups", "OrderLists", "Orders", "Overviews", "Reporting", "Trading"]
 
 
 class Trading(Protocol):
@@ -54,6 +54,14 @@ class Orders(Protocol):
     def list(
         self, selection: Selection, request_id: str = "", context: TraceContext | None = None
     ) -> Deferred[Page]: ...
+
+
+class OrderLists(Protocol):
+    """Lists orders: `OneList`."""
+
+    def page(
+        self, query: bytes, request_id: str = "", context: TraceContext | None = None
+    ) -> Deferred[bytes]: ...
 
 
 class Events(Protocol):
