@@ -84,16 +84,21 @@ class TradeService(Service):
             self._pump_call = None
 
     def place(
-        self, trade: Trade, request_id: str = "", context: TraceContext | None = None
+        self,
+        trade: Trade,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        deadline: float | None = None,
     ) -> Deferred[Placed | Judged]:
         """Have the leader decide `trade`, which came with the request `request_id`, which is at
         `context` in a trace.
 
-        Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; within
-        `timing.deadline` seconds.
+        Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; at
+        `deadline` on the front-end's clock, or within `timing.deadline` seconds if there is none.
         """
         answer: _Ticket = Deferred()
-        deadline = self._seconds() + self._deadline_seconds
+        if deadline is None:
+            deadline = self._seconds() + self._deadline_seconds
         pending = Pending(trade, answer, deadline, request_id)
         try:
             self._queue.add(pending)
