@@ -264,7 +264,8 @@ class MemoryLog:
     def find(self, keys: Collection[str], partitions: Collection[int] = ()) -> Found:
         own = self._rows
         orders: dict[str, tuple[int, Traded]] = {}
-        for partition in {*partitions, self._partition}:
+        # An order of the same key in the partition itself comes before all others.
+        for partition in (*partitions, self._partition):
             rows = self._engine.rows[partition]
             for key in keys:
                 if key in rows.numbers:

@@ -22,7 +22,7 @@ the index before it asks.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 
 import msgspec
@@ -40,7 +40,7 @@ from twisted_bazaar.errors import (
     Rejected,
 )
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Judged, Listed, Listing, Placed, Stock, Trade, Traded
+from twisted_bazaar.market import Adopted, Judged, Listed, Listing, Placed, Stock, Trade, Traded
 from twisted_bazaar.sending import Sending
 
 from .questions import Batch, IndexUpdate, Known, Operation, Outcome, Question
@@ -50,6 +50,7 @@ __all__ = ["Batch", "IndexUpdate", "Known", "Operation", "Outcome", "Question", 
 
 _MOST_RECENT = 10_000
 """Orders that `recent` returns at most: a millisecond."""
+_NOWHERE: Mapping[str, Collection[int]] = {}
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -82,11 +83,12 @@ class TradingDesk:
         place: tuple[int, int] = (0, 1),
         released_number: int | None = None,
         opens_empty: bool = False,
+        former: Mapping[str, Collection[int]] = _NOWHERE,
     ) -> None:
         """`place`: the partition that it trades in, of how many. `released_number`: clients may see
         orders up to this one, and no stocks before `observe` says that entry `applied` is released;
         None: all of `ledger` is released. `opens_empty`: stocks were listed before, so that a
-        market that has none is open."""
+        market that has none is open. `former`: by stock, the partitions that held it before."""
         self._member = member
         self._capacity = capacity
         self._place = place
@@ -98,6 +100,12 @@ class TradingDesk:
         self._leading_term = 0
         """The term that this member leads in; 0: it does not lead."""
         self._opens_empty = opens_empty
+        here = place[0]
+        self._former = {name: (applied, frozenset(each) - {here}) for name, each in former.items()}
+        """The partitions that held a stock before, and an entry not before its coming. Who has that
+        entry has all orders of the stock there."""
+        self._adopted: set[tuple[int, int]] = set()
+        """The moves of which this leadership has proposed the end."""
         self._sendings = Sendings(0)
         """The sendings that came in this leadership, or in the last one."""
         self.released_number = ledger.last_number
@@ -147,7 +155,7 @@ class TradingDesk:
         if not batch.trades:
             self._settled.append(batch)
             return True
-        if tip is not None and known.index < self._forgotten:
+        if tip is not None and not self._covers(known, batch.trades):
             return False
         refusal = self._refusal(batch.sending, len(batch.trades), now)
         if refusal is not None:
@@ -182,6 +190,22 @@ class TradingDesk:
         self._hold(batch, outcomes)
         return True
 
+    def _covers(self, known: Known, trades: Sequence[Trade]) -> bool:
+        """Whether the keys of `trades` have no orders but in `known`, and those remembered here."""
+        if known.index < self._forgotten:
+            return False
+        return not self._former or all(
+            known.index >= index and former.issubset(known.searched)
+            for index, former in (
+                self._former[trade.stock] for trade in trades if trade.stock in self._former
+            )
+        )
+
+    def former_of(self, stocks: Iterable[str]) -> Collection[int]:
+        """The other partitions that may have orders of `stocks`: to be searched for their keys."""
+        known = (self._former[stock][1] for stock in stocks if stock in self._former)
+        return frozenset().union(*known)
+
     def _refusal(self, sending: Sending, count: int, now: float) -> BazaarError | None:
         """Why what came with `sending`, which waits for `count` answers, is not to be decided;
         None: it is.
@@ -203,13 +227,18 @@ class TradingDesk:
         """The outcome if the key of `trade` has an order already; None: it has none."""
         entry = self._orders.get(trade.key)
         order = entry.event if entry else known.orders.get(trade.key) or fresh.get(trade.key)
+        partition = None
+        if order is None and trade.key in known.elsewhere:
+            partition, order = known.elsewhere[trade.key]
+            # An order of another stock may not be committed: only what moved is known to be.
+            order = order if order.stock == trade.stock else None
         if order is None:
             return None
         assert isinstance(order, Traded)
         if not order.fulfils(trade):
             return KeyReused(f"key {trade.key} belongs to order {order.number}, another trade")
         ledger = self._tip or self.ledger
-        return Placed(order.number, replayed=True, price=ledger.price_of(order))
+        return Placed(order.number, True, ledger.price_of(order), partition)
 
     def _propose(self, events: Sequence[Event], at: int | None = None) -> None:
         if events:
@@ -224,7 +253,9 @@ class TradingDesk:
         for position, outcome in enumerate(outcomes):
             if isinstance(outcome, Rejected | Judged):
                 self._for_round.append(_Waiting(tip, round_, batch, position, outcome))
-            elif isinstance(outcome, Placed) and outcome.number <= self.released_number:
+            elif isinstance(outcome, Placed) and (
+                outcome.partition is not None or outcome.number <= self.released_number
+            ):
                 self._answer(batch, position, outcome)
             else:
                 self._for_release.append(_Waiting(tip, 0, batch, position, outcome))
@@ -282,6 +313,20 @@ class TradingDesk:
             self._tip.apply(self._member.log.last_index + 1, listed)
             self._propose([listed])
             self._opens_empty = True
+
+    def adopt(self, event: Adopted, former: Collection[int]) -> None:
+        """Propose that a stock is here that has left another partition, unless that was done.
+        `former`: the partitions that held it before. All that it was there must be released."""
+        move = event.before, event.moved
+        tip = self._tip
+        # The first listing must be the first: it is what opens the market.
+        if tip is None or self.wants_listing or event.stock in tip.stocks or move in self._adopted:
+            return
+        self._adopted.add(move)
+        index = self._member.log.last_index + 1
+        self._former[event.stock] = index, frozenset(former) - {self._place[0]}
+        tip.apply(index, event)
+        self._propose([event])
 
     def released_after(self, version: int) -> list[Stock]:
         """The released stocks with higher versions than this one, ascending."""

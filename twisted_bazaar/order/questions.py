@@ -1,6 +1,6 @@
 """What is asked of a trading desk, and what it answers. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -23,6 +23,10 @@ class Known(msgspec.Struct, frozen=True):
     """By key. A key that is not here has no order among the entries up to `index`."""
     index: int
     """The last entry that the index had taken in when it was read."""
+    elsewhere: Mapping[str, tuple[int, Traded]] = {}
+    """By key: an order in another partition, and which that is."""
+    searched: Collection[int] = ()
+    """The other partitions that were searched."""
 
 
 class IndexUpdate(msgspec.Struct, frozen=True):
