@@ -202,6 +202,8 @@ def test_keys_are_found_with_their_orders(tried: Tried) -> None:
     }  # fmt: skip
     assert {partition for partition, _ in found.orders.values()} == {tried.partition}
     assert tried.log().find([]).orders == {}
+    tail = tried.log().snapshot().tail
+    assert (found.index, found.digest) == (tail.index, tail.digest)
 
 
 def test_an_order_is_found_by_its_number(tried: Tried) -> None:

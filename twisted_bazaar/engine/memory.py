@@ -270,7 +270,7 @@ class MemoryLog:
             for key in keys:
                 if key in rows.numbers:
                     orders[key] = partition, _traded(rows.orders[rows.numbers[key] - 1])
-        return Found(orders=orders, index=own.tail.index)
+        return Found(orders=orders, index=own.tail.index, digest=own.tail.digest)
 
     def order(self, number: int) -> Order | None:
         orders = self._rows.orders

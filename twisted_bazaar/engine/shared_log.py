@@ -136,6 +136,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """By key: the partition, and the order. A key that is not here has none in the partitions that
     were searched, among the entries up to `index` of the log's own."""
     index: int
+    digest: str
+    """Names the history up to `index`. It is not the leader's if a server has answered that lost
+    its place to another one: then what is not here proves nothing."""
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
