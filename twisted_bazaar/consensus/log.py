@@ -14,7 +14,15 @@ from twisted_bazaar.errors import InvariantBroken, Malformed
 
 from .entries import GENESIS, Entry, Opened
 
-__all__ = ["MAX_STRETCH_BYTES", "Log", "MemoryStorage", "Storage", "Write", "cluster_of"]
+__all__ = [
+    "MAX_STRETCH_BYTES",
+    "Log",
+    "MemoryStorage",
+    "Storage",
+    "Write",
+    "cluster_of",
+    "stretch_of",
+]
 
 MAX_STRETCH_BYTES = 1024 * 1024
 """Bytes of the records that one message carries at most, unless its first entry alone has more."""
@@ -145,7 +153,7 @@ class _Stretch(Protocol):
         """The first of these entries, which have at most `size` bytes; one at least."""
 
 
-def _within(entries: Sequence[Entry]) -> Sequence[Entry]:
+def stretch_of(entries: Sequence[Entry]) -> Sequence[Entry]:
     """The first of `entries`, as far as `MAX_STRETCH_BYTES` go."""
     left = MAX_STRETCH_BYTES
     for count, entry in enumerate(entries):
@@ -235,9 +243,11 @@ class Log:
         """The entries `after` < index <= `upto`, or only the first of them, one at least: as far
         as they lie together and have `MAX_STRETCH_BYTES`."""
         if after >= self._base:
-            return _within(tuple(self._tail[after - self._base : upto - self._base]))
+            return stretch_of(tuple(self._tail[after - self._base : upto - self._base]))
         stored = self._storage.read(after, min(upto, self._base))
-        return stored.within(MAX_STRETCH_BYTES) if isinstance(stored, _Stretch) else _within(stored)
+        if isinstance(stored, _Stretch):
+            return stored.within(MAX_STRETCH_BYTES)
+        return stretch_of(stored)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add `entries` at the end, to be part of the next write.

@@ -1,0 +1,82 @@
+"""The calls that a leader, or who is to be one, makes to the engine. Pure.
+
+Each is made again, the very same, until it is known what it did.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from .shared_log import Batch, Released, Tail
+
+__all__ = ["Append", "Attempt", "Beat", "Call", "Claim", "Load"]
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 0.5
+
+
+class Load(msgspec.Struct, frozen=True):
+    """`SharedLog.snapshot`."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """`SharedLog.claim` with these arguments."""
+
+    seen: Tail
+    opened: Batch
+    term: int
+    leader: int
+    longest_lease: float
+    catalogs: Sequence[str]
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """`SharedLog.append` with these arguments."""
+
+    batch: Batch
+    term: int
+    beat: int
+    released: Released
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """`SharedLog.beat` with these arguments."""
+
+    term: int
+    beat: int
+    released: Released
+
+
+Call = Load | Claim | Append | Beat
+
+
+class Attempt:
+    """One call, from the moment it is to be made until it is known what it did. Times are seconds
+    on the caller's clock."""
+
+    def __init__(self, call: Call, round_: int = 0) -> None:
+        self.call = call
+        self.round = round_
+        """The last round that was begun before it was made the first time."""
+        self.first_made_at: float | None = None
+        """None: it was not made yet."""
+        self.under_way = False
+        """Whether it is being made."""
+        self.void = False
+        """Whether its outcome matters no more."""
+        self.again_at = float("-inf")
+        """When to make it, if it is not under way."""
+        self._pause = _FIRST_PAUSE_SECONDS
+
+    def make(self, now: float) -> Call:
+        """It is made `now`."""
+        self.under_way = True
+        if self.first_made_at is None:
+            self.first_made_at = now
+        return self.call
+
+    def make_again(self, now: float) -> None:
+        """It is not known what it did: it is to be made again after a pause."""
+        self.under_way = False
+        self.again_at = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
