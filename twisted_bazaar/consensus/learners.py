@@ -105,6 +105,7 @@ class Learners:
         catalogs_before: Collection[str],
         surely_leads: Callable[[float], bool],
         snapshot: Callable[[], MarketSnapshot] | None = None,
+        partition: int = 0,
     ) -> None:
         """The leadership begins `now`, with a `log` to which its first entry is still to be added.
 
@@ -114,7 +115,7 @@ class Learners:
         carries `batch` entries at most.
 
         `snapshot` returns the market after some committed entry whose digest the log knows. None:
-        the log knows all its entries.
+        the log knows all its entries. `partition` is the one whose log it is.
         """
         self._term = term
         self._cluster = cluster
@@ -123,6 +124,7 @@ class Learners:
         self._batch = batch
         self._surely_leads = surely_leads
         self._snapshot = snapshot
+        self._partition = partition
         self.opened = log.last_index + 1
         """Index of this leadership's first entry. Once it is committed, so is all before it."""
         self.wake_at: float | None = None
@@ -227,6 +229,7 @@ class Learners:
             cluster=self._cluster,
             longest=self._longest_lease,
             snapshot=snapshot,
+            partition=self._partition,
         )
 
     def _entries_for_learner(

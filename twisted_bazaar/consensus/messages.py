@@ -207,6 +207,8 @@ class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     stocks: Sequence[Stock]
     last_number: int
     """Of the last order up to there; 0: there is none."""
+    listed: bool = True
+    """Whether the market is open; it may have no stocks."""
 
 
 class Apply(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +240,8 @@ class Apply(msgspec.Struct, frozen=True, kw_only=True):
     may hold a lease gets any."""
     snapshot: MarketSnapshot | None = None
     """With `rebuild`: the state at `previous_index`. None: begin at index 0, with none."""
+    partition: int = 0
+    """Whose log this is."""
 
 
 class ApplyReply(msgspec.Struct, frozen=True, kw_only=True):

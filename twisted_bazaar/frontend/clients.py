@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import grpc
+import msgspec
 from twisted.internet.defer import Deferred, fail
 
 from twisted_bazaar.consensus.messages import CampaignReply, Status
@@ -279,6 +280,7 @@ class CatalogClient(_Client):
     def subscribe(self, subscription: Subscription, timeout: float) -> Deferred[float]:
         """Subscribe this front-end to invalidations. Fires with 0, or with the seconds for which
         the catalog keeps it out."""
+        subscription = msgspec.structs.replace(subscription, partition=self._partition)
         request = catalog_pb2.SubscribeRequest(
             address=subscription.address,
             life=subscription.life,

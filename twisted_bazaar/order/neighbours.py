@@ -168,12 +168,14 @@ class Catalog(_Called):
         """Send entries; answers with the reply, and never before this returns."""
         return self._call(message, self._timeout)
 
-    def listing(self) -> Deferred[Sequence[Listing]]:
-        """The stocks in the catalog's file, for the first leader to list. By gRPC."""
-        return self._channel.call(self._ask_for_listing, _FETCH_SECONDS, self._stub.Listing)
+    def listing(self, partition: int = 0) -> Deferred[Sequence[Listing]]:
+        """The stocks in the catalog's file that are at home in `partition`, for its first leader to
+        list. By gRPC."""
+        ask = partial(self._ask_for_listing, partition)
+        return self._channel.call(ask, _FETCH_SECONDS, self._stub.Listing)
 
-    def _ask_for_listing(self, timeout: float) -> Sequence[Listing]:
-        request = catalog_pb2.ListingRequest(cluster=self._cluster())
+    def _ask_for_listing(self, partition: int, timeout: float) -> Sequence[Listing]:
+        request = catalog_pb2.ListingRequest(cluster=self._cluster(), partition=partition)
         reply = self._stub.Listing(request, timeout=timeout)
         stocks = stocks_from_wire(reply.stocks)
         return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]

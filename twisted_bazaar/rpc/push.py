@@ -92,6 +92,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     release checks: a change of it costs only the pushes, as a change of the address does."""
     quotes: bool = False
     """Whether it takes quotes in pushes. Likewise."""
+    partition: int = 0
+    """The one whose stocks this is for."""
 
 
 class PushedQuote(msgspec.Struct, frozen=True, array_like=True):
@@ -194,8 +196,10 @@ def announced(secret: bytes, token: str, body: bytes) -> int | None:
 
 def prove(secret: bytes, subscription: Subscription) -> str:
     """Proves to a catalog that the sender of `subscription` has the cluster's secret. It is valid
-    for this address, life and token only."""
-    said = (subscription.address, subscription.life, subscription.token)
+    for this address, life, token and partition only."""
+    said: tuple[str | int, ...] = (subscription.address, subscription.life, subscription.token)
+    if subscription.partition:
+        said += (subscription.partition,)
     return _mac(_key(secret, "subscribe"), _encode(said)).decode()
 
 

@@ -57,6 +57,7 @@ def snapshot_to_wire(snapshot: MarketSnapshot) -> catalog_pb2.MarketSnapshot:
         digest=snapshot.digest,
         stocks=map(stock_to_wire, snapshot.stocks),
         last_number=snapshot.last_number,
+        listed=snapshot.listed,
     )
 
 
@@ -75,5 +76,9 @@ def snapshot_from_wire(
     if any(stock.version > wire.index for stock in stocks):
         raise Malformed(f"a stock in the snapshot is changed after entry {wire.index}")
     return MarketSnapshot(
-        index=wire.index, digest=wire.digest, stocks=stocks, last_number=wire.last_number
+        index=wire.index,
+        digest=wire.digest,
+        stocks=stocks,
+        last_number=wire.last_number,
+        listed=wire.listed,
     )

@@ -287,12 +287,14 @@ def subscription_from_wire(wire: catalog_pb2.SubscribeRequest) -> Subscription:
     for name in ("address", "token", "proof"):
         bounds.check_text(name, getattr(wire, name))
     bounds.check_integer("life", wire.life, least=1)
+    bounds.check_integer("partition", wire.partition, bounds.most("partition"))
     return Subscription(
         address=wire.address,
         life=wire.life,
         token=wire.token,
         frames=wire.frames,
         quotes=wire.quotes,
+        partition=wire.partition,
     )
 
 

@@ -31,6 +31,7 @@ def check(secret: bytes, address: str, peer: str) -> None:
         prove(SECRET, subscription("127.0.0.1:7011")),
         prove(SECRET, Subscription(address="127.0.0.1:7010", life=72, token="token")),
         prove(SECRET, Subscription(address="127.0.0.1:7010", life=71, token="token2")),
+        prove(SECRET, Subscription(address="127.0.0.1:7010", life=71, token="token", partition=1)),
         prove(SECRET, subscription()) + "0",
     ],
 )

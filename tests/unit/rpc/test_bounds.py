@@ -53,8 +53,8 @@ FROM_OUTSIDE = [
         float: [math.nan, math.inf, -math.inf, -1.0, 1e300],
         str: ["x" * 257],
     }.get(hint, [])
-    if name != "learner" and not (name in IDS and abs(value) > 2**31)
-]
+    if name != "learner" and not (name in IDS | {"partition"} and abs(value) > 2**31)
+] + [(messages.Apply, "partition", 1000)]
 
 
 @pytest.mark.parametrize(

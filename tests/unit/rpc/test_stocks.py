@@ -75,6 +75,7 @@ def test_a_snapshot_arrives_as_it_was_sent() -> None:
     assert len(sent.snapshot.stocks) == 2
     assert received(sent) == sent
     assert received(message(stocks=[])).snapshot == message(stocks=[]).snapshot
+    assert received(message(listed=False)).snapshot == message(listed=False).snapshot
 
 
 def test_a_message_without_one_has_none() -> None:

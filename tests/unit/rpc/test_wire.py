@@ -98,6 +98,8 @@ KINDS: list[Any] = [
 
 def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
     """What the field of a message may hold."""
+    if name == "partition":
+        return st.integers(0, 999)
     if hint is int:
         return ids if name in IDS else numbers
     if name == "members":

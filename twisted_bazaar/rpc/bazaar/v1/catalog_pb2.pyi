@@ -53,16 +53,18 @@ class ApplyRequest(_message.Message):
     def __init__(self, term: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_digest: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., rebuild: _Optional[bool] = ..., sent: _Optional[float] = ..., history: _Optional[str] = ..., stamp: _Optional[_Union[Stamp, _Mapping]] = ..., lease: _Optional[float] = ..., cluster: _Optional[str] = ..., longest: _Optional[float] = ..., proposed: _Optional[_Iterable[bytes]] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., partition: _Optional[int] = ..., snapshot: _Optional[_Union[MarketSnapshot, _Mapping]] = ...) -> None: ...
 
 class MarketSnapshot(_message.Message):
-    __slots__ = ("index", "digest", "stocks", "last_number")
+    __slots__ = ("index", "digest", "stocks", "last_number", "listed")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     STOCKS_FIELD_NUMBER: _ClassVar[int]
     LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    LISTED_FIELD_NUMBER: _ClassVar[int]
     index: int
     digest: str
     stocks: _containers.RepeatedCompositeFieldContainer[_market_pb2.Stock]
     last_number: int
-    def __init__(self, index: _Optional[int] = ..., digest: _Optional[str] = ..., stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ..., last_number: _Optional[int] = ...) -> None: ...
+    listed: bool
+    def __init__(self, index: _Optional[int] = ..., digest: _Optional[str] = ..., stocks: _Optional[_Iterable[_Union[_market_pb2.Stock, _Mapping]]] = ..., last_number: _Optional[int] = ..., listed: _Optional[bool] = ...) -> None: ...
 
 class ApplyReply(_message.Message):
     __slots__ = ("term", "applied", "digest", "sent", "released", "stamp", "holds", "taken", "cleared")
