@@ -15,6 +15,10 @@ def twistd(service: str, *options: str) -> list[str]:
     return [sys.executable, "-Pc", run, "-n", "--pidfile=", service, *options]
 
 
-def ending_with(parent: int, command: Sequence[str]) -> list[str]:
-    """Run `command`, with the same process id, and end it when process `parent` ends."""
-    return [sys.executable, "-IS", child.__file__, str(parent), *command]
+def ending_with(parent: int, command: Sequence[str], account: str = ":") -> list[str]:
+    """Run `command`, with the same process id, and end it when process `parent` ends.
+
+    `account` is `USER:GROUP`, as ids, where root starts what must not run as root; `:`: the user
+    of this process.
+    """
+    return [sys.executable, "-IS", child.__file__, str(parent), account, *command]
