@@ -31,6 +31,8 @@ def become(parent: int, account: str, command: list[str]) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     user, _, group = account.partition(":")
     if user:
+        # Another user may not be able to read what Python imports there.
+        os.get_exec_path()
         os.setgroups([])
         os.setgid(int(group))
         os.setuid(int(user))
