@@ -26,6 +26,7 @@ PURE_MODULES = [
     "errors",
     "partitions",
     "engine.options",
+    "engine.rows",
     "engine.memory",
     "engine.calls",
     "engine.campaign",
