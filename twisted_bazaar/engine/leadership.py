@@ -70,6 +70,7 @@ class Leadership:
             catalogs_before=seen.catalogs,
             surely_leads=self.holds_lease,
             snapshot=market,
+            partition=seen.partition,
         )
         self.log.append(claim.opened.entries)
         self.opened = self.log.last_index

@@ -26,16 +26,19 @@ class FirstListing:
         came: Callable[[Sequence[Listing] | None], None],
         failed: Callable[[Failure], None],
         pause_seconds: float,
+        partition: int = 0,
     ) -> None:
         """`wanted`: whether this replica leads a market without stocks. `came` is called with
         the listing, or with None `pause_seconds` after all catalogs were asked in vain or the
-        listing was wanted no longer; `failed` with an unexpected error."""
+        listing was wanted no longer; `failed` with an unexpected error. The stocks are those that
+        are at home in `partition`."""
         self._reactor = reactor
         self._catalogs = catalogs
         self._wanted = wanted
         self._came = came
         self._failed = failed
         self._pause_seconds = pause_seconds
+        self._partition = partition
         self._under_way = False
 
     def begin(self) -> None:
@@ -56,7 +59,7 @@ class FirstListing:
             if not self._wanted():
                 break
             try:
-                return await catalog.listing()
+                return await catalog.listing(self._partition)
             except BazaarError:
                 continue
         return None

@@ -8,6 +8,7 @@ import attrs
 from twisted.application.service import Service
 from twisted.python import usage
 
+from twisted_bazaar.engine.options import ENGINE_HELP, PARTITIONS_HELP, engine_url, partitions
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import Late, Process, prepare
@@ -33,6 +34,10 @@ class OrderConfig:
     """Whether events at debug are logged."""
     trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
     """Where traces go; None: nowhere."""
+    engine: str = attrs.field(default="", kw_only=True, repr=False)
+    """The URL of the engine that keeps the log, perhaps with a password; empty: it is in `data`,
+    and this is a replica of a Raft group."""
+    partitions: int = attrs.field(default=1, kw_only=True)
 
 
 class Options(TracingOptions):
@@ -43,7 +48,15 @@ class Options(TracingOptions):
     optParameters: ClassVar = [
         ["id", None, None, "This replica's id, from 1.", options.positive_int],
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
-        ["data", None, None, "Folder of the order log and its index.", options.folder],
+        [
+            "data",
+            None,
+            None,
+            "Folder of the order log and its index; with an engine, of a lock.",
+            options.folder,
+        ],
+        ["engine", None, None, ENGINE_HELP, engine_url],
+        ["partitions", None, 1, PARTITIONS_HELP, partitions],
     ]
     repeated: ClassVar = [
         ("peer", "ID=HOST:PORT of another replica.", options.id_address),
@@ -58,6 +71,7 @@ class Options(TracingOptions):
         peers = self.by_id("peer")
         if self["id"] in peers:
             raise usage.UsageError(f"--peer must not name this replica's own id, {self['id']}")
+        self._check_engine()
         self.config = OrderConfig(
             self["id"],
             self["listen"],
@@ -67,7 +81,15 @@ class Options(TracingOptions):
             self.timing,
             self.log_settings.is_debugging,
             trace=self.trace,
+            engine=self["engine"] or "",
+            partitions=self["partitions"],
         )
+
+    def _check_engine(self) -> None:
+        if self["engine"]:
+            self.check_engine_timing()
+        elif self["partitions"] > 1:
+            raise usage.UsageError("--partitions must be 1 without --engine")
 
 
 def makeService(given: Options) -> Service:
@@ -78,6 +100,10 @@ def makeService(given: Options) -> Service:
 
     def make() -> Service:
         # gRPC takes a quarter of a second to import, which --help need not wait for.
+        if given.config.engine:
+            from .partitioned.assembly import make_member
+
+            return make_member(reactor, given.config, lambda: process.output.lost_lines)
         from .assembly import make_order_replica
 
         return make_order_replica(reactor, given.config, lambda: process.output.lost_lines)

@@ -7,7 +7,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from twisted_bazaar.consensus.replica import Replica
+from twisted_bazaar.consensus.member import Member
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.market import Stock
 
@@ -21,7 +21,7 @@ given one up."""
 
 
 class Released(msgspec.Struct, frozen=True):
-    """What a replica knows to be released."""
+    """What a member knows to be released."""
 
     last_number: int
     stocks: Sequence[Stock]
@@ -36,14 +36,14 @@ class Released(msgspec.Struct, frozen=True):
 
 
 class Watches:
-    """The calls that wait. Each ends with news, after its time, with the replica, or when its
+    """The calls that wait. Each ends with news, after its time, with the member, or when its
     caller cancels it."""
 
     def __init__(
-        self, reactor: IReactorTime, replica: Replica, desk: TradingDesk, most: int = MAX_WATCHES
+        self, reactor: IReactorTime, member: Member, desk: TradingDesk, most: int = MAX_WATCHES
     ) -> None:
         self._reactor = reactor
-        self._replica = replica
+        self._member = member
         self._desk = desk
         self._most = most
         self._told = desk.released
@@ -57,8 +57,8 @@ class Watches:
 
     def news(self, after: int, version: int, seconds: float) -> Deferred[None]:
         """Fires once an order above `after`, or an entry above `version`, is released, as far as
-        this replica knows, and after `seconds` at the latest. Fails with `Unavailable` if too many
-        wait, or this replica stops. To cancel it is to wait no longer."""
+        this member knows, and after `seconds` at the latest. Fails with `Unavailable` if too many
+        wait, or this member stops. To cancel it is to wait no longer."""
         desk = self._desk
         if desk.released_number > after or desk.released > version or not seconds:
             return succeed(None)
@@ -73,12 +73,12 @@ class Watches:
     def released(self, version: int) -> Released:
         """What is released, to a caller that knows the entries up to `version`. Raises `Unusable`
         if an entry cannot be read."""
-        desk, log = self._desk, self._replica.log
+        desk, log = self._desk, self._member.log
         return Released(
             desk.released_number,
             desk.released_after(version),
             desk.released,
-            self._replica.history,
+            self._member.history,
             log.digest_at(desk.released),
             log.digest_at(version) if version <= desk.released else "",
         )
@@ -125,4 +125,4 @@ class WatchEnd(Service):
 
 
 def _stopping() -> Unavailable:
-    return Unavailable("this replica is stopping")
+    return Unavailable("this member is stopping")

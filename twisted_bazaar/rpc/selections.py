@@ -1,14 +1,20 @@
 """Converts selections of orders, and their pages, to and from the protobuf messages."""
 
 from twisted_bazaar.errors import Malformed, Unavailable
-from twisted_bazaar.market import MAX_NAME_CHARACTERS, Side
+from twisted_bazaar.market import MAX_NAME_CHARACTERS, Order, Side
 from twisted_bazaar.selection import Page, Selection
 
 from . import bounds
 from .bazaar.v1 import market_pb2, order_pb2
 from .wire import order_from_wire
 
-__all__ = ["page_from_wire", "selection_from_wire", "selection_to_wire"]
+__all__ = [
+    "order_message",
+    "page_from_wire",
+    "page_to_wire",
+    "selection_from_wire",
+    "selection_to_wire",
+]
 
 _SIDES_TO_WIRE = {
     None: market_pb2.SIDE_UNSPECIFIED,
@@ -65,3 +71,25 @@ def page_from_wire(wire: order_pb2.ListOrdersReply, asked: Selection) -> Page:
         raise Unavailable("a replica of an earlier release finds orders by their numbers only")
     last = orders[-1].number if orders else asked.after
     return Page(orders, last, ended=len(orders) < asked.limit)
+
+
+def page_to_wire(page: Page) -> order_pb2.ListOrdersReply:
+    """The answer to a front-end that lists orders."""
+    return order_pb2.ListOrdersReply(
+        orders=map(order_message, page.orders), examined=page.examined, ended=page.ended
+    )
+
+
+def order_message(order: Order) -> market_pb2.Order:
+    """The message that `wire.order_from_wire` makes `order` of."""
+    return market_pb2.Order(
+        number=order.number,
+        stock=order.stock,
+        side=_SIDES_TO_WIRE[order.side],
+        quantity=order.quantity,
+        at=order.at_milliseconds,
+        key=order.key,
+        made=order.made,
+        price=order.price,
+        limit=order.limit,
+    )

@@ -22,7 +22,7 @@ class Catalog:
     def __init__(self) -> None:
         self.asked: list[Deferred[Sequence[Listing]]] = []
 
-    def listing(self) -> Deferred[Sequence[Listing]]:
+    def listing(self, partition: int = 0) -> Deferred[Sequence[Listing]]:
         self.asked.append(Deferred())
         return self.asked[-1]
 

@@ -1,0 +1,499 @@
+"""One partition in a member: the shell around `Tenure` and, while it leads, a `TradingDesk`.
+
+As `order.node` is around a replica. The way of a trade:
+
+    trade       the desk decides it, and proposes an entry to the tenure
+    _carry_out  the tenure wants the entry sent to the catalog with the lease (`_send`), and
+                appended (`_call`)
+    _called     the engine has it: committed
+    _applied    the catalog has cleared the entry
+    _carry_out  once it is both, the desk has settled the batch: `_answer` answers the caller
+
+All state is touched on the reactor thread only. Calls to the engine are made on threads.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from itertools import count
+from typing import ParamSpec, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_bazaar.consensus.identity import not_meant
+from twisted_bazaar.consensus.messages import (
+    ApplyReply,
+    CampaignReply,
+    LearnerRequest,
+    MarketSnapshot,
+    Message,
+    PartitionStatus,
+    Reply,
+    StockPlacement,
+    Ticket,
+)
+from twisted_bazaar.engine.calls import Call
+from twisted_bazaar.engine.shared_log import (
+    EngineError,
+    Found,
+    Placement,
+    Released,
+    SharedLog,
+    Snapshot,
+    Tail,
+)
+from twisted_bazaar.engine.tenure import Tenure
+from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, Unavailable, Unusable
+from twisted_bazaar.market import Change, Listing, Stock, Trade
+from twisted_bazaar.order.answers import Answers
+from twisted_bazaar.order.desk import Batch, Known, Operation, Outcome, Question
+from twisted_bazaar.order.listing import FirstListing
+from twisted_bazaar.order.neighbours import Catalog
+from twisted_bazaar.order.remarks import Remarks
+from twisted_bazaar.order.watches import Watches
+from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.sending import Sending
+from twisted_bazaar.timing import Timing
+
+from .call_thread import CallThread
+from .figures import PartitionFigures
+from .lead import Lead
+from .wake import Wake
+from .writing import Writing
+
+__all__ = ["PartitionNode"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class PartitionNode(Service):
+    """One partition in one member. Methods are called on the reactor thread.
+
+    `seconds` is a clock that only goes forward. `stop` ends the process with one line, if it
+    cannot go on: the state contradicts the protocol.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        *,
+        reactor: Reactor,
+        seconds: Callable[[], float],
+        partition: int,
+        partitions: int,
+        make_tenure: Callable[[Callable[[], MarketSnapshot]], Tenure],
+        writing: Writing,
+        finding: CallThread[SharedLog],
+        prefer: Callable[[int], Deferred[None]],
+        catalogs: Mapping[str, Catalog],
+        timing: Timing,
+        stop: Callable[[str], None],
+        figures: PartitionFigures,
+    ) -> None:
+        """`make_tenure` is given what returns the market after what this leader has committed.
+        `writing` and `finding` are the partition's log, twice: keys are found while a batch is
+        appended. `prefer` writes which member is to lead."""
+        self.partition = partition
+        self._partitions = partitions
+        self._reactor = reactor
+        self._seconds = seconds
+        self.tenure = make_tenure(self._market)
+        self._writing = writing
+        self._finding = finding
+        self._prefer = prefer
+        self._catalogs = catalogs
+        self._timing = timing
+        self._figures = figures
+        self._stop = stop
+        self._lead: Lead | None = None
+        self._remarks = Remarks(f"partition {partition}")
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self._tick_seconds = timing.heartbeat / 3
+        self._first_listing = FirstListing(
+            reactor,
+            catalogs.values(),
+            self._wants_listing,
+            self._listing_came,
+            self._broken,
+            self._tick_seconds,
+            partition,
+        )
+        self._tails: Sequence[Tail] = ()
+        self._placements: Sequence[Placement] = ()
+        self._tickets = map(Ticket, count(1))
+        self._batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
+        self._questions: Answers[Question | Operation, int] = Answers()
+        self._nominations: Answers[Ticket, CampaignReply] = Answers()
+        self._stopped = False
+        self._left: Deferred[None] | None = None
+        """Fires when the lead is given up, of a member that stops."""
+        self._wake = Wake(reactor, seconds, lambda: self.tenure.wake_at, self._go_on)
+
+    def startService(self) -> None:
+        super().startService()
+        self._ticking.start(self._tick_seconds)
+
+    def stopService(self) -> Deferred[None] | None:
+        """Leave the lead to another member, if that is quickly done: so it need not wait for a
+        tenure."""
+        super().stopService()
+        if self._stopped or not self.tenure.leads:
+            self._end_calls()
+            return None
+        self._left = Deferred()
+        self._left.addTimeout(self._timing.tenure, self._reactor, lambda *_: None)
+        self._left.addBoth(lambda _: self._end_calls())
+        left = self._left
+        self._feed(self.tenure.hand_over, self._seconds())
+        return left
+
+    def _end_calls(self) -> None:
+        """Decide and acknowledge nothing from now on."""
+        self._stopped = True
+        if self._ticking.running:
+            self._ticking.stop()
+        self._wake.stop()
+        self._fail_all(Unavailable("this member is stopping"))
+
+    # What is known of the partition.
+
+    @property
+    def decides(self) -> bool:
+        """Whether this member leads, as far as it knows, and does not leave."""
+        return self._lead is not None and not self.tenure.leaving
+
+    @property
+    def watches(self) -> Watches | None:
+        """Front-ends that wait for something to be released; None: this member does not lead."""
+        return None if self._lead is None else self._lead.watches
+
+    def end_watches(self) -> None:
+        """No front-end waits for news from now on."""
+        if self._lead is not None:
+            self._lead.watches.stop()
+
+    @property
+    def waiting_watches(self) -> int:
+        """How many calls wait for news."""
+        return 0 if self._lead is None else len(self._lead.watches)
+
+    @property
+    def released(self) -> Released:
+        """How far clients may see, as far as this member knows."""
+        tail = self.tenure.tail
+        seen = Released() if tail is None else tail.released
+        if self._lead is None:
+            return seen
+        desk = self._lead.desk
+        return max(seen, Released(index=desk.released, number=desk.released_number), key=_number)
+
+    @property
+    def known_number(self) -> int:
+        """The last order that this member knows to be committed, or has seen in the engine."""
+        if self._lead is not None:
+            return self._lead.desk.ledger.last_number
+        return 0 if self.tenure.tail is None else self.tenure.tail.last_number
+
+    def status(self) -> PartitionStatus:
+        """How this member sees the partition."""
+        tenure, tail = self.tenure, self.tenure.tail or Tail(partition=self.partition)
+        index, digest = tail.index, tail.digest
+        if self._lead is not None:
+            index = self._lead.desk.applied
+            digest = tenure.log.digest_at(index)
+        return PartitionStatus(
+            partition=self.partition,
+            role=tenure.role.value,
+            term=tenure.term,
+            leader=tenure.known_leader(self._seconds()),
+            last_index=index,
+            last_number=self.known_number,
+            digest=digest,
+            cluster=tenure.cluster,
+            preferred=tail.preferred,
+        )
+
+    def placements(self) -> Sequence[StockPlacement]:
+        """Where stocks are that this leader has moved away, as far as the engine did not say so."""
+        return () if self._lead is None else self._lead.placements(self._placements)
+
+    def not_meant(self, to: int, cluster: str) -> str | None:
+        """Why a front-end's request for member `to` of `cluster` is not for this one; None: it is,
+        or this one does not know its bazaar yet."""
+        own = self.tenure.cluster
+        return not_meant(self.tenure.id, own, to, cluster if own else "")
+
+    # What front-ends ask.
+
+    def find(self, keys: Collection[str], stocks: Collection[str]) -> Deferred[Known]:
+        """The orders of `keys`, wherever trades of `stocks` can have made them."""
+        searched = () if self._lead is None else self._lead.desk.former_of(stocks)
+        found = self._finding.call(lambda log: log.find(keys, searched))
+        return found.addCallback(self._known, searched)
+
+    def _known(self, found: Found, searched: Collection[int]) -> Known:
+        own = self.partition
+        return Known(
+            {key: order for key, (partition, order) in found.orders.items() if partition == own},
+            # What a server says that has another history proves nothing: as if it had none.
+            found.index if self.has_led_to(found.index, found.digest) else -1,
+            {key: each for key, each in found.orders.items() if each[0] != own},
+            searched,
+        )
+
+    def has_led_to(self, index: int, digest: str) -> bool:
+        """Whether `digest` names the history up to `index` in the log that this member leads."""
+        return self.tenure.log.digest_at(index) == digest
+
+    def trade(
+        self, trades: Sequence[Trade], known: Known, sending: Sending, took: float
+    ) -> Deferred[Sequence[Outcome] | None]:
+        """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
+        keys up again. That took so many seconds before."""
+        batch = Batch(trades, sending)
+        return self._batches.expect(batch, partial(self._decide, batch, known, took))
+
+    def _decide(self, batch: Batch, known: Known, took: float) -> None:
+        began, before = self._seconds(), self.tenure.log.last_index
+        if not self._feed(self._led().desk.decide, batch, known, began):
+            self._batches.answer(batch, None)
+            return
+        now = self._seconds()
+        self._figures.decided(self.tenure, len(batch.trades), took + now - began, before, now)
+
+    def change(self, change: Change, sending: Sending) -> Deferred[int]:
+        """Change the market; fires with the index of the entry, or with 0: nothing had to be
+        changed. Fails with `ChangeRefused`, or as `trade` does."""
+        operation = Operation(change, sending)
+        return self._questions.expect(operation, partial(self._operate, operation))
+
+    def _operate(self, operation: Operation) -> None:
+        self._feed(self._led().desk.operate, operation, self._seconds())
+
+    def lookup(self) -> Deferred[tuple[Mapping[str, Stock], str]]:
+        """The stocks as clients may see them, by name, and the history that their versions are
+        of. Fails with `NotLeader`, and with `Unavailable` before stocks were listed."""
+        return self.ask_last_number().addCallback(self._released_stocks)
+
+    def _released_stocks(self, _: int) -> tuple[Mapping[str, Stock], str]:
+        desk = self._led().desk
+        if desk.wants_listing:
+            raise Unavailable("nothing is listed yet")
+        # A copy, since another thread reads it.
+        return dict(desk.released_stocks), self.tenure.history
+
+    def ask_last_number(self) -> Deferred[int]:
+        """The number of the last order, as of some moment after this call. Fails with
+        `NotLeader`."""
+        question = Question()
+        return self._questions.expect(question, partial(self._ask, question))
+
+    def _ask(self, question: Question) -> None:
+        self._feed(self._led().desk.ask_last_number, question)
+
+    def campaign(self) -> Deferred[CampaignReply]:
+        """A front-end nominates this member; fires with how that went."""
+        ticket = next(self._tickets)
+        ask = partial(self._feed, self.tenure.campaign, ticket, self._seconds())
+        return self._nominations.expect(ticket, ask)
+
+    def hand_over(self, member: int) -> Deferred[None]:
+        """Leave the lead to `member`, or to the usual one if that is 0. Fires once that is written
+        down, and on its way. Fails with `NotLeader`."""
+        if not self.tenure.leads:
+            return fail(NotLeader())
+        return self._prefer(member).addCallback(lambda _: self._leave_to(member))
+
+    def _leave_to(self, member: int) -> None:
+        if member != self.tenure.id and self.tenure.leads:
+            self._feed(self.tenure.hand_over, self._seconds())
+
+    def _led(self) -> Lead:
+        """Raises `NotLeader`, also of a leader that leaves: nothing more is to be decided."""
+        if self._lead is None or self.tenure.leaving:
+            raise NotLeader()
+        return self._lead
+
+    # What the engine shows.
+
+    def saw(self, tails: Sequence[Tail], placements: Sequence[Placement]) -> None:
+        """The ends of all logs were received now."""
+        if self._stopped:
+            return
+        self._tails, self._placements = tails, placements
+        self._feed(self._take_tails)
+
+    def _take_tails(self) -> None:
+        self.tenure.saw(self._tails[self.partition], self._seconds())
+        if self._lead is not None and not self.tenure.leaving:
+            self._lead.adopt(self._placements, self._tails)
+
+    # What follows.
+
+    def _feed(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the tenure or the desk, and carry out what follows.
+
+        Raises `Unavailable` if this member stops. An unexpected error contradicts the protocol, and
+        ends the process.
+        """
+        if self._stopped:
+            raise Unavailable("this member is stopping")
+        try:
+            result = call(*args, **kwargs)
+            self._carry_out()
+        except Exception as why:
+            self._broken(Failure())
+            raise Unavailable(f"this member must stop: {why}") from None
+        return result
+
+    def _carry_out(self) -> None:
+        """Do all that the tenure and the desk want done by now."""
+        more = True
+        while more and (ready := self.tenure.ready(self._seconds())) is not None:
+            more = ready.more
+            if ready.leading_term and self._lead is None:
+                self._begin_lead()
+            if self._lead is not None:
+                self._lead.observe(ready)
+            for message in ready.messages:
+                self._send(message)
+            if ready.call is not None:
+                self._call(ready.call)
+            self._remarks.leads(ready.leading_term)
+            if self._lead is not None and not ready.leading_term:
+                self._end_lead()
+        if self._lead is not None:
+            self._look(self._lead)
+        self._wake.later()
+
+    def _look(self, lead: Lead) -> None:
+        """Do what the leader's desk wants done."""
+        if self._figures.waiting:
+            self._figures.came_to(self.tenure, lead.desk.released, self._seconds())
+        for settled in lead.desk.take_settled():
+            self._answer(settled)
+        lead.watches.look()
+        if lead.desk.wants_listing:
+            self._first_listing.begin()
+
+    def _begin_lead(self) -> None:
+        snapshot = self.tenure.led
+        assert snapshot is not None
+        self._lead = Lead(self._reactor, self.tenure, snapshot, self.partition, self._partitions)
+
+    def _end_lead(self) -> None:
+        lead, self._lead = self._lead, None
+        assert lead is not None
+        for settled in lead.desk.take_settled():
+            self._answer(settled)
+        lead.watches.stop()
+        if self._left is not None and not self._left.called:
+            self._left.callback(None)
+
+    def _market(self) -> MarketSnapshot:
+        """The market after what this leader has committed."""
+        assert self._lead is not None
+        desk = self._lead.desk
+        return MarketSnapshot(
+            index=desk.applied,
+            digest=self.tenure.log.digest_at(desk.applied),
+            stocks=tuple(desk.ledger.stocks.values()),
+            last_number=desk.ledger.last_number,
+            listed=self._lead.listed,
+        )
+
+    def _answer(self, settled: Batch | Question | Operation) -> None:
+        if isinstance(settled, Batch):
+            self._batches.answer(settled, settled.answer)
+        elif isinstance(settled.answer, int):
+            self._questions.answer(settled, settled.answer)
+        elif settled.answer is not None:
+            self._questions.fail(settled, settled.answer)
+
+    def _go_on(self) -> None:
+        if not self._stopped:
+            self._feed(lambda: None)
+
+    # Messages out, and what comes back.
+
+    def _send(self, message: Message) -> None:
+        if isinstance(message, Reply):
+            assert isinstance(message.message, CampaignReply)
+            self._nominations.answer(message.ticket, message.message)
+            return
+        assert isinstance(message, LearnerRequest)
+        self._catalogs[message.to].ask(message.message).addCallbacks(
+            self._applied, self._unanswered, (message,), {}, (message,)
+        ).addErrback(self._broken)
+
+    def _applied(self, reply: ApplyReply, request: LearnerRequest) -> None:
+        if not self._stopped:
+            self._feed(self.tenure.applied, request.to, reply, self._seconds())
+            self._remarks.stranger(request.to, None)
+
+    def _unanswered(self, failure: Failure, request: LearnerRequest) -> None:
+        failure.trap(BazaarError)
+        if failure.check(NotOurs):
+            self._remarks.stranger(request.to, f"not ours: {failure.getErrorMessage()}")
+        if not self._stopped:
+            self._feed(self.tenure.unreachable, request, self._seconds())
+
+    # Calls to the engine.
+
+    def _call(self, call: Call) -> None:
+        self._writing.make(call).addCallback(self._called, call).addErrback(self._broken)
+
+    def _called(self, answer: Snapshot | EngineError | None, call: Call) -> None:
+        if self._stopped:
+            return
+        if isinstance(answer, EngineError):
+            self._feed(self.tenure.failed, call, answer, self._seconds())
+        else:
+            self._feed(self.tenure.done, call, answer, self._seconds())
+
+    # Time, and the first listing.
+
+    def _tick(self) -> None:
+        if not self._stopped:
+            self._feed(self.tenure.tick, self._seconds())
+            self._remarks.kept_out(self.tenure.backoff)
+            if self._lead is not None:
+                # The engine has what is committed: keys are found there.
+                self._lead.desk.indexed(self._lead.desk.applied)
+
+    def _wants_listing(self) -> bool:
+        return not self._stopped and self.decides and self._led().desk.wants_listing
+
+    def _listing_came(self, stocks: Sequence[Listing] | None) -> None:
+        if stocks is None:
+            self._go_on()
+        elif self._wants_listing() and self._lead is not None:
+            self._feed(self._lead.desk.list_stocks, stocks)
+
+    # The end.
+
+    def _broken(self, failure: Failure) -> None:
+        if self._stopped:
+            return
+        if not failure.check(Unusable):
+            self.log.failure("unexpected error: the member stops", failure)
+        self._stopped = True
+        self._stop(f"partition {self.partition}: {failure.getErrorMessage()}")
+        self._fail_all(Unavailable("this member had to stop"))
+
+    def _fail_all(self, why: Unavailable) -> None:
+        """Fail what callers wait for."""
+        self.end_watches()
+        self._batches.fail_all(why)
+        self._questions.fail_all(why)
+        self._nominations.fail_all(why)
+
+
+def _number(released: Released) -> int:
+    return released.number

@@ -1,0 +1,221 @@
+"""The gRPC service of a member of a bazaar with an engine: each call is of one partition, and is
+answered by its `PartitionService`. Handlers run on the reactor."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from twisted_bazaar.consensus.messages import Status
+from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, Unavailable
+from twisted_bazaar.market import Order
+from twisted_bazaar.order.desk import Outcome
+from twisted_bazaar.order.servicer import MAX_LISTED_ORDERS, MAX_WATCH_MS
+from twisted_bazaar.order.watches import Released
+from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
+from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
+from twisted_bazaar.rpc.bounds import MAX_ID, MAX_INTEGER, MAX_TRADES, check_count, check_integer
+from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
+from twisted_bazaar.rpc.selections import order_message, page_to_wire, selection_from_wire
+from twisted_bazaar.rpc.serving.context import Context
+from twisted_bazaar.rpc.status import abort_with
+from twisted_bazaar.rpc.stocks import stock_to_wire
+from twisted_bazaar.rpc.wire import (
+    lookup_to_wire,
+    outcome_to_wire,
+    sending_from_wire,
+    to_wire,
+    trade_from_wire,
+)
+from twisted_bazaar.selection import Page
+
+from .node import PartitionNode
+from .pages import EnginePages
+
+__all__ = ["Orders", "PartitionService"]
+
+_FEW_SHOWN = 64
+"""Orders and stocks in an answer that is encoded on the reactor's thread, at most."""
+_MOST_LOOKS = 3
+"""How often keys are looked up for one batch, at most. The engine's servers are rarely behind."""
+
+
+class _ForOnePartition(Protocol):
+    """A front-end's request."""
+
+    to: int
+    cluster: str
+    partition: int
+
+
+class PartitionService:
+    """Answers the calls that are of one partition."""
+
+    def __init__(
+        self, node: PartitionNode, pages: EnginePages, seconds: Callable[[], float]
+    ) -> None:
+        self._node = node
+        self._pages = pages
+        self._seconds = seconds
+
+    def check_meant(self, request: _ForOnePartition, context: Context) -> None:
+        """End the call if it is for another member or another cluster."""
+        refusal = self._node.not_meant(request.to, request.cluster)
+        if refusal is not None:
+            abort_with(context, NotOurs(refusal))
+
+    async def trade(self, request: order_pb2.TradeRequest) -> order_pb2.TradeReply:
+        check_count("trades", len(request.trades), MAX_TRADES)
+        trades = [trade_from_wire(trade) for trade in request.trades]
+        sending = sending_from_wire(request)
+        keys = [trade.key for trade in trades]
+        stocks = {trade.stock for trade in trades}
+        for _ in range(_MOST_LOOKS):
+            outcomes: Sequence[Outcome] | None
+            if not self._node.decides:
+                outcomes = [NotLeader()] * len(trades)
+            else:
+                began = self._seconds()
+                known = await self._node.find(keys, stocks)
+                took = self._seconds() - began
+                outcomes = await self._node.trade(trades, known, sending, took)
+            if outcomes is not None:
+                return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
+        raise Unavailable("this server of the engine lacks entries that it has confirmed")
+
+    async def change(self, request: order_pb2.ChangeRequest) -> order_pb2.ChangeReply:
+        change, sending = change_from_wire(request)
+        try:
+            return changed_to_wire(await self._node.change(change, sending))
+        except BazaarError as outcome:
+            return changed_to_wire(outcome)
+
+    async def get_order(self, request: order_pb2.GetOrderRequest) -> order_pb2.GetOrderReply:
+        check_integer("number", request.number)
+        order = await self._pages.order(request.number) if request.number > 0 else None
+        return order_pb2.GetOrderReply(order=None if order is None else order_message(order))
+
+    async def list_orders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
+        selection = selection_from_wire(request, MAX_LISTED_ORDERS)
+        if selection.key:
+            order = await self._pages.with_key(selection.key)
+            page = Page([] if order is None else [order], 0, ended=True)
+        else:
+            page = await self._pages.page(selection)
+        if len(page.orders) <= _FEW_SHOWN:
+            return page_to_wire(page)
+        return await context.defer(lambda: page_to_wire(page).SerializeToString())
+
+    async def watch(self, request: order_pb2.WatchRequest, context: Context) -> Any:
+        for name in ("after", "version"):
+            check_integer(name, getattr(request, name))
+        released = await self._released(request)
+        limit = max(0, min(request.limit, MAX_LISTED_ORDERS))
+        orders: Sequence[Order] = ()
+        if released.last_number > request.after and limit:
+            orders = await self._pages.after(request.after, limit)
+        if len(orders) + len(released.stocks) <= _FEW_SHOWN:
+            return news_to_wire(released, orders)
+        return await context.defer(lambda: news_to_wire(released, orders).SerializeToString())
+
+    async def _released(self, request: order_pb2.WatchRequest) -> Released:
+        """What is released, once there is something new. Only the leader knows stocks."""
+        watches = self._node.watches
+        if request.version == MAX_INTEGER:
+            # The caller wants orders, which all members can read, and no stocks.
+            return Released(self._node.released.number, (), 0, "", "", "")
+        if watches is None:
+            raise NotLeader()
+        wait = max(0, min(request.wait_ms, MAX_WATCH_MS)) / 1000
+        await watches.news(request.after, request.version, wait)
+        released = watches.released(request.version)
+        if not released.before and 0 < request.version <= released.version:
+            # It was released before this leadership, or long ago.
+            before = await self._pages.digest_at(request.version)
+            return msgspec.structs.replace(released, before=before)
+        return released
+
+    async def lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
+        stocks, history = await self._node.lookup()
+        if not request.all:
+            return lookup_to_wire(stocks, request, history)
+        return await context.defer(
+            lambda: lookup_to_wire(stocks, request, history).SerializeToString()
+        )
+
+    async def campaign(self) -> Any:
+        return to_wire(await self._node.campaign())
+
+    async def hand_over(self, request: order_pb2.HandOverRequest) -> order_pb2.HandOverReply:
+        check_integer("member", request.member, MAX_ID)
+        await self._node.hand_over(request.member)
+        return order_pb2.HandOverReply()
+
+
+class Orders(OrdersServicer):
+    """The service for front-ends."""
+
+    def __init__(
+        self, partitions: Callable[[], Sequence[PartitionService]], status: Callable[[], Status]
+    ) -> None:
+        """`partitions` returns those of the member by number; none, before its engine has
+        answered. `status` is that of the member."""
+        self._partitions = partitions
+        self._status = status
+
+    def _of(self, request: _ForOnePartition, context: Context) -> PartitionService:
+        """The partition that the call is of. Ends it if it is for another process."""
+        partitions = self._partitions()
+        if not partitions:
+            abort_with(context, Unavailable("the engine has not answered yet"))
+        if not 0 <= request.partition < len(partitions):
+            why = f"this is a member of a bazaar of {len(partitions)}, which has no partition"
+            abort_with(context, NotOurs(f"{why} {request.partition}"))
+        service = partitions[request.partition]
+        service.check_meant(request, context)
+        return service
+
+    def Trade(self, request: order_pb2.TradeRequest, context: Context) -> Any:
+        return self._of(request, context).trade(request)
+
+    def Change(self, request: order_pb2.ChangeRequest, context: Context) -> Any:
+        return self._of(request, context).change(request)
+
+    def GetOrder(self, request: order_pb2.GetOrderRequest, context: Context) -> Any:
+        return self._of(request, context).get_order(request)
+
+    def ListOrders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
+        return self._of(request, context).list_orders(request, context)
+
+    def Watch(self, request: order_pb2.WatchRequest, context: Context) -> Any:
+        return self._of(request, context).watch(request, context)
+
+    def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
+        return self._of(request, context).lookup(request, context)
+
+    def Status(self, request: order_pb2.StatusRequest, context: Context) -> Any:
+        return to_wire(self._status())
+
+    def Campaign(self, request: order_pb2.CampaignRequest, context: Context) -> Any:
+        return self._of(request, context).campaign()
+
+    def Follow(self, request: order_pb2.FollowRequest, context: Context) -> order_pb2.FollowReply:
+        # Who leads is in the engine.
+        self._of(request, context)
+        return order_pb2.FollowReply()
+
+    def HandOver(self, request: order_pb2.HandOverRequest, context: Context) -> Any:
+        return self._of(request, context).hand_over(request)
+
+
+def news_to_wire(released: Released, orders: Sequence[Order]) -> order_pb2.WatchReply:
+    """The answer to a front-end that watches, with these of the released orders."""
+    return order_pb2.WatchReply(
+        orders=map(order_message, orders),
+        stocks=map(stock_to_wire, released.stocks),
+        last_number=released.last_number,
+        version=released.version,
+        history=released.history,
+        digest=released.digest,
+        before=released.before,
+    )
