@@ -49,6 +49,7 @@ from .election.leadership import Leadership
 from .election.pings import Pings
 from .election.search import Search
 from .events.feed import EventFeed
+from .events.following import FollowedPartition
 from .events.source import NewsSource
 from .figures import FrontendFigures
 from .lookups.queue import LookupQueue
@@ -103,7 +104,8 @@ def make_frontend(
     )
     replicas = Replicas(reactor, seconds, leadership, clients(reads), timing)
     source = NewsSource(reactor, seconds, leadership, clients(watches), clients(replays), timing)
-    event_feed = EventFeed(reactor, seconds, leadership, source, replicas, timing, _max_readers())
+    followed = [FollowedPartition(leadership, source, replicas)]
+    event_feed = EventFeed(reactor, seconds, followed, timing, _max_readers())
 
     def led_by(leader: int) -> None:
         trade_service.led_by(leader)

@@ -6,6 +6,7 @@ from itertools import permutations
 
 from twisted_bazaar.frontend.events.asked import Asked
 from twisted_bazaar.frontend.events.journal import Wanted
+from twisted_bazaar.frontend.positions import Positions
 from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import MAX_NAME_CHARACTERS
 
@@ -44,13 +45,20 @@ _LISTS_OF_KINDS = {
 }
 
 
-AFTER = integer(
-    "after",
-    0,
-    MAX_ORDER_NUMBER,
+def _positions(text: str) -> Positions | None:
+    number = _NUMBER.read(text)
+    return None if number is None else (number,)
+
+
+_NUMBER = integer("after", 0, MAX_ORDER_NUMBER, says="", example=0)
+AFTER = QueryParameter(
+    name=_NUMBER.name,
     says="Orders with a higher number than this one, which must be there, are sent first. Without "
     "it, and without `Last-Event-ID`, the stream begins with what is traded from now on.",
+    schema=_NUMBER.schema,
     example=0,
+    read=_positions,
+    rule=_NUMBER.rule,
 )
 LAST_EVENT_ID = Parameter(
     name="Last-Event-ID",
@@ -84,12 +92,17 @@ STOCKS = QueryParameter(
 PARAMETERS = (AFTER, EVENTS, STOCKS)
 
 
-def decode_asked(query: bytes, last_event_ids: Sequence[bytes] | None) -> Asked:
-    """What is asked for with this query string and these headers `Last-Event-ID`. Raises `Refusal`.
+def decode_asked(
+    query: bytes,
+    last_event_ids: Sequence[bytes] | None,
+    after: QueryParameter[Positions] = AFTER,
+) -> Asked:
+    """What is asked for with this query string and these headers `Last-Event-ID`, which says what
+    the parameter `after` does. Raises `Refusal`.
 
-    The header wins over `after`: a browser that connects again sends the URL as it was.
+    The header wins over the parameter: a browser that connects again sends the URL as it was.
     """
-    given = given_parameters(query, PARAMETERS)
+    given = given_parameters(query, (after, EVENTS, STOCKS))
     kinds = EVENTS.of(given) or KINDS
     stocks = STOCKS.of(given)
     wanted = Wanted(
@@ -98,13 +111,15 @@ def decode_asked(query: bytes, last_event_ids: Sequence[bytes] | None) -> Asked:
         "leader" in kinds,
         None if stocks is None else frozenset(stocks),
     )
-    after, last = AFTER.of(given), _last_event_id(last_event_ids)
+    begin, last = after.of(given), _last_event_id(last_event_ids, after)
     if last is not None:
         return Asked(wanted, last, f"the header {LAST_EVENT_ID.name}")
-    return Asked(wanted, after, f"the query parameter {AFTER.name}")
+    return Asked(wanted, begin, f"the query parameter {after.name}")
 
 
-def _last_event_id(headers: Sequence[bytes] | None) -> int | None:
+def _last_event_id(
+    headers: Sequence[bytes] | None, after: QueryParameter[Positions]
+) -> Positions | None:
     if headers is None:
         return None
     name = LAST_EVENT_ID.name
@@ -113,8 +128,8 @@ def _last_event_id(headers: Sequence[bytes] | None) -> int | None:
     text = headers[0].decode("latin-1").strip()
     if not text:
         return None
-    number = AFTER.read(text)
-    if number is None:
-        message = f"the header {name} must be {AFTER.rule}, not {shown(text)}"
+    positions = after.read(text)
+    if positions is None:
+        message = f"the header {name} must be {after.rule}, not {shown(text)}"
         raise Refusal(Reason.INVALID_PARAMETER, message)
-    return number
+    return positions

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from twisted_bazaar.frontend.positions import Positions
+
 from .journal import Wanted
 
 __all__ = ["Asked", "accepts_gzip"]
@@ -16,8 +18,8 @@ class Asked(msgspec.Struct, frozen=True):
     """A request for events."""
 
     wanted: Wanted
-    after: int | None
-    """The order after which to begin; None: from now on."""
+    after: Positions | None
+    """By partition, the order within it after which to begin; None: from now on."""
     named: str
     """What gave that order, for a message."""
 

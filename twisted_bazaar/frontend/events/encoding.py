@@ -1,7 +1,7 @@
 """Server-sent events as bytes, and their compression. Pure.
 
-Only orders have an id, which is their number. A client that reconnects names the last one that it
-has seen, in `Last-Event-ID`.
+Only orders have an id, which is their number; of several partitions, it says where the stream is in
+each. A client that reconnects names the last one that it has seen, in `Last-Event-ID`.
 """
 
 import zlib
@@ -11,12 +11,14 @@ import msgspec
 
 from twisted_bazaar.http import answers
 from twisted_bazaar.market import MAX_SHARES, Order, Stock
+from twisted_bazaar.partitions import MAX_PARTITIONS
 
 __all__ = [
     "GZIP_HEAD",
     "HEARTBEAT",
     "RETRY",
     "ShownLeader",
+    "ShownPartitionLeader",
     "ShownQuote",
     "compressed",
     "identified",
@@ -58,6 +60,13 @@ class ShownLeader(msgspec.Struct):
     term: Annotated[int, msgspec.Meta(description="Ascending.", ge=1)]
 
 
+class ShownPartitionLeader(ShownLeader):
+    """The replica that leads a partition, where there are several."""
+
+    term: Annotated[int, msgspec.Meta(description="Ascending, within a partition.", ge=1)]
+    partition: Annotated[int, msgspec.Meta(ge=0, lt=MAX_PARTITIONS)]
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -90,14 +99,19 @@ def quote_event(stock: Stock) -> bytes:
     return b"event: quote\ndata: %b\n\n" % _encode(quote)
 
 
-def leader_event(leader: int, term: int) -> bytes:
-    """The event that says which replica leads."""
-    return b"event: leader\ndata: %b\n\n" % _encode(ShownLeader(leader, term))
+def leader_event(leader: int, term: int, partition: int | None = None) -> bytes:
+    """The event that says which replica leads, or leads `partition` of several."""
+    shown = (
+        ShownLeader(leader, term)
+        if partition is None
+        else ShownPartitionLeader(leader, term, partition)
+    )
+    return b"event: leader\ndata: %b\n\n" % _encode(shown)
 
 
-def place(number: int) -> bytes:
+def place(id: int | bytes) -> bytes:
     """Sets the id that a client names when it reconnects, and shows nothing."""
-    return b"id: %d\n\n" % number
+    return b"id: %b\n\n" % (id if isinstance(id, bytes) else b"%d" % id)
 
 
 def compressed(data: bytes) -> bytes:

@@ -1,37 +1,37 @@
-"""The feed of one front-end: asks the replicas what is new while there are readers, and gives each
-reader its turn.
+"""The feed of one front-end: is told what is new while there are readers, and gives each reader its
+turn.
 
     open      a reader comes; the first one starts the feed
-    _follow   asks a replica, takes the answer into the journal, and asks again
+    take      what `Following` was answered by a replica goes into the journal
     _serve    writes to the readers whose turn it is
 
 It stops with the last reader, and keeps nothing then.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_bazaar.errors import BazaarError, Unavailable
+from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.election.leadership import Leadership
+from twisted_bazaar.frontend.positions import Positions
 from twisted_bazaar.http.refusals import Reason, Refusal, later, shown
 from twisted_bazaar.http.site import BazaarRequest
-from twisted_bazaar.market import Order
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.timing import Timing
 
 from .asked import Asked, accepts_gzip
-from .journal import HistoryChanged, Journal
+from .following import FollowedPartition, Following
+from .journal import Journal
 from .news import News
 from .reader import Reader
-from .replay import OrderPages
-from .source import PAGE_ORDERS, WAIT_SECONDS, NewsSource
+from .replay import MAX_PAGES, OrderPages
+from .source import PAGE_ORDERS
 from .stream import EventStream, set_headers
 from .turns import Turns, asking_seconds
 
@@ -42,16 +42,6 @@ _LOOK_SECONDS = 1.0
 """Between two looks at all readers, for those that are too slow, and for heartbeats."""
 _REST_SECONDS = 1.0
 """The feed goes on for so long after its last reader."""
-_BEHIND_SECONDS = 2.0
-"""After so long without a replica that knows what readers were shown, the leader is asked whether
-it ever was."""
-
-
-class _Orders(Protocol):
-    """Where single orders are read."""
-
-    def get(self, number: int, /) -> Deferred[Order | None]:
-        """The order `number`, or None if the leader says so. Fails with `Unavailable`."""
 
 
 class EventFeed(Service):
@@ -63,31 +53,31 @@ class EventFeed(Service):
         self,
         reactor: Reactor,
         seconds: Callable[[], float],
-        leadership: Leadership,
-        source: NewsSource,
-        orders: _Orders,
+        partitions: Sequence[FollowedPartition],
         timing: Timing,
         max_readers: int,
     ) -> None:
+        """There is one partition; `MergedFeed` is for several."""
         self._reactor = reactor
         self._seconds = seconds
-        self._leadership = leadership
-        self._source = source
-        self._orders = orders
+        self._partitions = partitions
         self._timing = timing
         self._max_readers = max_readers
-        self.pages = OrderPages(source.older, PAGE_ORDERS)
+        self._pages = [
+            OrderPages(each.source.older, PAGE_ORDERS, MAX_PAGES // len(partitions) or 1)
+            for each in partitions
+        ]
         self._journal: Journal | None = None
         self.orders = 0
         """How many have come up while there were readers."""
         self._opening = 0
         """Requests that wait for their first event."""
         self._turns: Turns[EventStream] = Turns()
-        self._following: Deferred[None] | None = None
+        self._following: list[Deferred[None]] = []
+        """One for each partition while the feed runs."""
+        self._firsts: dict[int, News] = {}
+        """By partition: the first news, until those of all have come."""
         self._first_news: list[Deferred[None]] = []
-        self._known_at = 0.0
-        """When a replica last knew what readers were shown."""
-        self._logged = False
         self._serving: IDelayedCall | None = None
         self._resting: IDelayedCall | None = None
         self._looking = LoopingCall(self._look)
@@ -122,7 +112,7 @@ class EventFeed(Service):
         self._opening += 1
         try:
             await self._first_news_came()
-            after = await self._begin_after(asked)
+            await self._check(asked)
         finally:
             self._opening -= 1
             self._rest()
@@ -130,28 +120,37 @@ class EventFeed(Service):
             raise Unavailable("this front-end is stopping, or the order log was restored")
         if request.has_client:
             compress = accepts_gzip(request.requestHeaders.getRawHeaders(_ACCEPTED))
-            reader = Reader(asked.wanted, after, compress, self._seconds())
+            reader = self._reader(asked, compress)
             stream = EventStream(request, reader, self, self._seconds)
             self._turns.add(stream)
             stream.begin()
             self._serve_soon()
         self._rest()
 
-    async def _begin_after(self, asked: Asked) -> int:
-        """The number of the order after which `asked` begins. Raises `Refusal`."""
+    async def _check(self, asked: Asked) -> None:
+        """See that there is what `asked` names. Raises `Refusal`, and `Unavailable`."""
         journal = self.journal
         for stock in sorted(asked.wanted.stocks or ()):
             if not journal.lists(stock):
                 message = f"the query parameter stocks names no stock: {shown(stock)}"
                 raise Refusal(Reason.INVALID_PARAMETER, message)
-        after = asked.after
-        if after is None:
-            return journal.number
+        if asked.after is not None:
+            await self._check_orders(asked, asked.after)
+
+    async def _check_orders(self, asked: Asked, positions: Positions) -> None:
+        """See that the orders are there after which the stream is to begin."""
+        [after] = positions
         # What another front-end has shown may be news to this one.
-        if after > journal.number and await self._orders.get(after) is None:
+        if after > self.journal.number and await self._partitions[0].orders.get(after) is None:
             message = f"{asked.named} must be the number of an order, or 0; there is no {after} yet"
             raise Refusal(Reason.INVALID_PARAMETER, message)
-        return after
+
+    def _reader(self, asked: Asked, compress: bool) -> Reader:
+        after = self.journal.number if asked.after is None else asked.after[0]
+        return Reader(asked.wanted, after, compress, self._seconds())
+
+    def replay(self, reader: Reader) -> Deferred[bytes]:
+        return self._pages[0].after(reader.position.number).addCallback(reader.replayed)
 
     def ended(self, stream: EventStream) -> None:
         self._turns.remove(stream)
@@ -161,10 +160,14 @@ class EventFeed(Service):
 
     async def _first_news_came(self) -> None:
         """Start the feed unless it runs. Raises `Unavailable`."""
-        if self._following is None:
-            self._known_at = self._seconds()
-            self._following = Deferred.fromCoroutine(self._follow())
-            self._following.addErrback(self._failed)
+        if not self._following:
+            for number, partition in enumerate(self._partitions):
+                following = Following(
+                    self._reactor, self._seconds, number, partition, self._timing, self
+                )
+                run = Deferred.fromCoroutine(following.run())
+                self._following.append(run)
+                run.addErrback(self._failed)
             self._looking.start(_LOOK_SECONDS, now=False)
         if self._journal is None:
             came: Deferred[None] = Deferred()
@@ -180,87 +183,90 @@ class EventFeed(Service):
         self._first_news.remove(came)
         came.errback(Unavailable("no order replica answers"))
 
-    async def _follow(self) -> None:
-        while True:
-            began = self._seconds()
-            try:
-                await self._ask()
-                self._logged = False
-            except HistoryChanged as why:
-                self._start_again(str(why))
-            except BazaarError as why:
-                self._log_once(str(why))
-                await deferLater(self._reactor, self._timing.ping)
-            pause = asking_seconds(len(self._turns)) - (self._seconds() - began)
-            if pause > 0:
-                await deferLater(self._reactor, pause)
+    @property
+    def pace(self) -> float:
+        return asking_seconds(len(self._turns), len(self._partitions))
 
-    async def _ask(self) -> None:
-        journal = self._journal
-        if journal is None:
-            first = await self._source.news(2**53 - 1, 0, 0.0, Journal)
-            self._begin(first)
-            return
-        number, version = journal.number, journal.version
-        is_known = await self._source.news(number, version, WAIT_SECONDS, self._take)
-        if is_known:
-            self._known_at = self._seconds()
-        elif self._seconds() - self._known_at > _BEHIND_SECONDS:
-            if number and await self._orders.get(number) is None:
-                raise HistoryChanged(f"there is no order {number} any more: the log was restored")
-            self._known_at = self._seconds()
+    def reached(self, partition: int) -> tuple[int, int] | None:
+        return None if self._journal is None else (self._journal.number, self._journal.version)
 
-    def _take(self, news: News) -> bool:
-        """Take in an answer; returns whether its replica knows what readers were shown."""
+    def begins(self, partition: int) -> bool:
+        return self._journal is None and partition not in self._firsts
+
+    def take(self, partition: int, news: News) -> bool:
         journal = self.journal
         known = journal.number
-        if journal.take(news):
+        if self._taken(partition, news):
             self.orders += journal.number - known
-            self._turns.news()
-            self._serve_soon()
+            self._come()
         return bool(news.before)
 
-    def _begin(self, journal: Journal) -> None:
-        self._journal = journal
-        self._known_at = self._seconds()
-        self.led()
+    def _taken(self, partition: int, news: News) -> bool:
+        """Whether the journal has taken in anything new."""
+        return self.journal.take(news)
+
+    def _come(self) -> None:
+        """There is something new for readers."""
+        self._turns.news()
+        self._serve_soon()
+
+    def begin(self, partition: int, first: News) -> None:
+        self._firsts[partition] = first
+        if len(self._firsts) < len(self._partitions):
+            return
+        self._journal = self._begun([self._firsts[each] for each in range(len(self._partitions))])
+        self._firsts.clear()
+        for each in range(len(self._partitions)):
+            self.led(each)
         came, self._first_news = self._first_news, []
-        for each in came:
-            each.callback(None)
+        for waiting in came:
+            waiting.callback(None)
 
-    def led(self) -> None:
-        """The front-end has heard of its leader, which may be another one than before."""
-        self._source.look_at_leader()
-        leader, term = self._leadership.leader, self._leadership.term
-        if leader and self._journal is not None and self._journal.lead(leader, term):
-            self._turns.news()
-            self._serve_soon()
+    def _begun(self, firsts: Sequence[News]) -> Journal:
+        return Journal(firsts[0])
 
-    def _start_again(self, why: str) -> None:
+    def led(self, partition: int = 0) -> None:
+        """The front-end has heard of the leader of a partition, which may be another one than
+        before."""
+        leadership, source, _ = self._partitions[partition]
+        source.look_at_leader()
+        if leadership.leader and self._journal is not None and self._leads(partition, leadership):
+            self._come()
+
+    def _leads(self, partition: int, leadership: Leadership) -> bool:
+        """Whether that is news for readers."""
+        return self.journal.lead(leadership.leader, leadership.term)
+
+    def start_again(self, why: str) -> None:
         """Readers were shown another history: each has to begin anew."""
         self.log.warn("all streams of events end: {why}", why=why)
-        self.pages.forget()
+        self._forget()
         self._end_all()
+
+    def _forget(self) -> None:
         self._journal = None
+        self._firsts.clear()
+        for pages in self._pages:
+            pages.forget()
 
     def _end_all(self) -> None:
         for stream in self._turns.all():
             stream.end()
 
-    def _log_once(self, why: str) -> None:
-        if not self._logged:
-            self._logged = True
-            self.log.info("no replica says what is new: {why}", why=why)
-
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self.log.failure("unexpected error: all streams of events end", failure)
-            self._following = None
             self._end_all()
             # The next reader begins with a feed of its own.
-            self._journal = None
-            if self._looking.running:
-                self._looking.stop()
+            self._stop_following()
+
+    def _stop_following(self) -> None:
+        following, self._following = self._following, []
+        for each in following:
+            each.cancel()
+        self._forget()
+        if self._looking.running:
+            self._looking.stop()
 
     def _rest(self) -> None:
         """Stop the feed in a moment if there are no readers by then."""
@@ -274,13 +280,7 @@ class EventFeed(Service):
         self._resting = None
         if len(self._turns) or self._opening:
             return
-        following, self._following = self._following, None
-        if following is not None:
-            following.cancel()
-        self._journal = None
-        self.pages.forget()
-        if self._looking.running:
-            self._looking.stop()
+        self._stop_following()
         if self._serving is not None:
             self._serving.cancel()
             self._serving = None

@@ -15,7 +15,7 @@ import msgspec
 from twisted_bazaar.errors import Unavailable
 
 from .encoding import compressed, leader_event
-from .news import News, OrderEvent
+from .news import News, OrderEvent, QuoteEvent
 
 __all__ = [
     "MAX_CUT_BYTES",
@@ -27,6 +27,7 @@ __all__ = [
     "Journal",
     "Position",
     "Wanted",
+    "check_that_it_follows",
     "chosen",
 ]
 
@@ -103,6 +104,18 @@ def chosen(orders: Sequence[OrderEvent], wanted: Wanted) -> list[OrderEvent]:
     return [order for order in orders if wanted.includes(order.stock)]
 
 
+def check_that_it_follows(news: News, number: int, version: int, digest: str) -> None:
+    """Whether `news` goes on after order `number` and entry `version`, which has `digest`. Raises
+    `HistoryChanged` if it is of another log, and `Unavailable` if its orders do not follow."""
+    if news.before and news.before != digest:
+        raise HistoryChanged("the order log is another one than before: it was restored")
+    for expected, order in enumerate(news.orders, number + 1):
+        if order.number != expected:
+            raise Unavailable(f"order {order.number} does not follow order {expected - 1}")
+    if (news.orders or news.version > version) and not news.before:
+        raise Unavailable("it does not say which log its entries are of")
+
+
 class Journal:
     """Begins with the first `News`, after whose last order the live feed goes on."""
 
@@ -120,14 +133,15 @@ class Journal:
         self._quotes: dict[str, tuple[int, bytes]] = {}
         """By stock, ascending by count: how many quotes had come with it, and the event."""
         self._quote_count = 0
-        self._leader: tuple[int, int] = 0, 0
-        self._leader_event = b""
+        self._leading: dict[int | None, tuple[int, int]] = {}
+        self._leaders: dict[int | None, tuple[int, bytes]] = {}
+        """As `_quotes`, by partition."""
         self._leader_count = 0
         self._ends: list[int] = []
         """Ascending: the number of the last order of each part, as they came."""
         self._parts: dict[tuple[int, Wanted, bool], _Part] = {}
         self._cuts: dict[tuple[Position, Wanted, bool], Cut] = {}
-        self._take_quotes(first)
+        self._take_quotes(first.quotes)
 
     def lists(self, stock: str) -> bool:
         """Whether a stock has this name."""
@@ -140,46 +154,48 @@ class Journal:
         do not follow on order `number`: then nothing is taken in, and another replica is to be
         asked.
         """
-        if news.before and news.before != self._digest:
-            raise HistoryChanged("the order log is another one than before: it was restored")
-        for number, order in enumerate(news.orders, self.number + 1):
-            if order.number != number:
-                raise Unavailable(f"order {order.number} does not follow order {number - 1}")
-        if (news.orders or news.version > self.version) and not news.before:
-            raise Unavailable("it does not say which log its entries are of")
-        is_new = bool(news.orders)
-        if news.orders:
-            self._orders.extend(news.orders)
-            begin, self.number = self.number, news.orders[-1].number
-            self._ends += [*range(begin + MAX_PART_ORDERS, self.number, MAX_PART_ORDERS)]
-            self._ends.append(self.number)
-            if len(self._orders) > 2 * self._kept:
-                surplus = len(self._orders) - self._kept
-                del self._orders[:surplus]
-                self._first += surplus
-                del self._ends[: bisect_left(self._ends, self._first)]
+        check_that_it_follows(news, self.number, self.version, self._digest)
+        is_new = self._take_orders(news.orders)
         if news.version > self.version:
-            is_new = self._take_quotes(news) or is_new
+            is_new = self._take_quotes(news.quotes) or is_new
             self.version, self._digest = news.version, news.digest
         if is_new:
             self._cuts.clear()
         return is_new
 
-    def _take_quotes(self, news: News) -> bool:
-        for quote in news.quotes:
+    def _take_orders(self, orders: Sequence[OrderEvent]) -> bool:
+        if not orders:
+            return False
+        self._orders.extend(orders)
+        begin, self.number = self.number, orders[-1].number
+        self._ends += [*range(begin + MAX_PART_ORDERS, self.number, MAX_PART_ORDERS)]
+        self._ends.append(self.number)
+        if len(self._orders) > 2 * self._kept:
+            surplus = len(self._orders) - self._kept
+            del self._orders[:surplus]
+            self._first += surplus
+            del self._ends[: bisect_left(self._ends, self._first)]
+        return True
+
+    def _take_quotes(self, quotes: Sequence[QuoteEvent]) -> bool:
+        for quote in quotes:
             self._quote_count += 1
             # What is inserted anew comes last.
             self._quotes.pop(quote.stock, None)
             self._quotes[quote.stock] = self._quote_count, quote.event
-        return bool(news.quotes)
+        return bool(quotes)
 
-    def lead(self, leader: int, term: int) -> bool:
-        """Replica `leader` leads in `term`. Returns whether that is new."""
-        if (leader, term) == self._leader:
+    def lead(self, leader: int, term: int, partition: int | None = None) -> bool:
+        """Replica `leader` leads in `term`, `partition` if there are several. Returns whether that
+        is new."""
+        if self._leading.get(partition) == (leader, term):
             return False
-        self._leader = leader, term
-        self._leader_event = leader_event(leader, term)
+        self._leading[partition] = leader, term
         self._leader_count += 1
+        # What is inserted anew comes last.
+        self._leaders.pop(partition, None)
+        event = leader_event(leader, term, partition)
+        self._leaders[partition] = self._leader_count, event
         self._cuts.clear()
         return True
 
@@ -209,7 +225,7 @@ class Journal:
     def _make(self, position: Position, wanted: Wanted, compress: bool) -> Cut:
         events: list[bytes] = []
         if wanted.leader and position.leader < self._leader_count:
-            events.append(self._leader_event)
+            events += [event for at, event in self._leaders.values() if at > position.leader]
         number, told, size = position.number, 0, 0
         written: list[bytes] = []
         while wanted.orders and number < self.number and size < MAX_CUT_BYTES:

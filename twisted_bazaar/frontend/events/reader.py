@@ -38,8 +38,12 @@ class Reader:
 
     def greeting(self) -> bytes:
         """What each reader is given first."""
-        data = RETRY + (place(self.position.number) if self.wanted.orders else b"")
+        data = RETRY + (self._place(self.position.number) if self.wanted.orders else b"")
         return GZIP_HEAD + compressed(data) if self.compress else data
+
+    def _place(self, number: int) -> bytes:
+        """What tells a client that it has been given everything up to order `number`."""
+        return place(number)
 
     def lacks(self, journal: Journal) -> bool:
         """Whether it must be given orders from the log before it can go on with `journal`."""
@@ -109,7 +113,7 @@ class Reader:
         data = HEARTBEAT
         if self.wanted.orders and self._told < self.position.number:
             self._told = self.position.number
-            data += place(self._told)
+            data += self._place(self._told)
         return compressed(data) if self.compress else data
 
     def written(self, now: float) -> None:

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from .news import OrderEvent
 
-__all__ = ["OrderPages"]
+__all__ = ["MAX_PAGES", "OrderPages"]
 
 MAX_CALLS = 4
 """Pages that are read at a time, whatever the number of readers."""
@@ -23,8 +23,14 @@ MAX_PAGES = 32
 class OrderPages:
     """Reads pages with `read`, which takes the number after which the page begins."""
 
-    def __init__(self, read: Callable[[int], Deferred[Sequence[OrderEvent]]], size: int) -> None:
-        """A full page has `size` orders."""
+    def __init__(
+        self,
+        read: Callable[[int], Deferred[Sequence[OrderEvent]]],
+        size: int,
+        kept: int = MAX_PAGES,
+    ) -> None:
+        """A full page has `size` orders; `kept` of them are."""
+        self._kept = kept
         self._read = read
         self._size = size
         self._calls = DeferredSemaphore(MAX_CALLS)
@@ -51,7 +57,7 @@ class OrderPages:
     def _answer(self, page: Sequence[OrderEvent] | Failure, begin: int) -> None:
         if not isinstance(page, Failure) and len(page) == self._size:
             self._full[begin] = page
-            if len(self._full) > MAX_PAGES:
+            if len(self._full) > self._kept:
                 self._full.popitem(last=False)
         for answer in self._waiting.pop(begin):
             answer.callback(page)  # or errback, for a Failure

@@ -14,7 +14,6 @@ from twisted_bazaar.http.site import BazaarRequest
 
 from .journal import Journal
 from .reader import Reader
-from .replay import OrderPages
 
 __all__ = ["EventStream", "Feed", "set_headers"]
 
@@ -36,9 +35,9 @@ class Feed(Protocol):
     def journal(self) -> Journal:
         """What there is to show."""
 
-    @property
-    def pages(self) -> OrderPages:
-        """The orders that are not in the journal."""
+    def replay(self, reader: Reader, /) -> Deferred[bytes]:
+        """The next of the orders that `reader` lacks, as it is given them. Fails with
+        `Unavailable`."""
 
     def ended(self, stream: "EventStream", /) -> None:
         """`stream` is over."""
@@ -109,9 +108,9 @@ class EventStream:
         last."""
         reader = self.reader
         while not self._over and reader.lacks(self._feed.journal):
-            page = await self._feed.pages.after(reader.position.number)
+            data = await self._feed.replay(reader)
             if not self._over:
-                self._write(reader.replayed(page))
+                self._write(data)
             if self._paused and not self._over:
                 self._resumed = Deferred()
                 await self._resumed

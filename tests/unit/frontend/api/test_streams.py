@@ -31,16 +31,16 @@ def test_lists_are_separated_by_commas(query: bytes, wanted: Wanted) -> None:
 @pytest.mark.parametrize(
     ("query", "header", "after"),
     [
-        (b"after=0", None, 0),
-        (b"after=17", None, 17),
-        (b"after=17", [b"19"], 19),
-        (b"", [b"19"], 19),
-        (b"after=17", [b""], 17),
+        (b"after=0", None, (0,)),
+        (b"after=17", None, (17,)),
+        (b"after=17", [b"19"], (19,)),
+        (b"", [b"19"], (19,)),
+        (b"after=17", [b""], (17,)),
         (b"", [b""], None),
     ],
 )
 def test_the_header_wins_over_the_parameter(
-    query: bytes, header: list[bytes] | None, after: int | None
+    query: bytes, header: list[bytes] | None, after: tuple[int] | None
 ) -> None:
     assert decode_asked(query, header).after == after
 

@@ -17,6 +17,7 @@ from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api.streams import decode_asked
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.events.feed import EventFeed
+from twisted_bazaar.frontend.events.following import FollowedPartition
 from twisted_bazaar.frontend.events.news import News
 from twisted_bazaar.frontend.events.reader import HEARTBEAT_SECONDS, TAKING_SECONDS
 from twisted_bazaar.frontend.events.source import PAGE_ORDERS, WAIT_SECONDS, NewsSource
@@ -94,9 +95,8 @@ class World(Resource):
         clients: Any = self.replicas
         reactor: Any = self.clock
         source = NewsSource(reactor, self.clock.seconds, self.leadership, clients, clients, TIMING)
-        self.feed = EventFeed(
-            reactor, self.clock.seconds, self.leadership, source, self, TIMING, max_readers
-        )
+        followed = [FollowedPartition(self.leadership, source, self)]
+        self.feed = EventFeed(reactor, self.clock.seconds, followed, TIMING, max_readers)
         self.feed.startService()
 
     def get(self, number: int) -> Deferred[Order | None]:
