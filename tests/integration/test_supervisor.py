@@ -35,7 +35,7 @@ STUBBORN = python(
 )
 STARTER = """
 import subprocess, sys, os, time
-child = subprocess.Popen([sys.executable, "-IS", sys.argv[1], str(os.getpid()), *sys.argv[2:]])
+child = subprocess.Popen([sys.executable, "-IS", sys.argv[1], str(os.getpid()), ":", *sys.argv[2:]])
 print(child.pid, flush=True)
 time.sleep(600)
 """

@@ -29,7 +29,7 @@ from twisted_bazaar.storage.files import replace_file
 from .command_lines import ending_with
 from .console import Console, Lines
 
-__all__ = ["STOP_SECONDS", "Child", "Supervisor"]
+__all__ = ["LAST_SECONDS", "STOP_SECONDS", "Child", "Supervisor"]
 
 _REQUESTS_SECONDS = 6.0
 """From SIGTERM to SIGKILL for a process that takes requests: more than its own limit of a stop."""
@@ -38,7 +38,12 @@ _IDLE_SECONDS = 3.0
 """The same for the others, which have no calls under way by then."""
 
 STOP_SECONDS = _REQUESTS_SECONDS + _IDLE_SECONDS
-"""The longest time until all processes have been killed."""
+"""The longest time until all processes have been killed, but for one that stops last."""
+
+LAST_SECONDS = 3.0
+"""What one that stops last adds to that."""
+
+_STAGES = _REQUESTS_SECONDS, _IDLE_SECONDS, LAST_SECONDS
 
 BLAMELESS = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 """Signals that are sent from outside, not because of a fault of the process."""
@@ -60,6 +65,14 @@ class Child:
     """Whether it stops before the others, which serve its requests under way."""
     announces: bool = False
     """Whether it says when it serves (see `announcement`)."""
+    stops_last: bool = False
+    """Whether it stops after all others, which use it to their end."""
+    stop_signal: str = "TERM"
+    """What tells it to stop; without the `SIG`."""
+    account: str = ":"
+    """As whom it runs: see `ending_with`."""
+    environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """What it gets beside the environment of all; it may hold secrets, and is listed nowhere."""
 
 
 class Supervisor(procmon.ProcessMonitor):
@@ -120,8 +133,8 @@ class Supervisor(procmon.ProcessMonitor):
         self.timeStarted[name] = self._clock.seconds()
         self._started_at[name] = self._wall()
         self._restarts[name] += 1
-        arguments = ending_with(os.getpid(), ours.command)
-        environment, pipes = self._environment, {0: "w", 1: "r", 2: "r"}
+        arguments = ending_with(os.getpid(), ours.command, ours.account)
+        environment, pipes = self._environment | ours.environment, {0: "w", 1: "r", 2: "r"}
         if ours.announces:
             environment = environment | {announcement.VARIABLE: str(announcement.DESCRIPTOR)}
             pipes[announcement.DESCRIPTOR] = "r"
@@ -162,8 +175,20 @@ class Supervisor(procmon.ProcessMonitor):
             self._given_up = True
             self._refused(f"{name} does not start: {life.last_words or 'it does not say why'}")
 
+    def stopProcess(self, name: str) -> None:
+        """Tell `name` to stop; `killTime` later it is killed. procmon knows but one signal."""
+        process = self._lives[name].transport
+        assert process is not None
+        try:
+            process.signalProcess(self._children[name].stop_signal)
+        except error.ProcessExitedAlready:
+            return
+        self.murder[name] = self._clock.callLater(self.killTime, self._forceStopProcess, process)
+
     def stopService(self) -> Deferred[None]:  # type: ignore[override]  # procmon does not wait
-        """Stop the processes that take requests, then the others. Fires when all are gone."""
+        """Stop the processes that take requests, then the others, then those that stop last.
+
+        Fires when all are gone."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -171,14 +196,9 @@ class Supervisor(procmon.ProcessMonitor):
         for restart in self.restart.values():
             if restart.active():
                 restart.cancel()
-        for takes_requests in (True, False):
-            if not takes_requests:
-                self.killTime = min(self.killTime, _IDLE_SECONDS)
-            lives = [
-                life
-                for name, life in self._lives.items()
-                if self._children[name].takes_requests is takes_requests
-            ]
+        for stage, seconds in enumerate(_STAGES):
+            self.killTime = min(self.killTime, seconds)
+            lives = [life for n, life in self._lives.items() if _stage(self._children[n]) == stage]
             for life in lives:
                 self.stopProcess(life.name)
             await DeferredList([life.ended for life in lives])
@@ -211,6 +231,13 @@ class Supervisor(procmon.ProcessMonitor):
             replace_file(self._path, (json.dumps(rows, indent=1) + "\n").encode(), sync=False)
         except OSError as why:
             self.log.error("{file} cannot be written: {why}", file=self._path, why=why.strerror)
+
+
+def _stage(child: Child) -> int:
+    """When it is stopped: the place in `_STAGES`."""
+    if child.stops_last:
+        return 2
+    return 0 if child.takes_requests else 1
 
 
 class _ChildProtocol(procmon.LoggingProtocol):
