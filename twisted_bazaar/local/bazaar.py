@@ -13,18 +13,24 @@ from twisted_bazaar.runtime.folder_lock import Claim, claim
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .console import Console
+from .engine import EMBEDDED, make_server
 from .plan import Config, plan
 from .ports import Ports
 from .secret import keep_secret, secret_path
+from .supervisor import LAST_SECONDS, Supervisor
 from .supervisor import STOP_SECONDS as CHILDREN_SECONDS
-from .supervisor import Supervisor
 
-__all__ = ["STOP_SECONDS", "LocalBazaar"]
+__all__ = ["STOP_SECONDS", "LocalBazaar", "stop_seconds"]
 
 VERSION = f"twisted_bazaar {__version__}"
 
 STOP_SECONDS = CHILDREN_SECONDS + 0.5
-"""How long a stop of all processes may take."""
+"""How long a stop of all processes may take, but for an engine of their own."""
+
+
+def stop_seconds(engine: str | None) -> float:
+    """How long a stop of all processes may take, with that `--engine`."""
+    return STOP_SECONDS + (LAST_SECONDS if engine == EMBEDDED else 0.0)
 
 
 class LocalBazaar(MultiService):
@@ -63,6 +69,8 @@ class LocalBazaar(MultiService):
             if self._config.listing is not None:
                 # Before anything starts: a listing that cannot be used opens no market.
                 open_market(data / "catalog" / "catalog.csv", self._config.listing)
+            if self._config.engine == EMBEDDED:
+                make_server(data, self._random_bytes)
             children = plan(self._config, self._ports)
         supervisor = Supervisor(
             self._reactor,

@@ -18,12 +18,15 @@ MAX_LINE_BYTES = 8192
 _TRACEBACK = b"Traceback (most recent call last)"
 _MAX_TRACEBACK_BYTES = 16 * 1024
 
-# The memory that it asks for is for saving, which a cache does not do; and it says that it ends
-# because it is told to.
+# The memory that Redis asks for is for saving, which a cache does not do; and both say that they
+# end because they are told to. PostgreSQL refuses connections until it has started.
 _NEEDLESS = re.compile(
     rb"[0-9]+:\S+ .*(Memory overcommit must be enabled|Received SIGTERM|is now ready to exit)"
+    rb"|[-0-9]+ [:.0-9]+ \S+ \[[0-9]+\] FATAL:  "
+    rb"(the database system is (starting up|shutting down|not yet accepting connections)"
+    rb"|terminating connection due to administrator command)"
 )
-"""What Redis servers say at each start and stop, however little they are asked to say."""
+"""What servers say at each start and stop, however little they are asked to say."""
 
 
 class Console:

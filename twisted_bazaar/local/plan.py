@@ -21,6 +21,7 @@ from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig, trace_arguments
 
 from .command_lines import twistd
+from .engine import EMBEDDED, Engine, embedded_engine, external_engine
 from .ports import Ports
 from .secret import secret_path
 from .supervisor import Child
@@ -47,6 +48,9 @@ class Config:
     cache: str
     """`auto`, or what a front-end takes."""
     replicas: int
+    engine: str | None = None
+    """`embedded-postgres`, or the URL of an engine; None: each replica has a log of its own."""
+    partitions: int = 1
     listing: Path | None
     timing: Timing
     trace: TraceConfig | None = None
@@ -68,8 +72,10 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     orders = {n: ports.reserve(CATALOG_PORT + n) for n in range(1, config.replicas + 1)}
     internal = ports.reserve(INTERNAL_PORT)
     cache, redis = _resolve_cache(config.cache, ports)
+    engine = _resolve_engine(config.engine, data, ports)
     shared = [*timing_arguments(config.timing), *config.log.arguments()]
     shared += trace_arguments(config.trace)
+    shared += [f"--partitions={config.partitions}"] if config.partitions > 1 else []
     secret = f"--secret-file={secret_path(data)}"
 
     frontend = [f"--listen={listen}", f"--cache={cache}", f"--catalog={catalog}"]
@@ -110,9 +116,17 @@ def plan(config: Config, ports: Ports) -> list[Child]:
                 address=str(address),
                 command=twistd("bazaar-order", *own, *shared),
                 announces=True,
+                environment=engine.environment,
             )
         )
-    return children + redis
+    return [*children, *redis, *engine.children]
+
+
+def _resolve_engine(engine: str | None, data: Path, ports: Ports) -> Engine:
+    """What order processes are told of the engine, and its server, if it is the bazaar's own."""
+    if engine is None:
+        return Engine(environment={})
+    return embedded_engine(data, ports) if engine == EMBEDDED else external_engine(engine)
 
 
 def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:

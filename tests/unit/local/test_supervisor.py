@@ -26,8 +26,12 @@ from twisted_bazaar.runtime.output import Output
 class Transport:
     """A process that notes the signals it is sent, and dies only when the test says so."""
 
-    def __init__(self, pid: int, protocol: Any) -> None:
+    def __init__(
+        self, pid: int, protocol: Any, arguments: list[str], environment: dict[str, str]
+    ) -> None:
         self.pid = pid
+        self.arguments = arguments
+        self.environment = environment
         self.protocol = protocol
         self.signals: list[str] = []
         protocol.makeConnection(self)
@@ -62,7 +66,7 @@ class World(Clock):
         childFDs: dict[int, str],  # noqa: N803
     ) -> Transport:
         assert childFDs.get(DESCRIPTOR, "") == ("r" if VARIABLE in env else "")
-        self.started.append(Transport(100 + len(self.started), protocol))
+        self.started.append(Transport(100 + len(self.started), protocol, args, env))
         return self.started[-1]
 
 
@@ -207,6 +211,40 @@ def test_processes_that_take_requests_stop_before_the_others(tmp_path: Path) -> 
     order.exit(0)
     assert stopped.called
     assert not supervised.path.exists()
+
+
+ENGINE = Child(
+    name="engine",
+    address="a:5",
+    command=["hold"],
+    stops_last=True,
+    stop_signal="INT",
+    account="65534:65533",
+    environment={"PASSWORD": "hush"},
+)
+
+
+def test_a_process_that_others_use_stops_after_them_by_its_own_signal(tmp_path: Path) -> None:
+    supervised = Supervised(tmp_path, ENGINE, ORDER, FRONTEND)
+    engine, order, frontend = supervised.world.started
+    stopped = supervised.supervisor.stopService()
+    frontend.exit(0)
+    assert (order.signals, engine.signals) == (["TERM"], [])
+    order.exit(0)
+    assert engine.signals == ["INT"]
+    assert not stopped.called
+    engine.exit(0)
+    assert stopped.called
+
+
+def test_the_account_and_the_environment_of_a_process_are_its_own(tmp_path: Path) -> None:
+    supervised = Supervised(tmp_path, ENGINE, ORDER)
+    engine, order = supervised.world.started
+    assert engine.environment["PASSWORD"] == "hush"
+    assert engine.arguments[4:] == ["65534:65533", "hold"]
+    assert "PASSWORD" not in order.environment
+    assert order.arguments[4:] == [":", "keep"]
+    assert "hush" not in supervised.path.read_text()
 
 
 @pytest.mark.parametrize(("child", "seconds"), [(FRONTEND, 6.0), (ORDER, 3.0)])
