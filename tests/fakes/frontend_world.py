@@ -217,6 +217,7 @@ class FrontEnd:
         reactor: Any = None,
         resource: Resource | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        partitions: int = 1,
     ) -> None:
         self.bazaar = FakeBazaar()
         routes = Routes(
@@ -230,6 +231,7 @@ class FrontEnd:
             fresh_key=map("fresh-{}".format, itertools.count(1)).__next__,
             hosts=Hosts(HOSTS),
             notice=lambda: self.bazaar.notice,
+            partitions=partitions,
         )
         self.clock = Clock()
         self.site = public_site(

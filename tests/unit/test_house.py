@@ -93,6 +93,7 @@ PURE_MODULES = [
     "frontend.partitions.numbers",
     "frontend.partitions.placements",
     "frontend.election.views",
+    "frontend.partitions.description",
     "frontend.partitions.listing",
     "frontend.partitions.merging",
     "frontend.partitions.numbers",

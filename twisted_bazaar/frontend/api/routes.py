@@ -18,6 +18,7 @@ from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.frontend.page.files import INDEX, PageFiles
+from twisted_bazaar.frontend.partitions.streams import after_of
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.refusals import (
@@ -44,7 +45,7 @@ from .requests import (
     check_key_headers,
     decode_order_number,
 )
-from .served import Served
+from .served import Description, Served
 from .services import Events, Lookups, OrderLists, Orders, Overviews, Reporting, Trading
 from .trades import decode_trade, decode_validate
 
@@ -75,8 +76,10 @@ class Routes:
         fresh_key: Callable[[], str],
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
+        partitions: int = 1,
     ) -> None:
-        """`notice` returns what operators should know of this front-end although it is ready."""
+        """`notice` returns what operators should know of this front-end although it is ready. If
+        there are several partitions, the others stand before what there is of each."""
         self._trades = trades
         self._lookups = lookups
         self._replicas = replicas
@@ -90,11 +93,16 @@ class Routes:
         """Bytes of answers to `GET /stocks` being sent."""
         self._hosts = hosts
         self._page = PageFiles.read()
+        self._partitions = partitions
+        self._after = streams.AFTER if partitions == 1 else after_of(partitions)
 
     def resource(self) -> Resource:
         """The resource that a `BazaarSite` serves."""
-        _ = self.served.description  # Made now: the first client would make the others wait for it.
+        self._description()  # Made now: the first client would make the others wait for it.
         return Dispatcher(self.app, _failed)
+
+    def _description(self) -> Description:
+        return self.served.description(self._partitions)
 
     @served(market.STOCK, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
@@ -190,7 +198,8 @@ class Routes:
     @served(watching.EVENTS, "GET", "/events")
     def events(self, request: BazaarRequest) -> Deferred[bytes | None]:
         query = request.uri.partition(b"?")[2]
-        asked = streams.decode_asked(query, request.requestHeaders.getRawHeaders(b"Last-Event-ID"))
+        last_ids = request.requestHeaders.getRawHeaders(b"Last-Event-ID")
+        asked = streams.decode_asked(query, last_ids, self._after)
         begun = self._events.open(request, asked)
         return begun.addErrback(lambda failure: _failed(failure, request))
 
@@ -233,7 +242,7 @@ class Routes:
 
     @served(state.DESCRIPTION, "GET", "/openapi.json")
     def description(self, request: BazaarRequest) -> bytes:
-        return _uncached(self.served.description.openapi, request)
+        return _uncached(self._description().openapi, request)
 
     @served(state.PAGE, "GET", "/docs")
     def docs(self, request: BazaarRequest) -> bytes:
@@ -241,7 +250,7 @@ class Routes:
         headers.setRawHeaders(b"Content-Type", [b"text/html; charset=utf-8"])
         headers.setRawHeaders(b"Content-Security-Policy", [POLICY])
         headers.setRawHeaders(b"X-Content-Type-Options", [b"nosniff"])
-        return _uncached(self.served.description.page, request)
+        return _uncached(self._description().page, request)
 
 
 def _answer(

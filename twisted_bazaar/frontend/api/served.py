@@ -1,12 +1,13 @@
 """Declares the routes of a Klein app, each with the description that it follows."""
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 from klein import Klein
 from twisted.internet.defer import Deferred
+
+from twisted_bazaar.frontend.partitions.description import of_partitions
 
 from .description.document import Described, document
 from .description.page import html
@@ -35,6 +36,7 @@ class Served:
     def __init__(self) -> None:
         self.app = Klein()
         self.routes: list[Described] = []
+        self._descriptions: dict[int, Description] = {}
 
     def __call__(self, operation: Operation, method: str, *paths: str) -> Callable[[View], View]:
         """Declare the decorated view as the route for `method` at each of `paths`, which takes and
@@ -50,8 +52,22 @@ class Served:
 
         return declare
 
-    @cached_property
-    def description(self) -> Description:
-        """The description of the routes, which must be complete. To make it takes a while."""
-        described = document(self.routes)
-        return Description(msgspec.json.encode(described), html(described).encode())
+    def described(self, partitions: int) -> Sequence[Described]:
+        """The routes, with what they take and answer if there are so many partitions."""
+        if partitions == 1:
+            return self.routes
+        return [
+            each._replace(operation=of_partitions(each.operation, partitions))
+            for each in self.routes
+        ]
+
+    def description(self, partitions: int) -> Description:
+        """The description of the routes, which must be complete. To make it takes a while, the
+        first time."""
+        if partitions not in self._descriptions:
+            described = self.described(partitions)
+            shown = document(described)
+            self._descriptions[partitions] = Description(
+                msgspec.json.encode(shown), html(shown).encode()
+            )
+        return self._descriptions[partitions]

@@ -14,7 +14,9 @@ from twisted.internet.defer import Deferred
 
 from tests.fakes.described import answer_of, asked, masked, target_of
 from tests.fakes.frontend_world import FrontEnd
+from tests.fakes.partitioned_orders import SomeOrders
 from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.frontend.api.description.reading import FIRST
 from twisted_bazaar.frontend.api.description.reasons import (
     ANY_CALL,
     ELSEWHERE,
@@ -24,8 +26,11 @@ from twisted_bazaar.frontend.api.description.reasons import (
 )
 from twisted_bazaar.frontend.api.description.trading import MADE_KEY
 from twisted_bazaar.frontend.api.routes import Routes
+from twisted_bazaar.frontend.partitions.lists import MergedLists
+from twisted_bazaar.http import answers
 from twisted_bazaar.http.channel import BazaarChannel
-from twisted_bazaar.http.refusals import Reason
+from twisted_bazaar.http.refusals import Reason, Refusal
+from twisted_bazaar.partitions import home
 
 
 @pytest.fixture
@@ -33,9 +38,15 @@ def frontend() -> FrontEnd:
     return FrontEnd()
 
 
+@pytest.fixture(scope="module", params=[1, 4], ids="{} partitions".format)
+def partitions(request: pytest.FixtureRequest) -> int:
+    number: int = request.param
+    return number
+
+
 @pytest.fixture(scope="module")
-def description() -> Any:
-    answer = FrontEnd().get("/openapi.json")
+def description(partitions: int) -> Any:
+    answer = FrontEnd(partitions=partitions).get("/openapi.json")
     assert (answer.code, answer.header("content-type")) == (200, "application/json")
     return answer.json
 
@@ -148,6 +159,25 @@ def test_too_many_connections_are_told_so_in_the_words_of_the_example() -> None:
     assert MESSAGES[Reason.OVERLOADED].encode() in connection.transport.value()
 
 
+def test_the_examples_of_several_partitions_are_what_the_lists_answer() -> None:
+    orders = [SomeOrders() for _ in range(4)]
+    lists = MergedLists(orders)
+    orders[home("GameStart", 4)].orders.append(FIRST)
+    [route] = [
+        each
+        for each in Routes.served.described(4)
+        if (each.method, each.path) == ("GET", "/orders")
+    ]
+    for example in route.operation.examples:
+        query = example.target.partition("?")[2].encode()
+        bodies: list[bytes] = []
+        try:
+            lists.page(query).addCallback(bodies.append)
+        except Refusal as refusal:
+            bodies.append(answers.error(refusal.code, refusal.reason.word, refusal.message))
+        assert [json.loads(body) for body in bodies] == [json.loads(example.answer)], example.says
+
+
 # The page
 
 
@@ -176,8 +206,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def docs() -> Any:
-    frontend = FrontEnd()
+def docs(partitions: int) -> Any:
+    frontend = FrontEnd(partitions=partitions)
     answers = []
     # The client of the other tests reads JSON only.
     connection = frontend.connect()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -150,7 +150,7 @@ class _Call:
             content = {"schema": of(answer.body)}
             shown["content"] = {JSON: {**content, "examples": self._examples(examples)}}
         elif answer.events:
-            shown["content"] = {answer.media_type: {"schema": self._events(answer.events)}}
+            shown["content"] = {answer.media_type: {"schema": self._events(answer)}}
         elif answer.schema is not None:
             media_types = (answer.media_type, *answer.other_media_types)
             shown["content"] = {each: {"schema": answer.schema} for each in media_types}
@@ -165,9 +165,10 @@ class _Call:
             }
         return shown
 
-    def _events(self, events: Mapping[str, type[msgspec.Struct]]) -> Schema:
+    def _events(self, answer: Answer) -> Schema:
         """The schema of one event of a stream."""
-        return {"oneOf": [self._schemas.event(kind, events[kind]) for kind in events]}
+        events, id = answer.events, answer.event_id
+        return {"oneOf": [self._schemas.event(kind, events[kind], id) for kind in events]}
 
     def _refusal(self, code: int, reasons: Sequence[Reason]) -> dict[str, Any]:
         examples = [

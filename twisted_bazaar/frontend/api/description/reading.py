@@ -14,9 +14,9 @@ from .failures import failed, refused
 from .headers import CACHE_CONTROL
 from .vocabulary import Answer, Example, Link, Operation, Parameter, holding
 
-__all__ = ["ORDER", "ORDERS"]
+__all__ = ["FIRST", "ORDER", "ORDERS"]
 
-_FIRST = Order(1, "GameStart", Side.BUY, 5, 1_795_337_026_064, "bot-7-trade-1", False, 1599, None)
+FIRST = Order(1, "GameStart", Side.BUY, 5, 1_795_337_026_064, "bot-7-trade-1", False, 1599, None)
 
 
 def _page(query: bytes, orders: Sequence[Order]) -> bytes:
@@ -52,7 +52,7 @@ ORDER = Operation(
     ),
     refusals=(Reason.NO_SUCH_ORDER, Reason.UNAVAILABLE),
     examples=(
-        Example(says="An order", target="/orders/1", answer=answers.order(_FIRST)),
+        Example(says="An order", target="/orders/1", answer=answers.order(FIRST)),
         Example(
             says="An order that is not there",
             target="/orders/999",
@@ -90,12 +90,12 @@ ORDERS = Operation(
         Example(
             says="The first orders",
             target="/orders?after=0&limit=2",
-            answer=_page(b"after=0&limit=2", [_FIRST]),
+            answer=_page(b"after=0&limit=2", [FIRST]),
         ),
         Example(
             says="What became of a key",
             target="/orders?client_order_id=bot-7-trade-1",
-            answer=_page(b"client_order_id=bot-7-trade-1", [_FIRST]),
+            answer=_page(b"client_order_id=bot-7-trade-1", [FIRST]),
         ),
         Example(
             says="A key that was never executed",
@@ -105,7 +105,7 @@ ORDERS = Operation(
         Example(
             says="The last orders of a stock",
             target="/orders?stock=GameStart&direction=desc&limit=10",
-            answer=_page(b"stock=GameStart&direction=desc&limit=10", [_FIRST]),
+            answer=_page(b"stock=GameStart&direction=desc&limit=10", [FIRST]),
         ),
         refused("A wrong limit", "/orders?limit=0", lambda _: listing.decode_selection(b"limit=0")),
     ),

@@ -58,8 +58,8 @@ class Schemas:
             },
         )
 
-    def event(self, kind: str, struct: type[msgspec.Struct]) -> Reference:
-        """A server-sent event whose data `struct` encodes."""
+    def event(self, kind: str, struct: type[msgspec.Struct], id: str) -> Reference:
+        """A server-sent event whose data `struct` encodes; `id` says what its id is."""
         title = f"{kind.capitalize()}Event"
         fields: dict[str, Schema] = {
             "event": {"type": "string", "const": kind},
@@ -68,7 +68,7 @@ class Schemas:
                 "contentMediaType": JSON,
                 "contentSchema": self.of(struct),
             },
-            "id": {"type": "string", "description": "The number of the last order."},
+            "id": {"type": "string", "description": id},
         }
         return self.named(title, {**_holding(title, fields), "required": ["event", "data"]})
 

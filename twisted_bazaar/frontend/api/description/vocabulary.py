@@ -102,6 +102,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Of a body that no struct encodes."""
     events: Mapping[str, type[msgspec.Struct]] = {}
     """Of a stream: what encodes the data of each kind of event."""
+    event_id: str = "The number of the last order."
+    """Of a stream: what the id of an event is."""
     reasons: Sequence[Reason] = ()
     """If its body is that of a failure: for these."""
     headers: Sequence[Header] = ()
