@@ -17,7 +17,7 @@ __all__ = ["Admission"]
 
 REMEMBERED_LIVES = 4096
 """A recorded subscription that is sent again is known by its life. At the rate at which a front-end
-without a lease subscribes, so many last for hours."""
+without a lease subscribes, so many for each partition last for hours."""
 
 _HOST = re.compile(r"[0-9A-Za-z._:-]{1,253}")
 
@@ -28,8 +28,9 @@ class Admission:
     """The rules of a catalog with this `secret`. If that is empty, any caller may subscribe a host
     name, or an IP address of the machine that it calls from."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, partitions: int = 1) -> None:
         self._secret = secret
+        self._remembered = partitions * REMEMBERED_LIVES
         self._lives: set[int] = set()
         self._order: deque[int] = deque()
 
@@ -59,7 +60,7 @@ class Admission:
         thread."""
         self._lives.add(life)
         self._order.append(life)
-        if len(self._order) > REMEMBERED_LIVES:
+        if len(self._order) > self._remembered:
             self._lives.discard(self._order.popleft())
 
 

@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import grpc
@@ -32,7 +32,8 @@ from .figures import CatalogFigures, show_catalog
 from .following import Following
 from .market_file import save
 from .node import CatalogNode
-from .opening import open_market
+from .opening import Opening, open_market
+from .partitions import Partitions, file_of
 from .push_client import PushClient
 from .push_frames import PushFrames
 from .servicer import Catalog
@@ -50,10 +51,7 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
     folder or the listing cannot be used."""
     # The lock is held until the process ends.
     claim(config.data)
-    path = config.data / "catalog.csv"
-    opening = open_market(path, config.listing)
-    if not opening.snapshot.position.index:
-        save(path, opening.snapshot)
+    openings = _open(config)
     if not config.secret:
         Logger().warn(
             "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
@@ -62,42 +60,65 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
     tracing = make_tracing(reactor, config.trace, "catalog", chance)
     process_figures = ProcessFigures(reactor, metrics, "catalog", "", lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
-    greeter = Greeter(CATALOG, 0, lambda: node.cluster)
+    greeter = Greeter(CATALOG, 0, lambda: partitions.nodes[0].cluster)
     push_frames = PushFrames(reactor, config.secret, greeter, chance, asks)
     pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE, push_frames)
-    node = CatalogNode(
-        reactor,
-        monotonic_seconds,
-        opening.snapshot,
-        path,
-        pusher,
-        lambda: chance.randrange(1, 2**53),
-        config.timing,
-        opening.opened,
-        CatalogFigures(metrics),
+    lives, figures = partial(chance.randrange, 1, 2**53), CatalogFigures(metrics)
+    partitions = Partitions(
+        [
+            CatalogNode(
+                reactor,
+                monotonic_seconds,
+                opening.snapshot,
+                file_of(config.data, number),
+                pusher,
+                lives,
+                config.timing,
+                opening.opened,
+                figures.another(),
+                (number, len(openings)),
+            )
+            for number, opening in enumerate(openings)
+        ]
     )
-    show_catalog(metrics, node.status, lambda: node.stocks, lambda: node.held_lookups)
+    show_catalog(metrics, partitions.nodes)
 
-    admission = Admission(config.secret)
+    admission = Admission(config.secret, len(openings))
 
     def add_servicers(server: grpc.Server) -> None:
-        add_CatalogServicer_to_server(Catalog(reactor, node, admission), server)
+        add_CatalogServicer_to_server(Catalog(reactor, partitions, admission), server)
 
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-    following = Following.of(tracing.tracer, config.is_debugging)
+    follows = config.is_debugging or tracing.tracer is not None
+    following = partial(Following, tracing.tracer, config.is_debugging)
     applying = (
-        methods(APPLYING, node.apply, blocking, figures=asked)
-        if following is None
-        else methods(
-            APPLYING, following.around(node.apply), blocking, read=decode_followed, figures=asked
+        methods(
+            *(APPLYING, partitions.apply_followed(following), blocking),
+            read=decode_followed,
+            figures=asked,
         )
+        if follows
+        else methods(APPLYING, partitions.apply, blocking, figures=asked)
     )
     frames = FrameServer(reactor, applying, greeter.welcome, chance)
     request_ids = RequestIds(secrets.token_hex(5))
     server = serve(
         *(reactor, config.listen, _HANDLER_THREADS, add_servicers, frames, chance),
-        make_probes(reactor, metrics, node.why_not_ready, time.time, request_ids),
+        make_probes(reactor, metrics, partitions.why_not_ready, time.time, request_ids),
         asked,
-        Health(reactor, {"bazaar.v1.Catalog": lambda: node.why_not_ready() is None}),
+        Health(reactor, {"bazaar.v1.Catalog": lambda: partitions.why_not_ready() is None}),
     )
-    return Layers(tracing.service, process_figures, pusher, node, server)
+    return Layers(tracing.service, process_figures, pusher, *partitions.nodes, server)
+
+
+def _open(config: CatalogConfig) -> Sequence[Opening]:
+    """What the catalog starts with, by partition. What is not in a file yet is written to one, so
+    that the operator's listing is needed once."""
+    openings = []
+    for number in range(config.partitions):
+        path = file_of(config.data, number)
+        opening = open_market(path, config.listing, (number, config.partitions))
+        if not opening.snapshot.position.index:
+            save(path, opening.snapshot)
+        openings.append(opening)
+    return openings

@@ -1,19 +1,36 @@
 """What a catalog counts and measures. The names are in docs/monitoring.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Protocol, Self
 
-from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.metrics.figures import Labels, Metrics
 from twisted_bazaar.metrics.stages import Stage
 from twisted_bazaar.rpc.catalog_status import CatalogStatus
 
 __all__ = ["CatalogFigures", "show_catalog"]
 
 
+class Shown(Protocol):
+    """What is shown of a catalog in one partition."""
+
+    def status(self) -> CatalogStatus:
+        """How it is now."""
+
+    @property
+    def stocks(self) -> int:
+        """How many stocks lookups show."""
+
+    @property
+    def held_lookups(self) -> int:
+        """How many lookups wait."""
+
+
 class CatalogFigures:
-    """The figures of one catalog. Methods are called on the reactor's thread."""
+    """The figures of one catalog in one partition. Methods are called on the reactor's thread."""
 
     def __init__(self, metrics: Metrics) -> None:
-        stages = metrics.histograms(
+        self._stages = stages = metrics.histograms(
             "bazaar_trade_stage_seconds", "How long a batch of trades takes in a stage.", "stage"
         )
         self.pushed = Stage(stages.of("push"))
@@ -26,6 +43,13 @@ class CatalogFigures:
             "bazaar_catalog_lease_losses_total", "How often its lease ran out."
         )
         self._has_lease = False
+
+    def another(self) -> Self:
+        """Those of another partition: they count together with these."""
+        other = copy(self)
+        other.pushed = Stage(self._stages.of("push"))
+        other._has_lease = False
+        return other
 
     def has_entries(self, before: int, tip: int, now: float) -> None:
         """The last entry that the catalog has is `tip`; it was `before`."""
@@ -41,35 +65,48 @@ class CatalogFigures:
         self._has_lease = held
 
 
-def show_catalog(
-    metrics: Metrics,
-    status: Callable[[], CatalogStatus],
-    stocks: Callable[[], int],
-    held_lookups: Callable[[], int],
-) -> None:
-    """Declare the metrics that are read from the state of a catalog when they are wanted. `stocks`
-    returns how many it shows, `held_lookups` how many lookups wait."""
-    gauge = metrics.gauge
-    gauge("bazaar_catalog_applied_index", "The last entry applied.", lambda: status().applied)
-    gauge("bazaar_catalog_released_index", "The last entry shown.", lambda: status().released)
+def show_catalog(metrics: Metrics, partitions: Sequence[Shown]) -> None:
+    """Declare the metrics that are read from the state of a catalog when they are wanted: of each
+    of its `partitions`, by number."""
+    labels = ("partition",) if len(partitions) > 1 else ()
+
+    def gauge(name: str, what: str, read: Callable[[Shown], float]) -> None:
+        def read_all() -> Mapping[Labels, float]:
+            return {
+                (str(number),) if labels else (): read(partition)
+                for number, partition in enumerate(partitions)
+            }
+
+        metrics.gauges(name, what, *labels, read=read_all)
+
+    gauge(
+        "bazaar_catalog_applied_index",
+        "The last entry applied.",
+        lambda catalog: catalog.status().applied,
+    )
+    gauge(
+        "bazaar_catalog_released_index",
+        "The last entry shown.",
+        lambda catalog: catalog.status().released,
+    )
     gauge(
         "bazaar_catalog_lease_held",
         "Whether it holds the leader's lease.",
-        lambda: status().lease_seconds > 0,
+        lambda catalog: catalog.status().lease_seconds > 0,
     )
     gauge(
         "bazaar_catalog_subscribers",
         "Front-ends that may hold a lease of it.",
-        lambda: sum(each.lease_seconds > 0 for each in status().subscribers),
+        lambda catalog: sum(each.lease_seconds > 0 for each in catalog.status().subscribers),
     )
     gauge(
         "bazaar_catalog_subscribers_kept_out",
         "Front-ends that it keeps out.",
-        lambda: sum(each.kept_out_seconds > 0 for each in status().subscribers),
+        lambda catalog: sum(each.kept_out_seconds > 0 for each in catalog.status().subscribers),
     )
-    gauge("bazaar_catalog_stocks", "Stocks that it shows.", stocks)
+    gauge("bazaar_catalog_stocks", "Stocks that it shows.", lambda catalog: catalog.stocks)
     gauge(
         "bazaar_catalog_held_lookups",
         "Lookups that wait to learn whether an entry is committed.",
-        held_lookups,
+        lambda catalog: catalog.held_lookups,
     )

@@ -2,7 +2,6 @@
 only where the log is at level debug, or traces are exported."""
 
 from collections.abc import Callable, Mapping
-from typing import Self
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -28,11 +27,6 @@ class Following:
         self._tracer = tracer
         self._is_debugging = is_debugging
         self._entries = FollowedEntries(_CLEARED)
-
-    @classmethod
-    def of(cls, tracer: Tracer | None, is_debugging: bool) -> Self | None:
-        """None: nothing is followed in this process."""
-        return cls(tracer, is_debugging) if is_debugging or tracer is not None else None
 
     def around(
         self, apply: Callable[[Apply], Deferred[ApplyReply]]

@@ -20,6 +20,7 @@ from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.market import Listing, Stock
 from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.partitions import home
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ASKED, check_step
 from twisted_bazaar.rpc.catalog_status import CatalogStatus
 from twisted_bazaar.rpc.push import PushReply, Subscription
@@ -67,9 +68,16 @@ class CatalogNode(Service):
         timing: Timing,
         opened: Callable[[Mapping[str, Stock]], None] = lambda stocks: None,
         figures: CatalogFigures | None = None,
+        place: tuple[int, int] = (0, 1),
     ) -> None:
         """Go on from `snapshot`, which is what the file at `path` holds. `opened` is called once,
-        with the stocks of the market, when there are any in the order log."""
+        with the stocks of the market, when there are any in the order log. `place`: the partition
+        whose stocks these are, of how many."""
+        self._place = place
+        self._data = "the catalog's data"
+        if place != (0, 1):
+            self._data += f" of partition {place[0]}"
+        """For log lines."""
         self._seconds = seconds
         self._figures = figures or CatalogFigures(Metrics())
         self._projection = projection = snapshot.projection()
@@ -117,7 +125,9 @@ class CatalogNode(Service):
 
     def apply(self, message: Apply) -> Deferred[ApplyReply]:
         """Take in the leader's entries. Fires when they are released, or a heartbeat later. Raises
-        `Malformed`, or `NotOurs` for a leader of another cluster."""
+        `Malformed`, or `NotOurs` for a leader of another cluster or partition."""
+        if message.partition != self._place[0]:
+            raise NotOurs(f"this is partition {self._place[0]}, not {message.partition}")
         check_step(message.term, self._projection.position.term, MAX_TERM_STEP_ASKED)
         projection, now = self._projection, self._seconds()
         beginnings, tip = projection.beginnings, projection.tip
@@ -129,7 +139,13 @@ class CatalogNode(Service):
             raise
         self._figures.has_entries(tip, projection.tip, now)
         if projection.beginnings != beginnings:
-            self.log.warn("the catalog's data is not of this order log: rebuilding it")
+            if message.snapshot is None:
+                self.log.warn("{data} is not of this order log: rebuilding it", data=self._data)
+            else:
+                self.log.info(
+                    "{data} is too old, or not of this order log: going on from a snapshot",
+                    data=self._data,
+                )
         self._tell_opened()
         self._carry_out()
         return answer
@@ -227,12 +243,12 @@ class CatalogNode(Service):
 
     def view(self) -> View:
         """What clients may see now, but for stocks that are held. Raises `Unavailable` without a
-        lease, and before any stock is listed."""
+        lease, and before the market is open."""
         view = self._publisher.view
         # The clock is read after the view: the view is true while the lease holds.
         if not self._seconds() < view.until:
             raise Unavailable(NO_LEASE)
-        if not view.stocks:
+        if not view.stocks and not self._publisher.is_open:
             raise Unavailable("nothing is listed yet")
         return view
 
@@ -299,9 +315,15 @@ class CatalogNode(Service):
         self._publisher.unreachable(outgoing, self._seconds())
 
     def listing(self) -> Sequence[Listing]:
-        """What the first leader of a cluster should list: the stocks in this catalog's file."""
+        """What the first leader of a cluster should list: the stocks in this catalog's file that
+        are at home here."""
         stocks = self._projection.ledger.stocks.values() or self._listed
-        return [Listing(stock.name, stock.price, stock.quantity) for stock in stocks]
+        partition, partitions = self._place
+        return [
+            Listing(stock.name, stock.price, stock.quantity)
+            for stock in stocks
+            if home(stock.name, partitions) == partition
+        ]
 
     def _save(self) -> Deferred[None] | None:
         """Write the file on a thread if something is new. The next save waits for this one."""

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import DEFAULT_LISTING, Listing, Stock
+from twisted_bazaar.partitions import home
 from twisted_bazaar.stock_names import shown
 
 from .market_file import Snapshot, load, read_listing
@@ -48,21 +49,28 @@ class Opening(msgspec.Struct, frozen=True):
             log.info("--listing {file} is not needed: the market is open", file=self.path)
 
 
-def open_market(path: Path, listing: Path | None) -> Opening:
+def open_market(path: Path, listing: Path | None, place: tuple[int, int] = (0, 1)) -> Opening:
     """What the catalog with the file at `path`, which may not exist yet, starts with. Reads only.
+    `place`: the partition whose stocks these are, of how many. Those of a listing that are at home
+    in another do not count.
 
     Raises `Unusable`, naming file and line, if that file is damaged, or the operator's listing is
     while it counts.
     """
+    partition, partitions = place
+
+    def at_home(listed: Sequence[Listing]) -> Sequence[Listing]:
+        return [each for each in listed if home(each.name, partitions) == partition]
+
     known = load(path) if path.exists() else None
     if known is not None and known.position.index:
         try:
-            return Opening(known, listing, read_listing(listing) if listing else ())
+            return Opening(known, listing, at_home(read_listing(listing)) if listing else ())
         except Unusable as why:
             return Opening(known, listing, (), fault=str(why))
     if listing is None and known is not None:
         return Opening(known, None, ())
-    wanted = read_listing(listing) if listing else DEFAULT_LISTING
+    wanted = at_home(read_listing(listing) if listing else DEFAULT_LISTING)
     stocks = [Stock(each.name, each.price, each.quantity, 0, 0) for each in wanted]
     return Opening(Snapshot(stocks, Position(), 0), listing, wanted)
 

@@ -16,7 +16,7 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
 from twisted_bazaar.consensus.messages import Apply, MarketSnapshot
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger, stocks_of
-from twisted_bazaar.market import Stock
+from twisted_bazaar.market import Listed, Stock
 
 __all__ = ["MAX_PROPOSED", "Gone", "Position", "Projection"]
 
@@ -55,6 +55,8 @@ class Projection:
         """The index of the last `opened` entry that it has applied in this life, and how many."""
         self.beginnings = 0
         """How often it was discarded, and begun again with a snapshot, or with nothing."""
+        self.listed = position.index if ledger.stocks else 0
+        """The market is open since this entry, or longer; 0: it is not. It may have no stocks."""
         self.proposed: deque[Entry] = deque()
         """Entries of the leader of `position.term` that follow `position` and may yet be
         truncated."""
@@ -135,6 +137,7 @@ class Projection:
         if snapshot is not None:
             self.ledger = Ledger(snapshot.stocks, snapshot.last_number)
             self.position = Position(snapshot.index, snapshot.digest, self.position.term)
+        self.listed = snapshot.index if snapshot is not None and snapshot.listed else 0
         self._truncate()
         self._gone.clear()
         self.history = ""
@@ -153,6 +156,8 @@ class Projection:
             if isinstance(entry.event, Opened):
                 self.history = entry.digest
                 self.opened, self.openings = entry.index, self.openings + 1
+            elif isinstance(entry.event, Listed):
+                self.listed = self.listed or entry.index
             for name in touched:
                 stock = self.ledger.stocks.get(name)
                 if stock is None:

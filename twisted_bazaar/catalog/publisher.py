@@ -196,6 +196,11 @@ class Publisher(Generic[T]):
         """No client is shown anything older than what entries up to here left."""
         return self._cleared
 
+    @property
+    def is_open(self) -> bool:
+        """Whether lookups show a market, which may have no stocks."""
+        return bool(self._stocks) or 0 < self._projection.listed <= self._released
+
     def status(self, now: float) -> CatalogStatus:
         """How the catalog is."""
         alive = self._lease.alive(now)
@@ -203,7 +208,7 @@ class Publisher(Generic[T]):
             applied=self._projection.position.index,
             released=self._released,
             lease_seconds=max(0.0, self._lease.until - now),
-            serving=alive and bool(self.view.stocks),
+            serving=alive and self.is_open,
             subscribers=self._subscribers.statuses(now),
         )
 

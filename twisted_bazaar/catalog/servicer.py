@@ -23,6 +23,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 
 from .admission import Admission
 from .node import CatalogNode, Found
+from .partitions import Partitions
 
 __all__ = ["Catalog"]
 
@@ -35,30 +36,32 @@ _Request = (
     | catalog_pb2.SubscribeRequest
     | market_pb2.LookupRequest
 )
-"""A request that names the cluster that it is meant for."""
+"""A request that names the cluster, and the partition of it, that it is meant for."""
 
 
 class Catalog(CatalogServicer):
     """What the leader (Apply, Listing) and front-ends (Lookup, Subscribe, Status) call."""
 
-    def __init__(self, reactor: Reactor, node: CatalogNode, admission: Admission) -> None:
+    def __init__(self, reactor: Reactor, partitions: Partitions, admission: Admission) -> None:
         self._reactor = reactor
-        self._node = node
+        self._partitions = partitions
         self._admission = admission
         self._whole_market = DeferredLock()
 
-    def _check_meant(self, request: _Request, context: Context) -> None:
-        """Abort the call if it is for a catalog of another cluster."""
-        refusal = self._node.not_meant(request.cluster)
+    def _node(self, request: _Request, context: Context) -> CatalogNode:
+        """The node that `request` is for. Aborts the call if it is for a catalog of another
+        cluster. Raises `NotOurs` if there is no such partition."""
+        node = self._partitions.node(request.partition)
+        refusal = node.not_meant(request.cluster)
         if refusal is not None:
             abort_with(context, NotOurs(refusal))
+        return node
 
     async def Apply(self, request: catalog_pb2.ApplyRequest, context: Context) -> Any:
-        return to_wire(await self._node.apply(from_wire(request, messages.Apply)))
+        return to_wire(await self._partitions.apply(from_wire(request, messages.Apply)))
 
     def Listing(self, request: catalog_pb2.ListingRequest, context: Context) -> Any:
-        self._check_meant(request, context)
-        listing = self._node.listing()
+        listing = self._node(request, context).listing()
 
         def encode() -> bytes:
             stocks = (Stock(each.name, each.price, each.quantity, 0, 0) for each in listing)
@@ -67,24 +70,26 @@ class Catalog(CatalogServicer):
         return context.defer(encode)
 
     def Lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
-        self._check_meant(request, context)
+        node = self._node(request, context)
         if request.all:
-            return self._look_up_all(request, context)
-        found = self._node.look_up(request.names, request.partial)
+            return self._look_up_all(node, request, context)
+        found = node.look_up(request.names, request.partial)
         if isinstance(found, Deferred):
             return found.addCallback(_found_to_wire, request)
         return _found_to_wire(found, request)
 
-    async def _look_up_all(self, request: market_pb2.LookupRequest, context: Context) -> bytes:
+    async def _look_up_all(
+        self, node: CatalogNode, request: market_pb2.LookupRequest, context: Context
+    ) -> bytes:
         """The whole market takes long to encode: one at a time."""
-        await self._node.may_show_all()
+        await node.may_show_all()
         wait = min(context.time_remaining() or _TURN_SECONDS, _TURN_SECONDS)
         try:
             await self._whole_market.acquire().addTimeout(wait, self._reactor)
         except TimeoutError:
             raise Overloaded("too many requests for the whole market are waiting") from None
         try:
-            view = self._node.view()
+            view = node.view()
             return await context.defer(
                 lambda: lookup_to_wire(
                     view.stocks, request, view.history, view.upto, view.whole_before
@@ -96,12 +101,12 @@ class Catalog(CatalogServicer):
     def Subscribe(
         self, request: catalog_pb2.SubscribeRequest, context: Context
     ) -> catalog_pb2.SubscribeReply:
-        self._check_meant(request, context)
+        node = self._node(request, context)
         subscription = subscription_from_wire(request)
         self._admission.check(subscription, request.proof, context.peer())
         if self._admission.knows(subscription.life):
             return catalog_pb2.SubscribeReply(kept_out=0.0)
-        left = self._node.subscribe(subscription)
+        left = node.subscribe(subscription)
         if not left:
             self._admission.took(subscription.life)
         return catalog_pb2.SubscribeReply(kept_out=left)
@@ -109,8 +114,7 @@ class Catalog(CatalogServicer):
     def Status(
         self, request: catalog_pb2.CatalogStatusRequest, context: Context
     ) -> catalog_pb2.CatalogStatusReply:
-        self._check_meant(request, context)
-        return status_to_wire(self._node.status())
+        return status_to_wire(self._node(request, context).status())
 
 
 def _found_to_wire(found: Found, request: market_pb2.LookupRequest) -> market_pb2.LookupReply:

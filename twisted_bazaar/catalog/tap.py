@@ -6,6 +6,7 @@ from typing import ClassVar
 import attrs
 from twisted.application.service import Service
 
+from twisted_bazaar.engine.options import PARTITIONS_HELP, partitions
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import Late, Process, prepare
@@ -29,6 +30,7 @@ class CatalogConfig:
     """Whether events at debug are logged."""
     trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
     """Where traces go; None: nowhere."""
+    partitions: int = attrs.field(default=1, kw_only=True)
 
 
 class Options(TracingOptions):
@@ -40,6 +42,7 @@ class Options(TracingOptions):
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
         ["data", None, None, "Folder of the catalog's file.", options.folder],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
+        ["partitions", None, "1", PARTITIONS_HELP, partitions],
         ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
     ]
     required = ("listen", "data")
@@ -56,6 +59,7 @@ class Options(TracingOptions):
             self.timing,
             self.log_settings.is_debugging,
             trace=self.trace,
+            partitions=self["partitions"],
         )
 
 

@@ -21,8 +21,7 @@ class World(Catalog):
         super().__init__(path)
         self.metrics = Metrics()
         self.node._figures = CatalogFigures(self.metrics)
-        node = self.node
-        show_catalog(self.metrics, node.status, lambda: node.stocks, lambda: node.held_lookups)
+        show_catalog(self.metrics, [self.node])
 
     def value(self, name: str, *labels: str) -> float:
         family = {each.name: each for each in self.metrics}[f"bazaar_{name}"]

@@ -19,6 +19,7 @@ from tests.fakes.histories import history, sends
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from twisted_bazaar.catalog.admission import Admission
 from twisted_bazaar.catalog.node import CatalogNode
+from twisted_bazaar.catalog.partitions import Partitions
 from twisted_bazaar.catalog.servicer import Catalog as Servicer
 from twisted_bazaar.consensus.messages import Apply, ApplyReply
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
@@ -108,7 +109,8 @@ class World:
         """A catalog of this release at the address."""
 
         def add(server: grpc.Server) -> None:
-            servicer = Servicer(self.reactor, cast(CatalogNode, self.node), Admission(b""))
+            nodes = Partitions([cast(CatalogNode, self.node)])
+            servicer = Servicer(self.reactor, nodes, Admission(b""))
             add_CatalogServicer_to_server(servicer, server)
 
         greeter = Greeter(service, 0, lambda: self.node.cluster)

@@ -20,6 +20,7 @@ from tests.fakes.histories import history, ledger_of, sends
 from twisted_bazaar.catalog.admission import Admission
 from twisted_bazaar.catalog.market_file import Snapshot
 from twisted_bazaar.catalog.node import CatalogNode
+from twisted_bazaar.catalog.partitions import Partitions
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.servicer import Catalog
 from twisted_bazaar.consensus.messages import ApplyReply
@@ -396,8 +397,7 @@ async def test_a_catalog_learns_from_the_leader_and_answers_lookups(
         world.reactor, monotonic_seconds, listed, tmp_path / "c.csv", frontends, lambda: 5, timing
     )
     await world.server.stopService()
-    catalog = Catalog(world.reactor, node, Admission(SECRET))
-    world.servicer = catalog  # type: ignore[assignment]
+    world.servicer = Catalog(world.reactor, Partitions([node]), Admission(SECRET))  # type: ignore
     world.server = world.serve()
     await deferLater(world.reactor, 0.2)
     leaders = neighbours.Catalog(cast(Any, GrpcOnly()), world.channel, execute, timing)
