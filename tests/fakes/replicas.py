@@ -110,6 +110,9 @@ class FakeReplica(_Fake):
     def change(self, change: Any, sending: Any, timeout: float) -> Deferred[Any]:
         return self._ask("change", change, sending, timeout)
 
+    def hand_over(self, member: int, timeout: float) -> Deferred[Any]:
+        return self._ask("hand_over", member, timeout)
+
     def get_order(
         self, number: int, timeout: float, request_id: str = "", *_: Any
     ) -> Deferred[Any]:

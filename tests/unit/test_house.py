@@ -112,6 +112,7 @@ PURE_MODULES = [
     "frontend.operations.challenges",
     "frontend.operations.requests",
     "frontend.overview.parts",
+    "frontend.overview.several",
     "frontend.trading.figures",
     "frontend.trading.queue",
     "http.answers",

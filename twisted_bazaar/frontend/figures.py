@@ -1,6 +1,7 @@
 """What a front-end counts and measures, as a whole. The names are in docs/monitoring.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -10,7 +11,7 @@ from twisted_bazaar.frontend.trading.figures import TradeFigures
 from twisted_bazaar.http.figures import HttpFigures
 from twisted_bazaar.http.site import BazaarSite
 from twisted_bazaar.metrics.exposition import Exposition
-from twisted_bazaar.metrics.figures import LATENCY_SECONDS, Metrics
+from twisted_bazaar.metrics.figures import LATENCY_SECONDS, Labels, Metrics
 from twisted_bazaar.metrics.process import ProcessFigures
 from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.rpc.figures import CallFigures
@@ -21,10 +22,22 @@ from .cache.redis import RedisCache
 from .cache.store import QuoteCache
 from .election.leadership import Leadership
 from .election.search import Search
-from .events.feed import EventFeed
 from .trading.service import TradeService
 
 __all__ = ["FrontendFigures"]
+
+
+class Feed(Protocol):
+    """The streams of events."""
+
+    @property
+    def readers(self) -> int:
+        """How many are open."""
+
+    @property
+    def orders(self) -> int:
+        """How many orders have come up while there were any."""
+
 
 _NONE = (0,) * (len(LATENCY_SECONDS) + 1)
 
@@ -53,34 +66,48 @@ class FrontendFigures:
         self._is_ready = False
 
     def show(
-        self, trades: TradeService, feed: EventFeed, leadership: Leadership, search: Search
+        self,
+        feed: Feed,
+        trades: Sequence[TradeService],
+        leaderships: Sequence[Leadership],
+        searches: Sequence[Search],
     ) -> None:
-        """Declare the metrics of trades, of streams of events, and of the search for a leader."""
-        gauge, counted = self._metrics.gauge, self._metrics.counted
+        """Declare the metrics of streams of events, and, by partition, of trades and of the search
+        for a leader."""
         self._streams = lambda: feed.readers
-        gauge("bazaar_trade_queue_length", "Trades that wait to be sent.", lambda: trades.waiting)
-        gauge("bazaar_streams_open", "Streams of events.", lambda: feed.readers)
-        counted(
+        self._metrics.gauge("bazaar_streams_open", "Streams of events.", lambda: feed.readers)
+        self._metrics.counted(
             "bazaar_stream_orders_total",
             "Orders that came up while there were streams, each counted once for all of them.",
             read=lambda: {(): feed.orders},
         )
-        gauge(
+        gauges, counted = self._metrics.gauges, self._metrics.counted
+        labels = _labels(trades)
+        gauges(
+            "bazaar_trade_queue_length",
+            "Trades that wait to be sent.",
+            *labels,
+            read=lambda: _by_partition([each.waiting for each in trades]),
+        )
+        gauges(
             "bazaar_leader_id",
             "The replica that leads; 0: none is known to.",
-            lambda: leadership.leader,
+            *labels,
+            read=lambda: _by_partition([each.leader for each in leaderships]),
         )
         counted(
             "bazaar_leader_changes_total",
             "Times that another replica was found to lead, or the same one in another term.",
-            read=lambda: {(): search.leader_changes},
+            *labels,
+            read=lambda: _by_partition([each.leader_changes for each in searches]),
         )
         counted(
             "bazaar_nominations_total",
             "Times that a replica was asked to campaign.",
-            read=lambda: {(): search.nominations},
+            *labels,
+            read=lambda: _by_partition([each.nominations for each in searches]),
         )
-        gauge(
+        self._metrics.gauge(
             "bazaar_ready",
             "Whether a leader is known and a catalog answers: 1, or 0.",
             lambda: self._is_ready,
@@ -91,30 +118,34 @@ class FrontendFigures:
         self._connections = lambda: len(site.connections)
         self._metrics.gauge("bazaar_http_connections", "Connections of clients.", self._connections)
 
-    def show_cache(self, cache: QuoteCache, floors: Floors, seconds: Callable[[], float]) -> None:
-        """Declare the metrics of a cache, and of the lease under which it may be used. `seconds` is
-        the clock of `floors`."""
-        gauge = self._metrics.gauge
+    def show_cache(
+        self, cache: QuoteCache, floors: Sequence[Floors], seconds: Callable[[], float]
+    ) -> None:
+        """Declare the metrics of a cache, and, by partition, of the lease under which it may be
+        used. `seconds` is the clock of `floors`."""
         redis = cache if isinstance(cache, RedisCache) else None
         self._metrics.counted(
             "bazaar_cache_errors_total",
             "Times that Redis could not be reached, did not answer in time, or refused a write.",
             read=lambda: {(): redis.errors if redis else 0},
         )
-        gauge(
+        self._metrics.gauge(
             "bazaar_cache_breaker_open",
             "Whether Redis is given up for now: 1, or 0.",
             lambda: redis is not None and redis.is_given_up,
         )
-        gauge(
+        labels = _labels(floors)
+        self._metrics.gauges(
             "bazaar_frontend_lease_held",
             "Whether lookups may be answered from the cache: 1, or 0.",
-            lambda: floors.alive(seconds()),
+            *labels,
+            read=lambda: _by_partition([each.alive(seconds()) for each in floors]),
         )
-        gauge(
+        self._metrics.gauges(
             "bazaar_frontend_kept_out",
             "Whether it is granted no lease, as it repeatedly delayed trades: 1, or 0.",
-            lambda: floors.kept_out_until > seconds(),
+            *labels,
+            read=lambda: _by_partition([each.kept_out_until > seconds() for each in floors]),
         )
 
     def resource(
@@ -166,3 +197,15 @@ class FrontendFigures:
     def _counts(self, *labels: str) -> tuple[int, ...]:
         histogram = self.http.seconds.values.get(labels)
         return _NONE if histogram is None else tuple(histogram.counts)
+
+
+def _labels(parts: Sequence[object]) -> Sequence[str]:
+    """The labels of what there is once for each partition."""
+    return () if len(parts) == 1 else ("partition",)
+
+
+def _by_partition(values: Sequence[float]) -> Mapping[Labels, float]:
+    """What the metrics of each partition are, which have the label only if there are several."""
+    if len(values) == 1:
+        return {(): values[0]}
+    return {(str(number),): value for number, value in enumerate(values)}

@@ -6,6 +6,7 @@ from typing import ClassVar
 import attrs
 from twisted.application.service import Service
 
+from twisted_bazaar.engine.options import PARTITIONS_HELP, partitions
 from twisted_bazaar.http.client_address import Network, read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
@@ -40,6 +41,8 @@ class FrontendConfig:
     """Where traces go; None: nowhere."""
     access_log: bool = attrs.field(default=False, kw_only=True)
     trusted_proxies: tuple[Network, ...] = attrs.field(default=(), kw_only=True)
+    partitions: int = attrs.field(default=1, kw_only=True)
+    """How many the bazaar was created with."""
 
 
 class Options(TracingOptions):
@@ -59,6 +62,7 @@ class Options(TracingOptions):
         ["advertise", None, None, "HOST:PORT at which catalogs reach it.", options.host_port],
         ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
         ["cache", None, "memory", "redis://HOST:PORT, memory or off.", options.cache],
+        ["partitions", None, 1, PARTITIONS_HELP, partitions],
     ]
     optFlags: ClassVar = [
         ["public-metrics", None, "Serve /metrics to clients, too, and not on --internal only."],
@@ -91,6 +95,7 @@ class Options(TracingOptions):
             trace=self.trace,
             access_log=bool(self["access-log"]),
             trusted_proxies=self["trusted-proxy"],
+            partitions=self["partitions"],
         )
 
 

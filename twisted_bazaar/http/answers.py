@@ -3,7 +3,7 @@
 Prices are exact decimals of two digits; no price passes through a float.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -164,6 +164,19 @@ class PartitionedOrdersPage(OrdersPage):
     more: Annotated[bool, msgspec.Meta(description="Whether there are more orders now.")]
 
 
+class PartitionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order replica described itself last in one partition."""
+
+    partition: int
+    role: str
+    term: int
+    last_number: Annotated[int, msgspec.Meta(description="Of its last order; 0: there is none.")]
+    last_index: Annotated[int, msgspec.Meta(description="Of its last entry.")]
+    digest: Annotated[
+        str, msgspec.Meta(description="Of all entries up to the last: equal for equal logs.")
+    ]
+
+
 class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     """An order replica, as it described itself last."""
 
@@ -192,6 +205,12 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     disk_seconds: Annotated[
         float, msgspec.Meta(description="Seconds that a write to its disk takes.")
     ] = 0.0
+    partitions: Annotated[
+        Sequence[PartitionReport] | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Each partition. What is above is of partition 0. Absent: there is one."
+        ),
+    ] = msgspec.UNSET
 
 
 class Ready(msgspec.Struct):

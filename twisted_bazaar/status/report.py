@@ -12,13 +12,17 @@ import msgspec
 from twisted_bazaar.metrics.figures import LATENCY_SECONDS
 
 __all__ = [
+    "CatalogInPartition",
     "CatalogState",
     "ClusterStatus",
     "Durations",
     "Figures",
     "FrontendState",
     "LookupCounts",
+    "PartitionState",
+    "ReplicaInPartition",
     "ReplicaState",
+    "StockMove",
     "TradeCounts",
 ]
 
@@ -47,6 +51,16 @@ class FrontendState(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class CatalogInPartition(msgspec.Struct, frozen=True, kw_only=True):
+    """A catalog in one partition. Fields are those of `CatalogState`."""
+
+    partition: Count
+    serving: bool | None = None
+    lease_seconds: Seconds | None = None
+    applied_index: Count | None = None
+    behind: Count | None = None
+
+
 class CatalogState(msgspec.Struct, frozen=True, kw_only=True):
     """A catalog, as it described itself within the last second."""
 
@@ -67,6 +81,23 @@ class CatalogState(msgspec.Struct, frozen=True, kw_only=True):
     behind: Annotated[
         Count | None, msgspec.Meta(description="Entries that the leader had beyond that.")
     ] = None
+    partitions: Annotated[
+        Sequence[CatalogInPartition] | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Each partition. What is above is of partition 0. Absent: there is one."
+        ),
+    ] = msgspec.UNSET
+
+
+class ReplicaInPartition(msgspec.Struct, frozen=True, kw_only=True):
+    """An order replica in one partition. Fields are those of `ReplicaState`."""
+
+    partition: Count
+    role: str
+    term: Count | None = None
+    last_number: Count | None = None
+    last_index: Count | None = None
+    behind: Count | None = None
 
 
 class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +136,36 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     disk_seconds: Annotated[
         Seconds | None, msgspec.Meta(description="How long a write to its disk takes.")
     ] = None
+    partitions: Annotated[
+        Sequence[ReplicaInPartition] | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Each partition. What is above is of partition 0. Absent: there is one."
+        ),
+    ] = msgspec.UNSET
+
+
+class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition of the market."""
+
+    partition: Count
+    leader: Annotated[
+        int, msgspec.Meta(description="The id of the replica that leads it; 0: none is known to.")
+    ]
+    term: Annotated[int, msgspec.Meta(description="Of that leader; 0: none is known.")]
+    preferred: Annotated[
+        int,
+        msgspec.Meta(description="The replica that an operator wants to lead; 0: the usual one."),
+    ]
+    last_number: Annotated[int, msgspec.Meta(description="Of its last order; 0: there is none.")]
+    last_index: Annotated[int, msgspec.Meta(description="Of its last entry.")]
+
+
+class StockMove(msgspec.Struct, frozen=True, kw_only=True):
+    """A stock that was moved to another partition than the one that it is at home in."""
+
+    stock: str
+    partition: Annotated[Count, msgspec.Meta(description="Where it is, or goes.")]
+    arrived: Annotated[bool, msgspec.Meta(description="Whether it is there.")]
 
 
 class LookupCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,3 +249,14 @@ class ClusterStatus(msgspec.Struct, frozen=True, kw_only=True):
     catalogs: Sequence[CatalogState]
     replicas: Sequence[ReplicaState]
     figures: Figures
+    partitions: Annotated[
+        Sequence[PartitionState] | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Each partition. `leader`, `term` and `last_number` above are those of "
+            "partition 0. Absent: there is one."
+        ),
+    ] = msgspec.UNSET
+    moved: Annotated[
+        Sequence[StockMove] | msgspec.UnsetType,
+        msgspec.Meta(description="The stocks that were moved. Absent: there is one partition."),
+    ] = msgspec.UNSET

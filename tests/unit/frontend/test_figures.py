@@ -37,7 +37,7 @@ class World:
         self.metrics = Metrics()
         self.figures = FrontendFigures(self.metrics, self.clock, lambda: 0)
         self.parts: Any = Parts()
-        self.figures.show(self.parts, self.parts, self.parts, self.parts)
+        self.figures.show(self.parts, [self.parts], [self.parts], [self.parts])
 
     def gauge(self, name: str) -> float:
         [found] = (each for each in self.metrics if each.name == name)
@@ -98,7 +98,7 @@ def test_the_state_of_the_parts_is_read_when_it_is_asked_for(world: World) -> No
 
 def test_a_lease_shows_until_it_is_over(world: World) -> None:
     publisher = FakePublisher()
-    world.figures.show_cache(MemoryCache(), publisher.floors, lambda: publisher.now)
+    world.figures.show_cache(MemoryCache(), [publisher.floors], lambda: publisher.now)
     assert world.gauge("bazaar_frontend_lease_held") == 0
     publisher.grant(A=5)
     assert world.gauge("bazaar_frontend_lease_held") == 1
@@ -114,11 +114,11 @@ def test_a_redis_shows_whether_it_is_given_up_and_memory_never_is(world: World) 
     clock: Any = Clock()
     redis = RedisCache(clock, clock.seconds, Address("127.0.0.1", 1))
     redis.errors = 3
-    world.figures.show_cache(redis, FakePublisher().floors, clock.seconds)
+    world.figures.show_cache(redis, [FakePublisher().floors], clock.seconds)
     assert world.gauge("bazaar_cache_breaker_open") == 1
     assert world.gauge("bazaar_cache_errors_total") == 3
     memory = World()
-    memory.figures.show_cache(MemoryCache(), FakePublisher().floors, clock.seconds)
+    memory.figures.show_cache(MemoryCache(), [FakePublisher().floors], clock.seconds)
     assert memory.gauge("bazaar_cache_breaker_open") == 0
     assert memory.gauge("bazaar_cache_errors_total") == 0
 

@@ -46,7 +46,7 @@ from .requests import (
     decode_order_number,
 )
 from .served import Description, Served
-from .services import Events, Lookups, OrderLists, Orders, Overviews, Reporting, Trading
+from .services import Events, Lookups, OrderLists, Overviews, Reporting, SingleOrders, Trading
 from .trades import decode_trade, decode_validate
 
 __all__ = ["Routes"]
@@ -68,7 +68,7 @@ class Routes:
         *,
         trades: Trading,
         lookups: Lookups,
-        replicas: Orders,
+        replicas: SingleOrders,
         lists: OrderLists,
         reports: Reporting,
         overview: Overviews,

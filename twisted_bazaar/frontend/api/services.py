@@ -18,7 +18,16 @@ from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.status.report import ClusterStatus
 from twisted_bazaar.tracing.context import TraceContext
 
-__all__ = ["Events", "Lookups", "OrderLists", "Orders", "Overviews", "Reporting", "Trading"]
+__all__ = [
+    "Events",
+    "Lookups",
+    "OrderLists",
+    "Orders",
+    "Overviews",
+    "Reporting",
+    "SingleOrders",
+    "Trading",
+]
 
 
 class Trading(Protocol):
@@ -44,12 +53,16 @@ class Lookups(Protocol):
     def look_up_all(self) -> Deferred[MarketSnapshot]: ...
 
 
-class Orders(Protocol):
-    """Reads orders: `Replicas`."""
+class SingleOrders(Protocol):
+    """Reads single orders: `Replicas`."""
 
     def get(
         self, number: int, request_id: str = "", context: TraceContext | None = None
     ) -> Deferred[Order | None]: ...
+
+
+class Orders(SingleOrders, Protocol):
+    """Reads orders of one partition: `Replicas`."""
 
     def list(
         self, selection: Selection, request_id: str = "", context: TraceContext | None = None

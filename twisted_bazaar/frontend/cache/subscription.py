@@ -75,6 +75,11 @@ class Subscriber(Service):
         super().stopService()
         self._checking.stop()
 
+    @property
+    def life(self) -> int:
+        """Identifies the present subscription."""
+        return self._floors.life
+
     def push(self, push: Push) -> PushReply:
         """Take in a push. It may come late, twice or out of order."""
         now, recent = self._seconds(), self._recent

@@ -4,6 +4,9 @@
     {"operation": "price", "name": "GameStart", "price": 15.99}
     {"operation": "halt", "names": ["GameStart"]}       or "resume"; "all": true instead of names
     {"operation": "show"}
+    {"operation": "move", "name": "GameStart", "partition": 3}
+    {"operation": "lead", "partition": 3, "member": 2}  or no member: the usual one
+    {"operation": "partitions"}
 
 As strict as bodies of trades are: unknown fields, fields given twice and fractions of cents are
 refused. Whether the market can be changed so, the leader decides.
@@ -13,19 +16,41 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
-from twisted_bazaar.http.refusals import Reason, Refusal, shown
-from twisted_bazaar.market import Change, Halted, Listed, Listing, Repriced, Resumed
+import msgspec
 
-__all__ = ["decode_operation"]
+from twisted_bazaar.http.refusals import Reason, Refusal, shown
+from twisted_bazaar.market import Change, Halted, Listed, Listing, Move, Repriced, Resumed
+from twisted_bazaar.partitions import MAX_PARTITIONS
+
+__all__ = ["Lead", "Operation", "Show", "decode_operation"]
 
 _MAX_NUMBER = 2**53
 """Beyond the largest price in cents, and the largest quantity: the leader refuses what is less."""
 
 
-def decode_operation(body: bytes) -> Change | None:
-    """The change that a body asks for; None: to show the market. Raises a `Refusal`."""
+class Show(Enum):
+    """What is to be shown."""
+
+    MARKET = "market"
+    PARTITIONS = "partitions"
+
+
+class Lead(msgspec.Struct, frozen=True):
+    """Asks that a member lead a partition."""
+
+    partition: int
+    member: int
+    """0: the usual one."""
+
+
+Operation = Change | Lead | Show
+
+
+def decode_operation(body: bytes) -> Operation:
+    """The operation that a body asks for. Raises a `Refusal`."""
     fields = _decode(body)
     operation = fields.get("operation")
     if not isinstance(operation, str) or operation not in _READERS:
@@ -97,16 +122,49 @@ def _resume(fields: Mapping[str, Any]) -> Change:
     return Resumed(_names(fields))
 
 
-def _show(fields: Mapping[str, Any]) -> None:
+def _move(fields: Mapping[str, Any]) -> Change:
+    _exactly(fields, "name", "partition")
+    return Move(_name(fields["name"]), _partition(fields["partition"]))
+
+
+def _lead(fields: Mapping[str, Any]) -> Lead:
+    _exactly({"member": None, **fields}, "partition", "member")
+    member = 0
+    if "member" in fields:
+        rule = "be the id of an order replica"
+        member = _number("member", rule, fields["member"], 1)
+        if not 1 <= member < 2**31:
+            raise _wrong("member", rule, fields["member"])
+    return Lead(_partition(fields["partition"]), member)
+
+
+def _partition(value: object) -> int:
+    rule = f"be a whole number from 0 to {MAX_PARTITIONS - 1}"
+    partition = _number("partition", rule, value, 1)
+    if not 0 <= partition < MAX_PARTITIONS:
+        raise _wrong("partition", rule, value)
+    return partition
+
+
+def _show(fields: Mapping[str, Any]) -> Show:
     _exactly(fields)
+    return Show.MARKET
 
 
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], Change | None]] = {
+def _show_partitions(fields: Mapping[str, Any]) -> Show:
+    _exactly(fields)
+    return Show.PARTITIONS
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], Operation]] = {
     "list": _list,
     "price": _reprice,
     "halt": _halt,
     "resume": _resume,
     "show": _show,
+    "move": _move,
+    "lead": _lead,
+    "partitions": _show_partitions,
 }
 
 

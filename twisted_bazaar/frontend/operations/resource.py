@@ -2,13 +2,14 @@
 
     GET /market   {"data": {"challenge": "…"}}
     POST /market  {"data": {"index": 830}}, the entry that holds the change; null: it was so already
+                  {"data": {"entries": [{"partition": 0, "index": 830}]}} of several partitions
 
 Every operation that changes the market is a line in the log, and so is one with a wrong signature,
 at a bounded rate.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -22,7 +23,7 @@ from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Change, ChangeRefusal
 
 from .challenges import CHALLENGE_HEADER, SIGNATURE_HEADER, Challenges
-from .requests import decode_operation
+from .requests import Lead, Show, decode_operation
 
 __all__ = ["MarketOperations", "Operations"]
 
@@ -41,9 +42,13 @@ _ALLOWED = Refusal(
 
 
 class Operations(Protocol):
-    """Changes the market: `OperationService`."""
+    """Changes the market: `OperationService`, or `OperationRouter`."""
 
-    def change(self, change: Change, /) -> Deferred[int]: ...
+    def change(self, change: Change, /) -> Deferred[int] | Deferred[Mapping[int, int]]:
+        """Fires with the index of the entry, or 0; of several partitions, with those that have one,
+        by partition."""
+
+    def hand_over(self, partition: int, member: int, /) -> Deferred[None]: ...
 
 
 class MarketOperations:
@@ -55,13 +60,13 @@ class MarketOperations:
         self,
         challenges: Challenges,
         operations: Operations,
-        market: Callable[[], Deferred[bytes]],
+        shown: Mapping[Show, Callable[[], Deferred[bytes]]],
         seconds: Callable[[], float],
     ) -> None:
-        """`market` returns the body that shows every stock."""
+        """`shown` return the bodies that show the market, and the partitions."""
         self._challenges = challenges
         self._operations = operations
-        self._market = market
+        self._shown = shown
         self._seconds = seconds
         self._log_again_at = float("-inf")
 
@@ -82,15 +87,37 @@ class MarketOperations:
         body = request.content.getvalue()
         challenge = _only(request, CHALLENGE_HEADER).decode("latin-1")
         self._challenges.take(challenge, body, _only(request, SIGNATURE_HEADER), self._seconds())
-        change = decode_operation(body)
-        if change is None:
-            return self._market()
-        return self._operations.change(change).addCallback(self._changed, change)
+        operation = decode_operation(body)
+        if isinstance(operation, Show):
+            return self._shown[operation]()
+        if isinstance(operation, Lead):
+            told = self._operations.hand_over(operation.partition, operation.member)
+            return told.addCallback(self._told, operation)
+        changed: Deferred[Any] = self._operations.change(operation)
+        return changed.addCallback(self._changed, operation)
 
-    def _changed(self, index: int, change: Change) -> bytes:
-        if index:
-            self.log.info("entry {index}: {change}", index=index, change=_line(change))
-        return answers.success({"index": index or None})
+    def _changed(self, made: int | Mapping[int, int], change: Change) -> bytes:
+        if isinstance(made, int):
+            if made:
+                self.log.info("entry {index}: {change}", index=made, change=_line(change))
+            return answers.success({"index": made or None})
+        for partition, index in made.items():
+            self.log.info(
+                "entry {index} of partition {partition}: {change}",
+                index=index,
+                partition=partition,
+                change=_line(change),
+            )
+        entries = [{"partition": partition, "index": index} for partition, index in made.items()]
+        return answers.success({"entries": entries})
+
+    def _told(self, _: None, lead: Lead) -> bytes:
+        self.log.info(
+            "partition {partition} is to be led by {member}",
+            partition=lead.partition,
+            member=f"replica {lead.member}" if lead.member else "the usual replica",
+        )
+        return answers.success({"partition": lead.partition, "member": lead.member or None})
 
     def _refused(self, failure: Failure, request: BazaarRequest) -> bytes:
         error = failure.value

@@ -9,7 +9,7 @@ was answered is not undone by a message that comes late.
 from collections.abc import Callable, Mapping
 from itertools import count
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, fail
 from twisted.internet.task import deferLater
 
 from twisted_bazaar.errors import (
@@ -25,7 +25,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
-__all__ = ["OperationService"]
+__all__ = ["OperationService", "no_partition"]
 
 _TRIES = 3
 """An attempt takes a third of the time that there is, at most: its leader may be cut off."""
@@ -42,9 +42,11 @@ class OperationService:
         replicas: Mapping[int, ReplicaClient],
         timing: Timing,
         life: int,
+        partition: int = 0,
     ) -> None:
         """`life` is a number from 1 to 2**53 - 1, another one for each start of a front-end, and
-        another one than that of its trades."""
+        another one than that of its trades. `partition` is the one that this is for."""
+        self._partition = partition
         self._reactor = reactor
         self._seconds = seconds
         self._leadership = leadership
@@ -64,6 +66,38 @@ class OperationService:
         """
         give_up = self._seconds() + self._timing.deadline
         return self._turn.run(lambda: Deferred.fromCoroutine(self._change(change, give_up)))
+
+    def hand_over(self, partition: int, member: int) -> Deferred[None]:
+        """Have the leader of `partition` leave the lead to `member`, which is the preferred one
+        from then on; 0: to the usual one. Fires once it was told to.
+
+        Fails with `ChangeRefused` if there is no such partition here, or no such member, and with
+        `NotExecuted` or `OutcomeUnknown`, within `timing.deadline` seconds.
+        """
+        if partition != self._partition:
+            return fail(no_partition(partition, 1))
+        if member and member not in self._replicas:
+            message = f"there is no order replica {member}"
+            return fail(ChangeRefused(ChangeRefusal.INVALID, message))
+        give_up = self._seconds() + self._timing.deadline
+        return self._turn.run(lambda: Deferred.fromCoroutine(self._hand_over(member, give_up)))
+
+    async def _hand_over(self, member: int, give_up: float) -> None:
+        doubtful = False
+        longest = self._timing.deadline / _TRIES
+        while (left := give_up - self._seconds()) > 0:
+            leader = self._leadership.leader
+            if leader:
+                try:
+                    return await self._replicas[leader].hand_over(member, min(left, longest))
+                except NotExecuted:
+                    self._leadership.doubt(leader)
+                except BazaarError:
+                    doubtful = True
+            await deferLater(self._reactor, self._timing.ping)
+        if doubtful:
+            raise OutcomeUnknown("the leader did not answer")
+        raise NotExecuted("no leader could be told in time")
 
     async def _change(self, change: Change, give_up: float) -> int:
         doubtful = False
@@ -108,3 +142,9 @@ class OperationService:
                     f"order replica {replica} is of an earlier release, and cannot read changes of"
                     " the market"
                 )
+
+
+def no_partition(partition: int, partitions: int) -> ChangeRefused:
+    """The refusal of what is asked of a partition beyond the last."""
+    message = f"there is no partition {partition}: there are {partitions}, the first is 0"
+    return ChangeRefused(ChangeRefusal.INVALID, message)

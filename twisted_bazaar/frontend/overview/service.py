@@ -1,16 +1,18 @@
 """Answers how the whole bazaar is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from twisted.internet.defer import Deferred
+import msgspec
+from twisted.internet.defer import Deferred, gatherResults
 
 from twisted_bazaar import __version__
+from twisted_bazaar.consensus.messages import StockPlacement
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.http.texts import time_text
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.status.report import ClusterStatus, Figures
 
-from . import parts
+from . import parts, several
 from .catalogs import CatalogStatuses
 
 __all__ = ["Overview"]
@@ -22,30 +24,37 @@ class Overview:
     def __init__(
         self,
         wall_clock: Callable[[], float],
-        leadership: Leadership,
+        leaderships: Sequence[Leadership],
         replicas: Mapping[int, Address],
-        catalogs: CatalogStatuses,
+        catalogs: Sequence[CatalogStatuses],
         own_lease: Callable[[], parts.OwnLease],
         notice: Callable[[], str | None],
         figures: Callable[[], Figures],
+        moved: Callable[[], Sequence[StockPlacement]] = tuple,
     ) -> None:
-        """`wall_clock` returns seconds since 1970. `notice` and `figures` return what operators
-        should know of this front-end, and what it has counted."""
+        """`wall_clock` returns seconds since 1970. `leaderships` and `catalogs` are those of the
+        partitions, by number. `notice` and `figures` return what operators should know of this
+        front-end, and what it has counted; `moved` the stocks that are not at home."""
         self._wall_clock = wall_clock
-        self._leadership = leadership
+        self._leaderships = leaderships
         self._replicas = replicas
         self._catalogs = catalogs
         self._own_lease = own_lease
         self._notice = notice
         self._figures = figures
+        self._moved = moved
 
     def status(self) -> Deferred[ClusterStatus]:
         """The bazaar as of the last pings, and of the last answers of the catalogs. Never fails,
         and fires within half a second."""
-        return self._catalogs.ask().addCallback(self._status)
+        if len(self._leaderships) == 1:
+            return self._catalogs[0].ask().addCallback(self._status)
+        asked = gatherResults([each.ask() for each in self._catalogs])
+        return asked.addCallback(self._of_several)
 
     def _status(self, asked: parts.Asked) -> ClusterStatus:
-        leadership = self._leadership
+        """As of partition 0."""
+        leadership = self._leaderships[0]
         statuses, leader = leadership.statuses, leadership.leader
         catalogs = parts.catalog_states(asked)
         problem = parts.problem_of(leader, catalogs)
@@ -62,4 +71,29 @@ class Overview:
             catalogs=catalogs,
             replicas=parts.replica_states(statuses, self._replicas, leader),
             figures=self._figures(),
+        )
+
+    def _of_several(self, asked: Sequence[parts.Asked]) -> ClusterStatus:
+        seen = [
+            several.Seen(
+                leader=leadership.leader,
+                term=leadership.term,
+                preferred=leadership.preferred,
+                statuses=leadership.statuses,
+                catalogs=catalogs,
+            )
+            for leadership, catalogs in zip(self._leaderships, asked, strict=True)
+        ]
+        first = self._status(asked[0])
+        problem = several.problem_of(seen)
+        return msgspec.structs.replace(
+            first,
+            ready=problem is None,
+            problem=problem,
+            last_number=several.last_number(seen, 0),
+            frontends=several.frontend_states(seen, self._own_lease()),
+            catalogs=several.catalog_states(first.catalogs, seen),
+            replicas=several.replica_states(first.replicas, self._replicas, seen),
+            partitions=several.partition_states(seen),
+            moved=several.moves(self._moved()),
         )

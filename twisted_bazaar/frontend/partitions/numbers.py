@@ -12,7 +12,7 @@ import msgspec
 from twisted_bazaar.market import Judged, Order, Placed
 from twisted_bazaar.partitions import local_number, order_number, partition_of
 
-__all__ = ["Place", "place_of", "shown_order", "shown_outcome"]
+__all__ = ["Place", "place_of", "shown_last", "shown_order", "shown_outcome"]
 
 
 class Place(NamedTuple):
@@ -45,3 +45,8 @@ def shown_outcome(outcome: Placed | Judged, partition: int, partitions: int) -> 
         partition = outcome.partition
     number = order_number(outcome.number, partition, partitions)
     return msgspec.structs.replace(outcome, number=number, partition=None)
+
+
+def shown_last(last: int, partition: int, partitions: int) -> int:
+    """The number of the last order of `partition`, of so many, as clients see it; 0: none."""
+    return order_number(last, partition, partitions) if last else 0

@@ -30,15 +30,18 @@ class Whereabouts:
         placements: Placements,
         leaderships: Sequence[Leadership],
         members: Mapping[int, ReplicaClient],
+        heard: Callable[[Status], None],
         pause: float,
     ) -> None:
-        """`leaderships` are those of the partitions, by number. `pause` is the time in seconds
+        """`leaderships` are those of the partitions, by number. `heard` is called with what a
+        leader answers, and puts it into `placements`. `pause` is the time in seconds
         after which to ask again."""
         self.placements = placements
         self._reactor = reactor
         self._seconds = seconds
         self._leaderships = leaderships
         self._members = members
+        self._tell = heard
         self._pause = pause
         self._under_way: set[int] = set()
         """The partitions whose leader is being asked."""
@@ -86,7 +89,7 @@ class Whereabouts:
         asked.addBoth(self._answered, partition, waiting)
 
     def _heard(self, status: Status) -> Status:
-        self.placements.heard(status.replica, status.placements)
+        self._tell(status)
         return status
 
     def _answered(

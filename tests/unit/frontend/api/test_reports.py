@@ -18,7 +18,7 @@ class Frontend:
         self.leadership = Leadership([3, 1, 2])
         self.catalog = FakeCatalog()
         catalogs = Catalogs(Clock().seconds, [self.catalog], Timing())  # type: ignore[list-item]
-        self.reports = Reports(self.leadership, catalogs)
+        self.reports = Reports([self.leadership], [catalogs])
 
     def readiness(self) -> list[str | None]:
         return result_of(self.reports.readiness())

@@ -4,13 +4,18 @@ import json
 
 import pytest
 
-from twisted_bazaar.frontend.operations.requests import decode_operation
+from twisted_bazaar.frontend.operations.requests import (
+    Lead,
+    Operation,
+    Show,
+    decode_operation,
+)
 from twisted_bazaar.http.refusals import Reason, Refusal
-from twisted_bazaar.market import Change, Halted, Listed, Listing, Repriced, Resumed
+from twisted_bazaar.market import Halted, Listed, Listing, Move, Repriced, Resumed
 
 
 @pytest.mark.parametrize(
-    ("body", "change"),
+    ("body", "asked"),
     [
         ('{"operation": "price", "name": "A", "price": 15.99}', Repriced("A", 1599)),
         ('{"operation": "price", "name": "Łódź", "price": 16}', Repriced("Łódź", 1600)),
@@ -26,11 +31,16 @@ from twisted_bazaar.market import Change, Halted, Listed, Listing, Repriced, Res
             '{"operation": "list", "stocks": [{"name": "A", "price": 1, "quantity": 10.0}]}',
             Listed((Listing("A", 100, 10),)),
         ),
-        ('{"operation": "show"}', None),
+        ('{"operation": "show"}', Show.MARKET),
+        ('{"operation": "partitions"}', Show.PARTITIONS),
+        ('{"operation": "move", "name": "A", "partition": 3}', Move("A", 3)),
+        ('{"operation": "lead", "partition": 0, "member": 2}', Lead(0, 2)),
+        ('{"operation": "lead", "partition": 999, "member": null}', Lead(999, 0)),
+        ('{"operation": "lead", "partition": 1}', Lead(1, 0)),
     ],
 )
-def test_an_operation_is_read(body: str, change: Change | None) -> None:
-    assert decode_operation(body.encode()) == change
+def test_an_operation_is_read(body: str, asked: Operation) -> None:
+    assert decode_operation(body.encode()) == asked
 
 
 def stock(**fields: object) -> str:
@@ -41,7 +51,15 @@ def stock(**fields: object) -> str:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("{}", "operation must be one of list, price, halt, resume, show, not missing"),
+        ("{}", "operation must be one of list, price, halt, resume, show, move, lead"),
+        ("{}", "partitions, not missing"),
+        ('{"operation": "move", "name": "A"}', "the field partition is missing"),
+        ('{"operation": "move", "name": "A", "partition": -1}', "from 0 to 999, not"),
+        ('{"operation": "move", "name": "A", "partition": 1000}', "from 0 to 999, not"),
+        ('{"operation": "lead", "member": 1}', "the field partition is missing"),
+        ('{"operation": "lead", "partition": 0, "member": 0}', "the id of an order replica"),
+        ('{"operation": "lead", "partition": 0, "member": 2147483648}', "the id of an order"),
+        ('{"operation": "partitions", "all": true}', 'unknown field "all"'),
         ('{"operation": "buy"}', 'not "buy"'),
         ('{"operation": ["halt"]}', "not"),
         ('{"operation": "show", "all": true}', 'unknown field "all"'),

@@ -23,12 +23,14 @@ from twisted_bazaar.frontend.cache.invalidation import (
     MAX_HEADLESS_BYTES,
 )
 from twisted_bazaar.frontend.operations.challenges import Challenges, sign_operation
+from twisted_bazaar.frontend.operations.requests import Show
 from twisted_bazaar.frontend.operations.resource import MarketOperations
 from twisted_bazaar.market import Change, ChangeRefusal, Repriced
 
 SECRET = b"0123456789abcdef"
 CHEAPER = b'{"operation": "price", "name": "GameStart", "price": 0.05}'
 MARKET = b'{"data":[]}'
+PARTITIONS = b'{"data":{}}'
 
 
 class Operated:
@@ -37,22 +39,30 @@ class Operated:
     def __init__(self, secret: bytes = SECRET) -> None:
         numbers = count()
         self.asked: list[Change] = []
-        self.outcome: int | BazaarError | Deferred[int] = 830
+        self.outcome: Any = 830
+        self.led: list[tuple[int, int]] = []
         self.market = MarketOperations(
             Challenges(secret, b"key", lambda: f"nonce{next(numbers)}"),
             self,
-            lambda: succeed(MARKET),
+            {Show.MARKET: lambda: succeed(MARKET), Show.PARTITIONS: lambda: succeed(PARTITIONS)},
             lambda: self.endpoint.clock.seconds(),
         )
         self.endpoint = InternalEndpoint(secret, market=self.market)
 
     def change(self, change: Change) -> Deferred[int]:
         self.asked.append(change)
+        return self._answer()
+
+    def hand_over(self, partition: int, member: int) -> Deferred[None]:
+        self.led.append((partition, member))
+        return self._answer()
+
+    def _answer(self) -> Deferred[Any]:
         if isinstance(self.outcome, Deferred):
             return self.outcome
-        if isinstance(self.outcome, int):
-            return succeed(self.outcome)
-        return fail(self.outcome)
+        if isinstance(self.outcome, BazaarError):
+            return fail(self.outcome)
+        return succeed(self.outcome)
 
     def challenge(self) -> bytes:
         answer = self.endpoint.ask(request(b"GET", b"/market", b""))
@@ -101,6 +111,36 @@ def test_what_was_so_already_has_no_entry(operated: Operated) -> None:
 def test_the_market_is_shown_to_who_signs(operated: Operated) -> None:
     assert operated.operate(b'{"operation": "show"}').body == MARKET
     assert not operated.asked
+
+
+def test_the_partitions_are_shown_to_who_signs(operated: Operated) -> None:
+    assert operated.operate(b'{"operation": "partitions"}').body == PARTITIONS
+
+
+def test_of_several_partitions_each_entry_is_told_and_logged(operated: Operated) -> None:
+    operated.outcome = {0: 830, 2: 17}
+    with capturedLogs() as logged:
+        answer = operated.operate()
+    assert json.loads(answer.body) == {
+        "data": {"entries": [{"partition": 0, "index": 830}, {"partition": 2, "index": 17}]}
+    }
+    assert [line for event in logged if "entry" in (line := formatEvent(event))] == [
+        "entry 830 of partition 0: Repriced(stock='GameStart', price=5)",
+        "entry 17 of partition 2: Repriced(stock='GameStart', price=5)",
+    ]
+    operated.outcome = {}
+    assert json.loads(operated.operate().body) == {"data": {"entries": []}}
+
+
+def test_a_partition_is_given_to_another_leader(operated: Operated) -> None:
+    operated.outcome = None
+    with capturedLogs() as logged:
+        answer = operated.operate(b'{"operation": "lead", "partition": 3, "member": 2}')
+    assert json.loads(answer.body) == {"data": {"partition": 3, "member": 2}}
+    assert "partition 3 is to be led by replica 2" in [formatEvent(event) for event in logged]
+    answer = operated.operate(b'{"operation": "lead", "partition": 3}')
+    assert json.loads(answer.body) == {"data": {"partition": 3, "member": None}}
+    assert operated.led == [(3, 2), (3, 0)]
 
 
 def test_a_recording_has_no_effect(operated: Operated) -> None:

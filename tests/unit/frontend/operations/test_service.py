@@ -160,3 +160,51 @@ def test_nothing_is_changed_while_a_replica_is_of_an_earlier_release(operator: O
     assert isinstance(why, NotExecuted)
     assert "order replica 1 is of an earlier release" in str(why)
     assert not operator.replicas[3].open("change")
+
+
+# Another leader.
+
+
+def hand_over(operator: Operator, partition: int = 0, member: int = 1) -> list[Any]:
+    return result_of(operator.service.hand_over(partition, member))
+
+
+def test_the_leader_is_told_who_is_to_lead(operator: Operator) -> None:
+    done = hand_over(operator)
+    call = operator.replicas[3].only("hand_over")
+    assert call.arguments[0] == 1
+    assert done == []
+    call.reply()
+    assert done == [None]
+
+
+def test_whoever_leads_next_is_told_if_the_leader_was_deposed(operator: Operator) -> None:
+    done = hand_over(operator)
+    operator.replicas[3].only("hand_over").fail(NotLeader())
+    operator.hear(leads(2, term=2))
+    operator.clock.advance(TIMING.ping)
+    operator.replicas[2].only("hand_over").reply()
+    assert done == [None]
+
+
+@pytest.mark.parametrize(("met", "kind"), [(None, OutcomeUnknown), (NotLeader(), NotExecuted)])
+def test_what_is_not_known_in_the_end_is_said(
+    operator: Operator, met: Exception | None, kind: type[Exception]
+) -> None:
+    done = hand_over(operator)
+    for _ in range(int(TIMING.deadline / TIMING.ping) + 2):
+        for call in operator.replicas[3].open("hand_over"):
+            call.fail(met)
+        operator.hear(leads(3))
+        operator.clock.advance(TIMING.ping)
+    [why] = done
+    assert type(why) is kind
+
+
+@pytest.mark.parametrize(("partition", "member"), [(1, 1), (0, 4)])
+def test_no_leader_is_asked_for_what_is_not_there(
+    operator: Operator, partition: int, member: int
+) -> None:
+    [why] = hand_over(operator, partition, member)
+    assert isinstance(why, ChangeRefused)
+    assert not operator.replicas[3].open("hand_over")

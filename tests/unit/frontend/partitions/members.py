@@ -79,8 +79,12 @@ class Members:
             self.known,
             self.leaderships,
             clients,
+            self.hear,
             PAUSE,
         )
+
+    def hear(self, status: Status) -> None:
+        self.known.heard(status.replica, status.placements)
 
     def _leadership(self, partition: int) -> Leadership:
         leadership = Leadership(range(1, PARTITIONS + 1), partition=partition)
