@@ -5,6 +5,7 @@ Calls to the engine are made and answered only when the test says so.
 
 from collections.abc import Sequence
 
+from twisted_bazaar.consensus.entries import GENESIS
 from twisted_bazaar.consensus.messages import (
     Apply,
     ApplyReply,
@@ -266,7 +267,7 @@ class TenureLife:
         reply = ApplyReply(
             term=message.term if term is None else term,
             applied=applied,
-            digest=self.tenure.log.digest_at(applied),
+            digest=self.tenure.log.digest_at(applied) if applied else GENESIS,
             released=applied if cleared is None else min(cleared, applied),
             stamp=stamp,
             holds=holds,

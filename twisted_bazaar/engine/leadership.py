@@ -239,10 +239,10 @@ class Leadership:
 
     def take_committed(self) -> Sequence[Entry]:
         """Newly committed entries for the owner, a batch at most, each exactly once."""
+        self.log.settled(min(self.applied, self.released))
         if self.applied >= self.commit:
             return ()
         upto = min(self.commit, self.applied + self._batch)
         entries = self.log.entries(self.applied, upto)
         self.applied = entries[-1].index
-        self.log.settled(min(self.applied, self.released))
         return entries

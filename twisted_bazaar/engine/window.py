@@ -8,9 +8,13 @@ from twisted_bazaar.errors import InvariantBroken
 
 __all__ = ["KEPT_ENTRIES", "Window"]
 
-KEPT_ENTRIES = 4096
-"""Settled entries that stay in memory at least: a catalog that lacks no more than these is sent
-entries, and any other the whole market."""
+KEPT_ENTRIES = 16_384
+"""Settled entries that stay in memory at least: some seconds of a busy market. A catalog that lacks
+no more than these is sent entries, and any other the whole market, after which its front-ends are
+without a lease for a while."""
+
+_SHARE = 8
+"""The part of the kept entries, one in so many, that go together."""
 
 
 class Window:
@@ -73,10 +77,9 @@ class Window:
 
     def settled(self, index: int) -> None:
         """The entries up to `index` are released, and with the owner: the older ones may go."""
-        # Twice as many first, so that what stays is not moved for each entry.
-        if index - self.base < 2 * self._keep:
-            return
         count = index - self.base - self._keep
+        if count <= self._keep // _SHARE:
+            return  # What stays is not moved for each entry.
         self._base_digest = self._entries[count - 1].digest
         del self._entries[:count]
         self.base += count
