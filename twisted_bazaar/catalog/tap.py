@@ -42,7 +42,7 @@ class Options(TracingOptions):
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
         ["data", None, None, "Folder of the catalog's file.", options.folder],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
-        ["partitions", None, "1", PARTITIONS_HELP, partitions],
+        ["partitions", None, 1, PARTITIONS_HELP, partitions],
         ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
     ]
     required = ("listen", "data")
