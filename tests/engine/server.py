@@ -4,6 +4,7 @@ crash of the machine: nothing here is about that."""
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -89,6 +90,23 @@ class PostgresServer:
         self._require("DEFAULT")
         self._until(is_certain=True)
 
+    @contextmanager
+    def set(self, name: str, value: str) -> Iterator[None]:
+        """Meanwhile all sessions have this setting."""
+        self.execute(f"ALTER SYSTEM SET {name} = {value}")
+        self._reload(name, value)
+        yield
+        with psycopg.connect(self.url(), autocommit=True) as session:
+            session.execute(f"SET {name} = DEFAULT")
+            session.execute("SET default_transaction_read_only = off")
+            session.execute(f"ALTER SYSTEM RESET {name}")
+        self._reload(name, "off")
+
+    def _reload(self, name: str, value: str) -> None:
+        self.execute("SELECT pg_reload_conf()")
+        while self.execute(f"SHOW {name}") != [(value,)]:
+            time.sleep(0.005)
+
     def _require(self, standbys: str) -> None:
         self.execute(f"ALTER SYSTEM SET synchronous_standby_names = {standbys}")
         self.execute("SELECT pg_reload_conf()")
@@ -126,7 +144,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         self._admin.close()
-        self._process.terminate()
+        self._process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         self._process.kill()

@@ -2,18 +2,22 @@
 that a silent server would never answer.
 
 libpq blocks its thread until the server has answered, or the socket is closed. So another thread
-may `cut` a session: that shuts its socket down.
+may `cut` a session: that shuts its socket down. To connect at one go would block all threads, so
+that is done step by step.
 """
 
 import os
 import re
+import select
 import socket
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import NoReturn
 
+from psycopg import Error as PsycopgError
 from psycopg import ProgrammingError, pq
 from psycopg.abc import ConnParam
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -23,7 +27,7 @@ from twisted_bazaar.errors import Unusable
 
 from .shared_log import EngineError, Unknown
 
-__all__ = ["Failed", "Row", "Servers", "Session", "Statement", "Value"]
+__all__ = ["Failed", "Misconfigured", "Row", "Servers", "Session", "Statement", "Value"]
 
 Value = str | int | float | bytes
 """A parameter. Bytes are in PostgreSQL's text form as they are."""
@@ -31,13 +35,15 @@ Row = Sequence[bytes | None]
 """The columns of a row, in PostgreSQL's text form."""
 
 CONNECT_SECONDS = 2
-"""The least that libpq can be told."""
+"""Unless the URL says otherwise."""
+STEP_SECONDS = 0.1
 HEAD_START_SECONDS = 0.25
 """How long the server that is likely to be right is asked alone."""
 
 _OF_A_PERSON = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|does not exist|"
-    r"permission denied for database|invalid (connection option|URI|value)|SSL is not enabled"
+    r"permission denied for database|SSL is not enabled|could not convert string|"
+    r"invalid (connection option|integer value|[a-z_]+ value)"
 )
 """Why a connection fails until a person has changed something."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -55,6 +61,10 @@ class Failed(EngineError):
         self.sqlstate = sqlstate
         self.constraint = constraint
         """The name of the constraint that it would break, or empty."""
+
+
+class Misconfigured(Unknown):
+    """No server can be connected to before a person has changed something."""
 
 
 class Statement:
@@ -91,9 +101,7 @@ class Servers:
             if given.get(name)
         }
         count = max((len(values) for values in places.values()), default=1)
-        self._each = [
-            make_conninfo("", **given, **_nth(places, at)).encode() for at in range(count)
-        ]
+        self._each = [{**given, **_nth(places, at)} for at in range(count)]
         self._likely: int | None = None
         """The server that served last."""
         self._silent: int | None = None
@@ -102,8 +110,7 @@ class Servers:
     def connect(self, attempt: "Attempt") -> tuple[PGconn, int]:
         """A connection to a server that takes writes, and which of the servers it is.
 
-        Raises `Unknown` if there is none now, or the attempt is cut; `Unusable` if a person must
-        do something.
+        Raises `Unknown` if there is none now, or the attempt is cut.
         """
         errors: list[str] = []
         for group in self._groups():
@@ -115,16 +122,16 @@ class Servers:
                     at, connection = attempt.answer(None if is_last else HEAD_START_SECONDS)
                 except Empty:
                     break
-                if connection.status == pq.ConnStatus.OK:
-                    attempt.end()
-                    self._likely = at
-                    return connection, at
-                errors.append(_one_line(connection.error_message))
-                connection.finish()
+                if isinstance(connection, str):
+                    errors.append(connection)
+                    continue
+                attempt.end()
+                self._likely = at
+                return connection, at
         attempt.end()
         for error in errors:
             if _OF_A_PERSON.search(error):
-                raise Unusable(f"the engine: {error}")
+                raise Misconfigured(error)
         raise Unknown("; ".join(dict.fromkeys(errors)) or "no server answers")
 
     def was_silent(self, at: int) -> None:
@@ -146,28 +153,54 @@ class Attempt:
     """To connect to servers side by side, each on a thread of its own."""
 
     def __init__(self) -> None:
-        self._answers: SimpleQueue[tuple[int, PGconn] | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[int, PGconn | str] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._ended = False
         self.started = 0
         self.answered = 0
 
-    def start(self, servers: dict[int, bytes]) -> None:
+    def start(self, servers: Mapping[int, Mapping[str, ConnParam]]) -> None:
         self.started += len(servers)
-        for at, conninfo in servers.items():
-            threading.Thread(target=self._try, args=(at, conninfo), daemon=True).start()
+        for at, server in servers.items():
+            threading.Thread(target=self._try, args=(at, server), daemon=True).start()
 
-    def _try(self, at: int, conninfo: bytes) -> None:
-        connection = pq.PGconn.connect(conninfo)
+    def _try(self, at: int, server: Mapping[str, ConnParam]) -> None:
+        answer: PGconn | str
+        try:
+            answer = self._connected(server)
+        except (OSError, ValueError, PsycopgError) as error:
+            answer = str(error)
         with self._lock:
             if not self._ended:
-                self._answers.put((at, connection))
-                return
-        connection.finish()
+                self._answers.put((at, answer))
+            elif not isinstance(answer, str):
+                answer.finish()
 
-    def answer(self, seconds: float | None) -> tuple[int, PGconn]:
-        """The next that has connected or failed. Raises `Empty` after `seconds`, `Unknown` once
-        it is cut."""
+    def _connected(self, server: Mapping[str, ConnParam]) -> PGconn:
+        seconds = float(str(server["connect_timeout"]))
+        end = monotonic() + (seconds if seconds > 0 else CONNECT_SECONDS)
+        connection = pq.PGconn.connect_start(make_conninfo("", **_resolved(server)).encode())
+        while connection.status != pq.ConnStatus.BAD:
+            state = connection.connect_poll()
+            if state == pq.PollingStatus.OK:
+                return connection
+            if state == pq.PollingStatus.FAILED:
+                break
+            waits = select.poll()
+            is_reading = state == pq.PollingStatus.READING
+            waits.register(connection.socket, select.POLLIN if is_reading else select.POLLOUT)
+            # It may be another socket at the next step, so this one is not waited for too long.
+            waits.poll(STEP_SECONDS * 1000)
+            if self._ended or monotonic() > end:
+                connection.finish()
+                raise TimeoutError("a server is silent")
+        message = _one_line(connection.error_message)
+        connection.finish()
+        raise ConnectionError(message)
+
+    def answer(self, seconds: float | None) -> tuple[int, PGconn | str]:
+        """The next that has connected, or why it has not. Raises `Empty` after `seconds`, and
+        `Unknown` once it is cut."""
         answer = self._answers.get(timeout=seconds)
         if answer is None:
             self.end()
@@ -184,7 +217,7 @@ class Attempt:
             self._ended = True
             while not self._answers.empty():
                 answer = self._answers.get()
-                if answer is not None:
+                if answer is not None and not isinstance(answer[1], str):
                     answer[1].finish()
 
 
@@ -192,8 +225,8 @@ class Session:
     """A connection that is opened when it is used, and again after it was lost. All calls on one
     thread at a time, but for `cut` and `close`."""
 
-    def __init__(self, servers: Servers, begin: bytes) -> None:
-        """`begin` is the SQL that each connection begins with."""
+    def __init__(self, servers: Servers, begin: Sequence[str]) -> None:
+        """Each connection begins with the SQL `begin`."""
         self._servers = servers
         self._begin = begin
         self._connection: PGconn | None = None
@@ -280,7 +313,8 @@ class Session:
             self._broken("cut while it was connecting")
         connection.notice_handler = self._noticed
         try:
-            self._rows(connection.exec_(self._begin))
+            for sql in self._begin:
+                self._rows(connection.exec_(sql.encode()))
         except Failed as failed:
             self._broken(str(failed))
 
@@ -329,6 +363,20 @@ def _text(value: Value) -> bytes:
 def _nth(places: Mapping[str, Sequence[str]], at: int) -> dict[str, ConnParam]:
     """What `places` say of a server. One value of several servers is that of each."""
     return {name: values[at if len(values) > 1 else 0] for name, values in places.items()}
+
+
+def _resolved(server: Mapping[str, ConnParam]) -> dict[str, ConnParam]:
+    """With the addresses of its host: libpq would look for them with all threads blocked."""
+    host = str(server.get("host") or "")
+    if not host or host[0] in "/@" or server.get("hostaddr"):
+        return dict(server)
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    return {
+        **server,
+        "host": ",".join([host] * len(addresses)),
+        "hostaddr": ",".join(addresses),
+    }
 
 
 def _one_line(message: bytes) -> str:

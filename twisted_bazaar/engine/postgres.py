@@ -39,16 +39,17 @@ __all__ = ["PostgresEngine", "PostgresLog"]
 _UNIQUE_VIOLATION = "23505"
 _READ_ONLY = "25006"
 
-_BEGIN = b"""
-SET search_path = bazaar;
+_BEGIN = (
+    "SET statement_timeout = 0",
+    """SET search_path = bazaar;
 SELECT set_config(name, wanted, false) FROM pg_settings JOIN (VALUES
     ('client_connection_check_interval', '500ms'), ('enable_seqscan', 'off'), ('jit', 'off'),
     ('default_transaction_isolation', 'read committed'), ('idle_session_timeout', '0'),
-    ('lock_timeout', '0'), ('plan_cache_mode', 'force_generic_plan'), ('statement_timeout', '0'),
-    ('transaction_timeout', '0')) AS settings (name, wanted) USING (name);
+    ('lock_timeout', '0'), ('plan_cache_mode', 'force_generic_plan'), ('transaction_timeout', '0'))
+    AS settings (name, wanted) USING (name);
 SELECT set_config('synchronous_commit', 'on', false)
-    WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-"""
+    WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');""",
+)
 """What each connection begins with, whatever the database or role has. A timeout of the server's
 would be one more reason for `Unknown`. Each table is read by its keys from the first order on: a
 plan is kept, and a scan that is quick on a new table is not so on a long one. A commit is on more
@@ -219,7 +220,12 @@ class PostgresEngine:
         """
         servers = Servers(url)
         session = Session(servers, _BEGIN)
-        return cls(servers, session, schema.prepare(session, partitions, name, schema.migrations()))
+        try:
+            bazaar = schema.prepare(session, partitions, name, schema.migrations())
+        except BaseException:
+            session.drop()
+            raise
+        return cls(servers, session, bazaar)
 
     def tails(self) -> tuple[Sequence[Tail], Sequence[Placement]]:
         # Placements first: a stock that has left is in a tail that is read after it.

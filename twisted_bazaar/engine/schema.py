@@ -13,7 +13,7 @@ import msgspec
 
 from twisted_bazaar.errors import Unusable
 
-from .connection import Failed, Session, Statement
+from .connection import Failed, Misconfigured, Session, Statement
 from .shared_log import Bazaar, Unknown
 
 __all__ = ["Migration", "migrations", "prepare"]
@@ -77,6 +77,8 @@ def prepare(session: Session, partitions: int, name: str, known: Sequence[Migrat
         if not _is_current(session, known):
             _migrate(session, partitions, name, known)
         [[stored_name, stored_partitions]] = session.run_once(_BAZAAR)
+    except Misconfigured as error:
+        raise Unusable(f"the engine: {error}") from error
     except Failed as failed:
         # What is read only, starts or stops is asked again.
         if failed.sqlstate[:2] in ("25", "40", "53", "55", "57"):

@@ -1,0 +1,320 @@
+"""What only a log in PostgreSQL can do wrong: waits, connections, the schema, and reports."""
+
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from twisted_bazaar.engine.connection import Servers, Session
+from twisted_bazaar.engine.postgres import PostgresEngine
+from twisted_bazaar.engine.schema import Migration, migrations, prepare
+from twisted_bazaar.engine.shared_log import EngineError, Lost, Refused, Released, Unknown
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.market import Side
+
+from .engines import TriedPostgres
+from .server import PostgresServer
+from .writer import LISTED, Writer, tail_of
+
+WAIT_SECONDS = 10.0
+_databases = count(1)
+
+
+@pytest.fixture
+def url(server: PostgresServer) -> str:
+    """Of an empty database."""
+    return server.database(f"empty-{next(_databases)}")
+
+
+def leader(tried: TriedPostgres) -> Writer:
+    writer = Writer(tried.log())
+    writer.claim()
+    writer.append(writer.batch(LISTED))
+    return writer
+
+
+class Called:
+    """A call on a thread of its own, and what it raised."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.raised: BaseException | None = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except EngineError as error:
+            self.raised = error
+
+    def end(self) -> BaseException | None:
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive()
+        return self.raised
+
+
+def until_waiting(server: PostgresServer, event: str, sessions: int = 1) -> None:
+    """Until so many sessions wait for this."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    sql = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event = '{event}'"
+    while server.execute(sql) != [(sessions,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_reads_do_not_wait_for_a_write_of_another_connection(in_postgres: TriedPostgres) -> None:
+    writer, server = leader(in_postgres), in_postgres.server
+    batch = writer.orders(["a"])
+    with server.not_replicated(cancel=False):
+        append = Called(lambda: writer.append(batch))
+        until_waiting(server, "SyncRep")
+        assert in_postgres.log().find(["a"]).index == 2, "it is not visible yet"
+        assert in_postgres.engine.tails()[0][in_postgres.partition].index == 2
+        writer.log.cut()
+        assert isinstance(append.end(), Unknown)
+    writer.again(batch)
+    assert tail_of(writer.log).last_number == 1
+
+
+def test_a_batch_whose_connection_was_cut_lands_late_and_a_claim_waits_for_it(
+    in_postgres: TriedPostgres,
+) -> None:
+    old, server = leader(in_postgres), in_postgres.server
+    new = Writer(in_postgres.log(), 2)
+    batch = old.orders(["a"])
+    with server.not_replicated(cancel=False):
+        append = Called(lambda: old.append(batch))
+        until_waiting(server, "SyncRep")
+        old.log.cut()
+        assert isinstance(append.end(), Unknown)
+        claim = Called(new.claim)
+        until_waiting(server, "transactionid")
+    assert isinstance(claim.end(), Lost)
+    assert tail_of(new.log).last_number == 1
+    old.again(batch)
+
+
+def test_a_batch_that_is_sent_again_waits_for_its_first_sending(
+    in_postgres: TriedPostgres,
+) -> None:
+    writer, server = leader(in_postgres), in_postgres.server
+    batch = writer.orders(["a"])
+    with server.not_replicated(cancel=False):
+        append = Called(lambda: writer.append(batch))
+        until_waiting(server, "SyncRep")
+        writer.log.cut()
+        assert isinstance(append.end(), Unknown)
+        again = Called(lambda: writer.again(batch))
+        until_waiting(server, "transactionid")
+    assert again.end() is None
+    assert (tail_of(writer.log).last_number, tail_of(writer.log).beat) == (1, 2)
+
+
+def test_a_session_that_is_ended_while_it_waits_is_unknown(in_postgres: TriedPostgres) -> None:
+    writer, server = leader(in_postgres), in_postgres.server
+    batch = writer.orders(["a"])
+    with server.not_replicated(cancel=False):
+        append = Called(lambda: writer.append(batch))
+        until_waiting(server, "SyncRep")
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        )
+        assert isinstance(append.end(), Unknown)
+    writer.again(batch)
+    assert tail_of(writer.log).last_number == 1
+
+
+def test_a_server_that_became_read_only_refuses_and_is_left(in_postgres: TriedPostgres) -> None:
+    writer, server = leader(in_postgres), in_postgres.server
+    batch = writer.orders(["a"])
+    with server.set("default_transaction_read_only", "on"):
+        with pytest.raises(Refused):
+            writer.append(batch)
+        with pytest.raises(Unknown, match="read-only"):
+            writer.again(batch)
+    writer.again(batch)
+
+
+def test_settings_of_the_database_do_not_weaken_a_commit(server: PostgresServer, url: str) -> None:
+    for setting in ("synchronous_commit = off", "statement_timeout = 1",
+                    "default_transaction_isolation = 'serializable'"):  # fmt: skip
+        server.execute(f'ALTER DATABASE "{url.split("/")[3].split("?")[0]}" SET {setting}')
+    engine = PostgresEngine.open(url, partitions=1, name="set")
+    session = Writer(engine.log(0)).log._session  # type: ignore[attr-defined]
+    for name, value in (("synchronous_commit", b"on"), ("statement_timeout", b"0"),
+                        ("default_transaction_isolation", b"read committed")):  # fmt: skip
+        assert session.run_script(f"SHOW {name}") == [[value]]
+    engine.close()
+
+
+@contextmanager
+def silent_server() -> Iterator[Path]:
+    """The folder of the socket of a server that takes connections, and says nothing."""
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{name}/.s.PGSQL.5432")
+        listening.listen()
+        yield Path(name)
+
+
+def hosts(url: str, *first: Path) -> str:
+    before, folder = url.split("?host=")
+    return f"{before}?host={','.join([*map(str, first), folder])}"
+
+
+def test_a_silent_server_does_not_hold_up_a_connection_to_another(url: str) -> None:
+    with silent_server() as silent, tempfile.TemporaryDirectory() as empty:
+        began = time.monotonic()
+        engine = PostgresEngine.open(hosts(url, silent, Path(empty)), partitions=1, name="hosts")
+        assert time.monotonic() - began < 1.9, "libpq waits for 2 s"
+        engine.close()
+
+
+def test_a_connection_that_is_being_opened_is_cut(url: str) -> None:
+    with silent_server() as silent:
+        session = Session(Servers(f"postgresql:///x?host={silent}&connect_timeout=60"), ())
+        call = Called(lambda: session.run_script("SELECT 1"))
+        time.sleep(0.05)
+        session.cut()
+        assert isinstance(call.end(), Unknown)
+
+
+def test_a_closed_engine_ends_its_calls(in_postgres: TriedPostgres) -> None:
+    engine = PostgresEngine.open(in_postgres.url, partitions=200, name="")
+    log = engine.log(in_postgres.partition)
+    writer = Writer(log)
+    with in_postgres.server.not_replicated(cancel=False):
+        claim = Called(writer.claim)
+        until_waiting(in_postgres.server, "SyncRep")
+        engine.close()
+        assert isinstance(claim.end(), Unknown)
+    with pytest.raises(Unknown, match="closed"):
+        log.snapshot()
+    with pytest.raises(Unknown, match="closed"):
+        engine.tails()
+
+
+def test_a_database_keeps_its_name_and_its_number_of_partitions(url: str) -> None:
+    first = PostgresEngine.open(url, partitions=2, name="first")
+    again = PostgresEngine.open(url, partitions=2, name="again")
+    assert first.bazaar == again.bazaar
+    assert (first.bazaar.name, first.bazaar.partitions) == ("first", 2)
+    with pytest.raises(Unusable, match="created with 2, which never changes, not with 3"):
+        PostgresEngine.open(url, partitions=3, name="other")
+    first.close()
+    again.close()
+
+
+def test_members_that_open_a_new_database_at_once_agree(url: str) -> None:
+    opened: list[PostgresEngine] = []
+
+    def open_one(name: str) -> Called:
+        return Called(lambda: opened.append(PostgresEngine.open(url, partitions=4, name=name)))
+
+    assert [call.end() for call in [open_one(name) for name in "abc"]] == [None] * 3
+    assert len({engine.bazaar.name for engine in opened}) == 1
+    assert [tail.partition for tail in opened[0].tails()[0]] == [0, 1, 2, 3]
+    for engine in opened:
+        engine.close()
+
+
+def test_an_engine_that_cannot_be_used_is_one_line(server: PostgresServer) -> None:
+    missing = server.url("missing")
+    with pytest.raises(Unusable, match='^the engine: .*database "missing" does not exist$'):
+        PostgresEngine.open(missing, partitions=1, name="")
+    with pytest.raises(Unusable) as raised:
+        PostgresEngine.open("postgresql://me:secret@host/?nonsense=1", partitions=1, name="")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_server_that_is_not_there_may_be_there_later() -> None:
+    with tempfile.TemporaryDirectory() as empty, pytest.raises(Unknown):
+        PostgresEngine.open(f"postgresql:///x?host={empty}", partitions=1, name="")
+
+
+def test_names_and_keys_need_utf8(server: PostgresServer) -> None:
+    server.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0")
+    with pytest.raises(Unusable, match="UTF8"):
+        PostgresEngine.open(server.url("ascii"), partitions=1, name="")
+
+
+def prepared(url: str, known: Sequence[Migration]) -> None:
+    session = Session(Servers(url), ["SET search_path = bazaar"])
+    try:
+        prepare(session, 1, "name", known)
+    finally:
+        session.drop()
+
+
+SECOND = Migration(2, "0002_more.sql", "CREATE TABLE more (n int)")
+
+
+def test_each_migration_is_applied_once_in_its_order(url: str) -> None:
+    prepared(url, migrations())
+    prepared(url, [*migrations(), SECOND])
+    prepared(url, [*migrations(), SECOND])
+    with psycopg.connect(url) as admin:
+        found = admin.execute("SELECT number, name FROM bazaar.migrations ORDER BY 1").fetchall()
+        assert found == [(1, migrations()[0].file), (2, "0002_more.sql")]
+        assert admin.execute("SELECT count(*) FROM bazaar.more").fetchone() == (0,)
+
+
+def test_a_schema_of_a_newer_release_is_left_as_it_is(url: str) -> None:
+    prepared(url, [*migrations(), SECOND])
+    with pytest.raises(Unusable, match="newer release"):
+        prepared(url, migrations())
+
+
+def test_a_migration_that_was_changed_is_not_taken_for_the_one_that_was_applied(url: str) -> None:
+    prepared(url, migrations())
+    [first] = migrations()
+    with pytest.raises(Unusable, match="migration 1"):
+        prepared(url, [Migration(1, first.file, first.sql + "--")])
+
+
+def test_a_migration_that_fails_leaves_nothing(url: str) -> None:
+    with pytest.raises(Unusable, match="no_such"):
+        prepared(url, [*migrations(), Migration(2, "0002_x.sql", "DROP TABLE no_such")])
+    prepared(url, migrations())
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [each.number for each in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_reports_are_of_released_orders(server: PostgresServer, url: str) -> None:
+    engine = PostgresEngine.open(url, partitions=2, name="reports")
+    writer = Writer(engine.log(1))
+    writer.claim()
+    writer.append(writer.batch(LISTED))
+    day = 86_400_000
+    writer.append(writer.orders(["ann:1", "ann:2", "made-1"], at=day))
+    writer.append(writer.orders(["ann:3"], side=Side.SELL, at=2 * day))
+    writer.beats(released=Released(index=6, number=4))
+    writer.append(writer.orders(["ann:4"], at=3 * day))
+    with psycopg.connect(url) as reader:
+        reader.execute("SET ROLE bazaar_reports")
+        volume = reader.execute(
+            "SELECT day::text, stock, orders, shares, amount FROM bazaar.daily_volume ORDER BY 1"
+        ).fetchall()
+        assert volume == [
+            ("1970-01-02", "FishCo", 3, 6, 6 * 2050), ("1970-01-03", "FishCo", 1, 2, 2 * 2050),
+        ]  # fmt: skip
+        assert reader.execute("SELECT * FROM bazaar.turnover").fetchall() == [
+            ("FishCo", 4, 6, 2, 8 * 2050)
+        ]
+        assert reader.execute("SELECT * FROM bazaar.client_positions").fetchall() == [
+            ("ann", "FishCo", 3, 2, 2 * 2050)
+        ]
+        numbers = reader.execute("SELECT number, client_order_id FROM bazaar.report_orders")
+        assert sorted(numbers.fetchall())[2:] == [(3001, None), (4001, "ann:3")]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("SELECT * FROM bazaar.orders")
+    engine.close()
