@@ -94,12 +94,14 @@ class Core:
         type: SideName | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        partition: int | None = None,
         cursor: str | None = None,
         deadline: float | None = None,
     ) -> Steps[Page]:
         """Up to `limit` orders: those with numbers beyond `after` in that direction, of that stock
         and side, and decided in [`since`, `until`). A `cursor` goes on where its page ended, and
-        brings its own filters."""
+        brings its own filters. Of a market of several partitions, they are those of `partition`,
+        or without it those of all, by time; then `after` is not known."""
         asked = requests.page(
             after=after,
             limit=limit,
@@ -108,6 +110,7 @@ class Core:
             type=type,
             since=since,
             until=until,
+            partition=partition,
             cursor=cursor,
         )
         return self._settle(asked, deadline)
@@ -122,6 +125,7 @@ class Core:
         type: SideName | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        partition: int | None = None,
         deadline: float | None = None,
     ) -> Findings[Order]:
         """All orders that `page` would show, page by page, to the last that there is now. `limit`
@@ -134,12 +138,13 @@ class Core:
             type=type,
             since=since,
             until=until,
+            partition=partition,
             deadline=deadline,
         )
         while True:
             for order in page.orders:
                 yield Found(order)
-            if page.next is None:
+            if not page.goes_on:
                 return
             page = yield from self.page(cursor=page.cursor, limit=limit, deadline=deadline)
 
@@ -194,21 +199,24 @@ class Core:
     def events(
         self,
         *,
-        after: int | None = None,
+        after: int | str | None = None,
         stocks: Sequence[str] = (),
         events: Sequence[EventName] = (),
         deadline: float | None = None,
     ) -> Findings[Event]:
         """The orders behind number `after` (None: from now on), and quotes and leaders as they
-        change; of these stocks and kinds of events, or of all.
+        change; of these stocks and kinds of events, or of all. Of a market of several partitions,
+        `after` is 0, or the `event_id` of an order.
 
-        Each order comes once and in order. A stream that breaks is taken up again, at any
-        front-end; if that does not succeed within `deadline`, this raises `Unavailable`.
+        Each order comes once, and in order within its partition. A stream that breaks is taken up
+        again, at any front-end; if that does not succeed within `deadline`, this raises
+        `Unavailable`.
         """
         attempts = partial(self._attempts, deadline)
         if after is None:
             last = yield from self.page(direction="desc", limit=1, deadline=deadline)
-            after = last.orders[0].number if last.orders else 0
+            if last.more is None:
+                after = last.orders[0].number if last.orders else 0
         opening = partial(requests.events, stocks=stocks, events=events)
         yield from follow(self._frontends, attempts, opening, after)
 

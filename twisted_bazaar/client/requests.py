@@ -100,6 +100,7 @@ def page(
     type: SideName | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    partition: int | None = None,
     cursor: str | None = None,
 ) -> Call[Page]:
     request = _get(
@@ -111,6 +112,7 @@ def page(
         type=type,
         since=_time(since, up=True),
         until=_time(until, up=True),
+        partition=partition,
         cursor=cursor,
     )
     return Call(request, answers.as_page)
@@ -136,9 +138,14 @@ def batch(trades: Sequence[Trade], keys: Sequence[str]) -> Call[tuple[Placed | C
 
 
 def events(
-    after: int, again: bool, *, stocks: Sequence[str] = (), events: Sequence[EventName] = ()
+    after: int | str | None,
+    again: bool,
+    *,
+    stocks: Sequence[str] = (),
+    events: Sequence[EventName] = (),
 ) -> Call[None]:
-    """Opens the stream behind the order `after`; `again`: as one that takes up a broken stream."""
+    """Opens the stream behind the order `after`, or where that id is; None: from now on. `again`:
+    as one that takes up a broken stream."""
     request = _get(
         "/events",
         after=None if again else after,
@@ -146,7 +153,7 @@ def events(
         events=",".join(events) or None,
     )
     headers = {"Accept": "text/event-stream"}
-    if again:
+    if again and after is not None:
         headers["Last-Event-ID"] = str(after)
     return Call(msgspec.structs.replace(request, headers=headers), answers.as_stream)
 

@@ -98,6 +98,12 @@ class Order(msgspec.Struct, frozen=True):
     """What a share traded at; None: an earlier release answered."""
     total: Decimal | None = None
     limit_price: Decimal | None = None
+    partition: int | None = None
+    """The partition of the market that it is in; None: there is one. Numbers of one partition
+    ascend; those of two are not comparable."""
+    event_id: str | None = None
+    """From a stream of several partitions: `events(after=…)` goes on behind this order. None: its
+    number does so."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -105,9 +111,17 @@ class Page(msgspec.Struct, frozen=True):
 
     orders: tuple[Order, ...] = msgspec.field(name="data")
     next: int | None = None
-    """None: there are no more orders now."""
+    """What to give as `after` to go on; None: there are no more orders now, or the list is of
+    several partitions."""
     cursor: str = ""
     """Goes on after these orders, with the same filters, now or at any later time."""
+    more: bool | None = None
+    """Of several partitions: whether there are more orders now."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are more orders now."""
+        return self.next is not None if self.more is None else self.more
 
 
 class Leader(msgspec.Struct, frozen=True):
@@ -115,6 +129,8 @@ class Leader(msgspec.Struct, frozen=True):
 
     id: int
     term: int
+    partition: int | None = None
+    """What it leads; None: there is one partition."""
 
 
 Event: TypeAlias = Order | Quote | Leader

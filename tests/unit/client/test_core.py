@@ -351,3 +351,29 @@ def test_a_stock_without_a_name_is_never_asked_for() -> None:
     with pytest.raises(ValueError, match="not empty"):
         world.run(world.core.stock(""))
     assert not world.sent
+
+
+def test_all_orders_of_several_partitions_come_until_there_are_no_more() -> None:
+    def merged(cursor: str, more: str, *numbers: int) -> Answer:
+        shown = ",".join(
+            f'{{"number":{number},"name":"A","type":"buy","quantity":1,"partition":{number % 1000},'
+            '"time":"2026-01-01T00:00:00Z"}'
+            for number in numbers
+        )
+        body = f'{{"data":[{shown}],"next":null,"cursor":"{cursor}","more":{more}}}'
+        return Answer(200, {}, body.encode())
+
+    world = Scripted(
+        merged("x", "true", 1000, 1001), merged("y", "true"), merged("z", "false", 2001)
+    )
+    found = world.found(world.core.orders(limit=2))
+    assert [(order.number, order.partition) for order in found] == [(1000, 0), (1001, 1), (2001, 1)]
+    assert [each.request.target for each in world.sent] == [
+        "/orders?limit=2", "/orders?limit=2&cursor=x", "/orders?limit=2&cursor=y",
+    ]  # fmt: skip
+
+
+def test_the_orders_of_one_partition_are_asked_for_by_it() -> None:
+    world = Scripted(page(3))
+    world.run(world.core.page(partition=1, after=1001))
+    assert world.sent[0].request.target == "/orders?after=1001&partition=1"

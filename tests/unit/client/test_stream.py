@@ -103,3 +103,46 @@ def test_a_comma_or_backslash_in_the_name_of_a_stock_is_no_end_of_it() -> None:
     world = Scripted(OPEN, ENDED, deadline=0.5)
     world.found(world.core.events(after=0, stocks=["A,B", "C\\"]))
     assert opened(world)[0][1] == "/events?after=0&stocks=A%5C%2CB%2CC%5C%5C"
+
+
+# Several partitions.
+
+
+def of_partition(number: int, partition: int, id: str) -> bytes:
+    shown = {"number": number, "name": "Fish", "type": "buy", "quantity": 1,
+             "time": "2026-01-01T00:00:00Z", "partition": partition}  # fmt: skip
+    return message("order", shown, f"id: {id}\n")
+
+
+def test_a_stream_of_several_partitions_goes_on_with_the_last_id() -> None:
+    first = of_partition(2001, 1, "pA") + of_partition(1000, 0, "pB")
+    replies = [OPEN, b"id: p0\n\n" + first + b"id: pC\n\n", ENDED]
+    again = of_partition(1000, 0, "pB") + of_partition(2000, 0, "pD")
+    world = Scripted(*replies, OPEN, again, ENDED, OPEN, ENDED)
+    seen = world.found(world.core.events(after=0))
+    assert [(each.number, each.event_id) for each in seen if isinstance(each, Order)] == [
+        (2001, "pA"), (1000, "pB"), (2000, "pD"),
+    ]  # fmt: skip
+    assert [last for _, _, last in opened(world)] == [None, "pC", "pD"]
+
+
+def test_a_program_goes_on_behind_the_order_that_it_saw_last() -> None:
+    world = Scripted(OPEN, of_partition(2000, 0, "pD"), ENDED, OPEN, ENDED)
+    world.found(world.core.events(after="pB", events=["order"]))
+    assert opened(world)[0][1:] == ("/events?after=pB&events=order", None)
+    assert opened(world)[1][2] == "pD"
+
+
+def test_from_now_on_is_asked_of_the_bazaar_where_there_are_several() -> None:
+    last = Answer(200, {}, b'{"data":[],"next":null,"cursor":"c","more":false}')
+    world = Scripted(last, OPEN, ENDED, OPEN, b"id: pA\n\n", ENDED, OPEN, ENDED)
+    world.found(world.core.events())
+    assert [each[1:] for each in opened(world)] == [
+        ("/events", None), ("/events", None), ("/events", "pA"),
+    ]  # fmt: skip
+
+
+def test_the_leader_of_each_partition_is_told() -> None:
+    leader = message("leader", {"id": 2, "term": 9, "partition": 1})
+    world = Scripted(OPEN, leader, ENDED)
+    assert world.found(world.core.events(after=0))[:1] == [Leader(2, 9, 1)]

@@ -10,21 +10,30 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from twisted_bazaar.frontend.positions import Positions, packed, sealed
+from twisted_bazaar.frontend.positions import Positions, packed, sealed, unpacked, unsealed
 
 from .encoding import identified
 from .journal import MAX_KEPT_ORDERS, Journal, check_that_it_follows
 from .news import News, OrderEvent, QuoteEvent
 
-__all__ = ["PURPOSE", "MergedJournal", "id_of"]
+__all__ = ["MergedJournal", "id_of", "positions_in"]
 
-PURPOSE = b"bazaar-events"
-"""Of ids; see `positions.sealed`."""
+_PURPOSE = b"bazaar-events"
+_MARK = "p"
+"""The first character of an id: none is a number."""
 
 
 def id_of(positions: Sequence[int]) -> bytes:
     """What a client names to go on after these."""
-    return sealed(packed(positions), PURPOSE)
+    return _MARK.encode() + sealed(packed(positions), _PURPOSE)
+
+
+def positions_in(id: str, partitions: int) -> Positions | None:
+    """The positions, of so many partitions, of which `id` is that; None: there are none."""
+    found = unpacked(unsealed(id[1:], _PURPOSE) or b"", partitions)
+    if not id.startswith(_MARK) or found is None or found[1]:
+        return None
+    return found[0]
 
 
 class _Log(msgspec.Struct):

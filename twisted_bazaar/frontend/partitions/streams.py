@@ -4,22 +4,19 @@ import msgspec
 
 from twisted_bazaar.frontend.api.queries import QueryParameter
 from twisted_bazaar.frontend.api.streams import LAST_EVENT_ID
-from twisted_bazaar.frontend.events.merged_journal import PURPOSE
-from twisted_bazaar.frontend.positions import Positions, unpacked, unsealed
+from twisted_bazaar.frontend.events.merged_journal import positions_in
+from twisted_bazaar.frontend.positions import Positions
 
 __all__ = ["LAST_EVENT_ID_OF_SEVERAL", "after_of"]
 
-_ID = "[A-Za-z0-9_-]{1,12288}"
+_ID = "p[A-Za-z0-9_-]{1,12288}"
 
 
 def after_of(partitions: int) -> QueryParameter[Positions]:
     """The parameter `after`, where there are so many partitions."""
 
     def read(text: str) -> Positions | None:
-        if text == "0":
-            return (0,) * partitions
-        found = unpacked(unsealed(text, PURPOSE) or b"", partitions)
-        return found[0] if found is not None and not found[1] else None
+        return (0,) * partitions if text == "0" else positions_in(text, partitions)
 
     return QueryParameter(
         name="after",

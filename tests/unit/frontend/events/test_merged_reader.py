@@ -358,3 +358,5 @@ def test_an_id_of_another_number_of_partitions_is_refused() -> None:
     assert after_of(2).read(text) == (1, 2)
     assert after_of(3).read(text) is None
     assert after_of(2).read(text[:-1]) is None
+    assert after_of(2).read("q" + text[1:]) is None
+    assert not text.isdecimal(), "a client could take it for the number of an order"
