@@ -111,11 +111,9 @@ class EngineMember:
                 figures=PartitionFigures(figures),
             )
             reading = cast(Any, Calls(clock, engine.log(partition)))
-            pages = EnginePages(
-                reading, lambda node=node: node.released, node.ask_last_number, node.has_led_to
-            )
+            pages = EnginePages(reading, node.readable(node.ask_last_number))
             self.nodes.append(node)
-            self.services.append(PartitionService(node, pages, clock.seconds))
+            self.services.append(PartitionService(clock, clock.seconds, node, pages, TIMING.tenure))
             node.startService()
 
 

@@ -243,6 +243,9 @@ class MemoryLog:
                 )
         self._engine.placements = placements
 
+    def tail(self) -> Tail:
+        return self._rows.tail
+
     def snapshot(self) -> Snapshot:
         rows = self._rows
         placed = self._engine.placements.values()

@@ -311,7 +311,7 @@ class PostgresLog:
             released_number=released.number,
         )
         if not done:
-            tail = self._tail()
+            tail = self.tail()
             raise Lost(f"partition {self._partition} is in term {tail.term}, beat {tail.beat}")
 
     def _settle(self, batch: Batch, term: int, beat: int, released: Released) -> None:
@@ -328,13 +328,13 @@ class PostgresLog:
         )
         if settled:
             return
-        tail = self._tail()
+        tail = self.tail()
         raise Lost(
             f"partition {self._partition} is in term {tail.term}, beat {tail.beat},"
             f" and ends with entry {tail.index}"
         )
 
-    def _tail(self) -> Tail:
+    def tail(self) -> Tail:
         [row] = self._read(_TAIL)
         return rows.tail(row)
 
@@ -351,7 +351,7 @@ class PostgresLog:
         return rows.order(found[0]) if found else None
 
     def orders(self, selection: Selection, upto: int) -> Page:
-        low, high = 0, min(upto, self._tail().last_number)
+        low, high = 0, min(upto, self.tail().last_number)
         if not selection.descending:
             low = selection.after
         elif selection.after:

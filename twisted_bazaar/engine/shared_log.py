@@ -213,6 +213,11 @@ class SharedLog(Protocol):
         the partition when it was called, and all that the log showed before is on a majority of
         disks. After `HANDED_OVER`, nothing else is written in this term."""
 
+    def tail(self) -> Tail:
+        """The end of the log, as this connection's server shows it. Orders up to its `released`
+        that are read by the same connection are those that clients may see; any others may be
+        of a history that is lost."""
+
     def snapshot(self) -> Snapshot:
         """The market data at the end of the log, in one state."""
 

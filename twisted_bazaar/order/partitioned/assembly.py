@@ -171,13 +171,9 @@ class _Parts:
             stop=self._stop,
             figures=PartitionFigures(self._figures),
         )
-        pages = EnginePages(
-            threads.log("read", partition),
-            lambda: node.released,
-            node.ask_last_number,
-            node.has_led_to,
-        )
-        return Part(node, PartitionService(node, pages, monotonic_seconds))
+        pages = EnginePages(threads.log("read", partition), node.readable(node.ask_last_number))
+        service = PartitionService(self._reactor, monotonic_seconds, node, pages, timing.tenure)
+        return Part(node, service)
 
     def _catalogs(self, cluster: str) -> Mapping[str, Catalog]:
         """The catalogs, by name."""

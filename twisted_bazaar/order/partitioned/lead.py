@@ -4,8 +4,10 @@ Made when the claim has succeeded, from the market data that was loaded for it, 
 leader steps down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import takewhile
 
+from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.member import Member, Observed
 from twisted_bazaar.consensus.messages import StockPlacement
 from twisted_bazaar.engine.shared_log import Placement, Snapshot, Tail
@@ -38,8 +40,10 @@ class Lead:
         self.listed = tail.listed
         """Whether stocks were listed: the market is open, though it may have none."""
         self._partition = partition
-        self._left: dict[str, Moved] = {}
+        self._left: dict[str, tuple[int, Moved]] = {}
         """The stocks that left in this leadership, as far as no placement has shown it."""
+        self.unplaced = set(snapshot.away)
+        """The stocks that left before, as far as no placement has shown where they are."""
 
     def observe(self, observed: Observed) -> None:
         """Take in what the member has come to."""
@@ -47,7 +51,7 @@ class Lead:
         for entry in observed.committed:
             event = entry.event
             if isinstance(event, Moved):
-                self._left[event.stock] = event
+                self._left[event.stock] = entry.index, event
             elif isinstance(event, Listed):
                 self.listed = True
 
@@ -62,16 +66,31 @@ class Lead:
             ):
                 self.desk.adopt(placement.adopted(), placement.former)
 
-    def placements(self, seen: Sequence[Placement]) -> Sequence[StockPlacement]:
-        """Where stocks are that left this partition, as far as `seen` does not say so."""
-        shown: Mapping[str, Placement] = {each.stock: each for each in seen}
-        for stock, moved in [*self._left.items()]:
-            placement = shown.get(stock)
-            if placement is not None and (
-                placement.before == self._partition or placement.partition == moved.to
-            ):
-                del self._left[stock]
+    def saw(self, placements: Sequence[Placement]) -> None:
+        """The engine shows where the stocks are that were moved."""
+        if not self._left and not self.unplaced:
+            return
+        for placement in placements:
+            self.unplaced.discard(placement.stock)
+            moved = self._left.get(placement.stock)
+            if moved is not None and placement.moved >= moved[0]:
+                del self._left[placement.stock]
+
+    def placements(self) -> Sequence[StockPlacement]:
+        """Where stocks are that left this partition, as far as the engine did not show it."""
         return [
             StockPlacement(stock=stock, partition=moved.to, arrived=False)
-            for stock, moved in self._left.items()
+            for stock, (_, moved) in self._left.items()
         ]
+
+    def recent(self) -> Sequence[Entry]:
+        """The last released orders: those at least that were not forgotten."""
+        desk = self.desk
+        remembered = range(desk.released_number, 0, -1)
+        entries = takewhile(lambda entry: entry is not None, map(desk.remembers, remembered))
+        return [entry for entry in entries if entry is not None][::-1]
+
+    def forget(self, index: int) -> None:
+        """The engine says that entries up to `index` are released: their orders are read there."""
+        if index > self.desk.applied - self.desk.index_lag:
+            self.desk.indexed(index)

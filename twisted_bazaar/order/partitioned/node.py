@@ -17,22 +17,18 @@ from functools import partial
 from itertools import count
 from typing import ParamSpec, TypeVar
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.consensus.messages import (
     ApplyReply,
     CampaignReply,
     LearnerRequest,
     MarketSnapshot,
     Message,
-    PartitionStatus,
     Reply,
-    StockPlacement,
     Ticket,
 )
 from twisted_bazaar.engine.calls import Call
@@ -40,20 +36,24 @@ from twisted_bazaar.engine.shared_log import (
     EngineError,
     Found,
     Placement,
-    Released,
     SharedLog,
     Snapshot,
     Tail,
 )
 from twisted_bazaar.engine.tenure import Tenure
-from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, Unavailable, Unusable
+from twisted_bazaar.errors import (
+    BazaarError,
+    NotLeader,
+    NotOurs,
+    Unavailable,
+    Unusable,
+)
 from twisted_bazaar.market import Change, Listing, Stock, Trade
 from twisted_bazaar.order.answers import Answers
 from twisted_bazaar.order.desk import Batch, Known, Operation, Outcome, Question
 from twisted_bazaar.order.listing import FirstListing
 from twisted_bazaar.order.neighbours import Catalog
 from twisted_bazaar.order.remarks import Remarks
-from twisted_bazaar.order.watches import Watches
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
@@ -61,6 +61,7 @@ from twisted_bazaar.timing import Timing
 from .call_thread import CallThread
 from .figures import PartitionFigures
 from .lead import Lead
+from .view import PartitionView
 from .wake import Wake
 from .writing import Writing
 
@@ -70,7 +71,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class PartitionNode(Service):
+class PartitionNode(PartitionView):
     """One partition in one member. Methods are called on the reactor thread.
 
     `seconds` is a clock that only goes forward. `stop` ends the process with one line, if it
@@ -98,11 +99,9 @@ class PartitionNode(Service):
         """`make_tenure` is given what returns the market after what this leader has committed.
         `writing` and `finding` are the partition's log, twice: keys are found while a batch is
         appended. `prefer` writes which member is to lead."""
-        self.partition = partition
+        super().__init__(seconds, partition, make_tenure)
         self._partitions = partitions
         self._reactor = reactor
-        self._seconds = seconds
-        self.tenure = make_tenure(self._market)
         self._writing = writing
         self._finding = finding
         self._prefer = prefer
@@ -110,7 +109,6 @@ class PartitionNode(Service):
         self._timing = timing
         self._figures = figures
         self._stop = stop
-        self._lead: Lead | None = None
         self._remarks = Remarks(f"partition {partition}")
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
@@ -161,74 +159,6 @@ class PartitionNode(Service):
         self._wake.stop()
         self._fail_all(Unavailable("this member is stopping"))
 
-    # What is known of the partition.
-
-    @property
-    def decides(self) -> bool:
-        """Whether this member leads, as far as it knows, and does not leave."""
-        return self._lead is not None and not self.tenure.leaving
-
-    @property
-    def watches(self) -> Watches | None:
-        """Front-ends that wait for something to be released; None: this member does not lead."""
-        return None if self._lead is None else self._lead.watches
-
-    def end_watches(self) -> None:
-        """No front-end waits for news from now on."""
-        if self._lead is not None:
-            self._lead.watches.stop()
-
-    @property
-    def waiting_watches(self) -> int:
-        """How many calls wait for news."""
-        return 0 if self._lead is None else len(self._lead.watches)
-
-    @property
-    def released(self) -> Released:
-        """How far clients may see, as far as this member knows."""
-        tail = self.tenure.tail
-        seen = Released() if tail is None else tail.released
-        if self._lead is None:
-            return seen
-        desk = self._lead.desk
-        return max(seen, Released(index=desk.released, number=desk.released_number), key=_number)
-
-    @property
-    def known_number(self) -> int:
-        """The last order that this member knows to be committed, or has seen in the engine."""
-        if self._lead is not None:
-            return self._lead.desk.ledger.last_number
-        return 0 if self.tenure.tail is None else self.tenure.tail.last_number
-
-    def status(self) -> PartitionStatus:
-        """How this member sees the partition."""
-        tenure, tail = self.tenure, self.tenure.tail or Tail(partition=self.partition)
-        index, digest = tail.index, tail.digest
-        if self._lead is not None:
-            index = self._lead.desk.applied
-            digest = tenure.log.digest_at(index)
-        return PartitionStatus(
-            partition=self.partition,
-            role=tenure.role.value,
-            term=tenure.term,
-            leader=tenure.known_leader(self._seconds()),
-            last_index=index,
-            last_number=self.known_number,
-            digest=digest,
-            cluster=tenure.cluster,
-            preferred=tail.preferred,
-        )
-
-    def placements(self) -> Sequence[StockPlacement]:
-        """Where stocks are that this leader has moved away, as far as the engine did not say so."""
-        return () if self._lead is None else self._lead.placements(self._placements)
-
-    def not_meant(self, to: int, cluster: str) -> str | None:
-        """Why a front-end's request for member `to` of `cluster` is not for this one; None: it is,
-        or this one does not know its bazaar yet."""
-        own = self.tenure.cluster
-        return not_meant(self.tenure.id, own, to, cluster if own else "")
-
     # What front-ends ask.
 
     def find(self, keys: Collection[str], stocks: Collection[str]) -> Deferred[Known]:
@@ -247,15 +177,13 @@ class PartitionNode(Service):
             searched,
         )
 
-    def has_led_to(self, index: int, digest: str) -> bool:
-        """Whether `digest` names the history up to `index` in the log that this member leads."""
-        return self.tenure.log.digest_at(index) == digest
-
     def trade(
         self, trades: Sequence[Trade], known: Known, sending: Sending, took: float
     ) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
         keys up again. That took so many seconds before."""
+        if not self.decides:
+            return succeed([self._not_decided(sending)] * len(trades))
         batch = Batch(trades, sending)
         return self._batches.expect(batch, partial(self._decide, batch, known, took))
 
@@ -270,6 +198,8 @@ class PartitionNode(Service):
     def change(self, change: Change, sending: Sending) -> Deferred[int]:
         """Change the market; fires with the index of the entry, or with 0: nothing had to be
         changed. Fails with `ChangeRefused`, or as `trade` does."""
+        if not self.decides:
+            return fail(self._not_decided(sending))
         operation = Operation(change, sending)
         return self._questions.expect(operation, partial(self._operate, operation))
 
@@ -314,12 +244,6 @@ class PartitionNode(Service):
         if member != self.tenure.id and self.tenure.leads:
             self._feed(self.tenure.hand_over, self._seconds())
 
-    def _led(self) -> Lead:
-        """Raises `NotLeader`, also of a leader that leaves: nothing more is to be decided."""
-        if self._lead is None or self.tenure.leaving:
-            raise NotLeader()
-        return self._lead
-
     # What the engine shows.
 
     def saw(self, tails: Sequence[Tail], placements: Sequence[Placement]) -> None:
@@ -332,6 +256,7 @@ class PartitionNode(Service):
     def _take_tails(self) -> None:
         self.tenure.saw(self._tails[self.partition], self._seconds())
         if self._lead is not None and not self.tenure.leaving:
+            self._lead.saw(self._placements)
             self._lead.adopt(self._placements, self._tails)
 
     # What follows.
@@ -386,6 +311,8 @@ class PartitionNode(Service):
         snapshot = self.tenure.led
         assert snapshot is not None
         self._lead = Lead(self._reactor, self.tenure, snapshot, self.partition, self._partitions)
+        self._lead.saw(self._placements)
+        self._led_term = self.tenure.term
 
     def _end_lead(self) -> None:
         lead, self._lead = self._lead, None
@@ -395,18 +322,6 @@ class PartitionNode(Service):
         lead.watches.stop()
         if self._left is not None and not self._left.called:
             self._left.callback(None)
-
-    def _market(self) -> MarketSnapshot:
-        """The market after what this leader has committed."""
-        assert self._lead is not None
-        desk = self._lead.desk
-        return MarketSnapshot(
-            index=desk.applied,
-            digest=self.tenure.log.digest_at(desk.applied),
-            stocks=tuple(desk.ledger.stocks.values()),
-            last_number=desk.ledger.last_number,
-            listed=self._lead.listed,
-        )
 
     def _answer(self, settled: Batch | Question | Operation) -> None:
         if isinstance(settled, Batch):
@@ -464,8 +379,7 @@ class PartitionNode(Service):
             self._feed(self.tenure.tick, self._seconds())
             self._remarks.kept_out(self.tenure.backoff)
             if self._lead is not None:
-                # The engine has what is committed: keys are found there.
-                self._lead.desk.indexed(self._lead.desk.applied)
+                self._lead.forget(self.tenure.told_released)
 
     def _wants_listing(self) -> bool:
         return not self._stopped and self.decides and self._led().desk.wants_listing
@@ -493,7 +407,3 @@ class PartitionNode(Service):
         self._batches.fail_all(why)
         self._questions.fail_all(why)
         self._nominations.fail_all(why)
-
-
-def _number(released: Released) -> int:
-    return released.number

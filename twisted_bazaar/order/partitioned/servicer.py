@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from twisted_bazaar.consensus.messages import Status
-from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, Unavailable
+from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, OutcomeUnknown, Unavailable
 from twisted_bazaar.market import Order
-from twisted_bazaar.order.desk import Outcome
+from twisted_bazaar.order.questions import Known, Outcome
 from twisted_bazaar.order.servicer import MAX_LISTED_ORDERS, MAX_WATCH_MS
 from twisted_bazaar.order.watches import Released
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
@@ -36,8 +38,8 @@ __all__ = ["Orders", "PartitionService"]
 
 _FEW_SHOWN = 64
 """Orders and stocks in an answer that is encoded on the reactor's thread, at most."""
-_MOST_LOOKS = 3
-"""How often keys are looked up for one batch, at most. The engine's servers are rarely behind."""
+_LOOK_AGAIN_SECONDS = 0.005
+"""Keys are looked up again so much later, where a server of the engine was behind."""
 
 
 class _ForOnePartition(Protocol):
@@ -52,11 +54,19 @@ class PartitionService:
     """Answers the calls that are of one partition."""
 
     def __init__(
-        self, node: PartitionNode, pages: EnginePages, seconds: Callable[[], float]
+        self,
+        reactor: IReactorTime,
+        seconds: Callable[[], float],
+        node: PartitionNode,
+        pages: EnginePages,
+        look_seconds: float,
     ) -> None:
+        """Keys are looked up for `look_seconds` at most, if need be again and again."""
+        self._reactor = reactor
+        self._seconds = seconds
         self._node = node
         self._pages = pages
-        self._seconds = seconds
+        self._look_seconds = look_seconds
 
     def check_meant(self, request: _ForOnePartition, context: Context) -> None:
         """End the call if it is for another member or another cluster."""
@@ -70,18 +80,21 @@ class PartitionService:
         sending = sending_from_wire(request)
         keys = [trade.key for trade in trades]
         stocks = {trade.stock for trade in trades}
-        for _ in range(_MOST_LOOKS):
-            outcomes: Sequence[Outcome] | None
+        give_up = self._seconds() + self._look_seconds
+        while True:
+            outcomes: Sequence[Outcome] | None = None
             if not self._node.decides:
-                outcomes = [NotLeader()] * len(trades)
-            else:
+                outcomes = await self._node.trade(trades, Known({}, 0), sending, 0.0)
+            elif self._node.knows_places(stocks):
                 began = self._seconds()
                 known = await self._node.find(keys, stocks)
                 took = self._seconds() - began
                 outcomes = await self._node.trade(trades, known, sending, took)
+            if outcomes is None and self._seconds() >= give_up:
+                outcomes = [OutcomeUnknown("the engine lacks what it has confirmed")] * len(trades)
             if outcomes is not None:
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
-        raise Unavailable("this server of the engine lacks entries that it has confirmed")
+            await deferLater(self._reactor, _LOOK_AGAIN_SECONDS)
 
     async def change(self, request: order_pb2.ChangeRequest) -> order_pb2.ChangeReply:
         change, sending = change_from_wire(request)
