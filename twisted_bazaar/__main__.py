@@ -5,11 +5,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
 from .tools import operation_arguments, probe, status_arguments
+
+if TYPE_CHECKING:
+    from .tools.engine_inspection import VerifiedPartition
+    from .tools.inspection import Verified
 
 __all__ = ["main"]
 
@@ -42,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=purpose, description=purpose)
         command.set_defaults(run=run)
         if run is not _health:
-            command.add_argument("folder", type=Path, help="of a replica, such as var/order-1")
+            place = "the folder of a replica, such as var/order-1, or the URL of an engine"
+            command.add_argument("place", metavar="FOLDER", help=f"{place}, postgresql://…")
         if run is _export:
             command.add_argument("--whole", action="store_true", help="prices and keys, too")
     purpose = "change the market: list stocks, change prices, halt and resume trading"
@@ -61,19 +68,43 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(asked: argparse.Namespace) -> None:
+    if _is_engine(asked.place):
+        from .tools.engine_inspection import export_engine
+
+        export_engine(asked.place, sys.stdout, asked.whole)
+        return
     from .tools.inspection import export
 
-    export(asked.folder, sys.stdout, asked.whole)
+    export(Path(asked.place), sys.stdout, asked.whole)
 
 
 def _verify(asked: argparse.Namespace) -> None:
+    if _is_engine(asked.place):
+        from .tools.engine_inspection import verify_engine
+
+        for each in verify_engine(asked.place):
+            _verified("partition", each.partition, each)
+        return
     from .tools.inspection import verify
 
-    log = verify(asked.folder)
+    log = verify(Path(asked.place))
+    _verified("replica", log.replica, log)
+
+
+def _verified(what: str, which: int, log: "Verified | VerifiedPartition") -> None:
     print(
-        f"ok: replica={log.replica} last_number={log.last_number}"
+        f"ok: {what}={which} last_number={log.last_number}"
         f" last_index={log.last_index} term={log.term} digest={log.digest}"
     )
+
+
+def _is_engine(place: str) -> bool:
+    """Whether it is the URL of an engine. Raises `Unusable` if that needs what is not installed."""
+    if not place.startswith(("postgresql://", "postgres://")):
+        return False
+    if find_spec("psycopg") is None:
+        raise Unusable("an engine needs psycopg: pip install 'twisted-bazaar[engine]'")
+    return True
 
 
 def _market(asked: argparse.Namespace) -> None:

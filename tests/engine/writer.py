@@ -81,11 +81,13 @@ class Writer:
             events.append(event)
         return events
 
-    def claim(self, catalogs: Sequence[str] = ("c1",), lease: float = 1.0) -> Batch:
+    def claim(
+        self, catalogs: Sequence[str] = ("c1",), lease: float = 1.0, at: int | None = None
+    ) -> Batch:
         """Claim after what was seen. Raises what the log raises."""
         seen = self.tail
         self.term, self.beat = seen.term + 1, 0
-        opened = self.batch(Opened(leader=self.leader, name=f"{self.leader} {id(self)}"))
+        opened = self.batch(Opened(leader=self.leader, name=f"{self.leader} {id(self)}"), at=at)
         self.claim_with(seen, opened, catalogs, lease)
         return opened
 

@@ -145,6 +145,7 @@ PURE_MODULES = [
     "runtime.log_settings",
     "storage.blocks",
     "storage.links",
+    "tools.order_table",
     "tracing.context",
     "tracing.followed",
     "tracing.spans",

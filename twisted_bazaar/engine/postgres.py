@@ -10,7 +10,7 @@ batch that is sent again may find its place taken. If its own digest is there, t
 log, and perhaps on one server only: `_SETTLE`, another write, is replicated after it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 from twisted_bazaar.consensus.entries import Entry
@@ -218,14 +218,24 @@ class PostgresEngine:
 
         Raises `Unusable` if a person must do something; `Unknown` if no server takes writes now.
         """
+        return cls._opened(
+            url, lambda session: schema.prepare(session, partitions, name, schema.migrations())
+        )
+
+    @classmethod
+    def existing(cls, url: str) -> "PostgresEngine":
+        """Connect to the database at `url`, which has a bazaar. Raises as `open` does."""
+        return cls._opened(url, lambda session: schema.check(session, schema.migrations()))
+
+    @classmethod
+    def _opened(cls, url: str, check: Callable[[Session], Bazaar]) -> "PostgresEngine":
         servers = Servers(url)
         session = Session(servers, _BEGIN)
         try:
-            bazaar = schema.prepare(session, partitions, name, schema.migrations())
+            return cls(servers, session, check(session))
         except BaseException:
             session.drop()
             raise
-        return cls(servers, session, bazaar)
 
     def tails(self) -> tuple[Sequence[Tail], Sequence[Placement]]:
         # Placements first: a stock that has left is in a tail that is read after it.

@@ -291,11 +291,15 @@ def entries(
 ) -> list[Entry]:
     """The entries of `batches`, which follow one another. Raises `Damaged` if their digests are not
     those of the rows."""
-    found: dict[int, tuple[int, Event]] = {
-        integer(row[0]): (integer(row[2]), _traded(row[1:])) for row in orders
-    }
+    found: dict[int, tuple[int, Event]] = {}
+    for row in orders:
+        found[integer(row[0])] = integer(row[2]), _traded(row[1:])
     for row in events:
-        found[integer(row[0])] = integer(row[1]), _decode_event(_text(row[2]))
+        index = integer(row[0])
+        try:
+            found[index] = integer(row[1]), _decode_event(_text(row[2]))
+        except msgspec.DecodeError as error:
+            raise Damaged(f"partition {partition}: entry {index}: {error}") from None
     made: list[Entry] = []
     for each in batches:
         where = f"partition {partition}: entries {each.first_index} to {each.last_index}"

@@ -5,7 +5,8 @@ changed: the database keeps a hash of what was applied. Members of the release b
 while a migration is applied, so none takes away what they use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.resources import files
 
@@ -16,7 +17,7 @@ from twisted_bazaar.errors import Unusable
 from .connection import Failed, Misconfigured, Session, Statement
 from .shared_log import Bazaar, Unknown
 
-__all__ = ["Migration", "migrations", "prepare"]
+__all__ = ["Migration", "check", "migrations", "prepare"]
 
 _LOCK = 0x62617A616172
 """Of PostgreSQL's advisory locks: held by who migrates."""
@@ -73,10 +74,30 @@ def prepare(session: Session, partitions: int, name: str, known: Sequence[Migrat
 
     Raises `Unusable` if a person must do something, and `Unknown`.
     """
-    try:
+    with _understood():
         if not _is_current(session, known):
             _migrate(session, partitions, name, known)
-        [[stored_name, stored_partitions]] = session.run_once(_BAZAAR)
+        bazaar = _stored(session)
+    if bazaar.partitions != partitions:
+        raise Unusable(
+            f"partitions: the bazaar in this database was created with {bazaar.partitions},"
+            f" which never changes, not with {partitions}"
+        )
+    return bazaar
+
+
+def check(session: Session, known: Sequence[Migration]) -> Bazaar:
+    """What bazaar the tables hold. Changes nothing, and raises as `prepare` does."""
+    with _understood():
+        if not _is_current(session, known):
+            raise Unusable("the engine: this database has no bazaar, or one of an older release")
+        return _stored(session)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
     except Misconfigured as error:
         raise Unusable(f"the engine: {error}") from error
     except Failed as failed:
@@ -84,13 +105,11 @@ def prepare(session: Session, partitions: int, name: str, known: Sequence[Migrat
         if failed.sqlstate[:2] in ("25", "40", "53", "55", "57"):
             raise Unknown(str(failed)) from failed
         raise Unusable(f"the engine: {failed}") from failed
-    bazaar = Bazaar(name=(stored_name or b"").decode(), partitions=int(stored_partitions or 0))
-    if bazaar.partitions != partitions:
-        raise Unusable(
-            f"partitions: the bazaar in this database was created with {bazaar.partitions},"
-            f" which never changes, not with {partitions}"
-        )
-    return bazaar
+
+
+def _stored(session: Session) -> Bazaar:
+    [[name, partitions]] = session.run_once(_BAZAAR)
+    return Bazaar(name=(name or b"").decode(), partitions=int(partitions or 0))
 
 
 def _is_current(session: Session, known: Sequence[Migration]) -> bool:

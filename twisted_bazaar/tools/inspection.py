@@ -5,7 +5,6 @@ entries of a running replica may not be committed; they cannot be told apart her
 be replaced.
 """
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -18,17 +17,11 @@ from twisted_bazaar.ledger import Ledger, first_prices
 from twisted_bazaar.market import Listed, Traded
 from twisted_bazaar.storage.logfile import LogReader
 
+from .order_table import OrderTable
+
 __all__ = ["Verified", "export", "verify"]
 
 _CHUNK_ENTRIES = 4096
-
-_COLUMNS = ("transaction_number", "name", "type", "quantity")
-_MORE_COLUMNS = ("price", "client_order_id")
-
-_FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets run the wide ones, too
-"""A spreadsheet may run a cell that begins with one of these as a formula."""
-_AS_TEXT = "'"
-"""Before such a cell, it makes the spreadsheet show the text."""
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -43,31 +36,20 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 def export(folder: Path, out: TextIO, whole: bool = False) -> None:
-    """Write the orders in a replica's `folder` to `out` as CSV, a header first, by number.
-
-    `whole`: also the price of each, and its `client_order_id`, empty if the client chose no key.
-    They are no columns otherwise, since programs read the others by their place.
-
-    A name or key that a spreadsheet would take for a formula gets an apostrophe before it, and so
-    does one that begins with an apostrophe: so the first apostrophe can always be removed.
+    """Write the orders in a replica's `folder` to `out` as an `OrderTable`, by number.
 
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` at an entry that
     is not as it was written.
     """
-    table = csv.writer(out, lineterminator="\n")
-    # `table` would not quote a carriage return.
-    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     log = LogReader(folder)
     _check_trust(folder, log)
-    columns = _COLUMNS + _MORE_COLUMNS if whole else _COLUMNS
-    table.writerow(columns)
+    table = OrderTable(out, whole)
     listed: Mapping[str, int] = {}
     for chunk in _chunks(log):
         for event in (entry.event for entry in chunk):
             if isinstance(event, Traded):
-                row = _row(event, listed)[: len(columns)]
-                to = quoted if "\r" in event.stock else table
-                to.writerow(row)
+                price = listed.get(event.stock, 0) if event.price is None else event.price
+                table.write(event.number, event, price)
             elif isinstance(event, Listed):
                 listed = listed or first_prices([event])
 
@@ -92,19 +74,6 @@ def verify(folder: Path) -> Verified:
             digest, term = entry.digest, entry.term
     _check_trust(folder, log)
     return Verified(log.replica, ledger.last_number, log.last_index, log.term, digest)
-
-
-def _row(order: Traded, listed: Mapping[str, int]) -> tuple[object, ...]:
-    """The cells of an order; `listed` are the prices of the first listing."""
-    price = listed.get(order.stock, 0) if order.price is None else order.price
-    key = "" if order.has_made_key else _as_text(order.key)
-    amount = f"{price // 100}.{price % 100:02}"
-    return order.number, _as_text(order.stock), order.side.value, order.quantity, amount, key
-
-
-def _as_text(name: str) -> str:
-    begins = name.lstrip(" ")[:1]
-    return _AS_TEXT + name if begins and begins in _FORMULA + _AS_TEXT else name
 
 
 def _check_trust(folder: Path, log: LogReader) -> None:
