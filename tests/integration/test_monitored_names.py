@@ -3,11 +3,13 @@
 import http.client
 import re
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import ROOT
+from tests.fakes.engine_world import EngineWorld, buy
 from tests.fakes.monitoring_files import (
     ALERTS,
     RECORDED,
@@ -18,6 +20,11 @@ from tests.fakes.monitoring_files import (
     queries,
     selectors,
 )
+from twisted_bazaar.metrics.exposition import Exposition
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.order.partitioned.figures import MemberFigures
+from twisted_bazaar.order.partitioned.member import Member
+from twisted_bazaar.order.partitioned.shown import show_member
 
 from .bazaar import Bazaar
 
@@ -42,10 +49,32 @@ def scrape(address: str) -> Iterator[tuple[str, str, dict[str, str]]]:
         assert answer.status == 200, text
     finally:
         connection.close()
+    yield from samples(text)
+
+
+def samples(text: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """As `scrape`, of what was read."""
     for family in text_string_to_metric_families(text):
         suffix = "_total" if family.type == "counter" else ""
         for sample in family.samples:
             yield f"{family.name}{suffix}", sample.name, dict(sample.labels)
+
+
+def of_a_member() -> str:
+    """What an order process shows whose log is in an engine, of what only such a one has."""
+    world = EngineWorld()
+    world.trade(world.lead(3), buy("a"))
+    metrics = Metrics()
+    MemberFigures(metrics)
+    member = Member(3, 1.0, world.clock.seconds, lambda: world.engine.bazaar, _made_elsewhere)
+    member.nodes = world.members[3].nodes
+    show_member(metrics, member, world.clock.seconds)
+    text, _ = Exposition(metrics).write("")
+    return text.decode()
+
+
+def _made_elsewhere(bazaar: object, partition: int) -> NoReturn:
+    raise AssertionError
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +90,15 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Series:
         for name, row in bazaar.processes().items():
             if name == "redis":
                 continue
-            for family, sample, labels in scrape(row.get("internal") or row["address"]):
-                found.setdefault(sample, []).append(labels)
-                found.setdefault(f"family {family}", []).append(labels)
+            _add(found, scrape(row.get("internal") or row["address"]))
+    _add(found, samples(of_a_member()))
     return found
+
+
+def _add(found: Series, shown: Iterator[tuple[str, str, dict[str, str]]]) -> None:
+    for family, sample, labels in shown:
+        found.setdefault(sample, []).append(labels)
+        found.setdefault(f"family {family}", []).append(labels)
 
 
 def names(labels: list[dict[str, str]]) -> set[str]:
