@@ -16,7 +16,7 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
 from twisted_bazaar.consensus.messages import Apply, MarketSnapshot
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.ledger import Ledger, stocks_of
-from twisted_bazaar.market import Listed, Stock
+from twisted_bazaar.market import Listed, Stock, Traded
 
 __all__ = ["MAX_PROPOSED", "Gone", "Position", "Projection"]
 
@@ -153,15 +153,20 @@ class Projection:
                 self._begin_again()
                 return
             self.position = Position(entry.index, entry.digest, term)
-            if isinstance(entry.event, Opened):
-                self.history = entry.digest
-                self.opened, self.openings = entry.index, self.openings + 1
-            elif isinstance(entry.event, Listed):
-                self.listed = self.listed or entry.index
+            if not isinstance(entry.event, Traded):
+                self._note(entry)
             for name in touched:
                 stock = self.ledger.stocks.get(name)
                 if stock is None:
                     self._gone[name] = entry.index
-                else:
+                elif self._gone:
                     self._gone.pop(name, None)
                 yield stock or Gone(name, entry.index)
+
+    def _note(self, entry: Entry) -> None:
+        """`entry`, which is no order, is applied."""
+        if isinstance(entry.event, Opened):
+            self.history = entry.digest
+            self.opened, self.openings = entry.index, self.openings + 1
+        elif isinstance(entry.event, Listed):
+            self.listed = self.listed or entry.index

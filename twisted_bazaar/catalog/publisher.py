@@ -229,7 +229,8 @@ class Publisher(Generic[T]):
             self._cleared = max(self._cleared, self._subscribers.cleared(tip, now))
             released = min(self._cleared, applied)
             if self._unreleased and self._unreleased[0].version <= released:
-                stocks, news = dict(self._stocks), dict[str, Stock]()
+                stocks = dict(self._stocks)
+                news: dict[str, Stock] = {}
                 while self._unreleased and self._unreleased[0].version <= released:
                     stock = self._unreleased.popleft()
                     if isinstance(stock, Gone):

@@ -111,9 +111,9 @@ def to_wire(message: msgspec.Struct) -> Any:
             order_pb2.FollowerLag(replica=lag.replica, entries=lag.entries, seconds=lag.seconds)
             for lag in followers
         ]
-    for name in ("partitions", "placements"):
-        if parts := fields.get(name):
-            fields[name] = [part_to_wire(part) for part in parts]
+    if "partitions" in fields:
+        for name in ("partitions", "placements"):
+            fields[name] = [part_to_wire(part) for part in fields[name]]
     return _WIRE_TYPES[type(message)](**fields)
 
 
