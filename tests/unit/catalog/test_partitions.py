@@ -20,6 +20,7 @@ from twisted_bazaar.catalog.opening import open_market
 from twisted_bazaar.catalog.partitions import Partitions, file_of
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.catalog.servicer import Catalog
+from twisted_bazaar.catalog.tap import Options
 from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened, encode_entry
 from twisted_bazaar.consensus.messages import Apply, ApplyReply, MarketSnapshot
 from twisted_bazaar.errors import NotAuthorised, NotOurs, Unavailable
@@ -137,6 +138,15 @@ def test_whose_entries_are_is_known_by_partition(world: World) -> None:
     assert [node.status().applied for node in world.partitions.nodes] == [0, 0, 2]
     with pytest.raises(NotOurs):
         apply((of(PARTITIONS, sends(LOG, 0, 2)), {}))
+
+
+@pytest.mark.parametrize(("given", "partitions"), [((), 1), (("--partitions=4",), 4)])
+def test_there_is_one_partition_unless_the_options_say_more(
+    tmp_path: Path, given: tuple[str, ...], partitions: int
+) -> None:
+    options = Options()
+    options.parseOptions(["--listen=127.0.0.1:1", f"--data={tmp_path}", *given])
+    assert options.config.partitions == partitions
 
 
 def test_it_is_ready_as_soon_as_it_answers_for_a_partition(world: World) -> None:
