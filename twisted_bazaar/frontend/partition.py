@@ -105,7 +105,7 @@ def make_partition(shared: Shared, number: int) -> Partition:
     catalogs = Catalogs(
         seconds, [catalog(wires.lookups, at, config.secret) for at in config.catalogs], timing
     )
-    caching = _caching(shared, catalogs)
+    caching = _caching(shared, catalogs, number)
     floors = caching.floors if caching else None
     return Partition(
         number=number,
@@ -159,7 +159,7 @@ def status_clients(shared: Shared, channels: Channels) -> dict[int, ReplicaClien
     }
 
 
-def _caching(shared: Shared, catalogs: Catalogs) -> Caching | None:
+def _caching(shared: Shared, catalogs: Catalogs, number: int) -> Caching | None:
     if shared.cache is None:
         return None
     timing = shared.config.timing
@@ -167,6 +167,7 @@ def _caching(shared: Shared, catalogs: Catalogs) -> Caching | None:
     subscriber = Subscriber(
         *(shared.reactor, monotonic_seconds, floors, catalogs, shared.cache),
         *(shared.address, shared.token, timing, shared.recent, shared.figures.cache),
+        f"of partition {number}" if shared.config.partitions > 1 else "",
     )
     return Caching(floors, subscriber)
 

@@ -44,11 +44,13 @@ class Subscriber(Service):
         timing: Timing,
         recent: Recent,
         figures: CacheFigures | None = None,
+        of: str = "",
     ) -> None:
         """`address()` is HOST:PORT of the internal endpoint for catalogs, or raises `Unusable`; it
         is called once that listens. `token` signs pushes to this front-end, and to no other. Of
         the quotes that are pushed, those of stocks in `recent` are kept. Pushes count in
-        `figures`."""
+        `figures`. `of` says in the log which lookups these are; empty: all."""
+        self._of = f" {of}" if of else ""
         self._figures = CacheFigures(Metrics()) if figures is None else figures
         self._reactor = reactor
         self._seconds = seconds
@@ -112,7 +114,8 @@ class Subscriber(Service):
         left = self._floors.kept_out_until - self._seconds()
         if left <= 0:
             return None
-        return f"lookups are not cached for {left:.0f} s: this front-end repeatedly delayed trades"
+        delayed = f"for {left:.0f} s: this front-end repeatedly delayed trades"
+        return f"lookups{self._of} are not cached {delayed}"
 
     def _check_lease(self) -> None:
         has_lease = self._floors.alive(self._seconds())
@@ -121,7 +124,8 @@ class Subscriber(Service):
             self._figures.lease_losses.value += not has_lease
             # That they are is news only after they were not.
             say, self._say = self._say, self.log.info
-            say("lookups are cached" if has_lease else "lookups are not cached: no lease")
+            lookups = f"lookups{self._of}"
+            say(f"{lookups} are cached" if has_lease else f"{lookups} are not cached: no lease")
         if not self._subscribing and self._floors.subscribe(self._seconds()):
             subscribed = Deferred.fromCoroutine(self._subscribe())
             subscribed.addErrback(
@@ -146,8 +150,9 @@ class Subscriber(Service):
             if kept_out:
                 self._floors.kept_out(kept_out, self._seconds())
                 self.log.warn(
-                    "lookups are not cached for {seconds:.0f} s: "
+                    "lookups{of} are not cached for {seconds:.0f} s: "
                     "this front-end repeatedly delayed trades",
+                    of=self._of,
                     seconds=kept_out,
                 )
         finally:

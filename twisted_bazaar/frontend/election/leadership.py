@@ -37,6 +37,7 @@ class Leadership:
         """In the order in which they are nominated."""
         self.preferred = 0
         """The replica that an operator wants to lead; 0: the usual one."""
+        self._led_last = 0
         self._known: dict[int, Status] = {}
         self._reachable: dict[int, bool] = {}
         self._claims: dict[int, int] = {}
@@ -87,6 +88,7 @@ class Leadership:
             if clusters.get(replica, "") == self._cluster
         ]
         self.term, self.leader = max(claims, default=(0, 0))
+        self._led_last = self.leader or self._led_last
 
     def heard(self, status: Status) -> str | None:
         """A replica described itself. Returns why it is not of this cluster; None: it is."""
@@ -108,9 +110,11 @@ class Leadership:
         self._claims_changed()
         return None
 
-    def prefer(self, replica: int) -> None:
-        """A replica said that an operator wants `replica` to lead; 0: the usual one."""
-        self.preferred = replica
+    def prefer(self, replica: int, by: int) -> None:
+        """Replica `by` said that an operator wants `replica` to lead; 0: the usual one. The one
+        that led last was told so, and the others read it later."""
+        if by == self._led_last or not self._reachable.get(self._led_last):
+            self.preferred = replica
 
     def heard_clock(self, replica: int, shows: float, now: float) -> None:
         """A replica's clock showed `shows`; that was received at `now`."""
@@ -186,6 +190,11 @@ class Leadership:
     def _search_over(self) -> None:
         self._had_turn.clear()
         self._waited_since.clear()
+
+    @property
+    def all_answer(self) -> bool:
+        """Whether each replica answered its last ping."""
+        return all(self._reachable.get(replica) for replica in self._replicas)
 
     @property
     def followers(self) -> list[int]:

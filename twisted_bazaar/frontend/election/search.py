@@ -26,6 +26,11 @@ _OVER_SECONDS = 1.0
 not take trades yet, and be doubted again."""
 
 
+_START_SECONDS = 2.0
+"""How long the members of several partitions may take to start, so that leaders spread over them:
+one that leads keeps its lead. With one partition, replicas that have just started ask to wait."""
+
+
 class Search:
     """Keeps `leadership` up to date with what `Pings` hears, and calls `led_by(leader)` after each
     ping while one leads."""
@@ -62,17 +67,23 @@ class Search:
         self._logged_leader = 0, 0
         self._logged_of_search: set[tuple[int, str]] = set()
         self._led_since: float | None = None
+        self._patient_until: float | None = None if partitions > 1 else 0.0
+        """Until then a member that does not answer may be about to start; None: nothing was heard
+        yet."""
 
     def heard(self, status: Status) -> str | None:
         """A replica described itself. Returns why it is not of this cluster; None: it is."""
         seen = seen_in(status, self._partition, self._partitions)
         if seen is None:
             self._leadership.silent(status.replica)
+            if not status.partitions and not status.cluster:
+                # It has not reached the engine yet.
+                return None
             return NO_PARTITION.format(len(status.partitions) or 1, self._partitions)
         mistake = self._leadership.heard(seen)
         self._leadership.heard_clock(status.replica, status.clock, self._seconds())
         for each in status.partitions[self._partition : self._partition + 1]:
-            self._leadership.prefer(each.preferred)
+            self._leadership.prefer(each.preferred, status.replica)
         return mistake
 
     def silent(self, replica: int) -> None:
@@ -83,14 +94,25 @@ class Search:
         """Report the leader, or have a nominee campaign."""
         leader = self._leadership.leader
         if leader:
+            self._patient_until = 0.0
             self._log_leader(leader)
             self._led_by(leader)
             return
         self._led_since = None
-        if not self._campaigning and self.running:
+        if not self._campaigning and self.running and not self._is_patient():
             nominee = self._leadership.nominee(self._seconds())
             if nominee is not None:
                 self._start(self._campaign(nominee))
+
+    def _is_patient(self) -> bool:
+        """Whether members may be about to start. Pings check again."""
+        now = self._seconds()
+        if self._patient_until is None:
+            self._patient_until = now + _START_SECONDS
+        if now < self._patient_until and not self._leadership.all_answer:
+            return True
+        self._patient_until = now
+        return False
 
     def _start(self, steps: Coroutine[Deferred[Any], Any, None]) -> None:
         Deferred.fromCoroutine(steps).addErrback(

@@ -89,7 +89,9 @@ class OperationService:
             leader = self._leadership.leader
             if leader:
                 try:
-                    return await self._replicas[leader].hand_over(member, min(left, longest))
+                    await self._replicas[leader].hand_over(member, min(left, longest))
+                    self._leadership.prefer(member, leader)
+                    return
                 except NotExecuted:
                     self._leadership.doubt(leader)
                 except BazaarError:

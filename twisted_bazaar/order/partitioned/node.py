@@ -241,6 +241,7 @@ class PartitionNode(PartitionView):
         return self._prefer(member).addCallback(lambda _: self._leave_to(member))
 
     def _leave_to(self, member: int) -> None:
+        self._wanted = member, self.tenure.term
         if member != self.tenure.id and self.tenure.leads:
             self._feed(self.tenure.hand_over, self._seconds())
 
@@ -254,6 +255,11 @@ class PartitionNode(PartitionView):
         self._feed(self._take_tails)
 
     def _take_tails(self) -> None:
+        tail = self._tails[self.partition]
+        if self._wanted is not None:
+            member, term = self._wanted
+            if tail.preferred == member or tail.term > term:
+                self._wanted = None
         self.tenure.saw(self._tails[self.partition], self._seconds())
         if self._lead is not None and not self.tenure.leaving:
             self._lead.saw(self._placements)

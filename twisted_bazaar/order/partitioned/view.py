@@ -39,6 +39,9 @@ class PartitionView(Service):
         self.tenure = make_tenure(self._market)
         self._lead: Lead | None = None
         """None: this member does not lead."""
+        self._wanted: tuple[int, int] | None = None
+        """The member that this one, in that term, has written is to lead; None: the engine shows
+        it."""
         self._led_term = 0
         """That in which this member led last; 0: it never did."""
 
@@ -95,7 +98,7 @@ class PartitionView(Service):
             last_number=self.known_number,
             digest=digest,
             cluster=tenure.cluster,
-            preferred=tail.preferred,
+            preferred=tail.preferred if self._wanted is None else self._wanted[0],
         )
 
     def placements(self) -> Sequence[StockPlacement]:

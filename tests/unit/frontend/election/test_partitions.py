@@ -109,6 +109,27 @@ def test_one_ping_of_a_member_tells_what_it_leads(frontend: Frontend) -> None:
     assert [each.cluster for each in frontend.leaderships[1:3]] == ["bazaar/1", "bazaar/2"]
 
 
+def test_members_that_start_have_a_moment_so_that_leaders_spread(frontend: Frontend) -> None:
+    starting = msgspec.structs.replace(says(1, {}), partitions=(), cluster="")
+    frontend.answer(starting, says(3, {}))
+    frontend.members[2].only("status").fail()
+    assert not any(frontend.nominated().values())
+    frontend.clock.advance(TIMING.ping)
+    frontend.answer(says(1, {}), says(2, {}), says(3, {}))
+    assert frontend.nominated() == {0: [3], 1: [2], 2: [1], 3: [3]}
+
+
+def test_without_a_member_the_others_lead_in_the_end(frontend: Frontend) -> None:
+    for _ in range(int(2.0 / TIMING.ping) + 1):
+        assert not any(frontend.nominated().values())
+        frontend.answer(says(1, {}), says(3, {}))
+        for call in frontend.members[2].open("status"):
+            call.fail()
+        frontend.clock.advance(TIMING.ping)
+    frontend.answer(says(1, {}), says(3, {}))
+    assert frontend.nominated() == {0: [3], 1: [1], 2: [1], 3: [3]}
+
+
 def test_a_dead_member_is_replaced_in_all_that_it_led(frontend: Frontend) -> None:
     frontend.answer(says(1, {2: 1}), says(2, {1: 1}), says(3, {0: 1, 3: 1}))
     frontend.clock.advance(TIMING.ping)
@@ -126,10 +147,31 @@ def test_the_member_that_an_operator_prefers_is_nominated_first(frontend: Fronte
     assert [each.preferred for each in frontend.leaderships] == [1, 2, 0, 9]
 
 
+def test_of_a_leader_that_leaves_it_is_known_first_who_is_to_lead(frontend: Frontend) -> None:
+    """The others read it later."""
+    frontend.answer(says(1, {2: 1}), says(2, {1: 1}), says(3, {0: 1, 3: 1}))
+    frontend.clock.advance(TIMING.ping)
+    frontend.answer(says(3, {0: 1}, {3: 1}), says(1, {2: 1}, {3: 2}), says(2, {1: 1}, {3: 2}))
+    assert frontend.nominated() == {0: [], 1: [], 2: [], 3: [1]}
+    frontend.clock.advance(TIMING.ping)
+    frontend.members[3].only("status").fail()
+    frontend.answer(says(1, {2: 1}, {3: 2}))
+    assert frontend.leaderships[3].preferred == 2
+
+
 def test_placements_are_heard_before_trades_are_told_of_a_leader(frontend: Frontend) -> None:
     moved = (StockPlacement(stock="A", partition=2, arrived=True),)
     frontend.answer(msgspec.structs.replace(says(3, {0: 1}), placements=moved))
     assert [each.placements for each in frontend.heard] == [moved]
+
+
+def test_a_member_that_has_not_reached_its_engine_is_no_mistake() -> None:
+    with capturedLogs() as events:
+        frontend = Frontend()
+        starting = msgspec.structs.replace(says(3, {}), partitions=(), cluster="")
+        frontend.answer(starting)
+        frontend.pings.stopService()
+    assert events == []
 
 
 @pytest.mark.parametrize("count", [0, 2])

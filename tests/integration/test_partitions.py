@@ -1,0 +1,118 @@
+"""Four partitions in an engine, led side by side: what clients are promised holds over all."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from twisted_bazaar.partitions import home, partition_of
+
+from .partitioned import PartitionedCluster
+from .postgres_servers import PostgresServers
+from .waiting import wait_until
+
+PARTITIONS = 4
+STOCKS = ("BankCo", "BoarCo", "CityCorp", "DruidCo", "FishCo",
+          "FreedomCo", "GameStart", "MenhirCo", "MindComp", "RomanCo")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PartitionedCluster]:
+    folder: Path = tmp_path_factory.mktemp("partitions")
+    with (
+        PostgresServers(1) as servers,
+        PartitionedCluster(folder, servers.database("bazaar"), PARTITIONS) as cluster,
+    ):
+        yield cluster
+
+
+def test_leaders_spread_over_the_members(cluster: PartitionedCluster) -> None:
+    assert cluster.leaders() == [3, 2, 1, 3]
+
+
+def test_each_stock_is_traded_in_its_partition_and_seen_at_once(
+    cluster: PartitionedCluster,
+) -> None:
+    assert {home(stock, PARTITIONS) for stock in STOCKS} == set(range(PARTITIONS))
+    for stock in STOCKS:
+        before = cluster.request("GET", f"/stocks/{stock}").body["data"]["quantity"]
+        placed = cluster.buy(stock, key=f"once-{stock}")
+        number = placed.body["data"]["transaction_number"]
+        assert partition_of(number, PARTITIONS) == home(stock, PARTITIONS)
+        assert cluster.request("GET", f"/stocks/{stock}").body["data"]["quantity"] == before - 1
+        again = cluster.buy(stock, key=f"once-{stock}")
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert again.body == placed.body
+        order = cluster.request("GET", f"/orders/{number}").body["data"]
+        assert (order["name"], order["partition"]) == (stock, home(stock, PARTITIONS))
+
+
+def test_a_batch_of_all_partitions_has_an_outcome_in_each_place(
+    cluster: PartitionedCluster,
+) -> None:
+    trades = [{"name": name, "quantity": 1, "type": "buy"} for name in (*STOCKS, "Nowhere")]
+    answer = cluster.request("POST", "/orders/batch", {"orders": trades}).body["data"]
+    assert [each["code"] for each in answer] == [*([200] * len(STOCKS)), 400]
+    assert answer[-1]["error"]["reason"] == "unknown_stock"
+    numbers = [each["data"]["transaction_number"] for each in answer[:-1]]
+    assert [partition_of(number, PARTITIONS) for number in numbers] == [
+        home(stock, PARTITIONS) for stock in STOCKS
+    ]
+
+
+def test_the_whole_market_is_that_of_all_partitions(cluster: PartitionedCluster) -> None:
+    market = cluster.request("GET", "/stocks")
+    assert [each["name"] for each in market.body["data"]] == [*STOCKS]
+    tag = market.headers["ETag"]
+    assert cluster.request("GET", "/stocks", headers={"If-None-Match": tag}).status == 304
+    cluster.buy("FishCo")
+    changed = cluster.request("GET", "/stocks", headers={"If-None-Match": tag})
+    assert (changed.status, changed.headers["ETag"] != tag) == (200, True)
+    assert cluster.request("GET", "/stocks/Nowhere").status == 404
+
+
+def test_a_partition_is_led_by_whom_an_operator_wants(cluster: PartitionedCluster) -> None:
+    for member, leaders in ((2, [3, 2, 1, 2]), (None, [3, 2, 1, 3])):
+        told = cluster.operate({"operation": "lead", "partition": 3, "member": member})
+        assert told == {"partition": 3, "member": member}
+        cluster.wait_led(*leaders)
+        assert cluster.buy("GameStart").status == 200
+    refused = cluster.operate({"operation": "lead", "partition": 3, "member": 9})
+    assert refused["reason"] == "invalid_field"
+
+
+def test_a_member_that_dies_is_replaced_in_all_that_it_led(cluster: PartitionedCluster) -> None:
+    """Each trade is executed once, though it was sent while two leaders were dead."""
+    led = Counter(cluster.leaders())
+    assert led[3] == 2
+    with cluster.without("order-3"):
+        for stock in STOCKS:
+            placed = cluster.buy(stock, key=f"while-dead-{stock}")
+            assert placed.status == 200
+            again = cluster.buy(stock, key=f"while-dead-{stock}")
+            assert again.body == placed.body
+        cluster.wait_led(2, 2, 1, 2)
+    reachable = "the member is back, and leads nothing"
+    wait_until(lambda: cluster.request("GET", "/replicas").body["data"][2]["reachable"], reachable)
+    assert cluster.leaders() == [2, 2, 1, 2]
+    assert cluster.operate({"operation": "lead", "partition": 0, "member": None})
+    cluster.wait_led(3, 2, 1, 2)
+
+
+def test_a_stock_moves_to_another_partition_while_it_trades(cluster: PartitionedCluster) -> None:
+    at_home = home("MindComp", PARTITIONS)
+    before = cluster.buy("MindComp", key="before").body
+    assert cluster.operate({"operation": "move", "name": "MindComp", "partition": 1})
+    # A trade waits for the stock, wherever it is.
+    placed = cluster.buy("MindComp", key="after")
+    assert partition_of(placed.body["data"]["transaction_number"], PARTITIONS) == 1
+    assert cluster.buy("MindComp", key="before").body == before
+    assert partition_of(before["data"]["transaction_number"], PARTITIONS) == at_home
+    assert cluster.request("GET", "/stocks/MindComp").status == 200
+    names = [each["name"] for each in cluster.request("GET", "/stocks").body["data"]]
+    assert names == [*STOCKS]
+    shown = cluster.operate({"operation": "partitions"})
+    assert shown["moved"] == [{"stock": "MindComp", "partition": 1, "arrived": True}]
+    assert "MindComp" in shown["partitions"][1]["stocks"]
+    assert "MindComp" not in shown["partitions"][at_home]["stocks"]
