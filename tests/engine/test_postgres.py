@@ -1,5 +1,6 @@
 """What only a log in PostgreSQL can do wrong: waits, connections, the schema, and reports."""
 
+import gc
 import socket
 import tempfile
 import threading
@@ -223,6 +224,45 @@ def test_members_that_open_a_new_database_at_once_agree(url: str) -> None:
     assert [tail.partition for tail in opened[0].tails()[0]] == [0, 1, 2, 3]
     for engine in opened:
         engine.close()
+
+
+def test_an_owner_who_may_make_no_role_has_a_bazaar_without_one(
+    server: PostgresServer, url: str
+) -> None:
+    server.execute("CREATE ROLE owner LOGIN")
+    database = url.split("/")[3].split("?")[0]
+    server.execute(f'ALTER DATABASE "{database}" OWNER TO owner')
+    server.execute("DO $$ BEGIN ALTER ROLE bazaar_reports RENAME TO elsewhere; EXCEPTION"
+                   " WHEN undefined_object THEN CREATE ROLE elsewhere; END $$")  # fmt: skip
+    try:
+        engine = PostgresEngine.open(url.replace("postgres@", "owner@"), partitions=1, name="own")
+        Writer(engine.log(0)).claim()
+        engine.close()
+    finally:
+        server.execute("ALTER ROLE elsewhere RENAME TO bazaar_reports")
+
+
+def test_a_statement_that_is_not_prepared_any_more_is_prepared_again(
+    in_postgres: TriedPostgres,
+) -> None:
+    writer = leader(in_postgres)
+    writer.append(writer.orders(["a"]))
+    batch = writer.orders(["b"])
+    writer.log._session.run_script("DEALLOCATE ALL")  # type: ignore[attr-defined]
+    with pytest.raises(Refused):
+        writer.append(batch)
+    writer.again(batch)
+
+
+def test_logs_that_are_not_used_any_more_are_not_kept(in_postgres: TriedPostgres) -> None:
+    engine = in_postgres.engine
+    assert isinstance(engine, PostgresEngine)
+    before = len(engine._sessions)
+    log = in_postgres.log()
+    assert len(engine._sessions) == before + 1
+    del log
+    gc.collect()
+    assert len(engine._sessions) <= before
 
 
 def test_an_engine_that_cannot_be_used_is_one_line(server: PostgresServer) -> None:

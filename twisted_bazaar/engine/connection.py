@@ -51,6 +51,9 @@ _OK = pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK
 _UNCERTAIN = re.compile("01000|57P01")
 """SQLSTATEs of a warning: the commit is on this server, and may be on no other."""
 _COMPLETION_UNKNOWN = "40003"
+_OF_THE_SESSION = "25006", "26000", "0A000"
+"""SQLSTATEs that another connection may not meet: the server became read-only; a statement that was
+prepared is not there; its plan does not fit a table that was migrated."""
 
 
 class Failed(EngineError):
@@ -341,6 +344,8 @@ class Session:
             message = _one_line(result.error_message)
             if not sqlstate or sqlstate == _COMPLETION_UNKNOWN:
                 self._broken(message)
+            if sqlstate in _OF_THE_SESSION:
+                self.drop()
             raise Failed(sqlstate, message, constraint.decode())
         if self._doubts:
             doubt = self._doubts[-1]

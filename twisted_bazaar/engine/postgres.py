@@ -12,6 +12,7 @@ log, and perhaps on one server only: `_SETTLE`, another write, is replicated aft
 
 from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
+from weakref import WeakSet
 
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.errors import InvariantBroken
@@ -37,7 +38,6 @@ from .shared_log import (
 __all__ = ["PostgresEngine", "PostgresLog"]
 
 _UNIQUE_VIOLATION = "23505"
-_READ_ONLY = "25006"
 
 _BEGIN = (
     "SET statement_timeout = 0",
@@ -209,7 +209,7 @@ class PostgresEngine:
         self.bazaar = bazaar
         self._servers = servers
         self._session = session
-        self._sessions = [session]
+        self._sessions = WeakSet([session])
 
     @classmethod
     def open(cls, url: str, *, partitions: int, name: str) -> "PostgresEngine":
@@ -245,7 +245,7 @@ class PostgresEngine:
 
     def log(self, partition: int) -> "PostgresLog":
         session = Session(self._servers, _BEGIN)
-        self._sessions.append(session)
+        self._sessions.add(session)
         return PostgresLog(session, partition)
 
     def prefer(self, partition: int, member: int) -> None:
@@ -258,7 +258,7 @@ class PostgresEngine:
         self._session.cut()
 
     def close(self) -> None:
-        for session in self._sessions:
+        for session in list(self._sessions):
             session.close()
 
 
@@ -427,9 +427,6 @@ class PostgresLog:
     def _failed(self, failed: Failed) -> NoReturn:
         if failed.sqlstate == _UNIQUE_VIOLATION:
             raise InvariantBroken(f"partition {self._partition}: {failed}") from failed
-        if failed.sqlstate == _READ_ONLY:
-            # Another server takes writes by now.
-            self._session.drop()
         raise Refused(str(failed)) from failed
 
 

@@ -129,5 +129,5 @@ DO $$ BEGIN
     GRANT USAGE ON SCHEMA bazaar TO bazaar_reports;
     GRANT SELECT ON report_orders, daily_volume, turnover, client_positions TO bazaar_reports;
 EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
-    RAISE WARNING 'the role bazaar_reports was not made: %', SQLERRM;
+    RAISE NOTICE 'the role bazaar_reports was not made: %', SQLERRM;
 END $$;
