@@ -113,7 +113,7 @@ def to_wire(message: msgspec.Struct) -> Any:
         ]
     if "partitions" in fields:
         for name in ("partitions", "placements"):
-            fields[name] = [part_to_wire(part) for part in fields[name]]
+            fields[name] = [part_to_wire(part) for part in fields[name] or ()]
     return _WIRE_TYPES[type(message)](**fields)
 
 
