@@ -25,7 +25,7 @@ help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
 	@echo "make test   run the whole test suite"
 	@echo "make test-slow   run what takes long: other clusters, slow disks, late calls, the load client"
-	@echo "make test-tools  install what some tests need, and are skipped without: Chromium, Prometheus"
+	@echo "make test-tools  install what some tests need, and are skipped without: Chromium, Prometheus, Patroni"
 	@echo "make picture  take the picture of the live page that the README opens with"
 	@echo "make lint   check style and types"
 	@echo "make proto  generate the gRPC stubs from proto/"
@@ -61,15 +61,25 @@ test-slow: $(STAMP)
 	@echo "Running what takes long ..."
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m slow $(ARGS)
 
-# Debian's packages; as root only, and it is no failure if they cannot be had.
-test-tools:
-	@if command -v chromium && command -v prometheus; then exit; fi >/dev/null; \
+# Debian's packages; as root only, and it is no failure if they cannot be had. Patroni runs as
+# another user than root, who may not be able to read this Python: it gets the system's.
+test-tools: $(STAMP) .patroni
+	@if command -v chromium && command -v prometheus && command -v etcd; then exit; fi >/dev/null; \
 	if test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; then \
-	    echo "Tests that need Chromium or Prometheus are skipped: no root, or no apt-get."; exit; fi; \
+	    echo "Tests that need Chromium, Prometheus or etcd are skipped: no root, or no apt-get."; \
+	    exit; fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium prometheus; } \
+	{ apt-get -qq update && \
+	    apt-get -qq install -y --no-install-recommends chromium prometheus etcd-server; } \
 	    >/dev/null 2>&1 || \
-	    echo "Tests that need Chromium or Prometheus are skipped: apt-get could not install them."
+	    echo "Tests that need Chromium, Prometheus or etcd are skipped: apt-get failed."
+
+.patroni: requirements-patroni.txt | $(STAMP)
+	@python=/usr/bin/python3; test -x $$python || python=$(PYTHON); \
+	{ $$python -m venv --clear --without-pip $@ && \
+	    $(BIN)/python -m pip --quiet --disable-pip-version-check --python $@/bin/python install \
+	        --require-hashes -r $<; } && touch $@ || { rm -rf $@; \
+	    echo "Tests that need Patroni are skipped: it could not be installed."; }
 
 picture: $(STAMP)
 	@echo "Trading for a minute, and taking a picture ..."

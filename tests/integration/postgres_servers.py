@@ -14,18 +14,17 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 import pytest
 
-from twisted_bazaar.local.command_lines import ending_with
 from twisted_bazaar.local.ports import Ports
-from twisted_bazaar.local.postgres import account_for, server_binaries
+from twisted_bazaar.local.postgres import server_binaries
 
+from .server_files import ServerFiles
 from .waiting import is_alive, wait_until
 
 __all__ = ["PostgresServers", "processes_of"]
@@ -33,8 +32,6 @@ __all__ = ["PostgresServers", "processes_of"]
 START_SECONDS = 30.0
 CONNECT_SECONDS = 5
 HOST = "127.0.0.1"
-RESERVE_BYTES = 64 * 1024
-"""What `fill` leaves free: less than any file grows by."""
 
 CONFIGURATION = {
     "listen_addresses": HOST,
@@ -66,25 +63,19 @@ class PostgresServers:
     def __init__(self, count: int = 3, *, disk_megabytes: int | None = None) -> None:
         self._binaries = binaries_or_skip()
         self._numbers = range(1, count + 1)
-        self._disk_megabytes = disk_megabytes
-        # Not what TMPDIR names, nor a folder of pytest's: other users must reach it.
-        self.folder = Path(tempfile.mkdtemp(prefix="bazaar-postgres-", dir="/tmp"))
-        self.folder.chmod(0o711)
-        self._account = account_for(self.folder / "data")
+        self._files = ServerFiles(self._numbers, disk_megabytes)
         self._ports = Ports()
         self.addresses = {n: self._ports.reserve(0) for n in self._numbers}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._mounted: list[Path] = []
         self.primary = 1
         """The server that takes writes, as far as these tests had to do with it."""
 
     def start(self) -> Self:
         """Start all; the standbys are in the quorum when this returns."""
         try:
-            self._make_folders()
-            self._run("initdb", "-D", self._data(1), "-U", "postgres", "-A", "trust",
+            self._run("initdb", "-D", self._files.of(1), "-U", "postgres", "-A", "trust",
                       "--encoding=UTF8", "--locale=C", "--no-sync", "-k")  # fmt: skip
-            with self._data(1).joinpath("pg_hba.conf").open("a") as allowed:
+            with self._files.of(1).joinpath("pg_hba.conf").open("a") as allowed:
                 allowed.write(f"host replication all {HOST}/32 trust\n")
             self._configure(1)
             self.run(1)
@@ -103,10 +94,7 @@ class PostgresServers:
         for n in list(self._processes):
             self.kill(n)
         self._ports.release()
-        for disk in self._mounted:
-            subprocess.run(["umount", disk], check=True)
-        self._mounted.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._files.remove()
 
     def database(self, name: str) -> str:
         """Make an empty database; the URL that names all servers."""
@@ -137,10 +125,12 @@ class PostgresServers:
 
     def run(self, server: int) -> None:
         """Start a server that does not run, with the files that it has."""
-        log = (self.folder / f"{server}.log").open("ab")
+        log = (self._files.folder / f"{server}.log").open("ab")
         with log:
             self._processes[server] = subprocess.Popen(
-                self._as_its_user([str(self._binaries / "postgres"), "-D", self._data(server)]),
+                self._files.as_its_user(
+                    [self._binaries / "postgres", "-D", self._files.of(server)]
+                ),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -178,14 +168,11 @@ class PostgresServers:
 
     def fill(self, server: int) -> None:
         """Leave no room on its disk."""
-        disk = os.statvfs(self._disk(server))
-        free = disk.f_bavail * disk.f_frsize - RESERVE_BYTES
-        with (self._disk(server) / "ballast").open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, max(1, free))
+        self._files.fill(server)
 
     def empty(self, server: int) -> None:
         """Make room again. A server that has ended meanwhile stays down until `run`."""
-        (self._disk(server) / "ballast").unlink(missing_ok=True)
+        self._files.empty(server)
 
     # What an operator, or Patroni, may do.
 
@@ -210,13 +197,13 @@ class PostgresServers:
 
     def join(self, server: int) -> None:
         """Make a server that does not run a standby, with a fresh copy of the primary's files."""
-        shutil.rmtree(self._data(server), ignore_errors=True)
-        self._make_folder(self._data(server))
+        shutil.rmtree(self._files.of(server), ignore_errors=True)
+        self._files.make(self._files.of(server))
         primary = self.addresses[self.primary]
-        self._run("pg_basebackup", "-D", self._data(server), "-h", primary.host, "-p",
+        self._run("pg_basebackup", "-D", self._files.of(server), "-h", primary.host, "-p",
                   str(primary.port), "-U", "postgres", "-c", "fast", "-X", "stream")  # fmt: skip
         self._configure(server)
-        (self._data(server) / "standby.signal").touch()
+        (self._files.of(server) / "standby.signal").touch()
         self.run(server)
         followers = sum(self.is_running(n) for n in self._numbers if n != self.primary)
         self.wait_followed(followers)
@@ -255,37 +242,11 @@ class PostgresServers:
             )
         text = "".join(f"{name} = '{value}'\n" for name, value in given.items())
         # The last of several counts, and this file is the last.
-        (self._data(server) / "postgresql.auto.conf").write_text(text)
-
-    def _make_folders(self) -> None:
-        for n in self._numbers:
-            if self._disk_megabytes is not None:
-                self._disk(n).mkdir()
-                size = f"size={self._disk_megabytes}m"
-                mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self._disk(n))]
-                if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-                    pytest.skip("A disk that can be filled takes root, who may mount one.")
-                self._mounted.append(self._disk(n))
-            self._make_folder(self._data(n))
-
-    def _make_folder(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True)
-        user, _, group = self._account.partition(":")
-        if user:
-            os.chown(folder, int(user), int(group))
-
-    def _disk(self, server: int) -> Path:
-        return self.folder / f"disk-{server}"
-
-    def _data(self, server: int) -> Path:
-        return (self.folder if self._disk_megabytes is None else self._disk(server)) / f"n{server}"
-
-    def _as_its_user(self, command: Sequence[str | Path]) -> list[str]:
-        return ending_with(os.getpid(), [str(word) for word in command], self._account)
+        (self._files.of(server) / "postgresql.auto.conf").write_text(text)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         ran = subprocess.run(
-            self._as_its_user([self._binaries / program, *arguments]),
+            self._files.as_its_user([self._binaries / program, *arguments]),
             cwd="/",
             capture_output=True,
             text=True,
@@ -304,7 +265,7 @@ class PostgresServers:
         wait_until(happened, what, START_SECONDS, lambda: self._tail(server))
 
     def _tail(self, server: int) -> str:
-        log = self.folder / f"{server}.log"
+        log = self._files.folder / f"{server}.log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
 
 

@@ -1,0 +1,348 @@
+"""Three real PostgreSQL servers, each with Patroni 4 beside it, over three members of etcd.
+
+    with PatroniServers() as servers:
+        url = servers.database("bazaar")
+        old = servers.primary()
+        servers.kill(old)
+        servers.wait_primary(but=old)
+
+Patroni fails over by itself, with `synchronous_mode: quorum`, strictly. What a test does to a
+machine it does to Patroni and PostgreSQL together; members of etcd are machines of their own. A
+test that cannot have them is skipped with a line that says why.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import pytest
+import yaml
+
+from tests import ROOT
+from twisted_bazaar.local.ports import Ports
+
+from . import machine
+from .machine import descendants
+from .postgres_servers import CONFIGURATION, CONNECT_SECONDS, HOST, binaries_or_skip
+from .server_files import ServerFiles
+from .waiting import wait_until
+
+__all__ = ["PatroniServers"]
+
+START_SECONDS = 60.0
+TTL_SECONDS = 20
+"""Patroni takes no less: how long a primary that has died with its machine keeps the lead."""
+FAIL_OVER_SECONDS = TTL_SECONDS + 25.0
+REQUEST_SECONDS = 3.0
+NUMBERS = 1, 2, 3
+SCOPE = "bazaar"
+
+
+class PatroniServers:
+    """Machines 1, 2, 3 with a server each, and members 1, 2, 3 of etcd.
+
+    With `disk_megabytes` each server has a disk of that size, as `ServerFiles` says.
+    """
+
+    def __init__(self, *, disk_megabytes: int | None = None) -> None:
+        self._binaries = binaries_or_skip()
+        self._patroni = patroni_or_skip()
+        self._etcd = etcd_or_skip()
+        self._files = ServerFiles(NUMBERS, disk_megabytes)
+        self._ports = Ports()
+        self.addresses = {n: self._ports.reserve(0) for n in NUMBERS}
+        self._reports = {n: self._ports.reserve(0) for n in NUMBERS}
+        """Where each Patroni says how it is."""
+        self._clients = {n: self._ports.reserve(0) for n in NUMBERS}
+        self._peers = {n: self._ports.reserve(0) for n in NUMBERS}
+        self._machines: dict[int, subprocess.Popen[bytes]] = {}
+        self._members: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> Self:
+        """Start all; each standby is in the quorum when this returns."""
+        try:
+            for n in NUMBERS:
+                self._files.make(self._member(n))
+                self.run_etcd(n)
+            for n in NUMBERS:
+                self._configure(n)
+                self.run(n)
+            self.wait_primary()
+            self.wait_followed(len(NUMBERS) - 1)
+            self.sql("CREATE ROLE bazaar LOGIN CREATEROLE CREATEDB")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End all, whatever they are doing, and remove their files."""
+        for n in list(self._machines):
+            self.kill(n)
+        for n in list(self._members):
+            self.kill_etcd(n)
+        self._ports.release()
+        self._files.remove()
+
+    def database(self, name: str) -> str:
+        """Make an empty database; the URL that names all servers."""
+        self.sql(f'CREATE DATABASE "{name}" OWNER bazaar')
+        return self.url(name)
+
+    def url(self, database: str = "postgres", user: str = "bazaar") -> str:
+        """Of a database, at whichever server is the primary."""
+        hosts = ",".join(map(str, self.addresses.values()))
+        return f"postgresql://{user}@{hosts}/{database}?connect_timeout=2"
+
+    def sql(self, statement: str, server: int | None = None, database: str = "postgres") -> Any:
+        """The rows that a server, else the primary, answers as superuser; None: it has no rows."""
+        address = self.addresses[server or self.wait_primary()]
+        with psycopg.connect(
+            host=address.host,
+            port=address.port,
+            user="postgres",
+            dbname=database,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+        ) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else None
+
+    def primary(self) -> int | None:
+        """The machine whose Patroni says that it has the lead; None: no one does."""
+        leading = (n for n in NUMBERS if n in self._machines and self._leads(n))
+        return next(leading, None)
+
+    def wait_primary(self, but: int | None = None) -> int:
+        """Wait until a machine, another than `but`, has the lead; which."""
+
+        def other() -> int | None:
+            primary = self.primary()
+            return primary if primary != but else None
+
+        return wait_until(other, "a server has the lead", FAIL_OVER_SECONDS, self._tails) or 0
+
+    def wait_followed(self, count: int) -> None:
+        """Wait until `count` standbys are in the primary's quorum."""
+
+        def followed() -> bool:
+            sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'"
+            with contextlib.suppress(psycopg.OperationalError):
+                return bool(self.sql(sync)[0][0] >= count)
+            return False
+
+        wait_until(followed, f"{count} standbys follow", START_SECONDS, self._tails)
+
+    def run(self, server: int) -> None:
+        """Start a machine's Patroni, which starts PostgreSQL, or makes it anew, and follows."""
+        command = [self._patroni, self._files.of(server) / "patroni.yml"]
+        self._machines[server] = self._run(f"patroni-{server}", command)
+
+    def kill(self, server: int) -> None:
+        """SIGKILL for Patroni and PostgreSQL, as if the machine had lost its power."""
+        end(self._machines.pop(server))
+
+    def kill_postgres(self, server: int) -> None:
+        """SIGKILL for PostgreSQL alone: its Patroni sees it, and gives the lead up."""
+        pid = int((self._data(server) / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)
+        for each in [*descendants(pid), pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+
+    def pause(self, server: int) -> None:
+        """SIGSTOP for Patroni and PostgreSQL: connections stay open and are silent."""
+        signal_all(self._machines[server], signal.SIGSTOP)
+
+    def resume(self, server: int) -> None:
+        """SIGCONT, after `pause`. A Patroni that has lost the lead meanwhile ends PostgreSQL."""
+        signal_all(self._machines[server], signal.SIGCONT)
+
+    def hand_over(self, server: int) -> None:
+        """Ask Patroni to make a standby the primary, in order, and wait until it is."""
+
+        def handed_over() -> bool:
+            primary = self.primary()
+            if primary not in (None, server):
+                # Patroni refuses, and says no, until it has seen that the standby has everything.
+                body = {"leader": f"n{primary}", "candidate": f"n{server}"}
+                self._request(primary, "POST", "/switchover", body)
+            return self.primary() == server
+
+        wait_until(handed_over, f"server {server} leads", FAIL_OVER_SECONDS, self._tails)
+
+    def fill(self, server: int) -> None:
+        """Leave no room on its disk."""
+        self._files.fill(server)
+
+    def empty(self, server: int) -> None:
+        """Make room again; Patroni starts a server that has ended meanwhile."""
+        self._files.empty(server)
+
+    def run_etcd(self, member: int) -> None:
+        """Start a member of etcd with the files that it has, if any."""
+        client, peer = self._clients[member], self._peers[member]
+        cluster = ",".join(f"e{n}=http://{each}" for n, each in self._peers.items())
+        command = [
+            self._etcd, f"--name=e{member}", f"--data-dir={self._member(member)}",
+            f"--listen-client-urls=http://{client}", f"--advertise-client-urls=http://{client}",
+            f"--listen-peer-urls=http://{peer}", f"--initial-advertise-peer-urls=http://{peer}",
+            f"--initial-cluster={cluster}", "--log-level=error",
+        ]  # fmt: skip
+        self._members[member] = self._run(f"etcd-{member}", command)
+
+    def kill_etcd(self, member: int) -> None:
+        end(self._members.pop(member))
+
+    def pause_etcd(self, member: int) -> None:
+        signal_all(self._members[member], signal.SIGSTOP)
+
+    def resume_etcd(self, member: int) -> None:
+        signal_all(self._members[member], signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self, name: str, command: list[str | Path]) -> subprocess.Popen[bytes]:
+        with (self._files.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                # It ends with its machine, which ends with this process.
+                [sys.executable, "-IS", machine.__file__, self._files.account, *command],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _member(self, member: int) -> Path:
+        return self._files.folder / f"e{member}"
+
+    def _data(self, server: int) -> Path:
+        return self._files.of(server) / "data"
+
+    def _leads(self, server: int) -> bool:
+        try:
+            return self._request(server, "GET", "/primary")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _request(self, server: int, method: str, path: str, body: object = None) -> tuple[int, str]:
+        at = self._reports[server]
+        connection = http.client.HTTPConnection(at.host, at.port, timeout=REQUEST_SECONDS)
+        if method == "POST":
+            connection.timeout = FAIL_OVER_SECONDS
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def _configure(self, server: int) -> None:
+        path = self._files.of(server) / "patroni.yml"
+        path.write_text(yaml.safe_dump(self._configuration(server)))
+        self._files.give(path)
+
+    def _configuration(self, server: int) -> dict[str, Any]:
+        report = str(self._reports[server])
+        address = str(self.addresses[server])
+        ours = {"listen_addresses", "unix_socket_directories", "log_min_messages"}
+        # Patroni has opinions of its own on the level, and refuses to be told.
+        parameters = {n: v for n, v in CONFIGURATION.items() if n not in {*ours, "wal_level"}}
+        dynamic = {
+            "ttl": TTL_SECONDS,
+            "loop_wait": 1,
+            "retry_timeout": 3,
+            "synchronous_mode": "quorum",
+            "synchronous_mode_strict": True,
+            "synchronous_node_count": 1,
+            "maximum_lag_on_failover": 0,
+            "primary_start_timeout": 0,
+            "postgresql": {"use_pg_rewind": True, "parameters": parameters},
+        }
+        return {
+            "scope": SCOPE,
+            "name": f"n{server}",
+            "restapi": {"listen": report, "connect_address": report},
+            "etcd3": {"hosts": ",".join(map(str, self._clients.values()))},
+            "bootstrap": {
+                "dcs": dynamic,
+                "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"],
+            },
+            "postgresql": {
+                "listen": address,
+                "connect_address": address,
+                "data_dir": str(self._data(server)),
+                "bin_dir": str(self._binaries),
+                "pgpass": str(self._files.of(server) / "pgpass"),
+                "authentication": {
+                    "superuser": {"username": "postgres", "password": "x"},
+                    "replication": {"username": "replicator", "password": "x"},
+                    "rewind": {"username": "rewinder", "password": "x"},
+                },
+                "parameters": {"unix_socket_directories": "", "log_min_messages": "warning"},
+                "pg_hba": [
+                    f"host replication all {HOST}/32 trust",
+                    f"host all all {HOST}/32 trust",
+                ],
+            },
+        }
+
+    def _tails(self) -> str:
+        logs = sorted(self._files.folder.glob("*.log"))
+        return "\n".join(
+            f"{log.name}: {line}"
+            for log in logs
+            for line in log.read_text(errors="replace").splitlines()[-3:]
+        )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a machine, and all that runs on it, at once."""
+    # What is stopped first cannot answer the death of another.
+    signal_all(process, signal.SIGSTOP)
+    signal_all(process, signal.SIGKILL)
+    process.terminate()
+    process.wait()
+
+
+def signal_all(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    for pid in descendants(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def patroni_or_skip() -> Path:
+    """The program; skips the test where there is none."""
+    beside = Path(sys.executable).with_name("patroni")
+    for found in (ROOT / ".patroni" / "bin" / "patroni", beside, shutil.which("patroni")):
+        if found and Path(found).exists():
+            return Path(found)
+    pytest.skip("Patroni is not installed: `make test-tools` does it")
+
+
+def etcd_or_skip() -> Path:
+    """The program; skips the test where there is none."""
+    found = shutil.which("etcd")
+    if found is None:
+        pytest.skip("etcd is not installed: Debian has it as the package etcd-server")
+    return Path(found)
+
+
+@pytest.fixture(scope="module")
+def patroni() -> Iterator[PatroniServers]:
+    """Servers with Patroni for all tests of a module."""
+    with PatroniServers() as running:
+        yield running
