@@ -15,6 +15,7 @@ from load.history.records import Closing, Opening, Order, Quote
 from twisted_bazaar.client.session import Session
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Side, Traded
+from twisted_bazaar.partitions import partition_of
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.logfile import LogReader
 
@@ -30,6 +31,21 @@ CHUNK_ENTRIES = 4096
 class _Page(msgspec.Struct):
     data: tuple[Order, ...]
     next: int | None
+    cursor: str
+    more: bool | None = None
+    """None: there is one partition."""
+
+    @property
+    def goes_on(self) -> bool:
+        return self.next is not None if self.more is None else self.more
+
+
+class _Replica(msgspec.Struct):
+    partitions: tuple[msgspec.Raw, ...] = ()
+
+
+class _Replicas(msgspec.Struct):
+    data: tuple[_Replica, ...]
 
 
 class _Market(msgspec.Struct):
@@ -50,7 +66,8 @@ class Log(msgspec.Struct, frozen=True):
 async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
     """The first record of a history. Raises `CannotRun` if `url` is not a bazaar's, or trades
     are under way."""
-    orders, market = await _all(reactor, url)
+    state = await _all(reactor, url)
+    orders, market = state.orders, state.market
     listed = {quote.name: quote.quantity for quote in market}
     volumes = dict.fromkeys(listed, 0)
     for order in orders:
@@ -61,7 +78,8 @@ async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
     return Opening(
         at=at,
         listed=listed,
-        known=orders[-1].number if orders else 0,
+        known=orders[-1].number if orders and not state.positions else 0,
+        positions=state.positions,
         prices={quote.name: quote.price for quote in market},
         halted=tuple(quote.name for quote in market if quote.halted),
         note=note,
@@ -71,42 +89,73 @@ async def opening(reactor: Reactor, url: str, at: float, note: str) -> Opening:
 async def closing(reactor: Reactor, url: str, at: float) -> Closing:
     """The last record of a history. Raises `NotInTime` if the bazaar does not answer."""
     try:
-        orders, market = await _all(reactor, url)
+        state = await _all(reactor, url)
     except CannotRun as why:
         raise NotInTime(str(why)) from None
-    return Closing(at=at, orders=orders, market=market)
+    return Closing(at=at, orders=state.orders, market=state.market)
 
 
-async def _all(reactor: Reactor, url: str) -> tuple[tuple[Order, ...], tuple[Quote, ...]]:
+class _State(msgspec.Struct):
+    """All orders, and the market data after them."""
+
+    orders: tuple[Order, ...]
+    market: tuple[Quote, ...]
+    partitions: int
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The last order of each partition; empty: there is one."""
+        if self.partitions == 1:
+            return ()
+        last = [0] * self.partitions
+        for order in self.orders:
+            last[partition_of(order.number, self.partitions)] += 1
+        return tuple(last)
+
+
+async def _all(reactor: Reactor, url: str) -> _State:
     session = Session(reactor, 1)
     orders: list[Order] = []
     try:
+        partitions = await _partitions(session, url)
         market = await _market(session, url)
         # A late trade may be placed while this reads: read again until there are no more orders.
-        while more := await _orders_after(session, url, len(orders)):
+        more, cursor = await _orders_after(session, url, None)
+        while more:
             orders += more
             market = await _market(session, url)
+            more, cursor = await _orders_after(session, url, cursor)
     except NoAnswer as why:
         raise CannotRun(f"{url} does not answer: {why}") from None
     except msgspec.DecodeError as why:
         raise CannotRun(f"{url} is no bazaar: {why}") from None
     finally:
         await session.close()
-    return tuple(orders), market
+    return _State(tuple(orders), market, partitions)
+
+
+async def _partitions(session: Session, url: str) -> int:
+    """How many partitions the market has."""
+    replicas = msgspec.json.decode(await _body(session, url, "/replicas"), type=_Replicas).data
+    return max((len(replica.partitions) for replica in replicas), default=0) or 1
 
 
 async def _market(session: Session, url: str) -> tuple[Quote, ...]:
     return msgspec.json.decode(await _body(session, url, "/stocks"), type=_Market).data
 
 
-async def _orders_after(session: Session, url: str, after: int | None) -> list[Order]:
+async def _orders_after(session: Session, url: str, cursor: str | None) -> tuple[list[Order], str]:
+    """The orders that there are now after those that `cursor` stands for, and what stands for them
+    as well."""
     orders: list[Order] = []
-    while after is not None:
-        path = f"/orders?after={after}&limit={PAGE_ORDERS}"
+    while True:
+        begin = "" if cursor is None else f"&cursor={cursor}"
+        path = f"/orders?limit={PAGE_ORDERS}{begin}"
         page = msgspec.json.decode(await _body(session, url, path), type=_Page)
         orders += page.data
-        after = page.next
-    return orders
+        cursor = page.cursor
+        if not page.goes_on:
+            return orders, cursor
 
 
 async def _body(session: Session, url: str, path: str) -> bytes:

@@ -20,6 +20,7 @@ from load.history.records import History, TradeCall, Verdict
 from twisted_bazaar.client.deferreds import Deferreds
 from twisted_bazaar.client.session import Session
 from twisted_bazaar.market import Side
+from twisted_bazaar.partitions import local_number, order_number, partition_of
 from twisted_bazaar.runtime.reactor import Reactor
 
 __all__ = ["Clients", "connections"]
@@ -67,6 +68,7 @@ class Clients:
         count: int,
         seed: str,
         think_seconds: float = 0.004,
+        partitions: int = 1,
     ) -> None:
         """`count` clients make all kinds of calls, each mostly at one of the front-ends `urls`;
         `PATIENT_CLIENTS` trade as a program does with `twisted_bazaar.client`, at any of them.
@@ -90,6 +92,7 @@ class Clients:
                 ),
                 home=number % len(urls),
                 think_seconds=think_seconds * kind.pace,
+                partitions=partitions,
             )
             for number, kind in enumerate(kinds, 1)
         ]
@@ -140,6 +143,7 @@ class _Client:
         bazaar: Deferreds,
         home: int,
         think_seconds: float,
+        partitions: int = 1,
     ) -> None:
         self._reactor = reactor
         self._call = caller
@@ -149,6 +153,7 @@ class _Client:
         self._bazaar = bazaar
         self._home = home
         self._think_seconds = think_seconds
+        self._partitions = partitions
         self._keys = 0
         self.stopping = False
         """No new call is begun, but for those that settle the last trade."""
@@ -225,9 +230,16 @@ class _Client:
 
     async def _page(self) -> None:
         last = max(self._shared.numbers, default=0)
+        partition = None
+        if self._partitions > 1:
+            known = self._random.choice(self._shared.numbers or [0])
+            partition = partition_of(known, self._partitions)
+            last = local_number(known, self._partitions)
         after = max(0, last - self._random.choice((0, 5, 100, last)))
+        if partition is not None and after:
+            after = order_number(after, partition, self._partitions)
         limit = self._random.choice((1, 10, 100))
-        call = await self._call.page(self._via(), after, limit, self._timeout())
+        call = await self._call.page(self._via(), after, limit, self._timeout(), partition)
         if call.status != 200:
             await self._failed()
 

@@ -194,6 +194,7 @@ class _Stage:
             self._history,
             count=options.clients,
             seed=f"{options.seed}-{options.stage}",
+            partitions=len(opening.positions) or 1,
         )
         operator = self._operator(opening)
         clients.start()

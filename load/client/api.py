@@ -107,12 +107,23 @@ class Caller:
         found = None if asked.value is None else _order(asked.value)
         return self._record(OrderCall(**asked.call, number=number, found=found))
 
-    async def page(self, via: int, after: int, limit: int, timeout: float) -> PageCall:
-        asked = await self._ask(via, requests.page(after=after, limit=limit), timeout)
+    async def page(
+        self, via: int, after: int, limit: int, timeout: float, partition: int | None = None
+    ) -> PageCall:
+        """Of several partitions, `partition` says of which."""
+        wanted = requests.page(after=after, limit=limit, partition=partition)
+        asked = await self._ask(via, wanted, timeout)
         page = asked.value or values.Page(())
         found = tuple(_order(each) for each in page.orders)
         return self._record(
-            PageCall(**asked.call, after=after, limit=limit, found=found, next=page.next)
+            PageCall(
+                **asked.call,
+                after=after,
+                limit=limit,
+                found=found,
+                next=page.next,
+                partition=partition,
+            )
         )
 
     async def trade(

@@ -7,6 +7,8 @@ every order that an answer to any client had shown before the call was sent (`_f
 include an order whose trade had not been sent when the call ended (`_ceiling`). Its own answer
 must lie between the two.
 
+Of several partitions, `partitioned` makes one history of each, which is checked by itself.
+
 This is stricter than the protocol's promise for a single stock, as it takes all calls of the API
 as one history. A trade of unknown outcome may be any order from when it was sent on, or none.
 """
@@ -22,6 +24,7 @@ from twisted_bazaar.market import MAX_SHARES, Side
 from .book import Book, Violation, described, lowest
 from .conditions import Conditions, too_late
 from .keys import Keys, asked
+from .partitioned import parts
 from .records import (
     Call,
     Change,
@@ -66,7 +69,13 @@ def check(section: Sequence[Record]) -> list[Violation]:
     if len(openings) != 1 or len(closings) != 1:
         raise ValueError("a history needs one opening and one closing to be judged")
     calls = [(place, each) for place, each in enumerate(section) if isinstance(each, Call)]
-    found = _Checker(openings[0], closings[0], calls).run()
+    if openings[0].positions:
+        wrong, split = parts(openings[0], closings[0], calls)
+        found = [*wrong]
+        for part in split:
+            found += map(part.named, _Checker(part.opening, part.closing, part.calls).run())
+    else:
+        found = _Checker(openings[0], closings[0], calls).run()
     return sorted(found, key=lambda violation: (violation.invariant, violation.calls))
 
 

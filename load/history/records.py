@@ -154,12 +154,13 @@ class OrderCall(Call, frozen=True, tag="order"):
 
 
 class PageCall(Call, frozen=True, tag="orders"):
-    """GET /orders?after=…&limit=…."""
+    """GET /orders?after=…&limit=…, of several partitions with `partition`."""
 
     after: int
     limit: int
     found: tuple[Order, ...] = ()
     next: int | None = None
+    partition: int | None = None
 
 
 class Change(Call, frozen=True, tag="change"):
@@ -191,6 +192,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     """The quantity of each stock before the first order that ever was."""
     known: int = 0
     """The number of the last order before the history."""
+    positions: tuple[int, ...] = ()
+    """If there are several partitions: the same for each, within it."""
     prices: dict[str, float] = {}
     """The price of each stock then; empty: not recorded."""
     halted: tuple[str, ...] = ()
