@@ -45,7 +45,7 @@ Encoder = Callable[[Any], bytes]
 """`encode`, or what adds to it."""
 
 _FETCH_SECONDS = 5.0
-"""Bound for a fetch, which may read the log from a cold disk, and for a listing."""
+"""Bound for a fetch, which may read the log from a cold disk, for a listing, and for a snapshot."""
 
 
 def _understand(reply: Any, kind: type[T]) -> T:
@@ -166,7 +166,7 @@ class Catalog(_Called):
 
     def ask(self, message: Apply) -> Deferred[ApplyReply]:
         """Send entries; answers with the reply, and never before this returns."""
-        return self._call(message, self._timeout)
+        return self._call(message, self._timeout if message.snapshot is None else _FETCH_SECONDS)
 
     def listing(self, partition: int = 0) -> Deferred[Sequence[Listing]]:
         """The stocks in the catalog's file that are at home in `partition`, for its first leader to

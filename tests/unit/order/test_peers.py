@@ -19,13 +19,14 @@ from twisted_bazaar.consensus.messages import (
     AppendReply,
     Fetch,
     FetchReply,
+    MarketSnapshot,
     Poll,
     PollReply,
     Vote,
     VoteReply,
 )
 from twisted_bazaar.errors import Damaged, Malformed, NotOurs, Unavailable
-from twisted_bazaar.order.neighbours import Peer
+from twisted_bazaar.order.neighbours import Catalog, Peer
 from twisted_bazaar.order.transport import OrderTransport
 from twisted_bazaar.rpc.frames import exchanges
 from twisted_bazaar.rpc.frames.channel import NotFrames
@@ -154,6 +155,21 @@ def test_proposals_on_disk_are_not_read_on_the_reactor() -> None:
     apply = sends(LOG, 0, 1)
     assert encodes_at_once(apply)
     assert not encodes_at_once(replace(apply, proposed=Stored()))
+
+
+def test_a_snapshot_is_not_encoded_on_the_reactor_and_may_take_longer() -> None:
+    """All stocks may be in it: if it were given up while it is taken in, it would be sent again and
+    again."""
+    ways = Ways()
+    catalog = Catalog(cast(Any, ways), cast(Any, _Grpc(ways)), ways.blocking, TIMING)
+    snapshot = MarketSnapshot(index=1, digest=LOG[0].digest, stocks=(), last_number=0)
+    apply = replace(sends(LOG, 1, 2, rebuild=True), snapshot=snapshot)
+    catalog.ask(sends(LOG, 0, 1)).addErrback(lambda _: None)
+    assert ways.blocked == []
+    catalog.ask(apply).addErrback(lambda _: None)
+    assert ways.blocked == ["encode"]
+    [entries, whole] = [timeout for _, _, timeout in ways.frames]
+    assert entries == TIMING.election_timeout < whole
 
 
 @pytest.mark.parametrize("error", UNREADABLE)

@@ -1,7 +1,11 @@
 """The largest market, with the longest names, fits into every message."""
 
+import msgspec
+
+from tests.fakes.histories import sends
 from twisted_bazaar.consensus.entries import GENESIS, decode_entry, encode_entry
 from twisted_bazaar.consensus.messages import Append
+from twisted_bazaar.consensus.messages import MarketSnapshot as Snapshot
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
@@ -45,6 +49,11 @@ def test_the_largest_market_fits_everywhere() -> None:
     assert Ledger(stocks.values()).stocks == stocks
     reply = lookup_to_wire(stocks, market_pb2.LookupRequest(all=True), "0" * 256, MAX_INTEGER)
     assert 2 * reply.ByteSize() < MAX_MESSAGE_BYTES
+    snapshot = Snapshot(
+        index=MAX_INTEGER, digest="0" * 32, stocks=[*stocks.values()], last_number=MAX_INTEGER
+    )
+    message = msgspec.structs.replace(sends([entry], 1, 1, rebuild=True), snapshot=snapshot)
+    assert 2 * to_wire(message).ByteSize() < MAX_MESSAGE_BYTES
     floors = dict.fromkeys(NAMES, MAX_INTEGER)
     push = Push(
         life=2**53 - 1,

@@ -1,8 +1,9 @@
 """What is called in frames: kinds and bodies of requests, and how a service answers them.
 
 A body is the protobuf message that gRPC carries, with the same checks. What would hold up the
-reactor goes to a thread: decoding a long message, and encoding entries that are read from the log
-file. So two requests may be handled in another order than they were sent in, as by gRPC.
+reactor goes to a thread: decoding a long message, and encoding a snapshot, or entries that are read
+from the log file. So two requests may be handled in another order than they were sent in, as by
+gRPC.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -92,8 +93,10 @@ def encode(message: Any) -> bytes:
 
 
 def encodes_at_once(message: Any) -> bool:
-    """Whether `encode` reads no entries from the disk."""
+    """Whether `encode` reads no entries from the disk, and meets no snapshot, which takes long."""
     entries, proposed = getattr(message, "entries", ()), getattr(message, "proposed", ())
+    if getattr(message, "snapshot", None) is not None:
+        return False
     return isinstance(entries, tuple) and isinstance(proposed, tuple)
 
 
