@@ -67,6 +67,12 @@ class PartitionedCluster(Cluster):
         finally:
             connection.close()
 
+    def shown(self, moved: Sequence[Mapping[str, Any]]) -> Any:
+        """The partitions as operators are shown them, once these stocks were `moved`; None: not
+        yet."""
+        shown = self.operate({"operation": "partitions"})
+        return shown if shown["moved"] == moved else None
+
     def buy(self, stock: str, quantity: int = 1, key: str = "") -> Answer:
         headers = {"Idempotency-Key": key} if key else {}
         trade = {"name": stock, "quantity": quantity, "type": "buy"}

@@ -112,7 +112,7 @@ def test_a_stock_moves_to_another_partition_while_it_trades(cluster: Partitioned
     assert cluster.request("GET", "/stocks/MindComp").status == 200
     names = [each["name"] for each in cluster.request("GET", "/stocks").body["data"]]
     assert names == [*STOCKS]
-    shown = cluster.operate({"operation": "partitions"})
-    assert shown["moved"] == [{"stock": "MindComp", "partition": 1, "arrived": True}]
+    arrived = [{"stock": "MindComp", "partition": 1, "arrived": True}]
+    shown = wait_until(lambda: cluster.shown(arrived), "it is shown that it has arrived")
     assert "MindComp" in shown["partitions"][1]["stocks"]
     assert "MindComp" not in shown["partitions"][at_home]["stocks"]

@@ -38,9 +38,16 @@ class Placements:
         return self._learn(placements)
 
     def _learn(self, placements: Iterable[StockPlacement]) -> bool:
-        news = [each for each in placements if self._moved.get(each.stock) != each]
+        news = [each for each in placements if self._is_news(each)]
         self._moved.update((each.stock, each) for each in news)
         return bool(news)
+
+    def _is_news(self, placement: StockPlacement) -> bool:
+        known = self._moved.get(placement.stock)
+        if known is None or known.partition != placement.partition:
+            return True
+        # One that has arrived is not on its way there again: a member has not heard it yet.
+        return placement.arrived and not known.arrived
 
     @property
     def moved(self) -> Sequence[StockPlacement]:

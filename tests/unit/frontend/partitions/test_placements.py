@@ -32,6 +32,14 @@ def test_only_what_a_member_has_not_said_before_is_news() -> None:
     assert placements.of(STOCK) == 0
 
 
+def test_a_stock_that_has_arrived_is_not_on_its_way_there_any_more() -> None:
+    placements = Placements(PARTITIONS)
+    assert placements.heard(3, [moved(STOCK, 2, arrived=False)])
+    assert placements.heard(1, [moved(STOCK, 2)])
+    assert not placements.heard(2, [moved(STOCK, 2, arrived=False)])
+    assert placements.moved == [moved(STOCK, 2)]
+
+
 def test_a_member_that_knows_less_takes_nothing_back() -> None:
     placements = Placements(PARTITIONS)
     placements.heard(3, [moved(STOCK, 2)])
