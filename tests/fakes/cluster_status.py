@@ -3,11 +3,15 @@
 from typing import Any
 
 from twisted_bazaar.status.report import (
+    CatalogInPartition,
     CatalogState,
     ClusterStatus,
     Figures,
     FrontendState,
+    PartitionState,
+    ReplicaInPartition,
     ReplicaState,
+    StockMove,
 )
 
 
@@ -69,3 +73,38 @@ def cluster_status(**changed: Any) -> ClusterStatus:
         "figures": Figures(uptime_seconds=31.2),
     }
     return ClusterStatus(**{**known, **changed})
+
+
+def partition_state(partition: int, leader: int = 3, **changed: Any) -> PartitionState:
+    """A partition that is led, but for what is `changed`."""
+    known: dict[str, Any] = {
+        "partition": partition,
+        "leader": leader,
+        "term": 4,
+        "preferred": 0,
+        "last_number": 812_000 + partition,
+        "last_index": 830,
+    }
+    return PartitionState(**{**known, **changed})
+
+
+def partitioned_status(leaders: tuple[int, ...] = (3, 2), **changed: Any) -> ClusterStatus:
+    """A bazaar of several partitions that is well, but for what is `changed`."""
+    serving = [CatalogInPartition(partition=each, serving=True) for each in range(len(leaders))]
+    known: dict[str, Any] = {
+        "leader": leaders[0],
+        "partitions": [partition_state(*each) for each in enumerate(leaders)],
+        "moved": [StockMove(stock="[b]FishCo", partition=1, arrived=False)],
+        "catalogs": [catalog_state(partitions=serving)],
+        "replicas": [
+            replica_state(
+                id,
+                partitions=[
+                    ReplicaInPartition(partition=each, role="leader" if id == led else "follower")
+                    for each, led in enumerate(leaders)
+                ],
+            )
+            for id in (1, 2, 3)
+        ],
+    }
+    return cluster_status(**{**known, **changed})

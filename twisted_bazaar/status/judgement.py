@@ -5,7 +5,7 @@ from enum import Enum
 
 import msgspec
 
-from .report import ClusterStatus, ReplicaState
+from .report import CatalogState, ClusterStatus, ReplicaState
 
 __all__ = [
     "FAR_BEHIND_ENTRIES",
@@ -44,9 +44,26 @@ class Judgement(msgspec.Struct, frozen=True):
 def judge(status: ClusterStatus) -> Judgement:
     """What is wrong with the bazaar that `status` shows."""
     findings = [*_findings(status)]
-    if not status.leader:
-        return Judgement(Condition.DOWN, ["no order replica leads", *findings])
+    without_leader = [*_without_leader(status)]
+    if without_leader:
+        condition = Condition.IMPAIRED if _any_leads(status) else Condition.DOWN
+        return Judgement(condition, [*without_leader, *findings])
     return Judgement(Condition.IMPAIRED if findings else Condition.WELL, findings)
+
+
+def _any_leads(status: ClusterStatus) -> bool:
+    """Whether trades are possible, be it in some partitions only."""
+    partitions = status.partitions or ()
+    return bool(status.leader) or any(each.leader for each in partitions)
+
+
+def _without_leader(status: ClusterStatus) -> Iterator[str]:
+    if not _any_leads(status):
+        yield "no order replica leads"
+        return
+    for each in status.partitions or ():
+        if not each.leader:
+            yield f"no order replica leads partition {each.partition}"
 
 
 def is_far_behind(behind: int | None, behind_seconds: float | None) -> bool:
@@ -66,13 +83,28 @@ def _findings(status: ClusterStatus) -> Iterator[str]:
             yield f"catalog {catalog.address} does not answer"
         elif is_far_behind(catalog.behind, None):
             yield f"catalog {catalog.address} is {catalog.behind} entries behind"
-    # One of an earlier release does not say whether it serves.
-    if not any(each.reachable and each.serving is not False for each in status.catalogs):
-        yield "no catalog answers lookups"
+    yield from _without_catalog(status.catalogs)
     for frontend in status.frontends:
         if frontend.kept_out_seconds > 0:
             left = frontend.kept_out_seconds
             yield f"front-end {frontend.address} is kept out for {left:.0f} s"
+
+
+def _without_catalog(catalogs: Sequence[CatalogState]) -> Iterator[str]:
+    # One of an earlier release does not say whether it serves.
+    served = [
+        {part.partition for part in each.partitions or () if part.serving is not False}
+        for each in catalogs
+        if each.reachable
+    ]
+    known = {part.partition for each in catalogs for part in each.partitions or ()}
+    if known and served:
+        yield from (
+            f"no catalog answers lookups of partition {partition}"
+            for partition in sorted(known.difference(*served))
+        )
+    elif not any(each.reachable and each.serving is not False for each in catalogs):
+        yield "no catalog answers lookups"
 
 
 def _wrong_with(replica: ReplicaState) -> str:

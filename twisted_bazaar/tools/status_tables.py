@@ -8,7 +8,14 @@ from rich.text import Text
 
 from twisted_bazaar.status.judgement import Condition, Judgement, is_far_behind
 from twisted_bazaar.status.rates import Rates
-from twisted_bazaar.status.report import CatalogState, ClusterStatus, FrontendState, ReplicaState
+from twisted_bazaar.status.report import (
+    CatalogState,
+    ClusterStatus,
+    FrontendState,
+    PartitionState,
+    ReplicaState,
+    StockMove,
+)
 
 __all__ = ["shown", "unanswered"]
 
@@ -36,10 +43,15 @@ def shown(
     lines += [Text(f"  {each}", style) for each in judgement.findings]
     if status.notice:
         lines.append(Text(f"  {status.notice}", "yellow"))
-    leader = f"replica {status.leader} leads" if status.leader else "no replica leads"
-    term = f" in term {status.term}" if status.leader else ""
-    lines.append(Text(f"{leader}{term}; the last order is number {status.last_number}"))
     tables = [_replicas(status, pids), _catalogs(status, pids), _frontends(status, pids)]
+    if status.partitions:
+        tables.insert(0, _partitions(status.partitions))
+        if status.moved:
+            tables.insert(1, _moved(status.moved))
+    else:
+        leader = f"replica {status.leader} leads" if status.leader else "no replica leads"
+        term = f" in term {status.term}" if status.leader else ""
+        lines.append(Text(f"{leader}{term}; the last order is number {status.last_number}"))
     return Group(*lines, *tables, _figures(status, done))
 
 
@@ -77,6 +89,32 @@ def _pid(pids: Mapping[str, int], address: str) -> list[str]:
     return [str(pids.get(address, _UNKNOWN))] if pids else []
 
 
+def _partitions(partitions: Sequence[PartitionState]) -> Table:
+    columns = ("partition", "leader", "term", "order", "entry", "preferred")
+    table = _rows("partitions", columns, {})
+    for each in partitions:
+        table.add_row(
+            str(each.partition),
+            Text(str(each.leader)) if each.leader else Text("none", "bold red"),
+            str(each.term),
+            str(each.last_number),
+            str(each.last_index),
+            str(each.preferred or _UNKNOWN),
+        )
+    return table
+
+
+def _moved(moved: Sequence[StockMove]) -> Table:
+    table = _table("stocks that were moved")
+    table.add_column("stock", no_wrap=True)
+    table.add_column("partition", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for each in moved:
+        state = Text("there") if each.arrived else Text("on its way", "bold yellow")
+        table.add_row(Text(each.stock), str(each.partition), state)
+    return table
+
+
 def _replicas(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
     columns = ("id", "address", "role", "term", "order", "entry", "behind", "for", "disk")
     table = _rows("replicas", columns, pids)
@@ -100,6 +138,9 @@ def _replicas(status: ClusterStatus, pids: Mapping[str, int]) -> Table:
 def _role(replica: ReplicaState) -> Text:
     if not replica.reachable:
         return Text("no answer", "bold red")
+    if replica.partitions:
+        led = [str(each.partition) for each in replica.partitions if each.role == "leader"]
+        return Text(f"leads {', '.join(led)}", _ROLES["leader"]) if led else Text("leads none")
     return Text(replica.role, _ROLES.get(replica.role, ""))
 
 

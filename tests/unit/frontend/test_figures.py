@@ -133,3 +133,16 @@ def test_it_is_asked_whether_it_is_ready_each_time_that_metrics_are_read(
     scrape = request(b"GET", b"/metrics", b"")
     assert b"\nbazaar_ready 0.0\n" in endpoint.ask(scrape).body
     assert b"\nbazaar_ready %b\n" % shown in endpoint.ask(scrape).body
+
+
+def test_only_several_partitions_are_told_apart() -> None:
+    metrics, parts = Metrics(), [Parts(leader=3), Parts(leader=2)]
+    several: Any = parts
+    figures = FrontendFigures(metrics, Clock(), lambda: 0)
+    figures.show(several[0], several, several, several)
+    figures.show_cache(MemoryCache(), [FakePublisher().floors] * 2, lambda: 0.0)
+    read = {each.name: each.read() for each in metrics if isinstance(each, Gauges)}
+    assert read["bazaar_leader_id"] == {("0",): 3, ("1",): 2}
+    assert read["bazaar_nominations_total"] == {("0",): 5, ("1",): 5}
+    assert read["bazaar_frontend_lease_held"].keys() == {("0",), ("1",)}
+    assert read["bazaar_streams_open"] == {(): 2}

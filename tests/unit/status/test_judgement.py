@@ -4,6 +4,7 @@ from tests.fakes.cluster_status import (
     catalog_state,
     cluster_status,
     frontend_state,
+    partitioned_status,
     replica_state,
 )
 from twisted_bazaar.status.judgement import (
@@ -13,7 +14,7 @@ from twisted_bazaar.status.judgement import (
     Judgement,
     judge,
 )
-from twisted_bazaar.status.report import ClusterStatus
+from twisted_bazaar.status.report import CatalogInPartition, CatalogState, ClusterStatus
 
 
 def with_replica(**changed: object) -> ClusterStatus:
@@ -99,3 +100,25 @@ def test_a_front_end_that_is_kept_out_is_wrong_and_one_without_a_lease_is_not() 
     )
     uncached = frontend_state(lease_seconds=None)
     assert judge(cluster_status(frontends=[uncached])).condition is Condition.WELL
+
+
+def test_of_several_partitions_all_must_be_led_and_shown() -> None:
+    assert judge(partitioned_status()) == Judgement(Condition.WELL, [])
+    assert judge(partitioned_status((0, 2))) == impaired("no order replica leads partition 0")
+    assert judge(partitioned_status((0, 0))) == Judgement(
+        Condition.DOWN, ["no order replica leads"]
+    )
+
+
+def test_a_partition_that_no_catalog_answers_for_is_wrong() -> None:
+    def catalog(*serves: bool) -> CatalogState:
+        return catalog_state(
+            partitions=[CatalogInPartition(partition=n, serving=s) for n, s in enumerate(serves)]
+        )
+
+    one_each = partitioned_status(catalogs=[catalog(True, False), catalog(False, True)])
+    assert judge(one_each).condition is Condition.WELL
+    neither = partitioned_status(catalogs=[catalog(True, False), catalog(False, False)])
+    assert judge(neither) == impaired("no catalog answers lookups of partition 1")
+    silent = partitioned_status(catalogs=[catalog_state(reachable=False)])
+    assert "no catalog answers lookups" in judge(silent).findings

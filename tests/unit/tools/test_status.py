@@ -13,7 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fakes.cluster_status import catalog_state, cluster_status, frontend_state, replica_state
+from tests.fakes.cluster_status import (
+    catalog_state,
+    cluster_status,
+    frontend_state,
+    partitioned_status,
+    replica_state,
+)
 from twisted_bazaar.__main__ import main
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.status.report import ClusterStatus
@@ -96,6 +102,21 @@ def test_what_is_wrong_is_shown_with_status_2(
     rows = {line.split()[0]: line for line in lines if line.strip()}
     assert "no answer" in rows["1"]
     assert "no answer" in rows["127.0.0.1:7009"]
+
+
+def test_several_partitions_are_shown_each_in_a_row(
+    frontend: Frontend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frontend.says(partitioned_status((3, 0)))
+    assert main(["status", "--url", frontend.url]) == 2
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["0", "3", "4", "812000", "830", "-"] in lines
+    assert ["1", "none", "4", "812001", "830", "-"] in lines
+    assert ["[b]FishCo", "1", "on", "its", "way"] in lines
+    assert "leads 0" in out
+    assert "leads none" in out
+    assert "leads in term" not in out, "which of them would that be?"
 
 
 def test_an_address_in_brackets_is_shown_as_it_is(
