@@ -13,6 +13,7 @@ from twisted_bazaar.engine.tenure import Tenure
 from twisted_bazaar.errors import BazaarError, Unavailable
 from twisted_bazaar.market import Listing, Side, Trade
 from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.order.following import Following
 from twisted_bazaar.order.partitioned.figures import MemberFigures, PartitionFigures
 from twisted_bazaar.order.partitioned.node import PartitionNode
 from twisted_bazaar.order.partitioned.pages import EnginePages
@@ -76,7 +77,7 @@ class OneCatalog:
 class EngineMember:
     """One member, and what its partitions end with."""
 
-    def __init__(self, clock: Clock, engine: MemoryEngine, member: int) -> None:
+    def __init__(self, clock: Clock, engine: MemoryEngine, member: int, is_debugging: bool) -> None:
         self.said: list[str] = []
         self.writes = [Calls(clock, engine.log(p)) for p in range(engine.bazaar.partitions)]
         figures = MemberFigures(Metrics())
@@ -109,6 +110,7 @@ class EngineMember:
                 timing=TIMING,
                 stop=self.said.append,
                 figures=PartitionFigures(figures),
+                make_following=lambda tenure: Following.of(tenure, None, is_debugging),
             )
             reading = cast(Any, Calls(clock, engine.log(partition)))
             pages = EnginePages(reading, node.readable(node.ask_last_number))
@@ -120,11 +122,14 @@ class EngineMember:
 class EngineWorld:
     """Members 1, 2, 3 of a bazaar with so many partitions."""
 
-    def __init__(self, partitions: int = 1) -> None:
+    def __init__(self, partitions: int = 1, *, is_debugging: bool = False) -> None:
+        """`is_debugging`: trades are followed."""
         self.clock = Clock()
         self.clock.advance(100.0)
         self.engine = MemoryEngine("0123456789abcdef", partitions)
-        self.members = {n: EngineMember(self.clock, self.engine, n) for n in (1, 2, 3)}
+        self.members = {
+            n: EngineMember(self.clock, self.engine, n, is_debugging) for n in (1, 2, 3)
+        }
         self.deaf: set[int] = set()
         """The members to which the engine shows nothing."""
 

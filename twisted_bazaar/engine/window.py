@@ -56,6 +56,11 @@ class Window:
             return self._entries[index - self.base - 1].digest
         return self._base_digest if index == self.base else ""
 
+    def term_at(self, index: int) -> int:
+        """The term of entry `index`; 0: it is not here."""
+        here = self.base < index <= self.last_index
+        return self._entries[index - self.base - 1].term if here else 0
+
     def entries(self, after: int, upto: int) -> Sequence[Entry]:
         """The entries `after` < index <= `upto`, or only the first of them, one at least.
 

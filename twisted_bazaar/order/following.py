@@ -7,7 +7,7 @@ sent again is told again, and one that was truncated is told no more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -16,12 +16,17 @@ from twisted.python.failure import Failure
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.member import Observed
 from twisted_bazaar.consensus.messages import Append, AppendReply, Apply, PeerReply, PeerRequest
-from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, KeyReused, Rejected
 from twisted_bazaar.market import Placed, Traded
 from twisted_bazaar.rpc.bazaar.v1.following_pb2 import Followed as Wire
-from twisted_bazaar.rpc.following import encode_followed, followed_from_wire
+from twisted_bazaar.rpc.bazaar.v1.order_pb2 import TradeRequest
+from twisted_bazaar.rpc.following import (
+    encode_followed,
+    followed_from_metadata,
+    followed_from_wire,
+)
 from twisted_bazaar.rpc.frames.exchanges import encode, encodes_at_once
+from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.tracing.followed import Followed, FollowedEntries, FollowedEntry
 from twisted_bazaar.tracing.lines import say, say_of_entry
 from twisted_bazaar.tracing.spans import Kind, Span, Tracer, Value
@@ -32,6 +37,23 @@ __all__ = ["FollowedTrades", "Following", "FollowingDesk"]
 
 _ON_DISK, _RELEASED = "on disk", "released"
 _REFUSALS = Rejected, KeyReused
+
+
+class _Log(Protocol):
+    @property
+    def last_index(self) -> int: ...
+
+    def term_at(self, index: int) -> int: ...
+
+
+class _Member(Protocol):
+    """A `Replica` or a `Tenure`."""
+
+    @property
+    def term(self) -> int: ...
+
+    @property
+    def log(self) -> _Log: ...
 
 
 class FollowedTrades:
@@ -69,21 +91,21 @@ class FollowedTrades:
 
 
 class Following:
-    """What one replica knows of the trades that are followed."""
+    """What one replica, or member, knows of the trades that are followed."""
 
     log = Logger()
 
-    def __init__(self, replica: Replica, tracer: Tracer | None, is_debugging: bool) -> None:
+    def __init__(self, member: _Member, tracer: Tracer | None, is_debugging: bool) -> None:
         """`is_debugging`: the log shows lines of level debug."""
-        self._replica = replica
+        self._member = member
         self._tracer = tracer
         self._is_debugging = is_debugging
         self._entries = FollowedEntries(_ON_DISK, _RELEASED)
 
     @classmethod
-    def of(cls, replica: Replica, tracer: Tracer | None, is_debugging: bool) -> Self | None:
+    def of(cls, member: _Member, tracer: Tracer | None, is_debugging: bool) -> Self | None:
         """None: nothing is followed in this process."""
-        return cls(replica, tracer, is_debugging) if is_debugging or tracer is not None else None
+        return cls(member, tracer, is_debugging) if is_debugging or tracer is not None else None
 
     # While this replica leads.
 
@@ -99,6 +121,14 @@ class Following:
                 each = Followed(each.request_id, span.context)
             followed[position] = each
         return FollowedTrades(followed, spans, self._answered if self._is_debugging else None)
+
+    def of_call(self, request: TradeRequest, context: Context) -> FollowedTrades | None:
+        """The trades of a call that are followed, until it has ended; None: none are."""
+        if not request.followed:
+            return None
+        followed = self.came(request.followed, len(request.trades))
+        context.add_callback(followed.over)
+        return followed
 
     def decided(self, batch: Batch, entries: Iterable[Entry]) -> None:
         """Trades of `batch` have become these entries."""
@@ -135,7 +165,7 @@ class Following:
 
         def ask(came: tuple[PeerRequest, Mapping[int, Followed]]) -> Deferred[PeerReply]:
             message, followed = came
-            if not isinstance(message, Append) or message.term < self._replica.term:
+            if not isinstance(message, Append) or message.term < self._member.term:
                 return step(message)
             taken = self._take(message, followed)
             asked = (message, taken)
@@ -178,13 +208,19 @@ class Following:
             say(self.log, f"{what} is asked", followed)
         return self._begin(what, followed, {}) if followed.context is not None else None
 
+    def read_by_call(self, what: str, context: Context) -> None:
+        """As `read`, of a call, whose span ends with it."""
+        span = self.read(what, followed_from_metadata(context.invocation_metadata()))
+        if span is not None:
+            context.add_callback(span.end)
+
     def _begin(self, name: str, followed: Followed, attributes: Mapping[str, Value]) -> Span | None:
         if self._tracer is None or followed.context is None:
             return None
         return self._tracer.begin(name, Kind.SERVER, followed.context, attributes)
 
     def _is_in_log(self, each: FollowedEntry) -> bool:
-        log = self._replica.log
+        log = self._member.log
         return each.index <= log.last_index and log.term_at(each.index) == each.term
 
     def _say(self, what: str, each: FollowedEntry) -> None:

@@ -12,9 +12,11 @@ class Remarks:
 
     log = Logger()
 
-    def __init__(self, folder: object) -> None:
-        """`folder` is where the replica's log is."""
+    def __init__(self, folder: object, led: str = "") -> None:
+        """`folder` is where the replica's log is, `led` what it leads; empty: the one log that
+        there is."""
         self._folder = folder
+        self._led = f" {led}" if led else ""
         self._leading_term = 0
         self._strangers: dict[object, str] = {}
         """By neighbour, or kind of request: what was said last of one that is not ours."""
@@ -25,9 +27,9 @@ class Remarks:
             return
         self._leading_term = term
         if term:
-            self.log.info("leads in term {term}", term=term)
+            self.log.info("leads{led} in term {term}", term=term, led=self._led)
         else:
-            self.log.info("leads no longer")
+            self.log.info("leads{led} no longer", led=self._led)
 
     def stranger(self, of: object, line: str | None) -> None:
         """What is wrong with what `of` says, which is not ours; said again only if it changes.

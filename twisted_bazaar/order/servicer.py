@@ -19,7 +19,6 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
 from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
-from twisted_bazaar.rpc.following import followed_from_metadata
 from twisted_bazaar.rpc.selections import selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
@@ -37,7 +36,7 @@ from twisted_bazaar.storage.index import Index
 from twisted_bazaar.tracing.followed import NONE
 
 from .desk import Known
-from .following import FollowedTrades, Following
+from .following import Following
 from .node import OrderNode
 from .pages import OrderPages
 from .promptness import Promptness
@@ -132,7 +131,8 @@ class Orders(OrdersServicer):
         check_count("trades", len(request.trades), MAX_TRADES)
         trades = [trade_from_wire(trade) for trade in request.trades]
         sending = sending_from_wire(request)
-        followed = self._followed(request, context) if self._following is not None else None
+        following = self._following
+        followed = following.of_call(request, context) if following is not None else None
         whose = NONE if followed is None else followed.by_position
         while True:
             with _reading(self._node, context):
@@ -148,21 +148,10 @@ class Orders(OrdersServicer):
                     followed.answered(outcomes)
                 return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
 
-    def _followed(self, request: order_pb2.TradeRequest, context: Context) -> FollowedTrades | None:
-        assert self._following is not None
-        if not request.followed:
-            return None
-        followed = self._following.came(request.followed, len(request.trades))
-        context.add_callback(followed.over)
-        return followed
-
     def _reads(self, what: str, context: Context) -> None:
         """A front-end reads orders for a client's request."""
         if self._following is not None:
-            followed = followed_from_metadata(context.invocation_metadata())
-            span = self._following.read(what, followed)
-            if span is not None:
-                context.add_callback(span.end)
+            self._following.read_by_call(what, context)
 
     def _look_up(self, keys: Sequence[str]) -> tuple[Known, float]:
         """What the index knows of `keys`, and how many seconds that took. On any thread."""

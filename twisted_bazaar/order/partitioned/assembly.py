@@ -10,7 +10,7 @@ import grpc
 from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
 
-from twisted_bazaar.consensus.messages import MarketSnapshot
+from twisted_bazaar.consensus.messages import Apply, MarketSnapshot
 from twisted_bazaar.engine.postgres import PostgresEngine
 from twisted_bazaar.engine.shared_log import Bazaar, Engine
 from twisted_bazaar.engine.tenure import Tenure
@@ -18,12 +18,14 @@ from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
 from twisted_bazaar.metrics.process import ProcessFigures
+from twisted_bazaar.order.following import Following
 from twisted_bazaar.order.neighbours import Catalog
 from twisted_bazaar.order.tap import OrderConfig
 from twisted_bazaar.order.transport import OrderTransport
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import add_OrdersServicer_to_server
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.figures import CallFigures
+from twisted_bazaar.rpc.frames.exchanges import encode
 from twisted_bazaar.rpc.frames.server import FrameServer
 from twisted_bazaar.rpc.health import Health
 from twisted_bazaar.rpc.server import serve
@@ -31,6 +33,8 @@ from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.tracing.export import make_tracing
+from twisted_bazaar.tracing.spans import Tracer
 
 from .figures import MemberFigures, PartitionFigures
 from .member import Member, Part
@@ -73,7 +77,8 @@ def make_member(reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], 
         asks,
     )
     figures = MemberFigures(metrics)
-    parts = _Parts(reactor, config, threads, transport, channels, figures, stop)
+    tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
+    parts = _Parts(reactor, config, threads, transport, channels, figures, tracing.tracer, stop)
     member: Member = Member(
         config.replica, timing.tenure, monotonic_seconds, lambda: threads.bazaar, parts.make
     )
@@ -96,7 +101,7 @@ def make_member(reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], 
         asked,
         Health(reactor, {"bazaar.v1.Orders": member.can_answer}),
     )
-    below = process_figures, channels, transport, threads
+    below = tracing.service, process_figures, channels, transport, threads
     return Layers(*below, tails, member, server, WatchEnd(member))
 
 
@@ -121,6 +126,7 @@ class _Parts:
         transport: OrderTransport,
         channels: Channels,
         figures: MemberFigures,
+        tracer: Tracer | None,
         stop: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
@@ -129,6 +135,7 @@ class _Parts:
         self._transport = transport
         self._channels = channels
         self._figures = figures
+        self._tracer = tracer
         self._stop = stop
 
     def make(self, bazaar: Bazaar, partition: int) -> Part:
@@ -166,17 +173,25 @@ class _Parts:
             prefer=lambda member: threads.engine.call(
                 lambda engine: engine.prefer(partition, member)
             ),
-            catalogs=self._catalogs(cluster),
+            catalogs=self._catalogs(cluster, lambda: node.following),
             timing=timing,
             stop=self._stop,
             figures=PartitionFigures(self._figures),
+            make_following=lambda tenure: Following.of(tenure, self._tracer, config.is_debugging),
         )
         pages = EnginePages(threads.log("read", partition), node.readable(node.ask_last_number))
         service = PartitionService(self._reactor, monotonic_seconds, node, pages, timing.tenure)
         return Part(node, service)
 
-    def _catalogs(self, cluster: str) -> Mapping[str, Catalog]:
+    def _catalogs(
+        self, cluster: str, following: Callable[[], Following | None]
+    ) -> Mapping[str, Catalog]:
         """The catalogs, by name."""
+
+        def encode_followed(message: Apply) -> bytes:
+            known = following()
+            return encode(message) if known is None else known.encode(message)
+
         blocking = partial(deferToThreadPool, self._reactor, self._reactor.getThreadPool())
         return {
             str(at): Catalog(
@@ -185,6 +200,7 @@ class _Parts:
                 blocking,
                 self._config.timing,
                 lambda: cluster,
+                encode_followed,
             )
             for at in self._config.catalogs
         }

@@ -5,6 +5,7 @@ leader steps down.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import takewhile
 
 from twisted_bazaar.consensus.entries import Entry
@@ -14,6 +15,7 @@ from twisted_bazaar.engine.shared_log import Placement, Snapshot, Tail
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Listed, Moved
 from twisted_bazaar.order.desk import TradingDesk
+from twisted_bazaar.order.following import Following, FollowingDesk
 from twisted_bazaar.order.watches import Watches
 from twisted_bazaar.runtime.reactor import Reactor
 
@@ -24,10 +26,20 @@ class Lead:
     """What a member keeps of a partition while it leads it. `snapshot` is what it claimed on."""
 
     def __init__(
-        self, reactor: Reactor, member: Member, snapshot: Snapshot, partition: int, partitions: int
+        self,
+        reactor: Reactor,
+        member: Member,
+        snapshot: Snapshot,
+        partition: int,
+        partitions: int,
+        following: Following | None = None,
     ) -> None:
+        """`following` is told what becomes of trades that are followed; None: none are."""
         tail = snapshot.tail
-        self.desk = TradingDesk(
+        make_desk = (
+            TradingDesk if following is None else partial(FollowingDesk, following=following)
+        )
+        self.desk: TradingDesk = make_desk(
             member,
             Ledger(snapshot.stocks, tail.last_number, away=snapshot.away),
             applied=tail.index,

@@ -51,12 +51,14 @@ from twisted_bazaar.errors import (
 from twisted_bazaar.market import Change, Listing, Stock, Trade
 from twisted_bazaar.order.answers import Answers
 from twisted_bazaar.order.desk import Batch, Known, Operation, Outcome, Question
+from twisted_bazaar.order.following import Following
 from twisted_bazaar.order.listing import FirstListing
 from twisted_bazaar.order.neighbours import Catalog
 from twisted_bazaar.order.remarks import Remarks
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
+from twisted_bazaar.tracing.followed import NONE, Followed
 
 from .call_thread import CallThread
 from .figures import PartitionFigures
@@ -95,11 +97,14 @@ class PartitionNode(PartitionView):
         timing: Timing,
         stop: Callable[[str], None],
         figures: PartitionFigures,
+        make_following: Callable[[Tenure], Following | None] = lambda tenure: None,
     ) -> None:
         """`make_tenure` is given what returns the market after what this leader has committed.
         `writing` and `finding` are the partition's log, twice: keys are found while a batch is
         appended. `prefer` writes which member is to lead."""
         super().__init__(seconds, partition, make_tenure)
+        self.following = make_following(self.tenure)
+        """What is known of trades that are followed; None: none are."""
         self._partitions = partitions
         self._reactor = reactor
         self._writing = writing
@@ -109,7 +114,8 @@ class PartitionNode(PartitionView):
         self._timing = timing
         self._figures = figures
         self._stop = stop
-        self._remarks = Remarks(f"partition {partition}")
+        where = f"partition {partition}"
+        self._remarks = Remarks(where, where if partitions > 1 else "")
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._tick_seconds = timing.heartbeat / 3
@@ -178,13 +184,18 @@ class PartitionNode(PartitionView):
         )
 
     def trade(
-        self, trades: Sequence[Trade], known: Known, sending: Sending, took: float
+        self,
+        trades: Sequence[Trade],
+        known: Known,
+        sending: Sending,
+        took: float,
+        followed: Mapping[int, Followed] = NONE,
     ) -> Deferred[Sequence[Outcome] | None]:
         """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
-        keys up again. That took so many seconds before."""
+        keys up again. That took so many seconds before. `followed`: see `Batch`."""
         if not self.decides:
             return succeed([self._not_decided(sending)] * len(trades))
-        batch = Batch(trades, sending)
+        batch = Batch(trades, sending, followed)
         return self._batches.expect(batch, partial(self._decide, batch, known, took))
 
     def _decide(self, batch: Batch, known: Known, took: float) -> None:
@@ -316,7 +327,8 @@ class PartitionNode(PartitionView):
     def _begin_lead(self) -> None:
         snapshot = self.tenure.led
         assert snapshot is not None
-        self._lead = Lead(self._reactor, self.tenure, snapshot, self.partition, self._partitions)
+        place = self.partition, self._partitions
+        self._lead = Lead(self._reactor, self.tenure, snapshot, *place, self.following)
         self._lead.saw(self._placements)
         self._led_term = self.tenure.term
 

@@ -1,7 +1,7 @@
 """The gRPC service of a member of a bazaar with an engine: each call is of one partition, and is
 answered by its `PartitionService`. Handlers run on the reactor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 
 from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, OutcomeUnknown, Unavailable
-from twisted_bazaar.market import Order
+from twisted_bazaar.market import Order, Trade
 from twisted_bazaar.order.questions import Known, Outcome
 from twisted_bazaar.order.servicer import MAX_LISTED_ORDERS, MAX_WATCH_MS
 from twisted_bazaar.order.watches import Released
@@ -30,6 +30,8 @@ from twisted_bazaar.rpc.wire import (
     trade_from_wire,
 )
 from twisted_bazaar.selection import Page
+from twisted_bazaar.sending import Sending
+from twisted_bazaar.tracing.followed import NONE, Followed
 
 from .node import PartitionNode
 from .pages import EnginePages
@@ -74,10 +76,24 @@ class PartitionService:
         if refusal is not None:
             abort_with(context, NotOurs(refusal))
 
-    async def trade(self, request: order_pb2.TradeRequest) -> order_pb2.TradeReply:
+    async def trade(
+        self, request: order_pb2.TradeRequest, context: Context
+    ) -> order_pb2.TradeReply:
         check_count("trades", len(request.trades), MAX_TRADES)
         trades = [trade_from_wire(trade) for trade in request.trades]
         sending = sending_from_wire(request)
+        following = self._node.following
+        followed = following.of_call(request, context) if following is not None else None
+        outcomes = await self._outcomes(
+            trades, sending, NONE if followed is None else followed.by_position
+        )
+        if followed is not None:
+            followed.answered(outcomes)
+        return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
+
+    async def _outcomes(
+        self, trades: Sequence[Trade], sending: Sending, followed: Mapping[int, Followed]
+    ) -> Sequence[Outcome]:
         keys = [trade.key for trade in trades]
         stocks = {trade.stock for trade in trades}
         give_up = self._seconds() + self._look_seconds
@@ -89,11 +105,11 @@ class PartitionService:
                 began = self._seconds()
                 known = await self._node.find(keys, stocks)
                 took = self._seconds() - began
-                outcomes = await self._node.trade(trades, known, sending, took)
+                outcomes = await self._node.trade(trades, known, sending, took, followed)
             if outcomes is None and self._seconds() >= give_up:
                 outcomes = [OutcomeUnknown("the engine lacks what it has confirmed")] * len(trades)
             if outcomes is not None:
-                return order_pb2.TradeReply(outcomes=map(outcome_to_wire, outcomes))
+                return outcomes
             await deferLater(self._reactor, _LOOK_AGAIN_SECONDS)
 
     async def change(self, request: order_pb2.ChangeRequest) -> order_pb2.ChangeReply:
@@ -103,12 +119,21 @@ class PartitionService:
         except BazaarError as outcome:
             return changed_to_wire(outcome)
 
-    async def get_order(self, request: order_pb2.GetOrderRequest) -> order_pb2.GetOrderReply:
+    def _reads(self, what: str, context: Context) -> None:
+        """A front-end reads orders for a client's request."""
+        if self._node.following is not None:
+            self._node.following.read_by_call(what, context)
+
+    async def get_order(
+        self, request: order_pb2.GetOrderRequest, context: Context
+    ) -> order_pb2.GetOrderReply:
+        self._reads("Orders.GetOrder", context)
         check_integer("number", request.number)
         order = await self._pages.order(request.number) if request.number > 0 else None
         return order_pb2.GetOrderReply(order=None if order is None else order_message(order))
 
     async def list_orders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
+        self._reads("Orders.ListOrders", context)
         selection = selection_from_wire(request, MAX_LISTED_ORDERS)
         if selection.key:
             order = await self._pages.with_key(selection.key)
@@ -189,13 +214,13 @@ class Orders(OrdersServicer):
         return service
 
     def Trade(self, request: order_pb2.TradeRequest, context: Context) -> Any:
-        return self._of(request, context).trade(request)
+        return self._of(request, context).trade(request, context)
 
     def Change(self, request: order_pb2.ChangeRequest, context: Context) -> Any:
         return self._of(request, context).change(request)
 
     def GetOrder(self, request: order_pb2.GetOrderRequest, context: Context) -> Any:
-        return self._of(request, context).get_order(request)
+        return self._of(request, context).get_order(request, context)
 
     def ListOrders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
         return self._of(request, context).list_orders(request, context)

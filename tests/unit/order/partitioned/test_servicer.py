@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.fakes.engine_world import LISTING, TIMING, EngineWorld
 from twisted_bazaar.consensus.messages import Status
@@ -25,6 +26,8 @@ class Call:
         raise Ended(details)
 
     def set_trailing_metadata(self, metadata: Any) -> None: ...
+
+    def add_callback(self, callback: Any) -> None: ...
 
 
 def served(world: EngineWorld, member: int) -> Orders:
@@ -127,3 +130,14 @@ def test_what_was_shown_before_a_change_of_leader_is_known_after_it() -> None:
     news = got(world, served(world, 2).Watch(request, cast(Any, Call())))
     [entry] = world.engine.log(0).read(version - 1, version)
     assert news.before == entry.digest
+
+
+def test_the_request_that_a_trade_is_of_is_in_the_log_of_the_leader() -> None:
+    world = EngineWorld(is_debugging=True)
+    world.lead(3)
+    request = trade()
+    request.followed.add(at=0, request_id="anna")
+    with capturedLogs() as events:
+        got(world, served(world, 3).Trade(request, cast(Any, Call())))
+    said = [formatEvent(event) for event in events if event.get("request_id") == "anna"]
+    assert [line.partition(":")[0] for line in said] == ["decided", "released", "answered"]
