@@ -4,6 +4,7 @@ bazaar, and change the market."""
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     market = commands.add_parser("market", help=purpose, description=purpose)
     market.set_defaults(run=_market)
     operation_arguments.add_arguments(market)
+    purpose = "show the partitions of a bazaar with an engine, and move stocks and leaders"
+    partitions = commands.add_parser("partitions", help=purpose, description=purpose)
+    partitions.set_defaults(run=_partitions)
+    operation_arguments.add_partition_arguments(partitions)
     purpose = "show how a bazaar is"
     told = "Exit status 0: all is well; 1: no trade is possible, or no front-end answers; 2: else."
     status = commands.add_parser("status", help=purpose, description=f"{purpose}. {told}")
@@ -111,6 +116,12 @@ def _market(asked: argparse.Namespace) -> None:
     from .tools.operations import operate
 
     operate(asked, sys.stdout)
+
+
+def _partitions(asked: argparse.Namespace) -> None:
+    from .tools.partitions import operate
+
+    operate(asked, sys.stdout, time.monotonic, time.sleep)
 
 
 def _status(asked: argparse.Namespace) -> int:

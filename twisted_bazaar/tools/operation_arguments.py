@@ -1,4 +1,4 @@
-"""The command line of `python -m twisted_bazaar market`.
+"""The command lines of `python -m twisted_bazaar market` and `… partitions`.
 
 Imports little: every command of `__main__` declares it.
 """
@@ -7,7 +7,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-__all__ = ["add_arguments"]
+__all__ = ["add_arguments", "add_partition_arguments"]
 
 _PRICE = re.compile(r"[0-9]{1,13}(\.[0-9]{1,2})?", re.ASCII)
 
@@ -15,14 +15,7 @@ _PRICE = re.compile(r"[0-9]{1,13}(\.[0-9]{1,2})?", re.ASCII)
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the operations and options of `market`."""
     operations = parser.add_subparsers(dest="operation", required=True)
-    common = ArgumentParser(add_help=False)
-    common.add_argument(
-        "--data", type=Path, default=Path("var"), help="folder of a bazaar on this machine (var)"
-    )
-    common.add_argument(
-        "--frontend", metavar="HOST:PORT", help="the internal endpoint of a front-end instead"
-    )
-    common.add_argument("--secret-file", metavar="FILE", help="the secret of that front-end")
+    common = _common()
     for name, purpose in (
         ("list", "list a stock"),
         ("price", "change the price of a stock"),
@@ -35,11 +28,44 @@ def add_arguments(parser: ArgumentParser) -> None:
             operation.add_argument("name")
             operation.add_argument("price", type=_price, help="such as 15.99")
         if name == "list":
-            operation.add_argument("quantity", type=_quantity, help="shares for sale at first")
+            operation.add_argument("quantity", type=_whole, help="shares for sale at first")
         if name in ("halt", "resume"):
             which = operation.add_mutually_exclusive_group(required=True)
             which.add_argument("names", nargs="*", metavar="name", default=[])
             which.add_argument("--all", action="store_true", help="every stock listed now")
+
+
+def add_partition_arguments(parser: ArgumentParser) -> None:
+    """Declare the operations and options of `partitions`."""
+    operations = parser.add_subparsers(dest="operation", required=True)
+    common = _common()
+    for name, purpose in (
+        ("show", "print who leads each partition, and its stocks"),
+        ("move", "move a stock to another partition, while it trades"),
+        ("lead", "have an order replica lead a partition"),
+    ):
+        operation = operations.add_parser(name, help=purpose, description=purpose, parents=[common])
+        if name == "move":
+            operation.add_argument("name", help="of the stock")
+        if name != "show":
+            operation.add_argument("partition", type=_whole, help="its number, from 0")
+        if name == "lead":
+            operation.add_argument(
+                "member", type=_whole, nargs="?", help="id of the replica; none: the usual one"
+            )
+
+
+def _common() -> ArgumentParser:
+    """Where the front-end is."""
+    common = ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data", type=Path, default=Path("var"), help="folder of a bazaar on this machine (var)"
+    )
+    common.add_argument(
+        "--frontend", metavar="HOST:PORT", help="the internal endpoint of a front-end instead"
+    )
+    common.add_argument("--secret-file", metavar="FILE", help="the secret of that front-end")
+    return common
 
 
 def _price(text: str) -> str:
@@ -50,7 +76,7 @@ def _price(text: str) -> str:
     return f"{int(whole)}{point}{cents}"
 
 
-def _quantity(text: str) -> int:
+def _whole(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 16):
         raise ArgumentTypeError(f"must be a whole number, not {text!r:.80}")
     return int(text)
