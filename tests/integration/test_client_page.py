@@ -15,7 +15,7 @@ URL = "http://127.0.0.1:8081"
 
 def test_the_code_of_the_page_runs(bazaar: Bazaar, tmp_path: Path) -> None:
     blocks = BLOCK.findall((ROOT / "docs" / "client.md").read_text())
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     assert all("..." not in block for block in blocks)
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks).replace(URL, bazaar.url))
@@ -26,4 +26,5 @@ def test_the_code_of_the_page_runs(bazaar: Bazaar, tmp_path: Path) -> None:
     assert said[2:5] == ["FishCo 2 20.50", "BankCo 3 27.15", "NoCo unknown_stock"]
     assert [line.split()[0] for line in said[5:8]] == ["3", "2", "1"]
     assert "order 1 of GameStart" in said[8:]
+    assert "None 1 None" in said[8:]
     assert said[-3:] == ["True"] * 3
