@@ -22,9 +22,10 @@ _MAX_TRACEBACK_BYTES = 16 * 1024
 # end because they are told to. PostgreSQL refuses connections until it has started.
 _NEEDLESS = re.compile(
     rb"[0-9]+:\S+ .*(Memory overcommit must be enabled|Received SIGTERM|is now ready to exit)"
-    rb"|[-0-9]+ [:.0-9]+ \S+ \[[0-9]+\] FATAL:  "
+    rb"|[-0-9]+ [:.0-9]+ \S+ \[[0-9]+\] (FATAL|DETAIL):  "
     rb"(the database system is (starting up|shutting down|not yet accepting connections)"
-    rb"|terminating connection due to administrator command)"
+    rb"|Consistent recovery state has not been yet reached"
+    rb"|terminating connection due to (administrator command|unexpected postmaster exit))"
 )
 """What servers say at each start and stop, however little they are asked to say."""
 
