@@ -223,6 +223,9 @@ class Tenure(Standing):
             case Load():
                 assert answer is not None
                 self._loaded(answer, now)
+            case Claim() if call.term < self.term:
+                # It saw another leader meanwhile. This term is of no use to it any more.
+                self._end_campaign(Refused(self._timing.heartbeat))
             case Claim():
                 self._lead(call, attempt, now)
             case Append() | Beat():
@@ -346,7 +349,7 @@ class Tenure(Standing):
         assert campaign.snapshot is not None
         assert attempt.first_made_at is not None
         self.elections_won += 1
-        self.term = max(self.term, claim.term)
+        self.term = claim.term
         self._leadership = Leadership(
             claim=claim,
             made=attempt.first_made_at,

@@ -203,6 +203,23 @@ def test_a_claim_that_landed_though_it_was_given_up_is_no_leadership(
     assert (other.tenure.leads, other.tenure.term) == (True, claim.term + 1)
 
 
+def test_a_member_that_saw_a_higher_term_during_its_claim_leads_in_no_lower_one(
+    engine: MemoryEngine, leader: TenureLife, other: TenureLife
+) -> None:
+    other.pass_time(TENURE)
+    other.look()
+    ticket = other.nominate()
+    other.do()
+    claim = other.call
+    assert isinstance(claim, Claim)
+    other.tenure.saw(replace(engine.tails()[0][0], term=9), other.now)
+    other.do()
+    assert not other.tenure.leads
+    assert other.replies[ticket].leader == 0
+    assert other.tenure.term == 9
+    assert other.call is None
+
+
 def test_a_claim_takes_over_what_leaders_before_may_have_granted(
     engine: MemoryEngine, leader: TenureLife
 ) -> None:
