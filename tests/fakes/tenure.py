@@ -231,6 +231,16 @@ class TenureLife:
         self.settle()
         assert self.tenure.leads
 
+    def win_in_vain(self) -> None:
+        """Its claim lands, and it is not told."""
+        self.look()
+        self.pass_time(self.timing.tenure)
+        self.look()
+        self.nominate()
+        self.do()
+        self.do()
+        assert not self.tenure.leads
+
     def lists(self) -> None:
         """Two stocks come to the market, and are committed."""
         self.propose_listing()

@@ -88,7 +88,7 @@ class Leadership:
     def _begin(self, snapshot: Snapshot) -> None:
         """The log ends with this leadership's first entry."""
         seen = snapshot.tail
-        self._ledger = Ledger(snapshot.stocks, seen.last_number, away=snapshot.away)
+        self._ledger = Ledger(snapshot.stocks, seen.last_number)
         """The market after what the engine was given."""
         self._given = self.opened
         """The engine was given the entries up to here."""

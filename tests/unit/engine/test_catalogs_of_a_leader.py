@@ -1,5 +1,7 @@
 """What the leader of a log in an engine sends catalogs, and for which of them its answers wait."""
 
+from msgspec.structs import replace
+
 from tests.fakes.tenure import TICK, TIMING, TenureLife
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.leases import kept
@@ -103,8 +105,50 @@ def test_nothing_is_released_that_a_catalog_of_the_leader_before_lacks(
     other.run(began + LEASE - TICK - other.now)
     assert other.tenure.released == released
     assert other.ready.released == released
+    assert other.tenure.holds_lease(other.now)
+    assert not other.tenure.can_answer(other.now)
     other.run(2 * TICK)
     assert other.tenure.released == other.tenure.opened
+    assert other.tenure.can_answer(other.now)
+
+
+def test_a_longer_lease_of_a_leader_before_is_waited_for(engine: MemoryEngine) -> None:
+    before = led(engine)
+    engine.rows[0].tail = replace(
+        engine.rows[0].tail, longest_lease=3 * LEASE, catalogs=("elsewhere",)
+    )
+    other = TenureLife(engine, member=2, now=before.now)
+    other.win()
+    released, began = other.tenure.released, other.now
+    other.run(began + 3 * LEASE - TICK - other.now)
+    assert other.tenure.released == released
+    other.run(2 * TICK)
+    assert other.tenure.released == other.tenure.opened
+
+
+def test_the_engine_is_told_only_what_was_released_when_the_write_came_up(
+    engine: MemoryEngine,
+) -> None:
+    leader = led(engine, "a")
+    leader.run(LEASE)
+    take_part(leader, "a")
+    leader.propose("k")
+    leader.settle()
+    leader.run(HEARTBEAT)
+    while leader.call is None:
+        leader.tick()
+    leader.answer("a", cleared=3)
+    assert leader.tenure.released == 3
+    leader.do()
+    assert leader.tenure.told_released == 2
+
+
+def test_an_answer_to_an_earlier_term_is_none(engine: MemoryEngine) -> None:
+    leader = led(engine, "a")
+    leader.run(LEASE)
+    leader.answer("a", term=0)
+    leader.run(HEARTBEAT)
+    assert leader.tenure.catalog_lags() == {"a": 2}
 
 
 def test_a_leader_that_does_not_know_a_catalog_waits_for_its_lease_to_run_out(

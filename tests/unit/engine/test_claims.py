@@ -220,6 +220,31 @@ def test_a_member_that_saw_a_higher_term_during_its_claim_leads_in_no_lower_one(
     assert other.call is None
 
 
+def test_a_claim_is_not_given_up_while_it_is_under_way(life: TenureLife) -> None:
+    life.look()
+    life.nominate()
+    life.do()
+    life.pass_time(3 * TENURE)
+    assert life.tenure.role is Role.CANDIDATE
+    life.do()
+    assert life.tenure.leads
+
+
+def test_no_term_is_taken_twice_by_a_member_that_saw_it_taken(
+    engine: MemoryEngine, leader: TenureLife, other: TenureLife
+) -> None:
+    """Though the claim that took it is lost at a fail-over."""
+    engine.replicates = False
+    other.win_in_vain()
+    late = TenureLife(engine, member=3)
+    late.look()
+    assert late.tenure.term == 2
+    engine.fail_over()
+    engine.replicates = True
+    late.win()
+    assert late.tenure.term == 3
+
+
 def test_a_claim_takes_over_what_leaders_before_may_have_granted(
     engine: MemoryEngine, leader: TenureLife
 ) -> None:

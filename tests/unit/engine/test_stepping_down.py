@@ -86,6 +86,20 @@ def test_what_is_under_way_when_a_leader_steps_down_matters_no_more(leader: Tenu
     assert isinstance(leader.call, Load)
 
 
+def test_an_answer_that_comes_twice_counts_once(leader: TenureLife) -> None:
+    leader.propose("a")
+    first = leader.do()
+    leader.propose("b")
+    second = leader.call
+    assert second is not None
+    leader.tenure.done(first, None, leader.now)
+    leader.tenure.failed(first, Lost("late"), leader.now)
+    leader.carry_out()
+    assert leader.tenure.leads
+    assert leader.tenure.commit == 3
+    assert leader.call is second
+
+
 def test_a_leader_that_sees_a_higher_term_steps_down(leader: TenureLife, other: TenureLife) -> None:
     other.win()
     leader.look()
@@ -169,18 +183,52 @@ def test_a_leader_that_leaves_is_not_the_answer_to_a_nomination(leader: TenureLi
     assert leader.replies[ticket].leader == 0
 
 
-def test_leaving_takes_a_bounded_time(engine: MemoryEngine) -> None:
+def test_a_leader_that_leaves_answers_what_it_was_asked_first(leader: TenureLife) -> None:
+    leader.propose("a")
+    round_ = leader.tenure.confirm()
+    leader.tenure.hand_over(leader.now)
+    leader.carry_out()
+    leader.do()
+    beat = leader.do()
+    assert isinstance(beat, Beat)
+    assert beat.beat != HANDED_OVER
+    assert leader.tenure.leads
+    assert leader.ready.confirmed == round_
+    leader.do()
+    assert not leader.tenure.leads
+
+
+def test_a_leader_that_leaves_waits_until_its_orders_are_released(engine: MemoryEngine) -> None:
     leader = TenureLife(engine, catalogs=("c",))
     leader.win()
     leader.lists()
+    leader.run(TIMING.lease)
+    while "c" in leader.open:
+        leader.answer("c")
+    leader.run(TIMING.heartbeat)
     leader.answer("c")
-    leader.run(TICK)
     leader.propose("a")
     leader.settle()
+    leader.tenure.hand_over(leader.now)
+    leader.carry_out()
+    assert leader.call is None
+    leader.run(TIMING.heartbeat)
+    assert leader.tenure.leads
+    leader.answer("c", cleared=3)
+    leader.settle()
+    assert not leader.tenure.leads
+    assert engine.tails()[0][0].released == Released(index=3, number=1)
+
+
+def test_leaving_takes_a_bounded_time(engine: MemoryEngine, leader: TenureLife) -> None:
     leader.tenure.hand_over(leader.now)
     began = leader.now
     while leader.tenure.leads:
         leader.propose(f"more {leader.now}")
-        leader.run(TICK)
-    assert leader.now - began <= TIMING.lease + TENURE + 3 * TICK
+        leader.tick()
+        if leader.call is not None:
+            leader.propose(f"and more {leader.now}")
+            leader.do()
+        assert leader.now - began <= TIMING.lease + TENURE + 3 * TICK
+    assert leader.now - began >= TIMING.lease
     assert engine.tails()[0][0].beat == HANDED_OVER

@@ -53,7 +53,9 @@ def test_a_whole_log_begins_with_nothing() -> None:
 
 def test_entries_that_do_not_follow_are_a_bug() -> None:
     window = Window(5, LOG[4].digest, 0)
-    for wrong in (LOG[6:], extend([], [Listed(())], term=1)):
+    another = extend(extend([], [Listed(())] * 5, term=1), [Listed(())], term=1)
+    assert another[0].index == 6
+    for wrong in (LOG[6:], another):
         with pytest.raises(InvariantBroken):
             window.append(wrong)
     assert window.last_index == 5

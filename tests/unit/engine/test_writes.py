@@ -7,6 +7,7 @@ from twisted_bazaar.engine.calls import Append, Beat
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.engine.shared_log import Refused, Unknown
 from twisted_bazaar.leases import kept
+from twisted_bazaar.market import Moved
 
 TENURE = TIMING.tenure
 
@@ -18,6 +19,7 @@ def test_all_that_comes_up_during_a_write_is_the_next_one(leader: TenureLife) ->
     leader.propose("b", "c")
     assert leader.call is first
     leader.do()
+    assert leader.tenure.commit == 3, "and not what came up since"
     second = leader.call
     assert isinstance(second, Append)
     assert [entry.index for entry in second.batch.entries] == [4, 5]
@@ -174,3 +176,25 @@ def test_a_write_that_is_made_again_confirms_only_rounds_from_before_it_came_up(
     assert leader.ready.confirmed < round_
     leader.do()
     assert leader.ready.confirmed == round_
+
+
+# What moves to another partition.
+
+
+def test_a_batch_says_what_leaves_as_it_was_just_before(engine: MemoryEngine) -> None:
+    engine = MemoryEngine("bazaar", 2)
+    leader = TenureLife(engine)
+    leader.win()
+    leader.lists()
+    leader.propose("first")
+    leader.propose("a", "b")
+    leader.tenure.propose([Moved("FishCo", 1)])
+    leader.propose("c", stock="BoarCo")
+    leader.do()
+    call = leader.call
+    assert isinstance(call, Append)
+    assert [stock.name for stock in call.batch.stocks] == ["BoarCo"]
+    [gone] = call.batch.gone
+    assert (gone.name, gone.volume, gone.version) == ("FishCo", 3, 5)
+    leader.do()
+    assert [stock.name for stock in leader.log.snapshot().stocks] == ["BoarCo"]
