@@ -71,6 +71,61 @@ def test_a_fail_over_is_told_in_sentences(page: Page) -> None:
     ]
 
 
+def test_a_fail_over_of_several_partitions_names_each(page: Page) -> None:
+    said = page.evaluate("""async () => {
+      const { Watch } = await import("./watch.js");
+      const said = [], states = [];
+      const watch = new Watch((text) => said.push(text));
+      const look = (now, alive, ...leaders) => {
+        const replicas = [2, 3].map((id) => ({
+          id, term: 1, reachable: alive.includes(id),
+          role: leaders[0] === id ? "leader" : "follower",
+          partitions: leaders.map((leader, partition) => (
+            { partition, role: leader === id ? "leader" : "follower", term: leader === 2 ? 2 : 1 }
+          )),
+        }));
+        watch.replicas(replicas, now);
+        states.push(watch.state);
+      };
+      look(1000, [2, 3], 3, 2, 3);
+      look(9000, [2], 3, 2, 3);
+      watch.leads(2, 2, 9500, 2);
+      look(9700, [2], 2, 2, 2);
+      return [said, states];
+    }""")
+    assert said == [
+        [
+            "Replica 3, the leader of partition 0, does not answer. "
+            "Trades of its stocks wait for another one.",
+            "Replica 3, the leader of partition 2, does not answer. "
+            "Trades of its stocks wait for another one.",
+            "Replica 2 took over partition 2 from replica 3 after about 4.5 s, in term 2. "
+            "Trades go on.",
+            "Replica 2 took over partition 0 from replica 3 after about 4.7 s, in term 2. "
+            "Trades go on.",
+        ],
+        ["fine", "leaderless", "fine"],
+    ]
+
+
+def test_orders_of_several_partitions_are_each_shown_once(page: Page) -> None:
+    said = page.evaluate("""async () => {
+      const { Shown } = await import("./shown.js");
+      const order = (number) => ({ number, partition: number % 1000 });
+      const shown = new Shown([2000, 7001, 1000].map(order));
+      const said = [shown.after, shown.last];
+      const come = (number) => said.push(shown.add(order(number), `p${number}`));
+      [8001, 3000, 8001, 2000, 9001].forEach(come);
+      said.push(shown.after, shown.has(9001), shown.has(4000), shown.has(5002));
+      said.push(shown.isAhead([9001, 3000].map(order)), shown.isAhead([9001, 2000].map(order)));
+      return [...said, shown.isAhead([]), new Shown().after, new Shown([{ number: 5 }]).after];
+    }""")
+    assert said == [
+        *(None, 2000, True, True, False, False, True, "p9001", True, False, True),
+        *(False, True, True, 0, 5),
+    ]
+
+
 def test_an_order_that_comes_twice_is_shown_once(page: Page) -> None:
     said = page.evaluate("""async () => {
       const sources = [], shown = [], states = [];

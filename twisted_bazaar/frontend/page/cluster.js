@@ -21,6 +21,7 @@ export class Cluster {
   #status = null;
   #heard = 0;
   #leader = 0;
+  #several = false;
   #longest = 1;
   #redrawn;
 
@@ -39,13 +40,20 @@ export class Cluster {
     const [frontends, replicas, catalogs] = [this.#frontends, this.#replicas, this.#catalogs].map(
       (cards) => [...cards.values()],
     );
-    const leader = replicas.find((card) => card.dataset.part === "leader");
+    const leaders = replicas.filter((card) => card.dataset.part === "leader");
     const serving = catalogs.find((card) => card.dataset.part === "serving");
-    return { frontends, replicas, leader, serving };
+    // With several partitions, the log is in an engine, and not in the replicas.
+    const followers = this.#several ? [] : replicas.filter((card) => !leaders.includes(card));
+    return { frontends, followers, leaders, serving };
   }
 
   /** Shows what `/replicas` says. */
   replicas(reports) {
+    this.#several = reports[0]?.partitions !== undefined;
+    if (this.#several) {
+      this.#members(reports);
+      return;
+    }
     const leader = leaderOf(reports);
     const detail = new Map((this.#status?.replicas ?? []).map((each) => [each.id, each]));
     let changed = false;
@@ -73,6 +81,23 @@ export class Cluster {
       setTimeout(() => card.classList.remove("new"), NEW_MS);
     }
     this.#leader = leader?.id ?? this.#leader;
+    if (changed) this.#redrawn();
+  }
+
+  /** Shows members of several partitions. */
+  #members(reports) {
+    const addresses = new Map((this.#status?.replicas ?? []).map((each) => [each.id, each.address]));
+    let changed = false;
+    for (const { id, reachable, partitions } of reports) {
+      const card = cardOf(this.#replicas, at("replicas"), id, `Replica ${id}`);
+      const led = partitions.filter(({ role }) => role === "leader").map(({ partition }) => partition);
+      const part = !reachable ? "dead" : led.length > 0 ? "leader" : "follower";
+      changed ||= card.dataset.part !== part;
+      const words = { dead: "no answer", leader: "leads", follower: "stands by" };
+      show(card, part, words[part], addresses.get(id) ?? "", [
+        ["partitions", part === "leader" ? led.join(", ") : "–", "Those that it leads"],
+      ]);
+    }
     if (changed) this.#redrawn();
   }
 

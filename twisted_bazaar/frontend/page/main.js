@@ -50,8 +50,8 @@ const stream = new Stream({
     if (streaming === "live") showState();
   },
   quote: (quote) => market.quote(quote),
-  leader({ id, term }) {
-    watch.leads(id, term, performance.now());
+  leader({ id, term, partition }) {
+    watch.leads(id, term, performance.now(), partition);
     lookAtReplicas();
   },
   began(orders) {

@@ -3,9 +3,11 @@
 // A browser connects again by itself with the id of the last order that it was given. Where it
 // gives up, because the answer was an error, a new stream begins behind the last order that was
 // shown. Before that, the newest number is asked for: if it is lower than what was shown, the log is
-// another one, and everything begins anew.
+// another one, and everything begins anew. Where there are several partitions, each has numbers of
+// its own, and a stream names where it is in all of them by an id.
 
 import { read } from "./calls.js";
+import { Shown } from "./shown.js";
 
 const AGAIN_MS = [500, 1000, 2000, 4000];
 // A browser makes six connections to a server, for all tabs together: hidden ones give theirs up.
@@ -16,8 +18,8 @@ export class Stream {
   #source = null;
   #attempt = 0;
   #timer = 0;
-  #last = 0;
-  #goal = 0;
+  #past = new Shown();
+  #goal = null;
   #replayed = 0;
   #state = "connecting";
   #lagging = 0;
@@ -41,12 +43,12 @@ export class Stream {
 
   /** The number of the last order that was shown. */
   get last() {
-    return this.#last;
+    return this.#past.last;
   }
 
   /** `number` is known to be there: a stream that does not bring it for a while is dead. */
   expect(number) {
-    if (number <= this.#last || this.#state !== "live") this.#lagging = 0;
+    if (this.#past.has(number) || this.#state !== "live") this.#lagging = 0;
     else if (this.#lagging === 0) this.#lagging = performance.now();
     else if (performance.now() - this.#lagging > SILENT_MS) this.#again();
   }
@@ -65,18 +67,18 @@ export class Stream {
       this.#again();
       return;
     }
-    const newest = latest[0]?.number ?? 0;
-    if (this.#last === 0 || newest < this.#last) {
-      this.#last = newest;
+    if (this.#past.last === 0 || this.#past.isAhead(latest)) {
+      this.#past = new Shown(latest);
       this.#shown.began(latest);
     }
     this.#connect();
   }
 
   #connect() {
-    const source = new EventSource(`events?after=${this.#last}`);
+    const after = this.#past.after;
+    const source = new EventSource(after === null ? "events" : `events?after=${after}`);
     this.#source = source;
-    this.#goal = Infinity;
+    this.#goal = null;
     source.addEventListener("open", () => this.#opened(source));
     source.addEventListener("error", () => {
       if (source !== this.#source) return;
@@ -84,10 +86,10 @@ export class Stream {
       else this.#say("reconnecting");
     });
     const on = (kind, shown) =>
-      source.addEventListener(kind, ({ data }) => {
-        if (source === this.#source) shown(JSON.parse(data));
+      source.addEventListener(kind, ({ data, lastEventId }) => {
+        if (source === this.#source) shown(JSON.parse(data), lastEventId);
       });
-    on("order", (order) => this.#order(order));
+    on("order", (order, id) => this.#order(order, id));
     on("quote", this.#shown.quote);
     on("leader", this.#shown.leader);
   }
@@ -95,24 +97,29 @@ export class Stream {
   async #opened(source) {
     this.#attempt = 0;
     this.#replayed = 0;
-    this.#goal = Infinity;
+    this.#goal = null;
     this.#say("replaying");
-    let latest = null;
+    let latest = [];
+    let begunAnew = false;
     try {
-      latest = await read("orders?direction=desc&limit=1");
+      latest = await read(`orders?direction=desc&limit=${this.#past.isOfSeveral ? 50 : 1}`);
+      begunAnew = latest !== null && this.#past.isAhead(latest);
     } catch {
       // Then the stream counts as caught up.
     }
     if (source !== this.#source) return;
-    const begunAnew = latest !== null && (latest[0]?.number ?? 0) < this.#last;
-    this.#goal = latest?.[0]?.number ?? this.#last;
-    if (begunAnew && this.#replayed === 0) this.#again();
-    else this.#arrived();
+    this.#goal = latest ?? [];
+    if (begunAnew && this.#replayed === 0) {
+      this.#again();
+      return;
+    }
+    // A stream that begins now has not got what was traded since the page has looked.
+    if (this.#past.after === null) for (const order of [...this.#goal].reverse()) this.#order(order, "");
+    this.#arrived();
   }
 
-  #order(order) {
-    if (order.number <= this.#last) return;
-    this.#last = order.number;
+  #order(order, id) {
+    if (!this.#past.add(order, id)) return;
     this.#lagging = 0;
     if (this.#state === "replaying") this.#replayed += 1;
     this.#shown.order(order);
@@ -120,7 +127,8 @@ export class Stream {
   }
 
   #arrived() {
-    if (this.#state === "replaying" && this.#last >= this.#goal) this.#say("live");
+    const isThere = ({ number }) => this.#past.has(number);
+    if (this.#state === "replaying" && this.#goal?.every(isThere)) this.#say("live");
   }
 
   #again() {

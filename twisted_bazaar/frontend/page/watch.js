@@ -9,13 +9,19 @@ export function leaderOf(replicas) {
   return leading.sort((one, other) => other.term - one.term)[0];
 }
 
+/** By partition, `replicas` as they are in it; with one, they are so themselves. */
+function byPartition(replicas) {
+  const partitions = replicas[0]?.partitions;
+  if (partitions === undefined) return [[undefined, replicas]];
+  return partitions.map(({ partition }, index) => [
+    partition,
+    replicas.map(({ id, reachable, partitions: each }) => ({ id, reachable, ...each[index] })),
+  ]);
+}
+
 export class Watch {
   #tell;
-  #leader = 0;
-  #term = 0;
-  #lost = null;
-  #seen = 0;
-  #since = -Infinity;
+  #leads = new Map();
   #reachable = new Map();
   #unreachable = null;
 
@@ -27,40 +33,34 @@ export class Watch {
   /** "fine", "leaderless" or "unreachable". */
   get state() {
     if (this.#unreachable !== null) return "unreachable";
-    return this.#lost === null ? "fine" : "leaderless";
+    return [...this.#leads.values()].some(({ lost }) => lost !== null) ? "leaderless" : "fine";
   }
 
   /** The front-end showed `replicas` at `now`, in milliseconds. */
   replicas(replicas, now) {
     this.#back(now);
-    const leader = leaderOf(replicas);
-    const known = replicas.find(({ id }) => id === this.#leader);
-    const settles = now - this.#since < SETTLES_MS && known?.reachable;
-    if (leader === undefined) {
-      if (!settles) this.#leaderless(now);
-    } else {
-      this.leads(leader.id, leader.term, now);
-      if (leader.id === this.#leader) this.#seen = now;
-    }
+    for (const [partition, seen] of byPartition(replicas)) this.#look(seen, now, partition);
+    const leaders = new Set([...this.#leads.values()].map(({ leader }) => leader));
     for (const { id, reachable, role } of replicas) {
       const before = this.#reachable.get(id);
       this.#reachable.set(id, reachable);
       if (before === undefined || before === reachable) continue;
       if (reachable) this.#tell(`Replica ${id} is back${role === "follower" ? ", and follows" : ""}.`, "good");
-      else if (id !== this.#leader) this.#tell(`Replica ${id} does not answer.`, "bad");
+      else if (!leaders.has(id)) this.#tell(`Replica ${id} does not answer.`, "bad");
     }
   }
 
-  /** Replica `id` leads in `term`, as was seen at `now`. */
-  leads(id, term, now) {
-    if (term < this.#term || (term === this.#term && this.#lost === null)) return;
-    const [before, lost] = [this.#leader, this.#lost ?? this.#seen];
-    [this.#leader, this.#term, this.#lost] = [id, term, null];
-    [this.#seen, this.#since] = [now, now];
+  /** Replica `id` leads in `term`, as was seen at `now`; `partition` is undefined if there is one. */
+  leads(id, term, now, partition) {
+    const known = this.#of(partition);
+    if (term < known.term || (term === known.term && known.lost === null)) return;
+    const [before, lost] = [known.leader, known.lost ?? known.seen];
+    Object.assign(known, { leader: id, term, lost: null, seen: now, since: now });
     if (before === 0) return;
     if (this.#unreachable !== null || lost === 0) return;
     const after = Math.max(0.1, (now - lost) / 1000).toFixed(1);
-    const whom = before === id ? "leads again" : `took over from replica ${before}`;
+    const of = partition === undefined ? "" : ` partition ${partition}`;
+    const whom = before === id ? `leads${of} again` : `took over${of} from replica ${before}`;
     this.#tell(`Replica ${id} ${whom} after about ${after} s, in term ${term}. Trades go on.`, "good");
   }
 
@@ -71,6 +71,24 @@ export class Watch {
     this.#tell("The front-end does not answer. This page tries again until it does.", "bad");
   }
 
+  #of(partition) {
+    const nothing = { leader: 0, term: 0, lost: null, seen: 0, since: -Infinity };
+    if (!this.#leads.has(partition)) this.#leads.set(partition, nothing);
+    return this.#leads.get(partition);
+  }
+
+  #look(replicas, now, partition) {
+    const known = this.#of(partition);
+    const leader = leaderOf(replicas);
+    const settles = now - known.since < SETTLES_MS && replicas.find(({ id }) => id === known.leader)?.reachable;
+    if (leader === undefined) {
+      if (!settles) this.#leaderless(known, now, partition);
+    } else {
+      this.leads(leader.id, leader.term, now, partition);
+      if (leader.id === known.leader) known.seen = now;
+    }
+  }
+
   #back(now) {
     if (this.#unreachable === null) return;
     const seconds = ((now - this.#unreachable) / 1000).toFixed(1);
@@ -78,10 +96,11 @@ export class Watch {
     this.#tell(`The front-end answers again, after ${seconds} s.`, "good");
   }
 
-  #leaderless(now) {
-    if (this.#lost !== null || this.#leader === 0) return;
+  #leaderless(known, now, partition) {
+    if (known.lost !== null || known.leader === 0) return;
     // It fell silent between two looks: half way is the best guess.
-    this.#lost = (this.#seen + now) / 2;
-    this.#tell(`Replica ${this.#leader}, the leader, does not answer. Trades wait for another one.`, "bad");
+    known.lost = (known.seen + now) / 2;
+    const [of, its] = partition === undefined ? ["", ""] : [` of partition ${partition}`, " of its stocks"];
+    this.#tell(`Replica ${known.leader}, the leader${of}, does not answer. Trades${its} wait for another one.`, "bad");
   }
 }

@@ -28,7 +28,7 @@ export class Wires {
   draw() {
     this.#svg.replaceChildren();
     this.#paths = { trades: [], entries: [], back: [] };
-    const { frontends = [], replicas = [], leader, serving } = this.#cards();
+    const { frontends = [], followers = [], leaders = [], serving } = this.#cards();
     const area = this.#svg.getBoundingClientRect();
     const wide = getComputedStyle(this.#svg).display !== "none";
     if (!wide || area.width === 0) return;
@@ -37,11 +37,10 @@ export class Wires {
       return { left: left - area.left, right: right - area.left, top: top - area.top, bottom: bottom - area.top, middle: (top + bottom) / 2 - area.top };
     };
     const alive = frontends.filter((card) => card.dataset.part !== "dead");
-    if (leader) {
+    for (const leader of leaders) {
       const to = box(leader);
       for (const card of alive) this.#add("trades", across(box(card), to));
-      for (const card of replicas) {
-        if (card === leader) continue;
+      for (const card of followers) {
         const at = box(card);
         const bend = to.left - 22;
         this.#add("entries", `M${to.left} ${to.middle + 8}C${bend} ${to.middle + 8} ${bend} ${at.middle} ${at.left} ${at.middle}`, card.dataset.part === "dead");
