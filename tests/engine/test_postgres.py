@@ -1,6 +1,5 @@
 """What only a log in PostgreSQL can do wrong: waits, connections, the schema, and reports."""
 
-import gc
 import socket
 import tempfile
 import threading
@@ -9,16 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
 
 from twisted_bazaar.engine.connection import Servers, Session
-from twisted_bazaar.engine.postgres import PostgresEngine
+from twisted_bazaar.engine.postgres import PostgresEngine, PostgresLog
 from twisted_bazaar.engine.schema import Migration, migrations, prepare
 from twisted_bazaar.engine.shared_log import EngineError, Lost, Refused, Released, Unknown
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.market import Side
+from twisted_bazaar.market import Repriced, Side
 
 from .engines import TriedPostgres
 from .server import PostgresServer
@@ -156,6 +156,67 @@ def test_settings_of_the_database_do_not_weaken_a_commit(server: PostgresServer,
     engine.close()
 
 
+def test_stocks_are_what_the_entries_say_however_often_they_are_written(
+    in_postgres: TriedPostgres, fresh_seed: int
+) -> None:
+    random = Random(fresh_seed)
+    engine, partition = in_postgres.engine, in_postgres.partition
+    assert isinstance(engine, PostgresEngine)
+    menhir = LISTED.stocks[1].name
+    logs = [PostgresLog(engine.log(partition)._session, partition, 5) for _ in range(2)]
+    writers = [Writer(log, number) for number, log in enumerate(logs, 1)]
+    reader, writer = engine.log(partition), writers[0]
+    writer.claim()
+    writer.append(writer.batch(LISTED))
+    for number in range(60):
+        if random.random() < 0.15:
+            lost = writer.orders([f"lost{number}"], menhir)
+            if random.random() < 0.5:
+                writer.log.cut()
+                with pytest.raises(Unknown):
+                    writer.append(lost)
+            writer = random.choice(writers)
+            writer.follow(writer.log.snapshot() if random.random() < 0.5 else logs[0].snapshot())
+            writer.claim()
+        stock = random.choice(["FishCo", menhir])
+        batch = writer.orders([f"k{number}-{n}" for n in range(random.randrange(1, 4))], stock)
+        if random.random() < 0.1:
+            batch = writer.append(batch) and writer.batch(Repriced(stock, number + 1))
+        if random.random() < 0.2:
+            writer.log.cut()
+            with pytest.raises(Unknown):
+                writer.append(batch)
+            writer.again(batch)
+        else:
+            writer.append(batch)
+            if random.random() < 0.2:
+                writer.again(batch)
+        for log in (reader, writer.log):
+            found = log.snapshot()
+            assert {each.name: each for each in found.stocks} == writer.ledger.stocks, fresh_seed
+            assert found.tail.last_number == writer.ledger.last_number
+            if random.random() < 0.5:
+                break
+
+
+def test_a_change_of_the_market_and_a_claim_do_not_wait_for_each_other(
+    in_postgres: TriedPostgres,
+) -> None:
+    old, new = leader(in_postgres), Writer(in_postgres.log(), 2)
+    with psycopg.connect(in_postgres.url) as admin:
+        admin.execute("BEGIN")
+        admin.execute(
+            f"SELECT FROM bazaar.partitions WHERE part = {in_postgres.partition} FOR UPDATE"
+        )
+        batch = old.batch(Repriced("FishCo", 1))
+        append = Called(lambda: old.append(batch))
+        until_waiting(in_postgres.server, "transactionid")
+        claim = Called(new.claim)
+        until_waiting(in_postgres.server, "tuple")
+    assert append.end() is None
+    assert isinstance(claim.end(), Lost)
+
+
 @contextmanager
 def silent_server() -> Iterator[Path]:
     """The folder of the socket of a server that takes connections, and says nothing."""
@@ -261,7 +322,6 @@ def test_logs_that_are_not_used_any_more_are_not_kept(in_postgres: TriedPostgres
     log = in_postgres.log()
     assert len(engine._sessions) == before + 1
     del log
-    gc.collect()
     assert len(engine._sessions) <= before
 
 

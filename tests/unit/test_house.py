@@ -32,6 +32,8 @@ PURE_MODULES = [
     "engine.campaign",
     "engine.incumbent",
     "engine.leadership",
+    "engine.sql",
+    "engine.statement",
     "engine.shared_log",
     "engine.standing",
     "engine.tenure",

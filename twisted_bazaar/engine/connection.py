@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import NoReturn
@@ -26,11 +27,10 @@ from psycopg.pq.abc import PGconn, PGresult
 from twisted_bazaar.errors import Unusable
 
 from .shared_log import EngineError, Unknown
+from .statement import Statement, Value
 
-__all__ = ["Failed", "Misconfigured", "Row", "Servers", "Session", "Statement", "Value"]
+__all__ = ["Failed", "Misconfigured", "Row", "Servers", "Session"]
 
-Value = str | int | float | bytes
-"""A parameter. Bytes are in PostgreSQL's text form as they are."""
 Row = Sequence[bytes | None]
 """The columns of a row, in PostgreSQL's text form."""
 
@@ -46,7 +46,6 @@ _OF_A_PERSON = re.compile(
     r"invalid (connection option|integer value|[a-z_]+ value)"
 )
 """Why a connection fails until a person has changed something."""
-_PARAMETER = re.compile(r"\{(\w+)\}")
 _OK = pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK
 _UNCERTAIN = re.compile("01000|57P01")
 """SQLSTATEs of a warning: the commit is on this server, and may be on no other."""
@@ -68,21 +67,6 @@ class Failed(EngineError):
 
 class Misconfigured(Unknown):
     """No server can be connected to before a person has changed something."""
-
-
-class Statement:
-    """SQL that is prepared once a connection. Its parameters are `{name}`, all of them cast."""
-
-    def __init__(self, name: str, sql: str) -> None:
-        self.name = name.encode()
-        names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
-        numbers = {each: f"${number}" for number, each in enumerate(names, 1)}
-        self.sql = _PARAMETER.sub(lambda found: numbers[found[1]], sql).encode()
-        self._names = names
-
-    def arguments(self, values: Mapping[str, Value]) -> list[bytes]:
-        """The parameters, in PostgreSQL's text form."""
-        return [_text(values[name]) for name in self._names]
 
 
 class Servers:
@@ -314,18 +298,13 @@ class Session:
                 self._is_cut = is_cut and connection is not None
         if is_cut or connection is None:
             self._broken("cut while it was connecting")
-        connection.notice_handler = self._noticed
+        # It must not hold this session: one that is not used any more is closed with its last use.
+        connection.notice_handler = partial(_noticed, self._doubts)
         try:
             for sql in self._begin:
                 self._rows(connection.exec_(sql.encode()))
         except Failed as failed:
             self._broken(str(failed))
-
-    def _noticed(self, notice: PGresult) -> None:
-        sqlstate = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
-        severity = notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
-        if severity == b"WARNING" and _UNCERTAIN.fullmatch(sqlstate.decode()):
-            self._doubts.append(_one_line(notice.error_message))
 
     def _rows(self, result: PGresult) -> Sequence[Row]:
         self._checked(result)
@@ -361,8 +340,11 @@ class Session:
         raise Unknown(why)
 
 
-def _text(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+def _noticed(doubts: list[str], notice: PGresult) -> None:
+    sqlstate = notice.error_field(pq.DiagnosticField.SQLSTATE) or b""
+    severity = notice.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
+    if severity == b"WARNING" and _UNCERTAIN.fullmatch(sqlstate.decode()):
+        doubts.append(_one_line(notice.error_message))
 
 
 def _nth(places: Mapping[str, Sequence[str]], at: int) -> dict[str, ConnParam]:

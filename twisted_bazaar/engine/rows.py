@@ -5,7 +5,7 @@ marks is written alike in both, but for control characters.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -40,9 +40,9 @@ __all__ = [
 Row = Sequence[bytes | None]
 Columns = Mapping[str, bytes]
 
-TAIL = """p.part, p.term, p.beat, p.leader, p.index, p.digest, p.at, p.last_number,
-  p.released_index, p.released_number, p.longest_lease, to_json(p.catalogs), p.listed,
-  p.preferred"""
+TAIL = """t.part, t.term, t.beat, t.leader, t.index, t.digest, t.at, t.last_number,
+  t.released_index, t.released_number, t.longest_lease, to_json(t.catalogs), t.listed,
+  t.preferred"""
 ORDER = "o.number, o.at, o.quantity, o.price, o.limit_price, o.made, o.side, o.stock, o.key"
 STOCK = "s.name, s.price, s.quantity, s.volume, s.version, s.halted"
 PLACEMENT = "stock, part, moved, before, arrived, price, quantity, volume, halted, to_json(former)"
@@ -66,9 +66,8 @@ def array(values: Sequence[str] | Sequence[int] | Sequence[int | None]) -> bytes
 
 
 def place(batch: Batch) -> Columns:
-    """Of the tables `batches` and `partitions`."""
+    """Of the table `batches`."""
     first, last = batch.entries[0], batch.entries[-1]
-    listed = any(isinstance(entry.event, Listed) for entry in batch.entries)
     return {
         "first_index": b"%d" % first.index,
         "last_index": b"%d" % last.index,
@@ -76,7 +75,6 @@ def place(batch: Batch) -> Columns:
         "digest": last.digest.encode(),
         "at": b"%d" % last.at_milliseconds,
         "last_number": b"%d" % batch.last_number,
-        "listed": b"true" if listed else b"false",
     }
 
 
@@ -98,9 +96,8 @@ def orders(batch: Batch) -> Columns:
     }
 
 
-def stocks(batch: Batch) -> Columns:
+def stocks(touched: Collection[Stock]) -> Columns:
     """Of the table `stocks`."""
-    touched = batch.stocks
     return {
         "name": array([stock.name for stock in touched]),
         "stock_price": array([stock.price for stock in touched]),
@@ -114,7 +111,9 @@ def stocks(batch: Batch) -> Columns:
 def events(batch: Batch) -> Columns:
     """Of the table `events`."""
     others = [entry for entry in batch.entries if not isinstance(entry.event, Traded)]
+    listed = any(isinstance(entry.event, Listed) for entry in others)
     return {
+        "listed": b"true" if listed else b"false",
         "event_index": array([entry.index for entry in others]),
         "event_at": array([entry.at_milliseconds for entry in others]),
         "event_kind": array([str(entry.event.__struct_config__.tag) for entry in others]),
@@ -203,14 +202,14 @@ def _each_once(column: bytes | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys(_decode_parts(_text(column))))
 
 
-def snapshot(found: Sequence[Row]) -> Snapshot:
-    """Of the columns `STOCK`, the former partitions, the columns `TAIL`, and who is away: a row
-    for each stock, or one without a stock."""
+def snapshot(found: Sequence[Row]) -> tuple[Snapshot, int]:
+    """Of the columns `STOCK`, the former partitions, the columns `TAIL`, who is away, and the entry
+    that the stocks are as of: a row for each stock, or one without a stock."""
     first, *_ = found
     after = _STOCK_COLUMNS + 1
-    away = first[after + _TAIL_COLUMNS]
+    away, stocks_index = first[after + _TAIL_COLUMNS :]
     held = [row for row in found if row[0] is not None]
-    return Snapshot(
+    snapshot = Snapshot(
         tail=tail(first[after:]),
         stocks=[_stock(row) for row in held],
         former={
@@ -220,6 +219,7 @@ def snapshot(found: Sequence[Row]) -> Snapshot:
         },
         away=[] if away is None else list(_decode_names(away)),
     )
+    return snapshot, integer(stocks_index)
 
 
 def _stock(row: Row) -> Stock:

@@ -14,8 +14,9 @@ import msgspec
 
 from twisted_bazaar.errors import Unusable
 
-from .connection import Failed, Misconfigured, Session, Statement
+from .connection import Failed, Misconfigured, Session
 from .shared_log import Bazaar, Unknown
+from .statement import Statement
 
 __all__ = ["Migration", "check", "migrations", "prepare"]
 

@@ -7,36 +7,52 @@ CREATE TABLE bazaar (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
 
--- The end of each partition's log, and who leads it. Each write of a leader compares and changes it,
--- so most of a page is left free: no index holds what changes.
+-- Who leads each partition. A reader with an old snapshot, such as a long report, keeps all versions
+-- of a row, and each update passes them: so a batch of orders updates nothing.
 CREATE TABLE partitions (
     part int PRIMARY KEY,
     term bigint NOT NULL DEFAULT 0,
     beat bigint NOT NULL DEFAULT 0,
     leader int NOT NULL DEFAULT 0,
-    index bigint NOT NULL DEFAULT 0,
-    digest text NOT NULL DEFAULT repeat('0', 32),
-    at bigint NOT NULL DEFAULT 0,
-    last_number bigint NOT NULL DEFAULT 0,
     released_index bigint NOT NULL DEFAULT 0,
     released_number bigint NOT NULL DEFAULT 0,
+    stocks_index bigint NOT NULL DEFAULT 0,
     longest_lease double precision NOT NULL DEFAULT 0,
     catalogs text[] NOT NULL DEFAULT '{}',
     listed boolean NOT NULL DEFAULT false,
     preferred int NOT NULL DEFAULT 0
-) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 
--- What became durable together: the entries `first_index` to `last_index`.
+-- What became durable together: the entries `first_index` to `last_index`. Two leaders that follow
+-- the same entry have batches with the same key.
 CREATE TABLE batches (
-    last_index bigint NOT NULL,
     first_index bigint NOT NULL,
+    last_index bigint NOT NULL,
     term bigint NOT NULL,
+    beat bigint NOT NULL,
+    at bigint NOT NULL,
     last_number bigint NOT NULL,
+    released_index bigint NOT NULL,
+    released_number bigint NOT NULL,
     part int NOT NULL,
     previous text NOT NULL,
     digest text NOT NULL,
-    PRIMARY KEY (part, last_index)
+    PRIMARY KEY (part, first_index)
 );
+
+-- The end of each partition's log. A leader's beat is in its last batch, or later in `partitions`.
+CREATE VIEW tails AS
+    SELECT p.part, p.term,
+           CASE WHEN p.beat < 0 THEN p.beat ELSE greatest(p.beat, b.beat) END AS beat,
+           p.leader, coalesce(b.last_index, 0) AS index,
+           coalesce(b.digest, repeat('0', 32)) AS digest, coalesce(b.at, 0) AS at,
+           coalesce(b.last_number, 0) AS last_number,
+           greatest(p.released_index, b.released_index) AS released_index,
+           greatest(p.released_number, b.released_number) AS released_number,
+           p.longest_lease, p.catalogs, p.listed, p.preferred, p.stocks_index
+    FROM partitions p LEFT JOIN LATERAL (
+        SELECT * FROM batches WHERE batches.part = p.part ORDER BY first_index DESC LIMIT 1
+    ) b ON true;
 
 -- The entries that are orders. `at`: milliseconds since 1970; `price` and `limit_price`: cents.
 CREATE TABLE orders (
@@ -66,7 +82,7 @@ CREATE TABLE events (
     PRIMARY KEY (part, index)
 );
 
--- The market data after the last entry.
+-- The market data after entry `stocks_index`. What came later are orders.
 CREATE TABLE stocks (
     price bigint NOT NULL,
     quantity bigint NOT NULL CHECK (quantity >= 0),
@@ -98,7 +114,7 @@ CREATE VIEW report_orders AS
     SELECT CASE WHEN b.partitions = 1 THEN o.number ELSE o.number * 1000 + o.part END AS number,
            o.part AS partition, to_timestamp(o.at / 1000.0) AS time, o.stock, o.side, o.quantity,
            o.price, o.limit_price, CASE WHEN o.made THEN NULL ELSE o.key END AS client_order_id
-    FROM orders o JOIN partitions p USING (part) CROSS JOIN bazaar b
+    FROM orders o JOIN tails p USING (part) CROSS JOIN bazaar b
     WHERE o.number <= p.released_number;
 
 CREATE VIEW daily_volume AS
