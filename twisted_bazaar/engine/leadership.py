@@ -16,8 +16,8 @@ from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.learners import Learners
 from twisted_bazaar.consensus.messages import ApplyReply, MarketSnapshot, Message
 from twisted_bazaar.leases import kept
-from twisted_bazaar.ledger import Ledger, stocks_of
-from twisted_bazaar.market import Stock, Traded
+from twisted_bazaar.ledger import Ledger
+from twisted_bazaar.market import Moved, Stock, Traded
 from twisted_bazaar.timing import Timing
 
 from .calls import Append, Attempt, Beat, Claim
@@ -187,9 +187,11 @@ class Leadership:
         touched: dict[str, None] = {}
         gone: list[Stock] = []
         for entry in entries:
-            before = [ledger.stocks.get(name) for name in stocks_of(entry.event)]
-            touched.update(dict.fromkeys(ledger.apply(entry.index, entry.event)))
-            gone += [stock for stock in before if stock and stock.name not in ledger.stocks]
+            event = entry.event
+            if isinstance(event, Moved):
+                gone.append(ledger.stocks[event.stock])
+            for name in ledger.apply(entry.index, event):
+                touched[name] = None
         self._given = entries[-1].index
         return Batch(
             previous=previous,

@@ -55,6 +55,7 @@ from .window import KEPT_ENTRIES
 __all__ = ["Tenure", "TenureReady"]
 
 _SILENT = "the engine does not answer it"
+_LEFT = "it has just left the lead to another member"
 
 
 class TenureReady(Observed, frozen=True, kw_only=True):
@@ -104,6 +105,8 @@ class Tenure(Standing):
         self._batch = batch
         self._keep = keep
         self._began_at = now
+        self._left_at = float("-inf")
+        """When it handed over last."""
         self._attempt: Attempt | None = None
         """The call that is to be made, or is under way; None: none is."""
         self._messages: list[Message] = []
@@ -139,11 +142,16 @@ class Tenure(Standing):
         """Why this member must not claim the partition now; None: it may."""
         if now - max(self._incumbent.heard_at, self._began_at) > self._timing.tenure:
             return Refused(unable=_SILENT)
+        if now < self._left_at + self._timing.tenure:
+            # A front-end may not know yet whom an operator wants to lead.
+            return Refused(unable=_LEFT)
         if self.tail is None:
             return Refused(self._timing.heartbeat)
         wait = self._incumbent.wait(now)
         if wait <= 0:
             return None
+        # Before that, the tails may show that it has left.
+        wait = min(wait, self._timing.heartbeat)
         leader = self.known_leader(now)
         return AnotherLeads(leader, wait) if leader else Refused(wait)
 
@@ -231,6 +239,7 @@ class Tenure(Standing):
             case Append() | Beat():
                 self._led.succeeded(attempt, now)
                 if call.beat == HANDED_OVER:
+                    self._left_at = now
                     self._step_down()
 
     def failed(self, call: Call, error: EngineError, now: float) -> None:

@@ -84,6 +84,13 @@ def test_a_leader_that_has_left_is_replaced_at_once(leader: TenureLife, other: T
     assert other.tenure.leads
 
 
+def test_a_front_end_asks_again_soon_as_a_leader_may_have_left(
+    leader: TenureLife, other: TenureLife
+) -> None:
+    ticket = other.nominate()
+    assert (other.replies[ticket].leader, other.replies[ticket].wait) == (1, TIMING.heartbeat)
+
+
 def test_a_claim_is_of_what_was_seen_unchanged_and_of_nothing_newer(
     leader: TenureLife, other: TenureLife
 ) -> None:

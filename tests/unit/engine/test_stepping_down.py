@@ -220,6 +220,21 @@ def test_a_leader_that_leaves_waits_until_its_orders_are_released(engine: Memory
     assert engine.tails()[0][0].released == Released(index=3, number=1)
 
 
+def test_a_leader_that_has_left_gives_another_the_time_to_come(leader: TenureLife) -> None:
+    leader.tenure.hand_over(leader.now)
+    leader.carry_out()
+    leader.settle()
+    leader.look()
+    ticket = leader.nominate()
+    assert leader.replies[ticket].unable == "it has just left the lead to another member"
+    assert leader.replies[ticket].wait == 0, "another is nominated at once"
+    leader.pass_time(TENURE)
+    leader.look()
+    leader.nominate()
+    leader.settle()
+    assert leader.tenure.leads
+
+
 def test_leaving_takes_a_bounded_time(engine: MemoryEngine, leader: TenureLife) -> None:
     leader.tenure.hand_over(leader.now)
     began = leader.now
