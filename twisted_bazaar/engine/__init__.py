@@ -3,4 +3,9 @@
 It decides who leads a partition (`tenure`), and what is sent to the engine and is certain after its
 answer (`shared_log`). Start with `shared_log`: `SharedLog` is one partition's log, `Engine` the
 database. `memory` is one in memory, for tests and the simulator; `postgres` is PostgreSQL.
+
+`Tenure` is what one member does about one partition, `standing` the part of it that is asked.
+`incumbent` says when the leader may be replaced, `campaign` is a candidate, `leadership` a leader,
+`window` the end of its log, and `calls` what either has the engine do. Pure, as all of this package
+but the database.
 """
