@@ -163,7 +163,8 @@ class EventFeed(Service):
         if not self._following:
             for number, partition in enumerate(self._partitions):
                 following = Following(
-                    self._reactor, self._seconds, number, partition, self._timing, self
+                    *(self._reactor, self._seconds, number, partition, self._timing, self),
+                    len(self._partitions) > 1,
                 )
                 run = Deferred.fromCoroutine(following.run())
                 self._following.append(run)

@@ -77,8 +77,10 @@ class Following:
         partition: FollowedPartition,
         timing: Timing,
         told: Told,
+        is_one_of_several: bool = False,
     ) -> None:
         """`number` is that of the partition."""
+        self._is_one_of_several = is_one_of_several
         self._reactor = reactor
         self._seconds = seconds
         self._number = number
@@ -139,4 +141,5 @@ class Following:
     def _log_once(self, why: str) -> None:
         if not self._logged:
             self._logged = True
-            self.log.info("no replica says what is new: {why}", why=why)
+            of = f" in partition {self._number}" if self._is_one_of_several else ""
+            self.log.info("no replica says what is new{of}: {why}", of=of, why=why)
