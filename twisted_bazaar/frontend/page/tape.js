@@ -14,7 +14,7 @@ export class Tape {
   begin(orders) {
     this.#waiting = [];
     this.#rows.replaceChildren(...orders.map(row));
-    this.#sum(orders[0]?.number ?? 0);
+    this.#sum(orders[0]);
   }
 
   /** Takes in the next order. */
@@ -33,12 +33,14 @@ export class Tape {
     this.#rows.prepend(...rows);
     while (this.#rows.rows.length > KEPT) this.#rows.deleteRow(-1);
     if (!isCalm()) for (const each of rows) each.animate(ARRIVES, 900);
-    this.#sum(orders[0].number);
+    this.#sum(orders[0]);
   }
 
-  #sum(number) {
-    at("tape-empty").hidden = number > 0;
-    say(at("tape-count"), number > 0 ? `${count(number)} in all` : "");
+  #sum(last) {
+    at("tape-empty").hidden = last !== undefined;
+    // Of several partitions, a number does not say how many there are.
+    const isCount = last !== undefined && last.partition === undefined;
+    say(at("tape-count"), isCount ? `${count(last.number)} in all` : "");
   }
 }
 
