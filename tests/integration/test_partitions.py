@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from twisted_bazaar.client import Client
 from twisted_bazaar.partitions import home, partition_of
 
+from .event_reader import EventReader
 from .partitioned import PartitionedCluster
 from .postgres_servers import PostgresServers
 from .waiting import wait_until
@@ -116,3 +118,41 @@ def test_a_stock_moves_to_another_partition_while_it_trades(cluster: Partitioned
     shown = wait_until(lambda: cluster.shown(arrived), "it is shown that it has arrived")
     assert "MindComp" in shown["partitions"][1]["stocks"]
     assert "MindComp" not in shown["partitions"][at_home]["stocks"]
+
+
+def test_one_list_has_the_orders_of_all_partitions_by_time(cluster: PartitionedCluster) -> None:
+    with Client(cluster.url_of("frontend")) as bazaar:
+        placed = [bazaar.place(stock, "buy", 1).number for stock in STOCKS]
+        listed = [*bazaar.orders(limit=7)]
+        assert listed == sorted(listed, key=lambda order: (order.time, order.partition))
+        for partition in range(PARTITIONS):
+            numbers = [order.number for order in listed if order.partition == partition]
+            assert numbers == [*range(1000 + partition, 1000 * len(numbers) + 1000, 1000)]
+            of_one = bazaar.orders(partition=partition, limit=3)
+            assert [order.number for order in of_one] == numbers
+        assert {*placed} <= {order.number for order in listed}
+        assert [*bazaar.orders(direction="desc", limit=9)] == listed[::-1]
+        found = bazaar.find("once-MindComp")
+        assert found is not None
+        assert found.partition == home("MindComp", PARTITIONS), "it was moved since"
+
+
+@pytest.mark.slow
+def test_one_stream_has_every_order_once_over_a_fail_over_and_a_new_front_end(
+    cluster: PartitionedCluster,
+) -> None:
+    address = cluster.url_of("frontend").removeprefix("http://")
+    with EventReader([address], "after=0&events=order") as reader:
+        wait_until(lambda: reader.numbers, "the past is shown")
+        with cluster.without("order-2"):
+            placed = [cluster.buy(stock) for stock in STOCKS]
+        with cluster.without("frontend"):
+            pass
+        wait_until(cluster.is_ready, "the front-end is back")
+        placed += [cluster.buy(stock) for stock in STOCKS]
+        numbers = [answer.body["data"]["transaction_number"] for answer in placed]
+        wait_until(lambda: {*numbers} <= {*reader.numbers}, "all orders are shown")
+        assert reader.streams > 1
+    for partition in range(PARTITIONS):
+        shown = [number for number in reader.numbers if number % 1000 == partition]
+        assert shown == [*range(1000 + partition, 1000 * len(shown) + 1000, 1000)]
