@@ -116,9 +116,6 @@ class TradeRouter:
         return settled.addErrback(refused)
 
     def _shown(self, outcome: Placed | Judged, partition: int) -> Placed | Judged:
-        if isinstance(outcome, Placed) and outcome.partition is not None:
-            # The stock was moved since the order was made.
-            partition = outcome.partition
         return shown_outcome(outcome, partition, len(self._services))
 
     async def _follow(self, sent: "_Sent", partition: int) -> Placed | Judged:

@@ -153,6 +153,7 @@ def test_of_a_leader_that_leaves_it_is_known_first_who_is_to_lead(frontend: Fron
     frontend.clock.advance(TIMING.ping)
     frontend.answer(says(3, {0: 1}, {3: 1}), says(1, {2: 1}, {3: 2}), says(2, {1: 1}, {3: 2}))
     assert frontend.nominated() == {0: [], 1: [], 2: [], 3: [1]}
+    assert frontend.leaderships[3].preferred == 1
     frontend.clock.advance(TIMING.ping)
     frontend.members[3].only("status").fail()
     frontend.answer(says(1, {2: 1}, {3: 2}))
