@@ -77,7 +77,7 @@ def test_each_partition_is_verified(url: str, capsys: pytest.CaptureFixture[str]
         ("UPDATE orders SET key = 'x' WHERE part = 0 AND number = 1", "partition 0: entries 3 to"),
         ("DELETE FROM orders WHERE part = 1 AND number = 2", "there is no entry 4"),
         ("DELETE FROM batches WHERE part = 0 AND last_index = 2", "partition 0: entries 3 to 4 do"),
-        ("DELETE FROM batches WHERE part = 0 AND last_index = 6", "ends with entry 4, and its s"),
+        ("DELETE FROM batches WHERE part = 0 AND last_index = 6", "ends with entry 4, its stocks"),
         ("UPDATE events SET body = '{}' WHERE part = 0 AND index = 2", "partition 0: entry 2: "),
         ("UPDATE events SET at = 1 WHERE part = 1 AND index = 2", "partition 1: entries 2 to 2"),
         ("UPDATE batches SET term = 9 WHERE part = 0 AND last_index = 4", "entries 3 to 4 are not"),

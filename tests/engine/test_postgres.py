@@ -19,6 +19,7 @@ from twisted_bazaar.engine.schema import Migration, migrations, prepare
 from twisted_bazaar.engine.shared_log import EngineError, Lost, Refused, Released, Unknown
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Repriced, Side
+from twisted_bazaar.selection import Selection
 
 from .engines import TriedPostgres
 from .server import PostgresServer
@@ -312,6 +313,34 @@ def test_a_statement_that_is_not_prepared_any_more_is_prepared_again(
     writer.log._session.run_script("DEALLOCATE ALL")  # type: ignore[attr-defined]
     with pytest.raises(Refused):
         writer.append(batch)
+    writer.again(batch)
+
+
+def test_a_page_is_of_one_connection(in_postgres: TriedPostgres) -> None:
+    writer = leader(in_postgres)
+    writer.append(writer.orders(["a"], at=1))
+    writer.beats(released=Released(index=3, number=1))
+    log = in_postgres.log()
+    session = log._session  # type: ignore[attr-defined]
+    with session.one_connection():
+        assert log.orders(Selection(limit=1, since=1), 1).orders
+        in_postgres.server.execute(
+            f"SELECT pg_terminate_backend({session._connection.backend_pid})"
+        )
+        for _ in range(2):
+            with pytest.raises(Unknown):
+                log.orders(Selection(limit=1, since=1), 1)
+    assert log.orders(Selection(limit=1, since=1), 1).orders
+
+
+def test_a_log_is_closed_while_it_is_called(in_postgres: TriedPostgres) -> None:
+    writer, server = leader(in_postgres), in_postgres.server
+    batch = writer.orders(["a"])
+    with server.not_replicated(cancel=False):
+        append = Called(lambda: writer.append(batch))
+        until_waiting(server, "SyncRep")
+        writer.log.close()
+        assert isinstance(append.end(), Unknown)
     writer.again(batch)
 
 

@@ -209,6 +209,8 @@ def test_keys_are_found_with_their_orders(tried: Tried) -> None:
 def test_an_order_is_found_by_its_number(tried: Tried) -> None:
     writer = leader(tried)
     batch = writer.append(writer.orders(["a", "b"], MENHIR))
+    assert tried.log().order(2) is None, "it is not released"
+    writer.beats(released=Released(index=4, number=2))
     order = tried.log().order(2)
     assert order is not None
     assert (order.number, order.stock, order.side) == (2, MENHIR, Side.BUY)
@@ -247,6 +249,9 @@ def test_orders_of_a_selection(tried: Tried, upto: int) -> None:
         at = 1_000_000 + 100 * (number // 2)
         writer.append(writer.orders([f"k{number}"], stock, side, at))
     log = tried.log()
+    with pytest.raises(Unknown):
+        log.orders(Selection(limit=3), 1)
+    writer.beats(released=Released(index=14, number=12))
     every = [log.order(number) for number in range(1, upto + 1)]
     for selection in SELECTIONS:
         page = log.orders(selection, upto)

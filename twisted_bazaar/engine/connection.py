@@ -11,8 +11,8 @@ import re
 import select
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -225,6 +225,8 @@ class Session:
         """Held while the socket is closed, and while another thread shuts it down."""
         self._attempt: Attempt | None = None
         self._is_cut = False
+        self._is_busy = False
+        self._is_pinned = False
         self._is_closed = False
 
     def run(self, statement: Statement, **values: Value) -> Sequence[Row]:
@@ -232,20 +234,43 @@ class Session:
 
         Raises `Failed` if it certainly was not executed, and `Unknown`.
         """
-        connection = self._open()
-        if statement.name not in self._prepared:
-            self._checked(connection.prepare(statement.name, statement.sql))
-            self._prepared.add(statement.name)
-        return self._rows(connection.exec_prepared(statement.name, statement.arguments(values)))
+        with self._under_way() as connection:
+            if statement.name not in self._prepared:
+                self._checked(connection.prepare(statement.name, statement.sql))
+                self._prepared.add(statement.name)
+            return self._rows(connection.exec_prepared(statement.name, statement.arguments(values)))
 
     def run_once(self, statement: Statement, **values: Value) -> Sequence[Row]:
         """As `run`, for a statement that is seldom made: it is planned for its parameters."""
-        connection = self._open()
-        return self._rows(connection.exec_params(statement.sql, statement.arguments(values)))
+        with self._under_way() as connection:
+            return self._rows(connection.exec_params(statement.sql, statement.arguments(values)))
 
     def run_script(self, sql: str) -> Sequence[Row]:
         """Execute statements, and return the rows of the last."""
-        return self._rows(self._open().exec_(sql.encode()))
+        with self._under_way() as connection:
+            return self._rows(connection.exec_(sql.encode()))
+
+    @contextmanager
+    def one_connection(self) -> Iterator[None]:
+        """Meanwhile all is asked of one server: if the connection is lost, calls raise `Unknown`
+        rather than go on with another."""
+        before = self._is_pinned
+        with self._under_way():
+            self._is_pinned = True
+        try:
+            yield
+        finally:
+            self._is_pinned = before
+
+    @contextmanager
+    def _under_way(self) -> Iterator[PGconn]:
+        with self._lock:
+            self._is_busy = True
+        try:
+            yield self._open()
+        finally:
+            with self._lock:
+                self._is_busy = False
 
     def cut(self) -> None:
         """End the call under way, or the next one. On any thread."""
@@ -260,14 +285,21 @@ class Session:
                     twin.shutdown(socket.SHUT_RDWR)
 
     def drop(self) -> None:
-        """Close the connection; the next call opens another. Not while a call is under way."""
+        """Close the connection; the next call opens another. On any thread: a call under way is
+        cut, and closes it."""
         with self._lock:
-            self._is_cut = False
-            connection, self._connection = self._connection, None
-            self._prepared.clear()
-            self._doubts.clear()
-            if connection is not None:
-                connection.finish()
+            if not self._is_busy:
+                self._finish()
+                return
+        self.cut()
+
+    def _finish(self) -> None:
+        self._is_cut = False
+        connection, self._connection = self._connection, None
+        self._prepared.clear()
+        self._doubts.clear()
+        if connection is not None:
+            connection.finish()
 
     def close(self) -> None:
         """Cut the call under way, and take no more. On any thread."""
@@ -276,11 +308,14 @@ class Session:
 
     def _open(self) -> PGconn:
         if self._is_closed:
-            self.drop()
+            with self._lock:
+                self._finish()
             raise Unknown("closed")
         if self._is_cut:
             self._broken("cut")
         if self._connection is None:
+            if self._is_pinned:
+                raise Unknown("the connection was lost")
             self._connect()
         assert self._connection is not None
         return self._connection
@@ -324,7 +359,8 @@ class Session:
             if not sqlstate or sqlstate == _COMPLETION_UNKNOWN:
                 self._broken(message)
             if sqlstate in _OF_THE_SESSION:
-                self.drop()
+                with self._lock:
+                    self._finish()
             raise Failed(sqlstate, message, constraint.decode())
         if self._doubts:
             doubt = self._doubts[-1]
@@ -336,7 +372,8 @@ class Session:
         if self._is_cut:
             self._servers.was_silent(self._at)
             why = f"cut: {why}" if why != "cut" else why
-        self.drop()
+        with self._lock:
+            self._finish()
         raise Unknown(why)
 
 

@@ -276,11 +276,15 @@ class MemoryLog:
         return Found(orders=orders, index=own.tail.index, digest=own.tail.digest)
 
     def order(self, number: int) -> Order | None:
-        orders = self._rows.orders
-        return _order(orders[number - 1]) if 1 <= number <= len(orders) else None
+        rows = self._rows
+        is_there = 1 <= number <= rows.tail.released.number
+        return _order(rows.orders[number - 1]) if is_there else None
 
     def orders(self, selection: Selection, upto: int) -> Page:
-        orders = [_order(entry) for entry in self._rows.orders[:upto]]
+        rows = self._rows
+        if rows.tail.released.number < upto:
+            raise Unknown(f"{rows.tail.released.number} orders are released, not {upto}")
+        orders = [_order(entry) for entry in rows.orders[:upto]]
         if selection.descending:
             orders.reverse()
         found = [order for order in orders if selection.fits(order)]

@@ -228,16 +228,15 @@ class PostgresLog:
         return rows.tail(row)
 
     def snapshot(self) -> Snapshot:
-        found, flushed = rows.snapshot(self._read(sql.SNAPSHOT))
-        tail = found.tail
-        if flushed > tail.index:
+        with self._session.one_connection():
+            found, flushed = rows.snapshot(self._read(sql.SNAPSHOT))
+            tail = found.tail
+            since = self.read(flushed, tail.index)
+        if flushed > tail.index or len(since) != tail.index - flushed:
             raise Damaged(
-                f"partition {self._partition}: it ends with entry {tail.index}, and its stocks are"
-                f" as of entry {flushed}"
+                f"partition {self._partition}: it ends with entry {tail.index}, its stocks are as"
+                f" of entry {flushed}, and there are {len(since)} entries after that"
             )
-        since = self.read(flushed, tail.index)
-        if (since[-1].digest if since else tail.digest) != tail.digest:
-            raise Unknown(f"partition {self._partition} is another one than a moment ago")
         ledger = Ledger(found.stocks, tail.last_number - sum(map(_is_order, since)))
         changed = {name for entry in since for name in ledger.apply(entry.index, entry.event)}
         self._as_of, self._flushed = tail.digest, flushed
@@ -254,7 +253,15 @@ class PostgresLog:
         return rows.order(found[0]) if found else None
 
     def orders(self, selection: Selection, upto: int) -> Page:
-        low, high = 0, min(upto, self.tail().last_number)
+        with self._session.one_connection():
+            released = self.tail().released.number
+            if released < upto:
+                raise Unknown(f"the server knows of {released} released orders, not of {upto}")
+            return page_of(self._orders(selection, upto), selection, upto)
+
+    def _orders(self, selection: Selection, upto: int) -> Sequence[Order]:
+        """Those of `selection` up to number `upto`, one more than its limit."""
+        low, high = 0, upto
         if not selection.descending:
             low = selection.after
         elif selection.after:
@@ -263,15 +270,8 @@ class PostgresLog:
             low = self._last_before(selection.since, low, high)
         if selection.until is not None and low < high:
             high = self._last_before(selection.until, low, high)
-        conditions = ["part = {part}::int", "number > {low}::bigint", "number <= {high}::bigint"]
-        for column in ("stock", "side", "key"):
-            if getattr(selection, column):
-                conditions.append(f"{column} = {{{column}}}::text")
-        order = "DESC" if selection.descending else "ASC"
-        text = f"""SELECT {rows.ORDER} FROM orders o WHERE {" AND ".join(conditions)}
-          ORDER BY number {order} LIMIT {{limit}}::bigint"""
         found = self._read(
-            Statement("", text),
+            sql.orders(selection),
             low=low,
             high=high,
             stock=selection.stock,
@@ -279,24 +279,23 @@ class PostgresLog:
             key=selection.key,
             limit=selection.limit + 1,
         )
-        return page_of([rows.order(row) for row in found], selection, upto)
+        return [rows.order(row) for row in found]
 
     def _last_before(self, milliseconds: int, low: int, high: int) -> int:
         [row] = self._read(sql.LAST_BEFORE, low=low, high=high, time=milliseconds)
         return rows.integer(row[0])
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
-        if after >= upto:
-            return []
-        batches = [rows.batch(row) for row in self._read(sql.BATCHES, after=after, upto=upto)]
-        number = 0
-        if batches and batches[0].last_index <= after:
-            number = batches.pop(0).last_number
-        if not batches:
-            return []
-        first, last = batches[0].first_index, batches[-1].last_index
-        orders = self._read(sql.READ_ORDERS, after=number, upto=batches[-1].last_number)
-        events = self._read(sql.READ_EVENTS, first=first, last=last)
+        with self._session.one_connection():
+            batches = [rows.batch(row) for row in self._read(sql.BATCHES, after=after, upto=upto)]
+            number = 0
+            if batches and batches[0].last_index <= after:
+                number = batches.pop(0).last_number
+            if after >= upto or not batches:
+                return []
+            first, last = batches[0].first_index, batches[-1].last_index
+            orders = self._read(sql.READ_ORDERS, after=number, upto=batches[-1].last_number)
+            events = self._read(sql.READ_EVENTS, first=first, last=last)
         entries = rows.entries(self._partition, batches, orders, events)
         return entries[max(0, after + 1 - first) : upto + 1 - first]
 

@@ -226,10 +226,11 @@ class SharedLog(Protocol):
         finds all that its log holds."""
 
     def order(self, number: int) -> Order | None:
-        """Order `number` of this partition, if it is there."""
+        """Order `number` of this partition, if the server says that it is released."""
 
     def orders(self, selection: Selection, upto: int) -> Page:
-        """The first orders of `selection` among those up to number `upto`, which are there."""
+        """The first orders of `selection` among those up to number `upto`. Raises `Unknown` if the
+        server does not say that they are released."""
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         """The entries `after` < index <= `upto` that are there, made anew from rows. Raises

@@ -1,5 +1,7 @@
 """The statements that the log in PostgreSQL is made of: see `postgres`. Pure."""
 
+from twisted_bazaar.selection import Selection
+
 from . import rows
 from .shared_log import HANDED_OVER
 from .statement import Statement
@@ -22,6 +24,7 @@ __all__ = [
     "SNAPSHOT",
     "TAIL",
     "TAILS",
+    "orders",
 ]
 
 BEGIN = (
@@ -170,7 +173,8 @@ WHERE t.part = {{part}}::int""",
 )
 BY_NUMBER = Statement(
     "order",
-    f"SELECT {rows.ORDER} FROM orders o WHERE part = {{part}}::int AND number = {{number}}::bigint",
+    f"""SELECT {rows.ORDER} FROM tails t JOIN orders o USING (part)
+WHERE part = {{part}}::int AND o.number = {{number}}::bigint AND o.number <= t.released_number""",
 )
 LAST_BEFORE = Statement(
     "last_before",
@@ -205,3 +209,19 @@ READ_EVENTS = Statement(
     """SELECT index, at, body FROM events WHERE part = {part}::int
   AND index >= {first}::bigint AND index <= {last}::bigint ORDER BY index""",
 )
+
+
+def orders(selection: Selection) -> Statement:
+    """The first orders of `selection` in a range of numbers. It is not prepared."""
+    conditions = ["part = {part}::int", "number > {low}::bigint", "number <= {high}::bigint"]
+    for column, wanted in (
+        ("stock", selection.stock), ("side", selection.side), ("key", selection.key)
+    ):  # fmt: skip
+        if wanted:
+            conditions.append(f"{column} = {{{column}}}::text")
+    direction = "DESC" if selection.descending else "ASC"
+    return Statement(
+        "",
+        f"""SELECT {rows.ORDER} FROM orders o WHERE {" AND ".join(conditions)}
+          ORDER BY number {direction} LIMIT {{limit}}::bigint""",
+    )
