@@ -16,41 +16,20 @@ from twisted_bazaar.consensus.messages import (
     Reply,
     Ticket,
 )
-from twisted_bazaar.engine.calls import Append, Beat, Call, Claim, Load
+from twisted_bazaar.engine.calls import Call, make
 from twisted_bazaar.engine.memory import MemoryEngine
-from twisted_bazaar.engine.shared_log import EngineError, SharedLog, Snapshot
+from twisted_bazaar.engine.shared_log import EngineError, Snapshot
 from twisted_bazaar.engine.tenure import Tenure, TenureReady
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Listed, Listing, Side, Trade, Traded
 from twisted_bazaar.timing import Timing
 
-__all__ = ["LISTED", "TICK", "TIMING", "TenureLife", "make"]
+__all__ = ["LISTED", "TICK", "TIMING", "TenureLife"]
 
 TIMING = Timing()
 TICK = TIMING.heartbeat / 3
 LISTED = Listed((Listing("FishCo", 2050, 10**6), Listing("BoarCo", 100, 10**6)))
-
-
-def make(log: SharedLog, call: Call) -> Snapshot | None:
-    """Make `call`. Raises what the engine raises."""
-    match call:
-        case Load():
-            return log.snapshot()
-        case Claim():
-            log.claim(
-                call.seen,
-                call.opened,
-                term=call.term,
-                leader=call.leader,
-                longest_lease=call.longest_lease,
-                catalogs=call.catalogs,
-            )
-        case Append():
-            log.append(call.batch, term=call.term, beat=call.beat, released=call.released)
-        case Beat():
-            log.beat(term=call.term, beat=call.beat, released=call.released)
-    return None
 
 
 class TenureLife:
@@ -184,7 +163,7 @@ class TenureLife:
         """The call under way is made, and its answer comes back at once."""
         call, answer, error = self._take_call(), None, None
         try:
-            answer = make(self.log, call)
+            answer = make(call, self.log)
         except EngineError as why:
             error = why
         if error is None:
@@ -271,8 +250,9 @@ class TenureLife:
     ) -> Stamp:
         """Catalog `name` answers what it was asked last. Unless said otherwise, it has all."""
         message = self.open.pop(name).message
+        end = message.previous_index + len(message.entries)
         if applied is None:
-            applied = message.previous_index + len(message.entries)
+            applied = end
         stamp = Stamp(life, self.now * 2)
         reply = ApplyReply(
             term=message.term if term is None else term,
@@ -283,7 +263,7 @@ class TenureLife:
             holds=holds,
             sent=message.sent,
             cleared=applied if cleared is None else cleared,
-            taken=message.previous_index + len(message.entries) + len(message.proposed),
+            taken=applied + len(message.proposed) if applied >= end else applied,
         )
         self.tenure.applied(name, reply, self.now)
         self.carry_out()

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .shared_log import Batch, Released, Tail
+from .shared_log import Batch, Released, SharedLog, Snapshot, Tail
 
-__all__ = ["Append", "Attempt", "Beat", "Call", "Claim", "Load"]
+__all__ = ["RECENT_ENTRIES", "Append", "Attempt", "Beat", "Call", "Claim", "Load", "make"]
 
+RECENT_ENTRIES = 1024
+"""Entries that are loaded beside the market data: more than a catalog lacks that has kept up, which
+goes on from them under the next leader."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
 
 
 class Load(msgspec.Struct, frozen=True):
-    """`SharedLog.snapshot`."""
+    """`SharedLog.snapshot`, with the last entries."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +51,30 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Call = Load | Claim | Append | Beat
+
+
+def make(call: Call, log: SharedLog) -> Snapshot | None:
+    """Make `call` of `log`; returns the answer to a `Load`. Raises what the log raises."""
+    match call:
+        case Load():
+            snapshot = log.snapshot()
+            last = snapshot.tail.index
+            recent = log.read(max(0, last - RECENT_ENTRIES), last)
+            return msgspec.structs.replace(snapshot, recent=recent)
+        case Claim():
+            log.claim(
+                call.seen,
+                call.opened,
+                term=call.term,
+                leader=call.leader,
+                longest_lease=call.longest_lease,
+                catalogs=call.catalogs,
+            )
+        case Append():
+            log.append(call.batch, term=call.term, beat=call.beat, released=call.released)
+        case Beat():
+            log.beat(term=call.term, beat=call.beat, released=call.released)
+    return None
 
 
 class Attempt:

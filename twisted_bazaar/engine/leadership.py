@@ -57,7 +57,7 @@ class Leadership:
         seen = claim.seen
         self.term = claim.term
         self.snapshot = snapshot
-        self.log = Window(seen.index, seen.digest, seen.at_milliseconds, keep)
+        self.log = _window(snapshot, keep)
         self.learners = Learners(
             term=claim.term,
             cluster=cluster,
@@ -248,3 +248,14 @@ class Leadership:
         entries = self.log.entries(self.applied, upto)
         self.applied = entries[-1].index
         return entries
+
+
+def _window(snapshot: Snapshot, keep: int) -> Window:
+    """The end of the log that was claimed: what was read of it, if that is of the same history."""
+    tail, recent = snapshot.tail, snapshot.recent
+    if not recent or recent[-1].digest != tail.digest:
+        return Window(tail.index, tail.digest, tail.at_milliseconds, keep)
+    first = recent[0]
+    window = Window(first.index, first.digest, first.at_milliseconds, keep)
+    window.append(recent[1:])
+    return window

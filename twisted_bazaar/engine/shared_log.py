@@ -127,6 +127,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     new order of it may have."""
     away: Sequence[str] = ()
     """The stocks that have left the partition, and are not back."""
+    recent: Sequence[Entry] = ()
+    """The newest entries up to the end of the log, as far as they were read."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from tests.fakes.tenure import TICK, TIMING, TenureLife
+from twisted_bazaar.engine.calls import Load, make
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.leases import kept
 
@@ -165,6 +166,41 @@ def test_a_leader_that_does_not_know_a_catalog_waits_for_its_lease_to_run_out(
     assert other.tenure.released == released
     other.run(2 * TICK)
     assert other.tenure.released == other.tenure.opened
+
+
+def test_a_catalog_that_kept_up_goes_on_under_the_next_leader(engine: MemoryEngine) -> None:
+    """With a snapshot, it would be silent for a lease."""
+    before = led(engine)
+    before.propose("a", "b")
+    before.settle()
+    leader = TenureLife(engine, member=2, catalogs=("a",), now=before.now)
+    leader.win()
+    leader.answer("a", applied=2)
+    _, asked = leader.asked[1]
+    assert asked.snapshot is None
+    assert (asked.previous_index, [entry.index for entry in asked.entries]) == (2, [3, 4, 5])
+
+
+def test_entries_that_were_read_of_another_history_are_none_of_the_leader(
+    engine: MemoryEngine,
+) -> None:
+    """They are read after the market data, perhaps at a server that was deposed."""
+    led(engine)
+    leader = TenureLife(engine, member=2)
+    leader.look()
+    leader.pass_time(TIMING.tenure)
+    leader.look()
+    leader.nominate()
+    load = leader.call
+    assert isinstance(load, Load)
+    found = make(load, leader.log)
+    assert found is not None
+    assert len(found.recent) == 2
+    leader.done(load, replace(found, recent=found.recent[:-1]))
+    leader.settle()
+    assert leader.tenure.leads
+    assert leader.tenure.log.base == leader.tenure.opened - 1
+    assert leader.tenure.log.digest_at(2) == found.tail.digest
 
 
 def test_a_catalog_that_is_far_behind_is_sent_the_market(engine: MemoryEngine) -> None:

@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.fakes.tenure import TICK, TIMING, TenureLife, make
+from tests.fakes.tenure import TICK, TIMING, TenureLife
 from twisted_bazaar.consensus.entries import Opened
 from twisted_bazaar.consensus.role import Role
-from twisted_bazaar.engine.calls import Beat, Claim, Load
+from twisted_bazaar.engine.calls import Beat, Claim, Load, make
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.engine.shared_log import Released, Unknown
 
@@ -154,7 +154,7 @@ def test_a_claim_whose_outcome_is_unknown_is_made_again_the_very_same(
     life.do()
     claim = life.call
     assert claim is not None
-    make(life.log, claim)
+    make(claim, life.log)
     life.fail(claim, Unknown("lost"))
     assert life.call is None
     assert not life.tenure.leads
@@ -197,7 +197,7 @@ def test_a_claim_that_landed_though_it_was_given_up_is_no_leadership(
         other.tick()
         other.look()
     assert other.replies[ticket].campaigning
-    make(other.log, claim)
+    make(claim, other.log)
     other.look()
     assert not other.tenure.leads
     assert other.tenure.known_leader(other.now) == 0

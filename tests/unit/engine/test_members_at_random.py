@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from tests.fakes.tenure import TIMING, TenureLife, make
-from twisted_bazaar.engine.calls import Call
+from tests.fakes.tenure import TIMING, TenureLife
+from twisted_bazaar.engine.calls import Call, make
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.engine.shared_log import EngineError, Snapshot, Tail, Unknown
 from twisted_bazaar.leases import MAX_DRIFT
@@ -139,7 +139,7 @@ class World:
             answer: Snapshot | None = None
             error: EngineError | None = None
             try:
-                answer = make(member.life.log, call)
+                answer = make(call, member.life.log)
             except EngineError as why:
                 error = why
             if random.random() > self.bad:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fakes.tenure import TICK, TIMING, TenureLife, make
+from tests.fakes.tenure import TICK, TIMING, TenureLife
 from twisted_bazaar.consensus.entries import Opened
-from twisted_bazaar.engine.calls import Beat, Claim, Load
+from twisted_bazaar.engine.calls import Beat, Claim, Load, make
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.engine.shared_log import HANDED_OVER, Lost, Released
 from twisted_bazaar.errors import NotLeader
@@ -47,7 +47,7 @@ def test_an_append_that_lands_after_its_leader_stepped_down_leaves_one_log(
     other.look()
     other.nominate()
     other.do()
-    make(leader.log, late)
+    make(late, leader.log)
     ended = other.do()
     assert isinstance(ended, Claim)
     assert not other.tenure.leads, "what it has loaded is no longer the end of the log"
@@ -66,7 +66,7 @@ def test_an_append_of_a_leader_that_was_replaced_never_lands(
     assert late is not None
     other.win()
     with pytest.raises(Lost):
-        make(leader.log, late)
+        make(late, leader.log)
     assert other.log.find(["a"]).orders == {}
 
 
@@ -80,7 +80,7 @@ def test_what_is_under_way_when_a_leader_steps_down_matters_no_more(leader: Tenu
     leader.look()
     leader.nominate()
     assert leader.call is late, "the engine's thread is busy"
-    make(leader.log, late)
+    make(late, leader.log)
     leader.done(late)
     assert not leader.tenure.leads
     assert isinstance(leader.call, Load)
@@ -132,7 +132,7 @@ def test_a_member_that_leads_again_begins_anew(leader: TenureLife, other: Tenure
     assert leader.tenure.history not in ("", history)
     assert leader.tenure.led is not None
     assert leader.ready.confirmed == 0
-    assert leader.tenure.log.base == leader.tenure.led.tail.index == leader.tenure.opened - 1
+    assert leader.tenure.led.tail.index == leader.tenure.opened - 1 == 5
     assert leader.ledger.last_number == 2
     round_ = leader.tenure.confirm()
     assert round_ == 1

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fakes.tenure import TIMING, TenureLife, make
-from twisted_bazaar.engine.calls import Append, Beat
+from tests.fakes.tenure import TIMING, TenureLife
+from twisted_bazaar.engine.calls import Append, Beat, make
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.engine.shared_log import Refused, Unknown
 from twisted_bazaar.leases import kept
@@ -50,7 +50,7 @@ def test_an_entry_is_committed_once_its_append_has_succeeded(leader: TenureLife)
     leader.propose("a")
     call = leader.call
     assert isinstance(call, Append)
-    make(leader.log, call)
+    make(call, leader.log)
     leader.tick()
     assert leader.tenure.commit == 2
     leader.done(call)

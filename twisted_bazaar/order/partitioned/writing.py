@@ -6,7 +6,7 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from twisted_bazaar.engine.calls import Append, Beat, Call, Claim, Load
+from twisted_bazaar.engine.calls import Call, Load, make
 from twisted_bazaar.engine.shared_log import EngineError, SharedLog, Snapshot
 
 from .call_thread import CallThread
@@ -40,7 +40,7 @@ class Writing:
         succeed."""
         timeout = self._load_seconds if isinstance(call, Load) else None
         began = self._seconds()
-        made = self._thread.call(partial(_make, call), timeout)
+        made = self._thread.call(partial(make, call), timeout)
         return made.addCallbacks(self._done, self._failed, (call, began), {}, (call, began))
 
     def _done(self, answer: Snapshot | None, call: Call, began: float) -> Snapshot | None:
@@ -53,24 +53,3 @@ class Writing:
         assert isinstance(error, EngineError)
         self._wrote(call, self._seconds() - began, type(error).__name__.lower())
         return error
-
-
-def _make(call: Call, log: SharedLog) -> Snapshot | None:
-    """Make `call` of `log`. On any thread."""
-    match call:
-        case Load():
-            return log.snapshot()
-        case Claim():
-            log.claim(
-                call.seen,
-                call.opened,
-                term=call.term,
-                leader=call.leader,
-                longest_lease=call.longest_lease,
-                catalogs=call.catalogs,
-            )
-        case Append():
-            log.append(call.batch, term=call.term, beat=call.beat, released=call.released)
-        case Beat():
-            log.beat(term=call.term, beat=call.beat, released=call.released)
-    return None
