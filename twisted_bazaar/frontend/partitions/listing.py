@@ -23,7 +23,7 @@ from twisted_bazaar.frontend.positions import (
 )
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason, Refusal
-from twisted_bazaar.partitions import local_number, order_number, partition_of
+from twisted_bazaar.partitions import MAX_PARTITIONS, order_number
 from twisted_bazaar.selection import Page, Selection
 
 from .merging import Merge
@@ -80,8 +80,8 @@ def _partition(partitions: int) -> QueryParameter[int]:
 
 
 _AFTER_SAYS = (
-    "With `partition`: orders with a higher number than this one of that partition; with "
-    "`direction=desc`, with a lower one. Without `partition`, 0 only: go on with `cursor`."
+    "With `partition`: its orders with a higher number than this; with `direction=desc`, with a "
+    "lower one. Without `partition`, 0 only: go on with `cursor`."
 )
 
 
@@ -115,15 +115,11 @@ def decode_list(query: bytes, partitions: int) -> PartitionList | MergedList:
             raise Refusal(Reason.INVALID_PARAMETER, message)
         positions = (selection.after,) * partitions
         return MergedList(msgspec.structs.replace(selection, after=0), positions)
-    if after and partition_of(after, partitions) != partition:
-        message = (
-            f"the query parameter after must be the number of an order of partition {partition}, "
-            f"or 0, not {after}"
-        )
-        raise Refusal(Reason.INVALID_PARAMETER, message)
-    local = local_number(after, partitions)
+    # The number need not be one of this partition.
+    local = max(0, (after - partition) // MAX_PARTITIONS)
     if selection.descending and selection.after:
-        local = max(1, local)  # There is no order below number 1, nor below 0.
+        # There is no order below number 1, nor below 0.
+        local = max(1, -((partition - after) // MAX_PARTITIONS))
     return PartitionList(partition, msgspec.structs.replace(selection, after=local))
 
 
