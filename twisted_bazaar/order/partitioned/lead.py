@@ -104,5 +104,5 @@ class Lead:
 
     def forget(self, index: int) -> None:
         """The engine says that entries up to `index` are released: their orders are read there."""
-        if index > self.desk.applied - self.desk.index_lag:
+        if index >= self.desk.applied - self.desk.index_lag:
             self.desk.indexed(index)

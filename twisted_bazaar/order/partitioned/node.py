@@ -300,7 +300,7 @@ class PartitionNode(PartitionView):
         while more and (ready := self.tenure.ready(self._seconds())) is not None:
             more = ready.more
             if ready.leading_term and self._lead is None:
-                self._begin_lead()
+                self._begin_lead(ready.leading_term)
             if self._lead is not None:
                 self._lead.observe(ready)
             for message in ready.messages:
@@ -324,13 +324,13 @@ class PartitionNode(PartitionView):
         if lead.desk.wants_listing:
             self._first_listing.begin()
 
-    def _begin_lead(self) -> None:
+    def _begin_lead(self, term: int) -> None:
         snapshot = self.tenure.led
         assert snapshot is not None
         place = self.partition, self._partitions
         self._lead = Lead(self._reactor, self.tenure, snapshot, *place, self.following)
         self._lead.saw(self._placements)
-        self._led_term = self.tenure.term
+        self._led_term = term
 
     def _end_lead(self) -> None:
         lead, self._lead = self._lead, None

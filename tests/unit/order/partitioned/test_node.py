@@ -5,7 +5,8 @@ from collections import deque
 import pytest
 
 from tests.fakes.engine_world import LISTING, TIMING, EngineWorld, buy
-from twisted_bazaar.errors import NotLeader, OutcomeUnknown, Rejected
+from tests.fakes.replicas import result_of
+from twisted_bazaar.errors import NotLeader, OutcomeUnknown, Rejected, Unavailable
 from twisted_bazaar.market import Move, Placed
 from twisted_bazaar.partitions import home
 from twisted_bazaar.sending import Sending
@@ -136,6 +137,9 @@ def test_a_stock_moves_with_its_keys() -> None:
     ]
     (placed,) = world.trade(leaders[there], buy("b", stock))
     assert placed == Placed(1, replayed=False, price=LISTING[0].price)
+    world.got(leaders[there].hand_over(1))
+    (again,) = world.trade(world.lead(1, there), buy("a", stock, 7))
+    assert again == Placed(1, replayed=True, price=LISTING[0].price, partition=before)
     stocks, _ = world.got(leaders[before].lookup())
     assert stock not in stocks
 
@@ -193,3 +197,35 @@ def test_a_new_leader_waits_until_it_is_shown_where_stocks_are_that_left() -> No
     assert other.knows_places({"another"})
     other.saw(*world.engine.tails())
     assert other.knows_places({stock})
+
+
+def test_a_leader_that_leaves_decides_nothing_more() -> None:
+    world = EngineWorld()
+    node = world.lead(3)
+    world.members[3].writes[0].held = deque()
+    known = world.got(node.find(["a"], {"GameStart"}))
+    world.got(node.hand_over(2))
+    assert node.tenure.leaving
+    assert not node.decides
+    (outcome,) = world.got(node.trade([buy("a")], known, sent(node.tenure.term), 0.0))
+    assert isinstance(outcome, OutcomeUnknown)
+
+
+def test_who_waits_for_news_at_a_leader_is_told_that_it_leads_no_more() -> None:
+    world = EngineWorld()
+    node = world.lead(3)
+    assert node.watches is not None
+    told = result_of(node.watches.news(99, 10**6, 3600.0))
+    world.got(node.hand_over(2))
+    world.run(TIMING.tenure)
+    assert [type(each) for each in told] == [Unavailable]
+
+
+def test_orders_are_remembered_until_the_engine_says_that_they_are_released() -> None:
+    world = EngineWorld()
+    node = world.lead(3)
+    recent = node.readable(node.ask_last_number).recent
+    world.trade(node, buy("a"), buy("b"))
+    assert [entry.event.key for entry in recent()][-1:] == ["b"]  # type: ignore[union-attr]
+    world.run(TIMING.tenure)
+    assert recent() == []

@@ -141,3 +141,18 @@ def test_the_request_that_a_trade_is_of_is_in_the_log_of_the_leader() -> None:
         got(world, served(world, 3).Trade(request, cast(Any, Call())))
     said = [formatEvent(event) for event in events if event.get("request_id") == "anna"]
     assert [line.partition(":")[0] for line in said] == ["decided", "released", "answered"]
+
+
+def test_a_trade_of_a_stock_that_left_waits_until_it_is_known_where_it_is() -> None:
+    """Else it would be rejected as one of an unknown stock, and its front-end would believe it."""
+    world = EngineWorld()
+    node = world.lead(3)
+    known_at = world.clock.seconds() + TIMING.tenure / 2
+
+    def knows_places(stocks: object) -> bool:
+        return world.clock.seconds() > known_at
+
+    node.knows_places = knows_places  # type: ignore[method-assign]
+    reply = got(world, served(world, 3).Trade(trade(), cast(Any, Call())))
+    assert world.clock.seconds() > known_at
+    assert reply.outcomes[0].number == 1
