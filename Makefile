@@ -74,7 +74,7 @@ test-tools: $(STAMP) .patroni
 	    >/dev/null 2>&1 || \
 	    echo "Tests that need Chromium, Prometheus or etcd are skipped: apt-get failed."
 
-.patroni: requirements-patroni.txt | $(STAMP)
+.patroni: deploy/engine/requirements.txt | $(STAMP)
 	@python=/usr/bin/python3; test -x $$python || python=$(PYTHON); \
 	{ $$python -m venv --clear --without-pip $@ && \
 	    $(BIN)/python -m pip --quiet --disable-pip-version-check --python $@/bin/python install \

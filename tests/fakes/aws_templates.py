@@ -29,6 +29,7 @@ NOT_IN_MOTO = {
     "AWS::ElastiCache::ReplicationGroup",
     "AWS::ElastiCache::SubnetGroup",
     "AWS::Logs::MetricFilter",
+    "AWS::RDS::DBCluster",
     "AWS::SNS::Subscription",
     "AWS::SecretsManager::Secret",
     "AWS::ServiceDiscovery::PrivateDnsNamespace",
@@ -39,6 +40,7 @@ NOT_IN_MOTO = {
 STANDS_FOR = {
     "Cache.PrimaryEndPoint.Address": "cache.example",
     "Cache.PrimaryEndPoint.Port": "6379",
+    "EngineCluster.Endpoint.Address": "engine.example",
     # Moto has the resources, but not these attributes.
     "Instance.PublicDnsName": "instance.example",
     "Order1Folder.Arn": "folder-1",
@@ -114,6 +116,8 @@ def _given(variant: str) -> dict[str, str]:
         given["Repository"] = "twisted-bazaar"
     elif variant == "archive":
         given |= {"ArchiveBucket": "releases", "Zone": f"{REGION}b", "Snapshot": "snap-0123abcd"}
+    elif variant in ("aurora", "rds"):
+        given |= {"Engine": variant, "Partitions": "16"}
     elif variant == "secure":
         asked = SESSION.client("acm").request_certificate(DomainName="bazaar.example")
         files = SESSION.client("efs").create_file_system()

@@ -6,7 +6,8 @@
         servers.kill(old)
         servers.wait_primary(but=old)
 
-Patroni fails over by itself, with `synchronous_mode: quorum`, strictly. What a test does to a
+Patroni is started and configured as deploy/engine does it: it fails over by itself, with
+`synchronous_mode: quorum`, strictly. What a test does to a
 machine it does to Patroni and PostgreSQL together; members of etcd are machines of their own. A
 test that cannot have them is skipped with a line that says why.
 """
@@ -19,20 +20,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 import pytest
-import yaml
 
 from tests import ROOT
 from twisted_bazaar.local.ports import Ports
 
 from . import machine
 from .machine import descendants
-from .postgres_servers import CONFIGURATION, CONNECT_SECONDS, HOST, binaries_or_skip
+from .postgres_servers import CONNECT_SECONDS, HOST, binaries_or_skip
 from .server_files import ServerFiles
 from .waiting import wait_until
 
@@ -44,7 +44,6 @@ TTL_SECONDS = 20
 FAIL_OVER_SECONDS = TTL_SECONDS + 25.0
 REQUEST_SECONDS = 3.0
 NUMBERS = 1, 2, 3
-SCOPE = "bazaar"
 
 
 class PatroniServers:
@@ -70,15 +69,16 @@ class PatroniServers:
     def start(self) -> Self:
         """Start all; each standby is in the quorum when this returns."""
         try:
+            self._prepare()
             for n in NUMBERS:
                 self._files.make(self._member(n))
                 self.run_etcd(n)
             for n in NUMBERS:
-                self._configure(n)
                 self.run(n)
             self.wait_primary()
             self.wait_followed(len(NUMBERS) - 1)
-            self.sql("CREATE ROLE bazaar LOGIN CREATEROLE CREATEDB")
+            # A test makes its own.
+            self.sql("DROP DATABASE bazaar")
         except BaseException:
             self.stop()
             raise
@@ -144,8 +144,9 @@ class PatroniServers:
 
     def run(self, server: int) -> None:
         """Start a machine's Patroni, which starts PostgreSQL, or makes it anew, and follows."""
-        command = [self._patroni, self._files.of(server) / "patroni.yml"]
-        self._machines[server] = self._run(f"patroni-{server}", command)
+        start = self._files.folder / "start"
+        ran = self._run(f"patroni-{server}", ["/bin/sh", start], self._environment(server))
+        self._machines[server] = ran
 
     def kill(self, server: int) -> None:
         """SIGKILL for Patroni and PostgreSQL, as if the machine had lost its power."""
@@ -153,7 +154,7 @@ class PatroniServers:
 
     def kill_postgres(self, server: int) -> None:
         """SIGKILL for PostgreSQL alone: its Patroni sees it, and gives the lead up."""
-        pid = int((self._data(server) / "postmaster.pid").read_text().split()[0])
+        pid = int((self._files.of(server) / "server" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGSTOP)
         for each in [*descendants(pid), pid]:
             with contextlib.suppress(ProcessLookupError):
@@ -215,12 +216,15 @@ class PatroniServers:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _run(self, name: str, command: list[str | Path]) -> subprocess.Popen[bytes]:
+    def _run(
+        self, name: str, command: list[str | Path], environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         with (self._files.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 # It ends with its machine, which ends with this process.
                 [sys.executable, "-IS", machine.__file__, self._files.account, *command],
                 cwd="/",
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -228,9 +232,6 @@ class PatroniServers:
 
     def _member(self, member: int) -> Path:
         return self._files.folder / f"e{member}"
-
-    def _data(self, server: int) -> Path:
-        return self._files.of(server) / "data"
 
     def _leads(self, server: int) -> bool:
         try:
@@ -250,54 +251,33 @@ class PatroniServers:
         finally:
             connection.close()
 
-    def _configure(self, server: int) -> None:
-        path = self._files.of(server) / "patroni.yml"
-        path.write_text(yaml.safe_dump(self._configuration(server)))
-        self._files.give(path)
+    def _prepare(self) -> None:
+        """The files of deploy/engine, where the servers' user can read them; no password."""
+        for each in ("patroni.yml", "start", "create"):
+            text = (ROOT / "deploy" / "engine" / each).read_text()
+            path = self._files.folder / each
+            path.write_text(text.replace("all scram-sha-256", "all trust"))
+            path.chmod(0o755)
+        password = self._files.folder / "password"
+        password.write_text("*:*:*:bazaar:not asked for\n")
+        password.chmod(0o644)
 
-    def _configuration(self, server: int) -> dict[str, Any]:
-        report = str(self._reports[server])
-        address = str(self.addresses[server])
-        ours = {"listen_addresses", "unix_socket_directories", "log_min_messages"}
-        # Patroni has opinions of its own on the level, and refuses to be told.
-        parameters = {n: v for n, v in CONFIGURATION.items() if n not in {*ours, "wal_level"}}
-        dynamic = {
-            "ttl": TTL_SECONDS,
-            "loop_wait": 1,
-            "retry_timeout": 3,
-            "synchronous_mode": "quorum",
-            "synchronous_mode_strict": True,
-            "synchronous_node_count": 1,
-            "maximum_lag_on_failover": 0,
-            "primary_start_timeout": 0,
-            "postgresql": {"use_pg_rewind": True, "parameters": parameters},
-        }
+    def _environment(self, server: int) -> dict[str, str]:
+        """What deploy/engine/start wants to know."""
+        path = f"{self._patroni.parent}:{self._binaries}:{os.environ['PATH']}"
         return {
-            "scope": SCOPE,
-            "name": f"n{server}",
-            "restapi": {"listen": report, "connect_address": report},
-            "etcd3": {"hosts": ",".join(map(str, self._clients.values()))},
-            "bootstrap": {
-                "dcs": dynamic,
-                "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"],
-            },
-            "postgresql": {
-                "listen": address,
-                "connect_address": address,
-                "data_dir": str(self._data(server)),
-                "bin_dir": str(self._binaries),
-                "pgpass": str(self._files.of(server) / "pgpass"),
-                "authentication": {
-                    "superuser": {"username": "postgres", "password": "x"},
-                    "replication": {"username": "replicator", "password": "x"},
-                    "rewind": {"username": "rewinder", "password": "x"},
-                },
-                "parameters": {"unix_socket_directories": "", "log_min_messages": "warning"},
-                "pg_hba": [
-                    f"host replication all {HOST}/32 trust",
-                    f"host all all {HOST}/32 trust",
-                ],
-            },
+            "PATH": path,
+            "NAME": f"n{server}",
+            "HOST": HOST,
+            "LISTEN": HOST,
+            "PORT": str(self.addresses[server].port),
+            "REPORT_PORT": str(self._reports[server].port),
+            "ETCD": ",".join(map(str, self._clients.values())),
+            "DATA": str(self._files.of(server)),
+            "RUN": str(self._files.of(server)),
+            "HERE": str(self._files.folder),
+            "BIN": str(self._binaries),
+            "PGPASSFILE": str(self._files.folder / "password"),
         }
 
     def _tails(self) -> str:

@@ -106,7 +106,13 @@ def test_types_left_out_for_moto_are_unknown_to_it(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "variant"),
-    [("single", "image"), ("single", "archive"), ("fargate", "new"), ("fargate", "secure")],
+    [
+        ("single", "image"),
+        ("single", "archive"),
+        ("fargate", "new"),
+        ("fargate", "secure"),
+        ("fargate", "aurora"),
+    ],
 )
 def test_a_stack_can_be_created_and_deleted(name: str, variant: str) -> None:
     facts, whole = made(name, variant), template(name)
@@ -117,7 +123,8 @@ def test_a_stack_can_be_created_and_deleted(name: str, variant: str) -> None:
         if each["Type"] not in NOT_IN_MOTO and "Condition" not in each
     }
     assert expected <= facts["resources"]
-    assert ("Files" in facts["resources"]) == (variant == "new")
+    assert ("Files" in facts["resources"]) == (variant in ("new", "aurora"))
+    assert ("EngineSubnets" in facts["resources"]) == (variant == "aurora")
     assert facts["outputs"].keys() == whole["Outputs"].keys()
     assert not facts["left"]
 
@@ -170,6 +177,31 @@ def test_each_replica_knows_the_two_others_and_the_catalog(services: dict[str, A
         ]
         (mount,) = container["mountPoints"]
         assert Path(mount["containerPath"]) == config.data
+
+
+@pytest.mark.parametrize(
+    ("variant", "engine", "partitions"),
+    [("new", False, 1), ("aurora", True, 16), ("rds", True, 16)],
+)
+def test_replicas_keep_their_log_in_the_engine_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, variant: str, engine: bool, partitions: int
+) -> None:
+    facts = made("fargate", variant)
+    for family in ("order-1.order", "order-2.order", "order-3.order"):
+        container = facts["containers"][family]
+        config = parsed(twistd(container), variables(container), monkeypatch).config
+        url = "postgresql://bazaar@engine.example:5432/bazaar?sslmode=require"
+        assert config.engine == (url if engine else "")
+        assert config.partitions == partitions
+        # ECS puts it there, and it is in no definition.
+        secrets = [each["name"] for each in container.get("secrets", [])]
+        assert secrets == (["PGPASSWORD"] if engine else [])
+    for family in ("front-end.front-end", "catalog.catalog"):
+        given = variables(facts["containers"][family])
+        assert given["BAZAAR_PARTITIONS"] == str(partitions)
+    # A cluster of RDS has its servers by itself.
+    servers = [name for name in facts["resources"] if name.startswith("EngineServer")]
+    assert len(servers) == (2 if variant == "aurora" else 0)
 
 
 def test_front_ends_know_all_replicas_the_catalog_and_the_cache(services: dict[str, Any]) -> None:
@@ -228,6 +260,7 @@ def test_security_groups_open_the_ports_in_use_and_no_others(services: dict[str,
         *((front, market, at.port) for at in front_end.catalogs),
         (front, "CacheGroup", int(front_end.cache.rpartition(":")[2])),
         (log, "FileGroup", 2049),
+        (log, "EngineGroup", 5432),
         *((group, "EndpointGroup", 443) for group in (front, market, log)),
     }
     assert set(ways()) == needed

@@ -30,12 +30,20 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SCHEMA = ROOT / "tests" / "containers" / "compose-spec.json"
 SECRET = "secret"
 """The service that makes the secret, and its volume."""
-OURS = sorted(name for name in SERVICES if "build" in SERVICES[name] and name != SECRET)
+ENGINE_SECRET = "engine-secret"
+"""The same for the password of the engine."""
+ENGINE = [name for name in SERVICES if SERVICES[name].get("profiles") == ["engine"]]
+SECRETS = {SECRET, ENGINE_SECRET}
+BUILT = {name for name in SERVICES if "build" in SERVICES[name]}
+OURS = sorted(BUILT - {SECRET, *ENGINE})
+POSTGRES = [name for name in ENGINE if name.startswith("postgres")]
+ETCD = [name for name in ENGINE if name.startswith("etcd")]
 ORDERS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-order"]
 CATALOGS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-catalog"]
 FRONTENDS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-frontend"]
 MONITORING = [name for name in SERVICES if SERVICES[name].get("profiles") == ["monitoring"]]
 EVERYWHERE = "0.0.0.0"
+DOCKERFILES = ROOT / "Dockerfile", ROOT / "deploy" / "engine" / "Dockerfile"
 PINNED = re.compile(r"[a-z0-9./-]+(:v?\d+\.\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$")
 
 
@@ -76,7 +84,8 @@ def config_of(name: str, secret: Path) -> Any:
     command, *arguments = service["command"]
     (maker,) = (each for each in getPlugins(IServiceMaker) if each.tapname == command)
     options: Options = namedAny(f"{maker.module}.Options")()
-    unknown = environment.keys() - options.variables()
+    # That is libpq's.
+    unknown = environment.keys() - options.variables() - {"PGPASSFILE"}
     assert not unknown, f"{command} knows no {unknown}"
     with pytest.MonkeyPatch.context() as patch:
         for each in [each for each in os.environ if each.startswith("BAZAAR_")]:
@@ -184,10 +193,13 @@ def test_every_replica_and_catalog_keeps_its_data_in_a_volume_of_its_own(
 ) -> None:
     used = []
     for name in ORDERS + CATALOGS:
-        (volume,) = mounts(name).keys() - {SECRET}
+        (volume,) = mounts(name).keys() - SECRETS
         assert mounts(name)[volume] == (str(configs[name].data), False)
         used.append(volume)
-    assert sorted([*used, SECRET, "prometheus"]) == sorted(COMPOSE["volumes"])
+    for name in ETCD + POSTGRES:
+        assert mounts(name)[name] == ("/data", False)
+        used.append(name)
+    assert sorted([*used, *SECRETS, "prometheus"]) == sorted(COMPOSE["volumes"])
 
 
 def test_no_container_may_do_more_than_it_must() -> None:
@@ -201,7 +213,7 @@ def test_no_container_may_do_more_than_it_must() -> None:
         assert not service.get("privileged"), name
         # Prometheus is its image's own user, to whom its volume there belongs.
         assert service["user"] == ("65534:65534" if name == "prometheus" else user[1]), name
-        allowed = {"/data", "/etc/bazaar", "/prometheus", *files(name).values()}
+        allowed = {"/data", "/etc/bazaar", "/etc/engine", "/prometheus", *files(name).values()}
         assert {path for path, _ in mounts(name).values()} <= allowed, name
         assert service["pids_limit"] > 0, name
         assert re.fullmatch(r"[1-9]\d*[mg]", default(service["mem_limit"])), name
@@ -210,11 +222,11 @@ def test_no_container_may_do_more_than_it_must() -> None:
 def test_clients_and_services_have_separate_networks() -> None:
     networks = {"public": {}, "monitoring": {}, "inner": {"internal": True}}
     assert COMPOSE["networks"] == networks
-    on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - {SECRET}}
+    on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - SECRETS}
     expected = {name: ["public", "inner"] if name in FRONTENDS else ["inner"] for name in on}
     monitoring = {"prometheus": ["monitoring", "inner"], "grafana": ["monitoring"]}
     assert on == {**expected, **monitoring}
-    assert SERVICES[SECRET]["network_mode"] == "none"
+    assert all(SERVICES[name]["network_mode"] == "none" for name in SECRETS)
 
 
 def test_every_container_has_an_init_process() -> None:
@@ -222,7 +234,7 @@ def test_every_container_has_an_init_process() -> None:
 
 
 def test_every_service_is_restarted_and_has_a_health_check() -> None:
-    for name in sorted(SERVICES.keys() - {SECRET}):
+    for name in sorted(SERVICES.keys() - SECRETS):
         service = SERVICES[name]
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"][0] == "CMD", name
@@ -249,10 +261,12 @@ def test_images_are_pinned() -> None:
     for name in ("redis", *MONITORING):
         assert PINNED.match(default(SERVICES[name]["image"])), name
     assert {default(SERVICES[name]["image"]) for name in OURS} == {"twisted-bazaar"}
-    base = re.search(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
-    assert base is not None
-    assert PINNED.match(base[1])
-    assert "-slim-bookworm" in base[1]
+    assert {default(SERVICES[name]["image"]) for name in ENGINE} == {"twisted-bazaar-engine"}
+    for file in DOCKERFILES:
+        base = re.search(r"^ARG BASE=(.*)$", file.read_text(), re.M)
+        assert base is not None
+        assert PINNED.match(base[1])
+        assert "-slim-bookworm" in base[1]
 
 
 def test_the_choices_are_documented_at_the_top() -> None:
@@ -287,6 +301,59 @@ def test_no_secret_is_in_the_environment_or_the_image() -> None:
 
 
 HIDDEN = r"(?i)secret|passw|token|credential|_key\b"
+
+
+# The profile `engine`.
+
+
+def test_the_engine_has_three_servers_and_three_members_of_etcd_that_know_each_other() -> None:
+    assert (len(POSTGRES), len(ETCD)) == (3, 3)
+    cluster = ",".join(f"{name}=http://{name}:2380" for name in ETCD)
+    for name in ETCD:
+        command = SERVICES[name]["command"]
+        assert f"--initial-cluster={cluster}" in command, name
+        assert f"--name={name}" in command, name
+        assert f"--advertise-client-urls=http://{name}:2379" in command, name
+        assert f"--initial-advertise-peer-urls=http://{name}:2380" in command, name
+    members = ",".join(f"{name}:2379" for name in ETCD)
+    for name in POSTGRES:
+        told = {"NAME": name, "ETCD": members, "PGPASSFILE": "/etc/engine/pgpass"}
+        assert SERVICES[name]["environment"] == told
+
+
+def test_replicas_and_servers_share_a_password_that_is_made_once(tmp_path: Path) -> None:
+    for name in ORDERS + POSTGRES:
+        assert mounts(name)[ENGINE_SECRET] == ("/etc/engine", True), name
+        assert SERVICES[name]["environment"]["PGPASSFILE"] == "/etc/engine/pgpass"
+    (program,) = SERVICES[ENGINE_SECRET]["command"]
+    assert "$" not in program, "compose would put something else there"
+    made = []
+    for _ in range(2):
+        here = program.replace("/etc/engine", str(tmp_path))
+        subprocess.run([*SERVICES[ENGINE_SECRET]["entrypoint"], here], check=True)
+        made.append((tmp_path / "pgpass").read_text())
+    assert made[0] == made[1]
+    assert re.fullmatch(r"\*:\*:\*:bazaar:[\w-]{32}\n", made[0])
+    assert stat.S_IMODE((tmp_path / "pgpass").stat().st_mode) == 0o400
+    assert [path.name for path in tmp_path.iterdir()] == ["pgpass"]
+
+
+def test_the_engine_that_the_documentation_names_is_that_of_the_profile() -> None:
+    url = f"postgresql://bazaar@{','.join(POSTGRES)}/bazaar"
+    assert f"ENGINE={url}" in (ROOT / "docs" / "engines.md").read_text()
+
+
+def test_a_commit_is_on_two_servers_and_patroni_promotes_none_that_lacks_one() -> None:
+    told = yaml.safe_load((ROOT / "deploy" / "engine" / "patroni.yml").read_text())
+    dcs = told["bootstrap"]["dcs"]
+    assert dcs["synchronous_mode"] == "quorum"
+    assert dcs["synchronous_mode_strict"] is True
+    assert dcs["synchronous_node_count"] == 1
+    assert dcs["maximum_lag_on_failover"] == 0
+    assert dcs["postgresql"]["parameters"]["synchronous_commit"] == "on"
+    # It would be the leader's: a batch is waited for by its own time limit.
+    assert "statement_timeout" not in dcs["postgresql"]["parameters"]
+    assert all(line.endswith("scram-sha-256") for line in told["postgresql"]["pg_hba"])
 
 
 # Dockerfile
@@ -346,5 +413,5 @@ def test_hadolint_finds_nothing() -> None:
     hadolint = shutil.which("hadolint", path=os.pathsep.join((beside, os.environ["PATH"])))
     if hadolint is None:
         pytest.skip("hadolint is not installed")
-    ran = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
+    ran = subprocess.run([hadolint, *DOCKERFILES], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout
