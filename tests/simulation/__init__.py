@@ -7,6 +7,10 @@ together, and `faults` does to them what a plan says. `truth` checks the invaria
 docs/protocol.md at every step. `scenarios` and its like are directed schedules; `mutants` and its
 like are deliberate faults in the code, each of which `mutation` must catch.
 
+Of a bazaar whose log is in an engine, `engine_servers` are the servers, `engine_members` what a
+member does about a partition, `engine_bazaar` all of it, and `engine_faults` what goes wrong.
+
     python -m tests.simulation --seeds 1000        # many schedules
+    python -m tests.simulation --engine            # with the log in an engine
     python -m tests.simulation --replay 42         # one, with its trace
 """

@@ -5,7 +5,8 @@ import sys
 import time
 from collections import Counter
 
-from .plan import draw
+from .engine_faults import draw_engine
+from .plan import Plan, draw
 from .run import run, shrink
 
 __all__ = ["main"]
@@ -16,20 +17,23 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many schedules to run")
     parser.add_argument("--base", type=int, default=0, help="the first seed")
     parser.add_argument("--replay", type=int, help="run this seed alone and print its trace")
+    parser.add_argument("--engine", action="store_true", help="with the order log in an engine")
     asked = parser.parse_args()
+    drawn = draw_engine if asked.engine else draw
     if asked.replay is not None:
-        return replay(asked.replay)
+        return replay(drawn(asked.replay))
     began = time.process_time()
     events = terms = 0
     counts: Counter[str] = Counter()
     for seed in range(asked.base, asked.base + asked.seeds):
-        outcome = run(draw(seed))
+        outcome = run(drawn(seed))
         events += outcome.events
         terms += outcome.terms
         counts.update(outcome.counts)
         if outcome.violation is not None:
             print(f"seed {seed}: {outcome.violation}")
-            print(f"replay it with: python -m tests.simulation --replay {seed}")
+            flag = "--engine " if asked.engine else ""
+            print(f"replay it with: python -m tests.simulation {flag}--replay {seed}")
             return 1
     seconds = time.process_time() - began
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
@@ -42,9 +46,8 @@ def main() -> int:
     return 0
 
 
-def replay(seed: int) -> int:
-    """Print the trace of one seed, shrunk if it fails."""
-    plan = draw(seed)
+def replay(plan: Plan) -> int:
+    """Print the trace of one plan, shrunk if it fails."""
     if run(plan).violation is not None:
         plan = shrink(plan)
     outcome = run(plan, traced=True)

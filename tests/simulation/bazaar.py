@@ -14,7 +14,7 @@ from .frontends import FrontendMember
 from .members import NEW, TIMING, OrderMember
 from .network import Network
 from .operators import operators_of
-from .truth import Truth
+from .truth import Truth, Violation
 from .world import Process, World
 
 __all__ = ["SimulatedBazaar"]
@@ -67,8 +67,7 @@ class SimulatedBazaar:
         """How many seconds a second may take by the slowest clock."""
         self._backup: tuple[Mapping[str, Any], dict[int, MemoryStorage]] | None = None
         self.orders = {
-            number: OrderMember(world, number, self.network, self.truth, rate(), batch)
-            for number in range(1, replicas + 1)
+            number: self._order(number, rate(), batch) for number in range(1, replicas + 1)
         }
         self.catalogs = {
             name: CatalogMember(world, name, self.network, self.truth, rate())
@@ -108,6 +107,9 @@ class SimulatedBazaar:
         members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
 
+    def _order(self, number: int, rate: float, batch: int) -> Any:
+        return OrderMember(self.world, number, self.network, self.truth, rate, batch)
+
     def _introduce(self, slow: float) -> None:
         """Give the processes each other's addresses; `slow`: the share of messages that are late,
         and of writes that take long."""
@@ -115,12 +117,17 @@ class SimulatedBazaar:
         for number, order in self.orders.items():
             order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
             order.catalogs = self.catalogs
-            order.disk.often_slow = slow
             order.won = self._won
+        self._slow_disks(slow)
         for catalog in self.catalogs.values():
             catalog.frontends = {member.name: member for member in self.frontends}
         for member in self.frontends:
             member.informed = self._informed
+
+    def _slow_disks(self, slow: float) -> None:
+        """`slow`: the share of writes that take long."""
+        for order in self.orders.values():
+            order.disk.often_slow = slow
 
     def _mix_options(self) -> None:
         random = self.world.random
@@ -133,10 +140,10 @@ class SimulatedBazaar:
     def _settle_options(self) -> None:
         """Restart the processes one after the other, all with the same options."""
         self._mixed = False
+        for order in self.orders.values():
+            order.catalogs = self.catalogs
         for number, member in enumerate((*self.orders.values(), *self.catalogs.values())):
             member.lease = TIMING.lease
-            if isinstance(member, OrderMember):
-                member.catalogs = self.catalogs
             self.world.after(number * 0.15, self.crash, member.name, 0.05)
 
     def start(self) -> None:
@@ -147,6 +154,20 @@ class SimulatedBazaar:
         """The name of the replica that leads in the highest term; "": none does."""
         leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
         return max(leading, key=lambda order: order.replica.term).name if leading else ""
+
+    def check_converged(self) -> None:
+        """All replicas and catalogs have the same, which is all there is."""
+        entries = self.truth.entries
+        for order in self.orders.values():
+            log = order.replica.log
+            if not entries or log.last_digest != entries[-1].digest:
+                why = f"{order.name} ends at {log.last_index} of {len(entries)} entries"
+                raise Violation(11, why)
+            if order.desk.ledger.stocks != self.truth.ledger.stocks:
+                raise Violation(6, f"{order.name} ends with another ledger")
+        for catalog in self.catalogs.values():
+            if catalog.projection.ledger.stocks != self.truth.ledger.stocks:
+                raise Violation(6, f"{catalog.name} ends with another ledger")
 
     def kept_out(self, frontend: FrontendMember) -> bool:
         """Whether `frontend` may lack a lease now because it, or a catalog, is kept out."""
@@ -188,11 +209,14 @@ class SimulatedBazaar:
                 self.network.cut(name, other.name, seconds)
                 self.network.cut(other.name, name, seconds)
 
+    def _highest_term(self) -> int:
+        return max(order.disk.storage.term for order in self.orders.values())
+
     def replace_file(self, name: str, down_seconds: float) -> None:
         """Replace a catalog's file by that of another bazaar."""
         catalog, random = self.catalogs[name], self.world.random
         catalog.crash()
-        term = max(order.disk.storage.term for order in self.orders.values())
+        term = self._highest_term()
         entries = len(self.truth.entries)
         catalog.replace_file(random.randint(1, 2 * entries + 1), random.randint(1, term + 1))
         self.world.after(down_seconds, catalog.start)
@@ -300,6 +324,9 @@ class SimulatedBazaar:
         for process in self.processes.values():
             process.resume()
             process.start()
+        self._heal_disks()
+
+    def _heal_disks(self) -> None:
         for order in self.orders.values():
             order.disk.slow, order.disk.often_slow, order.disk.stuck = False, 0.0, False
             order.disk.seconds = 0.0

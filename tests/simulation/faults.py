@@ -2,6 +2,8 @@
 
 from .bazaar import SimulatedBazaar
 from .days import Fault
+from .engine_bazaar import EngineBazaar
+from .engine_faults import on_engine
 
 __all__ = ["apply"]
 
@@ -14,6 +16,8 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
         name = bazaar.leader() or "order-1"
     who = tuple(each.replace("leader", bazaar.leader() or "order-1") for each in fault.who)
     bazaar.world.say("fault", f"{fault.kind} {' '.join(fault.who)} {fault.seconds:.3f} s")
+    if isinstance(bazaar, EngineBazaar) and on_engine(fault, name, bazaar):
+        return
     if not _on_links(kind, name, who, fault, bazaar):
         _on_processes(kind, name, who, fault, bazaar)
 

@@ -19,7 +19,7 @@ from twisted_bazaar.errors import NotLeader
 from twisted_bazaar.market import Placed
 from twisted_bazaar.order import desk
 
-__all__ = ["MUTANTS", "Mutant"]
+__all__ = ["MUTANTS", "Mutant", "engine_mutant", "mutant"]
 
 
 class Mutant:
@@ -27,6 +27,8 @@ class Mutant:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.partitions = 0
+        """It is looked for in bazaars with an engine of so many partitions; 0: without one."""
         self._patches: list[tuple[Any, str, Any]] = []
 
     def replace(self, target: Any, attribute: str, replacement: Any) -> None:
@@ -64,6 +66,20 @@ def mutant(
         return function
 
     return declare
+
+
+def engine_mutant(
+    target: Any, attribute: str, part_of: str = "", partitions: int = 1
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a fault that is looked for in bazaars with an engine of so many partitions."""
+    declare = mutant(target, attribute, part_of)
+
+    def declare_it(function: Callable[..., Any]) -> Callable[..., Any]:
+        declared = declare(function)
+        MUTANTS[part_of or function.__name__].partitions = partitions
+        return declared
+
+    return declare_it
 
 
 @mutant(LeaderState, "committed")

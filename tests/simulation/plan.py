@@ -48,6 +48,8 @@ class Plan(NamedTuple):
     time, and the leader is lost; 0: no such time."""
     operators: int = 0
     """How many change the market meanwhile."""
+    partitions: int = 0
+    """How many the market is cut into, in an engine; 0: there is none."""
 
 
 def directed(scenario: str, seed: int) -> Plan:

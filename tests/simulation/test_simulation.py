@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from .engine_faults import draw_engine
 from .mutants import MUTANTS
 from .mutation import hunt
 from .plan import directed, draw
@@ -16,6 +17,7 @@ from .run import run, shrink
 from .scenarios import SCENARIOS
 
 FRESH_SEEDS = 75
+FRESH_ENGINE_SEEDS = 15
 MUTANT_SEEDS = 120
 HINTED_RUNS = 4
 """A hint of `SOONEST` that holds catches its mutant within so many runs."""
@@ -26,6 +28,17 @@ def failing(seeds: range) -> list[tuple[int, str]]:
     """Those of `seeds` that break an invariant, and which."""
     outcomes = ((seed, run(draw(seed)).violation) for seed in seeds)
     return [(seed, str(violation)) for seed, violation in outcomes if violation is not None]
+
+
+def test_nothing_is_where_the_log_is_in_an_engine(fresh_seed: int) -> None:
+    seeds = range(fresh_seed, fresh_seed + FRESH_ENGINE_SEEDS)
+    failures = [
+        (seed, partitions, str(violation))
+        for partitions in (1,)
+        for seed in seeds
+        if (violation := run(draw_engine(seed, partitions)).violation) is not None
+    ]
+    assert not failures
 
 
 def test_nothing_is_lost_doubled_or_oversold_in_fresh_schedules(fresh_seed: int) -> None:

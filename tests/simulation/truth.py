@@ -213,6 +213,11 @@ class Truth:
             else:
                 self._extend(entry)
 
+    def follows(self, log: Sequence[Entry], index: int) -> None:
+        """A leader found `log` before entry `index`, which it commits: what is there is committed,
+        though no leader before it came to know."""
+        self.committed(0, log[len(self.entries) : index - 1])
+
     def _extend(self, entry: Entry) -> None:
         last = self.entries[-1].digest if self.entries else "0" * 32
         if not entry.follows(last):
