@@ -55,7 +55,6 @@ from .window import KEPT_ENTRIES
 __all__ = ["Tenure", "TenureReady"]
 
 _SILENT = "the engine does not answer it"
-_LEFT = "it has just left the lead to another member"
 
 
 class TenureReady(Observed, frozen=True, kw_only=True):
@@ -142,10 +141,7 @@ class Tenure(Standing):
         """Why this member must not claim the partition now; None: it may."""
         if now - max(self._incumbent.heard_at, self._began_at) > self._timing.tenure:
             return Refused(unable=_SILENT)
-        if now < self._left_at + self._timing.tenure:
-            # A front-end may not know yet whom an operator wants to lead.
-            return Refused(unable=_LEFT)
-        if self.tail is None:
+        if self.tail is None or self._leaves_it_to_another(now):
             return Refused(self._timing.heartbeat)
         wait = self._incumbent.wait(now)
         if wait <= 0:
@@ -154,6 +150,14 @@ class Tenure(Standing):
         wait = min(wait, self._timing.heartbeat)
         leader = self.known_leader(now)
         return AnotherLeads(leader, wait) if leader else Refused(wait)
+
+    def _leaves_it_to_another(self, now: float) -> bool:
+        """Whether it has just handed over to another, as far as it has seen since: a front-end may
+        not know yet whom an operator wants to lead."""
+        if self.tail is None or now >= self._left_at + self._timing.tenure:
+            return False
+        is_wanted = self.tail.preferred in (0, self.id)
+        return not is_wanted or self._incumbent.heard_at <= self._left_at
 
     def tick(self, now: float) -> None:
         """Time has passed. Call it a few times a heartbeat."""

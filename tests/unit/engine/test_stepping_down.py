@@ -220,15 +220,38 @@ def test_a_leader_that_leaves_waits_until_its_orders_are_released(engine: Memory
     assert engine.tails()[0][0].released == Released(index=3, number=1)
 
 
-def test_a_leader_that_has_left_gives_another_the_time_to_come(leader: TenureLife) -> None:
+def test_a_leader_that_has_left_to_another_gives_it_the_time_to_come(
+    engine: MemoryEngine, leader: TenureLife
+) -> None:
+    engine.prefer(0, 2)
     leader.tenure.hand_over(leader.now)
     leader.carry_out()
     leader.settle()
-    leader.look()
     ticket = leader.nominate()
-    assert leader.replies[ticket].unable == "it has just left the lead to another member"
-    assert leader.replies[ticket].wait == 0, "another is nominated at once"
+    assert (leader.replies[ticket].leader, leader.replies[ticket].wait) == (0, TIMING.heartbeat)
+    leader.tick()
+    leader.look()
+    leader.nominate()
+    assert leader.call is None
     leader.pass_time(TENURE)
+    leader.look()
+    leader.nominate()
+    leader.settle()
+    assert leader.tenure.leads
+
+
+@pytest.mark.parametrize("preferred", [0, 1])
+def test_a_leader_that_has_left_comes_back_as_soon_as_that_is_wanted(
+    engine: MemoryEngine, leader: TenureLife, preferred: int
+) -> None:
+    engine.prefer(0, 2)
+    leader.tenure.hand_over(leader.now)
+    leader.carry_out()
+    leader.settle()
+    engine.prefer(0, preferred)
+    leader.nominate()
+    assert leader.call is None, "it has not seen it"
+    leader.tick()
     leader.look()
     leader.nominate()
     leader.settle()
