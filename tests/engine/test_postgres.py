@@ -163,7 +163,6 @@ def test_stocks_are_what_the_entries_say_however_often_they_are_written(
     random = Random(fresh_seed)
     engine, partition = in_postgres.engine, in_postgres.partition
     assert isinstance(engine, PostgresEngine)
-    menhir = LISTED.stocks[1].name
     logs = [PostgresLog(engine.log(partition)._session, partition, 5) for _ in range(2)]
     writers = [Writer(log, number) for number, log in enumerate(logs, 1)]
     reader, writer = engine.log(partition), writers[0]
@@ -171,7 +170,7 @@ def test_stocks_are_what_the_entries_say_however_often_they_are_written(
     writer.append(writer.batch(LISTED))
     for number in range(60):
         if random.random() < 0.15:
-            lost = writer.orders([f"lost{number}"], menhir)
+            lost = writer.orders([f"lost{number}"], MENHIR)
             if random.random() < 0.5:
                 writer.log.cut()
                 with pytest.raises(Unknown):
@@ -179,7 +178,7 @@ def test_stocks_are_what_the_entries_say_however_often_they_are_written(
             writer = random.choice(writers)
             writer.follow(writer.log.snapshot() if random.random() < 0.5 else logs[0].snapshot())
             writer.claim()
-        stock = random.choice(["FishCo", menhir])
+        stock = random.choice(["FishCo", MENHIR])
         batch = writer.orders([f"k{number}-{n}" for n in range(random.randrange(1, 4))], stock)
         if random.random() < 0.1:
             batch = writer.append(batch) and writer.batch(Repriced(stock, number + 1))
@@ -200,22 +199,55 @@ def test_stocks_are_what_the_entries_say_however_often_they_are_written(
                 break
 
 
+MENHIR = LISTED.stocks[1].name
+
+
+def flushed(writer: Writer, tried: TriedPostgres) -> None:
+    """Stocks are written, and are what the entries say."""
+    writer.append(writer.batch(Repriced(MENHIR, 7)))
+    found = {each.name: each for each in tried.log().snapshot().stocks}
+    assert found == writer.ledger.stocks
+
+
+def test_a_batch_that_never_landed_leaves_nothing_for_a_later_lead(
+    in_postgres: TriedPostgres,
+) -> None:
+    writer = leader(in_postgres)
+    writer.append(writer.orders(["a"]))
+    seen = in_postgres.log().snapshot()
+    writer.log.cut()
+    with pytest.raises(Unknown):
+        writer.append(writer.orders(["never"]))
+    writer.follow(seen)
+    writer.claim()
+    flushed(writer, in_postgres)
+
+
+def test_a_claim_by_a_log_that_loaded_nothing_knows_what_is_to_be_written(
+    in_postgres: TriedPostgres,
+) -> None:
+    old = leader(in_postgres)
+    old.append(old.orders(["a"]))
+    new = Writer(in_postgres.log(), 2)
+    new.log = in_postgres.log()
+    new.claim()
+    flushed(new, in_postgres)
+
+
 def test_a_change_of_the_market_and_a_claim_do_not_wait_for_each_other(
     in_postgres: TriedPostgres,
 ) -> None:
     old, new = leader(in_postgres), Writer(in_postgres.log(), 2)
+    row = f"SELECT FROM bazaar.partitions WHERE part = {in_postgres.partition} FOR UPDATE"
     with psycopg.connect(in_postgres.url) as admin:
-        admin.execute("BEGIN")
-        admin.execute(
-            f"SELECT FROM bazaar.partitions WHERE part = {in_postgres.partition} FOR UPDATE"
-        )
+        admin.execute(row)
+        claim = Called(new.claim)
+        until_waiting(in_postgres.server, "transactionid")
         batch = old.batch(Repriced("FishCo", 1))
         append = Called(lambda: old.append(batch))
-        until_waiting(in_postgres.server, "transactionid")
-        claim = Called(new.claim)
         until_waiting(in_postgres.server, "tuple")
-    assert append.end() is None
-    assert isinstance(claim.end(), Lost)
+    assert claim.end() is None
+    assert isinstance(append.end(), Lost)
 
 
 @contextmanager

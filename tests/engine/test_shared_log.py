@@ -3,6 +3,7 @@
 A server of PostgreSQL is started if one is installed; else those tests are skipped.
 """
 
+import msgspec
 import pytest
 
 from twisted_bazaar.consensus.entries import GENESIS
@@ -73,6 +74,19 @@ def test_a_claim_is_lost_after_a_write_of_the_leader(tried: Tried, what: str) ->
     with pytest.raises(Lost):
         new.claim()
     assert tail_of(new.log).term == 1
+
+
+def test_a_claim_is_lost_if_the_beat_is_not_the_one_that_was_seen(tried: Tried) -> None:
+    old, new = leader(tried), Writer(tried.log(), 2)
+    old.beats(5)
+    new.follow(new.log.snapshot())
+    for beat in (4, 6, HANDED_OVER):
+        seen = msgspec.structs.replace(new.tail, beat=beat)
+        other = Writer(tried.log(), 2)
+        other.tail = seen
+        with pytest.raises(Lost):
+            other.claim()
+    new.claim()
 
 
 def test_a_claim_is_repeated_without_a_second_entry(tried: Tried) -> None:
