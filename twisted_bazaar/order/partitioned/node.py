@@ -43,6 +43,7 @@ from twisted_bazaar.engine.shared_log import (
 from twisted_bazaar.engine.tenure import Tenure
 from twisted_bazaar.errors import (
     BazaarError,
+    Malformed,
     NotLeader,
     NotOurs,
     Unavailable,
@@ -55,6 +56,7 @@ from twisted_bazaar.order.following import Following
 from twisted_bazaar.order.listing import FirstListing
 from twisted_bazaar.order.neighbours import Catalog
 from twisted_bazaar.order.remarks import Remarks
+from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
@@ -366,9 +368,17 @@ class PartitionNode(PartitionView):
         ).addErrback(self._broken)
 
     def _applied(self, reply: ApplyReply, request: LearnerRequest) -> None:
-        if not self._stopped:
-            self._feed(self.tenure.applied, request.to, reply, self._seconds())
-            self._remarks.stranger(request.to, None)
+        """Take in a catalog's answer. One that makes no sense counts as none."""
+        if self._stopped:
+            return
+        mistake, now = None, self._seconds()
+        try:
+            check_step(reply.term, self.tenure.term, MAX_TERM_STEP_ANSWERED)
+            self._feed(self.tenure.applied, request.to, reply, now)
+        except Malformed as why:
+            mistake = f"an answer of {request.to} makes no sense: {why}"
+            self._feed(self.tenure.unreachable, request, now)
+        self._remarks.stranger(request.to, mistake)
 
     def _unanswered(self, failure: Failure, request: LearnerRequest) -> None:
         failure.trap(BazaarError)

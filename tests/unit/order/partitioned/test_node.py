@@ -1,11 +1,14 @@
 """A partition in a member: who leads it, what becomes of trades, and what it shows."""
 
 from collections import deque
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from tests.fakes.engine_world import LISTING, TIMING, EngineWorld, buy
 from tests.fakes.replicas import result_of
+from twisted_bazaar.consensus.messages import ApplyReply, LearnerRequest
 from twisted_bazaar.errors import NotLeader, OutcomeUnknown, Rejected, Unavailable
 from twisted_bazaar.market import Move, Placed
 from twisted_bazaar.partitions import home
@@ -229,3 +232,15 @@ def test_orders_are_remembered_until_the_engine_says_that_they_are_released() ->
     assert [entry.event.key for entry in recent()][-1:] == ["b"]  # type: ignore[union-attr]
     world.run(TIMING.tenure)
     assert recent() == []
+
+
+def test_an_answer_of_a_catalog_that_makes_no_sense_costs_no_lead() -> None:
+    world = EngineWorld()
+    node = world.lead(3)
+    reply = ApplyReply(
+        term=2**50, applied=0, digest="", released=0, stamp=None, holds=False, sent=0.0
+    )
+    apply = SimpleNamespace(term=node.tenure.term, sent=world.clock.seconds())
+    node._applied(reply, LearnerRequest("catalog", cast(Any, apply)))
+    assert node.tenure.leads
+    assert node.tenure.term < 2**50
