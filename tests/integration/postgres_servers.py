@@ -49,6 +49,7 @@ CONFIGURATION = {
     "wal_retrieve_retry_interval": "200ms",
     "tcp_user_timeout": "2s",
     "restart_after_crash": "off",
+    "recovery_init_sync_method": "syncfs",
     "log_min_messages": "warning",
 }
 

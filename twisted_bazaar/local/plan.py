@@ -72,7 +72,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     orders = {n: ports.reserve(CATALOG_PORT + n) for n in range(1, config.replicas + 1)}
     internal = ports.reserve(INTERNAL_PORT)
     cache, redis = _resolve_cache(config.cache, ports)
-    engine = _resolve_engine(config.engine, data, ports)
+    engine = _resolve_engine(config, data, ports)
     shared = [*timing_arguments(config.timing), *config.log.arguments()]
     shared += trace_arguments(config.trace)
     shared += [f"--partitions={config.partitions}"] if config.partitions > 1 else []
@@ -122,11 +122,13 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     return [*children, *redis, *engine.children]
 
 
-def _resolve_engine(engine: str | None, data: Path, ports: Ports) -> Engine:
+def _resolve_engine(config: Config, data: Path, ports: Ports) -> Engine:
     """What order processes are told of the engine, and its server, if it is the bazaar's own."""
-    if engine is None:
+    if config.engine is None:
         return Engine(environment={})
-    return embedded_engine(data, ports) if engine == EMBEDDED else external_engine(engine)
+    if config.engine == EMBEDDED:
+        return embedded_engine(data, ports, config.replicas * config.partitions)
+    return external_engine(config.engine)
 
 
 def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:

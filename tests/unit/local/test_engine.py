@@ -113,6 +113,15 @@ def test_it_listens_on_the_loopback_address_only_and_stops_last(data: Path, port
     assert (server.name, server.stops_last, server.stop_signal) == ("engine", True, "INT")
 
 
+@pytest.mark.parametrize(("logs", "connections"), [(3, 100), (48, 194)])
+def test_each_log_may_have_three_connections(
+    data: Path, ports: Ports, logs: int, connections: int
+) -> None:
+    engine.make_server(data, random_bytes)
+    (server,) = engine.embedded_engine(data, ports, logs).children
+    assert f"max_connections={connections}" in server.command
+
+
 def test_root_lets_the_servers_user_through_the_folder_and_no_further(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
