@@ -4,7 +4,7 @@ import http.client
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from twisted_bazaar.frontend.operations.challenges import (
     CHALLENGE_HEADER,
@@ -12,11 +12,17 @@ from twisted_bazaar.frontend.operations.challenges import (
     sign_operation,
 )
 
-from .bazaar import Answer
+from .bazaar import START_SECONDS, Answer
 from .cluster import Cluster
 from .waiting import wait_until
 
 __all__ = ["PartitionedCluster"]
+
+
+UNHURRIED = (
+    *("--heartbeat=0.1", "--election-timeout=1", "--tenure=1.5", "--lease=2", "--deadline=9"),
+)
+"""A leader keeps its lead where other tests take the processors."""
 
 
 class PartitionedCluster(Cluster):
@@ -24,12 +30,31 @@ class PartitionedCluster(Cluster):
 
     def __init__(self, folder: Path, url: str, partitions: int, *options: str) -> None:
         """`url` is that of the engine."""
-        super().__init__(folder, *options)
+        super().__init__(folder, *UNHURRIED, *options)
         self.partitions = partitions
         self._url = url
         self.secret = folder / "secret"
         folder.mkdir(parents=True, exist_ok=True)
         self.secret.write_text("the secret of a bazaar in a test")
+
+    def start(self, *, ready: bool = True) -> Self:
+        """Start all, the members first: a front-end that finds some of them has these lead all."""
+        try:
+            for name in self.address:
+                if name not in self.frontends:
+                    self.launch(name)
+            for name in self.address:
+                if name not in self.frontends:
+                    what = f"{name} listens"
+                    wait_until(lambda at=name: self.listens(at), what, START_SECONDS, self.tail)
+            for name in self.frontends:
+                self.launch(name)
+            if ready:
+                self.wait_ready()
+        except BaseException:
+            self.kill_all()
+            raise
+        return self
 
     def command(self, name: str) -> list[str]:
         command = [*super().command(name), f"--partitions={self.partitions}"]
@@ -46,7 +71,12 @@ class PartitionedCluster(Cluster):
         """By partition, the member that leads it; 0: none."""
         return [each["leader"] for each in self.partition_states()]
 
-    def wait_led(self, *leaders: int, within: float = 20.0) -> None:
+    def led_without(self, member: int) -> list[int]:
+        """By partition, its leader, if all have one, and `member` leads none; else empty."""
+        leaders = self.leaders()
+        return leaders if not {0, member} & {*leaders} else []
+
+    def wait_led(self, *leaders: int, within: float = START_SECONDS) -> None:
         """Wait until these lead the partitions, by number."""
         wait_until(lambda: self.leaders() == [*leaders], f"led by {leaders}", within, self.tail)
 

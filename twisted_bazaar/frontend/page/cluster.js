@@ -86,6 +86,7 @@ export class Cluster {
 
   /** Shows members of several partitions. */
   #members(reports) {
+    say(at("replicas-do"), "lead partitions; the log is in an engine");
     const addresses = new Map((this.#status?.replicas ?? []).map((each) => [each.id, each.address]));
     let changed = false;
     for (const { id, reachable, partitions } of reports) {
