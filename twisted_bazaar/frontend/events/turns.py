@@ -17,18 +17,18 @@ _LEAST_SECONDS = 0.02
 _MOST_SECONDS = 0.25
 """Between two questions to the replicas, each of which costs a front-end and a replica about a
 millisecond."""
-_OFTEN_ASKED = 4
-"""Partitions that are asked as often as one alone."""
+_QUESTIONS_PER_SECOND = 200
+"""To the replicas of all partitions together."""
 
 R = TypeVar("R", bound=Hashable)
 
 
 def asking_seconds(readers: int, partitions: int = 1) -> float:
     """The least time between two questions to the replicas of a partition. A reader is told later
-    by a fourth at most than the time between two writes to it; of many partitions, each is asked
-    less often."""
-    least = _LEAST_SECONDS * max(1.0, partitions / _OFTEN_ASKED)
-    return min(_MOST_SECONDS, max(least, readers / WRITES_PER_SECOND / 4))
+    by a fourth at most than the time between two writes to it; with many partitions, as late as
+    their number makes it."""
+    least = max(_LEAST_SECONDS, partitions / _QUESTIONS_PER_SECOND)
+    return max(least, min(_MOST_SECONDS, readers / WRITES_PER_SECOND / 4))
 
 
 class Turns(Generic[R]):

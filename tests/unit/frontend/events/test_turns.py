@@ -80,3 +80,10 @@ def test_replicas_are_asked_less_often_for_more_readers() -> None:
     assert asking_seconds(1) == asking_seconds(10) == 0.02
     assert asking_seconds(400) == 0.1
     assert asking_seconds(5000) == 0.25
+
+
+def test_the_replicas_of_many_partitions_are_asked_no_more_often_in_all() -> None:
+    assert asking_seconds(1, 2) == asking_seconds(1, 4) == 0.02
+    assert asking_seconds(1, 40) == 0.2
+    assert asking_seconds(5000, 40) == 0.25
+    assert asking_seconds(1, 1000) == 5.0
