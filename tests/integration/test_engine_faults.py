@@ -2,6 +2,8 @@
 another partition, and a partition to another process. Nothing is lost, and the log is gapless."""
 
 import json
+import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,3 +92,32 @@ def test_a_stock_moves_while_it_trades_and_so_does_the_lead(tmp_path: Path) -> N
             assert len(numbers) > 90
         stock = bazaar.request("GET", f"/stocks/{STOCK}").body["data"]
         assert stock["volume"] == len(trader.placed)
+
+
+def test_members_stop_in_time_and_are_reachable_though_the_engine_is_silent(
+    tmp_path: Path,
+) -> None:
+    with (
+        PostgresServers(1) as servers,
+        EngineCluster(tmp_path, servers.database("silent")) as bazaar,
+    ):
+        first = leader(bazaar)
+        servers.pause(servers.primary)
+
+        def none_leads() -> bool:
+            rows = bazaar.request("GET", "/replicas").body["data"]
+            assert all(row["reachable"] for row in rows)
+            return all(row["role"] == "follower" for row in rows)
+
+        wait_until(none_leads, "its lead is given up", 20, bazaar.tail)
+        begun = time.monotonic()
+        bazaar.kill(first, signal.SIGTERM)
+        assert time.monotonic() - begun < 5.0
+        servers.resume(servers.primary)
+        order = {"name": STOCK, "quantity": 1, "type": "buy"}
+        placed = wait_until(
+            lambda: bazaar.request("POST", "/orders", order).status == 200, "trades go on", 20
+        )
+        assert placed
+        bazaar.launch(first)
+        wait_until(lambda: bazaar.listens(first), "it is back", 20)
