@@ -8,4 +8,8 @@ database. `memory` is one in memory, for tests and the simulator; `postgres` is 
 `incumbent` says when the leader may be replaced, `campaign` is a candidate, `leadership` a leader,
 `window` the end of its log, and `calls` what either has the engine do. Pure, as all of this package
 but the database.
+
+`postgres` says what is asked of the database, `sql` in which words, `statement` with which
+parameters, and `rows` what rows mean. `connection` finds the server that takes writes, and ends
+calls that no server answers. `schema` makes the tables, by numbered `migrations`.
 """

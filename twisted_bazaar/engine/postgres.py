@@ -48,7 +48,7 @@ __all__ = ["PostgresEngine", "PostgresLog"]
 _UNIQUE_VIOLATION = "23505"
 _PLACE = "batches_pkey"
 
-FLUSH_ENTRIES = 8192
+FLUSH_ENTRIES = 4096
 """The rows of stocks are written again after so many entries, and with all that are no orders."""
 
 
