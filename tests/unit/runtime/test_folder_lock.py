@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.folder_lock import claim
@@ -101,6 +101,14 @@ def test_a_claimed_folder_is_for_its_owner_only_whatever_the_umask(tmp_path: Pat
     folder = tmp_path / "new"
     claim(folder).release()
     assert (mode(folder), mode(folder / "lock")) == (0o700, 0o600)
+
+
+def test_a_folder_that_others_may_only_pass_through_stays_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
+    with capturedLogs() as events:
+        claim(tmp_path).release()
+    assert mode(tmp_path) == 0o711
+    assert not events
 
 
 def test_a_folder_and_lock_that_are_open_to_others_are_closed(tmp_path: Path) -> None:
