@@ -72,5 +72,5 @@ def test_root_does_not_run_it_where_no_other_user_can_reach_its_files(
 @pytest.mark.skipif(os.geteuid() != 0, reason="Only root can become another user.")
 def test_a_child_is_the_user_that_is_asked_for_and_no_longer_root() -> None:
     command = ending_with(os.getpid(), ["sh", "-c", "id -ru; id -u; id -G"], f"{NOBODY}:{NOBODY}")
-    shown = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    shown = subprocess.run(command, capture_output=True, text=True, cwd="/", extra_groups=[0, 1])
     assert shown.stdout.split() == [str(NOBODY)] * 3, shown.stderr
