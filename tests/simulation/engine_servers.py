@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.engine.calls import Load, make
 from twisted_bazaar.engine.memory import MemoryEngine
 from twisted_bazaar.engine.shared_log import EngineError, Placement, Tail, Unknown
 
@@ -47,6 +48,8 @@ class EngineServer(Process):
         try:
             if method == "tails":
                 reply(arguments.get("frozen") or self._tails(engine))
+            elif method == "snapshot":
+                reply(make(Load(), engine.log(partition)))
             elif method == "prefer":
                 reply(engine.prefer(partition, **arguments))
             else:
