@@ -277,7 +277,7 @@ class MemoryLog:
 
     def order(self, number: int) -> Order | None:
         rows = self._rows
-        is_there = 1 <= number <= rows.tail.released.number
+        is_there = 1 <= number <= min(rows.tail.released.number, len(rows.orders))
         return _order(rows.orders[number - 1]) if is_there else None
 
     def orders(self, selection: Selection, upto: int) -> Page:
