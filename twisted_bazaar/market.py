@@ -272,6 +272,20 @@ class Traded(msgspec.Struct, frozen=True, tag_field="kind", tag="traded", omit_d
             and self.limit == trade.limit
         )
 
+    def shown(self, at_milliseconds: int) -> Order:
+        """The order as clients read it, of an entry with that time."""
+        return Order(
+            self.number,
+            self.stock,
+            self.side,
+            self.quantity,
+            at_milliseconds,
+            self.key,
+            self.made,
+            self.price,
+            self.limit,
+        )
+
     @property
     def has_made_key(self) -> bool:
         """Whether a front-end made the key, as far as an entry of an earlier release shows."""

@@ -74,10 +74,9 @@ class CatalogNode(Service):
         with the stocks of the market, when there are any in the order log. `place`: the partition
         whose stocks these are, of how many."""
         self._place = place
-        self._data = "the catalog's data"
-        if place != (0, 1):
-            self._data += f" of partition {place[0]}"
+        self._of = f" of partition {place[0]}" if place != (0, 1) else ""
         """For log lines."""
+        self._data = f"the catalog's data{self._of}"
         self._seconds = seconds
         self._figures = figures or CatalogFigures(Metrics())
         self._projection = projection = snapshot.projection()
@@ -267,9 +266,10 @@ class CatalogNode(Service):
         for news in self._publisher.backoff.take_news():
             self.log.warn(
                 "front-end {who} is kept out for {seconds:.0f} s: it has repeatedly delayed "
-                "trades ({times} times in a row; kept out now: {now}, times in all: {total})",
+                "trades{of} ({times} times in a row; kept out now: {now}, times in all: {total})",
                 who=news.holder,
                 seconds=news.seconds,
+                of=self._of,
                 times=news.times,
                 now=self.kept_out_now,
                 total=self.times_kept_out,

@@ -32,6 +32,8 @@ class Opening(msgspec.Struct, frozen=True):
     """The operator's listing; None: there is none."""
     listing: Sequence[Listing]
     """What that file lists."""
+    of: str = ""
+    """Which partition this is, for log lines; empty: there is one."""
     fault: str = ""
     """Why that file cannot be read, which does no harm once the market is open."""
 
@@ -41,12 +43,15 @@ class Opening(msgspec.Struct, frozen=True):
             return
         if why := self.fault or difference(self.listing, stocks):
             log.warn(
-                "--listing {file} is ignored, as the market is already open: {why}",
+                "--listing {file} is ignored, as the market{of} is already open: {why}",
                 file=self.path,
+                of=self.of,
                 why=why,
             )
         elif self.snapshot.position.index:
-            log.info("--listing {file} is not needed: the market is open", file=self.path)
+            log.info(
+                "--listing {file} is not needed: the market{of} is open", file=self.path, of=self.of
+            )
 
 
 def open_market(path: Path, listing: Path | None, place: tuple[int, int] = (0, 1)) -> Opening:
@@ -58,6 +63,7 @@ def open_market(path: Path, listing: Path | None, place: tuple[int, int] = (0, 1
     while it counts.
     """
     partition, partitions = place
+    of = f" of partition {partition}" if partitions > 1 else ""
 
     def at_home(listed: Sequence[Listing]) -> Sequence[Listing]:
         return [each for each in listed if home(each.name, partitions) == partition]
@@ -65,14 +71,14 @@ def open_market(path: Path, listing: Path | None, place: tuple[int, int] = (0, 1
     known = load(path) if path.exists() else None
     if known is not None and known.position.index:
         try:
-            return Opening(known, listing, at_home(read_listing(listing)) if listing else ())
+            return Opening(known, listing, at_home(read_listing(listing)) if listing else (), of)
         except Unusable as why:
-            return Opening(known, listing, (), fault=str(why))
+            return Opening(known, listing, (), of, fault=str(why))
     if listing is None and known is not None:
         return Opening(known, None, ())
     wanted = at_home(read_listing(listing) if listing else DEFAULT_LISTING)
     stocks = [Stock(each.name, each.price, each.quantity, 0, 0) for each in wanted]
-    return Opening(Snapshot(stocks, Position(), 0), listing, wanted)
+    return Opening(Snapshot(stocks, Position(), 0), listing, wanted, of)
 
 
 def difference(listing: Sequence[Listing], stocks: Mapping[str, Stock]) -> str | None:

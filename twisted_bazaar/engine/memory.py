@@ -306,15 +306,4 @@ def _traded(entry: Entry) -> Traded:
 
 
 def _order(entry: Entry) -> Order:
-    order = _traded(entry)
-    return Order(
-        order.number,
-        order.stock,
-        order.side,
-        order.quantity,
-        entry.at_milliseconds,
-        order.key,
-        order.made,
-        order.price,
-        order.limit,
-    )
+    return _traded(entry).shown(entry.at_milliseconds)

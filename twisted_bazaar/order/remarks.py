@@ -17,6 +17,7 @@ class Remarks:
         there is."""
         self._folder = folder
         self._led = f" {led}" if led else ""
+        self._of = f"{led}: " if led else ""
         self._leading_term = 0
         self._strangers: dict[object, str] = {}
         """By neighbour, or kind of request: what was said last of one that is not ours."""
@@ -38,7 +39,7 @@ class Remarks:
             self._strangers.pop(of, None)
         elif self._strangers.get(of) != line:
             self._strangers[of] = line
-            self.log.warn("{line}", line=line)
+            self.log.warn("{of}{line}", of=self._of, line=line)
 
     def disk(self, remark: str | None) -> None:
         """What `DiskLatency.remark` says."""
@@ -51,8 +52,9 @@ class Remarks:
             return
         for news in backoff.take_news():
             self.log.warn(
-                "catalog {who} is kept out for {seconds:.0f} s: it has held trades up again and "
-                "again ({times} times in a row; times in all: {total})",
+                "{of}catalog {who} is kept out for {seconds:.0f} s: it has held trades up again "
+                "and again ({times} times in a row; times in all: {total})",
+                of=self._of,
                 who=news.holder,
                 seconds=news.seconds,
                 times=news.times,

@@ -4,7 +4,7 @@ Files are read before or after the node is called: the index, for the keys of a 
 for orders. That is done on a thread, but for keys while the index proves prompt.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -43,7 +43,14 @@ from .promptness import Promptness
 from .search import FoundOrders
 from .watches import Released
 
-__all__ = ["MAX_LISTED_ORDERS", "MAX_WATCH_MS", "Orders", "Replication"]
+__all__ = [
+    "FEW_SHOWN",
+    "MAX_LISTED_ORDERS",
+    "MAX_WATCH_MS",
+    "Orders",
+    "Replication",
+    "released_to_wire",
+]
 
 MAX_LISTED_ORDERS = 1000
 """Orders in one answer at most."""
@@ -52,7 +59,7 @@ MAX_LISTED_ORDERS = 1000
 MAX_WATCH_MS = 10_000
 """How long a call waits for something new, at most."""
 
-_FEW_SHOWN = 64
+FEW_SHOWN = 64
 """Orders and stocks in an answer that is encoded on the reactor's thread, at most."""
 _FEW_KEYS = 64
 """Keys that are looked up on the reactor's thread at most: about half a millisecond."""
@@ -193,7 +200,7 @@ class Orders(OrdersServicer):
             else:
                 found = await self._pages.page(selection, context)
         price_of = self._node.price_of
-        if len(found.entries) <= _FEW_SHOWN:
+        if len(found.entries) <= FEW_SHOWN:
             return found_to_wire(found, price_of)
         return await context.defer(lambda: found_to_wire(found, price_of).SerializeToString())
 
@@ -212,11 +219,10 @@ class Orders(OrdersServicer):
             # What is released asks for no round of heartbeats.
             orders = await self._list(request.after, upto - request.after, context)
         price_of = self._node.price_of
-        if len(orders) + len(released.stocks) <= _FEW_SHOWN:
-            return released_to_wire(released, orders, price_of)
-        return await context.defer(
-            lambda: released_to_wire(released, orders, price_of).SerializeToString()
-        )
+        shown = (order_to_wire(order, price_of) for order in orders)
+        if len(orders) + len(released.stocks) <= FEW_SHOWN:
+            return released_to_wire(released, shown)
+        return await context.defer(lambda: released_to_wire(released, shown).SerializeToString())
 
     async def _list(self, after: int, limit: int, context: Context) -> Sequence[Entry]:
         remembered, upto = await self._node.orders(after, limit)
@@ -264,11 +270,11 @@ def found_to_wire(
 
 
 def released_to_wire(
-    released: Released, orders: Sequence[Entry], price_of: Callable[[Traded], int]
+    released: Released, orders: Iterable[market_pb2.Order]
 ) -> order_pb2.WatchReply:
     """The answer to a front-end that watches, with these of the released orders."""
     return order_pb2.WatchReply(
-        orders=[order_to_wire(each, price_of) for each in orders],
+        orders=orders,
         stocks=map(stock_to_wire, released.stocks),
         last_number=released.last_number,
         version=released.version,

@@ -98,6 +98,13 @@ def test_once_it_is_open_the_listing_is_ignored_and_one_line_says_why(
     assert said(open_market(path, None), stocks) == []
 
 
+def test_where_there_are_several_the_line_names_the_partition(path: Path, listing: Path) -> None:
+    save(path, OPEN)
+    listing.write_text(BAD)
+    [(_, line)] = said(open_market(path, listing, (2, 4)), market(*OPEN.stocks))
+    assert "as the market of partition 2 is already open" in line
+
+
 def test_a_listing_that_opens_the_market_is_worth_no_line(path: Path, listing: Path) -> None:
     listing.write_text(GOOD)
     opening = open_market(path, listing)

@@ -105,19 +105,8 @@ class EnginePages:
 
 def order_of(entry: Entry) -> Order:
     """The order that a `traded` entry holds."""
-    order = entry.event
-    assert isinstance(order, Traded)
-    return Order(
-        order.number,
-        order.stock,
-        order.side,
-        order.quantity,
-        entry.at_milliseconds,
-        order.key,
-        order.made,
-        order.price,
-        order.limit,
-    )
+    assert isinstance(entry.event, Traded)
+    return entry.event.shown(entry.at_milliseconds)
 
 
 def _needs_last(selection: Selection, known: int) -> bool:

@@ -12,7 +12,12 @@ from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.errors import BazaarError, NotLeader, NotOurs, OutcomeUnknown, Unavailable
 from twisted_bazaar.market import Order, Trade
 from twisted_bazaar.order.questions import Known, Outcome
-from twisted_bazaar.order.servicer import MAX_LISTED_ORDERS, MAX_WATCH_MS
+from twisted_bazaar.order.servicer import (
+    FEW_SHOWN,
+    MAX_LISTED_ORDERS,
+    MAX_WATCH_MS,
+    released_to_wire,
+)
 from twisted_bazaar.order.watches import Released
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
@@ -21,7 +26,6 @@ from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
 from twisted_bazaar.rpc.selections import order_message, page_to_wire, selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
-from twisted_bazaar.rpc.stocks import stock_to_wire
 from twisted_bazaar.rpc.wire import (
     lookup_to_wire,
     outcome_to_wire,
@@ -38,8 +42,6 @@ from .pages import EnginePages
 
 __all__ = ["Orders", "PartitionService"]
 
-_FEW_SHOWN = 64
-"""Orders and stocks in an answer that is encoded on the reactor's thread, at most."""
 _LOOK_AGAIN_SECONDS = 0.005
 """Keys are looked up again so much later, where a server of the engine was behind."""
 
@@ -140,7 +142,7 @@ class PartitionService:
             page = Page([] if order is None else [order], 0, ended=True)
         else:
             page = await self._pages.page(selection)
-        if len(page.orders) <= _FEW_SHOWN:
+        if len(page.orders) <= FEW_SHOWN:
             return page_to_wire(page)
         return await context.defer(lambda: page_to_wire(page).SerializeToString())
 
@@ -152,9 +154,10 @@ class PartitionService:
         orders: Sequence[Order] = ()
         if released.last_number > request.after and limit:
             orders = await self._pages.after(request.after, limit)
-        if len(orders) + len(released.stocks) <= _FEW_SHOWN:
-            return news_to_wire(released, orders)
-        return await context.defer(lambda: news_to_wire(released, orders).SerializeToString())
+        shown = map(order_message, orders)
+        if len(orders) + len(released.stocks) <= FEW_SHOWN:
+            return released_to_wire(released, shown)
+        return await context.defer(lambda: released_to_wire(released, shown).SerializeToString())
 
     async def _released(self, request: order_pb2.WatchRequest) -> Released:
         """What is released, once there is something new. Only the leader knows stocks."""
@@ -244,16 +247,3 @@ class Orders(OrdersServicer):
 
     def HandOver(self, request: order_pb2.HandOverRequest, context: Context) -> Any:
         return self._of(request, context).hand_over(request)
-
-
-def news_to_wire(released: Released, orders: Sequence[Order]) -> order_pb2.WatchReply:
-    """The answer to a front-end that watches, with these of the released orders."""
-    return order_pb2.WatchReply(
-        orders=map(order_message, orders),
-        stocks=map(stock_to_wire, released.stocks),
-        last_number=released.last_number,
-        version=released.version,
-        history=released.history,
-        digest=released.digest,
-        before=released.before,
-    )
