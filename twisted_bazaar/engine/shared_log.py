@@ -1,9 +1,9 @@
 """The seam between a leader and the engine that keeps its log. Pure types.
 
-A partition has one log. Its `Tail` says how far that goes and who leads. Each write compares what it
-changes of the tail, in the transaction that changes it. So the log is the lock: of two leaders that
-follow the same entry, one has its batch in the log, and the other gets `Lost`, whatever any clock
-shows.
+A partition has one log. Its `Tail` says how far that goes and who leads. Each write compares what
+it changes of the tail, in the transaction that changes it. So the log is the lock: of two leaders
+that follow the same entry, one has its batch in the log, and the other gets `Lost`, whatever any
+clock shows.
 
 What a call did is known when it returns, or raises `Lost` or `Refused`. After `Unknown` the very
 same call is made again, until it is known: each call is idempotent.
