@@ -9,8 +9,10 @@ like are deliberate faults in the code, each of which `mutation` must catch.
 
 Of a bazaar whose log is in an engine, `engine_servers` are the servers, `engine_members` what a
 member does about a partition, `engine_bazaar` all of it, and `engine_faults` what goes wrong.
+`engine_lanes` puts several partitions together, between which `engine_clients` move stocks;
+`engine_truth` checks what holds over all of them.
 
     python -m tests.simulation --seeds 1000        # many schedules
-    python -m tests.simulation --engine            # with the log in an engine
+    python -m tests.simulation --engine --partitions 2
     python -m tests.simulation --replay 42         # one, with its trace
 """

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from functools import partial
 
 from .engine_faults import draw_engine
 from .plan import Plan, draw
@@ -18,8 +19,9 @@ def main() -> int:
     parser.add_argument("--base", type=int, default=0, help="the first seed")
     parser.add_argument("--replay", type=int, help="run this seed alone and print its trace")
     parser.add_argument("--engine", action="store_true", help="with the order log in an engine")
+    parser.add_argument("--partitions", type=int, default=1, help="with --engine: how many")
     asked = parser.parse_args()
-    drawn = draw_engine if asked.engine else draw
+    drawn = partial(draw_engine, partitions=asked.partitions) if asked.engine else draw
     if asked.replay is not None:
         return replay(drawn(asked.replay))
     began = time.process_time()
@@ -32,7 +34,7 @@ def main() -> int:
         counts.update(outcome.counts)
         if outcome.violation is not None:
             print(f"seed {seed}: {outcome.violation}")
-            flag = "--engine " if asked.engine else ""
+            flag = f"--engine --partitions {asked.partitions} " if asked.engine else ""
             print(f"replay it with: python -m tests.simulation {flag}--replay {seed}")
             return 1
     seconds = time.process_time() - began

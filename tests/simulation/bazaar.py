@@ -1,6 +1,6 @@
 """A bazaar in the simulated world: order replicas, catalogs, caches, front-ends and clients."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -60,7 +60,7 @@ class SimulatedBazaar:
         replicas do not know all catalogs.
         """
         self.world = world
-        self.network = Network(world)
+        self.network = self._make_network()
         self.truth = Truth(not wild_clocks)
         rate = partial(_rate, world.random, wild_clocks)
         self._slowest = 1 / _drift(wild_clocks)[0]
@@ -106,6 +106,9 @@ class SimulatedBazaar:
         self.operators = operators_of(world, operators, self.frontends, self.truth)
         members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
+
+    def _make_network(self) -> Network:
+        return Network(self.world)
 
     def _order(self, number: int, rate: float, batch: int) -> Any:
         return OrderMember(self.world, number, self.network, self.truth, rate, batch)
@@ -168,6 +171,20 @@ class SimulatedBazaar:
         for catalog in self.catalogs.values():
             if catalog.projection.ledger.stocks != self.truth.ledger.stocks:
                 raise Violation(6, f"{catalog.name} ends with another ledger")
+
+    def leading(self) -> object:
+        """Names who leads."""
+        return self.leader()
+
+    def without_lease(self) -> Sequence[str]:
+        """The front-ends that have a cache, and no lease, though none keeps them out."""
+        if not self.redises or not self.truth.clocks_are_true:
+            return []
+        return [
+            each.name
+            for each in self.frontends
+            if not (each.floors.alive(each.seconds) or self.kept_out(each))
+        ]
 
     def kept_out(self, frontend: FrontendMember) -> bool:
         """Whether `frontend` may lack a lease now because it, or a catalog, is kept out."""

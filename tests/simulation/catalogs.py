@@ -115,7 +115,7 @@ class CatalogMember(Process):
 
     def _show(self, names: list[str], held: list[str], reply: Respond) -> None:
         view = self.publisher.view
-        if self.seconds < view.until and view.stocks:
+        if self.seconds < view.until and self.publisher.is_open:
             shown = [name for name in names if name in view.stocks and name not in held]
             reply(LookupReply([view.stocks[name] for name in shown], view.history, held))
         else:

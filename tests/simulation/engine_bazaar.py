@@ -16,9 +16,10 @@ class EngineBazaar(SimulatedBazaar):
     """All processes of a bazaar with one partition, and the engine's servers."""
 
     orders: dict[int, EngineMember]
+    partition = 0
 
-    def __init__(self, world: World, **plan: Any) -> None:
-        self._engines: Engines | None = None
+    def __init__(self, world: World, engines: Engines | None = None, **plan: Any) -> None:
+        self._engines = engines
         super().__init__(world, **plan)
         self.processes |= {server.name: server for server in self.engines.servers}
 
@@ -30,7 +31,16 @@ class EngineBazaar(SimulatedBazaar):
         return self._engines
 
     def _order(self, number: int, rate: float, batch: int) -> EngineMember:
-        return EngineMember(self.world, number, self.network, self.truth, rate, batch, self.engines)
+        return EngineMember(
+            self.world,
+            number,
+            self.network,
+            self.truth,
+            rate,
+            batch,
+            self.engines,
+            self.partition,
+        )
 
     def _introduce(self, slow: float) -> None:
         super()._introduce(slow)
@@ -50,7 +60,7 @@ class EngineBazaar(SimulatedBazaar):
         self.engines.heal()
 
     def _highest_term(self) -> int:
-        return self.engines.engine.rows[0].tail.term
+        return self.engines.engine.rows[self.partition].tail.term
 
     # What is done to the engine, and by its operator.
 
@@ -75,7 +85,7 @@ class EngineBazaar(SimulatedBazaar):
 
     def check_converged(self) -> None:
         """All is well, and all agree on it."""
-        entries, rows = self.truth.entries, self.engines.engine.rows[0]
+        entries, rows = self.truth.entries, self.engines.engine.rows[self.partition]
         if [entry.digest for entry in rows.entries] != [entry.digest for entry in entries]:
             raise Violation(11, f"the engine has {len(rows.entries)} of {len(entries)} entries")
         if rows.stocks != self.truth.ledger.stocks:

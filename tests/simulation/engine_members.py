@@ -21,12 +21,14 @@ from twisted_bazaar.engine.tenure import Tenure, TenureReady
 from twisted_bazaar.errors import BazaarError, NotExecuted, NotLeader, OutcomeUnknown, Unavailable
 from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Change, Listing, Trade
+from twisted_bazaar.market import Change, Listing, Moved, Trade
 from twisted_bazaar.order.desk import TradingDesk
 from twisted_bazaar.order.questions import Batch, Known, Operation, Question
 from twisted_bazaar.partitions import home
 from twisted_bazaar.sending import Sending
 
+from . import engine_moves
+from .engine_moves import shown_placements
 from .engine_servers import Engines
 from .members import CALL_SECONDS, TICK_SECONDS, TIMING, Respond
 from .network import Network
@@ -36,16 +38,11 @@ from .world import Process, World, milliseconds
 if TYPE_CHECKING:
     from .catalogs import CatalogMember
 
-__all__ = ["POLL_SECONDS", "EngineMember", "on_clock_of"]
+__all__ = ["POLL_SECONDS", "EngineMember"]
 
 POLL_SECONDS = TIMING.tenure / 6
 MOST_LOOKS = 40
 """How often keys are looked up for one batch, at most."""
-
-
-def on_clock_of(process: Process, other: Process) -> None:
-    """`process` is a part of the same machine as `other`."""
-    process._rate, process._offset = other._rate, other._offset
 
 
 class EngineMember(Process):
@@ -124,6 +121,9 @@ class EngineMember(Process):
         self._waiting: dict[Ticket | Batch | Question | Operation, Respond] = {}
         self._listing = False
         self._leading_term = 0
+        self._knows_placements = False
+        self._left: dict[str, tuple[int, int]] = {}
+        """The stocks that left in this leadership: at which entry, and where to."""
         self._tail: Tail | None = None
         self._placements: Sequence[Placement] = ()
         self._released_elsewhere: Mapping[int, int] = {}
@@ -147,7 +147,10 @@ class EngineMember(Process):
                 self._tail = tails[self.partition]
                 self._released_elsewhere = {tail.partition: tail.released.index for tail in tails}
                 self._tenure.saw(self._tail, self.seconds)
-                self._adopt()
+                # It shows this leadership, and so all that the log had moved away before.
+                self._knows_placements |= self._tail.term == self._leading_term
+            self.carry_out()
+            self._adopt()
             self.carry_out()
             self.later(POLL_SECONDS, self._poll)
 
@@ -159,14 +162,14 @@ class EngineMember(Process):
         if desk is None or not self.decides:
             return
         for placed in self._placements:
-            moved = self._released_elsewhere.get(placed.before, 0) >= placed.moved
-            if placed.partition == self.partition and not placed.arrived and moved:
+            to_here = placed.partition == self.partition
+            if to_here and engine_moves.may_come(placed, self._released_elsewhere):
                 desk.adopt(placed.adopted(), placed.former)
 
     @property
     def decides(self) -> bool:
         """Whether it leads, and takes trades."""
-        return self.desk is not None and not self._tenure.leaving
+        return self.desk is not None and self._knows_placements and not self._tenure.leaving
 
     def hand_over(self, to: int) -> None:
         """Its operator wants `to` to lead."""
@@ -204,6 +207,7 @@ class EngineMember(Process):
                 cluster=tenure.cluster,
                 clock=self.seconds,
                 disk_seconds=tenure.disk.seconds(self.seconds),
+                placements=shown_placements(self.partition, self._placements, self._left),
             )
         )
 
@@ -397,6 +401,9 @@ class EngineMember(Process):
             self.desk = None
 
     def _tell(self, ready: TenureReady) -> None:
+        for entry in ready.committed:
+            if isinstance(entry.event, Moved):
+                self._left[entry.event.stock] = entry.index, entry.event.to
         if ready.committed:
             self._truth.follows(self._engines.entries(self.partition), ready.committed[0].index)
             self._truth.committed(self.number, ready.committed)
@@ -407,6 +414,7 @@ class EngineMember(Process):
         if ready.leading_term != self._leading_term:
             self._leading_term = ready.leading_term
             if ready.leading_term:
+                self._knows_placements, self._left = False, {}
                 self._truth.leads(self.number, ready.leading_term)
                 self.world.say(self.name, f"leads {self.partition} in term {ready.leading_term}")
                 self.won(self)
@@ -428,11 +436,9 @@ class EngineMember(Process):
 
     def _forget(self) -> None:
         """Of what the engine knows to be released, the desk need not know."""
-        desk = self.desk
-        if desk is not None:
-            update = desk.to_index(self._tenure.told_released)
-            if update is not None:
-                desk.indexed(update.entries[-1].index)
+        desk, index = self.desk, self._tenure.told_released
+        if desk is not None and index > desk.applied - desk.index_lag:
+            desk.indexed(index)
 
     def _snapshot(self) -> MarketSnapshot:
         desk = self.desk

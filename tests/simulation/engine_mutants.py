@@ -1,22 +1,25 @@
 """Deliberate faults in what decides who leads a log in an engine, and in what the engine promises
 (see `mutants`)."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from twisted_bazaar.catalog.projection import Projection
 from twisted_bazaar.consensus.learners import Learners
 from twisted_bazaar.engine import incumbent
 from twisted_bazaar.engine.calls import Append, Attempt, Claim
 from twisted_bazaar.engine.incumbent import Incumbent
 from twisted_bazaar.engine.leadership import Leadership
 from twisted_bazaar.engine.memory import MemoryEngine, MemoryLog
-from twisted_bazaar.engine.shared_log import HANDED_OVER, Unknown
+from twisted_bazaar.engine.shared_log import HANDED_OVER, Lost, Unknown
 from twisted_bazaar.engine.tenure import Tenure
 from twisted_bazaar.errors import NotLeader
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.order.desk import TradingDesk
 
+from . import engine_moves
 from .mutants import engine_mutant
 
 __all__: list[str] = []
@@ -197,3 +200,62 @@ def a_desk_does_not_look_into_the_engine(
     original: Any, self: Any, trade: Any, known: Any, fresh: Any
 ) -> Any:
     return original(self, trade, msgspec.structs.replace(known, orders={}), fresh)
+
+
+# Stocks that move.
+
+
+@engine_mutant(engine_moves, "may_come", partitions=2)
+def a_stock_is_taken_before_its_leaving_is_released(
+    original: Any, placed: Any, released: Any
+) -> bool:
+    return True
+
+
+@engine_mutant(TradingDesk, "former_of", partitions=2)
+def keys_are_looked_for_here_only(original: Any, self: Any, stocks: Any) -> Any:
+    return frozenset()
+
+
+@engine_mutant(TradingDesk, "_covers", part_of="keys_are_looked_for_here_only", partitions=2)
+def and_that_is_good_enough(original: Any, self: Any, known: Any, trades: Any) -> bool:
+    return bool(known.index >= self._forgotten)
+
+
+@engine_mutant(TradingDesk, "_covers", partitions=2)
+def a_look_up_from_before_a_stock_came_is_good_enough(
+    original: Any, self: Any, known: Any, trades: Any
+) -> bool:
+    return bool(known.index >= self._forgotten)
+
+
+@engine_mutant(Projection, "floors", partitions=2)
+def a_stock_that_left_has_no_floor(original: Any, self: Any, after: int) -> Any:
+    floors = original(self, after)
+    return {name: at for name, at in floors.items() if name in self.ledger.stocks}
+
+
+@engine_mutant(MemoryLog, "_place", partitions=2)
+def a_move_is_ended_twice(original: Any, self: Any, batch: Any) -> None:
+    """What an `adopted` entry is of is not compared."""
+    with suppress(Lost):
+        original(self, batch)
+
+
+@engine_mutant(
+    TradingDesk,
+    "adopt",
+    part_of="a_move_is_ended_twice",
+    partitions=2,
+)
+def and_is_taken_more_than_once(original: Any, self: Any, event: Any, former: Any) -> None:
+    self._adopted.clear()
+    original(self, event, former)
+
+
+@engine_mutant(Ledger, "_move", partitions=2)
+def a_stock_that_moves_stays(original: Any, self: Any, index: int, event: Any) -> Any:
+    stock = self.stocks.get(event.stock)
+    touched = original(self, index, event)
+    self.stocks[event.stock] = msgspec.structs.replace(stock, version=index)
+    return touched

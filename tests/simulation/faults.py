@@ -4,6 +4,7 @@ from .bazaar import SimulatedBazaar
 from .days import Fault
 from .engine_bazaar import EngineBazaar
 from .engine_faults import on_engine
+from .engine_lanes import ManyBazaar
 
 __all__ = ["apply"]
 
@@ -16,7 +17,7 @@ def apply(fault: Fault, bazaar: SimulatedBazaar) -> None:
         name = bazaar.leader() or "order-1"
     who = tuple(each.replace("leader", bazaar.leader() or "order-1") for each in fault.who)
     bazaar.world.say("fault", f"{fault.kind} {' '.join(fault.who)} {fault.seconds:.3f} s")
-    if isinstance(bazaar, EngineBazaar) and on_engine(fault, name, bazaar):
+    if isinstance(bazaar, EngineBazaar | ManyBazaar) and on_engine(fault, name, bazaar):
         return
     if not _on_links(kind, name, who, fault, bazaar):
         _on_processes(kind, name, who, fault, bazaar)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from twisted_bazaar.consensus.messages import CampaignReply
+from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import (
     BazaarError,
     ChangeRefused,
@@ -72,11 +72,14 @@ class FrontendMember(Process):
         self._confused = confused
         self._network = network
         self._replicas = replicas
+        self.partition = 0
+        self.told: Callable[[Status], None] = lambda status: None
+        """Told of each answer to a ping."""
         self.informed: Callable[[FrontendMember], None] = lambda member: None
         """Told when it holds a lease that it did not hold before."""
 
     def started(self) -> None:
-        self.leadership = Leadership(self._replicas, TIMING)
+        self.leadership = Leadership(self._replicas, TIMING, self.partition)
         # One more than ships: batches that overtake each other are the harder case.
         self._queue: TradeQueue[Answer] = TradeQueue(in_flight=2)
         self._searching = False
@@ -104,6 +107,7 @@ class FrontendMember(Process):
         def heard(status: Any) -> None:
             if status.replica == replica:
                 self.leadership.heard(status)
+                self.told(status)
                 self.leadership.heard_clock(replica, status.clock, self.seconds)
             else:
                 self.leadership.silent(replica)

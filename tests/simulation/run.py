@@ -25,6 +25,7 @@ from . import (
 from .bazaar import SimulatedBazaar
 from .election_scenarios import bound, committed, keeps_its_place, slow_disks
 from .engine_bazaar import EngineBazaar
+from .engine_lanes import ManyBazaar
 from .faults import apply
 from .members import TIMING
 from .network import LATE_SECONDS
@@ -60,7 +61,7 @@ def run(plan: Plan, traced: bool = False) -> Outcome:
 
 def _outcome(plan: Plan, traced: bool) -> Outcome:
     world = World(plan.seed, traced)
-    make = EngineBazaar if plan.partitions else SimulatedBazaar
+    make = (SimulatedBazaar, EngineBazaar, ManyBazaar)[min(plan.partitions, 2)]
     bazaar = make(
         world,
         replicas=plan.replicas,
@@ -75,6 +76,7 @@ def _outcome(plan: Plan, traced: bool) -> Outcome:
         mixed=plan.mixed,
         stale=plan.stale,
         operators=plan.operators,
+        **({"partitions": plan.partitions} if plan.partitions > 1 else {}),
     )
     violation: Violation | None = None
     try:
@@ -171,19 +173,18 @@ def _check_flows(bazaar: SimulatedBazaar, before: Mapping[str, int], quiet: floa
         raise Violation(11, f"no trade in {quiet} s without faults")
     if counts["hit"] + counts["missed"] == before["hit"] + before["missed"]:
         raise Violation(11, f"no lookup answered in {quiet} s without faults")
-    for frontend in bazaar.frontends if bazaar.redises and bazaar.truth.clocks_are_true else ():
-        if not (frontend.floors.alive(frontend.seconds) or bazaar.kept_out(frontend)):
-            raise Violation(11, f"{frontend.name} has no lease {quiet} s after the faults")
+    for name in bazaar.without_lease():
+        raise Violation(11, f"{name} has no lease {quiet} s after the faults")
 
 
 def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
     """No nomination, of any replica by any front-end, deposes a leader that works."""
-    leader, terms = bazaar.leader(), bazaar.truth.terms
+    leader, terms = bazaar.leading(), bazaar.truth.terms
     for frontend in bazaar.frontends:
         for order in bazaar.orders.values():
             bazaar.nominate(frontend.name, order.name)
             world.run(world.now + 0.05)
-    if (bazaar.leader(), bazaar.truth.terms) != (leader, terms):
+    if (bazaar.leading(), bazaar.truth.terms) != (leader, terms):
         raise Violation(11, f"{leader} led and was deposed by a nomination")
 
 

@@ -4,7 +4,7 @@
 number of the invariant, so that a test can tell which one caught a fault.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -31,7 +31,7 @@ from twisted_bazaar.market import (
 )
 from twisted_bazaar.rpc.push import PushedQuote
 
-__all__ = ["Truth", "Violation", "body_of"]
+__all__ = ["GONE", "Truth", "Violation", "body_of"]
 
 
 _CUT = (
@@ -51,6 +51,10 @@ _CUT = (
 )
 """What a cut takes back. An entry in the copies that had not been committed when they were made may
 be committed now, though a client was told since then that its trade was rejected."""
+
+
+GONE = -1
+"""The price, in what a stock was, of one that is in the partition no longer."""
 
 
 class Violation(AssertionError):
@@ -129,6 +133,8 @@ class Truth:
         self._over: set[tuple[str, int]] = set()
         """Those of which an operator was told what has become of them."""
         self._seen: dict[str, int] = {}
+        self.extended: Callable[[Entry, Sequence[str]], None] = lambda entry, touched: None
+        """Told of each entry, and the stocks that it changes."""
         self.clocks_are_true = clocks_are_true
         self.cuts = 0
         """How often all order logs were put back as they had been before."""
@@ -243,7 +249,9 @@ class Truth:
         except InvariantBroken as why:
             raise Violation(6, str(why)) from None
         for name in touched:
-            self._stocks.setdefault(name, []).append(self.ledger.stocks[name])
+            stock = self.ledger.stocks.get(name) or Stock(name, GONE, 0, 0, entry.index)
+            self._stocks.setdefault(name, []).append(stock)
+        self.extended(entry, touched)
 
     def _check_conditions(self, entry: Entry, order: Traded) -> None:
         """`entry` holds what its trade asked for, at the price that its stock has there."""

@@ -40,7 +40,17 @@ from twisted_bazaar.errors import (
     Rejected,
 )
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Adopted, Judged, Listed, Listing, Placed, Stock, Trade, Traded
+from twisted_bazaar.market import (
+    Adopted,
+    Judged,
+    Listed,
+    Listing,
+    Placed,
+    Rejection,
+    Stock,
+    Trade,
+    Traded,
+)
 from twisted_bazaar.sending import Sending
 
 from .questions import Batch, IndexUpdate, Known, Operation, Outcome, Question
@@ -100,8 +110,7 @@ class TradingDesk:
         self._leading_term = 0
         """The term that this member leads in; 0: it does not lead."""
         self._opens_empty = opens_empty
-        here = place[0]
-        self._former = {name: (applied, frozenset(each) - {here}) for name, each in former.items()}
+        self._former = {name: (applied, {*each} - {place[0]}) for name, each in former.items()}
         """The partitions that held a stock before, and an entry not before its coming. Who has that
         entry has all orders of the stock there."""
         self._adopted: set[tuple[int, int]] = set()
@@ -177,7 +186,7 @@ class TradingDesk:
             if outcome is None:
                 decision = tip.decide(trade, at)
                 if not isinstance(decision, Traded):
-                    outcome = Rejected(decision)
+                    outcome = Rejected(self._reason(trade, decision, tip))
                 elif trade.validate:
                     outcome = Judged(tip.price_of(decision))
                 else:
@@ -189,6 +198,11 @@ class TradingDesk:
         self._propose(orders, at)
         self._hold(batch, outcomes)
         return True
+
+    def _reason(self, trade: Trade, why: Rejection, tip: Ledger) -> Rejection:
+        """Where the stock may be elsewhere, that comes first: there, the key may have an order."""
+        elsewhere = self._place[1] > 1 and trade.stock not in tip.stocks
+        return Rejection.UNKNOWN_STOCK if elsewhere else why
 
     def _covers(self, known: Known, trades: Sequence[Trade]) -> bool:
         """Whether the keys of `trades` have no orders but in `known`, and those remembered here."""
@@ -324,7 +338,7 @@ class TradingDesk:
             return
         self._adopted.add(move)
         index = self._member.log.last_index + 1
-        self._former[event.stock] = index, frozenset(former) - {self._place[0]}
+        self._former[event.stock] = index, {*former} - {self._place[0]}
         tip.apply(index, event)
         self._propose([event])
 

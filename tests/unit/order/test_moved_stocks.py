@@ -1,5 +1,6 @@
 """Stocks that came from another partition: taken once, and their keys keep their orders."""
 
+import msgspec
 import pytest
 
 from tests.fakes.cluster import buy
@@ -130,3 +131,18 @@ def test_a_stock_that_is_not_here_is_unknown() -> None:
     outcome = outcome_of(leadership, Known({}, len(LOG)), "new")
     assert isinstance(outcome, Rejected)
     assert outcome.rejection is Rejection.UNKNOWN_STOCK
+
+
+def test_that_a_stock_is_elsewhere_is_said_before_that_the_trade_is_late() -> None:
+    """It may have been executed there in time."""
+    leadership = Leadership(ledger_of(LOG), released_number=4, opens_empty=True)
+    leadership.commit(released=len(LOG) + 1)
+    late = msgspec.structs.replace(buy("old", 5, "GameCo"), valid_until=1)
+    for partitions, reason in ((1, Rejection.EXPIRED), (2, Rejection.UNKNOWN_STOCK)):
+        leadership.desk._place = (0, partitions)
+        batch = Batch([late])
+        leadership.desk.decide(batch, Known({}, len(LOG)), 0.0)
+        leadership.commit(released=leadership.tenant.last_index)
+        (outcome,) = batch.outcomes
+        assert isinstance(outcome, Rejected)
+        assert outcome.rejection is reason

@@ -265,7 +265,7 @@ class TradeQueue(Generic[T]):
             return
         if isinstance(outcome, Placed) and pending.doubtful and not pending.trade.validate:
             # The key is known from an earlier sending of this very trade: no replay.
-            outcome = Placed(outcome.number, False, outcome.price)
+            outcome = Placed(outcome.number, False, outcome.price, outcome.partition)
         pending.settled = True
         self._open -= 1
         self._settled.append((pending, outcome))

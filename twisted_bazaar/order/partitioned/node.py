@@ -274,7 +274,8 @@ class PartitionNode(PartitionView):
             if tail.preferred == member or tail.term > term:
                 self._wanted = None
         self.tenure.saw(self._tails[self.partition], self._seconds())
-        if self._lead is not None and not self.tenure.leaving:
+        # What it has just seen may have ended this leadership.
+        if self._lead is not None and self.tenure.leads and not self.tenure.leaving:
             self._lead.saw(self._placements)
             self._lead.adopt(self._placements, self._tails)
 

@@ -216,6 +216,14 @@ def test_a_replay_of_the_trades_own_first_sending_is_none(how: str) -> None:
     assert settled(queue) == {1: placed(7, replayed=False)}
 
 
+def test_an_order_that_another_partition_has_is_said_to_be_there() -> None:
+    """The stock was moved while it was not known what had become of the trade."""
+    queue = queue_of(1)
+    queue.lost(sent(queue))
+    queue.answered(sent(queue, leader=2), [Placed(7, True, 5, 3)])
+    assert settled(queue) == {1: Placed(7, False, 5, 3)}
+
+
 def test_a_trade_that_no_leader_took_shows_that_it_was_replayed() -> None:
     queue = queue_of(1)
     queue.answered(sent(queue), [NotLeader()])

@@ -1,0 +1,31 @@
+"""What a member of a bazaar of several partitions knows of stocks that move between them."""
+
+from collections.abc import Mapping, Sequence
+
+from twisted_bazaar.consensus.messages import StockPlacement
+from twisted_bazaar.engine.shared_log import Placement
+
+__all__ = ["may_come", "shown_placements"]
+
+
+def may_come(placed: Placement, released: Mapping[int, int]) -> bool:
+    """Whether the partition that a stock is to go to may take it, if those entries are `released`,
+    by partition."""
+    return not placed.arrived and released.get(placed.before, 0) >= placed.moved
+
+
+def shown_placements(
+    partition: int, placements: Sequence[Placement], left: Mapping[str, tuple[int, int]]
+) -> Sequence[StockPlacement]:
+    """What a member tells front-ends of `placements`, which the engine showed. `left` are the
+    stocks that left `partition` in its leadership: at which entry, and where to."""
+    known = {each.stock: each for each in placements}
+    shown = {
+        stock: StockPlacement(stock=stock, partition=each.partition, arrived=each.arrived)
+        for stock, each in known.items()
+    }
+    for stock, (index, to) in left.items():
+        each = known.get(stock)
+        if each is None or (each.before == partition and each.moved < index):
+            shown[stock] = StockPlacement(stock=stock, partition=to, arrived=False)
+    return list(shown.values())
