@@ -13,9 +13,10 @@ from random import Random
 import psycopg
 import pytest
 
-from twisted_bazaar.engine.connection import Servers, Session
+from twisted_bazaar.engine.connection import Session
 from twisted_bazaar.engine.postgres import PostgresEngine, PostgresLog
 from twisted_bazaar.engine.schema import Migration, migrations, prepare
+from twisted_bazaar.engine.servers import Servers
 from twisted_bazaar.engine.shared_log import EngineError, Lost, Refused, Released, Unknown
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.market import Repriced, Side

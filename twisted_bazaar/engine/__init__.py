@@ -10,6 +10,6 @@ database. `memory` is one in memory, for tests and the simulator; `postgres` is 
 but the database.
 
 `postgres` says what is asked of the database, `sql` in which words, `statement` with which
-parameters, and `rows` what rows mean. `connection` finds the server that takes writes, and ends
-calls that no server answers. `schema` makes the tables, by numbered `migrations`.
+parameters, and `rows` what rows mean. `servers` finds the one that takes writes, and `connection`
+ends calls that none answers. `schema` makes the tables, by numbered `migrations`.
 """

@@ -28,7 +28,8 @@ from twisted_bazaar.market import Order, Stock, Traded
 from twisted_bazaar.selection import Page, Selection, page_of
 
 from . import rows, schema, sql
-from .connection import Failed, Row, Servers, Session
+from .connection import Failed, Row, Session
+from .servers import Servers
 from .shared_log import (
     Batch,
     Bazaar,

@@ -14,7 +14,8 @@ import msgspec
 
 from twisted_bazaar.errors import Unusable
 
-from .connection import Failed, Misconfigured, Session
+from .connection import Failed, Session
+from .servers import Misconfigured
 from .shared_log import Bazaar, Unknown
 from .statement import Statement
 
