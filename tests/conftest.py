@@ -9,13 +9,42 @@ import pytest
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
+from .integration.chosen_engine import Chosen, choose, chosen
+from .integration.only_with_files import reason_to_skip
+
 SEED = "FRESH_SEED"
 """In the environment: the first of the seeds that nobody has tried before."""
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    bazaars = parser.getgroup("bazaars", "where the bazaars under test keep their order logs")
+    bazaars.addoption(
+        "--engine",
+        metavar="URL",
+        help="in databases of their own on the server of this URL; embedded-postgres: on a server "
+        "that is started for them. Otherwise in files. What needs files is skipped.",
+    )
+    bazaars.addoption("--partitions", type=int, default=1, help="logs a bazaar, with --engine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     # Processes that run a part of the tests have it from the one that started them.
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(10**9)))
+    choose(Chosen(config.getoption("engine"), config.getoption("partitions")))
+
+
+def pytest_unconfigure() -> None:
+    chosen().release()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not chosen().is_engine:
+        return
+    missing = chosen().missing()
+    for item in items:
+        reason = missing or reason_to_skip(item, chosen().partitions)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple, Self
 
 from twisted_bazaar.local.command_lines import twistd
 
+from .chosen_engine import Engine, chosen
 from .waiting import is_alive, wait_until
 
 START_SECONDS = 30.0
@@ -39,16 +40,24 @@ class Answer(NamedTuple):
 class Bazaar:
     """`twistd bazaar` in `folder`, with its data in `data` and its output in `log` there.
 
+    Its order log is in `engine`; None: where the run of pytest has all of them, in files unless
+    `--engine` says otherwise.
+
     The public port is any free one, and no option comes from the environment of the tests. Use
     it as a context manager, or call `start` and `stop`; may be started again after a stop.
     """
 
     def __init__(
-        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "log"
+        self.engine = engine or chosen().database(folder)
         self._options = options
         ours = {name: value for name, value in os.environ.items() if "BAZAAR_" not in name}
         self._environment = {**ours, **(environment or {})}
@@ -61,9 +70,10 @@ class Bazaar:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._stale = self._version()
         listen = ["--listen=tcp:0:interface=127.0.0.1", f"--data={self.data}"]
+        engine = self.engine.options if self.engine else ()
         with self._open_output() as log:
             self._process = subprocess.Popen(
-                twistd("bazaar", *listen, *self._options),
+                twistd("bazaar", *listen, *engine, *self._options),
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 
 from .bazaar import REQUEST_SECONDS, STOP_SECONDS, Bazaar
+from .chosen_engine import Engine
 from .waiting import wait_until
 
 ONE_FRONTEND: Mapping[str, Sequence[str]] = MappingProxyType({"frontend": ()})
@@ -34,10 +35,11 @@ class Cluster(Bazaar):
         *options: str,
         frontends: Mapping[str, Sequence[str]] = ONE_FRONTEND,
         catalogs: Mapping[str, Sequence[str]] = ONE_CATALOG,
+        engine: Engine | None = None,
     ) -> None:
         """`options` are for every service; `frontends` and `catalogs` are named here, each
         with options of its own."""
-        super().__init__(folder, *options)
+        super().__init__(folder, *options, engine=engine)
         self._ports = Ports()
         self.frontends = dict(frontends)
         """The options of each; they may be changed before it is launched."""
@@ -115,6 +117,7 @@ class Cluster(Bazaar):
     def command(self, name: str) -> list[str]:
         """What `launch` starts, but for the options that all services have."""
         at = self.address
+        cut = self.engine.cut if self.engine else ()
         catalogs = [f"--catalog={at[catalog]}" for catalog in self._catalogs]
         if name in self.frontends:
             return [
@@ -123,14 +126,16 @@ class Cluster(Bazaar):
                 f"--internal={_endpoint(self.internal[name])}",
                 *catalogs,
                 *(f"--replica={n}={at[f'order-{n}']}" for n in (1, 2, 3)),
+                *cut,
                 *self.frontends[name],
             ]
         own = [f"--listen={at[name]}", f"--data={self.data / name}"]
         if name in self._catalogs:
-            return ["bazaar-catalog", *own, *self._catalogs[name]]
+            return ["bazaar-catalog", *own, *cut, *self._catalogs[name]]
         number = int(name.removeprefix("order-"))
         peers = [f"--peer={n}={at[f'order-{n}']}" for n in (1, 2, 3) if n != number]
-        return ["bazaar-order", f"--id={number}", *own, *peers, *catalogs]
+        engine = self.engine.options if self.engine else ()
+        return ["bazaar-order", f"--id={number}", *own, *peers, *catalogs, *engine]
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """End the service `name`, and wait until it has ended."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .chosen_engine import Engine
 from .cluster import ONE_CATALOG, ONE_FRONTEND, Cluster
 
 __all__ = ["EngineCluster"]
@@ -22,14 +23,5 @@ class EngineCluster(Cluster):
     ) -> None:
         """`url` is that of an empty database, or of one that a bazaar of so many partitions has
         used."""
-        super().__init__(folder, *options, frontends=frontends, catalogs=catalogs)
-        self._engine = url
-        self._partitions = partitions
-
-    def command(self, name: str) -> list[str]:
-        command = super().command(name)
-        if self._partitions > 1:
-            command.append(f"--partitions={self._partitions}")
-        if name.startswith("order-"):
-            command.append(f"--engine={self._engine}")
-        return command
+        engine = Engine(url, partitions)
+        super().__init__(folder, *options, frontends=frontends, catalogs=catalogs, engine=engine)

@@ -13,6 +13,7 @@ from twisted_bazaar.frontend.operations.challenges import (
 )
 
 from .bazaar import START_SECONDS, Answer
+from .chosen_engine import Engine
 from .cluster import Cluster
 from .waiting import wait_until
 
@@ -30,9 +31,8 @@ class PartitionedCluster(Cluster):
 
     def __init__(self, folder: Path, url: str, partitions: int, *options: str) -> None:
         """`url` is that of the engine."""
-        super().__init__(folder, *UNHURRIED, *options)
+        super().__init__(folder, *UNHURRIED, *options, engine=Engine(url, partitions))
         self.partitions = partitions
-        self._url = url
         self.secret = folder / "secret"
         folder.mkdir(parents=True, exist_ok=True)
         self.secret.write_text("the secret of a bazaar in a test")
@@ -57,9 +57,9 @@ class PartitionedCluster(Cluster):
         return self
 
     def command(self, name: str) -> list[str]:
-        command = [*super().command(name), f"--partitions={self.partitions}"]
+        command = super().command(name)
         if name.startswith("order-"):
-            return [*command, f"--engine={self._url}"]
+            return command
         return [*command, f"--secret-file={self.secret}"]
 
     def partition_states(self) -> Sequence[Any]:

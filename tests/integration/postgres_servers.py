@@ -37,7 +37,7 @@ CONFIGURATION = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
-    "max_connections": "60",
+    "max_connections": "200",
     "wal_level": "replica",
     "max_wal_size": "1GB",
     "wal_compression": "on",

@@ -34,10 +34,11 @@ def wait_converged(bazaar: Bazaar, number: int, within: float = 20.0) -> None:
     wait_until(converged, "all replicas have the same log", within, bazaar.tail)
 
 
-def verify(folder: Path) -> tuple[int, str]:
-    """What `verify` says of a replica's folder: the number of the last order, and the digest."""
+def verify(place: Path | str) -> tuple[int, str]:
+    """What `verify` says of a replica's folder, or of an engine with one partition: the number of
+    the last order, and the digest."""
     ran = subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", "verify", str(folder)],
+        [sys.executable, "-m", "twisted_bazaar", "verify", str(place)],
         capture_output=True,
         text=True,
         check=False,
@@ -50,10 +51,12 @@ def verify(folder: Path) -> tuple[int, str]:
 
 def verify_all(bazaar: Bazaar) -> tuple[int, str]:
     """What `verify` says of every replica: the same, once a leader that may have come since
-    has told all of its first entry."""
+    has told all of its first entry. With an engine they have one log, which is verified."""
+    folders = [str(bazaar.data / f"order-{n}") for n in (1, 2, 3)]
+    places = [bazaar.engine.url] if bazaar.engine else folders
 
     def alike() -> tuple[int, str] | None:
-        said = {verify(bazaar.data / f"order-{n}") for n in (1, 2, 3)}
+        said = {verify(each) for each in places}
         return said.pop() if len(said) == 1 else None
 
     verified: tuple[int, str] = wait_until(alike, "verify says the same of all replicas")
