@@ -1,11 +1,17 @@
 """The states and logs of a bazaar's order replicas."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from .bazaar import Bazaar
+from .chosen_engine import chosen
 from .waiting import wait_until
 
 
@@ -33,6 +39,30 @@ def wait_converged(bazaar: Bazaar, number: int, within: float = 20.0) -> None:
         return there and (bazaar.engine is not None or len(said) == 1)
 
     wait_until(converged, "all replicas have the same log", within, bazaar.tail)
+
+
+@contextmanager
+def no_commits(bazaar: Bazaar) -> Iterator[Callable[[], None]]:
+    """Meanwhile the leader can commit nothing: its followers stand still, or the engine does. What
+    this yields lets them go on before."""
+    if bazaar.engine:
+        server = chosen().server()
+        server.pause(server.primary)
+        resume = partial(server.resume, server.primary)
+    else:
+        rows = bazaar.request("GET", "/replicas").body["data"]
+        names = [f"order-{row['id']}" for row in rows if row["role"] == "follower"]
+        pids = [bazaar.kill(name, signal.SIGSTOP) for name in names]
+        resume = partial(_signal, pids, signal.SIGCONT)
+    try:
+        yield resume
+    finally:
+        resume()
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        os.kill(pid, number)
 
 
 def verify(place: Path | str) -> tuple[int, str]:

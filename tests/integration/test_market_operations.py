@@ -10,7 +10,7 @@ import pytest
 
 from .bazaar import Answer, Bazaar
 from .cluster import Cluster
-from .replicas import leader
+from .replicas import leader, verify_all
 from .waiting import wait_until
 
 SECRET = "0123456789abcdef\n"
@@ -138,14 +138,7 @@ def test_what_was_changed_outlives_the_leader_and_all_processes(cluster: Cluster
         return len({(row["last_number"], row["digest"]) for row in rows}) == 1
 
     wait_until(agree, "the replicas agree", SETTLED_SECONDS, cluster.tail)
-    for replica in ("order-1", "order-2", "order-3"):
-        verified = subprocess.run(
-            [sys.executable, "-m", "twisted_bazaar", "verify", str(cluster.data / replica)],
-            capture_output=True,
-            text=True,
-            timeout=TOOL_SECONDS,
-        )
-        assert verified.returncode == 0, verified
+    verify_all(cluster)
 
 
 def test_it_is_not_on_the_public_port(cluster: Cluster) -> None:
