@@ -121,6 +121,10 @@ class Bazaar:
                 os.kill(pid, signal.SIGKILL)
 
     @property
+    def partitions(self) -> int:
+        return self.engine.partitions if self.engine else 1
+
+    @property
     def pid(self) -> int:
         """Of the process that keeps the others running."""
         assert self._process is not None, "not started"

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
-import pytest
 
 from twisted_bazaar.local.engine import EMBEDDED
 from twisted_bazaar.local.postgres import server_binaries
@@ -91,12 +90,6 @@ class Chosen:
             name = f"bazaar-{os.getpid()}-{len(self._databases) + 1}"
             self._databases[folder] = self._running(self._engine).database(name)
         return Engine(self._databases[folder], self.partitions)
-
-    def server(self) -> PostgresServers:
-        """Ours; skips the test if it is another's, to whom nothing may be done."""
-        if not isinstance(self._server, PostgresServers):
-            pytest.skip(f"needs --engine={EMBEDDED}: the server itself stops meanwhile")
-        return self._server
 
     def release(self) -> None:
         """Remove all databases, and end the server if it is ours."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 
-from .bazaar import REQUEST_SECONDS, STOP_SECONDS, Bazaar
+from .bazaar import REQUEST_SECONDS, START_SECONDS, STOP_SECONDS, Bazaar
 from .chosen_engine import Engine
 from .waiting import wait_until
 
@@ -63,6 +64,13 @@ class Cluster(Bazaar):
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             for name in self.address:
+                if name not in self.frontends:
+                    self.launch(name)
+            if self.engine:
+                # One member alone may lead; here the first leader is the same each time.
+                for name in self.address.keys() - self.frontends.keys():
+                    self._wait(partial(self.listens, name), f"{name} listens", START_SECONDS)
+            for name in self.frontends:
                 self.launch(name)
             if ready:
                 self.wait_ready()

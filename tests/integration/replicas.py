@@ -1,17 +1,15 @@
 """The states and logs of a bazaar's order replicas."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from twisted_bazaar.partitions import partition_of
 
 from .bazaar import Bazaar
-from .chosen_engine import chosen
 from .waiting import wait_until
 
 
@@ -32,42 +30,26 @@ def wait_converged(bazaar: Bazaar, number: int, within: float = 20.0) -> None:
     """Wait until all replicas are reachable and say the same of a log with order `number`. With an
     engine, whose log they share, each has seen that order there at some time of its own."""
 
+    partitions = bazaar.partitions
+    partition = partition_of(number, partitions)
+
+    def last(row: Mapping[str, Any]) -> int:
+        of = row["partitions"][partition] if partitions > 1 else row
+        seen: int = of["last_number"]
+        return seen
+
     def converged() -> bool:
         rows = bazaar.request("GET", "/replicas").body["data"]
         said = {(row["last_number"], row["last_index"], row["digest"]) for row in rows}
-        there = all(row["reachable"] and row["last_number"] >= number for row in rows)
+        there = all(row["reachable"] and last(row) >= number for row in rows)
         return there and (bazaar.engine is not None or len(said) == 1)
 
     wait_until(converged, "all replicas have the same log", within, bazaar.tail)
 
 
-@contextmanager
-def no_commits(bazaar: Bazaar) -> Iterator[Callable[[], None]]:
-    """Meanwhile the leader can commit nothing: its followers stand still, or the engine does. What
-    this yields lets them go on before."""
-    if bazaar.engine:
-        server = chosen().server()
-        server.pause(server.primary)
-        resume = partial(server.resume, server.primary)
-    else:
-        rows = bazaar.request("GET", "/replicas").body["data"]
-        names = [f"order-{row['id']}" for row in rows if row["role"] == "follower"]
-        pids = [bazaar.kill(name, signal.SIGSTOP) for name in names]
-        resume = partial(_signal, pids, signal.SIGCONT)
-    try:
-        yield resume
-    finally:
-        resume()
-
-
-def _signal(pids: Sequence[int], number: signal.Signals) -> None:
-    for pid in pids:
-        os.kill(pid, number)
-
-
 def verify(place: Path | str) -> tuple[int, str]:
-    """What `verify` says of a replica's folder, or of an engine with one partition: the number of
-    the last order, and the digest."""
+    """What `verify` says of a replica's folder, or of an engine: the number of orders, and the
+    digest, or those of all partitions."""
     ran = subprocess.run(
         [sys.executable, "-m", "twisted_bazaar", "verify", str(place)],
         capture_output=True,
@@ -75,9 +57,9 @@ def verify(place: Path | str) -> tuple[int, str]:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    found = re.search(r"last_number=(\d+).*digest=([0-9a-f]{32})", ran.stdout)
+    found = re.findall(r"last_number=(\d+).*digest=([0-9a-f]{32})", ran.stdout)
     assert found, ran.stdout
-    return int(found[1]), found[2]
+    return sum(int(number) for number, _ in found), " ".join(digest for _, digest in found)
 
 
 def verify_all(bazaar: Bazaar) -> tuple[int, str]:

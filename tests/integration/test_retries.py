@@ -1,6 +1,8 @@
 """Client libraries that send a request again by themselves make one order out of one intention."""
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from threading import Timer
@@ -10,10 +12,9 @@ import requests
 from urllib3.util import Retry
 
 from .bazaar import Bazaar
-from .replicas import no_commits
 from .waiting import wait_until
 
-DEADLINE_SECONDS = 1.7
+DEADLINE_SECONDS = 1.5
 TRADE = {"name": "GameStart", "quantity": 5, "type": "buy"}
 RETRIES = 3
 CURL_SECONDS = 60.0
@@ -74,13 +75,22 @@ def calls_until_unknown(
     the outcome is unknown. Returns how often it was called, and whether it was told so."""
     for calls in range(1, 4):
         bazaar.wait_ready()
-        with no_commits(bazaar) as resume:
-            timer = Timer(DEADLINE_SECONDS + 0.3, resume)
-            timer.start()
-            try:
-                status, location = client(bazaar.url + "/orders")
-            finally:
-                timer.join()
+        replicas = bazaar.request("GET", "/replicas").body["data"]
+        followers = [each["id"] for each in replicas if each["role"] == "follower"]
+        pids = [bazaar.process_id(f"order-{replica}") for replica in followers]
+
+        def send(number: int, pids: list[int] = pids) -> None:
+            for pid in pids:
+                os.kill(pid, number)
+
+        resume = Timer(DEADLINE_SECONDS + 0.3, send, [signal.SIGCONT])
+        send(signal.SIGSTOP)
+        resume.start()
+        try:
+            status, location = client(bazaar.url + "/orders")
+        finally:
+            resume.join()
+            send(signal.SIGCONT)
         # Else the trade came when the leader was missed already; a later try executed it.
         assert status in (200, 202)
         if status == 202:

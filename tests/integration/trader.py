@@ -5,8 +5,11 @@ import json
 import random
 import threading
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
+
+from twisted_bazaar.partitions import local_number, partition_of
 
 from .bazaar import Bazaar
 
@@ -114,21 +117,34 @@ class Trader:
 
 
 def all_orders(bazaar: Bazaar) -> list[dict[str, Any]]:
-    """Every order, page by page."""
+    """Every order, page by page, those of each partition by number."""
     orders: list[dict[str, Any]] = []
-    after: int | None = 0
-    while after is not None:
-        answer = bazaar.request("GET", f"/orders?after={after}&limit=500")
+    query: str | None = "after=0&limit=500"
+    while query is not None:
+        answer = bazaar.request("GET", f"/orders?{query}")
         assert answer.status == 200, answer
         orders += answer.body["data"]
+        more, cursor = answer.body.get("more"), answer.body["cursor"]
         after = answer.body["next"]
+        query = f"after={after}&limit=500" if after else f"cursor={cursor}" if more else None
     return orders
+
+
+def check_each_once(numbers: Sequence[int], partitions: int) -> None:
+    """Those of each partition are 1, 2, 3 … in this order."""
+    locals_: dict[int, list[int]] = {}
+    for number in numbers:
+        of_partition = locals_.setdefault(partition_of(number, partitions), [])
+        of_partition.append(local_number(number, partitions))
+    assert locals_.keys() <= set(range(partitions))
+    for partition, shown in locals_.items():
+        assert shown == list(range(1, len(shown) + 1)), f"partition {partition}"
 
 
 def check_nothing_lost(bazaar: Bazaar, trader: Trader, listed: int = 100) -> None:
     """Every promise made to `trader`, who was the only one to trade, is kept."""
     orders = all_orders(bazaar)
-    assert [order["number"] for order in orders] == list(range(1, len(orders) + 1))
+    check_each_once([order["number"] for order in orders], bazaar.partitions)
     by_number = {order["number"]: order for order in orders}
     numbers = [promise.number for promise in trader.acknowledged]
     assert len(set(numbers)) == len(numbers), "one order acknowledged for two trades"
