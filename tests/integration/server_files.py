@@ -14,6 +14,9 @@ from twisted_bazaar.local.postgres import account_for
 
 __all__ = ["ServerFiles"]
 
+FOLDER = Path("/tmp")
+"""Not what TMPDIR names, nor a folder of pytest's: other users must reach it."""
+
 RESERVE_BYTES = 64 * 1024
 """What `fill` leaves free: less than any file grows by."""
 
@@ -26,8 +29,7 @@ class ServerFiles:
     """
 
     def __init__(self, servers: Iterable[int], disk_megabytes: int | None = None) -> None:
-        # Not what TMPDIR names, nor a folder of pytest's: other users must reach it.
-        self.folder = Path(tempfile.mkdtemp(prefix="bazaar-postgres-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="bazaar-postgres-", dir=FOLDER))
         self.folder.chmod(0o711)
         self.account = account_for(self.folder / "of-a-server")
         """The servers' user: `USER:GROUP`, or `:` for that of the tests."""
