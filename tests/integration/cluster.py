@@ -67,7 +67,7 @@ class Cluster(Bazaar):
                 if name not in self.frontends:
                     self.launch(name)
             if self.engine:
-                # One member alone may lead; here the first leader is the same each time.
+                # A front-end that finds some of the members has these lead all.
                 for name in self.address.keys() - self.frontends.keys():
                     self._wait(partial(self.listens, name), f"{name} listens", START_SECONDS)
             for name in self.frontends:

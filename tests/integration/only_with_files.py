@@ -13,6 +13,16 @@ ONLY_WITH_FILES = {
         "members that stand still keep no trade from being committed, and a trade that an engine "
         "was not asked to write before it stood still is never executed"
     ),
+    **dict.fromkeys(
+        (
+            "test_disk_faults",
+            "test_foreign_clusters",
+            "test_old_logs",
+            "test_restored_logs",
+            "test_slow_elections",
+        ),
+        "order processes have no logs in files, nor disks that these wait for",
+    ),
 }
 """By test, or module: why it needs order logs in files."""
 

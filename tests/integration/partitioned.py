@@ -4,7 +4,7 @@ import http.client
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from twisted_bazaar.frontend.operations.challenges import (
     CHALLENGE_HEADER,
@@ -32,29 +32,9 @@ class PartitionedCluster(Cluster):
     def __init__(self, folder: Path, url: str, partitions: int, *options: str) -> None:
         """`url` is that of the engine."""
         super().__init__(folder, *UNHURRIED, *options, engine=Engine(url, partitions))
-        self.partitions = partitions
         self.secret = folder / "secret"
         folder.mkdir(parents=True, exist_ok=True)
         self.secret.write_text("the secret of a bazaar in a test")
-
-    def start(self, *, ready: bool = True) -> Self:
-        """Start all, the members first: a front-end that finds some of them has these lead all."""
-        try:
-            for name in self.address:
-                if name not in self.frontends:
-                    self.launch(name)
-            for name in self.address:
-                if name not in self.frontends:
-                    what = f"{name} listens"
-                    wait_until(lambda at=name: self.listens(at), what, START_SECONDS, self.tail)
-            for name in self.frontends:
-                self.launch(name)
-            if ready:
-                self.wait_ready()
-        except BaseException:
-            self.kill_all()
-            raise
-        return self
 
     def command(self, name: str) -> list[str]:
         command = super().command(name)
