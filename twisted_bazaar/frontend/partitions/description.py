@@ -1,7 +1,7 @@
 """What the calls take and answer where the market has several partitions. Pure.
 
 Only what differs is here: parameters and answers that hold numbers of orders, or where a list or
-stream goes on.
+stream goes on, and examples that show each partition.
 """
 
 import json
@@ -25,6 +25,12 @@ from twisted_bazaar.http import answers
 from twisted_bazaar.market import Order
 from twisted_bazaar.partitions import home, order_number
 from twisted_bazaar.selection import Page
+from twisted_bazaar.status.report import (
+    CatalogInPartition,
+    ClusterStatus,
+    PartitionState,
+    ReplicaInPartition,
+)
 
 from .listing import MergedList, decode_list, parameters, shown_merged, shown_partition
 from .merging import Merge
@@ -34,6 +40,9 @@ from .streams import LAST_EVENT_ID_OF_SEVERAL, after_of
 __all__ = ["of_partitions"]
 
 _replace = msgspec.structs.replace
+
+_SHOWN_PARTITIONS = 4
+"""So many are in an example at most, that it can be read."""
 
 
 def of_partitions(operation: Operation, partitions: int) -> Operation:
@@ -175,10 +184,106 @@ def _batch(operation: Operation, partitions: int) -> Operation:
     return _replace(_placed(operation, partitions), says=says)
 
 
+def _leader(partition: int) -> int:
+    """Which of three replicas leads, where each has had its turn to."""
+    return 3 - partition % 3
+
+
+def _role(replica: int, partition: int) -> str:
+    return "leader" if replica == _leader(partition) else "follower"
+
+
+def _replicas(operation: Operation, partitions: int) -> Operation:
+    shown = range(min(partitions, _SHOWN_PARTITIONS))
+
+    def example(given: Example) -> Example:
+        reports = msgspec.json.decode(given.answer, type=dict[str, list[answers.ReplicaReport]])
+        everywhere = [
+            _replace(
+                report,
+                partitions=[
+                    answers.PartitionReport(
+                        partition=partition,
+                        role=_role(report.id, partition),
+                        term=report.term,
+                        last_number=report.last_number,
+                        last_index=report.last_index,
+                        digest=report.digest,
+                    )
+                    for partition in shown
+                ],
+            )
+            for report in reports["data"]
+        ]
+        return _replace(given, answer=answers.success(everywhere))
+
+    return _replace(operation, examples=tuple(map(example, operation.examples)))
+
+
+def _status(operation: Operation, partitions: int) -> Operation:
+    shown = range(min(partitions, _SHOWN_PARTITIONS))
+
+    def example(given: Example) -> Example:
+        status = msgspec.json.decode(given.answer, type=dict[str, ClusterStatus])["data"]
+        everywhere = _replace(
+            status,
+            catalogs=[
+                _replace(
+                    catalog,
+                    partitions=[
+                        CatalogInPartition(
+                            partition=partition,
+                            serving=catalog.serving,
+                            lease_seconds=catalog.lease_seconds,
+                            applied_index=catalog.applied_index,
+                            behind=catalog.behind,
+                        )
+                        for partition in shown
+                    ],
+                )
+                for catalog in status.catalogs
+            ],
+            replicas=[
+                _replace(
+                    replica,
+                    partitions=[
+                        ReplicaInPartition(
+                            partition=partition,
+                            role=_role(replica.id, partition),
+                            term=replica.term,
+                            last_number=replica.last_number,
+                            last_index=replica.last_index,
+                            behind=replica.behind,
+                        )
+                        for partition in shown
+                    ],
+                )
+                for replica in status.replicas
+            ],
+            partitions=[
+                PartitionState(
+                    partition=partition,
+                    leader=_leader(partition),
+                    term=status.term,
+                    preferred=0,
+                    last_number=status.last_number,
+                    last_index=2,
+                )
+                for partition in shown
+            ],
+            moved=[],
+        )
+        return _replace(given, answer=answers.success(everywhere))
+
+    return _replace(operation, examples=tuple(map(example, operation.examples)))
+
+
 _CHANGES: Mapping[str, Callable[[Operation, int], Operation]] = {
     "getOrder": _order,
     "listOrders": _orders,
     "watchEvents": _events,
     "placeOrder": _placed,
     "placeOrders": _batch,
+    "listReplicas": _replicas,
+    "getStatus": _status,
 }

@@ -178,6 +178,22 @@ def test_the_examples_of_several_partitions_are_what_the_lists_answer() -> None:
         assert [json.loads(body) for body in bodies] == [json.loads(example.answer)], example.says
 
 
+def test_with_several_partitions_the_examples_of_the_state_show_each() -> None:
+    said = {
+        each.operation.id: json.loads(each.operation.examples[0].answer)["data"]
+        for each in Routes.served.described(2)
+        if each.operation.id in ("listReplicas", "getStatus")
+    }
+    status = said["getStatus"]
+    leaders = [each["leader"] for each in status["partitions"]]
+    assert len(set(leaders)) == 2
+    for replicas in said["listReplicas"], status["replicas"]:
+        for partition, leader in enumerate(leaders):
+            roles = {each["id"]: each["partitions"][partition]["role"] for each in replicas}
+            assert [at for at, role in roles.items() if role == "leader"] == [leader]
+    assert all(len(each["partitions"]) == 2 for each in status["catalogs"])
+
+
 # The page
 
 

@@ -30,7 +30,7 @@ _REPORTS = [
         reachable=True,
         disk_seconds=0.0004,
     )
-    for replica, role in ((1, "leader"), (2, "follower"), (3, "follower"))
+    for replica, role in ((1, "follower"), (2, "follower"), (3, "leader"))
 ]
 
 PING = Operation(
