@@ -24,6 +24,7 @@ __all__ = [
     "START_SECONDS",
     "STOP_SECONDS",
     "Fleet",
+    "PartitionRow",
     "ReplicaRow",
 ]
 
@@ -38,8 +39,16 @@ LOOKUPS = 3
 T = TypeVar("T")
 
 
+class PartitionRow(msgspec.Struct, frozen=True):
+    """What an order process knows of a partition."""
+
+    role: str
+    last_index: int
+    digest: str
+
+
 class ReplicaRow(msgspec.Struct, frozen=True):
-    """An order replica, as `GET /replicas` shows it."""
+    """An order replica, or a member with an engine, as `GET /replicas` shows it."""
 
     id: int
     role: str
@@ -48,6 +57,18 @@ class ReplicaRow(msgspec.Struct, frozen=True):
     last_index: int
     digest: str
     reachable: bool
+    partitions: tuple[PartitionRow, ...] = ()
+    """By number; empty: there is one."""
+
+    @property
+    def leads(self) -> int:
+        """How many partitions it leads."""
+        return sum(each.role == "leader" for each in self.partitions or (self,))
+
+    @property
+    def ends(self) -> Sequence[tuple[int, str]]:
+        """The index and digest of the last entry of each partition."""
+        return tuple((each.last_index, each.digest) for each in self.partitions or (self,))
 
 
 class _Rows(msgspec.Struct):
@@ -170,10 +191,12 @@ class Fleet(ABC):
         return len(leaders) == 1
 
     async def leader(self) -> str | None:
-        """The name of the process that leads; None: no leader is known."""
+        """The name of the process that leads, of those the one that leads the most partitions;
+        None: no leader is known."""
         rows = await self.replicas()
-        leaders = [row for row in rows if row.role == "leader" and row.reachable]
-        return f"order-{max(leaders, key=lambda row: row.term).id}" if leaders else None
+        leaders = [row for row in rows if row.leads and row.reachable]
+        most = max(leaders, key=lambda row: (row.leads, row.term), default=None)
+        return f"order-{most.id}" if most else None
 
     async def ready(self) -> bool:
         """Whether all front-ends are ready."""
@@ -206,9 +229,9 @@ class Fleet(ABC):
         return False
 
     async def converged(self) -> Sequence[ReplicaRow]:
-        """All replicas, if they are reachable and have the same log; else empty."""
+        """All replicas, if they are reachable and have the same logs; else empty."""
         rows = await self.replicas()
-        said = {(row.last_number, row.last_index, row.digest) for row in rows}
+        said = {(row.last_number, row.ends) for row in rows}
         return rows if len(said) == 1 and all(row.reachable for row in rows) else ()
 
     async def until(self, happened: Callable[[], Awaitable[T]], what: str, within: float) -> T:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -34,16 +35,25 @@ class LocalFleet(Fleet):
     further front-ends over the same replicas."""
 
     def __init__(
-        self, reactor: Reactor, folder: Path, further: Sequence[str], options: Sequence[str]
+        self,
+        reactor: Reactor,
+        folder: Path,
+        further: Sequence[str],
+        options: Sequence[str],
+        engine: str = "",
     ) -> None:
         """`further` is where each further front-end caches: `shared`, with the first one, or
-        `own`, in its memory. `options` are for `twistd bazaar`."""
+        `own`, in its memory. `options` are for `twistd bazaar`, and so is `engine`, if it has
+        one."""
         super().__init__(reactor, folder / "data")
         self._log = folder / "log"
         listen = "--listen=tcp:0:interface=127.0.0.1"
         command = twistd("bazaar", listen, f"--data={self.data}", *options)
         self._disks = Disks(folder / "slow-disks")
-        self._bazaar: Process | None = Process(reactor, command, self._log, self._disks.environment)
+        self._engine = engine
+        # A command line can be read by everyone, and the URL may have a password.
+        variables = {"BAZAAR_ENGINE": engine} if engine else self._disks.environment
+        self._bazaar: Process | None = Process(reactor, command, self._log, variables)
         self._further = further
         self._added: dict[str, Process] = {}
         self._ports = Ports()
@@ -84,10 +94,19 @@ class LocalFleet(Fleet):
 
     def folders(self) -> Path | None:
         # A bazaar that was not started here keeps its folders.
-        return self.data if self._bazaar is not None else None
+        return self.data if self._bazaar is not None and not self._engine else None
 
     def disks(self) -> Disks | None:
-        return self._disks if self._bazaar is not None else None
+        return self._disks if self._bazaar is not None and not self._engine else None
+
+    def engine_url(self) -> str:
+        """Where its log is, for a tool; empty: in folders."""
+        row = self._table().get("engine")
+        if row is None:
+            return self._engine
+        assert self.data is not None
+        password = quote(str(self.data / "engine.pgpass"), safe="")
+        return f"postgresql://bazaar@{row.address}/postgres?passfile={password}"
 
     async def stop(self) -> None:
         self._stopping = True

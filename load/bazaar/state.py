@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,7 @@ from twisted_bazaar.storage.logfile import LogReader
 
 from .processes import environment
 
-__all__ = ["Log", "closing", "opening", "orders_in_log", "verify", "with_keys"]
+__all__ = ["CHUNK_ENTRIES", "Log", "closing", "opening", "orders_in_log", "verify", "with_keys"]
 
 PAGE_ORDERS = 500
 ANSWER_SECONDS = 10.0
@@ -53,7 +53,8 @@ class _Market(msgspec.Struct):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The log of one replica, as `twisted_bazaar verify` judges it."""
+    """The log of one replica, or of one partition in an engine, as `twisted_bazaar verify` judges
+    it."""
 
     replica: str
     sound: bool
@@ -180,9 +181,9 @@ async def verify(data: Path, replicas: Sequence[str]) -> Sequence[Log]:
     return logs
 
 
-async def with_keys(ending: Closing, folder: Path) -> Closing:
-    """`ending`, with the key of each order that the log in `folder` has."""
-    keys = {order.number: order.key for order in await orders_in_log(folder)}
+def with_keys(ending: Closing, logged: Iterable[Order]) -> Closing:
+    """`ending`, with the key of each order that is `logged`."""
+    keys = {order.number: order.key for order in logged}
     orders = tuple(
         msgspec.structs.replace(order, key=keys.get(order.number)) for order in ending.orders
     )

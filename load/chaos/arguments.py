@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from load import exit_codes
 from load.arguments import at_least, refuse, seed
 from load.report.outputs import tell
+from twisted_bazaar.engine.options import shown
 
 if TYPE_CHECKING:
     from load.arguments import Commands
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_chaos", "add_inside"]
 
 DEFAULT_SECONDS = 60.0
+DEFAULT_PARTITIONS = 4
 SHARES = {"kill": "SIGKILL", "pause": "SIGSTOP", "cut": "network cuts"}
 """The options that weight the kinds of faults, and what each kind is."""
 
@@ -55,6 +57,13 @@ def add_chaos(commands: "Commands") -> None:
                        help="a process to leave alone; may be repeated")  # fmt: skip
     chaos.add_argument("--replicas", type=count, help="of `twistd bazaar` (its own default)")
     chaos.add_argument("--cache", help="of `twistd bazaar` (its own default)")
+    chaos.add_argument("--engine", default="", metavar="ENGINE",
+                       help="have the log in an engine: `patroni` starts three servers of"
+                       " PostgreSQL, which have faults as well; or as of `twistd bazaar`: an"
+                       " empty database, or `embedded-postgres`")  # fmt: skip
+    chaos.add_argument("--partitions", type=count, help="of the engine's market (4)")
+    chaos.add_argument("--beside", action="store_true",
+                       help="first a stage without an engine, as long, to compare")  # fmt: skip
     chaos.add_argument("--url", default="", help="of a bazaar that runs already, with --data")
     chaos.add_argument("--data", type=Path, help="its folder, which has processes.json")
     chaos.add_argument("--folder", type=Path, help="for all files; kept (a temporary one)")
@@ -94,6 +103,10 @@ def _options(asked: argparse.Namespace) -> "TrialOptions":
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     if options and asked.url:
         refuse("--replicas and --cache are for a bazaar that is started here, not with --url")
+    if asked.engine and asked.url:
+        refuse("--engine is for a bazaar that is started here, not with --url")
+    if not asked.engine and (asked.partitions or asked.beside):
+        refuse("--partitions and --beside are for a bazaar with an --engine")
     number = seed(asked)
     return TrialOptions(
         seconds=asked.seconds,
@@ -107,6 +120,9 @@ def _options(asked: argparse.Namespace) -> "TrialOptions":
         caches=asked.caches,
         only=tuple(asked.only),
         bazaar_options=tuple(options),
+        engine=asked.engine,
+        partitions=asked.partitions or DEFAULT_PARTITIONS,
+        beside=asked.beside,
         folder=asked.folder,
         history=asked.history,
         url=asked.url,
@@ -128,4 +144,8 @@ def _command(asked: argparse.Namespace, seed: int, options: list[str]) -> str:
     command += "".join(f" --spare {name}" for name in asked.spare)
     command += "".join(f" --only {shlex.quote(text)}" for text in asked.only)
     command += f" --caches {asked.caches}" if asked.caches else ""
+    if asked.engine:
+        command += f" --engine {shlex.quote(shown(asked.engine))}"
+        command += f" --partitions {asked.partitions or DEFAULT_PARTITIONS}"
+        command += " --beside" if asked.beside else ""
     return command + "".join(f" {option}" for option in options)

@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 
@@ -21,6 +22,7 @@ from .page import trial_page
 from .partitions import CALM_SECONDS
 from .report import trial_report
 from .scenarios import LASTS_SECONDS, SCENARIOS
+from .servers import PATRONI
 from .stage import StageOptions, StageReport, run_stage
 
 __all__ = ["Trial", "TrialOptions", "run_inside"]
@@ -44,6 +46,12 @@ class TrialOptions(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     bazaar_options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
+    engine: str = ""
+    """`patroni`, or for `twistd bazaar`; empty: none."""
+    partitions: int = 1
+    """With an engine."""
+    beside: bool = False
+    """Whether a bazaar without an engine has the same faults, in a stage before."""
     folder: Path | None = None
     history: Path | None = None
     url: str = ""
@@ -68,18 +76,23 @@ class Trial:
     async def run(self) -> int:
         """Run the stages, print the page, and return the exit status. Raises `CannotRun`."""
         options = self._options
+        if options.engine and find_spec("psycopg") is None:
+            raise CannotRun("--engine needs psycopg: pip install 'twisted_bazaar[engine]'")
         if options.html is not None:
             must_be_writable("--html", options.html)
         self._folder = self._make_folder()
         isolating = await self._isolating_command()
         process_weight = self._process_weight()
         whole = process_weight + (options.cut if isolating else 0.0)
-        reports = []
+        reports: list[StageReport] = []
         try:
             if process_weight > 0:
-                seconds = options.seconds * process_weight / whole
-                stage = self._stage("processes", seconds)
-                reports.append(await run_stage(self._reactor, stage, self._tell))
+                stages = ["engine"] if options.engine else ["processes"]
+                stages = ["processes", *stages] if options.beside else stages
+                seconds = options.seconds * process_weight / whole / len(stages)
+                for name in stages:
+                    stage = self._stage(name, seconds, append=bool(reports))
+                    reports.append(await run_stage(self._reactor, stage, self._tell))
             if isolating:
                 seconds = max(LASTS_SECONDS + CALM_SECONDS, options.seconds * options.cut / whole)
                 stage = self._stage("network", seconds, append=bool(reports))
@@ -121,6 +134,8 @@ class Trial:
         options = self._options
         folder = self._folder / name
         folder.mkdir()
+        engine = options.engine if name == "engine" else ""
+        of_engine = (f"--partitions={options.partitions}",) if engine else ()
         return StageOptions(
             stage=name,
             folder=folder,
@@ -133,7 +148,8 @@ class Trial:
             spare=options.spare,
             caches=options.caches,
             only=options.only,
-            bazaar_options=options.bazaar_options,
+            bazaar_options=(*options.bazaar_options, *of_engine),
+            engine=engine,
             history=(options.history or self._folder / "history.jsonl").absolute(),
             append=append,
             url=options.url,
@@ -143,7 +159,8 @@ class Trial:
     def _process_weight(self) -> float:
         """The weight of process faults, compared with that of cuts; 0: none is wanted."""
         options = self._options
-        found = all_fault_types(kill=options.kill > 0, pause=options.pause > 0)
+        servers = options.engine == PATRONI
+        found = all_fault_types(kill=options.kill > 0, pause=options.pause > 0, servers=servers)
         wanted = any(matches(each.name, options.only) for each in found)
         return options.kill + options.pause if wanted else 0.0
 
@@ -155,6 +172,8 @@ class Trial:
             self._skipped = "no cut is called so"
         elif self._options.url:
             self._skipped = "the bazaar was not started here"
+        elif self._options.engine:
+            self._skipped = "an engine's servers have no namespaces"
         else:
             isolating, why_not = await isolating_command()
             if isolating:
@@ -197,7 +216,11 @@ class Trial:
     def _make_folder(self) -> Path:
         folder = self._options.folder
         if folder is None:
-            return Path(tempfile.mkdtemp(prefix="bazaar-chaos-"))
+            made = Path(tempfile.mkdtemp(prefix="bazaar-chaos-"))
+            if self._options.engine:
+                # Its server is not root's, and must reach its files.
+                made.chmod(0o711)
+            return made
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if any(folder.iterdir()):

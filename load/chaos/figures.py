@@ -104,13 +104,15 @@ def figures(records: Iterable[Record], bounds: Mapping[str, float] | None = None
     for trade in trades:
         by_key[trade.key].append(trade)
     known = {key: _known(sent) for key, sent in by_key.items()}
+    first = {key: min(each.sent for each in sent) for key, sent in by_key.items()}
+    settled = [(first[key], first[key] + took) for key, took in known.items() if took is not None]
     unexpected = Counter(str(each.status) for each in calls if each.status not in EXPECTED)
     unexpected += Counter("200, malformed" for c in calls if c.status == 200 and c.message)
     return Figures(
         seconds=end - begin,
         operations=_operations(calls),
         lookups=_lookups(lookups),
-        faults=fault_rows(faults, acknowledged, looked_up),
+        faults=fault_rows(faults, acknowledged, looked_up, settled),
         calm_gap=calm_gap(faults, acknowledged),
         calm_lookup_gap=calm_gap(faults, looked_up),
         liveness=liveness(faults, bounds or {}, placed, lookups),

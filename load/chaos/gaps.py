@@ -52,6 +52,9 @@ class FaultRow(msgspec.Struct, frozen=True):
     """The longest from the end of such a fault to the next acknowledged trade."""
     lookup_gap_max: float
     """The longest time without an answered lookup, at all front-ends together."""
+    slowest: float = 0.0
+    """The longest from when such a fault was there and a trade was wanted, until its outcome was
+    known: it shows a partition that stops while others go on."""
 
 
 class LivenessRow(msgspec.Struct, frozen=True):
@@ -75,27 +78,42 @@ class LivenessRow(msgspec.Struct, frozen=True):
 
 
 def fault_rows(
-    faults: Sequence[Fault], acknowledged: Sequence[float], looked_up: Sequence[float]
+    faults: Sequence[Fault],
+    acknowledged: Sequence[float],
+    looked_up: Sequence[float],
+    settled: Iterable[tuple[float, float]] = (),
 ) -> Sequence[FaultRow]:
     """A row for each name of a fault. `faults` are sorted by when they began, `acknowledged` and
-    `looked_up` are the sorted times of answers."""
+    `looked_up` are the sorted times of answers, and `settled` has for each trade when it was first
+    sent, and when its outcome was known."""
     longest, overlapping = _caused(faults, acknowledged)
     lookups, _ = _caused(faults, looked_up)
-    rows: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for fault, gap, shared, lookup in zip(faults, longest, overlapping, lookups, strict=True):
+    slowest = _slowest(faults, settled)
+    rows: dict[str, list[tuple[float, float, float, float]]] = defaultdict(list)
+    for place, fault in enumerate(faults):
         back = _next(acknowledged, fault.ended) - fault.ended
-        rows[OVERLAPPING if shared else fault.what].append((gap, back, lookup))
-    return [
-        FaultRow(
-            what,
-            len(found),
-            median(gap for gap, _, _ in found),
-            max(gap for gap, _, _ in found),
-            max(back for _, back, _ in found),
-            max(lookup for _, _, lookup in found),
-        )
-        for what, found in rows.items()
-    ]
+        found = longest[place], back, lookups[place], slowest[place]
+        rows[OVERLAPPING if overlapping[place] else fault.what].append(found)
+    return [_fault_row(what, found) for what, found in rows.items()]
+
+
+def _fault_row(what: str, found: Sequence[tuple[float, float, float, float]]) -> FaultRow:
+    gaps, backs, lookups, slowest = zip(*found, strict=True)
+    return FaultRow(
+        what, len(found), median(gaps), max(gaps), max(backs), max(lookups), max(slowest)
+    )
+
+
+def _slowest(faults: Sequence[Fault], settled: Iterable[tuple[float, float]]) -> Sequence[float]:
+    """The longest that a trade took after each fault: from when it was sent, else from when the
+    fault began."""
+    began = [fault.began for fault in faults]
+    slowest = [0.0] * len(faults)
+    for sent, known in settled:
+        first = max(0, bisect_right(began, sent) - 1)
+        for place in range(first, bisect_left(began, known)):
+            slowest[place] = max(slowest[place], known - max(sent, began[place]))
+    return slowest
 
 
 def _caused(

@@ -1,14 +1,16 @@
-"""An operator who changes prices, halts trading and resumes it now and then, while clients trade.
+"""An operator who changes prices, halts trading and resumes it now and then, while clients trade;
+of several partitions, moves stocks between them, and says who leads which.
 
-It runs `python -m twisted_bazaar market` as a person does, and records each operation: the checker
-knows from that what prices and halts clients may be shown.
+It runs `python -m twisted_bazaar market` and `… partitions` as a person does, and records each
+operation on a stock: the checker knows from that what prices and halts clients may be shown.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
@@ -20,10 +22,23 @@ __all__ = ["Operator"]
 
 PAUSE_SECONDS = (1.0, 3.0)
 """Between two operations, at least and at most."""
+SHORT_PAUSE_SECONDS = (0.1, 1.0)
+"""The same with several partitions, where there is more to do."""
 ANSWER_SECONDS = 20.0
 """More than a front-end takes."""
 TRIES = 20
 """How often trading is resumed in the end, until that succeeds."""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What is asked of a tool."""
+
+    words: tuple[str, ...]
+    name: str = ""
+    """Of the stock; empty: it is not about one."""
+    price: float | None = None
+    halted: bool | None = None
+    partition: int | None = None
 
 
 class Operator:
@@ -38,9 +53,12 @@ class Operator:
         prices: Mapping[str, float],
         history: History,
         seed: str,
+        *,
+        partitions: int = 1,
+        members: Sequence[int] = (),
     ) -> None:
         """`data` is the folder of the bazaar; `prices` are those of its stocks now; the output of
-        the tool is appended to the file `log`."""
+        the tool is appended to the file `log`. `members` are the ids of its order processes."""
         self._reactor = reactor
         self._seconds = seconds
         self._data = data
@@ -48,6 +66,8 @@ class Operator:
         self._prices = prices
         self._history = history
         self._random = Random(seed)
+        self._partitions = partitions
+        self._members = members
         self._halted: set[str] = set()
         """Those that may be halted."""
         self._stopping = False
@@ -65,7 +85,8 @@ class Operator:
     async def _run(self) -> None:
         while not self._stopping:
             await self._operate(self._drawn())
-            pause = self._random.uniform(*PAUSE_SECONDS)
+            span = SHORT_PAUSE_SECONDS if self._partitions > 1 else PAUSE_SECONDS
+            pause = self._random.uniform(*span)
             await deferLater(self._reactor, pause)
         for name in sorted(self._halted):
             for _ in range(TRIES):
@@ -73,40 +94,45 @@ class Operator:
                     break
                 await deferLater(self._reactor, PAUSE_SECONDS[0])
 
-    def _drawn(self) -> tuple[str, float | None, bool | None]:
-        """A stock, and its new price, or whether it is halted from now on."""
+    def _drawn(self) -> Operation:
         random = self._random
+        if self._partitions > 1 and random.random() < 0.5:
+            return self._of_partitions()
         if self._halted and random.random() < 0.6:
             return self._resume(random.choice(sorted(self._halted)))
         name = random.choice(sorted(self._prices))
         if random.random() < 0.3:
-            return name, None, True
-        cents = round(100 * self._prices[name]) + random.randint(-50, 50)
-        return name, max(1, cents) / 100, None
+            return Operation(("market", "halt", name), name, halted=True)
+        price = max(1, round(100 * self._prices[name]) + random.randint(-50, 50)) / 100
+        return Operation(("market", "price", name, f"{price:.2f}"), name, price=price)
 
-    def _resume(self, name: str) -> tuple[str, None, bool]:
-        return name, None, False
+    def _of_partitions(self) -> Operation:
+        random = self._random
+        partition = random.randrange(self._partitions)
+        if random.random() < 0.6:
+            name = random.choice(sorted(self._prices))
+            words = "partitions", "move", name, str(partition)
+            return Operation(words, name, partition=partition)
+        # Without one: the usual one is to lead it.
+        member = random.choice((*map(str, self._members), None))
+        return Operation(tuple(filter(None, ("partitions", "lead", str(partition), member))))
 
-    async def _operate(self, what: tuple[str, float | None, bool | None]) -> bool:
+    def _resume(self, name: str) -> Operation:
+        return Operation(("market", "resume", name), name, halted=False)
+
+    async def _operate(self, what: Operation) -> bool:
         """Do one operation, and record it. Returns whether it was done for certain."""
-        name, price, halted = what
-        if halted:
-            self._halted.add(name)
-        words = (
-            ["price", name, f"{price:.2f}"]
-            if price is not None
-            else [
-                "halt" if halted else "resume",
-                name,
-            ]
-        )
-        tool = [sys.executable, "-Pm", "twisted_bazaar", "market", *words, f"--data={self._data}"]
+        if what.halted:
+            self._halted.add(what.name)
+        tool = [sys.executable, "-Pm", "twisted_bazaar", *what.words, f"--data={self._data}"]
         process = Process(self._reactor, tool, self._log)
         sent = self._seconds()
         process.start()
         await process.wait(ANSWER_SECONDS)
         await process.end()
         done = process.status == 0
+        if not what.name:
+            return done
         # Of one that failed only its line says why: the checker takes it for one that may have
         # been done.
         self._history.add(
@@ -116,11 +142,12 @@ class Operator:
                 ended=self._seconds(),
                 status=200 if done else 0,
                 message="" if done else last_message(self._log),
-                name=name,
-                price=price,
-                halted=halted,
+                name=what.name,
+                price=what.price,
+                halted=what.halted,
+                partition=what.partition,
             )
         )
-        if done and halted is False:
-            self._halted.discard(name)
+        if done and what.halted is False:
+            self._halted.discard(what.name)
         return done

@@ -26,6 +26,7 @@ def trial_page(reports: Sequence[StageReport], skipped: str, command: str) -> st
     lines: list[str] = []
     for report in reports:
         lines += [*_stage(report), ""]
+    lines += _beside(reports)
     if skipped:
         lines += [f"network: skipped; {skipped}", ""]
     lines += [remark.text for remark in verdict(reports)]
@@ -60,13 +61,7 @@ def _stage(report: StageReport) -> Iterable[str]:
         )
     yield from _over_time(report.timeline)
     yield ""
-    yield (f"{'faults':<50}{'count':>6}   no trade acknowledged for   back after   no lookup for")
-    calm = f"{'':>10}  max {found.calm_gap:5.2f} s"
-    yield f"  {'none yet':<48}{'':>6}   {calm}   {'':>10}{found.calm_lookup_gap:12.2f} s"
-    for fault in found.faults:
-        spread = f"p50 {fault.gap_p50:.2f} s  max {fault.gap_max:5.2f} s"
-        after = f"{fault.back_max:8.2f} s{fault.lookup_gap_max:12.2f} s"
-        yield f"  {fault.what:<48}{fault.count:>6}   {spread}   {after}"
+    yield from _faults(report)
     yield from _liveness(found)
     yield ""
     yield (
@@ -85,6 +80,41 @@ def _stage(report: StageReport) -> Iterable[str]:
         yield f"    {violated.first}"
     for line in report.problems:
         yield f"  {line}"
+
+
+def _faults(report: StageReport) -> Iterable[str]:
+    found, apart = report.figures, report.partitions > 0
+    one = "   slowest trade" if apart else ""
+    yield (
+        f"{'faults':<50}{'count':>6}   no trade acknowledged for   back after   no lookup for{one}"
+    )
+    calm = f"{'':>10}  max {found.calm_gap:5.2f} s   {'':>10}{found.calm_lookup_gap:12.2f} s"
+    yield f"  {'none yet':<48}{'':>6}   {calm}"
+    for fault in found.faults:
+        spread = f"p50 {fault.gap_p50:.2f} s  max {fault.gap_max:5.2f} s"
+        after = f"{fault.back_max:8.2f} s{fault.lookup_gap_max:12.2f} s"
+        after += f"{fault.slowest:14.2f} s" if apart else ""
+        yield f"  {fault.what:<48}{fault.count:>6}   {spread}   {after}"
+
+
+def _beside(reports: Sequence[StageReport]) -> Iterator[str]:
+    """The longest stop by fault, of the embedded log and of an engine; empty: not both ran."""
+    by_kind = [
+        next((report for report in reports if report.stage == stage), None)
+        for stage in ("processes", "engine")
+    ]
+    if None in by_kind:
+        return
+    embedded, engine = (
+        {row.what: row for row in report.figures.faults} for report in by_kind if report
+    )
+    head = "no trade acknowledged for, and the slowest trade"
+    yield f"{head:<50}{'embedded log':>18}{'engine':>18}"
+    for what in sorted({*embedded, *engine}, key=lambda what: (what not in embedded, what)):
+        rows = (embedded.get(what), engine.get(what))
+        gaps = (f"{row.gap_max:.2f} s, {row.slowest:.2f} s" if row else "-" for row in rows)
+        yield f"  {what:<48}" + "".join(f"{gap:>18}" for gap in gaps)
+    yield ""
 
 
 def _liveness(found: Figures) -> Iterable[str]:
@@ -174,6 +204,11 @@ def _alike(reports: Sequence[StageReport]) -> Remark:
     asked = "Do all replicas end with the same log?"
     ends = []
     for report in reports:
+        if report.partitions:
+            if any(row.invariant in (2, 11) for row in report.violations):
+                return Remark(f"{asked} NO.", True)
+            ends.append(f"all {report.partitions} partitions as the rows say ({report.stage})")
+            continue
         logs = {(log.last_number, log.digest) for log in report.logs}
         if len(logs) != 1 or not all(log.sound for log in report.logs):
             return Remark(f"{asked} NO.", True)

@@ -16,7 +16,16 @@ from load.bazaar.folders import Folders
 from load.history.records import Fault, History
 from load.report.outputs import Tell
 
-from .fault_types import Action, FaultType, Target, Variant, fault_types, matches
+from .engine_faults import EngineFaults
+from .fault_types import (
+    Action,
+    FaultType,
+    Target,
+    Variant,
+    engine_fault_types,
+    fault_types,
+    matches,
+)
 
 __all__ = ["ProcessFaults"]
 
@@ -68,13 +77,14 @@ class ProcessFaults:
         pause: float,
         spare: Sequence[str] = (),
         folders: Folders | None = None,
+        engine: EngineFaults | None = None,
         only: Sequence[str] = (),
     ) -> None:
         """`kill` and `pause` are the weights of these actions; those on caches and disks have the
         larger of the two, those on folders that of `kill`. `tell` is called with each fault;
         `placed_at` is when the last trade that was acknowledged had been sent. Processes in
-        `spare` are left alone; folders are replaced if `folders` is given; fault types must match
-        `only`.
+        `spare` are left alone; folders are replaced if `folders` is given, and the engine's
+        servers have faults if `engine` is; fault types must match `only`.
         """
         self._fleet = fleet
         self._seconds = seconds
@@ -90,10 +100,13 @@ class ProcessFaults:
             Action.FLUSH: most,
             Action.OLD_DUMP: most,
             Action.SLOW: most,
+            Action.FILL: most,
+            Action.SWITCH: most,
             Action.OLD_FOLDER: kill,
             Action.EMPTY_FOLDER: kill,
         }
         self._folders = folders
+        self._engine = engine
         self._only = only
         self._spare = set(spare)
         self._left: list[FaultType] = []
@@ -125,13 +138,16 @@ class ProcessFaults:
         """The next fault type; None: this round has none, as those with low weights may be left
         out of it."""
         if not self._left:
+            kill, pause = (self._weights[each] > 0 for each in (Action.KILL, Action.PAUSE))
             found = fault_types(
                 self._fleet.names(),
-                kill=self._weights[Action.KILL] > 0,
-                pause=self._weights[Action.PAUSE] > 0,
+                kill=kill,
+                pause=pause,
                 folders=self._folders is not None,
                 disks=self._fleet.disks() is not None,
             )
+            if self._engine is not None:
+                found += engine_fault_types(kill=kill, pause=pause, fill=self._engine.can_fill)
             most = max(self._weights.values())
             for each in found:
                 wanted = matches(each.name, self._only)
@@ -156,6 +172,9 @@ class ProcessFaults:
 
     async def _inject(self, fault: FaultType, left: float) -> None:
         """Inject one fault, and return when it has ended: within `left` seconds."""
+        if fault.of_servers:
+            await self._harm_servers(fault, left)
+            return
         if fault.needs_caching:
             left -= await self._caching(left)
         names = await self._targets(fault)
@@ -172,6 +191,14 @@ class ProcessFaults:
                 await self._pause_repeatedly(fault, names, left)
             case _:
                 await self._kill_or_pause(fault, names, left)
+
+    async def _harm_servers(self, fault: FaultType, left: float) -> None:
+        assert self._engine is not None
+        async with self._engine.chosen(fault, left) as names:
+            if names:
+                began = self._begin(fault, names)
+                await self._engine.inject(fault)
+                self._record(fault, names, began)
 
     async def _kill_or_pause(self, fault: FaultType, names: list[str], left: float) -> None:
         began = self._begin(fault, names)

@@ -2,8 +2,9 @@
 history is checked.
 
 A stage has a fresh bazaar and its own history. `processes` injects faults into the processes of
-`twistd bazaar`; `network` into services in network namespaces, where the stage runs in a process
-of its own.
+`twistd bazaar`, and so does `engine`, where the bazaar has its log in an engine, whose servers have
+faults as well; `network` into services in network namespaces, where the stage runs in a process of
+its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,6 +38,7 @@ from .operators import Operator
 from .partitions import Partitions
 from .process_faults import ProcessFaults
 from .scenarios import SCENARIOS
+from .servers import PATRONI, Servers
 from .timeline import Timeline, timeline
 
 __all__ = ["StageOptions", "StageReport", "ViolationRow", "fault_at", "run_stage"]
@@ -52,7 +54,7 @@ class StageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a stage does."""
 
     stage: str
-    """`processes` or `network`."""
+    """`processes`, `engine` or `network`."""
     folder: Path
     seconds: float
     clients: int
@@ -68,6 +70,8 @@ class StageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the names of faults must contain, as `fault_types.matches` defines it."""
     bazaar_options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
+    engine: str = ""
+    """For `twistd bazaar`, if it is to have one, or `patroni`."""
     history: Path
     append: bool = False
     """Whether the history file is continued."""
@@ -102,6 +106,9 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
     converged_seconds: float | None
     """From the end of the last fault until all replicas had the same log; None: they never had."""
     logs: Sequence[Log] = ()
+    """Of each replica; with an engine, of each partition."""
+    partitions: int = 0
+    """Of the engine; 0: there is none."""
     timeline: Timeline = Timeline()
 
     @property
@@ -111,7 +118,20 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run_stage(reactor: Reactor, options: StageOptions, tell: Tell) -> StageReport:
     """Run one stage. Raises `CannotRun` if it cannot begin."""
-    fleet = _fleet(reactor, options)
+    if options.engine != PATRONI:
+        return await _run_on(reactor, options, None, tell)
+    tell("three servers of PostgreSQL are started")
+    servers = await Servers.start()
+    try:
+        return await _run_on(reactor, options, servers, tell)
+    finally:
+        await servers.stop()
+
+
+async def _run_on(
+    reactor: Reactor, options: StageOptions, servers: Servers | None, tell: Tell
+) -> StageReport:
+    fleet = _fleet(reactor, options, servers.url if servers else options.engine)
     try:
         history = History(options.history, append=options.append)
     except OSError as why:
@@ -122,14 +142,14 @@ async def run_stage(reactor: Reactor, options: StageOptions, tell: Tell) -> Stag
             reactor, fleet.urls[0], monotonic_seconds(), f"{options.stage}, seed {options.seed}"
         )
         history.add(opening)
-        return await _Stage(reactor, options, fleet, history, tell).run(opening)
+        return await _Stage(reactor, options, fleet, servers, history, tell).run(opening)
     finally:
         fleet.heal()
         await fleet.end()
         history.close()
 
 
-def _fleet(reactor: Reactor, options: StageOptions) -> Fleet:
+def _fleet(reactor: Reactor, options: StageOptions, engine: str) -> Fleet:
     random = Random(f"{options.seed}-{options.stage}-caches")
     drawn = [random.choice(("shared", "own")) for _ in range(options.frontends - 1)]
     further = [options.caches or cache for cache in drawn]
@@ -138,7 +158,7 @@ def _fleet(reactor: Reactor, options: StageOptions) -> Fleet:
     if options.url:
         assert options.data is not None
         return LocalFleet.attached(reactor, options.folder, options.url, options.data, further)
-    return LocalFleet(reactor, options.folder, further, options.bazaar_options)
+    return LocalFleet(reactor, options.folder, further, options.bazaar_options, engine)
 
 
 def _rows(violations: Sequence[tuple[str, Violation]]) -> Sequence[ViolationRow]:
@@ -168,12 +188,14 @@ class _Stage:
         reactor: Reactor,
         options: StageOptions,
         fleet: Fleet,
+        servers: Servers | None,
         history: History,
         tell: Tell,
     ) -> None:
         self._reactor = reactor
         self._options = options
         self._fleet = fleet
+        self._servers = servers
         self._history = history
         self._tell = tell
         self._replicas = sorted(name for name in fleet.names() if name.startswith("order-"))
@@ -202,6 +224,8 @@ class _Stage:
             operator.start()
         await deferLater(self._reactor, WARM_UP_SECONDS)
         await self._in_time(self._inject_faults(lambda: clients.placed_at))
+        if self._servers is not None:
+            await self._in_time(self._servers.settle())
         healed = monotonic_seconds()
         await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
         await self._in_time(fleet.until(fleet.caching, "every front-end caches", HEALED_SECONDS))
@@ -210,7 +234,7 @@ class _Stage:
         await clients.stop()
         await session.close()
         converged = await self._converge(healed)
-        logs = await self._end()
+        logs = await (self._end_with_engine() if options.engine else self._end())
         await self._check()
         bounds = {each.name: each.bound_seconds for each in SCENARIOS if each.trades_flow}
         found = figures(self._history.records, bounds)
@@ -224,6 +248,7 @@ class _Stage:
             orders=self._orders,
             converged_seconds=converged,
             logs=logs,
+            partitions=(len(opening.positions) or 1) if options.engine else 0,
             timeline=timeline(self._history.records),
         )
 
@@ -241,6 +266,8 @@ class _Stage:
             opening.prices,
             self._history,
             f"{self._options.seed}-{self._options.stage}-operator",
+            partitions=len(opening.positions) or 1,
+            members=[int(name.removeprefix("order-")) for name in self._replicas],
         )
 
     async def _inject_faults(self, placed_at: Callable[[], float]) -> None:
@@ -252,7 +279,7 @@ class _Stage:
             partitions = Partitions(self._fleet, *common, placed_at, folders, options.only)
             await partitions.run(options.seconds)
         else:
-            data = self._fleet.folders()
+            data, servers = self._fleet.folders(), self._servers
             faults = ProcessFaults(
                 self._fleet,
                 *common,
@@ -262,6 +289,7 @@ class _Stage:
                 spare=options.spare,
                 only=options.only,
                 folders=Folders(self._fleet, data) if data is not None else None,
+                engine=servers.faults(self._reactor, random) if servers is not None else None,
             )
             await faults.run(options.seconds)
 
@@ -303,11 +331,34 @@ class _Stage:
             orders = await state.orders_in_log(fleet.data / longest.replica)
             ending = Closing(at=monotonic_seconds(), orders=tuple(orders))
         else:
-            ending = await state.with_keys(ending, fleet.data / replicas[0])
-        self._orders = len(ending.orders)
-        self._history.add(ending)
+            logged = await state.orders_in_log(fleet.data / replicas[0])
+            ending = state.with_keys(ending, logged)
+        self._close(ending)
         self._compare(logs)
         return logs
+
+    def _close(self, ending: Closing) -> None:
+        self._orders = len(ending.orders)
+        self._history.add(ending)
+
+    async def _end_with_engine(self) -> Sequence[Log]:
+        """Record the final state, verify the log in the engine, and stop the bazaar."""
+        # A trial without an engine does not need its driver.
+        from .engine_end import EngineEnd
+
+        fleet = self._fleet
+        assert isinstance(fleet, LocalFleet)
+        found = await EngineEnd.read(fleet)
+        if found.ending is None:
+            self._violated(11, "no front-end shows what there is")
+        self._close(found.closing)
+        for invariant, what in found.wrong():
+            self._violated(invariant, what)
+        try:
+            await fleet.stop()
+        except (NotInTime, CannotRun) as why:
+            self._problems.append(str(why))
+        return found.logs
 
     def _compare(self, logs: Sequence[Log]) -> None:
         """Check that all logs are sound, the same, and have the orders that clients can read."""

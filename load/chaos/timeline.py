@@ -103,7 +103,7 @@ def _latency(calls: Iterable[Call]) -> tuple[float | None, float | None]:
 def fault_kind(what: str) -> str:
     """The kind of band for a fault with this name."""
     first = what.partition(" ")[0]
-    if first in ("kill", "pause", "mix", "slow"):
+    if first in ("kill", "pause", "mix", "slow", "fill", "switch"):
         return first
     if " folder of " in what:
         return "folder"

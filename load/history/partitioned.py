@@ -7,7 +7,7 @@ do those of each partition without it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import count
 
 import msgspec
@@ -53,13 +53,17 @@ def parts(
 ) -> tuple[Sequence[Violation], Sequence[Part]]:
     """What is wrong with the numbers of the orders, and the parts of a history.
     `opening.positions` has the last order of each partition before it."""
-    split = _Split(opening, closing)
+    moves = {
+        call.name for _, call in calls if isinstance(call, Change) and call.partition is not None
+    }
+    split = _Split(opening, closing, moves)
     split.add(calls)
     return split.violations, split.parts()
 
 
 class _Split:
-    def __init__(self, opening: Opening, closing: Closing) -> None:
+    def __init__(self, opening: Opening, closing: Closing, moves: Set[str]) -> None:
+        """`moves` are the stocks that an operator moved, or may have moved."""
         self._opening = opening
         self._closing = closing
         self._partitions = len(opening.positions)
@@ -69,12 +73,14 @@ class _Split:
         for partition, orders in by_partition.items():
             for order in orders:
                 places[order.name].add(partition)
+        # Such a stock may have no order in some of its partitions.
+        moved = {name for name, found in places.items() if len(found) > 1} | moves
         self._part_of: dict[str, str] = {}
         """By stock."""
         for name in {*opening.listed, *places, *(quote.name for quote in closing.market)}:
             found = places[name] or {home(name, self._partitions)}
-            self._part_of[name] = name if len(found) > 1 else _part(*found)
-        self._mixed = {p for name, found in places.items() if len(found) > 1 for p in found}
+            self._part_of[name] = name if name in moved else _part(*found)
+        self._mixed = {partition for name in moved for partition in places[name]}
         """The partitions that a stock was moved from or to."""
         self._orders: dict[str, list[Order]] = defaultdict(list)
         self._counted: dict[int, tuple[str, int]] = {}

@@ -171,6 +171,8 @@ class Change(Call, frozen=True, tag="change"):
     """The new price."""
     halted: bool | None = None
     """Whether trading is halted from here on."""
+    partition: int | None = None
+    """Where the stock is moved to."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fault"):

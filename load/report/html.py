@@ -12,6 +12,7 @@ _STYLE = """
   --colour-0: #0b62c4; --colour-1: #c2410c; --colour-2: #0f7b4f; --colour-3: #8b2fb3;
   --kill: #d92d20; --pause: #d39a00; --mix: #8b2fb3; --down: #7a4a2b; --cut: #2f6fde;
   --spoil: #0e9384; --folder: #c11574; --slow: #667085; --astray: #4d7c0f;
+  --fill: #344054; --switch: #0369a1;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -19,6 +20,7 @@ _STYLE = """
     --colour-0: #6cb0ff; --colour-1: #ff9a5c; --colour-2: #5bd39b; --colour-3: #d79bf0;
     --kill: #ff6b5e; --pause: #e5b93c; --mix: #c98be6; --down: #c99a78; --cut: #7aa7ff;
     --spoil: #4fd1c1; --folder: #f67fc0; --slow: #a3adb8; --astray: #a3d65c;
+    --fill: #d0d5dd; --switch: #7dd3fc;
   }
 }
 body {
@@ -56,7 +58,8 @@ svg .kill { --own: var(--kill); } svg .pause { --own: var(--pause); }
 svg .mix { --own: var(--mix); } svg .down { --own: var(--down); }
 svg .cut { --own: var(--cut); } svg .spoil { --own: var(--spoil); }
 svg .folder { --own: var(--folder); } svg .slow { --own: var(--slow); }
-svg .astray { --own: var(--astray); }
+svg .astray { --own: var(--astray); } svg .fill { --own: var(--fill); }
+svg .switch { --own: var(--switch); }
 svg .band { fill: var(--own); fill-opacity: .16; }
 svg .bar { fill-opacity: .5; }
 """

@@ -27,6 +27,8 @@ BAND_KINDS = {
     "folder": "folder replaced",
     "slow": "disks slow",
     "astray": "address diverted",
+    "fill": "disk full",
+    "switch": "switch-over",
 }
 """The kinds of bands, with their words in the legend. Each has a colour."""
 

@@ -21,8 +21,9 @@ from typing import Any, Self
 import psycopg
 import pytest
 
+from load.errors import CannotRun
+from load.servers.patroni import standby_binaries
 from twisted_bazaar.local.ports import Ports
-from twisted_bazaar.local.postgres import server_binaries
 
 from .server_files import ServerFiles
 from .waiting import is_alive, wait_until
@@ -272,12 +273,10 @@ class PostgresServers:
 
 def binaries_or_skip() -> Path:
     """The folder of the servers' programs; skips the test where there are none."""
-    binaries = server_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed: Debian has it as the package postgresql")
-    if not (binaries / "pg_basebackup").exists():
-        pytest.skip(f"{binaries} lacks pg_basebackup, which makes standbys")
-    return binaries
+    try:
+        return standby_binaries()
+    except CannotRun as why:
+        pytest.skip(str(why))
 
 
 def processes_of(parent: int) -> list[int]:

@@ -95,6 +95,26 @@ def test_an_old_folder_and_a_diverted_address_break_no_promise(tmp_path: Path) -
         assert "not ours: " in logs["network"].read_text()
 
 
+def test_no_promise_is_broken_while_the_servers_of_an_engine_fail_over(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    only = ("--only", "switch over", "--only", "leader", "--only", "kill primary", "--spare=redis")
+    ran = load("chaos", "--engine=patroni", "--seconds=30", "--frontends=1", "--json", *only)
+    if ran.returncode == 3 and "is not installed" in ran.stderr:
+        pytest.skip(ran.stderr)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    trial = json.loads(ran.stdout)
+    (stage,) = trial["stages"]
+    assert (stage["stage"], stage["partitions"]) == ("engine", 4)
+    assert (stage["violations"], stage["problems"]) == ([], [])
+    assert [log["replica"] for log in stage["logs"]] == [f"partition {n}" for n in range(4)]
+    assert all(log["sound"] for log in stage["logs"])
+    assert sum(log["last_number"] for log in stage["logs"]) == stage["orders"] > 20
+    assert any("primary" in fault["what"] for fault in stage["timeline"]["faults"])
+    with capsys.disabled():
+        print(f"\n  {len(stage['timeline']['faults'])} faults, {stage['orders']} orders in rows")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -122,6 +142,18 @@ def test_an_old_folder_and_a_diverted_address_break_no_promise(tmp_path: Path) -
         (
             ["chaos", "--history=load/none/file", "--cut=0"],
             f"--history {ROOT}/load/none/file cannot be written: No such file or directory",
+        ),
+        (
+            ["chaos", "--partitions=2"],
+            "--partitions and --beside are for a bazaar with an --engine",
+        ),
+        (
+            ["chaos", "--engine=patroni", "--url=http://127.0.0.1:1", "--data=load"],
+            "--engine is for a bazaar that is started here, not with --url",
+        ),
+        (
+            ["chaos", "--engine=mysql://db"],
+            "bazaar: --engine (BAZAAR_ENGINE) must be a URL that begins with postgresql://",
         ),
         (["check", "Makefile"], "Makefile: line 1 is no record: "),
         (["check", "none"], "none cannot be read: No such file or directory"),

@@ -11,9 +11,10 @@ LAYERS = {
     "report": set[str](),
     "client": {"history"},
     "bazaar": {"client", "history"},
+    "servers": set(),
     "run": {"bazaar", "client", "history", "report"},
     "sweep": {"bazaar", "client", "history", "report", "run"},
-    "chaos": {"bazaar", "client", "history", "report"},
+    "chaos": {"bazaar", "client", "history", "report", "servers"},
     "bench": {"bazaar", "client", "report", "run"},
 }
 

@@ -117,6 +117,17 @@ def test_each_fault_has_the_longest_time_without_lookups() -> None:
     assert round(row.gap_max, 2) == 0.1
 
 
+def test_a_trade_that_waits_while_others_go_on_is_the_slowest_after_a_fault() -> None:
+    waits = [trade("slow", 4.5, 5.5, Verdict.UNKNOWN, 503), trade("slow", 5.6, 8.0)]
+    never = trade("never", 4.0, 8.5, Verdict.UNKNOWN, 0)
+    rejected = trade("rejected", 7.1, 8.2, Verdict.REJECTED, 409)
+    faults = [fault("kill", 5.0, 5.0), fault("pause", 7.0, 7.5), fault("flush", 9.5, 9.6)]
+    rows = figures([*steady((1.0, 10.0)), *waits, never, rejected, *faults]).faults
+    assert {row.what: round(row.slowest, 2) for row in rows} == {
+        "kill": 3.0, "pause": 1.1, "flush": 0.01
+    }  # fmt: skip
+
+
 def test_trading_does_not_flow_if_every_trade_is_delayed() -> None:
     cut = fault("cut", 5.0, 9.0)
     slow = [trade(f"slow-{n}", 5.0 + n * 0.1, 6.0 + n * 0.1) for n in range(40)]
@@ -202,6 +213,33 @@ def test_replicas_are_alike_only_if_all_are_sound_with_one_number_and_digest(
 ) -> None:
     told = msgspec.structs.replace(report(figures(steady((1.0, 5.0)))), logs=logs)
     assert "Do all replicas end with the same log? NO.\n" in trial_page([told], "", "again")
+
+
+def of_engine(figures: Figures, *violations: ViolationRow) -> StageReport:
+    logs = [Log(f"partition {n}", True, "ok", n, str(n) * 32) for n in (1, 2)]
+    told = report(figures, *violations)
+    return msgspec.structs.replace(told, stage="engine", logs=logs, partitions=2)
+
+
+def test_partitions_of_an_engine_are_alike_if_the_rows_say_so() -> None:
+    found = figures(steady((1.0, 5.0)))
+    text = trial_page([of_engine(found)], "", "again")
+    assert "same digest: all 2 partitions as the rows say (engine)." in text
+    assert "  partition 2 number 2, digest 2222" in text
+    wrong = ViolationRow(11, "", 1, "the members show another end")
+    assert "same log? NO.\n" in trial_page([of_engine(found, wrong)], "", "again")
+
+
+def test_stops_of_the_embedded_log_are_beside_those_of_an_engine() -> None:
+    kill, other = fault("kill", 5.0, 5.0), fault("kill primary", 5.0, 5.0)
+    embedded = report(figures([*steady((1.0, 5.0), (5.4, 9.0)), kill]))
+    engine = of_engine(figures([*steady((1.0, 5.0), (5.9, 9.0)), kill]))
+    alone = of_engine(figures([*steady((1.0, 5.0), (7.0, 9.0)), other]))
+    lines = trial_page([embedded, engine], "", "again").splitlines()
+    assert "kill 0.40 s, 0.01 s 0.90 s, 0.01 s" in [" ".join(line.split()) for line in lines]
+    lines = trial_page([embedded, alone], "", "again").splitlines()
+    assert "kill primary - 2.00 s, 0.01 s" in [" ".join(line.split()) for line in lines]
+    assert "embedded log" not in trial_page([engine], "", "again")
 
 
 def test_the_page_reports_trades_without_an_answer() -> None:

@@ -18,7 +18,7 @@ class Tool:
     asked: list[list[str]]
 
     def __init__(self, reactor: Clock, command: list[str], log: Path) -> None:
-        words = command[command.index("market") + 1 :]
+        words = command[command.index("twisted_bazaar") + 1 :]
         self.asked.append(words[:-1])
         self.status: int | None = None
         self._fails = len(self.asked) % 3 == 0
@@ -60,13 +60,35 @@ def test_what_it_does_is_recorded_and_all_is_resumed(
     assert {each.status for each in changes} == {200, 0}
     assert all(bool(each.message) == (each.status == 0) for each in changes)
     assert all(each.price is None or each.price >= 0.01 for each in changes)
-    assert {each[0] for each in asked} == {"price", "halt", "resume"}
+    assert {each[1] for each in asked} == {"price", "halt", "resume"}
     for name in prices:
         halts = [each for each in changes if each.name == name and each.halted is not None]
         assert (halts[-1].halted, halts[-1].status) == (False, 200)
 
 
+def test_of_several_partitions_stocks_and_leaders_are_moved(
+    asked: list[list[str]], tmp_path: Path
+) -> None:
+    clock: Any = Clock()
+    history = History()
+    operator = Operator(
+        clock, clock.seconds, tmp_path, tmp_path / "log", {"Fish": 1.5}, history, "seed",
+        partitions=2, members=(1, 2),
+    )  # fmt: skip
+    operator.start()
+    clock.pump([0.5] * 400)
+    changes = [each for each in history.records if isinstance(each, Change)]
+    # Who leads is nothing that a client may notice.
+    assert [_words(each) for each in changes] == [words for words in asked if words[1] != "lead"]
+    assert {each.partition for each in changes} == {None, 0, 1}
+    leads = {tuple(words[2:]) for words in asked if words[1] == "lead"}
+    assert leads == {(p, *who) for p in "01" for who in ((), ("1",), ("2",))}
+    assert {words[1] for words in asked} == {"price", "halt", "resume", "move", "lead"}
+
+
 def _words(change: Change) -> list[str]:
+    if change.partition is not None:
+        return ["partitions", "move", change.name, str(change.partition)]
     if change.price is not None:
-        return ["price", change.name, f"{change.price:.2f}"]
-    return ["halt" if change.halted else "resume", change.name]
+        return ["market", "price", change.name, f"{change.price:.2f}"]
+    return ["market", "halt" if change.halted else "resume", change.name]

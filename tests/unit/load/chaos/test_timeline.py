@@ -103,8 +103,10 @@ def test_every_fault_has_a_kind_of_band() -> None:
     kind_of = {
         "flush": "spoil", "old dump into": "spoil", "old folder of": "folder",
         "empty folder of": "folder", "slow disks of": "slow",
+        "fill the disk of": "fill", "switch over from": "switch",
     }  # fmt: skip
-    for each in all_fault_types(kill=True, pause=True):
+    of_engine = all_fault_types(kill=True, pause=True, servers=True)
+    for each in [*all_fault_types(kill=True, pause=True), *of_engine]:
         expected = kind_of.get(each.action, each.action)
         assert fault_kind(each.name) == expected
         assert expected in BAND_KINDS

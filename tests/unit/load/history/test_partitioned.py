@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from load.history.checker import check
 from load.history.records import (
+    Change,
     Closing,
     LookupCall,
     MarketCall,
@@ -216,3 +217,18 @@ def test_orders_of_a_stock_that_was_moved_go_on_where_it_went() -> None:
     assert check(moved(*orders, left=1, calls=[between])) == []
     never = replace(between, found=Quote("Fish", 1.0, 2, 3))
     assert [each.invariant for each in check(moved(*orders, left=1, calls=[never]))] == [6]
+
+
+def test_a_stock_that_was_moved_without_a_trade_has_versions_of_two_logs() -> None:
+    shown = [
+        LookupCall(
+            client=1, sent=at, ended=at + 0.5, status=200, name="Fish",
+            found=Quote("Fish", 1.0, 3, 2, version=version),
+        )
+        for at, version in ((20.0, 9), (40.0, 4))
+    ]  # fmt: skip
+    orders = MOVED[:1]
+    records = moved(*orders, left=3, calls=shown)
+    assert {each.invariant for each in check(records)} == {9}
+    move = Change(client=0, sent=30.0, ended=31.0, status=0, name="Fish", partition=1)
+    assert check(moved(*orders, left=3, calls=[shown[0], move, shown[1]])) == []
