@@ -1,10 +1,10 @@
 """The ordinary alternative that a bench compares trades with: FastAPI on uvicorn, and a table.
 
-    python -m load.bench.ordinary SOCKET_FOLDER FILE     serve, and write the port to FILE
+    python -m load.bench.ordinary HOST FILE [PORT DATABASE]     serve, and write the port to FILE
 
-One process, one statement a trade, on one PostgreSQL server with its defaults: each commit is on
-its disk (fsync). It has keys, and refuses what would sell more than there is; it has no replicas,
-and no cache that could show anything old.
+HOST is that of PostgreSQL, or the folder of its socket. One process, one statement a trade; on a
+server with its defaults each commit is on its disk (fsync). It has keys, and refuses what would
+sell more than there is; it has no replicas, and no cache that could show anything old.
 """
 
 import socket
@@ -55,17 +55,18 @@ class Trade(BaseModel):
     type: Literal["buy", "sell"]
 
 
-def app_on(folder: str) -> FastAPI:
-    """The service, on the PostgreSQL server whose socket is in `folder`."""
+def app_on(host: str, port: int = 5432, database: str = "postgres") -> FastAPI:
+    """The service, on a PostgreSQL server. `host` may be the folder of its socket."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         rows: Sequence[tuple[str, int, int]]
         rows = [(stock.name, stock.price, stock.quantity) for stock in DEFAULT_LISTING]
         async with asyncpg.create_pool(
-            host=folder,
+            host=host,
+            port=port,
             user="postgres",
-            database="postgres",
+            database=database,
             min_size=CONNECTIONS,
             max_size=CONNECTIONS,
         ) as app.state.pool:
@@ -99,10 +100,11 @@ def app_on(folder: str) -> FastAPI:
     return app
 
 
-def main(folder: str, file: str) -> None:
+def main(host: str, file: str, port: str = "5432", database: str = "postgres") -> None:
     """Serve on a port of loopback until the process is ended."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app_on(folder), log_level="warning", access_log=False)
+    app = app_on(host, int(port), database)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
     replace_file(Path(file), b"%d" % listening.getsockname()[1], sync=False)
     uvicorn.Server(config).run([listening])
 
