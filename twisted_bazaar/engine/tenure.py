@@ -236,7 +236,7 @@ class Tenure(Standing):
                 assert answer is not None
                 self._loaded(answer, now)
             case Claim() if call.term < self.term:
-                # It saw another leader meanwhile. This term is of no use to it any more.
+                # It saw another leader meanwhile. This term is of no use to it.
                 self._end_campaign(Refused(self._timing.heartbeat))
             case Claim():
                 self._lead(call, attempt, now)

@@ -1,7 +1,10 @@
 """One front-end of several partitions: what is in front of the parts that there are of each.
 
-With one partition, none of this is used. `trades`, `lookups`, `orders`, `lists` and `operations`
-stand before the parts that they are named for, and `subscriptions` before those that take pushes.
-`placements` and `whereabouts` find the partition of a stock; `numbers` says how orders of all are
-numbered for clients. Start with `placements`.
+With one partition, nothing here changes anything. `trades`, `lookups`, `orders`, `lists` and
+`operations` stand before the parts that they are named for, and `subscriptions` before those that
+take pushes. They decide nothing: `placements` does for the first ones, together with `whereabouts`,
+which asks leaders where a stock is; `markets` for the whole market; `merging` for lists.
+
+`numbers` says how orders of all are numbered for clients. `listing` and `streams` decode what
+clients ask for, and `description` says what of the API differs. Start with `placements`.
 """
