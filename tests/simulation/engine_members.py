@@ -195,6 +195,7 @@ class EngineMember(Process):
 
     def status(self, message: None, reply: Respond) -> None:
         tenure, tail, desk = self._tenure, self._tail, self.desk
+        away = tenure.led.away if tenure.led is not None else ()
         reply(
             Status(
                 replica=self.number,
@@ -207,7 +208,7 @@ class EngineMember(Process):
                 cluster=tenure.cluster,
                 clock=self.seconds,
                 disk_seconds=tenure.disk.seconds(self.seconds),
-                placements=shown_placements(self.partition, self._placements, self._left),
+                placements=shown_placements(self.partition, self._placements, self._left, away),
             )
         )
 

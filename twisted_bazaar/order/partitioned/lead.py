@@ -89,10 +89,16 @@ class Lead:
                 del self._left[placement.stock]
 
     def placements(self) -> Sequence[StockPlacement]:
-        """Where stocks are that left this partition, as far as the engine did not show it."""
+        """Where stocks are that left this partition, as far as the engine did not show it.
+
+        A stock of which it is not known yet is on its way here: a front-end asks again, and does
+        not take it for one that is not there.
+        """
+        left = {stock: moved.to for stock, (_, moved) in self._left.items()}
+        to = dict.fromkeys(self.unplaced, self._partition) | left
         return [
-            StockPlacement(stock=stock, partition=moved.to, arrived=False)
-            for stock, (_, moved) in self._left.items()
+            StockPlacement(stock=stock, partition=partition, arrived=False)
+            for stock, partition in to.items()
         ]
 
     def recent(self) -> Sequence[Entry]:

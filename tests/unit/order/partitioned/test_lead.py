@@ -7,7 +7,9 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
+from twisted_bazaar.consensus.messages import StockPlacement
 from twisted_bazaar.engine.shared_log import Placement, Released, Snapshot, Tail
+from twisted_bazaar.frontend.partitions.placements import next_place
 from twisted_bazaar.market import Adopted, Stock
 from twisted_bazaar.order.partitioned.lead import Lead
 
@@ -50,3 +52,14 @@ def test_a_stock_is_taken_once_what_it_was_is_released_where_it_was(
     lead.desk.adopt = adopt  # type: ignore[method-assign]
     lead.adopt([placement], [TAIL, Tail(partition=1, released=Released(index=released))])
     assert taken == ([(placement.adopted(), (1,))] if adopted else [])
+
+
+def test_a_stock_that_left_before_is_not_said_to_be_nowhere(lead: Lead) -> None:
+    """A front-end that looked it up here, in vain, asks again until it is known where it is."""
+    (said,) = lead.placements()
+    assert said == StockPlacement(stock="Y", partition=0, arrived=False)
+    again = next_place("Y", 0, [said], 2)
+    assert again is not None
+    assert again.wait
+    lead.saw([Placement(stock="Y", partition=1, moved=5, before=0, arrived=True)])
+    assert lead.placements() == []
