@@ -1,13 +1,15 @@
-"""The callers that wait for an answer of this replica."""
+"""The callers that wait for an answer of this process."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from twisted_bazaar.errors import BazaarError
 
-__all__ = ["Answers"]
+from .questions import Batch, Operation, Outcome, Question
+
+__all__ = ["Answers", "DeskAnswers"]
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -46,3 +48,25 @@ class Answers(Generic[K, T]):
         """Tell all callers why there are no answers."""
         for asked in [*self._waiting]:
             self.fail(asked, error)
+
+
+class DeskAnswers:
+    """What the trading desk is still to settle."""
+
+    def __init__(self) -> None:
+        self.batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
+        self.questions: Answers[Question | Operation, int] = Answers()
+
+    def settle(self, settled: Batch | Question | Operation) -> None:
+        """Answer the caller with what the desk says. Raises KeyError if it was answered before."""
+        if isinstance(settled, Batch):
+            self.batches.answer(settled, settled.answer)
+        elif isinstance(settled.answer, int):
+            self.questions.answer(settled, settled.answer)
+        elif settled.answer is not None:
+            self.questions.fail(settled, settled.answer)
+
+    def fail_all(self, error: BazaarError) -> None:
+        """Tell all callers why there are no answers."""
+        self.batches.fail_all(error)
+        self.questions.fail_all(error)

@@ -7,7 +7,7 @@ Those two decide; this Service owns the clock, the disk and the channels. The wa
                 (`_send`), and written (`_write`)
     _written, _answered  the entry is on a majority of disks: committed
     _applied    the catalog has cleared the entry
-    _carry_out  once it is both, the desk has settled the batch: `_answer` answers the caller
+    _carry_out  once it is both, the desk has settled the batch: `_answers` has the caller
 
 Each step is a call of the replica or the desk, made by `_feed`, which then carries out what
 follows. All state is touched on the reactor thread only. Threads write the index, and the log where
@@ -55,7 +55,7 @@ from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.followed import NONE, Followed
 
-from .answers import Answers
+from .answers import Answers, DeskAnswers
 from .desk import Batch, Known, Operation, Outcome, Question, TradingDesk
 from .disk import Disk
 from .figures import OrderFigures
@@ -63,6 +63,7 @@ from .listing import FirstListing
 from .neighbours import Catalog, Peer
 from .remarks import Remarks
 from .status import status_of
+from .wake import Wake
 from .watches import Watches
 
 __all__ = ["OrderNode"]
@@ -115,16 +116,13 @@ class OrderNode(Service):
             self._tick_seconds,
         )
         self._tickets = map(Ticket, count(1))
-        self._batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
-        self._questions: Answers[Question | Operation, int] = Answers()
+        self._answers = DeskAnswers()
         self._requests: Answers[Ticket, PeerReply] = Answers()
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self.watches = Watches(reactor, replica, desk)
         """Front-ends that wait for something to be released."""
         self._stopped = False
-        self._wake: IDelayedCall | None = None
-        self._wakes_at = 0.0
-        """When `_wake` is called."""
+        self._wake = Wake(reactor, seconds, lambda: replica.wake_at, self._go_on)
         self._writing: IDelayedCall | None = None
 
     def startService(self) -> None:
@@ -140,9 +138,9 @@ class OrderNode(Service):
         self.watches.stop()
         if self._ticking.running:
             self._ticking.stop()
-        for call in (self._wake, self._writing):
-            if call is not None and call.active():
-                call.cancel()
+        self._wake.stop()
+        if self._writing is not None and self._writing.active():
+            self._writing.cancel()
         self._disk.stop()
 
     # What front-ends ask.
@@ -158,11 +156,11 @@ class OrderNode(Service):
         """Decide `trades`; fires with their outcomes, in the same order, or with None: look the
         keys up again. That took so many seconds before. `followed`: see `Batch`."""
         batch = Batch(trades, sending, followed)
-        return self._batches.expect(batch, partial(self._decide, batch, known, took))
+        return self._answers.batches.expect(batch, partial(self._decide, batch, known, took))
 
     def _decide(self, batch: Batch, known: Known, took: float) -> None:
         if not self._feed(self._ask_desk, batch, known, took):
-            self._batches.answer(batch, None)
+            self._answers.batches.answer(batch, None)
 
     def _ask_desk(self, batch: Batch, known: Known, took: float) -> bool:
         first_index, began = self._replica.log.last_index + 1, self._seconds()
@@ -176,7 +174,7 @@ class OrderNode(Service):
         changed. Fails with `ChangeRefused`, or as `trade` does."""
         operation = Operation(change, sending)
         ask = partial(self._feed, self._desk.operate, operation, self._seconds())
-        return self._questions.expect(operation, ask)
+        return self._answers.questions.expect(operation, ask)
 
     def orders(self, after: int, limit: int) -> Deferred[tuple[Sequence[Entry], int]]:
         """The orders `after` < number <= `after + limit`, as far as there are any.
@@ -216,7 +214,7 @@ class OrderNode(Service):
         `NotLeader`."""
         question = Question()
         ask = partial(self._feed, self._desk.ask_last_number, question)
-        return self._questions.expect(question, ask)
+        return self._answers.questions.expect(question, ask)
 
     def status(self) -> Deferred[Status]:
         """How this replica sees itself."""
@@ -300,44 +298,15 @@ class OrderNode(Service):
         if self._figures.waiting:
             self._figures.came_to(self._desk.released, now)
         for settled in self._desk.take_settled():
-            self._answer(settled)
+            self._answers.settle(settled)
         self.watches.look()
         if self._desk.wants_listing:
             self._first_listing.begin()
-        self._wake_later()
-
-    def _wake_later(self) -> None:
-        """See to it that `Replica.ready` is asked when it says so."""
-        at = self._replica.wake_at
-        if at is None:
-            return
-        if self._wake is not None:
-            if self._wakes_at <= at:
-                return
-            self._wake.cancel()
-        self._wakes_at = at
-        self._wake = self._reactor.callLater(max(0.0, at - self._seconds()), self._woken)
-
-    def _woken(self) -> None:
-        self._wake = None
-        at = self._replica.wake_at
-        if at is None or at > self._seconds():
-            # What this was set for is done.
-            self._wake_later()
-        else:
-            self._go_on()
+        self._wake.later()
 
     def _go_on(self) -> None:
         if not self._stopped:
             self._feed(lambda: None)
-
-    def _answer(self, settled: Batch | Question | Operation) -> None:
-        if isinstance(settled, Batch):
-            self._batches.answer(settled, settled.answer)
-        elif isinstance(settled.answer, int):
-            self._questions.answer(settled, settled.answer)
-        elif settled.answer is not None:
-            self._questions.fail(settled, settled.answer)
 
     # Messages out, and what comes back.
 
@@ -494,7 +463,6 @@ class OrderNode(Service):
         self._stop(line)
         stopped = Unavailable("this replica had to stop")
         self.watches.stop()
-        self._batches.fail_all(stopped)
-        self._questions.fail_all(stopped)
+        self._answers.fail_all(stopped)
         self._requests.fail_all(stopped)
         self._nominations.fail_all(stopped)

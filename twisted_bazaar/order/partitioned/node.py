@@ -7,7 +7,7 @@ As `order.node` is around a replica. The way of a trade:
                 appended (`_call`)
     _called     the engine has it: committed
     _applied    the catalog has cleared the entry
-    _carry_out  once it is both, the desk has settled the batch: `_answer` answers the caller
+    _carry_out  once it is both, the desk has settled the batch: `_answers` has the caller
 
 All state is touched on the reactor thread only. Calls to the engine are made on threads.
 """
@@ -50,12 +50,13 @@ from twisted_bazaar.errors import (
     Unusable,
 )
 from twisted_bazaar.market import Change, Listing, Stock, Trade
-from twisted_bazaar.order.answers import Answers
+from twisted_bazaar.order.answers import Answers, DeskAnswers
 from twisted_bazaar.order.desk import Batch, Known, Operation, Outcome, Question
 from twisted_bazaar.order.following import Following
 from twisted_bazaar.order.listing import FirstListing
 from twisted_bazaar.order.neighbours import Catalog
 from twisted_bazaar.order.remarks import Remarks
+from twisted_bazaar.order.wake import Wake
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
@@ -66,7 +67,6 @@ from .call_thread import CallThread
 from .figures import PartitionFigures
 from .lead import Lead
 from .view import PartitionView
-from .wake import Wake
 from .writing import Writing
 
 __all__ = ["PartitionNode"]
@@ -133,8 +133,7 @@ class PartitionNode(PartitionView):
         self._tails: Sequence[Tail] = ()
         self._placements: Sequence[Placement] = ()
         self._tickets = map(Ticket, count(1))
-        self._batches: Answers[Batch, Sequence[Outcome] | None] = Answers()
-        self._questions: Answers[Question | Operation, int] = Answers()
+        self._answers = DeskAnswers()
         self._nominations: Answers[Ticket, CampaignReply] = Answers()
         self._stopped = False
         self._left: Deferred[None] | None = None
@@ -198,12 +197,12 @@ class PartitionNode(PartitionView):
         if not self.decides:
             return succeed([self._not_decided(sending)] * len(trades))
         batch = Batch(trades, sending, followed)
-        return self._batches.expect(batch, partial(self._decide, batch, known, took))
+        return self._answers.batches.expect(batch, partial(self._decide, batch, known, took))
 
     def _decide(self, batch: Batch, known: Known, took: float) -> None:
         began, before = self._seconds(), self.tenure.log.last_index
         if not self._feed(self._led().desk.decide, batch, known, began):
-            self._batches.answer(batch, None)
+            self._answers.batches.answer(batch, None)
             return
         now = self._seconds()
         self._figures.decided(self.tenure, len(batch.trades), took + now - began, before, now)
@@ -214,7 +213,7 @@ class PartitionNode(PartitionView):
         if not self.decides:
             return fail(self._not_decided(sending))
         operation = Operation(change, sending)
-        return self._questions.expect(operation, partial(self._operate, operation))
+        return self._answers.questions.expect(operation, partial(self._operate, operation))
 
     def _operate(self, operation: Operation) -> None:
         self._feed(self._led().desk.operate, operation, self._seconds())
@@ -235,7 +234,7 @@ class PartitionNode(PartitionView):
         """The number of the last order, as of some moment after this call. Fails with
         `NotLeader`."""
         question = Question()
-        return self._questions.expect(question, partial(self._ask, question))
+        return self._answers.questions.expect(question, partial(self._ask, question))
 
     def _ask(self, question: Question) -> None:
         self._feed(self._led().desk.ask_last_number, question)
@@ -322,7 +321,7 @@ class PartitionNode(PartitionView):
         if self._figures.waiting:
             self._figures.came_to(self.tenure, lead.desk.released, self._seconds())
         for settled in lead.desk.take_settled():
-            self._answer(settled)
+            self._answers.settle(settled)
         lead.watches.look()
         if lead.desk.wants_listing:
             self._first_listing.begin()
@@ -339,18 +338,10 @@ class PartitionNode(PartitionView):
         lead, self._lead = self._lead, None
         assert lead is not None
         for settled in lead.desk.take_settled():
-            self._answer(settled)
+            self._answers.settle(settled)
         lead.watches.stop()
         if self._left is not None and not self._left.called:
             self._left.callback(None)
-
-    def _answer(self, settled: Batch | Question | Operation) -> None:
-        if isinstance(settled, Batch):
-            self._batches.answer(settled, settled.answer)
-        elif isinstance(settled.answer, int):
-            self._questions.answer(settled, settled.answer)
-        elif settled.answer is not None:
-            self._questions.fail(settled, settled.answer)
 
     def _go_on(self) -> None:
         if not self._stopped:
@@ -433,6 +424,5 @@ class PartitionNode(PartitionView):
     def _fail_all(self, why: Unavailable) -> None:
         """Fail what callers wait for."""
         self.end_watches()
-        self._batches.fail_all(why)
-        self._questions.fail_all(why)
+        self._answers.fail_all(why)
         self._nominations.fail_all(why)
