@@ -105,14 +105,16 @@ def _fault_row(what: str, found: Sequence[tuple[float, float, float, float]]) ->
 
 
 def _slowest(faults: Sequence[Fault], settled: Iterable[tuple[float, float]]) -> Sequence[float]:
-    """The longest that a trade took after each fault: from when it was sent, else from when the
-    fault began."""
+    """The longest that a trade took from when each fault began while it waited. The time of one
+    that waited through the begin of none counts for the last fault that had begun."""
     began = [fault.began for fault in faults]
     slowest = [0.0] * len(faults)
     for sent, known in settled:
-        first = max(0, bisect_right(began, sent) - 1)
-        for place in range(first, bisect_left(began, known)):
-            slowest[place] = max(slowest[place], known - max(sent, began[place]))
+        first, end = bisect_right(began, sent), bisect_left(began, known)
+        if first == end > 0:
+            slowest[end - 1] = max(slowest[end - 1], known - sent)
+        for place in range(first, end):
+            slowest[place] = max(slowest[place], known - began[place])
     return slowest
 
 

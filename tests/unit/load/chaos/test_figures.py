@@ -120,11 +120,16 @@ def test_each_fault_has_the_longest_time_without_lookups() -> None:
 def test_a_trade_that_waits_while_others_go_on_is_the_slowest_after_a_fault() -> None:
     waits = [trade("slow", 4.5, 5.5, Verdict.UNKNOWN, 503), trade("slow", 5.6, 8.0)]
     never = trade("never", 4.0, 8.5, Verdict.UNKNOWN, 0)
-    rejected = trade("rejected", 7.1, 8.2, Verdict.REJECTED, 409)
-    faults = [fault("kill", 5.0, 5.0), fault("pause", 7.0, 7.5), fault("flush", 9.5, 9.6)]
+    rejected = trade("rejected", 7.1, 8.3, Verdict.REJECTED, 409)
+    # It was sent after one fault had ended, and waited for another.
+    waits.append(trade("other", 8.7, 9.9))
+    faults = [
+        fault("kill", 5.0, 5.0), fault("pause", 7.0, 7.5), fault("flush", 8.55, 8.6),
+        fault("switch", 8.8, 9.2),
+    ]  # fmt: skip
     rows = figures([*steady((1.0, 10.0)), *waits, never, rejected, *faults]).faults
     assert {row.what: round(row.slowest, 2) for row in rows} == {
-        "kill": 3.0, "pause": 1.1, "flush": 0.01
+        "kill": 3.0, "pause": 1.2, "flush": 0.01, "switch": 1.1
     }  # fmt: skip
 
 
