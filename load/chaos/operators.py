@@ -1,5 +1,5 @@
 """An operator who changes prices, halts trading and resumes it now and then, while clients trade;
-of several partitions, moves stocks between them, and says who leads which.
+and one who moves stocks between partitions, and says who leads which.
 
 It runs `python -m twisted_bazaar market` and `… partitions` as a person does, and records each
 operation on a stock: the checker knows from that what prices and halts clients may be shown.
@@ -23,7 +23,7 @@ __all__ = ["Operator"]
 PAUSE_SECONDS = (1.0, 3.0)
 """Between two operations, at least and at most."""
 SHORT_PAUSE_SECONDS = (0.1, 1.0)
-"""The same with several partitions, where there is more to do."""
+"""The same with partitions."""
 ANSWER_SECONDS = 20.0
 """More than a front-end takes."""
 TRIES = 20
@@ -58,7 +58,8 @@ class Operator:
         members: Sequence[int] = (),
     ) -> None:
         """`data` is the folder of the bazaar; `prices` are those of its stocks now; the output of
-        the tool is appended to the file `log`. `members` are the ids of its order processes."""
+        the tool is appended to the file `log`. With several `partitions` these are what it
+        operates, and nothing else; `members` are the ids of the order processes."""
         self._reactor = reactor
         self._seconds = seconds
         self._data = data
@@ -96,7 +97,7 @@ class Operator:
 
     def _drawn(self) -> Operation:
         random = self._random
-        if self._partitions > 1 and random.random() < 0.5:
+        if self._partitions > 1:
             return self._of_partitions()
         if self._halted and random.random() < 0.6:
             return self._resume(random.choice(sorted(self._halted)))

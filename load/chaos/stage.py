@@ -7,7 +7,7 @@ faults as well; `network` into services in network namespaces, where the stage r
 its own.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -218,9 +218,9 @@ class _Stage:
             seed=f"{options.seed}-{options.stage}",
             partitions=len(opening.positions) or 1,
         )
-        operator = self._operator(opening)
+        operators = list(self._operators(opening))
         clients.start()
-        if operator is not None:
+        for operator in operators:
             operator.start()
         await deferLater(self._reactor, WARM_UP_SECONDS)
         await self._in_time(self._inject_faults(lambda: clients.placed_at))
@@ -229,7 +229,7 @@ class _Stage:
         healed = monotonic_seconds()
         await self._in_time(fleet.until(fleet.ready, "the front-ends are ready", HEALED_SECONDS))
         await self._in_time(fleet.until(fleet.caching, "every front-end caches", HEALED_SECONDS))
-        if operator is not None:
+        for operator in operators:
             await operator.stop()
         await clients.stop()
         await session.close()
@@ -252,23 +252,24 @@ class _Stage:
             timeline=timeline(self._history.records),
         )
 
-    def _operator(self, opening: Opening) -> Operator | None:
-        """Who changes prices and halts trading meanwhile; None: that is not possible, as no folder
-        says where the front-end is."""
-        data = self._fleet.data
+    def _operators(self, opening: Opening) -> Iterator[Operator]:
+        """Who changes prices and halts trading meanwhile, and who moves stocks, if there are
+        several partitions; none if no folder says where the front-end is."""
+        data, partitions = self._fleet.data, len(opening.positions)
         if data is None or isinstance(self._fleet, NamespacedFleet):
-            return None
-        return Operator(
-            self._reactor,
-            monotonic_seconds,
-            data,
-            self._options.folder / "operator.log",
-            opening.prices,
-            self._history,
-            f"{self._options.seed}-{self._options.stage}-operator",
-            partitions=len(opening.positions) or 1,
-            members=[int(name.removeprefix("order-")) for name in self._replicas],
-        )
+            return
+        for operated in (1, partitions) if partitions else (1,):
+            yield Operator(
+                self._reactor,
+                monotonic_seconds,
+                data,
+                self._options.folder / f"operator-{operated}.log",
+                opening.prices,
+                self._history,
+                f"{self._options.seed}-{self._options.stage}-operator-{operated}",
+                partitions=operated,
+                members=[int(name.removeprefix("order-")) for name in self._replicas],
+            )
 
     async def _inject_faults(self, placed_at: Callable[[], float]) -> None:
         options = self._options
