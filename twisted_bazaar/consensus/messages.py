@@ -310,7 +310,7 @@ class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StockPlacement(msgspec.Struct, frozen=True, kw_only=True):
-    """A stock that was moved away from its home."""
+    """A stock that was moved, perhaps back to its home since."""
 
     stock: str
     partition: int
@@ -348,7 +348,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     partitions: Sequence[PartitionStatus] = ()
     """All partitions, by number; empty: there is no engine."""
     placements: Sequence[StockPlacement] = ()
-    """The stocks that are not at home. A leader knows of each that its log has moved away."""
+    """The stocks that were ever moved. A leader knows of each that its log has moved away."""
 
 
 PeerRequest = Append | Vote | Poll | Fetch

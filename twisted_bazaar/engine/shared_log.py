@@ -144,7 +144,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """A stock that has been moved away from its home (`partitions.home`)."""
+    """A stock that was moved, perhaps back to its home (`partitions.home`) since."""
 
     stock: str
     partition: int
@@ -255,7 +255,7 @@ class Engine(Protocol):
         """What is fixed. Known once the engine was opened."""
 
     def tails(self) -> tuple[Sequence[Tail], Sequence[Placement]]:
-        """The tail of each partition, by number; and the stocks that are not at home."""
+        """The tail of each partition, by number; and the stocks that were ever moved."""
 
     def log(self, partition: int) -> SharedLog:
         """The log of a partition, on a connection of its own, which is opened when it is used."""

@@ -50,7 +50,7 @@ class Front:
     heard: Callable[[Status], None] | None = None
     """To be called with what each member says; None: nothing here depends on it."""
     moved: Callable[[], Sequence[StockPlacement]] = tuple
-    """The stocks that are not at home."""
+    """The stocks that were ever moved."""
 
 
 def front_of(shared: Shared, partitions: Sequence[Partition], max_readers: int) -> Front:

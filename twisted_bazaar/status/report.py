@@ -161,7 +161,7 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StockMove(msgspec.Struct, frozen=True, kw_only=True):
-    """A stock that was moved to another partition than the one that it is at home in."""
+    """A stock that was moved, perhaps back since."""
 
     stock: str
     partition: Annotated[Count, msgspec.Meta(description="Where it is, or goes.")]

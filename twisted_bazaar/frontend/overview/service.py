@@ -34,7 +34,7 @@ class Overview:
     ) -> None:
         """`wall_clock` returns seconds since 1970. `leaderships` and `catalogs` are those of the
         partitions, by number. `notice` and `figures` return what operators should know of this
-        front-end, and what it has counted; `moved` the stocks that are not at home."""
+        front-end, and what it has counted; `moved` the stocks that were ever moved."""
         self._wall_clock = wall_clock
         self._leaderships = leaderships
         self._replicas = replicas
