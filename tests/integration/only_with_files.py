@@ -37,6 +37,7 @@ ONE_PARTITION = {
     ),
     "test_an_order_reads_back_as_it_was_placed_with_its_time_in_rfc_3339": _FIELDS,
     "test_three_replicas_one_of_them_the_leader_come_to_the_same_digest": _FIELDS,
+    "test_late_trades": "it asks the leader of partition 0 for a stock that is in another",
     "test_each_example_is_what_a_bazaar_answers": "the examples are those of one partition",
     **dict.fromkeys(
         (
