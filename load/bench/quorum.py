@@ -31,7 +31,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 CONFIGURATION = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
-    "max_connections": "250",
+    "max_connections": "400",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "wal_level": "replica",
