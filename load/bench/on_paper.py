@@ -16,10 +16,11 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
-from .partition_figures import SERVERS, Row, Sizes
+from .partition_figures import SERVERS, TWO, Row, Sizes
 
 __all__ = ["MEASURED", "Cell", "Cost", "Costs", "Plan", "cell_of", "costs_of", "lines_of"]
 
@@ -123,7 +124,8 @@ def costs_of(rows: Sequence[Row]) -> Costs:
     nothing is traded. Raises `ValueError` if there is too little to fit."""
     idle = {row.subject: row.taken.cpu_us for row in rows if not row.connections}
     points: dict[str, list[tuple[float, float]]] = {}
-    twice: list[tuple[float, Mapping[str, float]]] = []
+    catalogs: dict[str, dict[int, float]] = {}
+    push_at_front_end, push_at_catalog = [], []
     for row in rows:
         taken = row.taken
         if not row.connections or not taken.batch or not taken.rate:
@@ -131,20 +133,25 @@ def costs_of(rows: Sequence[Row]) -> Costs:
         used = _by_kind(taken.cpu_us)
         for name, us in _by_kind(idle.get(row.subject, {})).items():
             used[name] = max(0.0, used[name] - us / taken.rate)
+        a_batch = used.get("catalog", 0.0) * taken.batch
+        beside = catalogs.setdefault(row.subject.removesuffix(TWO), {})
         if "second" in used:
-            twice.append((taken.batch, used))
-        elif taken.batch >= SMALLEST_BATCH:
+            push_at_front_end.append(used["second"] * taken.batch)
+            # The one with one front-end is measured right before.
+            push_at_catalog.append(max(0.0, a_batch - beside.get(row.connections, a_batch)))
+            continue
+        beside[row.connections] = a_batch
+        if taken.batch >= SMALLEST_BATCH:
             for name, us in used.items():
                 points.setdefault(name, []).append((1 / taken.batch, us))
     fitted = {name: _fit(of_name) for name, of_name in points.items()}
     kinds = "front_end", "leader", "catalog", "primary", "standby"
-    if any(name not in fitted for name in kinds) or not twice:
+    if any(name not in fitted for name in kinds) or not push_at_front_end:
         raise ValueError("these figures lack bazaars with an engine, or one with two front-ends")
-    batch, of_two = twice[-1]
     return Costs(
         **{name: fitted[name] for name in kinds},
-        push_at_front_end=of_two["second"] * batch,
-        push_at_catalog=max(0.0, of_two["catalog"] - fitted["catalog"].at(batch)) * batch,
+        push_at_front_end=median(push_at_front_end),
+        push_at_catalog=median(push_at_catalog),
     )
 
 

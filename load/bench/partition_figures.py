@@ -5,9 +5,11 @@ from statistics import median
 
 import msgspec
 
-__all__ = ["Row", "Sizes", "Taken", "median_of", "page_of"]
+__all__ = ["SERVERS", "TWO", "Row", "Sizes", "Taken", "median_of", "page_of"]
 
 SERVERS = "primary", "standby-1", "standby-2"
+TWO = ", 2 front-ends"
+"""The end of a subject's name that is measured with two, and of no other's."""
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,15 +70,17 @@ def page_of(sizes: Sizes, rows: Sequence[Row]) -> Iterable[str]:
     for connections in sorted({row.connections for row in rows}):
         yield ""
         yield from _costs([row for row in rows if row.connections == connections], connections)
+    yield ""
+    yield from _limits(rows)
 
 
 def _rates(rows: Sequence[Row]) -> Iterable[str]:
     counts = sorted({row.connections for row in rows if row.connections})
     cells = {(row.subject, row.connections): row.taken for row in rows}
-    yield f"{'connections':<26}" + "".join(f"{count:>29}" for count in counts)
-    yield " " * 26 + "".join(f"{'/s':>8}{'batch':>7}{'p50':>7}{'p99 ms':>7}" for _ in counts)
+    yield f"{'connections':<34}" + "".join(f"{count:>29}" for count in counts)
+    yield " " * 34 + "".join(f"{'/s':>8}{'batch':>7}{'p50':>7}{'p99 ms':>7}" for _ in counts)
     for subject in dict.fromkeys(row.subject for row in rows):
-        line = f"{subject:<26}"
+        line = f"{subject:<34}"
         for count in counts:
             taken = cells.get((subject, count))
             if taken is None:
@@ -99,4 +103,16 @@ def _costs(rows: Sequence[Row], connections: int) -> Iterable[str]:
     for row in rows:
         used = row.taken.cpu_us
         shown = "  ".join(f"{name} {us / unit:.0f}" for name, us in used.items())
-        yield f"  {row.subject:<24}all {sum(used.values()) / unit:.0f}: {shown}"
+        yield f"  {row.subject:<34}all {sum(used.values()) / unit:.0f}: {shown}"
+
+
+def _limits(rows: Sequence[Row]) -> Iterable[str]:
+    """At what rate the busiest process has no more of its core. A server of PostgreSQL is many
+    processes, so it is none of these."""
+    most = max(row.connections for row in rows)
+    yield f"With a core for each process, by these costs at {most} connections"
+    for row in rows:
+        one_core = {name: us for name, us in row.taken.cpu_us.items() if us and name not in SERVERS}
+        if row.connections == most and one_core:
+            busiest = max(one_core, key=one_core.__getitem__)
+            yield f"  {row.subject:<34}{1e6 / one_core[busiest]:.0f}/s: {busiest} has one core"

@@ -30,7 +30,7 @@ from load.errors import CannotRun, NotInTime
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .generator import Generator
-from .partition_figures import Row, Sizes, Taken, median_of, page_of
+from .partition_figures import TWO, Row, Sizes, Taken, median_of, page_of
 from .quorum import Quorum
 from .speed import WARM_UP_SECONDS, rest
 from .turns import START_SECONDS, BazaarTurn, OrdinaryTurn, spread_stocks
@@ -93,11 +93,10 @@ class _Bench:
         if not self._asked.engine_only:
             subjects.append(await self._bazaar("embedded log"))
         for partitions in self._asked.partitions:
-            name = f"engine, {partitions} partition{'s' if partitions > 1 else ''}"
-            subjects.append(await self._bazaar(name, partitions))
+            subjects.append(await self._bazaar(_named(partitions), partitions))
         if self._asked.second_front_end:
             partitions = self._asked.second_front_end
-            name = f"{partitions} partitions, 2 front-ends"
+            name = _named(partitions) + TWO
             twice = await self._bazaar(name, partitions, ["own"])
             subjects.append(twice)
         if not self._asked.engine_only:
@@ -175,6 +174,10 @@ class _Bench:
         if connections and orders and orders - orders_before < 0.95 * (answers - errors):
             raise CannotRun(f"{subject.name}: {answers:.0f} answers, but fewer orders in its log")
         self._taken[subject.name, connections].append(taken)
+
+
+def _named(partitions: int) -> str:
+    return f"engine, {partitions} partition{'s' if partitions > 1 else ''}"
 
 
 def _say(line: str) -> None:

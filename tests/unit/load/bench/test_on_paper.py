@@ -48,7 +48,10 @@ def row(connections: int, batch: float, *, subject: str = "engine", second: bool
 
 
 ENGINE = [row(0, 1.0), row(1, 1.0), row(32, 20.0), row(128, 60.0), row(512, 200.0)]
-TWICE = [row(0, 1.0, subject="two", second=True), row(512, 30.0, subject="two", second=True)]
+TWICE = [
+    row(0, 1.0, subject="engine, 2 front-ends", second=True),
+    row(512, 200.0, subject="engine, 2 front-ends", second=True),
+]
 
 
 def test_costs_come_back_without_what_an_idle_bazaar_uses() -> None:
