@@ -282,6 +282,24 @@ def test_a_connection_that_is_being_opened_is_cut(url: str) -> None:
         assert isinstance(call.end(), Unknown)
 
 
+def test_what_one_session_was_cut_from_others_leave(url: str) -> None:
+    servers = Servers(url)
+    first, other = Session(servers, ()), Session(servers, ())
+
+    def backend(session: Session) -> object:
+        return session.run_script("SELECT pg_backend_pid()")
+
+    backend(first)
+    before = backend(other)
+    with other.one_connection():
+        first.cut()
+        with pytest.raises(Unknown):
+            backend(first)
+        assert backend(other) == before, "what it has begun is of one server"
+    assert backend(other) != before
+    other.drop()
+
+
 def test_a_closed_engine_ends_its_calls(in_postgres: TriedPostgres) -> None:
     engine = PostgresEngine.open(in_postgres.url, partitions=200, name="")
     log = engine.log(in_postgres.partition)

@@ -54,6 +54,8 @@ class Session:
         self._begin = begin
         self._connection: PGconn | None = None
         self._at = 0
+        self._cuts = 0
+        """How often sessions had been cut from its server when this one connected."""
         self._prepared: set[bytes] = set()
         self._doubts: list[str] = []
         """Warnings that what was committed is perhaps on one server only."""
@@ -149,6 +151,12 @@ class Session:
             raise Unknown("closed")
         if self._is_cut:
             self._broken("cut")
+        is_doubted = self._connection is not None and self._cuts != self._servers.cuts(self._at)
+        if is_doubted and not self._is_pinned:
+            # Another session was cut from this server. It may be silent to this one as well, or
+            # answer though it has lost its place.
+            with self._lock:
+                self._finish()
         if self._connection is None:
             if self._is_pinned:
                 raise Unknown("the connection was lost")
@@ -162,6 +170,7 @@ class Session:
         connection: PGconn | None = None
         try:
             connection, self._at = self._servers.connect(connecting)
+            self._cuts = self._servers.cuts(self._at)
         finally:
             with self._lock:
                 self._connecting, self._connection = None, connection

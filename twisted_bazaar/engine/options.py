@@ -43,8 +43,8 @@ def partitions(text: str) -> int:
 def shown(url: str) -> str:
     """`url` without its password, for a person."""
     before, at, after = url.partition("://")
-    authority = re.split(r"[/?#]", after, maxsplit=1)[0]
-    user, has_user, hosts = authority.rpartition("@")
+    # A password may have characters that it must not have.
+    user, has_user, hosts = after.rpartition("@")
     if has_user:
-        after = user.partition(":")[0] + "@" + hosts + after[len(authority) :]
+        after = re.split(r"[:/?#]", user, maxsplit=1)[0] + "@" + hosts
     return before + at + _PASSWORD.sub(r"\1…", after)

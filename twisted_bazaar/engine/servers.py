@@ -36,6 +36,7 @@ _OF_A_PERSON = re.compile(
     r"invalid (connection option|integer value|[a-z_]+ value)"
 )
 """Why a connection fails until a person has changed something."""
+_HINT = ". In a password, / and @ are written %2F and %40"
 
 
 class Misconfigured(Unknown):
@@ -61,11 +62,14 @@ class Servers:
             if given.get(name)
         }
         count = max((len(values) for values in places.values()), default=1)
+        _check_places(places, count)
         self._each = [{**given, **_nth(places, at)} for at in range(count)]
         self._likely: int | None = None
         """The server that served last."""
         self._silent: int | None = None
         """The server that a session was cut from last."""
+        self._cuts = [0] * count
+        """How often sessions were cut from each server."""
 
     def connect(self, connecting: "Connecting") -> tuple[PGconn, int]:
         """A connection to a server that takes writes, and which of the servers it is.
@@ -97,8 +101,13 @@ class Servers:
     def was_silent(self, at: int) -> None:
         """A session with server `at` was cut: others are tried before it."""
         self._silent = at
+        self._cuts[at] += 1
         if self._likely == at:
             self._likely = None
+
+    def cuts(self, at: int) -> int:
+        """How often sessions were cut from server `at`."""
+        return self._cuts[at]
 
     def _groups(self) -> Sequence[Sequence[int]]:
         each = range(len(self._each))
@@ -179,6 +188,18 @@ class Connecting:
                 answer = self._answers.get()
                 if answer is not None and not isinstance(answer[1], str):
                     answer[1].finish()
+
+
+def _check_places(places: Mapping[str, Sequence[str]], count: int) -> None:
+    """Raises `Unusable`. A password that was not written as a URL has it may be in these values: so
+    no later error may repeat them."""
+    if any(len(values) not in (1, count) for values in places.values()):
+        raise Unusable("the engine: its URL names more servers in one place than in another")
+    ports = [port for port in places.get("port", ()) if port]
+    if any(not (port.isascii() and port.isdecimal() and 1 <= int(port) < 2**16) for port in ports):
+        raise Unusable(f"the engine: a port in its URL is no number from 1 to 65535{_HINT}")
+    if any("@" in host and not host.startswith("@") for host in places.get("host", ())):
+        raise Unusable(f"the engine: its URL has a second @{_HINT}")
 
 
 def _nth(places: Mapping[str, Sequence[str]], at: int) -> dict[str, ConnParam]:

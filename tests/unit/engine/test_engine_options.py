@@ -21,6 +21,7 @@ def test_a_refusal_of_a_url_does_not_repeat_it(text: str) -> None:
     [
         ("postgresql://u:p4ss@db:5432/d", "postgresql://u@db:5432/d"),
         ("postgresql://u:p@ss@a,b/d?x=1", "postgresql://u@a,b/d?x=1"),
+        ("postgresql://u:p/4?s#s@a,b/d?x=1", "postgresql://u@a,b/d?x=1"),
         ("postgresql://db/d?user=u&password=p4ss&x=1", "postgresql://db/d?user=u&password=…&x=1"),
         ("postgresql:///d?sslpassword=p4ss", "postgresql:///d?sslpassword=…"),
         ("postgresql://db", "postgresql://db"),

@@ -13,7 +13,7 @@ from twisted_bazaar.consensus.member import Member, Observed
 from twisted_bazaar.consensus.messages import StockPlacement
 from twisted_bazaar.engine.shared_log import Placement, Snapshot, Tail
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Listed, Moved
+from twisted_bazaar.market import Adopted, Listed, Moved
 from twisted_bazaar.order.desk import TradingDesk
 from twisted_bazaar.order.following import Following, FollowingDesk
 from twisted_bazaar.order.watches import Watches
@@ -64,6 +64,10 @@ class Lead:
             event = entry.event
             if isinstance(event, Moved):
                 self._left[event.stock] = entry.index, event
+            elif isinstance(event, Adopted):
+                # It is back, and no placement may have shown it elsewhere.
+                self._left.pop(event.stock, None)
+                self.unplaced.discard(event.stock)
             elif isinstance(event, Listed):
                 self.listed = True
 
@@ -83,7 +87,9 @@ class Lead:
         if not self._left and not self.unplaced:
             return
         for placement in placements:
-            self.unplaced.discard(placement.stock)
+            if not (placement.partition == self._partition and placement.arrived):
+                # Else it is from before the stock left.
+                self.unplaced.discard(placement.stock)
             moved = self._left.get(placement.stock)
             if moved is not None and placement.moved >= moved[0]:
                 del self._left[placement.stock]

@@ -149,5 +149,6 @@ def _released_of(log: SharedLog, key: str) -> Order | None:
     found = log.find([key])
     if key not in found.orders:
         return None
-    number = found.orders[key][1].number
-    return log.order(number) if number <= log.tail().released.number else None
+    order = log.order(found.orders[key][1].number)
+    # Another server may have answered than the one that has the key, which was lost there.
+    return order if order is not None and order.key == key else None

@@ -26,7 +26,7 @@ class EngineThreads(Service):
         read_seconds: float,
     ) -> None:
         """`open_engine` is called on a thread. A write may take `write_seconds`, and so may a
-        question for the tails; all else `read_seconds`."""
+        question for the tails, or for keys; to read orders may take `read_seconds`."""
         self._reactor = reactor
         self._open_engine = open_engine
         self._write_seconds = write_seconds
@@ -66,7 +66,7 @@ class EngineThreads(Service):
         """A thread for the log of a partition. `purpose` is `write`, `find` or `read`. The engine
         must be open."""
         assert self._engine is not None, "the engine is not open yet"
-        seconds = self._write_seconds if purpose == "write" else self._read_seconds
+        seconds = self._read_seconds if purpose == "read" else self._write_seconds
         log = self._engine.log(partition)
         thread = CallThread(self._reactor, f"{purpose}-{partition}", log, seconds)
         self._logs.append(thread)

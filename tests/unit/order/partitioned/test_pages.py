@@ -4,6 +4,7 @@ that lost its place to another."""
 from collections.abc import Coroutine, Sequence
 from typing import Any, cast
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -31,7 +32,7 @@ class Reader:
     def __init__(self, *, released: int = 5, told: int = 3, leads: bool = True) -> None:
         self.clock = Clock()
         engine = MemoryEngine("0123456789abcdef", 1)
-        log = cast(MemoryLog, engine.log(0))
+        self.log = log = cast(MemoryLog, engine.log(0))
         writer = Writer(log)
         writer.claim()
         writer.append(writer.batch(LISTED))
@@ -134,3 +135,13 @@ def test_the_digest_of_an_entry_is_read() -> None:
     reader = Reader()
     assert len(reader.read(reader.pages.digest_at(2))) == 32
     assert reader.read(reader.pages.digest_at(99)) == ""
+
+
+def test_an_order_of_another_key_under_a_number_that_was_lost_is_not_shown() -> None:
+    """The server that had the key lost its place before it was asked for the order."""
+    reader = Reader(leads=False)
+    found = reader.log.find(["key-2"])
+    lost = {"lost": (0, msgspec.structs.replace(found.orders["key-2"][1], key="lost"))}
+    stale = msgspec.structs.replace(found, orders=lost)
+    reader.log.find = lambda *_: stale  # type: ignore[method-assign]
+    assert isinstance(reader.read(reader.pages.with_key("lost")), NotLeader)
