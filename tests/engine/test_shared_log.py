@@ -241,6 +241,7 @@ SELECTIONS = [
     Selection(after=4, limit=100, descending=True),
     Selection(limit=2, stock=MENHIR),
     Selection(limit=2, stock=MENHIR, descending=True),
+    Selection(limit=2, stock=f"{MENHIR}\0x"),
     Selection(limit=100, stock="none"),
     Selection(limit=100, side=Side.SELL),
     Selection(limit=100, key="k5"),

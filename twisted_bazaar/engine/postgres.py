@@ -262,6 +262,9 @@ class PostgresLog:
 
     def _orders(self, selection: Selection, upto: int) -> Sequence[Order]:
         """Those of `selection` up to number `upto`, one more than its limit."""
+        if "\0" in selection.stock:
+            # A text of PostgreSQL has none: it would end there, and name another stock.
+            return []
         low, high = 0, upto
         if not selection.descending:
             low = selection.after
