@@ -21,14 +21,13 @@ from twisted_bazaar.engine.tenure import Tenure, TenureReady
 from twisted_bazaar.errors import BazaarError, NotExecuted, NotLeader, OutcomeUnknown, Unavailable
 from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Change, Listing, Moved, Trade
+from twisted_bazaar.market import Change, Listing, Trade
 from twisted_bazaar.order.desk import TradingDesk
+from twisted_bazaar.order.partitioned.moves import Moves, shown_with
 from twisted_bazaar.order.questions import Batch, Known, Operation, Question
 from twisted_bazaar.partitions import home
 from twisted_bazaar.sending import Sending
 
-from . import engine_moves
-from .engine_moves import shown_placements
 from .engine_servers import Engines
 from .members import CALL_SECONDS, TICK_SECONDS, TIMING, Respond
 from .network import Network
@@ -122,11 +121,10 @@ class EngineMember(Process):
         self._listing = False
         self._leading_term = 0
         self._knows_placements = False
-        self._left: dict[str, tuple[int, int]] = {}
-        """The stocks that left in this leadership: at which entry, and where to."""
+        self._moves = Moves(self.partition, ())
         self._tail: Tail | None = None
         self._placements: Sequence[Placement] = ()
-        self._released_elsewhere: Mapping[int, int] = {}
+        self._tails: Sequence[Tail] = ()
         connect = self._engines.connection
         self._writer, self._reader, self._poller = (connect(self, self.tenure) for _ in range(3))
         self._poll()
@@ -143,9 +141,9 @@ class EngineMember(Process):
     def _poll(self) -> None:
         def ended(found: Any) -> None:
             if not isinstance(found, EngineError):
-                tails, self._placements = found
-                self._tail = tails[self.partition]
-                self._released_elsewhere = {tail.partition: tail.released.index for tail in tails}
+                self._tails, self._placements = found
+                self._tail = self._tails[self.partition]
+                self._moves.saw(self._placements)
                 self._tenure.saw(self._tail, self.seconds)
                 # It shows this leadership, and so all that the log had moved away before.
                 self._knows_placements |= self._tail.term == self._leading_term
@@ -161,10 +159,8 @@ class EngineMember(Process):
         desk = self.desk
         if desk is None or not self.decides:
             return
-        for placed in self._placements:
-            to_here = placed.partition == self.partition
-            if to_here and engine_moves.may_come(placed, self._released_elsewhere):
-                desk.adopt(placed.adopted(), placed.former)
+        for placed in self._moves.coming(self._placements, self._tails):
+            desk.adopt(placed.adopted(), placed.former)
 
     @property
     def decides(self) -> bool:
@@ -195,7 +191,7 @@ class EngineMember(Process):
 
     def status(self, message: None, reply: Respond) -> None:
         tenure, tail, desk = self._tenure, self._tail, self.desk
-        away = tenure.led.away if tenure.led is not None else ()
+        unseen = self._moves.unseen() if desk is not None else ()
         reply(
             Status(
                 replica=self.number,
@@ -208,7 +204,7 @@ class EngineMember(Process):
                 cluster=tenure.cluster,
                 clock=self.seconds,
                 disk_seconds=tenure.disk.seconds(self.seconds),
-                placements=shown_placements(self.partition, self._placements, self._left, away),
+                placements=shown_with(unseen, self._placements),
             )
         )
 
@@ -394,6 +390,8 @@ class EngineMember(Process):
                 former=led.former,
             )
             self._led_last = ready.leading_term
+            self._moves = Moves(self.partition, led.away)
+            self._moves.saw(self._placements)
         if self.desk is not None:
             self.desk.observe(ready)
         self._tell(ready)
@@ -403,8 +401,7 @@ class EngineMember(Process):
 
     def _tell(self, ready: TenureReady) -> None:
         for entry in ready.committed:
-            if isinstance(entry.event, Moved):
-                self._left[entry.event.stock] = entry.index, entry.event.to
+            self._moves.committed(entry)
         if ready.committed:
             self._truth.follows(self._engines.entries(self.partition), ready.committed[0].index)
             self._truth.committed(self.number, ready.committed)
@@ -415,7 +412,7 @@ class EngineMember(Process):
         if ready.leading_term != self._leading_term:
             self._leading_term = ready.leading_term
             if ready.leading_term:
-                self._knows_placements, self._left = False, {}
+                self._knows_placements = False
                 self._truth.leads(self.number, ready.leading_term)
                 self.world.say(self.name, f"leads {self.partition} in term {ready.leading_term}")
                 self.won(self)

@@ -18,8 +18,8 @@ from twisted_bazaar.engine.tenure import Tenure
 from twisted_bazaar.errors import NotLeader
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.order.desk import TradingDesk
+from twisted_bazaar.order.partitioned.moves import Moves
 
-from . import engine_moves
 from .mutants import engine_mutant
 
 __all__: list[str] = []
@@ -205,11 +205,11 @@ def a_desk_does_not_look_into_the_engine(
 # Stocks that move.
 
 
-@engine_mutant(engine_moves, "may_come", partitions=2)
+@engine_mutant(Moves, "coming", partitions=2)
 def a_stock_is_taken_before_its_leaving_is_released(
-    original: Any, placed: Any, released: Any
-) -> bool:
-    return True
+    original: Any, self: Any, placements: Any, tails: Any
+) -> Any:
+    return [each for each in placements if each.partition == self._partition and not each.arrived]
 
 
 @engine_mutant(TradingDesk, "former_of", partitions=2)

@@ -298,9 +298,9 @@ SOONEST: dict[str, tuple[str, ...]] = {
 SOONEST_DRAWN: dict[str, int] = {
     "the_digest_of_the_place_before_is_not_checked": 55,
     "a_claim_of_unknown_fate_leads": 2,
-    "a_stock_is_taken_before_its_leaving_is_released": 13,
+    "a_stock_is_taken_before_its_leaving_is_released": 17,
     "a_look_up_from_before_a_stock_came_is_good_enough": 7,
-    "a_stock_that_left_has_no_floor": 4,
+    "a_stock_that_left_has_no_floor": 70,
     "keys_are_looked_for_here_only": 1,
     "a_move_is_ended_twice": 10,
     "a_stock_that_moves_stays": 0,

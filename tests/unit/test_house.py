@@ -42,6 +42,7 @@ PURE_MODULES = [
     "order.promptness",
     "order.questions",
     "order.search",
+    "order.partitioned.moves",
     "order.sendings",
     "order.status",
     "catalog.admission",

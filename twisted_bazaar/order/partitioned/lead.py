@@ -10,14 +10,15 @@ from itertools import takewhile
 
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.member import Member, Observed
-from twisted_bazaar.consensus.messages import StockPlacement
 from twisted_bazaar.engine.shared_log import Placement, Snapshot, Tail
 from twisted_bazaar.ledger import Ledger
-from twisted_bazaar.market import Adopted, Listed, Moved
+from twisted_bazaar.market import Listed
 from twisted_bazaar.order.desk import TradingDesk
 from twisted_bazaar.order.following import Following, FollowingDesk
 from twisted_bazaar.order.watches import Watches
 from twisted_bazaar.runtime.reactor import Reactor
+
+from .moves import Moves
 
 __all__ = ["Lead"]
 
@@ -51,61 +52,22 @@ class Lead:
         self.watches = Watches(reactor, member, self.desk)
         self.listed = tail.listed
         """Whether stocks were listed: the market is open, though it may have none."""
-        self._partition = partition
-        self._left: dict[str, tuple[int, Moved]] = {}
-        """The stocks that left in this leadership, as far as no placement has shown it."""
-        self.unplaced = set(snapshot.away)
-        """The stocks that left before, as far as no placement has shown where they are."""
+        self.moves = Moves(partition, snapshot.away)
+        """What is known of stocks that leave and come."""
 
     def observe(self, observed: Observed) -> None:
         """Take in what the member has come to."""
         self.desk.observe(observed)
         for entry in observed.committed:
-            event = entry.event
-            if isinstance(event, Moved):
-                self._left[event.stock] = entry.index, event
-            elif isinstance(event, Adopted):
-                # It is back, and no placement may have shown it elsewhere.
-                self._left.pop(event.stock, None)
-                self.unplaced.discard(event.stock)
-            elif isinstance(event, Listed):
+            self.moves.committed(entry)
+            if isinstance(entry.event, Listed):
                 self.listed = True
 
     def adopt(self, placements: Sequence[Placement], tails: Sequence[Tail]) -> None:
         """Propose to take the stocks that are on their way here, once all that clients may have
         been told of them is released where they were."""
-        for placement in placements:
-            if (
-                placement.partition == self._partition
-                and not placement.arrived
-                and tails[placement.before].released.index >= placement.moved
-            ):
-                self.desk.adopt(placement.adopted(), placement.former)
-
-    def saw(self, placements: Sequence[Placement]) -> None:
-        """The engine shows where the stocks are that were moved."""
-        if not self._left and not self.unplaced:
-            return
-        for placement in placements:
-            if not (placement.partition == self._partition and placement.arrived):
-                # Else it is from before the stock left.
-                self.unplaced.discard(placement.stock)
-            moved = self._left.get(placement.stock)
-            if moved is not None and placement.moved >= moved[0]:
-                del self._left[placement.stock]
-
-    def placements(self) -> Sequence[StockPlacement]:
-        """Where stocks are that left this partition, as far as the engine did not show it.
-
-        A stock of which it is not known yet is on its way here: a front-end asks again, and does
-        not take it for one that is not there.
-        """
-        left = {stock: moved.to for stock, (_, moved) in self._left.items()}
-        to = dict.fromkeys(self.unplaced, self._partition) | left
-        return [
-            StockPlacement(stock=stock, partition=partition, arrived=False)
-            for stock, partition in to.items()
-        ]
+        for placement in self.moves.coming(placements, tails):
+            self.desk.adopt(placement.adopted(), placement.former)
 
     def recent(self) -> Sequence[Entry]:
         """The last released orders: those at least that were not forgotten."""

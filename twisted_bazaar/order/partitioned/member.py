@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import attrs
 from twisted.application.service import MultiService
 
-from twisted_bazaar.consensus.messages import LEVEL, Status, StockPlacement
+from twisted_bazaar.consensus.messages import LEVEL, Status
 from twisted_bazaar.consensus.role import Role
 from twisted_bazaar.engine.shared_log import Bazaar, Placement, Tail
 
+from .moves import shown_with
 from .node import PartitionNode
 from .servicer import PartitionService
 
@@ -90,6 +91,7 @@ class Member(MultiService):
                 level=LEVEL,
             )
         first, now = partitions[0], self._seconds()
+        unseen = [each for node in self.nodes for each in node.placements()]
         return Status(
             replica=self._member,
             role=first.role,
@@ -103,18 +105,8 @@ class Member(MultiService):
             disk_seconds=max(node.tenure.disk.seconds(now) for node in self.nodes),
             level=LEVEL,
             partitions=partitions,
-            placements=self._shown_placements(),
+            placements=shown_with(unseen, self._placements),
         )
-
-    def _shown_placements(self) -> Sequence[StockPlacement]:
-        left = [each for node in self.nodes for each in node.placements()]
-        newer = {each.stock for each in left}
-        seen = (
-            StockPlacement(stock=each.stock, partition=each.partition, arrived=each.arrived)
-            for each in self._placements
-            if each.stock not in newer
-        )
-        return [*left, *seen]
 
     def end_watches(self) -> None:
         """No front-end waits for news from now on."""

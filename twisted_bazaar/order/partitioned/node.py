@@ -275,7 +275,7 @@ class PartitionNode(PartitionView):
         self.tenure.saw(self._tails[self.partition], self._seconds())
         # What it has just seen may have ended this leadership.
         if self._lead is not None and self.tenure.leads and not self.tenure.leaving:
-            self._lead.saw(self._placements)
+            self._lead.moves.saw(self._placements)
             self._lead.adopt(self._placements, self._tails)
 
     # What follows.
@@ -331,7 +331,7 @@ class PartitionNode(PartitionView):
         assert snapshot is not None
         place = self.partition, self._partitions
         self._lead = Lead(self._reactor, self.tenure, snapshot, *place, self.following)
-        self._lead.saw(self._placements)
+        self._lead.moves.saw(self._placements)
         self._led_term = term
 
     def _end_lead(self) -> None:

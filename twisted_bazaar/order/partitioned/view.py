@@ -103,7 +103,7 @@ class PartitionView(Service):
 
     def placements(self) -> Sequence[StockPlacement]:
         """Where stocks are that this leader has moved away, as far as the engine did not say so."""
-        return () if self._lead is None else self._lead.placements()
+        return () if self._lead is None else self._lead.moves.unseen()
 
     def not_meant(self, to: int, cluster: str) -> str | None:
         """Why a front-end's request for member `to` of `cluster` is not for this one; None: it is,
@@ -132,7 +132,7 @@ class PartitionView(Service):
     def knows_places(self, stocks: Collection[str]) -> bool:
         """Whether it is known where those of `stocks` are that have left, so that a front-end can
         be told."""
-        return self._lead is None or self._lead.unplaced.isdisjoint(stocks)
+        return self._lead is None or self._lead.moves.knows(stocks)
 
     def readable(self, last_number: Callable[[], Deferred[int]]) -> Readable:
         """What is known of the partition's orders. `last_number` is `ask_last_number`."""
