@@ -106,7 +106,7 @@ class EngineFaults:
                     await self._blocking(servers.kill_postgres, victim)
                     await self._wait(DOWN_SECONDS)
                 case Action.KILL, _:
-                    await self._kill_machine(victim)
+                    await self._kill_machine(victim, alone=fault.variant is Variant.ALONE)
                 case _, Target.PRIMARY:
                     pause = servers.pause_postgres
                     await self._for_a_while(SOME_SECONDS, victim, pause, servers.resume)
@@ -117,8 +117,19 @@ class EngineFaults:
             # Another fault's end has overtaken this one: the server was down.
             return
 
-    async def _kill_machine(self, victim: int) -> None:
-        await self._blocking(self._servers.kill, victim)
+    async def _kill_machine(self, victim: int, *, alone: bool) -> None:
+        """`alone`: the others are down for a moment before. They are not paused: what was sent to
+        them would wait in the kernel."""
+        others = [n for n in NUMBERS if alone and n != victim]
+        for each in others:
+            await self._blocking(self._servers.kill, each)
+        try:
+            if others:
+                await self._wait(TENURE_SECONDS)
+            await self._blocking(self._servers.kill, victim)
+        finally:
+            for each in others:
+                await self._blocking(self._servers.run, each)
         try:
             if victim == self._primary:
                 await self._blocking(self._servers.wait_primary, victim)

@@ -78,6 +78,8 @@ class Variant(StrEnum):
     SECONDS = " for seconds"
     PAST_TTL = " past its ttl"
     """For longer than Patroni's lock lasts, so that a standby has become the primary."""
+    ALONE = " after those of its standbys"
+    """What it has committed alone meanwhile would be lost with it."""
 
 
 class FaultType(NamedTuple):
@@ -131,6 +133,7 @@ def engine_fault_types(*, kill: bool, pause: bool, fill: bool = True) -> list[Fa
         found.append(FaultType(Action.FILL, Target.PRIMARY_MACHINE))
     if kill:
         found += [FaultType(Action.KILL, target) for target in _OF_SERVERS]
+        found.append(FaultType(Action.KILL, Target.PRIMARY_MACHINE, Variant.ALONE))
     if pause:
         for variant in (Variant.TENURE, Variant.SECONDS, Variant.PAST_TTL):
             found.append(FaultType(Action.PAUSE, Target.PRIMARY_MACHINE, variant))

@@ -1,5 +1,6 @@
 """Where the files of servers under test are: folders that another user than root can reach."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ FOLDER = Path("/tmp")
 
 RESERVE_BYTES = 64 * 1024
 """What `fill` leaves free: less than any file grows by."""
+
+FILL_TRIES = 50
 
 
 class ServerFiles:
@@ -71,10 +74,21 @@ class ServerFiles:
 
     def fill(self, server: int) -> None:
         """Leave no room on its disk."""
-        disk = os.statvfs(self._disk(server))
-        free = disk.f_bavail * disk.f_frsize - RESERVE_BYTES
         with (self._disk(server) / "ballast").open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, max(1, free))
+            size = 0
+            for _ in range(FILL_TRIES):
+                disk = os.statvfs(self._disk(server))
+                free = disk.f_bavail * disk.f_frsize - RESERVE_BYTES
+                if free <= 0:
+                    return
+                try:
+                    os.posix_fallocate(ballast.fileno(), size, free)
+                    size += free
+                except OSError as why:
+                    # The server has taken some of it meanwhile.
+                    if why.errno != errno.ENOSPC:
+                        raise
+        raise CannotRun(f"the disk of server {server} cannot be filled")
 
     def empty(self, server: int) -> None:
         """Make room again. A server that has ended meanwhile stays down."""
