@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NoReturn
 
+import msgspec
 from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
@@ -20,7 +21,7 @@ from .servers import Connecting, Servers, one_line
 from .shared_log import EngineError, Unknown
 from .statement import Statement, Value
 
-__all__ = ["Failed", "Row", "Session"]
+__all__ = ["Failed", "Named", "Row", "Session"]
 
 Row = Sequence[bytes | None]
 """The columns of a row, in PostgreSQL's text form."""
@@ -44,12 +45,23 @@ class Failed(EngineError):
         """The name of the constraint that it would break, or empty."""
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What tells a database from others."""
+
+    sql: str
+    """A statement that returns one text."""
+    name: str
+    """What it must return, or the database is not used: it was made anew, or one of the servers has
+    another."""
+
+
 class Session:
     """A connection that is opened when it is used, and again after it was lost. All calls on one
     thread at a time, but for `cut` and `close`."""
 
-    def __init__(self, servers: Servers, begin: Sequence[str]) -> None:
-        """Each connection begins with the SQL `begin`."""
+    def __init__(self, servers: Servers, begin: Sequence[str], named: Named | None = None) -> None:
+        """Each connection begins with the SQL `begin`. `named`: see there."""
+        self.named = named
         self._servers = servers
         self._begin = begin
         self._connection: PGconn | None = None
@@ -183,8 +195,14 @@ class Session:
         try:
             for sql in self._begin:
                 self._rows(connection.exec_(sql.encode()))
+            named = self.named
+            is_other = named is not None and self._rows(connection.exec_(named.sql.encode())) != [
+                [named.name.encode()]
+            ]
         except Failed as failed:
             self._broken(str(failed))
+        if is_other:
+            self._broken("its database holds another bazaar than before")
 
     def _rows(self, result: PGresult) -> Sequence[Row]:
         self._checked(result)

@@ -28,7 +28,7 @@ from twisted_bazaar.market import Order, Stock, Traded
 from twisted_bazaar.selection import Page, Selection, page_of
 
 from . import rows, schema, sql
-from .connection import Failed, Row, Session
+from .connection import Failed, Named, Row, Session
 from .servers import Servers
 from .shared_log import (
     Batch,
@@ -84,7 +84,9 @@ class PostgresEngine:
         servers = Servers(url)
         session = Session(servers, sql.BEGIN)
         try:
-            return cls(servers, session, check(session))
+            bazaar = check(session)
+            session.named = Named(sql.NAME, bazaar.name)
+            return cls(servers, session, bazaar)
         except BaseException:
             session.drop()
             raise
@@ -96,7 +98,7 @@ class PostgresEngine:
         return [rows.tail(row) for row in tails], [rows.placement(row) for row in placements]
 
     def log(self, partition: int) -> "PostgresLog":
-        session = Session(self._servers, sql.BEGIN)
+        session = Session(self._servers, sql.BEGIN, self._session.named)
         self._sessions.add(session)
         return PostgresLog(session, partition)
 

@@ -16,6 +16,7 @@ __all__ = [
     "CLAIM",
     "FIND",
     "LAST_BEFORE",
+    "NAME",
     "PLACEMENTS",
     "PREFER",
     "READ_EVENTS",
@@ -43,6 +44,8 @@ would be one more reason for `Unknown`. Each table is read by its keys from the 
 plan is kept, and a scan that is quick on a new table is not so on a long one. A commit is on more
 than one disk."""
 
+NAME = "SELECT name FROM bazaar"
+"""Of the bazaar that the database holds."""
 _TOLD = """released_index = greatest(released_index, {released_index}::bigint),
     released_number = greatest(released_number, {released_number}::bigint)"""
 _BATCH = """INSERT INTO batches (part, first_index, last_index, term, beat, at, last_number,

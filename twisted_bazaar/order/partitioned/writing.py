@@ -7,15 +7,22 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from twisted_bazaar.engine.calls import Call, Load, make
-from twisted_bazaar.engine.shared_log import EngineError, SharedLog, Snapshot
+from twisted_bazaar.engine.shared_log import (
+    EngineError,
+    Lost,
+    Refused,
+    SharedLog,
+    Snapshot,
+    Unknown,
+)
 
 from .call_thread import CallThread
 
 __all__ = ["Wrote", "Writing"]
 
 Wrote = Callable[[Call, float, str], None]
-"""Told of each call, how many seconds it took, and how it ended: `done`, or the name of the
-error."""
+"""Told of each call, how many seconds it took, and how it ended: `done`, `lost`, `refused` or
+`unknown`."""
 
 
 class Writing:
@@ -51,5 +58,11 @@ class Writing:
         failure.trap(EngineError)
         error = failure.value
         assert isinstance(error, EngineError)
-        self._wrote(call, self._seconds() - began, type(error).__name__.lower())
+        self._wrote(call, self._seconds() - began, _result(error))
         return error
+
+
+def _result(error: EngineError) -> str:
+    """The error as `SharedLog` names it: an engine has kinds of its own."""
+    kinds = (kind for kind in (Lost, Refused) if isinstance(error, kind))
+    return next(kinds, Unknown).__name__.lower()
