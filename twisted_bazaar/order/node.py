@@ -17,6 +17,7 @@ the disk is not prompt, and wait for calls by gRPC.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from twisted.application.service import Service
@@ -94,7 +95,7 @@ class OrderNode(Service):
         timing: Timing,
         stop: Callable[[str], None],
         figures: OrderFigures | None = None,
-        folder: object = "log",
+        folder: Path | str = "log",
     ) -> None:
         """`folder` is where the log is, for the operator."""
         self._figures = figures or OrderFigures(Metrics(), replica)

@@ -1,5 +1,8 @@
 """What the operator is told of an order replica at work, each thing once."""
 
+from collections.abc import Hashable
+from pathlib import Path
+
 from twisted.logger import Logger
 
 from twisted_bazaar.backoff import Backoff
@@ -12,14 +15,14 @@ class Remarks:
 
     log = Logger()
 
-    def __init__(self, folder: object, led: str = "") -> None:
+    def __init__(self, folder: Path | str, led: str = "") -> None:
         """`folder` is where the replica's log is, `led` what it leads; empty: the one log that
         there is."""
         self._folder = folder
         self._led = f" {led}" if led else ""
         self._of = f"{led}: " if led else ""
         self._leading_term = 0
-        self._strangers: dict[object, str] = {}
+        self._strangers: dict[Hashable, str] = {}
         """By neighbour, or kind of request: what was said last of one that is not ours."""
 
     def leads(self, term: int) -> None:
@@ -32,7 +35,7 @@ class Remarks:
         else:
             self.log.info("leads{led} no longer", led=self._led)
 
-    def stranger(self, of: object, line: str | None) -> None:
+    def stranger(self, of: Hashable, line: str | None) -> None:
         """What is wrong with what `of` says, which is not ours; said again only if it changes.
         None: nothing is wrong."""
         if line is None:
