@@ -4,9 +4,10 @@ The clock and the pause are arguments.
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
+from typing import TextIO
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,13 +32,36 @@ _FEW = 8
 """So many names are shown of a partition."""
 
 
+class _Partition(msgspec.Struct):
+    partition: int
+    leader: int
+    term: int
+    preferred: int
+    last_number: int
+    last_index: int
+    stocks: Sequence[str] | None
+
+
+class _Move(msgspec.Struct):
+    stock: str
+    partition: int
+    arrived: bool
+
+
+class _Shown(msgspec.Struct):
+    """What a front-end answers."""
+
+    partitions: Sequence[_Partition]
+    moved: Sequence[_Move]
+
+
 def operate(
     asked: Namespace, out: TextIO, seconds: Callable[[], float], pause: Callable[[float], None]
 ) -> None:
     """Carry out one command, and say on `out` what came of it. Raises `Unusable`."""
     operator = Operator.find(asked)
     if asked.operation == "show":
-        _show(operator.operate(_PARTITIONS), out)
+        _show(_shown(operator), out)
     elif asked.operation == "move":
         told = {"operation": "move", "name": asked.name, "partition": asked.partition}
         done = entries_of(operator.operate(told))
@@ -54,55 +78,58 @@ def operate(
         print(f"ok: {what}", file=out)
 
 
+def _shown(operator: Operator) -> _Shown:
+    return msgspec.convert(operator.operate(_PARTITIONS), _Shown)
+
+
 def _wait(
     operator: Operator,
-    so: Callable[[Mapping[str, Any]], bool],
+    so: Callable[[_Shown], bool],
     what: str,
     seconds: Callable[[], float],
     pause: Callable[[float], None],
 ) -> None:
     """Look until it is so. Raises `Unusable` if that takes too long."""
     late = seconds() + WAIT_SECONDS
-    while not so(operator.operate(_PARTITIONS)):
+    while not so(_shown(operator)):
         if seconds() >= late:
             raise Unusable(f"{what}: not yet after {WAIT_SECONDS:.0f} s; it stays asked for")
         pause(PAUSE_SECONDS)
 
 
-def _is_in(name: str, partition: int) -> Callable[[Mapping[str, Any]], bool]:
-    def so(data: Mapping[str, Any]) -> bool:
+def _is_in(name: str, partition: int) -> Callable[[_Shown], bool]:
+    def so(shown: _Shown) -> bool:
         return any(
-            each["partition"] == partition and name in (each["stocks"] or ())
-            for each in data["partitions"]
+            each.partition == partition and name in (each.stocks or ()) for each in shown.partitions
         )
 
     return so
 
 
-def _is_led(partition: int, member: int) -> Callable[[Mapping[str, Any]], bool]:
-    return lambda data: bool(data["partitions"][partition]["leader"] == member)
+def _is_led(partition: int, member: int) -> Callable[[_Shown], bool]:
+    return lambda shown: shown.partitions[partition].leader == member
 
 
-def _show(data: Mapping[str, Any], out: TextIO) -> None:
+def _show(shown: _Shown, out: TextIO) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     columns = "partition", "leader", "term", "preferred", "order", "entry"
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("stocks", overflow="fold")
-    for each in data["partitions"]:
-        figures = (each["term"], each["preferred"], each["last_number"], each["last_index"])
-        leader = Text(str(each["leader"])) if each["leader"] else Text("none", "bold red")
+    for each in shown.partitions:
+        figures = (each.term, each.preferred, each.last_number, each.last_index)
+        leader = Text(str(each.leader)) if each.leader else Text("none", "bold red")
         table.add_row(
-            str(each["partition"]),
+            str(each.partition),
             leader,
             *(str(figure) if figure else _UNKNOWN for figure in figures),
-            Text(_stocks(each["stocks"])),
+            Text(_stocks(each.stocks)),
         )
     console = Console(file=out)
     console.print(table)
-    for each in data["moved"]:
-        if not each["arrived"]:
-            line = f"{each['stock']} is on its way to partition {each['partition']}"
+    for move in shown.moved:
+        if not move.arrived:
+            line = f"{move.stock} is on its way to partition {move.partition}"
             console.print(Text(line, "bold yellow"))
 
 

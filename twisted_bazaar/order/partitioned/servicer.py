@@ -134,7 +134,9 @@ class PartitionService:
         order = await self._pages.order(request.number) if request.number > 0 else None
         return order_pb2.GetOrderReply(order=None if order is None else order_message(order))
 
-    async def list_orders(self, request: order_pb2.ListOrdersRequest, context: Context) -> Any:
+    async def list_orders(
+        self, request: order_pb2.ListOrdersRequest, context: Context
+    ) -> order_pb2.ListOrdersReply | bytes:
         self._reads("Orders.ListOrders", context)
         selection = selection_from_wire(request, MAX_LISTED_ORDERS)
         if selection.key:
@@ -146,7 +148,9 @@ class PartitionService:
             return page_to_wire(page)
         return await context.defer(lambda: page_to_wire(page).SerializeToString())
 
-    async def watch(self, request: order_pb2.WatchRequest, context: Context) -> Any:
+    async def watch(
+        self, request: order_pb2.WatchRequest, context: Context
+    ) -> order_pb2.WatchReply | bytes:
         for name in ("after", "version"):
             check_integer(name, getattr(request, name))
         released = await self._released(request)
@@ -176,7 +180,9 @@ class PartitionService:
             return msgspec.structs.replace(released, before=before)
         return released
 
-    async def lookup(self, request: market_pb2.LookupRequest, context: Context) -> Any:
+    async def lookup(
+        self, request: market_pb2.LookupRequest, context: Context
+    ) -> market_pb2.LookupReply | bytes:
         stocks, history = await self._node.lookup()
         if not request.all:
             return lookup_to_wire(stocks, request, history)
