@@ -131,7 +131,10 @@ class EngineFaults:
             for each in others:
                 await self._blocking(self._servers.run, each)
         try:
-            if victim == self._primary:
+            if others:
+                # Patroni may promote none, as it cannot know that the primary committed nothing.
+                await self._wait(PAST_TTL_SECONDS)
+            elif victim == self._primary:
                 await self._blocking(self._servers.wait_primary, victim)
             await self._wait(DOWN_SECONDS)
         finally:

@@ -299,7 +299,8 @@ class _Stage:
         try:
             return await doing
         except (NotInTime, CannotRun) as why:
-            self._violated(11, str(why))
+            # What servers said last, if anything, is on further lines.
+            self._violated(11, str(why).partition("\n")[0])
             return None
 
     def _violated(self, invariant: int, what: str) -> None:
