@@ -170,10 +170,14 @@ WHERE t.part = {{part}}::int""",
 FIND = Statement(
     "find",
     f"""SELECT t.index, t.digest, o.part, {rows.ORDER}
-FROM tails t LEFT JOIN orders o
-  ON o.part = ANY ({{parts}}::int[]) AND o.key = ANY ({{keys}}::text[])
+FROM tails t LEFT JOIN (unnest({{parts}}::int[]) AS searched (part)
+  CROSS JOIN unnest({{keys}}::text[]) AS wanted (key)
+  CROSS JOIN LATERAL (SELECT * FROM orders
+    WHERE orders.part = searched.part AND orders.key = wanted.key OFFSET 0) AS o) ON true
 WHERE t.part = {{part}}::int""",
 )
+"""OFFSET keeps PostgreSQL from joining otherwise: planned while the table is empty, it would read
+all orders of the partition for each batch, until the table is analyzed."""
 BY_NUMBER = Statement(
     "order",
     f"""SELECT {rows.ORDER} FROM tails t JOIN orders o USING (part)
