@@ -30,8 +30,11 @@ BUSY = 0.6
 BUSY_SERVER = 0.5
 MOST_CELLS = 100_000
 FRONT_ENDS_A_HOST = 16
-ROW_BYTES = 312
-"""An order in the database, its indexes included: `load.bench.engine_log --orders`."""
+ROW_BYTES = 328
+"""An order in the database, its indexes included, of ten million."""
+WAL_BYTES = 2300
+"""An order in PostgreSQL's log, of ten million: it has whole pages of the index of keys, each once
+after a checkpoint. With a short log it is 490."""
 SMALLEST_BATCH = 4.0
 """Below that most of what is measured is that processors wait for other processes."""
 
@@ -242,12 +245,12 @@ def lines_of(costs: Costs, plan: Plan) -> Iterable[str]:
     ]
     yield ""
     yield f"{plan.trades:,} trades/s, {plan.batches} batches/s of a partition; {', '.join(extra)}"
-    yield f"  {'':<30}{'a cell':>10}{'all':>12}"
+    yield f"  {'':<34}{'a cell':>10}{'all':>12}"
     for name, value, why in _figures(cell):
         shown, total = _short(value), _short(value * cell.cells)
-        yield f"  {name:<30}{shown:>10}{total:>12}  {why}"
-    yield f"  {'a leader':<30}{_short(cell.leader):>10}{'':>12}  of its core; {BUSY} at most"
-    yield f"  {'the busiest catalog':<30}{_short(cell.catalog):>10}{'':>12}  of its core, as well"
+        yield f"  {name:<34}{shown:>10}{total:>12}  {why}"
+    yield f"  {'a leader':<34}{_short(cell.leader):>10}{'':>12}  of its core; {BUSY} at most"
+    yield f"  {'the busiest catalog':<34}{_short(cell.catalog):>10}{'':>12}  of its core, as well"
     if not cell.works:
         yield "  THIS DOES NOT WORK: a process has more to do than its core can"
 
@@ -267,7 +270,8 @@ def _figures(cell: Cell) -> Iterable[tuple[str, float, str]]:
     yield "invalidations/s", cell.pushes, "batches x front-ends"
     yield "cores of primaries", cell.primary, f"nodes of {ceil(cell.primary / BUSY_SERVER)} cores"
     yield "cores of standbys", 2 * cell.standby, "two of them"
-    yield "MB/s of rows to a disk", cell.trades * ROW_BYTES / 1e6, "their WAL comes on top"
+    yield "MB/s of rows to a disk", cell.trades * ROW_BYTES / 1e6, f"{ROW_BYTES} bytes an order"
+    yield "MB/s of WAL, to a standby as well", cell.trades * WAL_BYTES / 1e6, f"{WAL_BYTES} bytes"
     yield "TB a day of one copy", cell.trades * ROW_BYTES * DAY_SECONDS / 1e12, "24 hours of it"
 
 
