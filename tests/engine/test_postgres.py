@@ -13,7 +13,6 @@ from random import Random
 import psycopg
 import pytest
 
-from twisted_bazaar.engine import sql
 from twisted_bazaar.engine.connection import Session
 from twisted_bazaar.engine.postgres import PostgresEngine, PostgresLog
 from twisted_bazaar.engine.schema import Migration, migrations, prepare
@@ -499,19 +498,3 @@ def test_reports_are_of_released_orders(server: PostgresServer, url: str) -> Non
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("SELECT * FROM bazaar.orders")
     engine.close()
-
-
-def test_keys_are_found_by_their_index_though_planned_on_an_empty_table(url: str) -> None:
-    """A plan is kept: one that reads a whole partition would do so for each batch."""
-    PostgresEngine.open(url, partitions=1, name="bazaar").close()
-    values = {"part": 0, "parts": b"{0}", "keys": b"{one,two}"}
-    arguments = [each.decode() for each in sql.FIND.arguments(values)]
-    with psycopg.connect(url, autocommit=True) as connection:
-        for each in sql.BEGIN:
-            connection.execute(each.encode())
-        connection.execute(b"PREPARE find AS " + sql.FIND.sql)
-        shown = ", ".join(f"'{each}'" for each in arguments)
-        plan = connection.execute(f"EXPLAIN EXECUTE find ({shown})".encode()).fetchall()
-    lines = [line.strip() for (line,) in plan]
-    assert "Index Cond: ((part = searched.part) AND (key = wanted.key))" in lines
-    assert not any("Filter" in line for line in lines)
