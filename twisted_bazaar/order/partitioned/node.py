@@ -57,6 +57,7 @@ from twisted_bazaar.order.listing import FirstListing
 from twisted_bazaar.order.neighbours import Catalog
 from twisted_bazaar.order.remarks import Remarks
 from twisted_bazaar.order.wake import Wake
+from twisted_bazaar.partitions import home
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, check_step
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.sending import Sending
@@ -407,6 +408,10 @@ class PartitionNode(PartitionView):
     def _listing_came(self, stocks: Sequence[Listing] | None) -> None:
         if stocks is None:
             self._go_on()
+        elif any(home(each.name, self._partitions) != self.partition for each in stocks):
+            # A stock must not be in two partitions. The catalog is asked again.
+            line = "a catalog lists stocks of other partitions: its --partitions is another"
+            self._remarks.stranger("listing", line)
         elif self._wants_listing() and self._lead is not None:
             self._feed(self._lead.desk.list_stocks, stocks)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from twisted.internet.defer import succeed
 
 from tests.fakes.engine_world import LISTING, TIMING, EngineWorld, buy
 from tests.fakes.replicas import result_of
@@ -244,3 +245,18 @@ def test_an_answer_of_a_catalog_that_makes_no_sense_costs_no_lead() -> None:
     node._applied(reply, LearnerRequest("catalog", cast(Any, apply)))
     assert node.tenure.leads
     assert node.tenure.term < 2**50
+
+
+def test_a_catalog_that_was_told_other_partitions_opens_no_market() -> None:
+    """It names all stocks for each. One would be in two partitions, once that is mended."""
+    world = EngineWorld(2)
+    partition = next(p for p in (0, 1) if any(home(each.name, 2) != p for each in LISTING))
+    told = cast(Any, world.members[3].nodes[partition]._catalogs["catalog"])
+    told._partitions, told.listing = 1, lambda _: succeed(LISTING)
+    node = world.lead(3, partition)
+    assert isinstance(world.got(node.lookup()), Unavailable)
+    del told.listing
+    told._partitions = 2
+    world.run(TIMING.lease)
+    stocks, _ = world.got(node.lookup())
+    assert all(home(name, 2) == partition for name in stocks)
