@@ -42,7 +42,13 @@ class Leader:
         self._life = f"{random.getrandbits(50):010x}"
         opened = self._batch([Opened(leader=1, name=self._life)])
         log.claim(
-            seen.tail, opened, term=self._term, leader=1, longest_lease=LEASE, catalogs=["bench"]
+            seen.tail,
+            opened,
+            term=self._term,
+            leader=1,
+            tenure=LEASE,
+            longest_lease=LEASE,
+            catalogs=["bench"],
         )
         if not seen.stocks:
             shares = 2**50

@@ -30,7 +30,7 @@ from twisted_bazaar.market import (
 from twisted_bazaar.selection import Selection
 
 from .engines import Tried
-from .writer import LISTED, Writer, tail_of
+from .writer import LISTED, TENURE, Writer, tail_of
 
 MENHIR = LISTED.stocks[1].name
 
@@ -56,6 +56,7 @@ def test_a_claim_writes_who_leads_and_the_first_entry(tried: Tried) -> None:
     assert (tail.term, tail.beat, tail.leader, tail.index) == (1, 0, 3, 1)
     assert (tail.digest, tail.last_number) == (opened.entries[0].digest, 0)
     assert (tail.longest_lease, tail.catalogs, tail.listed) == (1.5, ("c1", "c2"), False)
+    assert tail.tenure == TENURE
     assert writer.log.read(0, 1) == opened.entries
 
 

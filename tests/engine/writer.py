@@ -7,7 +7,10 @@ from twisted_bazaar.engine.shared_log import Batch, Released, SharedLog, Snapsho
 from twisted_bazaar.ledger import Ledger, stocks_of
 from twisted_bazaar.market import Listed, Listing, Moved, Side, Trade, Traded
 
-__all__ = ["LISTED", "Writer", "tail_of"]
+__all__ = ["LISTED", "TENURE", "Writer", "tail_of"]
+
+TENURE = 0.75
+"""Seconds that a writer says to rely on a write."""
 
 LISTED = Listed((Listing("FishCo", 2050, 10**9), Listing('"Men\\hir", {Co} Ünited', 4999, 10**9)))
 
@@ -103,6 +106,7 @@ class Writer:
             opened,
             term=seen.term + 1,
             leader=self.leader,
+            tenure=TENURE,
             longest_lease=lease,
             catalogs=catalogs,
         )

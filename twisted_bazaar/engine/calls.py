@@ -29,6 +29,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     opened: Batch
     term: int
     leader: int
+    tenure: float
     longest_lease: float
     catalogs: Sequence[str]
 
@@ -67,6 +68,7 @@ def make(call: Call, log: SharedLog) -> Snapshot | None:
                 call.opened,
                 term=call.term,
                 leader=call.leader,
+                tenure=call.tenure,
                 longest_lease=call.longest_lease,
                 catalogs=call.catalogs,
             )

@@ -33,9 +33,10 @@ class Campaign:
         return told
 
 
-def claim_of(seen: Tail, term: int, opened: Opened, milliseconds: int) -> Claim:
+def claim_of(seen: Tail, term: int, opened: Opened, tenure: float, milliseconds: int) -> Claim:
     """The claim of the log that ends as `seen` says, for `term`, with `opened` as the first entry
-    of the leadership. `milliseconds` is the wall clock."""
+    of the leadership. The leader will rely on a write for `tenure` seconds. `milliseconds` is the
+    wall clock."""
     at = max(milliseconds, seen.at_milliseconds)
     entry = encode_entry(seen.digest, seen.index + 1, term, at, opened)
     batch = Batch(previous=seen.digest, entries=(entry,), stocks=(), last_number=seen.last_number)
@@ -44,6 +45,7 @@ def claim_of(seen: Tail, term: int, opened: Opened, milliseconds: int) -> Claim:
         opened=batch,
         term=term,
         leader=opened.leader,
+        tenure=tenure,
         longest_lease=max(seen.longest_lease, opened.lease),
         catalogs=sorted({*seen.catalogs, *opened.catalogs}),
     )

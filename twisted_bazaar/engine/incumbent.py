@@ -4,7 +4,9 @@ replaced. Pure.
 A leader writes a new beat each quarter of a tenure, and relies for a tenure on each write that
 succeeded, from when it sent it, on its own clock. Another member saw the beat later than that. If
 it still finds the same one a whole tenure later, on its own clock, the leader relies on nothing:
-then it may claim the partition. The claim compares the beat once more.
+then it may claim the partition. The claim compares the beat once more. Options may differ from
+member to member: what counts is the leader's tenure, which its claim has written, where that is
+longer.
 """
 
 from .shared_log import HANDED_OVER, Tail
@@ -35,7 +37,8 @@ class Incumbent:
             return self._tenure
         if not self.tail.term or self.tail.beat == HANDED_OVER:
             return 0.0
-        return max(0.0, self._same_since + self._tenure - now)
+        tenure = max(self._tenure, self.tail.tenure)
+        return max(0.0, self._same_since + tenure - now)
 
     def leader(self, now: float) -> int:
         """The member that seems to lead; 0: none does."""

@@ -159,6 +159,7 @@ class MemoryLog:
         *,
         term: int,
         leader: int,
+        tenure: float,
         longest_lease: float,
         catalogs: Sequence[str],
     ) -> None:
@@ -178,6 +179,7 @@ class MemoryLog:
             term=term,
             beat=0,
             leader=leader,
+            tenure=tenure,
             longest_lease=longest_lease,
             catalogs=tuple(catalogs),
         )

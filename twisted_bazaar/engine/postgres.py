@@ -139,6 +139,7 @@ class PostgresLog:
         *,
         term: int,
         leader: int,
+        tenure: float,
         longest_lease: float,
         catalogs: Sequence[str],
     ) -> None:
@@ -151,6 +152,7 @@ class PostgresLog:
             term=term,
             beat=0,
             leader=leader,
+            tenure=tenure,
             longest_lease=longest_lease,
             catalogs=rows.array(catalogs),
             released_index=seen.released.index,

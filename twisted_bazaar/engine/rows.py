@@ -41,13 +41,13 @@ Row = Sequence[bytes | None]
 Columns = Mapping[str, bytes]
 
 TAIL = """t.part, t.term, t.beat, t.leader, t.index, t.digest, t.at, t.last_number,
-  t.released_index, t.released_number, t.longest_lease, to_json(t.catalogs), t.listed,
+  t.released_index, t.released_number, t.tenure, t.longest_lease, to_json(t.catalogs), t.listed,
   t.preferred"""
 ORDER = "o.number, o.at, o.quantity, o.price, o.limit_price, o.made, o.side, o.stock, o.key"
 STOCK = "s.name, s.price, s.quantity, s.volume, s.version, s.halted"
 PLACEMENT = "stock, part, moved, before, arrived, price, quantity, volume, halted, to_json(former)"
 _STOCK_COLUMNS = 6
-_TAIL_COLUMNS = 14
+_TAIL_COLUMNS = 15
 
 _OTHER_ESCAPE = re.compile(rb'\\[^"\\]|\\\\')
 _encode = msgspec.json.Encoder().encode
@@ -173,10 +173,11 @@ def tail(row: Row) -> Tail:
         at_milliseconds=at,
         last_number=last_number,
         released=Released(index=released_index, number=released_number),
-        longest_lease=float(_text(row[10])),
-        catalogs=_decode_names(_text(row[11])),
-        listed=row[12] == b"t",
-        preferred=integer(row[13]),
+        tenure=float(_text(row[10])),
+        longest_lease=float(_text(row[11])),
+        catalogs=_decode_names(_text(row[12])),
+        listed=row[13] == b"t",
+        preferred=integer(row[14]),
     )
 
 

@@ -90,6 +90,8 @@ class Tail(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last order."""
     released: Released = Released()
     """At least so far clients may see: what the leader said last."""
+    tenure: float = 0.0
+    """Seconds for which that leader relies on a write; 0: none ever led."""
     longest_lease: float = 0.0
     """Seconds of the longest lease that a leader up to now may have granted to a catalog."""
     catalogs: tuple[str, ...] = ()
@@ -199,6 +201,7 @@ class SharedLog(Protocol):
         *,
         term: int,
         leader: int,
+        tenure: float,
         longest_lease: float,
         catalogs: Sequence[str],
     ) -> None:

@@ -121,6 +121,7 @@ CLAIM = Statement(
     "claim",
     f"""WITH held AS (
   UPDATE partitions SET term = {{term}}::bigint, beat = 0, leader = {{leader}}::int,
+    tenure = {{tenure}}::double precision,
     longest_lease = {{longest_lease}}::double precision, catalogs = {{catalogs}}::text[]
   WHERE part = {{part}}::int AND term = {{seen_term}}::bigint AND beat <= {{seen_beat}}::bigint
     AND (beat < 0) = ({{seen_beat}}::bigint < 0) AND EXISTS (SELECT FROM tails

@@ -354,7 +354,7 @@ class Tenure(Standing):
             name=self._names(),
         )
         term = max(self.term, snapshot.tail.term) + 1
-        return claim_of(snapshot.tail, term, opened, self._milliseconds())
+        return claim_of(snapshot.tail, term, opened, self._timing.tenure, self._milliseconds())
 
     def _lead(self, claim: Claim, attempt: Attempt, now: float) -> None:
         campaign = self._campaign

@@ -1,5 +1,6 @@
 """When a member may claim a partition whose log is in an engine, and what it knows after that."""
 
+import attrs
 import pytest
 from msgspec.structs import replace
 
@@ -261,6 +262,20 @@ def test_a_claim_takes_over_what_leaders_before_may_have_granted(
     other.win()
     tail = engine.tails()[0][0]
     assert (tail.longest_lease, tail.catalogs) == (3.0, ("a", "b", "z"))
+
+
+def test_a_leader_with_a_longer_tenure_is_waited_for_so_long(engine: MemoryEngine) -> None:
+    long = attrs.evolve(TIMING, tenure=3 * TIMING.tenure)
+    TenureLife(engine, member=3, timing=long).win()
+    assert engine.tails()[0][0].tenure == long.tenure
+    other = TenureLife(engine, member=2)
+    other.look()
+    other.pass_time(2 * TENURE)
+    other.look()
+    assert other.tenure.known_leader(other.now) == 3
+    other.pass_time(TENURE)
+    other.look()
+    assert other.tenure.known_leader(other.now) == 0
 
 
 def test_the_time_of_a_log_never_goes_back(leader: TenureLife, other: TenureLife) -> None:

@@ -17,6 +17,7 @@ CREATE TABLE partitions (
     released_index bigint NOT NULL DEFAULT 0,
     released_number bigint NOT NULL DEFAULT 0,
     stocks_index bigint NOT NULL DEFAULT 0,
+    tenure double precision NOT NULL DEFAULT 0,
     longest_lease double precision NOT NULL DEFAULT 0,
     catalogs text[] NOT NULL DEFAULT '{}',
     listed boolean NOT NULL DEFAULT false,
@@ -49,7 +50,7 @@ CREATE VIEW tails AS
            coalesce(b.last_number, 0) AS last_number,
            greatest(p.released_index, b.released_index) AS released_index,
            greatest(p.released_number, b.released_number) AS released_number,
-           p.longest_lease, p.catalogs, p.listed, p.preferred, p.stocks_index
+           p.tenure, p.longest_lease, p.catalogs, p.listed, p.preferred, p.stocks_index
     FROM partitions p LEFT JOIN LATERAL (
         SELECT * FROM batches WHERE batches.part = p.part ORDER BY first_index DESC LIMIT 1
     ) b ON true;
