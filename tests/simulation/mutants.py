@@ -213,7 +213,7 @@ def forget_the_keys_on_failover(
     original: Any, self: Any, trade: Any, known: Any, fresh: Any
 ) -> Any:
     entry = self._orders.get(trade.key)
-    if entry is not None and entry.term < self._replica.term:
+    if entry is not None and entry.term < self._member.term:
         return None
     return original(self, trade, known, fresh)
 
