@@ -46,6 +46,7 @@ def decide_change(
             for each in listings:
                 _check_may_be_listed(each.name, ledger, partition, partitions)
             new = _to_list(stocks, listings)
+            _check_room(ledger, len(new), partition, partitions)
             return Listed(new) if new else None
         case Repriced(name, price):
             _check_price(price)
@@ -109,10 +110,21 @@ def _to_list(stocks: Mapping[str, Stock], listings: Sequence[Listing]) -> tuple[
         except ValueError as why:
             raise ChangeRefused(ChangeRefusal.INVALID, str(why)) from None
         new.append(each)
-    if len(stocks) + len(new) > MAX_STOCKS:
-        message = f"a market lists at most {MAX_STOCKS} stocks, and {len(stocks)} are listed"
-        raise ChangeRefused(ChangeRefusal.TOO_MANY_STOCKS, message)
     return tuple(new)
+
+
+def _check_room(ledger: Ledger, new: int, partition: int, partitions: int) -> None:
+    """Refuse `new` stocks more than a market may have. Each partition lists its share of them, so
+    that one partition has room for all, wherever they are moved."""
+    most = MAX_STOCKS // partitions
+    known = {*ledger.stocks, *ledger.away}
+    listed = len(known)
+    if partitions > 1:
+        listed = sum(home(name, partitions) == partition for name in known)
+    if new and listed + new > most:
+        where = "market" if partitions == 1 else f"partition of {partitions}"
+        message = f"a {where} lists at most {most} stocks, and {listed} are listed"
+        raise ChangeRefused(ChangeRefusal.TOO_MANY_STOCKS, message)
 
 
 def _check_price(price: int) -> None:

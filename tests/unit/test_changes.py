@@ -108,6 +108,20 @@ def test_a_market_lists_no_more_stocks_than_fit() -> None:
     assert refused.value.refusal is ChangeRefusal.TOO_MANY_STOCKS
 
 
+def test_one_partition_has_room_for_all_stocks_however_they_are_moved() -> None:
+    names = (f"stock {number}" for number in range(4 * MAX_STOCKS))
+    here = [name for name in names if home(name, 4) == 1][: MAX_STOCKS // 4 + 1]
+    one, two = (Listed((Listing(name, 1, 1),)) for name in here[-2:])
+    elsewhere = next(name for name in map(str, range(99)) if home(name, 4) == 2)
+    stocks = [Stock(name, 1, 1, 0, 1) for name in [*here[:-3], elsewhere]]
+    # One that has left counts, and one that has come does not.
+    ledger = Ledger(stocks, away=[here[-3]])
+    assert decide_change(ledger, one, 1, 4) == one
+    with pytest.raises(ChangeRefused, match=f"at most {MAX_STOCKS // 4} stocks") as refused:
+        decide_change(ledger, Listed(one.stocks + two.stocks), 1, 4)
+    assert refused.value.refusal is ChangeRefusal.TOO_MANY_STOCKS
+
+
 # Partitions.
 
 AT_HOME = next(name for name in map(str, range(99)) if home(name, 3) == 2)
