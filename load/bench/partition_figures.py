@@ -77,10 +77,10 @@ def page_of(sizes: Sizes, rows: Sequence[Row]) -> Iterable[str]:
 def _rates(rows: Sequence[Row]) -> Iterable[str]:
     counts = sorted({row.connections for row in rows if row.connections})
     cells = {(row.subject, row.connections): row.taken for row in rows}
-    yield f"{'connections':<34}" + "".join(f"{count:>29}" for count in counts)
-    yield " " * 34 + "".join(f"{'/s':>8}{'batch':>7}{'p50':>7}{'p99 ms':>7}" for _ in counts)
+    yield f"{'connections':<36}" + "".join(f"{count:>29}" for count in counts)
+    yield " " * 36 + "".join(f"{'/s':>8}{'batch':>7}{'p50':>7}{'p99 ms':>7}" for _ in counts)
     for subject in dict.fromkeys(row.subject for row in rows):
-        line = f"{subject:<34}"
+        line = f"{subject:<36}"
         for count in counts:
             taken = cells.get((subject, count))
             if taken is None:
@@ -103,7 +103,7 @@ def _costs(rows: Sequence[Row], connections: int) -> Iterable[str]:
     for row in rows:
         used = row.taken.cpu_us
         shown = "  ".join(f"{name} {us / unit:.0f}" for name, us in used.items())
-        yield f"  {row.subject:<34}all {sum(used.values()) / unit:.0f}: {shown}"
+        yield f"  {row.subject:<36}all {sum(used.values()) / unit:.0f}: {shown}"
 
 
 def _limits(rows: Sequence[Row]) -> Iterable[str]:
@@ -115,4 +115,4 @@ def _limits(rows: Sequence[Row]) -> Iterable[str]:
         one_core = {name: us for name, us in row.taken.cpu_us.items() if us and name not in SERVERS}
         if row.connections == most and one_core:
             busiest = max(one_core, key=one_core.__getitem__)
-            yield f"  {row.subject:<34}{1e6 / one_core[busiest]:.0f}/s: {busiest} has one core"
+            yield f"  {row.subject:<36}{1e6 / one_core[busiest]:.0f}/s: {busiest} has one core"
