@@ -67,13 +67,13 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MEASURED = Costs(
-    front_end=Cost(170.0, 1500.0),
-    leader=Cost(70.0, 1200.0),
-    catalog=Cost(30.0, 900.0),
-    primary=Cost(30.0, 600.0),
-    standby=Cost(5.0, 150.0),
-    push_at_front_end=900.0,
-    push_at_catalog=300.0,
+    front_end=Cost(110.0, 880.0),
+    leader=Cost(28.0, 1330.0),
+    catalog=Cost(12.0, 460.0),
+    primary=Cost(11.0, 600.0),
+    standby=Cost(3.0, 140.0),
+    push_at_front_end=480.0,
+    push_at_catalog=520.0,
 )
 
 
