@@ -17,6 +17,8 @@ from .postgres_servers import PostgresServers
 from .replicas import leader, wait_converged
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[PostgresServers]:
