@@ -390,7 +390,7 @@ class EngineMember(Process):
                 former=led.former,
             )
             self._led_last = ready.leading_term
-            self._moves = Moves(self.partition, led.away)
+            self._moves = Moves(self.partition, led.away, led.former)
             self._moves.saw(self._placements)
         if self.desk is not None:
             self.desk.observe(ready)

@@ -52,7 +52,7 @@ class Lead:
         self.watches = Watches(reactor, member, self.desk)
         self.listed = tail.listed
         """Whether stocks were listed: the market is open, though it may have none."""
-        self.moves = Moves(partition, snapshot.away)
+        self.moves = Moves(partition, snapshot.away, snapshot.former)
         """What is known of stocks that leave and come."""
 
     def observe(self, observed: Observed) -> None:

@@ -11,6 +11,7 @@ from twisted_bazaar.market import Adopted, Moved
 from twisted_bazaar.order.partitioned.moves import Moves, shown_with
 
 PLACED = Placement(stock="GameStart", partition=0, moved=2, before=1, arrived=False, former=(0, 1))
+HERE = StockPlacement(stock="GameStart", partition=0, arrived=True)
 replace = msgspec.structs.replace
 
 
@@ -35,7 +36,33 @@ def test_a_stock_that_left_and_came_back_unseen_is_not_shown_elsewhere(moves: Mo
     assert unseen(moves, "GameStart") == 1
     moves.saw([PLACED])
     committed(moves, Adopted("GameStart", 1599, 95, 5, False, 1, 2))
+    assert moves.unseen()[-1] == HERE
+    moves.saw([replace(PLACED, arrived=True)])
     assert unseen(moves, "GameStart") is None
+
+
+def test_an_old_answer_of_the_engine_does_not_hide_where_a_stock_went(moves: Moves) -> None:
+    committed(moves, Moved("GameStart", 1))
+    moves.saw([replace(PLACED, partition=1, before=0, moved=10)])
+    assert unseen(moves, "GameStart") is None
+    moves.saw([])
+    assert unseen(moves, "GameStart") == 1
+    assert not moves.knows(["Y"])
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_stock_that_came_is_here_though_the_engine_shows_what_was_before(before: bool) -> None:
+    """Its catalog may not show it yet: a front-end must not take it for unknown."""
+    moves = Moves(0, [], ["GameStart"] if before else [])
+    if not before:
+        committed(moves, Adopted("GameStart", 1599, 95, 5, False, 1, 2))
+    for old in [], [PLACED], [replace(PLACED, partition=1, before=0)]:
+        moves.saw(old)
+        said = shown_with(moves.unseen(), old)
+        assert [each for each in said if each.stock == "GameStart"] == [HERE]
+        assert next_place("GameStart", 0, said, 2) == NextPlace(0, wait=True)
+    committed(moves, Moved("GameStart", 1))
+    assert unseen(moves, "GameStart") == 1
 
 
 def test_a_stock_that_left_before_is_on_its_way_until_it_is_seen_elsewhere(moves: Moves) -> None:
