@@ -1,7 +1,6 @@
 """Clients trade while order processes, and the engine's servers, are killed; while a stock moves to
 another partition, and a partition to another process. Nothing is lost, and the log is gapless."""
 
-import json
 import signal
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from twisted_bazaar.partitions import home
-from twisted_bazaar.tools import operations
+from twisted_bazaar.tools.signed_operations import Operator
 
 from .background_trader import BackgroundTrader
 from .engine_cluster import EngineCluster
@@ -67,8 +66,7 @@ def test_a_stock_moves_while_it_trades_and_so_does_the_lead(tmp_path: Path) -> N
     ):
 
         def asked(**operation: Any) -> Any:
-            address = bazaar.internal["frontend"]
-            return operations._send(address, SECRET, json.dumps(operation).encode())
+            return Operator(bazaar.internal["frontend"], SECRET).operate(operation)
 
         def led_by(partition: int) -> int:
             shown: Mapping[str, Any] = asked(operation="partitions")
