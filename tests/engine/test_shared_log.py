@@ -331,6 +331,7 @@ def test_a_stock_may_come_and_go_on_in_one_batch_and_come_back(tried: Tried) -> 
     assert (placement.partition, placement.arrived) == (first, False)
     assert tuple(placement.former) == (first, second)
     assert new.log.snapshot().stocks == []
+    assert list(old.log.snapshot().away) == ["FishCo"], "it is on its way back"
     old.append(old.batch(placement.adopted()))
     assert tuple(old.log.snapshot().former["FishCo"]) == (first, second)
     assert old.log.snapshot().away == []

@@ -68,8 +68,9 @@ def test_no_trade_fails_when_the_leader_is_killed_and_the_gap_is_within_half_a_s
             f"\n  five leaders killed during {number} orders: longest gaps {shown} s, "
             f"median {median:.3f} s; digest {digest} on all replicas"
         )
-    # An engine says nothing of a leader's death: its tenure has to pass.
-    silence = Timing().tenure if bazaar.engine else 0
+    # An engine says nothing of a leader's death: its tenure has to pass, from when another member
+    # saw its last beat, which is up to a quarter later; and the claim is two calls more.
+    silence = 1.5 * Timing().tenure if bazaar.engine else 0
     assert statistics.median(gaps) <= FAILOVER_SECONDS + silence
 
 

@@ -262,7 +262,8 @@ class MemoryLog:
             away=[
                 each.stock
                 for each in placed
-                if each.partition != self._partition and self._partition in each.former
+                if not (each.arrived and each.partition == self._partition)
+                and self._partition in each.former
             ],
         )
 

@@ -128,7 +128,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By stock: the partitions that held it before this one. Their orders of it have keys that no
     new order of it may have."""
     away: Sequence[str] = ()
-    """The stocks that have left the partition, and are not back."""
+    """The stocks that have left the partition, and are not back; they may be on their way."""
     recent: Sequence[Entry] = ()
     """The newest entries up to the end of the log, as far as they were read."""
 

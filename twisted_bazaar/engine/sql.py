@@ -162,7 +162,8 @@ PLACEMENTS = Statement("placements", f"SELECT {rows.PLACEMENT} FROM placements O
 SNAPSHOT = Statement(
     "snapshot",
     f"""SELECT {rows.STOCK}, to_json(held.former), {rows.TAIL},
-  (SELECT json_agg(stock) FROM placements WHERE part <> t.part AND t.part = ANY (former)),
+  (SELECT json_agg(stock) FROM placements
+    WHERE (part <> t.part OR NOT arrived) AND t.part = ANY (former)),
   t.stocks_index
 FROM tails t LEFT JOIN stocks s USING (part)
   LEFT JOIN placements held ON held.stock = s.name AND held.part = s.part AND held.arrived
