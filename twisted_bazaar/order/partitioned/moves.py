@@ -61,11 +61,8 @@ class Moves:
 
     def knows(self, stocks: Collection[str]) -> bool:
         """Whether it is known where those of `stocks` are that have left."""
-        return all(
-            index or stock in self._placed
-            for stock, (index, _) in self._gone.items()
-            if stock in stocks
-        )
+        unplaced = (stock for stock in stocks if stock in self._gone and stock not in self._placed)
+        return all(self._gone[stock][0] for stock in unplaced)
 
     def unseen(self) -> Sequence[StockPlacement]:
         """Where stocks are that left or came, as far as the engine does not show it. Those of which
