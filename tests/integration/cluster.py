@@ -177,7 +177,12 @@ class Cluster(Bazaar):
             self.send(name, signal.SIGCONT)
 
     def stop(self) -> None:
-        """SIGTERM to each, clients' side first; every one must end with status 0."""
+        """SIGTERM to each, clients' side first; every one must end with status 0.
+
+        One that was just started is given time to load: before that Python itself ends it.
+        """
+        for name in self._running:
+            self._wait(partial(self.listens, name), f"{name} listens", START_SECONDS)
         for names in self.frontends.keys(), self._running.keys() - self.frontends.keys():
             stopping = {name: self._running.pop(name) for name in names & self._running.keys()}
             for process in stopping.values():
