@@ -15,6 +15,7 @@ PURE_PACKAGES = ["consensus"]
 """All modules of these decide, and know nothing of the world."""
 
 PURE_MODULES = [
+    "access",
     "backoff",
     "changes",
     "market",
@@ -24,6 +25,7 @@ PURE_MODULES = [
     "selection",
     "sending",
     "errors",
+    "order_keys",
     "partitions",
     "engine.options",
     "engine.rows",

@@ -21,6 +21,7 @@ from twisted.web import server
 from twisted.web.http import NO_CONTENT, NOT_MODIFIED, datetimeToString
 from twisted.web.resource import Resource
 
+from twisted_bazaar.access import ANONYMOUS, Client
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.tracing.context import TraceContext, read_headers
 
@@ -64,6 +65,9 @@ class BazaarRequest(server.Request):
     came_at: float | None = None
     """When it had come whole; None: it has not, or is counted. The metrics measure from here, as
     the time before is its client's."""
+    caller: Client = ANONYMOUS
+    """The client that sent it. What the resource asks for API keys with sets it, before a route is
+    called. (`client` is Twisted's name for the address of the connection.)"""
     begun_at = 0.0
     """When its first line had come, by the site's clock. An access log measures from here, as it
     also shows requests that never come whole; without one it is not set."""

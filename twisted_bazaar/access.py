@@ -1,0 +1,53 @@
+"""Clients, and what they may do. Pure.
+
+A client is known by its API key; the file of clients (`frontend.access.client_file`) says which
+there are.
+"""
+
+import re
+from enum import StrEnum
+
+import attrs
+
+__all__ = ["ANONYMOUS", "CLIENT_NAME", "CLIENT_NAME_RULE", "UNKNOWN", "Client", "Permission"]
+
+CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+"""The whole of a client's name."""
+CLIENT_NAME_RULE = (
+    "1 to 32 of the characters a-z, 0-9, dot, underscore and hyphen, of which the first is a "
+    "letter or digit"
+)
+
+
+class Permission(StrEnum):
+    """What a client may do."""
+
+    READ = "read"
+    """See stocks, orders, events and the state of the bazaar."""
+    TRADE = "trade"
+    """Place trades, and see its own orders by their keys."""
+    OPERATE = "operate"
+    """See whose each order is, and what only operators may see."""
+
+
+@attrs.frozen
+class Client:
+    """One client, as its file says."""
+
+    name: str
+    """Of the form `CLIENT_NAME`; empty: it has shown no API key."""
+    permissions: frozenset[Permission]
+    rate: float | None = None
+    """Requests a second that it may make in the long run; None: no limit of its own."""
+    burst: int | None = None
+    """Requests that it may make at once; None: what follows from `rate`."""
+
+    def may(self, permission: Permission) -> bool:
+        """Whether it has `permission`."""
+        return permission in self.permissions
+
+
+ANONYMOUS = Client("", frozenset(Permission))
+"""Every client where there is no file of clients."""
+UNKNOWN = Client("", frozenset())
+"""A client without a valid API key, where there is a file of clients."""
