@@ -231,3 +231,39 @@ def test_a_log_of_a_newer_release_is_left_as_it_is(tmp_path: Path) -> None:
         says(own, "a line of kind 'halted' is not known to this release")
         assert segment.read_bytes() == kept
         assert not list((own.data / "order-1").glob("*damaged*"))
+
+
+@pytest.mark.parametrize("engine", ["embedded-postgres", "postgresql://127.0.0.1:1/none"])
+def test_a_bazaar_with_logs_of_replicas_begins_none_in_an_engine(
+    tmp_path: Path, engine: str
+) -> None:
+    log = tmp_path / "data" / "order-1" / "log"
+    log.mkdir(parents=True)
+    line = "holds an order log, which"
+    listen = "--listen=tcp:0:interface=127.0.0.1"
+    refuses(["bazaar", listen, f"--data={tmp_path / 'data'}", f"--engine={engine}"], line)
+    own = ["--listen=127.0.0.1:1", f"--data={log.parent}", "--id=1", f"--engine={engine}"]
+    if engine != "embedded-postgres":
+        refuses(["bazaar-order", *own], line)
+
+
+def test_a_bazaar_with_a_server_of_its_own_begins_none_in_files(tmp_path: Path) -> None:
+    (tmp_path / "engine" / "server").mkdir(parents=True)
+    listen = "--listen=tcp:0:interface=127.0.0.1"
+    refuses(["bazaar", listen, f"--data={tmp_path}"], "--engine=embedded-postgres finds them")
+    assert not (tmp_path / "order-1").exists()
+
+
+def test_a_catalog_of_other_partitions_is_refused(tmp_path: Path) -> None:
+    own = ["bazaar-catalog", "--listen=127.0.0.1:1", f"--data={tmp_path}"]
+    for number in ("", "-1"):
+        (tmp_path / f"catalog{number}.csv").write_text("name,price,quantity\nGameStart,15.99,1\n")
+    refuses(own, "is a catalog of 2, not 1")
+
+
+def refuses(command: list[str], line: str) -> None:
+    """It ends with one line, which holds `line`, and with status 1."""
+    ran = subprocess.run(twistd(*command), capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == 1, ran.stderr
+    assert line in ran.stderr.splitlines()[-1]
+    assert len(ran.stderr.splitlines()) == 1

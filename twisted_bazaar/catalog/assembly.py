@@ -15,6 +15,7 @@ from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
 from twisted_bazaar.metrics.process import ProcessFigures
+from twisted_bazaar.partitions import MAX_PARTITIONS
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, decode_followed, methods
@@ -32,7 +33,7 @@ from .figures import CatalogFigures, show_catalog
 from .following import Following
 from .market_file import save
 from .node import CatalogNode
-from .opening import Opening, open_market
+from .opening import Opening, check_partitions, open_market
 from .partitions import Partitions, file_of
 from .push_client import PushClient
 from .push_frames import PushFrames
@@ -114,6 +115,7 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
 def _open(config: CatalogConfig) -> Sequence[Opening]:
     """What the catalog starts with, by partition. What is not in a file yet is written to one, so
     that the operator's listing is needed once."""
+    check_partitions([file_of(config.data, n) for n in range(MAX_PARTITIONS)], config.partitions)
     openings = []
     for number in range(config.partitions):
         path = file_of(config.data, number)

@@ -18,7 +18,7 @@ from twisted_bazaar.stock_names import shown
 from .market_file import Snapshot, load, read_listing
 from .projection import Position
 
-__all__ = ["Opening", "difference", "open_market"]
+__all__ = ["Opening", "check_partitions", "difference", "open_market"]
 
 log = Logger()
 
@@ -79,6 +79,20 @@ def open_market(path: Path, listing: Path | None, place: tuple[int, int] = (0, 1
     wanted = at_home(read_listing(listing) if listing else DEFAULT_LISTING)
     stocks = [Stock(each.name, each.price, each.quantity, 0, 0) for each in wanted]
     return Opening(Snapshot(stocks, Position(), 0), listing, wanted, of)
+
+
+def check_partitions(paths: Sequence[Path], partitions: int) -> None:
+    """Raises `Unusable` if the files of a catalog, those of `paths` that exist, are of a bazaar
+    with another number of partitions.
+
+    All are there before any of them is of an open market.
+    """
+    present = [path for path in paths if path.exists()]
+    fewer = 0 < len(present) < partitions and any(load(path).position.index for path in present)
+    if len(present) > partitions or fewer:
+        raise Unusable(
+            f"--partitions: {present[0].parent} is a catalog of {len(present)}, not {partitions}"
+        )
 
 
 def difference(listing: Sequence[Listing], stocks: Mapping[str, Stock]) -> str | None:

@@ -19,6 +19,7 @@ from .ports import Ports
 from .secret import keep_secret, secret_path
 from .supervisor import LAST_SECONDS, Supervisor
 from .supervisor import STOP_SECONDS as CHILDREN_SECONDS
+from .wrong_folder import check_orders_are_there
 
 __all__ = ["STOP_SECONDS", "LocalBazaar", "stop_seconds"]
 
@@ -63,6 +64,7 @@ class LocalBazaar(MultiService):
         data = self._config.data.absolute()
         with refusing("bazaar"):
             self._claim = claim(data)
+            check_orders_are_there(data, self._config.engine)
             # It is out of date if an earlier run was killed.
             (data / "processes.json").unlink(missing_ok=True)
             keep_secret(secret_path(data), self._random_bytes)

@@ -40,6 +40,7 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
+from twisted_bazaar.storage.owner import check_is_no_member
 from twisted_bazaar.tracing.export import make_tracing
 
 from .desk import TradingDesk
@@ -206,6 +207,7 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     """
     folder: Path = config.data
     claim(folder)
+    check_is_no_member(folder)
     index_path = folder / "index.sqlite"
     logfile = LogFile(folder, config.replica, _CHANCE, witness=witness_in(index_path))
     recorded = logfile.openings[-1][1].members if logfile.openings else ()

@@ -4,8 +4,8 @@
 to, and `LogReader` reads it while the replica runs. `lines` and `segments` are the format,
 `recovery` reads it at a start, and `mark` and `trust` decide whether all that was acknowledged is
 there. `index` finds the order of a key, and the orders of a stock or side (`stock_orders`), without
-reading the log. `files` replaces small files whole.
+reading the log. `owner` says whose a folder is, and `files` replaces small files whole.
 
-Only `order` and `tools` import this package, and others `files`. Everything blocks: an order
-replica writes on a thread of its own and reads on others, and one thread at a time writes.
+Only `order` and `tools` import this package, and others `files` and `owner`. Everything blocks: an
+order replica writes on a thread of its own and reads on others, and one thread at a time writes.
 """

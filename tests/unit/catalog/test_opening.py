@@ -7,7 +7,7 @@ import pytest
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from twisted_bazaar.catalog.market_file import Snapshot, save
-from twisted_bazaar.catalog.opening import Opening, difference, open_market
+from twisted_bazaar.catalog.opening import Opening, check_partitions, difference, open_market
 from twisted_bazaar.catalog.projection import Position
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.market import DEFAULT_LISTING, Listing, Stock
@@ -135,3 +135,28 @@ def test_a_stock_on_one_side_only_is_a_difference() -> None:
     stock, other = Stock("GameStart", 1599, 100, 0, 2), Stock("Z", 1, 1, 0, 2)
     assert difference([GAME], market(stock, other)) == "it lacks 'Z', which is in the market"
     assert difference([GAME, Listing("Z", 1, 1)], market(stock)) == "'Z' is not in the market"
+
+
+@pytest.mark.parametrize(
+    ("files", "partitions", "refused"),
+    [
+        ([], 4, False),
+        ([NOT_OPEN], 4, False),  # it was killed at its first start
+        ([OPEN], 1, False),
+        ([OPEN, NOT_OPEN], 2, False),
+        ([OPEN], 4, True),
+        ([NOT_OPEN, OPEN], 1, True),
+    ],
+)
+def test_a_catalog_of_other_partitions_is_refused(
+    tmp_path: Path, files: Sequence[Snapshot], partitions: int, refused: bool
+) -> None:
+    paths = [tmp_path / f"catalog-{number}.csv" for number in range(5)]
+    for path, snapshot in zip(paths, files, strict=False):
+        save(path, snapshot)
+    if refused:
+        line = f"a catalog of {len(files)}, not {partitions}"
+        with pytest.raises(Unusable, match=line):
+            check_partitions(paths, partitions)
+    else:
+        check_partitions(paths, partitions)

@@ -14,6 +14,7 @@ from twisted_bazaar.consensus.messages import Apply, MarketSnapshot
 from twisted_bazaar.engine.postgres import PostgresEngine
 from twisted_bazaar.engine.shared_log import Bazaar, Engine
 from twisted_bazaar.engine.tenure import Tenure
+from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
@@ -33,6 +34,7 @@ from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.storage.owner import Owner, check_is_no_replica, take_folder
 from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
 
@@ -65,10 +67,11 @@ def make_member(reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], 
     folder or the engine's URL cannot be used."""
     # The lock is held until the process ends.
     claim(config.data)
+    check_is_no_replica(config.data)
     metrics, timing = Metrics(), config.timing
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
-    open_engine = partial(_open, config.engine, config.partitions)
+    open_engine = partial(_open, config)
     threads = EngineThreads(reactor, open_engine, timing.tenure, timing.deadline)
     stop = partial(_stop, reactor)
     channels = Channels(reactor, max(1, _CALLS_PER_CATALOG * len(config.catalogs)), asks)
@@ -109,10 +112,17 @@ def _stop(reactor: Reactor, line: str) -> None:
     stop_with(reactor, f"bazaar-order: {line}")
 
 
-def _open(url: str, partitions: int) -> Engine:
+def _open(config: OrderConfig) -> Engine:
     """On a thread. Raises `Unusable` and `EngineError`."""
     name = f"{_CHANCE.getrandbits(64):016x}"
-    return PostgresEngine.open(url, partitions=partitions, name=name)
+    engine = PostgresEngine.open(config.engine, partitions=config.partitions, name=name)
+    bazaar = engine.bazaar
+    try:
+        take_folder(config.data, Owner(config.replica, bazaar.name, bazaar.partitions))
+    except Unusable:
+        engine.close()
+        raise
+    return engine
 
 
 class _Parts:
