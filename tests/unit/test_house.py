@@ -147,6 +147,8 @@ PURE_MODULES = [
     "runtime.address",
     "runtime.endpoint",
     "runtime.log_settings",
+    "security.authority",
+    "security.roles",
     "storage.blocks",
     "storage.links",
     "tools.order_table",

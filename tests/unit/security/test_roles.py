@@ -1,0 +1,66 @@
+"""Roles as text, and what each may call."""
+
+import pytest
+
+from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2, replication_pb2
+from twisted_bazaar.rpc.descriptions import V1, V1ALPHA
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION
+from twisted_bazaar.rpc.health import HEALTH
+from twisted_bazaar.security.roles import ALLOWED, Identity, Kind, Role, may_call
+
+ROLES = [Role(Kind.FRONTEND), Role(Kind.CATALOG), Role.order(1), Role.order(12)]
+
+
+@pytest.mark.parametrize("role", [*ROLES, Role(Kind.OPERATOR), Role(Kind.MONITOR)], ids=str)
+def test_a_role_and_an_identity_are_read_as_they_are_written(role: Role) -> None:
+    assert Role.parse(str(role)) == role
+    identity = Identity("3f9c12ab", role)
+    assert Identity.parse(str(identity)) == identity
+
+
+@pytest.mark.parametrize(
+    "text", ["", "order", "order-0", "order-01", "order-x", "Frontend", "frontend-1", "catalog\n"]
+)
+def test_another_text_is_no_role(text: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Role.parse(text)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "bazaar://3f9c12ab/root",
+        "bazaar://3F9C12AB/catalog",
+        "bazaar://3f9c12a/catalog",
+        "https://3f9c12ab/catalog",
+        "bazaar://3f9c12ab/catalog/",
+        "bazaar://3f9c12ab/catalog\n",
+    ],
+)
+def test_another_uri_is_no_identity(uri: str) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        Identity.parse(uri)
+
+
+def test_every_method_of_the_services_and_every_exchange_in_frames_has_a_row() -> None:
+    files = [catalog_pb2, order_pb2, replication_pb2]
+    services = [each for file in files for each in file.DESCRIPTOR.services_by_name.values()]
+    methods = {f"/{each.full_name}/{name}" for each in services for name in each.methods_by_name}
+    methods |= {f"frames.{each.name}" for each in (*REPLICATION, *APPLYING)}
+    assert len(methods) > 20
+    assert methods <= ALLOWED.keys()
+    services_of_all = {HEALTH, V1, V1ALPHA}
+    assert services_of_all <= {method.split("/")[1] for method in ALLOWED if method[0] == "/"}
+
+
+def test_only_order_replicas_replicate_and_only_front_ends_trade() -> None:
+    for method in ALLOWED:
+        callers = {role for role in (*ROLES, Role(Kind.MONITOR)) if may_call(role, method)}
+        if "Replication" in method or method.endswith(("Apply", "Listing")):
+            assert callers == {Role.order(1), Role.order(12)}, method
+        if method.endswith(("/Trade", "/Change", "/Campaign", "/HandOver", "/Subscribe")):
+            assert callers == {Role(Kind.FRONTEND)}, method
+
+
+def test_a_method_without_a_row_may_be_called_by_none() -> None:
+    assert not any(may_call(role, "/bazaar.v1.Orders/Erase") for role in ROLES)

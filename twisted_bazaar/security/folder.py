@@ -1,0 +1,244 @@
+"""The certificates of a bazaar as files.
+
+    ca.crt         the authority's certificate; while it is replaced, also that of the next
+    ca.key         its key, only where certificates are issued
+    ca-next.key    the key of the next authority, while it is replaced
+    <role>.crt     the certificate of a role, such as order-2
+    <role>.key     its key
+
+All are PEM, and readable by their owner only. A file is replaced whole, so that running services
+can read it at any time; between the two files of a role they may find a key that is not that of
+the certificate, and then keep what they have.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.storage.files import replace_file, sync_folder
+
+from .authority import (
+    ROLE_DAYS,
+    Authority,
+    Issued,
+    belongs,
+    identity_of,
+    is_issued_by,
+    read_certificates,
+    read_key,
+    seconds_left,
+)
+from .roles import Role
+
+__all__ = ["RENEW_SECONDS", "CertificateFolder", "Issuing"]
+
+_Read = TypeVar("_Read")
+
+RENEW_SECONDS = 30 * 86_400.0
+"""A certificate with less left is issued again by `keep`."""
+
+
+@attrs.frozen
+class Issuing:
+    """What is needed to issue certificates, beside an authority."""
+
+    now: float
+    """Seconds since 1970."""
+    serial: Callable[[], int]
+    """A random serial number, for each certificate another."""
+    days: float = ROLE_DAYS
+
+
+class CertificateFolder:
+    """The certificates in the folder `path`. Everything raises `Unusable`, with one line that names
+    the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.authority_file = path / "ca.crt"
+        """The authorities that are trusted: what every process of the bazaar has."""
+        self.authority_key = path / "ca.key"
+        self.next_key = path / "ca-next.key"
+
+    def certificate(self, role: Role) -> Path:
+        """The file of its certificate."""
+        return self.path / f"{role}.crt"
+
+    def key(self, role: Role) -> Path:
+        """The file of its key."""
+        return self.path / f"{role}.key"
+
+    # Reading.
+
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        """Those that are trusted, at least one."""
+        return self._certificates(self.authority_file)
+
+    def authority(self) -> Authority:
+        """The one that issues: the trusted one that `ca.key` is the key of."""
+        if not self.authority_key.exists():
+            raise Unusable(f"{self.path} has no ca.key: certificates are issued elsewhere")
+        return self._authority_of(self.authority_key)
+
+    def read(self, role: Role) -> x509.Certificate:
+        """The certificate of `role`, which has its key beside it, is for that role, and is issued
+        by an authority of this folder. It may have expired."""
+        path = self.certificate(role)
+        certificate = self._certificates(path)[0]
+        identity = identity_of(certificate)
+        if identity is None or identity.role != role:
+            raise Unusable(f"{path} is not for {role}")
+        if not any(is_issued_by(certificate, each) for each in self.authorities()):
+            raise Unusable(f"{path} is not by an authority of {self.authority_file}")
+        key = self._read(self.key(role))
+        if not belongs(certificate, _naming(self.key(role), lambda: read_key(key))):
+            raise Unusable(f"{self.key(role)} is not the key of {path}")
+        return certificate
+
+    def roles(self) -> list[Role]:
+        """Those that have a certificate here, in order."""
+        found = []
+        for path in self.path.glob("*.crt"):
+            try:
+                found.append(Role.parse(path.stem))
+            except ValueError:
+                continue
+        return sorted(found)
+
+    # Writing.
+
+    def create(self, bazaar: str, issuing: Issuing) -> Authority:
+        """Make the authority of a new bazaar. The folder must have none."""
+        if self.authority_file.exists():
+            raise Unusable(f"{self.path} has an authority")
+        made = Authority.make(bazaar, 1, issuing.now, issuing.serial())
+        # The certificate comes last: a folder that has one is complete.
+        self._write(self.authority_key, made.issued.key)
+        self._write(self.authority_file, made.issued.certificate)
+        return made
+
+    def issue(self, roles: Iterable[Role], issuing: Issuing, to: Path | None = None) -> None:
+        """Issue a certificate for each of `roles`, with the authority's beside it if it is for
+        another folder, `to`. What is there of these roles is replaced."""
+        authority = self.authority()
+        other = self if to is None else CertificateFolder(to)
+        if other is not self:
+            other._write(other.authority_file, self._read(self.authority_file))
+        for role in roles:
+            other._keep(role, authority.issue(role, issuing.now, issuing.serial(), issuing.days))
+
+    def keep(
+        self, bazaar: Callable[[], str], roles: Iterable[Role], issuing: Issuing
+    ) -> list[Role]:
+        """Make the authority, unless the folder has one, and issue what of `roles` is missing,
+        cannot be used or has less than `RENEW_SECONDS` left. Returns the roles that it issued."""
+        if not self.authority_file.exists():
+            self.create(bazaar(), issuing)
+        if not self.authority_key.exists():
+            # It was copied here, and so is what expires.
+            return []
+        needed = [role for role in roles if self._is_needed(role, issuing.now)]
+        self.issue(needed, issuing)
+        return needed
+
+    def _is_needed(self, role: Role, now: float) -> bool:
+        try:
+            return seconds_left(self.read(role), now) < RENEW_SECONDS
+        except Unusable:
+            return True
+
+    # Replacing the authority: three steps, between which all services read the files again.
+
+    def trust_next(self, issuing: Issuing) -> Authority:
+        """Make the next authority, and trust it beside the one that issues. Step 1."""
+        present = self.authorities()
+        if len(present) > 1:
+            raise Unusable(f"{self.authority_file} has two authorities: one is being replaced")
+        authority = self.authority()
+        following = Authority.make(
+            authority.bazaar, authority.generation + 1, issuing.now, issuing.serial()
+        )
+        self._write(self.next_key, following.issued.key)
+        self._write_authorities((*present, following.certificate))
+        return following
+
+    def issue_by_next(self, issuing: Issuing) -> list[Role]:
+        """Issue every role of this folder by the next authority. Step 2; may be repeated. Returns
+        the roles."""
+        present = self.authorities()
+        if len(present) < 2:
+            raise Unusable(f"{self.authority_file} has one authority: there is no next one")
+        if self.next_key.exists():
+            self._authority_of(self.next_key)
+            self._rename(self.next_key, self.authority_key)
+        roles = self.roles()
+        self.issue(roles, issuing)
+        return roles
+
+    def distrust_former(self) -> None:
+        """Trust the authority that issues, and no other. Step 3."""
+        present = self.authorities()
+        if len(present) < 2:
+            raise Unusable(f"{self.authority_file} has one authority: there is no former one")
+        if self.next_key.exists():
+            raise Unusable(f"{self.next_key} issues nothing yet: the roles come first")
+        issuer = self.authority().certificate
+        for role in self.roles():
+            if not is_issued_by(self.read(role), issuer):
+                raise Unusable(f"{self.certificate(role)} is by the former authority")
+        self._write_authorities((issuer,))
+
+    def _authority_of(self, path: Path) -> Authority:
+        """The trusted authority whose key is in the file `path`."""
+        key = _naming(path, lambda: read_key(self._read(path)))
+        for each in self.authorities():
+            if belongs(each, key):
+                return Authority(each, key)
+        raise Unusable(f"{path} is not the key of an authority in {self.authority_file}")
+
+    def _write_authorities(self, certificates: Iterable[x509.Certificate]) -> None:
+        self._write(
+            self.authority_file, b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+        )
+
+    def _keep(self, role: Role, issued: Issued) -> None:
+        self._write(self.key(role), issued.key)
+        self._write(self.certificate(role), issued.certificate)
+
+    def _certificates(self, path: Path) -> tuple[x509.Certificate, ...]:
+        pem = self._read(path)
+        return _naming(path, lambda: read_certificates(pem))
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as why:
+            raise Unusable(f"{path} cannot be read: {why.strerror}") from None
+
+    def _rename(self, path: Path, to: Path) -> None:
+        try:
+            path.replace(to)
+            sync_folder(self.path)
+        except OSError as why:
+            raise Unusable(f"{path} cannot be renamed: {why.strerror}") from None
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            replace_file(path, content)
+            sync_folder(self.path)
+        except OSError as why:
+            raise Unusable(f"{path} cannot be written: {why.strerror}") from None
+
+
+def _naming(path: Path, read: Callable[[], _Read]) -> _Read:
+    """What `read` returns; an `Unusable` of it names the file."""
+    try:
+        return read()
+    except Unusable as why:
+        raise Unusable(f"{path}: {why}") from None
