@@ -10,6 +10,7 @@
         OutcomeUnknown       send the trade again with the same key only
         KeyReused            never send it again with this key
         ChangeRefused        ask for another change of the market
+        MembersRefused       ask for another change of the members, or later
         Malformed            never send it again
         NotAuthorised        never send it again without the cluster's secret
         Unusable             stop: a person must look at a folder, port or option
@@ -29,6 +30,7 @@ __all__ = [
     "InvariantBroken",
     "KeyReused",
     "Malformed",
+    "MembersRefused",
     "NotAuthorised",
     "NotExecuted",
     "NotLeader",
@@ -94,6 +96,10 @@ class ChangeRefused(BazaarError):
         """`message` is one line for a person."""
         super().__init__(message)
         self.refusal = refusal
+
+
+class MembersRefused(BazaarError):
+    """The members of the cluster cannot be changed in this way now. Nothing was changed."""
 
 
 class Malformed(BazaarError):

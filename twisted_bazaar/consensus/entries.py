@@ -15,7 +15,16 @@ import msgspec
 from twisted_bazaar.errors import Damaged
 from twisted_bazaar.market import Adopted, Halted, Listed, Moved, Repriced, Resumed, Traded
 
-__all__ = ["GENESIS", "Entry", "Event", "Opened", "encode_entry", "decode_entry"]
+__all__ = [
+    "GENESIS",
+    "Entry",
+    "Event",
+    "MemberInfo",
+    "Members",
+    "Opened",
+    "decode_entry",
+    "encode_entry",
+]
 
 GENESIS = "0" * 32
 """The digest of the empty history."""
@@ -37,7 +46,7 @@ class Opened(
     """Names the cluster, the same in each of its entries; empty in logs of release 0.1, whose
     cluster is named by the digest of the first entry."""
     members: tuple[int, ...] = ()
-    """The ids of all replicas, ascending; empty in logs of release 0.1."""
+    """The ids of all replicas that count, ascending; empty in logs of release 0.1."""
     lease: float = 0.0
     """Seconds of the leases that this leader grants to catalogs; 0: not recorded."""
     catalogs: tuple[str, ...] = ()
@@ -47,7 +56,26 @@ class Opened(
     same instant after a copy of this log."""
 
 
-Event = Opened | Listed | Traded | Repriced | Halted | Resumed | Moved | Adopted
+class MemberInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One member of the cluster."""
+
+    id: int
+    address: str = ""
+    """Where its peers reach it; empty: as their options say."""
+    joining: bool = False
+    """It does not count yet."""
+
+
+class Members(msgspec.Struct, frozen=True, tag_field="kind", tag="members", omit_defaults=True):
+    """Who is a member, from this entry on; see `membership`."""
+
+    members: tuple[MemberInfo, ...]
+    """Ascending by id. One at least counts."""
+    before: tuple[int, ...] = ()
+    """The ids of those that counted before, ascending, while their majority is needed as well."""
+
+
+Event = Opened | Members | Listed | Traded | Repriced | Halted | Resumed | Moved | Adopted
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -81,7 +109,7 @@ _DIGEST_FIELD = b',"digest":"'
 _DIGEST_BYTES = len(_DIGEST_FIELD) + len(GENESIS) + len('"}')
 _KIND_BYTES = {
     kind: len(b'{"kind":"%b"' % str(kind.__struct_config__.tag).encode())
-    for kind in (Opened, Listed, Traded, Repriced, Halted, Resumed, Moved, Adopted)
+    for kind in (Opened, Members, Listed, Traded, Repriced, Halted, Resumed, Moved, Adopted)
 }
 _encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(Event).decode

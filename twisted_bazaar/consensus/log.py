@@ -12,7 +12,7 @@ import msgspec
 
 from twisted_bazaar.errors import InvariantBroken, Malformed
 
-from .entries import GENESIS, Entry, Opened
+from .entries import GENESIS, Entry, Members, Opened
 
 __all__ = [
     "MAX_STRETCH_BYTES",
@@ -81,6 +81,10 @@ class Storage(Protocol):
         """The durable `opened` entries with their indexes, ascending."""
 
     @property
+    def memberships(self) -> Sequence[tuple[int, Members]]:
+        """The durable `members` entries with their indexes, ascending."""
+
+    @property
     def suspect(self) -> str | None:
         """Why votes or acknowledged entries may be missing, for the operator; None: none are.
         Stays over restarts, until a `Write` that says `trusted`."""
@@ -135,6 +139,12 @@ class MemoryStorage:
             (entry.index, entry.event) for entry in self.entries if isinstance(entry.event, Opened)
         ]
 
+    @property
+    def memberships(self) -> Sequence[tuple[int, Members]]:
+        return [
+            (entry.index, entry.event) for entry in self.entries if isinstance(entry.event, Members)
+        ]
+
     def write(self, write: Write) -> None:
         self.term, self.vote, self._named = write.term, write.vote, write.cluster
         if write.truncate is not None:
@@ -187,6 +197,7 @@ class Log:
         self._saved = (storage.term, storage.vote)
         self._saved_cluster = storage.cluster
         self._openings = list(storage.openings)
+        self._memberships = list(storage.memberships)
 
     @property
     def last_term(self) -> int:
@@ -212,6 +223,12 @@ class Log:
     def openings(self) -> Sequence[Opened]:
         """The configuration of each leader, in order: all `opened` entries."""
         return [opened for _, opened in self._openings]
+
+    @property
+    def newest_members(self) -> tuple[int, Members] | None:
+        """The last `members` entry and its index; None: there is none. The same object as long as
+        it is the last."""
+        return self._memberships[-1] if self._memberships else None
 
     def contradicts(self, index: int, term: int, digest: str) -> bool:
         """Whether another log, whose entry `index` is of `term` and has `digest`, cannot be of
@@ -260,9 +277,12 @@ class Log:
     def _extend(self, entries: Sequence[Entry]) -> None:
         self._tail.extend(entries)
         self.last_index += len(entries)
-        self._openings += [
-            (entry.index, entry.event) for entry in entries if isinstance(entry.event, Opened)
-        ]
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, Opened):
+                self._openings.append((entry.index, event))
+            elif isinstance(event, Members):
+                self._memberships.append((entry.index, event))
 
     def _check(
         self, entries: Sequence[Entry], index: int, digest: str, error: type[Exception]
@@ -277,6 +297,8 @@ class Log:
         """Drop the entries after `after`."""
         while self._openings and self._openings[-1][0] > after:
             self._openings.pop()
+        while self._memberships and self._memberships[-1][0] > after:
+            self._memberships.pop()
         if after <= self._base:
             self._tail = list(self._storage.read(max(0, after - self._keep), after))
             self._base = after - len(self._tail)

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from threading import Lock
 
-from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.market import Traded
@@ -63,6 +63,11 @@ class _StoredLog:
     def openings(self) -> Sequence[tuple[int, Opened]]:
         """The durable `opened` entries with their indexes, ascending."""
         return self._state.openings
+
+    @property
+    def memberships(self) -> Sequence[tuple[int, Members]]:
+        """The durable `members` entries with their indexes, ascending."""
+        return self._state.memberships
 
     @property
     def last_index(self) -> int:
@@ -211,8 +216,7 @@ class LogFile(_StoredLog):
                 state.truncate(last)
                 for entry, position in zip(write.entries, positions, strict=True):
                     state.places.add(position, is_order=type(entry.event) is Traded)
-                    if isinstance(entry.event, Opened):
-                        state.openings.append((entry.index, entry.event))
+                    state.note(entry)
             if trusted:
                 self._mark.replace(
                     Mark(

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from twisted_bazaar.consensus.entries import GENESIS, Entry, Opened
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened
 from twisted_bazaar.consensus.log import cluster_of
 from twisted_bazaar.errors import Damaged, NotUnderstood, Unusable
 
@@ -60,6 +60,8 @@ class Recovery:
         """The cluster that the last vote names; empty: none."""
         self.openings: list[tuple[int, Opened]] = []
         """The `opened` entries with their indexes, ascending."""
+        self.memberships: list[tuple[int, Members]] = []
+        """The `members` entries with their indexes, ascending."""
         self.end = 0
         """The position after the last whole line."""
         self.closing = b""
@@ -87,8 +89,16 @@ class Recovery:
     def truncate(self, after: int) -> None:
         """Forget the entries after `after`."""
         self.places.truncate(after)
-        while self.openings and self.openings[-1][0] > after:
-            self.openings.pop()
+        for noted in (self.openings, self.memberships):
+            while noted and noted[-1][0] > after:
+                noted.pop()
+
+    def note(self, entry: Entry) -> None:
+        """`entry` is in the log; if it says how the cluster is made up, remember it."""
+        if isinstance(entry.event, Opened):
+            self.openings.append((entry.index, entry.event))
+        elif isinstance(entry.event, Members):
+            self.memberships.append((entry.index, entry.event))
 
     def digest_at(self, index: int) -> str:
         """The digest that names the history up to 0 <= `index` <= the last."""
@@ -199,8 +209,7 @@ class Recovery:
                 if said.index != last + 1:
                     raise self._damaged(position, f"entry {said.index} follows entry {last}")
                 self.places.add(position, is_order=False)
-                if isinstance(said.event, Opened):
-                    self.openings.append((said.index, said.event))
+                self.note(said)
 
     def _check_header(self, header: Segment, position: int) -> None:
         path = self.segments.path(position)

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.histories import extend, history
-from twisted_bazaar.consensus.entries import GENESIS, Event, Opened, decode_entry, encode_entry
+from twisted_bazaar.consensus.entries import (
+    GENESIS,
+    Event,
+    MemberInfo,
+    Members,
+    Opened,
+    decode_entry,
+    encode_entry,
+)
 from twisted_bazaar.errors import Damaged
 from twisted_bazaar.frontend.trading.keys import FreshKeys
 from twisted_bazaar.market import (
@@ -27,6 +35,11 @@ counts = st.integers(1, 2**53 - 1)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Opened, leader=counts),
+    st.builds(
+        Members,
+        st.lists(st.builds(MemberInfo, counts, texts, st.booleans()), max_size=3).map(tuple),
+        st.lists(counts, max_size=3).map(tuple),
+    ),
     st.builds(Listed, st.lists(st.builds(Listing, texts, counts, counts), max_size=3).map(tuple)),
     st.builds(
         Traded,
@@ -105,6 +118,20 @@ def test_the_written_form_of_moves_does_not_change() -> None:
         b'{"kind":"moved","index":1,"term":1,"at":7,"stock":"Fish","to":3',
         b'{"kind":"adopted","index":1,"term":1,"at":7,"stock":"Fish","price":5,"quantity":9,'
         b'"volume":7,"halted":true,"before":1,"moved":12',
+    ]
+
+
+def test_the_written_form_of_members_does_not_change() -> None:
+    members = (MemberInfo(1, "tcp:a:1"), MemberInfo(2), MemberInfo(4, "tcp:d:4", joining=True))
+    records = [
+        encode_entry(GENESIS, 1, 1, 7, event).record
+        for event in (Members(members), Members(members[:1], (1, 2)))
+    ]
+    assert [record[: record.rindex(b',"digest"')] for record in records] == [
+        b'{"kind":"members","index":1,"term":1,"at":7,"members":[{"id":1,"address":"tcp:a:1"},'
+        b'{"id":2},{"id":4,"address":"tcp:d:4","joining":true}]',
+        b'{"kind":"members","index":1,"term":1,"at":7,"members":[{"id":1,"address":"tcp:a:1"}],'
+        b'"before":[1,2]',
     ]
 
 
