@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
-from .tools import operation_arguments, probe, status_arguments
+from .tools import certificate_arguments, operation_arguments, probe, status_arguments
 
 if TYPE_CHECKING:
     from .tools.engine_inspection import VerifiedPartition
@@ -66,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help=purpose, description=f"{purpose}. {told}")
     status.set_defaults(run=_status)
     status_arguments.add_arguments(status)
+    purpose = "make and issue the certificates of a bazaar, and replace its authority"
+    told = "show ends with status 2 if something has expired, or will within 14 days."
+    certificates = commands.add_parser(
+        "certificates", help=purpose, description=f"{purpose}. {told}"
+    )
+    certificates.set_defaults(run=_certificates)
+    certificate_arguments.add_arguments(certificates)
     return parser
 
 
@@ -122,6 +129,12 @@ def _partitions(asked: argparse.Namespace) -> None:
     from .tools.partitions import operate
 
     operate(asked, sys.stdout, time.monotonic, time.sleep)
+
+
+def _certificates(asked: argparse.Namespace) -> int:
+    from .tools.certificates import run
+
+    return run(asked, sys.stdout, time.time(), os.urandom)
 
 
 def _status(asked: argparse.Namespace) -> int:

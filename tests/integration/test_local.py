@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from twisted_bazaar.local.command_lines import twistd
+from twisted_bazaar.security.folder import CertificateFolder
 
 from .bazaar import Bazaar
 from .waiting import is_alive, wait_until
@@ -106,6 +107,14 @@ def test_a_bazaar_gets_ready_and_lists_the_processes_that_are_promised(bazaar: B
     assert list(processes) == ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]
     assert all(is_alive(row["pid"]) for row in processes.values())
     assert bazaar.request("GET", "/ping").body == {"data": "pong"}
+
+
+def test_a_bazaar_makes_certificates_that_their_owner_alone_can_read(bazaar: Bazaar) -> None:
+    folder = CertificateFolder(bazaar.data / "certificates")
+    roles = ["frontend", "catalog", "order-1", "order-2", "order-3", "operator", "monitor"]
+    assert sorted(map(str, folder.roles())) == sorted(roles)
+    assert all(folder.read(role) for role in folder.roles())
+    assert {path.stat().st_mode & 0o077 for path in folder.path.iterdir()} == {0}
 
 
 def test_two_bazaars_live_side_by_side(start_bazaar: Start) -> None:

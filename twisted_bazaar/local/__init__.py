@@ -3,6 +3,7 @@
 `tap` reads the options and `plan` makes of them a list of processes with their command lines,
 on ports that `ports` reserves. `bazaar` is the service that starts them, and `supervisor`
 restarts one that dies; `child` is the script that binds each to its parent. `engine` makes and runs
-the PostgreSQL of `--engine embedded-postgres`, which `postgres` finds. Nothing here knows what the
+the PostgreSQL of `--engine embedded-postgres`, which `postgres` finds; `certificates` makes those
+by which the processes know each other. Nothing here knows what the
 services do, and only `load` and `tools` import it.
 """

@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_bazaar import __version__
 from twisted_bazaar.catalog.opening import open_market
+from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.exits import refusing, stop_with
 from twisted_bazaar.runtime.folder_lock import Claim, claim
 from twisted_bazaar.runtime.reactor import Reactor
 
+from .certificates import KEEP_SECONDS, certificates_path, keep_certificates
 from .console import Console
 from .engine import EMBEDDED, make_server
 from .plan import Config, plan
@@ -48,7 +51,7 @@ class LocalBazaar(MultiService):
         wall: Callable[[], float],
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        """`wall` shows seconds since 1970; `random_bytes` makes the cluster's secret."""
+        """`wall` shows seconds since 1970; `random_bytes` makes the cluster's secret, and names."""
         super().__init__()
         self._reactor = reactor
         self._config = config
@@ -58,6 +61,8 @@ class LocalBazaar(MultiService):
         self._random_bytes = random_bytes
         self._ports = Ports()
         self._claim: Claim | None = None
+        self._keeping = LoopingCall(self._keep_certificates)
+        self._keeping.clock = reactor
 
     def startService(self) -> None:
         """Claim the folder, reserve the ports, start everything; or leave with one line."""
@@ -68,6 +73,8 @@ class LocalBazaar(MultiService):
             # It is out of date if an earlier run was killed.
             (data / "processes.json").unlink(missing_ok=True)
             keep_secret(secret_path(data), self._random_bytes)
+            if not self._config.plain_inside:
+                self._issue()
             if self._config.listing is not None:
                 # Before anything starts: a listing that cannot be used opens no market.
                 open_market(data / "catalog" / "catalog.csv", self._config.listing)
@@ -87,13 +94,35 @@ class LocalBazaar(MultiService):
         self.log.info("{version}, with its files in {data}", version=VERSION, data=data)
         for child in children:
             self.log.debug("{name} at {address}", name=child.name, address=child.address)
+        if not self._config.plain_inside:
+            self._keeping.start(KEEP_SECONDS, now=False)
         super().startService()
+
+    def _issue(self) -> None:
+        """Raises `Unusable`."""
+        data = self._config.data.absolute()
+        issued = keep_certificates(data, self._config.replicas, self._wall(), self._random_bytes)
+        if issued:
+            self.log.info(
+                "issued certificates for {roles} in {folder}",
+                roles=", ".join(map(str, issued)),
+                folder=certificates_path(data),
+            )
+
+    def _keep_certificates(self) -> None:
+        try:
+            self._issue()
+        except Unusable as why:
+            # What is there is valid for weeks: there is time for a person.
+            self.log.error("certificates cannot be issued again: {why}", why=str(why))
 
     def stopService(self) -> Deferred[None]:
         """Stop the processes, then give ports and folder up."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        if self._keeping.running:
+            self._keeping.stop()
         await super().stopService()
         self._ports.release()
         if self._claim is not None:

@@ -60,6 +60,8 @@ class Config:
     public_metrics: bool = False
     """Whether the front-end serves metrics to clients, too."""
     access_log: bool = False
+    plain_inside: bool = False
+    """Whether processes call each other without TLS."""
     trusted_proxies: tuple[Network, ...] = ()
     log: LogSettings = attrs.field(factory=LogSettings)
 

@@ -81,6 +81,11 @@ class Options(TracingOptions):
     optFlags: ClassVar[list[list[Any]]] = [
         ["public-metrics", None, "Serve the front-end's /metrics to clients, too."],
         ["access-log", None, options.ACCESS_LOG_HELP],
+        [
+            "plain-inside",
+            None,
+            "Make no certificates: the processes call each other without TLS, on this machine.",
+        ],
     ]
     repeated: ClassVar = [
         ("host", options.HOST_HELP, options.host_name),
@@ -115,6 +120,7 @@ def makeService(config: Options) -> Service:
         hosts=config["host"],
         public_metrics=bool(config["public-metrics"]),
         access_log=bool(config["access-log"]),
+        plain_inside=bool(config["plain-inside"]),
         trusted_proxies=config["trusted-proxy"],
         timing=config.timing,
         trace=config.trace,

@@ -5,6 +5,7 @@ host name for libraries that must check one. All certificates begin an hour earl
 whose clocks are behind.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -27,6 +28,7 @@ __all__ = [
     "generation_of",
     "identity_of",
     "is_issued_by",
+    "new_name",
     "read_certificates",
     "read_key",
     "seconds_left",
@@ -160,6 +162,11 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+
+
+def new_name(random_bytes: Callable[[int], bytes]) -> str:
+    """A name for a new bazaar, of 4 bytes from `random_bytes`."""
+    return random_bytes(4).hex()
 
 
 def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:

@@ -11,7 +11,7 @@ can read it at any time; between the two files of a role they may find a key tha
 the certificate, and then keep what they have.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -133,24 +133,51 @@ class CertificateFolder:
             other._keep(role, authority.issue(role, issuing.now, issuing.serial(), issuing.days))
 
     def keep(
-        self, bazaar: Callable[[], str], roles: Iterable[Role], issuing: Issuing
+        self,
+        bazaar: Callable[[], str],
+        roles: Iterable[Role],
+        issuing: Issuing,
+        folder_of: Callable[[Role], Path] | None = None,
     ) -> list[Role]:
-        """Make the authority, unless the folder has one, and issue what of `roles` is missing,
-        cannot be used or has less than `RENEW_SECONDS` left. Returns the roles that it issued."""
+        """Make the authority of a bazaar with that name, unless there is one, and issue again what
+        of `roles` is missing, cannot be used, is by a former authority, or has less than
+        `RENEW_SECONDS` left. Returns the roles that it issued.
+
+        With `folder_of` each role has a folder of its own, with what is trusted beside it.
+        """
         if not self.authority_file.exists():
             self.create(bazaar(), issuing)
         if not self.authority_key.exists():
             # It was copied here, and so is what expires.
             return []
-        needed = [role for role in roles if self._is_needed(role, issuing.now)]
-        self.issue(needed, issuing)
-        return needed
+        issuer = self.authority().certificate
+        issued: list[Role] = []
+        for role in roles:
+            folder = self if folder_of is None else CertificateFolder(folder_of(role))
+            if folder._is_kept(role, issuer, self.authorities(), issuing.now):
+                continue
+            self.issue([role], issuing, None if folder is self else folder.path)
+            issued.append(role)
+        return issued
 
-    def _is_needed(self, role: Role, now: float) -> bool:
+    def _is_kept(
+        self,
+        role: Role,
+        issuer: x509.Certificate,
+        trusted: Sequence[x509.Certificate],
+        now: float,
+    ) -> bool:
+        """Whether the certificate of `role` here stays as it is."""
         try:
-            return seconds_left(self.read(role), now) < RENEW_SECONDS
+            certificate = self.read(role)
+            if self.authorities() != trusted:
+                # The authority is being replaced.
+                self._write_authorities(trusted)
         except Unusable:
-            return True
+            return False
+        return is_issued_by(certificate, issuer) and (
+            seconds_left(certificate, now) >= RENEW_SECONDS
+        )
 
     # Replacing the authority: three steps, between which all services read the files again.
 

@@ -68,6 +68,7 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "host": (),
         "public-metrics": 0,
         "access-log": 0,
+        "plain-inside": 0,
         "trusted-proxy": (),
         "log-format": "text",
         "log-level": "info",

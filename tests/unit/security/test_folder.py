@@ -151,6 +151,29 @@ def test_keep_leaves_a_folder_alone_whose_certificates_are_issued_elsewhere(
     assert here.read(FRONTEND)
 
 
+def test_folders_of_single_roles_are_kept_as_the_authority_is_replaced(tmp_path: Path) -> None:
+    folder = CertificateFolder(tmp_path / "authority")
+
+    def keep() -> list[Role]:
+        return folder.keep(lambda: "3f9c12ab", ROLES, issuing(), lambda role: tmp_path / str(role))
+
+    def trusted() -> set[bytes]:
+        return {(tmp_path / str(role) / "ca.crt").read_bytes() for role in ROLES}
+
+    assert keep() == ROLES
+    assert not (tmp_path / "catalog" / "ca.key").exists()
+    assert keep() == []
+    for step, issued in (
+        (lambda: folder.trust_next(issuing()), []),
+        (lambda: folder.issue_by_next(issuing()), ROLES),
+        (folder.distrust_former, []),
+    ):
+        step()
+        assert keep() == issued
+        assert trusted() == {folder.authority_file.read_bytes()}
+    assert CertificateFolder(tmp_path / "catalog").read(CATALOG)
+
+
 def test_no_certificate_outlives_its_authority(tmp_path: Path) -> None:
     folder = made(tmp_path)
     folder.issue([CATALOG], issuing(days=100_000))
