@@ -79,6 +79,8 @@ class FakeBazaar:
         """Where in a trace these requests are."""
         self.answer: Deferred[Any] | Exception | None = None
         """What every call returns, or fails with, instead of an answer."""
+        self.owners: list[str] = []
+        """Whose the trades were, by call."""
         self.unready: str | None = None
         self.cluster_status = cluster_status()
         self.notice: str | None = None
@@ -88,14 +90,23 @@ class FakeBazaar:
         """Names the history of the market data."""
 
     def place(
-        self, trade: Trade, request_id: str = "", context: TraceContext | None = None
+        self,
+        trade: Trade,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[Placed | Judged]:
+        self.owners.append(owner)
         self.request_ids.append(request_id)
         self.contexts.append(context)
         return self._answer(trade, lambda: self._place(trade))
 
     def place_together(
-        self, trades: Sequence[Trade], request_id: str = "", context: TraceContext | None = None
+        self,
+        trades: Sequence[Trade],
+        request_id: str = "",
+        context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[Any]:
         def place(trade: Trade) -> Placed | Judged | errors.BazaarError:
             try:
@@ -103,6 +114,7 @@ class FakeBazaar:
             except errors.BazaarError as error:
                 return error
 
+        self.owners.append(owner)
         self.request_ids.append(request_id)
         self.contexts.append(context)
         return self._answer(list(trades), lambda: [place(trade) for trade in trades])

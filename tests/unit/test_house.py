@@ -118,6 +118,7 @@ PURE_MODULES = [
     "frontend.overview.parts",
     "frontend.overview.several",
     "frontend.trading.figures",
+    "frontend.trading.lanes",
     "frontend.trading.queue",
     "http.answers",
     "http.client_address",

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["HEADER", "Network", "TrustedProxies", "read_network"]
+__all__ = ["HEADER", "Network", "TrustedProxies", "network_of", "read_network"]
 
 HEADER = b"X-Forwarded-For"
 
 _MAX_PROXIES = 16
 """A request that came through more is said to come from the last of these."""
+
+_CLIENT_PREFIX_BITS = 64
+"""Of an IPv6 address: who has one has all that begin with the same bits."""
 
 _MAX_ADDRESS_BYTES = 128
 """With a port, an interface's name and some spaces."""
@@ -35,6 +38,16 @@ def read_network(text: str) -> Network:
     if network.prefixlen >= 96 and isinstance(mapped, IPv4Address) and network.version == 6:
         return IPv4Network((mapped, network.prefixlen - 96))
     return network
+
+
+@lru_cache(4096)
+def network_of(address: str) -> str:
+    """What counts as one client among those without a name: an IPv4 address, or the network of an
+    IPv6 address. What is no address counts as it is."""
+    read = _read(address)
+    if not isinstance(read, IPv6Address):
+        return address if read is None else str(read)
+    return str(IPv6Network((read, _CLIENT_PREFIX_BITS), strict=False))
 
 
 class TrustedProxies:

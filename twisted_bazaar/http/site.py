@@ -28,7 +28,7 @@ from twisted_bazaar.tracing.context import TraceContext, read_headers
 from . import answers, client_address
 from .access_log import AccessLog
 from .channel import BazaarChannel, phrase
-from .client_address import TrustedProxies
+from .client_address import TrustedProxies, network_of
 from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
 from .figures import CLIENT_GONE, OTHER, HttpFigures
 from .refusals import NO_SUCH_PATH, Reason, Refusal
@@ -96,6 +96,11 @@ class BazaarRequest(server.Request):
         proxies = cast(BazaarChannel, self.channel).site.proxies
         forwarded = self.requestHeaders.getRawHeaders(client_address.HEADER)
         return proxies.client(getattr(self.client, "host", ""), forwarded)
+
+    @property
+    def network(self) -> str:
+        """Whose request it is, by address: clients in one network share what there is for one."""
+        return network_of(self.client_address)
 
     @property
     def shown_path(self) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twisted_bazaar.http.client_address import TrustedProxies, read_network
+from twisted_bazaar.http.client_address import TrustedProxies, network_of, read_network
 
 PROXIES = TrustedProxies(map(read_network, ("10.0.0.0/8", "192.0.2.7", "fd00::/8")))
 
@@ -59,6 +59,22 @@ def test_without_trusted_proxies_the_client_is_the_peer() -> None:
 def test_no_more_than_sixteen_proxies_are_believed() -> None:
     hops = b", ".join(b"10.0.0.%d" % number for number in range(1, 100))
     assert PROXIES.client("10.1.2.3", [hops]) == "10.0.0.84"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:0:5::7", "2001:db8:0:5::/64"),
+        ("2001:db8:0:5:ffff::", "2001:db8:0:5::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("proxy", "proxy"),
+    ],
+)
+def test_addresses_that_one_client_has_are_one_network(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_a_network_that_maps_ipv4_is_one_of_ipv4() -> None:

@@ -150,7 +150,9 @@ class Routes:
         keys = self._check_change(request)
         validate = decode_validate(request.uri)
         trade = decode_trade(request.content.read(), keys, self._fresh_key, validate)
-        placed = self._trades.place(trade, request.request_id, request.trace_context)
+        placed = self._trades.place(
+            trade, request.request_id, request.trace_context, request.network
+        )
         return _answer(request, placed, show, trade)
 
     @served(batch.PLACE_BATCH, "POST", "/orders/batch", OLD + "/trade/orders/batch")
@@ -162,7 +164,9 @@ class Routes:
         validate = decode_validate(request.uri)
         decoded = decode_batch(request.content.read(), keys, self._fresh_key, validate)
         trades = [each for each in decoded if isinstance(each, Trade)]
-        placed = self._trades.place_together(trades, request.request_id, request.trace_context)
+        placed = self._trades.place_together(
+            trades, request.request_id, request.trace_context, request.network
+        )
         return _answer(request, placed, show)
 
     def _check_change(self, request: BazaarRequest) -> Sequence[bytes] | None:

@@ -34,7 +34,11 @@ class Trading(Protocol):
     """Places trades: `TradeService`."""
 
     def place(
-        self, trade: Trade, request_id: str = "", context: TraceContext | None = None
+        self,
+        trade: Trade,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[Placed | Judged]: ...
 
     def place_together(
@@ -42,6 +46,7 @@ class Trading(Protocol):
         trades: Sequence[Trade],
         request_id: str = "",
         context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[list[Placed | Judged | BazaarError]]: ...
 
 

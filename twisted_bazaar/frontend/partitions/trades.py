@@ -41,11 +41,15 @@ class TradeRouter:
         self._deadline = deadline
 
     def place(
-        self, trade: Trade, request_id: str = "", context: TraceContext | None = None
+        self,
+        trade: Trade,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[Placed | Judged]:
         """As `TradeService.place`."""
         partition = self._placements.of(trade.stock)
-        sent = _Sent(trade, self._seconds() + self._deadline, request_id, context)
+        sent = _Sent(trade, self._seconds() + self._deadline, request_id, context, owner)
         return self._settled(self._place(sent, partition), sent, partition)
 
     def place_together(
@@ -53,12 +57,13 @@ class TradeRouter:
         trades: Sequence[Trade],
         request_id: str = "",
         context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[list[Outcome]]:
         """As `TradeService.place_together`, but that the trades of each partition are a call and a
         commit of their own. If they are of several, one that has no room is `Overloaded` by itself.
         """
         give_up = self._seconds() + self._deadline
-        sent = [_Sent(trade, give_up, request_id, context) for trade in trades]
+        sent = [_Sent(trade, give_up, request_id, context, owner) for trade in trades]
         by_partition: dict[int, list[int]] = {}
         for at, trade in enumerate(trades):
             by_partition.setdefault(self._placements.of(trade.stock), []).append(at)
@@ -93,14 +98,14 @@ class TradeRouter:
 
         trades = [each.trade for each in sent]
         placed = self._services[partition].place_together(
-            trades, sent[0].request_id, sent[0].context
+            trades, sent[0].request_id, sent[0].context, sent[0].owner
         )
         followed = placed.addCallback(follow)
         return followed if alone else followed.addErrback(no_room)
 
     def _place(self, sent: "_Sent", partition: int) -> Deferred[Placed | Judged]:
         service = self._services[partition]
-        return service.place(sent.trade, sent.request_id, sent.context, sent.give_up)
+        return service.place(sent.trade, sent.request_id, sent.context, sent.owner, sent.give_up)
 
     def _settled(
         self, placed: Deferred[Placed | Judged], sent: "_Sent", partition: int
@@ -146,6 +151,7 @@ class _Sent(msgspec.Struct, frozen=True):
     """On the front-end's clock."""
     request_id: str
     context: TraceContext | None
+    owner: str
 
 
 def _fired(outcome: Outcome) -> Deferred[Placed | Judged]:

@@ -1,16 +1,16 @@
 """Batches trades for the leader, and sends each again until it is settled. Pure.
 
-A batch carries every trade that came while the batches before it were under way. A trade whose
-batch failed goes back to the head of the queue and is sent to the next leader under the same key,
-so that it is executed at most once (invariant 5). At its deadline it is settled as `NotExecuted`
-or, if it was sent, as `OutcomeUnknown`.
+A batch carries every trade that came while the batches before it were under way; if they are more
+than fit, `Lanes` shares the batch between the clients that they are of. A trade whose batch failed
+goes back to the head of its client's queue and is sent to the next leader under the same key, so
+that it is executed at most once (invariant 5). At its deadline it is settled as `NotExecuted` or,
+if it was sent, as `OutcomeUnknown`.
 
 An answer speaks of the last sending of a trade only, with two exceptions. An order settles the
 trade. So does a rejection: the leader that rejects can take no earlier sending (see `sending`),
 nor can a later leader (docs/protocol.md, "A trade").
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -30,6 +30,8 @@ from twisted_bazaar.market import Judged, Placed, Trade
 from twisted_bazaar.sending import MAX_EXPECTED_SENDINGS, MAX_SENDING_SECONDS, Sending
 from twisted_bazaar.tracing.context import TraceContext
 from twisted_bazaar.tracing.spans import Span
+
+from .lanes import Lanes
 
 __all__ = ["MAX_BATCH_TRADES", "Batch", "Pending", "TradeQueue"]
 
@@ -52,12 +54,16 @@ class Pending(Generic[T]):
     span: Span | None = None
     """From when it was taken until it is settled."""
 
-    def __init__(self, trade: Trade, ticket: T, deadline: float, request_id: str = "") -> None:
+    def __init__(
+        self, trade: Trade, ticket: T, deadline: float, request_id: str = "", owner: str = ""
+    ) -> None:
         self.trade = trade
         self.ticket = ticket
         self.deadline = deadline
         self.request_id = request_id
         """Of the request that it came with."""
+        self.owner = owner
+        """The client, or its address: trades of one share what there is for one."""
         self.doubtful = False
         """An earlier sending may have been executed."""
         self.settled = False
@@ -105,16 +111,18 @@ class Batch(msgspec.Struct, Generic[T], frozen=True, eq=False):
 class TradeQueue(Generic[T]):
     """The unsettled trades of one front-end; `TradeService` sends what it decides.
 
-    `capacity` bounds them; `in_flight` bounds the batches under way. With one, the next batch
-    carries all that came meanwhile. A batch costs as much as 35 trades, so that a second one under
-    way costs more than it gains (docs/scaling.md).
+    `capacity` bounds those of one client, and twice as many are open in all. A client may have as
+    many as there is room left for others: one alone has `capacity`, each of two has two thirds of
+    that, each of nine a fifth. So there is always room for another one. `in_flight` bounds the
+    batches under way. With one, the next batch carries all that came meanwhile. A batch costs as
+    much as 35 trades, so that a second one under way costs more than it gains (docs/scaling.md).
     """
 
     def __init__(self, capacity: int = 10_000, in_flight: int = 1) -> None:
         assert 0 < in_flight <= MAX_EXPECTED_SENDINGS
-        self._capacity = capacity
+        self._capacity = 2 * capacity
         self._max_in_flight = in_flight
-        self._waiting: deque[Pending[T]] = deque()
+        self._lanes: Lanes[Pending[T]] = Lanes()
         self._in_flight: list[Batch[T]] = []
         self._settled: list[tuple[Pending[T], Outcome]] = []
         self._open = 0
@@ -124,21 +132,24 @@ class TradeQueue(Generic[T]):
     @property
     def waiting(self) -> int:
         """How many trades wait to be sent."""
-        return len(self._waiting)
+        return len(self._lanes)
 
     def add(self, pending: Pending[T]) -> None:
-        """Take in a trade. Raises `Overloaded` at capacity."""
-        if self._open >= self._capacity:
-            raise Overloaded("too many trades are waiting")
-        self._open += 1
+        """Take in a trade. Raises `Overloaded` if its client has too many open."""
+        left = self._capacity - self._open - 1
         self._added += 1
         pending.place = pending.together = self._added
-        self._waiting.append(pending)
+        if left <= 0 or not self._lanes.open(pending, left):
+            raise Overloaded("too many trades are waiting")
+        self._open += 1
 
     def add_together(self, together: Sequence[Pending[T]]) -> None:
-        """Take in trades with one deadline that are always sent in one batch. Raises `Overloaded`,
-        and takes in none, if not all have room."""
-        if self._open + len(together) > self._capacity:
+        """Take in trades of one client, with one deadline, that are always sent in one batch.
+        Raises `Overloaded`, and takes in none, if not all have room."""
+        if not together:
+            return
+        left = self._capacity - self._open - len(together)
+        if self._lanes.open_of(together[0].owner) + len(together) > left:
             raise Overloaded("too many trades are waiting")
         first = self._added + 1
         for pending in together:
@@ -152,9 +163,9 @@ class TradeQueue(Generic[T]):
         `level` is what the leader understands; None: it has not said. Then trades that a leader of
         level 0 would not judge by all that they say wait; if it is 0, they are `NotExecuted`.
         """
-        if not leader or not self._waiting or len(self._in_flight) >= self._max_in_flight:
+        if not leader or not self._lanes or len(self._in_flight) >= self._max_in_flight:
             return None
-        pending = self._next() if level else self._next_for(level)
+        pending = self._lanes.take(MAX_BATCH_TRADES) if level else self._next_for(level)
         if not pending:
             return None
         self._taken += 1
@@ -164,30 +175,17 @@ class TradeQueue(Generic[T]):
         self._in_flight.append(batch)
         return batch
 
-    def _next(self) -> list[Pending[T]]:
-        waiting = self._waiting
-        pending = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH_TRADES))]
-        while waiting and waiting[0].together == pending[-1].together:
-            pending.append(waiting.popleft())
-        return pending
-
     def _next_for(self, level: int | None) -> list[Pending[T]]:
-        """As `_next`, for a leader that may be of level 0."""
-        guarded = [pending for pending in self._waiting if pending.is_guarded]
+        """The next batch for a leader that may be of level 0."""
+        lanes = self._lanes
         if level is not None:
-            for pending in guarded:
-                if not pending.doubtful:
-                    self._settle(pending, NotExecuted(_LEVEL_0))
+            for pending in lanes.remove(lambda each: each.is_guarded and not each.doubtful):
+                self._settle(pending, NotExecuted(_LEVEL_0))
         # What came together with one that waits for another leader waits, too.
-        held = {pending.together for pending in guarded if not pending.settled}
-        kept = [pending for pending in self._waiting if pending.together in held]
-        self._waiting = deque(
-            pending
-            for pending in self._waiting
-            if not pending.settled and pending.together not in held
-        )
-        batch = self._next() if self._waiting else []
-        self._wait_again(kept)
+        held = {pending.together for pending in lanes if pending.is_guarded}
+        kept = lanes.remove(lambda pending: pending.together in held)
+        batch = lanes.take(MAX_BATCH_TRADES)
+        lanes.wait_again(kept)
         return batch
 
     def answered(self, batch: Batch[T], outcomes: Iterable[Outcome]) -> bool:
@@ -233,14 +231,11 @@ class TradeQueue(Generic[T]):
         for pending in sent:
             if pending.deadline <= now and not pending.settled:
                 self._settle(pending, _unknown(pending))
-        if any(pending.deadline <= now for pending in self._waiting):
-            late = [pending for pending in self._waiting if pending.deadline <= now]
-            self._waiting = deque(each for each in self._waiting if each.deadline > now)
-            for pending in late:
-                if pending.doubtful:
-                    self._settle(pending, _unknown(pending))
-                else:
-                    self._settle(pending, NotExecuted("no order replica leads"))
+        for pending in self._lanes.remove(lambda pending: pending.deadline <= now):
+            if pending.doubtful:
+                self._settle(pending, _unknown(pending))
+            else:
+                self._settle(pending, NotExecuted("no order replica leads"))
 
     def take_settled(self) -> Sequence[tuple[Pending[T], Outcome]]:
         """The trades settled since the last call, with their outcomes."""
@@ -256,9 +251,7 @@ class TradeQueue(Generic[T]):
 
     def _wait_again(self, again: Sequence[Pending[T]]) -> None:
         if waiting := [pending for pending in again if not pending.settled]:
-            # Two sorted runs: linear time.
-            waiting.extend(self._waiting)
-            self._waiting = deque(sorted(waiting, key=lambda pending: pending.place))
+            self._lanes.wait_again(waiting)
 
     def _settle(self, pending: Pending[T], outcome: Outcome) -> None:
         if pending.settled:
@@ -268,6 +261,7 @@ class TradeQueue(Generic[T]):
             outcome = Placed(outcome.number, False, outcome.price, outcome.partition)
         pending.settled = True
         self._open -= 1
+        self._lanes.close(pending)
         self._settled.append((pending, outcome))
 
 

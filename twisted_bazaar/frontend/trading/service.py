@@ -88,10 +88,11 @@ class TradeService(Service):
         trade: Trade,
         request_id: str = "",
         context: TraceContext | None = None,
+        owner: str = "",
         deadline: float | None = None,
     ) -> Deferred[Placed | Judged]:
         """Have the leader decide `trade`, which came with the request `request_id`, which is at
-        `context` in a trace.
+        `context` in a trace. Where trades wait for each other, `owner` is whose it is.
 
         Fails with `Rejected`, `KeyReused`, another `NotExecuted`, or `OutcomeUnknown`; at
         `deadline` on the front-end's clock, or within `timing.deadline` seconds if there is none.
@@ -99,7 +100,7 @@ class TradeService(Service):
         answer: _Ticket = Deferred()
         if deadline is None:
             deadline = self._seconds() + self._deadline_seconds
-        pending = Pending(trade, answer, deadline, request_id)
+        pending = Pending(trade, answer, deadline, request_id, owner)
         try:
             self._queue.add(pending)
         except Overloaded as full:
@@ -118,14 +119,17 @@ class TradeService(Service):
         trades: Sequence[Trade],
         request_id: str = "",
         context: TraceContext | None = None,
+        owner: str = "",
     ) -> Deferred[list[Outcome]]:
         """Have the leader decide `trades`, each by itself, in one call and one commit. Fires with
-        their outcomes, in order, within `timing.deadline` seconds.
+        their outcomes, in order, within `timing.deadline` seconds. The rest is as for `place`.
 
         Fails with `Overloaded`: then none was executed.
         """
         deadline = self._seconds() + self._deadline_seconds
-        together = [Pending[_Ticket](trade, Deferred(), deadline, request_id) for trade in trades]
+        together = [
+            Pending[_Ticket](trade, Deferred(), deadline, request_id, owner) for trade in trades
+        ]
         try:
             self._queue.add_together(together)
         except Overloaded as full:

@@ -327,3 +327,11 @@ def test_only_post_can_be_done_to_a_batch(frontend: FrontEnd) -> None:
     assert answer.header("allow") == "POST"
     assert frontend.ask("OPTIONS", "/orders/batch").header("allow") == "OPTIONS, POST"
     assert frontend.get("/orders/batches").code == 404
+
+
+def test_trades_are_of_the_address_that_they_come_from() -> None:
+    frontend = FrontEnd()
+    trade = {"name": "GameStart", "quantity": 1, "type": "buy"}
+    frontend.ask("POST", "/orders", json=trade)
+    frontend.ask("POST", "/orders/batch", json={"orders": [trade]})
+    assert frontend.bazaar.owners == ["127.0.0.1"] * 2

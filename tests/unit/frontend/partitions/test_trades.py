@@ -31,17 +31,27 @@ class Service:
         self.single: list[tuple[Trade, float | None, Deferred[Any]]] = []
         self.batches: list[tuple[list[Trade], Deferred[Any]]] = []
         self.ids: list[str] = []
+        self.owners: list[str] = []
 
     def place(
-        self, trade: Trade, request_id: str, context: Any, deadline: float | None = None
+        self,
+        trade: Trade,
+        request_id: str,
+        context: Any,
+        owner: str,
+        deadline: float | None = None,
     ) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred()
+        self.owners.append(owner)
         self.single.append((trade, deadline, answer))
         self.ids.append(request_id)
         return answer
 
-    def place_together(self, trades: Any, request_id: str, context: Any) -> Deferred[Any]:
+    def place_together(
+        self, trades: Any, request_id: str, context: Any, owner: str
+    ) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred()
+        self.owners.append(owner)
         self.batches.append((list(trades), answer))
         self.ids.append(request_id)
         return answer
@@ -65,7 +75,7 @@ class Desk:
         )
 
     def place(self, stock: str) -> Deferred[Any]:
-        return self.router.place(trade(stock), "request-1")
+        return self.router.place(trade(stock), "request-1", None, "alice")
 
     def waiting(self) -> list[int]:
         return [len(each.single) for each in self.services]
@@ -93,6 +103,7 @@ def test_a_trade_goes_to_the_partition_of_its_stock_and_has_its_number(desk: Des
         desk.services[partition].settle(placed(7))
         assert outcome_of(answer).number == 7000 + partition
     assert [each.ids for each in desk.services] == [["request-1"]] * PARTITIONS
+    assert [each.owners for each in desk.services] == [["alice"]] * PARTITIONS
 
 
 def test_a_judged_trade_has_no_number(desk: Desk) -> None:
@@ -180,7 +191,9 @@ def test_a_replay_from_before_the_move_has_the_number_of_its_partition(desk: Des
 
 def test_a_batch_is_a_call_to_each_partition_and_keeps_its_order(desk: Desk) -> None:
     stocks = [HOME[2], HOME[0], HOME[2]]
-    answer = desk.router.place_together([trade(each) for each in stocks], "request-1")
+    answer = desk.router.place_together(
+        [trade(each) for each in stocks], "request-1", None, "alice"
+    )
     assert [[sent for sent, _ in each.batches] for each in desk.services] == [
         [[trade(HOME[0])]],
         [],

@@ -29,8 +29,9 @@ REFUSED_IN_DOUBT = OutcomeUnknown("refused, and sent before")
 CAPACITY = 10_000
 
 
-def pending(number: int, deadline: float = 5.0) -> Pending:
-    return Pending(Trade(f"key-{number}", "GameStart", Side.BUY, 1), number, deadline)
+def pending(number: int, deadline: float = 5.0, owner: str = "a") -> Pending:
+    trade = Trade(f"key-{number}", "GameStart", Side.BUY, 1)
+    return Pending(trade, number, deadline, owner=owner)
 
 
 def queue_of(count: int, capacity: int = CAPACITY, in_flight: int = 2) -> TradeQueue:
@@ -112,6 +113,25 @@ def test_a_batch_is_given_up_when_the_last_of_its_trades_is() -> None:
 
 
 # Capacity.
+
+
+def test_another_client_finds_room_beside_one_that_has_all_it_may_have() -> None:
+    queue = queue_of(CAPACITY)
+    with pytest.raises(Overloaded):
+        queue.add(pending(0))
+    for number in range(CAPACITY // 2):
+        queue.add(pending(number, owner="b"))
+    with pytest.raises(Overloaded):
+        queue.add(pending(0, owner="b"))
+    queue.add(pending(0, owner="c"))
+
+
+def test_the_trade_of_another_client_is_in_the_next_batch() -> None:
+    queue = queue_of(CAPACITY, in_flight=1)
+    first = sent(queue)
+    queue.add(pending(-1, owner="b"))
+    queue.answered(first, [placed(1)] * len(first.pending))
+    assert -1 in tickets(sent(queue))
 
 
 def test_more_than_fits_is_refused_at_once() -> None:
