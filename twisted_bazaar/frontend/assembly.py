@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.application.service import Service
 
+from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.http.access_log import AccessLog
 from twisted_bazaar.http.client_address import TrustedProxies
 from twisted_bazaar.http.connections import connections_for
@@ -33,6 +34,7 @@ from .api.old_system import public_site
 from .api.reports import Reports
 from .api.routes import Routes
 from .election.pings import Pings
+from .election.roll import Roll
 from .election.search import Search
 from .figures import FrontendFigures
 from .front import Front, front_of
@@ -55,6 +57,7 @@ from .readiness import Readiness
 from .tap import FrontendConfig
 from .trading.following import TradeFollowing
 from .trading.keys import FreshKeys
+from .upstream.members import Members
 from .wires import Wires
 
 __all__ = ["make_frontend"]
@@ -76,6 +79,7 @@ def make_frontend(
         following=TradeFollowing.of(tracing.tracer, config.is_debugging),
         address=internal.address,
         cache=make_cache(reactor, config),
+        members=Members(config.replicas),
     )
     partitions = [make_partition(shared, number) for number in range(config.partitions)]
     leaderships = [each.leadership for each in partitions]
@@ -88,12 +92,12 @@ def make_frontend(
         *(figures.resource(reports.readiness), figures),
     )
     own_lease = _own_lease(shared, partitions, internal)
-    routes = _routes(config, partitions, front, reports, own_lease, figures)
+    routes = _routes(shared, partitions, front, reports, own_lease)
     public = _public(reactor, config, routes, reports, figures, tracing.tracer)
     return Layers(
         *(tracing.service, figures.process, *shared.wires.services),
         *(each.trades for each in partitions),
-        *(front.feed, _pings(shared, searches, front)),
+        *(front.feed, _pings(shared, partitions, searches, front)),
         *([shared.cache] if isinstance(shared.cache, Service) else []),
         *listening,
         *(each.caching.subscriber for each in partitions if each.caching),
@@ -116,9 +120,24 @@ def _search(shared: Shared, partition: Partition, front: Front) -> Search:
     )
 
 
-def _pings(shared: Shared, searches: Sequence[Search], front: Front) -> Pings:
+def _pings(
+    shared: Shared, partitions: Sequence[Partition], searches: Sequence[Search], front: Front
+) -> Pings:
+    def changed() -> None:
+        shared.wires.follow_members(shared.config, shared.members)
+        pings.follow_members()
+
+    roll = Roll(shared.members, [each.leadership for each in partitions], changed)
+
+    def heard(status: Status) -> None:
+        roll.heard(status)
+        if front.heard is not None:
+            front.heard(status)
+
     clients = status_clients(shared, shared.wires.pings)
-    return Pings(shared.reactor, clients, searches, shared.config.timing, front.heard)
+    timing = shared.config.timing
+    pings = Pings(shared.reactor, clients, searches, timing, heard, roll.unanswered)
+    return pings
 
 
 def _operations(
@@ -160,21 +179,21 @@ def _own_lease(
 
 
 def _routes(
-    config: FrontendConfig,
+    shared: Shared,
     partitions: Sequence[Partition],
     front: Front,
     reports: Reports,
     own_lease: Callable[[], OwnLease],
-    figures: FrontendFigures,
 ) -> Routes:
+    config = shared.config
     overview = Overview(
         time.time,
         [each.leadership for each in partitions],
-        config.replicas,
+        shared.members,
         [each.statuses for each in partitions],
         own_lease,
         front.notice,
-        figures.snapshot,
+        shared.figures.snapshot,
         front.moved,
     )
     return Routes(

@@ -5,7 +5,7 @@ Importing this module imports gRPC.
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -34,6 +34,8 @@ from .tap import FrontendConfig
 from .trading.following import TradeFollowing
 from .trading.service import TradeService
 from .upstream.catalogs import Catalogs
+from .upstream.live_clients import LiveClients
+from .upstream.members import Members
 from .upstream.replicas import Replicas
 from .wires import Wires
 
@@ -59,6 +61,8 @@ class Shared:
     address: Callable[[], str]
     """Of the internal endpoint, once it listens."""
     cache: QuoteCache | None
+    members: Members
+    """The order replicas."""
     token: str = attrs.field(factory=lambda: secrets.token_hex(16))
     """Signs pushes, of whichever partition."""
     recent: Recent = attrs.field(factory=Recent)
@@ -95,7 +99,7 @@ def make_partition(shared: Shared, number: int) -> Partition:
     wires, figures, seconds = shared.wires, shared.figures, monotonic_seconds
     leadership = Leadership(config.replicas, timing, number)
 
-    def clients(channels: Channels) -> dict[int, ReplicaClient]:
+    def clients(channels: Channels) -> Mapping[int, ReplicaClient]:
         return replica_clients(shared, channels, leadership, number)
 
     def catalog(channels: Channels, at: Address, secret: bytes = b"") -> CatalogClient:
@@ -138,25 +142,25 @@ def make_partition(shared: Shared, number: int) -> Partition:
 
 def replica_clients(
     shared: Shared, channels: Channels, leadership: Leadership, partition: int
-) -> dict[int, ReplicaClient]:
+) -> Mapping[int, ReplicaClient]:
     """Clients of all replicas for one partition, by id."""
     config = shared.config
-    return {
-        replica: ReplicaClient(
+
+    def make(replica: int, at: Address) -> ReplicaClient:
+        return ReplicaClient(
             *(channels.to(at), config.timing, replica, lambda: leadership.cluster),
             *(partition, config.partitions),
         )
-        for replica, at in config.replicas.items()
-    }
+
+    return LiveClients(shared.members, make)
 
 
-def status_clients(shared: Shared, channels: Channels) -> dict[int, ReplicaClient]:
+def status_clients(shared: Shared, channels: Channels) -> Mapping[int, ReplicaClient]:
     """Clients that ask all replicas for their status only, by id: that names no partition."""
     timing = shared.config.timing
-    return {
-        replica: ReplicaClient(channels.to(at), timing, replica)
-        for replica, at in shared.config.replicas.items()
-    }
+    return LiveClients(
+        shared.members, lambda replica, at: ReplicaClient(channels.to(at), timing, replica)
+    )
 
 
 def _caching(shared: Shared, catalogs: Catalogs, number: int) -> Caching | None:

@@ -13,6 +13,7 @@ from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .tap import FrontendConfig
+from .upstream.members import Members
 
 __all__ = ["Wires"]
 
@@ -23,6 +24,9 @@ news, and one that was given up and still waits; and pages of older orders. A pa
 leader, so that it needs as many as a replica does."""
 _CALLS_PER_CATALOG = (4, 1)
 """Of lookups, and of questions how it is. Further reads and lookups wait for a thread."""
+
+_DROP_SECONDS = 10.0
+"""A replica that is a member no more may yet answer what it was asked."""
 
 
 @attrs.frozen
@@ -48,6 +52,12 @@ class Wires:
             *(channels(calls, len(config.replicas)) for calls in _CALLS_PER_REPLICA),
             *(channels(calls, len(config.catalogs)) for calls in _CALLS_PER_CATALOG),
         )
+
+    def follow_members(self, config: FrontendConfig, members: Members) -> None:
+        """Have the threads that calls to the members need, and soon channels to no others."""
+        for wires, calls in zip(self.services, _CALLS_PER_REPLICA, strict=False):
+            wires.allow(calls * max(len(members), config.partitions))
+            wires.keep_only({*members.values()}, _DROP_SECONDS)
 
     @property
     def services(self) -> Sequence[Channels]:

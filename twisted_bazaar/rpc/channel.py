@@ -1,11 +1,12 @@
 """gRPC calls to other processes: each blocks a thread of a pool, and fires a Deferred."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import grpc
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unavailable
@@ -106,6 +107,9 @@ class Channels(Service):
         self._figures = figures
         self._threads = Threads(threads, "calls")
         self._channels: dict[Address, Channel] = {}
+        self._kept: Collection[Address] = ()
+        self._sweep: IDelayedCall | None = None
+        """Closes the channels to others than these."""
 
     def to(self, address: Address) -> Channel:
         """The channel to `address`."""
@@ -113,12 +117,29 @@ class Channels(Service):
             self._channels[address] = Channel(self._reactor, self._threads, address, self._figures)
         return self._channels[address]
 
+    def keep_only(self, addresses: Collection[Address], seconds: float) -> None:
+        """Close the channels to others than `addresses`, once the calls under way have had
+        `seconds` to end."""
+        self._kept = frozenset(addresses)
+        if not (self._sweep and self._sweep.active()):
+            self._sweep = self._reactor.callLater(seconds, self._close_others)
+
+    def _close_others(self) -> None:
+        for address in self._channels.keys() - self._kept:
+            self._channels.pop(address).grpc.close()
+
+    def allow(self, threads: int) -> None:
+        """So many calls may be under way at a time from now on, if that is more than before."""
+        self._threads.grow(threads)
+
     def startService(self) -> None:
         super().startService()
         self._threads.start()
 
     def stopService(self) -> None:
         super().stopService()
+        if self._sweep and self._sweep.active():
+            self._sweep.cancel()
         for channel in self._channels.values():
             channel.grpc.close()
         self._threads.stop()

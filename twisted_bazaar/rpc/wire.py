@@ -45,6 +45,7 @@ from twisted_bazaar.tracing.followed import Followed
 from . import bounds
 from .bazaar.v1 import catalog_pb2, market_pb2, order_pb2, replication_pb2
 from .following import followed_to_wire
+from .members import ids_from_wire, members_from_wire, members_to_wire
 from .partition_status import part_to_wire, partitions_from_wire, placements_from_wire
 from .push import Subscription
 from .stocks import snapshot_from_wire, snapshot_to_wire, stock_to_wire
@@ -114,6 +115,7 @@ def to_wire(message: msgspec.Struct) -> Any:
     if "partitions" in fields:
         for name in ("partitions", "placements"):
             fields[name] = [part_to_wire(part) for part in fields[name] or ()]
+        fields["configuration"] = members_to_wire(fields["configuration"] or ())
     return _WIRE_TYPES[type(message)](**fields)
 
 
@@ -136,11 +138,13 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
         previous = fields["previous_index"], fields["previous_digest"]
         fields["snapshot"] = snapshot_from_wire(wire.snapshot, *previous)
     if plan.members:
-        fields["members"] = _members_from_wire(wire.members)
+        fields["members"] = ids_from_wire(wire.members)
     if plan.followers:
         fields["followers"] = _followers_from_wire(wire.followers)
         fields["partitions"] = partitions_from_wire(wire.partitions)
         fields["placements"] = placements_from_wire(wire.placements)
+        fields["configuration"] = members_from_wire(wire.configuration)
+        fields["before"] = ids_from_wire(wire.before)
     if plan.entries:
         entries = fields["entries"] = _entries_from_wire(wire.records, fields)
         if plan.proposed:
@@ -165,9 +169,8 @@ class _Plan(msgspec.Struct, frozen=True):
     proposed: bool
 
 
-_APART = frozenset(
-    ("stamp", "snapshot", "members", "followers", "partitions", "placements", "entries", "proposed")
-)
+_OF_STATUS = ("followers", "partitions", "placements", "configuration", "before")
+_APART = frozenset(("stamp", "snapshot", "members", "entries", "proposed", *_OF_STATUS))
 """The fields that are read each in its own way."""
 
 
@@ -196,13 +199,6 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
         "entries" in apart,
         "proposed" in apart,
     )
-
-
-def _members_from_wire(members: Sequence[int]) -> tuple[int, ...]:
-    bounds.check_count("members", len(members), bounds.MAX_MEMBERS)
-    for member in members:
-        bounds.check_integer("member", member, bounds.MAX_ID)
-    return tuple(members)
 
 
 def _followers_from_wire(

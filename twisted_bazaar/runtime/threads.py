@@ -1,4 +1,4 @@
-"""A fixed number of threads for blocking calls, under Twisted's `deferToThreadPool`.
+"""A number of threads for blocking calls, under Twisted's `deferToThreadPool`.
 
 Twisted's own pool grows, shrinks and counts its work, under locks, and so wakes threads in vain.
 A single trade takes 7 % less CPU with this one.
@@ -34,12 +34,18 @@ class Threads:
 
     def start(self) -> None:
         """Start the threads. Calls that were queued earlier run now."""
-        self._threads = [
-            Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
-            for number in range(1, self._count + 1)
-        ]
-        for thread in self._threads:
+        while len(self._threads) < self._count:
+            number = len(self._threads) + 1
+            thread = Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
+            self._threads.append(thread)
             thread.start()
+
+    def grow(self, count: int) -> None:
+        """There are `count` threads from now on, if that is more than before."""
+        if count > self._count:
+            self._count = count
+            if self._threads:
+                self.start()
 
     def stop(self) -> None:
         """Wait for all calls that have been queued. Later ones never run."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.histories import history
 from twisted_bazaar.consensus import messages
-from twisted_bazaar.consensus.entries import encode_entry
+from twisted_bazaar.consensus.entries import MemberInfo, encode_entry
 from twisted_bazaar.errors import (
     BazaarError,
     Damaged,
@@ -72,6 +72,8 @@ parts = st.builds(
 placements = st.builds(
     messages.StockPlacement, stock=text, partition=partitions, arrived=st.booleans()
 )
+addresses = st.sampled_from(["", "127.0.0.1:7001", "order-3:7003", "[::1]:7003"])
+infos = st.builds(MemberInfo, id=ids, address=addresses, joining=st.booleans())
 stamps = st.builds(Stamp, st.integers(1, 2**53 - 1), seconds)
 
 IDS = {"leader", "replica", "follower", "candidate", "voter", "to"}
@@ -102,7 +104,9 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.integers(0, 999)
     if hint is int:
         return ids if name in IDS else numbers
-    if name == "members":
+    if name == "configuration":
+        return st.lists(infos, max_size=9).map(tuple)
+    if name in ("members", "before"):
         return st.lists(ids, max_size=9).map(tuple)
     if name == "followers":
         return st.lists(lags, max_size=9).map(tuple)

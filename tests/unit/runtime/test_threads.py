@@ -109,3 +109,17 @@ def test_the_arguments_of_a_call_are_freed_once_it_is_done(threads: Threads) -> 
             break
         deadline.wait(0.001)
     assert kept() is None
+
+
+def test_there_may_be_more_threads_later() -> None:
+    threads = Threads(1, "growing")
+    threads.start()
+    threads.grow(1)
+    together = threading.Barrier(2, timeout=PATIENCE_SECONDS)
+    results = Results(2)
+    for _ in range(2):
+        threads.callInThreadWithCallback(results, together.wait)
+    threads.grow(2)
+    assert results.all.wait(PATIENCE_SECONDS)
+    assert all(went_well for went_well, _ in results.seen), "both ran at the same time"
+    threads.stop()

@@ -10,7 +10,8 @@ elects.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TypeVar
 
 from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.consensus.progress import majority
@@ -18,6 +19,8 @@ from twisted_bazaar.leases import kept
 from twisted_bazaar.timing import Timing
 
 __all__ = ["Leadership"]
+
+T = TypeVar("T")
 
 _PASSED_OVER_SECONDS = 0.1
 """How long a replica that lost a campaign is not nominated again, at least."""
@@ -31,10 +34,11 @@ class Leadership:
         self, replicas: Iterable[int], timing: Timing | None = None, partition: int = 0
     ) -> None:
         self._longest_wait = (timing or Timing()).election_timeout
-        highest_first = deque(sorted(replicas, reverse=True))
-        highest_first.rotate(-partition)
-        self._replicas = list(highest_first)
+        self._partition = partition
+        self._replicas = self._in_order(replicas)
         """In the order in which they are nominated."""
+        self._joining: Collection[int] = ()
+        """Those that do not count yet: they are not nominated, and have no say."""
         self.preferred = 0
         """The replica that an operator wants to lead; 0: the usual one."""
         self._led_last = 0
@@ -61,6 +65,30 @@ class Leadership:
         highest term counts: a deposed leader may not know it yet."""
         self.term = 0
         """The leader's term; 0: none is known to lead."""
+
+    def _in_order(self, replicas: Iterable[int]) -> list[int]:
+        highest_first = deque(sorted(replicas, reverse=True))
+        highest_first.rotate(-self._partition)
+        return list(highest_first)
+
+    def members_are(self, replicas: Iterable[int], joining: Collection[int]) -> None:
+        """The replicas are these from now on; `joining` are those that do not count yet."""
+        self._replicas, self._joining = self._in_order(replicas), frozenset(joining)
+        self._known = _only(self._known, self._replicas)
+        self._reachable = _only(self._reachable, self._replicas)
+        self._claims = _only(self._claims, self._replicas)
+        self._levels = _only(self._levels, self._replicas)
+        self._clusters = _only(self._clusters, self._replicas)
+        self._clocks = _only(self._clocks, self._replicas)
+        self._not_before = _only(self._not_before, self._replicas)
+        self._waited_since = _only(self._waited_since, self._replicas)
+        self._had_turn.intersection_update(self._replicas)
+        self._claims_changed()
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether a majority of the replicas named the cluster."""
+        return bool(self._cluster)
 
     @property
     def cluster(self) -> str:
@@ -93,9 +121,7 @@ class Leadership:
     def heard(self, status: Status) -> str | None:
         """A replica described itself. Returns why it is not of this cluster; None: it is."""
         self._clusters[status.replica] = status.cluster
-        ((cluster, named),) = Counter(self._clusters.values()).most_common(1)
-        if named >= majority(len(self._replicas)):
-            self._cluster = cluster or self._cluster
+        self._count_clusters()
         if self._cluster and status.cluster not in ("", self._cluster):
             self.silent(status.replica)
             return f"it is of cluster {status.cluster}, not {self._cluster}"
@@ -109,6 +135,12 @@ class Leadership:
             self._claims.pop(status.replica, None)
         self._claims_changed()
         return None
+
+    def _count_clusters(self) -> None:
+        named = [name for id_, name in self._clusters.items() if id_ not in self._joining]
+        for cluster, count in Counter(named).most_common(1):
+            if count >= majority(len(self._replicas) - len(self._joining)):
+                self._cluster = cluster or self._cluster
 
     def prefer(self, replica: int, by: int) -> None:
         """Replica `by` said that an operator wants `replica` to lead; 0: the usual one. The one
@@ -140,9 +172,10 @@ class Leadership:
 
     def nominee(self, now: float) -> int | None:
         """The replica to ask to campaign now; None: there is a leader, or not yet."""
-        if self._claims or len(self._reachable) < len(self._replicas):
+        voters = [replica for replica in self._replicas if replica not in self._joining]
+        if self._claims or not self._reachable.keys() >= set(voters):
             return None
-        responsive = [replica for replica in self._replicas if self._reachable[replica]]
+        responsive = [replica for replica in voters if self._reachable[replica]]
         responsive.sort(key=lambda replica: replica != self.preferred)
         if self._had_turn.issuperset(responsive):
             self._had_turn.clear()
@@ -219,5 +252,15 @@ class Leadership:
         the others."""
         return sorted(
             self._replicas,
-            key=lambda replica: (replica != self.leader, not self._reachable.get(replica)),
+            key=lambda replica: (
+                replica != self.leader,
+                not self._reachable.get(replica),
+                # It may lack orders that it is yet to be sent.
+                replica in self._joining,
+            ),
         )
+
+
+def _only(known: dict[int, T], replicas: Collection[int]) -> dict[int, T]:
+    """What is `known` of `replicas`."""
+    return {replica: value for replica, value in known.items() if replica in replicas}

@@ -33,31 +33,45 @@ class Pings(Service):
         searches: Sequence[Search],
         timing: Timing,
         heard: Callable[[Status], None] | None = None,
+        silent: Callable[[int], None] | None = None,
     ) -> None:
-        """`heard` is called with what each replica says, before the searches are."""
+        """`heard` is called with what each replica says, after the searches heard it and before
+        they act on it; `silent` with the id of one that did not answer."""
         self._replicas = replicas
         self._searches = searches
         self._interval = timing.ping
         self._told = heard
+        self._told_silent = silent
+        self._reactor = reactor
         self._mistakes: dict[int, str | None] = {}
         """By replica: why its last answer was not that of this cluster's replica; None: it was."""
-        self._loops = [LoopingCall(self._start, replica) for replica in replicas]
-        for loop in self._loops:
-            loop.clock = reactor
+        self._loops: dict[int, LoopingCall] = {}
 
     def startService(self) -> None:
         super().startService()
         for search in self._searches:
             search.running = True
-        for loop in self._loops:
+        self.follow_members()
+
+    def follow_members(self) -> None:
+        """Ping the replicas that are members now, and no others."""
+        if not self.running:
+            return
+        for replica in self._loops.keys() - self._replicas.keys():
+            self._loops.pop(replica).stop()
+            self._mistakes.pop(replica, None)
+        for replica in self._replicas.keys() - self._loops.keys():
+            loop = self._loops[replica] = LoopingCall(self._start, replica)
+            loop.clock = self._reactor
             loop.start(self._interval)
 
     def stopService(self) -> None:
         super().stopService()
         for search in self._searches:
             search.running = False
-        for loop in self._loops:
+        for loop in self._loops.values():
             loop.stop()
+        self._loops.clear()
 
     def _start(self, replica: int) -> Deferred[None]:
         """Fires when `replica` was pinged. Never fails: an error is logged, and pings go on."""
@@ -68,21 +82,27 @@ class Pings(Service):
 
     async def _ping(self, replica: int) -> None:
         """Ping `replica`, and take in the answer. The loop awaits it before the next ping."""
+        status: Status | None = None
         try:
             status = await self._replicas[replica].status()
         except BazaarError:
-            self._silent(replica)
+            pass
         except Exception:
-            self._silent(replica)
             self.log.failure("unexpected error in a ping")
-        else:
+        if replica not in self._loops:
+            return  # It is a member no more.
+        if status is not None:
             self._heard(replica, status)
+        else:
+            self._silent(replica)
         for search in self._searches:
             search.check()
 
     def _silent(self, replica: int) -> None:
         for search in self._searches:
             search.silent(replica)
+        if self._told_silent is not None:
+            self._told_silent(replica)
 
     def _heard(self, replica: int, status: Status) -> None:
         mistake: str | None = None

@@ -28,6 +28,8 @@ WAIT_SECONDS = 1.0
 """For how long a replica waits for something new before it answers."""
 _ALL = 2**53 - 1
 """A version that no stock has."""
+_SILENT: tuple[None, bool] = None, False
+"""Of a replica that is not pinged: its status, and whether it answers."""
 
 T = TypeVar("T")
 
@@ -90,8 +92,10 @@ class NewsSource:
         led_by = leadership.leader, leadership.term
         changed = led_by != self._led_by and led_by[0] not in (0, self._asked_replica)
         self._led_by = led_by
-        silent = not leadership.statuses[self._asked_replica][1] if self._asked else False
-        others_answer = any(reachable for _, reachable in leadership.statuses.values())
+        statuses = leadership.statuses
+        # One that is a member no more does not answer.
+        silent = self._asked is not None and not statuses.get(self._asked_replica, _SILENT)[1]
+        others_answer = any(reachable for _, reachable in statuses.values())
         if self._asked is not None and (changed or (silent and others_answer)):
             self._moved = True
             self._asked.cancel()
@@ -117,11 +121,11 @@ class NewsSource:
             await deferLater(self._reactor, self._timing.ping)
 
     def _followers_first(self) -> list[int]:
-        leadership = self._leadership
+        leadership, statuses = self._leadership, self._leadership.statuses
         return sorted(
             leadership.by_trust(),
             key=lambda replica: (
-                not leadership.statuses[replica][1],
+                not statuses[replica][1],
                 replica == leadership.leader,
             ),
         )

@@ -344,3 +344,37 @@ def test_what_a_leader_understands_is_known_for_the_term_in_which_it_said_so() -
     assert (leadership.leader, leadership.level) == (3, None)
     leadership.heard(leads(3, 2))
     assert leadership.level == 0
+
+
+def test_a_new_member_is_nominated_only_once_it_counts() -> None:
+    leadership = leaderless()
+    leadership.members_are((1, 2, 3, 4), joining=(4,))
+    leadership.heard(follows(4))
+    assert leadership.nominee(0.0) == 3
+    assert leadership.by_trust()[-1] == 4
+    leadership.members_are((1, 2, 3, 4), joining=())
+    assert leadership.nominee(0.0) == 4
+
+
+def test_a_joining_member_that_does_not_answer_holds_up_no_election() -> None:
+    leadership = leaderless()
+    leadership.members_are((1, 2, 3, 4), joining=(4,))
+    assert leadership.nominee(0.0) == 3
+
+
+def test_a_leader_that_was_removed_is_followed_no_longer() -> None:
+    leadership = led_by(3)
+    leadership.members_are((1, 2), joining=())
+    assert leadership.leader == 0
+    assert leadership.nominee(0.0) == 2
+    assert leadership.statuses.keys() == {1, 2}
+
+
+def test_the_cluster_is_what_a_majority_of_those_that_count_names() -> None:
+    leadership = Leadership(REPLICAS)
+    leadership.members_are((1, 2, 3, 4, 5), joining=(4, 5))
+    for replica, cluster in ((1, "ours"), (4, "other"), (5, "other"), (3, "ours")):
+        assert not leadership.is_certain
+        leadership.heard(msgspec.structs.replace(follows(replica), cluster=cluster))
+    assert leadership.is_certain
+    assert leadership.cluster == "ours"

@@ -299,3 +299,22 @@ def test_nominations_count_and_so_does_each_leadership_after_the_first(frontend:
     assert search.leader_changes == 1
     frontend.beat(follows(1), leads(2, 5), follows(3))
     assert (search.nominations, search.leader_changes) == (1, 2)
+
+
+def test_replicas_are_pinged_as_long_as_they_are_members(frontend: Frontend) -> None:
+    frontend.answer(*ALL_FOLLOW)
+    frontend.replicas[4] = FakeReplica()
+    frontend.leadership.members_are(frontend.replicas, ())
+    frontend.pings.follow_members()
+    assert frontend.pinged() == [4], "at once"
+    frontend.answer(follows(4))
+    frontend.clock.advance(PING)
+    gone = frontend.replicas.pop(3)
+    frontend.leadership.members_are(frontend.replicas, ())
+    frontend.pings.follow_members()
+    gone.only("status").reply(leads(3))
+    assert frontend.leadership.leader == 0, "what it says is of no interest"
+    frontend.answer(follows(1), follows(2), follows(4))
+    frontend.clock.advance(PING)
+    assert frontend.pinged() == [1, 2, 4]
+    assert not gone.open("status")

@@ -295,7 +295,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers", "partitions", "placements")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers", "partitions", "placements", "configuration", "configuration_index", "before")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -310,6 +310,9 @@ class StatusReply(_message.Message):
     FOLLOWERS_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_INDEX_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
     term: int
@@ -324,7 +327,20 @@ class StatusReply(_message.Message):
     followers: _containers.RepeatedCompositeFieldContainer[FollowerLag]
     partitions: _containers.RepeatedCompositeFieldContainer[PartitionStatus]
     placements: _containers.RepeatedCompositeFieldContainer[Placement]
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ..., partitions: _Optional[_Iterable[_Union[PartitionStatus, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ...) -> None: ...
+    configuration: _containers.RepeatedCompositeFieldContainer[Member]
+    configuration_index: int
+    before: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ..., partitions: _Optional[_Iterable[_Union[PartitionStatus, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., configuration: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., configuration_index: _Optional[int] = ..., before: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Member(_message.Message):
+    __slots__ = ("id", "address", "joining")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    JOINING_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    address: str
+    joining: bool
+    def __init__(self, id: _Optional[int] = ..., address: _Optional[str] = ..., joining: _Optional[bool] = ...) -> None: ...
 
 class PartitionStatus(_message.Message):
     __slots__ = ("partition", "role", "term", "leader", "last_index", "last_number", "digest", "cluster", "preferred")
@@ -423,3 +439,25 @@ class HandOverRequest(_message.Message):
 class HandOverReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ChangeMembersRequest(_message.Message):
+    __slots__ = ("add", "remove", "cluster", "to", "partition")
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    add: Member
+    remove: int
+    cluster: str
+    to: int
+    partition: int
+    def __init__(self, add: _Optional[_Union[Member, _Mapping]] = ..., remove: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
+
+class ChangeMembersReply(_message.Message):
+    __slots__ = ("index", "refusal")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    refusal: str
+    def __init__(self, index: _Optional[int] = ..., refusal: _Optional[str] = ...) -> None: ...

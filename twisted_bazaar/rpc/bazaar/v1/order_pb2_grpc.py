@@ -86,6 +86,11 @@ class OrdersStub:
                 request_serializer=bazaar_dot_v1_dot_order__pb2.HandOverRequest.SerializeToString,
                 response_deserializer=bazaar_dot_v1_dot_order__pb2.HandOverReply.FromString,
                 _registered_method=True)
+        self.ChangeMembers = channel.unary_unary(
+                '/bazaar.v1.Orders/ChangeMembers',
+                request_serializer=bazaar_dot_v1_dot_order__pb2.ChangeMembersRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_order__pb2.ChangeMembersReply.FromString,
+                _registered_method=True)
 
 
 class OrdersServicer:
@@ -164,6 +169,14 @@ class OrdersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeMembers(self, request, context):
+        """Adds a replica to the log's members, or removes one; answers once the change is begun. Only the
+        leader does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrdersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -216,6 +229,11 @@ def add_OrdersServicer_to_server(servicer, server):
                     servicer.HandOver,
                     request_deserializer=bazaar_dot_v1_dot_order__pb2.HandOverRequest.FromString,
                     response_serializer=bazaar_dot_v1_dot_order__pb2.HandOverReply.SerializeToString,
+            ),
+            'ChangeMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeMembers,
+                    request_deserializer=bazaar_dot_v1_dot_order__pb2.ChangeMembersRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_order__pb2.ChangeMembersReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -489,6 +507,33 @@ class Orders:
             '/bazaar.v1.Orders/HandOver',
             bazaar_dot_v1_dot_order__pb2.HandOverRequest.SerializeToString,
             bazaar_dot_v1_dot_order__pb2.HandOverReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Orders/ChangeMembers',
+            bazaar_dot_v1_dot_order__pb2.ChangeMembersRequest.SerializeToString,
+            bazaar_dot_v1_dot_order__pb2.ChangeMembersReply.FromString,
             options,
             channel_credentials,
             insecure,
