@@ -11,7 +11,7 @@ and each voter writes before it answers. So that such an election ends,
   write, and as long again. It still votes in a higher term.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from .disk_latency import LONGEST_WRITE_SECONDS
 
@@ -32,21 +32,26 @@ class Candidacy:
         self._replica = replica
         self._refused: set[int] = set()
         """The peers whose last answer was a refusal: most have voted for another in this term."""
-        self._needed = 0
+        self._suffice: Callable[[Collection[int]], bool] = lambda votes: False
         self._ask_at = dict.fromkeys(peers, float("-inf"))
         """By peer: when to ask it. Without those that have voted or are being asked."""
         self._began = self._seconds = self._own_disk = 0.0
 
     def begin(
-        self, timeout: float, own_disk: float, voters_disk: float, needed: int, now: float
+        self,
+        timeout: float,
+        own_disk: float,
+        voters_disk: float,
+        suffice: Callable[[Collection[int]], bool],
+        now: float,
     ) -> None:
         """The replica was nominated: ask for votes, for `timeout` seconds and the time of writes.
 
-        `needed` votes win. A write takes `own_disk` seconds here, and `voters_disk` seconds at
-        the voters.
+        `suffice` says whether the votes of some replicas win. A write takes `own_disk` seconds
+        here, and `voters_disk` seconds at the voters.
         """
         self._began, self._own_disk = now, own_disk
-        self._needed = needed
+        self._suffice = suffice
         self._seconds = timeout + 2 * min(voters_disk, _LONGEST_WRITE_SECONDS)
 
     def due(self, now: float) -> list[int]:
@@ -84,7 +89,7 @@ class Candidacy:
     def won(self) -> bool:
         """Whether the votes suffice. The candidate's own must be one of them, as it binds like
         any other once it is on disk."""
-        return self._replica in self.votes and len(self.votes) >= self._needed
+        return self._replica in self.votes and self._suffice(self.votes)
 
     def over(self, own_disk: float, now: float) -> bool:
         """Whether the time is up; the longest of its own last writes took `own_disk` seconds."""

@@ -11,15 +11,16 @@ A canvass keeps the answers, says what they amount to, and what to fetch next; `
 the messages. Pure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from enum import Enum
 
 import msgspec
 
+from .entries import MemberInfo
 from .log import Log
+from .membership import Membership
 from .messages import Fetch, FetchReply, PollReply, Ticket
 from .nomination import AnotherLeads, Refused
-from .progress import majority
 
 __all__ = ["Behind", "Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose"]
 
@@ -70,15 +71,16 @@ class Canvass:
         self,
         *,
         replica: int,
-        peers: Iterable[int],
+        membership: Membership,
         purpose: Purpose,
         nonce: int,
         now: float,
         poll_seconds: float,
         catch_up_seconds: float,
     ) -> None:
-        """Peers that do not answer are waited for, for `poll_seconds`. A campaign is given up if
-        there is still something to fetch after `catch_up_seconds`."""
+        """The others that count by `membership` are asked. Peers that do not answer are waited for,
+        for `poll_seconds`. A campaign is given up if there is still something to fetch after
+        `catch_up_seconds`."""
         self.purpose = purpose
         self.nonce = nonce
         self.tickets: list[tuple[Ticket, float]] = []
@@ -88,24 +90,64 @@ class Canvass:
         self.moved_at = now
         """When it began, or when the last answer to a fetch came."""
         self._replica = replica
-        self._silent = set(peers)
-        self._members = len(self._silent) + 1
+        self._membership = membership
+        self.asked: set[int] = set()
+        """The peers without whose answers it waits."""
+        self._silent: set[int] = set()
         self._answers: dict[int, PollReply] = {}
         self._poll_seconds = poll_seconds
         self._poll_until = now + poll_seconds
         self._catch_up_until = now + catch_up_seconds
-        self._ask_at = dict.fromkeys(self._silent, now)
+        self._ask_at: dict[int, float] = {}
         self._suspects_since: float | None = None
         self.source: int | None = None
         """The peer that is being fetched from; None: nothing is being fetched."""
         self._step_back = 1
-        self._needed = self._members
-        """The votes that a campaign needs."""
+        self._needs_all = False
+        """A campaign needs the votes of all."""
+        self.among(membership, now)
+
+    def among(self, membership: Membership, now: float) -> None:
+        """From now on, ask the others that count by `membership`."""
+        self._membership = membership
+        asked = set(membership.counted) - {self._replica}
+        new, gone = asked - self.asked, self.asked - asked
+        self.asked = asked
+        self._silent = self._silent - gone | (new - self._answers.keys())
+        for peer in gone:
+            self._ask_at.pop(peer, None)
+        self._ask_at |= dict.fromkeys(new, now)
+
+    def furthest_membership(self, log: Log, named: Membership | None) -> Membership | None:
+        """Who counts, as far as is known: what the furthest of all logs says of which anything is
+        known; of this replica's it is `named`.
+
+        Each committed entry is in the log of each replica that is further (Raft §5.4.1), so that
+        says of the last change that is committed, or of one after it.
+        """
+        best, known = (log.last_term, log.last_index), named
+        for reply in self._answers.values():
+            theirs = _membership_of(reply)
+            last = reply.last_term, reply.last_index
+            if theirs is not None and (known is None or last > best):
+                best, known = last, theirs
+        return known
+
+    @property
+    def addresses(self) -> Mapping[int, str]:
+        """Where the members are, by id, as far as peers have said."""
+        return {
+            member.id: member.address
+            for reply in self._answers.values()
+            for member in reply.roster
+            if member.address
+        }
 
     # Polling.
 
     def polls(self, now: float) -> list[int]:
-        """The peers to poll now. To recall, all are polled until none is silent or suspect."""
+        """The peers to poll now. To recall, all are polled until none is silent or suspect; what
+        others say may change meanwhile, so these are asked again as well, less often."""
         due = [peer for peer, at in self._ask_at.items() if at <= now]
         for peer in due:
             del self._ask_at[peer]
@@ -117,17 +159,21 @@ class Canvass:
         self._answers[reply.replica] = reply
         if reply.suspect:
             self._ask_again(reply.replica, now)
+        elif self.purpose is Purpose.RECALL and reply.replica in self.asked:
+            self._ask_at[reply.replica] = now + _REFRESH_POLLS * self._poll_seconds
 
     def lost(self, peer: int, now: float) -> None:
         """`peer` did not answer a poll or a fetch."""
-        self._answers.pop(peer, None)
+        if self.source == peer or self.purpose is not Purpose.RECALL:
+            # To recall, it is enough that each has answered once since this began.
+            self._answers.pop(peer, None)
         if self.source == peer:
             self.source = None
         self._silent.discard(peer)
         self._ask_again(peer, now)
 
     def _ask_again(self, peer: int, now: float) -> None:
-        if self.purpose is Purpose.RECALL:
+        if self.purpose is Purpose.RECALL and peer in self.asked:
             self._ask_at[peer] = now + self._poll_seconds
             if peer not in self._answers:
                 self._silent.add(peer)
@@ -146,9 +192,14 @@ class Canvass:
         """Whether a peer that answered has had a term, or a name of the cluster."""
         return any(reply.term > 0 or reply.cluster for reply in self._answers.values())
 
+    @property
+    def finds_a_log(self) -> bool:
+        """Whether a peer that answered has an entry."""
+        return any(reply.last_index for reply in self._answers.values())
+
     def all_named(self, cluster: str) -> bool:
         """Whether every other member has `cluster` on its disk."""
-        return len(self._answers) == self._members - 1 and all(
+        return self.asked <= self._answers.keys() and all(
             reply.cluster == cluster for reply in self._answers.values()
         )
 
@@ -168,8 +219,8 @@ class Canvass:
             return None
         # The first leader needs the votes of all: from then on, a replica whose storage is fresh
         # has lost it.
-        self._needed = majority(self._members) if term else self._members
-        if self.purpose is Purpose.CAMPAIGN and 1 + len(self._disks) < self._needed:
+        self._needs_all = not term
+        if self.purpose is Purpose.CAMPAIGN and not self._suffice(self._willing):
             # How long a replica stays suspect does not depend on time.
             waits = [reply.wait for reply in self._answers.values() if not reply.suspect]
             leader = max((reply.leader for reply in self._answers.values()), default=0)
@@ -177,28 +228,50 @@ class Canvass:
             return AnotherLeads(leader, wait) if leader else Refused(wait)
         return self._furthest(log)
 
+    def _suffice(self, voters: Collection[int], besides: Collection[int] = ()) -> bool:
+        """Whether the votes of `voters` and of this replica win; `besides`: of these instead of
+        it."""
+        votes = {*voters, *(besides or (self._replica,))}
+        if self._needs_all:
+            return votes >= set(self._membership.counted)
+        return self._membership.elects(votes)
+
     @property
-    def _disks(self) -> list[float]:
-        """Seconds that a write takes each peer that would vote, ascending."""
-        return sorted(reply.disk_seconds for reply in self._answers.values() if reply.wait <= 0)
+    def _willing(self) -> list[int]:
+        """The peers that would vote, those with the quickest disks first."""
+        willing = [
+            (reply.disk_seconds, peer)
+            for peer, reply in self._answers.items()
+            if reply.wait <= 0 and peer in self.asked
+        ]
+        return [peer for _, peer in sorted(willing)]
 
     @property
     def voters_disk(self) -> float:
         """Seconds that a write takes the slowest of the quickest peers that suffice to win."""
-        return max(self._disks[: self._needed - 1], default=0.0)
+        voters: list[int] = []
+        for peer in self._willing:
+            if self._suffice(voters):
+                break
+            voters.append(peer)
+        return max((self._answers[peer].disk_seconds for peer in voters), default=0.0)
 
     def others_elect(self, disk: float) -> bool:
         """Whether a majority without this replica, each of which writes within `disk` seconds,
         may vote now or soon."""
-        quick = [r for r in self._answers.values() if not r.suspect and r.disk_seconds <= disk]
-        return len(quick) >= self._needed
+        quick = [
+            peer
+            for peer, reply in self._answers.items()
+            if not reply.suspect and reply.disk_seconds <= disk
+        ]
+        return bool(quick) and self._suffice((), besides=quick)
 
     def _recall(self, log: Log, fresh: bool, copied: bool, now: float) -> Verdict:
         """Waits for all others: each majority that this replica was ever part of has another
         member, which knows the term and the entries."""
         if self._silent:
             return None
-        answers = self._answers.values()
+        answers = [reply for peer, reply in self._answers.items() if peer in self.asked]
         if fresh and all(reply.last_index == reply.term == 0 for reply in answers):
             return GoAhead(0)  # A new cluster: no member can have forgotten anything.
         suspects = tuple(sorted(reply.replica for reply in answers if reply.suspect))
@@ -269,6 +342,17 @@ class Canvass:
         return self._fetch(log, min(after + len(entries), log.last_index))
 
 
+def _membership_of(reply: PollReply) -> Membership | None:
+    """Who counts, as the replica that answers says; None: it does not say."""
+    if reply.roster:
+        return Membership(reply.members_index, reply.roster, reply.before)
+    if reply.members:
+        # Of a release that knows no changes of the members.
+        return Membership(0, tuple(map(MemberInfo, reply.members)))
+    return None
+
+
+_REFRESH_POLLS = 10
 _RECALL_POLLS = 25
 """Two suspects wait for each other for so many times as long as for an answer, since one of them
 may be about to recall."""

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from twisted_bazaar.errors import Unusable
 
+from .entries import Members
 from .log import Log
+from .membership import Membership, first_membership, membership_of
 from .messages import (
     Append,
     AppendReply,
@@ -32,31 +34,55 @@ __all__ = ["Identity", "members_fit", "not_meant"]
 class Identity:
     """One replica among the members of its cluster."""
 
-    def __init__(self, replica: int, peers: Iterable[int]) -> None:
+    def __init__(self, replica: int, peers: Iterable[int], join: bool = False) -> None:
+        """`peers` are what its options name; `join`: they do not say who the members are, but where
+        to ask."""
         self._replica = replica
-        self.members = tuple(sorted({replica, *peers}))
-        """The ids of all replicas."""
+        self._join = join
+        self._first = first_membership(replica, peers, join)
+        self._newest: tuple[int, Members] | None = None
+        self._membership = self._first
         self._others: dict[int, str] = {}
         """By peer: in what its last answer to a poll did not fit; empty: it fitted."""
         self._named: dict[int, str] = {}
         """By peer: the cluster that it named last, while this replica knew none."""
 
+    def membership(self, log: Log) -> Membership:
+        """Who the members are: as the newest entry of `log` that names them says, or the
+        options."""
+        newest = log.newest_members
+        if newest is not self._newest:
+            self._newest = newest
+            self._membership = self._first if newest is None else membership_of(*newest)
+        return self._membership
+
+    def named(self, log: Log) -> Membership | None:
+        """The same; None: this replica is to join, and its log does not name any yet."""
+        membership = self.membership(log)
+        return None if self._join and not membership.index else membership
+
     def refusal(self, message: PeerRequest, cluster: str, log: Log) -> str | None:
         """Why a peer's request is not for this replica, of `cluster`, with `log`; None: it is.
 
-        A poll of a replica of any cluster is answered: the answer names this one's.
+        A poll of a replica of any cluster is answered: the answer names this one's. A sender that
+        this replica does not know as a member may have been added by an entry that it lacks.
         """
         refusal = not_meant(self._replica, cluster, message.to, "")
         if refusal is not None or isinstance(message, Poll):
             return refusal
-        sender = _sender(message)
-        if sender not in self.members or sender == self._replica:
-            return f"replica {sender} is none of the other members, {_listed(self.members)}"
+        sender, membership = _sender(message), self.membership(log)
+        if sender == self._replica or not (
+            sender in membership.ids or _may_be_new(message, cluster, membership)
+        ):
+            said = f", since entry {membership.index}" if membership.index else ""
+            members = _listed(membership.ids)
+            return f"replica {sender} is none of the other members, {members}{said}"
         if isinstance(message, Vote):
-            if message.members and message.members != self.members:
+            ours = self.named(log)
+            if ours is not None and _names_others(message.members_index, message.members, ours):
                 return (
                     f"replica {sender} counts {_listed(message.members)} as members, "
-                    f"not {_listed(self.members)}"
+                    f"not {_listed(ours.voters)}"
                 )
             if message.last_index == log.last_index == 0:
                 return None  # The first election, which names the cluster.
@@ -81,9 +107,11 @@ class Identity:
             pass  # The name of the cluster is not final yet.
         elif cluster and reply.cluster and reply.cluster != cluster:
             other = f"of cluster {reply.cluster}, not {cluster}"
-        elif reply.members and reply.members != self.members:
-            theirs, ours = _listed(reply.members), _listed(self.members)
-            other = f"of a cluster with members {theirs}, not {ours}"
+        elif (ours := self.named(log)) is not None and _names_others(
+            reply.members_index, reply.members, ours
+        ):
+            theirs = _listed(reply.members)
+            other = f"of a cluster with members {theirs}, not {_listed(ours.voters)}"
         elif log.contradicts(reply.last_index, reply.last_term, reply.last_digest):
             other = "of another history"
         elif not cluster and (two := self._names_another(to, reply.cluster)):
@@ -91,8 +119,11 @@ class Identity:
         self._others[to] = other
         if not other:
             return None
-        agreed = sorted(peer for peer, said in self._others.items() if said == other)
-        if len(agreed) >= majority(len(self.members)):
+        voters = self.membership(log).voters
+        agreed = sorted(
+            peer for peer, said in self._others.items() if said == other and peer in voters
+        )
+        if len(agreed) >= majority(len(voters)):
             raise Unusable(
                 f"replicas {_listed(agreed)} are {other}: this folder, or the addresses, are "
                 "another bazaar's"
@@ -125,6 +156,19 @@ def members_fit(recorded: Sequence[int], given: Iterable[int]) -> str | None:
     if not recorded or list(recorded) == named:
         return None
     return f"the log is of a cluster with replicas {_listed(recorded)}, not {_listed(named)}"
+
+
+def _may_be_new(message: Append | Vote | Fetch, cluster: str, membership: Membership) -> bool:
+    """Whether an entry that the receiver lacks may have made its sender a member. One that fetches
+    looks for a replica that has that entry."""
+    if not cluster or message.cluster != cluster or isinstance(message, Fetch):
+        return False
+    return isinstance(message, Append) or message.members_index > membership.index
+
+
+def _names_others(index: int, members: Sequence[int], ours: Membership) -> bool:
+    """Whether another's options name other members than ours, and no log says anything."""
+    return not index and not ours.index and bool(members) and (*members,) != ours.voters
 
 
 def _contradicts(message: Append | Vote | Fetch, log: Log) -> bool:

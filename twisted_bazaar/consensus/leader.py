@@ -3,15 +3,17 @@
 What it knows of the catalogs is in `learners`. The rules are those of Raft figure 2, "Leaders".
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from twisted_bazaar.errors import InvariantBroken
+from twisted_bazaar.errors import InvariantBroken, MembersRefused
 from twisted_bazaar.leases import kept
 from twisted_bazaar.timing import Timing
 
+from .entries import Members
 from .lag import ProposalTimes
 from .learners import Learners
 from .log import Log
+from .membership import Membership, membership_of, promoted, settled
 from .messages import Append, AppendReply, FollowerLag, Message, Request
 from .progress import Progress, majority, reached_by_majority
 
@@ -41,7 +43,7 @@ class LeaderState:
         term: int,
         cluster: str,
         log: Log,
-        peers: Iterable[int],
+        membership: Membership,
         learners: Iterable[str],
         timing: Timing,
         batch: int,
@@ -67,7 +69,22 @@ class LeaderState:
         self._confirmed = 0
         last = log.last_index
         self._proposal_times = ProposalTimes(last, now)
-        self._peers = {peer: Progress(last, now) for peer in peers}
+        self._peers: dict[int, Progress] = {}
+        """All that are sent the log: the other members, and those that were just removed."""
+        self._voters: list[Progress | None] = []
+        """Of each voter; None: this replica."""
+        self._other_voters: list[tuple[int, Progress]] = []
+        self._needed = 0
+        """How many of them make a majority, with this replica if it counts."""
+        self._voters_before: list[Progress | None] = []
+        """The same of the voters before the change that is under way; empty: none is."""
+        self._rounds: dict[int, tuple[int, float]] = {}
+        """By joining member: the end of the round in which it is sent what there was, and when
+        that began (Ongaro 2014 §4.2.1)."""
+        self._left_since: float | None = None
+        """Since when the last change of the members is done; None: one is under way, or what it
+        leaves to do is done as well."""
+        self.take_membership(membership, now)
         self.learners = Learners(
             term=term,
             cluster=cluster,
@@ -81,6 +98,109 @@ class LeaderState:
             surely_leads=self._surely_leads,
         )
         """The catalogs."""
+
+    @property
+    def peers(self) -> Collection[int]:
+        """The ids of all that are sent the log."""
+        return self._peers.keys()
+
+    def take_membership(self, membership: Membership, now: float) -> None:
+        """From now on, these are the members. Those that were are sent the log until
+        `forget_removed` drops them."""
+        self.membership = membership
+        last = self._log.last_index
+        for peer in membership.ids:
+            if peer != self._replica and peer not in self._peers:
+                self._peers[peer] = Progress(last, now)
+        self._voters = self._progress_of(membership.voters)
+        self._other_voters = [
+            (voter, self._peers[voter]) for voter in membership.voters if voter != self._replica
+        ]
+        self._needed = majority(len(self._voters)) - (None in self._voters)
+        self._voters_before = self._progress_of(membership.before)
+        self._rounds = {peer: self._rounds.get(peer, (last, now)) for peer in membership.joining}
+        self._left_since = None
+
+    def _progress_of(self, voters: Iterable[int]) -> list[Progress | None]:
+        return [None if voter == self._replica else self._peers[voter] for voter in voters]
+
+    def next_members(self, commit: int, now: float) -> Members | None:
+        """The entry about the members that this leader owes: it ends a change, or lets a member
+        that has caught up count. None: there is none now."""
+        membership = self.membership
+        if commit < max(membership.index, self.opened):
+            return None
+        if membership.before:
+            return settled(membership)
+        for peer, (end, began) in self._rounds.items():
+            if self._peers[peer].match < end:
+                continue
+            if now - began <= self._timing.election_timeout:
+                after = promoted(membership, peer)
+                return after if self._answer_enough(after, now) else None
+            self._rounds[peer] = self._log.last_index, now
+        return None
+
+    def check_change(
+        self, after: Members, commit: int, levels: Mapping[int, int], now: float
+    ) -> None:
+        """Raises `MembersRefused` if this leader must not propose `after` now: the change before
+        is not done, or too few would answer, or one that answers does not understand it. `levels`
+        says what each understands that has said so."""
+        if commit < self.opened:
+            raise MembersRefused("this leader does not know yet what is committed")
+        if commit < self.membership.index:
+            raise MembersRefused("another change of the members is under way")
+        if not self._answer_enough(after, now):
+            silent = ", ".join(map(str, sorted(self._silent(after, now))))
+            raise MembersRefused(f"too few would be left: of these, {silent} do not answer")
+        early = [
+            peer
+            for peer in self.membership.ids
+            if peer in levels and levels[peer] < 2 and peer in {m.id for m in after.members}
+        ]
+        if early:
+            raise MembersRefused(f"replica {early[0]} is of an earlier release")
+
+    def unknown_levels(self, levels: Mapping[int, int], now: float) -> list[int]:
+        """The members that answer and have not said what they understand."""
+        return [
+            peer
+            for peer in self.membership.ids
+            if peer != self._replica
+            and peer not in levels
+            and self._answers(self._peers[peer], now)
+        ]
+
+    def _answer_enough(self, after: Members, now: float) -> bool:
+        """Whether those that answer have the majorities that decide while `after` is in force."""
+        members = membership_of(0, after)
+        return members.elects(set(members.counted) - self._silent(after, now))
+
+    def _silent(self, after: Members, now: float) -> set[int]:
+        counted = set(membership_of(0, after).counted) - {self._replica}
+        return {
+            peer
+            for peer in counted
+            if peer not in self._peers or not self._answers(self._peers[peer], now)
+        }
+
+    def _answers(self, progress: Progress, now: float) -> bool:
+        return progress.match > 0 and now - progress.heard_at <= self._timing.election_timeout
+
+    def forget_removed(self, commit: int, now: float) -> bool:
+        """Once the last change has been done for as long as all who answer need to hear it, those
+        that were removed are sent nothing more. Returns whether this replica is one of them."""
+        membership = self.membership
+        if commit < membership.index or membership.before:
+            return False
+        if self._left_since is None:
+            self._left_since = now
+        if now - self._left_since < self._timing.election_timeout:
+            return False
+        for peer in self._peers.keys() - set(membership.ids):
+            del self._peers[peer]
+        return self._replica not in membership.ids
 
     def requests(self, now: float, commit: int, released: int) -> Sequence[Message]:
         """The requests to send now, to peers and learners. What is proposed goes to the catalog
@@ -115,12 +235,14 @@ class LeaderState:
         are furthest; all, if too few answer."""
         if not self._lag:
             return self._peers.keys()
+        if self._voters_before:
+            return self._peers.keys()
         answering = [
             (-progress.match, peer)
-            for peer, progress in self._peers.items()
+            for peer, progress in self._other_voters
             if progress.answers(now, self._lag)
         ]
-        needed = majority(len(self._peers) + 1) - 1
+        needed = self._needed
         if len(answering) < needed:
             return self._peers.keys()
         answering.sort()
@@ -148,7 +270,9 @@ class LeaderState:
 
     def append_answered(self, reply: AppendReply) -> None:
         """Take in a follower's answer to an append of this term."""
-        progress = self._peers[reply.follower]
+        progress = self._peers.get(reply.follower)
+        if progress is None:
+            return  # It was removed.
         progress.answered(reply.sent, reply.round)
         if not reply.fits:
             progress.back_up(reply.index)
@@ -164,16 +288,19 @@ class LeaderState:
 
     def unreachable(self, peer: int, sent: float, now: float) -> None:
         """The request sent to `peer` at `sent` got no answer."""
-        self._peers[peer].lost(sent, now + self._timing.heartbeat)
+        if (progress := self._peers.get(peer)) is not None:
+            progress.lost(sent, now + self._timing.heartbeat)
 
     def committed(self, commit: int) -> int:
         """The commit index; it was `commit`. The entry there is on the disks of a majority, and
-        of this term."""
+        of this term. While the voters change, of both majorities."""
         if self._log.last_index == commit:
             return commit
-        index = reached_by_majority(
-            [self._log.durable, *[progress.match for progress in self._peers.values()]]
-        )
+        own = self._log.durable
+        index = reached_by_majority([own if one is None else one.match for one in self._voters])
+        if self._voters_before:
+            before = [own if one is None else one.match for one in self._voters_before]
+            index = min(index, reached_by_majority(before))
         # An entry of an earlier term is committed by one of this term only (Raft §5.4.2).
         return index if index > commit and index >= self.opened else commit
 
@@ -195,9 +322,13 @@ class LeaderState:
     def confirmed(self) -> int:
         """The last round of heartbeats that a majority has answered."""
         if self._confirmed < self.round:
+            own = self.round
             self._confirmed = reached_by_majority(
-                [self.round, *[progress.round for progress in self._peers.values()]]
+                [own if one is None else one.round for one in self._voters]
             )
+            if self._voters_before:
+                before = [own if one is None else one.round for one in self._voters_before]
+                self._confirmed = min(self._confirmed, reached_by_majority(before))
         return self._confirmed
 
     def in_touch(self, now: float) -> bool:
@@ -206,4 +337,8 @@ class LeaderState:
 
     def _heard_at(self, now: float) -> float:
         """When the last requests were sent that a majority answered."""
-        return reached_by_majority([now, *[progress.heard_at for progress in self._peers.values()]])
+        heard = reached_by_majority([now if one is None else one.heard_at for one in self._voters])
+        if self._voters_before:
+            before = [now if one is None else one.heard_at for one in self._voters_before]
+            heard = min(heard, reached_by_majority(before))
+        return heard

@@ -230,6 +230,12 @@ class Log:
         it is the last."""
         return self._memberships[-1] if self._memberships else None
 
+    def has_named(self, replica: int) -> bool:
+        """Whether an entry has named `replica` as a member."""
+        return any(
+            member.id == replica for _, event in self._memberships for member in event.members
+        )
+
     def contradicts(self, index: int, term: int, digest: str) -> bool:
         """Whether another log, whose entry `index` is of `term` and has `digest`, cannot be of
         the same cluster: both have an entry of one leader there, and not the same (invariant 3).

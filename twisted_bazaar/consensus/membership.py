@@ -27,6 +27,7 @@ __all__ = [
     "membership_of",
     "next_members",
     "promoted",
+    "removed",
     "settled",
 ]
 
@@ -77,10 +78,13 @@ class Membership(msgspec.Struct, frozen=True):
         """The ids of all whose word counts: the voters and the voters before, ascending."""
         return tuple(sorted({*self.voters, *self.before}))
 
-    @property
-    def addresses(self) -> Mapping[int, str]:
-        """Where the members are, by id; empty: as the options say."""
-        return {member.id: member.address for member in self.members}
+    def located(self, options: Mapping[int, str]) -> tuple[MemberInfo, ...]:
+        """The members; where the log does not say where they are, at the addresses of the
+        `options`."""
+        return tuple(
+            msgspec.structs.replace(member, address=member.address or options.get(member.id, ""))
+            for member in self.members
+        )
 
     def elects(self, ids: Collection[int]) -> bool:
         """Whether `ids` have a majority of the voters, and of the voters before, if there are."""
@@ -108,12 +112,7 @@ def next_members(
 
     `options` are the addresses of members that no entry names.
     """
-    members = {
-        member.id: msgspec.structs.replace(
-            member, address=member.address or options.get(member.id, "")
-        )
-        for member in now.members
-    }
+    members = {member.id: member for member in now.located(options)}
     if isinstance(change, AddMember):
         known = members.get(change.id)
         if known is not None and known.address == change.address:
@@ -144,6 +143,11 @@ def promoted(now: Membership, replica: int) -> Members:
 def settled(now: Membership) -> Members:
     """The entry that ends the change under way."""
     return Members(now.members)
+
+
+def removed(replica: int, index: int) -> str:
+    """Why `replica`, which no longer is a member as entry `index` says, must stop."""
+    return f"replica {replica} is no member of the cluster since entry {index}: it was removed"
 
 
 def _changed(now: Membership, members: Iterable[MemberInfo]) -> Members:

@@ -53,9 +53,9 @@ __all__ = [
     "VoteReply",
 ]
 
-LEVEL = 1
-"""What a replica of this release understands: prices, limits, `valid_until` and `validate` of
-trades, conditions of a list of orders, `Watch` and `Change`."""
+LEVEL = 2
+"""What a replica of this release understands. 1: prices, limits, `valid_until` and `validate` of
+trades, conditions of a list of orders, `Watch` and `Change`. 2: changes of the members."""
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +109,9 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     last_digest: str = ""
     """Names the candidate's history; empty: not said."""
     members: tuple[int, ...] = ()
-    """The ids of all replicas that the candidate knows, ascending; empty: not said."""
+    """The ids of all that count, as far as the candidate knows, ascending; empty: not said."""
+    members_index: int = 0
+    """The index of the entry that says so; 0: its options do."""
 
 
 class VoteReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,9 +155,19 @@ class PollReply(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str = ""
     """Its cluster; empty: it knows none yet."""
     members: tuple[int, ...] = ()
-    """The ids of all replicas that it knows, ascending; empty: not said."""
+    """The ids of all that count, as far as it knows, ascending; empty: not said."""
     last_digest: str = ""
     """Names its history; empty: not said."""
+    members_index: int = 0
+    """The index of the entry that names the members; 0: its options do."""
+    roster: tuple[MemberInfo, ...] = ()
+    """All members, as far as it knows; empty: not said."""
+    before: tuple[int, ...] = ()
+    """The voters before the change of the members that is under way; empty: none is."""
+    settled: bool = False
+    """That entry is committed, and no change is under way."""
+    level: int = 0
+    """What it understands: `LEVEL` of its release."""
     disk_seconds: float = 0.0
     """How long a write to its disk takes: the longest of the last 8, or the one under way."""
 

@@ -6,7 +6,7 @@ leader is heard. It canvasses also when it starts, and to recall what it may hav
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -16,9 +16,9 @@ from twisted_bazaar.timing import Timing
 from .candidacy import Candidacy
 from .canvass import Behind, Canvass, FetchFrom, GoAhead, Hopeless, Purpose
 from .log import Storage
+from .membership import Membership, removed
 from .messages import Fetch, FetchReply, Poll, PollReply, Reply, Request, Ticket, Vote, VoteReply
 from .nomination import AnotherLeads, Campaigning, Outcome, Refused, Won, campaign_reply
-from .progress import majority
 from .role import Role
 from .voter import Voter
 
@@ -26,6 +26,7 @@ __all__ = ["Nominee"]
 
 _BEHIND = "it is catching up"
 _HANGS = "its disk does not finish a write"
+_COUNTS_NOT = "it is joining, or was removed: it does not count"
 _SUSPECT = "it is suspect: it may have forgotten what it acknowledged"
 
 
@@ -37,6 +38,8 @@ class Nominee(Voter):
         *,
         replica: int,
         peers: Sequence[int],
+        addresses: Mapping[int, str],
+        join: bool,
         storage: Storage,
         applied: int,
         timing: Timing,
@@ -48,6 +51,8 @@ class Nominee(Voter):
         super().__init__(
             replica=replica,
             peers=peers,
+            addresses=addresses,
+            join=join,
             storage=storage,
             applied=applied,
             timing=timing,
@@ -67,6 +72,8 @@ class Nominee(Voter):
         while it is a candidate."""
         self.elections_started = 0
         """How often it became a candidate, in this life."""
+        self._levels: dict[int, int] = {}
+        """By peer: what it understands, as far as it has answered a poll in this life."""
 
     @abstractmethod
     def _lead(self, now: float) -> None:
@@ -106,6 +113,8 @@ class Nominee(Voter):
             return Refused(self._timing.heartbeat)
         if self.suspect:
             return Refused(self._timing.election_timeout, _SUSPECT)
+        if not self.counts:
+            return Refused(self._timing.election_timeout, _COUNTS_NOT)
         return None
 
     def _must_wait(self, now: float) -> Outcome | None:
@@ -121,7 +130,7 @@ class Nominee(Voter):
 
     def _may_found(self) -> bool:
         """Whether this replica is new, and so are all others that have answered it."""
-        new = self.suspect and self._storage.fresh and self.term == 0
+        new = self.suspect and self._storage.fresh and self.term == 0 and not self._join
         return new and self._canvass is not None and not self._canvass.finds_a_cluster
 
     @property
@@ -157,7 +166,7 @@ class Nominee(Voter):
         """Replaces a canvass that is under way."""
         self._canvass = Canvass(
             replica=self.id,
-            peers=self._peers,
+            membership=self.membership,
             purpose=purpose,
             nonce=self._nonce,
             now=now,
@@ -179,19 +188,54 @@ class Nominee(Voter):
         self._outbox.say(Reply(ticket, reply) for ticket, _ in tickets)
 
     def _on_poll_reply(self, message: PollReply, now: float) -> None:
+        """Raises `Unusable` if this replica is a member no longer."""
+        self._levels[message.replica] = message.level
+        self._check_removed(message)
         if self._canvass is not None and self._canvass.nonce == message.nonce:
             self._canvass.answered(message, now)
             self._consider_canvass(now)
+
+    def _ask_levels(self, peers: Sequence[int]) -> None:
+        """Poll `peers`, outside any canvass."""
+        nonce, self._nonce = self._nonce, self._nonce + 1
+        self._outbox.say(
+            Request(peer, Poll(replica=self.id, nonce=nonce, to=peer)) for peer in peers
+        )
+
+    def _check_removed(self, message: PollReply) -> None:
+        ours = self.membership
+        if not message.settled or message.members_index <= ours.index:
+            return
+        if self._join and not (ours.index and self.id in ours.ids):
+            return  # It has not joined yet.
+        if all(member.id != self.id for member in message.roster):
+            raise Unusable(removed(self.id, message.members_index))
+
+    def _may_ask_now(self, canvass: Canvass, now: float) -> bool:
+        """Settle whom `canvass` asks, as far as is known. Returns whether its answers matter yet:
+        a replica that is to join waits until it is a member."""
+        membership: Membership | None = self.membership
+        if canvass.purpose is Purpose.RECALL:
+            named = self._identity.named(self.log)
+            membership = canvass.furthest_membership(self.log, named)
+        canvass.among(membership or self.membership, now)
+        if self._join and canvass.purpose is Purpose.RECALL:
+            begun = self.log.last_index > 0 or canvass.finds_a_log
+            return begun and membership is not None and self.id in membership.ids
+        return True
 
     def _consider_canvass(self, now: float) -> None:
         """Poll those that are due, and do what the answers amount to. Raises `Unusable`."""
         canvass = self._canvass
         if canvass is None or self.role is Role.CANDIDATE:
             return
+        matters = self._may_ask_now(canvass, now)
         self._outbox.say(
             Request(peer, Poll(replica=self.id, nonce=canvass.nonce, to=peer))
             for peer in canvass.polls(now)
         )
+        if not matters:
+            return
         storage = self._storage
         verdict = canvass.verdict(self.log, self.term, storage.fresh, storage.copied, now)
         if isinstance(verdict, FetchFrom | GoAhead) and not self.log.last_index:
@@ -274,6 +318,9 @@ class Nominee(Voter):
 
         `term` is the highest that any replica has named.
         """
+        if not self.counts:
+            self._end_campaign(Refused(self._timing.election_timeout, _COUNTS_NOT))
+            return
         timeout = self._timing.election_timeout
         latest = self.disk.latest(now)
         if latest > timeout and canvass.others_elect(latest / 4):
@@ -285,8 +332,8 @@ class Nominee(Voter):
         named = self.log.last_index > 0 or (
             self._storage.cluster == self.cluster and canvass.all_named(self.cluster)
         )
-        members = len(self._peers) + 1
-        needed = majority(members) if named else members
+        membership = self.membership
+        suffice = membership.elects if named else set(membership.counted).issubset
         candidacy = self._candidacy
         stood = (self.term, (self.cluster, self.log.last_digest))
         if (
@@ -302,7 +349,7 @@ class Nominee(Voter):
         self._become(Role.CANDIDATE)
         self.elections_started += 1
         own_disk, voters_disk = self.disk.seconds(now), canvass.voters_disk
-        candidacy.begin(timeout, own_disk, voters_disk, needed, now)
+        candidacy.begin(timeout, own_disk, voters_disk, suffice, now)
         self._ask_for_votes(now)
         self._count_votes(now)
 
@@ -328,7 +375,8 @@ class Nominee(Voter):
             cluster=self.cluster,
             to=to,
             last_digest=log.last_digest,
-            members=self._identity.members,
+            members=self.membership.voters,
+            members_index=self.membership.index,
         )
 
     def _not_voted(self, voter: int, term: int, now: float) -> None:

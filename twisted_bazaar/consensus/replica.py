@@ -24,16 +24,18 @@ thread or clock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from twisted_bazaar.backoff import Backoff
-from twisted_bazaar.errors import InvariantBroken, NotLeader
+from twisted_bazaar.errors import InvariantBroken, MembersRefused, NotLeader
 from twisted_bazaar.timing import Timing
 
 from .canvass import Purpose
-from .entries import Entry, Event, Opened, encode_entry
+from .entries import Entry, Event, Members, Opened, encode_entry
 from .leader import MAX_BATCH_ENTRIES, LeaderState, longest_lease
 from .log import Storage, Write
 from .member import Observed
+from .membership import MembersChange, next_members
 from .messages import (
     Append,
     AppendReply,
@@ -90,10 +92,14 @@ class Replica(Nominee):
         nonce: int = 0,
         names: Callable[[], str] = lambda: "",
         lag: float = 0.0,
+        addresses: Mapping[int, str] = MappingProxyType({}),
+        join: bool = False,
     ) -> None:
         """Begin a life with what `storage` holds.
 
-        `peers` are the ids of the other replicas, `learners` the names of the catalogs.
+        `peers` are the ids of the other replicas, where the log names no members yet, and
+        `addresses` says where replicas are that it names without. `join`: this replica is to join
+        a cluster, of which `peers` are members. `learners` are the names of the catalogs.
         `applied` is the index of the last entry that the owner's own state holds from an
         earlier life, in which it was committed and released. `milliseconds` is the wall clock
         for the times of entries. A message carries `batch` entries at most. `nonce` is below
@@ -104,6 +110,8 @@ class Replica(Nominee):
         super().__init__(
             replica=replica,
             peers=peers,
+            addresses=addresses,
+            join=join,
             storage=storage,
             applied=applied,
             timing=timing,
@@ -146,6 +154,17 @@ class Replica(Nominee):
         """Which catalogs this leader keeps out; None: it does not lead."""
         return self._leader_state.learners.backoff if self._leader_state is not None else None
 
+    @property
+    def neighbours(self) -> Mapping[int, str]:
+        """The other replicas that requests may go to, by id, and where they are, as far as the log
+        or the options say."""
+        membership, canvass, leader = self.membership, self._canvass, self._leader_state
+        where = {**self._addresses, **(canvass.addresses if canvass is not None else {})}
+        where |= {member.id: member.address for member in membership.members if member.address}
+        peers = {*membership.ids, *(canvass.asked if canvass is not None else ())}
+        peers |= {*(leader.peers if leader is not None else ())}
+        return {peer: where.get(peer, "") for peer in sorted(peers - {self.id})}
+
     def follower_lags(self, now: float) -> Sequence[FollowerLag]:
         """How far each follower is behind this leader's log; empty: this replica does not lead."""
         return self._leader_state.follower_lags(now) if self._leader_state is not None else ()
@@ -176,12 +195,15 @@ class Replica(Nominee):
         self._begin_canvass(Purpose.RECALL if self.suspect else Purpose.RESYNC, now)
 
     def tick(self, now: float) -> None:
-        """Time has passed. Call it a few times a heartbeat. Raises `Unusable`."""
+        """Time has passed. Call it a few times a heartbeat. Raises `Unusable`, also if this replica
+        was removed."""
         if self._leader_state is not None:
             self._leader_known_at = now
             if not self._leader_state.in_touch(now):
                 self._step_down()
                 self._leader_id = 0
+            else:
+                self._tend_members(now)
         elif now - self._leader_known_at > 4 * longest_lease(self.log, self._timing):
             # By now each catalog has what was committed, or its lease has run out; each cache
             # has it, or its lease has; and so has what either of them acknowledged last.
@@ -191,6 +213,7 @@ class Replica(Nominee):
         contact = min(self._timing.heartbeat, timeout / 4)
         self._outbox.tick(now - contact, now - timeout, self.log, self.term)
         self._tick_election(now)
+        self._check_member()
 
     def next_at_milliseconds(self) -> int:
         """The time that an entry would have that is proposed now."""
@@ -214,6 +237,38 @@ class Replica(Nominee):
             entries.append(entry)
         self.log.append(entries)
         return entries
+
+    def change_members(self, change: MembersChange, now: float) -> int:
+        """Propose the entry that begins `change`, and return its index; 0: it is so already.
+
+        What else it takes follows by itself, under whichever leader: a new member counts once it
+        has nearly all of the log. The change is done when `membership_settled` says so of a
+        `membership` that has it. Raises `NotLeader`, and `MembersRefused`.
+        """
+        leader = self._led()
+        event = next_members(self.membership, change, self._addresses)
+        if event is None:
+            return 0
+        if unknown := leader.unknown_levels(self._levels, now):
+            self._ask_levels(unknown)
+            raise MembersRefused("the members are being asked of which release they are: ask again")
+        leader.check_change(event, self.commit, self._levels, now)
+        return self._propose_members(event, now)
+
+    def _propose_members(self, event: Members, now: float) -> int:
+        [entry] = self.propose([event])
+        self._led().take_membership(self.membership, now)
+        return entry.index
+
+    def _tend_members(self, now: float) -> None:
+        """Propose what this leader owes about the members; leave, if it was removed."""
+        leader = self._led()
+        event = leader.next_members(self.commit, now)
+        if event is not None:
+            self._propose_members(event, now)
+        elif leader.forget_removed(self.commit, now):
+            self._step_down()
+            self._leader_id = 0
 
     def confirm(self) -> int:
         """Begin a round of heartbeats, and return its number.
@@ -409,7 +464,7 @@ class Replica(Nominee):
             term=self.term,
             cluster=self.cluster,
             log=self.log,
-            peers=self._peers,
+            membership=self.membership,
             learners=self._learners,
             timing=self._timing,
             batch=self._batch,
@@ -420,7 +475,7 @@ class Replica(Nominee):
         opened = Opened(
             leader=self.id,
             cluster=self.cluster,
-            members=self._identity.members,
+            members=self.membership.voters,
             lease=self._timing.lease,
             catalogs=self._learners,
             name=self._names(),

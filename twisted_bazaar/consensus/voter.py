@@ -4,8 +4,11 @@ The part of `Replica` with the role, the term and the vote. Pure.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from twisted_bazaar.errors import Unusable
 from twisted_bazaar.timing import Timing
 
 from .candidacy import Ballot
@@ -13,7 +16,8 @@ from .disk_latency import DiskLatency
 from .entries import Entry
 from .identity import Identity
 from .log import Log, Storage
-from .messages import Fetch, FetchReply, Poll, PollReply, Reply, Ticket, Vote, VoteReply
+from .membership import Membership, removed
+from .messages import LEVEL, Fetch, FetchReply, Poll, PollReply, Reply, Ticket, Vote, VoteReply
 from .outbox import Outbox
 from .role import Role, check_transition
 
@@ -28,6 +32,8 @@ class Voter(ABC):
         *,
         replica: int,
         peers: Sequence[int],
+        addresses: Mapping[int, str],
+        join: bool,
         storage: Storage,
         applied: int,
         timing: Timing,
@@ -35,8 +41,9 @@ class Voter(ABC):
         now: float,
     ) -> None:
         self.id = replica
-        self._peers = tuple(peers)
-        self._identity = Identity(replica, peers)
+        self._identity = Identity(replica, peers, join)
+        self._join = join
+        self._addresses = addresses
         self._timing = timing
         self._batch = batch
         """Entries that one message carries at most."""
@@ -72,6 +79,38 @@ class Voter(ABC):
     @abstractmethod
     def _stop_standing(self) -> None:
         """There is a leader, or another term: the votes won in this one are void."""
+
+    # The members.
+
+    @property
+    def membership(self) -> Membership:
+        """Who the members are, as far as this replica knows."""
+        return self._identity.membership(self.log)
+
+    @property
+    def membership_settled(self) -> bool:
+        """Whether no change of the members is under way, as far as this replica knows."""
+        membership = self.membership
+        return not membership.before and membership.index <= self.commit
+
+    @property
+    def counts(self) -> bool:
+        """Whether the word of this replica counts: it is a voter, and not joining."""
+        return self.id in self.membership.counted
+
+    def _check_member(self) -> None:
+        """Raises `Unusable` if this replica was removed."""
+        membership = self.membership
+        if not membership.index or self.id in membership.ids or self.suspect or self.leads:
+            return
+        was_member = not self._join or self.log.has_named(self.id)
+        if was_member and membership.index <= self.commit:
+            raise Unusable(removed(self.id, membership.index))
+
+    @property
+    def _peers(self) -> tuple[int, ...]:
+        """The ids of the others that count."""
+        return tuple(peer for peer in self.membership.counted if peer != self.id)
 
     # The role.
 
@@ -168,10 +207,20 @@ class Voter(ABC):
             nonce=message.nonce,
             copied=self._storage.copied,
             cluster=self.cluster if self.log.last_index else self._storage.cluster,
-            members=self._identity.members,
             last_digest=self.log.last_digest,
+            level=LEVEL,
             disk_seconds=self.disk.seconds(now),
         )
+        named = self._identity.named(self.log)
+        if named is not None:
+            reply = msgspec.structs.replace(
+                reply,
+                members=named.voters,
+                members_index=named.index,
+                roster=named.located(self._addresses),
+                before=named.before,
+                settled=self.membership_settled,
+            )
         self._outbox.say([Reply(ticket, reply)])
 
     def _on_fetch(self, message: Fetch, ticket: Ticket) -> None:

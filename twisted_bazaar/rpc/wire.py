@@ -107,6 +107,8 @@ def to_wire(message: msgspec.Struct) -> Any:
         fields["stamp"] = catalog_pb2.Stamp(life=stamp.life, at=stamp.at_seconds)
     if snapshot := fields.get("snapshot"):
         fields["snapshot"] = snapshot_to_wire(snapshot)
+    if roster := fields.get("roster"):
+        fields["roster"] = members_to_wire(roster)
     if followers := fields.get("followers"):
         fields["followers"] = [
             order_pb2.FollowerLag(replica=lag.replica, entries=lag.entries, seconds=lag.seconds)
@@ -139,6 +141,9 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
         fields["snapshot"] = snapshot_from_wire(wire.snapshot, *previous)
     if plan.members:
         fields["members"] = ids_from_wire(wire.members)
+    if plan.roster:
+        fields["roster"] = members_from_wire(wire.roster)
+        fields["before"] = ids_from_wire(wire.before)
     if plan.followers:
         fields["followers"] = _followers_from_wire(wire.followers)
         fields["partitions"] = partitions_from_wire(wire.partitions)
@@ -164,13 +169,14 @@ class _Plan(msgspec.Struct, frozen=True):
     stamp: bool
     snapshot: bool
     members: bool
+    roster: bool
     followers: bool
     entries: bool
     proposed: bool
 
 
 _OF_STATUS = ("followers", "partitions", "placements", "configuration", "before")
-_APART = frozenset(("stamp", "snapshot", "members", "entries", "proposed", *_OF_STATUS))
+_APART = frozenset(("stamp", "snapshot", "members", "roster", "entries", "proposed", *_OF_STATUS))
 """The fields that are read each in its own way."""
 
 
@@ -195,6 +201,7 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
         "stamp" in apart,
         "snapshot" in apart,
         "members" in apart,
+        "roster" in apart,
         "followers" in apart,
         "entries" in apart,
         "proposed" in apart,

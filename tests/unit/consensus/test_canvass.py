@@ -3,6 +3,7 @@
 from tests.fakes.member import disk, entries_of
 from twisted_bazaar.consensus.canvass import Canvass, FetchFrom, GoAhead, Purpose
 from twisted_bazaar.consensus.log import Log
+from twisted_bazaar.consensus.membership import first_membership
 from twisted_bazaar.consensus.messages import FetchReply, PollReply
 from twisted_bazaar.consensus.nomination import AnotherLeads, Refused
 
@@ -28,7 +29,7 @@ def canvass(*replies: PollReply, size: int = 3, purpose: Purpose = Purpose.CAMPA
     """Replica 1 polls the others, waits for answers until 1.0, and got these."""
     made = Canvass(
         replica=1,
-        peers=range(2, size + 1),
+        membership=first_membership(1, range(2, size + 1), join=False),
         purpose=purpose,
         nonce=0,
         now=0.9,

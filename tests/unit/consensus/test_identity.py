@@ -55,7 +55,30 @@ def poll_reply(replica: int = 2, cluster: str = OURS, **changes: object) -> Poll
             "this is replica 1, not",
         ),
         (
-            append_with(term=2, leader=4, cluster=OURS, to=1),
+            append_with(term=2, leader=4, to=1),
+            "none of the other members",
+        ),
+        # An entry that this replica lacks may have added it.
+        (append_with(term=2, leader=4, cluster=OURS, to=1), None),
+        (
+            Vote(term=3, candidate=4, last_index=3, last_term=2, cluster=OURS, to=1),
+            "none of the other members",
+        ),
+        (
+            Vote(
+                term=3,
+                candidate=4,
+                last_index=3,
+                last_term=2,
+                cluster=OURS,
+                to=1,
+                members=(1, 2, 3, 4),
+                members_index=3,
+            ),
+            None,
+        ),
+        (
+            Fetch(replica=4, after=0, digest="", cluster=OURS, to=1),
             "none of the other members",
         ),
         (

@@ -38,7 +38,8 @@ def test_a_replica_that_is_to_join_is_no_member_by_its_own_options() -> None:
 def test_a_new_member_is_joining_and_the_voters_stay() -> None:
     joined = after(next_members(FIRST, AddMember(4, "d:4"), OPTIONS))
     assert (joined.voters, joined.joining, joined.before) == ((1, 2, 3), (4,), ())
-    assert joined.addresses == {**OPTIONS, 4: "d:4"}, "what only options knew is in the log now"
+    where = {member.id: member.address for member in joined.members}
+    assert where == {**OPTIONS, 4: "d:4"}, "what only options knew is in the log now"
 
 
 def test_while_the_voters_change_both_majorities_are_needed() -> None:
@@ -74,7 +75,8 @@ def test_one_that_is_joining_is_removed_in_one_step() -> None:
 
 def test_a_member_gets_another_address_in_one_step() -> None:
     moved = after(next_members(FIRST, AddMember(2, "z:9"), OPTIONS))
-    assert (moved.addresses[2], moved.voters, moved.before) == ("z:9", (1, 2, 3), ())
+    assert moved.members[1] == MemberInfo(2, "z:9")
+    assert (moved.voters, moved.before) == ((1, 2, 3), ())
 
 
 def test_what_is_so_already_is_no_entry() -> None:

@@ -1,4 +1,5 @@
 from twisted_bazaar.rpc.bazaar.v1 import following_pb2 as _following_pb2
+from twisted_bazaar.rpc.bazaar.v1 import order_pb2 as _order_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -56,7 +57,7 @@ class AppendReply(_message.Message):
     def __init__(self, term: _Optional[int] = ..., follower: _Optional[int] = ..., fits: _Optional[bool] = ..., index: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., taken: _Optional[int] = ...) -> None: ...
 
 class VoteRequest(_message.Message):
-    __slots__ = ("term", "candidate", "last_index", "last_term", "cluster", "to", "last_digest", "members")
+    __slots__ = ("term", "candidate", "last_index", "last_term", "cluster", "to", "last_digest", "members", "members_index")
     TERM_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +66,7 @@ class VoteRequest(_message.Message):
     TO_FIELD_NUMBER: _ClassVar[int]
     LAST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_INDEX_FIELD_NUMBER: _ClassVar[int]
     term: int
     candidate: int
     last_index: int
@@ -73,7 +75,8 @@ class VoteRequest(_message.Message):
     to: int
     last_digest: str
     members: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, term: _Optional[int] = ..., candidate: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., last_digest: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ...) -> None: ...
+    members_index: int
+    def __init__(self, term: _Optional[int] = ..., candidate: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., last_digest: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., members_index: _Optional[int] = ...) -> None: ...
 
 class VoteReply(_message.Message):
     __slots__ = ("term", "voter", "granted")
@@ -96,7 +99,7 @@ class PollRequest(_message.Message):
     def __init__(self, replica: _Optional[int] = ..., nonce: _Optional[int] = ..., to: _Optional[int] = ...) -> None: ...
 
 class PollReply(_message.Message):
-    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "nonce", "copied", "cluster", "members", "last_digest", "disk_seconds")
+    __slots__ = ("replica", "term", "last_index", "last_term", "leader", "wait", "suspect", "nonce", "copied", "cluster", "members", "last_digest", "disk_seconds", "members_index", "roster", "before", "settled", "level")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +113,11 @@ class PollReply(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     LAST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     DISK_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
     replica: int
     term: int
     last_index: int
@@ -123,7 +131,12 @@ class PollReply(_message.Message):
     members: _containers.RepeatedScalarFieldContainer[int]
     last_digest: str
     disk_seconds: float
-    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ..., disk_seconds: _Optional[float] = ...) -> None: ...
+    members_index: int
+    roster: _containers.RepeatedCompositeFieldContainer[_order_pb2.Member]
+    before: _containers.RepeatedScalarFieldContainer[int]
+    settled: bool
+    level: int
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., members_index: _Optional[int] = ..., roster: _Optional[_Iterable[_Union[_order_pb2.Member, _Mapping]]] = ..., before: _Optional[_Iterable[int]] = ..., settled: _Optional[bool] = ..., level: _Optional[int] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("replica", "after", "digest", "cluster", "to")
