@@ -152,6 +152,7 @@ PURE_MODULES = [
     "runtime.log_settings",
     "security.authority",
     "security.roles",
+    "storage.archived",
     "storage.blocks",
     "storage.links",
     "tools.order_table",

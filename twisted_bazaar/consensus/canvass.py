@@ -22,7 +22,7 @@ from .membership import Membership
 from .messages import Fetch, FetchReply, PollReply, Ticket
 from .nomination import AnotherLeads, Refused
 
-__all__ = ["Behind", "Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose"]
+__all__ = ["Behind", "Canvass", "FetchFrom", "GoAhead", "Hopeless", "Purpose", "TakeSnapshot"]
 
 
 class Purpose(Enum):
@@ -40,6 +40,10 @@ class FetchFrom(msgspec.Struct, frozen=True):
     """Catch up with this replica: it is the furthest of those that answered."""
 
     source: int
+
+
+class TakeSnapshot(msgspec.Struct, frozen=True):
+    """The source's log begins after entries that this replica lacks."""
 
 
 class GoAhead(msgspec.Struct, frozen=True):
@@ -310,9 +314,10 @@ class Canvass:
         return self._fetch(log, log.last_index)
 
     def _fetch(self, log: Log, after: int) -> Fetch:
-        return Fetch(replica=self._replica, after=after, digest=log.digest_at(after))
+        digest = log.digest_at(after)
+        return Fetch(replica=self._replica, after=after, digest=digest, snapshots=True)
 
-    def fetched(self, reply: FetchReply, log: Log, committed: int) -> Fetch | None:
+    def fetched(self, reply: FetchReply, log: Log, committed: int) -> Fetch | TakeSnapshot | None:
         """Take the source's entries into `log`, and say what to fetch next; None: enough.
 
         The caller has adopted the term of `reply`: else a deposed leader could overwrite the
@@ -330,6 +335,10 @@ class Canvass:
         if not reply.fits:
             # Committed entries are in the log of each replica that is further.
             after = max(committed, min(reply.after - self._step_back, log.last_index))
+            if after < reply.begins:
+                if reply.after <= reply.begins or log.last_index < reply.begins:
+                    return TakeSnapshot()
+                after = reply.begins
             self._step_back *= 2
             return self._fetch(log, after)
         self._step_back = 1

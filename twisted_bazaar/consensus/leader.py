@@ -3,7 +3,7 @@
 What it knows of the catalogs is in `learners`. The rules are those of Raft figure 2, "Leaders".
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from twisted_bazaar.errors import InvariantBroken, MembersRefused
 from twisted_bazaar.leases import kept
@@ -14,7 +14,7 @@ from .lag import ProposalTimes
 from .learners import Learners
 from .log import Log
 from .membership import Membership, membership_of, promoted, settled
-from .messages import Append, AppendReply, FollowerLag, Message, Request
+from .messages import Append, AppendReply, FollowerLag, MarketSnapshot, Message, Request
 from .progress import Progress, majority, reached_by_majority
 
 __all__ = ["MAX_BATCH_ENTRIES", "LeaderState", "longest_lease"]
@@ -49,9 +49,10 @@ class LeaderState:
         batch: int,
         now: float,
         lag: float = 0.0,
+        market: Callable[[], MarketSnapshot] | None = None,
     ) -> None:
-        """Peers without which there is a majority are told what is new `lag` seconds later, with
-        what has come up by then; 0: at once."""
+        """`market`: see `Replica`. Peers without which there is a majority are told what is new
+        `lag` seconds later, with what has come up by then; 0: at once."""
         self._replica = replica
         self._term = term
         self._cluster = cluster
@@ -96,6 +97,7 @@ class LeaderState:
             longest_lease=longest_lease(log, timing),
             catalogs_before={name for opened in log.openings for name in opened.catalogs},
             surely_leads=self._surely_leads,
+            snapshot=market,
         )
         """The catalogs."""
 
@@ -211,13 +213,16 @@ class LeaderState:
         last, heartbeat = self._log.last_index, self._timing.heartbeat
         self._proposal_times.reached(last, now)
         at_once: Collection[int] | None = None
+        begins = self._log.begins
         for peer, progress in self._peers.items():
-            if not progress.due(now, last, self.round, heartbeat):
+            # One that needs a snapshot is sent no entries before it has taken that.
+            news = last if progress.next > begins else 0
+            if not progress.due(now, news, self.round, heartbeat):
                 continue
             if at_once is None:
                 at_once = self._told_at_once(now)
             lag = 0.0 if peer in at_once else self._lag
-            if lag and not progress.due(now, last, self.round, heartbeat, lag=lag):
+            if lag and not progress.due(now, news, self.round, heartbeat, lag=lag):
                 self._wake_for(progress, lag)
                 continue
             progress.sending(now, self.round)
@@ -251,8 +256,10 @@ class LeaderState:
     def _append(
         self, peer: int, progress: Progress, commit: int, released: int, now: float
     ) -> Append:
-        previous = progress.next - 1
-        upto = min(self._log.last_index, previous + self._batch)
+        begins = self._log.begins
+        lacks = progress.next <= begins
+        previous = begins if lacks else progress.next - 1
+        upto = previous if lacks else min(self._log.last_index, previous + self._batch)
         return Append(
             term=self._term,
             leader=self._replica,
@@ -266,6 +273,7 @@ class LeaderState:
             cluster=self._cluster,
             to=peer,
             previous_digest=self._log.digest_at(previous),
+            begins=begins if lacks else 0,
         )
 
     def append_answered(self, reply: AppendReply) -> None:

@@ -114,8 +114,9 @@ class Learners:
         `surely_leads` says of a moment whether no other leader can have come by then. A message
         carries `batch` entries at most.
 
-        `snapshot` returns the market after some committed entry whose digest the log knows. None:
-        the log knows all its entries. `partition` is the one whose log it is.
+        `snapshot` returns the market after some committed entry whose digest the log knows, for a
+        catalog that lacks entries which the log does not know. None: the log knows all of its
+        entries. `partition` is the one whose log it is.
         """
         self._term = term
         self._cluster = cluster
@@ -200,7 +201,7 @@ class Learners:
         """Whether `learner`, which is to hear of entries up to `last`, needs a snapshot: its state
         is of another history, or lacks entries that the log does not know."""
         return self._snapshot is not None and (
-            learner.rebuild or not self._log.digest_at(min(learner.next - 1, last))
+            not self._log.digest_at(0 if learner.rebuild else min(learner.next - 1, last))
         )
 
     def _apply(self, learner: _Learner, last: int, commit: int, now: float) -> Apply:

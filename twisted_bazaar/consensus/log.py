@@ -10,9 +10,10 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from twisted_bazaar.errors import InvariantBroken, Malformed
+from twisted_bazaar.errors import InvariantBroken, Malformed, Unavailable
 
-from .entries import GENESIS, Entry, Members, Opened
+from .beginning import WHOLE, Beginning
+from .entries import Entry, Members, Opened
 
 __all__ = [
     "MAX_STRETCH_BYTES",
@@ -69,6 +70,10 @@ class Storage(Protocol):
         """The replica voted for in `term`; 0: none."""
 
     @property
+    def beginning(self) -> Beginning:
+        """Where the log begins. It moves on as entries are archived, while others are read."""
+
+    @property
     def last_index(self) -> int:
         """The index of the last durable entry; 0: there is none."""
 
@@ -78,11 +83,13 @@ class Storage(Protocol):
 
     @property
     def openings(self) -> Sequence[tuple[int, Opened]]:
-        """The durable `opened` entries with their indexes, ascending."""
+        """The durable `opened` entries with their indexes, ascending. Of those before the
+        beginning there are as many as `condensed` leaves."""
 
     @property
     def memberships(self) -> Sequence[tuple[int, Members]]:
-        """The durable `members` entries with their indexes, ascending."""
+        """The durable `members` entries with their indexes, ascending. Of those before the
+        beginning there is the last one."""
 
     @property
     def suspect(self) -> str | None:
@@ -107,7 +114,8 @@ class Storage(Protocol):
         """The durable entries `after` < index <= `upto`.
 
         Returns at once: the disk may be read only when the sequence is used, which can be on
-        another thread. A later truncation does not change the sequence.
+        another thread. A later truncation does not change the sequence. Entries up to the beginning
+        may be far away, or missing: then its use raises `Unavailable`.
         """
 
 
@@ -119,7 +127,11 @@ class MemoryStorage:
     ) -> None:
         self.term = 0
         self.vote = 0
+        self.beginning = WHOLE
         self.entries: list[Entry] = []
+        """Those after the beginning."""
+        self.archived: list[Entry] = []
+        """Those up to the beginning, if all of them are here."""
         self.suspect = suspect
         self.fresh = fresh
         self.copied = copied
@@ -127,34 +139,43 @@ class MemoryStorage:
 
     @property
     def last_index(self) -> int:
-        return len(self.entries)
+        return self.beginning.index + len(self.entries)
 
     @property
     def cluster(self) -> str:
+        if self.beginning.index:
+            return self.beginning.cluster
         return cluster_of(self.entries[0]) if self.entries else self._named
 
     @property
     def openings(self) -> Sequence[tuple[int, Opened]]:
-        return [
+        later = [
             (entry.index, entry.event) for entry in self.entries if isinstance(entry.event, Opened)
         ]
+        return [*self.beginning.openings, *later]
 
     @property
     def memberships(self) -> Sequence[tuple[int, Members]]:
-        return [
+        later = [
             (entry.index, entry.event) for entry in self.entries if isinstance(entry.event, Members)
         ]
+        return [*self.beginning.memberships, *later]
 
     def write(self, write: Write) -> None:
         self.term, self.vote, self._named = write.term, write.vote, write.cluster
         if write.truncate is not None:
-            del self.entries[write.truncate :]
+            del self.entries[write.truncate - self.beginning.index :]
         self.entries.extend(write.entries)
         if write.trusted:
             self.suspect, self.fresh, self.copied = None, False, False
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
-        return self.entries[after:upto]
+        begins = self.beginning.index
+        if after >= begins:
+            return self.entries[after - begins : upto - begins]
+        if len(self.archived) < begins:
+            raise Unavailable(f"entry {after + 1} is not here")
+        return [*self.archived, *self.entries][after:upto]
 
 
 @runtime_checkable
@@ -184,7 +205,7 @@ class Log:
         self._storage = storage
         self._keep = keep
         last = storage.last_index
-        self._tail: list[Entry] = list(storage.read(max(0, last - keep), last))
+        self._tail: list[Entry] = list(storage.read(max(self.begins, last - keep), last))
         self._base = last - len(self._tail)
         """Index of the entry before the tail. Invariant: _base <= durable."""
         self.last_index = last
@@ -200,23 +221,36 @@ class Log:
         self._memberships = list(storage.memberships)
 
     @property
+    def begins(self) -> int:
+        """The index of the entry after which this log begins; 0: it begins with entry 1. All up to
+        there is committed, and can be read from `entries` at most."""
+        return self._storage.beginning.index
+
+    @property
+    def _last(self) -> Entry | Beginning:
+        return self._tail[-1] if self._tail else self._storage.beginning
+
+    @property
     def last_term(self) -> int:
         """The term of the last entry; 0: there is none."""
-        return self._tail[-1].term if self._tail else 0
+        return self._last.term
 
     @property
     def last_at_milliseconds(self) -> int:
         """The time of the last entry; 0: there is none."""
-        return self._tail[-1].at_milliseconds if self._tail else 0
+        return self._last.at_milliseconds
 
     @property
     def last_digest(self) -> str:
         """Names the whole log."""
-        return self._tail[-1].digest if self._tail else GENESIS
+        return self._last.digest
 
     @property
     def cluster(self) -> str:
         """The cluster whose log this is; empty: there is no entry."""
+        beginning = self._storage.beginning
+        if beginning.index:
+            return beginning.cluster
         return cluster_of(self.entry_at(1)) if self.last_index else ""
 
     @property
@@ -239,28 +273,37 @@ class Log:
     def contradicts(self, index: int, term: int, digest: str) -> bool:
         """Whether another log, whose entry `index` is of `term` and has `digest`, cannot be of
         the same cluster: both have an entry of one leader there, and not the same (invariant 3).
-        An empty `digest` contradicts nothing.
+        An empty `digest` contradicts nothing, nor does an entry before this log's beginning.
         """
         return (
             bool(digest)
-            and 0 < index <= self.last_index
+            and max(0, self.begins - 1) < index <= self.last_index
             and self.term_at(index) == term
             and self.digest_at(index) != digest
         )
 
     def entry_at(self, index: int) -> Entry:
-        """The entry at 1 <= `index` <= `last_index`."""
+        """The entry at `begins` < `index` <= `last_index`."""
         if index > self._base:
             return self._tail[index - self._base - 1]
         return self._storage.read(index - 1, index)[0]
 
+    def _at(self, index: int) -> Entry | Beginning | None:
+        """Entry `index`, or what is known of it if the log begins after it; None: nothing is."""
+        beginning = self._storage.beginning
+        if index > self._base or index > beginning.index:
+            return self.entry_at(index)
+        return beginning if index == beginning.index else None
+
     def term_at(self, index: int) -> int:
-        """The term of entry `index`; 0 for index 0, before the first."""
-        return self.entry_at(index).term if index else 0
+        """The term of entry `index`; 0 for index 0, before the first, and before the beginning."""
+        found = self._at(index)
+        return found.term if found is not None else 0
 
     def digest_at(self, index: int) -> str:
-        """The digest that names the history up to `index`."""
-        return self.entry_at(index).digest if index else GENESIS
+        """The digest that names the history up to `index`; empty: that is before the beginning."""
+        found = self._at(index)
+        return found.digest if found is not None else ""
 
     def entries(self, after: int, upto: int) -> Sequence[Entry]:
         """The entries `after` < index <= `upto`, or only the first of them, one at least: as far
@@ -306,7 +349,7 @@ class Log:
         while self._memberships and self._memberships[-1][0] > after:
             self._memberships.pop()
         if after <= self._base:
-            self._tail = list(self._storage.read(max(0, after - self._keep), after))
+            self._tail = list(self._storage.read(max(self.begins, after - self._keep), after))
             self._base = after - len(self._tail)
         else:
             del self._tail[after - self._base :]
@@ -324,6 +367,8 @@ class Log:
         `Malformed`, with nothing changed, if `entries` do not follow one another.
         """
         for position, entry in enumerate(entries):
+            if entry.index <= self.begins:
+                continue
             conflicts = entry.index <= self.last_index
             if conflicts and self.term_at(entry.index) == entry.term:
                 continue

@@ -77,6 +77,9 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     to: int = 0
     previous_digest: str = ""
     """Names the leader's history up to `previous_index`; empty: not said."""
+    begins: int = 0
+    """The leader's log begins after this entry, which the follower lacks, as far as is known: it is
+    to take a snapshot. 0: it need not."""
 
 
 class AppendReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +190,8 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     cluster: str = ""
     to: int = 0
+    snapshots: bool = False
+    """Whether the sender can take a snapshot in place of entries."""
 
 
 class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,6 +211,8 @@ class FetchReply(msgspec.Struct, frozen=True, kw_only=True):
     last_index: int
     """The end of the sender's log, as is `last_term`."""
     last_term: int
+    begins: int = 0
+    """The sender's log begins after this entry: of those up to it, it has a snapshot only."""
 
 
 class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):

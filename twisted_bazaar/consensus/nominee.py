@@ -13,8 +13,9 @@ import msgspec
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.timing import Timing
 
+from .beginning import Beginning
 from .candidacy import Candidacy
-from .canvass import Behind, Canvass, FetchFrom, GoAhead, Hopeless, Purpose
+from .canvass import Behind, Canvass, FetchFrom, GoAhead, Hopeless, Purpose, TakeSnapshot
 from .log import Storage
 from .membership import Membership, removed
 from .messages import Fetch, FetchReply, Poll, PollReply, Reply, Request, Ticket, Vote, VoteReply
@@ -70,6 +71,9 @@ class Nominee(Voter):
         self._candidacy: Candidacy | None = None
         """The votes won in `term`, if it has stood in it and no leader was heard. Always there
         while it is a candidate."""
+        self.snapshot_from = 0
+        """The replica that this one is to take a snapshot of, as it lacks entries that are in no
+        log in reach; 0: none. The owner begins, and goes on whatever this says then."""
         self.elections_started = 0
         """How often it became a candidate, in this life."""
         self._levels: dict[int, int] = {}
@@ -278,8 +282,40 @@ class Nominee(Voter):
         fetch = canvass.fetched(message, self.log, self.commit)
         if fetch is None:
             self._consider_canvass(now)
+        elif isinstance(fetch, TakeSnapshot):
+            self.snapshot_from = message.replica
         else:
             self._fetch(message.replica, fetch)
+
+    # Snapshots.
+
+    def snapshot_moves(self, source: int, now: float) -> None:
+        """A part of the snapshot of replica `source` has come."""
+        if self._canvass is not None and self._canvass.source == source:
+            self._canvass.moved_at = now
+
+    def snapshot_lost(self, source: int, now: float) -> None:
+        """The snapshot of replica `source` did not come, or is not good."""
+        self.snapshot_from = 0
+        if self._canvass is not None and self._canvass.source == source:
+            self._canvass.lost(source, now)
+            self._consider_canvass(now)
+
+    def may_begin_after(self, beginning: Beginning) -> bool:
+        """Whether this replica may drop its whole log for one that begins at `beginning`, which a
+        member has released. If so, the owner ends this life of the replica at once, without letting
+        it answer anything more, replaces log and state on the disk, and begins another.
+
+        It must not if its own log has that entry: what comes after it there may be acknowledged.
+        Otherwise what of its own log is committed is before `beginning`, and in the snapshot.
+        """
+        if self.leads or beginning.index <= self.commit:
+            return False
+        if not self._name_is_old and self.cluster not in ("", beginning.cluster):
+            return False
+        log = self.log
+        has_it = beginning.index <= log.last_index
+        return not has_it or log.digest_at(beginning.index) != beginning.digest
 
     def _fetch(self, source: int, fetch: Fetch) -> None:
         named = msgspec.structs.replace(fetch, cluster=self.cluster, to=source)

@@ -34,7 +34,6 @@ from .canvass import Purpose
 from .entries import Entry, Event, Members, Opened, encode_entry
 from .leader import MAX_BATCH_ENTRIES, LeaderState, longest_lease
 from .log import Storage, Write
-from .member import Observed
 from .membership import MembersChange, next_members
 from .messages import (
     Append,
@@ -45,7 +44,7 @@ from .messages import (
     FetchReply,
     FollowerLag,
     LearnerRequest,
-    Message,
+    MarketSnapshot,
     PeerReply,
     PeerRequest,
     Poll,
@@ -58,20 +57,10 @@ from .messages import (
 )
 from .nomination import Won
 from .nominee import Nominee
+from .ready import Ready
 from .role import Role
 
 __all__ = ["Ready", "Replica"]
-
-
-class Ready(Observed, frozen=True, kw_only=True):
-    """What the owner must carry out, in any order: what was newly committed, a batch at most, too.
-    A round is confirmed once a majority has answered it."""
-
-    messages: Sequence[Message]
-    write: Write | None
-    """None: there is nothing to write, or a write is under way."""
-    more: bool
-    """Whether more is ready now. If not, there is nothing until the next call of the replica."""
 
 
 class Replica(Nominee):
@@ -94,6 +83,7 @@ class Replica(Nominee):
         lag: float = 0.0,
         addresses: Mapping[int, str] = MappingProxyType({}),
         join: bool = False,
+        market: Callable[[], MarketSnapshot] | None = None,
     ) -> None:
         """Begin a life with what `storage` holds.
 
@@ -105,7 +95,8 @@ class Replica(Nominee):
         for the times of entries. A message carries `batch` entries at most. `nonce` is below
         2**53, and different in each life. Each call of `names` returns a name that no other
         call, here or elsewhere, has returned. Peers without which there is a majority are told what
-        is new up to `lag` seconds later.
+        is new up to `lag` seconds later. `market` returns the market after some committed entry,
+        for catalogs that lack entries before the log's beginning; it is needed once there are any.
         """
         super().__init__(
             replica=replica,
@@ -122,6 +113,7 @@ class Replica(Nominee):
         )
         self._learners = tuple(learners)
         self._lag = lag
+        self._market = market
         self._milliseconds = milliseconds
         self._leader_known_at = now
         """When this replica led last, or heard the leader."""
@@ -129,7 +121,7 @@ class Replica(Nominee):
         """What it keeps while it leads; None in any other role."""
         self._applied = applied
         """Entries up to here were handed to the owner."""
-        self.released = applied
+        self.released = self.commit
         """Clients may see entries up to here. Invariant: released <= commit."""
         self.elections_won = 0
         """How often it became the leader, in this life."""
@@ -424,6 +416,9 @@ class Replica(Nominee):
             fits, index = self._take_append(message)
             if fits:
                 self._canvass = None  # The leader sends what this replica lacks.
+                self.snapshot_from = 0
+            elif message.begins > self.commit and self._canvass is None:
+                self._begin_canvass(Purpose.RESYNC, now)
         # Round 0 in answer to an append of another term: its leader may lead in this one by now,
         # and the round is none of those that it began since.
         reply = AppendReply(
@@ -442,14 +437,15 @@ class Replica(Nominee):
         If they do not fit: the index after which the leader is to try again. That is the end of
         a shorter log, which most likely fits, or the last committed entry, which surely does.
         """
-        previous = message.previous_index
+        previous, begins = message.previous_index, self.log.begins
         if previous > self.log.last_index:
             return False, self.log.last_index
-        if self.log.term_at(previous) != message.previous_term:
+        # What this log begins after is committed, so it is in the leader's log as well.
+        if previous >= begins and self.log.term_at(previous) != message.previous_term:
             return False, self.commit
         self.log.take(message.entries, self.commit)
         self.cluster = self.cluster or self.log.cluster
-        index = previous + len(message.entries)
+        index = max(begins, previous + len(message.entries))
         self.commit = max(self.commit, min(message.commit, index))
         self.released = max(self.released, min(message.released, self.commit))
         return True, index
@@ -470,6 +466,7 @@ class Replica(Nominee):
             batch=self._batch,
             now=now,
             lag=self._lag,
+            market=self._market,
         )
         self._end_campaign(Won())
         opened = Opened(

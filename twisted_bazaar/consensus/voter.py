@@ -17,7 +17,18 @@ from .entries import Entry
 from .identity import Identity
 from .log import Log, Storage
 from .membership import Membership, removed
-from .messages import LEVEL, Fetch, FetchReply, Poll, PollReply, Reply, Ticket, Vote, VoteReply
+from .messages import (
+    LEVEL,
+    Declined,
+    Fetch,
+    FetchReply,
+    Poll,
+    PollReply,
+    Reply,
+    Ticket,
+    Vote,
+    VoteReply,
+)
 from .outbox import Outbox
 from .role import Role, check_transition
 
@@ -55,7 +66,8 @@ class Voter(ABC):
         """The highest term that this replica has seen. Never decreases."""
         self.vote = storage.vote
         """The replica that this one voted for in `term`; 0: none. Changes once in a term."""
-        self.commit = applied
+        # What a log begins after is released, though the owner may have to apply it anew.
+        self.commit = max(applied, storage.beginning.index)
         """Entries up to here are committed, as far as this replica knows."""
         self.role = Role.FOLLOWER if storage.suspect is None else Role.SUSPECT
         """Changed by `_become` only."""
@@ -224,8 +236,11 @@ class Voter(ABC):
         self._outbox.say([Reply(ticket, reply)])
 
     def _on_fetch(self, message: Fetch, ticket: Ticket) -> None:
-        after, last = message.after, self.log.last_index
-        fits = after <= last and self.log.digest_at(after) == message.digest
+        after, last, begins = message.after, self.log.last_index, self.log.begins
+        if after < begins and not message.snapshots:
+            self._outbox.say([Reply(ticket, Declined(f"its log begins after entry {begins}"))])
+            return
+        fits = begins <= after <= last and self.log.digest_at(after) == message.digest
         entries: Sequence[Entry] = ()
         if fits:
             entries = self.log.entries(after, min(last, after + self._batch))
@@ -237,5 +252,6 @@ class Voter(ABC):
             entries=entries,
             last_index=last,
             last_term=self.log.last_term,
+            begins=begins,
         )
         self._outbox.say([Reply(ticket, reply)])

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
-from twisted_bazaar.consensus import messages
+from twisted_bazaar.consensus import far_behind, messages
 from twisted_bazaar.consensus.entries import Entry, decode_entry
 from twisted_bazaar.errors import (
     BazaarError,
@@ -76,6 +76,10 @@ _WIRE_TYPES: dict[type, Any] = {
     messages.PollReply: replication_pb2.PollReply,
     messages.Fetch: replication_pb2.FetchRequest,
     messages.FetchReply: replication_pb2.FetchReply,
+    far_behind.Snapshot: replication_pb2.SnapshotRequest,
+    far_behind.SnapshotReply: replication_pb2.SnapshotReply,
+    far_behind.Earlier: replication_pb2.EarlierRequest,
+    far_behind.EarlierReply: replication_pb2.EarlierReply,
     messages.Apply: catalog_pb2.ApplyRequest,
     messages.ApplyReply: catalog_pb2.ApplyReply,
     messages.CampaignReply: order_pb2.CampaignReply,
@@ -188,7 +192,7 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
     of = {
         type_: [name for name in names - apart if hints[name] is type_] for type_ in hints.values()
     }
-    plain = [name for type_ in (int, bool, float, str) for name in of.get(type_, ())]
+    plain = [name for type_ in (int, bool, float, str, bytes) for name in of.get(type_, ())]
     return _Plan(
         plain,
         attrgetter(*plain),

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from threading import Lock
 
+from twisted_bazaar.consensus.beginning import WHOLE
 from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
@@ -41,6 +42,8 @@ class _StoredLog:
     def __init__(self, state: Recovery) -> None:
         self.torn = state.torn
         """Bytes of a torn write at the end, which are ignored."""
+        self.beginning = WHOLE
+        """Where the log begins."""
         self._state = state
         self._cluster = state.cluster
         self._lock = Lock()

@@ -119,7 +119,7 @@ def test_a_resync_raises_no_term_of_its_own_but_adopts_the_sources() -> None:
     assert member.replica.term == 1
     cluster = entries_of(1)[0].digest
     assert fetch == Fetch(
-        replica=1, after=2, digest=entries_of(1, 1)[1].digest, cluster=cluster, to=3
+        replica=1, after=2, digest=entries_of(1, 1)[1].digest, cluster=cluster, to=3, snapshots=True
     )
     member.step(
         FetchReply(

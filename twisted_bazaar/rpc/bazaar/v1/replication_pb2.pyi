@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AppendRequest(_message.Message):
-    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent", "cluster", "to", "previous_digest", "followed")
+    __slots__ = ("term", "leader", "previous_index", "previous_term", "records", "commit", "released", "round", "sent", "cluster", "to", "previous_digest", "followed", "begins")
     TERM_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class AppendRequest(_message.Message):
     TO_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     FOLLOWED_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
     term: int
     leader: int
     previous_index: int
@@ -36,7 +37,8 @@ class AppendRequest(_message.Message):
     to: int
     previous_digest: str
     followed: _containers.RepeatedCompositeFieldContainer[_following_pb2.Followed]
-    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., previous_digest: _Optional[str] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ...) -> None: ...
+    begins: int
+    def __init__(self, term: _Optional[int] = ..., leader: _Optional[int] = ..., previous_index: _Optional[int] = ..., previous_term: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ..., commit: _Optional[int] = ..., released: _Optional[int] = ..., round: _Optional[int] = ..., sent: _Optional[float] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., previous_digest: _Optional[str] = ..., followed: _Optional[_Iterable[_Union[_following_pb2.Followed, _Mapping]]] = ..., begins: _Optional[int] = ...) -> None: ...
 
 class AppendReply(_message.Message):
     __slots__ = ("term", "follower", "fits", "index", "round", "sent", "taken")
@@ -139,21 +141,23 @@ class PollReply(_message.Message):
     def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., leader: _Optional[int] = ..., wait: _Optional[float] = ..., suspect: _Optional[bool] = ..., nonce: _Optional[int] = ..., copied: _Optional[bool] = ..., cluster: _Optional[str] = ..., members: _Optional[_Iterable[int]] = ..., last_digest: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., members_index: _Optional[int] = ..., roster: _Optional[_Iterable[_Union[_order_pb2.Member, _Mapping]]] = ..., before: _Optional[_Iterable[int]] = ..., settled: _Optional[bool] = ..., level: _Optional[int] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
-    __slots__ = ("replica", "after", "digest", "cluster", "to")
+    __slots__ = ("replica", "after", "digest", "cluster", "to", "snapshots")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     after: int
     digest: str
     cluster: str
     to: int
-    def __init__(self, replica: _Optional[int] = ..., after: _Optional[int] = ..., digest: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ...) -> None: ...
+    snapshots: bool
+    def __init__(self, replica: _Optional[int] = ..., after: _Optional[int] = ..., digest: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., snapshots: _Optional[bool] = ...) -> None: ...
 
 class FetchReply(_message.Message):
-    __slots__ = ("replica", "term", "after", "fits", "records", "last_index", "last_term")
+    __slots__ = ("replica", "term", "after", "fits", "records", "last_index", "last_term", "begins")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +165,7 @@ class FetchReply(_message.Message):
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     LAST_INDEX_FIELD_NUMBER: _ClassVar[int]
     LAST_TERM_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
     replica: int
     term: int
     after: int
@@ -168,4 +173,61 @@ class FetchReply(_message.Message):
     records: _containers.RepeatedScalarFieldContainer[bytes]
     last_index: int
     last_term: int
-    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., after: _Optional[int] = ..., fits: _Optional[bool] = ..., records: _Optional[_Iterable[bytes]] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ...) -> None: ...
+    begins: int
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., after: _Optional[int] = ..., fits: _Optional[bool] = ..., records: _Optional[_Iterable[bytes]] = ..., last_index: _Optional[int] = ..., last_term: _Optional[int] = ..., begins: _Optional[int] = ...) -> None: ...
+
+class SnapshotRequest(_message.Message):
+    __slots__ = ("replica", "cluster", "to", "copy", "offset")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    cluster: str
+    to: int
+    copy: str
+    offset: int
+    def __init__(self, replica: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., copy: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class SnapshotReply(_message.Message):
+    __slots__ = ("replica", "copy", "beginning", "size", "offset", "data")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
+    BEGINNING_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    copy: str
+    beginning: bytes
+    size: int
+    offset: int
+    data: bytes
+    def __init__(self, replica: _Optional[int] = ..., copy: _Optional[str] = ..., beginning: _Optional[bytes] = ..., size: _Optional[int] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class EarlierRequest(_message.Message):
+    __slots__ = ("replica", "cluster", "to", "after", "upto")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    UPTO_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    cluster: str
+    to: int
+    after: int
+    upto: int
+    def __init__(self, replica: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., after: _Optional[int] = ..., upto: _Optional[int] = ...) -> None: ...
+
+class EarlierReply(_message.Message):
+    __slots__ = ("replica", "term", "after", "records")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    replica: int
+    term: int
+    after: int
+    records: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, replica: _Optional[int] = ..., term: _Optional[int] = ..., after: _Optional[int] = ..., records: _Optional[_Iterable[bytes]] = ...) -> None: ...

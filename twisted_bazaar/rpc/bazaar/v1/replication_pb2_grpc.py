@@ -56,6 +56,16 @@ class ReplicationStub:
                 request_serializer=bazaar_dot_v1_dot_replication__pb2.FetchRequest.SerializeToString,
                 response_deserializer=bazaar_dot_v1_dot_replication__pb2.FetchReply.FromString,
                 _registered_method=True)
+        self.Snapshot = channel.unary_unary(
+                '/bazaar.v1.Replication/Snapshot',
+                request_serializer=bazaar_dot_v1_dot_replication__pb2.SnapshotRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_replication__pb2.SnapshotReply.FromString,
+                _registered_method=True)
+        self.Earlier = channel.unary_unary(
+                '/bazaar.v1.Replication/Earlier',
+                request_serializer=bazaar_dot_v1_dot_replication__pb2.EarlierRequest.SerializeToString,
+                response_deserializer=bazaar_dot_v1_dot_replication__pb2.EarlierReply.FromString,
+                _registered_method=True)
 
 
 class ReplicationServicer:
@@ -87,6 +97,18 @@ class ReplicationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Snapshot(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Earlier(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReplicationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +131,16 @@ def add_ReplicationServicer_to_server(servicer, server):
                     servicer.Fetch,
                     request_deserializer=bazaar_dot_v1_dot_replication__pb2.FetchRequest.FromString,
                     response_serializer=bazaar_dot_v1_dot_replication__pb2.FetchReply.SerializeToString,
+            ),
+            'Snapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Snapshot,
+                    request_deserializer=bazaar_dot_v1_dot_replication__pb2.SnapshotRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_replication__pb2.SnapshotReply.SerializeToString,
+            ),
+            'Earlier': grpc.unary_unary_rpc_method_handler(
+                    servicer.Earlier,
+                    request_deserializer=bazaar_dot_v1_dot_replication__pb2.EarlierRequest.FromString,
+                    response_serializer=bazaar_dot_v1_dot_replication__pb2.EarlierReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -221,6 +253,60 @@ class Replication:
             '/bazaar.v1.Replication/Fetch',
             bazaar_dot_v1_dot_replication__pb2.FetchRequest.SerializeToString,
             bazaar_dot_v1_dot_replication__pb2.FetchReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Snapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Replication/Snapshot',
+            bazaar_dot_v1_dot_replication__pb2.SnapshotRequest.SerializeToString,
+            bazaar_dot_v1_dot_replication__pb2.SnapshotReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Earlier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bazaar.v1.Replication/Earlier',
+            bazaar_dot_v1_dot_replication__pb2.EarlierRequest.SerializeToString,
+            bazaar_dot_v1_dot_replication__pb2.EarlierReply.FromString,
             options,
             channel_credentials,
             insecure,

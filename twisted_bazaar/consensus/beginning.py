@@ -1,0 +1,48 @@
+"""Where a log begins, and what is known of the entries before. Pure.
+
+A log begins with entry 1, or after an entry that is committed and released: what is before it was
+archived, or was never here, as the replica took a snapshot. What later leaders need of the entries
+before is kept: who led under which configuration, and the prices of the first listing.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from .entries import GENESIS, Members, Opened
+
+__all__ = ["WHOLE", "Beginning", "condensed"]
+
+
+class Beginning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The entry after which a log begins, and what is known of those up to it."""
+
+    index: int = 0
+    """Of that entry; 0: the log begins with entry 1."""
+    term: int = 0
+    at_milliseconds: int = 0
+    digest: str = GENESIS
+    """Names the history up to it."""
+    number: int = 0
+    """The last order up to it; 0: there is none."""
+    cluster: str = ""
+    """The cluster whose log it is; empty: `index` is 0."""
+    openings: tuple[tuple[int, Opened], ...] = ()
+    """The `opened` entries up to it with their indexes, ascending, as `condensed`."""
+    memberships: tuple[tuple[int, Members], ...] = ()
+    """The last `members` entry up to it, with its index; empty: there is none."""
+    prices: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """The prices of the first listing, by stock."""
+
+
+WHOLE = Beginning()
+"""The log begins with entry 1."""
+
+
+def condensed(openings: Iterable[tuple[int, Opened]]) -> tuple[tuple[int, Opened], ...]:
+    """Those of `openings`, ascending, that matter to a later leader: the last one of each
+    configuration."""
+    last: dict[tuple[object, ...], tuple[int, Opened]] = {}
+    for index, opened in openings:
+        last[opened.members, opened.lease, opened.catalogs] = (index, opened)
+    return tuple(sorted(last.values(), key=lambda each: each[0]))

@@ -1,0 +1,254 @@
+"""The entries of one log that have left it, in compressed files in a folder or in S3.
+
+What counts is the chain of files that leads from where the log begins back to entry 1, by the
+digests in their names. Other files may lie there, too: those of another history, those of another
+replica that shares the place, and those that a crash kept from being used.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+from twisted_bazaar.consensus.beginning import Beginning
+from twisted_bazaar.consensus.entries import GENESIS, Entry, decode_entry
+from twisted_bazaar.errors import Damaged, Unavailable
+
+from .archived import TAIL_BYTES, Footer, Name, footer_of, lines_of, pack, parse_name
+from .files import replace_file, sync_folder
+
+__all__ = ["Archive", "FolderStore", "Store"]
+
+_CACHED_FRAMES = 32
+"""Some 256 KiB each."""
+_CACHED_FOOTERS = 256
+
+
+class Store(Protocol):
+    """Where the files are. On any thread; everything blocks, and raises OSError."""
+
+    @property
+    def where(self) -> str:
+        """The place, for the operator."""
+
+    def names(self) -> Collection[str]:
+        """The names of all files."""
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """So many bytes of a file."""
+
+    def tail(self, name: str, size: int) -> bytes:
+        """The last bytes of a file, so many or all."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Make a file, durably. One of that name is replaced whole."""
+
+
+class FolderStore:
+    """A `Store` that is a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def where(self) -> str:
+        return str(self._folder)
+
+    def names(self) -> Collection[str]:
+        try:
+            return [path.name for path in self._folder.iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        with (self._folder / name).open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def tail(self, name: str, size: int) -> bytes:
+        with (self._folder / name).open("rb", buffering=0) as file:
+            file.seek(-min(size, file.seek(0, 2)), 2)
+            return file.read(size)
+
+    def put(self, name: str, content: bytes) -> None:
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        sync_folder(self._folder.parent)
+        replace_file(self._folder / name, content)
+        sync_folder(self._folder)
+
+
+class Archive:
+    """The archived entries of one log. On any thread; everything blocks.
+
+    What reads raises `Unavailable` if the entries are not here or cannot be had now, and `Damaged`
+    if they are not as they were written.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = Lock()
+        """Guards what follows."""
+        self._chain: Sequence[Name] = ()
+        """Ascending, one after the other. The last one may go on after `_ends`."""
+        self._ends = 0
+        """The log begins after this entry."""
+        self._footers: OrderedDict[Name, Footer] = OrderedDict()
+        self._frames: OrderedDict[tuple[Name, int], list[bytes]] = OrderedDict()
+
+    @property
+    def where(self) -> str:
+        """The place, for the operator."""
+        return self._store.where
+
+    @property
+    def missing(self) -> tuple[int, str]:
+        """The last entry before the log's beginning that is not here, and the digest that names the
+        history up to it; 0: all are here."""
+        chain = self._chain
+        if chain:
+            return chain[0].first - 1, chain[0].before
+        return self._ends, self._end_digest
+
+    _end_digest = GENESIS
+
+    def link(self, beginning: Beginning) -> None:
+        """The log begins there: look for the files that lead there. Raises OSError."""
+        found = [name for text in self._store.names() if (name := parse_name(text)) is not None]
+        chain: list[Name] = []
+        index, digest = beginning.index, beginning.digest
+        while index > 0 and (name := self._leading_to(index, digest, found)) is not None:
+            chain.append(name)
+            index, digest = name.first - 1, name.before
+        with self._lock:
+            self._chain, self._ends = tuple(reversed(chain)), beginning.index
+            self._end_digest = beginning.digest
+
+    def _leading_to(self, index: int, digest: str, found: Sequence[Name]) -> Name | None:
+        """A file that ends with this entry, or else has it somewhere."""
+        having = [name for name in found if name.first <= index <= name.last]
+        for name in having:
+            if (name.last, name.digest) == (index, digest):
+                return name
+        for name in having:
+            try:
+                if name.last != index and self._entry(name, index).digest == digest:
+                    return name
+            except Damaged:
+                continue
+        return None
+
+    def add(self, entries: Sequence[Entry], number: int, before: str) -> None:
+        """Make a durable file of `entries`, at least one, that follow order `number` and the
+        history `before`. It counts once `link` finds it. Raises OSError."""
+        name, content = pack(entries, number, before)
+        self._store.put(str(name), content)
+
+    def leading_from_start(self) -> tuple[int, str, int]:
+        """How far files lead from entry 1 on: the last entry, its digest, and the last order up to
+        it. Raises OSError."""
+        found = [name for text in self._store.names() if (name := parse_name(text)) is not None]
+        index, digest, number = 0, GENESIS, 0
+        while True:
+            follow = [n for n in found if n.first == index + 1 and n.before == digest]
+            if not follow:
+                return index, digest, number
+            _, index, number, _, digest = max(follow)
+
+    def read(self, after: int, upto: int) -> list[Entry]:
+        """The entries `after` < index <= `upto`, all of them before the log's beginning."""
+        with self._lock:
+            chain = self._chain
+        if upto > after and (not chain or after < chain[0].first - 1):
+            raise Unavailable(f"entry {after + 1} is not in the archive of this replica")
+        entries: list[Entry] = []
+        at = bisect_left(chain, after + 1, key=lambda name: name.last)
+        while after < upto:
+            if at == len(chain):
+                raise Unavailable(f"entry {after + 1} is not in the archive of this replica")
+            entries += self._read(chain[at], after + 1, min(upto, chain[at].last))
+            after, at = chain[at].last, at + 1
+        return entries
+
+    def index_of(self, number: int) -> int:
+        """The index of order `number`, which is before the log's beginning."""
+        with self._lock:
+            chain = self._chain
+        at = bisect_left(chain, number, key=lambda name: name.last_number)
+        if at < len(chain):
+            footer = self._footer(chain[at])
+            if number > footer.number:
+                return footer.first + footer.place_of(number)
+        raise Unavailable(f"order {number} is not in the archive of this replica")
+
+    def _entry(self, name: Name, index: int) -> Entry:
+        [entry] = self._read(name, index, index)
+        return entry
+
+    def _read(self, name: Name, first: int, last: int) -> list[Entry]:
+        """Entries that are all in one file."""
+        footer = self._footer(name)
+        records: list[bytes] = []
+        place, end = first - footer.first, last - footer.first + 1
+        while place < end:
+            number = footer.frame_of(place)
+            lines = self._lines(name, footer, number)
+            at = place - footer.firsts[number]
+            records += lines[at : at + end - place]
+            place = footer.firsts[number] + len(lines)
+        entries = [decode_entry(record) for record in records]
+        for index, entry in enumerate(entries, first):
+            if entry.index != index:
+                raise Damaged(f"{name}: entry {entry.index}, where entry {index} should be")
+        return entries
+
+    def _footer(self, name: Name) -> Footer:
+        with self._lock:
+            known = self._footers.get(name)
+            if known is not None:
+                self._footers.move_to_end(name)
+                return known
+        footer = self._load_footer(name, TAIL_BYTES)
+        with self._lock:
+            self._footers[name] = footer
+            while len(self._footers) > _CACHED_FOOTERS:
+                self._footers.popitem(last=False)
+        return footer
+
+    def _load_footer(self, name: Name, size: int) -> Footer:
+        tail = self._had(name, lambda: self._store.tail(str(name), size))
+        footer = footer_of(tail, name)
+        if isinstance(footer, Footer):
+            return footer
+        if len(tail) < size:
+            raise Damaged(f"{self.where}: {name}: is cut off")
+        return self._load_footer(name, footer)
+
+    def _lines(self, name: Name, footer: Footer, number: int) -> list[bytes]:
+        key = (name, number)
+        with self._lock:
+            known = self._frames.get(key)
+            if known is not None:
+                self._frames.move_to_end(key)
+                return known
+        begin, end = footer.offsets[number : number + 2]
+        frame = self._had(name, lambda: self._store.read(str(name), begin, end - begin))
+        lines = lines_of(frame, footer, number, name)
+        with self._lock:
+            self._frames[key] = lines
+            while len(self._frames) > _CACHED_FRAMES:
+                self._frames.popitem(last=False)
+        return lines
+
+    def _had(self, name: Name, read: "Read") -> bytes:
+        try:
+            return read()
+        except OSError as error:
+            raise Unavailable(f"{self.where}: {name}: {error.strerror or error}") from error
+
+
+class Read(Protocol):
+    """Reads some bytes of a file."""
+
+    def __call__(self) -> bytes: ...
