@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from treq.testing import StubTreq
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -277,8 +278,8 @@ class FrontEnd:
         trade = {"name": name, "quantity": quantity, "type": side}
         return self.ask("POST", "/orders", json=trade, **options)
 
-    def connect(self) -> "Connection":
-        return Connection(self.site)
+    def connect(self, peer: IPv4Address | None = None) -> "Connection":
+        return Connection(self.site, peer)
 
 
 class Answer:
@@ -368,8 +369,8 @@ class Transport(StringTransport):
 class Connection:
     """One connection to the site, seen as bytes."""
 
-    def __init__(self, site: BazaarSite) -> None:
-        self.transport = Transport()
+    def __init__(self, site: BazaarSite, peer: IPv4Address | None = None) -> None:
+        self.transport = Transport(peerAddress=peer)
         self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self.transport)
 

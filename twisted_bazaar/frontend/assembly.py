@@ -16,12 +16,14 @@ from collections.abc import Callable, Sequence
 from twisted.application.service import Service
 
 from twisted_bazaar.consensus.messages import Status
+from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.access_log import AccessLog
 from twisted_bazaar.http.client_address import TrustedProxies
 from twisted_bazaar.http.connections import connections_for
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.http.request_ids import RequestIds
+from twisted_bazaar.http.sources import MAX_CONNECTIONS_OF_ONE, Sources, is_loopback
 from twisted_bazaar.http.traced import trace_requests
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.resource import WithMetrics
@@ -39,6 +41,7 @@ from .election.search import Search
 from .figures import FrontendFigures
 from .front import Front, front_of
 from .internal import InternalEndpoint
+from .limits.options import LimitConfig
 from .operations.challenges import Challenges
 from .operations.requests import Show
 from .operations.resource import MarketOperations
@@ -83,7 +86,7 @@ def make_frontend(
     )
     partitions = [make_partition(shared, number) for number in range(config.partitions)]
     leaderships = [each.leadership for each in partitions]
-    front = front_of(shared, partitions, _max_connections() // 2)
+    front = front_of(shared, partitions, _max_connections(config.limits) // 2)
     reports = Reports(leaderships, [each.catalogs for each in partitions])
     searches = [_search(shared, each, front) for each in partitions]
     figures.show(front.feed, [each.trades for each in partitions], leaderships, searches)
@@ -226,16 +229,42 @@ def _public(
         metrics = figures.resource(reports.readiness, reactor.seconds)
         served = WithMetrics(metrics, served)
     request_ids = RequestIds(secrets.token_hex(5))
-    site = public_site(served, reactor, time.time, request_ids, _max_connections(), figures.http)
+    site = public_site(
+        *(served, reactor, time.time, request_ids, _max_connections(config.limits), figures.http),
+        config.limits.request_seconds,
+    )
     figures.show_site(site)
     trace_requests(site, tracer)
     site.proxies = TrustedProxies(config.trusted_proxies)
+    site.sources = _sources(config.limits, site.proxies)
     if config.access_log:
         site.access_log = AccessLog()
     return Listener(reactor, config.listen, site)
 
 
-def _max_connections() -> int:
-    """Readers of events take half of them at most, so that there are some for those who trade."""
+def _max_connections(limits: LimitConfig) -> int:
+    """Readers of events take half of them at most, so that there are some for those who trade.
+
+    Raises `Unusable` if an option asks for more than there are file descriptors for.
+    """
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return connections_for(descriptors)
+    wanted = limits.connections
+    if wanted is None:
+        return connections_for(descriptors)
+    found = connections_for(descriptors, wanted)
+    if found < wanted:
+        raise Unusable(
+            f"--max-connections {wanted}: the limit of open files, {descriptors}, leaves {found}; "
+            "raise it (ulimit -n)"
+        )
+    return found
+
+
+def _sources(limits: LimitConfig, proxies: TrustedProxies) -> Sources:
+    """The connections of each client. A trusted proxy has those of many, and so do the programs of
+    this machine, unless an option bounds them."""
+    if limits.connections_of_one is not None:
+        return Sources(limits.connections_of_one, proxies.trusts)
+    return Sources(
+        MAX_CONNECTIONS_OF_ONE, lambda address: is_loopback(address) or proxies.trusts(address)
+    )

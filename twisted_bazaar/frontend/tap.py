@@ -15,6 +15,8 @@ from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
 
+from .limits.options import LimitConfig, LimitOptions
+
 __all__ = ["FrontendConfig", "Options", "makeService"]
 
 
@@ -41,11 +43,12 @@ class FrontendConfig:
     """Where traces go; None: nowhere."""
     access_log: bool = attrs.field(default=False, kw_only=True)
     trusted_proxies: tuple[Network, ...] = attrs.field(default=(), kw_only=True)
+    limits: LimitConfig = attrs.field(factory=LimitConfig, kw_only=True)
     partitions: int = attrs.field(default=1, kw_only=True)
     """How many the bazaar was created with."""
 
 
-class Options(TracingOptions):
+class Options(LimitOptions, TracingOptions):
     """Options of a front-end."""
 
     synopsis = "[options]"
@@ -95,6 +98,7 @@ class Options(TracingOptions):
             trace=self.trace,
             access_log=bool(self["access-log"]),
             trusted_proxies=self["trusted-proxy"],
+            limits=self.limits,
             partitions=self["partitions"],
         )
 

@@ -49,6 +49,9 @@ _MAX_LENGTH_DIGITS = 15
 _MALFORMED = Refusal(Reason.MALFORMED, "the request is not well-formed HTTP/1.1")
 _TOO_SLOW = Refusal(Reason.TOO_SLOW, "the request took too long to come")
 _TOO_MANY = later(Reason.OVERLOADED, "too many connections wait for an answer; connect again later")
+_TOO_MANY_OF_ONE = later(
+    Reason.TOO_MANY_CONNECTIONS, "there are too many connections from your address; close some"
+)
 
 log = Logger()
 
@@ -81,6 +84,8 @@ class BazaarChannel(HTTPChannel):
     """The head of the answer, until it is written."""
     _stream: "Endless | None" = None
     """What writes an answer without end; then the phase is `EVENTS`."""
+    counted_from: str | None = None
+    """The address that it counts for in the site's `sources`; None: it does not count there."""
     _empty_line = False
     """Whether an empty line has come where a request line was expected; a second is refused."""
 
@@ -138,6 +143,10 @@ class BazaarChannel(HTTPChannel):
     def refuse_connection(self) -> None:
         """Refuse this connection, as no other can be evicted for it."""
         self._refuse(_TOO_MANY)
+
+    def refuse_address(self) -> None:
+        """Refuse this connection, as there are too many from its address."""
+        self._refuse(_TOO_MANY_OF_ONE)
 
     def drain(self) -> None:
         """Close once the answer to the request under way, if any, is sent."""
@@ -371,7 +380,11 @@ class BazaarChannel(HTTPChannel):
         data = b"".join(self._dataBuffer)
         self._dataBuffer = []
         self.setLineMode(data)
-        if self._ended and not (self._handlingRequest or self._busyReceiving or self._refused):
+        if self._handlingRequest or self._busyReceiving:
+            return
+        if data and (self._buffer or self.requests):
+            self._incomplete(data)
+        if self._ended and not self._refused:
             self.loseConnection()
 
     def refuse(self, refusal: Refusal) -> None:

@@ -57,6 +57,11 @@ class TrustedProxies:
         self._networks = tuple(networks)
         self._trusts = lru_cache(1024)(self._is_in_network)
 
+    def trusts(self, peer: str) -> bool:
+        """Whether `peer`, the address at the other end of a connection, is a trusted proxy's."""
+        found = _read(peer) if self._networks else None
+        return found is not None and self._trusts(found)
+
     def client(self, peer: str, forwarded: Sequence[bytes] | None) -> str:
         """The address of the client. `peer` is that of the connection, empty for one that is not
         of TCP, and `forwarded` the values of the header `X-Forwarded-For`, in their order.

@@ -12,6 +12,7 @@ from twisted_bazaar.errors import InvariantBroken
 
 __all__ = [
     "MAX_CONNECTIONS",
+    "REQUEST_SECONDS",
     "SECONDS",
     "TRANSITIONS",
     "Connections",
@@ -19,8 +20,9 @@ __all__ = [
     "connections_for",
 ]
 
-MAX_CONNECTIONS = 4096
-"""However many file descriptors there are: each connection may hold a body of 64 KiB."""
+MAX_CONNECTIONS = 10_000
+"""However many file descriptors there are, unless an option says otherwise: each connection may
+hold a body of 64 KiB."""
 RESERVED_DESCRIPTORS = 256
 """For all but clients: replicas, catalogs, the cache, logs, and connections accepted in one reactor
 turn before others are evicted for them."""
@@ -93,12 +95,17 @@ refused or evicted stays so until it is closed."""
 SECONDS: Mapping[Phase, float] = {
     Phase.IDLE: 60.0,
     Phase.HEAD: 10.0,
-    Phase.BODY: 20.0,
     Phase.SENDING: 60.0,
     Phase.REFUSED: 2.0,
     Phase.EVICTED: 2.0,
 }
 """How long a connection may stay in a phase. Bytes that arrive do not prolong that."""
+
+REQUEST_SECONDS = 20.0
+"""How long a request may take to come, from its first byte to the last of its body."""
+
+_COMING = (Phase.HEAD, Phase.BODY)
+"""The phases in which a request has begun, and has not come whole."""
 
 _EVICTION_ORDER = (
     *(Phase.REFUSED, Phase.IDLE, Phase.HEAD, Phase.BODY),
@@ -109,24 +116,34 @@ _EVICTION_ORDER = (
 C = TypeVar("C", bound=Hashable)
 
 
-def connections_for(descriptors: int) -> int:
-    """How many connections a process with so many file descriptors can take; negative: no limit."""
+def connections_for(descriptors: int, wanted: int = MAX_CONNECTIONS) -> int:
+    """How many connections of `wanted` a process with so many file descriptors can take; negative:
+    they have no limit."""
     if descriptors < 0:
-        return MAX_CONNECTIONS
-    return min(MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
+        return wanted
+    return min(wanted, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
 
 
 class Connections(Generic[C]):
     """The phase of each connection. `now` is seconds on a clock that never goes back."""
 
-    def __init__(self, limit: int, seconds: Mapping[Phase, float] = SECONDS) -> None:
-        """`limit` bounds the connections that are not evicted, `seconds` the time in each phase."""
+    def __init__(
+        self,
+        limit: int,
+        seconds: Mapping[Phase, float] = SECONDS,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        """`limit` bounds the connections that are not evicted, `seconds` the time in each phase,
+        and `request_seconds` that in which a request comes, its head and body together."""
         assert limit > 0
         self._limit = limit
         self._seconds = seconds
+        self._request_seconds = request_seconds
         self._phases: dict[C, Phase] = {}
         self._since: list[dict[C, float]] = [{} for _ in Phase]
         """By phase, when each connection entered it; in that order."""
+        self._begun: dict[C, float] = {}
+        """When each request that has not come whole has begun; in that order."""
         self._kept: set[C] = set()
 
     def __len__(self) -> int:
@@ -134,6 +151,11 @@ class Connections(Generic[C]):
 
     def __iter__(self) -> Iterator[C]:
         return iter(list(self._phases))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another connection would evict one, or be refused."""
+        return len(self._phases) - len(self._since[Phase.EVICTED]) >= self._limit
 
     def phase(self, connection: C) -> Phase | None:
         """None: the connection is unknown, or was removed."""
@@ -172,20 +194,34 @@ class Connections(Generic[C]):
         del self._since[before][connection]
         self._since[phase][connection] = now
         self._phases[connection] = phase
+        if phase in _COMING:
+            self._begun.setdefault(connection, now)
+        elif self._begun:
+            self._begun.pop(connection, None)
 
     def remove(self, connection: C) -> None:
         """`connection` is closed, or is being aborted."""
         before = self._phases.pop(connection, None)
         if before is not None:
             del self._since[before][connection]
+            self._begun.pop(connection, None)
             self._kept.discard(connection)
 
     def overdue(self, now: float) -> list[C]:
-        """The connections whose time in their phase is over, to be closed or moved."""
-        found: list[C] = []
+        """The connections whose time in their phase is over, or that of their request, to be closed
+        or moved."""
+        found: dict[C, None] = {}
         for phase, seconds in self._seconds.items():
-            for connection, since in self._since[phase].items():
-                if now - since < seconds:
-                    break
-                found.append(connection)
-        return found
+            found.update(_longer_than(seconds, self._since[phase], now))
+        found.update(_longer_than(self._request_seconds, self._begun, now))
+        return list(found)
+
+
+def _longer_than(seconds: float, begun: Mapping[C, float], now: float) -> dict[C, None]:
+    """Those of `begun` that began so long ago. They are in the order of when they did."""
+    found: dict[C, None] = {}
+    for connection, since in begun.items():
+        if now - since < seconds:
+            break
+        found[connection] = None
+    return found

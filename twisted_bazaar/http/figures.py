@@ -28,10 +28,14 @@ class HttpFigures:
             "From a request that has come whole until its answer is written.",
             *("route", "method"),
         )
-        self.refused_connections = metrics.counter(
+        refused = metrics.counters(
             "bazaar_http_refused_connections_total",
-            "Connections that were refused, as all others waited for an answer.",
+            "Connections that were refused: as all others waited for an answer (bound: all), or "
+            "as there were too many from one address (bound: address).",
+            "bound",
         )
+        self.refused_connections = refused.of("all")
+        self.refused_connections_of_one = refused.of("address")
         self._kept: dict[tuple[str, bytes, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, method: bytes, code: int, seconds: float) -> None:

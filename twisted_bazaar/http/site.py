@@ -29,10 +29,11 @@ from . import answers, client_address
 from .access_log import AccessLog
 from .channel import BazaarChannel, phrase
 from .client_address import TrustedProxies, network_of
-from .connections import MAX_CONNECTIONS, SECONDS, Connections, Phase
+from .connections import MAX_CONNECTIONS, REQUEST_SECONDS, SECONDS, Connections, Phase
 from .figures import CLIENT_GONE, OTHER, HttpFigures
 from .refusals import NO_SUCH_PATH, Reason, Refusal
 from .request_ids import HEADER, given_id
+from .sources import Sources
 from .streaming import PIECE_BYTES, BodyProducer, Endless
 
 __all__ = ["MAX_BODY_BYTES", "BazaarRequest", "BazaarSite"]
@@ -308,7 +309,9 @@ class BazaarSite(server.Site):
     noisy = False
     proxies = TrustedProxies()
     access_log: AccessLog | None = None
-    """Both may be set before the first connection."""
+    sources: Sources | None = None
+    """Bounds the connections of each client; None: they are not bounded. All three may be set
+    before the first connection."""
 
     def __init__(
         self,
@@ -321,10 +324,12 @@ class BazaarSite(server.Site):
         phase_seconds: Mapping[Phase, float] = SECONDS,
         body_bytes: Mapping[bytes, int] | None = None,
         figures: HttpFigures | None = None,
+        request_seconds: float = REQUEST_SECONDS,
     ) -> None:
         """`wall_clock` returns seconds since 1970, for the header `Date`. `body_bytes` says how
         large a body may be at paths where it may be larger than `max_body_bytes`. Requests count in
-        `figures`; None: nobody asks how many there were."""
+        `figures`; None: nobody asks how many there were. A request must come within
+        `request_seconds`, the time of its phases aside."""
         self.figures = HttpFigures(Metrics()) if figures is None else figures
         self._body_bytes = body_bytes or {}
         assert max(max_body_bytes, *self._body_bytes.values(), 0) < DISCARD_BYTES
@@ -337,7 +342,9 @@ class BazaarSite(server.Site):
         self._reactor = reactor
         self._wall_clock = wall_clock
         self._date = -1, b""
-        self.connections: Connections[BazaarChannel] = Connections(max_connections, phase_seconds)
+        self.connections: Connections[BazaarChannel] = Connections(
+            max_connections, phase_seconds, request_seconds
+        )
         self._check_call: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
 
@@ -375,18 +382,38 @@ class BazaarSite(server.Site):
 
     def channel_made(self, channel: BazaarChannel) -> None:
         """A connection was made. Called by its channel."""
+        is_refused = self.sources is not None and not self._counts(self.sources, channel)
+        if is_refused:
+            self.figures.refused_connections_of_one.value += 1
+            if self.connections.is_full:
+                # No other is evicted for one that is refused.
+                channel.abort()
+                return
         for victim in self.connections.add(channel, self.seconds()):
             if victim is channel:
                 self.figures.refused_connections.value += 1
                 channel.refuse_connection()
             else:
                 victim.evict()
+        if is_refused:
+            channel.refuse_address()
         if self._check_call is None:
             self._check_call = self._reactor.callLater(CHECK_SECONDS, self._check)
+
+    def _counts(self, sources: Sources, channel: BazaarChannel) -> bool:
+        """Whether there is a place for `channel` among those of its address."""
+        address = channel.client_address
+        if not sources.opened(address):
+            return False
+        channel.counted_from = address
+        return True
 
     def channel_lost(self, channel: BazaarChannel) -> None:
         """A connection has ended. Called by its channel."""
         self.connections.remove(channel)
+        if self.sources is not None and channel.counted_from is not None:
+            self.sources.closed(channel.counted_from)
+            channel.counted_from = None
         if self.connections:
             return
         if self._check_call is not None:

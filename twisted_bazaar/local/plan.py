@@ -13,6 +13,7 @@ import attrs
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.frontend.limits.options import LimitConfig, limit_arguments
 from twisted_bazaar.http.client_address import Network
 from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import LogSettings
@@ -63,6 +64,8 @@ class Config:
     plain_inside: bool = False
     """Whether processes call each other without TLS."""
     trusted_proxies: tuple[Network, ...] = ()
+    limits: LimitConfig = attrs.field(factory=LimitConfig)
+    """What clients may use of the front-end."""
     log: LogSettings = attrs.field(factory=LogSettings)
 
 
@@ -88,6 +91,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     frontend += ["--public-metrics"] if config.public_metrics else []
     frontend += ["--access-log"] if config.access_log else []
     frontend += [f"--trusted-proxy={network}" for network in config.trusted_proxies]
+    frontend += limit_arguments(config.limits)
 
     listing = [f"--listing={config.listing}"] if config.listing else []
     own = [f"--listen={catalog}", f"--data={data / 'catalog'}", secret, *listing]

@@ -14,6 +14,7 @@ from twisted_bazaar.engine.options import (
     engine_url,
     partitions,
 )
+from twisted_bazaar.frontend.limits.options import LimitOptions
 from twisted_bazaar.http.client_address import read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
@@ -52,7 +53,7 @@ def engine(text: str) -> str:
     return text if text == EMBEDDED else engine_url(text)
 
 
-class Options(TracingOptions):
+class Options(LimitOptions, TracingOptions):
     """The options of a bazaar on one machine."""
 
     synopsis = "[options]"
@@ -122,6 +123,7 @@ def makeService(config: Options) -> Service:
         access_log=bool(config["access-log"]),
         plain_inside=bool(config["plain-inside"]),
         trusted_proxies=config["trusted-proxy"],
+        limits=config.limits,
         timing=config.timing,
         trace=config.trace,
         log=config.log_settings,

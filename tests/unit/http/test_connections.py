@@ -5,6 +5,7 @@ import pytest
 from twisted_bazaar.http.connections import (
     MAX_CONNECTIONS,
     MAX_EVICTED,
+    REQUEST_SECONDS,
     SECONDS,
     Connections,
     Phase,
@@ -105,10 +106,43 @@ def test_work_has_as_much_time_as_it_needs() -> None:
 
 
 def test_a_new_phase_has_its_own_time_and_the_old_one_none() -> None:
+    connections = book(a=Phase.WORKING)
+    connections.move("a", Phase.SENDING, 9.0)
+    assert connections.overdue(9.0 + SECONDS[Phase.SENDING] - 1) == []
+    assert connections.overdue(9.0 + SECONDS[Phase.SENDING]) == ["a"]
+
+
+def test_a_request_has_its_time_as_a_whole() -> None:
     connections = book(a=Phase.HEAD)
     connections.move("a", Phase.BODY, 9.0)
-    assert connections.overdue(9.0 + SECONDS[Phase.BODY] - 1) == []
-    assert connections.overdue(9.0 + SECONDS[Phase.BODY]) == ["a"]
+    assert connections.overdue(REQUEST_SECONDS - 0.001) == []
+    assert connections.overdue(REQUEST_SECONDS) == ["a"]
+
+
+def test_a_request_that_has_come_whole_leaves_its_time_to_the_next() -> None:
+    connections = book(a=Phase.BODY)
+    connections.move("a", Phase.WORKING, 9.0)
+    assert connections.overdue(1e9) == []
+    connections.move("a", Phase.IDLE, 10.0)
+    connections.move("a", Phase.BODY, 11.0)
+    assert connections.overdue(11.0 + REQUEST_SECONDS - 0.001) == []
+    assert connections.overdue(11.0 + REQUEST_SECONDS) == ["a"]
+
+
+def test_one_that_is_late_twice_is_told_once() -> None:
+    connections: Connections[str] = Connections(3, SECONDS, SECONDS[Phase.HEAD])
+    connections.add("a", 0.0)
+    connections.move("a", Phase.HEAD, 0.0)
+    assert connections.overdue(1e9) == ["a"]
+
+
+def test_it_is_full_when_another_would_evict_one() -> None:
+    connections = book(2, a=Phase.IDLE)
+    assert not connections.is_full
+    connections.add("b", 1.0)
+    assert connections.is_full
+    connections.move("a", Phase.EVICTED, 2.0)
+    assert not connections.is_full
 
 
 def test_to_enter_the_same_phase_again_does_not_prolong_it() -> None:

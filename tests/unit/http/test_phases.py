@@ -12,7 +12,13 @@ from twisted.web.server import NOT_DONE_YET
 from tests.fakes.frontend_world import Connection, FrontEnd
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.http import site
-from twisted_bazaar.http.connections import SECONDS, TRANSITIONS, Connections, Phase
+from twisted_bazaar.http.connections import (
+    REQUEST_SECONDS,
+    SECONDS,
+    TRANSITIONS,
+    Connections,
+    Phase,
+)
 from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Placed
 
@@ -112,7 +118,7 @@ LIVES: list[tuple[Callable[[Life], object], list[Phase]]] = [
     ),
     (lambda life: life.send(TRADE[:-9]).half_close(), [IDLE, BODY_PHASE, SENDING]),
     (
-        lambda life: life.send(TRADE[:-9]).frontend.clock.advance(SECONDS[Phase.BODY]),
+        lambda life: life.send(TRADE[:-9]).frontend.clock.advance(REQUEST_SECONDS),
         [IDLE, BODY_PHASE, REFUSED],
     ),
     (lambda life: life.half_close(), [IDLE, SENDING]),

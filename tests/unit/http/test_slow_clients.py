@@ -17,7 +17,7 @@ from tests.fakes.frontend_world import Connection, FrontEnd
 from tests.fakes.placed import number_in
 from tests.fakes.served import Served, read_all, serving, until
 from twisted_bazaar.http import site
-from twisted_bazaar.http.connections import SECONDS, Phase
+from twisted_bazaar.http.connections import REQUEST_SECONDS, SECONDS, Phase
 from twisted_bazaar.market import Placed
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -79,7 +79,8 @@ def test_a_body_that_trickles_in_is_refused_in_the_end(chunk: int) -> None:
     frontend.clock.advance(9.0)
     connection.send(head[-1:])
     took = trickle(frontend, connection, body, 3.0)
-    assert SECONDS[Phase.BODY] <= took <= SECONDS[Phase.BODY] + 1 + 3.0
+    left = REQUEST_SECONDS - 9.0
+    assert left <= took <= left + 1 + 3.0
     assert_too_slow(connection)
     assert frontend.bazaar.asked == []
 
@@ -88,8 +89,20 @@ def test_a_body_that_is_too_large_and_stops_is_refused_for_that() -> None:
     frontend = FrontEnd()
     connection = frontend.connect()
     connection.send(HEAD.replace(b": %d" % len(BODY), b": 1000000") + b" " * 100_000)
-    frontend.clock.advance(SECONDS[Phase.BODY])
+    frontend.clock.advance(REQUEST_SECONDS)
     assert connection.transport.value().startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_request_that_begins_in_the_same_piece_as_another_has_its_time_from_there() -> None:
+    frontend = FrontEnd()
+    connection = frontend.connect()
+    waits: Deferred[Placed] = Deferred()
+    frontend.bazaar.answer = waits
+    connection.send(HEAD + BODY + b"GET /ping HT")
+    waits.callback(Placed(1, False))
+    connection.transport.clear()
+    frontend.clock.advance(SECONDS[Phase.HEAD])
+    assert_too_slow(connection)
 
 
 def test_after_a_refusal_bytes_are_read_for_two_seconds_at_most() -> None:

@@ -72,6 +72,11 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "trusted-proxy": (),
         "log-format": "text",
         "log-level": "info",
+        "rate": None,
+        "burst": None,
+        "max-connections": None,
+        "max-connections-per-address": None,
+        "request-deadline": 20.0,
         "otlp": None,
         "trace-ratio": 0.01,
         "heartbeat": 0.06,
@@ -165,6 +170,18 @@ def test_access_log_and_trusted_proxies_are_of_the_front_end_alone(ports: Ports)
     assert not [word for word in given if word.startswith(("--access", "--trusted"))]
     silent = plan.plan(config(access_log=parse()["access-log"]), ports)[0]
     assert "--access-log" not in silent.command
+
+
+def test_what_clients_may_use_is_said_to_the_front_end_alone(ports: Ports) -> None:
+    given = [
+        *("--rate=0.5", "--burst=7", "--max-connections=300"),
+        *("--max-connections-per-address=20", "--request-deadline=4.5"),
+    ]
+    frontend, *others = plan.plan(config(limits=parse(*given).limits), ports)
+    assert options_of(frontend)[-5:] == given
+    assert not [word for child in others for word in child.command if word in given]
+    silent = plan.plan(config(limits=parse().limits), ports)[0]
+    assert not [word for word in options_of(silent) if "-connections" in word or "-dead" in word]
 
 
 def test_the_timing_is_passed_on_to_all(ports: Ports) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 
+from twisted_bazaar.http.connections import REQUEST_SECONDS
 from twisted_bazaar.http.figures import HttpFigures
 from twisted_bazaar.http.site import BazaarRequest, BazaarSite
 
@@ -37,6 +38,7 @@ def public_site(
     request_ids: Callable[[], str],
     max_connections: int,
     figures: HttpFigures | None = None,
+    request_seconds: float = REQUEST_SECONDS,
 ) -> BazaarSite:
     """The site for clients. See `BazaarSite` for the arguments."""
     site = BazaarSite(
@@ -47,6 +49,7 @@ def public_site(
         max_connections=max_connections,
         body_bytes={b"/orders/batch": MAX_BATCH_BYTES, _BATCH: MAX_BATCH_BYTES},
         figures=figures,
+        request_seconds=request_seconds,
     )
     site.requestFactory = _Request
     return site

@@ -7,6 +7,7 @@ from twisted_bazaar.http import connections
 from twisted_bazaar.http.connections import SECONDS, Phase
 from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.http.site import MAX_BODY_BYTES
+from twisted_bazaar.http.sources import MAX_CONNECTIONS_OF_ONE
 from twisted_bazaar.market import MAX_TRADE_QUANTITY
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
@@ -31,12 +32,14 @@ def test_a_reason_is_a_word_of_lower_case() -> None:
 
 
 def test_it_has_the_limits_as_they_are() -> None:
-    head, body = SECONDS[Phase.HEAD], SECONDS[Phase.BODY]
+    head, whole = SECONDS[Phase.HEAD], connections.REQUEST_SECONDS
     assert f"A request has {head:g} s from its first byte to the end of its head" in REFERENCE
-    assert f"{head:g} s for its head, {body:g} s more for its body" in REFERENCE
+    assert f"{head:g} s for its head, {whole:g} s in all" in REFERENCE
+    assert f"and {whole:g} s to the end of its body" in REFERENCE
     assert f"a client {SECONDS[Phase.SENDING]:g} s to take an answer" in REFERENCE
     assert SECONDS[Phase.SENDING] == SECONDS[Phase.IDLE]
     assert f"less {connections.RESERVED_DESCRIPTORS} (or half of them" in REFERENCE
     assert f"and {connections.MAX_CONNECTIONS} at most" in REFERENCE
+    assert f"there may be {MAX_CONNECTIONS_OF_ONE} connections" in REFERENCE
     assert f"the body is over {MAX_BODY_BYTES // 1024} KiB" in REFERENCE
     assert f"from 1 to {MAX_TRADE_QUANTITY}" in REFERENCE

@@ -178,7 +178,7 @@ class _Call:
         ]
         shown = {each.reason for each in examples}
         examples += [_usual(reason) for reason in reasons if reason not in shown]
-        headers = [RETRY_AFTER] if code == 503 else []
+        headers = [RETRY_AFTER] if code in (429, 503) else []
         if Reason.OUTCOME_UNKNOWN in reasons:
             headers.append(REPEAT_KEY)
         says = "; ".join(f"`{reason.word}`: {MEANINGS[reason]}" for reason in reasons)

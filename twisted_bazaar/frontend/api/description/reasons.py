@@ -35,6 +35,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.UNSUPPORTED_MEDIA_TYPE: "the body is not called application/json in UTF-8, or has a "
     "Content-Encoding",
     Reason.KEY_REUSED: "the key belongs to another trade",
+    Reason.TOO_MANY_CONNECTIONS: "there are too many connections from one address",
     Reason.HEADERS_TOO_LARGE: "the head of the request is too large",
     Reason.INTERNAL_ERROR: "an unexpected error, which the log has under the request's id",
     Reason.NOT_EXECUTED: "the trade was certainly not executed: no leader could decide it in time",
@@ -50,6 +51,7 @@ ANY_CALL = (
     Reason.TOO_SLOW,
     Reason.TOO_LARGE,
     Reason.PATH_TOO_LONG,
+    Reason.TOO_MANY_CONNECTIONS,
     Reason.HEADERS_TOO_LARGE,
     Reason.INTERNAL_ERROR,
     Reason.OVERLOADED,
@@ -73,6 +75,7 @@ MESSAGES: Mapping[Reason, str] = {
     Reason.TOO_SLOW: "the request took too long to come",
     Reason.TOO_LARGE: "the body is larger than 65536 bytes",
     Reason.PATH_TOO_LONG: "the path is longer than 16384 bytes",
+    Reason.TOO_MANY_CONNECTIONS: "there are too many connections from your address; close some",
     Reason.HEADERS_TOO_LARGE: "the headers are more than 500 headers or 16384 bytes",
     Reason.INTERNAL_ERROR: "the service failed; its log knows this request as "
     "f5xkq3rn7a-00000007-3c9d2b1f60a8",
