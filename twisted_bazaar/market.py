@@ -150,6 +150,9 @@ class Order(msgspec.Struct, frozen=True):
     partition: int | None = None
     """The partition that it is in, if `number` is what clients see of several; None: there is one,
     or `number` is that within it."""
+    client: str | msgspec.UnsetType | None = msgspec.UNSET
+    """The client that placed it, as a client is shown it; None: none, or the client is not told.
+    Unset: the key says it, or there is no file of clients."""
 
 
 class Placed(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from .market import Order, Side
+from .order_keys import client_of
 
 __all__ = ["Page", "Selection", "page_of"]
 
@@ -27,6 +28,8 @@ class Selection(msgspec.Struct, frozen=True):
     """Milliseconds since 1970: earlier than this."""
     key: str = ""
     """The order with exactly this key, or none; empty: any."""
+    client: str = ""
+    """Orders of this client; empty: of any and of none."""
 
     @property
     def has_conditions(self) -> bool:
@@ -43,6 +46,7 @@ class Selection(msgspec.Struct, frozen=True):
             and (self.since is None or order.at_milliseconds >= self.since)
             and (self.until is None or order.at_milliseconds < self.until)
             and self.key in ("", order.key)
+            and self.client in ("", client_of(order.key))
         )
 
 

@@ -1,7 +1,8 @@
 """The access log of a site: one event for each request, once its answer is complete or its client
 has hung up. It costs more than a lookup does, so a site has one only if it is asked for.
 
-A line holds no query and no body: these may hold keys of trades.
+A line holds no query, no body and no header with a secret: these may hold keys of trades, and API
+keys. It names the client that has shown an API key.
 """
 
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AccessLog"]
 
 _ANSWERED = '{client} "{method} {path}" {code} {bytes} bytes in {seconds:.4f} s'
+_ANSWERED_CALLER = f"{{caller}} at {_ANSWERED}"
 _NO_REQUEST = "{client} sent no request: {code} {bytes} bytes"
 
 
@@ -54,8 +56,10 @@ class AccessLog:
     def _write(self, request: "BazaarRequest", code: int, size: int, now: float) -> None:
         context = request.trace_context
         agents = request.requestHeaders.getRawHeaders(b"User-Agent")
+        caller = request.caller.name
         self.log.info(
-            _ANSWERED,
+            _ANSWERED_CALLER if caller else _ANSWERED,
+            caller=caller or None,
             client=request.client_address,
             method=request.method.decode("ascii", "backslashreplace"),
             path=request.shown_path,

@@ -76,9 +76,16 @@ class ShownStock(msgspec.Struct):
     halted: Annotated[bool, msgspec.Meta(description="Whether trades of it are refused for now.")]
 
 
-class ShownOrder(msgspec.Struct):
-    """A trade that was executed. Orders never change."""
+_WhoPlaced = Annotated[
+    str | msgspec.UnsetType | None,
+    msgspec.Meta(
+        description="The client that placed it; null: the caller is not told, or it was placed "
+        "while there was no file of clients. Absent: there is none."
+    ),
+]
 
+
+class _Order(msgspec.Struct):
     number: Annotated[int, msgspec.Meta(description="1, 2, 3 … without a gap.", ge=1)]
     name: Annotated[str, msgspec.Meta(description="Of the stock.", min_length=1)]
     type: Side
@@ -91,7 +98,11 @@ class ShownOrder(msgspec.Struct):
         ),
     ]
     client_order_id: Annotated[
-        str | None, msgspec.Meta(description="The key that the client chose; null: it chose none.")
+        str | None,
+        msgspec.Meta(
+            description="The key that the client chose; null: it chose none, or the caller is not "
+            "told."
+        ),
     ]
     price: Annotated[
         Price | None,
@@ -103,7 +114,13 @@ class ShownOrder(msgspec.Struct):
     ]
 
 
-class PartitionedOrder(ShownOrder):
+class ShownOrder(_Order):
+    """A trade that was executed. Orders never change."""
+
+    client: _WhoPlaced = msgspec.UNSET
+
+
+class PartitionedOrder(_Order):
     """A trade that was executed, in a market of several partitions. Orders never change."""
 
     number: Annotated[
@@ -115,6 +132,7 @@ class PartitionedOrder(ShownOrder):
         ),
     ]
     partition: Annotated[int, msgspec.Meta(description="Which one it is in.", ge=0, lt=1000)]
+    client: _WhoPlaced = msgspec.UNSET
 
 
 class ShownTrade(msgspec.Struct):
@@ -322,7 +340,8 @@ def shown_order(found: Order) -> bytes:
 
 def orders(found: Iterable[Order], next_after: int | None, cursor: str) -> bytes:
     """The body that shows a page of orders, and the two ways to go on."""
-    return _encode(OrdersPage([_shown_order(each) for each in found], next_after, cursor))
+    shown = [_shown_order(each) for each in found]
+    return _encode(OrdersPage(shown, next_after, cursor))  # type: ignore[arg-type]
 
 
 def partitioned_orders(
@@ -340,7 +359,7 @@ def _shown_stock(found: Stock) -> ShownStock:
     return ShownStock(found.name, price, found.quantity, volume, found.halted)
 
 
-def _shown_order(found: Order) -> ShownOrder:
+def _shown_order(found: Order) -> ShownOrder | PartitionedOrder:
     time = time_text(found.at_milliseconds)
     fields = (
         found.number,
@@ -354,8 +373,8 @@ def _shown_order(found: Order) -> ShownOrder:
         shown_price(found.limit),
     )
     if found.partition is None:
-        return ShownOrder(*fields)
-    return PartitionedOrder(*fields, found.partition)
+        return ShownOrder(*fields, found.client)
+    return PartitionedOrder(*fields, found.partition, found.client)
 
 
 def exact_price(cents: int) -> msgspec.Raw:

@@ -51,6 +51,8 @@ class Reason(Enum):
     INVALID_KEY = "invalid_key", 400
     INVALID_PARAMETER = "invalid_parameter", 400
     UNKNOWN_STOCK = "unknown_stock", 400
+    UNAUTHENTICATED = "unauthenticated", 401
+    NOT_PERMITTED = "not_permitted", 403
     FOREIGN_HOST = "foreign_host", 403
     FOREIGN_ORIGIN = "foreign_origin", 403
     NOT_SIGNED = "not_signed", 403

@@ -100,13 +100,26 @@ class WithMetrics(Resource):
 
     isLeaf = True
 
-    def __init__(self, metrics: MetricsResource, others: Resource) -> None:
+    def __init__(
+        self,
+        metrics: MetricsResource,
+        others: Resource,
+        check: Callable[[BazaarRequest], None] | None = None,
+    ) -> None:
+        """`check` raises `Refusal` for a request for metrics that may not have them."""
         super().__init__()
+        self._check = check
         self._metrics = metrics
         self._others = others
 
     def render(self, request: BazaarRequest) -> int:
         is_metrics = request.path.rstrip(b"/") == PATH
+        if is_metrics and self._check is not None:
+            try:
+                self._check(request)
+            except Refusal as refusal:
+                request.answer(refusal)
+                return NOT_DONE_YET
         resource = self._metrics if is_metrics else self._others
         resource.render(request)
         return NOT_DONE_YET

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted_bazaar.errors import Malformed
 from twisted_bazaar.market import MAX_PRICE, MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
+from twisted_bazaar.order_keys import MAX_SCOPED_KEY_CHARACTERS
 from twisted_bazaar.partitions import MAX_PARTITIONS
 
 __all__ = [
@@ -43,7 +44,8 @@ MAX_SECONDS = 2.0**40
 MAX_DURATION = 86_400.0
 """Seconds of a wait or a lease."""
 MAX_TEXT = 256
-MAX_KEY_BYTES = 128
+MAX_KEY_BYTES = MAX_SCOPED_KEY_CHARACTERS
+"""Of a key inside, which is ASCII."""
 MAX_MILLISECONDS = 253_402_300_799_999
 """The end of the year 9999, the last that `datetime` knows."""
 MAX_ENTRIES = 1024

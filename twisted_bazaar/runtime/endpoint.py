@@ -5,6 +5,7 @@ check connects to it: all three read the string here.
 """
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 
 import attrs
 
@@ -79,6 +80,18 @@ class Endpoint:
     def path(self) -> str:
         """The path of the socket, if the kind is `unix`."""
         return self.arguments.get("address", "")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it can be reached from this machine only. Of a kind that is not known here it is
+        not known, and taken not to be so."""
+        if self.kind == "unix":
+            return True
+        host = self.arguments.get("interface", "")
+        try:
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:
+            return False
 
     def with_port(self, port: int) -> "Endpoint":
         """The same endpoint at another port."""

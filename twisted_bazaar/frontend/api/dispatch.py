@@ -18,6 +18,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from twisted_bazaar.access import Permission
+from twisted_bazaar.frontend.access.gate import Gate
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.site import BazaarRequest
 
@@ -37,10 +39,19 @@ class Dispatcher(Resource):
 
     isLeaf = True
 
-    def __init__(self, app: Klein, failed: Callable[[Failure, BazaarRequest], bytes]) -> None:
+    def __init__(
+        self,
+        app: Klein,
+        failed: Callable[[Failure, BazaarRequest], bytes],
+        permissions: Mapping[str, Permission | None],
+        gate: Gate | None = None,
+    ) -> None:
+        """`permissions` are what a client needs, by endpoint, if a `gate` asks for that."""
         super().__init__()
         self._app = app
         self._failed = failed
+        self._permissions = permissions
+        self._gate = gate
         routes = app.url_map.bind("bazaar")
         fixed: dict[str, set[str]] = {}
         for rule in app.url_map.iter_rules():
@@ -73,6 +84,9 @@ class Dispatcher(Resource):
                 body: Any = self._options(request)
             else:
                 endpoint, request.route, arguments = self._find(request.method, request.path)
+                if self._gate is not None:
+                    shown = request.requestHeaders.getRawHeaders(b"Authorization")
+                    request.caller = self._gate.admitted(shown, self._permissions[endpoint])
                 body = self._app.execute_endpoint(endpoint, request, **arguments)
         except Exception:
             body = self._failed(Failure(), request)

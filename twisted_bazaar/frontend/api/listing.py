@@ -13,9 +13,18 @@ from hashlib import blake2b
 
 import msgspec
 
+from twisted_bazaar.access import (
+    ANONYMOUS,
+    CLIENT_NAME,
+    CLIENT_NAME_RULE,
+    Client,
+    Permission,
+)
+from twisted_bazaar.frontend.access.orders import seen_by
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import Order, Side
+from twisted_bazaar.order_keys import client_of, scoped
 from twisted_bazaar.selection import Page, Selection
 
 from .queries import QueryParameter, given_parameters, integer, word
@@ -35,9 +44,12 @@ __all__ = [
     "decode_selection",
     "given_cursor",
     "given_selection",
+    "held_fields",
+    "inside",
     "is_possible",
     "limited",
     "no_cursor",
+    "permitted",
     "shown_page",
     "shown_part",
 ]
@@ -97,6 +109,21 @@ KEY_PARAMETER = QueryParameter(
     read=lambda text: text if KEY.fullmatch(text) is not None else None,
     rule=KEY_RULE,
 )
+MINE = QueryParameter(
+    name="mine",
+    says="Orders of the caller only. Where there is no file of clients, all are.",
+    schema={"type": "boolean", "default": False},
+    read={"true": True, "false": False}.get,
+    rule="true or false",
+)
+CLIENT = QueryParameter(
+    name="client",
+    says="Orders of this client only, and `client_order_id` is a key of it: for operators, and for "
+    "the client itself.",
+    schema={"type": "string", "pattern": f"^{CLIENT_NAME.pattern}$"},
+    read=lambda text: text if CLIENT_NAME.fullmatch(text) is not None else None,
+    rule=CLIENT_NAME_RULE,
+)
 CURSOR = QueryParameter(
     name="cursor",
     says="The `cursor` of an earlier answer: goes on after what that showed, with the same "
@@ -105,7 +132,19 @@ CURSOR = QueryParameter(
     read=str,
     rule="a cursor",
 )
-PARAMETERS = (AFTER, LIMIT, DIRECTION, STOCK, TYPE, SINCE, UNTIL, KEY_PARAMETER, CURSOR)
+PARAMETERS = (
+    AFTER,
+    LIMIT,
+    DIRECTION,
+    STOCK,
+    TYPE,
+    SINCE,
+    UNTIL,
+    KEY_PARAMETER,
+    MINE,
+    CLIENT,
+    CURSOR,
+)
 _BESIDE_CURSOR = (CURSOR.name, LIMIT.name)
 
 
@@ -116,17 +155,42 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     selection: Selection
 
 
+# A selection as a client asks for it, and as a cursor holds it, has the client's own key. A cursor
+# gives no right: what it says of a client is checked against the one that sends it.
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Cursor).decode
 
 
-def decode_selection(query: bytes) -> Selection:
-    """The orders that the query string of `GET /orders` asks for."""
+def decode_selection(query: bytes, caller: Client = ANONYMOUS) -> Selection:
+    """The orders that the query string of `GET /orders` asks for, from `caller`."""
     given = given_parameters(query, PARAMETERS)
     cursor = given_cursor(given)
     if cursor is not None:
-        return limited(_selection_in(cursor), given)
-    return given_selection(given)
+        return permitted(limited(_selection_in(cursor), given), caller)
+    return given_selection(given, caller)
+
+
+def permitted(selection: Selection, caller: Client) -> Selection:
+    """`selection` if `caller` may see whose the orders of it are. Raises `Refusal`."""
+    asks = selection.client or selection.key
+    if asks and selection.client != caller.name and not caller.may(Permission.OPERATE):
+        of = f"client {selection.client}" if selection.client else "no client"
+        message = (
+            f"client {caller.name} may list its own orders only, and those of {of} are asked for"
+        )
+        raise Refusal(Reason.NOT_PERMITTED, message)
+    return selection
+
+
+def inside(selection: Selection) -> Selection:
+    """`selection` with the key that the order has inside."""
+    if not selection.key or not selection.client:
+        return selection
+    return msgspec.structs.replace(
+        selection, key=scoped(selection.client, selection.key), client=""
+    )
 
 
 def given_cursor(given: Mapping[str, str]) -> str | None:
@@ -148,14 +212,19 @@ def limited(held: Selection, given: Mapping[str, str]) -> Selection:
     return msgspec.structs.replace(held, limit=LIMIT.of(given) or held.limit)
 
 
-def given_selection(given: Mapping[str, str]) -> Selection:
-    """The selection that parameters other than a cursor ask for."""
+def given_selection(given: Mapping[str, str], caller: Client = ANONYMOUS) -> Selection:
+    """The selection that parameters other than a cursor ask for, from `caller`."""
     descending = DIRECTION.of(given) == "desc"
     after = AFTER.of(given)
     if descending and after is not None:
         after = max(1, after)  # There is no order below number 1, nor below 0.
     side = TYPE.of(given)
-    return Selection(
+    key, client = KEY_PARAMETER.of(given) or "", CLIENT.of(given) or ""
+    mine = MINE.of(given)
+    if mine and client:
+        message = "the query parameters mine and client cannot be given together"
+        raise Refusal(Reason.INVALID_PARAMETER, message)
+    selection = Selection(
         after=after or 0,
         limit=LIMIT.of(given) or DEFAULT_PAGE,
         descending=descending,
@@ -163,18 +232,21 @@ def given_selection(given: Mapping[str, str]) -> Selection:
         side=None if side is None else Side(side),
         since=SINCE.of(given),
         until=UNTIL.of(given),
-        key=KEY_PARAMETER.of(given) or "",
+        key=key,
+        client=client or (caller.name if mine or key else ""),
     )
+    return permitted(selection, caller)
 
 
 def asked_for(selection: Selection) -> Selection:
     """What to ask for, to answer `selection` with `shown_page`: one order more."""
-    return msgspec.structs.replace(selection, limit=selection.limit + 1)
+    return msgspec.structs.replace(inside(selection), limit=selection.limit + 1)
 
 
-def shown_page(selection: Selection, page: Page) -> bytes:
-    """The body that answers `selection` from a page of what was `asked_for`."""
-    orders, goes_on, place = shown_part(selection, page)
+def shown_page(selection: Selection, page: Page, caller: Client = ANONYMOUS) -> bytes:
+    """The body that answers `selection` of `caller` from a page of what was `asked_for`."""
+    found, goes_on, place = shown_part(selection, page)
+    orders = [seen_by(caller, order) for order in found]
     return answers.orders(orders, place if goes_on else None, cursor_of(selection, place))
 
 
@@ -182,11 +254,15 @@ def shown_part(selection: Selection, page: Page) -> tuple[Sequence[Order], bool,
     """The orders to show, whether there are more now, and the number after which they come, or come
     later."""
     if selection.key:
-        return _shown_one(selection, page)
+        return _shown_one(inside(selection), page)
     limit = selection.limit
     has_more = len(page.orders) > limit
     place = page.orders[limit - 1].number if has_more else page.examined
-    return page.orders[:limit], has_more or not page.ended, place
+    orders = page.orders[:limit]
+    if selection.client:
+        # A replica of an earlier release does not know this condition.
+        orders = [order for order in orders if client_of(order.key) == selection.client]
+    return orders, has_more or not page.ended, place
 
 
 def _shown_one(selection: Selection, page: Page) -> tuple[Sequence[Order], bool, int]:
@@ -200,8 +276,18 @@ def _shown_one(selection: Selection, page: Page) -> tuple[Sequence[Order], bool,
 
 def cursor_of(selection: Selection, place: int) -> str:
     """The cursor that goes on with `selection` after number `place`."""
-    content = _encode(_Cursor(_CURSOR_FORMAT, msgspec.structs.replace(selection, after=place)))
+    held = held_fields(msgspec.structs.replace(selection, after=place))
+    content = _encode((_CURSOR_FORMAT, held))
     return urlsafe_b64encode(_sum(content) + content).rstrip(b"=").decode()
+
+
+def held_fields(selection: Selection) -> Mapping[str, object]:
+    """What a cursor holds of `selection`: a client only if there is one, so that cursors without
+    are those of earlier releases."""
+    fields = msgspec.structs.asdict(selection)
+    if not selection.client:
+        del fields["client"]
+    return fields
 
 
 def _selection_in(cursor: str) -> Selection:
@@ -234,6 +320,7 @@ def is_possible(held: Selection) -> bool:
         and len(held.stock) <= MAX_STOCK_NAME_CHARACTERS
         and all(0 <= time <= MAX_MILLISECONDS for time in times)
         and (not held.key or KEY.fullmatch(held.key) is not None)
+        and (not held.client or CLIENT_NAME.fullmatch(held.client) is not None)
     )
 
 

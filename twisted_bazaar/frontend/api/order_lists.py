@@ -2,6 +2,7 @@
 
 from twisted.internet.defer import Deferred
 
+from twisted_bazaar.access import ANONYMOUS, Client
 from twisted_bazaar.tracing.context import TraceContext
 
 from . import listing
@@ -17,10 +18,14 @@ class OneList:
         self._orders = orders
 
     def page(
-        self, query: bytes, request_id: str = "", context: TraceContext | None = None
+        self,
+        query: bytes,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        caller: Client = ANONYMOUS,
     ) -> Deferred[bytes]:
-        """The body that answers the query string `query`. Raises `Refusal`; fails with
+        """The body that answers the query string `query` of `caller`. Raises `Refusal`; fails with
         `Unavailable`."""
-        selection = listing.decode_selection(query)
+        selection = listing.decode_selection(query, caller)
         found = self._orders.list(listing.asked_for(selection), request_id, context)
-        return found.addCallback(lambda page: listing.shown_page(selection, page))
+        return found.addCallback(lambda page: listing.shown_page(selection, page, caller))

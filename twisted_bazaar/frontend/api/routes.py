@@ -15,6 +15,8 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.frontend.access.gate import Gate
+from twisted_bazaar.frontend.access.orders import owned, seen_by
 from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.frontend.page.files import INDEX, PageFiles
@@ -77,9 +79,11 @@ class Routes:
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
         partitions: int = 1,
+        gate: Gate | None = None,
     ) -> None:
-        """`notice` returns what operators should know of this front-end although it is ready. If
-        there are several partitions, the others stand before what there is of each."""
+        """`gate` asks for API keys; None: there is no file of clients, and all may do all. `notice`
+        returns what operators should know of this front-end although it is ready. If there are
+        several partitions, the others stand before what there is of each."""
         self._trades = trades
         self._lookups = lookups
         self._replicas = replicas
@@ -94,15 +98,16 @@ class Routes:
         self._hosts = hosts
         self._page = PageFiles.read()
         self._partitions = partitions
+        self._gate = gate
         self._after = streams.AFTER if partitions == 1 else after_of(partitions)
 
     def resource(self) -> Resource:
         """The resource that a `BazaarSite` serves."""
         self._description()  # Made now: the first client would make the others wait for it.
-        return Dispatcher(self.app, _failed)
+        return Dispatcher(self.app, _failed, self.served.permissions, self._gate)
 
     def _description(self) -> Description:
-        return self.served.description(self._partitions)
+        return self.served.description(self._partitions, self._gate is not None)
 
     @served(market.STOCK, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
     def stock(self, request: BazaarRequest, name: str) -> Deferred[bytes]:
@@ -150,8 +155,9 @@ class Routes:
         keys = self._check_change(request)
         validate = decode_validate(request.uri)
         trade = decode_trade(request.content.read(), keys, self._fresh_key, validate)
+        mine = owned(trade, request.caller)
         placed = self._trades.place(
-            trade, request.request_id, request.trace_context, request.network
+            mine, request.request_id, request.trace_context, request.network
         )
         return _answer(request, placed, show, trade)
 
@@ -163,7 +169,8 @@ class Routes:
         keys = self._check_change(request)
         validate = decode_validate(request.uri)
         decoded = decode_batch(request.content.read(), keys, self._fresh_key, validate)
-        trades = [each for each in decoded if isinstance(each, Trade)]
+        caller = request.caller
+        trades = [owned(each, caller) for each in decoded if isinstance(each, Trade)]
         placed = self._trades.place_together(
             trades, request.request_id, request.trace_context, request.network
         )
@@ -185,7 +192,7 @@ class Routes:
         def show(order: Order | None) -> bytes:
             if order is None:
                 raise _no_such_order(number)
-            return answers.order(order)
+            return answers.order(seen_by(request.caller, order))
 
         wanted = decode_order_number(number)
         if wanted is None:
@@ -196,7 +203,7 @@ class Routes:
     @served(reading.ORDERS, "GET", "/orders", OLD + "/trade/orders")
     def orders(self, request: BazaarRequest) -> Deferred[bytes]:
         query = request.uri.partition(b"?")[2]
-        page = self._lists.page(query, request.request_id, request.trace_context)
+        page = self._lists.page(query, request.request_id, request.trace_context, request.caller)
         return _answer(request, page, bytes)
 
     @served(watching.EVENTS, "GET", "/events")

@@ -7,6 +7,7 @@ import msgspec
 from klein import Klein
 from twisted.internet.defer import Deferred
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.frontend.partitions.description import of_partitions
 
 from .description.document import Described, document
@@ -36,7 +37,9 @@ class Served:
     def __init__(self) -> None:
         self.app = Klein()
         self.routes: list[Described] = []
-        self._descriptions: dict[int, Description] = {}
+        self.permissions: dict[str, Permission | None] = {}
+        """By endpoint: what a client needs for it."""
+        self._descriptions: dict[tuple[int, bool], Description] = {}
 
     def __call__(self, operation: Operation, method: str, *paths: str) -> Callable[[View], View]:
         """Declare the decorated view as the route for `method` at each of `paths`, which takes and
@@ -44,7 +47,9 @@ class Served:
 
         def declare(view: View) -> View:
             for path in paths:
-                self.app.route(path, methods=[method], endpoint=f"{method} {path}")(view)
+                endpoint = f"{method} {path}"
+                self.app.route(path, methods=[method], endpoint=endpoint)(view)
+                self.permissions[endpoint] = operation.permission
                 old = next((each for each in _OLD_PATHS if path.startswith(each)), "")
                 shown = path.replace("<", "{").replace(">", "}")
                 self.routes.append(Described(method, shown, operation, old))
@@ -61,13 +66,13 @@ class Served:
             for each in self.routes
         ]
 
-    def description(self, partitions: int) -> Description:
-        """The description of the routes, which must be complete. To make it takes a while, the
-        first time."""
-        if partitions not in self._descriptions:
-            described = self.described(partitions)
-            shown = document(described)
-            self._descriptions[partitions] = Description(
+    def description(self, partitions: int, with_clients: bool = False) -> Description:
+        """The description of the routes, which must be complete; `with_clients`: there is a file of
+        clients. To make it takes a while, the first time."""
+        which = partitions, with_clients
+        if which not in self._descriptions:
+            shown = document(self.described(partitions), with_clients)
+            self._descriptions[which] = Description(
                 msgspec.json.encode(shown), html(shown).encode()
             )
-        return self._descriptions[partitions]
+        return self._descriptions[which]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from twisted_bazaar.access import ANONYMOUS, Client
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.frontend.events.asked import Asked
@@ -78,7 +79,11 @@ class OrderLists(Protocol):
     """Lists orders: `OneList`."""
 
     def page(
-        self, query: bytes, request_id: str = "", context: TraceContext | None = None
+        self,
+        query: bytes,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        caller: Client = ANONYMOUS,
     ) -> Deferred[bytes]: ...
 
 

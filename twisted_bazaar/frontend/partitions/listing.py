@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from twisted_bazaar.access import ANONYMOUS, Client
+from twisted_bazaar.frontend.access.orders import seen_by
 from twisted_bazaar.frontend.api import listing
 from twisted_bazaar.frontend.api.description.vocabulary import Parameter
 from twisted_bazaar.frontend.api.listing import AFTER, CURSOR, no_cursor
@@ -95,15 +97,18 @@ def _changed(parameter: Parameter) -> Parameter:
     return parameter
 
 
-def decode_list(query: bytes, partitions: int) -> PartitionList | MergedList:
-    """The orders that the query string of `GET /orders` asks for. Raises `Refusal`."""
+def decode_list(
+    query: bytes, partitions: int, caller: Client = ANONYMOUS
+) -> PartitionList | MergedList:
+    """The orders that the query string of `GET /orders` asks for, from `caller`. Raises
+    `Refusal`."""
     given = given_parameters(query, parameters(partitions))
     cursor = listing.given_cursor(given)
     if cursor is not None:
         held = _held_in(cursor, partitions)
-        limited = listing.limited(held.selection, given)
+        limited = listing.permitted(listing.limited(held.selection, given), caller)
         return msgspec.structs.replace(held, selection=limited)
-    selection = listing.given_selection(given)
+    selection = listing.given_selection(given, caller)
     partition = _partition(partitions).of(given)
     after = AFTER.of(given) or 0
     if partition is None:
@@ -123,22 +128,29 @@ def decode_list(query: bytes, partitions: int) -> PartitionList | MergedList:
     return PartitionList(partition, msgspec.structs.replace(selection, after=local))
 
 
-def shown_partition(asked: PartitionList, page: Page, partitions: int) -> bytes:
-    """The body that answers `asked` from a page of what `listing.asked_for` its selection."""
+def shown_partition(
+    asked: PartitionList, page: Page, partitions: int, caller: Client = ANONYMOUS
+) -> bytes:
+    """The body that answers `asked` of `caller`, from a page of what `listing.asked_for` its
+    selection."""
     partition = asked.partition
     found, goes_on, place = listing.shown_part(asked.selection, page)
-    orders = [shown_order(order, partition, partitions) for order in found]
+    orders = [shown_order(seen_by(caller, order), partition, partitions) for order in found]
     next_after = order_number(place, partition, partitions) if goes_on else None
     selection = msgspec.structs.replace(asked.selection, after=place)
-    cursor = sealed(_OF_ONE + _encode(PartitionList(partition, selection)), _PURPOSE)
+    cursor = sealed(_OF_ONE + _encode((partition, listing.held_fields(selection))), _PURPOSE)
     return answers.partitioned_orders(orders, next_after, cursor.decode(), more=goes_on)
 
 
-def shown_merged(asked: MergedList, merge: Merge) -> bytes:
-    """The body that answers `asked` from the orders of all partitions."""
+def shown_merged(asked: MergedList, merge: Merge, caller: Client = ANONYMOUS) -> bytes:
+    """The body that answers `asked` of `caller` from the orders of all partitions."""
     positions = merge.positions
-    orders = [shown_order(each, partition, len(positions)) for partition, each in merge.orders]
-    cursor = sealed(_MERGED + packed(positions) + _encode(asked.selection), _PURPOSE)
+    orders = [
+        shown_order(seen_by(caller, each), partition, len(positions))
+        for partition, each in merge.orders
+    ]
+    held = _encode(listing.held_fields(asked.selection))
+    cursor = sealed(_MERGED + packed(positions) + held, _PURPOSE)
     return answers.partitioned_orders(orders, None, cursor.decode(), more=not merge.ended)
 
 
@@ -157,11 +169,13 @@ def _decoded(kind: bytes, content: bytes, partitions: int) -> PartitionList | Me
     if kind == _OF_ONE:
         held = _decode_one(content)
         is_possible = 0 <= held.partition < partitions and held.selection.after <= MAX_LOCAL_NUMBER
-        return held if is_possible and _encode(held) == content else None
+        again = _encode((held.partition, listing.held_fields(held.selection)))
+        return held if is_possible and again == content else None
     found = unpacked(content, partitions) if kind == _MERGED else None
     if found is None:
         return None
     positions, rest = found
     selection = _decode_selection(rest)
-    is_possible = not selection.after and _encode(selection) == rest
+    again = _encode(listing.held_fields(selection))
+    is_possible = not selection.after and again == rest
     return MergedList(selection, positions) if is_possible else None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from twisted_bazaar.access import ANONYMOUS, Client
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.frontend.api import listing
 from twisted_bazaar.frontend.api.services import Orders
@@ -24,28 +25,32 @@ class MergedLists:
         self._partitions = partitions
 
     def page(
-        self, query: bytes, request_id: str = "", context: TraceContext | None = None
+        self,
+        query: bytes,
+        request_id: str = "",
+        context: TraceContext | None = None,
+        caller: Client = ANONYMOUS,
     ) -> Deferred[bytes]:
-        """The body that answers the query string `query`. Raises `Refusal`; fails with
+        """The body that answers the query string `query` of `caller`. Raises `Refusal`; fails with
         `Unavailable`."""
-        asked = decode_list(query, len(self._partitions))
+        asked = decode_list(query, len(self._partitions), caller)
         if isinstance(asked, MergedList):
-            return Deferred.fromCoroutine(self._merged(asked, request_id, context))
-        return self._of_one(asked, request_id, context)
+            return Deferred.fromCoroutine(self._merged(asked, request_id, context, caller))
+        return self._of_one(asked, request_id, context, caller)
 
     def _of_one(
-        self, asked: PartitionList, request_id: str, context: TraceContext | None
+        self, asked: PartitionList, request_id: str, context: TraceContext | None, caller: Client
     ) -> Deferred[bytes]:
         orders = self._partitions[asked.partition]
         wanted = listing.asked_for(asked.selection)
         return orders.list(wanted, request_id, context).addCallback(
-            lambda page: shown_partition(asked, page, len(self._partitions))
+            lambda page: shown_partition(asked, page, len(self._partitions), caller)
         )
 
     async def _merged(
-        self, asked: MergedList, request_id: str, context: TraceContext | None
+        self, asked: MergedList, request_id: str, context: TraceContext | None, caller: Client
     ) -> bytes:
-        merge = Merge(asked.selection, asked.positions)
+        merge = Merge(listing.inside(asked.selection), asked.positions)
         while wanted := merge.wanted():
             pages = await self._pages(wanted, request_id, context)
             failures = [page for page in pages.values() if isinstance(page, BazaarError)]
@@ -58,7 +63,7 @@ class MergedLists:
                     merge.take(partition, Page((), 0, ended=True))
                 else:
                     raise failures[0]
-        return shown_merged(asked, merge)
+        return shown_merged(asked, merge, caller)
 
     async def _pages(
         self, wanted: Mapping[int, Selection], request_id: str, context: TraceContext | None

@@ -13,6 +13,7 @@ import msgspec
 
 from twisted_bazaar.frontend.positions import Positions
 from twisted_bazaar.market import Order
+from twisted_bazaar.order_keys import client_of
 from twisted_bazaar.selection import Page, Selection
 
 __all__ = ["Merge"]
@@ -78,6 +79,10 @@ class Merge:
         source.stopped = not page.ended and len(page.orders) < source.chunk
         if not selection.key:
             source.position = _further(source.position, page.examined, selection.descending)
+            if selection.client:
+                # A member of an earlier release does not know this condition.
+                client = selection.client
+                source.orders = [each for each in page.orders if client_of(each.key) == client]
         else:
             # The order with a key is found whatever the other conditions are.
             source.orders = [order for order in page.orders if asked.fits(order)]

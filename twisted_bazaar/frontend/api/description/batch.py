@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import BazaarError, Overloaded, Rejected
 from twisted_bazaar.frontend.api.batches import MAX_BATCH_TRADES, batch_body, decode_batch
 from twisted_bazaar.frontend.api.trades import PARAMETERS
@@ -45,6 +46,7 @@ def _of_the_batch(example: Example) -> Example:
 
 PLACE_BATCH = Operation(
     id="placeOrders",
+    permission=Permission.TRADE,
     tag="orders",
     summary="Trade many times at once",
     says="Each trade is judged by itself, in their order, and has an outcome in its place: what it "

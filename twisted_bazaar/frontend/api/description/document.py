@@ -13,8 +13,15 @@ from twisted_bazaar.frontend.api.old_shape import in_old_shape
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason
 
-from .headers import ALLOW, REPEAT_KEY, REQUEST_ID, REQUEST_ID_SHOWN, RETRY_AFTER
-from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES
+from .headers import (
+    ALLOW,
+    REPEAT_KEY,
+    REQUEST_ID,
+    REQUEST_ID_SHOWN,
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+)
+from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES, WITH_CLIENTS
 from .schemas import Schemas
 from .vocabulary import JSON, Answer, Body, Example, Header, Operation, Parameter, Schema
 
@@ -40,6 +47,14 @@ _TAGS = {
     "addition.",
 }
 
+_API_KEY = "apiKey"
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The API key of a client, in the header `Authorization`. What a call needs of "
+    "the permissions `read`, `trade` and `operate` is said with it.",
+}
+
 
 class Described(NamedTuple):
     """A route."""
@@ -53,12 +68,13 @@ class Described(NamedTuple):
     system in addition."""
 
 
-def document(routes: Sequence[Described]) -> dict[str, Any]:
-    """The description of `routes`, and of nothing else."""
+def document(routes: Sequence[Described], with_clients: bool = False) -> dict[str, Any]:
+    """The description of `routes`, and of nothing else. `with_clients`: there is a file of clients,
+    which calls need the API key of one of."""
     schemas = Schemas()
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        shown = _Call(route, schemas).shown()
+        shown = _Call(route, schemas, with_clients).shown()
         paths.setdefault(route.path, {})[route.method.lower()] = shown
     used = {tag for path in paths.values() for shown in path.values() for tag in shown["tags"]}
     return {
@@ -79,6 +95,7 @@ def document(routes: Sequence[Described]) -> dict[str, Any]:
                 for reason in ELSEWHERE
             },
             "schemas": schemas.components(),
+            **({"securitySchemes": {_API_KEY: _SCHEME}} if with_clients else {}),
         },
     }
 
@@ -91,8 +108,10 @@ def _about() -> str:
 class _Call:
     """What one route takes and answers."""
 
-    def __init__(self, route: Described, schemas: Schemas) -> None:
+    def __init__(self, route: Described, schemas: Schemas, with_clients: bool) -> None:
         self._old = route.old
+        self._permission = route.operation.permission if with_clients else None
+        self._with_clients = with_clients
         self._method = route.method
         self._operation = route.operation
         self._schemas = schemas
@@ -108,10 +127,16 @@ class _Call:
             "description": operation.says,
             "parameters": [_parameter(each) for each in (*operation.parameters, REQUEST_ID)],
         }
+        if self._permission is not None:
+            shown["security"] = [{_API_KEY: []}]
+            shown["description"] += f" The client needs the permission `{self._permission}`."
+        elif self._with_clients:
+            shown["security"] = []
         if operation.body is not None:
             shown["requestBody"] = self._body(operation.body)
         shown["responses"] = {str(each.code): self._answer(each) for each in operation.answers}
-        reasons = sorted({*operation.refusals, *ANY_CALL}, key=_place)
+        asked = WITH_CLIENTS if self._permission is not None else ()
+        reasons = sorted({*operation.refusals, *ANY_CALL, *asked}, key=_place)
         for code, group in groupby(reasons, lambda each: each.code):
             shown["responses"][str(code)] = self._refusal(code, [*group])
         return shown
@@ -179,6 +204,8 @@ class _Call:
         shown = {each.reason for each in examples}
         examples += [_usual(reason) for reason in reasons if reason not in shown]
         headers = [RETRY_AFTER] if code in (429, 503) else []
+        if code == 401:
+            headers.append(WWW_AUTHENTICATE)
         if Reason.OUTCOME_UNKNOWN in reasons:
             headers.append(REPEAT_KEY)
         says = "; ".join(f"`{reason.word}`: {MEANINGS[reason]}" for reason in reasons)

@@ -17,6 +17,7 @@ __all__ = [
     "REQUEST_ID",
     "REQUEST_ID_SHOWN",
     "RETRY_AFTER",
+    "WWW_AUTHENTICATE",
     "X_CACHE",
     "X_CONTENT_TYPE_OPTIONS",
 ]
@@ -110,6 +111,11 @@ RETRY_AFTER = Header(
     name="Retry-After",
     says="Seconds after which the same request may succeed.",
     schema={"type": "integer", "minimum": 1},
+)
+WWW_AUTHENTICATE = Header(
+    name="WWW-Authenticate",
+    says="How to show who calls (RFC 6750).",
+    schema={"type": "string", "pattern": "^Bearer "},
 )
 X_CACHE = Header(
     name="X-Cache",

@@ -26,6 +26,7 @@ _KNOWN = Answer(code=304, says="It has not changed.", headers=_HEADERS)
 
 LIVE_PAGE = Operation(
     id="getPage",
+    permission=None,
     tag="page",
     summary="The live page",
     says="The market, a ticket to trade with, the trades, and the cluster as it is. It loads its "
@@ -49,6 +50,7 @@ LIVE_PAGE = Operation(
 
 FILE = Operation(
     id="getPageFile",
+    permission=None,
     tag="page",
     summary="A part of the live page",
     says="What the page names.",

@@ -1,5 +1,6 @@
 """The calls that look up stocks. Pure."""
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import DEFAULT_LISTING, Stock
@@ -16,6 +17,7 @@ _LISTED = {
 
 STOCK = Operation(
     id="getStock",
+    permission=Permission.READ,
     tag="stocks",
     summary="Look up a stock",
     says="Never older than what any client has been shown before, by any front-end.",
@@ -67,6 +69,7 @@ STOCK = Operation(
 
 STOCKS = Operation(
     id="listStocks",
+    permission=Permission.READ,
     tag="stocks",
     summary="Look up all stocks",
     says="All of them after the same entry of the order log.",

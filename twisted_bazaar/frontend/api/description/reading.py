@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api import listing
 from twisted_bazaar.frontend.api.requests import MAX_ORDER_NUMBER
@@ -31,6 +32,7 @@ _UNREAD = failed(
 
 ORDER = Operation(
     id="getOrder",
+    permission=Permission.READ,
     tag="orders",
     summary="Read an order",
     says="An order is the same for ever.",
@@ -73,6 +75,7 @@ _GO_ON = Link(
 
 ORDERS = Operation(
     id="listOrders",
+    permission=Permission.READ,
     tag="orders",
     summary="Read orders",
     says="All conditions must hold. Go on with `cursor`, now or later; or with `after` and `next`.",

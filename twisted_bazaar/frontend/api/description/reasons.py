@@ -4,7 +4,15 @@ from collections.abc import Mapping
 
 from twisted_bazaar.http.refusals import Reason
 
-__all__ = ["ANY_CALL", "BEFORE_THE_PATH", "ELSEWHERE", "INTERNAL", "MEANINGS", "MESSAGES"]
+__all__ = [
+    "ANY_CALL",
+    "BEFORE_THE_PATH",
+    "ELSEWHERE",
+    "INTERNAL",
+    "MEANINGS",
+    "MESSAGES",
+    "WITH_CLIENTS",
+]
 
 MEANINGS: Mapping[Reason, str] = {
     Reason.MALFORMED: "the body is not a JSON object, or the request is not well-formed HTTP",
@@ -14,6 +22,9 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.INVALID_PARAMETER: "a query parameter is unknown, given twice, or has a wrong value; "
     "the message names it",
     Reason.UNKNOWN_STOCK: "the trade is of a stock that is not listed",
+    Reason.UNAUTHENTICATED: "the call needs the API key of a client, and none is given, or one "
+    "that no client has",
+    Reason.NOT_PERMITTED: "the client lacks the permission that the call needs",
     Reason.FOREIGN_HOST: "the URL of a trade names another host than this bazaar",
     Reason.FOREIGN_ORIGIN: "a web page of another origin sent the trade, as its header Origin or "
     "Sec-Fetch-Site shows",
@@ -64,6 +75,9 @@ BEFORE_THE_PATH = frozenset(ANY_CALL) - {Reason.INTERNAL_ERROR}
 ELSEWHERE = (Reason.NO_SUCH_PATH, Reason.METHOD_NOT_ALLOWED)
 """What only a request meets that is none of the calls."""
 
+WITH_CLIENTS = (Reason.UNAUTHENTICATED, Reason.NOT_PERMITTED)
+"""What calls that need a permission are refused for, where there is a file of clients."""
+
 INTERNAL = (
     *(Reason.NOT_SIGNED, Reason.LENGTH_REQUIRED),
     *(Reason.LISTED_ALREADY, Reason.TOO_MANY_STOCKS),
@@ -71,6 +85,8 @@ INTERNAL = (
 """What only the internal endpoint answers."""
 
 MESSAGES: Mapping[Reason, str] = {
+    Reason.UNAUTHENTICATED: "this call needs an API key: send Authorization: Bearer and the key",
+    Reason.NOT_PERMITTED: "client reader lacks the permission trade, which this call needs",
     Reason.MALFORMED: "the request is not well-formed HTTP/1.1",
     Reason.TOO_SLOW: "the request took too long to come",
     Reason.TOO_LARGE: "the body is larger than 65536 bytes",

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from twisted_bazaar import __version__
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason
@@ -35,6 +36,7 @@ _REPORTS = [
 
 PING = Operation(
     id="ping",
+    permission=None,
     tag="state",
     summary="Reach the front-end",
     says="Answered by the front-end alone.",
@@ -50,6 +52,7 @@ PING = Operation(
 
 OLD_PING = Operation(
     id="oldPing",
+    permission=None,
     tag="state",
     summary="Reach the front-end",
     says="Answered by the front-end alone.",
@@ -65,6 +68,7 @@ OLD_PING = Operation(
 
 LIVE = Operation(
     id="live",
+    permission=None,
     tag="state",
     summary="Whether the front-end is alive",
     says="Answered by the front-end alone.",
@@ -80,6 +84,7 @@ LIVE = Operation(
 
 READY = Operation(
     id="ready",
+    permission=None,
     tag="state",
     summary="Whether trades and lookups can be served",
     says="Ready means: a leader is known and a catalog answers.",
@@ -100,6 +105,7 @@ READY = Operation(
 
 DESCRIPTION = Operation(
     id="getDescription",
+    permission=None,
     tag="description",
     summary="This description",
     says="OpenAPI 3.1, made from the declarations that the front-end's own code follows.",
@@ -114,6 +120,7 @@ DESCRIPTION = Operation(
 
 PAGE = Operation(
     id="getDocs",
+    permission=None,
     tag="description",
     summary="This description as a page",
     says="It needs no script and no other host.",
@@ -130,6 +137,7 @@ PAGE = Operation(
 
 REPLICAS = Operation(
     id="listReplicas",
+    permission=Permission.READ,
     tag="state",
     summary="The order replicas",
     says="The last status of each, which is never older than a few pings: what the replica knows "
@@ -190,6 +198,7 @@ _STATUS = ClusterStatus(
 
 STATUS = Operation(
     id="getStatus",
+    permission=Permission.READ,
     tag="state",
     summary="The whole bazaar, and what this front-end has counted",
     says="Replicas are as of the last pings. Catalogs are asked when somebody asks, once a second "

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import (
     BazaarError,
     KeyReused,
@@ -96,6 +97,7 @@ PLACED = holding("PlacedAnswer", answers.ShownTrade)
 
 PLACE = Operation(
     id="placeOrder",
+    permission=Permission.TRADE,
     tag="orders",
     summary="Trade",
     says="Buys or sells at the price of the stock, at once and wholly, or not at all. The answer "

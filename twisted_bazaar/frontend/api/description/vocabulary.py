@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import BazaarError
 from twisted_bazaar.http.refusals import Reason
 
@@ -142,6 +143,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     refusals: Sequence[Reason] = ()
     """Beyond those that any call can meet."""
     examples: Sequence[Example] = ()
+    permission: Permission | None
+    """What a client needs for it where there is a file of clients; None: nothing."""
 
 
 def holding(name: str, data: Any) -> type[msgspec.Struct]:

@@ -1,5 +1,6 @@
 """The call that tells of events. Pure."""
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api import streams
 from twisted_bazaar.frontend.events import encoding
@@ -13,6 +14,7 @@ __all__ = ["EVENTS"]
 
 EVENTS = Operation(
     id="watchEvents",
+    permission=Permission.READ,
     tag="events",
     summary="Be told of orders, quotes and leaders",
     says="Server-sent events, without end. `order` has the order as `GET /orders/{number}` shows "

@@ -1,0 +1,93 @@
+"""Finds the client of a request by its API key, and what it may call. Pure."""
+
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from twisted_bazaar.access import UNKNOWN, Client, Permission
+from twisted_bazaar.http.refusals import Reason, Refusal
+
+from .client_file import ClientEntry
+
+__all__ = ["CHALLENGE", "Gate"]
+
+CHALLENGE = b'Bearer realm="bazaar"'
+"""The header `WWW-Authenticate` of a request without an API key."""
+
+_BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)[ \t]*")
+"""RFC 6750 §2.1."""
+_ABSENT = bytes(sha256().digest_size)
+
+
+class Gate:
+    """The clients that there are now. It keeps hashes of API keys, and never a key."""
+
+    def __init__(self, entries: Iterable[ClientEntry] = ()) -> None:
+        self._clients: dict[bytes, tuple[bytes, Client]] = {}
+        self.replace(entries)
+
+    def replace(self, entries: Iterable[ClientEntry]) -> None:
+        """These are the clients from now on."""
+        self._clients = {
+            (digest := bytes.fromhex(text.removeprefix("sha256:"))): (digest, entry.client)
+            for entry in entries
+            for text in entry.hashes
+        }
+
+    def __len__(self) -> int:
+        """How many API keys there are."""
+        return len(self._clients)
+
+    def client_of(self, key: bytes) -> Client | None:
+        """The client that has this API key; None: none has.
+
+        What it takes says nothing of any API key: what is looked up is a hash, of which nobody can
+        choose a part, and the comparison takes the same time wherever two hashes differ.
+        """
+        digest = sha256(key).digest()
+        known, client = self._clients.get(digest, (_ABSENT, UNKNOWN))
+        return client if hmac.compare_digest(known, digest) else None
+
+    def admitted(
+        self, authorization: Sequence[bytes] | None, permission: Permission | None
+    ) -> Client:
+        """The client that sent these headers `Authorization`, if it has `permission`. Raises
+        `Refusal`.
+
+        None is a permission that all have: then the client may be `UNKNOWN`.
+        """
+        client = self._client(authorization)
+        if isinstance(client, Client):
+            if permission is None or client.may(permission):
+                return client
+            raise _not_permitted(client, permission)
+        if permission is None:
+            return UNKNOWN
+        raise client
+
+    def _client(self, authorization: Sequence[bytes] | None) -> Client | Refusal:
+        if not authorization:
+            return _NO_KEY
+        matched = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
+        if matched is None:
+            return _MALFORMED
+        return self.client_of(matched[1]) or _WRONG_KEY
+
+
+def _unauthenticated(message: str, error: bytes = b"") -> Refusal:
+    challenge = CHALLENGE + (b', error="%b"' % error if error else b"")
+    return Refusal(Reason.UNAUTHENTICATED, message, {b"WWW-Authenticate": challenge})
+
+
+_NO_KEY = _unauthenticated("this call needs an API key: send Authorization: Bearer and the key")
+_MALFORMED = _unauthenticated(
+    "the header Authorization must be Bearer, a space and the API key, once", b"invalid_request"
+)
+_WRONG_KEY = _unauthenticated("no client has this API key", b"invalid_token")
+
+
+def _not_permitted(client: Client, permission: Permission) -> Refusal:
+    message = f"client {client.name} lacks the permission {permission}, which this call needs"
+    challenge = CHALLENGE + b', error="insufficient_scope"'
+    return Refusal(Reason.NOT_PERMITTED, message, {b"WWW-Authenticate": challenge})
