@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 from .errors import Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
-from .tools import certificate_arguments, operation_arguments, probe, status_arguments
+from .tools import (
+    certificate_arguments,
+    client_arguments,
+    operation_arguments,
+    probe,
+    status_arguments,
+)
 
 if TYPE_CHECKING:
     from .tools.engine_inspection import VerifiedPartition
@@ -73,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     certificates.set_defaults(run=_certificates)
     certificate_arguments.add_arguments(certificates)
+    purpose = "change the file of --clients: add a client and print its API key, remove one"
+    clients = commands.add_parser("clients", help=purpose, description=purpose)
+    clients.set_defaults(run=_clients)
+    client_arguments.add_arguments(clients)
     return parser
 
 
@@ -135,6 +145,12 @@ def _certificates(asked: argparse.Namespace) -> int:
     from .tools.certificates import run
 
     return run(asked, sys.stdout, time.time(), os.urandom)
+
+
+def _clients(asked: argparse.Namespace) -> None:
+    from .tools.clients import run
+
+    run(asked, sys.stdout, os.urandom)
 
 
 def _status(asked: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
 from twisted_bazaar import errors
+from twisted_bazaar.frontend.access.gate import Gate
 from twisted_bazaar.frontend.api.entity_tags import entity_tag
 from twisted_bazaar.frontend.api.old_system import public_site
 from twisted_bazaar.frontend.api.order_lists import OneList
@@ -231,6 +232,7 @@ class FrontEnd:
         resource: Resource | None = None,
         max_connections: int = MAX_CONNECTIONS,
         partitions: int = 1,
+        gate: Gate | None = None,
     ) -> None:
         self.bazaar = FakeBazaar()
         routes = Routes(
@@ -245,6 +247,7 @@ class FrontEnd:
             hosts=Hosts(HOSTS),
             notice=lambda: self.bazaar.notice,
             partitions=partitions,
+            gate=gate,
         )
         self.clock = Clock()
         self.site = public_site(

@@ -32,6 +32,7 @@ from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
 
+from .access.reload import ClientFile
 from .api.old_system import public_site
 from .api.reports import Reports
 from .api.routes import Routes
@@ -69,8 +70,8 @@ __all__ = ["make_frontend"]
 def make_frontend(
     reactor: Reactor, config: FrontendConfig, lost_lines: Callable[[], int]
 ) -> Service:
-    """A front-end. `lost_lines` returns how many lines its log has lost. Starting it raises
-    `Unusable` if an endpoint cannot be listened on."""
+    """A front-end. `lost_lines` returns how many lines its log has lost. Raises `Unusable` if its
+    file of clients cannot be used; starting it does if an endpoint cannot be listened on."""
     figures = FrontendFigures(Metrics(), reactor, lost_lines)
     tracing = make_tracing(reactor, config.trace, "frontend", random.SystemRandom())
     internal = InternalEndpoint(reactor, config)
@@ -95,8 +96,9 @@ def make_frontend(
         *(figures.resource(reports.readiness), figures),
     )
     own_lease = _own_lease(shared, partitions, internal)
-    routes = _routes(shared, partitions, front, reports, own_lease)
-    public = _public(reactor, config, routes, reports, figures, tracing.tracer)
+    clients = _clients(reactor, config, front)
+    routes = _routes(shared, partitions, front, reports, own_lease, clients)
+    public = _public(reactor, config, routes, reports, figures, tracing.tracer, clients)
     return Layers(
         *(tracing.service, figures.process, *shared.wires.services),
         *(each.trades for each in partitions),
@@ -104,6 +106,7 @@ def make_frontend(
         *([shared.cache] if isinstance(shared.cache, Service) else []),
         *listening,
         *(each.caching.subscriber for each in partitions if each.caching),
+        *([clients] if clients else []),
         *(public, Readiness(reactor, reports, lambda: public.url)),
     )
 
@@ -161,6 +164,13 @@ def _operations(
     )
 
 
+def _clients(reactor: Reactor, config: FrontendConfig, front: Front) -> ClientFile | None:
+    """Reads the file of clients, if there is one."""
+    if config.clients is None:
+        return None
+    return ClientFile(reactor, config.clients, lambda gate: front.feed.end_those(gate.has_lost))
+
+
 def _own_lease(
     shared: Shared, partitions: Sequence[Partition], internal: InternalEndpoint
 ) -> Callable[[], OwnLease]:
@@ -187,6 +197,7 @@ def _routes(
     front: Front,
     reports: Reports,
     own_lease: Callable[[], OwnLease],
+    clients: ClientFile | None,
 ) -> Routes:
     config = shared.config
     overview = Overview(
@@ -211,6 +222,7 @@ def _routes(
         hosts=Hosts(config.hosts),
         notice=front.notice,
         partitions=config.partitions,
+        gate=clients.gate if clients else None,
     )
 
 
@@ -221,13 +233,15 @@ def _public(
     reports: Reports,
     figures: FrontendFigures,
     tracer: Tracer | None,
+    clients: ClientFile | None,
 ) -> Listener:
     """What clients reach: metrics only if they were asked for."""
     served = routes.resource()
     if config.public_metrics:
         # Clients may be many, and their calls must not take the time of trades.
         metrics = figures.resource(reports.readiness, reactor.seconds)
-        served = WithMetrics(metrics, served)
+        check = clients.gate.check_operator if clients else None
+        served = WithMetrics(metrics, served, check)
     request_ids = RequestIds(secrets.token_hex(5))
     site = public_site(
         *(served, reactor, time.time, request_ids, _max_connections(config.limits), figures.http),

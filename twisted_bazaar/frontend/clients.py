@@ -12,9 +12,11 @@ import grpc
 import msgspec
 from twisted.internet.defer import Deferred, fail
 
+from twisted_bazaar.access import ANONYMOUS, UNKNOWN
 from twisted_bazaar.consensus.messages import CampaignReply, Status
 from twisted_bazaar.errors import BazaarError, Malformed, Unavailable
 from twisted_bazaar.market import Change, Judged, Order, Placed, Trade
+from twisted_bazaar.order_keys import client_of
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
@@ -40,6 +42,7 @@ from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.context import TraceContext
 from twisted_bazaar.tracing.followed import Followed
 
+from .access.orders import OPERATOR, seen_by
 from .cache.quotes import LookupReply
 from .events.encoding import order_event, order_event_without_id, quote_event
 from .events.news import News, OrderEvent, QuoteEvent
@@ -107,14 +110,17 @@ class ReplicaClient(_Client):
         cluster: Callable[[], str] | None = None,
         partition: int = 0,
         partitions: int = 1,
+        with_clients: bool = False,
     ) -> None:
-        """Each request names `replica`, `partition` (of so many), and the cluster that `cluster()`
+        """`with_clients`: there is a file of clients, and events have two forms. Each request
+        names `replica`, `partition` (of so many), and the cluster that `cluster()`
         returns then. While that is empty, reads fail with `Unavailable`. None: requests name no
         cluster. Numbers of orders are those within the partition."""
         super().__init__(channel, cluster, partition)
         self._timing = timing
         self._replica = replica
         self._place = partition, partitions
+        self._with_clients = with_clients
         self._stub = OrdersStub(channel.grpc)
 
     def status(self) -> Deferred[Status]:
@@ -229,7 +235,7 @@ class ReplicaClient(_Client):
         return self._call_in_cluster(self._stub.Watch, request, self._news, timeout)
 
     def _news(self, reply: order_pb2.WatchReply) -> News:
-        return _news(reply, *self._place)
+        return _news(reply, *self._place, self._with_clients)
 
     def look_up(self, names: Sequence[str], timeout: float) -> Deferred[LookupReply]:
         """Those of the stocks `names` that exist, from the leader's ledger. Fails with `NotLeader`
@@ -313,13 +319,16 @@ def _lookup_reply(reply: market_pb2.LookupReply) -> LookupReply:
     return LookupReply(stocks_from_wire(reply.stocks), reply.history, tuple(reply.held))
 
 
-def _news(reply: order_pb2.WatchReply, partition: int, partitions: int) -> News:
+def _news(reply: order_pb2.WatchReply, partition: int, partitions: int, with_clients: bool) -> News:
     for name in ("last_number", "version"):
         check_integer(name, getattr(reply, name))
     for name in ("digest", "before"):
         check_text(name, getattr(reply, name))
     return News(
-        [_event(order_from_wire(order), partition, partitions) for order in reply.orders],
+        [
+            _event(order_from_wire(order), partition, partitions, with_clients)
+            for order in reply.orders
+        ],
         [QuoteEvent(stock.name, quote_event(stock)) for stock in stocks_from_wire(reply.stocks)],
         reply.last_number,
         reply.version,
@@ -328,11 +337,25 @@ def _news(reply: order_pb2.WatchReply, partition: int, partitions: int) -> News:
     )
 
 
-def _event(order: Order, partition: int, partitions: int) -> OrderEvent:
+def _event(order: Order, partition: int, partitions: int, with_clients: bool) -> OrderEvent:
+    at = order.at_milliseconds if partitions > 1 else 0
+    if not with_clients:
+        event = _encoded(seen_by(ANONYMOUS, order), partition, partitions)
+        return OrderEvent(order.number, order.stock, event, at)
+    return OrderEvent(
+        order.number,
+        order.stock,
+        _encoded(seen_by(UNKNOWN, order), partition, partitions),
+        at,
+        client_of(order.key),
+        _encoded(seen_by(OPERATOR, order), partition, partitions),
+    )
+
+
+def _encoded(order: Order, partition: int, partitions: int) -> bytes:
     if partitions == 1:
-        return OrderEvent(order.number, order.stock, order_event(order))
-    event = order_event_without_id(shown_order(order, partition, partitions))
-    return OrderEvent(order.number, order.stock, event, order.at_milliseconds)
+        return order_event(order)
+    return order_event_without_id(shown_order(order, partition, partitions))
 
 
 def _market_request(known: MarketSnapshot | None) -> market_pb2.LookupRequest:

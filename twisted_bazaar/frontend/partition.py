@@ -149,7 +149,7 @@ def replica_clients(
     def make(replica: int, at: Address) -> ReplicaClient:
         return ReplicaClient(
             *(channels.to(at), config.timing, replica, lambda: leadership.cluster),
-            *(partition, config.partitions),
+            *(partition, config.partitions, config.clients is not None),
         )
 
     return LiveClients(shared.members, make)

@@ -1,6 +1,7 @@
 """`twistd bazaar-frontend`: its options. `assembly` puts the front-end together."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
@@ -44,6 +45,8 @@ class FrontendConfig:
     access_log: bool = attrs.field(default=False, kw_only=True)
     trusted_proxies: tuple[Network, ...] = attrs.field(default=(), kw_only=True)
     limits: LimitConfig = attrs.field(factory=LimitConfig, kw_only=True)
+    clients: Path | None = attrs.field(default=None, kw_only=True)
+    """The file of clients; None: all may call."""
     partitions: int = attrs.field(default=1, kw_only=True)
     """How many the bazaar was created with."""
 
@@ -65,11 +68,13 @@ class Options(LimitOptions, TracingOptions):
         ["advertise", None, None, "HOST:PORT at which catalogs reach it.", options.host_port],
         ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
         ["cache", None, "memory", "redis://HOST:PORT, memory or off.", options.cache],
+        ["clients", None, None, options.CLIENTS_HELP, options.readable_file],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
     ]
     optFlags: ClassVar = [
         ["public-metrics", None, "Serve /metrics to clients, too, and not on --internal only."],
         ["access-log", None, options.ACCESS_LOG_HELP],
+        ["open", None, options.OPEN_HELP],
     ]
     repeated: ClassVar = [
         ("catalog", "HOST:PORT of a catalog.", options.host_port),
@@ -83,6 +88,7 @@ class Options(LimitOptions, TracingOptions):
 
     def postOptions(self) -> None:
         super().postOptions()
+        options.check_open(self["listen"], self["clients"], bool(self["open"]))
         self.config = FrontendConfig(
             self["listen"],
             self["internal"],
@@ -99,6 +105,7 @@ class Options(LimitOptions, TracingOptions):
             access_log=bool(self["access-log"]),
             trusted_proxies=self["trusted-proxy"],
             limits=self.limits,
+            clients=self["clients"],
             partitions=self["partitions"],
         )
 

@@ -61,6 +61,10 @@ class Config:
     public_metrics: bool = False
     """Whether the front-end serves metrics to clients, too."""
     access_log: bool = False
+    clients: Path | None = None
+    """The file of clients; None: all may call."""
+    is_open: bool = False
+    """Whether all may call from other machines, too."""
     plain_inside: bool = False
     """Whether processes call each other without TLS."""
     trusted_proxies: tuple[Network, ...] = ()
@@ -90,6 +94,8 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     frontend += [f"--host={name}" for name in config.hosts]
     frontend += ["--public-metrics"] if config.public_metrics else []
     frontend += ["--access-log"] if config.access_log else []
+    frontend += [f"--clients={config.clients}"] if config.clients else []
+    frontend += ["--open"] if config.is_open else []
     frontend += [f"--trusted-proxy={network}" for network in config.trusted_proxies]
     frontend += limit_arguments(config.limits)
 

@@ -77,11 +77,13 @@ class Options(LimitOptions, TracingOptions):
             engine,
         ],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
+        ["clients", None, None, options.CLIENTS_HELP, options.readable_file],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
         ["public-metrics", None, "Serve the front-end's /metrics to clients, too."],
         ["access-log", None, options.ACCESS_LOG_HELP],
+        ["open", None, options.OPEN_HELP],
         [
             "plain-inside",
             None,
@@ -95,6 +97,7 @@ class Options(LimitOptions, TracingOptions):
 
     def postOptions(self) -> None:
         super().postOptions()
+        options.check_open(self["listen"], self["clients"], bool(self["open"]))
         if self["engine"]:
             self.check_engine_timing()
         elif self["partitions"] > 1:
@@ -121,6 +124,8 @@ def makeService(config: Options) -> Service:
         hosts=config["host"],
         public_metrics=bool(config["public-metrics"]),
         access_log=bool(config["access-log"]),
+        clients=config["clients"],
+        is_open=bool(config["open"]),
         plain_inside=bool(config["plain-inside"]),
         trusted_proxies=config["trusted-proxy"],
         limits=config.limits,

@@ -30,11 +30,14 @@ from .log_settings import Format, Level, LogSettings
 __all__ = [
     "Options",
     "ACCESS_LOG_HELP",
+    "CLIENTS_HELP",
     "HOST_HELP",
+    "OPEN_HELP",
     "PROXY_HELP",
     "ServiceOptions",
     "TimingOptions",
     "cache",
+    "check_open",
     "endpoint",
     "folder",
     "host_name",
@@ -54,6 +57,11 @@ PROXY_HELP = (
     "Address or network of a proxy: what it says in X-Forwarded-For is taken for its client."
 )
 ACCESS_LOG_HELP = "Log one event for each request of a client."
+CLIENTS_HELP = (
+    "TOML file of the clients that may call it, with hashes of their API keys; it is read again "
+    "when it changes. Without it, all may call it who reach it."
+)
+OPEN_HELP = "Serve all who reach it, from other machines, too, without asking for API keys."
 HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
 
 Coerce = Callable[[str], Any]
@@ -130,6 +138,18 @@ def secret_file(text: str) -> bytes:
     if len(secret) < MIN_SECRET_BYTES:
         raise ValueError(f"must be a file of at least {MIN_SECRET_BYTES} bytes, not {text!r}")
     return secret
+
+
+def check_open(listen: str, clients: Path | None, is_open: bool) -> None:
+    """Refuse an endpoint for clients that other machines reach, unless it asks for API keys or is
+    to be open. Raises UsageError."""
+    if clients is not None and is_open:
+        raise usage.UsageError("--open must not be given beside --clients, which asks for API keys")
+    if clients is None and not is_open and not Endpoint.parse(listen).is_loopback:
+        raise usage.UsageError(
+            f"--listen {listen} is reached from other machines, where anybody could trade: "
+            "give --clients FILE, or --open"
+        )
 
 
 def endpoint(text: str) -> str:

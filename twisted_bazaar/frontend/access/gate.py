@@ -4,11 +4,15 @@ import hmac
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from twisted_bazaar.access import UNKNOWN, Client, Permission
 from twisted_bazaar.http.refusals import Reason, Refusal
 
 from .client_file import ClientEntry
+
+if TYPE_CHECKING:
+    from twisted_bazaar.http.site import BazaarRequest
 
 __all__ = ["CHALLENGE", "Gate"]
 
@@ -34,6 +38,11 @@ class Gate:
             for entry in entries
             for text in entry.hashes
         }
+
+    def has_lost(self, client: Client) -> bool:
+        """Whether `client`, once admitted, is there no longer, or may do something else now."""
+        now = (each for _, each in self._clients.values() if each.name == client.name)
+        return all(each.permissions != client.permissions for each in now)
 
     def __len__(self) -> int:
         """How many API keys there are."""
@@ -65,6 +74,15 @@ class Gate:
         if permission is None:
             return UNKNOWN
         raise client
+
+    def admit(self, request: "BazaarRequest", permission: Permission | None) -> None:
+        """Let `request` pass, and tell it its client. Raises `Refusal`."""
+        shown = request.requestHeaders.getRawHeaders(b"Authorization")
+        request.caller = self.admitted(shown, permission)
+
+    def check_operator(self, request: "BazaarRequest") -> None:
+        """As `admit`, for what only operators may see."""
+        self.admit(request, Permission.OPERATE)
 
     def _client(self, authorization: Sequence[bytes] | None) -> Client | Refusal:
         if not authorization:

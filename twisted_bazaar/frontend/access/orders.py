@@ -10,7 +10,10 @@ from twisted_bazaar.access import ANONYMOUS, Client, Permission
 from twisted_bazaar.market import Order, Trade
 from twisted_bazaar.order_keys import client_of, own_key, scoped
 
-__all__ = ["is_shown_whole", "owned", "seen_by"]
+__all__ = ["OPERATOR", "is_shown_whole", "owned", "seen_by"]
+
+OPERATOR = Client("", frozenset({Permission.OPERATE}))
+"""Who is shown all of each order."""
 
 _replace = msgspec.structs.replace
 

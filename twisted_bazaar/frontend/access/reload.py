@@ -1,5 +1,6 @@
 """Reads the file of clients, at the start and whenever it changes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -26,10 +27,17 @@ class ClientFile(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: IReactorTime, path: Path) -> None:
-        """Raises `Unusable` if the file cannot be used."""
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        path: Path,
+        changed: Callable[[Gate], None] = lambda gate: None,
+    ) -> None:
+        """`changed` is called once the file was read again. Raises `Unusable` if it cannot be
+        used."""
         self._reactor = reactor
         self._path = path
+        self._changed = changed
         self._seen: _State | None = None
         self._wrong = ""
         """Why the file is not in force, as the log says; empty: it is."""
@@ -71,6 +79,7 @@ class ClientFile(Service):
                 path=self._path,
                 keys=len(self.gate),
             )
+            self._changed(self.gate)
 
     def _read(self) -> bool:
         """Read the file if it has changed; returns whether it had."""

@@ -85,8 +85,7 @@ class Dispatcher(Resource):
             else:
                 endpoint, request.route, arguments = self._find(request.method, request.path)
                 if self._gate is not None:
-                    shown = request.requestHeaders.getRawHeaders(b"Authorization")
-                    request.caller = self._gate.admitted(shown, self._permissions[endpoint])
+                    self._gate.admit(request, self._permissions[endpoint])
                 body = self._app.execute_endpoint(endpoint, request, **arguments)
         except Exception:
             body = self._failed(Failure(), request)

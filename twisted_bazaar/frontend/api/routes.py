@@ -157,7 +157,7 @@ class Routes:
         trade = decode_trade(request.content.read(), keys, self._fresh_key, validate)
         mine = owned(trade, request.caller)
         placed = self._trades.place(
-            mine, request.request_id, request.trace_context, request.network
+            mine, request.request_id, request.trace_context, _owner(request)
         )
         return _answer(request, placed, show, trade)
 
@@ -172,7 +172,7 @@ class Routes:
         caller = request.caller
         trades = [owned(each, caller) for each in decoded if isinstance(each, Trade)]
         placed = self._trades.place_together(
-            trades, request.request_id, request.trace_context, request.network
+            trades, request.request_id, request.trace_context, _owner(request)
         )
         return _answer(request, placed, show)
 
@@ -210,7 +210,7 @@ class Routes:
     def events(self, request: BazaarRequest) -> Deferred[bytes | None]:
         query = request.uri.partition(b"?")[2]
         last_ids = request.requestHeaders.getRawHeaders(b"Last-Event-ID")
-        asked = streams.decode_asked(query, last_ids, self._after)
+        asked = streams.decode_asked(query, last_ids, self._after, request.caller)
         begun = self._events.open(request, asked)
         return begun.addErrback(lambda failure: _failed(failure, request))
 
@@ -262,6 +262,11 @@ class Routes:
         headers.setRawHeaders(b"Content-Security-Policy", [POLICY])
         headers.setRawHeaders(b"X-Content-Type-Options", [b"nosniff"])
         return _uncached(self._description().page, request)
+
+
+def _owner(request: BazaarRequest) -> str:
+    """Whose share of the queue a trade takes: a client's, or an address's."""
+    return request.caller.name or request.network
 
 
 def _answer(

@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from itertools import permutations
 
+from twisted_bazaar.access import ANONYMOUS, Client, Permission
 from twisted_bazaar.frontend.events.asked import Asked
 from twisted_bazaar.frontend.events.journal import Wanted
+from twisted_bazaar.frontend.events.news import EVERYONE
 from twisted_bazaar.frontend.positions import Positions
 from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import MAX_NAME_CHARACTERS
@@ -96,9 +98,10 @@ def decode_asked(
     query: bytes,
     last_event_ids: Sequence[bytes] | None,
     after: QueryParameter[Positions] = AFTER,
+    caller: Client = ANONYMOUS,
 ) -> Asked:
-    """What is asked for with this query string and these headers `Last-Event-ID`, which says what
-    the parameter `after` does. Raises `Refusal`.
+    """What `caller` asks for with this query string and these headers `Last-Event-ID`, which says
+    what the parameter `after` does. Raises `Refusal`.
 
     The header wins over the parameter: a browser that connects again sends the URL as it was.
     """
@@ -110,11 +113,19 @@ def decode_asked(
         "quote" in kinds,
         "leader" in kinds,
         None if stocks is None else frozenset(stocks),
+        _sees(caller),
     )
     begin, last = after.of(given), _last_event_id(last_event_ids, after)
     if last is not None:
         return Asked(wanted, last, f"the header {LAST_EVENT_ID.name}")
     return Asked(wanted, begin, f"the query parameter {after.name}")
+
+
+def _sees(caller: Client) -> str:
+    """Whose orders are shown with who placed them."""
+    if caller is not ANONYMOUS and caller.may(Permission.OPERATE):
+        return EVERYONE
+    return caller.name
 
 
 def _last_event_id(

@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_bazaar.access import Client
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.positions import Positions
@@ -237,6 +238,12 @@ class EventFeed(Service):
     def _leads(self, partition: int, leadership: Leadership) -> bool:
         """Whether that is news for readers."""
         return self.journal.lead(leadership.leader, leadership.term)
+
+    def end_those(self, lost: Callable[[Client], bool]) -> None:
+        """End the streams of the clients that have `lost` what they had."""
+        for stream in self._turns.all():
+            if lost(stream.caller):
+                stream.end()
 
     def start_again(self, why: str) -> None:
         """Readers were shown another history: each has to begin anew."""

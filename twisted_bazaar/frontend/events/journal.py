@@ -15,7 +15,7 @@ import msgspec
 from twisted_bazaar.errors import Unavailable
 
 from .encoding import compressed, leader_event
-from .news import News, OrderEvent, QuoteEvent
+from .news import EVERYONE, News, OrderEvent, QuoteEvent
 
 __all__ = [
     "MAX_CUT_BYTES",
@@ -55,6 +55,8 @@ class Wanted(msgspec.Struct, frozen=True):
     leader: bool = True
     stocks: frozenset[str] | None = None
     """Only orders and quotes of these; None: of all."""
+    sees: str = ""
+    """The client whose orders are shown with who placed them, or `EVERYONE`; empty: none."""
 
     def includes(self, stock: str) -> bool:
         """Whether orders and quotes of `stock` are shown."""
@@ -214,6 +216,8 @@ class Journal:
     def cut(self, position: Position, wanted: Wanted, compress: bool = False) -> Cut:
         """What comes after `position`, or the first part of it. `holds(position.number)` must
         be."""
+        if wanted.sees:
+            wanted = self._seeing(position.number, wanted)
         key = position, wanted, compress
         cut = self._cuts.get(key)
         if cut is None:
@@ -221,6 +225,14 @@ class Journal:
                 self._cuts.clear()
             cut = self._cuts[key] = self._make(position, wanted, compress)
         return cut
+
+    def _seeing(self, number: int, wanted: Wanted) -> Wanted:
+        """`wanted`, as of a reader that sees nothing more than others if none of the orders after
+        `number` is its own: such readers share what is encoded."""
+        after = self._orders[max(0, number + 1 - self._first) :]
+        if wanted.sees == EVERYONE or any(order.client == wanted.sees for order in after):
+            return wanted
+        return msgspec.structs.replace(wanted, sees="")
 
     def _make(self, position: Position, wanted: Wanted, compress: bool) -> Cut:
         events: list[bytes] = []
@@ -254,7 +266,7 @@ class Journal:
             end = self._ends[bisect_right(self._ends, number)]
             orders = self._orders[number + 1 - self._first : end + 1 - self._first]
             shown = chosen(orders, wanted)
-            data = _shown([order.event for order in shown], compress)
+            data = _shown([order.shown(wanted.sees) for order in shown], compress)
             part = _Part(data, end, shown[-1].number if shown else 0)
             if len(self._parts) >= _MAX_PARTS:
                 del self._parts[next(iter(self._parts))]

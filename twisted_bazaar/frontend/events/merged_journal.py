@@ -103,8 +103,14 @@ class MergedJournal(Journal):
         """The next order of the journal."""
         self._logs[partition].number = order.number
         self._from.append(partition)
-        event = identified(order.event, id_of(self.positions))
-        return OrderEvent(self._first + len(self._from) - 1, order.stock, event)
+        id = id_of(self.positions)
+        return OrderEvent(
+            self._first + len(self._from) - 1,
+            order.stock,
+            identified(order.event, id),
+            client=order.client,
+            whole=identified(order.whole, id) if order.whole else b"",
+        )
 
     def _take_quotes_of(self, partition: int, quotes: Sequence[QuoteEvent]) -> bool:
         """A stock that was moved is quoted by the partition that it left until it is known to be in

@@ -74,7 +74,7 @@ class MergedReader(Reader):
             self._positions[partition] = order.number
             is_told = self.wanted.includes(order.stock)
             if is_told:
-                data.append(identified(order.event, id_of(self._positions)))
+                data.append(identified(order.shown(self.wanted.sees), id_of(self._positions)))
         if not is_told:
             # A client that reconnects does not wait for the same orders to be passed over again.
             data.append(place(id_of(self._positions)))

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["News", "OrderEvent", "QuoteEvent"]
+__all__ = ["EVERYONE", "News", "OrderEvent", "QuoteEvent"]
+
+EVERYONE = "*"
+"""In place of a client's name: all clients. No client has this name."""
 
 
 class OrderEvent(msgspec.Struct, frozen=True):
@@ -16,6 +19,17 @@ class OrderEvent(msgspec.Struct, frozen=True):
     """Without an id where there are several partitions."""
     at_milliseconds: int = 0
     """When it was decided; 0 where there is one partition, as nothing is merged by it."""
+    client: str = ""
+    """Who placed it; empty: no client, or there is no file of clients."""
+    whole: bytes = b""
+    """The event that says who placed it, if `event` does not; empty: there is no file of
+    clients."""
+
+    def shown(self, sees: str) -> bytes:
+        """The event for a reader that `sees` orders of this client, or of `EVERYONE`."""
+        if sees and self.whole and sees in (EVERYONE, self.client):
+            return self.whole
+        return self.event
 
 
 class QuoteEvent(msgspec.Struct, frozen=True):

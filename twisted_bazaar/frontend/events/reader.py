@@ -99,7 +99,7 @@ class Reader:
         number = fresh[-1].number
         self.position = Position(number, self.position.quote, self.position.leader)
         shown = chosen(fresh, self.wanted)
-        data = b"".join(order.event for order in shown)
+        data = b"".join(order.shown(self.wanted.sees) for order in shown)
         if not shown or shown[-1].number != number:
             # A client that reconnects does not wait for the same orders to be passed over again.
             data += place(number)

@@ -54,6 +54,7 @@ class EventStream:
         self, request: BazaarRequest, reader: Reader, feed: Feed, seconds: Callable[[], float]
     ) -> None:
         self.reader = reader
+        self.caller = request.caller
         self._request = request
         self._feed = feed
         self._seconds = seconds

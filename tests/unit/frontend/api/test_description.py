@@ -23,6 +23,7 @@ from twisted_bazaar.frontend.api.description.reasons import (
     INTERNAL,
     MEANINGS,
     MESSAGES,
+    WITH_CLIENTS,
 )
 from twisted_bazaar.frontend.api.description.trading import MADE_KEY
 from twisted_bazaar.frontend.api.routes import Routes
@@ -85,7 +86,7 @@ def test_every_reason_that_a_client_can_meet_is_described(description: Any) -> N
     public = set(Reason) - set(INTERNAL)
     assert MEANINGS.keys() == public
     met = {reason for each in Routes.served.routes for reason in each.operation.refusals}
-    assert met | {*ANY_CALL, *ELSEWHERE} == public
+    assert met | {*ANY_CALL, *ELSEWHERE, *WITH_CLIENTS} == public
     for reason in public:
         assert f"`{reason.word}`" in description["info"]["description"]
 

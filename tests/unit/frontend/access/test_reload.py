@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.frontend.access.client_file import hash_of
+from twisted_bazaar.frontend.access.reload import CHECK_SECONDS, ClientFile
+
+
+def table(name: str, key: str) -> str:
+    return f'[clients.{name}]\nkey_hash = "{hash_of(key.encode())}"\n'
+
+
+class World:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.write(table("alice", "bz_a"))
+        self.clock = Clock()
+        self.clients = ClientFile(self.clock, path)  # type: ignore[arg-type]
+        self.clients.startService()
+
+    def write(self, text: str) -> None:
+        new = self.path.with_suffix(".new")
+        new.write_text(text)
+        os.replace(new, self.path)
+
+    def later(self, seconds: int = 1) -> list[str]:
+        """What is logged until then."""
+        with capturedLogs() as events:
+            self.clock.pump([CHECK_SECONDS] * seconds)
+        return [formatEvent(each) for each in events]
+
+    def knows(self, key: str) -> bool:
+        return self.clients.gate.client_of(key.encode()) is not None
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "clients.toml")
+
+
+def test_a_file_that_changes_is_in_force_within_a_second_and_one_line_says_so(
+    world: World,
+) -> None:
+    assert world.knows("bz_a")
+    world.write(table("bob", "bz_b"))
+    [line] = world.later(5)
+    assert "1 API keys" in line
+    assert world.knows("bz_b")
+    assert not world.knows("bz_a")
+
+
+@pytest.mark.parametrize("content", ["[clients", "x = 1", None])
+def test_a_file_that_is_wrong_or_gone_leaves_the_clients_of_before_and_one_line_says_so(
+    world: World, content: str | None
+) -> None:
+    if content is None:
+        world.path.unlink()
+    else:
+        world.write(content)
+    with capturedLogs() as events:
+        world.clock.pump([CHECK_SECONDS] * 5)
+    [event] = events
+    assert event["log_level"] is LogLevel.error
+    assert str(world.path) in formatEvent(event)
+    assert world.knows("bz_a")
+    world.write(table("bob", "bz_b"))
+    assert len(world.later(3)) == 1
+    assert world.knows("bz_b")
+
+
+def test_a_service_begins_with_no_file_that_it_cannot_use(tmp_path: Path) -> None:
+    path = tmp_path / "clients.toml"
+    path.write_text("[clients.a]\npermissions = ['fly']")
+    with pytest.raises(Unusable, match=r"--clients .*client a: permissions"):
+        ClientFile(Clock(), path)  # type: ignore[arg-type]
+
+
+def test_a_stopped_service_looks_no_more(world: World) -> None:
+    world.clients.stopService()
+    assert world.clock.getDelayedCalls() == []

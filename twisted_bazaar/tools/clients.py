@@ -1,0 +1,133 @@
+"""`python -m twisted_bazaar clients`: changes the file of clients.
+
+The file is replaced whole, so a front-end that reads it finds the old one or the new one. Comments
+in it are lost. Two changes at a time take turns.
+"""
+
+import fcntl
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import attrs
+
+from twisted_bazaar.access import Client, Permission
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.frontend.access.client_file import (
+    API_KEY_BYTES,
+    DEFAULT_PERMISSIONS,
+    ClientEntry,
+    api_key,
+    hash_of,
+    read_clients,
+    written,
+)
+from twisted_bazaar.storage.files import replace_file
+
+__all__ = ["run"]
+
+Entries = dict[str, ClientEntry]
+
+
+def run(asked: Namespace, out: TextIO, random_bytes: Callable[[int], bytes]) -> None:
+    """Run one operation. Raises `Unusable`."""
+    path: Path = asked.file
+    if asked.operation == "list":
+        _list(_read(path), out)
+        return
+    with _turn(path):
+        entries = _read(path) if path.exists() or asked.operation != "add" else {}
+        said = _changed(entries, asked, lambda: api_key(random_bytes(API_KEY_BYTES)))
+        content = written([*entries.values()])
+        try:
+            # What is written can be read.
+            assert read_clients(content) == entries
+        except ValueError as why:
+            raise Unusable(str(why)) from None
+        _replace(path, content.encode())
+    print(said, file=out)
+
+
+def _changed(entries: Entries, asked: Namespace, fresh_key: Callable[[], str]) -> str:
+    """Make the change in `entries`, and return what is to be printed."""
+    name: str = asked.name
+    if asked.operation == "add":
+        if name in entries:
+            raise Unusable(f"there is a client {name} already")
+        key = fresh_key()
+        client = _told(Client(name, frozenset(DEFAULT_PERMISSIONS)), asked)
+        entries[name] = ClientEntry(client, (hash_of(key.encode()),))
+        return key
+    if name not in entries:
+        raise Unusable(f"there is no client {name}")
+    entry = entries[name]
+    if asked.operation == "rotate":
+        key = fresh_key()
+        entries[name] = attrs.evolve(entry, hashes=(*entry.hashes, hash_of(key.encode())))
+        return key
+    if asked.operation == "retire":
+        entries[name] = attrs.evolve(entry, hashes=entry.hashes[-1:])
+        return f"ok: client {name} has its newest API key only"
+    if asked.operation == "change":
+        entries[name] = attrs.evolve(entry, client=_told(entry.client, asked))
+        return f"ok: client {name} is changed"
+    del entries[name]
+    return f"ok: client {name} is removed"
+
+
+def _told(client: Client, asked: Namespace) -> Client:
+    """`client` with what the command line says of it."""
+    if asked.permissions is not None:
+        client = attrs.evolve(client, permissions=asked.permissions)
+    if asked.rate is not None:
+        client = attrs.evolve(client, rate=asked.rate or None)
+    if asked.burst is not None:
+        client = attrs.evolve(client, burst=asked.burst or None)
+    return client
+
+
+def _list(entries: Entries, out: TextIO) -> None:
+    for name, entry in sorted(entries.items()):
+        client = entry.client
+        permissions = ",".join(each for each in Permission if client.may(each)) or "none"
+        rate = "any rate" if client.rate is None else f"{client.rate:g}/s"
+        keys = f"{len(entry.hashes)} API key{'' if len(entry.hashes) == 1 else 's'}"
+        print(f"{name}: {permissions}; {rate}; {keys}", file=out)
+
+
+def _read(path: Path) -> Entries:
+    try:
+        return dict(read_clients(path.read_text("utf-8")))
+    except UnicodeDecodeError:
+        raise Unusable(f"{path}: it is not UTF-8 text") from None
+    except OSError as why:
+        raise Unusable(f"{path}: {why.strerror}") from None
+    except ValueError as why:
+        raise Unusable(f"{path}: {why}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file keeps its mode: front-ends may be another user's."""
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        replace_file(path, content)
+        path.chmod(mode)
+    except OSError as why:
+        raise Unusable(f"{path}: {why.strerror}") from None
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait until no other change of `path` is being made."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as why:
+        raise Unusable(f"{path.parent}: {why.strerror}") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
