@@ -61,7 +61,7 @@ CLIENTS_HELP = (
     "TOML file of the clients that may call it, with hashes of their API keys; it is read again "
     "when it changes. Without it, all may call it who reach it."
 )
-OPEN_HELP = "Serve all who reach it, from other machines, too, without asking for API keys."
+OPEN_HELP = "Without --clients, serve all who reach it, also from other machines."
 HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
 
 Coerce = Callable[[str], Any]
@@ -142,9 +142,7 @@ def secret_file(text: str) -> bytes:
 
 def check_open(listen: str, clients: Path | None, is_open: bool) -> None:
     """Refuse an endpoint for clients that other machines reach, unless it asks for API keys or is
-    to be open. Raises UsageError."""
-    if clients is not None and is_open:
-        raise usage.UsageError("--open must not be given beside --clients, which asks for API keys")
+    to be open. Raises UsageError. Beside `clients`, `is_open` says nothing."""
     if clients is None and not is_open and not Endpoint.parse(listen).is_loopback:
         raise usage.UsageError(
             f"--listen {listen} is reached from other machines, where anybody could trade: "

@@ -152,6 +152,8 @@ def test_the_instance_runs_the_bazaar_with_options_that_it_has(
     assert given["BAZAAR_HOST"] == "$names"
     assert re.search(r"^names='.*'\n(.*\n)+?.*names=\"\$names,\$name\"$", script, re.M)
     given["BAZAAR_HOST"] = "shop.example,"
+    assert given["BAZAAR_CLIENTS"] == "$clients"
+    given["BAZAAR_CLIENTS"] = ""
     image = words.index("$image")
     options = parsed([*entry_point(), *words[image + 1 :]], given, monkeypatch)
     assert (options["listen"], options["host"]) == ("tcp:8081", ("shop.example",))
