@@ -59,10 +59,22 @@ def open_log(folder: Path, moment: Moment, again: bool = False) -> Opened:
         raise Lost("it was suspect before, and no more")
     if (file.term, file.vote) != (moment.term, moment.vote):
         raise Lost(f"term {file.term} and vote {file.vote}")
-    entries = tuple(file.read(0, file.last_index))
+    try:
+        entries = tuple(file.read(0, file.last_index))
+    except Damaged as damage:
+        return Opened("suspect", _found_next_time(folder, str(damage)))
     if entries != moment.entries:
         raise Lost(f"{len(entries)} entries, where {len(moment.entries)} were acknowledged")
     return Opened("whole", file.recovered or "")
+
+
+def _found_next_time(folder: Path, damage: str) -> str:
+    """Why the log is suspect, once damage was found by reading. Raises `Lost`."""
+    again = log_in_place(folder, Random(2))
+    again.close()
+    if again.suspect is None:
+        raise Lost(f"the next start does not find what reading found: {damage}")
+    return again.suspect
 
 
 def check_set_aside(folder: Path, files: Files, opened: Opened) -> None:
@@ -71,7 +83,7 @@ def check_set_aside(folder: Path, files: Files, opened: Opened) -> None:
     if opened.verdict == "suspect" and place.startswith(f"{folder}/"):
         for name, text in files.items():
             kept = Path(place) / Path(name).name
-            if name.startswith("log/") and kept.read_bytes() != text:
+            if name.endswith(".jsonl") and kept.read_bytes() != text:
                 raise Lost(f"{kept} is not as it was")
 
 

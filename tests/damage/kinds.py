@@ -9,7 +9,7 @@ from random import Random
 
 from .moments import INDEX, INDEX_LOG, MARK, Files, Moment
 
-__all__ = ["INDEX_KINDS", "KINDS", "Kind", "Life"]
+__all__ = ["INDEX_KINDS", "KINDS", "SIDECAR_KINDS", "Kind", "Life"]
 
 Life = Sequence[Moment]
 """Up to the moment whose files are damaged."""
@@ -20,7 +20,7 @@ SECTORS = (1, 16, 512, 512, 4096)
 
 
 def segments(files: Files) -> list[str]:
-    return sorted(name for name in files if name.startswith("log/"))
+    return sorted(name for name in files if name.endswith(".jsonl"))
 
 
 def some_segment(files: Files, random: Random) -> str:
@@ -224,8 +224,79 @@ SINGLE: tuple[Kind, ...] = (
     log_gone, mark_gone, file_emptied, log_with_other_boot_names,
 )  # fmt: skip
 KINDS: tuple[Kind, ...] = (
-    *SINGLE, all_gone, old_copy_of_a_segment, old_copy_of_the_log, old_copy_of_the_mark,
-    two_at_once,
+    *SINGLE, *SIDECAR_KINDS, all_gone, old_copy_of_a_segment, old_copy_of_the_log,
+    old_copy_of_the_mark, two_at_once,
+)  # fmt: skip
+
+
+# What is done to sidecars. Whatever they say, the log is whole.
+
+
+def with_sidecar(files: Files, random: Random, change: Callable[[bytes], bytes]) -> None:
+    names = [name for name in files if name.endswith(".places")]
+    if names:
+        name = random.choice(sorted(names))
+        files[name] = change(files[name])
+
+
+def sidecar_bit_flipped(files: Files, _: Life, random: Random) -> None:
+    def flipped(text: bytes) -> bytes:
+        changed = bytearray(text)
+        changed[random.randrange(len(text))] ^= 1 << random.randrange(8)
+        return bytes(changed)
+
+    with_sidecar(files, random, flipped)
+
+
+def sidecar_cut_short(files: Files, _: Life, random: Random) -> None:
+    with_sidecar(files, random, lambda text: text[: random.randrange(len(text))])
+
+
+def sidecar_of_zeros(files: Files, _: Life, random: Random) -> None:
+    """As after a loss of power: it is never synced."""
+
+    def zeros(text: bytes) -> bytes:
+        at = random.randrange(len(text)) // 512 * 512
+        return text[:at] + bytes(len(text) - at)
+
+    with_sidecar(files, random, zeros)
+
+
+def sidecar_blocks_of_another(files: Files, life: Life, random: Random) -> None:
+    """The first line of one, and the places of another."""
+    copy = older(life, random)
+    others = [copy.files[name] for name in copy.sidecars] or [b"\n"]
+
+    def mixed(text: bytes) -> bytes:
+        first, _, places = text.partition(b"\n")
+        other = random.choice(others).partition(b"\n")[2]
+        return first + b"\n" + other[: len(places)].ljust(len(places), b"\0")
+
+    with_sidecar(files, random, mixed)
+
+
+def sidecar_gone(files: Files, _: Life, random: Random) -> None:
+    names = sorted(name for name in files if name.endswith(".places"))
+    for name in names[: random.randint(0, len(names))]:
+        del files[name]
+
+
+def sidecar_of_another_segment(files: Files, life: Life, random: Random) -> None:
+    copy = older(life, random)
+    if copy.sidecars:
+        text = copy.files[random.choice(copy.sidecars)]
+        files[f"{segments(files)[0].removesuffix('.jsonl')}.places"] = text
+        with_sidecar(files, random, lambda _: text)
+
+
+def older_sidecars(files: Files, life: Life, random: Random) -> None:
+    copy = older(life, random)
+    files.update({name: copy.files[name] for name in copy.sidecars})
+
+
+SIDECAR_KINDS: tuple[Kind, ...] = (
+    sidecar_bit_flipped, sidecar_bit_flipped, sidecar_cut_short, sidecar_of_zeros,
+    sidecar_blocks_of_another, sidecar_gone, sidecar_of_another_segment, older_sidecars,
 )  # fmt: skip
 
 

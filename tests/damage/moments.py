@@ -51,7 +51,11 @@ class Moment(NamedTuple):
 
     @property
     def segments(self) -> list[str]:
-        return sorted(name for name in self.files if name.startswith("log/"))
+        return sorted(name for name in self.files if name.endswith(".jsonl"))
+
+    @property
+    def sidecars(self) -> list[str]:
+        return sorted(name for name in self.files if name.endswith(".places"))
 
 
 def log_in_place(
@@ -60,8 +64,12 @@ def log_in_place(
     segment_bytes: int = SEGMENT_BYTES,
     witness: Witness | None = None,
 ) -> LogFile:
-    """The log in `folder`, as if it had always been there: a trial puts copies everywhere."""
+    """The log in `folder`, as if it had always been there: a trial puts copies everywhere.
+
+    What damages a file leaves its times as they are, as a disk does.
+    """
     with (
+        patch("twisted_bazaar.storage.segments.touched", lambda found: 7),
         patch("twisted_bazaar.storage.trust.origin_of", lambda folder: "here"),
         patch("twisted_bazaar.storage.trust.make_origin", lambda folder: "here"),
     ):
@@ -129,7 +137,7 @@ class _Life:
     def lose(self) -> None:
         """Something is lost, and found lost; then it is fetched from others, in part."""
         self.file.close()
-        last = max((self.folder / "log").iterdir())
+        last = max((self.folder / "log").glob("*.jsonl"))
         last.write_bytes(last.read_bytes()[:-2])
         self.file = self._open()
         assert self.file.suspect is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from .judge import Lost, check_set_aside, open_index, open_log, put
-from .kinds import INDEX_KINDS, KINDS, Kind, Life
+from .kinds import INDEX_KINDS, KINDS, SIDECAR_KINDS, Kind, Life
 from .moments import Moment, index_of, moments, scratch, without_waiting
 
 __all__ = ["INDEX_EVERY", "Case", "Tally", "run"]
@@ -69,6 +69,9 @@ class Case:
             if self.of_index:
                 return open_index(folder, self.moment).verdict
             opened = open_log(folder, self.moment, self._again)
+            if self.kind in SIDECAR_KINDS and opened.verdict != "whole":
+                if not self.moment.suspect:
+                    raise Lost(f"only a sidecar was damaged, and the log is {opened}")
             if self._again:
                 check_set_aside(folder, self.files, opened)
             return opened.verdict

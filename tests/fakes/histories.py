@@ -124,8 +124,17 @@ def check(file: LogFile, entries: Sequence[Entry], term: int = 0, vote: int = 0)
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The segments in `folder`, by name and in order."""
-    return {path.name: path.read_bytes() for path in sorted((folder / "log").iterdir())}
+    """The files of the log in `folder`, by name and in order, without sidecars."""
+    return files_in(folder / "log")
+
+
+def files_in(log: Path) -> dict[str, bytes]:
+    """The files in `log`, without sidecars, which a replica makes and replaces as it needs."""
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(log.iterdir())
+        if path.suffix != ".places"
+    }
 
 
 class Written:
@@ -136,7 +145,7 @@ class Written:
         self.term = 0
         self.vote = 0
         self.boots: list[str] = []
-        self.segments = sorted((folder / "log").iterdir())
+        self.segments = sorted((folder / "log").glob("*.jsonl"))
         self.lines: list[bytes] = []
         crc = 0
         for path in self.segments:

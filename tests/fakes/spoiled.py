@@ -13,7 +13,7 @@ from twisted_bazaar.errors import Damaged
 from twisted_bazaar.storage.logfile import LogReader
 from twisted_bazaar.storage.mark import Mark, MarkFile
 
-from .histories import check, extend, files, history, opened, order, write
+from .histories import check, extend, files, files_in, history, opened, order, write
 
 
 def log_with_everything(folder: Path) -> list[Entry]:
@@ -76,7 +76,7 @@ def damaged(folder: Path) -> str:
                 check(file, [])
                 assert (file.suspect, file.fresh) == (f"{why}; set aside as {aside}", False)
                 assert file.recovered is None
-    assert {path.name: path.read_bytes() for path in sorted(aside.iterdir())} == before
+    assert files_in(aside) == before
     return why
 
 

@@ -46,7 +46,9 @@ BLOCK_BYTES = 512
 """A disk writes a block of this size, at a multiple of it, whole or not at all."""
 
 
-class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
+class Segment(
+    msgspec.Struct, frozen=True, tag_field="kind", tag="segment", omit_defaults=True
+):
     """The first line of a file: the state of the log before it."""
 
     format: int
@@ -62,6 +64,11 @@ class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
     vote: int
     previous: str
     """The checksum of the line before; `00000000` if there is none."""
+    number: int | None = None
+    """The last order before it, in the first segment of a log that does not begin with the first
+    entry; None in all others."""
+    cluster: str = ""
+    """The cluster of such a log."""
 
 
 class Voted(msgspec.Struct, frozen=True, tag_field="kind", tag="vote", omit_defaults=True):

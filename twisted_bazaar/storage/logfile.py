@@ -1,11 +1,13 @@
 """The order log on disk: append-only text files, one JSON object a line.
 
     <folder>/log/00000000000000000000.jsonl
+    <folder>/log/00000000000000000000.places
     <folder>/mark
 
 Entries, votes, truncations and starts are lines that are appended; none is changed in place.
-`lines.py` defines a line, `segments.py` finds entries, `recovery.py` reads the files at a start,
-`mark.py` records how much of them is on disk, and `trust.py` handles a log that lacks some of it.
+`lines.py` defines a line, `segments.py` reads entries, `places.py` knows where they are,
+`sidecar.py` keeps that of closed segments, `recovery.py` reads the files at a start, `mark.py`
+records how much of them is on disk, and `trust.py` handles a log that lacks some of it.
 One `LogFile.write` is one `write` and one `fdatasync`.
 """
 
@@ -27,7 +29,7 @@ from .files import sync_folder, write_all
 from .lines import CLOSING_BYTES, Boot, Truncated, Voted, close_lines, encode_note, resume
 from .mark import Mark, mark_path, read_mark
 from .recovery import Recovery
-from .segments import StoredEntries
+from .segments import Elsewhere
 from .trust import Witness, log_path, open_log
 
 __all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
@@ -83,9 +85,13 @@ class _StoredLog:
         return self._state.places.last_number
 
     def index_of(self, number: int) -> int:
-        """The index of order 1 <= `number` <= `last_number`."""
+        """The index of order 1 <= `number` <= `last_number`.
+
+        Raises `Unavailable` if the log begins after it, `Damaged`, and OSError.
+        """
         with self._lock:
-            return self._state.places.index_of(number)
+            found = self._state.places.index_of(number)
+        return found if isinstance(found, int) else found.find()
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         """The durable entries `after` < index <= `upto`, which are read when first used.
@@ -93,15 +99,12 @@ class _StoredLog:
         Their use raises `Damaged` if they are not as they were written.
         """
         with self._lock:
-            positions = self._state.places.positions[after : upto + 1]
-            end = self._state.end
-        if len(positions) > upto - after:
-            end = positions.pop()
-        return StoredEntries(self._state.segments, after + 1, positions, end)
+            return self._state.read(after, upto)
 
     def digest_at(self, index: int) -> str:
         """The digest that names the history up to `index`; that of index 0 is `GENESIS`."""
-        return self.read(index - 1, index)[0].digest if index else GENESIS
+        known = self._state.known_digest(index)
+        return self.read(index - 1, index)[0].digest if known is None else known
 
 
 class LogReader(_StoredLog):
@@ -111,7 +114,11 @@ class LogReader(_StoredLog):
     Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, elsewhere: Elsewhere | None = None, whole: bool = False
+    ) -> None:
+        """`elsewhere` has the segments that are not in the folder. `whole`: every line is read now,
+        whatever sidecars say."""
         log = log_path(folder)
         with _usable(folder):
             # Before the log, as a running replica goes on writing.
@@ -120,7 +127,8 @@ class LogReader(_StoredLog):
                 if mark is not None and mark.position:
                     raise Damaged(f"{log}: is missing")
                 raise Unusable(f"{folder}: not the folder of an order replica")
-            state = Recovery(log, mark.replica if mark else None, mark)
+            owner = mark.replica if mark else None
+            state = Recovery(log, owner, mark, elsewhere, whole=whole)
         if not state.segments.starts or state.replica is None:
             raise Unusable(f"{folder}: holds no order log yet")
         if mark is None:
@@ -147,9 +155,10 @@ class LogFile(_StoredLog):
         random: Random,
         segment_bytes: int = SEGMENT_BYTES,
         witness: Witness | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         with _usable(folder):
-            state, self._mark = open_log(folder, replica, witness)
+            state, self._mark = open_log(folder, replica, witness, elsewhere)
         super().__init__(state)
         self.replica = replica
         self.recovered: str | None = None
@@ -218,8 +227,7 @@ class LogFile(_StoredLog):
                 self._cluster = write.cluster
                 state.truncate(last)
                 for entry, position in zip(write.entries, positions, strict=True):
-                    state.places.add(position, is_order=type(entry.event) is Traded)
-                    state.note(entry)
+                    state.add(entry, position, is_order=type(entry.event) is Traded)
             if trusted:
                 self._mark.replace(
                     Mark(
@@ -294,8 +302,8 @@ class LogFile(_StoredLog):
     def _begin_segment(self) -> None:
         """Start a new segment, which is durable before anything else is written to it."""
         state = self._state
-        header = encode_note(state.header(self.replica))
-        lines, closing = close_lines([header], state.checksum)
+        header = state.header(self.replica)
+        lines, closing = close_lines([encode_note(header)], state.checksum)
         start = state.end
         file = os.open(
             state.segments.path(start), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600
@@ -306,9 +314,12 @@ class LogFile(_StoredLog):
         write_all(file, lines)
         os.fsync(file)
         sync_folder(state.segments.folder)
-        state.segments.starts.append(start)
-        state.closing = closing
-        state.end += len(lines)
+        closed = state.close()
+        with self._lock:
+            state.segments.starts.append(start)
+            state.go_on(closed, header)
+            state.closing = closing
+            state.end += len(lines)
 
 
 @contextmanager

@@ -1,19 +1,24 @@
-"""Recovers the state of an order log by reading all of its files once, without writing.
+"""Recovers the state of an order log from its files.
 
-A million orders take about half a second, because each block is checked by one CRC and only lines
-that are not orders are decoded.
+A closed segment with a sidecar that fits is not read: only its first line and its last checksum
+are compared. The last segment is read whole, and so is each without such a sidecar, which is then
+made. A million orders take about half a second to read, because each block is checked by one CRC
+and only lines that are not orders are decoded.
 
 Damage is everything that cannot be read, everything missing that the mark says was there, and
 everything unreadable beyond the mark that no crash can have left. A crash can leave only the rest
-of the one write that was under way, which was not acknowledged.
+of the one write that was under way, which was not acknowledged. Damage within a segment that is not
+read here is noticed when an entry of it is read; then its sidecar goes, and the next start reads
+it. One that was written to since it was closed is read in any case.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
-from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened, decode_entry
 from twisted_bazaar.consensus.log import cluster_of
 from twisted_bazaar.errors import Damaged, NotUnderstood, Unusable
 
@@ -35,33 +40,45 @@ from .lines import (
     sound_bytes,
 )
 from .mark import Mark
-from .segments import Places, Segments
+from .places import Places, Run
+from .segments import Elsewhere, Segments, StoredEntries
+from .sidecar import FORMAT as SIDECAR_FORMAT
+from .sidecar import ClosedRun, Head, orders_in, read_head, sidecar_path, write
 
 __all__ = ["Recovery"]
 
 _BLOCK_BYTES = 1 << 20
+_HEADER_BYTES = 4096
+"""A header is shorter."""
 
 
 class Recovery:
     """The state of the log in `folder`.
 
     `replica` must be the owner of the log; None: any. `mark` says how much of it was on disk.
+    `writable`: sidecars are made. `whole`: every line is read, whatever sidecars say.
     Raises `Damaged` if a file is not as it was written, `NotUnderstood` if a newer release wrote
     it, `Unusable` if it is another replica's, and OSError if it cannot be read.
     """
 
-    def __init__(self, folder: Path, replica: int | None, mark: Mark | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        replica: int | None,
+        mark: Mark | None,
+        elsewhere: Elsewhere | None = None,
+        writable: bool = False,
+        whole: bool = False,
+    ) -> None:
         self.replica = replica
-        self.segments = Segments(folder)
+        self.segments = Segments(folder, elsewhere, writable)
         self.places = Places()
         self.term = 0
         self.vote = 0
         self.named = ""
         """The cluster that the last vote names; empty: none."""
-        self.openings: list[tuple[int, Opened]] = []
-        """The `opened` entries with their indexes, ascending."""
-        self.memberships: list[tuple[int, Members]] = []
-        """The `members` entries with their indexes, ascending."""
+        self.configurations: list[Entry] = []
+        """The `opened` and `members` entries, ascending."""
         self.end = 0
         """The position after the last whole line."""
         self.closing = b""
@@ -70,8 +87,15 @@ class Recovery:
         """Bytes of a torn write after `end`, in the last segment."""
         self.torn_header: Path | None = None
         """The file of a last segment whose header is torn; `segments` leaves it out."""
-        for start in tuple(self.segments.starts):
-            self._read_file(start, last=start == self.segments.starts[-1])
+        self._header: Segment | None = None
+        """The first line of the last segment, which was read; None: its run is closed."""
+        self._begun: Segment | None = None
+        """The first line of a log that does not begin with the first entry."""
+        self._cluster = ""
+        """What entry 1 says; empty: it was not read."""
+        self._ended = 0, GENESIS
+        """An entry whose digest is known, and that digest."""
+        self._read_all(whole)
         self._check_last_number()
         if mark is not None and mark.position:
             self._check_extent(mark)
@@ -84,34 +108,71 @@ class Recovery:
     @property
     def cluster(self) -> str:
         """The cluster of this log; empty: none is known."""
-        return cluster_of(self._entry(1)) if self.places.last_index else self.named
+        if not self.places.last_index:
+            return self.named
+        self._cluster = self._cluster or cluster_of(self._entry(1))
+        return self._cluster
+
+    @property
+    def openings(self) -> Sequence[tuple[int, Opened]]:
+        """The `opened` entries with their indexes, ascending."""
+        return [
+            (entry.index, entry.event)
+            for entry in self.configurations
+            if isinstance(entry.event, Opened)
+        ]
+
+    @property
+    def memberships(self) -> Sequence[tuple[int, Members]]:
+        """The `members` entries with their indexes, ascending."""
+        return [
+            (entry.index, entry.event)
+            for entry in self.configurations
+            if isinstance(entry.event, Members)
+        ]
+
+    def add(self, entry: Entry, position: int, is_order: bool) -> None:
+        """`entry` is the next one, and begins at `position`."""
+        self.places.open.add(position, is_order)
+        if not is_order and isinstance(entry.event, Opened | Members):
+            self.configurations.append(entry)
 
     def truncate(self, after: int) -> None:
         """Forget the entries after `after`."""
+        if after < self.places.last_index:
+            self._ended = 0, GENESIS
         self.places.truncate(after)
-        for noted in (self.openings, self.memberships):
-            while noted and noted[-1][0] > after:
-                noted.pop()
+        while self.configurations and self.configurations[-1].index > after:
+            self.configurations.pop()
+        if after == 0:
+            self._cluster = ""
 
-    def note(self, entry: Entry) -> None:
-        """`entry` is in the log; if it says how the cluster is made up, remember it."""
-        if isinstance(entry.event, Opened):
-            self.openings.append((entry.index, entry.event))
-        elif isinstance(entry.event, Members):
-            self.memberships.append((entry.index, entry.event))
+    def read(self, after: int, upto: int) -> StoredEntries:
+        """The entries `after` < index <= `upto`, which are read when first used."""
+        return StoredEntries(
+            self.segments, after + 1, self.places.pieces(after, upto, self.end)
+        )
 
     def digest_at(self, index: int) -> str:
         """The digest that names the history up to 0 <= `index` <= the last."""
-        return self._entry(index).digest if index else GENESIS
+        known = self.known_digest(index)
+        return self._entry(index).digest if known is None else known
+
+    def known_digest(self, index: int) -> str | None:
+        """That digest; None: entry `index` is to be read."""
+        if index == 0:
+            return GENESIS
+        if self._begun is not None and index == self._begun.index:
+            return self._begun.digest
+        ended, digest = self._ended
+        return digest if index == ended else None
 
     def _entry(self, index: int) -> Entry:
-        positions = self.places.positions[index - 1 : index + 1]
-        end = positions[1] if len(positions) > 1 else self.end
-        return self.segments.read(index, positions[:1], end)[0]
+        return self.read(index - 1, index)[0]
 
     def header(self, replica: int) -> Segment:
         """The first line of a segment that begins now."""
-        return Segment(
+        header = Segment(
             format=FORMAT,
             replica=replica,
             position=self.end,
@@ -121,13 +182,153 @@ class Recovery:
             vote=self.vote,
             previous=f"{self.checksum:08x}",
         )
+        if self._begun is not None and self._begun.position == self.end:
+            header = msgspec.structs.replace(
+                header, number=self._begun.number, cluster=self._begun.cluster
+            )
+        return header
+
+    def close(self) -> Run | None:
+        """The run of the last segment, which gets no other line; None: it is closed already.
+
+        Its sidecar is made, if this log is writable and the disk takes it. The caller gives it to
+        `go_on`.
+        """
+        header, run = self._header, self.places.open
+        if header is None:
+            return None
+        run.end = self.end
+        with suppress(OSError):
+            head = self._head(header)
+            path = sidecar_path(self.segments, run.start)
+            if self.segments.writable:
+                return ClosedRun(self.segments, head, write(path, head, run))
+            known = read_head(path)
+            if known is not None and known[0] == head:
+                return ClosedRun(self.segments, *known)
+        return run
+
+    def go_on(self, closed: Run | None, header: Segment) -> None:
+        """The log goes on in a segment that begins with `header`; the run of the one before is
+        `closed`."""
+        if closed is not None:
+            self.places.seal(closed)
+        self._header = header
+        self.places.go_on(header.position)
+
+    def _head(self, header: Segment) -> Head:
+        """What the sidecar of the last segment says."""
+        run = self.places.open
+        size = self.end - run.start
+        _, touched = self.segments.stat(run.start)
+        added = [entry for entry in self.configurations if entry.index > run.base]
+        return Head(
+            format=SIDECAR_FORMAT,
+            header=header,
+            size=size,
+            touched=touched or 0,
+            closing=self.closing.decode(),
+            base=run.base,
+            base_number=run.base_number,
+            entries=len(run),
+            orders=orders_in(run),
+            term=self.term,
+            vote=self.vote,
+            named=self.named,
+            cluster=self.cluster,
+            digest=self.digest_at(self.places.last_index),
+            configurations=tuple(entry.record.decode() for entry in added),
+        )
+
+    def _read_all(self, whole: bool) -> None:
+        starts = tuple(self.segments.starts)
+        if not starts:
+            return
+        self._begin(starts[0])
+        read = {starts[-1]}
+        if b"\n" not in self.segments.bytes_of(starts[-1], 0, _HEADER_BYTES):
+            # A crash may have left it so. Then the one before is the last, and is written to.
+            read |= {*starts[-2:]}
+        for start in starts:
+            if start != self.end:
+                path = self.segments.path(start)
+                raise Damaged(
+                    f"{path}: the log before it ends at byte {self.end}: a file is missing"
+                )
+            if whole or start in read or not self._take_sidecar(start):
+                self._read_file(start, last=start == starts[-1])
+
+    def _begin(self, start: int) -> None:
+        """Take the state before the first segment from its header, if it has one to say."""
+        line, _, _ = self.segments.bytes_of(start, 0, _HEADER_BYTES).partition(b"\n")
+        try:
+            header = decode_line(line)
+        except (Damaged, NotUnderstood):
+            return
+        if isinstance(header, Segment) and header.number is not None and header.index > 0:
+            self._begun = header
+            self.end = header.position
+            self.term, self.vote = header.term, header.vote
+            self._cluster = header.cluster
+            self.places.begin(header.index, header.number)
+
+    def _take_sidecar(self, start: int) -> bool:
+        """Apply what the sidecar of a closed segment says; not if it does not fit."""
+        found = read_head(sidecar_path(self.segments, start))
+        if found is None or not self._fits(found[0], start):
+            return False
+        head, line = found
+        try:
+            added = [decode_entry(record.encode()) for record in head.configurations]
+        except Damaged:
+            return False
+        if (closed := self.close()) is not None:
+            self.places.seal(closed)
+        self._header = None
+        self.replica = head.header.replica
+        self.truncate(head.base)
+        self.configurations += added
+        run = ClosedRun(self.segments, head, line)
+        self.places.take(run, head.entries, sum(head.orders))
+        self.term, self.vote, self.named = head.term, head.vote, head.named
+        self._cluster = head.cluster if self.places.last_index else ""
+        self._ended = self.places.last_index, head.digest
+        self.closing = head.closing.encode()
+        self.end = start + head.size
+        return True
+
+    def _fits(self, head: Head, start: int) -> bool:
+        """Whether a sidecar is of the segment that begins at `start`, after the log before it."""
+        replica = head.header.replica if self.replica is None else self.replica
+        if head.header != self.header(replica):
+            return False
+        size, touched = self.segments.stat(start)
+        if size != head.size or touched not in (None, head.touched):
+            return False
+        if touched is not None and not self._is_sound_where_seen(head, start):
+            return False
+        first = self.places.first_index - 1
+        return (
+            first <= head.base <= head.header.index
+            and self.places.number_at(head.base) == head.base_number
+        )
+
+    def _is_sound_where_seen(self, head: Head, start: int) -> bool:
+        """Whether the first line of a segment and its last checksum are those that `head` says."""
+        first = self.segments.bytes_of(start, 0, _HEADER_BYTES)
+        line = first[: first.find(b"\n") + 1]
+        if not line or check_lines(line, self.checksum) is None:
+            return False
+        if self.segments.closing(start + head.size) != head.closing.encode():
+            return False
+        try:
+            return decode_line(line[:-1]) == head.header
+        except (Damaged, NotUnderstood):
+            return False
 
     def _read_file(self, start: int, last: bool) -> None:
         path = self.segments.path(start)
-        if start != self.end:
-            raise Damaged(f"{path}: the log before it ends at byte {self.end}: a file is missing")
-        with path.open("rb", buffering=0) as file:
-            tail = self._read_lines(path, file)
+        tail = self._read_lines(start)
         if not tail and self.end > start:
             return
         at = self.end - start
@@ -141,14 +342,13 @@ class Recovery:
         else:
             raise self._damaged(self.end, "does not end where it should")
 
-    def _read_lines(self, path: Path, file: BinaryIO) -> bytes:
-        """Apply the sound lines of a file, and return the bytes after them."""
-        start = self.end
+    def _read_lines(self, start: int) -> bytes:
+        """Apply the sound lines of a segment, and return the bytes after them."""
         seed = self.checksum
         tail = b""
-        left = path.stat().st_size
-        while left > 0 and (data := file.read(min(left, _BLOCK_BYTES))):
-            left -= len(data)
+        at, (size, _) = 0, self.segments.stat(start)
+        while at < size and (data := self.segments.bytes_of(start, at, min(size - at, _BLOCK_BYTES))):
+            at += len(data)
             lines = tail + data
             cut = lines.rfind(b"\n") + 1
             lines, tail = lines[:cut], lines[cut:]
@@ -158,24 +358,28 @@ class Recovery:
             if closing is None:
                 sound = sound_bytes(lines, seed)
                 self._take(start, lines[:sound])
-                return lines[sound:] + tail + file.read(left)
+                return lines[sound:] + tail + self.segments.bytes_of(start, at, size - at)
             self._take(start, lines)
             seed = resume(closing)
         return tail
 
     def _take(self, start: int, lines: bytes) -> None:
         """Apply complete lines whose checksums are right, in the file that begins at `start`."""
-        places = self.places
-        add = places.positions.append
-        position = self.end
-        index = places.last_index + 1
+        run = self.places.open
+        add = run.offsets.append
+        position = self.end - run.start
+        index = self.places.last_index + 1
         for line in lines.split(b"\n"):
             if line.startswith(b'{"kind":"traded","index":%d,' % index):
                 add(position)
                 index += 1
             elif line:
-                self._take_other(start, line, position)
-                index = places.last_index + 1
+                self._take_other(start, line, run.start + position)
+                index = self.places.last_index + 1
+                if self.places.open is not run:
+                    position += run.start - self.places.open.start
+                    run = self.places.open
+                    add = run.offsets.append
             position += len(line) + 1
         self.end += len(lines)
         if lines:
@@ -208,8 +412,7 @@ class Recovery:
             case Entry():
                 if said.index != last + 1:
                     raise self._damaged(position, f"entry {said.index} follows entry {last}")
-                self.places.add(position, is_order=False)
-                self.note(said)
+                self.add(said, position, is_order=False)
 
     def _check_header(self, header: Segment, position: int) -> None:
         path = self.segments.path(position)
@@ -225,6 +428,7 @@ class Recovery:
                 raise self._damaged(
                     position, f"the header says {name} {said[name]!r}, which should be {value!r}"
                 )
+        self.go_on(self.close(), header)
 
     def _is_torn_header(self, tail: bytes) -> bool:
         """Whether a crash can have left this of a file that was being made."""
@@ -238,10 +442,12 @@ class Recovery:
         number = self.places.last_number
         if number == 0:
             return
-        index = self.places.index_of(number)
+        found = self.places.index_of(number)
+        index = found if isinstance(found, int) else found.find()
         if getattr(self._entry(index).event, "number", None) != number:
-            where = self.segments.where(self.places.positions[index - 1])
-            raise Damaged(f"{where}: should be order {number}")
+            [(run, at, _)] = self.places.pieces(index - 1, index, self.end)
+            [position], _ = run.positions(at, 1)
+            raise Damaged(f"{self.segments.where(position)}: should be order {number}")
 
     def _check_extent(self, mark: Mark) -> None:
         """Raises `Damaged` unless all is there that `mark` says was on disk."""

@@ -7,113 +7,106 @@ entry whose position is known can be read at any time, also while others are wri
 
 import os
 import re
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload
 
 from twisted_bazaar.consensus.entries import Entry, decode_entry
 from twisted_bazaar.errors import Damaged
 
 from .lines import CLOSING_BYTES, check_lines, resume, sound_bytes
+from .places import Piece
 
-__all__ = ["Places", "Segments", "StoredEntries"]
+__all__ = ["Elsewhere", "Segments", "StoredEntries", "touched"]
 
 _NAME = re.compile(r"[0-9]{20}\.jsonl")
+_STEP_ENTRIES = 4096
+"""Places that are looked at together."""
 
 
-class Places:
-    """The position of every entry: 8 bytes an entry, and 8 more for each that is not an order."""
+class Elsewhere(Protocol):
+    """Where segments are that have left the folder of the log. On any thread; raises OSError."""
 
-    def __init__(self) -> None:
-        self.positions = array("Q")
-        """Those of entry 1, 2, 3 …"""
-        self._orders_before = array("Q")
-        """For each entry that is not an order, the number of orders before it."""
+    def starts(self) -> Collection[int]:
+        """The segments that are there, by the position of their first byte."""
 
-    @property
-    def last_index(self) -> int:
-        return len(self.positions)
+    def size(self, start: int) -> int:
+        """How many bytes the segment has."""
 
-    @property
-    def last_number(self) -> int:
-        """The number of the last order; 0: there is none."""
-        return len(self.positions) - len(self._orders_before)
+    def read(self, start: int, offset: int, size: int) -> bytes:
+        """So many bytes of the segment, or fewer where it ends.
 
-    def add(self, position: int, is_order: bool) -> None:
-        """The next entry is at `position`."""
-        if not is_order:
-            self._orders_before.append(self.last_number)
-        self.positions.append(position)
-
-    def truncate(self, after: int) -> None:
-        """Forget the entries after index `after`."""
-        others = self._orders_before
-        while others and others[-1] + len(others) > after:
-            others.pop()
-        del self.positions[after:]
-
-    def index_of(self, number: int) -> int:
-        """The index of order 1 <= `number` <= `last_number`."""
-        return number + bisect_left(self._orders_before, number)
+        Raises `Unavailable` if they cannot be had now.
+        """
 
 
 class Segments:
-    """The segments of one log, by the position of their first byte."""
+    """The segments of one log, by the position of their first byte.
 
-    def __init__(self, folder: Path) -> None:
+    Not `writable`: what is found in the folder stays as it is.
+    """
+
+    def __init__(
+        self, folder: Path, elsewhere: Elsewhere | None = None, writable: bool = False
+    ) -> None:
         self.folder = folder
-        self.starts = sorted(
-            int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name)
-        )
+        self.writable = writable
+        self._elsewhere = elsewhere
+        here = {int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name)}
+        self.starts = sorted(here.union(elsewhere.starts() if elsewhere else ()))
         """Only appended to, so that readers need no lock."""
 
     def path(self, start: int) -> Path:
         """The file of the segment that begins at `start`."""
         return self.folder / f"{start:020}.jsonl"
 
+    def bytes_of(self, start: int, offset: int, size: int) -> bytes:
+        """So many bytes of the segment that begins at `start`, or fewer where it ends.
+
+        Raises OSError, and what `Elsewhere.read` raises.
+        """
+        try:
+            file = self.path(start).open("rb", buffering=0)
+        except FileNotFoundError:
+            if self._elsewhere is None:
+                raise
+            return self._elsewhere.read(start, offset, size)
+        with file:
+            return os.pread(file.fileno(), size, offset)
+
+    def stat(self, start: int) -> tuple[int, int | None]:
+        """The size of a segment, and when it was last written to, in nanoseconds; None: it is not
+        in the folder. Raises OSError."""
+        try:
+            found = self.path(start).stat()
+        except FileNotFoundError:
+            if self._elsewhere is None:
+                raise
+            return self._elsewhere.size(start), None
+        return found.st_size, touched(found)
+
     def closing(self, position: int) -> bytes:
         """The closing of the line that ends at `position`; empty if there is none."""
         start = self.starts[max(0, bisect_left(self.starts, position) - 1)]
-        with self.path(start).open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), CLOSING_BYTES, max(0, position - start - CLOSING_BYTES))
+        return self.bytes_of(start, max(0, position - start - CLOSING_BYTES), CLOSING_BYTES)
 
     def where(self, position: int) -> str:
         """The file and line number of a position, for a message."""
         start = self.starts[bisect_right(self.starts, position) - 1]
-        path = self.path(start)
-        with path.open("rb") as file:
-            number = file.read(position - start).count(b"\n") + 1
-        return f"{path} line {number}"
+        number = self.bytes_of(start, 0, position - start).count(b"\n") + 1
+        return f"{self.path(start)} line {number}"
 
-    def read(self, first: int, positions: Sequence[int], end: int) -> list[Entry]:
-        """The entries from index `first` on that are at `positions`; the last line ends at `end`.
+    def read(self, index: int, start: int, positions: Sequence[int], end: int) -> Iterator[Entry]:
+        """The entries from `index` on that are at `positions` of the segment that begins at
+        `start`; the last line ends at `end`.
 
         Raises `Damaged` if a byte between the first and the last is not as it was written, and
-        OSError if the file cannot be read.
+        what `bytes_of` raises.
         """
-        entries: list[Entry] = []
-        done = 0
-        while done < len(positions):
-            segment = bisect_right(self.starts, positions[done])
-            upto, stop = len(positions), end
-            if segment < len(self.starts) and self.starts[segment] < end:
-                stop = self.starts[segment]
-                upto = bisect_left(positions, stop, done)
-            entries += self._read_segment(
-                self.starts[segment - 1], first + done, positions[done:upto], stop
-            )
-            done = upto
-        return entries
-
-    def _read_segment(
-        self, start: int, index: int, positions: Sequence[int], end: int
-    ) -> Iterator[Entry]:
         base = positions[0]
-        with self.path(start).open("rb", buffering=0) as file:
-            before = os.pread(file.fileno(), CLOSING_BYTES, base - start - CLOSING_BYTES)
-            lines = os.pread(file.fileno(), end - base, base - start)
+        seen = self.bytes_of(start, base - start - CLOSING_BYTES, CLOSING_BYTES + end - base)
+        before, lines = seen[:CLOSING_BYTES], seen[CLOSING_BYTES:]
         try:
             seed = resume(before)
         except ValueError:
@@ -136,32 +129,54 @@ class Segments:
             index += 1
 
 
+def touched(found: os.stat_result) -> int:
+    """When a file was last written to, as it says itself, in nanoseconds."""
+    return found.st_mtime_ns
+
+
 class StoredEntries(Sequence[Entry]):
     """Entries that are read from their files when first used, on the thread that uses them.
 
     A later truncation does not change them. Their use raises what `Segments.read` raises.
     """
 
-    def __init__(self, segments: Segments, first: int, positions: Sequence[int], end: int) -> None:
+    def __init__(self, segments: Segments, first: int, pieces: Sequence[Piece]) -> None:
         self._segments = segments
         self._first = first
-        self._positions = positions
-        self._end = end
+        self._pieces = pieces
+        self._count = sum(piece.size for piece in pieces)
         self._loaded: list[Entry] | None = None
 
     def _load(self) -> list[Entry]:
         if self._loaded is None:
-            self._loaded = self._segments.read(self._first, self._positions, self._end)
+            entries: list[Entry] = []
+            for run, at, count in self._pieces:
+                positions, end = run.positions(at, count)
+                index = self._first + len(entries)
+                try:
+                    entries += self._segments.read(index, run.start, positions, end)
+                except Damaged:
+                    run.distrust()
+                    raise
+            self._loaded = entries
         return self._loaded
 
     def within(self, size: int) -> Sequence[Entry]:
-        """The first of these entries, at least one, whose lines have at most `size` bytes."""
-        if len(self) < 2 or self._end - self._positions[0] <= size:
-            return self
-        return self[: max(1, bisect_right(self._positions, self._positions[0] + size) - 1)]
+        """The first of these entries, at least one, whose lines have at most `size` bytes. Reads
+        where they are, from their sidecars."""
+        taken, left = 0, size
+        for run, at, count in self._pieces:
+            for more in range(0, count, _STEP_ENTRIES):
+                positions, end = run.positions(at + more, min(_STEP_ENTRIES, count - more))
+                first = positions[0]
+                if end - first > left:
+                    taken += bisect_right(positions, first + left) - 1
+                    return self[: max(1, taken)]
+                taken, left = taken + len(positions), left - (end - first)
+        return self
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return self._count
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._load())
@@ -172,10 +187,19 @@ class StoredEntries(Sequence[Entry]):
     def __getitem__(self, at: slice) -> Sequence[Entry]: ...
     def __getitem__(self, at: int | slice) -> Entry | Sequence[Entry]:
         if isinstance(at, slice) and self._loaded is None:
-            first, stop, step = at.indices(len(self))
+            first, stop, step = at.indices(self._count)
             if step == 1:
-                end = self._positions[stop] if stop < len(self) else self._end
-                return StoredEntries(
-                    self._segments, self._first + first, self._positions[first:stop], end
-                )
+                pieces = _between(self._pieces, first, stop)
+                return StoredEntries(self._segments, self._first + first, pieces)
         return self._load()[at]
+
+
+def _between(pieces: Sequence[Piece], first: int, stop: int) -> Sequence[Piece]:
+    """The entries `first` <= … < `stop` of `pieces`, counted from 0."""
+    found: list[Piece] = []
+    for run, at, count in pieces:
+        begin, end = max(0, first), min(count, stop)
+        if begin < end:
+            found.append(Piece(run, at + begin, end - begin))
+        first, stop = first - count, stop - count
+    return found

@@ -25,7 +25,7 @@ from .files import sync_folder
 from .mark import Mark, MarkFile, mark_path, read_mark
 from .origin import make_origin, origin_of
 from .recovery import Recovery
-from .segments import Segments
+from .segments import Elsewhere, Segments
 
 __all__ = ["Witness", "log_path", "open_log"]
 
@@ -50,7 +50,9 @@ def log_path(folder: Path) -> Path:
     return folder / "log"
 
 
-def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recovery, MarkFile]:
+def open_log(
+    folder: Path, replica: int, witness: Witness | None, elsewhere: Elsewhere | None = None
+) -> tuple[Recovery, MarkFile]:
     """The state of the log in `folder`, and its mark, which says whether it is trusted.
 
     Raises `Unusable` if it is another replica's, and OSError.
@@ -61,7 +63,7 @@ def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recov
         with _rot_is_damage(folder):
             mark = read_mark(folder)
         if mark is not None:
-            recovery = _recover(log, replica, mark, witness)
+            recovery = _recover(log, replica, mark, witness, elsewhere)
             return recovery, _settle_origin(folder, MarkFile(folder, mark))
         _check_new(folder, witness)
         why = _NEW
@@ -73,7 +75,7 @@ def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recov
     mark = Mark(replica, suspect=why, fresh=why == _NEW, origin=make_origin(folder))
     file = MarkFile(folder, mark)
     file.replace(mark)
-    return _recover(log, replica, mark, None), file
+    return _recover(log, replica, mark, None, None), file
 
 
 def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
@@ -91,7 +93,13 @@ def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
     return file
 
 
-def _recover(log: Path, replica: int, mark: Mark, witness: Witness | None) -> Recovery:
+def _recover(
+    log: Path,
+    replica: int,
+    mark: Mark,
+    witness: Witness | None,
+    elsewhere: Elsewhere | None,
+) -> Recovery:
     if mark.replica != replica:
         raise Unusable(f"{log.parent}: the folder of replica {mark.replica}, not of {replica}")
     # The process that put the mark there may have been killed before it synced the folder.
@@ -102,7 +110,7 @@ def _recover(log: Path, replica: int, mark: Mark, witness: Witness | None) -> Re
         raise Damaged(f"{log}: is missing")
     _settle(log, mark)
     with _rot_is_damage(log):
-        recovery = Recovery(log, replica, mark)
+        recovery = Recovery(log, replica, mark, elsewhere, writable=True)
         if witness is not None:
             _check_witness(recovery, witness)
     return recovery

@@ -139,7 +139,8 @@ def test_a_new_segment_is_durable_before_it_is_used(
     real_write = os.write
 
     def note_write(descriptor: int, data: bytes) -> int:
-        calls.append(f"write {data[:16].decode()}")
+        if not data.startswith(b'{"kind":"places"'):
+            calls.append(f"write {data[:16].decode()}")
         return real_write(descriptor, data)
 
     def note_sync(descriptor: int) -> None:
