@@ -22,7 +22,7 @@ class Lost(AssertionError):
 
 class Opened(NamedTuple):
     verdict: str
-    """`whole`, `suspect`, or `refused`."""
+    """`whole`, `suspect`, `refused`, or `found later`: by reading, and then by the next start."""
     why: str
 
 
@@ -62,7 +62,7 @@ def open_log(folder: Path, moment: Moment, again: bool = False) -> Opened:
     try:
         entries = tuple(file.read(0, file.last_index))
     except Damaged as damage:
-        return Opened("suspect", _found_next_time(folder, str(damage)))
+        return Opened("found later", _found_next_time(folder, str(damage)))
     if entries != moment.entries:
         raise Lost(f"{len(entries)} entries, where {len(moment.entries)} were acknowledged")
     return Opened("whole", file.recovered or "")
@@ -83,7 +83,7 @@ def check_set_aside(folder: Path, files: Files, opened: Opened) -> None:
     if opened.verdict == "suspect" and place.startswith(f"{folder}/"):
         for name, text in files.items():
             kept = Path(place) / Path(name).name
-            if name.endswith(".jsonl") and kept.read_bytes() != text:
+            if name.startswith("log/") and name.endswith(".jsonl") and kept.read_bytes() != text:
                 raise Lost(f"{kept} is not as it was")
 
 

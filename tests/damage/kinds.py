@@ -20,7 +20,7 @@ SECTORS = (1, 16, 512, 512, 4096)
 
 
 def segments(files: Files) -> list[str]:
-    return sorted(name for name in files if name.endswith(".jsonl"))
+    return sorted(name for name in files if name.startswith("log/") and name.endswith(".jsonl"))
 
 
 def some_segment(files: Files, random: Random) -> str:
@@ -223,17 +223,13 @@ SINGLE: tuple[Kind, ...] = (
     segment_gone, last_segments_gone, segments_swapped, segment_renamed, segment_doubled,
     log_gone, mark_gone, file_emptied, log_with_other_boot_names,
 )  # fmt: skip
-KINDS: tuple[Kind, ...] = (
-    *SINGLE, *SIDECAR_KINDS, all_gone, old_copy_of_a_segment, old_copy_of_the_log,
-    old_copy_of_the_mark, two_at_once,
-)  # fmt: skip
 
 
 # What is done to sidecars. Whatever they say, the log is whole.
 
 
 def with_sidecar(files: Files, random: Random, change: Callable[[bytes], bytes]) -> None:
-    names = [name for name in files if name.endswith(".places")]
+    names = [name for name in files if name.startswith("log/") and name.endswith(".places")]
     if names:
         name = random.choice(sorted(names))
         files[name] = change(files[name])
@@ -276,7 +272,7 @@ def sidecar_blocks_of_another(files: Files, life: Life, random: Random) -> None:
 
 
 def sidecar_gone(files: Files, _: Life, random: Random) -> None:
-    names = sorted(name for name in files if name.endswith(".places"))
+    names = sorted(name for name in files if name.startswith("log/") and name.endswith(".places"))
     for name in names[: random.randint(0, len(names))]:
         del files[name]
 
@@ -297,6 +293,10 @@ def older_sidecars(files: Files, life: Life, random: Random) -> None:
 SIDECAR_KINDS: tuple[Kind, ...] = (
     sidecar_bit_flipped, sidecar_bit_flipped, sidecar_cut_short, sidecar_of_zeros,
     sidecar_blocks_of_another, sidecar_gone, sidecar_of_another_segment, older_sidecars,
+)  # fmt: skip
+KINDS: tuple[Kind, ...] = (
+    *SINGLE, *SIDECAR_KINDS, all_gone, old_copy_of_a_segment, old_copy_of_the_log,
+    old_copy_of_the_mark, two_at_once,
 )  # fmt: skip
 
 

@@ -51,11 +51,16 @@ class Moment(NamedTuple):
 
     @property
     def segments(self) -> list[str]:
-        return sorted(name for name in self.files if name.endswith(".jsonl"))
+        return self._of_log(".jsonl")
 
     @property
     def sidecars(self) -> list[str]:
-        return sorted(name for name in self.files if name.endswith(".places"))
+        return self._of_log(".places")
+
+    def _of_log(self, suffix: str) -> list[str]:
+        return [
+            name for name in sorted(self.files) if name.startswith("log/") and name.endswith(suffix)
+        ]
 
 
 def log_in_place(
@@ -64,12 +69,8 @@ def log_in_place(
     segment_bytes: int = SEGMENT_BYTES,
     witness: Witness | None = None,
 ) -> LogFile:
-    """The log in `folder`, as if it had always been there: a trial puts copies everywhere.
-
-    What damages a file leaves its times as they are, as a disk does.
-    """
+    """The log in `folder`, as if it had always been there: a trial puts copies everywhere."""
     with (
-        patch("twisted_bazaar.storage.segments.touched", lambda found: 7),
         patch("twisted_bazaar.storage.trust.origin_of", lambda folder: "here"),
         patch("twisted_bazaar.storage.trust.make_origin", lambda folder: "here"),
     ):
@@ -211,8 +212,13 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def without_waiting() -> Iterator[None]:
-    """Nothing here survives a crash of the machine, and need not."""
-    with patch("os.fsync", _done), patch("os.fdatasync", _done):
+    """Nothing here survives a crash of the machine, and need not. What damages a file leaves its
+    times as they are, as a disk does."""
+    with (
+        patch("os.fsync", _done),
+        patch("os.fdatasync", _done),
+        patch("twisted_bazaar.storage.segments.touched", lambda _: 7),
+    ):
         yield
 
 

@@ -69,9 +69,9 @@ class Case:
             if self.of_index:
                 return open_index(folder, self.moment).verdict
             opened = open_log(folder, self.moment, self._again)
-            if self.kind in SIDECAR_KINDS and opened.verdict != "whole":
-                if not self.moment.suspect:
-                    raise Lost(f"only a sidecar was damaged, and the log is {opened}")
+            harmless = self.kind in SIDECAR_KINDS and not self.moment.suspect
+            if harmless and opened.verdict != "whole":
+                raise Lost(f"only a sidecar was damaged, and the log is {opened}")
             if self._again:
                 check_set_aside(folder, self.files, opened)
             return opened.verdict

@@ -131,9 +131,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def files_in(log: Path) -> dict[str, bytes]:
     """The files in `log`, without sidecars, which a replica makes and replaces as it needs."""
     return {
-        path.name: path.read_bytes()
-        for path in sorted(log.iterdir())
-        if path.suffix != ".places"
+        path.name: path.read_bytes() for path in sorted(log.iterdir()) if path.suffix != ".places"
     }
 
 

@@ -162,6 +162,7 @@ PURE_MODULES = [
     "storage.archived",
     "storage.blocks",
     "storage.links",
+    "storage.places",
     "tools.order_table",
     "tracing.context",
     "tracing.followed",

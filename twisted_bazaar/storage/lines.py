@@ -46,9 +46,7 @@ BLOCK_BYTES = 512
 """A disk writes a block of this size, at a multiple of it, whole or not at all."""
 
 
-class Segment(
-    msgspec.Struct, frozen=True, tag_field="kind", tag="segment", omit_defaults=True
-):
+class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment", omit_defaults=True):
     """The first line of a file: the state of the log before it."""
 
     format: int

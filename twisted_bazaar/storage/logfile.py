@@ -20,7 +20,7 @@ from random import Random
 from threading import Lock
 
 from twisted_bazaar.consensus.beginning import WHOLE
-from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened
+from twisted_bazaar.consensus.entries import Entry, Members, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.market import Traded

@@ -249,6 +249,7 @@ class Places:
         if after < self._first[0] and after < upto:
             raise Unavailable(f"entry {after + 1} is not on the disk of this replica")
         pieces: list[Piece] = []
+        upto = min(upto, self.last_index)
         run = self.open
         if after < min(upto, run.base):
             for at in range(bisect_right(self._spans, after, key=_last), len(self._spans)):

@@ -26,6 +26,7 @@ from .lines import (
     CLOSING_BYTES,
     FORMAT,
     Boot,
+    Note,
     Segment,
     Truncated,
     Voted,
@@ -149,9 +150,7 @@ class Recovery:
 
     def read(self, after: int, upto: int) -> StoredEntries:
         """The entries `after` < index <= `upto`, which are read when first used."""
-        return StoredEntries(
-            self.segments, after + 1, self.places.pieces(after, upto, self.end)
-        )
+        return StoredEntries(self.segments, after + 1, self.places.pieces(after, upto, self.end))
 
     def digest_at(self, index: int) -> str:
         """The digest that names the history up to 0 <= `index` <= the last."""
@@ -260,11 +259,7 @@ class Recovery:
 
     def _begin(self, start: int) -> None:
         """Take the state before the first segment from its header, if it has one to say."""
-        line, _, _ = self.segments.bytes_of(start, 0, _HEADER_BYTES).partition(b"\n")
-        try:
-            header = decode_line(line)
-        except (Damaged, NotUnderstood):
-            return
+        header = self._first_line(start, 0)
         if isinstance(header, Segment) and header.number is not None and header.index > 0:
             self._begun = header
             self.end = header.position
@@ -315,16 +310,20 @@ class Recovery:
 
     def _is_sound_where_seen(self, head: Head, start: int) -> bool:
         """Whether the first line of a segment and its last checksum are those that `head` says."""
+        closing = self.segments.closing(start + head.size)
+        first = self._first_line(start, self.checksum)
+        return closing == head.closing.encode() and first == head.header
+
+    def _first_line(self, start: int, seed: int) -> Entry | Note | None:
+        """The first line of a segment; None: it is not as it was written, or not known."""
         first = self.segments.bytes_of(start, 0, _HEADER_BYTES)
         line = first[: first.find(b"\n") + 1]
-        if not line or check_lines(line, self.checksum) is None:
-            return False
-        if self.segments.closing(start + head.size) != head.closing.encode():
-            return False
+        if not line or check_lines(line, seed) is None:
+            return None
         try:
-            return decode_line(line[:-1]) == head.header
+            return decode_line(line[:-1])
         except (Damaged, NotUnderstood):
-            return False
+            return None
 
     def _read_file(self, start: int, last: bool) -> None:
         path = self.segments.path(start)
@@ -347,7 +346,9 @@ class Recovery:
         seed = self.checksum
         tail = b""
         at, (size, _) = 0, self.segments.stat(start)
-        while at < size and (data := self.segments.bytes_of(start, at, min(size - at, _BLOCK_BYTES))):
+        while at < size and (
+            data := self.segments.bytes_of(start, at, min(size - at, _BLOCK_BYTES))
+        ):
             at += len(data)
             lines = tail + data
             cut = lines.rfind(b"\n") + 1

@@ -298,4 +298,3 @@ def _little(places: "array[int]") -> bytes:
 
 def _block_sum(block: bytes, seed: int, number: int) -> bytes:
     return crc32(block, crc32(b"%d" % number, seed)).to_bytes(_SUM_BYTES, "little")
-
