@@ -6,7 +6,9 @@ from random import Random
 from typing import Any
 
 from twisted_bazaar import leases
+from twisted_bazaar.consensus.entries import Members
 from twisted_bazaar.consensus.log import MemoryStorage
+from twisted_bazaar.consensus.membership import Membership, first_membership, membership_of
 
 from .catalogs import CatalogMember, RedisMember
 from .clients import Client
@@ -14,6 +16,7 @@ from .frontends import FrontendMember
 from .members import NEW, TIMING, OrderMember
 from .network import Network
 from .operators import operators_of
+from .recruiters import Recruiter
 from .truth import Truth, Violation
 from .world import Process, World
 
@@ -53,8 +56,10 @@ class SimulatedBazaar:
         mixed: bool = False,
         stale: float = 0.0,
         operators: int = 0,
+        changes: bool = False,
     ) -> None:
-        """`caches` is how many Redis servers the front-ends share; 0: they do not cache.
+        """`changes`: replicas are added, removed and replaced. `caches` is how many Redis servers
+        the front-ends share; 0: they do not cache.
 
         `mixed`: options are being changed one service after the other: leases differ, and some
         replicas do not know all catalogs.
@@ -104,6 +109,10 @@ class SimulatedBazaar:
             for number in range(1, clients + 1)
         ]
         self.operators = operators_of(world, operators, self.frontends, self.truth)
+        self.recruiters = [Recruiter(self)] if changes else []
+        """Those that change the members, if any do."""
+        self._rate = rate
+        self._batch = batch
         members = [*self.orders.values(), *self.catalogs.values(), *self.redises, *self.frontends]
         self.processes: dict[str, Process] = {member.name: member for member in members}
 
@@ -117,15 +126,47 @@ class SimulatedBazaar:
         """Give the processes each other's addresses; `slow`: the share of messages that are late,
         and of writes that take long."""
         self.network.weather.slow = slow
-        for number, order in self.orders.items():
-            order.peers = {peer: each for peer, each in self.orders.items() if peer != number}
-            order.catalogs = self.catalogs
-            order.won = self._won
+        for order in self.orders.values():
+            self._introduce_order(order)
         self._slow_disks(slow)
         for catalog in self.catalogs.values():
             catalog.frontends = {member.name: member for member in self.frontends}
         for member in self.frontends:
             member.informed = self._informed
+
+    def _introduce_order(self, order: Any) -> None:
+        order.peers = {peer: each for peer, each in self.orders.items() if peer != order.number}
+        order.catalogs = self.catalogs
+        order.won = self._won
+
+    def new_replica(self, number: int) -> OrderMember:
+        """A machine for replica `number`, which is to join the others; it is not started yet."""
+        options = tuple(self.members())
+        order: OrderMember = self._order(number, self._rate(), self._batch)
+        order.disk.often_slow = self.orders[options[0]].disk.often_slow
+        order.join, order.options = True, options
+        for each in self.orders.values():
+            if each.options is None:
+                each.options = tuple(each.peers)
+        for frontend in self.frontends:
+            frontend.options = frontend.options or tuple(self.orders)
+        self.orders[number] = order
+        self.processes[order.name] = order
+        for each in self.orders.values():
+            self._introduce_order(each)
+        return order
+
+    def membership(self) -> Membership:
+        """Who the members are, by what is committed."""
+        for entry in reversed(self.truth.entries):
+            if isinstance(entry.event, Members):
+                return membership_of(entry.index, entry.event)
+        initial = [n for n, order in self.orders.items() if not order.join]
+        return first_membership(initial[0], initial[1:], join=False)
+
+    def members(self) -> Sequence[int]:
+        """The ids of the members, by what is committed."""
+        return self.membership().ids
 
     def _slow_disks(self, slow: float) -> None:
         """`slow`: the share of writes that take long."""
@@ -150,7 +191,7 @@ class SimulatedBazaar:
             self.world.after(number * 0.15, self.crash, member.name, 0.05)
 
     def start(self) -> None:
-        for process in (*self.processes.values(), *self.clients, *self.operators):
+        for process in (*self.processes.values(), *self.clients, *self.operators, *self.recruiters):
             process.start()
 
     def leader(self) -> str:
@@ -160,8 +201,14 @@ class SimulatedBazaar:
 
     def check_converged(self) -> None:
         """All replicas and catalogs have the same, which is all there is."""
-        entries = self.truth.entries
-        for order in self.orders.values():
+        entries, membership = self.truth.entries, self.membership()
+        if membership.before or membership.joining:
+            raise Violation(11, f"the members go on changing: {membership}")
+        for number, order in self.orders.items():
+            if number not in membership.ids:
+                if order.alive and self._could_know(order, membership):
+                    raise Violation(11, f"{order.name} was removed, and goes on")
+                continue
             log = order.replica.log
             if not entries or log.last_digest != entries[-1].digest:
                 why = f"{order.name} ends at {log.last_index} of {len(entries)} entries"
@@ -171,6 +218,14 @@ class SimulatedBazaar:
         for catalog in self.catalogs.values():
             if catalog.projection.ledger.stocks != self.truth.ledger.stocks:
                 raise Violation(6, f"{catalog.name} ends with another ledger")
+
+    def _could_know(self, order: OrderMember, membership: Membership) -> bool:
+        """Whether one that `order`, which was removed, may ask could tell it so."""
+        was_member = not order.join or order.replica.log.has_named(order.number)
+        return was_member and any(
+            peer in membership.ids and self.orders[peer].alive
+            for peer in order.replica.membership.counted
+        )
 
     def leading(self) -> object:
         """Names who leads."""
@@ -278,7 +333,7 @@ class SimulatedBazaar:
     def restore_logs(self, down_seconds: float) -> None:
         """Replace all folders of order replicas by the last copies, while all other processes go
         on."""
-        if self._backup is None:
+        if self._backup is None or self.recruiters:
             return
         (past, folders), self._backup = self._backup, None
         for number, order in self.orders.items():
@@ -342,6 +397,15 @@ class SimulatedBazaar:
             process.resume()
             process.start()
         self._heal_disks()
+        self._heal_options()
+
+    def _heal_options(self) -> None:
+        """Replicas that ask who the members are ask those that are, if members have changed."""
+        members = self.members()
+        for order in self.orders.values():
+            if order.options is not None and order.disk.storage.suspect:
+                order.options = tuple(each for each in members if each != order.number)
+                self.crash(order.name, 0.01)
 
     def _heal_disks(self) -> None:
         for order in self.orders.values():

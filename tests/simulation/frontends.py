@@ -1,6 +1,6 @@
 """Front-ends: the leadership, the trade queue, the floors and the lookup queue that ship."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,6 +72,8 @@ class FrontendMember(Process):
         self._confused = confused
         self._network = network
         self._replicas = replicas
+        self.options: Collection[int] = ()
+        """The replicas that it is given as an option; none: all that there are."""
         self.partition = 0
         self.told: Callable[[Status], None] = lambda status: None
         """Told of each answer to a ping."""
@@ -79,7 +81,7 @@ class FrontendMember(Process):
         """Told when it holds a lease that it did not hold before."""
 
     def started(self) -> None:
-        self.leadership = Leadership(self._replicas, TIMING, self.partition)
+        self.leadership = Leadership(self.options or self._replicas, TIMING, self.partition)
         # One more than ships: batches that overtake each other are the harder case.
         self._queue: TradeQueue[Answer] = TradeQueue(in_flight=2)
         self._searching = False
@@ -95,8 +97,10 @@ class FrontendMember(Process):
         self._subscribing = False
         self.pushed = 0
         """Quotes that came in pushes and were kept."""
-        for replica in self._replicas:
-            self._ping(replica)
+        self._members: set[int] = set()
+        """The replicas that it pings."""
+        self._members_index = 0
+        self._members_are(self.leadership.statuses)
         self._expire()
         if self._redis is not None:
             self._subscribe()
@@ -104,8 +108,12 @@ class FrontendMember(Process):
     # The heartbeat.
 
     def _ping(self, replica: int) -> None:
+        if replica not in self._members:
+            return
+
         def heard(status: Any) -> None:
             if status.replica == replica:
+                self._learn(status)
                 self.leadership.heard(status)
                 self.told(status)
                 self.leadership.heard_clock(replica, status.clock, self.seconds)
@@ -121,6 +129,21 @@ class FrontendMember(Process):
 
         member = self._replicas[replica]
         self._network.call(self, member, member.status, None, heard, silent, CALL_SECONDS)
+
+    def _members_are(self, members: Iterable[int]) -> None:
+        before, self._members = self._members, set(members)
+        for replica in sorted(self._members - before):
+            self._ping(replica)
+
+    def _learn(self, status: Status) -> None:
+        """A replica says who the members are."""
+        if status.configuration_index <= self._members_index:
+            return
+        self._members_index = status.configuration_index
+        members = {member.id for member in status.configuration} | {*status.before}
+        joining = {member.id for member in status.configuration if member.joining}
+        self.leadership.members_are(members, joining)
+        self._members_are(members)
 
     def _look(self) -> None:
         if self.leadership.leader:

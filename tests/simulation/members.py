@@ -10,6 +10,7 @@ import attrs
 
 from twisted_bazaar.consensus.entries import Entry, Event
 from twisted_bazaar.consensus.log import MemoryStorage, Write
+from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.consensus.messages import (
     AppendReply,
     LearnerRequest,
@@ -29,6 +30,7 @@ from twisted_bazaar.rpc.wire import order_from_wire, order_to_wire
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
+from .majorities import check_commit, check_election
 from .network import Network
 from .truth import Truth
 from .world import Process, World, milliseconds
@@ -129,6 +131,11 @@ class OrderMember(Process):
         self._truth = truth
         self.disk = Disk(world)
         self.peers: Mapping[int, OrderMember] = {}
+        """Where the others are: those that it can reach."""
+        self.options: Sequence[int] | None = None
+        """The ids that it is given as an option; None: those of all its peers."""
+        self.join = False
+        """Whether it is to join them."""
         self.catalogs: Mapping[str, CatalogMember] = {}
         self.lease = TIMING.lease
         """Seconds: what it is given as an option. It holds from the next start on."""
@@ -159,7 +166,8 @@ class OrderMember(Process):
             self._index(ledger, entry)
         self.replica = Replica(
             replica=self.number,
-            peers=tuple(self.peers),
+            peers=tuple(self.peers) if self.options is None else self.options,
+            join=self.join,
             learners=tuple(self.catalogs),
             storage=storage,
             applied=self._indexed,
@@ -254,6 +262,7 @@ class OrderMember(Process):
 
     def status(self, message: None, reply: Respond) -> None:
         replica = self.replica
+        members = replica.committed_membership
         reply(
             Status(
                 replica=self.number,
@@ -266,8 +275,20 @@ class OrderMember(Process):
                 cluster=self.replica.cluster,
                 clock=self.seconds,
                 disk_seconds=replica.disk.seconds(self.seconds),
+                configuration=members.members if members.index else (),
+                configuration_index=members.index,
+                before=members.before,
             )
         )
+
+    def change_members(self, message: MembersChange, reply: Respond) -> None:
+        """An operator asks it for a change; the answer is the index of its entry, or an error."""
+        try:
+            answer: Any = self.replica.change_members(message, self.seconds)
+        except BazaarError as why:
+            answer = why
+        self.carry_out()
+        reply(answer)
 
     def campaign(self, message: None, reply: Respond) -> None:
         self.replica.campaign(self._ticket(reply), self.seconds)
@@ -394,6 +415,8 @@ class OrderMember(Process):
 
     def _tell(self, ready: Ready) -> None:
         if ready.committed:
+            if ready.leading_term == ready.committed[-1].term:
+                check_commit(self, ready.committed[-1])
             self._truth.committed(self.number, ready.committed)
             applied = self.desk.applied
             if self._truth.knows(applied, ready.committed[-1].digest):
@@ -402,6 +425,7 @@ class OrderMember(Process):
             self._leading_term = ready.leading_term
             if ready.leading_term:
                 self._truth.leads(self.number, ready.leading_term)
+                check_election(self)
                 self.world.say(self.name, f"leads in term {ready.leading_term}")
                 self.won(self)
             else:

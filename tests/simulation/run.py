@@ -76,6 +76,7 @@ def _outcome(plan: Plan, traced: bool) -> Outcome:
         mixed=plan.mixed,
         stale=plan.stale,
         operators=plan.operators,
+        **({"changes": True} if plan.changes else {}),
         **({"partitions": plan.partitions} if plan.partitions > 1 else {}),
     )
     violation: Violation | None = None
@@ -116,6 +117,8 @@ def _slow_disks(write: float, slower: float, world: World, bazaar: SimulatedBaza
     """Other faults stop, and every disk is slow for long: a leader that crashes is replaced, and
     the next one stays."""
     world.say("fault", f"no more, but each write takes {write} s")
+    for recruiter in bazaar.recruiters:
+        recruiter.retire()
     bazaar.heal()
     world.run(world.now + LONGEST_FAULT_SECONDS)
     bazaar.heal()
@@ -135,7 +138,7 @@ def _recover(world: World, bazaar: SimulatedBazaar, plan: Plan) -> None:
         # A crash or a pause may still begin after this: they all have ended by then.
         world.run(world.now + LONGEST_FAULT_SECONDS)
         bazaar.heal()
-    for operator in bazaar.operators:
+    for operator in (*bazaar.operators, *bazaar.recruiters):
         operator.retire()
     before = dict(bazaar.truth.counts)
     # Where leases differed, the longest of them is waited for, on the slowest clock.

@@ -39,9 +39,10 @@ class Identity:
         to ask."""
         self._replica = replica
         self._join = join
-        self._first = first_membership(replica, peers, join)
+        self.first = first_membership(replica, peers, join)
+        """Who the members are by the options."""
         self._newest: tuple[int, Members] | None = None
-        self._membership = self._first
+        self._membership = self.first
         self._others: dict[int, str] = {}
         """By peer: in what its last answer to a poll did not fit; empty: it fitted."""
         self._named: dict[int, str] = {}
@@ -53,7 +54,7 @@ class Identity:
         newest = log.newest_members
         if newest is not self._newest:
             self._newest = newest
-            self._membership = self._first if newest is None else membership_of(*newest)
+            self._membership = self.first if newest is None else membership_of(*newest)
         return self._membership
 
     def named(self, log: Log) -> Membership | None:

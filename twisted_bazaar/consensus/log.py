@@ -259,6 +259,11 @@ class Log:
         return [opened for _, opened in self._openings]
 
     @property
+    def memberships(self) -> Sequence[tuple[int, Members]]:
+        """All `members` entries and their indexes, ascending."""
+        return self._memberships
+
+    @property
     def newest_members(self) -> tuple[int, Members] | None:
         """The last `members` entry and its index; None: there is none. The same object as long as
         it is the last."""

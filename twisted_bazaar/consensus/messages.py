@@ -168,7 +168,7 @@ class PollReply(msgspec.Struct, frozen=True, kw_only=True):
     before: tuple[int, ...] = ()
     """The voters before the change of the members that is under way; empty: none is."""
     settled: bool = False
-    """That entry is committed, and no change is under way."""
+    """There is such an entry, it is committed, and no change is under way."""
     level: int = 0
     """What it understands: `LEVEL` of its release."""
     disk_seconds: float = 0.0

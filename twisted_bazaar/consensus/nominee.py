@@ -25,6 +25,7 @@ from .voter import Voter
 
 __all__ = ["Nominee"]
 
+_ALONE_TIMEOUTS = 10
 _BEHIND = "it is catching up"
 _HANGS = "its disk does not finish a write"
 _COUNTS_NOT = "it is joining, or was removed: it does not count"
@@ -207,12 +208,9 @@ class Nominee(Voter):
         )
 
     def _check_removed(self, message: PollReply) -> None:
-        ours = self.membership
-        if not message.settled or message.members_index <= ours.index:
+        if not message.settled or message.members_index < self.membership.index:
             return
-        if self._join and not (ours.index and self.id in ours.ids):
-            return  # It has not joined yet.
-        if all(member.id != self.id for member in message.roster):
+        if self._was_member and all(member.id != self.id for member in message.roster):
             raise Unusable(removed(self.id, message.members_index))
 
     def _may_ask_now(self, canvass: Canvass, now: float) -> bool:
@@ -347,6 +345,15 @@ class Nominee(Voter):
         self._ask_for_votes(now)
         self._consider_canvass(now)
         self._tell_nominators(now)
+        self._ask_if_alone(now)
+
+    def _ask_if_alone(self, now: float) -> None:
+        """A follower that has heard no leader for long may have been removed, unheard, and no
+        front-end may know it: it asks by itself."""
+        if self.membership.index and self._guard(now) <= 0:
+            alone = now - max(self._leader_heard_at, self._followed_at)
+            if alone > _ALONE_TIMEOUTS * self._timing.election_timeout:
+                self.follow(now)
 
     def _stand(self, canvass: Canvass, term: int, now: float) -> None:
         """Be a candidate: in the next term, or once more in this one if nothing has changed and

@@ -16,7 +16,7 @@ from .disk_latency import DiskLatency
 from .entries import Entry
 from .identity import Identity
 from .log import Log, Storage
-from .membership import Membership, removed
+from .membership import Membership, membership_of, removed
 from .messages import (
     LEVEL,
     Declined,
@@ -106,17 +106,29 @@ class Voter(ABC):
         return not membership.before and membership.index <= self.commit
 
     @property
+    def committed_membership(self) -> Membership:
+        """Who the members are by what is known to be committed."""
+        for index, event in reversed(self.log.memberships):
+            if index <= self.commit:
+                return membership_of(index, event)
+        return self._identity.first
+
+    @property
     def counts(self) -> bool:
         """Whether the word of this replica counts: it is a voter, and not joining."""
         return self.id in self.membership.counted
+
+    @property
+    def _was_member(self) -> bool:
+        """Whether it ever was a member, as far as it knows: if not, it waits until it is."""
+        return not self._join or self.log.has_named(self.id)
 
     def _check_member(self) -> None:
         """Raises `Unusable` if this replica was removed."""
         membership = self.membership
         if not membership.index or self.id in membership.ids or self.suspect or self.leads:
             return
-        was_member = not self._join or self.log.has_named(self.id)
-        if was_member and membership.index <= self.commit:
+        if self._was_member and membership.index <= self.commit:
             raise Unusable(removed(self.id, membership.index))
 
     @property
@@ -231,7 +243,7 @@ class Voter(ABC):
                 members_index=named.index,
                 roster=named.located(self._addresses),
                 before=named.before,
-                settled=self.membership_settled,
+                settled=named.index > 0 and self.membership_settled,
             )
         self._outbox.say([Reply(ticket, reply)])
 

@@ -119,7 +119,10 @@ class Leadership:
         self._led_last = self.leader or self._led_last
 
     def heard(self, status: Status) -> str | None:
-        """A replica described itself. Returns why it is not of this cluster; None: it is."""
+        """A replica described itself. Returns why it is not of this cluster; None: it is. One that
+        was removed while it was asked has no say."""
+        if status.replica not in self._replicas:
+            return None
         self._clusters[status.replica] = status.cluster
         self._count_clusters()
         if self._cluster and status.cluster not in ("", self._cluster):
@@ -196,7 +199,7 @@ class Leadership:
         if reply is None:
             # Whether it can be reached, pings tell: it may only not take nominations.
             self.doubt(replica)
-        elif reply.leader == replica:
+        elif reply.leader == replica and replica in self._replicas:
             self._claims[replica] = reply.term
             self._claims_changed()
             self._search_over()

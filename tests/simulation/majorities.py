@@ -1,0 +1,57 @@
+"""What a leader relies on is on the disks of majorities: of the voters, as its log names them, and,
+while these change, of those before."""
+
+from typing import TYPE_CHECKING
+
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.log import MemoryStorage
+
+from .truth import Violation
+
+if TYPE_CHECKING:
+    from .members import OrderMember
+
+__all__ = ["check_commit", "check_election"]
+
+
+def _suffice(leader: "OrderMember", ids: set[int]) -> bool:
+    """Whether `ids` have each majority that decides, as the log of `leader` names the members."""
+    membership = leader.replica.membership
+    deciding = [{member.id for member in membership.members if not member.joining}]
+    deciding += [set(membership.before)] if membership.before else []
+    return all(2 * len(voters & ids) > len(voters) for voters in deciding)
+
+
+def _storages(leader: "OrderMember") -> dict[int, MemoryStorage]:
+    members = [leader, *leader.peers.values()]
+    return {member.number: member.disk.storage for member in members}
+
+
+def check_commit(leader: "OrderMember", entry: Entry) -> None:
+    """`leader` commits `entry`. A disk that was lost may have held it."""
+    holders = {
+        number
+        for number, storage in _storages(leader).items()
+        if storage.suspect or _holds(storage, entry)
+    }
+    if not _suffice(leader, holders):
+        raise Violation(2, f"{leader.name} commits {entry.index}, which is on {holders} only")
+
+
+def _holds(storage: MemoryStorage, entry: Entry) -> bool:
+    held = storage.entries[entry.index - 1 : entry.index]
+    return [each.digest for each in held] == [entry.digest]
+
+
+def check_election(leader: "OrderMember") -> None:
+    """`leader` has just been elected. Who is in a later term by now may have voted for it."""
+    term, number = leader.replica.term, leader.number
+    voters = {
+        each
+        for each, storage in _storages(leader).items()
+        if storage.suspect or storage.term > term or (storage.term, storage.vote) == (term, number)
+    }
+    if not _suffice(leader, voters):
+        raise Violation(1, f"{leader.name} leads in term {term} by the votes of {voters} only")
+    if number not in leader.replica.membership.counted:
+        raise Violation(1, f"{leader.name} leads in term {term}, and does not count")
