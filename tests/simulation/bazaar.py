@@ -88,17 +88,7 @@ class SimulatedBazaar:
             RedisMember(world, f"redis-{number}", stale) for number in range(1, caches + 1)
         ]
         self.frontends = [
-            FrontendMember(
-                world,
-                f"frontend-{number}",
-                self.network,
-                self.orders,
-                rate(),
-                number <= confused,
-                list(self.catalogs.values()),
-                self.redises[number % caches] if caches else None,
-            )
-            for number in range(1, frontends + 1)
+            self._frontend(number, rate(), number <= confused) for number in range(1, frontends + 1)
         ]
         self._introduce(slow)
         self._mixed = mixed
@@ -121,6 +111,18 @@ class SimulatedBazaar:
 
     def _order(self, number: int, rate: float, batch: int) -> Any:
         return OrderMember(self.world, number, self.network, self.truth, rate, batch)
+
+    def _frontend(self, number: int, rate: float, confused: bool) -> FrontendMember:
+        return FrontendMember(
+            self.world,
+            f"frontend-{number}",
+            self.network,
+            self.orders,
+            rate,
+            confused,
+            list(self.catalogs.values()),
+            self.redises[number % len(self.redises)] if self.redises else None,
+        )
 
     def _introduce(self, slow: float) -> None:
         """Give the processes each other's addresses; `slow`: the share of messages that are late,
