@@ -25,12 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "that is started for them. Otherwise in files. What needs files is skipped.",
     )
     bazaars.addoption("--partitions", type=int, default=1, help="logs a bazaar, with --engine")
+    bazaars.addoption(
+        "--certificates",
+        action="store_true",
+        help="services that are started one by one speak TLS, as those of a whole bazaar do",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Processes that run a part of the tests have it from the one that started them.
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(10**9)))
-    choose(Chosen(config.getoption("engine"), config.getoption("partitions")))
+    names = "engine", "partitions", "certificates"
+    choose(Chosen(*map(config.getoption, names)))
 
 
 def pytest_unconfigure() -> None:

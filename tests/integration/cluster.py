@@ -11,12 +11,13 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from tests.fakes.certificates import make_folder
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
 
 from .bazaar import REQUEST_SECONDS, START_SECONDS, STOP_SECONDS, Bazaar
-from .chosen_engine import Engine
+from .chosen_engine import Engine, chosen
 from .waiting import wait_until
 
 ONE_FRONTEND: Mapping[str, Sequence[str]] = MappingProxyType({"frontend": ()})
@@ -37,10 +38,15 @@ class Cluster(Bazaar):
         frontends: Mapping[str, Sequence[str]] = ONE_FRONTEND,
         catalogs: Mapping[str, Sequence[str]] = ONE_CATALOG,
         engine: Engine | None = None,
+        tls: bool | None = None,
     ) -> None:
         """`options` are for every service; `frontends` and `catalogs` are named here, each
-        with options of its own."""
+        with options of its own. `tls`: whether they speak TLS; None: as the run of pytest says."""
         super().__init__(folder, *options, engine=engine)
+        self.certificates: Path | None = None
+        """The folder of certificates; None: services speak plain text."""
+        if chosen().certificates if tls is None else tls:
+            self.certificates = folder / "certificates"
         self._ports = Ports()
         self.frontends = dict(frontends)
         """The options of each; they may be changed before it is launched."""
@@ -62,6 +68,8 @@ class Cluster(Bazaar):
 
     def start(self, *, ready: bool = True) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.certificates is not None and not self.certificates.exists():
+            make_folder(self.certificates)
         try:
             for name in self.address:
                 if name not in self.frontends:
@@ -114,13 +122,17 @@ class Cluster(Bazaar):
         assert name not in self._running
         with self._open_output() as log:
             self._running[name] = subprocess.Popen(
-                twistd(*self.command(name), *self._options),
+                twistd(*self.command(name), *self._inside, *self._options),
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    @property
+    def _inside(self) -> list[str]:
+        return [] if self.certificates is None else [f"--certificates={self.certificates}"]
 
     def command(self, name: str) -> list[str]:
         """What `launch` starts, but for the options that all services have."""

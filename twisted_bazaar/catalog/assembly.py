@@ -26,6 +26,8 @@ from twisted_bazaar.rpc.server import serve
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.security.inside import open_certificates, opened
+from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.tracing.export import make_tracing
 
 from .admission import Admission
@@ -58,12 +60,16 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
             "no --secret-file: any process that reaches this catalog can subscribe to its pushes"
         )
     chance, metrics = random.SystemRandom(), Metrics()
+    certificates = open_certificates(reactor, config.inside, Role(Kind.CATALOG), metrics)
     tracing = make_tracing(reactor, config.trace, "catalog", chance)
     process_figures = ProcessFigures(reactor, metrics, "catalog", "", lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
     greeter = Greeter(CATALOG, 0, lambda: partitions.nodes[0].cluster)
-    push_frames = PushFrames(reactor, config.secret, greeter, chance, asks)
-    pusher = PushClient(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE, push_frames)
+    push_frames = PushFrames(reactor, config.secret, greeter, chance, asks, certificates)
+    pusher = PushClient(
+        *(reactor, config.secret, config.timing.lease / PUSHES_PER_LEASE),
+        *(push_frames, certificates),
+    )
     lives, figures = partial(chance.randrange, 1, 2**53), CatalogFigures(metrics)
     partitions = Partitions(
         [
@@ -108,8 +114,10 @@ def make_catalog(reactor: Reactor, config: CatalogConfig, lost_lines: Callable[[
         make_probes(reactor, metrics, partitions.why_not_ready, time.time, request_ids),
         asked,
         Health(reactor, {"bazaar.v1.Catalog": lambda: partitions.why_not_ready() is None}),
+        certificates,
     )
-    return Layers(tracing.service, process_figures, pusher, *partitions.nodes, server)
+    below = tracing.service, process_figures, *opened(certificates)
+    return Layers(*below, pusher, *partitions.nodes, server)
 
 
 def _open(config: CatalogConfig) -> Sequence[Opening]:

@@ -15,6 +15,7 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -39,6 +40,8 @@ from twisted_bazaar.rpc.push import (
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.http_client import BytesProducer, Endpoints
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.security.contexts import Certificates
+from twisted_bazaar.security.roles import Kind, Role
 
 from .push_frames import PushFrames
 
@@ -60,17 +63,23 @@ class PushClient(Service):
     """Sends pushes to any number of front-ends."""
 
     def __init__(
-        self, reactor: Reactor, secret: bytes, timeout: float, frames: PushFrames | None = None
+        self,
+        reactor: Reactor,
+        secret: bytes,
+        timeout: float,
+        frames: PushFrames | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         """`secret` is the cluster's; empty: none. A push and its answer may take `timeout` seconds
-        together. Without `frames`, all go over HTTP."""
+        together. Without `frames`, all go over HTTP. None of `certificates`: in plain text."""
         self._reactor = reactor
         self._secret = secret
         self._timeout = timeout
         self._frames = frames
         self._connections = _Connections(reactor)
         # A bare Agent: treq adds cookies and compression for half as much CPU again.
-        self._agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor), self._connections)
+        endpoints = _Endpoints(reactor, certificates)
+        self._agent = Agent.usingEndpointFactory(reactor, endpoints, self._connections)
         self._pushes: set[Deferred[PushReply]] = set()
 
     def startService(self) -> None:
@@ -192,6 +201,20 @@ def _unavailable(failure: Failure, address: str) -> NoReturn:
     text = str(why)[:_MAX_MESSAGE_CHARACTERS] or type(why).__name__
     address = ascii(address[:_MAX_MESSAGE_CHARACTERS])
     raise Unavailable(f"the push to {address} failed: {text}") from None
+
+
+class _Endpoints(Endpoints):
+    """Those of front-ends. TLS is below HTTP, so that the scheme of all URLs is `http`."""
+
+    def __init__(self, reactor: Reactor, certificates: Certificates | None) -> None:
+        super().__init__(reactor)
+        self._certificates = certificates
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        endpoint = super().endpointForURI(uri)
+        if self._certificates is None:
+            return endpoint
+        return self._certificates.client(endpoint, Role(Kind.FRONTEND))
 
 
 class _Connections(HTTPConnectionPool):

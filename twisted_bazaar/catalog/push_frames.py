@@ -28,6 +28,8 @@ from twisted_bazaar.rpc.push import (
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.tcp import client_endpoint
+from twisted_bazaar.security.contexts import Certificates
+from twisted_bazaar.security.roles import Kind, Role
 
 __all__ = ["KEEP_SECONDS", "MAX_CHANNELS", "PushFrames"]
 
@@ -48,8 +50,11 @@ class PushFrames(Service):
         greeter: Greeter,
         random: Random,
         figures: CallFigures | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
-        """`secret` is the cluster's; empty: none. `figures` count the pushes."""
+        """`secret` is the cluster's; empty: none. `figures` count the pushes. None of
+        `certificates`: in plain text."""
+        self._certificates = certificates
         self._figures = None if figures is None else {PUSH_KIND: figures.of(PUSH_METHOD)}
         self._reactor = reactor
         self._secret = secret
@@ -100,9 +105,12 @@ class PushFrames(Service):
         if len(self._channels) >= MAX_CHANNELS:
             self._close(next(iter(self._channels)))
         peer = f"front-end {address}"
+        endpoint = client_endpoint(self._reactor, address)
+        if self._certificates is not None:
+            endpoint = self._certificates.client(endpoint, Role(Kind.FRONTEND))
         connection = FrameConnection(
             self._reactor,
-            client_endpoint(self._reactor, address),
+            endpoint,
             peer,
             partial(self._greeter.greeting, FRONTEND, 0),
             partial(self._greeter.mistake, FRONTEND, 0),

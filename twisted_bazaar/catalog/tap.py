@@ -10,8 +10,9 @@ from twisted_bazaar.engine.options import PARTITIONS_HELP, partitions
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import Late, Process, prepare
+from twisted_bazaar.security.options import InsideConfig, InsideOptions
 from twisted_bazaar.timing import Timing
-from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
+from twisted_bazaar.tracing.options import TraceConfig
 
 __all__ = ["CatalogConfig", "Options", "makeService"]
 
@@ -31,13 +32,14 @@ class CatalogConfig:
     trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
     """Where traces go; None: nowhere."""
     partitions: int = attrs.field(default=1, kw_only=True)
+    inside: InsideConfig = attrs.field(factory=InsideConfig, kw_only=True)
 
 
-class Options(TracingOptions):
+class Options(InsideOptions):
     """Options of a catalog."""
 
     synopsis = "[options]"
-    longdesc = f"Market data, projected from the order log. {TracingOptions.longdesc}"
+    longdesc = f"Market data, projected from the order log. {InsideOptions.longdesc}"
     optParameters: ClassVar = [
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
         ["data", None, None, "Folder of the catalog's file.", options.folder],
@@ -60,6 +62,7 @@ class Options(TracingOptions):
             self.log_settings.is_debugging,
             trace=self.trace,
             partitions=self["partitions"],
+            inside=self.inside([self["listen"]]),
         )
 
 

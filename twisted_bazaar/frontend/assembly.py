@@ -29,6 +29,8 @@ from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.resource import WithMetrics
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.security.inside import open_certificates, opened
+from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
 
@@ -72,13 +74,15 @@ def make_frontend(
 ) -> Service:
     """A front-end. `lost_lines` returns how many lines its log has lost. Raises `Unusable` if its
     file of clients cannot be used; starting it does if an endpoint cannot be listened on."""
-    figures = FrontendFigures(Metrics(), reactor, lost_lines)
+    metrics = Metrics()
+    figures = FrontendFigures(metrics, reactor, lost_lines)
     tracing = make_tracing(reactor, config.trace, "frontend", random.SystemRandom())
-    internal = InternalEndpoint(reactor, config)
+    certificates = open_certificates(reactor, config.inside, Role(Kind.FRONTEND), metrics)
+    internal = InternalEndpoint(reactor, config, certificates)
     shared = Shared(
         reactor=reactor,
         config=config,
-        wires=Wires.of(reactor, config, figures.asks),
+        wires=Wires.of(reactor, config, figures.asks, certificates),
         figures=figures,
         following=TradeFollowing.of(tracing.tracer, config.is_debugging),
         address=internal.address,
@@ -100,7 +104,7 @@ def make_frontend(
     routes = _routes(shared, partitions, front, reports, own_lease, clients)
     public = _public(reactor, config, routes, reports, figures, tracing.tracer, clients)
     return Layers(
-        *(tracing.service, figures.process, *shared.wires.services),
+        *(tracing.service, figures.process, *opened(certificates), *shared.wires.services),
         *(each.trades for each in partitions),
         *(front.feed, _pings(shared, partitions, searches, front)),
         *([shared.cache] if isinstance(shared.cache, Service) else []),

@@ -17,6 +17,7 @@ from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.metrics.resource import MetricsResource
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
+from twisted_bazaar.security.contexts import Certificates
 
 from .cache.invalidation import InvalidationResource, internal_site
 from .cache.push_frames import push_frames
@@ -31,8 +32,12 @@ __all__ = ["InternalEndpoint"]
 class InternalEndpoint:
     """`serve` makes what listens; its address is known once that was started."""
 
-    def __init__(self, reactor: Reactor, config: FrontendConfig) -> None:
+    def __init__(
+        self, reactor: Reactor, config: FrontendConfig, certificates: Certificates | None
+    ) -> None:
+        """None of `certificates`: it listens in plain text."""
         self._reactor = reactor
+        self._certificates = certificates
         self._config = config
         self._listener: Listener | None = None
 
@@ -84,5 +89,7 @@ class InternalEndpoint:
             *(resource, self._reactor, time.time, RequestIds(secrets.token_hex(5))),
             frames.connections if frames else None,
         )
-        listener = self._listener = Listener(self._reactor, config.internal, site, "--internal")
+        listener = self._listener = Listener(
+            *(self._reactor, config.internal, site, "--internal", self._certificates)
+        )
         return [frames, listener] if frames else [listener]

@@ -13,6 +13,7 @@ from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
+from twisted_bazaar.security.roles import Kind, Role
 
 from .cache.floors import Floors
 from .cache.memory import MemoryCache
@@ -47,6 +48,9 @@ __all__ = [
     "replica_clients",
     "status_clients",
 ]
+
+
+_CATALOG = Role(Kind.CATALOG)
 
 
 @attrs.frozen
@@ -103,7 +107,7 @@ def make_partition(shared: Shared, number: int) -> Partition:
         return replica_clients(shared, channels, leadership, number)
 
     def catalog(channels: Channels, at: Address, secret: bytes = b"") -> CatalogClient:
-        return CatalogClient(channels.to(at), lambda: leadership.cluster, secret, number)
+        return CatalogClient(channels.to(at, _CATALOG), lambda: leadership.cluster, secret, number)
 
     replicas = Replicas(reactor, seconds, leadership, clients(wires.reads), timing)
     catalogs = Catalogs(
@@ -148,7 +152,8 @@ def replica_clients(
 
     def make(replica: int, at: Address) -> ReplicaClient:
         return ReplicaClient(
-            *(channels.to(at), config.timing, replica, lambda: leadership.cluster),
+            channels.to(at, Role.order(replica)),
+            *(config.timing, replica, lambda: leadership.cluster),
             *(partition, config.partitions, config.clients is not None),
         )
 
@@ -159,7 +164,8 @@ def status_clients(shared: Shared, channels: Channels) -> Mapping[int, ReplicaCl
     """Clients that ask all replicas for their status only, by id: that names no partition."""
     timing = shared.config.timing
     return LiveClients(
-        shared.members, lambda replica, at: ReplicaClient(channels.to(at), timing, replica)
+        shared.members,
+        lambda replica, at: ReplicaClient(channels.to(at, Role.order(replica)), timing, replica),
     )
 
 

@@ -11,10 +11,11 @@ from twisted_bazaar.engine.options import PARTITIONS_HELP, partitions
 from twisted_bazaar.http.client_address import Network, read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
+from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN, Endpoint
 from twisted_bazaar.runtime.services import Late, Process, prepare
+from twisted_bazaar.security.options import InsideConfig, InsideOptions
 from twisted_bazaar.timing import Timing
-from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
+from twisted_bazaar.tracing.options import TraceConfig
 
 from .limits.options import LimitConfig, LimitOptions
 
@@ -49,13 +50,14 @@ class FrontendConfig:
     """The file of clients; None: all may call."""
     partitions: int = attrs.field(default=1, kw_only=True)
     """How many the bazaar was created with."""
+    inside: InsideConfig = attrs.field(factory=InsideConfig, kw_only=True)
 
 
-class Options(LimitOptions, TracingOptions):
+class Options(LimitOptions, InsideOptions):
     """Options of a front-end."""
 
     synopsis = "[options]"
-    longdesc = f"REST for clients, in front of catalogs and replicas. {TracingOptions.longdesc}"
+    longdesc = f"REST for clients, in front of catalogs and replicas. {InsideOptions.longdesc}"
     optParameters: ClassVar = [
         ["listen", None, DEFAULT_LISTEN, "Endpoint for clients.", options.endpoint],
         [
@@ -89,12 +91,14 @@ class Options(LimitOptions, TracingOptions):
     def postOptions(self) -> None:
         super().postOptions()
         options.check_open(self["listen"], self["clients"], bool(self["open"]))
+        replicas = self.by_id("replica")
+        internal = Endpoint.parse(self["internal"])
         self.config = FrontendConfig(
             self["listen"],
             self["internal"],
             self["advertise"],
             self["catalog"],
-            self.by_id("replica"),
+            replicas,
             self["cache"],
             self.timing,
             self["host"],
@@ -107,6 +111,7 @@ class Options(LimitOptions, TracingOptions):
             limits=self.limits,
             clients=self["clients"],
             partitions=self["partitions"],
+            inside=self.inside([internal, *self["catalog"], *replicas.values()]),
         )
 
 

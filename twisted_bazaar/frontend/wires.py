@@ -11,6 +11,7 @@ import attrs
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.security.contexts import Certificates
 
 from .tap import FrontendConfig
 from .upstream.members import Members
@@ -42,11 +43,19 @@ class Wires:
     statuses: Channels
 
     @classmethod
-    def of(cls, reactor: Reactor, config: FrontendConfig, figures: CallFigures) -> "Wires":
-        """Those of a front-end with this configuration. `figures` count the calls."""
+    def of(
+        cls,
+        reactor: Reactor,
+        config: FrontendConfig,
+        figures: CallFigures,
+        certificates: Certificates | None,
+    ) -> "Wires":
+        """Those of a front-end with this configuration. `figures` count the calls. None of
+        `certificates`: in plain text."""
 
         def channels(calls: int, processes: int) -> Channels:
-            return Channels(reactor, calls * max(processes, config.partitions), figures)
+            threads = calls * max(processes, config.partitions)
+            return Channels(reactor, threads, figures, certificates)
 
         return cls(
             *(channels(calls, len(config.replicas)) for calls in _CALLS_PER_REPLICA),

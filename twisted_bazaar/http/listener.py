@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.security.contexts import Certificates
 
 from .site import BazaarSite
 
@@ -33,8 +34,15 @@ class Listener(Service):
     log = Logger()
 
     def __init__(
-        self, reactor: Reactor, endpoint: str, site: BazaarSite, option: str = "--listen"
+        self,
+        reactor: Reactor,
+        endpoint: str,
+        site: BazaarSite,
+        option: str = "--listen",
+        certificates: Certificates | None = None,
     ) -> None:
+        """With `certificates`, their holders are served."""
+        self._certificates = certificates
         self._reactor = reactor
         self._endpoint = endpoint
         self._site = site
@@ -46,7 +54,10 @@ class Listener(Service):
         """Raises `Unusable` if the endpoint cannot be listened on."""
         super().startService()
         failures: list[Failure] = []
-        listening = serverFromString(self._reactor, self._endpoint).listen(self._site)
+        endpoint = serverFromString(self._reactor, self._endpoint)
+        if self._certificates is not None:
+            endpoint = self._certificates.server(endpoint)
+        listening = endpoint.listen(self._site)
         # Endpoints are local: they have listened, or failed, when `listen` returns.
         listening.addCallbacks(self._listens, failures.append)
         for failure in failures:
@@ -66,7 +77,8 @@ class Listener(Service):
         at = self._port.getHost()
         if not isinstance(at, IPv4Address | IPv6Address):
             return self._endpoint
-        scheme = "https" if self._endpoint.startswith(("ssl:", "tls:")) else "http"
+        is_tls = self._certificates is not None or self._endpoint.startswith(("ssl:", "tls:"))
+        scheme = "https" if is_tls else "http"
         host = "localhost" if at.host in _EVERYWHERE else at.host
         return f"{scheme}://{Address(host, at.port)}"
 

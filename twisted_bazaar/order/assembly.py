@@ -38,6 +38,8 @@ from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.security.inside import open_certificates, opened
+from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
@@ -77,7 +79,8 @@ def make_order_replica(
     """An order replica. `lost_lines` returns how many lines its log has lost. Raises `Unusable` if
     its folder cannot be used or read."""
     logfile, index = _open(config)
-    metrics = Metrics()
+    metrics, role = Metrics(), Role.order(config.replica)
+    certificates = open_certificates(reactor, config.inside, role, metrics)
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
     replica = Replica(
@@ -94,10 +97,10 @@ def make_order_replica(
         lag=_LAG_SECONDS,
     )
     neighbours = len(config.peers) + len(config.catalogs)
-    channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours), asks)
+    channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours), asks, certificates)
     transport = OrderTransport(
         *(reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE),
-        asks,
+        *(asks, certificates),
     )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
@@ -137,8 +140,8 @@ def make_order_replica(
     )
     listens = reactor, config.listen, _HANDLER_THREADS
     health = _health(reactor, replica, node)
-    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health)
-    below = tracing.service, process_figures, channels, transport
+    server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health, certificates)
+    below = tracing.service, process_figures, *opened(certificates), channels, transport
     return Layers(*below, node, server, WatchEnd(node.watches))
 
 
@@ -173,12 +176,19 @@ def _neighbours(
     timing = config.timing
     encoder = encode if following is None else following.encode
     peers = {
-        peer: Peer(transport.peers[peer], channels.to(at), blocking, timing, encoder)
+        peer: Peer(
+            *(transport.peers[peer], channels.to(at, Role.order(peer)), blocking, timing, encoder)
+        )
         for peer, at in config.peers.items()
     }
     catalogs = {
         str(at): Catalog(
-            transport.catalogs[at], channels.to(at), blocking, timing, cluster, encoder
+            transport.catalogs[at],
+            channels.to(at, Role(Kind.CATALOG)),
+            blocking,
+            timing,
+            cluster,
+            encoder,
         )
         for at in config.catalogs
     }

@@ -12,8 +12,9 @@ from twisted_bazaar.engine.options import ENGINE_HELP, PARTITIONS_HELP, engine_u
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import Late, Process, prepare
+from twisted_bazaar.security.options import InsideConfig, InsideOptions
 from twisted_bazaar.timing import Timing
-from twisted_bazaar.tracing.options import TraceConfig, TracingOptions
+from twisted_bazaar.tracing.options import TraceConfig
 
 __all__ = ["Options", "OrderConfig", "makeService"]
 
@@ -38,13 +39,14 @@ class OrderConfig:
     """The URL of the engine that keeps the log, perhaps with a password; empty: it is in `data`,
     and this is a replica of a Raft group."""
     partitions: int = attrs.field(default=1, kw_only=True)
+    inside: InsideConfig = attrs.field(factory=InsideConfig, kw_only=True)
 
 
-class Options(TracingOptions):
+class Options(InsideOptions):
     """Options of one order replica."""
 
     synopsis = "[options]"
-    longdesc = f"One replica of the order service. {TracingOptions.longdesc}"
+    longdesc = f"One replica of the order service. {InsideOptions.longdesc}"
     optParameters: ClassVar = [
         ["id", None, None, "This replica's id, from 1.", options.positive_int],
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
@@ -83,6 +85,7 @@ class Options(TracingOptions):
             trace=self.trace,
             engine=self["engine"] or "",
             partitions=self["partitions"],
+            inside=self.inside([self["listen"], *peers.values(), *self["catalog"]]),
         )
 
     def _check_engine(self) -> None:

@@ -15,6 +15,8 @@ from twisted_bazaar.rpc.frames.greeter import CATALOG, ORDER, Greeter
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.tcp import client_endpoint
+from twisted_bazaar.security.contexts import Certificates
+from twisted_bazaar.security.roles import Kind, Role
 
 __all__ = ["OrderTransport"]
 
@@ -32,24 +34,31 @@ class OrderTransport(MultiService):
         catalogs: Sequence[Address],
         random: Random,
         figures: CallFigures | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         """This is `replica` of the cluster that `cluster` returns; empty: it knows none yet.
-        `figures` count the calls."""
+        `figures` count the calls. None of `certificates`: in plain text."""
         super().__init__()
         self._figures = None if figures is None else counted((*REPLICATION, *APPLYING), figures)
         self._reactor = reactor
+        self._certificates = certificates
         self._random = random
         self._greeter = Greeter(ORDER, replica, cluster)
-        self.peers = {peer: self._channel(at, ORDER, peer) for peer, at in peers.items()}
-        self.catalogs = {at: self._channel(at, CATALOG, 0) for at in catalogs}
+        self.peers = {
+            peer: self._channel(at, ORDER, Role.order(peer)) for peer, at in peers.items()
+        }
+        self.catalogs = {at: self._channel(at, CATALOG, Role(Kind.CATALOG)) for at in catalogs}
 
-    def _channel(self, address: Address, service: str, replica: int) -> FrameChannel:
+    def _channel(self, address: Address, service: str, role: Role) -> FrameChannel:
+        endpoint = client_endpoint(self._reactor, address)
+        if self._certificates is not None:
+            endpoint = self._certificates.client(endpoint, role)
         connection = FrameConnection(
             self._reactor,
-            client_endpoint(self._reactor, address),
+            endpoint,
             address,
-            partial(self._greeter.greeting, service, replica),
-            partial(self._greeter.mistake, service, replica),
+            partial(self._greeter.greeting, service, role.number),
+            partial(self._greeter.mistake, service, role.number),
             self._random,
         )
         channel = FrameChannel(self._reactor, connection, address, self._figures)

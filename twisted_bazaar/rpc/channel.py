@@ -1,6 +1,7 @@
 """gRPC calls to other processes: each blocks a thread of a pool, and fires a Deferred."""
 
 from collections.abc import Callable, Collection
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import grpc
@@ -13,13 +14,18 @@ from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
+from twisted_bazaar.security.contexts import Certificates, Pem
+from twisted_bazaar.security.roles import Role
 
 from . import keepalive
 from .figures import CANCELLED, DEADLINE_EXCEEDED, OK, UNAVAILABLE, CallFigures
 from .reconnect import ReconnectingChannel, Rpc
 from .status import error_of, number_in
 
-__all__ = ["Channel", "Channels"]
+__all__ = ["FORMER_SECONDS", "Channel", "Channels"]
+
+FORMER_SECONDS = 60.0
+"""For how long a channel with former certificates stays open: longer than any call."""
 
 Answer = TypeVar("Answer")
 
@@ -41,17 +47,19 @@ class Channel:
     """A connection to a service of another process, which is made again when it is lost."""
 
     def __init__(
-        self, reactor: Reactor, threads: Threads, address: Address, figures: CallFigures | None
+        self,
+        reactor: Reactor,
+        threads: Threads,
+        address: Address,
+        figures: CallFigures | None,
+        make: Callable[[], grpc.Channel],
     ) -> None:
+        """`make` makes a channel of gRPC to `address`."""
         self._reactor = reactor
         self._figures = figures
         self._threads = threads
         self.address = address
-        self.grpc = ReconnectingChannel(
-            address,
-            lambda: grpc.insecure_channel(str(address), options=_OPTIONS),
-            reactor.seconds,
-        )
+        self.grpc = ReconnectingChannel(address, make, reactor.seconds)
         """The channel for stubs."""
 
     def call(
@@ -100,22 +108,37 @@ class Channel:
 class Channels(Service):
     """The channels of one process, and the threads that wait on them."""
 
-    def __init__(self, reactor: Reactor, threads: int, figures: CallFigures | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        threads: int,
+        figures: CallFigures | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         """`threads` is the number of calls under way at a time; further ones queue. `figures` count
-        the calls."""
+        the calls. None of `certificates`: in plain text."""
         self._reactor = reactor
         self._figures = figures
         self._threads = Threads(threads, "calls")
-        self._channels: dict[Address, Channel] = {}
+        self._channels: dict[tuple[Address, Role | None], Channel] = {}
         self._kept: Collection[Address] = ()
         self._sweep: IDelayedCall | None = None
         """Closes the channels to others than these."""
+        self._certificates = certificates
+        self._former: dict[grpc.Channel, IDelayedCall] = {}
+        """Channels that were replaced, and when they are closed."""
+        if certificates is not None:
+            certificates.on_change(self._renew)
 
-    def to(self, address: Address) -> Channel:
-        """The channel to `address`."""
-        if address not in self._channels:
-            self._channels[address] = Channel(self._reactor, self._threads, address, self._figures)
-        return self._channels[address]
+    def to(self, address: Address, role: Role | None = None) -> Channel:
+        """The channel to `address`. With certificates, only a server with `role` is called."""
+        key = address, role
+        if key not in self._channels:
+            make = partial(_connect, address, self._certificates, role)
+            self._channels[key] = Channel(
+                self._reactor, self._threads, address, self._figures, make
+            )
+        return self._channels[key]
 
     def keep_only(self, addresses: Collection[Address], seconds: float) -> None:
         """Close the channels to others than `addresses`, once the calls under way have had
@@ -125,12 +148,26 @@ class Channels(Service):
             self._sweep = self._reactor.callLater(seconds, self._close_others)
 
     def _close_others(self) -> None:
-        for address in self._channels.keys() - self._kept:
-            self._channels.pop(address).grpc.close()
+        for key in [each for each in self._channels if each[0] not in self._kept]:
+            self._channels.pop(key).grpc.close()
 
     def allow(self, threads: int) -> None:
         """So many calls may be under way at a time from now on, if that is more than before."""
         self._threads.grow(threads)
+
+    def _renew(self) -> None:
+        """Call by other channels from now on, as the certificates are others."""
+        if not self.running:
+            return
+        for channel in self._channels.values():
+            former = channel.grpc.renew()
+            self._former[former] = self._reactor.callLater(
+                FORMER_SECONDS, self._close_former, former
+            )
+
+    def _close_former(self, former: grpc.Channel) -> None:
+        del self._former[former]
+        former.close()
 
     def startService(self) -> None:
         super().startService()
@@ -140,6 +177,27 @@ class Channels(Service):
         super().stopService()
         if self._sweep and self._sweep.active():
             self._sweep.cancel()
+        for former, closing in self._former.items():
+            closing.cancel()
+            former.close()
+        self._former.clear()
         for channel in self._channels.values():
             channel.grpc.close()
         self._threads.stop()
+
+
+def _connect(
+    address: Address, certificates: Certificates | None, role: Role | None
+) -> grpc.Channel:
+    if certificates is None:
+        return grpc.insecure_channel(str(address), options=_OPTIONS)
+    assert role is not None, "with certificates, each server has a role"
+    # gRPC finds this name in the server's certificate.
+    options = (*_OPTIONS, ("grpc.ssl_target_name_override", role.host_name))
+    return grpc.secure_channel(str(address), _credentials(certificates.pem), options=options)
+
+
+@lru_cache(maxsize=2)
+def _credentials(pem: Pem) -> grpc.ChannelCredentials:
+    """The same for all channels: gRPC makes one connection for those to one address."""
+    return grpc.ssl_channel_credentials(pem.authorities, pem.key, pem.certificate)

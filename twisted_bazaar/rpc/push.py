@@ -23,6 +23,7 @@ from .bounds import MAX_PRICE
 
 __all__ = [
     "ANNOUNCEMENT_KIND",
+    "ANNOUNCEMENT_METHOD",
     "HEAD_HEADER",
     "MAX_PUSH_BYTES",
     "MAX_QUOTES",
@@ -62,11 +63,13 @@ MAX_REPLY_BYTES = 4096
 """Many times the size of a front-end's answer."""
 
 PUSH_KIND = 6
-PUSH_METHOD = "frames.Push"
-"""What it is counted as."""
 """The kind of a request that carries a push: its signature, and then its body."""
+PUSH_METHOD = "frames.Push"
+"""What it is counted as, and its row in `security.roles.ALLOWED`."""
 ANNOUNCEMENT_KIND = 7
 """The kind of a request that announces the next one: see `announcement`."""
+ANNOUNCEMENT_METHOD = "frames.Announcement"
+"""Its row in `security.roles.ALLOWED`."""
 MAX_UNANNOUNCED_BYTES = 16 * 1024
 """Of a push in a frame that was not announced."""
 SIGNATURE_BYTES = 64

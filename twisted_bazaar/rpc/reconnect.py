@@ -54,6 +54,14 @@ class ReconnectingChannel:
         # No call is lost: a channel has one connection, and this one has none.
         channel.close()
 
+    def renew(self) -> grpc.Channel:
+        """Call by a new channel from now on. Returns the former one, on which calls may be under
+        way."""
+        with self._lock:
+            former, self.current = self.current, self._make()
+            self._made_at = self._seconds()
+            return former
+
     def close(self) -> None:
         """Fail the calls under way, and take no more."""
         with self._lock:

@@ -13,6 +13,7 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers
 from twisted_bazaar.runtime.tcp import server_endpoint
+from twisted_bazaar.security.contexts import Certificates
 
 from .descriptions import Descriptions
 from .figures import CallFigures
@@ -36,9 +37,11 @@ def serve(
     probes: Probes | None = None,
     figures: CallFigures | None = None,
     health: Health | None = None,
+    certificates: Certificates | None = None,
 ) -> Service:
     """Serves gRPC, `frames` and `probes` on `address`. For the others see `GrpcServer`. To the
-    servicers `health` is added, and reflection of them all.
+    servicers `health` is added, and reflection of them all. With `certificates`, all is served to
+    their holders, by what their roles may call.
 
     When it stops, `health` says so first; then all finish what is under way at the same time.
     """
@@ -52,7 +55,10 @@ def serve(
     others: dict[bytes, IProtocolFactory] = {MAGIC: frames.connections}
     if probes is not None:
         others |= dict.fromkeys(METHODS, probes.site)
-    endpoint = SharedPort(reactor, server_endpoint(reactor, address), HTTP2_PREFACE, others)
+    listens = server_endpoint(reactor, address)
+    if certificates is not None:
+        listens = certificates.server(listens)
+    endpoint = SharedPort(reactor, listens, HTTP2_PREFACE, others)
     server = MultiService()
     frames.setServiceParent(server)
     if probes is not None:

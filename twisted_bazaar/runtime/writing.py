@@ -9,27 +9,41 @@ from typing import Any
 
 from twisted.internet.tcp import Connection
 
-__all__ = ["write_now", "writes_now"]
+__all__ = ["WritesNow", "write_now", "writes_now"]
+
+
+class WritesNow:
+    """A transport over another one, which can write at once if that can."""
+
+    def write_now(self, data: bytes) -> None:
+        """Like `write_now` of this module."""
+        raise NotImplementedError
 
 
 def writes_now(transport: Any) -> bool:
-    """Whether `write_now` sends at once. A transport of TLS, for one, must be given its turn."""
-    return isinstance(transport, Connection) and not transport.TLS
+    """Whether `write_now` sends at once. Twisted's transport of TLS, for one, must be given its
+    turn."""
+    if isinstance(transport, Connection):
+        return not transport.TLS
+    return isinstance(transport, WritesNow)
 
 
 def write_now(transport: Any, data: bytes) -> None:
     """Write `data` like `transport.write`; at once, if the transport can and nothing waits there
     already. An error of the socket is reported when Twisted tries again."""
-    if (
-        isinstance(transport, Connection)
-        and not (transport.TLS or transport.disconnecting)
-        and transport.connected
-        # Both parts of Twisted's buffer. The first may keep what was sent up to `offset`.
-        and not (transport._tempDataBuffer or transport.dataBuffer)
-    ):
-        sent = transport.writeSomeData(data)
-        if sent == len(data):
-            return
-        if isinstance(sent, int):
-            data = data[sent:]
+    if isinstance(transport, Connection):
+        if (
+            not (transport.TLS or transport.disconnecting)
+            and transport.connected
+            # Both parts of Twisted's buffer. The first may keep what was sent up to `offset`.
+            and not (transport._tempDataBuffer or transport.dataBuffer)
+        ):
+            sent = transport.writeSomeData(data)
+            if sent == len(data):
+                return
+            if isinstance(sent, int):
+                data = data[sent:]
+    elif isinstance(transport, WritesNow):
+        transport.write_now(data)
+        return
     transport.write(data)

@@ -58,9 +58,9 @@ class Role:
 
     @property
     def host_name(self) -> str:
-        """The host name in its certificate, for libraries that must check one. It tells only the
-        kind, and resolves to nothing."""
-        return f"{self.kind}.bazaar"
+        """The host name in its certificate, for libraries that must check one. It resolves to
+        nothing."""
+        return f"{self}.bazaar"
 
 
 @attrs.frozen
@@ -94,6 +94,7 @@ ALLOWED: Mapping[str, frozenset[Kind]] = {
     "/bazaar.v1.Orders/ListOrders": _FRONTEND,
     "/bazaar.v1.Orders/Watch": _FRONTEND,
     "/bazaar.v1.Orders/Change": _FRONTEND,
+    "/bazaar.v1.Orders/ChangeMembers": _FRONTEND,
     "/bazaar.v1.Orders/Lookup": _FRONTEND,
     "/bazaar.v1.Orders/Campaign": _FRONTEND,
     "/bazaar.v1.Orders/Follow": _FRONTEND,
@@ -121,7 +122,7 @@ ALLOWED: Mapping[str, frozenset[Kind]] = {
     "frames.Push": frozenset({Kind.CATALOG}),
     "frames.Announcement": frozenset({Kind.CATALOG}),
     "http /invalidations": frozenset({Kind.CATALOG}),
-    "http /operations": frozenset({Kind.OPERATOR}),
+    "http /market": frozenset({Kind.OPERATOR}),
     "http /metrics": _ALL,
     "http /livez": _ALL,
     "http /readyz": _ALL,

@@ -295,8 +295,8 @@ def test_a_secret_that_cannot_be_read_is_refused(
 @pytest.mark.parametrize(
     ("service", "given"),
     [
-        (frontend_tap.Options, ["--catalog=a:1", "--replica=1=a:2"]),
-        (catalog_tap.Options, ["--listen=a:1", "--data=x"]),
+        (frontend_tap.Options, ["--catalog=[::1]:1", "--replica=1=[::1]:2"]),
+        (catalog_tap.Options, ["--listen=[::1]:1", "--data=x"]),
     ],
 )
 def test_the_secret_comes_from_the_command_line_or_the_environment_or_there_is_none(

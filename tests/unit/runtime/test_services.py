@@ -28,9 +28,9 @@ def test_without_clock_boottime_the_monotonic_clock_is_used() -> None:
     ("service", "options"),
     [
         ("local.", ["--replicas=1"]),
-        ("frontend.", ["--catalog=a:1", "--replica=1=b:1"]),
-        ("catalog.", ["--listen=a:1", "--data=nowhere"]),
-        ("order.", ["--id=1", "--listen=a:1", "--data=nowhere"]),
+        ("frontend.", ["--plain-inside", "--catalog=a:1", "--replica=1=b:1"]),
+        ("catalog.", ["--plain-inside", "--listen=a:1", "--data=nowhere"]),
+        ("order.", ["--plain-inside", "--id=1", "--listen=a:1", "--data=nowhere"]),
     ],
 )
 def test_a_service_uses_the_monotonic_clock_and_makes_files_for_its_owner_only(

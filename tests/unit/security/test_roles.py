@@ -1,11 +1,14 @@
 """Roles as text, and what each may call."""
 
 import pytest
+from grpc_health.v1 import health_pb2
 
+from twisted_bazaar.frontend.operations.challenges import PATH as MARKET
+from twisted_bazaar.metrics.resource import PATH as METRICS
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.descriptions import V1, V1ALPHA
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION
-from twisted_bazaar.rpc.health import HEALTH
+from twisted_bazaar.rpc.push import ANNOUNCEMENT_METHOD, PATH, PUSH_METHOD
 from twisted_bazaar.security.roles import ALLOWED, Identity, Kind, Role, may_call
 
 ROLES = [Role(Kind.FRONTEND), Role(Kind.CATALOG), Role.order(1), Role.order(12)]
@@ -42,15 +45,16 @@ def test_another_uri_is_no_identity(uri: str) -> None:
         Identity.parse(uri)
 
 
-def test_every_method_of_the_services_and_every_exchange_in_frames_has_a_row() -> None:
-    files = [catalog_pb2, order_pb2, replication_pb2]
+def test_every_method_kind_of_frame_and_path_has_a_row_and_every_row_is_one_of_these() -> None:
+    files = [catalog_pb2, order_pb2, replication_pb2, health_pb2]
     services = [each for file in files for each in file.DESCRIPTOR.services_by_name.values()]
-    methods = {f"/{each.full_name}/{name}" for each in services for name in each.methods_by_name}
-    methods |= {f"frames.{each.name}" for each in (*REPLICATION, *APPLYING)}
-    assert len(methods) > 20
-    assert methods <= ALLOWED.keys()
-    services_of_all = {HEALTH, V1, V1ALPHA}
-    assert services_of_all <= {method.split("/")[1] for method in ALLOWED if method[0] == "/"}
+    called = {f"/{each.full_name}/{name}" for each in services for name in each.methods_by_name}
+    called |= {f"/{version}/ServerReflectionInfo" for version in (V1, V1ALPHA)}
+    called |= {each.path for each in (*REPLICATION, *APPLYING)}
+    called |= {PUSH_METHOD, ANNOUNCEMENT_METHOD}
+    paths = [PATH, MARKET, METRICS, b"/livez", b"/readyz"]
+    called |= {f"http {path.decode()}" for path in paths}
+    assert ALLOWED.keys() == called
 
 
 def test_only_order_replicas_replicate_and_only_front_ends_trade() -> None:

@@ -7,6 +7,7 @@ Of a body more than a little is kept only if its head, which is signed as well, 
 """
 
 from collections.abc import Callable
+from typing import cast
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReactorTime
@@ -36,6 +37,8 @@ from twisted_bazaar.rpc.push import (
     PushReply,
     encode,
 )
+from twisted_bazaar.security.roles import ALLOWED, may_call
+from twisted_bazaar.security.transport import role_of
 
 from .signed_pushes import NOT_SIGNED, SignedPushes, Taker
 
@@ -98,6 +101,9 @@ class InvalidationResource(Resource):
         self._not_logged = 0
 
     def render(self, request: BazaarRequest) -> int:
+        if (refusal := not_permitted(request, request.path)) is not None:
+            request.answer(refusal)
+            return NOT_DONE_YET
         if request.path == MARKET and self.market is not None:
             return self.market.render(request)
         if request.path == METRICS and self._metrics is not None:
@@ -152,6 +158,16 @@ class InvalidationResource(Resource):
         self._log_again_at = now + LOG_SECONDS
         self._not_logged = 0
         return _NOT_SIGNED
+
+
+def not_permitted(request: BazaarRequest, path: bytes) -> Refusal | None:
+    """The answer to a caller whose role may not call `path`; None: it may, or callers have no
+    roles, as they speak plain text."""
+    role = role_of(cast(BazaarChannel, request.channel).transport)
+    method = f"http {path.decode('ascii', 'replace')}"
+    if role is None or method not in ALLOWED or may_call(role, method):
+        return None
+    return Refusal(Reason.NOT_SIGNED, f"{role} may not call this")
 
 
 def _only(request: BazaarRequest, name: bytes) -> bytes:
@@ -290,6 +306,8 @@ class _InternalSite(BazaarSite):
         """Why the body of `request` is not to be received; None: it is."""
         # The request itself learns of these only once it has come whole.
         path, _, _ = request.channel._path.partition(b"?")
+        if (refusal := not_permitted(request, path)) is not None:
+            return refusal
         if path == MARKET and self.resource.market is not None:
             return self._refusal_of_operation(request, length)
         if path != PATH:

@@ -16,6 +16,7 @@ from twisted_bazaar.rpc.frames.greeter import FRONTEND, Greeter
 from twisted_bazaar.rpc.frames.server import Announced, Bounds, FrameServer, Method
 from twisted_bazaar.rpc.push import (
     ANNOUNCEMENT_KIND,
+    ANNOUNCEMENT_METHOD,
     MAX_PUSH_BYTES,
     MAX_UNANNOUNCED_BYTES,
     PUSH_KIND,
@@ -71,8 +72,10 @@ def push_frames(
         return Announced(SIGNATURE_BYTES + length)
 
     methods = {
-        PUSH_KIND: Method("a push", take, counted),
-        ANNOUNCEMENT_KIND: Method("the announcement of a push", announced),
+        PUSH_KIND: Method("a push", take, counted, PUSH_METHOD),
+        ANNOUNCEMENT_KIND: Method(
+            "the announcement of a push", announced, path=ANNOUNCEMENT_METHOD
+        ),
     }
     greeter = Greeter(FRONTEND, 0, cluster)
     return FrameServer(reactor, methods, greeter.welcome, random, BOUNDS)

@@ -34,6 +34,8 @@ from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
+from twisted_bazaar.security.inside import open_certificates, opened
+from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.storage.owner import Owner, check_is_no_replica, take_folder
 from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
@@ -69,15 +71,19 @@ def make_member(reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], 
     claim(config.data)
     check_is_no_replica(config.data)
     metrics, timing = Metrics(), config.timing
+    role = Role.order(config.replica)
+    certificates = open_certificates(reactor, config.inside, role, metrics)
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
     open_engine = partial(_open, config)
     threads = EngineThreads(reactor, open_engine, timing.tenure, timing.deadline)
     stop = partial(_stop, reactor)
-    channels = Channels(reactor, max(1, _CALLS_PER_CATALOG * len(config.catalogs)), asks)
+    channels = Channels(
+        reactor, max(1, _CALLS_PER_CATALOG * len(config.catalogs)), asks, certificates
+    )
     transport = OrderTransport(
         *(reactor, config.replica, lambda: member.cluster, {}, config.catalogs, _CHANCE),
-        asks,
+        *(asks, certificates),
     )
     figures = MemberFigures(metrics)
     tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
@@ -103,9 +109,10 @@ def make_member(reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], 
         make_probes(reactor, metrics, member.why_not_ready, time.time, request_ids),
         asked,
         Health(reactor, {"bazaar.v1.Orders": member.can_answer}),
+        certificates,
     )
-    below = tracing.service, process_figures, channels, transport, threads
-    return Layers(*below, tails, member, server, WatchEnd(member))
+    below = tracing.service, process_figures, *opened(certificates), channels, transport
+    return Layers(*below, threads, tails, member, server, WatchEnd(member))
 
 
 def _stop(reactor: Reactor, line: str) -> None:
@@ -206,7 +213,7 @@ class _Parts:
         return {
             str(at): Catalog(
                 self._transport.catalogs[at],
-                self._channels.to(at),
+                self._channels.to(at, Role(Kind.CATALOG)),
                 blocking,
                 self._config.timing,
                 lambda: cluster,

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Malformed, NotOurs, Unavailable
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
+from twisted_bazaar.security.transport import NotAdmitted
 
 from .format import (
     ANSWER,
@@ -297,6 +298,8 @@ class _Caller(FrameProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        if reason.check(NotAdmitted):
+            self.unfit = NotOurs, str(reason.value)
         if not self.settled.called:
             self.settled.callback(None)
         self.gone.callback(None)

@@ -70,6 +70,11 @@ class Exchange:
     reply_body: Any
     """The protobuf messages."""
 
+    @property
+    def path(self) -> str:
+        """What it is counted as, and its row in `security.roles.ALLOWED`."""
+        return f"frames.{self.name}"
+
 
 _PB = replication_pb2
 REPLICATION: Sequence[Exchange] = (
@@ -140,14 +145,14 @@ def methods(
     edge = _Edge(ask, blocking, cannot_read, read)
     counts = {} if figures is None else counted(exchanges, figures)
     return {
-        each.kind: Method(each.name, partial(edge.answer, each), counts.get(each.kind))
+        each.kind: Method(each.name, partial(edge.answer, each), counts.get(each.kind), each.path)
         for each in exchanges
     }
 
 
 def counted(exchanges: Sequence[Exchange], figures: CallFigures) -> Mapping[int, MethodFigures]:
     """What counts requests of `exchanges`, by kind."""
-    return {each.kind: figures.of(f"frames.{each.name}") for each in exchanges}
+    return {each.kind: figures.of(each.path) for each in exchanges}
 
 
 class _Edge:

@@ -9,6 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 import attrs
+import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
@@ -18,10 +19,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_bazaar.errors import Malformed, Overloaded, Unavailable
+from twisted_bazaar.errors import Malformed, NotAuthorised, Overloaded, Unavailable
 from twisted_bazaar.rpc.failures import Failures
 from twisted_bazaar.rpc.figures import OK, MethodFigures
 from twisted_bazaar.rpc.keepalive import MAX_MESSAGE_BYTES
+from twisted_bazaar.security.roles import Role, may_call
+from twisted_bazaar.security.transport import role_of
 
 from .format import (
     ANSWER,
@@ -94,6 +97,8 @@ class Method:
     fails with, is sent to the caller."""
     figures: MethodFigures | None = None
     """Count the requests; None: they are not counted."""
+    path: str = ""
+    """Its row in `security.roles.ALLOWED`, which says who may call it where callers have roles."""
 
 
 class FrameServer(Service):
@@ -256,6 +261,8 @@ class _Server(FrameProtocol):
         self._calls: dict[int, _Call] = {}
         """By id: the requests that are not answered."""
         self._finishing = False
+        self._role: Role | None = None
+        """Of the caller; None: the connection is in plain text, and all may be called."""
         self._stuck: int | None = None
         """Ticks since the transport's buffer filled up; None: it has room."""
 
@@ -266,6 +273,7 @@ class _Server(FrameProtocol):
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        self._role = role_of(self._out)
         self._out.registerProducer(self, True)
 
     # What comes in.
@@ -298,6 +306,10 @@ class _Server(FrameProtocol):
 
     def _greet(self, greeting: Greeting) -> None:
         welcome = self._serving.welcome(greeting)
+        if self._role is not None and greeting.sender != self._role.number:
+            claimed = f"the certificate of {self._role} is not that of replica {greeting.sender}"
+            self._serving.failures.refused("a connection", self._peer, claimed)
+            welcome = msgspec.structs.replace(welcome, refusal=claimed)
         self.send(0, GREETING, encode_greeting(welcome))
         if welcome.refusal or not welcome.version:
             self._close()
@@ -320,6 +332,8 @@ class _Server(FrameProtocol):
                 raise Overloaded("too many bytes are under way")
             if method is None:
                 raise Unavailable(f"{name} is not served here")
+            if self._role is not None and not may_call(self._role, method.path):
+                raise NotAuthorised(f"{self._role} may not call {method.path}")
             answer = method.answer(body)
         except Exception:
             status = self._refuse(id_, name, Failure())

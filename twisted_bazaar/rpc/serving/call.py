@@ -17,6 +17,7 @@ from twisted_bazaar.rpc.request_ids import named_in
 from twisted_bazaar.rpc.status import abort_with
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
+from twisted_bazaar.security.roles import Role, may_call
 
 from .context import Aborted, Context
 from .framing import Field, Head, Refused, RequestBody, Status, encode_metadata
@@ -45,6 +46,14 @@ class ServerState:
     """Bytes that `Limits.kept_bytes` bounds."""
     streaming_calls: int = 0
     """Calls that `Limits.all_streaming_calls` bounds."""
+
+    def check_role(self, role: Role | None, path: str, peer: str) -> None:
+        """Raises `Refused` if `peer` may not call the method at `path`. None is the role of a
+        connection in plain text, on which all may be called."""
+        if role is not None and not may_call(role, path):
+            why = f"{role} may not call {path}"
+            self.failures.refused(path, peer, why)
+            raise Refused(Status.PERMISSION_DENIED, why)
 
 
 class Connection(Protocol):

@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_bazaar.runtime.writing import write_now
+from twisted_bazaar.security.roles import Role, may_call
+from twisted_bazaar.security.transport import role_of
 
 from .call import Call, ServerState
 from .framing import (
@@ -80,6 +82,8 @@ class GrpcConnection(Protocol):
         self._draining = False
         self._last_stream = ANY_STREAM
         self._closing = False
+        self._role: Role | None = None
+        """Of the client; None: the connection is in plain text, and all may be called."""
 
     @property
     def calls(self) -> int:
@@ -91,6 +95,7 @@ class GrpcConnection(Protocol):
     def connectionMade(self) -> None:
         transport: Any = self.transport
         self.peer = _named(transport.getPeer())
+        self._role = role_of(transport)
         transport.registerProducer(self, True)
         self._flush_soon()
 
@@ -148,6 +153,8 @@ class GrpcConnection(Protocol):
             method = server.methods.find(each.head.path)
             if method is None or len(each.message) > limits.message_bytes:
                 return False
+            if self._role is not None and not may_call(self._role, each.head.path):
+                return False
             calls.append((Call(server, self, each.stream, method, each.head, now), each.message))
         self._h2.took(read.received, read.credits)
         self._calls.update((call.stream, call) for call, _ in calls)
@@ -191,6 +198,7 @@ class GrpcConnection(Protocol):
             if (method := self._server.methods.find(head.path)) is None:
                 self._stream(stream, head, now)
                 return
+            self._server.check_role(self._role, head.path, self.peer)
         except NotHttp:
             self._counter.resets.spend(now)
             self._h2.reset_stream(stream, ErrorCodes.PROTOCOL_ERROR)
@@ -206,6 +214,7 @@ class GrpcConnection(Protocol):
         """Begin a streaming call, or raise `Refused`."""
         if (method := self._server.methods.find_streaming(head.path)) is None:
             raise Refused(Status.UNIMPLEMENTED, "Method not found!")
+        self._server.check_role(self._role, head.path, self.peer)
         if self._draining:
             raise Refused(Status.UNAVAILABLE, "the server is stopping")
         limits = self._server.limits

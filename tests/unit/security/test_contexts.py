@@ -1,0 +1,100 @@
+"""Certificates of a process, which are read again when their files change."""
+
+import shutil
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from tests.fakes.certificates import FRONTEND, issuing, make_folder
+from twisted_bazaar.errors import Unusable
+from twisted_bazaar.security.contexts import CHECK_SECONDS, Certificates
+from twisted_bazaar.security.folder import CertificateFolder
+
+DAY = 86_400.0
+
+
+class Service:
+    def __init__(self, path: Path) -> None:
+        self.clock: Any = Clock()
+        self.now = issuing().now
+        self.changes = 0
+        self.certificates = Certificates(self.clock, path, FRONTEND, lambda: self.now)
+        self.certificates.on_change(self._changed)
+        self.certificates.startService()
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def after_a_check(self) -> bytes:
+        """The certificate in use then."""
+        self.clock.advance(CHECK_SECONDS)
+        return self.certificates.pem.certificate
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CertificateFolder:
+    return make_folder(tmp_path / "certificates", [FRONTEND])
+
+
+def test_what_is_issued_again_is_in_use_a_second_later(folder: CertificateFolder) -> None:
+    service = Service(folder.path)
+    first = service.after_a_check()
+    assert service.changes == 0
+    folder.issue([FRONTEND], issuing())
+    second = service.after_a_check()
+    assert second == folder.certificate(FRONTEND).read_bytes() != first
+    assert service.changes == 1
+
+
+@pytest.mark.parametrize("spoiled", ["certificate", "key", "ca"])
+def test_files_that_cannot_be_used_change_nothing_until_they_can(
+    folder: CertificateFolder, tmp_path: Path, spoiled: str
+) -> None:
+    service = Service(folder.path)
+    first = service.after_a_check()
+    files = {
+        "certificate": folder.certificate(FRONTEND),
+        "key": folder.key(FRONTEND),
+        "ca": folder.authority_file,
+    }
+    good = files[spoiled].read_bytes()
+    other = make_folder(tmp_path / "other", [FRONTEND])
+    shutil.copy(other.path / files[spoiled].name, files[spoiled])
+    assert service.after_a_check() == first
+    files[spoiled].unlink()
+    assert service.after_a_check() == first
+    assert service.changes == 0
+    files[spoiled].write_bytes(good)
+    folder.issue([FRONTEND], issuing())
+    assert service.after_a_check() != first
+    assert service.changes == 1
+
+
+@pytest.mark.parametrize("missing", ["ca.crt", "frontend.crt", "frontend.key"])
+def test_a_service_without_its_files_does_not_start(
+    folder: CertificateFolder, missing: str
+) -> None:
+    (folder.path / missing).unlink()
+    with pytest.raises(Unusable, match=missing) as refused:
+        Service(folder.path)
+    assert "\n" not in str(refused.value)
+
+
+def test_it_tells_for_how_long_its_certificates_are_valid(folder: CertificateFolder) -> None:
+    folder.issue([FRONTEND], issuing(days=20))
+    service = Service(folder.path)
+    service.now += 7 * DAY
+    left = service.certificates.seconds_left()
+    assert left["frontend"] == pytest.approx(13 * DAY, abs=60)
+    assert left["ca"] == pytest.approx(3646 * DAY, abs=60)
+
+
+def test_only_tls_1_3_is_spoken_and_no_session_is_resumed(folder: CertificateFolder) -> None:
+    loaded: Any = Service(folder.path).certificates._loaded
+    for context in (loaded.server, loaded.client):
+        assert context.minimum_version == ssl.TLSVersion.TLSv1_3
+        assert context.verify_mode == ssl.CERT_REQUIRED
+    assert loaded.server.num_tickets == 0
