@@ -46,7 +46,7 @@ BLOCK_BYTES = 512
 """A disk writes a block of this size, at a multiple of it, whole or not at all."""
 
 
-class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment", omit_defaults=True):
+class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment"):
     """The first line of a file: the state of the log before it."""
 
     format: int
@@ -62,11 +62,6 @@ class Segment(msgspec.Struct, frozen=True, tag_field="kind", tag="segment", omit
     vote: int
     previous: str
     """The checksum of the line before; `00000000` if there is none."""
-    number: int | None = None
-    """The last order before it, in the first segment of a log that does not begin with the first
-    entry; None in all others."""
-    cluster: str = ""
-    """The cluster of such a log."""
 
 
 class Voted(msgspec.Struct, frozen=True, tag_field="kind", tag="vote", omit_defaults=True):

@@ -29,7 +29,6 @@ from .files import sync_folder, write_all
 from .lines import CLOSING_BYTES, Boot, Truncated, Voted, close_lines, encode_note, resume
 from .mark import Mark, mark_path, read_mark
 from .recovery import Recovery
-from .segments import Elsewhere
 from .trust import Witness, log_path, open_log
 
 __all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
@@ -114,11 +113,8 @@ class LogReader(_StoredLog):
     Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
     """
 
-    def __init__(
-        self, folder: Path, elsewhere: Elsewhere | None = None, whole: bool = False
-    ) -> None:
-        """`elsewhere` has the segments that are not in the folder. `whole`: every line is read now,
-        whatever sidecars say."""
+    def __init__(self, folder: Path, whole: bool = False) -> None:
+        """`whole`: every line is read now, whatever sidecars say."""
         log = log_path(folder)
         with _usable(folder):
             # Before the log, as a running replica goes on writing.
@@ -128,7 +124,7 @@ class LogReader(_StoredLog):
                     raise Damaged(f"{log}: is missing")
                 raise Unusable(f"{folder}: not the folder of an order replica")
             owner = mark.replica if mark else None
-            state = Recovery(log, owner, mark, elsewhere, whole=whole)
+            state = Recovery(log, owner, mark, whole=whole)
         if not state.segments.starts or state.replica is None:
             raise Unusable(f"{folder}: holds no order log yet")
         if mark is None:
@@ -155,10 +151,9 @@ class LogFile(_StoredLog):
         random: Random,
         segment_bytes: int = SEGMENT_BYTES,
         witness: Witness | None = None,
-        elsewhere: Elsewhere | None = None,
     ) -> None:
         with _usable(folder):
-            state, self._mark = open_log(folder, replica, witness, elsewhere)
+            state, self._mark = open_log(folder, replica, witness)
         super().__init__(state)
         self.replica = replica
         self.recovered: str | None = None

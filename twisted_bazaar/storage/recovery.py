@@ -42,7 +42,7 @@ from .lines import (
 )
 from .mark import Mark
 from .places import Places, Run
-from .segments import Elsewhere, Segments, StoredEntries
+from .segments import Segments, StoredEntries
 from .sidecar import FORMAT as SIDECAR_FORMAT
 from .sidecar import ClosedRun, Head, orders_in, read_head, sidecar_path, write
 
@@ -67,12 +67,11 @@ class Recovery:
         folder: Path,
         replica: int | None,
         mark: Mark | None,
-        elsewhere: Elsewhere | None = None,
         writable: bool = False,
         whole: bool = False,
     ) -> None:
         self.replica = replica
-        self.segments = Segments(folder, elsewhere, writable)
+        self.segments = Segments(folder, writable)
         self.places = Places()
         self.term = 0
         self.vote = 0
@@ -90,8 +89,6 @@ class Recovery:
         """The file of a last segment whose header is torn; `segments` leaves it out."""
         self._header: Segment | None = None
         """The first line of the last segment, which was read; None: its run is closed."""
-        self._begun: Segment | None = None
-        """The first line of a log that does not begin with the first entry."""
         self._cluster = ""
         """What entry 1 says; empty: it was not read."""
         self._ended = 0, GENESIS
@@ -161,8 +158,6 @@ class Recovery:
         """That digest; None: entry `index` is to be read."""
         if index == 0:
             return GENESIS
-        if self._begun is not None and index == self._begun.index:
-            return self._begun.digest
         ended, digest = self._ended
         return digest if index == ended else None
 
@@ -171,7 +166,7 @@ class Recovery:
 
     def header(self, replica: int) -> Segment:
         """The first line of a segment that begins now."""
-        header = Segment(
+        return Segment(
             format=FORMAT,
             replica=replica,
             position=self.end,
@@ -181,11 +176,6 @@ class Recovery:
             vote=self.vote,
             previous=f"{self.checksum:08x}",
         )
-        if self._begun is not None and self._begun.position == self.end:
-            header = msgspec.structs.replace(
-                header, number=self._begun.number, cluster=self._begun.cluster
-            )
-        return header
 
     def close(self) -> Run | None:
         """The run of the last segment, which gets no other line; None: it is closed already.
@@ -225,7 +215,7 @@ class Recovery:
             format=SIDECAR_FORMAT,
             header=header,
             size=size,
-            touched=touched or 0,
+            touched=touched,
             closing=self.closing.decode(),
             base=run.base,
             base_number=run.base_number,
@@ -243,7 +233,6 @@ class Recovery:
         starts = tuple(self.segments.starts)
         if not starts:
             return
-        self._begin(starts[0])
         read = {starts[-1]}
         if b"\n" not in self.segments.bytes_of(starts[-1], 0, _HEADER_BYTES):
             # A crash may have left it so. Then the one before is the last, and is written to.
@@ -256,16 +245,6 @@ class Recovery:
                 )
             if whole or start in read or not self._take_sidecar(start):
                 self._read_file(start, last=start == starts[-1])
-
-    def _begin(self, start: int) -> None:
-        """Take the state before the first segment from its header, if it has one to say."""
-        header = self._first_line(start, 0)
-        if isinstance(header, Segment) and header.number is not None and header.index > 0:
-            self._begun = header
-            self.end = header.position
-            self.term, self.vote = header.term, header.vote
-            self._cluster = header.cluster
-            self.places.begin(header.index, header.number)
 
     def _take_sidecar(self, start: int) -> bool:
         """Apply what the sidecar of a closed segment says; not if it does not fit."""
@@ -297,10 +276,9 @@ class Recovery:
         replica = head.header.replica if self.replica is None else self.replica
         if head.header != self.header(replica):
             return False
-        size, touched = self.segments.stat(start)
-        if size != head.size or touched not in (None, head.touched):
+        if self.segments.stat(start) != (head.size, head.touched):
             return False
-        if touched is not None and not self._is_sound_where_seen(head, start):
+        if not self._is_sound_where_seen(head, start):
             return False
         first = self.places.first_index - 1
         return (

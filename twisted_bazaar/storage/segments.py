@@ -8,9 +8,9 @@ entry whose position is known can be read at any time, also while others are wri
 import os
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, overload
+from typing import overload
 
 from twisted_bazaar.consensus.entries import Entry, decode_entry
 from twisted_bazaar.errors import Damaged
@@ -18,27 +18,11 @@ from twisted_bazaar.errors import Damaged
 from .lines import CLOSING_BYTES, check_lines, resume, sound_bytes
 from .places import Piece
 
-__all__ = ["Elsewhere", "Segments", "StoredEntries", "touched"]
+__all__ = ["Segments", "StoredEntries", "touched"]
 
 _NAME = re.compile(r"[0-9]{20}\.jsonl")
 _STEP_ENTRIES = 4096
 """Places that are looked at together."""
-
-
-class Elsewhere(Protocol):
-    """Where segments are that have left the folder of the log. On any thread; raises OSError."""
-
-    def starts(self) -> Collection[int]:
-        """The segments that are there, by the position of their first byte."""
-
-    def size(self, start: int) -> int:
-        """How many bytes the segment has."""
-
-    def read(self, start: int, offset: int, size: int) -> bytes:
-        """So many bytes of the segment, or fewer where it ends.
-
-        Raises `Unavailable` if they cannot be had now.
-        """
 
 
 class Segments:
@@ -47,14 +31,12 @@ class Segments:
     Not `writable`: what is found in the folder stays as it is.
     """
 
-    def __init__(
-        self, folder: Path, elsewhere: Elsewhere | None = None, writable: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, writable: bool = False) -> None:
         self.folder = folder
         self.writable = writable
-        self._elsewhere = elsewhere
-        here = {int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name)}
-        self.starts = sorted(here.union(elsewhere.starts() if elsewhere else ()))
+        self.starts = sorted(
+            int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name)
+        )
         """Only appended to, so that readers need no lock."""
 
     def path(self, start: int) -> Path:
@@ -64,26 +46,15 @@ class Segments:
     def bytes_of(self, start: int, offset: int, size: int) -> bytes:
         """So many bytes of the segment that begins at `start`, or fewer where it ends.
 
-        Raises OSError, and what `Elsewhere.read` raises.
+        Raises OSError.
         """
-        try:
-            file = self.path(start).open("rb", buffering=0)
-        except FileNotFoundError:
-            if self._elsewhere is None:
-                raise
-            return self._elsewhere.read(start, offset, size)
-        with file:
+        with self.path(start).open("rb", buffering=0) as file:
             return os.pread(file.fileno(), size, offset)
 
-    def stat(self, start: int) -> tuple[int, int | None]:
-        """The size of a segment, and when it was last written to, in nanoseconds; None: it is not
-        in the folder. Raises OSError."""
-        try:
-            found = self.path(start).stat()
-        except FileNotFoundError:
-            if self._elsewhere is None:
-                raise
-            return self._elsewhere.size(start), None
+    def stat(self, start: int) -> tuple[int, int]:
+        """The size of a segment, and when it was last written to, in nanoseconds. Raises
+        OSError."""
+        found = self.path(start).stat()
         return found.st_size, touched(found)
 
     def closing(self, position: int) -> bytes:
@@ -102,7 +73,7 @@ class Segments:
         `start`; the last line ends at `end`.
 
         Raises `Damaged` if a byte between the first and the last is not as it was written, and
-        what `bytes_of` raises.
+        OSError if the file cannot be read.
         """
         base = positions[0]
         seen = self.bytes_of(start, base - start - CLOSING_BYTES, CLOSING_BYTES + end - base)

@@ -25,7 +25,7 @@ from .files import sync_folder
 from .mark import Mark, MarkFile, mark_path, read_mark
 from .origin import make_origin, origin_of
 from .recovery import Recovery
-from .segments import Elsewhere, Segments
+from .segments import Segments
 
 __all__ = ["Witness", "log_path", "open_log"]
 
@@ -50,9 +50,7 @@ def log_path(folder: Path) -> Path:
     return folder / "log"
 
 
-def open_log(
-    folder: Path, replica: int, witness: Witness | None, elsewhere: Elsewhere | None = None
-) -> tuple[Recovery, MarkFile]:
+def open_log(folder: Path, replica: int, witness: Witness | None) -> tuple[Recovery, MarkFile]:
     """The state of the log in `folder`, and its mark, which says whether it is trusted.
 
     Raises `Unusable` if it is another replica's, and OSError.
@@ -63,7 +61,7 @@ def open_log(
         with _rot_is_damage(folder):
             mark = read_mark(folder)
         if mark is not None:
-            recovery = _recover(log, replica, mark, witness, elsewhere)
+            recovery = _recover(log, replica, mark, witness)
             return recovery, _settle_origin(folder, MarkFile(folder, mark))
         _check_new(folder, witness)
         why = _NEW
@@ -75,7 +73,7 @@ def open_log(
     mark = Mark(replica, suspect=why, fresh=why == _NEW, origin=make_origin(folder))
     file = MarkFile(folder, mark)
     file.replace(mark)
-    return _recover(log, replica, mark, None, None), file
+    return _recover(log, replica, mark, None), file
 
 
 def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
@@ -93,13 +91,7 @@ def _settle_origin(folder: Path, file: MarkFile) -> MarkFile:
     return file
 
 
-def _recover(
-    log: Path,
-    replica: int,
-    mark: Mark,
-    witness: Witness | None,
-    elsewhere: Elsewhere | None,
-) -> Recovery:
+def _recover(log: Path, replica: int, mark: Mark, witness: Witness | None) -> Recovery:
     if mark.replica != replica:
         raise Unusable(f"{log.parent}: the folder of replica {mark.replica}, not of {replica}")
     # The process that put the mark there may have been killed before it synced the folder.
@@ -110,7 +102,7 @@ def _recover(
         raise Damaged(f"{log}: is missing")
     _settle(log, mark)
     with _rot_is_damage(log):
-        recovery = Recovery(log, replica, mark, elsewhere, writable=True)
+        recovery = Recovery(log, replica, mark, writable=True)
         if witness is not None:
             _check_witness(recovery, witness)
     return recovery

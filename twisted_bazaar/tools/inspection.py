@@ -61,7 +61,7 @@ def verify(folder: Path) -> Verified:
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged`, naming the
     first bad line or entry.
     """
-    log = LogReader(folder)
+    log = LogReader(folder, whole=True)
     ledger = Ledger()
     digest, term = GENESIS, 0
     for chunk in _chunks(log):
