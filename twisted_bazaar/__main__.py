@@ -67,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     partitions = commands.add_parser("partitions", help=purpose, description=purpose)
     partitions.set_defaults(run=_partitions)
     operation_arguments.add_partition_arguments(partitions)
+    purpose = "show the replicas of the order log; add, remove and replace them"
+    members = commands.add_parser("members", help=purpose, description=purpose)
+    members.set_defaults(run=_members)
+    operation_arguments.add_member_arguments(members)
     purpose = "show how a bazaar is"
     told = "Exit status 0: all is well; 1: no trade is possible, or no front-end answers; 2: else."
     status = commands.add_parser("status", help=purpose, description=f"{purpose}. {told}")
@@ -151,6 +155,12 @@ def _clients(asked: argparse.Namespace) -> None:
     from .tools.clients import run
 
     run(asked, sys.stdout, os.urandom)
+
+
+def _members(asked: argparse.Namespace) -> None:
+    from .tools.members import operate
+
+    operate(asked, sys.stdout, time.monotonic, time.sleep)
 
 
 def _status(asked: argparse.Namespace) -> int:

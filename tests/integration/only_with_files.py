@@ -17,6 +17,7 @@ ONLY_WITH_FILES = {
         (
             "test_disk_faults",
             "test_foreign_clusters",
+            "test_members",
             "test_old_logs",
             "test_restored_logs",
             "test_slow_elections",

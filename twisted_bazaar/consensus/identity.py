@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from twisted_bazaar.errors import Unusable
 
-from .entries import Members
+from .entries import Members, Opened
 from .log import Log
 from .membership import Membership, first_membership, membership_of
 from .messages import (
@@ -28,7 +28,7 @@ from .messages import (
 )
 from .progress import majority
 
-__all__ = ["Identity", "members_fit", "not_meant"]
+__all__ = ["Identity", "members_fit", "never_members", "not_meant"]
 
 
 class Identity:
@@ -170,6 +170,22 @@ def _may_be_new(message: Append | Vote | Fetch, cluster: str, membership: Member
 def _names_others(index: int, members: Sequence[int], ours: Membership) -> bool:
     """Whether another's options name other members than ours, and no log says anything."""
     return not index and not ours.index and bool(members) and (*members,) != ours.voters
+
+
+def never_members(
+    given: Iterable[int],
+    openings: Sequence[tuple[int, Opened]],
+    memberships: Sequence[tuple[int, Members]],
+) -> str | None:
+    """Why options name replicas that a log never had as members; None: they do not."""
+    ever = {id_ for _, opened in openings for id_ in opened.members}
+    ever |= {member.id for _, event in memberships for member in event.members}
+    if never := sorted(set(given) - ever):
+        last = [member.id for member in memberships[-1][1].members]
+        return (
+            f"the log is of a cluster with replicas {_listed(last)}: it never had {_listed(never)}"
+        )
+    return None
 
 
 def _contradicts(message: Append | Vote | Fetch, log: Log) -> bool:

@@ -46,6 +46,7 @@ from .front import Front, front_of
 from .internal import InternalEndpoint
 from .limits.options import LimitConfig
 from .operations.challenges import Challenges
+from .operations.members import MembersShown
 from .operations.requests import Show
 from .operations.resource import MarketOperations
 from .operations.shown import PartitionsShown
@@ -96,7 +97,7 @@ def make_frontend(
     searches = [_search(shared, each, front) for each in partitions]
     figures.show(front.feed, [each.trades for each in partitions], leaderships, searches)
     listening = internal.serve(
-        *(front.taker, lambda: leaderships[0].cluster, _operations(config, partitions, front)),
+        *(front.taker, lambda: leaderships[0].cluster, _operations(shared, partitions, front)),
         *(figures.resource(reports.readiness), figures),
     )
     own_lease = _own_lease(shared, partitions, internal)
@@ -150,10 +151,9 @@ def _pings(
     return pings
 
 
-def _operations(
-    config: FrontendConfig, partitions: Sequence[Partition], front: Front
-) -> MarketOperations:
-    challenges = Challenges(config.secret, secrets.token_bytes(32), lambda: secrets.token_hex(16))
+def _operations(shared: Shared, partitions: Sequence[Partition], front: Front) -> MarketOperations:
+    secret = shared.config.secret
+    challenges = Challenges(secret, secrets.token_bytes(32), lambda: secrets.token_hex(16))
     shown = PartitionsShown(
         [each.leadership for each in partitions], [each.lookups for each in partitions], front.moved
     )
@@ -163,6 +163,7 @@ def _operations(
         {
             Show.MARKET: lambda: front.lookups.look_up_all().addCallback(lambda all: all.body),
             Show.PARTITIONS: shown.body,
+            Show.MEMBERS: MembersShown(shared.members, partitions[0].leadership).body,
         },
         monotonic_seconds,
     )

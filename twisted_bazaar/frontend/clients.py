@@ -6,15 +6,16 @@ replies decoded, on the thread that waits.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import msgspec
 from twisted.internet.defer import Deferred, fail
 
 from twisted_bazaar.access import ANONYMOUS, UNKNOWN
+from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.consensus.messages import CampaignReply, Status
-from twisted_bazaar.errors import BazaarError, Malformed, Unavailable
+from twisted_bazaar.errors import BazaarError, Malformed, MembersRefused, Unavailable
 from twisted_bazaar.market import Change, Judged, Order, Placed, Trade
 from twisted_bazaar.order_keys import client_of
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, market_pb2, order_pb2
@@ -25,6 +26,7 @@ from twisted_bazaar.rpc.catalog_status import CatalogStatus, status_from_wire
 from twisted_bazaar.rpc.changes import change_to_wire, changed_from_wire
 from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.following import Metadata, traced_metadata_of
+from twisted_bazaar.rpc.members import member_change_to_wire, members_changed_from_wire
 from twisted_bazaar.rpc.push import Subscription, prove
 from twisted_bazaar.rpc.request_ids import metadata_of
 from twisted_bazaar.rpc.selections import page_from_wire, selection_to_wire
@@ -50,6 +52,8 @@ from .lookups.whole_market import MarketSnapshot
 from .partitions.numbers import shown_order
 
 __all__ = ["CatalogClient", "ReplicaClient"]
+
+_NO_MEMBERS = "replica {} is of an earlier release, or its log is in an engine"
 
 Reply = TypeVar("Reply")
 T = TypeVar("T")
@@ -188,6 +192,22 @@ class ReplicaClient(_Client):
         with `NotLeader` at another replica."""
         request = order_pb2.HandOverRequest(to=self._replica, member=member)
         return self._call_in_cluster(self._stub.HandOver, request, lambda reply: None, timeout)
+
+    def change_members(self, change: MembersChange, timeout: float) -> Deferred[int]:
+        """Have the replica begin a change of the members. Fires with the index of the entry, or
+        with 0: it is so already. Fails with `MembersRefused`, and with `NotLeader` at another
+        replica."""
+        request = member_change_to_wire(change, self._replica)
+
+        def ask(request: order_pb2.ChangeMembersRequest, **how: Any) -> int:
+            try:
+                return members_changed_from_wire(self._stub.ChangeMembers(request, **how))
+            except grpc.RpcError as failure:
+                if is_unknown_to_peer(failure):
+                    raise MembersRefused(_NO_MEMBERS.format(self._replica)) from None
+                raise
+
+        return self._call_in_cluster(ask, request, lambda index: index, timeout)
 
     def get_order(
         self,

@@ -66,6 +66,7 @@ class Reason(Enum):
     PRICE_OUT_OF_BOUNDS = "price_out_of_bounds", 409
     EXPIRED = "expired", 409
     HALTED = "halted", 409
+    MEMBERS_REFUSED = "members_refused", 409
     LISTED_ALREADY = "listed_already", 409
     TOO_MANY_STOCKS = "too_many_stocks", 409
     LENGTH_REQUIRED = "length_required", 411

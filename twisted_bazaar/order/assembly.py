@@ -12,7 +12,7 @@ from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from twisted_bazaar.consensus.identity import members_fit
+from twisted_bazaar.consensus.identity import members_fit, never_members
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.request_ids import RequestIds
@@ -34,6 +34,7 @@ from twisted_bazaar.rpc.frames.exchanges import (
 from twisted_bazaar.rpc.frames.server import FrameServer, Method
 from twisted_bazaar.rpc.health import Health
 from twisted_bazaar.rpc.server import serve
+from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.exits import stop_with
 from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.runtime.reactor import Reactor
@@ -52,6 +53,7 @@ from .following import Following, FollowingDesk
 from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .pages import OrderPages
+from .peers import Peers
 from .servicer import Orders, Replication
 from .status import why_not_ready
 from .tap import OrderConfig
@@ -83,6 +85,7 @@ def make_order_replica(
     certificates = open_certificates(reactor, config.inside, role, metrics)
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
+    here = {config.replica: config.listen, **config.peers}
     replica = Replica(
         replica=config.replica,
         peers=tuple(config.peers),
@@ -95,19 +98,36 @@ def make_order_replica(
         nonce=_CHANCE.getrandbits(52),
         names=lambda: f"{_CHANCE.getrandbits(64):016x}",
         lag=_LAG_SECONDS,
+        addresses={peer: str(at) for peer, at in here.items()},
+        join=config.join,
     )
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours), asks, certificates)
     transport = OrderTransport(
-        *(reactor, replica.id, lambda: replica.cluster, config.peers, config.catalogs, _CHANCE),
+        *(reactor, replica.id, lambda: replica.cluster, config.catalogs, _CHANCE),
         *(asks, certificates),
     )
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
     following = Following.of(replica, tracing.tracer, config.is_debugging)
-    peers, catalogs = _neighbours(
-        *(config, transport, channels, blocking, lambda: replica.cluster, following)
-    )
+    encoder = encode if following is None else following.encode
+
+    def dial(peer: int, at: Address) -> Peer:
+        return Peer(
+            transport.dial(peer, at),
+            channels.to(at, Role.order(peer)),
+            blocking,
+            config.timing,
+            encoder,
+        )
+
+    catalogs = {
+        str(at): Catalog(
+            *(transport.catalogs[at], channels.to(at, Role(Kind.CATALOG)), blocking, config.timing),
+            *(lambda: replica.cluster, encoder),
+        )
+        for at in config.catalogs
+    }
     figures = OrderFigures(metrics, replica)
     desk = _desk(replica, logfile, index, following)
     node = OrderNode(
@@ -116,7 +136,7 @@ def make_order_replica(
         replica=replica,
         desk=desk,
         disk=Disk(reactor, monotonic_seconds, logfile, index, figures.wrote),
-        peers=peers,
+        peers=Peers(lambda: replica.neighbours, config.peers, dial, transport.drop),
         catalogs=catalogs,
         timing=config.timing,
         stop=lambda line: stop_with(reactor, f"bazaar-order: {line}"),
@@ -164,37 +184,6 @@ def _answered(
     return methods(REPLICATION, ask, blocking, node.cannot_read, decode_followed, figures)
 
 
-def _neighbours(
-    config: OrderConfig,
-    transport: OrderTransport,
-    channels: Channels,
-    blocking: Blocking,
-    cluster: Callable[[], str],
-    following: Following | None,
-) -> tuple[Mapping[int, Peer], Mapping[str, Catalog]]:
-    """The other replicas, by id, and the catalogs, by name."""
-    timing = config.timing
-    encoder = encode if following is None else following.encode
-    peers = {
-        peer: Peer(
-            *(transport.peers[peer], channels.to(at, Role.order(peer)), blocking, timing, encoder)
-        )
-        for peer, at in config.peers.items()
-    }
-    catalogs = {
-        str(at): Catalog(
-            transport.catalogs[at],
-            channels.to(at, Role(Kind.CATALOG)),
-            blocking,
-            timing,
-            cluster,
-            encoder,
-        )
-        for at in config.catalogs
-    }
-    return peers, catalogs
-
-
 def _health(reactor: Reactor, replica: Replica, node: OrderNode) -> Health:
     services: Mapping[str, Callable[[], bool]] = {
         "bazaar.v1.Orders": lambda: replica.can_answer(monotonic_seconds()),
@@ -210,6 +199,22 @@ def _first_prices(log: LogFile) -> Mapping[str, int]:
     return first_prices(events)
 
 
+def _check_members(config: OrderConfig, logfile: LogFile) -> None:
+    """Raises `Unusable` if the options name others than the log has as members, or ever had.
+
+    Options that are older than a change of the members are no mistake: the log knows better.
+    """
+    if logfile.memberships:
+        misfit = never_members(config.peers, logfile.openings, logfile.memberships)
+    elif config.join:
+        misfit = None
+    else:
+        recorded = logfile.openings[-1][1].members if logfile.openings else ()
+        misfit = members_fit(recorded, (config.replica, *config.peers))
+    if misfit:
+        raise Unusable(f"--peer: {config.data}: {misfit}")
+
+
 def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     """The log and the index in the folder, which is locked until the process ends.
 
@@ -220,9 +225,7 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     check_is_no_member(folder)
     index_path = folder / "index.sqlite"
     logfile = LogFile(folder, config.replica, _CHANCE, witness=witness_in(index_path))
-    recorded = logfile.openings[-1][1].members if logfile.openings else ()
-    if misfit := members_fit(recorded, (config.replica, *config.peers)):
-        raise Unusable(f"--peer: {folder}: {misfit}")
+    _check_members(config, logfile)
     index = Index(index_path, logfile)
     log = Logger()
     if logfile.fresh:

@@ -80,6 +80,11 @@ class _Called:
         """Whether a request is with the kernel when `ask` returns."""
         return self._frames.leaves_at_once
 
+    @property
+    def reached(self) -> bool:
+        """Whether there is a connection, as far as that can be told."""
+        return self._frames.connected or self._frames.lacks_frames
+
     def _call(self, message: Any, timeout: float) -> Deferred[Any]:
         exchange, _ = self._exchanges[type(message)]
         if encodes_at_once(message):

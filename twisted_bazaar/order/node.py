@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -31,6 +31,7 @@ from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.consensus.leader import MAX_BATCH_ENTRIES
 from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.consensus.messages import (
     Append,
     ApplyReply,
@@ -47,7 +48,15 @@ from twisted_bazaar.consensus.messages import (
     Vote,
 )
 from twisted_bazaar.consensus.replica import Replica
-from twisted_bazaar.errors import BazaarError, Malformed, NotOurs, Unavailable, Unusable
+from twisted_bazaar.errors import (
+    BazaarError,
+    Malformed,
+    MembersRefused,
+    NotLeader,
+    NotOurs,
+    Unavailable,
+    Unusable,
+)
 from twisted_bazaar.market import Change, Listing, Stock, Trade, Traded
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.rpc.bounds import MAX_TERM_STEP_ANSWERED, MAX_TERM_STEP_ASKED, check_step
@@ -61,7 +70,8 @@ from .desk import Batch, Known, Operation, Outcome, Question, TradingDesk
 from .disk import Disk
 from .figures import OrderFigures
 from .listing import FirstListing
-from .neighbours import Catalog, Peer
+from .neighbours import Catalog
+from .peers import Peers
 from .remarks import Remarks
 from .status import status_of
 from .wake import Wake
@@ -71,6 +81,8 @@ __all__ = ["OrderNode"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_NOWHERE = "nothing says where replica {} is"
 
 
 class OrderNode(Service):
@@ -90,7 +102,7 @@ class OrderNode(Service):
         replica: Replica,
         desk: TradingDesk,
         disk: Disk,
-        peers: Mapping[int, Peer],
+        peers: Peers,
         catalogs: Mapping[str, Catalog],
         timing: Timing,
         stop: Callable[[str], None],
@@ -176,6 +188,18 @@ class OrderNode(Service):
         operation = Operation(change, sending)
         ask = partial(self._feed, self._desk.operate, operation, self._seconds())
         return self._answers.questions.expect(operation, ask)
+
+    def change_members(self, change: MembersChange) -> Deferred[int]:
+        """Begin a change of the members; fires with the index of its first entry, or with 0: it is
+        so already. Fails with `NotLeader` and `MembersRefused`."""
+        begun = self._feed(self._begin, change)
+        return succeed(begun) if isinstance(begun, int) else fail(begun)
+
+    def _begin(self, change: MembersChange) -> int | BazaarError:
+        try:
+            return self._replica.change_members(change, self._seconds())
+        except (NotLeader, MembersRefused) as refusal:
+            return refusal
 
     def orders(self, after: int, limit: int) -> Deferred[tuple[Sequence[Entry], int]]:
         """The orders `after` < number <= `after + limit`, as far as there are any.
@@ -318,7 +342,11 @@ class OrderNode(Service):
                 self._reply(ticket, answer)
                 return False
             case Request(to, request):
-                peer = self._peers[to]
+                peer = self._peers.get(to)
+                if peer is None:
+                    nowhere = Failure(Unavailable(_NOWHERE.format(to)))
+                    self._reactor.callLater(0, self._unanswered, nowhere, message)
+                    return False
                 self._figures.sent(request)
                 peer.ask(request).addCallbacks(
                     self._answered, self._unanswered, (message,), {}, (message,)
@@ -432,6 +460,7 @@ class OrderNode(Service):
     def _tick(self) -> None:
         if not self._stopped:
             self._feed(self._replica.tick, self._seconds())
+            self._peers.look()
             self._remarks.disk(self._replica.disk.remark(self._seconds()))
             self._update_index()
             self._remarks.kept_out(self._replica.backoff)

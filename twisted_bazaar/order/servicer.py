@@ -12,13 +12,14 @@ import grpc
 
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
-from twisted_bazaar.errors import BazaarError, NotOurs, Unusable
+from twisted_bazaar.errors import BazaarError, MembersRefused, NotOurs, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
 from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
+from twisted_bazaar.rpc.members import member_change_from_wire
 from twisted_bazaar.rpc.selections import selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
@@ -256,6 +257,16 @@ class Orders(OrdersServicer):
         check_integer("term", request.term)
         await self._node.follow(request.term)
         return order_pb2.FollowReply()
+
+    async def ChangeMembers(
+        self, request: order_pb2.ChangeMembersRequest, context: Context
+    ) -> order_pb2.ChangeMembersReply:
+        self._check_meant(request, context)
+        try:
+            index = await self._node.change_members(member_change_from_wire(request))
+        except MembersRefused as refusal:
+            return order_pb2.ChangeMembersReply(refusal=str(refusal))
+        return order_pb2.ChangeMembersReply(index=index)
 
 
 def found_to_wire(

@@ -1,5 +1,6 @@
 """How a replica sees itself. Pure."""
 
+from twisted_bazaar.consensus.entries import Members
 from twisted_bazaar.consensus.messages import LEVEL, Status
 from twisted_bazaar.consensus.replica import Replica
 
@@ -11,6 +12,7 @@ __all__ = ["status_of", "why_not_ready"]
 def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
     """The state of `replica` and its desk at `now`."""
     applied = desk.applied
+    index, members = replica.log.members_upto(replica.commit) or (0, Members(()))
     return Status(
         replica=replica.id,
         role=replica.role.value,
@@ -24,6 +26,9 @@ def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
         disk_seconds=replica.disk.seconds(now),
         level=LEVEL,
         followers=replica.follower_lags(now),
+        configuration=members.members,
+        configuration_index=index,
+        before=members.before,
     )
 
 

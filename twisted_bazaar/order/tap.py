@@ -40,6 +40,8 @@ class OrderConfig:
     and this is a replica of a Raft group."""
     partitions: int = attrs.field(default=1, kw_only=True)
     inside: InsideConfig = attrs.field(factory=InsideConfig, kw_only=True)
+    join: bool = attrs.field(default=False, kw_only=True)
+    """Whether it is to join a cluster, of which `peers` are members."""
 
 
 class Options(InsideOptions):
@@ -60,8 +62,15 @@ class Options(InsideOptions):
         ["engine", None, None, ENGINE_HELP, engine_url],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
     ]
+    optFlags: ClassVar = [
+        ["join", None, "Join the cluster of the peers, once an operator has added this replica."],
+    ]
     repeated: ClassVar = [
-        ("peer", "ID=HOST:PORT of another replica.", options.id_address),
+        (
+            "peer",
+            "ID=HOST:PORT of another replica; needed until the log names the members.",
+            options.id_address,
+        ),
         ("catalog", "HOST:PORT of a catalog, which learns from the leader.", options.host_port),
     ]
     required = ("id", "listen", "data")
@@ -74,6 +83,8 @@ class Options(InsideOptions):
         if self["id"] in peers:
             raise usage.UsageError(f"--peer must not name this replica's own id, {self['id']}")
         self._check_engine()
+        if self["join"] and not peers:
+            raise usage.UsageError("--join needs a --peer, to ask who the members are")
         self.config = OrderConfig(
             self["id"],
             self["listen"],
@@ -86,11 +97,14 @@ class Options(InsideOptions):
             engine=self["engine"] or "",
             partitions=self["partitions"],
             inside=self.inside([self["listen"], *peers.values(), *self["catalog"]]),
+            join=bool(self["join"]),
         )
 
     def _check_engine(self) -> None:
         if self["engine"]:
             self.check_engine_timing()
+            if self["join"]:
+                raise usage.UsageError("--join is for replicas: members of an engine just start")
         elif self["partitions"] > 1:
             raise usage.UsageError("--partitions must be 1 without --engine")
 

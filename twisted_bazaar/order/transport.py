@@ -1,6 +1,6 @@
 """The connections of an order replica on which it calls its peers and the catalogs in frames."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
@@ -30,7 +30,6 @@ class OrderTransport(MultiService):
         reactor: Reactor,
         replica: int,
         cluster: Callable[[], str],
-        peers: Mapping[int, Address],
         catalogs: Sequence[Address],
         random: Random,
         figures: CallFigures | None = None,
@@ -44,10 +43,20 @@ class OrderTransport(MultiService):
         self._certificates = certificates
         self._random = random
         self._greeter = Greeter(ORDER, replica, cluster)
-        self.peers = {
-            peer: self._channel(at, ORDER, Role.order(peer)) for peer, at in peers.items()
-        }
+        self.peers: dict[int, FrameChannel] = {}
+        """By id: the replicas that are called now."""
         self.catalogs = {at: self._channel(at, CATALOG, Role(Kind.CATALOG)) for at in catalogs}
+
+    def dial(self, peer: int, at: Address) -> FrameChannel:
+        """Begin to call replica `peer` at that address."""
+        self.peers[peer] = channel = self._channel(at, ORDER, Role.order(peer))
+        return channel
+
+    def drop(self, peer: int) -> None:
+        """End the connection to replica `peer`. Calls that wait for an answer fail."""
+        channel = self.peers.pop(peer)
+        # A stop of this Service waits for its children; one that has left is gone by itself.
+        channel.disownServiceParent()
 
     def _channel(self, address: Address, service: str, role: Role) -> FrameChannel:
         endpoint = client_endpoint(self._reactor, address)

@@ -1,4 +1,4 @@
-"""The command lines of `python -m twisted_bazaar market` and `… partitions`.
+"""The command lines of `python -m twisted_bazaar market`, `… partitions` and `… members`.
 
 Imports little: every command of `__main__` declares it.
 """
@@ -7,7 +7,9 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-__all__ = ["add_arguments", "add_partition_arguments"]
+from twisted_bazaar.runtime.address import Address
+
+__all__ = ["add_arguments", "add_member_arguments", "add_partition_arguments"]
 
 _PRICE = re.compile(r"[0-9]{1,13}(\.[0-9]{1,2})?", re.ASCII)
 
@@ -55,6 +57,32 @@ def add_partition_arguments(parser: ArgumentParser) -> None:
             )
 
 
+def add_member_arguments(parser: ArgumentParser) -> None:
+    """Declare the operations and options of `members`."""
+    operations = parser.add_subparsers(dest="operation", required=True)
+    common = _common()
+    for name, purpose in (
+        ("show", "print the replicas of the order log"),
+        ("add", "add a replica, which was started with --join"),
+        ("remove", "remove a replica"),
+        ("replace", "add a replica and remove another one"),
+    ):
+        operation = operations.add_parser(name, help=purpose, description=purpose, parents=[common])
+        if name in ("remove", "replace"):
+            operation.add_argument("old", type=_member, metavar="ID", help="the one to remove")
+        if name in ("add", "replace"):
+            operation.add_argument("new", type=_member, metavar="ID", help="the one to add")
+            operation.add_argument("address", type=_address, help="HOST:PORT of the one to add")
+        if name != "show":
+            operation.add_argument(
+                "--timeout",
+                type=_whole,
+                default=600,
+                metavar="SECONDS",
+                help="how long to wait for a step (600); after that, ask again",
+            )
+
+
 def _common() -> ArgumentParser:
     """Where the front-end is."""
     common = ArgumentParser(add_help=False)
@@ -74,6 +102,19 @@ def _price(text: str) -> str:
         raise ArgumentTypeError(f"must be an amount such as 15.99, not {text!r:.80}")
     whole, point, cents = text.partition(".")
     return f"{int(whole)}{point}{cents}"
+
+
+def _member(text: str) -> int:
+    if not 0 < (member := _whole(text)) < 2**31:
+        raise ArgumentTypeError(f"must be the id of a replica, from 1, not {text!r:.80}")
+    return member
+
+
+def _address(text: str) -> str:
+    try:
+        return str(Address.parse(text))
+    except ValueError as why:
+        raise ArgumentTypeError(str(why)) from None
 
 
 def _whole(text: str) -> int:

@@ -24,10 +24,18 @@ from twisted_bazaar.local.secret import secret_path
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.options import host_port, secret_file
 
-__all__ = ["ANSWER_SECONDS", "Operator"]
+__all__ = ["ANSWER_SECONDS", "Operator", "Refused"]
 
 ANSWER_SECONDS = 60.0
 """A front-end answers sooner, unless its `--deadline` is longer."""
+
+
+class Refused(Unusable):
+    """The front-end answered with a failure."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @attrs.frozen
@@ -101,4 +109,4 @@ def _data(response: http.client.HTTPResponse) -> Any:
     answer = json.loads(response.read(), parse_float=str)
     if response.status == 200:
         return answer["data"]
-    raise Unusable(answer["error"]["message"])
+    raise Refused(answer["error"]["message"], answer["error"]["reason"])

@@ -94,9 +94,7 @@ class World:
             self.address = Address(*found.getsockname())
         self.node = Node()
         self.channels = Channels(reactor, 2)  # type: ignore[arg-type]
-        self.transport = OrderTransport(
-            self.reactor, 3, lambda: "ours", {}, [self.address], Random(1)
-        )
+        self.transport = OrderTransport(self.reactor, 3, lambda: "ours", [self.address], Random(1))
         self.frames = self.transport.catalogs[self.address]
         self.catalog = Catalog(self.frames, self.channels.to(self.address), execute, TIMING)
         self._server: Service | None = None

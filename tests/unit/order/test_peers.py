@@ -267,8 +267,10 @@ def test_a_replica_that_cannot_read_its_log_ends(error: Exception) -> None:
 
 def transport(world: World, replica: int, peers: dict[int, int]) -> OrderTransport:
     """That of `replica`, with the ports of its `peers`."""
-    at = {peer: Address("127.0.0.1", port) for peer, port in peers.items()}
-    return OrderTransport(world.reactor, replica, lambda: "ours", at, (), Random(1))
+    made = OrderTransport(world.reactor, replica, lambda: "ours", (), Random(1))
+    for peer, port in peers.items():
+        made.dial(peer, Address("127.0.0.1", port))
+    return made
 
 
 @pytest.fixture
@@ -356,3 +358,17 @@ def test_a_replica_that_connects_is_connected_to_at_once(world: World) -> None:
     first.welcome(Greeting(service="order", sender=9, to=1, cluster=""))
     first.welcome(Greeting(service="order", sender=3, to=2, cluster=""))
     assert retried == [2]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_that_is_a_member_no_more_is_called_no_more(world: World) -> None:
+    first = transport(world, 1, {2: 1})
+    first.startService()
+    channel = first.peers[2]
+    first.drop(2)
+    assert not first.peers
+    with pytest.raises(Unavailable, match="stopping"):
+        await channel.call(1, b"", 1.0)
+    again = first.dial(2, Address("127.0.0.1", 1))
+    assert again.running
+    await cast(Any, first.stopService())

@@ -7,6 +7,9 @@
     {"operation": "move", "name": "GameStart", "partition": 3}
     {"operation": "lead", "partition": 3, "member": 2}  or no member: the usual one
     {"operation": "partitions"}
+    {"operation": "add-member", "member": 4, "address": "10.0.0.4:7004"}    or it is there now
+    {"operation": "remove-member", "member": 1}
+    {"operation": "members"}
 
 As strict as bodies of trades are: unknown fields, fields given twice and fractions of cents are
 refused. Whether the market can be changed so, the leader decides.
@@ -21,9 +24,11 @@ from typing import Any
 
 import msgspec
 
+from twisted_bazaar.consensus.membership import AddMember, MembersChange, RemoveMember
 from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import Change, Halted, Listed, Listing, Move, Repriced, Resumed
 from twisted_bazaar.partitions import MAX_PARTITIONS
+from twisted_bazaar.runtime.address import Address
 
 __all__ = ["Lead", "Operation", "Show", "decode_operation"]
 
@@ -36,6 +41,7 @@ class Show(Enum):
 
     MARKET = "market"
     PARTITIONS = "partitions"
+    MEMBERS = "members"
 
 
 class Lead(msgspec.Struct, frozen=True):
@@ -46,7 +52,7 @@ class Lead(msgspec.Struct, frozen=True):
     """0: the usual one."""
 
 
-Operation = Change | Lead | Show
+Operation = Change | Lead | MembersChange | Show
 
 
 def decode_operation(body: bytes) -> Operation:
@@ -129,13 +135,30 @@ def _move(fields: Mapping[str, Any]) -> Change:
 
 def _lead(fields: Mapping[str, Any]) -> Lead:
     _exactly({"member": None, **fields}, "partition", "member")
-    member = 0
-    if "member" in fields:
-        rule = "be the id of an order replica"
-        member = _number("member", rule, fields["member"], 1)
-        if not 1 <= member < 2**31:
-            raise _wrong("member", rule, fields["member"])
+    member = _member(fields["member"]) if "member" in fields else 0
     return Lead(_partition(fields["partition"]), member)
+
+
+def _member(value: object) -> int:
+    rule = "be the id of an order replica"
+    member = _number("member", rule, value, 1)
+    if not 1 <= member < 2**31:
+        raise _wrong("member", rule, value)
+    return member
+
+
+def _add_member(fields: Mapping[str, Any]) -> MembersChange:
+    _exactly(fields, "member", "address")
+    try:
+        address = Address.parse(_name(fields["address"], "address"))
+    except ValueError as why:
+        raise Refusal(Reason.INVALID_FIELD, f"address {why}") from None
+    return AddMember(_member(fields["member"]), str(address))
+
+
+def _remove_member(fields: Mapping[str, Any]) -> MembersChange:
+    _exactly(fields, "member")
+    return RemoveMember(_member(fields["member"]))
 
 
 def _partition(value: object) -> int:
@@ -149,6 +172,11 @@ def _partition(value: object) -> int:
 def _show(fields: Mapping[str, Any]) -> Show:
     _exactly(fields)
     return Show.MARKET
+
+
+def _show_members(fields: Mapping[str, Any]) -> Show:
+    _exactly(fields)
+    return Show.MEMBERS
 
 
 def _show_partitions(fields: Mapping[str, Any]) -> Show:
@@ -165,6 +193,9 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Operation]] = {
     "move": _move,
     "lead": _lead,
     "partitions": _show_partitions,
+    "add-member": _add_member,
+    "remove-member": _remove_member,
+    "members": _show_members,
 }
 
 
@@ -182,13 +213,13 @@ def _names(fields: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(_name, names))
 
 
-def _name(value: object) -> str:
+def _name(value: object, field: str = "name") -> str:
     if not isinstance(value, str):
-        raise _wrong("name", "be text", value)
+        raise _wrong(field, "be text", value)
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _wrong("name", "hold no half of a surrogate pair", value) from None
+        raise _wrong(field, "hold no half of a surrogate pair", value) from None
     return value
 
 

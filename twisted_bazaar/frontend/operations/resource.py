@@ -16,7 +16,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_bazaar.errors import ChangeRefused, NotAuthorised, NotExecuted, OutcomeUnknown
+from twisted_bazaar.consensus.membership import AddMember, MembersChange, RemoveMember
+from twisted_bazaar.errors import (
+    ChangeRefused,
+    MembersRefused,
+    NotAuthorised,
+    NotExecuted,
+    OutcomeUnknown,
+)
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason, Refusal, later, refusal_of
 from twisted_bazaar.http.site import BazaarRequest
@@ -50,6 +57,9 @@ class Operations(Protocol):
 
     def hand_over(self, partition: int, member: int, /) -> Deferred[None]: ...
 
+    def change_members(self, change: MembersChange, /) -> Deferred[int]:
+        """Fires with the index of the entry that begins it, or 0."""
+
 
 class MarketOperations:
     """What is served at `/market`. `seconds` is a clock that only goes forward."""
@@ -63,7 +73,7 @@ class MarketOperations:
         shown: Mapping[Show, Callable[[], Deferred[bytes]]],
         seconds: Callable[[], float],
     ) -> None:
-        """`shown` return the bodies that show the market, and the partitions."""
+        """`shown` return the bodies that show the market, the partitions and the members."""
         self._challenges = challenges
         self._operations = operations
         self._shown = shown
@@ -93,6 +103,9 @@ class MarketOperations:
         if isinstance(operation, Lead):
             told = self._operations.hand_over(operation.partition, operation.member)
             return told.addCallback(self._told, operation)
+        if isinstance(operation, AddMember | RemoveMember):
+            begun = self._operations.change_members(operation)
+            return begun.addCallback(self._members_changed, operation)
         changed: Deferred[Any] = self._operations.change(operation)
         return changed.addCallback(self._changed, operation)
 
@@ -111,6 +124,11 @@ class MarketOperations:
         entries = [{"partition": partition, "index": index} for partition, index in made.items()]
         return answers.success({"entries": entries})
 
+    def _members_changed(self, index: int, change: MembersChange) -> bytes:
+        if index:
+            self.log.info("entry {index}: {change}", index=index, change=change)
+        return answers.success({"index": index or None})
+
     def _told(self, _: None, lead: Lead) -> bytes:
         self.log.info(
             "partition {partition} is to be led by {member}",
@@ -127,12 +145,12 @@ class MarketOperations:
                 refusal = Refusal(Reason.NOT_SIGNED, f"the operation is refused: {error}")
             case ChangeRefused():
                 refusal = Refusal(_REFUSED[error.refusal], str(error))
+            case MembersRefused():
+                refusal = Refusal(Reason.MEMBERS_REFUSED, f"the replicas stay as they are: {error}")
             case NotExecuted():
-                refusal = later(Reason.NOT_EXECUTED, f"the market was not changed: {error}")
+                refusal = later(Reason.NOT_EXECUTED, f"nothing was changed: {error}")
             case OutcomeUnknown():
-                message = (
-                    f"it is unknown whether the market was changed: {error}; to repeat is safe"
-                )
+                message = f"it is unknown whether it was done: {error}; to repeat is safe"
                 refusal = later(Reason.OUTCOME_UNKNOWN, message)
             case _:
                 refusal = refusal_of(error) or request.report(failure)

@@ -6,15 +6,18 @@ leadership, and not taken after a later one of this front-end, nor after the dea
 was answered is not undone by a message that comes late.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, fail
 from twisted.internet.task import deferLater
 
+from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.errors import (
     BazaarError,
     ChangeRefused,
+    MembersRefused,
     NotExecuted,
     OutcomeUnknown,
 )
@@ -26,6 +29,8 @@ from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
 __all__ = ["OperationService", "no_partition"]
+
+T = TypeVar("T")
 
 _TRIES = 3
 """An attempt takes a third of the time that there is, at most: its leader may be cut off."""
@@ -82,16 +87,41 @@ class OperationService:
         give_up = self._seconds() + self._timing.deadline
         return self._turn.run(lambda: Deferred.fromCoroutine(self._hand_over(member, give_up)))
 
+    def change_members(self, change: MembersChange) -> Deferred[int]:
+        """Have the leader begin a change of the log's members. Fires with the index of the entry
+        that begins it, or with 0: it is so already.
+
+        Fails with `MembersRefused`, `NotExecuted` or `OutcomeUnknown`, within `timing.deadline`
+        seconds.
+        """
+        give_up = self._seconds() + self._timing.deadline
+
+        async def tell() -> int:
+            return await self._tell_leader(
+                lambda leader, timeout: self._replicas[leader].change_members(change, timeout),
+                give_up,
+            )
+
+        return self._turn.run(lambda: Deferred.fromCoroutine(tell()))
+
     async def _hand_over(self, member: int, give_up: float) -> None:
+        async def prefer(leader: int, timeout: float) -> None:
+            await self._replicas[leader].hand_over(member, timeout)
+            self._leadership.prefer(member, leader)
+
+        await self._tell_leader(prefer, give_up)
+
+    async def _tell_leader(self, tell: Callable[[int, float], Awaitable[T]], give_up: float) -> T:
+        """What `tell(leader, timeout)` returns: it is called again until a leader takes it."""
         doubtful = False
         longest = self._timing.deadline / _TRIES
         while (left := give_up - self._seconds()) > 0:
             leader = self._leadership.leader
             if leader:
                 try:
-                    await self._replicas[leader].hand_over(member, min(left, longest))
-                    self._leadership.prefer(member, leader)
-                    return
+                    return await tell(leader, min(left, longest))
+                except MembersRefused:
+                    raise
                 except NotExecuted:
                     self._leadership.doubt(leader)
                 except BazaarError:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.python.failure import Failure
 
+from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.errors import (
     BazaarError,
     ChangeRefused,
@@ -64,6 +65,10 @@ class OperationRouter:
         if partition >= len(self._services):
             return fail(no_partition(partition, len(self._services)))
         return self._services[partition].hand_over(partition, member)
+
+    def change_members(self, change: MembersChange) -> Deferred[int]:
+        """Fails with `MembersRefused`: an engine's log has no replicas."""
+        return self._services[0].change_members(change)
 
     async def _change(self, change: Change) -> Mapping[int, int]:
         if isinstance(change, Repriced | Move):

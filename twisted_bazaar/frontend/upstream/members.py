@@ -29,6 +29,9 @@ class Members(Mapping[int, Address]):
         """The addresses that the newest known configuration of the log names."""
         self._places = {replica: (at, 0) for replica, at in given.items()}
         self._joining: Collection[int] = ()
+        self._leaving: Collection[int] = ()
+        self.before: Collection[int] = ()
+        """The voters before the change that is under way; empty: none is."""
         self._silent: dict[int, int] = {}
         self.of_cluster = ""
         """The cluster of that configuration; empty: none is known."""
@@ -52,6 +55,15 @@ class Members(Mapping[int, Address]):
     def voters(self) -> Collection[int]:
         """The ids of those that count."""
         return self._where.keys() - self._joining
+
+    def named(self, replica: int) -> Address:
+        """Where `replica` is, as the log says; if it says nothing, where it is called."""
+        return self._logged.get(replica) or self._where[replica]
+
+    @property
+    def leaving(self) -> Collection[int]:
+        """The ids of those that are no members once the change under way is done."""
+        return self._leaving
 
     @property
     def joining(self) -> Collection[int]:
@@ -80,7 +92,8 @@ class Members(Mapping[int, Address]):
         where |= {id_: before[id_] for id_ in others & before.keys()}
         self._where = dict(sorted(where.items()))
         self._joining = frozenset(each.id for each in status.configuration if each.joining)
-        self._logged = logged
+        self._logged, self.before = logged, status.before
+        self._leaving = where.keys() - {each.id for each in status.configuration}
         self.of_cluster, self.index = status.cluster, status.configuration_index
         for id_, at in where.items():
             if before.get(id_) != at:

@@ -82,7 +82,7 @@ def make_member(reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], 
         reactor, max(1, _CALLS_PER_CATALOG * len(config.catalogs)), asks, certificates
     )
     transport = OrderTransport(
-        *(reactor, config.replica, lambda: member.cluster, {}, config.catalogs, _CHANCE),
+        *(reactor, config.replica, lambda: member.cluster, config.catalogs, _CHANCE),
         *(asks, certificates),
     )
     figures = MemberFigures(metrics)

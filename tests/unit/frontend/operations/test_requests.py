@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from twisted_bazaar.consensus.membership import AddMember, RemoveMember
 from twisted_bazaar.frontend.operations.requests import (
     Lead,
     Operation,
@@ -37,6 +38,12 @@ from twisted_bazaar.market import Halted, Listed, Listing, Move, Repriced, Resum
         ('{"operation": "lead", "partition": 0, "member": 2}', Lead(0, 2)),
         ('{"operation": "lead", "partition": 999, "member": null}', Lead(999, 0)),
         ('{"operation": "lead", "partition": 1}', Lead(1, 0)),
+        ('{"operation": "members"}', Show.MEMBERS),
+        (
+            '{"operation": "add-member", "member": 4, "address": "order-4:7004"}',
+            AddMember(4, "order-4:7004"),
+        ),
+        ('{"operation": "remove-member", "member": 1}', RemoveMember(1)),
     ],
 )
 def test_an_operation_is_read(body: str, asked: Operation) -> None:
@@ -52,7 +59,12 @@ def stock(**fields: object) -> str:
     ("body", "said"),
     [
         ("{}", "operation must be one of list, price, halt, resume, show, move, lead"),
-        ("{}", "partitions, not missing"),
+        ("{}", "partitions, add-member, remove-member, members, not missing"),
+        ('{"operation": "add-member", "member": 4}', "the field address is missing"),
+        ('{"operation": "add-member", "member": 4, "address": 5}', "address must be text"),
+        ('{"operation": "add-member", "member": 4, "address": "x"}', "address must be HOST:PORT"),
+        ('{"operation": "remove-member", "member": 0}', "the id of an order replica"),
+        ('{"operation": "members", "member": 1}', 'unknown field "member"'),
         ('{"operation": "move", "name": "A"}', "the field partition is missing"),
         ('{"operation": "move", "name": "A", "partition": -1}', "from 0 to 999, not"),
         ('{"operation": "move", "name": "A", "partition": 1000}', "from 0 to 999, not"),

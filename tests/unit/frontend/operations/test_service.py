@@ -9,8 +9,10 @@ from twisted.internet.task import Clock
 
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
 from tests.fakes.replicas import Call, FakeReplica, follows, leads, result_of
+from twisted_bazaar.consensus.membership import AddMember
 from twisted_bazaar.errors import (
     ChangeRefused,
+    MembersRefused,
     NotExecuted,
     NotLeader,
     OutcomeUnknown,
@@ -208,3 +210,34 @@ def test_no_leader_is_asked_for_what_is_not_there(
     [why] = hand_over(operator, partition, member)
     assert isinstance(why, ChangeRefused)
     assert not operator.replicas[3].open("hand_over")
+
+
+def test_a_change_of_the_members_is_begun_by_whichever_leads(operator: Operator) -> None:
+    change = AddMember(4, "d:4")
+    answer = result_of(operator.service.change_members(change))
+    operator.replicas[3].only("change_members").fail(NotLeader())
+    operator.hear(follows(3), leads(2, term=2))
+    operator.clock.advance(TIMING.ping)
+    call = operator.replicas[2].only("change_members")
+    assert call.arguments[0] == change
+    call.fail(Unavailable("lost"))
+    operator.clock.advance(TIMING.ping)
+    operator.replicas[2].only("change_members").reply(0)
+    assert answer == [0], "it was so already"
+
+
+def test_a_change_of_the_members_that_is_refused_is_not_asked_again(operator: Operator) -> None:
+    answer = result_of(operator.service.change_members(AddMember(4, "d:4")))
+    refusal = MembersRefused("another change of the members is under way")
+    operator.replicas[3].only("change_members").fail(refusal)
+    assert answer == [refusal]
+
+
+def test_whether_a_change_of_the_members_was_begun_may_be_unknown(operator: Operator) -> None:
+    answer = result_of(operator.service.change_members(AddMember(4, "d:4")))
+    while not answer:
+        for call in operator.replicas[3].open("change_members"):
+            call.fail(Unavailable("lost"))
+        operator.clock.advance(TIMING.ping)
+    (told,) = answer
+    assert isinstance(told, OutcomeUnknown)

@@ -80,7 +80,7 @@ WITH_CLIENTS = (Reason.UNAUTHENTICATED, Reason.NOT_PERMITTED)
 
 INTERNAL = (
     *(Reason.NOT_SIGNED, Reason.LENGTH_REQUIRED),
-    *(Reason.LISTED_ALREADY, Reason.TOO_MANY_STOCKS),
+    *(Reason.LISTED_ALREADY, Reason.TOO_MANY_STOCKS, Reason.MEMBERS_REFUSED),
 )
 """What only the internal endpoint answers."""
 
