@@ -85,22 +85,7 @@ def make_order_replica(
     certificates = open_certificates(reactor, config.inside, role, metrics)
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
-    here = {config.replica: config.listen, **config.peers}
-    replica = Replica(
-        replica=config.replica,
-        peers=tuple(config.peers),
-        learners=tuple(map(str, config.catalogs)),
-        storage=logfile,
-        applied=index.index,
-        timing=config.timing,
-        milliseconds=lambda: time.time_ns() // 1_000_000,
-        now=monotonic_seconds(),
-        nonce=_CHANCE.getrandbits(52),
-        names=lambda: f"{_CHANCE.getrandbits(64):016x}",
-        lag=_LAG_SECONDS,
-        addresses={peer: str(at) for peer, at in here.items()},
-        join=config.join,
-    )
+    replica = _replica(config, logfile, index)
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours), asks, certificates)
     transport = OrderTransport(
@@ -110,24 +95,7 @@ def make_order_replica(
     blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     tracing = make_tracing(reactor, config.trace, f"order-{config.replica}", _CHANCE)
     following = Following.of(replica, tracing.tracer, config.is_debugging)
-    encoder = encode if following is None else following.encode
-
-    def dial(peer: int, at: Address) -> Peer:
-        return Peer(
-            transport.dial(peer, at),
-            channels.to(at, Role.order(peer)),
-            blocking,
-            config.timing,
-            encoder,
-        )
-
-    catalogs = {
-        str(at): Catalog(
-            *(transport.catalogs[at], channels.to(at, Role(Kind.CATALOG)), blocking, config.timing),
-            *(lambda: replica.cluster, encoder),
-        )
-        for at in config.catalogs
-    }
+    peers, catalogs = _neighbours(config, replica, transport, channels, blocking, following)
     figures = OrderFigures(metrics, replica)
     desk = _desk(replica, logfile, index, following)
     node = OrderNode(
@@ -136,7 +104,7 @@ def make_order_replica(
         replica=replica,
         desk=desk,
         disk=Disk(reactor, monotonic_seconds, logfile, index, figures.wrote),
-        peers=Peers(lambda: replica.neighbours, config.peers, dial, transport.drop),
+        peers=peers,
         catalogs=catalogs,
         timing=config.timing,
         stop=lambda line: stop_with(reactor, f"bazaar-order: {line}"),
@@ -163,6 +131,55 @@ def make_order_replica(
     server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health, certificates)
     below = tracing.service, process_figures, *opened(certificates), channels, transport
     return Layers(*below, node, server, WatchEnd(node.watches))
+
+
+def _replica(config: OrderConfig, logfile: LogFile, index: Index) -> Replica:
+    here = {config.replica: config.advertised, **config.peers}
+    return Replica(
+        replica=config.replica,
+        peers=tuple(config.peers),
+        learners=tuple(map(str, config.catalogs)),
+        storage=logfile,
+        applied=index.index,
+        timing=config.timing,
+        milliseconds=lambda: time.time_ns() // 1_000_000,
+        now=monotonic_seconds(),
+        nonce=_CHANCE.getrandbits(52),
+        names=lambda: f"{_CHANCE.getrandbits(64):016x}",
+        lag=_LAG_SECONDS,
+        addresses={peer: str(at) for peer, at in here.items() if at is not None},
+        join=config.join,
+    )
+
+
+def _neighbours(
+    config: OrderConfig,
+    replica: Replica,
+    transport: OrderTransport,
+    channels: Channels,
+    blocking: Blocking,
+    following: Following | None,
+) -> tuple[Peers, Mapping[str, Catalog]]:
+    """The other replicas, and the catalogs, by name."""
+    encoder = encode if following is None else following.encode
+
+    def dial(peer: int, at: Address) -> Peer:
+        return Peer(
+            transport.dial(peer, at),
+            channels.to(at, Role.order(peer)),
+            blocking,
+            config.timing,
+            encoder,
+        )
+
+    catalogs = {
+        str(at): Catalog(
+            *(transport.catalogs[at], channels.to(at, Role(Kind.CATALOG)), blocking, config.timing),
+            *(lambda: replica.cluster, encoder),
+        )
+        for at in config.catalogs
+    }
+    return Peers(lambda: replica.neighbours, config.peers, dial, transport.drop), catalogs
 
 
 def _desk(

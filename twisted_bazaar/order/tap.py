@@ -19,6 +19,10 @@ from twisted_bazaar.tracing.options import TraceConfig
 __all__ = ["Options", "OrderConfig", "makeService"]
 
 
+_ANY = ("0.0.0.0", "::")
+"""Hosts that say where to listen only."""
+
+
 @attrs.frozen
 class OrderConfig:
     """The options of one order replica, parsed."""
@@ -42,6 +46,15 @@ class OrderConfig:
     inside: InsideConfig = attrs.field(factory=InsideConfig, kw_only=True)
     join: bool = attrs.field(default=False, kw_only=True)
     """Whether it is to join a cluster, of which `peers` are members."""
+    advertise: Address | None = attrs.field(default=None, kw_only=True)
+    """Where the others reach it; None: at `listen`."""
+
+    @property
+    def advertised(self) -> Address | None:
+        """Where the others reach it; None: that is not known."""
+        if self.advertise is None and self.listen.host in _ANY:
+            return None
+        return self.advertise or self.listen
 
 
 class Options(InsideOptions):
@@ -52,6 +65,13 @@ class Options(InsideOptions):
     optParameters: ClassVar = [
         ["id", None, None, "This replica's id, from 1.", options.positive_int],
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
+        [
+            "advertise",
+            None,
+            None,
+            "HOST:PORT at which replicas and front-ends reach it, if not as --listen says.",
+            options.host_port,
+        ],
         [
             "data",
             None,
@@ -98,6 +118,7 @@ class Options(InsideOptions):
             partitions=self["partitions"],
             inside=self.inside([self["listen"], *peers.values(), *self["catalog"]]),
             join=bool(self["join"]),
+            advertise=self["advertise"],
         )
 
     def _check_engine(self) -> None:

@@ -1,4 +1,4 @@
-"""Shows the members of the log to operators. Pure."""
+"""Shows the members of the log to operators."""
 
 from collections.abc import Sequence
 
