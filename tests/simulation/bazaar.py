@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted_bazaar import leases
 from twisted_bazaar.consensus.entries import Members
-from twisted_bazaar.consensus.log import MemoryStorage
 from twisted_bazaar.consensus.membership import Membership, first_membership, membership_of
 
 from .catalogs import CatalogMember, RedisMember
@@ -17,6 +16,7 @@ from .members import NEW, TIMING, OrderMember
 from .network import Network
 from .operators import operators_of
 from .recruiters import Recruiter
+from .storages import KeptStorage
 from .truth import Truth, Violation
 from .world import Process, World
 
@@ -70,7 +70,7 @@ class SimulatedBazaar:
         rate = partial(_rate, world.random, wild_clocks)
         self._slowest = 1 / _drift(wild_clocks)[0]
         """How many seconds a second may take by the slowest clock."""
-        self._backup: tuple[Mapping[str, Any], dict[int, MemoryStorage]] | None = None
+        self._backup: tuple[Mapping[str, Any], dict[int, KeptStorage]] | None = None
         self.orders = {
             number: self._order(number, rate(), batch) for number in range(1, replicas + 1)
         }
@@ -80,7 +80,7 @@ class SimulatedBazaar:
         }
         self.catalog = self.catalogs["catalog"]
         self._traps: list[float] = []
-        self._copies: dict[str, MemoryStorage] = {}
+        self._copies: dict[str, KeptStorage] = {}
         self._snares: list[float] = []
         self.lost = False
         """More was lost than can come back: nothing is expected to become well."""
@@ -304,6 +304,12 @@ class SimulatedBazaar:
         order.crash()
         order.wipe()
         self.world.after(down_seconds, order.start)
+
+    def archive(self, name: str, keep: int) -> None:
+        """All but the last `keep` entries in the index of a replica leave its log."""
+        order = self.orders[int(name[-1])]
+        if order.alive and not order.paused:
+            order.archiving.archive(keep)
 
     def keep_copy(self, name: str) -> None:
         """Copy the folder of a replica as it is now, to be put back later."""

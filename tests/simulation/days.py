@@ -6,7 +6,7 @@ Each comes from a random stream of its own, so that the other faults of a seed d
 from random import Random
 from typing import NamedTuple
 
-__all__ = ["Cast", "Fault", "bad_days"]
+__all__ = ["Cast", "Fault", "bad_days", "short_logs"]
 
 
 class Fault(NamedTuple):
@@ -35,6 +35,35 @@ def bad_days(random: Random, cast: Cast, end: float) -> list[Fault]:
         faults += _late_start(random, cast)
     for _ in range(random.choice((0, 0, 1, 2, 4))):
         faults += random.choice(_DAYS)(random, cast, round(random.uniform(0.8, end), 4))
+    return faults
+
+
+def short_logs(random: Random, cast: Cast, end: float) -> list[Fault]:
+    """Entries leave the logs of some replicas again and again; others come back from a crash, a cut
+    or the loss of their disk, and find no log that has what they lack."""
+    short = random.sample(cast.orders, random.randint(1, len(cast.orders)))
+    times = random.choice((1, 3, 10))
+    faults = [
+        Fault(round(random.uniform(0.5, end), 4), "archive", (name,), 0.0, random.choice((0, 3)))
+        for name in short
+        for _ in range(times)
+    ]
+    for _ in range(random.choice((1, 2, 4))):
+        at, seconds = round(random.uniform(0.5, end), 4), random.uniform(0.3, 1.0)
+        kind = random.choice(("wipe", "wipe", "crash", "isolate", "put_back"))
+        away = random.choice(cast.orders)
+        others = [name for name in cast.orders if name != away]
+        if kind == "put_back":
+            faults.append(Fault(max(0.4, at - 1.0), "copy", (away,)))
+        faults.append(Fault(at, kind, (away,), seconds))
+        faults += [
+            Fault(at + seconds * random.random(), "archive", (name,), 0.0, 0) for name in others
+        ]
+        if random.random() < 0.5:
+            back = at + seconds + random.uniform(0.0, 0.5)
+            faults.append(
+                Fault(round(back, 4), random.choice(("crash", "crash_leader")), (away,), 0.3)
+            )
     return faults
 
 

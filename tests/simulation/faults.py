@@ -83,6 +83,8 @@ def _on_processes(
             bazaar.orders[int(name[-1])].set_wall_clock()
         case "wipe":
             bazaar.wipe(name, fault.seconds)
+        case "archive":
+            bazaar.archive(name, int(fault.share))
         case "copy":
             bazaar.keep_copy(name)
         case "put_back":

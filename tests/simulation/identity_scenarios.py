@@ -97,12 +97,12 @@ def a_folder_is_another_bazaars(bazaar: SimulatedBazaar) -> None:
     own = near.disk.storage
     near.crash()
     near.disk.storage = other.orders[near.number].disk.copy()
-    near._indexed = 0
+    near.indexed = 0
     near.start()
     wait(bazaar, lambda: near.stopped, "a line that says whose folder it is", 2.0)
     if "of cluster" not in near.stopped:
         raise Violation(11, f"{near.name} stopped: {near.stopped}")
-    near.disk.storage, near._indexed = own, 0
+    near.disk.storage, near.indexed = own, 0
     near.start()
     assert far.alive
     world.run(world.now + 0.5)

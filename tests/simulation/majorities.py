@@ -39,7 +39,10 @@ def check_commit(leader: "OrderMember", entry: Entry) -> None:
 
 
 def _holds(storage: MemoryStorage, entry: Entry) -> bool:
-    held = storage.entries[entry.index - 1 : entry.index]
+    if entry.index <= storage.beginning.index:
+        # What a log begins after was committed before.
+        return True
+    held = storage.read(entry.index - 1, entry.index)
     return [each.digest for each in held] == [entry.digest]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from twisted_bazaar.consensus.entries import Entry, Event
-from twisted_bazaar.consensus.log import MemoryStorage, Write
+from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.consensus.messages import (
     AppendReply,
@@ -21,17 +21,21 @@ from twisted_bazaar.consensus.messages import (
     Ticket,
 )
 from twisted_bazaar.consensus.replica import Ready, Replica
-from twisted_bazaar.errors import BazaarError, Unusable
+from twisted_bazaar.errors import BazaarError, Unavailable, Unusable
 from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Change, Trade, Traded
 from twisted_bazaar.order.desk import Batch, Known, Operation, Question, TradingDesk
+from twisted_bazaar.order.whole_market import whole_market
 from twisted_bazaar.rpc.wire import order_from_wire, order_to_wire
 from twisted_bazaar.sending import Sending
 from twisted_bazaar.timing import Timing
 
+from .disks import NEW, Disk
 from .majorities import check_commit, check_election
 from .network import Network
+from .snapshots import Archiving
+from .storages import KeptStorage, SnapshotTaken
 from .truth import Truth
 from .world import Process, World, milliseconds
 
@@ -46,70 +50,6 @@ TIMING = Timing(deadline=2.0)
 """As it is, but that clients give up sooner: that, too, must happen while a leader is missing."""
 TICK_SECONDS = TIMING.heartbeat / 2
 CALL_SECONDS = TIMING.election_timeout
-NEW = "new"
-"""Why a storage that never had anything is suspect."""
-
-
-class Disk:
-    """A storage whose writes take time. A crash during a write leaves any first part of it."""
-
-    def __init__(self, world: World) -> None:
-        self.storage = MemoryStorage(suspect=NEW, fresh=True)
-        self._world = world
-        self._writing: Write | None = None
-        self._held: Callable[[Write], None] = lambda write: None
-        self.slow = False
-        """All writes take long."""
-        self.seconds = 0.0
-        """Every write takes this long at least."""
-        self.stuck = False
-        """No write is done but by `finish`."""
-        self.often_slow = 0.0
-        """The share of writes that take long."""
-
-    def write(self, write: Write, done: Callable[[Write], None]) -> None:
-        """Make `write` durable, and call `done(write)` then."""
-        self._writing, self._held = write, done
-        if self.stuck:
-            return
-        random = self._world.random
-        seconds = self.seconds + random.uniform(0.0001, 0.001)
-        if self.slow or (self.often_slow and random.random() < self.often_slow):
-            seconds += random.uniform(0.0, 0.4)
-        self._world.after(seconds, self._written, write, done)
-
-    def _written(self, write: Write, done: Callable[[Write], None]) -> None:
-        if self._writing is write:
-            self._writing = None
-            self.storage.write(write)
-            done(write)
-
-    def finish(self) -> None:
-        """Finish the write that is stuck, if there is one; the next one may be stuck again."""
-        if self._writing is not None:
-            self._written(self._writing, self._held)
-
-    def crash(self) -> None:
-        """The machine stops: some first lines of the write under way are on disk."""
-        write, self._writing = self._writing, None
-        if write is None or self.stuck:
-            self.stuck = False
-            return
-        random, old = self._world.random, self.storage
-        truncate = [] if write.truncate is None else [write.truncate]
-        lines = random.randint(0, 1 + len(truncate) + len(write.entries))
-        if lines == 0:
-            return
-        kept = write.entries[: max(0, lines - 1 - len(truncate))]
-        cut = write.truncate if truncate and lines > 1 else None
-        old.write(Write(write.term, write.vote, cut, kept, cluster=write.cluster))
-
-    def copy(self) -> MemoryStorage:
-        """A copy of what is on disk now."""
-        copied = MemoryStorage(self.storage.suspect, self.storage.fresh, self.storage.copied)
-        last = self.storage
-        copied.write(Write(last.term, last.vote, None, tuple(last.entries), cluster=last.cluster))
-        return copied
 
 
 class OrderMember(Process):
@@ -127,8 +67,8 @@ class OrderMember(Process):
         super().__init__(world, f"order-{number}", rate)
         self.number = number
         self._batch = batch
-        self._network = network
-        self._truth = truth
+        self.network = network
+        self.truth = truth
         self.disk = Disk(world)
         self.peers: Mapping[int, OrderMember] = {}
         """Where the others are: those that it can reach."""
@@ -145,8 +85,10 @@ class OrderMember(Process):
         """Why it ended by itself, if it did."""
         self.look_up_seconds: float | None = None
         """How long it takes to look keys up in the index; None: not long, as a rule."""
-        self._indexed = 0
+        self.indexed = 0
+        """The index on its disk goes up to this entry."""
         self._indexed_keys: dict[str, Traded] = {}
+        self.archiving = Archiving(self)
         self.set_wall_clock()
 
     def set_wall_clock(self) -> None:
@@ -155,14 +97,18 @@ class OrderMember(Process):
 
     def _milliseconds(self) -> int:
         shown = milliseconds(self.world.now + self._wall_offset)
-        self._truth.shows(shown)
+        self.truth.shows(shown)
         return shown
 
     def started(self) -> None:
         storage = self.disk.storage
-        ledger = Ledger()
-        self._indexed_keys = {}
-        for entry in storage.entries[: self._indexed]:
+        begins = storage.beginning.index
+        ledger, self._indexed_keys, at = Ledger(), {}, 0
+        if not storage.has_archive or self.indexed >= begins:
+            # Without the entries before the beginning, the index is all there is.
+            ledger, self._indexed_keys, at = storage.ledger.copy(), dict(storage.orders), begins
+            self.indexed = max(self.indexed, begins)
+        for entry in storage.read(at, self.indexed):
             self._index(ledger, entry)
         self.replica = Replica(
             replica=self.number,
@@ -170,7 +116,7 @@ class OrderMember(Process):
             join=self.join,
             learners=tuple(self.catalogs),
             storage=storage,
-            applied=self._indexed,
+            applied=self.indexed,
             timing=attrs.evolve(TIMING, lease=self.lease),
             milliseconds=self._milliseconds,
             now=self.seconds,
@@ -178,14 +124,16 @@ class OrderMember(Process):
             nonce=self.world.random.getrandbits(52),
             names=lambda: f"{self.world.random.getrandbits(64):016x}",
             lag=0.005,
+            market=lambda: whole_market(self.desk, self.replica.log),
         )
         self._wakes_at = math.inf
-        self.desk = TradingDesk(self.replica, ledger, self._indexed)
+        self.desk = TradingDesk(self.replica, ledger, self.indexed)
         self._tickets = map(Ticket, count(1))
         self._waiting: dict[Ticket | Batch | Question | Operation, Respond] = {}
         """What is to be answered, and where to."""
         self._indexing = self._listing = False
         self._leading_term = 0
+        self.archiving.started()
         with self._stopping():
             self.replica.start(self.seconds)
         if self.alive:
@@ -202,9 +150,9 @@ class OrderMember(Process):
         # The index is not synced: the end of it may be lost, or all of it.
         random = self.world.random
         if random.random() < 0.1:
-            self._indexed = 0
+            self.indexed = 0
         elif random.random() < 0.3:
-            self._indexed = max(0, self._indexed - random.randint(0, 20))
+            self.indexed = max(0, self.indexed - random.randint(0, 20))
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
@@ -220,10 +168,16 @@ class OrderMember(Process):
         """Lose the disk, while down."""
         assert not self.alive
         self.world.say(self.name, "is wiped")
-        self.disk.storage = MemoryStorage(suspect="wiped", fresh=True)
-        self._indexed = 0
+        self.disk.storage = KeptStorage(suspect="wiped", fresh=True)
+        self.indexed = 0
 
-    def put_back(self, copy: MemoryStorage) -> None:
+    def install(self, snapshot: SnapshotTaken) -> None:
+        """Replace its log and its index by `snapshot`, while it is down."""
+        assert not self.alive
+        self.disk.storage.begin(snapshot)
+        self.indexed = snapshot.beginning.index
+
+    def put_back(self, copy: KeptStorage) -> None:
         """Replace its folder, while it is down, by a copy of it or of another. What tells a copy
         from the original tells it here as well."""
         assert not self.alive
@@ -234,7 +188,7 @@ class OrderMember(Process):
             # It was copied before there was a leader: what came since is lost.
             copy.suspect = "a copy of a new one"
         self.disk.storage = copy
-        self._indexed = 0
+        self.indexed = 0
 
     def _tick(self) -> None:
         with self._stopping():
@@ -247,7 +201,7 @@ class OrderMember(Process):
 
     def step(self, message: Any, reply: Respond) -> None:
         def answer(said: Any) -> None:
-            self._truth.says(self.name, message, said, self.disk.storage)
+            self.truth.says(self.name, message, said, self.disk.storage)
             reply(said)
 
         if self.replica.refusal(message) is None:
@@ -315,7 +269,7 @@ class OrderMember(Process):
         trades, sending = message
         keys = {trade.key for trade in trades}
         orders = {key: self._indexed_keys[key] for key in keys & self._indexed_keys.keys()}
-        known = Known(orders, self._indexed)
+        known = Known(orders, self.indexed)
         # The keys were looked up on another thread: the index may have moved on since.
         random = self.world.random.random
         delay = self.look_up_seconds
@@ -352,7 +306,10 @@ class OrderMember(Process):
                 reply(None)
             else:
                 entry = self.desk.remembers(number) or self._stored(number)
-                reply(order_from_wire(order_to_wire(entry, self.desk.ledger.price_of)))
+                if entry is None:
+                    reply(Unavailable("its archive lacks the order"))
+                else:
+                    reply(order_from_wire(order_to_wire(entry, self.desk.ledger.price_of)))
 
         if number <= self.desk.released_number:
             found(self.desk.released_number)
@@ -376,10 +333,13 @@ class OrderMember(Process):
         self.desk.ask_last_number(question)
         self.carry_out()
 
-    def _stored(self, number: int) -> Entry:
-        for entry in reversed(self.disk.storage.entries):
+    def _stored(self, number: int) -> Entry | None:
+        storage = self.disk.storage
+        for entry in reversed([*storage.archived, *storage.entries]):
             if isinstance(entry.event, Traded) and entry.event.number == number:
                 return entry
+        if number <= storage.beginning.number:
+            return None
         raise AssertionError(f"{self.name} has released order {number} and cannot find it")
 
     # What follows.
@@ -397,11 +357,12 @@ class OrderMember(Process):
             for message in ready.messages:
                 self._send(message)
             if ready.write is not None:
-                self._truth.writes(self.number, ready.write)
+                self.truth.writes(self.number, ready.write)
                 self.disk.write(ready.write, self.in_this_life(self._written))
         for settled in self.desk.take_settled():
             self._waiting.pop(settled)(settled.answer)
         self._update_index()
+        self.archiving.look()
         if self.desk.wants_listing and not self._listing:
             self._list_stocks()
         at = self.replica.wake_at
@@ -417,14 +378,14 @@ class OrderMember(Process):
         if ready.committed:
             if ready.leading_term == ready.committed[-1].term:
                 check_commit(self, ready.committed[-1])
-            self._truth.committed(self.number, ready.committed)
+            self.truth.committed(self.number, ready.committed)
             applied = self.desk.applied
-            if self._truth.knows(applied, ready.committed[-1].digest):
-                self._truth.applied(self.name, self.desk.ledger, applied)
+            if self.truth.knows(applied, ready.committed[-1].digest):
+                self.truth.applied(self.name, self.desk.ledger, applied)
         if ready.leading_term != self._leading_term:
             self._leading_term = ready.leading_term
             if ready.leading_term:
-                self._truth.leads(self.number, ready.leading_term)
+                self.truth.leads(self.number, ready.leading_term)
                 check_election(self)
                 self.world.say(self.name, f"leads in term {ready.leading_term}")
                 self.won(self)
@@ -436,7 +397,7 @@ class OrderMember(Process):
             self._waiting.pop(message.ticket)(message.message)
             return
         to = self.peers[message.to] if isinstance(message, Request) else self.catalogs[message.to]
-        self._network.call(
+        self.network.call(
             self,
             to,
             to.step,
@@ -472,12 +433,12 @@ class OrderMember(Process):
 
     def _in_index(self, entries: list[Entry]) -> None:
         self._indexing = False
-        self._truth.indexes(self.name, entries[-1], self.disk.storage)
-        self._indexed = entries[-1].index
+        self.truth.indexes(self.name, entries[-1], self.disk.storage)
+        self.indexed = entries[-1].index
         for entry in entries:
             if isinstance(entry.event, Traded):
                 self._indexed_keys[entry.event.key] = entry.event
-        self.desk.indexed(self._indexed)
+        self.desk.indexed(self.indexed)
         self.carry_out()
 
     def _list_stocks(self) -> None:
@@ -494,4 +455,4 @@ class OrderMember(Process):
         def lost() -> None:
             self._listing = False
 
-        self._network.call(self, catalog, catalog.listing, None, listed, lost, CALL_SECONDS)
+        self.network.call(self, catalog, catalog.listing, None, listed, lost, CALL_SECONDS)

@@ -19,6 +19,7 @@ from . import (
     proposal_mutants,  # noqa: F401
     quote_mutants,  # noqa: F401
     sending_mutants,  # noqa: F401
+    snapshot_mutants,  # noqa: F401
     term_mutants,  # noqa: F401
 )
 from .engine_faults import draw_engine
@@ -308,8 +309,13 @@ SOONEST_DRAWN: dict[str, int] = {
     "a_warning_that_a_write_is_not_replicated_is_taken_for_success": 0,
     "what_is_unknown_was_not_executed": 42,
     "a_write_that_is_under_way_is_committed": 97,
+    "a_snapshot_lacks_keys": 45,
+    "a_log_begins_one_entry_too_late": 10,
+    "a_snapshot_holds_what_is_not_released": 10,
+    "what_is_not_released_leaves_the_log": 26,
+    "a_replica_drops_a_log_that_has_the_entry": 10,
 }
-"""By mutant: the seed of a schedule with an engine that caught it. If the code has changed, another
+"""By mutant: the seed of a schedule that caught it. If the code has changed, another
 one may by now."""
 
 
@@ -349,7 +355,8 @@ def hunt(mutant: Mutant, seeds: int, base: int = 0, hint: bool = False) -> Verdi
 
 def _promising(name: str) -> list[Plan]:
     if name in SOONEST_DRAWN:
-        return [draw_engine(SOONEST_DRAWN[name], MUTANTS[name].partitions)]
+        seed, partitions = SOONEST_DRAWN[name], MUTANTS[name].partitions
+        return [draw_engine(seed, partitions) if partitions else draw(seed)]
     for soonest, names in SOONEST.items():
         if name in names:
             plans = [directed(soonest, seed) for seed in range(4)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from twisted_bazaar.leases import MAX_DRIFT
 
-from .days import Cast, Fault, bad_days
+from .days import Cast, Fault, bad_days, short_logs
 from .scenarios import SETTINGS
 
 __all__ = ["FAULTS_END_SECONDS", "Fault", "Plan", "directed", "draw"]
@@ -87,6 +87,9 @@ def draw(seed: int) -> Plan:
     disks = more.choice((0.1, 0.2, 0.5, 1.0, 2.0)) if more.random() < 0.12 else 0.0
     mixed = random.random() < 0.25
     other = Random(f"days {seed}")
+    short = Random(f"short logs {seed}")
+    if short.random() < 0.3:
+        drawn += short_logs(short, cast, FAULTS_END_SECONDS)
     faults = tuple(sorted(drawn + bad_days(other, cast, FAULTS_END_SECONDS)))
     drift = MAX_DRIFT if wild_clocks else other.choice((MAX_DRIFT, MAX_DRIFT, COARSE_DRIFT))
     return Plan(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import AppendReply, VoteReply
@@ -189,9 +190,13 @@ class Truth:
             if (storage.term, storage.vote) != vote and storage.term <= asked.term:
                 raise Violation(1, f"{replica} gives a vote that is not on its disk")
         elif isinstance(answer, AppendReply) and answer.fits and answer.index:
-            held = storage.entries[answer.index - 1 : answer.index]
+            begins = storage.beginning.index
+            held = storage.read(max(begins, answer.index - 1), answer.index)
             sent = answer.index - asked.previous_index
-            if sent > 0:
+            if answer.index <= begins:
+                # What is before is committed.
+                right = True
+            elif sent > 0:
                 right = [entry.digest for entry in held] == [asked.entries[sent - 1].digest]
             elif sent == 0:
                 right = [entry.term for entry in held] == [asked.previous_term]
@@ -204,9 +209,15 @@ class Truth:
     def indexes(self, replica: str, entry: Entry, storage: MemoryStorage) -> None:
         """The index of `replica` holds `entry`: its log on disk must, too, or the two contradict
         each other after a crash."""
-        held = storage.entries[entry.index - 1 : entry.index]
-        if [each.digest for each in held] != [entry.digest]:
+        begins = storage.beginning.index
+        held = storage.read(max(begins, entry.index - 1), entry.index)
+        if entry.index > begins and [each.digest for each in held] != [entry.digest]:
             raise Violation(2, f"{replica} indexes {entry.index}, which is not on its disk")
+
+    def begins(self, replica: str, beginning: Beginning) -> None:
+        """`replica` drops its log for one that begins there."""
+        if not self.knows(beginning.index, beginning.digest):
+            raise Violation(2, f"{replica} begins after {beginning.index}, which is not committed")
 
     def committed(self, replica: int, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from .entries import GENESIS, Members, Opened
+from .entries import GENESIS, Entry, Members, Opened
 
-__all__ = ["WHOLE", "Beginning", "condensed"]
+__all__ = ["WHOLE", "Beginning", "after", "condensed"]
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,3 +46,28 @@ def condensed(openings: Iterable[tuple[int, Opened]]) -> tuple[tuple[int, Opened
     for index, opened in openings:
         last[opened.members, opened.lease, opened.catalogs] = (index, opened)
     return tuple(sorted(last.values(), key=lambda each: each[0]))
+
+
+def after(
+    entry: Entry,
+    *,
+    number: int,
+    cluster: str,
+    openings: Iterable[tuple[int, Opened]],
+    memberships: Iterable[tuple[int, Members]],
+    prices: Mapping[str, int],
+) -> Beginning:
+    """What is known of the entries up to `entry`, which is released, and order `number`. Of
+    `openings` and `memberships`, ascending, those of later entries are left out."""
+    members = [each for each in memberships if each[0] <= entry.index]
+    return Beginning(
+        index=entry.index,
+        term=entry.term,
+        at_milliseconds=entry.at_milliseconds,
+        digest=entry.digest,
+        number=number,
+        cluster=cluster,
+        openings=condensed(each for each in openings if each[0] <= entry.index),
+        memberships=tuple(members[-1:]),
+        prices=prices,
+    )

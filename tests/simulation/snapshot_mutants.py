@@ -1,0 +1,55 @@
+"""Deliberate faults in what leaves the log, and in what replaces a log."""
+
+from typing import Any
+
+import msgspec
+
+from twisted_bazaar.consensus.nominee import Nominee
+from twisted_bazaar.consensus.replica import Replica
+
+from .mutants import mutant
+from .snapshots import Archiving
+from .storages import KeptStorage
+
+__all__: list[str] = []
+
+
+@mutant(KeptStorage, "begin")
+def a_snapshot_lacks_keys(original: Any, self: Any, snapshot: Any) -> None:
+    original(self, snapshot._replace(orders={}))
+
+
+@mutant(KeptStorage, "begin")
+def a_log_begins_one_entry_too_late(original: Any, self: Any, snapshot: Any) -> None:
+    beginning = snapshot.beginning
+    late = msgspec.structs.replace(beginning, index=beginning.index + 1)
+    original(self, snapshot._replace(beginning=late))
+
+
+@mutant(Archiving, "give")
+def a_snapshot_holds_what_is_not_released(
+    original: Any, self: Any, message: Any, reply: Any
+) -> None:
+    storage = self._member.disk.storage
+    reply(storage.snapshot(storage.last_index))
+
+
+@mutant(Archiving, "archive")
+def what_is_not_released_leaves_the_log(original: Any, self: Any, keep: int) -> None:
+    storage = self._member.disk.storage
+    self._member.indexed = storage.last_index
+    storage.leave(storage.last_index)
+
+
+@mutant(Nominee, "may_begin_after")
+def a_replica_drops_a_log_that_has_the_entry(original: Any, self: Any, beginning: Any) -> bool:
+    return not self.leads and beginning.index > 0
+
+
+@mutant(Replica, "_on_append", part_of="a_replica_drops_a_log_that_has_the_entry")
+def and_asks_its_leader_for_a_snapshot(
+    original: Any, self: Any, message: Any, now: float, ticket: Any
+) -> None:
+    original(self, message, now, ticket)
+    if not self.suspect and self.log.last_index > self.log.begins + 20:
+        self.snapshot_from = message.leader
