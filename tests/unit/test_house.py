@@ -46,6 +46,7 @@ PURE_MODULES = [
     "order.search",
     "order.partitioned.moves",
     "order.sendings",
+    "order.whole_market",
     "order.status",
     "catalog.admission",
     "catalog.projection",
