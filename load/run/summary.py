@@ -18,6 +18,10 @@ BUSY_SHARE = 0.9
 """A client process that uses more of its core than this limits what it measures."""
 
 
+LIMITED = 429
+"""The status of calls that are more than the front-end allows its clients."""
+
+
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a run."""
 
@@ -58,6 +62,9 @@ def run_page(report: RunReport) -> str:
     if report.hit_share is not None:
         lines.append(f"lookups: {100 * report.hit_share:.1f} % answered by the cache")
     for each in report.failed:
+        if each.status == LIMITED:
+            lines.append(f"limited: {each.count} of {each.kind}, such as: {each.message}")
+            continue
         status = f"status {each.status}" if each.status else "no answer"
         lines.append(f"errors: {each.count} of {each.kind}, {status}, such as: {each.message}")
     lines += [*_pace(report), *_orders(report)]

@@ -29,6 +29,9 @@ from twisted_bazaar.frontend.api.reports import ReplicaReport
 from twisted_bazaar.frontend.api.routes import Routes
 from twisted_bazaar.frontend.cache.quotes import LookupResult, Quote, Source
 from twisted_bazaar.frontend.events.asked import Asked
+from twisted_bazaar.frontend.limits.admission import Admission
+from twisted_bazaar.frontend.limits.figures import LimitFigures
+from twisted_bazaar.frontend.limits.limits import Limits
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.connections import MAX_CONNECTIONS
@@ -46,6 +49,7 @@ from twisted_bazaar.market import (
     Trade,
     Traded,
 )
+from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.selection import Page, Selection
 from twisted_bazaar.status.report import ClusterStatus
 from twisted_bazaar.tracing.context import TraceContext
@@ -233,8 +237,14 @@ class FrontEnd:
         max_connections: int = MAX_CONNECTIONS,
         partitions: int = 1,
         gate: Gate | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.bazaar = FakeBazaar()
+        self.clock = Clock()
+        self.limited = LimitFigures(Metrics())
+        admission = None
+        if limits is not None:
+            admission = Admission(limits, self._nanoseconds, self.limited)
         routes = Routes(
             trades=self.bazaar,
             lookups=self.bazaar,
@@ -248,8 +258,8 @@ class FrontEnd:
             notice=lambda: self.bazaar.notice,
             partitions=partitions,
             gate=gate,
+            admission=admission,
         )
-        self.clock = Clock()
         self.site = public_site(
             resource or routes.resource(),
             reactor or self.clock,
@@ -259,6 +269,9 @@ class FrontEnd:
         )
         self.treq = StubTreq(self.site.resource)
         self.treq._agent._serverFactory = self.site
+
+    def _nanoseconds(self) -> int:
+        return round(self.clock.seconds() * 10**9)
 
     def begin(self, method: str, path: str, **options: Any) -> "Exchange":
         """Send a request that may stay unanswered for now. A body of bytes is called JSON,

@@ -116,6 +116,7 @@ PURE_MODULES = [
     "frontend.events.reader",
     "frontend.events.turns",
     "frontend.limits.bucket",
+    "frontend.limits.figures",
     "frontend.limits.limits",
     "frontend.limits.rate",
     "frontend.lookups.queue",

@@ -26,7 +26,10 @@ __all__ = [
 
 T = TypeVar("T")
 
-_NOT_EXECUTED = ("not_executed", "overloaded", "too_slow")
+_NOT_EXECUTED = (
+    *("not_executed", "overloaded", "too_slow"),
+    *("too_many_requests", "too_many_connections"),
+)
 """The reasons that say of a trade that it was certainly not executed, and may be sent again."""
 
 _LATER = (408, 425, 429)

@@ -54,13 +54,18 @@ def settle_each(
             pause = attempts.pause(asked)
             if pause is None:
                 break
-            frontends.failed(url)
+            if not all(outcome.limited for outcome in _failures(outcomes)):
+                frontends.failed(url)
             yield Pause(pause)
     return [known[place] for place in range(len(trades))]
 
 
 def _none(broken: Broken, left: Sequence[_Open]) -> tuple[CallFailed, ...]:
     return tuple(no_answer(broken, each.key) for each in left)
+
+
+def _failures(outcomes: Sequence[Placed | CallFailed]) -> Sequence[CallFailed]:
+    return [each for each in outcomes if isinstance(each, CallFailed)]
 
 
 def _retry_after(outcome: Placed | CallFailed) -> float:

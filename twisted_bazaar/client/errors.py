@@ -52,6 +52,12 @@ class CallFailed(Exception):
         self.retry_after = retry_after
         """Seconds that the bazaar asks to wait before the next request."""
 
+    @property
+    def limited(self) -> bool:
+        """Whether the client, or its address, has made more requests than its rate allows. Another
+        front-end would count this one, too, and the wait is no shorter there."""
+        return self.reason == "too_many_requests"
+
 
 class Refused(CallFailed):
     """The request was judged, and has no effect: `reason` says why. For a trade that is

@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 class Frontends:
-    """The front-ends of a bazaar. One is asked until it fails."""
+    """The front-ends of a bazaar. One is asked until it fails; that it limits the rate of its
+    clients is no failure."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         if not urls or any(not url.startswith("http://") for url in urls):
@@ -52,5 +53,6 @@ def settle(
             pause = attempts.pause(why.retry_after)
             if pause is None:
                 raise known from None
-        frontends.failed(url)
+            if not why.limited:
+                frontends.failed(url)
         yield Pause(pause)

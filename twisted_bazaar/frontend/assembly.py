@@ -8,7 +8,6 @@ Importing this module imports Klein, which installs the reactor, and gRPC.
 """
 
 import random
-import resource
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,14 +15,11 @@ from collections.abc import Callable, Sequence
 from twisted.application.service import Service
 
 from twisted_bazaar.consensus.messages import Status
-from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.access_log import AccessLog
 from twisted_bazaar.http.client_address import TrustedProxies
-from twisted_bazaar.http.connections import connections_for
 from twisted_bazaar.http.hosts import Hosts
 from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.http.request_ids import RequestIds
-from twisted_bazaar.http.sources import MAX_CONNECTIONS_OF_ONE, Sources, is_loopback
 from twisted_bazaar.http.traced import trace_requests
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.resource import WithMetrics
@@ -44,7 +40,9 @@ from .election.search import Search
 from .figures import FrontendFigures
 from .front import Front, front_of
 from .internal import InternalEndpoint
-from .limits.options import LimitConfig
+from .limits.admission import Admission
+from .limits.connections import max_connections, sources
+from .limits.limits import Limits
 from .operations.challenges import Challenges
 from .operations.members import MembersShown
 from .operations.requests import Show
@@ -92,7 +90,8 @@ def make_frontend(
     )
     partitions = [make_partition(shared, number) for number in range(config.partitions)]
     leaderships = [each.leadership for each in partitions]
-    front = front_of(shared, partitions, _max_connections(config.limits) // 2)
+    # Readers of events take half of the connections at most: there are some for those who trade.
+    front = front_of(shared, partitions, max_connections(config.limits) // 2)
     reports = Reports(leaderships, [each.catalogs for each in partitions])
     searches = [_search(shared, each, front) for each in partitions]
     figures.show(front.feed, [each.trades for each in partitions], leaderships, searches)
@@ -228,7 +227,18 @@ def _routes(
         notice=front.notice,
         partitions=config.partitions,
         gate=clients.gate if clients else None,
+        admission=_admission(shared),
     )
+
+
+def _admission(shared: Shared) -> Admission | None:
+    """Limits how many requests each client makes; None: none is limited. A file of clients may
+    name rates at any time."""
+    config = shared.config
+    each_address = config.limits.each_address
+    if each_address is None and config.clients is None:
+        return None
+    return Admission(Limits(each_address), time.monotonic_ns, shared.figures.limits)
 
 
 def _public(
@@ -248,42 +258,15 @@ def _public(
         check = clients.gate.check_operator if clients else None
         served = WithMetrics(metrics, served, check)
     request_ids = RequestIds(secrets.token_hex(5))
+    limits = config.limits
     site = public_site(
-        *(served, reactor, time.time, request_ids, _max_connections(config.limits), figures.http),
-        config.limits.request_seconds,
+        *(served, reactor, time.time, request_ids, max_connections(limits), figures.http),
+        limits.request_seconds,
     )
     figures.show_site(site)
     trace_requests(site, tracer)
     site.proxies = TrustedProxies(config.trusted_proxies)
-    site.sources = _sources(config.limits, site.proxies)
+    site.sources = sources(limits, site.proxies)
     if config.access_log:
         site.access_log = AccessLog()
     return Listener(reactor, config.listen, site)
-
-
-def _max_connections(limits: LimitConfig) -> int:
-    """Readers of events take half of them at most, so that there are some for those who trade.
-
-    Raises `Unusable` if an option asks for more than there are file descriptors for.
-    """
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.connections
-    if wanted is None:
-        return connections_for(descriptors)
-    found = connections_for(descriptors, wanted)
-    if found < wanted:
-        raise Unusable(
-            f"--max-connections {wanted}: the limit of open files, {descriptors}, leaves {found}; "
-            "raise it (ulimit -n)"
-        )
-    return found
-
-
-def _sources(limits: LimitConfig, proxies: TrustedProxies) -> Sources:
-    """The connections of each client. A trusted proxy has those of many, and so do the programs of
-    this machine, unless an option bounds them."""
-    if limits.connections_of_one is not None:
-        return Sources(limits.connections_of_one, proxies.trusts)
-    return Sources(
-        MAX_CONNECTIONS_OF_ONE, lambda address: is_loopback(address) or proxies.trusts(address)
-    )

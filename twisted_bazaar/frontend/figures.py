@@ -22,6 +22,7 @@ from .cache.redis import RedisCache
 from .cache.store import QuoteCache
 from .election.leadership import Leadership
 from .election.search import Search
+from .limits.figures import LimitFigures
 from .trading.service import TradeService
 
 __all__ = ["FrontendFigures"]
@@ -58,6 +59,7 @@ class FrontendFigures:
         self.http = HttpFigures(metrics)
         self.cache = CacheFigures(metrics)
         self.trades = TradeFigures(metrics)
+        self.limits = LimitFigures(metrics)
         self.asked = CallFigures.of_server(metrics)
         self.asks = CallFigures.of_client(metrics)
         self._metrics = metrics

@@ -74,6 +74,7 @@ class Reason(Enum):
     PATH_TOO_LONG = "path_too_long", 414
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415
     KEY_REUSED = "key_reused", 422
+    TOO_MANY_REQUESTS = "too_many_requests", 429
     TOO_MANY_CONNECTIONS = "too_many_connections", 429
     HEADERS_TOO_LARGE = "headers_too_large", 431
     INTERNAL_ERROR = "internal_error", 500

@@ -192,6 +192,35 @@ def test_no_pause_is_shorter_than_the_bazaar_asks_for() -> None:
     assert late.pauses == []
 
 
+LIMITED = failure(429, "too_many_requests", Retry_After="2")
+
+
+def test_a_client_whose_rate_is_limited_waits_as_long_as_it_is_told_at_the_same_front_end() -> None:
+    urls = ("http://a", "http://b")
+    world = Scripted(LIMITED, success(STOCK), LIMITED, LIMITED, placed(), urls=urls)
+    world.run(world.core.stock("Fish"))
+    world.run(world.core.place("Fish", "buy", 5))
+    assert [each.url for each in world.sent] == ["http://a"] * 5
+    assert all(2.0 < pause <= 2.2 for pause in world.pauses)
+    assert len(world.pauses) == 3
+
+
+def test_a_batch_whose_rate_is_limited_waits_at_the_same_front_end() -> None:
+    trades = [Trade("Fish", Side.BUY, 1)] * 2
+    placed_both = success([outcome(200, 1), outcome(200, 2)])
+    world = Scripted(LIMITED, NOT_SENT, placed_both, urls=("http://a", "http://b"))
+    world.run(world.core.place_batch(trades))
+    assert [each.url for each in world.sent] == [f"http://{name}" for name in "aab"]
+    assert world.pauses[0] > 2.0
+
+
+def test_one_address_with_too_many_connections_may_try_another_front_end() -> None:
+    refused = failure(429, "too_many_connections", Retry_After="1")
+    world = Scripted(refused, placed(), urls=("http://a", "http://b"))
+    world.run(world.core.place("Fish", "buy", 5))
+    assert [each.url for each in world.sent] == ["http://a", "http://b"]
+
+
 @pytest.mark.parametrize("deadline", [0.5, 15.0, 60.0])
 def test_a_call_takes_no_longer_than_its_deadline(deadline: float) -> None:
     world = Scripted(*[LOST] * 100, answer_seconds=1000.0)
@@ -228,6 +257,10 @@ MALFORMED = Answer(200, {}, b'{"data":{}}')
         ([NOT_SENT], NotExecuted),
         ([failure(503, "not_executed")], NotExecuted),
         ([failure(503, "overloaded")], NotExecuted),
+        ([failure(429, "too_many_requests")], NotExecuted),
+        ([failure(429, "too_many_connections")], NotExecuted),
+        ([Answer(429, {}, b"<html>")], OutcomeUnknown),
+        ([LOST, failure(429, "too_many_requests")], OutcomeUnknown),
         ([LOST], OutcomeUnknown),
         ([UNKNOWN], OutcomeUnknown),
         ([failure(202, "outcome_unknown")], OutcomeUnknown),

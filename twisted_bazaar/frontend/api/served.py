@@ -39,7 +39,7 @@ class Served:
         self.routes: list[Described] = []
         self.permissions: dict[str, Permission | None] = {}
         """By endpoint: what a client needs for it."""
-        self._descriptions: dict[tuple[int, bool], Description] = {}
+        self._descriptions: dict[tuple[int, bool, bool], Description] = {}
 
     def __call__(self, operation: Operation, method: str, *paths: str) -> Callable[[View], View]:
         """Declare the decorated view as the route for `method` at each of `paths`, which takes and
@@ -66,12 +66,14 @@ class Served:
             for each in self.routes
         ]
 
-    def description(self, partitions: int, with_clients: bool = False) -> Description:
+    def description(
+        self, partitions: int, with_clients: bool = False, is_limited: bool = False
+    ) -> Description:
         """The description of the routes, which must be complete; `with_clients`: there is a file of
-        clients. To make it takes a while, the first time."""
-        which = partitions, with_clients
+        clients; `is_limited`: rates may be limited. To make it takes a while, the first time."""
+        which = partitions, with_clients, is_limited
         if which not in self._descriptions:
-            shown = document(self.described(partitions), with_clients)
+            shown = document(self.described(partitions), with_clients, is_limited)
             self._descriptions[which] = Description(
                 msgspec.json.encode(shown), html(shown).encode()
             )

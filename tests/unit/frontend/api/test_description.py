@@ -24,9 +24,11 @@ from twisted_bazaar.frontend.api.description.reasons import (
     MEANINGS,
     MESSAGES,
     WITH_CLIENTS,
+    WITH_LIMITS,
 )
 from twisted_bazaar.frontend.api.description.trading import MADE_KEY
 from twisted_bazaar.frontend.api.routes import Routes
+from twisted_bazaar.frontend.limits.limits import Limits
 from twisted_bazaar.frontend.partitions.lists import MergedLists
 from twisted_bazaar.http import answers
 from twisted_bazaar.http.channel import BazaarChannel
@@ -47,7 +49,9 @@ def partitions(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def description(partitions: int) -> Any:
-    answer = FrontEnd(partitions=partitions).get("/openapi.json")
+    # All that there may be is described, so that all of it is checked.
+    frontend = FrontEnd(partitions=partitions, limits=Limits())
+    answer = frontend.get("/openapi.json")
     assert (answer.code, answer.header("content-type")) == (200, "application/json")
     return answer.json
 
@@ -86,7 +90,7 @@ def test_every_reason_that_a_client_can_meet_is_described(description: Any) -> N
     public = set(Reason) - set(INTERNAL)
     assert MEANINGS.keys() == public
     met = {reason for each in Routes.served.routes for reason in each.operation.refusals}
-    assert met | {*ANY_CALL, *ELSEWHERE, *WITH_CLIENTS} == public
+    assert met | {*ANY_CALL, *ELSEWHERE, *WITH_CLIENTS, *WITH_LIMITS} == public
     for reason in public:
         assert f"`{reason.word}`" in description["info"]["description"]
 
@@ -224,7 +228,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def docs(partitions: int) -> Any:
-    frontend = FrontEnd(partitions=partitions)
+    frontend = FrontEnd(partitions=partitions, limits=Limits())
     answers = []
     # The client of the other tests reads JSON only.
     connection = frontend.connect()

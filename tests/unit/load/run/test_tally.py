@@ -129,6 +129,8 @@ def test_the_page_shows_every_kind_and_what_is_wrong() -> None:
     tally = Tally()
     tally.add(lookup(0.0, 0.012, "hit"), 0.0)
     tally.add(lookup(0.0, 0.5, status=503), 0.0)
+    for _ in range(2):
+        tally.add(lookup(0.0, 0.001, status=429), 0.0)
     report = RunReport(
         url="http://x:1", clients=1, seed=7, seconds=0.5, hit_share=0.25, placed=3, rejected=1,
         kinds=[each.row(kind) for kind, each in tally.kinds().items()],
@@ -140,12 +142,13 @@ def test_the_page_shows_every_kind_and_what_is_wrong() -> None:
     lines = run_page(report).splitlines()
     assert lines[0] == "0.5 s, 1 client, http://x:1"
     assert [line.split()[:3] for line in lines[3:6]] == [
-        ["all", "2", "1"], ["lookup", "2", "1"], ["hit", "1", "0"],
+        ["all", "4", "3"], ["lookup", "4", "3"], ["hit", "1", "0"],
     ]  # fmt: skip
     assert lines[6:] == [
         "",
         "trades: 3 orders, 1 rejected",
         "lookups: 25.0 % answered by the cache",
+        "limited: 2 of lookup, such as: no reason",
         "errors: 1 of lookup, status 503, such as: no reason",
         "open loop: 50 requests a second; 4 THAT WERE DUE WERE NEVER SENT, and are in no figure",
         "the clients used 95 % of a core: THEY ARE WHAT IS SLOW",

@@ -15,13 +15,22 @@ from twisted_bazaar.http.refusals import Reason
 
 from .headers import (
     ALLOW,
+    RATE_LIMITS,
     REPEAT_KEY,
     REQUEST_ID,
     REQUEST_ID_SHOWN,
     RETRY_AFTER,
     WWW_AUTHENTICATE,
 )
-from .reasons import ANY_CALL, BEFORE_THE_PATH, ELSEWHERE, MEANINGS, MESSAGES, WITH_CLIENTS
+from .reasons import (
+    ANY_CALL,
+    BEFORE_THE_PATH,
+    ELSEWHERE,
+    MEANINGS,
+    MESSAGES,
+    WITH_CLIENTS,
+    WITH_LIMITS,
+)
 from .schemas import Schemas
 from .vocabulary import JSON, Answer, Body, Example, Header, Operation, Parameter, Schema
 
@@ -68,13 +77,15 @@ class Described(NamedTuple):
     system in addition."""
 
 
-def document(routes: Sequence[Described], with_clients: bool = False) -> dict[str, Any]:
+def document(
+    routes: Sequence[Described], with_clients: bool = False, is_limited: bool = False
+) -> dict[str, Any]:
     """The description of `routes`, and of nothing else. `with_clients`: there is a file of clients,
-    which calls need the API key of one of."""
+    which calls need the API key of one of. `is_limited`: rates may be limited."""
     schemas = Schemas()
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        shown = _Call(route, schemas, with_clients).shown()
+        shown = _Call(route, schemas, with_clients, is_limited).shown()
         paths.setdefault(route.path, {})[route.method.lower()] = shown
     used = {tag for path in paths.values() for shown in path.values() for tag in shown["tags"]}
     return {
@@ -108,8 +119,11 @@ def _about() -> str:
 class _Call:
     """What one route takes and answers."""
 
-    def __init__(self, route: Described, schemas: Schemas, with_clients: bool) -> None:
+    def __init__(
+        self, route: Described, schemas: Schemas, with_clients: bool, is_limited: bool
+    ) -> None:
         self._old = route.old
+        self._is_limited = is_limited and route.operation.permission is not None
         self._permission = route.operation.permission if with_clients else None
         self._with_clients = with_clients
         self._method = route.method
@@ -136,7 +150,8 @@ class _Call:
             shown["requestBody"] = self._body(operation.body)
         shown["responses"] = {str(each.code): self._answer(each) for each in operation.answers}
         asked = WITH_CLIENTS if self._permission is not None else ()
-        reasons = sorted({*operation.refusals, *ANY_CALL, *asked}, key=_place)
+        limited = WITH_LIMITS if self._is_limited else ()
+        reasons = sorted({*operation.refusals, *ANY_CALL, *asked, *limited}, key=_place)
         for code, group in groupby(reasons, lambda each: each.code):
             shown["responses"][str(code)] = self._refusal(code, [*group])
         return shown
@@ -161,7 +176,8 @@ class _Call:
         }
 
     def _answer(self, answer: Answer) -> dict[str, Any]:
-        shown: dict[str, Any] = {"description": answer.says, "headers": _headers(answer.headers)}
+        headers = self._headers(answer.headers)
+        shown: dict[str, Any] = {"description": answer.says, "headers": headers}
         examples = [
             each
             for each in self._operation.examples
@@ -211,7 +227,7 @@ class _Call:
         says = "; ".join(f"`{reason.word}`: {MEANINGS[reason]}" for reason in reasons)
         return {
             "description": f"{says}.",
-            "headers": _headers(headers),
+            "headers": self._headers(headers),
             "content": {
                 JSON: {
                     "schema": self._failure(code, reasons),
@@ -219,6 +235,9 @@ class _Call:
                 }
             },
         }
+
+    def _headers(self, headers: Iterable[Header]) -> dict[str, Any]:
+        return _headers((*headers, *(RATE_LIMITS if self._is_limited else ())))
 
     def _failure(self, code: int, reasons: Sequence[Reason]) -> Schema:
         usual = [reason for reason in ANY_CALL if reason.code == code]

@@ -3,6 +3,7 @@
 from .vocabulary import Header, Parameter
 
 __all__ = [
+    "RATE_LIMITS",
     "ALLOW",
     "CACHE_CONTROL",
     "CONTENT_SECURITY_POLICY",
@@ -116,6 +117,26 @@ WWW_AUTHENTICATE = Header(
     name="WWW-Authenticate",
     says="How to show who calls (RFC 6750).",
     schema={"type": "string", "pattern": "^Bearer "},
+)
+RATE_LIMITS = (
+    Header(
+        name="X-RateLimit-Limit",
+        says="Requests that the client may make at once. It is absent if its rate is not limited.",
+        schema={"type": "integer", "minimum": 1},
+        required=False,
+    ),
+    Header(
+        name="X-RateLimit-Remaining",
+        says="How many of these are left now. More come evenly.",
+        schema={"type": "integer", "minimum": 0},
+        required=False,
+    ),
+    Header(
+        name="X-RateLimit-Reset",
+        says="Seconds until all are back, if no request is made.",
+        schema={"type": "integer", "minimum": 0},
+        required=False,
+    ),
 )
 X_CACHE = Header(
     name="X-Cache",

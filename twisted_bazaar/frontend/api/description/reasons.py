@@ -11,6 +11,7 @@ __all__ = [
     "INTERNAL",
     "MEANINGS",
     "MESSAGES",
+    "WITH_LIMITS",
     "WITH_CLIENTS",
 ]
 
@@ -46,6 +47,8 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.UNSUPPORTED_MEDIA_TYPE: "the body is not called application/json in UTF-8, or has a "
     "Content-Encoding",
     Reason.KEY_REUSED: "the key belongs to another trade",
+    Reason.TOO_MANY_REQUESTS: "the client has made more requests than its rate allows; a trade was "
+    "not looked at",
     Reason.TOO_MANY_CONNECTIONS: "there are too many connections from one address",
     Reason.HEADERS_TOO_LARGE: "the head of the request is too large",
     Reason.INTERNAL_ERROR: "an unexpected error, which the log has under the request's id",
@@ -78,6 +81,9 @@ ELSEWHERE = (Reason.NO_SUCH_PATH, Reason.METHOD_NOT_ALLOWED)
 WITH_CLIENTS = (Reason.UNAUTHENTICATED, Reason.NOT_PERMITTED)
 """What calls that need a permission are refused for, where there is a file of clients."""
 
+WITH_LIMITS = (Reason.TOO_MANY_REQUESTS,)
+"""What these calls are refused for where rates are limited."""
+
 INTERNAL = (
     *(Reason.NOT_SIGNED, Reason.LENGTH_REQUIRED),
     *(Reason.LISTED_ALREADY, Reason.TOO_MANY_STOCKS, Reason.MEMBERS_REFUSED),
@@ -91,6 +97,7 @@ MESSAGES: Mapping[Reason, str] = {
     Reason.TOO_SLOW: "the request took too long to come",
     Reason.TOO_LARGE: "the body is larger than 65536 bytes",
     Reason.PATH_TOO_LONG: "the path is longer than 16384 bytes",
+    Reason.TOO_MANY_REQUESTS: "there were too many requests; send it again after 2 s",
     Reason.TOO_MANY_CONNECTIONS: "there are too many connections from your address; close some",
     Reason.HEADERS_TOO_LARGE: "the headers are more than 500 headers or 16384 bytes",
     Reason.INTERNAL_ERROR: "the service failed; its log knows this request as "
