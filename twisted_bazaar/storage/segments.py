@@ -87,7 +87,7 @@ class Segments:
             raise Damaged(f"{self.where(bad)}: the checksum does not fit (reading entry {index})")
         for position in positions:
             at = position - base
-            stop = lines.index(b"\n", at) + 1 - CLOSING_BYTES
+            stop = lines.find(b"\n", at) + 1 - CLOSING_BYTES
             try:
                 entry = decode_entry(lines[at:stop] + b"}")
             except Damaged as error:

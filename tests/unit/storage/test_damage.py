@@ -9,7 +9,7 @@ import pytest
 from tests.damage.judge import Lost
 from tests.damage.kinds import INDEX_KINDS, KINDS
 from tests.damage.run import INDEX_EVERY, Case, run
-from twisted_bazaar.storage import index, recovery, trust
+from twisted_bazaar.storage import index, recovery, sidecar, trust
 from twisted_bazaar.storage.mark import Mark, MarkFile
 
 FOLDERS = 3000
@@ -52,6 +52,9 @@ MISSING = {
     "the mark is not compared": (recovery.Recovery, "_check_extent", always(None), OF_LOGS),
     "nor its checksum": (recovery, "closes", always(True), OF_LOGS),
     "nothing is ever suspect": (MarkFile, "replace", trusting, OF_LOGS),
+    "a sidecar need not fit": (recovery.Recovery, "_fits", always(True), OF_LOGS),
+    "nor its blocks": (sidecar, "_block_sum", always(bytes(4)), OF_LOGS),
+    "what is read and damaged is forgotten": (sidecar.ClosedRun, "distrust", always(None), OF_LOGS),
     "the index is no witness": (trust, "_check_witness", always(None), OF_INDEXES),
     "the index need not add up": (index, "_position_in", not_summed, OF_INDEXES),
     "no key is proved": (index, "proves", always(True), OF_INDEXES),
