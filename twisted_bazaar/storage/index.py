@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import msgspec
 
 from twisted_bazaar.consensus.entries import GENESIS, Entry
-from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
+from twisted_bazaar.errors import Damaged, InvariantBroken, NotUnderstood, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Side, Stock, Traded
 
@@ -101,7 +101,8 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Index:
-    """The index in one file, which is rebuilt if it is unreadable or not of `history`.
+    """The index in one file, which is rebuilt if it is unreadable, of an older format, or not of
+    `history`. Raises `Unusable`, and `NotUnderstood` if a newer release wrote it.
 
     `write` and `ledger` are called by one thread at a time, `find` and `matching` by any.
     """
@@ -123,6 +124,9 @@ class Index:
             try:
                 self._prepare()
                 self._fit(history)
+            except NotUnderstood:
+                self._writer.close()
+                raise
             except _BAD as error:
                 self._writer.close()
                 if _code(error) == sqlite3.SQLITE_BUSY:
@@ -244,6 +248,7 @@ class Index:
                 f"INSERT INTO position VALUES {_sealed(_NOTHING)}; COMMIT;"
             )
         elif form != _FORMAT:
+            _check_known(self._path, form)
             raise Useless(f"it is of format {form}")
         self._position = _NOTHING
         self._sums = {}
@@ -306,18 +311,30 @@ class Index:
 
 
 def witness_in(path: Path) -> Witness | None:
-    """The last entry that the index in `path` knows; None: none, or the file is damaged."""
+    """The last entry that the index in `path` knows; None: none, or the file is damaged.
+
+    That is in one row, which has a checksum of its own; the others need not be read for it.
+    Raises `NotUnderstood` if a newer release wrote the file.
+    """
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:
         return None
     try:
-        position = _position_in(connection)
+        ((form,),) = connection.execute("PRAGMA user_version")
+        _check_known(path, form)
+        position = _unsealed(connection.execute(_POSITION).fetchone() or ())
     except _BAD:
         return None
     finally:
         connection.close()
     return Witness(str(path), position.entry, position.digest) if position.entry else None
+
+
+def _check_known(path: Path, form: int) -> None:
+    """Raises `NotUnderstood` if a file of this format is of a newer release."""
+    if form > _FORMAT:
+        raise NotUnderstood(f"{path}: format {form} is not known to this release")
 
 
 def _position_in(connection: sqlite3.Connection) -> _Position:

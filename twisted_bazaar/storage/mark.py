@@ -1,7 +1,7 @@
 """The mark beside an order log: how much of the log is surely on disk, and whether it is trusted.
 
     {"position":"00000000000000012345","last":"0d9c3b1e","end":"…"}
-    {"replica":3,"suspect":null,"fresh":false,"origin":"…","end":"…"}
+    {"replica":3,"suspect":null,"fresh":false,"origin":"…","format":1,"end":"…"}
 
 Bytes missing at the end of a log look like a torn write, though they may have been acknowledged.
 The first line says how much was there. It is overwritten after each write to the log, once that
@@ -9,7 +9,9 @@ is on disk, and never synced itself. So after a crash of the process it is exact
 cache survives that; after a loss of power it may be behind the log; and it is never ahead of it.
 It lies in the first block of the file, which a disk writes whole or not at all.
 
-The second line changes rarely: then the file is replaced whole, durably.
+The second line changes rarely: then the file is replaced whole, durably. In each format the last
+line says which it is, so that a release refuses what a newer one wrote, and does not take it for
+damaged.
 """
 
 import os
@@ -17,13 +19,15 @@ from pathlib import Path
 
 import msgspec
 
-from twisted_bazaar.errors import Damaged
+from twisted_bazaar.errors import Damaged, NotUnderstood
 
 from .files import replace_file, sync_folder
 from .lines import BLOCK_BYTES, CLOSING_BYTES, check_lines, close_lines
 
 __all__ = ["Mark", "MarkFile", "mark_path", "read_mark"]
 
+FORMAT = 1
+"""The version of this format. Releases that wrote none wrote this one."""
 _READS = 3
 """How often the mark is read: a running replica may be overwriting it."""
 
@@ -39,6 +43,11 @@ class _State(msgspec.Struct, frozen=True):
     fresh: bool
     copied: bool = False
     origin: str = ""
+    format: int = FORMAT
+
+
+class _Version(msgspec.Struct, frozen=True):
+    format: int = FORMAT
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -62,6 +71,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.encode
 _decode_position = msgspec.json.Decoder(_Position, strict=True).decode
+_decode_version = msgspec.json.Decoder(_Version, strict=True).decode
 _decode_state = msgspec.json.Decoder(_State, strict=True).decode
 
 
@@ -71,9 +81,10 @@ def mark_path(folder: Path) -> Path:
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as it was written.
+    """The mark in `folder`; None: there is none. Raises `Damaged` if it is not as it was written,
+    and `NotUnderstood` if it is of a newer format.
 
-    Fields that a newer release may have added are ignored.
+    Fields that a newer release may have added without that are ignored.
     """
     path = mark_path(folder)
     for attempt in range(_READS):
@@ -82,6 +93,7 @@ def read_mark(folder: Path) -> Mark | None:
         except FileNotFoundError:
             return None
         try:
+            _check_format(path, text)
             return _decode(text)
         except (ValueError, msgspec.DecodeError) as error:
             if attempt == _READS - 1:
@@ -131,6 +143,16 @@ assert _POSITION_BYTES <= BLOCK_BYTES
 def _encode_state(mark: Mark) -> bytes:
     state = _State(mark.replica, mark.suspect, mark.fresh, mark.copied, mark.origin)
     return close_lines([_encode(state)[:-1]], 0)[0]
+
+
+def _check_format(path: Path, text: bytes) -> None:
+    """Raises `NotUnderstood` if the last line is sound, and says a newer format."""
+    line = text[text.rfind(b"\n", 0, -1) + 1 :]
+    if check_lines(line, 0) is None:
+        return
+    version = _decode_version(line[:-CLOSING_BYTES] + b"}").format
+    if version > FORMAT:
+        raise NotUnderstood(f"{path}: format {version} is not known to this release")
 
 
 def _decode(text: bytes) -> Mark:
