@@ -44,14 +44,11 @@ class ChangingCluster(Cluster):
         self.launch(name)
         return name
 
-    def forget(self, name: str) -> None:
-        """A replica that has ended is of no interest any more."""
-        self._running.pop(name).wait(STEP_SECONDS)
-        del self.address[name]
-
-    def ended(self, name: str) -> int | None:
-        """The status with which the service `name` has ended by itself; None: it has not."""
-        return self._running[name].poll()
+    def wait_end(self, name: str) -> int:
+        """Wait until the service `name` has ended by itself; its status."""
+        status = self._running[name].wait(STEP_SECONDS)
+        del self._running[name]
+        return status
 
     def members(self, *words: str, frontend: str = "frontend") -> subprocess.Popen[str]:
         """Begin `python -m twisted_bazaar members` with `words`."""
@@ -74,6 +71,16 @@ class ChangingCluster(Cluster):
         """The rows of `/replicas`, by id."""
         rows = self.request("GET", "/replicas", at=frontend).body["data"]
         return {row["id"]: row for row in rows}
+
+    def wait_voters(self, *ids: int) -> None:
+        """Wait until these are the replicas, all count, and one leads."""
+
+        def so() -> bool:
+            rows = self.replicas()
+            leads = any(row["role"] == "leader" and row["reachable"] for row in rows.values())
+            return sorted(rows) == [*ids] and leads
+
+        wait_until(so, f"{ids} count", START_SECONDS, self.tail)
 
     def wait_replicas(self, *ids: int) -> None:
         """Wait until these are the replicas, and all have the same log."""

@@ -142,7 +142,8 @@ class OrderNode(Service):
         super().startService()
         self._disk.start()
         self._feed(self._replica.start, self._seconds())
-        self._ticking.start(self._tick_seconds)
+        # `_feed` has ended the process then.
+        self._ticking.start(self._tick_seconds).addErrback(Failure.trap, Unavailable)
 
     def stopService(self) -> None:
         """Acknowledge nothing from now on; all that was acknowledged is on disk."""
