@@ -25,6 +25,7 @@ from twisted_bazaar.frontend.cache.redis_values import RedisValues
 from twisted_bazaar.local.plan import embedded_server
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.redis_url import RedisUrl
 
 from .waiting import wait_until
 
@@ -50,11 +51,11 @@ class Redis:
         self.address = self._ports.reserve(0)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         given = {"bind": self.address.host, "port": str(self.address.port), "save": ""}
         words = [word for name, value in given.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [self._server, *words], cwd=self._folder, stdout=subprocess.DEVNULL
+            [self._server, *words, *options], cwd=self._folder, stdout=subprocess.DEVNULL
         )
         wait_until(self._answers, "Redis answers")
 
@@ -96,6 +97,9 @@ class Redis:
             return bool(self.ask("PING") == b"PONG")
         except OSError:
             return False
+        except AssertionError as refused:
+            # It asks for a password.
+            return "NOAUTH" in str(refused)
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
@@ -156,9 +160,12 @@ async def start() -> AsyncIterator[Start]:
     before = scheduled()
     started: list[RedisCache] = []
 
-    def start(address: Address, timeout: float = TIMEOUT, secret: bytes = b"") -> RedisCache:
+    def start(
+        address: Address | RedisUrl, timeout: float = TIMEOUT, secret: bytes = b""
+    ) -> RedisCache:
         clock = the_reactor()
-        started.append(RedisCache(clock, clock.seconds, address, timeout, PAUSE, secret))
+        url = address if isinstance(address, RedisUrl) else RedisUrl(address)
+        started.append(RedisCache(clock, clock.seconds, url, timeout, PAUSE, secret))
         started[-1].startService()
         return started[-1]
 

@@ -173,7 +173,7 @@ def test_a_service_that_is_down_is_one_line() -> None:
         "tcp:x": "BAZAAR_LISTEN",
         "tcp:0": "BAZAAR_LISTEN",
         "tcp:70000": "BAZAAR_LISTEN",
-        "ssl:8443": "BAZAAR_LISTEN",
+        "ssl:1:privateKey=k.pem": "https://127.0.0.1:1/livez",
         "systemd:domain=INET:index=0": "BAZAAR_LISTEN",
     }
     silent = ask(*({"BAZAAR_LISTEN": listen} for listen in listens))

@@ -2,17 +2,22 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
 
+import attrs
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from tests.fakes.edge_files import ServerFiles
 from tests.fakes.leaks import nothing_leaks
 from twisted_bazaar.frontend.cache.quotes import Quote
 from twisted_bazaar.frontend.cache.redis import RedisCache
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.redis_url import RedisUrl
 
 from .redis_server import (
     ANOTHER_LOG,
@@ -38,6 +43,7 @@ from .redis_server import (
     used,
     versions,
 )
+from .tls_proxy import TlsProxy
 
 __all__ = ["absent", "cache", "nothing_leaks", "redis", "said", "start"]
 
@@ -227,7 +233,7 @@ async def test_a_stop_at_any_moment_is_prompt_and_logs_nothing(
 ) -> None:
     before = scheduled()
     reactor = the_reactor()
-    cache = RedisCache(reactor, reactor.seconds, absent.address, TIMEOUT, PAUSE)
+    cache = RedisCache(reactor, reactor.seconds, RedisUrl(absent.address), TIMEOUT, PAUSE)
     answers: list[Deferred[Mapping[str, Quote]]] = []
     if moment in ("under way", "paused", "idle", "given up"):
         absent.start()
@@ -281,3 +287,56 @@ async def test_the_cache_option_selects_the_redis(start: Start, redis: Redis) ->
     cache = start(Address.parse(given.removeprefix("redis://")))
     await used(cache)
     assert redis.ask("EXISTS", place("probe", "probe")) == 1
+
+
+# Passwords and TLS.
+
+PASSWORD = "h@sh:1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_that_asks_for_a_password_is_used_with_it_and_not_without(
+    start: Start, absent: Redis, said: list[str]
+) -> None:
+    absent.start("--requirepass", PASSWORD)
+    await used(start(RedisUrl(absent.address, password=PASSWORD)))
+    await used(start(RedisUrl(absent.address, user="default", password=PASSWORD)))
+    assert said == []
+    wrong = start(RedisUrl(absent.address, password="another"))
+    await eventually(lambda: said, "it is given up")
+    assert "is given up for now: WRONGPASS " in said[0]
+    start(absent.address)
+    await eventually(lambda: len(said) == 2, "the other is given up, too")
+    assert "is given up for now: NOAUTH " in said[1]
+    await deferLater(the_reactor(), 2.5 * PAUSE)
+    assert wrong.is_given_up
+    assert len(said) == 2
+    assert not [line for line in said if PASSWORD in line or "another" in line]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_redis_is_used_by_tls_if_its_certificate_is_trusted_and_for_its_host(
+    start: Start,
+    absent: Redis,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = ServerFiles(tmp_path)
+    files.write(1, has_address=False)
+    absent.start("--requirepass", PASSWORD)
+    with TlsProxy(files, absent.address) as proxy:
+        monkeypatch.setenv("SSL_CERT_FILE", str(files.certificate))
+        url = RedisUrl.parse(f"rediss://:{quote(PASSWORD)}@{proxy.address}")
+        cache = start(url)
+        await used(cache)
+        cache.put(LOG, quotes(a=1))
+        assert await versions(cache, ["a"]) == {"a": 1}
+        assert said == []
+        # It is the same place, but the certificate is not for it.
+        start(attrs.evolve(url, address=Address("127.0.0.1", proxy.address.port)))
+        monkeypatch.delenv("SSL_CERT_FILE")
+        start(url)
+        await eventually(lambda: len(said) == 2, "both are given up")
+    assert not [line for line in said if "hush" in line or PASSWORD in line]
+    assert all("its certificate is not trusted: " in line for line in said)

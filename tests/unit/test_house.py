@@ -159,6 +159,7 @@ PURE_MODULES = [
     "runtime.address",
     "runtime.endpoint",
     "runtime.log_settings",
+    "runtime.redis_url",
     "security.authority",
     "security.roles",
     "storage.archived",

@@ -23,6 +23,7 @@ from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.http.traced import trace_requests
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.resource import WithMetrics
+from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.security.inside import open_certificates, opened
@@ -223,7 +224,7 @@ def _routes(
         overview=overview,
         events=front.feed,
         fresh_key=FreshKeys(random.SystemRandom()),
-        hosts=Hosts(config.hosts),
+        hosts=Hosts(config.hosts, Endpoint.parse(config.listen).is_tls),
         notice=front.notice,
         partitions=config.partitions,
         gate=clients.gate if clients else None,
@@ -269,4 +270,8 @@ def _public(
     site.sources = sources(limits, site.proxies)
     if config.access_log:
         site.access_log = AccessLog()
-    return Listener(reactor, config.listen, site)
+    if config.hsts_seconds:
+        site.hsts = b"max-age=%d" % config.hsts_seconds
+    listener = Listener(reactor, config.listen, site)
+    figures.show_edge(lambda: listener.edge, time.time)
+    return listener

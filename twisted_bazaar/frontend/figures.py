@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_bazaar.frontend.cache.figures import CacheFigures
 from twisted_bazaar.frontend.trading.figures import TradeFigures
+from twisted_bazaar.http.edge import EdgeCertificate
 from twisted_bazaar.http.figures import HttpFigures
 from twisted_bazaar.http.site import BazaarSite
 from twisted_bazaar.metrics.exposition import Exposition
@@ -119,6 +120,22 @@ class FrontendFigures:
         """Declare the metrics of the connections of clients."""
         self._connections = lambda: len(site.connections)
         self._metrics.gauge("bazaar_http_connections", "Connections of clients.", self._connections)
+
+    def show_edge(
+        self, edge: Callable[[], EdgeCertificate | None], wall: Callable[[], float]
+    ) -> None:
+        """Declare the metric of the certificate that clients are shown; None: none. `wall` shows
+        seconds since 1970."""
+
+        def left() -> Mapping[tuple[str, ...], float]:
+            certificate = edge()
+            return {} if certificate is None else {(): certificate.seconds_left(wall())}
+
+        self._metrics.gauges(
+            "bazaar_http_certificate_expiry_seconds",
+            "For how long the certificate that clients are shown is valid; absent without TLS.",
+            read=left,
+        )
 
     def show_cache(
         self, cache: QuoteCache, floors: Sequence[Floors], seconds: Callable[[], float]

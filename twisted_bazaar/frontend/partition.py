@@ -12,6 +12,7 @@ import attrs
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.redis_url import RedisUrl
 from twisted_bazaar.runtime.services import monotonic_seconds
 from twisted_bazaar.security.roles import Kind, Role
 
@@ -188,10 +189,10 @@ def make_cache(reactor: Reactor, config: FrontendConfig) -> QuoteCache | None:
         return None
     if config.cache == "memory":
         return MemoryCache()
-    address = Address.parse(config.cache.removeprefix("redis://"))
+    url = RedisUrl.parse(config.cache)
     # Without a secret of the cluster's, a random one: then Redis serves this process alone.
     secret = config.secret or secrets.token_bytes(32)
-    return RedisCache(reactor, monotonic_seconds, address, secret=secret)
+    return RedisCache(reactor, monotonic_seconds, url, secret=secret)
 
 
 def life() -> int:

@@ -12,6 +12,7 @@ from twisted_bazaar.http.client_address import Network, read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN, Endpoint
+from twisted_bazaar.runtime.redis_url import REDIS_HELP
 from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.security.options import InsideConfig, InsideOptions
 from twisted_bazaar.timing import Timing
@@ -31,7 +32,8 @@ class FrontendConfig:
     advertise: Address | None
     catalogs: tuple[Address, ...]
     replicas: Mapping[int, Address]
-    cache: str
+    cache: str = attrs.field(repr=False)
+    """`memory`, `off`, or the URL of a Redis, which may hold a password."""
     timing: Timing
     hosts: tuple[str, ...]
     """Further names by which clients reach it."""
@@ -44,6 +46,8 @@ class FrontendConfig:
     trace: TraceConfig | None = attrs.field(default=None, kw_only=True)
     """Where traces go; None: nowhere."""
     access_log: bool = attrs.field(default=False, kw_only=True)
+    hsts_seconds: int = attrs.field(default=0, kw_only=True)
+    """For how long browsers are to use HTTPS only; 0: they are not told."""
     trusted_proxies: tuple[Network, ...] = attrs.field(default=(), kw_only=True)
     limits: LimitConfig = attrs.field(factory=LimitConfig, kw_only=True)
     clients: Path | None = attrs.field(default=None, kw_only=True)
@@ -69,9 +73,10 @@ class Options(LimitOptions, InsideOptions):
         ],
         ["advertise", None, None, "HOST:PORT at which catalogs reach it.", options.host_port],
         ["secret-file", None, None, "File of the cluster's secret.", options.secret_file],
-        ["cache", None, "memory", "redis://HOST:PORT, memory or off.", options.cache],
         ["clients", None, None, options.CLIENTS_HELP, options.readable_file],
+        ["cache", None, "memory", f"memory, off, or {REDIS_HELP}", options.cache],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
+        ["hsts", None, 0, options.HSTS_HELP, options.positive_int],
     ]
     optFlags: ClassVar = [
         ["public-metrics", None, "Serve /metrics to clients, too, and not on --internal only."],
@@ -93,6 +98,7 @@ class Options(LimitOptions, InsideOptions):
         options.check_open(self["listen"], self["clients"], bool(self["open"]))
         replicas = self.by_id("replica")
         internal = Endpoint.parse(self["internal"])
+        options.check_hsts(self["hsts"], self["listen"])
         self.config = FrontendConfig(
             self["listen"],
             self["internal"],
@@ -110,6 +116,7 @@ class Options(LimitOptions, InsideOptions):
             trusted_proxies=self["trusted-proxy"],
             limits=self.limits,
             clients=self["clients"],
+            hsts_seconds=self["hsts"],
             partitions=self["partitions"],
             inside=self.inside([internal, *self["catalog"], *replicas.values()]),
         )

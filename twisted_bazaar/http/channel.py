@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from .site import BazaarRequest, BazaarSite
     from .streaming import Endless
 
-__all__ = ["BazaarChannel", "phrase"]
+__all__ = ["HSTS_HEADER", "BazaarChannel", "phrase"]
+
+HSTS_HEADER = b"Strict-Transport-Security"
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/1\.[01])" % _TOKEN)
@@ -411,6 +413,8 @@ class BazaarChannel(HTTPChannel):
             b"Connection": b"close",
             **refusal.headers,
         }
+        if self.site.hsts is not None:
+            headers[HSTS_HEADER] = self.site.hsts
         lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
         head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (refusal.code, phrase(refusal.code), lines)
         self.transport.write(head + body)

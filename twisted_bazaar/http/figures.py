@@ -36,6 +36,10 @@ class HttpFigures:
         )
         self.refused_connections = refused.of("all")
         self.refused_connections_of_one = refused.of("address")
+        self.failed_handshakes = metrics.counter(
+            "bazaar_http_tls_failures_total",
+            "Connections that were given up in the TLS handshake, or broke TLS later.",
+        )
         self._kept: dict[tuple[str, bytes, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, method: bytes, code: int, seconds: float) -> None:

@@ -6,7 +6,7 @@ loaded (DNS rebinding) has that name in `Host`. So a foreign name in any of them
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
@@ -60,8 +60,10 @@ class Hosts:
     """The names of this front-end: those of its machine, those given to it, and for each connection
     its local address. With any port, as another one may be published."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        """Ports in `names` are ignored."""
+    def __init__(self, names: Iterable[str] = (), is_secure: bool = False) -> None:
+        """Ports in `names` are ignored. With `is_secure` every client is served by TLS, and so is
+        every page of this origin. Without, a proxy may serve them by TLS."""
+        self._schemes = ("https",) if is_secure else ("http", "https")
         read = [read_authority(name) for name in (*_OWN_NAMES, *names)]
         self._names = {each.host for each in read if each is not None}
 
@@ -86,7 +88,7 @@ class Hosts:
             if site.strip().lower() not in _OWN_SITE:
                 raise _foreign_page("Sec-Fetch-Site", site)
         for origin in origins or ():
-            if not _is_origin_of(named, origin):
+            if not _is_origin_of(named, origin, self._schemes):
                 raise _foreign_page("Origin", origin)
 
     def _is_ours(self, named: Authority | None, local: str) -> bool:
@@ -96,11 +98,11 @@ class Hosts:
         )
 
 
-def _is_origin_of(named: Authority | None, origin: bytes) -> bool:
-    """Whether `origin` has the host and port that the request names."""
+def _is_origin_of(named: Authority | None, origin: bytes, schemes: Collection[str]) -> bool:
+    """Whether `origin` has one of `schemes`, and the host and port that the request names."""
     matched = _ORIGIN.fullmatch(origin.decode("latin-1").lower())
     page = read_authority(matched[2]) if matched else None
-    if matched is None or page is None or named is None:
+    if matched is None or page is None or named is None or matched[1] not in schemes:
         return False
     default = _DEFAULT_PORTS[matched[1]]
     return (page.host, page.port or default) == (named.host, named.port or default)

@@ -7,15 +7,18 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.tcp import server_endpoint
 from twisted_bazaar.security.contexts import Certificates
 
+from .edge import EdgeCertificate, EdgeFiles, TlsEdge
 from .site import BazaarSite
 
 __all__ = ["GRACE_SECONDS", "Listener"]
@@ -49,20 +52,35 @@ class Listener(Service):
         self._option = option
         self._named = f"{option} {endpoint}"
         self._port: IListeningPort | None = None
+        self.edge: EdgeCertificate | None = None
+        """The certificate that clients are shown, once started; None: none."""
 
     def startService(self) -> None:
         """Raises `Unusable` if the endpoint cannot be listened on."""
         super().startService()
         failures: list[Failure] = []
-        endpoint = serverFromString(self._reactor, self._endpoint)
-        if self._certificates is not None:
-            endpoint = self._certificates.server(endpoint)
-        listening = endpoint.listen(self._site)
+        listening = self._endpoint_of().listen(self._site)
         # Endpoints are local: they have listened, or failed, when `listen` returns.
         listening.addCallbacks(self._listens, failures.append)
         for failure in failures:
             failure.trap(CannotListenError, OSError)
             raise Unusable(f"{self._named}: {failure.getErrorMessage()}")
+
+    def _endpoint_of(self) -> IStreamServerEndpoint:
+        """Where it listens. Raises `Unusable`."""
+        endpoint = Endpoint.parse(self._endpoint)
+        if not endpoint.is_tls:
+            plain: IStreamServerEndpoint = serverFromString(self._reactor, self._endpoint)
+            return plain if self._certificates is None else self._certificates.server(plain)
+        if self._certificates is not None:
+            raise Unusable(f"{self._named}: must be of kind tcp, as its TLS is by --certificates")
+        try:
+            certificate = EdgeCertificate(EdgeFiles.of(endpoint), self._reactor.seconds)
+        except Unusable as why:
+            raise Unusable(f"{self._named}: {why}") from None
+        self.edge = certificate
+        below = server_endpoint(self._reactor, Address(endpoint.host, endpoint.port))
+        return TlsEdge(below, certificate, self._site.figures.failed_handshakes)
 
     def _listens(self, port: Any) -> None:
         self._port = port
@@ -77,7 +95,7 @@ class Listener(Service):
         at = self._port.getHost()
         if not isinstance(at, IPv4Address | IPv6Address):
             return self._endpoint
-        is_tls = self._certificates is not None or self._endpoint.startswith(("ssl:", "tls:"))
+        is_tls = self._certificates is not None or self.edge is not None
         scheme = "https" if is_tls else "http"
         host = "localhost" if at.host in _EVERYWHERE else at.host
         return f"{scheme}://{Address(host, at.port)}"

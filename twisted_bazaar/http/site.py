@@ -27,7 +27,7 @@ from twisted_bazaar.tracing.context import TraceContext, read_headers
 
 from . import answers, client_address
 from .access_log import AccessLog
-from .channel import BazaarChannel, phrase
+from .channel import HSTS_HEADER, BazaarChannel, phrase
 from .client_address import TrustedProxies, network_of
 from .connections import MAX_CONNECTIONS, REQUEST_SECONDS, SECONDS, Connections, Phase
 from .figures import CLIENT_GONE, OTHER, HttpFigures
@@ -154,6 +154,8 @@ class BazaarRequest(server.Request):
         headers = self.responseHeaders
         headers.setRawHeaders(b"Date", [self.site.date()])
         headers.setRawHeaders(HEADER, [self.request_id])
+        if self.site.hsts is not None:
+            headers.setRawHeaders(HSTS_HEADER, [self.site.hsts])
         hosts = self.requestHeaders.getRawHeaders(b"Host")
         if hosts is not None and len(hosts) == 1:
             self.authority = hosts[0]
@@ -310,8 +312,10 @@ class BazaarSite(server.Site):
     proxies = TrustedProxies()
     access_log: AccessLog | None = None
     sources: Sources | None = None
-    """Bounds the connections of each client; None: they are not bounded. All three may be set
-    before the first connection."""
+    """Bounds the connections of each client; None: they are not bounded."""
+    hsts: bytes | None = None
+    """The value of `Strict-Transport-Security` in answers; None: it is not there. All of
+    these may be set before the first connection."""
 
     def __init__(
         self,

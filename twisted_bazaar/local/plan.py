@@ -7,6 +7,7 @@ what the services do.
 import importlib.metadata
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -18,6 +19,7 @@ from twisted_bazaar.http.client_address import Network
 from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import LogSettings
 from twisted_bazaar.runtime.options import timing_arguments
+from twisted_bazaar.runtime.redis_url import RedisUrl
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig, trace_arguments
 
@@ -46,8 +48,8 @@ class Config:
 
     listen: str
     data: Path
-    cache: str
-    """`auto`, or what a front-end takes."""
+    cache: str = attrs.field(repr=False)
+    """`auto`, or what a front-end takes; it may hold a password."""
     replicas: int
     engine: str | None = None
     """`embedded-postgres`, or the URL of an engine; None: each replica has a log of its own."""
@@ -65,6 +67,7 @@ class Config:
     """The file of clients; None: all may call."""
     is_open: bool = False
     """Whether all may call from other machines, too."""
+    hsts_seconds: int = 0
     plain_inside: bool = False
     """Whether processes call each other without TLS."""
     trusted_proxies: tuple[Network, ...] = ()
@@ -87,7 +90,9 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     shared += [f"--partitions={config.partitions}"] if config.partitions > 1 else []
     secret = f"--secret-file={secret_path(data)}"
 
-    frontend = [f"--listen={listen}", f"--cache={cache}", f"--catalog={catalog}"]
+    hidden = _hidden(cache)
+    frontend = [f"--listen={listen}", f"--catalog={catalog}"]
+    frontend += [] if hidden else [f"--cache={cache}"]
     frontend += [f"--internal=tcp:{internal.port}:interface={internal.host}"]
     frontend += [f"--advertise={internal}", secret]
     frontend += [f"--replica={n}={address}" for n, address in orders.items()]
@@ -96,6 +101,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     frontend += ["--access-log"] if config.access_log else []
     frontend += [f"--clients={config.clients}"] if config.clients else []
     frontend += ["--open"] if config.is_open else []
+    frontend += [f"--hsts={config.hsts_seconds}"] if config.hsts_seconds else []
     frontend += [f"--trusted-proxy={network}" for network in config.trusted_proxies]
     frontend += limit_arguments(config.limits)
 
@@ -108,6 +114,8 @@ def plan(config: Config, ports: Ports) -> list[Child]:
             address=public,
             internal=str(internal),
             command=twistd("bazaar-frontend", *frontend, *shared),
+            environment=hidden,
+            tls=Endpoint.parse(listen).is_tls,
             takes_requests=True,
             announces=True,
         ),
@@ -156,6 +164,14 @@ def _reserve_endpoint(description: str, ports: Ports) -> tuple[str, str]:
         return description, description
     address = ports.reserve_public(endpoint.host, endpoint.port)
     return str(endpoint.with_port(address.port)), str(address)
+
+
+def _hidden(cache: str) -> Mapping[str, str]:
+    """What tells a front-end of a cache with a password, which no command line holds; empty: it has
+    none."""
+    if "://" not in cache or RedisUrl.parse(cache).password is None:
+        return {}
+    return {"BAZAAR_CACHE": cache}
 
 
 def _resolve_cache(cache: str, ports: Ports) -> tuple[str, list[Child]]:

@@ -61,6 +61,8 @@ class Child:
     internal: str = ""
     """Where a front-end takes market operations; empty: it is no front-end."""
     command: Sequence[str]
+    tls: bool = False
+    """Whether clients reach it by TLS."""
     takes_requests: bool = False
     """Whether it stops before the others, which serve its requests under way."""
     announces: bool = False
@@ -79,8 +81,9 @@ class Supervisor(procmon.ProcessMonitor):
     """Keeps `children` running from `startService` to `stopService`.
 
     Meanwhile the file `path` lists them, a JSON array of objects: name, pid (null while there is
-    no process), address, command, started (RFC 3339), restarts, and internal where there is such an
-    address. It is replaced whole at every change, and removed when all have stopped.
+    no process), address, command, started (RFC 3339), restarts, internal where there is such an
+    address, and tls where that is true. It is replaced whole at every change, and removed when all
+    have stopped.
 
     A child that has served is restarted whenever it ends. One that ends with status 1 before it
     has ever served cannot use its folder or its options, and a restart would not help: `refused`
@@ -223,6 +226,7 @@ class Supervisor(procmon.ProcessMonitor):
                 "started": datetime.fromtimestamp(self._started_at[each.name], UTC).isoformat(),
                 "restarts": self._restarts[each.name],
                 **({"internal": each.internal} if each.internal else {}),
+                **({"tls": True} if each.tls else {}),
             }
             for each in self._children.values()
         ]

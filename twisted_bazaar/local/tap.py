@@ -18,6 +18,7 @@ from twisted_bazaar.frontend.limits.options import LimitOptions
 from twisted_bazaar.http.client_address import read_network
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
+from twisted_bazaar.runtime.redis_url import REDIS_HELP
 from twisted_bazaar.runtime.services import Process, prepare
 from twisted_bazaar.tracing.options import TracingOptions
 
@@ -44,8 +45,8 @@ def cache_or_auto(text: str) -> str:
     """`auto`, or what a front-end takes."""
     try:
         return text if text == "auto" else options.cache(text)
-    except ValueError:
-        raise ValueError(f"must be auto, redis://HOST:PORT, memory or off, not {text!r}") from None
+    except ValueError as why:
+        raise ValueError(str(why).replace("must be ", "must be auto, ", 1)) from None
 
 
 def engine(text: str) -> str:
@@ -64,8 +65,9 @@ class Options(LimitOptions, TracingOptions):
             "cache",
             None,
             "auto",
-            "Where lookups are cached: redis://HOST:PORT, memory, off, or auto, which is an "
-            "embedded Redis-compatible server, redis-server or memory, whichever there is first.",
+            "Where lookups are cached: memory, off, auto, which is an embedded Redis-compatible "
+            "server, redis-server or memory, whichever there is first, or "
+            f"{REDIS_HELP}",
             cache_or_auto,
         ],
         ["replicas", None, 3, "Number of order replicas, odd.", odd],
@@ -78,6 +80,7 @@ class Options(LimitOptions, TracingOptions):
         ],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
         ["clients", None, None, options.CLIENTS_HELP, options.readable_file],
+        ["hsts", None, 0, options.HSTS_HELP, options.positive_int],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
     ]
     optFlags: ClassVar[list[list[Any]]] = [
@@ -98,6 +101,7 @@ class Options(LimitOptions, TracingOptions):
     def postOptions(self) -> None:
         super().postOptions()
         options.check_open(self["listen"], self["clients"], bool(self["open"]))
+        options.check_hsts(self["hsts"], self["listen"])
         if self["engine"]:
             self.check_engine_timing()
         elif self["partitions"] > 1:
@@ -126,6 +130,7 @@ def makeService(config: Options) -> Service:
         access_log=bool(config["access-log"]),
         clients=config["clients"],
         is_open=bool(config["open"]),
+        hsts_seconds=config["hsts"],
         plain_inside=bool(config["plain-inside"]),
         trusted_proxies=config["trusted-proxy"],
         limits=config.limits,

@@ -14,10 +14,16 @@ __all__ = ["DEFAULT_LISTEN", "Endpoint"]
 DEFAULT_LISTEN = "tcp:8081:interface=127.0.0.1"
 """Where a front-end listens for clients if its operator names nothing else."""
 
+_TLS = (
+    *("port", "privateKey", "certKey", "sslmethod", "interface", "backlog"),
+    *("extraCertChain", "dhParameters"),
+)
 _PLACES: Mapping[str, Sequence[str]] = {
     "tcp": ("port", "interface", "backlog"),
     "tcp6": ("port", "backlog", "interface"),
     "unix": ("address", "mode", "backlog", "lockfile"),
+    "ssl": _TLS,
+    "tls": _TLS,
 }
 """The names of positional arguments, for the kinds of endpoint that are known here."""
 
@@ -27,7 +33,8 @@ class Endpoint:
     """Where a server listens. `str` gives a string that Twisted reads as the same endpoint."""
 
     kind: str
-    """`tcp`, `tcp6`, `unix`, or anything else that Twisted knows."""
+    """`tcp`, `tcp6`, `unix`, `ssl`, `tls`, which is another word for it, or anything else that
+    Twisted knows."""
     arguments: Mapping[str, str]
     """By name; those of another kind that have no name by position, from 1."""
 
@@ -47,6 +54,8 @@ class Endpoint:
         endpoint = cls(kind, arguments)
         if endpoint.is_tcp and not _is_port(arguments.get("port", "")):
             raise ValueError(f"must have a port from 0 to 65535, not {text!r}")
+        if "sslmethod" in arguments:
+            raise ValueError(f"must leave sslmethod out: TLS 1.2 and 1.3 are spoken, not {text!r}")
         if kind == "unix" and not endpoint.path:
             raise ValueError(f"must name a socket, not {text!r}")
         return endpoint
@@ -64,7 +73,12 @@ class Endpoint:
     @property
     def is_tcp(self) -> bool:
         """Whether it has a host and a port."""
-        return self.kind in ("tcp", "tcp6")
+        return self.kind in ("tcp", "tcp6") or self.is_tls
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether TLS is spoken there."""
+        return self.kind in ("ssl", "tls")
 
     @property
     def port(self) -> int:

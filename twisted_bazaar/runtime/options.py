@@ -26,6 +26,7 @@ from twisted_bazaar.timing import Timing
 from .address import Address
 from .endpoint import DEFAULT_LISTEN, Endpoint
 from .log_settings import Format, Level, LogSettings
+from .redis_url import RedisUrl
 
 __all__ = [
     "Options",
@@ -33,11 +34,13 @@ __all__ = [
     "CLIENTS_HELP",
     "HOST_HELP",
     "OPEN_HELP",
+    "HSTS_HELP",
     "PROXY_HELP",
     "ServiceOptions",
     "TimingOptions",
     "cache",
     "check_open",
+    "check_hsts",
     "endpoint",
     "folder",
     "host_name",
@@ -62,6 +65,7 @@ CLIENTS_HELP = (
     "when it changes. Without it, all may call it who reach it."
 )
 OPEN_HELP = "Without --clients, serve all who reach it, also from other machines."
+HSTS_HELP = "Seconds for which browsers are to use HTTPS only, if the endpoint is one of TLS."
 HOST_HELP = "A name or address, beyond those of its machine, by which clients reach it."
 
 Coerce = Callable[[str], Any]
@@ -153,20 +157,26 @@ def check_open(listen: str, clients: Path | None, is_open: bool) -> None:
 def endpoint(text: str) -> str:
     """A server endpoint string as Twisted reads it, such as `tcp:8081:interface=127.0.0.1`."""
     try:
-        Endpoint.parse(text)
-        # Only the string is read here, so no reactor is needed yet.
-        endpoints.serverFromString(None, text)
+        if not Endpoint.parse(text).is_tls:
+            # Only the string is read here, so no reactor is needed yet. Of TLS it would read files,
+            # which must be there when the service starts.
+            endpoints.serverFromString(None, text)
     except Exception:
         # The plugin for a kind of endpoint may raise any exception.
         raise ValueError(f"must be an endpoint such as {DEFAULT_LISTEN}, not {text!r}") from None
     return text
 
 
+def check_hsts(hsts: int, listen: str) -> None:
+    """Refuse `--hsts` where clients are not served by TLS, as browsers ignore it there."""
+    if hsts and not Endpoint.parse(listen).is_tls:
+        raise usage.UsageError("--hsts needs --listen ssl:PORT:privateKey=FILE:certKey=FILE")
+
+
 def cache(text: str) -> str:
-    """Where a front-end caches lookups: `redis://HOST:PORT`, `memory` or `off`."""
-    scheme, separator, address = text.partition("://")
-    if scheme == "redis" and separator:
-        return f"redis://{Address.parse(address.removesuffix('/'))}"
+    """Where a front-end caches lookups: the URL of a Redis, `memory` or `off`."""
+    if "://" in text:
+        return str(RedisUrl.parse(text))
     if text not in ("memory", "off"):
         raise ValueError(f"must be redis://HOST:PORT, memory or off, not {text!r}")
     return text

@@ -104,6 +104,8 @@ ALLOWED: Mapping[str, frozenset[Kind]] = {
     "/bazaar.v1.Replication/Vote": _ORDER_ONLY,
     "/bazaar.v1.Replication/Poll": _ORDER_ONLY,
     "/bazaar.v1.Replication/Fetch": _ORDER_ONLY,
+    "/bazaar.v1.Replication/Snapshot": _ORDER_ONLY,
+    "/bazaar.v1.Replication/Earlier": _ORDER_ONLY,
     "/bazaar.v1.Catalog/Apply": _ORDER_ONLY,
     "/bazaar.v1.Catalog/Listing": _ORDER_ONLY,
     "/bazaar.v1.Catalog/Lookup": _FRONTEND,

@@ -376,7 +376,7 @@ def in_words(why: ssl.SSLError) -> str:
     if isinstance(why, ssl.SSLCertVerificationError):
         if why.verify_code == _EXPIRED:
             return "its certificate has expired"
-        return f"its certificate is not of this bazaar: {why.verify_message}"
+        return f"its certificate is not trusted: {why.verify_message}"
     reason = why.reason or "unknown"
     if reason in _NO_TLS:
         return "it does not speak TLS 1.3"

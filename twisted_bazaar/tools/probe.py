@@ -19,7 +19,7 @@ ANSWER_SECONDS = 3.0
 
 _ENDPOINTS = {"tcp", "tcp6", "unix", "ssl", "tls", "haproxy", "systemd", "fd"}
 """Kinds of endpoints: text before the first colon that is no host."""
-_ASKED = "an endpoint of kind tcp, tcp6 or unix with a port or path of its own"
+_ASKED = "an endpoint of kind tcp, tcp6, ssl, tls or unix with a port or path of its own"
 _CHECK = "/grpc.health.v1.Health/Check"
 """An empty request is for the process as a whole."""
 _SERVING = b"\x08\x01"
@@ -54,10 +54,11 @@ def _ask_frontend(listen: str) -> str:
     if not endpoint.is_tcp or endpoint.port == 0:
         raise Unusable(f"BAZAAR_LISTEN: {listen!r} cannot be asked, only {_ASKED}")
     everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
-    return _ask_http(Address(everywhere.get(endpoint.host, endpoint.host), endpoint.port))
+    address = Address(everywhere.get(endpoint.host, endpoint.host), endpoint.port)
+    return _ask_http(address, is_tls=endpoint.is_tls)
 
 
-def _ask_http(address: Address, path: str | None = None) -> str:
+def _ask_http(address: Address, path: str | None = None, is_tls: bool = False) -> str:
     """GET /livez at `address`, or at the socket `path`."""
     # Each check is a new process, which imports only what it needs.
     import http.client
@@ -67,12 +68,22 @@ def _ask_http(address: Address, path: str | None = None) -> str:
         def connect(self) -> None:
             if path is None:
                 super().connect()
+                if is_tls:
+                    import ssl
+
+                    # It is asked on its own machine by an address, for which it has no certificate,
+                    # and told nothing.
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                    context.check_hostname = False
+                    context.verify_mode = ssl.CERT_NONE
+                    self.sock = context.wrap_socket(self.sock)
                 return
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(self.timeout)
             self.sock.connect(path)
 
-    url = f"http://{address}/livez" if path is None else f"BAZAAR_LISTEN {path} /livez"
+    scheme = "https" if is_tls else "http"
+    url = f"{scheme}://{address}/livez" if path is None else f"BAZAAR_LISTEN {path} /livez"
     connection = Connection(address.host, address.port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/livez")

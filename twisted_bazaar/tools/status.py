@@ -33,7 +33,7 @@ def show(asked: Namespace, out: TextIO, sleep: Callable[[float], None] = time.sl
     """Print how the bazaar is, once, or each second until Ctrl-C. Returns the exit status: what is
     wrong, or was at last. Raises `Unusable` if it cannot be asked; once it was, `--watch` goes on
     asking."""
-    place = Place(asked.url, asked.data)
+    place = Place(asked.url, asked.data, asked.cacert)
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console = Console(file=out, highlight=False, width=_PLAIN_COLUMNS, no_color=True)

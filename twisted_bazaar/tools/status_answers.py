@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,15 @@ class Answer(msgspec.Struct, frozen=True):
 class Place:
     """Where a front-end is asked, and which processes are those of its bazaar."""
 
-    def __init__(self, url: str | None, data: Path | None) -> None:
+    def __init__(self, url: str | None, data: Path | None, trusted: str | None = None) -> None:
         """`url` is that of a front-end, `data` the folder of a bazaar on this machine; None: none
-        is given. Raises `Unusable` if the one is no URL, or the other cannot be read."""
+        is given. `trusted` is the file of the certificates that are trusted where it is asked by
+        HTTPS; None: those that this system trusts. Raises `Unusable` if the one is no URL, or
+        another cannot be read."""
         # With another front-end, the folder that is here by chance may be of another bazaar.
         self._data = DEFAULT_DATA if data is None and url is None else data
         self._url = url
+        self._trusted = trusted
         self._found_url = DEFAULT_URL
         if url is not None:
             _split(url)
@@ -54,7 +58,8 @@ class Place:
             return self._url.rstrip("/")
         for process in self._known():
             if process.get("name") == "frontend":
-                self._found_url = _reached_at(str(process.get("address")))
+                scheme = "https" if process.get("tls") else "http"
+                self._found_url = f"{scheme}://{_reached_at(str(process.get('address')))}"
         return self._found_url
 
     def pids(self) -> Mapping[str, int]:
@@ -79,7 +84,7 @@ class Place:
     def ask(self) -> Answer:
         """The answer of the front-end. Raises `Unusable` without one."""
         url = f"{self.url()}/status"
-        raw = _get(url)
+        raw = _get(url, self._trusted)
         try:
             return Answer(raw, msgspec.json.decode(raw, type=_Body).data)
         except msgspec.MsgspecError as why:
@@ -104,30 +109,38 @@ class _Body(msgspec.Struct):
     data: ClusterStatus
 
 
-def _reached_at(address: str) -> str:
+def _reached_at(address: str) -> Address:
     try:
         at = Address.parse(address)
     except ValueError:
         raise Unusable(f"the front-end listens at {address}: --url must say where") from None
-    return f"http://{Address(_EVERYWHERE.get(at.host, at.host), at.port)}"
+    return Address(_EVERYWHERE.get(at.host, at.host), at.port)
 
 
-def _split(url: str) -> tuple[type[http.client.HTTPConnection], str, int | None, str]:
-    """The kind of connection to a URL's host, that host, its port and the path."""
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+def _split(url: str) -> tuple[bool, str, int | None, str]:
+    """Whether a URL is one of HTTPS, its host, its port and the path. Raises `Unusable`."""
     try:
         parts = urlsplit(url)
-        kind, host, port = kinds[parts.scheme], parts.hostname, parts.port
-    except (KeyError, ValueError):
+        host, port = parts.hostname, parts.port
+    except ValueError:
         host = None
-    if not host:
+    if not host or parts.scheme not in ("http", "https"):
         raise Unusable(f"--url must be such as {DEFAULT_URL}, not {url!r:.200}")
-    return kind, host, port, parts.path
+    return parts.scheme == "https", host, port, parts.path
 
 
-def _get(url: str) -> bytes:
-    kind, host, port, path = _split(url)
-    connection = kind(host, port, timeout=ANSWER_SECONDS)
+def _get(url: str, trusted: str | None) -> bytes:
+    """The body of the answer to GET. `trusted` is as for `Place`."""
+    is_secure, host, port, path = _split(url)
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+    if is_secure:
+        try:
+            context = ssl.create_default_context(cafile=trusted)
+        except (OSError, ssl.SSLError) as why:
+            raise Unusable(f"--cacert {trusted} holds no certificate: {why}") from None
+        connection = http.client.HTTPSConnection(
+            host, port, timeout=ANSWER_SECONDS, context=context
+        )
     try:
         connection.request("GET", path)
         response = connection.getresponse()

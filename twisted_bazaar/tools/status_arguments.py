@@ -18,5 +18,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder of a bazaar on this machine, where the front-end and process ids are found "
         "(var, if it is there)",
     )
+    parser.add_argument(
+        "--cacert",
+        metavar="FILE",
+        help="certificates to trust if the front-end is reached by HTTPS (those of this system)",
+    )
     parser.add_argument("--watch", action="store_true", help="again each second, until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="print what the front-end answers")

@@ -16,6 +16,7 @@ from twisted_bazaar.frontend.figures import FrontendFigures
 from twisted_bazaar.market import Placed
 from twisted_bazaar.metrics.figures import LATENCY_SECONDS, Gauges, Metrics
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.redis_url import RedisUrl
 from twisted_bazaar.status.report import Durations, LookupCounts, TradeCounts
 
 
@@ -112,7 +113,7 @@ def test_a_lease_shows_until_it_is_over(world: World) -> None:
 
 def test_a_redis_shows_whether_it_is_given_up_and_memory_never_is(world: World) -> None:
     clock: Any = Clock()
-    redis = RedisCache(clock, clock.seconds, Address("127.0.0.1", 1))
+    redis = RedisCache(clock, clock.seconds, RedisUrl(Address("127.0.0.1", 1)))
     redis.errors = 3
     world.figures.show_cache(redis, [FakePublisher().floors], clock.seconds)
     assert world.gauge("bazaar_cache_breaker_open") == 1

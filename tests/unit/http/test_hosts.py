@@ -30,6 +30,26 @@ def refused(
 
 
 @pytest.mark.parametrize(
+    ("origin", "is_secure", "is_taken"),
+    [
+        (b"https://localhost", True, True),
+        (b"http://localhost", True, False),
+        (b"https://localhost", False, True),
+        (b"http://localhost", False, True),
+    ],
+)
+def test_where_clients_are_served_by_tls_a_page_that_was_not_is_foreign(
+    origin: bytes, is_secure: bool, is_taken: bool
+) -> None:
+    hosts = Hosts(is_secure=is_secure)
+    if is_taken:
+        hosts.check(b"localhost", "", [origin], None)
+        return
+    with pytest.raises(Refusal, match="pages of other origins"):
+        hosts.check(b"localhost", "", [origin], None)
+
+
+@pytest.mark.parametrize(
     ("text", "authority"),
     [
         ("localhost", Authority("localhost", None)),

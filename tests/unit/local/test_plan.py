@@ -11,6 +11,7 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.local import plan, tap
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.local.supervisor import Child
+from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import Format, Level, LogSettings
 from twisted_bazaar.timing import Timing
 
@@ -71,6 +72,7 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "access-log": 0,
         "open": 0,
         "plain-inside": 0,
+        "hsts": 0,
         "trusted-proxy": (),
         "log-format": "text",
         "log-level": "info",
@@ -245,6 +247,25 @@ def test_the_endpoint_of_the_front_end_has_the_reserved_port(
     assert f"--listen={shown.format(port=port)}" in frontend.command
 
 
+def test_an_endpoint_of_tls_has_the_reserved_port_and_says_so(ports: Ports) -> None:
+    options = parse("--listen=ssl:0:privateKey=k.pem:interface=127.0.0.1", "--hsts=60")
+    asked = config(listen=options["listen"], hsts_seconds=options["hsts"])
+    frontend, *others = plan.plan(asked, ports)
+    port = frontend.address.split(":")[1]
+    (listen,) = [word for word in frontend.command if word.startswith("--listen")]
+    endpoint = Endpoint.parse(listen.removeprefix("--listen="))
+    assert endpoint == Endpoint.parse(options["listen"]).with_port(int(port))
+    assert "--hsts=60" in frontend.command
+    assert frontend.tls
+    assert not any(child.tls for child in others)
+    assert not plan.plan(config(), ports)[0].tls
+
+
+def test_hsts_is_refused_where_clients_are_not_served_by_tls() -> None:
+    with pytest.raises(SystemExit, match="--hsts needs --listen ssl:"):
+        parse("--hsts=60")
+
+
 def test_an_endpoint_of_another_kind_is_passed_on(ports: Ports) -> None:
     frontend = plan.plan(config(listen=r"unix:/tmp/a\:b.sock"), ports)[0]
     assert frontend.address == r"unix:/tmp/a\:b.sock"
@@ -264,6 +285,17 @@ def test_the_cache_asked_for_is_passed_on(ports: Ports) -> None:
     assert cache_of(plan.plan(config(cache="redis://10.0.0.9:6379"), ports)) == (
         "redis://10.0.0.9:6379"
     )
+
+
+def test_the_password_of_a_cache_is_on_no_command_line_and_in_no_list(ports: Ports) -> None:
+    url = "rediss://me:hush@cache.example:6379"
+    asked = config(cache=parse(f"--cache={url}")["cache"])
+    children = plan.plan(asked, ports)
+    told = {child.name: dict(child.environment) for child in children if child.environment}
+    assert told == {"frontend": {"BAZAAR_CACHE": url}}
+    assert "hush" not in str([child.command for child in children])
+    assert "hush" not in repr(children)
+    assert "hush" not in repr(asked)
 
 
 def test_auto_prefers_the_embedded_server(ports: Ports) -> None:

@@ -61,12 +61,37 @@ def test_another_port_changes_nothing_else(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "8081", "tcp", ":8081", "a=b:8081", "tcp:", "tcp:x", "tcp:-1", "tcp:65536", "unix:",
-     "tcp:1:wrong=2", "tcp:1:port=2", "tcp:1:2:3:4", "tcp:interface=127.0.0.1"],
+     "tcp:1:wrong=2", "tcp:1:port=2", "tcp:1:2:3:4", "tcp:interface=127.0.0.1",
+     "ssl:x:privateKey=/k.pem", "tls:8443:wrong=1", "tls:/certificates:tcp:443"],
 )  # fmt: skip
 def test_a_text_that_is_no_endpoint_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must .*$") as refused:
         Endpoint.parse(text)
     assert repr(text) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("ssl:8443:privateKey=/k.pem:certKey=/c.pem", ""),
+        ("tls:8443:/k.pem:/c.pem:interface=127.0.0.1", "127.0.0.1"),
+        (r"tls:8443:privateKey=/k\:1.pem:certKey=/c.pem:interface=\:\:1", "::1"),
+        ("ssl:port=8443:extraCertChain=/i.pem:dhParameters=/d.pem:backlog=5", ""),
+    ],
+)
+def test_an_endpoint_of_tls_has_a_port_and_files(text: str, host: str) -> None:
+    endpoint = Endpoint.parse(text)
+    assert endpoint.is_tls
+    assert (endpoint.host, endpoint.port) == (host, 8443)
+    moved = Endpoint.parse(str(endpoint.with_port(1)))
+    assert moved.port == 1
+    assert moved.with_port(8443) == endpoint
+    assert not Endpoint.parse("tcp:8443").is_tls
+
+
+def test_the_version_of_tls_is_not_chosen_by_an_endpoint() -> None:
+    with pytest.raises(ValueError, match="must leave sslmethod out"):
+        Endpoint.parse("ssl:8443:privateKey=/k.pem:sslmethod=TLSv1_METHOD")
 
 
 def test_the_arguments_of_other_kinds_are_left_as_they_are() -> None:

@@ -187,7 +187,8 @@ def test_timing_passes_from_one_service_to_another() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["tcp:8081:interface=127.0.0.1", "tcp:0", "tcp6:8081", "unix:/tmp/bazaar.sock"]
+    "text",
+    ["tcp:8081:interface=127.0.0.1", "tcp:0", "tcp6:8081", "unix:/tmp/bazaar.sock", "ssl:8443"],
 )
 def test_an_endpoint_is_taken_as_twisted_writes_it(text: str) -> None:
     assert options.endpoint(text) == text

@@ -177,7 +177,7 @@ def test_who_shows_no_certificate_of_this_bazaar_is_not_heard(
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     callers = {
         "it shows no certificate": none,
-        "its certificate is not of this bazaar": foreign,
+        "its certificate is not trusted": foreign,
         "its certificate has expired": contexts(expired(tmp_path / "old", ours), FRONTEND)[1],
         "it does not speak TLS 1.3": old,
     }
@@ -222,7 +222,7 @@ def test_a_server_of_another_bazaar_is_told_nothing(
     server, client = server_end(theirs), client_end(contexts(ours, FRONTEND)[1])
     meet(server, client)
     assert server.inner.heard == b""
-    assert client.refused[0][1].startswith("its certificate is not of this bazaar")
+    assert client.refused[0][1].startswith("its certificate is not trusted")
 
 
 def test_a_close_comes_after_all_that_was_written_and_nothing_after_it(

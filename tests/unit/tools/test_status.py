@@ -180,7 +180,7 @@ def test_with_watch_each_answer_is_printed_below_the_last_where_there_is_no_term
             raise KeyboardInterrupt
         frontend.says(*((b"", 503) if len(frontend.answers.asked) == 1 else (IMPAIRED, 200)))
 
-    asked = Namespace(url=frontend.url, data=None, watch=True, json=False)
+    asked = Namespace(url=frontend.url, data=None, cacert=None, watch=True, json=False)
     assert show(asked, sys.stdout, interrupt) == 2
     out, err = capsys.readouterr()
     assert out.index("all is well") < out.index("works, but something is wrong")

@@ -7,16 +7,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from txredisapi import InvalidResponse, RedisError, RedisProtocol, ResponseError
 
-from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.redis_url import RedisUrl
 from twisted_bazaar.runtime.tcp import client_endpoint
+from twisted_bazaar.security.transport import NotAdmitted
+from twisted_bazaar.security.trusting import TrustingEndpoint
 
 from .breaker import Breaker
 from .quotes import Quote
@@ -44,8 +46,8 @@ end
 
 
 class RedisCache(Service):
-    """A `QuoteCache` in the Redis at `address`, without password. While that Redis is unreachable,
-    or does not answer within `timeout` seconds, the cache is empty and keeps nothing.
+    """A `QuoteCache` in the Redis at `url`. While that Redis is unreachable, or does not answer
+    within `timeout` seconds, the cache is empty and keeps nothing.
 
     After a failure the cache sends nothing for `pause` seconds, then one command of its own, so
     that no lookup waits for a Redis that hangs. Each failure ends the connection, so that a late
@@ -58,22 +60,27 @@ class RedisCache(Service):
         self,
         reactor: Reactor,
         seconds: Callable[[], float],
-        address: Address,
+        url: RedisUrl,
         timeout: float = 0.05,
         pause: float = 0.5,
         secret: bytes = b"",
     ) -> None:
-        """It returns only values that were written with the same `secret`."""
+        """It returns only values that were written with the same `secret`. By TLS the certificate
+        of the Redis must be for the host of `url`, and by an issuer that this system trusts, or
+        that is in the file which the environment variable SSL_CERT_FILE names."""
         self._reactor = reactor
         self._seconds = seconds
-        self._address = address
+        self._url = url
+        self._address = url.address
         self._values = RedisValues(secret)
         self._timeout = timeout
-        self._endpoint = client_endpoint(reactor, address, pause)
+        self._endpoint = client_endpoint(reactor, url.address, pause)
+        if url.is_tls:
+            self._endpoint = TrustingEndpoint(self._endpoint, url.address.host)
         self._breaker = Breaker(pause, _TICKS_PER_TIMEOUT, _MAX_COMMANDS_UNDER_WAY)
         self._connecting: Deferred[None] = succeed(None)
         self._connection: _Connection | None = None
-        self._gone: Deferred[None] = succeed(None)
+        self._gone: Deferred[str] | Deferred[None] = succeed(None)
         """Fires when the last connection has ended."""
         self._refused_by: _Connection | None = None
         self.errors = 0
@@ -99,7 +106,7 @@ class RedisCache(Service):
         self._ticking = None
         self._connecting.cancel()
         self._give_up(self._connection, "stopping")
-        return self._gone
+        return self._gone.addCallback(lambda _: None)
 
     def get(self, history: str, names: Sequence[str]) -> Deferred[Mapping[str, Quote]]:
         if not names:
@@ -211,9 +218,19 @@ class RedisCache(Service):
     def _connected(self, connection: "_Connection") -> None:
         self._connection = connection
         self._gone = connection.gone
-        self._gone.addCallback(lambda _: self._give_up(connection, "the connection was lost"))
+        self._gone.addCallback(lambda why: self._give_up(connection, why))
         # The trial command: until it is answered, the breaker admits no other.
-        self._send(lambda redis: redis.mget([PREFIX]).addCallback(self._quotes, "", [""], [PREFIX]))
+        self._send(self._trial)
+
+    def _trial(self, redis: "_Connection") -> Deferred[Any]:
+        """Say who this is, if that is asked, and read a value that nobody has written."""
+        password = self._url.password
+        said = succeed(None) if password is None else redis.auth(password, self._url.user)
+        read: Deferred[Any] = redis.mget([PREFIX])
+        # What goes on if it is refused is refused as well, for a reason that says less.
+        both: Deferred[Any] = gatherResults([said, read], consumeErrors=True)
+        both.addErrback(_first)
+        return both.addCallback(lambda replies: self._quotes(replies[1], "", [""], [PREFIX]))
 
     def _unreachable(self, failure: Failure) -> None:
         self._give_up(None, failure.getErrorMessage())
@@ -237,14 +254,21 @@ class RedisCache(Service):
         self._connect()
 
 
+def _first(failure: Failure) -> Failure:
+    """The failure that made `gatherResults` fail."""
+    why = failure.value
+    assert isinstance(why, FirstError)
+    return why.subFailure
+
+
 class _Connection(RedisProtocol):  # type: ignore[misc]
     """A connection to Redis. Replies are matched to commands by order alone, so it aborts itself
     on a reply that is malformed or that no command waits for."""
 
     def __init__(self) -> None:
         super().__init__(charset=None, convertNumbers=False)
-        self.gone: Deferred[None] = Deferred()
-        """Fires when it has ended."""
+        self.gone: Deferred[str] = Deferred()
+        """Fires when it has ended, with why."""
 
     def connectionMade(self) -> Any:
         # Nagle's algorithm would hold back a command until the reply to the one before.
@@ -252,7 +276,8 @@ class _Connection(RedisProtocol):  # type: ignore[misc]
         return super().connectionMade()
 
     def connectionLost(self, why: Failure) -> None:
-        self.gone.callback(None)
+        lacks_trust = why.check(NotAdmitted)
+        self.gone.callback(why.getErrorMessage() if lacks_trust else "the connection was lost")
         super().connectionLost(why)
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:

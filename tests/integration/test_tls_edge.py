@@ -1,0 +1,95 @@
+"""Clients are served by HTTPS, and a certificate is replaced while they are."""
+
+import http.client
+import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.edge_files import ServerFiles
+from twisted_bazaar.runtime.address import Address
+
+from .bazaar import Bazaar
+from .waiting import wait_until
+
+Start = Callable[..., Bazaar]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ServerFiles:
+    made = ServerFiles(tmp_path)
+    made.write(1)
+    return made
+
+
+@pytest.fixture
+def served(files: ServerFiles, start_bazaar: Start) -> Bazaar:
+    listen = f"--listen=ssl:0:{files.endpoint}:interface=127.0.0.1"
+    return start_bazaar(listen, "--hsts=60", "--cache=off", "--replicas=1", ready=False)
+
+
+def connect(bazaar: Bazaar, context: ssl.SSLContext) -> http.client.HTTPSConnection:
+    at = Address.parse(bazaar.processes()["frontend"]["address"])
+    connection = http.client.HTTPSConnection("localhost", at.port, timeout=10, context=context)
+    connection.connect()
+    return connection
+
+
+def ask(connection: http.client.HTTPConnection, path: str, body: object = None) -> tuple[int, str]:
+    said = None if body is None else json.dumps(body)
+    method = "GET" if said is None else "POST"
+    connection.request(method, path, said, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def tool(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "twisted_bazaar", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+
+
+def test_clients_trade_by_tls_and_a_certificate_is_replaced_without_a_restart(
+    served: Bazaar, files: ServerFiles
+) -> None:
+    def is_ready() -> bool:
+        try:
+            return ask(connect(served, files.trust()), "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    wait_until(is_ready, "GET /readyz answers 200", 30, why_not=served.tail)
+    former = files.trust()
+    kept = connect(served, former)
+    trade = {"name": "GameStart", "quantity": 1, "type": "buy"}
+    status, said = ask(kept, "/orders", trade)
+    assert (status, json.loads(said)["data"]["transaction_number"]) == (200, 1)
+    pid = served.process_id("frontend")
+
+    files.write(2)
+
+    def shows_the_new_one() -> bool:
+        try:
+            connect(served, files.trust()).close()
+        except ssl.SSLCertVerificationError:
+            return False
+        return True
+
+    wait_until(shows_the_new_one, "the new certificate is shown", 10, why_not=served.tail)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(served, former)
+    # The connection that stands is served on.
+    assert ask(kept, "/stocks/GameStart")[0] == 200
+    assert served.process_id("frontend") == pid
+    assert "the certificate for clients was read again" in served.log.read_text()
+
+    shown = tool("status", "--data", str(served.data), "--cacert", str(files.certificate))
+    assert "https://127.0.0.1:" in shown.stdout, shown.stderr
+    refused = tool("status", "--data", str(served.data))
+    assert "certificate verify failed" in refused.stderr
+    at = Address.parse(served.processes()["frontend"]["address"])
+    listen = f"ssl:{at.port}:{files.endpoint}:interface=127.0.0.1"
+    assert tool("health", BAZAAR_LISTEN=listen).stdout == f"ok: https://{at}/livez\n"
