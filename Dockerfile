@@ -29,7 +29,12 @@ FROM ${BASE}
 RUN groupadd --system --gid 10001 bazaar \
  && useradd --system --uid 10001 --gid bazaar --home-dir /data --no-create-home \
             --shell /usr/sbin/nologin bazaar \
- && install --directory --owner=bazaar --group=bazaar --mode=0700 /data /etc/bazaar
+ && install --directory --owner=bazaar --group=bazaar --mode=0700 /data /etc/bazaar \
+            /etc/authority /etc/certificates/frontend /etc/certificates/catalog \
+            /etc/certificates/order-1 /etc/certificates/order-2 /etc/certificates/order-3 \
+            /etc/certificates/operator \
+ # Prometheus reads it as another user.
+ && install --directory --owner=bazaar --group=bazaar --mode=0755 /etc/certificates/monitor
 COPY --from=build /opt/bazaar /opt/bazaar
 ENV PATH=/opt/bazaar/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

@@ -1,11 +1,13 @@
-"""Clients are served by HTTPS, and a certificate is replaced while they are."""
+"""Clients are served by HTTPS, and a certificate is replaced while they are; the cache is reached
+by TLS, with a password that nobody is shown.
+"""
 
 import http.client
 import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,12 @@ from tests.fakes.edge_files import ServerFiles
 from twisted_bazaar.runtime.address import Address
 
 from .bazaar import Bazaar
+from .redis_server import Redis
+from .tls_proxy import TlsProxy
 from .waiting import wait_until
 
 Start = Callable[..., Bazaar]
+PASSWORD = "hush-7f3b"
 
 
 @pytest.fixture
@@ -27,9 +32,24 @@ def files(tmp_path: Path) -> ServerFiles:
 
 
 @pytest.fixture
-def served(files: ServerFiles, start_bazaar: Start) -> Bazaar:
+def cache(tmp_path: Path, files: ServerFiles) -> Iterator[str]:
+    """The URL of a Redis."""
+    redis = Redis(tmp_path)
+    redis.start("--requirepass", PASSWORD)
+    with TlsProxy(files, redis.address) as proxy:
+        yield f"rediss://:{PASSWORD}@{proxy.address}"
+    redis.stop()
+
+
+@pytest.fixture
+def served(tmp_path: Path, files: ServerFiles, cache: str, start_bazaar: Start) -> Bazaar:
     listen = f"--listen=ssl:0:{files.endpoint}:interface=127.0.0.1"
-    return start_bazaar(listen, "--hsts=60", "--cache=off", "--replicas=1", ready=False)
+    # It must stay as it is while that of the front-end is replaced.
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(files.certificate.read_bytes())
+    environment = {"BAZAAR_CACHE": cache, "SSL_CERT_FILE": str(trusted)}
+    options = (listen, "--hsts=60", "--replicas=1")
+    return start_bazaar(*options, ready=False, environment=environment)
 
 
 def connect(bazaar: Bazaar, context: ssl.SSLContext) -> http.client.HTTPSConnection:
@@ -40,11 +60,18 @@ def connect(bazaar: Bazaar, context: ssl.SSLContext) -> http.client.HTTPSConnect
 
 
 def ask(connection: http.client.HTTPConnection, path: str, body: object = None) -> tuple[int, str]:
+    answer, said = asked(connection, path, body)
+    return answer.status, said
+
+
+def asked(
+    connection: http.client.HTTPConnection, path: str, body: object = None
+) -> tuple[http.client.HTTPResponse, str]:
     said = None if body is None else json.dumps(body)
     method = "GET" if said is None else "POST"
     connection.request(method, path, said, {"Content-Type": "application/json"})
     answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    return answer, answer.read().decode()
 
 
 def tool(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,6 +95,15 @@ def test_clients_trade_by_tls_and_a_certificate_is_replaced_without_a_restart(
     status, said = ask(kept, "/orders", trade)
     assert (status, json.loads(said)["data"]["transaction_number"]) == (200, 1)
     pid = served.process_id("frontend")
+
+    def is_cached() -> bool:
+        answer, _ = asked(kept, "/stocks/GameStart")
+        return answer.headers["X-Cache"] == "hit"
+
+    wait_until(is_cached, "lookups come from the cache", 10, why_not=served.tail)
+    shown_to_all = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    shown_to_all += [(served.data / "processes.json").read_bytes(), served.log.read_bytes()]
+    assert not [each for each in shown_to_all if PASSWORD.encode() in each]
 
     files.write(2)
 

@@ -20,6 +20,7 @@ from .roles import Identity, Role
 
 __all__ = [
     "AUTHORITY_DAYS",
+    "INSIDE",
     "ROLE_DAYS",
     "Authority",
     "Issued",
@@ -37,6 +38,10 @@ __all__ = [
 AUTHORITY_DAYS = 3653
 ROLE_DAYS = 397
 """How long a certificate of a role is valid, if no other time is asked for."""
+
+INSIDE = "inside.bazaar"
+"""A host name in the certificate of every role, for those who ask all of them, as Prometheus does,
+and must check one."""
 
 _EARLY = timedelta(hours=1)
 _PREFIX = "bazaar "
@@ -102,6 +107,7 @@ class Authority:
         names = [
             x509.UniformResourceIdentifier(str(Identity(self.bazaar, role))),
             x509.DNSName(role.host_name),
+            x509.DNSName(INSIDE),
         ]
         # Each process is a server, and calls others.
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]

@@ -24,6 +24,8 @@ from twisted_bazaar.rpc.frames import server as frames
 from twisted_bazaar.rpc.serving import server as grpc_server
 from twisted_bazaar.runtime import exits
 from twisted_bazaar.runtime.options import Options
+from twisted_bazaar.security.folder import CertificateFolder
+from twisted_bazaar.security.roles import Role
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -32,10 +34,17 @@ SECRET = "secret"
 """The service that makes the secret, and its volume."""
 ENGINE_SECRET = "engine-secret"
 """The same for the password of the engine."""
+CERTIFICATES = "certificates"
+"""The service that makes the certificates; the volumes of roles begin with its name."""
+OPERATOR = "operator"
+"""The tools, as the role that changes the market."""
+ROLES = ("frontend", "catalog", "order-1", "order-2", "order-3", "operator", "monitor")
 ENGINE = [name for name in SERVICES if SERVICES[name].get("profiles") == ["engine"]]
 SECRETS = {SECRET, ENGINE_SECRET}
+ONCE = {*SECRETS, CERTIFICATES}
+"""The services that end."""
 BUILT = {name for name in SERVICES if "build" in SERVICES[name]}
-OURS = sorted(BUILT - {SECRET, *ENGINE})
+OURS = sorted(BUILT - {SECRET, CERTIFICATES, OPERATOR, *ENGINE})
 POSTGRES = [name for name in ENGINE if name.startswith("postgres")]
 ETCD = [name for name in ENGINE if name.startswith("etcd")]
 ORDERS = [name for name in OURS if SERVICES[name]["command"][0] == "bazaar-order"]
@@ -162,7 +171,8 @@ def test_no_service_depends_on_another_being_up() -> None:
     for name, service in SERVICES.items():
         for other, how in service.get("depends_on", {}).items():
             assert other in SERVICES
-            assert other == SECRET or how == {"condition": "service_started"}, name
+            condition = "service_completed_successfully" if other in ONCE else "service_started"
+            assert how == {"condition": condition}, name
 
 
 def test_clients_may_trade_by_the_names_that_lead_to_a_front_end(configs: dict[str, Any]) -> None:
@@ -193,13 +203,60 @@ def test_every_replica_and_catalog_keeps_its_data_in_a_volume_of_its_own(
 ) -> None:
     used = []
     for name in ORDERS + CATALOGS:
-        (volume,) = mounts(name).keys() - SECRETS
+        (volume,) = [
+            each for each in mounts(name).keys() - SECRETS if not each.startswith(CERTIFICATES)
+        ]
         assert mounts(name)[volume] == (str(configs[name].data), False)
         used.append(volume)
     for name in ETCD + POSTGRES:
         assert mounts(name)[name] == ("/data", False)
         used.append(name)
-    assert sorted([*used, *SECRETS, "prometheus"]) == sorted(COMPOSE["volumes"])
+    used += [f"{CERTIFICATES}-{role}" for role in ROLES]
+    used += [*SECRETS, "authority", "prometheus"]
+    assert sorted(used) == sorted(COMPOSE["volumes"])
+
+
+def test_every_service_sees_the_certificate_of_its_own_role_only(configs: dict[str, Any]) -> None:
+    for name in SERVICES.keys() - {CERTIFICATES}:
+        seen = {volume for volume in mounts(name) if volume.startswith(CERTIFICATES)}
+        role = "monitor" if name == "prometheus" else re.sub(r"(frontend)-\d", r"\1", name)
+        if role not in ROLES:
+            assert not seen, name
+            continue
+        at = f"/etc/certificates/{role}"
+        assert {volume: mounts(name)[volume] for volume in seen} == {
+            f"{CERTIFICATES}-{role}": (at, True)
+        }
+        assert SERVICES[name]["depends_on"][CERTIFICATES] == {
+            "condition": "service_completed_successfully"
+        }
+        if name != "prometheus":
+            assert SERVICES[name]["environment"]["BAZAAR_CERTIFICATES"] == at
+        assert "authority" not in mounts(name), name
+
+
+def test_the_certificates_are_made_once_and_the_monitor_s_can_be_read_by_prometheus(
+    tmp_path: Path,
+) -> None:
+    (program,) = SERVICES[CERTIFICATES]["command"]
+    assert "$" not in program, "compose would put something else there"
+    for volume, (path, _) in mounts(CERTIFICATES).items():
+        at = "authority" if volume == "authority" else f"certificates/{volume.partition('-')[2]}"
+        assert path == f"/etc/{at}"
+        (tmp_path / at).mkdir(parents=True)
+    here = program.replace("/etc", str(tmp_path)).replace("python3", sys.executable)
+    made = []
+    for _ in range(2):
+        subprocess.run([*SERVICES[CERTIFICATES]["entrypoint"], here], check=True, cwd=ROOT)
+        found = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+        made.append({path: path.read_bytes() for path in found})
+    assert made[0] == made[1]
+    for role in ROLES:
+        folder = CertificateFolder(tmp_path / "certificates" / role)
+        assert folder.read(Role.parse(role))
+        assert not folder.authority_key.exists()
+    modes = {path: path.stat().st_mode & 0o077 for path in made[0]}
+    assert {path.parent.name for path, mode in modes.items() if mode} == {"monitor"}
 
 
 def test_no_container_may_do_more_than_it_must() -> None:
@@ -214,6 +271,7 @@ def test_no_container_may_do_more_than_it_must() -> None:
         # Prometheus is its image's own user, to whom its volume there belongs.
         assert service["user"] == ("65534:65534" if name == "prometheus" else user[1]), name
         allowed = {"/data", "/etc/bazaar", "/etc/engine", "/prometheus", *files(name).values()}
+        allowed |= {"/etc/authority", *(f"/etc/certificates/{role}" for role in ROLES)}
         assert {path for path, _ in mounts(name).values()} <= allowed, name
         assert service["pids_limit"] > 0, name
         assert re.fullmatch(r"[1-9]\d*[mg]", default(service["mem_limit"])), name
@@ -222,11 +280,11 @@ def test_no_container_may_do_more_than_it_must() -> None:
 def test_clients_and_services_have_separate_networks() -> None:
     networks = {"public": {}, "monitoring": {}, "inner": {"internal": True}}
     assert COMPOSE["networks"] == networks
-    on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - SECRETS}
+    on = {name: SERVICES[name].get("networks") for name in SERVICES.keys() - ONCE}
     expected = {name: ["public", "inner"] if name in FRONTENDS else ["inner"] for name in on}
     monitoring = {"prometheus": ["monitoring", "inner"], "grafana": ["monitoring"]}
     assert on == {**expected, **monitoring}
-    assert all(SERVICES[name]["network_mode"] == "none" for name in SECRETS)
+    assert all(SERVICES[name]["network_mode"] == "none" for name in ONCE)
 
 
 def test_every_container_has_an_init_process() -> None:
@@ -234,7 +292,7 @@ def test_every_container_has_an_init_process() -> None:
 
 
 def test_every_service_is_restarted_and_has_a_health_check() -> None:
-    for name in sorted(SERVICES.keys() - SECRETS):
+    for name in sorted(SERVICES.keys() - ONCE - {OPERATOR}):
         service = SERVICES[name]
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"][0] == "CMD", name

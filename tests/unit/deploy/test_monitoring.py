@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from tests.fakes.monitoring_files import (
     queries,
     selectors,
 )
+from twisted_bazaar.security.authority import INSIDE
+from twisted_bazaar.security.folder import CertificateFolder, Issuing
+from twisted_bazaar.security.roles import Kind, Role
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 PAGE = (ROOT / "docs" / "monitoring.md").read_text()
@@ -52,8 +56,18 @@ def promtool(*arguments: str | Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_promtool_accepts_configuration_targets_and_rules() -> None:
-    promtool("check", "config", FOLDER / "prometheus.yml")
+def test_promtool_accepts_configuration_targets_and_rules(tmp_path: Path) -> None:
+    # It looks for the files of certificates, too.
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "monitor").mkdir()
+    folder = CertificateFolder(tmp_path / "monitor")
+    folder.keep(lambda: "3f9c12ab", [Role(Kind.MONITOR)], Issuing(time.time(), lambda: 7))
+    config = tmp_path / "prometheus.yml"
+    text = config.read_text()
+    config.write_text(text.replace("/etc/certificates/monitor", str(folder.path)))
+    promtool("check", "config", config)
+    (scraped,) = [each for each in CONFIG["scrape_configs"] if each["job_name"] == "bazaar"]
+    assert scraped["tls_config"]["server_name"] == INSIDE
 
 
 def test_every_process_of_the_compose_file_is_scraped_where_it_serves_its_metrics() -> None:
