@@ -299,13 +299,13 @@ async def test_a_redis_that_asks_for_a_password_is_used_with_it_and_not_without(
     start: Start, absent: Redis, said: list[str]
 ) -> None:
     absent.start("--requirepass", PASSWORD)
-    await used(start(RedisUrl(absent.address, password=PASSWORD)))
-    await used(start(RedisUrl(absent.address, user="default", password=PASSWORD)))
+    await used(start(RedisUrl(absent.address, password=PASSWORD), PATIENCE))
+    await used(start(RedisUrl(absent.address, user="default", password=PASSWORD), PATIENCE))
     assert said == []
-    wrong = start(RedisUrl(absent.address, password="another"))
+    wrong = start(RedisUrl(absent.address, password="another"), PATIENCE)
     await eventually(lambda: said, "it is given up")
     assert "is given up for now: WRONGPASS " in said[0]
-    start(absent.address)
+    start(absent.address, PATIENCE)
     await eventually(lambda: len(said) == 2, "the other is given up, too")
     assert "is given up for now: NOAUTH " in said[1]
     await deferLater(the_reactor(), 2.5 * PAUSE)
@@ -328,15 +328,15 @@ async def test_a_redis_is_used_by_tls_if_its_certificate_is_trusted_and_for_its_
     with TlsProxy(files, absent.address) as proxy:
         monkeypatch.setenv("SSL_CERT_FILE", str(files.certificate))
         url = RedisUrl.parse(f"rediss://:{quote(PASSWORD)}@{proxy.address}")
-        cache = start(url)
+        cache = start(url, PATIENCE)
         await used(cache)
         cache.put(LOG, quotes(a=1))
         assert await versions(cache, ["a"]) == {"a": 1}
         assert said == []
         # It is the same place, but the certificate is not for it.
-        start(attrs.evolve(url, address=Address("127.0.0.1", proxy.address.port)))
+        start(attrs.evolve(url, address=Address("127.0.0.1", proxy.address.port)), PATIENCE)
         monkeypatch.delenv("SSL_CERT_FILE")
-        start(url)
+        start(url, PATIENCE)
         await eventually(lambda: len(said) == 2, "both are given up")
     assert not [line for line in said if "hush" in line or PASSWORD in line]
     assert all("its certificate is not trusted: " in line for line in said)
