@@ -20,6 +20,7 @@ ONLY_WITH_FILES = {
             "test_members",
             "test_old_logs",
             "test_restored_logs",
+            "test_rolling_upgrade",
             "test_slow_elections",
         ),
         "order processes have no logs in files, nor disks that these wait for",
