@@ -8,11 +8,13 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from .errors import Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
 from .tools import (
+    backup_arguments,
     certificate_arguments,
     client_arguments,
     operation_arguments,
@@ -56,9 +58,18 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is not _health:
             place = "the folder of a replica, such as var/order-1, or the URL of an engine"
-            command.add_argument("place", metavar="FOLDER", help=f"{place}, postgresql://…")
+            place += ", postgresql://…" if run is _export else ", postgresql://…, or a backup"
+            command.add_argument("place", metavar="FOLDER", help=place)
         if run is _export:
             command.add_argument("--whole", action="store_true", help="prices and keys, too")
+    purpose = "write what a replica has released to a file, while it runs or not"
+    backup = commands.add_parser("backup", help=purpose, description=purpose)
+    backup.set_defaults(run=_backup)
+    backup_arguments.add_backup_arguments(backup)
+    purpose = "make the folders of the replicas of a new bazaar from backups"
+    restore = commands.add_parser("restore", help=purpose, description=purpose)
+    restore.set_defaults(run=_restore)
+    backup_arguments.add_restore_arguments(restore)
     purpose = "change the market: list stocks, change prices, halt and resume trading"
     market = commands.add_parser("market", help=purpose, description=purpose)
     market.set_defaults(run=_market)
@@ -111,6 +122,11 @@ def _verify(asked: argparse.Namespace) -> None:
         for each in verify_engine(asked.place):
             _verified("partition", each.partition, each)
         return
+    if asked.place.startswith("s3://") or Path(asked.place).is_file():
+        from .tools.backups.checking import check
+
+        print(f"ok: {check(asked.place)}")
+        return
     from .tools.inspection import verify
 
     log = verify(Path(asked.place))
@@ -131,6 +147,24 @@ def _is_engine(place: str) -> bool:
     if find_spec("psycopg") is None:
         raise Unusable("an engine needs psycopg: pip install 'twisted-bazaar[engine]'")
     return True
+
+
+def _backup(asked: argparse.Namespace) -> None:
+    from .tools.backups.taking import take
+
+    end = take(asked.folder, asked.place, asked.since, lambda: time.time_ns() // 1_000_000)
+    print(f"ok: last_number={end.number} last_index={end.index} digest={end.digest}")
+
+
+def _restore(asked: argparse.Namespace) -> None:
+    from .tools.backups.restoring import restore
+
+    ids = range(1, asked.replicas + 1)
+    made = restore(asked.places, asked.data, ids, asked.until, SystemRandom(), asked.name or "")
+    print(
+        f"ok: name={made.cluster} last_number={made.last_number}"
+        f" last_index={made.last_index} digest={made.digest}"
+    )
 
 
 def _market(asked: argparse.Namespace) -> None:

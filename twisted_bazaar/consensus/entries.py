@@ -24,6 +24,7 @@ __all__ = [
     "Opened",
     "decode_entry",
     "encode_entry",
+    "rechained",
 ]
 
 GENESIS = "0" * 32
@@ -130,6 +131,14 @@ def encode_entry(previous: str, index: int, term: int, at_milliseconds: int, eve
     digest = _digest(previous, content)
     record = b'%b,"digest":"%b"}' % (content, digest.encode())
     return Entry(index, term, at_milliseconds, event, digest, record)
+
+
+def rechained(previous: str, entry: Entry) -> Entry:
+    """`entry`, but after the history that the digest `previous` names."""
+    content = entry.record[:-_DIGEST_BYTES]
+    digest = _digest(previous, content)
+    record = b'%b,"digest":"%b"}' % (content, digest.encode())
+    return msgspec.structs.replace(entry, digest=digest, record=record)
 
 
 def decode_entry(record: bytes) -> Entry:

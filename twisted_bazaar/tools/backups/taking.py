@@ -1,0 +1,67 @@
+"""Takes a backup from the folder of a replica, while the replica runs or not.
+
+A backup holds what is released: no entry in it can ever be undone. The index of the replica says
+how far that is; it is behind by a moment.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted_bazaar.errors import Damaged, Unusable
+from twisted_bazaar.storage.index import witness_in
+from twisted_bazaar.storage.logfile import LogReader
+
+from .file_format import BackupReader, BackupWriter, End, Start
+from .places import opened, written
+
+__all__ = ["end_of", "take"]
+
+_CHUNK_ENTRIES = 4096
+
+
+def take(folder: Path, place: str, since: str | None, milliseconds: Callable[[], int]) -> End:
+    """Write what the replica in `folder` has released to `place`, a file or `s3://BUCKET/KEY`;
+    with `since`, only what came after the backup there. Returns where it ends.
+
+    Each entry is checked as it is read. Raises `Unusable` if the folder holds no log or a suspect
+    one, if `since` is of another log, or if a place cannot be used, and `Damaged`.
+    """
+    begins = None if since is None else end_of(since)
+    made = milliseconds()
+    # The index first: the log goes on, and has what the index has.
+    released = witness_in(folder / "index.sqlite")
+    log = LogReader(folder)
+    if log.suspect is not None:
+        raise Unusable(f"{folder}: suspect, may lack orders: {log.suspect}")
+    if released is None or released.index > log.last_index:
+        raise Unusable(f"{folder}: nothing is released yet, or its index is made anew")
+    if log.digest_at(released.index) != released.digest:
+        raise Damaged(f"{folder}: entry {released.index} is another one than in its index")
+    start = Start(cluster=log.cluster, after=0, number=0, digest=log.digest_at(0), made=made)
+    term = at = 0
+    if begins is not None:
+        if begins.index > released.index:
+            raise Unusable(
+                f"{since}: ends with entry {begins.index}, and {folder} with {released.index}"
+            )
+        if log.digest_at(begins.index) != begins.digest:
+            raise Unusable(f"{since}: of another log than {folder}")
+        start = Start(
+            cluster=log.cluster,
+            after=begins.index,
+            number=begins.number,
+            digest=begins.digest,
+            made=made,
+        )
+        term, at = begins.term, begins.at
+    with written(place) as out:
+        writer = BackupWriter(out, start, term, at)
+        for after in range(start.after, released.index, _CHUNK_ENTRIES):
+            writer.add(log.read(after, min(after + _CHUNK_ENTRIES, released.index)))
+        return writer.finish()
+
+
+def end_of(place: str) -> End:
+    """Where the backup at `place` ends, once all of it is checked."""
+    with opened(place) as file:
+        return BackupReader(file, place).read_through()
