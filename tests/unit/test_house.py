@@ -166,6 +166,8 @@ PURE_MODULES = [
     "storage.blocks",
     "storage.links",
     "storage.places",
+    "tools.backups.file_format",
+    "tools.backups.until",
     "tools.order_table",
     "tracing.context",
     "tracing.followed",

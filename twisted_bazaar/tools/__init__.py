@@ -1,6 +1,6 @@
 """What `python -m twisted_bazaar` does: `export` and `verify` an order log, check `health`, show
 the `status` of a bazaar, change the `market`, show and move its `partitions`, make its
-`certificates`, and change the file of its `clients`.
+`certificates`, change the file of its `clients`, and `backup` and `restore` it.
 
 `inspection` reads the log of an order replica, and `engine_inspection` that in an engine, while it
 is written or not (`order_table` is what both export); `probe` asks a running service; `operations`
@@ -8,6 +8,6 @@ asks a front-end for market operations, and `partitions` for those of partitions
 (`operation_arguments` has their command lines, `signed_operations` sends them); `status` shows what
 a front-end knows of its bazaar (`status_arguments`, `status_answers`, `status_tables`);
 `certificates` writes the files of an authority (`certificate_arguments`), and `clients` the file
-of clients (`client_arguments`). Nothing imports this package but `__main__`, and `probe` imports
+of clients (`client_arguments`); `backups` takes and restores backups (`backup_arguments`). Nothing imports this package but `__main__`, and `probe` imports
 little, as a container runs it every few seconds.
 """
