@@ -7,7 +7,8 @@ is written or not (`order_table` is what both export); `probe` asks a running se
 asks a front-end for market operations, and `partitions` for those of partitions
 (`operation_arguments` has their command lines, `signed_operations` sends them); `status` shows what
 a front-end knows of its bazaar (`status_arguments`, `status_answers`, `status_tables`);
-`certificates` writes the files of an authority (`certificate_arguments`), and `clients` the file
-of clients (`client_arguments`); `backups` takes and restores backups (`backup_arguments`). Nothing imports this package but `__main__`, and `probe` imports
-little, as a container runs it every few seconds.
+`certificates` writes the files of an authority (`certificate_arguments`), and `clients` the file of
+clients (`client_arguments`); `backups` takes and restores backups (`backup_arguments`). Nothing
+imports this package but `__main__`, and `probe` imports little, as a container runs it every few
+seconds.
 """
