@@ -9,9 +9,18 @@ from enum import StrEnum
 
 import attrs
 
-__all__ = ["ANONYMOUS", "CLIENT_NAME", "CLIENT_NAME_RULE", "UNKNOWN", "Client", "Permission"]
+__all__ = [
+    "ANONYMOUS",
+    "MAX_CLIENT_NAME_CHARACTERS",
+    "CLIENT_NAME",
+    "CLIENT_NAME_RULE",
+    "UNKNOWN",
+    "Client",
+    "Permission",
+]
 
-CLIENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+MAX_CLIENT_NAME_CHARACTERS = 32
+CLIENT_NAME = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_CLIENT_NAME_CHARACTERS - 1}}}")
 """The whole of a client's name."""
 CLIENT_NAME_RULE = (
     "1 to 32 of the characters a-z, 0-9, dot, underscore and hyphen, of which the first is a "

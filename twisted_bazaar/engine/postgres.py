@@ -285,6 +285,7 @@ class PostgresLog:
             stock=selection.stock,
             side=selection.side.value if selection.side else "",
             key=selection.key,
+            client=selection.client,
             limit=selection.limit + 1,
         )
         return [rows.order(row) for row in found]

@@ -228,6 +228,10 @@ def orders(selection: Selection) -> Statement:
     ):  # fmt: skip
         if wanted:
             conditions.append(f"{column} = {{{column}}}::text")
+    if selection.client:
+        # As the index has it, or it is not used.
+        conditions.append("position(chr(31) IN key) > 0")
+        conditions.append("split_part(key, chr(31), 1) = {client}::text")
     direction = "DESC" if selection.descending else "ASC"
     return Statement(
         "",

@@ -2,7 +2,7 @@
 
 The time of an order is never before that of the order before it (invariant 13), so the orders of a
 span of time are a range of numbers, which a binary search finds. Within a range, the index finds
-the orders of a stock or side. It lacks the last orders; those are given as entries.
+the orders of a stock, side or client. It lacks the last orders; those are given as entries.
 """
 
 from bisect import bisect_left
@@ -14,6 +14,7 @@ import msgspec
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.errors import Damaged, Unavailable
 from twisted_bazaar.market import Side, Traded
+from twisted_bazaar.order_keys import client_of
 from twisted_bazaar.selection import Selection
 from twisted_bazaar.storage.blocks import Matched
 
@@ -27,10 +28,18 @@ class Matching(Protocol):
     """The index."""
 
     def matching(
-        self, stock: str, side: Side | None, after: int, upto: int, limit: int, descending: bool
+        self,
+        stock: str,
+        side: Side | None,
+        after: int,
+        upto: int,
+        limit: int,
+        descending: bool,
+        client: str = "",
     ) -> Matched:
-        """The first `limit` orders of `stock` and `side` with `after` < number <= `upto`. It
-        examines a bounded number of orders, at least one if it has one of them."""
+        """The first `limit` orders of `stock`, `side` and `client`, or of another client, with
+        `after` < number <= `upto`. It examines a bounded number of orders, at least one if it has
+        one of them."""
 
 
 class FoundOrders(msgspec.Struct, frozen=True):
@@ -82,11 +91,11 @@ class Source:
     ) -> tuple[Sequence[Entry], int]:
         """The first `limit` orders of `selection` with `after` < number <= `upto`, and the number
         up to which there are no others."""
-        stock, side = selection.stock, selection.side
-        if not stock and side is None:
+        stock, side, client = selection.stock, selection.side, selection.client
+        if not stock and side is None and not client:
             upto = min(upto, after + limit)
             return self._range(after, upto), upto
-        matched = self._index.matching(stock, side, after, upto, limit, False)
+        matched = self._index.matching(stock, side, after, upto, limit, False, client)
         found, at = self._chosen(selection, matched.numbers), matched.examined
         if at >= min(upto, matched.last_number):
             for entry in self._recent[max(0, at + 1 - self._first_recent) :]:
@@ -103,8 +112,8 @@ class Source:
     ) -> tuple[Sequence[Entry], int]:
         """The last `limit` orders of `selection` with `after` < number <= `upto`, the highest
         first, and the number down to which there are no others."""
-        stock, side = selection.stock, selection.side
-        if not stock and side is None:
+        stock, side, client = selection.stock, selection.side, selection.client
+        if not stock and side is None and not client:
             after = max(after, upto - limit)
             return self._range(after, upto)[::-1], after + 1
         found: list[Entry] = []
@@ -118,7 +127,9 @@ class Source:
                 found.append(entry)
         if len(found) == limit or at - 1 <= after:
             return found, at
-        matched = self._index.matching(stock, side, after, at - 1, limit - len(found), True)
+        matched = self._index.matching(
+            *(stock, side, after, at - 1, limit - len(found), True, client)
+        )
         if matched.last_number < at - 1:
             if at > upto:
                 raise Unavailable("the index of this replica is being made")
@@ -139,8 +150,10 @@ class Source:
             entries = self._range(ascending[first] - 1, ascending[at - 1])
             found += (entry for entry in entries if _order(entry).number in wanted)
         for entry in found:
-            if not _is_chosen(selection, entry):
+            if not _is_of(selection, entry):
                 raise Damaged(f"the index says that this is one of {selection}: {entry.event}")
+        if selection.client:
+            found = [entry for entry in found if _is_chosen(selection, entry)]
         return found if ascending == list(numbers) else found[::-1]
 
 
@@ -216,6 +229,13 @@ def _order(entry: Entry) -> Traded:
 
 
 def _is_chosen(selection: Selection, entry: Entry) -> bool:
+    """Whether an order is of the selection's stock, side and client."""
+    client = selection.client
+    is_its = not client or client_of(_order(entry).key) == client
+    return is_its and _is_of(selection, entry)
+
+
+def _is_of(selection: Selection, entry: Entry) -> bool:
     """Whether an order is of the selection's stock and side."""
     order = _order(entry)
     return selection.stock in ("", order.stock) and selection.side in (None, order.side)

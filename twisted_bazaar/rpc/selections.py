@@ -1,5 +1,6 @@
 """Converts selections of orders, and their pages, to and from the protobuf messages."""
 
+from twisted_bazaar.access import MAX_CLIENT_NAME_CHARACTERS
 from twisted_bazaar.errors import Malformed, Unavailable
 from twisted_bazaar.market import MAX_NAME_CHARACTERS, Order, Side
 from twisted_bazaar.selection import Page, Selection
@@ -35,6 +36,7 @@ def selection_to_wire(selection: Selection, to: int) -> order_pb2.ListOrdersRequ
         since=selection.since,
         until=selection.until,
         key=selection.key,
+        client=selection.client,
         to=to,
     )
 
@@ -45,6 +47,7 @@ def selection_from_wire(wire: order_pb2.ListOrdersRequest, most: int) -> Selecti
         bounds.check_integer(name, getattr(wire, name))
     bounds.check_text("stock", wire.stock, MAX_NAME_CHARACTERS)
     bounds.check_text("key", wire.key, bounds.MAX_KEY_BYTES)
+    bounds.check_text("client", wire.client, MAX_CLIENT_NAME_CHARACTERS)
     if wire.side not in _SIDES:
         raise Malformed(f"there is no side {wire.side}")
     return Selection(
@@ -56,6 +59,7 @@ def selection_from_wire(wire: order_pb2.ListOrdersRequest, most: int) -> Selecti
         since=wire.since if wire.HasField("since") else None,
         until=wire.until if wire.HasField("until") else None,
         key=wire.key,
+        client=wire.client,
     )
 
 

@@ -15,6 +15,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from threading import Event
@@ -26,8 +27,10 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.errors import Damaged, InvariantBroken, NotUnderstood, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Side, Stock, Traded
+from twisted_bazaar.order_keys import SEPARATOR
 
 from .blocks import Matched
+from .client_orders import CLIENT_SCHEMA, ClientOrders
 from .links import HEAD, Link, insert, proves
 from .stock_orders import SCHEMA, StockOrders, Useless
 from .trust import Witness
@@ -36,6 +39,7 @@ __all__ = ["Found", "History", "Index", "witness_in"]
 
 _SCHEMA = f"""
 {SCHEMA}
+{CLIENT_SCHEMA}
 CREATE TABLE keys (
     key TEXT PRIMARY KEY, number INTEGER NOT NULL, next TEXT NOT NULL, sum INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -45,22 +49,27 @@ CREATE TABLE stocks (
 ) WITHOUT ROWID;
 CREATE TABLE position (
     entry INTEGER NOT NULL, digest TEXT NOT NULL, last_number INTEGER NOT NULL,
-    stocks_sum INTEGER NOT NULL, keys_sum INTEGER NOT NULL, sum INTEGER NOT NULL
+    stocks_sum INTEGER NOT NULL, keys_sum INTEGER NOT NULL, client_orders INTEGER NOT NULL,
+    sum INTEGER NOT NULL
 );
 """
-_FORMAT = 3
+_FORMAT = 4
+_WITHOUT_CLIENTS = 3
+"""The format of earlier releases, which is made into this one."""
 _CACHE_KIB = 32 << 10
 """The writer's page cache. Keys are random, so each order may touch another page."""
 _CHECKPOINT_PAGES = 8192
 """32 MiB. The more orders a checkpoint covers, the less often it writes the same page."""
 
-_POSITION = "SELECT entry, digest, last_number, stocks_sum, keys_sum, sum FROM position"
+_FIELDS = "entry, digest, last_number, stocks_sum, keys_sum, client_orders, sum"
+_POSITION = f"SELECT {_FIELDS} FROM position"
+_POSITION_WITHOUT_CLIENTS = _POSITION.replace(" client_orders,", "")
 _NEAREST = """
 SELECT wanted.value, keys.key, number, next, keys.sum FROM json_each(?) AS wanted
 CROSS JOIN keys ON keys.key = (SELECT max(key) FROM keys WHERE key <= wanted.value)
 """
 """The row of each wanted key; if it has none, the last row before its place."""
-_FIND = f"SELECT NULL, * FROM position UNION ALL SELECT *, 0, 0 FROM ({_NEAREST})"
+_FIND = f"SELECT NULL, {_FIELDS} FROM position UNION ALL SELECT *, 0, 0, 0 FROM ({_NEAREST})"
 """One statement, so that both parts read the same state of the file."""
 
 
@@ -74,6 +83,8 @@ class _Position(msgspec.Struct, frozen=True):
     """The sum of the rows of all stocks."""
     keys_sum: int
     """The sum of the rows of all keys."""
+    client_orders: int = 0
+    """How many orders have a client."""
 
 
 _NOTHING = _Position(0, GENESIS, 0, stocks_sum=0, keys_sum=HEAD.sum)
@@ -111,6 +122,7 @@ class Index:
     _sums: dict[str, int]
     """The sum of each stock's row."""
     _orders: StockOrders
+    _clients: ClientOrders
 
     def __init__(self, path: Path, history: History) -> None:
         self._path = path
@@ -179,16 +191,15 @@ class Index:
             self._writer.execute("BEGIN")
             keys_sum = self._position.keys_sum + self._put_in(orders)
             committed = self._orders.write(self._writer, entries)
+            of_clients, clients_committed = self._clients.write(self._writer, entries)
             execute("INSERT OR REPLACE INTO stocks VALUES (?, ?, ?, ?, ?, ?)", rows)
             position = _Position(
-                entries[-1].index, entries[-1].digest, last_number, stocks_sum, keys_sum
+                *(entries[-1].index, entries[-1].digest, last_number, stocks_sum, keys_sum),
+                self._position.client_orders + of_clients,
             )
-            execute(
-                "UPDATE position SET (entry, digest, last_number, stocks_sum, keys_sum, sum)"
-                " = (?, ?, ?, ?, ?, ?)",
-                [_sealed(position)],
-            )
+            execute(f"UPDATE position SET ({_FIELDS}) = (?, ?, ?, ?, ?, ?, ?)", [_sealed(position)])
         committed()
+        clients_committed()
         self._sums |= sums
         self._position = position
 
@@ -219,12 +230,26 @@ class Index:
         return Found(numbers, position.entry)
 
     def matching(
-        self, stock: str, side: Side | None, after: int, upto: int, limit: int, descending: bool
+        self,
+        stock: str,
+        side: Side | None,
+        after: int,
+        upto: int,
+        limit: int,
+        descending: bool,
+        client: str = "",
     ) -> Matched:
-        """The first `limit` orders of `stock` (empty: any) and `side`, but not of any of both, with
-        `after` < number <= `upto`; a search may stop early. Raises `Damaged` if the file is
-        damaged. An order is to be checked in the log."""
+        """The first `limit` orders of `stock` (empty: any), `side` and `client` (empty: any), but
+        not of any of all, with `after` < number <= `upto`; a search may stop early. Raises
+        `Damaged` if the file is damaged. An order is to be checked in the log: it may be one of
+        another client."""
         with self._checked(), self._reader() as connection:
+            if client:
+                fitting = partial(self._orders.fitting, connection, stock, side)
+                last = self._orders.last_number
+                return self._clients.matching(
+                    connection, client, after, min(upto, last), limit, descending, fitting, last
+                )
             return self._orders.matching(connection, stock, side, after, upto, limit, descending)
 
     def close(self) -> None:
@@ -247,12 +272,29 @@ class Index:
                 f"INSERT INTO keys VALUES {tuple(HEAD)};"
                 f"INSERT INTO position VALUES {_sealed(_NOTHING)}; COMMIT;"
             )
+        elif form == _WITHOUT_CLIENTS:
+            self._add_clients()
         elif form != _FORMAT:
             _check_known(self._path, form)
             raise Useless(f"it is of format {form}")
         self._position = _NOTHING
         self._sums = {}
         self._orders = StockOrders()
+        self._clients = ClientOrders()
+
+    def _add_clients(self) -> None:
+        """Make an index of the format before one of this: its orders have no clients, or else it
+        must be made anew."""
+        execute = self._writer.execute
+        if execute("SELECT 1 FROM keys WHERE instr(key, ?) LIMIT 1", (SEPARATOR,)).fetchone():
+            raise Useless(f"it is of format {_WITHOUT_CLIENTS}, and lacks the clients of orders")
+        position = _unsealed(execute(_POSITION_WITHOUT_CLIENTS).fetchone() or ())
+        self._writer.executescript(
+            f"BEGIN; {CLIENT_SCHEMA}"
+            "ALTER TABLE position ADD COLUMN client_orders INTEGER NOT NULL DEFAULT 0;"
+            f"UPDATE position SET sum = {_sum(msgspec.structs.astuple(position))};"
+            f"PRAGMA user_version = {_FORMAT}; COMMIT;"
+        )
 
     def _fit(self, history: History) -> None:
         """Load the position and sums of the file, if it belongs to `history`."""
@@ -261,6 +303,7 @@ class Index:
             stock.name: _sum(msgspec.structs.astuple(stock)) for stock in _stocks_in(self._writer)
         }
         self._orders.load(self._writer, self._sums.keys(), position.last_number)
+        self._clients.load(self._writer, position.client_orders, position.last_number)
         if position.entry > history.last_index:
             raise Useless(f"it goes to entry {position.entry}, the log to {history.last_index}")
         if history.digest_at(position.entry) != position.digest:
@@ -339,7 +382,9 @@ def _check_known(path: Path, form: int) -> None:
 
 def _position_in(connection: sqlite3.Connection) -> _Position:
     """The position of the file. Raises `Useless` if its sums do not fit its rows."""
-    position = _unsealed(connection.execute(_POSITION).fetchone() or ())
+    ((form,),) = connection.execute("PRAGMA user_version")
+    statement = _POSITION_WITHOUT_CLIENTS if form == _WITHOUT_CLIENTS else _POSITION
+    position = _unsealed(connection.execute(statement).fetchone() or ())
     stocks_sum = 0
     for stock in _stocks_in(connection):
         stocks_sum ^= _sum(msgspec.structs.astuple(stock))
@@ -369,7 +414,7 @@ def _unsealed(row: Sequence[object]) -> _Position:
     """The position in a row. Raises `Useless` if it is not as it was written."""
     if not row or row[-1] != _sum(row[:-1]):
         raise Useless("it does not say what it reflects")
-    names = _Position.__struct_fields__
+    names = _Position.__struct_fields__[: len(row) - 1]
     return msgspec.convert(dict(zip(names, row[:-1], strict=True)), _Position)
 
 

@@ -26,7 +26,7 @@ from .blocks import (
     positions,
 )
 
-__all__ = ["MAX_EXAMINED", "SCHEMA", "StockOrders", "Useless"]
+__all__ = ["MAX_EXAMINED", "SCHEMA", "StockOrders", "Useless", "named", "read_blocks"]
 
 SCHEMA = """
 CREATE TABLE listed (id INTEGER PRIMARY KEY, name TEXT NOT NULL, sum INTEGER NOT NULL);
@@ -35,7 +35,7 @@ CREATE TABLE blocks (number INTEGER PRIMARY KEY, orders BLOB NOT NULL, sum INTEG
 MAX_EXAMINED = 1000 * BLOCK_ORDERS
 """Orders that one search examines at most: about ten milliseconds."""
 
-_BLOCKS = "SELECT number, orders, sum FROM blocks WHERE number BETWEEN ? AND ? ORDER BY number"
+_BLOCKS = "SELECT number, orders, sum FROM {} WHERE number BETWEEN ? AND ? ORDER BY number"
 
 
 class Useless(Exception):
@@ -71,13 +71,13 @@ class StockOrders:
     ) -> None:
         """Check the tables of an index with these stocks and so many orders. Raises `Useless`."""
         rows = connection.execute("SELECT id, name, sum FROM listed ORDER BY id").fetchall()
-        if rows != [_listed(at, name) for at, (_, name, _) in enumerate(rows)]:
+        if rows != [named(at, name) for at, (_, name, _) in enumerate(rows)]:
             raise Useless("the stocks in it do not add up")
         ids = {name: at for at, name, _ in rows}
         if ids.keys() != set(stocks):
             raise Useless("the stocks in it are not those of its orders")
         state = _State(ids, None)
-        for last in _read(connection, 0, last_number, descending=False):
+        for last in read_blocks(connection, "blocks", 0, last_number, False):
             state = _State(ids, last)
         if state.last_number != last_number:
             raise Useless(f"it has the stocks of {state.last_number} orders, not of {last_number}")
@@ -96,7 +96,7 @@ class StockOrders:
                 ids |= {each.name: at for at, each in enumerate(event.stocks, len(ids))}
         if len(ids) > MAX_STOCK_IDS:
             raise InvariantBroken(f"{len(ids)} stocks are listed")
-        added = [_listed(at, name) for name, at in ids.items() if at >= len(known)]
+        added = [named(at, name) for name, at in ids.items() if at >= len(known)]
         blocks = extend(last, orders) if orders else []
         if added:
             connection.executemany("INSERT INTO listed VALUES (?, ?, ?)", added)
@@ -131,7 +131,7 @@ class StockOrders:
         if limit < 1:
             return Matched(numbers, upto + 1 if descending else after, state.last_number)
         if after < upto and (not stock or stock in state.ids):
-            for block in _read(connection, after, upto, descending):
+            for block in read_blocks(connection, "blocks", after, upto, descending):
                 first = block.number * BLOCK_ORDERS + 1
                 begin, end = max(0, after + 1 - first), min(BLOCK_ORDERS, upto + 1 - first)
                 found = positions(block, state.ids.get(stock), side, begin, end, descending)
@@ -140,19 +140,44 @@ class StockOrders:
                     return Matched(numbers, numbers[-1], state.last_number)
         return Matched(numbers, after + 1 if descending else max(after, upto), state.last_number)
 
+    @property
+    def last_number(self) -> int:
+        """The last order in the blocks."""
+        return self._state.last_number
 
-def _read(
-    connection: sqlite3.Connection, after: int, upto: int, descending: bool
+    def fitting(
+        self,
+        connection: sqlite3.Connection,
+        stock: str,
+        side: Side | None,
+        number: int,
+        begin: int,
+        end: int,
+    ) -> Collection[int] | None:
+        """The positions `begin` <= … < `end` of the orders of `stock` and `side` in block `number`;
+        None: any fits. Raises `Useless`."""
+        state = self._state
+        if not stock and side is None:
+            return None
+        if (stock and stock not in state.ids) or begin >= end:
+            return ()
+        before = number * BLOCK_ORDERS
+        [block] = read_blocks(connection, "blocks", before + begin, before + end, False)
+        return {*positions(block, state.ids.get(stock), side, begin, end, False)}
+
+
+def read_blocks(
+    connection: sqlite3.Connection, table: str, after: int, upto: int, descending: bool
 ) -> Iterator[Block]:
-    """The blocks that hold the orders `after` < number <= `upto`, the last ones first if
+    """The blocks in `table` that hold the orders `after` < number <= `upto`, the last ones first if
     `descending`. Raises `Useless` if one of them is not as it was written."""
     if after >= upto:
         return
     first, last = place_of(after + 1)[0], place_of(upto)[0]
     numbers: Sequence[int] = range(first, last + 1)
-    statement = _BLOCKS
+    statement = _BLOCKS.format(table)
     if descending:
-        statement, numbers = f"{_BLOCKS} DESC", numbers[::-1]
+        statement, numbers = f"{statement} DESC", numbers[::-1]
     with closing(connection.execute(statement, (first, last))) as rows:
         for number in numbers:
             row = rows.fetchone()
@@ -162,6 +187,6 @@ def _read(
             yield block
 
 
-def _listed(number: int, name: str) -> tuple[int, str, int]:
-    """The row of stock `number`, with its checksum."""
+def named(number: int, name: str) -> tuple[int, str, int]:
+    """The row of stock or client `number`, with its checksum."""
     return number, name, crc32(name.encode("utf-8", "surrogatepass"), number)

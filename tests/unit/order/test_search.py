@@ -12,10 +12,12 @@ from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.errors import Damaged, Unavailable
 from twisted_bazaar.market import Order, Side, Traded
 from twisted_bazaar.order.search import FoundOrders, Search, Source
+from twisted_bazaar.order_keys import client_of, scoped
 from twisted_bazaar.selection import Selection
 from twisted_bazaar.storage.blocks import Matched
 
 STOCKS = tuple(listing.name for listing in LISTED.stocks)
+CLIENTS = ("", "alice", "al", "bob")
 
 
 class FakeReplica:
@@ -29,7 +31,10 @@ class FakeReplica:
         self, times: Sequence[int], forgotten: int, indexed: int, durable: int, most: int, step: int
     ) -> None:
         self.orders = [
-            Entry(number + 2, 1, at, order(number), "", b"") for number, at in enumerate(times, 1)
+            Entry(
+                number + 2, 1, at, order(number, scoped(CLIENTS[number % 4], f"k{number}")), "", b""
+            )
+            for number, at in enumerate(times, 1)
         ]
         self._forgotten, self._indexed, self._durable = forgotten, indexed, durable
         self._most, self._step = most, step
@@ -45,9 +50,16 @@ class FakeReplica:
         return self.orders[after:upto] if after < upto else ()
 
     def matching(
-        self, stock: str, side: Side | None, after: int, upto: int, limit: int, descending: bool
+        self,
+        stock: str,
+        side: Side | None,
+        after: int,
+        upto: int,
+        limit: int,
+        descending: bool,
+        client: str = "",
     ) -> Matched:
-        assert stock or side is not None
+        assert stock or client or side is not None
         assert 0 <= after < upto
         assert limit > 0
         upto = min(upto, self._indexed)
@@ -56,7 +68,12 @@ class FakeReplica:
         else:
             upto = min(upto, after + self._step)
         wanted = Selection(after, stock=stock, side=side)
-        numbers = [each.number for each in map(shown, self.orders[:upto]) if wanted.fits(each)]
+        numbers = [
+            each.number
+            for each in map(shown, self.orders[:upto])
+            # The index takes some clients for each other.
+            if wanted.fits(each) and client[:1] in ("", client_of(each.key)[:1])
+        ]
         numbers = (numbers[::-1] if descending else numbers)[:limit]
         if len(numbers) == limit:
             return Matched(numbers, numbers[-1], self._indexed)
@@ -66,7 +83,8 @@ class FakeReplica:
 def shown(entry: Entry) -> Order:
     event = entry.event
     assert isinstance(event, Traded)
-    return Order(event.number, event.stock, event.side, event.quantity, entry.at_milliseconds)
+    at = entry.at_milliseconds
+    return Order(event.number, event.stock, event.side, event.quantity, at, event.key)
 
 
 def page(replica: FakeReplica, selection: Selection, known: int) -> tuple[FoundOrders, bool]:
@@ -114,6 +132,7 @@ selections = st.builds(
     descending=st.booleans(),
     stock=st.sampled_from(("", "", *STOCKS, "Nope")),
     side=st.none() | st.sampled_from(Side),
+    client=st.sampled_from(("", *CLIENTS, "nobody")),
     since=times,
     until=times,
 )
@@ -169,6 +188,8 @@ LOG = FakeReplica([100 + number for number in range(1, 11)], 8, 8, 8, 99, 99)
     ("selection", "numbers", "examined", "ended", "by_leader"),
     [
         (Selection(0, 3), [1, 2, 3], 3, False, False),
+        (Selection(0, 9, client="al"), [2, 6, 10], 10, True, True),
+        (Selection(0, 2, True, client="bob"), [7, 3], 3, False, True),
         (Selection(6, 4), [7, 8, 9, 10], 10, True, True),
         (Selection(0, 3, stock=STOCKS[1]), [1, 3, 5], 5, False, False),
         (Selection(5, 3, stock=STOCKS[1]), [7, 9], 10, True, True),
@@ -194,7 +215,7 @@ def test_a_page_says_how_far_it_goes_and_whether_there_is_more(
 
 def test_an_order_that_the_index_finds_wrongly_is_damage() -> None:
     class Wrong(FakeReplica):
-        def matching(self, *arguments: object) -> Matched:
+        def matching(self, *arguments: object, **others: object) -> Matched:
             return Matched([4], 4, 8)
 
     wrong = Wrong([100] * 9, 8, 8, 9, 99, 9)

@@ -139,7 +139,7 @@ class GetOrderReply(_message.Message):
     def __init__(self, order: _Optional[_Union[_market_pb2.Order, _Mapping]] = ...) -> None: ...
 
 class ListOrdersRequest(_message.Message):
-    __slots__ = ("after", "limit", "descending", "stock", "side", "since", "until", "key", "cluster", "to", "partition")
+    __slots__ = ("after", "limit", "descending", "stock", "side", "since", "until", "key", "cluster", "to", "partition", "client")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     DESCENDING_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class ListOrdersRequest(_message.Message):
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
     after: int
     limit: int
     descending: bool
@@ -162,7 +163,8 @@ class ListOrdersRequest(_message.Message):
     cluster: str
     to: int
     partition: int
-    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., descending: _Optional[bool] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., since: _Optional[int] = ..., until: _Optional[int] = ..., key: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
+    client: str
+    def __init__(self, after: _Optional[int] = ..., limit: _Optional[int] = ..., descending: _Optional[bool] = ..., stock: _Optional[str] = ..., side: _Optional[_Union[_market_pb2.Side, str]] = ..., since: _Optional[int] = ..., until: _Optional[int] = ..., key: _Optional[str] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ..., client: _Optional[str] = ...) -> None: ...
 
 class ListOrdersReply(_message.Message):
     __slots__ = ("orders", "examined", "ended")
