@@ -26,7 +26,7 @@ from .engines import TriedPostgres
 from .server import PostgresServer
 from .writer import LISTED, Writer, tail_of
 
-WAIT_SECONDS = 10.0
+WAIT_NEXTS = 10.0
 _databases = count(1)
 
 
@@ -59,14 +59,14 @@ class Called:
             self.raised = error
 
     def end(self) -> BaseException | None:
-        self._thread.join(WAIT_SECONDS)
+        self._thread.join(WAIT_NEXTS)
         assert not self._thread.is_alive()
         return self.raised
 
 
 def until_waiting(server: PostgresServer, event: str, sessions: int = 1) -> None:
     """Until so many sessions wait for this."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + WAIT_NEXTS
     sql = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event = '{event}'"
     while server.execute(sql) != [(sessions,)]:
         assert time.monotonic() < deadline
@@ -433,35 +433,36 @@ def prepared(url: str, known: Sequence[Migration]) -> None:
         session.drop()
 
 
-SECOND = Migration(2, "0002_more.sql", "CREATE TABLE more (n int)")
+LAST = len(migrations())
+NEXT = Migration(LAST + 1, "next_more.sql", "CREATE TABLE more (n int)")
 
 
 def test_each_migration_is_applied_once_in_its_order(url: str) -> None:
     prepared(url, migrations())
-    prepared(url, [*migrations(), SECOND])
-    prepared(url, [*migrations(), SECOND])
+    prepared(url, [*migrations(), NEXT])
+    prepared(url, [*migrations(), NEXT])
     with psycopg.connect(url) as admin:
         found = admin.execute("SELECT number, name FROM bazaar.migrations ORDER BY 1").fetchall()
-        assert found == [(1, migrations()[0].file), (2, "0002_more.sql")]
+        assert found == [(each.number, each.file) for each in [*migrations(), NEXT]]
         assert admin.execute("SELECT count(*) FROM bazaar.more").fetchone() == (0,)
 
 
 def test_a_schema_of_a_newer_release_is_left_as_it_is(url: str) -> None:
-    prepared(url, [*migrations(), SECOND])
+    prepared(url, [*migrations(), NEXT])
     with pytest.raises(Unusable, match="newer release"):
         prepared(url, migrations())
 
 
 def test_a_migration_that_was_changed_is_not_taken_for_the_one_that_was_applied(url: str) -> None:
     prepared(url, migrations())
-    [first] = migrations()
+    first, *others = migrations()
     with pytest.raises(Unusable, match="migration 1"):
-        prepared(url, [Migration(1, first.file, first.sql + "--")])
+        prepared(url, [Migration(1, first.file, first.sql + "--"), *others])
 
 
 def test_a_migration_that_fails_leaves_nothing(url: str) -> None:
     with pytest.raises(Unusable, match="no_such"):
-        prepared(url, [*migrations(), Migration(2, "0002_x.sql", "DROP TABLE no_such")])
+        prepared(url, [*migrations(), Migration(LAST + 1, "x.sql", "DROP TABLE no_such")])
     prepared(url, migrations())
 
 

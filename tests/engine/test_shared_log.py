@@ -27,6 +27,7 @@ from twisted_bazaar.market import (
     Stock,
     Traded,
 )
+from twisted_bazaar.order_keys import scoped
 from twisted_bazaar.selection import Selection
 
 from .engines import Tried
@@ -246,6 +247,11 @@ SELECTIONS = [
     Selection(limit=100, stock="none"),
     Selection(limit=100, side=Side.SELL),
     Selection(limit=100, key="k5"),
+    Selection(limit=2, client="alice"),
+    Selection(limit=2, client="alice", stock=MENHIR, descending=True),
+    Selection(limit=100, client="al"),
+    Selection(limit=100, client="nobody"),
+    Selection(limit=100, key=scoped("alice", "k2")),
     Selection(limit=100, key="k5", stock="none"),
     Selection(limit=100, since=1_000_300),
     Selection(limit=100, until=1_000_300),
@@ -263,7 +269,8 @@ def test_orders_of_a_selection(tried: Tried, upto: int) -> None:
         stock = MENHIR if number % 3 else "FishCo"
         side = Side.SELL if number % 4 == 0 else Side.BUY
         at = 1_000_000 + 100 * (number // 2)
-        writer.append(writer.orders([f"k{number}"], stock, side, at))
+        client = ("alice", "", "al")[number % 3] if number != 5 else ""
+        writer.append(writer.orders([scoped(client, f"k{number}")], stock, side, at))
     log = tried.log()
     with pytest.raises(Unknown):
         log.orders(Selection(limit=3), 1)

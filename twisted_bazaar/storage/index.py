@@ -288,7 +288,7 @@ class Index:
         execute = self._writer.execute
         if execute("SELECT 1 FROM keys WHERE instr(key, ?) LIMIT 1", (SEPARATOR,)).fetchone():
             raise Useless(f"it is of format {_WITHOUT_CLIENTS}, and lacks the clients of orders")
-        position = _unsealed(execute(_POSITION_WITHOUT_CLIENTS).fetchone() or ())
+        position = _written(self._writer)
         self._writer.executescript(
             f"BEGIN; {CLIENT_SCHEMA}"
             "ALTER TABLE position ADD COLUMN client_orders INTEGER NOT NULL DEFAULT 0;"
@@ -366,7 +366,7 @@ def witness_in(path: Path) -> Witness | None:
     try:
         ((form,),) = connection.execute("PRAGMA user_version")
         _check_known(path, form)
-        position = _unsealed(connection.execute(_POSITION).fetchone() or ())
+        position = _written(connection)
     except _BAD:
         return None
     finally:
@@ -380,11 +380,16 @@ def _check_known(path: Path, form: int) -> None:
         raise NotUnderstood(f"{path}: format {form} is not known to this release")
 
 
-def _position_in(connection: sqlite3.Connection) -> _Position:
-    """The position of the file. Raises `Useless` if its sums do not fit its rows."""
+def _written(connection: sqlite3.Connection) -> _Position:
+    """The position of the file. Raises `Useless` if its row is not as it was written."""
     ((form,),) = connection.execute("PRAGMA user_version")
     statement = _POSITION_WITHOUT_CLIENTS if form == _WITHOUT_CLIENTS else _POSITION
-    position = _unsealed(connection.execute(statement).fetchone() or ())
+    return _unsealed(connection.execute(statement).fetchone() or ())
+
+
+def _position_in(connection: sqlite3.Connection) -> _Position:
+    """The position of the file. Raises `Useless` if its sums do not fit its rows."""
+    position = _written(connection)
     stocks_sum = 0
     for stock in _stocks_in(connection):
         stocks_sum ^= _sum(msgspec.structs.astuple(stock))

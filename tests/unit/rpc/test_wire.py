@@ -265,7 +265,7 @@ def test_an_order_of_a_replica_of_an_earlier_release_shows_neither_key_nor_price
         order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_SELL, quantity=-5),
         order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=2**62),
         order_pb2.Trade(stock="A", side=market_pb2.SIDE_BUY, quantity=1),
-        order_pb2.Trade(key="k" * 129, stock="A", side=market_pb2.SIDE_BUY, quantity=1),
+        order_pb2.Trade(key="k" * 162, stock="A", side=market_pb2.SIDE_BUY, quantity=1),
         order_pb2.Trade(key="k", stock="A" * 65, side=market_pb2.SIDE_BUY, quantity=1),
         order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=1, limit=-1),
         order_pb2.Trade(key="k", stock="A", side=market_pb2.SIDE_BUY, quantity=1, limit=2**62),
