@@ -18,11 +18,15 @@ AGAIN_SECONDS = 30.0
 FOUND_SECONDS = 10.0
 """gRPC by itself would not look for a name again for longer than that by then."""
 STOP_SECONDS = 60.0
+READ_AGAIN_SECONDS = 3.0
+"""A service looks each second whether its certificates have changed."""
 USER = "10001"
 MISMATCH = 2
 """Exit status of `python -m load run`: an order is not as it was acknowledged."""
 ORDERS = ("order-1", "order-2", "order-3")
 FRONTENDS = ("frontend-1", "frontend-2")
+ONCE = ("secret", "certificates")
+"""Those that end."""
 SERVICES = ("redis", "catalog", *ORDERS, *FRONTENDS)
 
 
@@ -45,9 +49,23 @@ class Trial:
             self._say(f"  {service}: {self._first_process(container)}")
             if service != "redis":
                 self._say(f"    {self._health(container)}")
-        status = found["secret"].status
-        if status != 0:
-            raise Failed(f"secret ended with status {status}")
+        for service in ONCE:
+            if (status := found[service].status) != 0:
+                raise Failed(f"{service} ended with status {status}")
+        self._keep_certificates()
+
+    def _keep_certificates(self) -> None:
+        """The authority is replaced, in its three steps, while everything serves: the services read
+        the files again."""
+        command = ("run", "--rm", "certificates")
+        tool = "python3 -m twisted_bazaar certificates"
+        for step in ("begin", "issue", "end"):
+            self._project.compose(*command, f"{tool} rotate /etc/authority {step}")
+            self._project.compose(*command)
+            time.sleep(READ_AGAIN_SECONDS)
+            for url in self._urls:
+                self._ready(url, AGAIN_SECONDS)
+        self._say("  the authority of the certificates was replaced")
 
     def _first_process(self, container: Container) -> str:
         """What it is, as whom, and how large. Nobody in there may do more than it has to."""

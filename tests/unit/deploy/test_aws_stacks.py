@@ -211,7 +211,7 @@ def test_front_ends_know_all_replicas_the_catalog_and_the_cache(services: dict[s
     replicas = {replica: str(at) for replica, at in config.replicas.items()}
     assert replicas == {n: f"order-{n}.{STACK}.internal:7001" for n in (1, 2, 3)}
     assert [str(at) for at in config.catalogs] == [f"catalog.{STACK}.internal:7100"]
-    assert config.cache == "redis://cache.example:6379"
+    assert config.cache == "rediss://cache.example:6379"
     assert config.secret == services["catalog"].config.secret != b""
 
 
