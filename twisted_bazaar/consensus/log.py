@@ -269,11 +269,6 @@ class Log:
         it is the last."""
         return self._memberships[-1] if self._memberships else None
 
-    def members_upto(self, index: int) -> tuple[int, Members] | None:
-        """The last `members` entry up to `index`, and its index; None: there is none."""
-        upto = (each for each in reversed(self._memberships) if each[0] <= index)
-        return next(upto, None)
-
     def has_named(self, replica: int) -> bool:
         """Whether an entry has named `replica` as a member."""
         return any(

@@ -223,6 +223,12 @@ class ReplicaReport(msgspec.Struct, frozen=True, kw_only=True):
     disk_seconds: Annotated[
         float, msgspec.Meta(description="Seconds that a write to its disk takes.")
     ] = 0.0
+    joining: Annotated[
+        bool | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Whether it is sent the log, and does not count yet. Absent: it counts."
+        ),
+    ] = msgspec.UNSET
     partitions: Annotated[
         Sequence[PartitionReport] | msgspec.UnsetType,
         msgspec.Meta(

@@ -105,6 +105,10 @@ def show_replica(
     def lag_seconds() -> Mapping[Labels, float]:
         return {(str(lag.replica),): lag.seconds for lag in replica.follower_lags(seconds())}
 
+    def members() -> Mapping[Labels, float]:
+        known = replica.membership
+        return {("voter",): len(known.voters), ("joining",): len(known.joining)}
+
     def catalog_lag() -> Mapping[Labels, float]:
         return {(catalog,): lag for catalog, lag in replica.catalog_lags().items()}
 
@@ -118,6 +122,12 @@ def show_replica(
     gauge("bazaar_raft_released_index", "The last released entry.", lambda: replica.released)
     gauge("bazaar_raft_suspect", "Whether it may lack votes.", lambda: replica.suspect)
     metrics.counted("bazaar_raft_elections_total", "Its candidacies.", "result", read=elections)
+    metrics.gauges(
+        "bazaar_raft_members",
+        "Members by its log, those that count and those that are joining.",
+        "state",
+        read=members,
+    )
     metrics.gauges(
         "bazaar_raft_follower_lag_entries",
         "Entries that a follower has not acknowledged; of a leader.",

@@ -1,6 +1,5 @@
 """How a replica sees itself. Pure."""
 
-from twisted_bazaar.consensus.entries import Members
 from twisted_bazaar.consensus.messages import LEVEL, Status
 from twisted_bazaar.consensus.replica import Replica
 
@@ -12,7 +11,7 @@ __all__ = ["status_of", "why_not_ready"]
 def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
     """The state of `replica` and its desk at `now`."""
     applied = desk.applied
-    index, members = replica.log.members_upto(replica.commit) or (0, Members(()))
+    membership = replica.committed_membership
     return Status(
         replica=replica.id,
         role=replica.role.value,
@@ -26,9 +25,10 @@ def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
         disk_seconds=replica.disk.seconds(now),
         level=LEVEL,
         followers=replica.follower_lags(now),
-        configuration=members.members,
-        configuration_index=index,
-        before=members.before,
+        # Without an entry, each process has what its options say.
+        configuration=membership.members if membership.index else (),
+        configuration_index=membership.index,
+        before=membership.before,
     )
 
 

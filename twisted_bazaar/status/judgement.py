@@ -110,6 +110,8 @@ def _without_catalog(catalogs: Sequence[CatalogState]) -> Iterator[str]:
 def _wrong_with(replica: ReplicaState) -> str:
     if not replica.reachable:
         return "does not answer"
+    if replica.joining is True:
+        return ""  # It has yet to fetch the log, and counts for nothing.
     if replica.role == "suspect":
         return "is suspect: it may lack what it has acknowledged"
     if is_far_behind(replica.behind, replica.behind_seconds):

@@ -136,6 +136,12 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     disk_seconds: Annotated[
         Seconds | None, msgspec.Meta(description="How long a write to its disk takes.")
     ] = None
+    joining: Annotated[
+        bool | msgspec.UnsetType,
+        msgspec.Meta(
+            description="Whether it is sent the log, and does not count yet. Absent: it counts."
+        ),
+    ] = msgspec.UNSET
     partitions: Annotated[
         Sequence[ReplicaInPartition] | msgspec.UnsetType,
         msgspec.Meta(

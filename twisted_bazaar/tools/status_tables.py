@@ -141,6 +141,8 @@ def _role(replica: ReplicaState) -> Text:
     if replica.partitions:
         led = [str(each.partition) for each in replica.partitions if each.role == "leader"]
         return Text(f"leads {', '.join(led)}", _ROLES["leader"]) if led else Text("leads none")
+    if replica.joining is True:
+        return Text("joining", "yellow")
     return Text(replica.role, _ROLES.get(replica.role, ""))
 
 

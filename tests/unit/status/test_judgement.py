@@ -122,3 +122,12 @@ def test_a_partition_that_no_catalog_answers_for_is_wrong() -> None:
     assert judge(neither) == impaired("no catalog answers lookups of partition 1")
     silent = partitioned_status(catalogs=[catalog_state(reachable=False)])
     assert "no catalog answers lookups" in judge(silent).findings
+
+
+def test_a_replica_that_is_joining_may_lack_much_and_must_answer() -> None:
+    assert judge(with_replica(joining=True, role="suspect", behind=10**6)) == Judgement(
+        Condition.WELL, []
+    )
+    assert judge(with_replica(joining=True, reachable=False)) == impaired(
+        "replica 1 does not answer"
+    )

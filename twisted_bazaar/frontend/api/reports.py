@@ -30,6 +30,8 @@ class Reports:
         rows = []
         for replica, (status, reachable) in by_partition[0].items():
             row = _report(replica, status, reachable)
+            if replica in self._leaderships[0].joining:
+                row = msgspec.structs.replace(row, joining=True)
             if len(by_partition) > 1:
                 parts = [
                     self._part(number, *statuses[replica])

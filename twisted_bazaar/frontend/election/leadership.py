@@ -86,6 +86,11 @@ class Leadership:
         self._claims_changed()
 
     @property
+    def joining(self) -> Collection[int]:
+        """The ids of the replicas that do not count yet."""
+        return self._joining
+
+    @property
     def is_certain(self) -> bool:
         """Whether a majority of the replicas named the cluster."""
         return bool(self._cluster)

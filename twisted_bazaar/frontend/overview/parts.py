@@ -1,6 +1,6 @@
 """Puts the answer to `GET /status` together, of what replicas and catalogs say. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, cast
 
 import msgspec
@@ -68,15 +68,22 @@ def last_number(statuses: Statuses) -> int:
 
 
 def replica_states(
-    statuses: Statuses, addresses: Mapping[int, Address], leader: int
+    statuses: Statuses,
+    addresses: Mapping[int, Address],
+    leader: int,
+    joining: Collection[int] = (),
 ) -> Sequence[ReplicaState]:
-    """Every replica, by id."""
+    """Every replica, by id. Those that are `joining` do not count yet."""
     last = leader_index(statuses, leader)
     leading, _ = statuses.get(leader, (None, False))
     lags = {each.replica: each for each in leading.followers} if leading else {}
-    return [
+    states = [
         _replica_state(replica, str(addresses[replica]), known, last, lags.get(replica))
         for replica, known in statuses.items()
+    ]
+    return [
+        msgspec.structs.replace(each, joining=True) if each.id in joining else each
+        for each in states
     ]
 
 

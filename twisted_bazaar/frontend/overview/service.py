@@ -69,7 +69,7 @@ class Overview:
             last_number=parts.last_number(statuses),
             frontends=parts.frontend_states(asked, self._own_lease()),
             catalogs=catalogs,
-            replicas=parts.replica_states(statuses, self._replicas, leader),
+            replicas=parts.replica_states(statuses, self._replicas, leader, leadership.joining),
             figures=self._figures(),
         )
 

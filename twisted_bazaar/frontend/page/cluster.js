@@ -64,7 +64,8 @@ export class Cluster {
       const part = !report.reachable ? "dead" : leads ? "leader" : report.role === "leader" ? "follower" : report.role;
       changed ||= card.dataset.part !== part;
       const behind = leader ? Math.max(0, leader.last_index - report.last_index) : 0;
-      show(card, part, part === "dead" ? "no answer" : (ROLES[part] ?? part), address, [
+      const word = report.joining && part !== "dead" ? "joining" : (ROLES[part] ?? part);
+      show(card, part, part === "dead" ? "no answer" : word, address, [
         ["term", count(report.term), "Each election begins a new term"],
         ["order", count(report.last_number), "The number of the last order that it knows to be final"],
         [
@@ -74,6 +75,13 @@ export class Cluster {
         ],
         ["disk", part === "dead" ? "–" : duration(report.disk_seconds), "How long a write to its log takes"],
       ]);
+    }
+    for (const [id, card] of this.#replicas) {
+      // It was removed from the members.
+      if (reports.some((each) => each.id === id)) continue;
+      card.remove();
+      this.#replicas.delete(id);
+      changed = true;
     }
     if (leader && this.#leader && leader.id !== this.#leader) {
       const card = this.#replicas.get(leader.id);

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec import UNSET
 from twisted.internet.task import Clock
 
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
@@ -188,3 +189,9 @@ def test_a_member_is_reported_in_each_partition_with_the_numbers_that_clients_se
 def test_with_one_partition_nothing_is_said_of_partitions(frontend: Frontend) -> None:
     frontend.leadership.heard(leads(3))
     assert b"partitions" not in answers.success(result_of(frontend.reports.report())[0])
+
+
+def test_a_replica_that_does_not_count_yet_is_shown_as_joining(frontend: Frontend) -> None:
+    frontend.leadership.members_are([1, 2, 3, 4], joining=[4])
+    (rows,) = result_of(frontend.reports.report())
+    assert [row.joining for row in rows] == [*[UNSET] * 3, True]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import UNSET
+
 from twisted_bazaar.consensus.messages import FollowerLag, Status
 from twisted_bazaar.frontend.overview.parts import (
     AskedCatalog,
@@ -143,3 +145,9 @@ def test_it_is_ready_when_a_replica_leads_and_a_catalog_serves() -> None:
     assert problem_of(3, [early]) is None, "one of an earlier release does not say"
     assert problem_of(3, [stands_by, silent]) == "no catalog answers"
     assert problem_of(0, [serves]) == "no order replica leads"
+
+
+def test_a_replica_that_does_not_count_yet_is_joining() -> None:
+    statuses = {1: (status(1, index=820), True), 3: (LEADER, True)}
+    first, second = replica_states(statuses, ADDRESSES, 3, joining=(1,))
+    assert (first.joining, second.joining) == (True, UNSET)
