@@ -52,7 +52,9 @@ class BazaarTurn:
     async def _spread(self) -> bool:
         """Whether the usual members lead. Those that were stopped have all lost the lead, and the
         first that is nominated has it back."""
-        found = Namespace(frontend=None, secret_file=None, data=self._bazaar.data)
+        found = Namespace(
+            frontend=None, secret_file=None, certificates=None, data=self._bazaar.data
+        )
         operator = Operator.find(found)
         led = operator.operate({"operation": "partitions"})["partitions"]
         wrong = [each["partition"] for each in led

@@ -59,6 +59,10 @@ class Bazaar:
         self.log = folder / "log"
         self.engine = engine or chosen().database(folder)
         self._options = options
+        self.certificates: Path | None = None
+        """The folder of certificates; None: its services speak plain text."""
+        if "--plain-inside" not in options:
+            self.certificates = self.data / "certificates"
         ours = {name: value for name, value in os.environ.items() if "BAZAAR_" not in name}
         self._environment = {**ours, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None

@@ -43,8 +43,7 @@ class Cluster(Bazaar):
         """`options` are for every service; `frontends` and `catalogs` are named here, each
         with options of its own. `tls`: whether they speak TLS; None: as the run of pytest says."""
         super().__init__(folder, *options, engine=engine)
-        self.certificates: Path | None = None
-        """The folder of certificates; None: services speak plain text."""
+        self.certificates = None
         if chosen().certificates if tls is None else tls:
             self.certificates = folder / "certificates"
         self._ports = Ports()
@@ -62,6 +61,7 @@ class Cluster(Bazaar):
             name: {
                 "pid": self._running[name].pid if name in self._running else None,
                 "address": address,
+                **({"internal": str(self.internal[name])} if name in self.internal else {}),
             }
             for name, address in self.address.items()
         }

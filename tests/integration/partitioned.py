@@ -1,11 +1,11 @@
 """A bazaar whose log is in an engine, cut into partitions: each service is a real process."""
 
-import http.client
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.certificates import OPERATOR
 from twisted_bazaar.frontend.operations.challenges import (
     CHALLENGE_HEADER,
     SIGNATURE_HEADER,
@@ -15,6 +15,7 @@ from twisted_bazaar.frontend.operations.challenges import (
 from .bazaar import START_SECONDS, Answer
 from .chosen_engine import Engine
 from .cluster import Cluster
+from .inside import connection_to
 from .waiting import wait_until
 
 __all__ = ["PartitionedCluster"]
@@ -62,8 +63,7 @@ class PartitionedCluster(Cluster):
 
     def operate(self, operation: Mapping[str, Any]) -> Any:
         """The data that the front-end answers to an operation; of a refusal, the error."""
-        address = self.internal["frontend"]
-        connection = http.client.HTTPConnection(address.host, address.port, timeout=30)
+        connection = connection_to(self, "frontend", OPERATOR)
         try:
             connection.request("GET", "/market")
             challenge = json.loads(connection.getresponse().read())["data"]["challenge"]

@@ -45,14 +45,18 @@ def shortened_ranges(expr: str) -> str:
 class Prometheus:
     """Prometheus on a free port, with its data in `folder`. Use it as a context manager."""
 
-    def __init__(self, folder: Path, targets: Mapping[str, list[str]]) -> None:
-        """`targets` are the addresses that it scrapes, by job."""
+    def __init__(
+        self, folder: Path, targets: Mapping[str, list[str]], certificates: Path | None = None
+    ) -> None:
+        """`targets` are the addresses that it scrapes, by job, with the certificate of `monitor` in
+        the folder `certificates`; None: they speak plain text."""
         program = shutil.which("prometheus")
         if program is None:
             pytest.skip("Prometheus is not installed: Debian has it as the package prometheus")
         self._program = program
         self._folder = folder
         self._targets = targets
+        self._certificates = certificates
         self._ports = Ports()
         self._address = self._ports.reserve(0)
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,6 +113,13 @@ class Prometheus:
         names = "scrape_interval", "scrape_timeout", "evaluation_interval"
         times = dict.fromkeys(names, interval)
         scraped = [each for each in CONFIG["scrape_configs"] if each["job_name"] == "bazaar"]
+        if self._certificates is None:
+            tls = ("scheme", "tls_config")
+            scraped = [{k: v for k, v in each.items() if k not in tls} for each in scraped]
+        else:
+            of = {"ca_file": "ca.crt", "cert_file": "monitor.crt", "key_file": "monitor.key"}
+            files = {name: str(self._certificates / file) for name, file in of.items()}
+            scraped = [{**each, "tls_config": {**each["tls_config"], **files}} for each in scraped]
         config = {**CONFIG, "global": {**CONFIG["global"], **times}, "scrape_configs": scraped}
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         for name in CONFIG["rule_files"]:

@@ -14,8 +14,10 @@ from typing import IO, NamedTuple
 
 import pytest
 
+from tests.fakes.certificates import CATALOG, issuing
 from tests.fakes.monitoring_files import ALERTS, RECORDED, queries
 from twisted_bazaar.frontend.api.batches import MAX_BATCH_TRADES
+from twisted_bazaar.security.folder import CertificateFolder
 
 from .faulty_cluster import FaultyCluster
 from .prometheus_server import SCRAPE_SECONDS, Alarms, Prometheus
@@ -44,7 +46,9 @@ class MonitoredCluster(FaultyCluster):
     def __init__(self, folder: Path, redis: Redis) -> None:
         cached = (f"--cache=redis://{redis.address}",)
         super().__init__(
-            folder, frontends={"frontend": cached, UNREAD: (*cached, "--log-level=debug")}
+            folder,
+            frontends={"frontend": cached, UNREAD: (*cached, "--log-level=debug")},
+            tls=True,
         )
         self._pipe = os.pipe()
         self._name = ""
@@ -186,7 +190,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         stack.callback(redis.stop)
         cluster = stack.enter_context(MonitoredCluster(folder / "cluster", redis))
         stack.callback(cluster.kill_all)
-        prometheus = stack.enter_context(Prometheus(folder, cluster.targets))
+        prometheus = stack.enter_context(Prometheus(folder, cluster.targets, cluster.certificates))
         stack.enter_context(Visitors(cluster.address["frontend"]))
         alarms = stack.enter_context(Alarms(prometheus))
         yield World(cluster, redis, prometheus, alarms)
@@ -196,6 +200,7 @@ def test_every_alert_fires_on_its_fault_and_ends_after_it(world: World) -> None:
     wait_until(lambda: len(world.prometheus.query("up == 1")) == 6, "all are scraped", 20.0)
     quiet(world)
     restarts(world)
+    a_certificate_expires(world)
     a_replica_stops_and_another_loses_its_disk(world)
     the_catalog_stops(world)
     nobody_reads(world)
@@ -236,6 +241,14 @@ def restarts(world: World) -> None:
             world.restart(UNREAD)
             world.restart(first)
             wait_until(world.cluster.is_ready, "ready", 20.0, world.cluster.tail)
+
+
+def a_certificate_expires(world: World) -> None:
+    assert world.cluster.certificates is not None
+    certificates = CertificateFolder(world.cluster.certificates)
+    with world.fault("a certificate is for 13 days", "BazaarCertificateExpires"):
+        certificates.issue([CATALOG], issuing(days=13))
+    certificates.issue([CATALOG], issuing())
 
 
 def a_replica_stops_and_another_loses_its_disk(world: World) -> None:

@@ -1,12 +1,14 @@
 """The metrics of a front-end of a real bazaar agree exactly with what its clients did."""
 
 import socket
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from .bazaar import Bazaar
+from .inside import connection_to
 from .waiting import wait_until
 
 SCRAPE_SECONDS = 10.0
@@ -15,16 +17,16 @@ SOON_SECONDS = 10.0
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def scrape(address: str) -> Samples:
-    with urlopen(f"http://{address}/metrics", timeout=SCRAPE_SECONDS) as answer:
-        text = answer.read().decode()
+def scrape(bazaar: Bazaar) -> Samples:
+    return samples(connection_to(bazaar, "frontend"))
+
+
+def samples(connected: HTTPConnection) -> Samples:
+    with closing(connected) as connection:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
     found = (each for family in text_string_to_metric_families(text) for each in family.samples)
     return {(each.name, frozenset(each.labels.items())): each.value for each in found}
-
-
-def internal(bazaar: Bazaar) -> str:
-    address: str = bazaar.processes()["frontend"]["internal"]
-    return address
 
 
 class Differences:
@@ -32,12 +34,12 @@ class Differences:
 
     def __init__(self, bazaar: Bazaar) -> None:
         self._bazaar = bazaar
-        self._before = scrape(internal(bazaar))
+        self._before = scrape(bazaar)
 
     def of(self, name: str, **labels: str) -> float:
         """Of all that have these labels."""
         wanted = frozenset(labels.items())
-        now = scrape(internal(self._bazaar))
+        now = scrape(self._bazaar)
         return sum(
             value - self._before.get(key, 0.0)
             for key, value in now.items()
@@ -82,7 +84,7 @@ def test_lookups_and_trades_are_counted_exactly(bazaar: Bazaar) -> None:
 
 
 def test_the_state_of_the_front_end_shows(bazaar: Bazaar) -> None:
-    samples = {name: value for (name, _), value in scrape(internal(bazaar)).items()}
+    samples = {name: value for (name, _), value in scrape(bazaar).items()}
     assert samples["bazaar_ready"] == 1
     assert samples["bazaar_leader_id"] == bazaar.request("GET", "/status").body["data"]["leader"]
     assert samples["bazaar_cache_breaker_open"] == 0
@@ -90,7 +92,7 @@ def test_the_state_of_the_front_end_shows(bazaar: Bazaar) -> None:
     assert samples["process_resident_memory_bytes"] > 0
 
     def lease_is_held() -> bool:
-        return scrape(internal(bazaar))["bazaar_frontend_lease_held", frozenset()] == 1
+        return scrape(bazaar)["bazaar_frontend_lease_held", frozenset()] == 1
 
     wait_until(lease_is_held, "the front-end holds a lease", SOON_SECONDS)
 
@@ -120,8 +122,8 @@ def test_clients_reach_no_metrics_unless_they_are_to(bazaar: Bazaar) -> None:
 
 def test_clients_reach_metrics_if_they_are_to(tmp_path: Path) -> None:
     with Bazaar(tmp_path / "public", "--public-metrics", "--replicas=1") as bazaar:
-        samples = scrape(bazaar.url.removeprefix("http://"))
-        info = [labels for name, labels in samples if name == "bazaar_info"]
+        public = HTTPConnection(bazaar.url.removeprefix("http://"))
+        info = [labels for name, labels in samples(public) if name == "bazaar_info"]
         assert [dict(labels)["service"] for labels in info] == ["frontend"]
         described = bazaar.request("GET", "/openapi.json").body["paths"]
         assert "/metrics" not in described, "docs/reference.md says so"

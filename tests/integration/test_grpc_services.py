@@ -21,7 +21,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
+from tests.fakes.certificates import FRONTEND
+
 from .bazaar import Bazaar
+from .inside import channel_to
 from .replicas import leader
 from .waiting import wait_until
 
@@ -51,8 +54,7 @@ def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
 @pytest.fixture(scope="module")
 def channels(bazaar: Bazaar) -> Iterator[dict[str, grpc.Channel]]:
     names = ("catalog", *REPLICAS)
-    processes = bazaar.processes()
-    channels = {name: grpc.insecure_channel(processes[name]["address"], QUICK) for name in names}
+    channels = {name: channel_to(bazaar, name, FRONTEND, *QUICK) for name in names}
     yield channels
     for channel in channels.values():
         channel.close()

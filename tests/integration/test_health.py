@@ -38,7 +38,12 @@ def environment(bazaar: Bazaar, name: str) -> dict[str, str]:
     if name == "frontend":
         host, _, port = address.rpartition(":")
         return {"BAZAAR_LISTEN": f"tcp:{port}:interface={host}"}
-    return {"BAZAAR_LISTEN": address}
+    number = name.partition("-")[2]
+    return {
+        "BAZAAR_LISTEN": address,
+        "BAZAAR_ID": number,
+        "BAZAAR_CERTIFICATES": str(bazaar.certificates),
+    }
 
 
 def ask(*environments: dict[str, str]) -> list[tuple[int, str, str]]:

@@ -11,13 +11,16 @@ import grpc
 import hiredis
 import pytest
 
+from tests.fakes.certificates import FRONTEND
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationStub
 from twisted_bazaar.rpc.push import Subscription, prove
+from twisted_bazaar.security.roles import Role
 
 from .bazaar import Bazaar
+from .inside import channel_to
 from .waiting import wait_until
 
 PATIENCE = 10.0
@@ -59,8 +62,12 @@ def terms(bazaar: Bazaar) -> set[int]:
 def test_no_number_in_a_call_ends_a_replica_or_a_leadership(bazaar: Bazaar) -> None:
     before = lives(bazaar), terms(bazaar)
     for name in ("order-1", "order-2", "order-3"):
-        with grpc.insecure_channel(bazaar.processes()[name]["address"]) as channel:
-            orders, peers = OrdersStub(channel), ReplicationStub(channel)
+        peer = Role.order(3 if name == "order-2" else 2)
+        with (
+            channel_to(bazaar, name, FRONTEND) as of_frontend,
+            channel_to(bazaar, name, peer) as of_peer,
+        ):
+            orders, peers = OrdersStub(of_frontend), ReplicationStub(of_peer)
             for term in TERMS:
                 refused(orders.Follow, order_pb2.FollowRequest(term=term))
                 for call, request in (
@@ -89,7 +96,7 @@ def test_no_number_in_a_call_ends_a_replica_or_a_leadership(bazaar: Bazaar) -> N
 
 def test_no_number_in_a_call_ends_a_catalog(bazaar: Bazaar) -> None:
     before = lives(bazaar)
-    with grpc.insecure_channel(bazaar.processes()["catalog"]["address"]) as channel:
+    with channel_to(bazaar, "catalog", Role.order(1)) as channel:
         catalog = CatalogStub(channel)
         for term in TERMS:
             refused(catalog.Apply, catalog_pb2.ApplyRequest(term=term))
@@ -113,7 +120,7 @@ def test_a_subscription_without_the_secret_is_refused(bazaar: Bazaar) -> None:
     secret = (bazaar.data / "secret").read_bytes().strip()
     with (
         socket.create_server(("127.0.0.1", 0)) as victim,
-        grpc.insecure_channel(bazaar.processes()["catalog"]["address"]) as channel,
+        channel_to(bazaar, "catalog", FRONTEND) as channel,
     ):
         subscribe = CatalogStub(channel).Subscribe
         host, port = victim.getsockname()

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
+from tests.fakes.certificates import FRONTEND
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
 
 from .cluster import Cluster
+from .inside import channel_to
 from .replicas import wait_converged
 from .waiting import wait_until
 
@@ -29,7 +31,7 @@ class Leader:
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster
-        self._channel = grpc.insecure_channel(cluster.address[name])
+        self._channel = channel_to(cluster, name, FRONTEND)
         self._stub = OrdersStub(self._channel)
         self.status = wait_until(self._leads, f"{name} leads", 15, cluster.tail)
 

@@ -14,6 +14,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
+from tests.fakes.certificates import FRONTEND
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2
 from twisted_bazaar.rpc.bazaar.v1.catalog_pb2_grpc import CatalogStub
@@ -22,6 +23,7 @@ from twisted_bazaar.timing import Timing
 from .bazaar import STOP_SECONDS
 from .cluster import Cluster
 from .delays import Bound, Delays, measure
+from .inside import channel_to
 from .traffic import PATIENT_SECONDS, STOCKS, now, traffic
 
 FRONTENDS = "frontend", "frontend-2", "frontend-3"
@@ -95,7 +97,7 @@ class Catalogs:
     """The catalogs, asked without a front-end in between."""
 
     def __init__(self, cluster: Cluster) -> None:
-        channels = {name: grpc.insecure_channel(cluster.address[name]) for name in CATALOGS}
+        channels = {name: channel_to(cluster, name, FRONTEND) for name in CATALOGS}
         self._stubs = {name: CatalogStub(channel) for name, channel in channels.items()}
         self._channels = channels.values()
         self._asked: dict[str, Any] = {}

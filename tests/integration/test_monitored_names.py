@@ -1,6 +1,5 @@
 """What dashboard, alerts and docs/monitoring.md name is what processes expose, and all of it."""
 
-import http.client
 import re
 from collections.abc import Iterator
 from typing import NoReturn
@@ -27,6 +26,7 @@ from twisted_bazaar.order.partitioned.member import Member
 from twisted_bazaar.order.partitioned.shown import show_member
 
 from .bazaar import Bazaar
+from .inside import connection_to
 
 OF_PROMETHEUS = {"up", "ALERTS", *RECORDED}
 """What Prometheus makes itself."""
@@ -39,9 +39,9 @@ Series = dict[str, list[dict[str, str]]]
 OURS = "bazaar_"
 
 
-def scrape(address: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def scrape(bazaar: Bazaar, name: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Of each sample: its metric's family, its own name, and its labels."""
-    connection = http.client.HTTPConnection(address, timeout=10)
+    connection = connection_to(bazaar, name)
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
@@ -87,10 +87,9 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Series:
         assert bazaar.request("POST", "/orders", order).status == 200
         for _ in range(2):
             assert bazaar.request("GET", "/stocks/GameStart").status == 200
-        for name, row in bazaar.processes().items():
-            if name == "redis":
-                continue
-            _add(found, scrape(row.get("internal") or row["address"]))
+        for name in bazaar.processes():
+            if name != "redis":
+                _add(found, scrape(bazaar, name))
     _add(found, samples(of_a_member()))
     return found
 

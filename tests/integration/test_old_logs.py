@@ -5,9 +5,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import grpc
 import pytest
 
+from tests.fakes.certificates import FRONTEND
 from tests.fakes.histories import LISTED, extend
 from twisted_bazaar.consensus.entries import Entry, Opened
 from twisted_bazaar.consensus.log import Write
@@ -21,6 +21,7 @@ from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.tools.inspection import verify
 
 from .bazaar import Bazaar
+from .inside import channel_to
 from .waiting import wait_until
 
 REPLICAS = (1, 2, 3)
@@ -58,9 +59,7 @@ def reprice(bazaar: Bazaar, cents: int) -> None:
 
     def done() -> bool:
         for replica in REPLICAS:
-            with grpc.insecure_channel(
-                bazaar.processes()[f"order-{replica}"]["address"]
-            ) as channel:
+            with channel_to(bazaar, f"order-{replica}", FRONTEND) as channel:
                 orders = OrdersStub(channel)
                 status = orders.Status(order_pb2.StatusRequest(), timeout=SECONDS)
                 sending = Sending(

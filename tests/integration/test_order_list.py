@@ -10,10 +10,13 @@ from urllib.parse import quote, urlencode
 import grpc
 import pytest
 
+from tests.fakes.certificates import FRONTEND
 from tests.integration.bazaar import Bazaar
 from tests.integration.replicas import leader, wait_converged
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersStub
+
+from .inside import channel_to
 
 STOCKS = ("GameStart", "FishCo", "Ünter & Söhne")
 TRADES = 60
@@ -121,8 +124,7 @@ def test_every_replica_finds_what_is_released(bazaar: Bazaar, orders: list[dict[
     leading = leader(bazaar)
     sales = [order["number"] for order in orders if order["type"] == "sell"]
     for name in ("order-1", "order-2", "order-3"):
-        address = bazaar.processes()[name]["address"]
-        with grpc.insecure_channel(address) as channel:
+        with channel_to(bazaar, name, FRONTEND) as channel:
             stub = OrdersStub(channel)
 
             def listed(stub: OrdersStub = stub, **fields: Any) -> list[int]:

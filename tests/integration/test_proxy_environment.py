@@ -73,7 +73,13 @@ def test_no_call_between_services_goes_through_a_proxy(
             listen = f"tcp:port={listen.rpartition(':')[2]}"
         asked = subprocess.run(
             [sys.executable, "-Pm", "twisted_bazaar", "health"],
-            env={**ambient, **unset, **more, "BAZAAR_LISTEN": listen},
+            env={
+                **ambient,
+                **unset,
+                **more,
+                "BAZAAR_LISTEN": listen,
+                "BAZAAR_CERTIFICATES": str(bazaar.certificates),
+            },
             capture_output=True,
             text=True,
             timeout=30,

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from .bazaar import Bazaar
+from .inside import connection_to
 from .waiting import wait_until
 
 REPLICAS = ("order-1", "order-2", "order-3")
@@ -20,11 +20,17 @@ Samples = Mapping[str, float]
 """By name and labels, as Prometheus writes them: `up{peer="1"}`."""
 
 
+def page(bazaar: Bazaar, name: str, path: str) -> bytes:
+    with closing(connection_to(bazaar, name)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        return answer.read()
+
+
 def samples(bazaar: Bazaar, name: str) -> Samples:
     """What the process `name` shows now."""
-    url = f"http://{bazaar.processes()[name]['address']}/metrics"
-    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-        families = list(text_string_to_metric_families(answer.read().decode()))
+    families = list(text_string_to_metric_families(page(bazaar, name, "/metrics").decode()))
     return {
         f"{sample.name}{_labels(sample.labels)}": sample.value
         for family in families
@@ -115,6 +121,4 @@ def test_a_follower_that_stands_still_falls_behind_and_catches_up(bazaar: Bazaar
 
 def test_a_replica_and_a_catalog_say_that_they_are_ready(bazaar: Bazaar) -> None:
     for name in (*REPLICAS, "catalog"):
-        url = f"http://{bazaar.processes()[name]['address']}/readyz"
-        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-            assert answer.read() == b'{"data":"ready"}'
+        assert page(bazaar, name, "/readyz") == b'{"data":"ready"}'

@@ -23,6 +23,7 @@ from twisted_bazaar.runtime.redis_url import RedisUrl
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig, trace_arguments
 
+from .certificates import certificates_path
 from .command_lines import twistd
 from .engine import EMBEDDED, Engine, embedded_engine, external_engine
 from .ports import Ports
@@ -87,6 +88,8 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     engine = _resolve_engine(config, data, ports)
     shared = [*timing_arguments(config.timing), *config.log.arguments()]
     shared += trace_arguments(config.trace)
+    if not config.plain_inside:
+        shared.append(f"--certificates={certificates_path(data)}")
     shared += [f"--partitions={config.partitions}"] if config.partitions > 1 else []
     secret = f"--secret-file={secret_path(data)}"
 

@@ -3,6 +3,7 @@
 Imports little: every command of `__main__` declares it.
 """
 
+import os
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
@@ -93,6 +94,13 @@ def _common() -> ArgumentParser:
         "--frontend", metavar="HOST:PORT", help="the internal endpoint of a front-end instead"
     )
     common.add_argument("--secret-file", metavar="FILE", help="the secret of that front-end")
+    common.add_argument(
+        "--certificates",
+        type=Path,
+        default=os.environ.get("BAZAAR_CERTIFICATES") or None,
+        metavar="FOLDER",
+        help="with a certificate of the operator, if that front-end speaks TLS",
+    )
     return common
 
 

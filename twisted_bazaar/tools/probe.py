@@ -6,6 +6,7 @@ not ready but alive, and a restart would not help.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from twisted_bazaar.errors import Unusable
@@ -40,7 +41,9 @@ def ask(environment: Mapping[str, str]) -> str:
     except ValueError:
         raise Unusable(f"BAZAAR_LISTEN: {listen!r} is neither HOST:PORT nor {_ASKED}") from None
     host = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host
-    return _ask_grpc(Address(host, address.port))
+    number = environment.get("BAZAAR_ID", "")
+    role = f"order-{number}" if number else "catalog"
+    return _ask_grpc(Address(host, address.port), role, environment.get("BAZAAR_CERTIFICATES", ""))
 
 
 def _ask_frontend(listen: str) -> str:
@@ -97,12 +100,25 @@ def _ask_http(address: Address, path: str | None = None, is_tls: bool = False) -
     return url
 
 
-def _ask_grpc(address: Address) -> str:
+def _ask_grpc(address: Address, role: str, certificates: str) -> str:
+    """Check the service, whose `role` has a certificate in the folder `certificates`; empty: it
+    speaks plain text."""
     import grpc
 
     from twisted_bazaar.rpc.keepalive import DIRECT
 
-    with grpc.insecure_channel(str(address), options=DIRECT) as channel:
+    if certificates:
+        # The service's own: what checks it runs beside it.
+        names = "ca.crt", f"{role}.key", f"{role}.crt"
+        try:
+            files = [Path(certificates, name).read_bytes() for name in names]
+        except OSError as why:
+            raise Unusable(f"{why.filename} cannot be read: {why.strerror}") from None
+        options = (*DIRECT, ("grpc.ssl_target_name_override", f"{role}.bazaar"))
+        made = grpc.secure_channel(str(address), grpc.ssl_channel_credentials(*files), options)
+    else:
+        made = grpc.insecure_channel(str(address), DIRECT)
+    with made as channel:
         call: Any = channel.unary_unary(_CHECK)
         try:
             serves = call(b"", timeout=ANSWER_SECONDS) == _SERVING

@@ -6,7 +6,7 @@ Where that is, and the secret, is found in the folder of a bazaar on one machine
 import http.client
 import json
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from twisted_bazaar.frontend.operations.challenges import (
 from twisted_bazaar.local.secret import secret_path
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.options import host_port, secret_file
+from twisted_bazaar.security.roles import Kind, Role
+
+from .tls_connection import connect_inside
 
 __all__ = ["ANSWER_SECONDS", "Operator", "Refused"]
 
@@ -45,6 +48,8 @@ class Operator:
     address: Address
     """Of its internal endpoint."""
     secret: bytes = attrs.field(repr=False)
+    certificates: Path | None = None
+    """The folder of the operator's certificate; None: in plain text."""
 
     @classmethod
     def find(cls, asked: Namespace) -> "Operator":
@@ -54,38 +59,54 @@ class Operator:
     def operate(self, operation: Mapping[str, Any]) -> Any:
         """The data of the answer to `operation`. Raises `Unusable`, also if it is unknown whether
         it was carried out."""
-        return _send(self.address, self.secret, msgspec.json.encode(operation))
+        return _send(self, msgspec.json.encode(operation))
 
 
-def _where(asked: Namespace) -> tuple[Address, bytes]:
-    """The internal endpoint of a front-end, and the secret to sign with."""
+def _where(asked: Namespace) -> tuple[Address, bytes, Path | None]:
+    """The internal endpoint of a front-end, the secret to sign with, and certificates."""
     if (asked.frontend is None) != (asked.secret_file is None):
         raise Unusable("--frontend and --secret-file must be given together")
     path = asked.secret_file or str(secret_path(asked.data))
     try:
-        address = host_port(asked.frontend) if asked.frontend else _found_in(asked.data)
+        if asked.frontend:
+            address, certificates = host_port(asked.frontend), asked.certificates
+        else:
+            address, found = _found_in(asked.data)
+            certificates = asked.certificates or found
     except ValueError as why:
         raise Unusable(f"--frontend {why}") from None
     try:
-        return address, secret_file(path)
+        return address, secret_file(path), certificates
     except ValueError as why:
         raise Unusable(f"--secret-file {why}") from None
 
 
-def _found_in(data: Path) -> Address:
+def _found_in(data: Path) -> tuple[Address, Path | None]:
     path = data / "processes.json"
     try:
         processes = json.loads(path.read_bytes())
-        return next(Address.parse(each["internal"]) for each in processes if "internal" in each)
+        frontend = next(each for each in processes if "internal" in each)
+        return Address.parse(frontend["internal"]), _certificates_in(frontend["command"])
     except OSError as why:
         raise Unusable(f"{path} cannot be read: {why.strerror}; is the bazaar running?") from None
-    except (ValueError, TypeError, StopIteration):
+    except (ValueError, TypeError, KeyError, StopIteration):
         raise Unusable(f"{path} names no internal endpoint of a front-end") from None
 
 
-def _send(address: Address, secret: bytes, body: bytes) -> Any:
+def _certificates_in(command: Sequence[str]) -> Path | None:
+    """The folder that a front-end was given on its command line."""
+    option = "--certificates="
+    given = [word.removeprefix(option) for word in command if word.startswith(option)]
+    return Path(given[-1]) if given else None
+
+
+def _send(operator: Operator, body: bytes) -> Any:
     """The data of the answer to the operation in `body`."""
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=ANSWER_SECONDS)
+    address, secret = operator.address, operator.secret
+    connection = connect_inside(
+        *(address.host, address.port, operator.certificates),
+        *(Role(Kind.OPERATOR), Role(Kind.FRONTEND), ANSWER_SECONDS),
+    )
     unknown = ""
     try:
         connection.request("GET", PATH.decode())
@@ -99,7 +120,7 @@ def _send(address: Address, secret: bytes, body: bytes) -> Any:
         connection.request("POST", PATH.decode(), body, headers)
         return _data(connection.getresponse())
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as why:
-        raise Unusable(f"http://{address}/market does not answer: {why!r:.120}{unknown}") from None
+        raise Unusable(f"{address}/market does not answer: {why!r:.120}{unknown}") from None
     finally:
         connection.close()
 

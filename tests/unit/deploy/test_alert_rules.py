@@ -115,6 +115,11 @@ CASES = [
         *SLOW_TIMES,
         "f",
     ),
+    turned(
+        "BazaarCertificateExpires",
+        f'bazaar_certificate_expiry_seconds{{{CATALOG}, role="ca"}}',
+        *(15 * 86_400, 13 * 86_400, "c"),
+    ),
     turned("BazaarReplicaSuspect", f"bazaar_raft_suspect{{{ORDER}}}", 0, 1, "o"),
     turned(
         "BazaarFollowerLags", f'bazaar_raft_follower_lag_seconds{{{ORDER}, peer="2"}}', 4, 6, "o"

@@ -49,11 +49,12 @@ def config(**changes: Any) -> plan.Config:
 
 
 def options_of(child: Child) -> list[str]:
-    """What follows the name of the service on its command line, but for timing and log."""
+    """What follows the name of the service on its command line, but for what all have."""
     timing = {"heartbeat", "election-timeout", "ping", "lease", "tenure", "deadline"}
     log = {"log-format", "log-level"}
     given = [word for word in child.command if word.startswith("--") and "=" in word]
-    return [word for word in given if word[2:].split("=")[0] not in timing | log | {"pidfile"}]
+    others = timing | log | {"pidfile", "certificates"}
+    return [word for word in given if word[2:].split("=")[0] not in others]
 
 
 def test_the_default_options_are_those_of_the_contract() -> None:
@@ -148,6 +149,13 @@ def test_every_process_gets_the_addresses_of_the_others(ports: Ports) -> None:
     assert f"--internal=tcp:{advertise.split(':')[1]}:interface=127.0.0.1" in frontend
     assert "--secret-file=/srv/bazaar/secret" in frontend
     assert [child.name for child in children.values() if child.takes_requests] == ["frontend"]
+
+
+def test_every_process_has_the_certificates_unless_all_speak_plain_text(ports: Ports) -> None:
+    given = "--certificates=/srv/bazaar/certificates"
+    assert all(given in child.command for child in plan.plan(config(), ports))
+    for child in plan.plan(config(plain_inside=True), ports):
+        assert not any("certificates" in word for word in child.command)
 
 
 def test_each_command_line_names_its_service(ports: Ports) -> None:
