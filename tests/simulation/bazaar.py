@@ -212,6 +212,10 @@ class SimulatedBazaar:
                     raise Violation(11, f"{order.name} was removed, and goes on")
                 continue
             log = order.replica.log
+            if order.replica.membership != membership:
+                raise Violation(
+                    15, f"{order.name} takes these for members: {order.replica.membership}"
+                )
             if not entries or log.last_digest != entries[-1].digest:
                 why = f"{order.name} ends at {log.last_index} of {len(entries)} entries"
                 raise Violation(11, why)

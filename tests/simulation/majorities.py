@@ -1,6 +1,7 @@
 """What a leader relies on is on the disks of majorities: of the voters, as its log names them, and,
 while these change, of those before."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from twisted_bazaar.consensus.entries import Entry
@@ -16,15 +17,20 @@ __all__ = ["check_commit", "check_election"]
 
 def _suffice(leader: "OrderMember", ids: set[int]) -> bool:
     """Whether `ids` have each majority that decides, as the log of `leader` names the members."""
-    membership = leader.replica.membership
-    deciding = [{member.id for member in membership.members if not member.joining}]
-    deciding += [set(membership.before)] if membership.before else []
+    log = leader.replica.log
+    deciding = [{number for number, order in _orders(leader).items() if not order.join}]
+    for _, event in log.memberships:
+        deciding = [{member.id for member in event.members if not member.joining}]
+        deciding += [set(event.before)] if event.before else []
     return all(2 * len(voters & ids) > len(voters) for voters in deciding)
 
 
-def _storages(leader: "OrderMember") -> dict[int, MemoryStorage]:
-    members = [leader, *leader.peers.values()]
-    return {member.number: member.disk.storage for member in members}
+def _orders(leader: "OrderMember") -> Mapping[int, "OrderMember"]:
+    return {**leader.peers, leader.number: leader}
+
+
+def _storages(leader: "OrderMember") -> Mapping[int, MemoryStorage]:
+    return {number: order.disk.storage for number, order in _orders(leader).items()}
 
 
 def check_commit(leader: "OrderMember", entry: Entry) -> None:
@@ -56,5 +62,3 @@ def check_election(leader: "OrderMember") -> None:
     }
     if not _suffice(leader, voters):
         raise Violation(1, f"{leader.name} leads in term {term} by the votes of {voters} only")
-    if number not in leader.replica.membership.counted:
-        raise Violation(1, f"{leader.name} leads in term {term}, and does not count")

@@ -15,6 +15,7 @@ from . import (
     engine_mutants,  # noqa: F401
     identity_mutants,  # noqa: F401
     lease_mutants,  # noqa: F401
+    membership_mutants,  # noqa: F401
     operation_mutants,  # noqa: F401
     proposal_mutants,  # noqa: F401
     quote_mutants,  # noqa: F401
@@ -32,6 +33,27 @@ __all__ = ["Verdict", "hunt", "main"]
 
 
 SOONEST: dict[str, tuple[str, ...]] = {
+    "three_become_five_and_three_again": (
+        "only_the_old_majority_commits_a_change",
+        "only_the_new_majority_commits_a_change",
+        "who_was_removed_counts",
+        "a_suspect_asks_whom_its_options_name",
+    ),
+    "one_of_two_that_become_three_forgets_all_in_between": (
+        "the_voters_change_at_once",
+        "a_change_ends_before_it_is_committed",
+    ),
+    "a_leader_is_lost_while_the_voters_change": ("one_of_two_majorities_elects",),
+    "who_is_joining_does_not_count": (
+        "who_is_joining_counts",
+        "who_is_joining_counts_before_it_has_anything",
+    ),
+    "there_is_one_change_at_a_time": ("a_change_begins_before_the_last_one_is_done",),
+    "a_change_that_is_overwritten_is_none": ("an_overwritten_change_counts",),
+    "the_leader_is_removed": (
+        "who_was_removed_goes_on",
+        "a_leader_that_was_removed_leads_on",
+    ),
     "a_trade_whose_time_has_passed_while_its_leader_stood_still_is_not_executed": (
         "time_is_judged_at_the_front_end_only",
     ),

@@ -15,6 +15,7 @@ from . import (
     engine_scenarios,  # noqa: F401
     identity_scenarios,  # noqa: F401
     lease_scenarios,  # noqa: F401
+    membership_scenarios,  # noqa: F401
     operation_scenarios,  # noqa: F401
     proposal_scenarios,  # noqa: F401
     quote_scenarios,  # noqa: F401

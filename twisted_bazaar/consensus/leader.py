@@ -83,8 +83,7 @@ class LeaderState:
         """By joining member: the end of the round in which it is sent what there was, and when
         that began (Ongaro 2014 §4.2.1)."""
         self._left_since: float | None = None
-        """Since when the last change of the members is done; None: one is under way, or what it
-        leaves to do is done as well."""
+        """Since when the last change of the members has been done; None: one is under way."""
         self.take_membership(membership, now)
         self.learners = Learners(
             term=term,
