@@ -201,15 +201,22 @@ class SimulatedBazaar:
         leading = [order for order in self.orders.values() if order.alive and order.replica.leads]
         return max(leading, key=lambda order: order.replica.term).name if leading else ""
 
+    def check_members(self) -> None:
+        """No change of the members is under way."""
+        membership, leader = self.membership(), self.leader()
+        if membership.before or membership.joining:
+            raise Violation(15, f"the members go on changing: {membership}")
+        if leader and self.orders[int(leader[-1])].number not in membership.ids:
+            raise Violation(15, f"{leader} leads, and was removed")
+
     def check_converged(self) -> None:
         """All replicas and catalogs have the same, which is all there is."""
+        self.check_members()
         entries, membership = self.truth.entries, self.membership()
-        if membership.before or membership.joining:
-            raise Violation(11, f"the members go on changing: {membership}")
         for number, order in self.orders.items():
             if number not in membership.ids:
                 if order.alive and self._could_know(order, membership):
-                    raise Violation(11, f"{order.name} was removed, and goes on")
+                    raise Violation(15, f"{order.name} was removed, and goes on")
                 continue
             log = order.replica.log
             if order.replica.membership != membership:

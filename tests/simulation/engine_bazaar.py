@@ -83,6 +83,12 @@ class EngineBazaar(SimulatedBazaar):
             order.leave()
             self.world.after(0.1, self.crash, member, down_seconds)
 
+    def check_members(self) -> None:
+        """Its members do not change."""
+
+    def _heal_options(self) -> None:
+        """Its members do not change."""
+
     def check_converged(self) -> None:
         """All is well, and all agree on it."""
         entries, rows = self.truth.entries, self.engines.engine.rows[self.partition]

@@ -78,6 +78,11 @@ class ManyBazaar:
     """All partitions. Has what `run` and `faults` need of a `SimulatedBazaar`."""
 
     lost = False
+    recruiters = ()
+    """Its members do not change."""
+
+    def check_members(self) -> None:
+        """No change is under way."""
 
     def __init__(
         self,

@@ -235,10 +235,12 @@ class OrderMember(Process):
             )
         )
 
-    def change_members(self, message: MembersChange, reply: Respond) -> None:
+    def change_members(
+        self, message: MembersChange, reply: Respond, based_on: int | None = None
+    ) -> None:
         """An operator asks it for a change; the answer is the index of its entry, or an error."""
         try:
-            answer: Any = self.replica.change_members(message, self.seconds)
+            answer: Any = self.replica.change_members(message, self.seconds, based_on)
         except BazaarError as why:
             answer = why
         self.carry_out()

@@ -48,10 +48,10 @@ class Plan(NamedTuple):
     time, and the leader is lost; 0: no such time."""
     operators: int = 0
     """How many change the market meanwhile."""
-    changes: bool = False
-    """Whether replicas are added, removed and replaced meanwhile."""
     partitions: int = 0
     """How many the market is cut into, in an engine; 0: there is none."""
+    changes: bool = False
+    """Whether replicas are added, removed and replaced meanwhile."""
 
 
 def directed(scenario: str, seed: int) -> Plan:
@@ -110,7 +110,7 @@ def draw(seed: int) -> Plan:
         other.choice((0.0, 0.0, 0.0, 0.3)),
         disks,
         Random(f"operators {seed}").choice((0, 0, 1, 2)),
-        Random(f"members {seed}").random() < 0.3,
+        changes=Random(f"members {seed}").random() < 0.3,
     )
 
 

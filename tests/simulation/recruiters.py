@@ -17,16 +17,27 @@ MOST = 9
 """The highest id: a name ends with one digit."""
 
 
-def ask(bazaar: "SimulatedBazaar", change: MembersChange, answered: Callable[[Any], None]) -> None:
-    """Ask the leader that a front-end knows, if it knows one, for `change`."""
+def ask(
+    bazaar: "SimulatedBazaar",
+    change: MembersChange,
+    answered: Callable[[Any], None],
+    still: Callable[[], bool],
+) -> None:
+    """Ask the leader that a front-end knows, if it knows one, for `change` of the members as they
+    are now. It counts only if it is `still` asked for when it comes."""
     caller = next((each for each in bazaar.frontends if each.alive and not each.paused), None)
     leader = caller.leadership.leader if caller is not None else 0
     if caller is None or not leader:
         answered(None)
         return
-    order = bazaar.orders[leader]
+    order, based_on = bazaar.orders[leader], bazaar.membership().index
+
+    def change_members(message: MembersChange, reply: Callable[[Any], None]) -> None:
+        if still():
+            order.change_members(message, reply, based_on)
+
     bazaar.network.call(
-        *(caller, order, order.change_members, change, answered, lambda: answered(None)),
+        *(caller, order, change_members, change, answered, lambda: answered(None)),
         TIMING.election_timeout,
     )
 
@@ -54,7 +65,7 @@ class Recruiter(Process):
             if self._is_done(self._change):
                 self._change = None
             elif not self._retired:
-                ask(self._bazaar, self._change, lambda answer: None)
+                ask(self._bazaar, self._change, lambda _: None, lambda: not self._retired)
         self.later(self.world.random.uniform(0.02, 0.3), self._act)
 
     def _is_done(self, change: MembersChange) -> bool:

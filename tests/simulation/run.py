@@ -177,6 +177,7 @@ def _check_flows(bazaar: SimulatedBazaar, before: Mapping[str, int], quiet: floa
         raise Violation(11, f"no trade in {quiet} s without faults")
     if counts["hit"] + counts["missed"] == before["hit"] + before["missed"]:
         raise Violation(11, f"no lookup answered in {quiet} s without faults")
+    bazaar.check_members()
     for name in bazaar.without_lease():
         raise Violation(11, f"{name} has no lease {quiet} s after the faults")
 

@@ -230,14 +230,19 @@ class Replica(Nominee):
         self.log.append(entries)
         return entries
 
-    def change_members(self, change: MembersChange, now: float) -> int:
+    def change_members(self, change: MembersChange, now: float, based_on: int | None = None) -> int:
         """Propose the entry that begins `change`, and return its index; 0: it is so already.
+
+        What comes late changes nothing, if it names the newest `members` entry that was known when
+        it was asked for (`based_on`).
 
         What else it takes follows by itself, under whichever leader: a new member counts once it
         has nearly all of the log. The change is done when `membership_settled` says so of a
         `membership` that has it. Raises `NotLeader`, and `MembersRefused`.
         """
         leader = self._led()
+        if based_on not in (None, self.membership.index):
+            raise MembersRefused(f"the members changed meanwhile, by entry {self.membership.index}")
         event = next_members(self.membership, change, self._addresses)
         if event is None:
             return 0
@@ -248,17 +253,15 @@ class Replica(Nominee):
         return self._propose_members(event, now)
 
     def _propose_members(self, event: Members, now: float) -> int:
-        [entry] = self.propose([event])
+        self.propose([event])
         self._led().take_membership(self.membership, now)
-        return entry.index
+        return self.log.last_index
 
     def _tend_members(self, now: float) -> None:
         """Propose what this leader owes about the members; leave, if it was removed."""
-        leader = self._led()
-        event = leader.next_members(self.commit, now)
-        if event is not None:
+        if (event := self._led().next_members(self.commit, now)) is not None:
             self._propose_members(event, now)
-        elif leader.forget_removed(self.commit, now):
+        elif self._led().forget_removed(self.commit, now):
             self._step_down()
             self._leader_id = 0
 
