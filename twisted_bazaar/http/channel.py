@@ -328,6 +328,7 @@ class BazaarChannel(HTTPChannel):
             for name, values in headers.getAllRawHeaders()
             for value in values
         ]
+        lines.append(self.requests[0].more_head)
         self._head = b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines))
 
     def write(self, data: bytes) -> None:

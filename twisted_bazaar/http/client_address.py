@@ -57,6 +57,10 @@ class TrustedProxies:
         self._networks = tuple(networks)
         self._trusts = lru_cache(1024)(self._is_in_network)
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._networks)
+
     def trusts(self, peer: str) -> bool:
         """Whether `peer`, the address at the other end of a connection, is a trusted proxy's."""
         found = _read(peer) if self._networks else None

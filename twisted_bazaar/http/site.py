@@ -72,6 +72,8 @@ class BazaarRequest(server.Request):
     begun_at = 0.0
     """When its first line had come, by the site's clock. An access log measures from here, as it
     also shows requests that never come whole; without one it is not set."""
+    more_head = b""
+    """Header lines of its answer, written as they are. To set them costs less than headers do."""
     _request_id = ""
     _received_bytes = 0
     _max_body_bytes = 0
@@ -95,8 +97,10 @@ class BazaarRequest(server.Request):
     def client_address(self) -> str:
         """The IP address of the client: see `TrustedProxies.client`."""
         proxies = cast(BazaarChannel, self.channel).site.proxies
-        forwarded = self.requestHeaders.getRawHeaders(client_address.HEADER)
-        return proxies.client(getattr(self.client, "host", ""), forwarded)
+        peer: str = getattr(self.client, "host", "")
+        if not proxies:
+            return peer
+        return proxies.client(peer, self.requestHeaders.getRawHeaders(client_address.HEADER))
 
     @property
     def network(self) -> str:

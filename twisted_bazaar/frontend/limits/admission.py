@@ -11,6 +11,9 @@ from .limits import Limits
 __all__ = ["Admission", "too_many"]
 
 
+_LINES = b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
+
+
 class Admission:
     """What stands before the calls of a front-end that limits their rate."""
 
@@ -37,10 +40,7 @@ class Admission:
         left = self._limits.take(caller, address, count, self._nanoseconds(), taken)
         if left is None:
             return
-        headers = request.responseHeaders
-        headers.setRawHeaders(b"X-RateLimit-Limit", [b"%d" % left.limit])
-        headers.setRawHeaders(b"X-RateLimit-Remaining", [b"%d" % left.remaining])
-        headers.setRawHeaders(b"X-RateLimit-Reset", [b"%d" % left.reset])
+        request.more_head = _LINES % (left.limit, left.remaining, left.reset)
         if left.retry_after is not None:
             figures = self._figures
             counter = figures.of_client if caller.name else figures.of_address

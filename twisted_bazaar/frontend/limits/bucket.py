@@ -5,7 +5,7 @@ of its trades. All counts are whole numbers, so that what is shown is exact to t
 10**12 parts, and a nanosecond fills in as many parts as the rate has thousandths a second.
 """
 
-import attrs
+import msgspec
 
 from .rate import Rate
 
@@ -15,8 +15,7 @@ _PARTS = 10**12
 _NANOSECONDS = 10**9
 
 
-@attrs.frozen
-class Left:
+class Left(msgspec.Struct, frozen=True):
     """What a request is told of its bucket."""
 
     limit: int
