@@ -45,7 +45,8 @@ def market(*words: str) -> subprocess.CompletedProcess[str]:
 def operate(cluster: Cluster, *words: str, at: str = "frontend") -> str:
     """What `market` says, which must succeed."""
     secret = str(cluster.folder.parent / "secret")
-    done = market(*words, f"--frontend={cluster.internal[at]}", f"--secret-file={secret}")
+    own = [f"--certificates={cluster.certificates}"] if cluster.certificates else []
+    done = market(*words, f"--frontend={cluster.internal[at]}", f"--secret-file={secret}", *own)
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout
 
