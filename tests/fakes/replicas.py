@@ -110,8 +110,8 @@ class FakeReplica(_Fake):
     def change(self, change: Any, sending: Any, timeout: float) -> Deferred[Any]:
         return self._ask("change", change, sending, timeout)
 
-    def change_members(self, change: Any, timeout: float) -> Deferred[Any]:
-        return self._ask("change_members", change, timeout)
+    def change_members(self, change: Any, based_on: Any, timeout: float) -> Deferred[Any]:
+        return self._ask("change_members", change, based_on, timeout)
 
     def hand_over(self, member: int, timeout: float) -> Deferred[Any]:
         return self._ask("hand_over", member, timeout)

@@ -193,11 +193,13 @@ class ReplicaClient(_Client):
         request = order_pb2.HandOverRequest(to=self._replica, member=member)
         return self._call_in_cluster(self._stub.HandOver, request, lambda reply: None, timeout)
 
-    def change_members(self, change: MembersChange, timeout: float) -> Deferred[int]:
-        """Have the replica begin a change of the members. Fires with the index of the entry, or
-        with 0: it is so already. Fails with `MembersRefused`, and with `NotLeader` at another
-        replica."""
-        request = member_change_to_wire(change, self._replica)
+    def change_members(
+        self, change: MembersChange, based_on: int | None, timeout: float
+    ) -> Deferred[int]:
+        """Have the replica begin a change of the members that entry `based_on` says. Fires with the
+        index of the entry, or with 0: it is so already. Fails with `MembersRefused`, and with
+        `NotLeader` at another replica."""
+        request = member_change_to_wire(change, based_on, self._replica)
 
         def ask(request: order_pb2.ChangeMembersRequest, **how: Any) -> int:
             try:

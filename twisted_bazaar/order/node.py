@@ -190,15 +190,15 @@ class OrderNode(Service):
         ask = partial(self._feed, self._desk.operate, operation, self._seconds())
         return self._answers.questions.expect(operation, ask)
 
-    def change_members(self, change: MembersChange) -> Deferred[int]:
-        """Begin a change of the members; fires with the index of its first entry, or with 0: it is
-        so already. Fails with `NotLeader` and `MembersRefused`."""
-        begun = self._feed(self._begin, change)
+    def change_members(self, change: MembersChange, based_on: int | None) -> Deferred[int]:
+        """Begin a change of the members that entry `based_on` says; fires with the index of its
+        first entry, or with 0: it is so already. Fails with `NotLeader` and `MembersRefused`."""
+        begun = self._feed(self._begin, change, based_on)
         return succeed(begun) if isinstance(begun, int) else fail(begun)
 
-    def _begin(self, change: MembersChange) -> int | BazaarError:
+    def _begin(self, change: MembersChange, based_on: int | None) -> int | BazaarError:
         try:
-            return self._replica.change_members(change, self._seconds())
+            return self._replica.change_members(change, self._seconds(), based_on)
         except (NotLeader, MembersRefused) as refusal:
             return refusal
 

@@ -19,7 +19,7 @@ from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
 from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import ReplicationServicer
 from twisted_bazaar.rpc.bounds import MAX_TRADES, check_count, check_integer
 from twisted_bazaar.rpc.changes import change_from_wire, changed_to_wire
-from twisted_bazaar.rpc.members import member_change_from_wire
+from twisted_bazaar.rpc.members import base_from_wire, member_change_from_wire
 from twisted_bazaar.rpc.selections import selection_from_wire
 from twisted_bazaar.rpc.serving.context import Context
 from twisted_bazaar.rpc.status import abort_with
@@ -263,7 +263,8 @@ class Orders(OrdersServicer):
     ) -> order_pb2.ChangeMembersReply:
         self._check_meant(request, context)
         try:
-            index = await self._node.change_members(member_change_from_wire(request))
+            change, base = member_change_from_wire(request), base_from_wire(request)
+            index = await self._node.change_members(change, base)
         except MembersRefused as refusal:
             return order_pb2.ChangeMembersReply(refusal=str(refusal))
         return order_pb2.ChangeMembersReply(index=index)

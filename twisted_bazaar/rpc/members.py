@@ -11,6 +11,7 @@ from . import bounds
 from .bazaar.v1 import order_pb2
 
 __all__ = [
+    "base_from_wire",
     "ids_from_wire",
     "member_change_from_wire",
     "member_change_to_wire",
@@ -51,12 +52,22 @@ def ids_from_wire(ids: Sequence[int]) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def member_change_to_wire(change: MembersChange, to: int) -> order_pb2.ChangeMembersRequest:
-    """The request for `change`, for replica `to`."""
+def member_change_to_wire(
+    change: MembersChange, based_on: int | None, to: int
+) -> order_pb2.ChangeMembersRequest:
+    """The request for `change` of the members that entry `based_on` says, for replica `to`."""
     if isinstance(change, AddMember):
         member = order_pb2.Member(id=change.id, address=change.address)
-        return order_pb2.ChangeMembersRequest(add=member, to=to)
-    return order_pb2.ChangeMembersRequest(remove=change.id, to=to)
+        return order_pb2.ChangeMembersRequest(add=member, based_on=based_on, to=to)
+    return order_pb2.ChangeMembersRequest(remove=change.id, based_on=based_on, to=to)
+
+
+def base_from_wire(wire: order_pb2.ChangeMembersRequest) -> int | None:
+    """Of which members a change is; None: of whichever there are. Raises `Malformed`."""
+    if not wire.HasField("based_on"):
+        return None
+    bounds.check_integer("based_on", wire.based_on)
+    return wire.based_on
 
 
 def member_change_from_wire(wire: order_pb2.ChangeMembersRequest) -> MembersChange:

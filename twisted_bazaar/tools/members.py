@@ -167,13 +167,14 @@ class _Progress:
             if step.begun(shown) or self._seconds() < self._wait_until:
                 self._say(_far(shown))
             else:
-                self._say(self._ask(step))
+                self._say(self._ask(step, shown))
             self._pause(PAUSE_SECONDS)
         print(f"{step.what} (entry {shown.index})", file=self._out, flush=True)
 
-    def _ask(self, step: _Step) -> str:
+    def _ask(self, step: _Step, shown: _Shown) -> str:
         try:
-            self._operator.operate(step.operation)
+            # What comes late, to a leader that stood still, must not undo what was done since.
+            self._operator.operate({**step.operation, "based_on": shown.index})
         except Refused as refusal:
             if refusal.reason not in _AGAIN:
                 raise

@@ -8,6 +8,7 @@ from twisted_bazaar.errors import Malformed, MembersRefused
 from twisted_bazaar.rpc import bounds
 from twisted_bazaar.rpc.bazaar.v1 import order_pb2
 from twisted_bazaar.rpc.members import (
+    base_from_wire,
     ids_from_wire,
     member_change_from_wire,
     member_change_to_wire,
@@ -22,9 +23,11 @@ TOO_MANY = bounds.MAX_MEMBERS + 1
 
 @pytest.mark.parametrize("change", [AddMember(4, "order-4:7004"), RemoveMember(1)])
 def test_a_change_crosses_the_network(change: MembersChange) -> None:
-    wire = member_change_to_wire(change, 3)
-    assert wire.to == 3
-    assert member_change_from_wire(wire) == change
+    for base in (None, 0, 830):
+        wire = member_change_to_wire(change, base, 3)
+        assert wire.to == 3
+        assert member_change_from_wire(wire) == change
+        assert base_from_wire(wire) == base
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,11 @@ def test_a_change_crosses_the_network(change: MembersChange) -> None:
 def test_a_change_that_makes_no_sense_is_refused(wire: order_pb2.ChangeMembersRequest) -> None:
     with pytest.raises(Malformed):
         member_change_from_wire(wire)
+
+
+def test_what_a_change_is_based_on_is_an_entry() -> None:
+    with pytest.raises(Malformed):
+        base_from_wire(Request(remove=1, based_on=-1))
 
 
 def test_members_cross_the_network() -> None:

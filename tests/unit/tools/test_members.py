@@ -37,7 +37,8 @@ class Frontend:
             return self.state()
         if self.refuses:
             raise self.refuses.pop(0)
-        self.told.append(operation)
+        assert operation["based_on"] == self.index
+        self.told.append({name: of for name, of in operation.items() if name != "based_on"})
         self.index += 10
         self.left = self.slow
         joins = operation["operation"] == "add-member"

@@ -10,6 +10,7 @@
     {"operation": "add-member", "member": 4, "address": "10.0.0.4:7004"}    or it is there now
     {"operation": "remove-member", "member": 1}
     {"operation": "members"}
+    Both may have "based_on": the entry that says who the members are, as they were shown.
 
 As strict as bodies of trades are: unknown fields, fields given twice and fractions of cents are
 refused. Whether the market can be changed so, the leader decides.
@@ -30,7 +31,7 @@ from twisted_bazaar.market import Change, Halted, Listed, Listing, Move, Reprice
 from twisted_bazaar.partitions import MAX_PARTITIONS
 from twisted_bazaar.runtime.address import Address
 
-__all__ = ["Lead", "Operation", "Show", "decode_operation"]
+__all__ = ["ChangeMembers", "Lead", "Operation", "Show", "decode_operation"]
 
 _MAX_NUMBER = 2**53
 """Beyond the largest price in cents, and the largest quantity: the leader refuses what is less."""
@@ -52,7 +53,15 @@ class Lead(msgspec.Struct, frozen=True):
     """0: the usual one."""
 
 
-Operation = Change | Lead | MembersChange | Show
+class ChangeMembers(msgspec.Struct, frozen=True):
+    """Asks for another member, or for one less."""
+
+    change: MembersChange
+    based_on: int | None = None
+    """The entry that says who the members are, as the operator saw them; None: whoever they are."""
+
+
+Operation = Change | Lead | ChangeMembers | Show
 
 
 def decode_operation(body: bytes) -> Operation:
@@ -147,18 +156,27 @@ def _member(value: object) -> int:
     return member
 
 
-def _add_member(fields: Mapping[str, Any]) -> MembersChange:
-    _exactly(fields, "member", "address")
+def _add_member(fields: Mapping[str, Any]) -> ChangeMembers:
+    _exactly({"based_on": None, **fields}, "member", "address", "based_on")
     try:
         address = Address.parse(_name(fields["address"], "address"))
     except ValueError as why:
         raise Refusal(Reason.INVALID_FIELD, f"address {why}") from None
-    return AddMember(_member(fields["member"]), str(address))
+    return ChangeMembers(AddMember(_member(fields["member"]), str(address)), _base(fields))
 
 
-def _remove_member(fields: Mapping[str, Any]) -> MembersChange:
-    _exactly(fields, "member")
-    return RemoveMember(_member(fields["member"]))
+def _remove_member(fields: Mapping[str, Any]) -> ChangeMembers:
+    _exactly({"based_on": None, **fields}, "member", "based_on")
+    return ChangeMembers(RemoveMember(_member(fields["member"])), _base(fields))
+
+
+def _base(fields: Mapping[str, Any]) -> int | None:
+    if "based_on" not in fields:
+        return None
+    rule = "be the index of an entry"
+    if (index := _number("based_on", rule, fields["based_on"], 1)) < 0:
+        raise _wrong("based_on", rule, fields["based_on"])
+    return index
 
 
 def _partition(value: object) -> int:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_bazaar.consensus.membership import AddMember, MembersChange, RemoveMember
+from twisted_bazaar.consensus.membership import MembersChange
 from twisted_bazaar.errors import (
     ChangeRefused,
     MembersRefused,
@@ -30,7 +30,7 @@ from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Change, ChangeRefusal
 
 from .challenges import CHALLENGE_HEADER, SIGNATURE_HEADER, Challenges
-from .requests import Lead, Show, decode_operation
+from .requests import ChangeMembers, Lead, Show, decode_operation
 
 __all__ = ["MarketOperations", "Operations"]
 
@@ -57,7 +57,7 @@ class Operations(Protocol):
 
     def hand_over(self, partition: int, member: int, /) -> Deferred[None]: ...
 
-    def change_members(self, change: MembersChange, /) -> Deferred[int]:
+    def change_members(self, change: MembersChange, based_on: int | None, /) -> Deferred[int]:
         """Fires with the index of the entry that begins it, or 0."""
 
 
@@ -103,9 +103,9 @@ class MarketOperations:
         if isinstance(operation, Lead):
             told = self._operations.hand_over(operation.partition, operation.member)
             return told.addCallback(self._told, operation)
-        if isinstance(operation, AddMember | RemoveMember):
-            begun = self._operations.change_members(operation)
-            return begun.addCallback(self._members_changed, operation)
+        if isinstance(operation, ChangeMembers):
+            begun = self._operations.change_members(operation.change, operation.based_on)
+            return begun.addCallback(self._members_changed, operation.change)
         changed: Deferred[Any] = self._operations.change(operation)
         return changed.addCallback(self._changed, operation)
 

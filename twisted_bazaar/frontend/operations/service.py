@@ -87,9 +87,10 @@ class OperationService:
         give_up = self._seconds() + self._timing.deadline
         return self._turn.run(lambda: Deferred.fromCoroutine(self._hand_over(member, give_up)))
 
-    def change_members(self, change: MembersChange) -> Deferred[int]:
-        """Have the leader begin a change of the log's members. Fires with the index of the entry
-        that begins it, or with 0: it is so already.
+    def change_members(self, change: MembersChange, based_on: int | None) -> Deferred[int]:
+        """Have the leader begin a change of the log's members, as entry `based_on` says them; None:
+        whoever they are. Fires with the index of the entry that begins it, or with 0: it is so
+        already.
 
         Fails with `MembersRefused`, `NotExecuted` or `OutcomeUnknown`, within `timing.deadline`
         seconds.
@@ -98,7 +99,9 @@ class OperationService:
 
         async def tell() -> int:
             return await self._tell_leader(
-                lambda leader, timeout: self._replicas[leader].change_members(change, timeout),
+                lambda leader, timeout: self._replicas[leader].change_members(
+                    change, based_on, timeout
+                ),
                 give_up,
             )
 

@@ -66,9 +66,9 @@ class OperationRouter:
             return fail(no_partition(partition, len(self._services)))
         return self._services[partition].hand_over(partition, member)
 
-    def change_members(self, change: MembersChange) -> Deferred[int]:
+    def change_members(self, change: MembersChange, based_on: int | None) -> Deferred[int]:
         """Fails with `MembersRefused`: an engine's log has no replicas."""
-        return self._services[0].change_members(change)
+        return self._services[0].change_members(change, based_on)
 
     async def _change(self, change: Change) -> Mapping[int, int]:
         if isinstance(change, Repriced | Move):

@@ -6,6 +6,7 @@ import pytest
 
 from twisted_bazaar.consensus.membership import AddMember, RemoveMember
 from twisted_bazaar.frontend.operations.requests import (
+    ChangeMembers,
     Lead,
     Operation,
     Show,
@@ -41,9 +42,12 @@ from twisted_bazaar.market import Halted, Listed, Listing, Move, Repriced, Resum
         ('{"operation": "members"}', Show.MEMBERS),
         (
             '{"operation": "add-member", "member": 4, "address": "order-4:7004"}',
-            AddMember(4, "order-4:7004"),
+            ChangeMembers(AddMember(4, "order-4:7004")),
         ),
-        ('{"operation": "remove-member", "member": 1}', RemoveMember(1)),
+        (
+            '{"operation": "remove-member", "member": 1, "based_on": 0}',
+            ChangeMembers(RemoveMember(1), 0),
+        ),
     ],
 )
 def test_an_operation_is_read(body: str, asked: Operation) -> None:
@@ -64,6 +68,10 @@ def stock(**fields: object) -> str:
         ('{"operation": "add-member", "member": 4, "address": 5}', "address must be text"),
         ('{"operation": "add-member", "member": 4, "address": "x"}', "address must be HOST:PORT"),
         ('{"operation": "remove-member", "member": 0}', "the id of an order replica"),
+        (
+            '{"operation": "remove-member", "member": 1, "based_on": -1}',
+            "based_on must be the index of an entry",
+        ),
         ('{"operation": "members", "member": 1}', 'unknown field "member"'),
         ('{"operation": "move", "name": "A"}', "the field partition is missing"),
         ('{"operation": "move", "name": "A", "partition": -1}', "from 0 to 999, not"),

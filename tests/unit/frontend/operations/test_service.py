@@ -214,12 +214,12 @@ def test_no_leader_is_asked_for_what_is_not_there(
 
 def test_a_change_of_the_members_is_begun_by_whichever_leads(operator: Operator) -> None:
     change = AddMember(4, "d:4")
-    answer = result_of(operator.service.change_members(change))
+    answer = result_of(operator.service.change_members(change, 7))
     operator.replicas[3].only("change_members").fail(NotLeader())
     operator.hear(follows(3), leads(2, term=2))
     operator.clock.advance(TIMING.ping)
     call = operator.replicas[2].only("change_members")
-    assert call.arguments[0] == change
+    assert call.arguments[:2] == (change, 7)
     call.fail(Unavailable("lost"))
     operator.clock.advance(TIMING.ping)
     operator.replicas[2].only("change_members").reply(0)
@@ -227,14 +227,14 @@ def test_a_change_of_the_members_is_begun_by_whichever_leads(operator: Operator)
 
 
 def test_a_change_of_the_members_that_is_refused_is_not_asked_again(operator: Operator) -> None:
-    answer = result_of(operator.service.change_members(AddMember(4, "d:4")))
+    answer = result_of(operator.service.change_members(AddMember(4, "d:4"), None))
     refusal = MembersRefused("another change of the members is under way")
     operator.replicas[3].only("change_members").fail(refusal)
     assert answer == [refusal]
 
 
 def test_whether_a_change_of_the_members_was_begun_may_be_unknown(operator: Operator) -> None:
-    answer = result_of(operator.service.change_members(AddMember(4, "d:4")))
+    answer = result_of(operator.service.change_members(AddMember(4, "d:4"), None))
     while not answer:
         for call in operator.replicas[3].open("change_members"):
             call.fail(Unavailable("lost"))

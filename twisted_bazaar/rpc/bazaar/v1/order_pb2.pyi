@@ -443,18 +443,20 @@ class HandOverReply(_message.Message):
     def __init__(self) -> None: ...
 
 class ChangeMembersRequest(_message.Message):
-    __slots__ = ("add", "remove", "cluster", "to", "partition")
+    __slots__ = ("add", "remove", "based_on", "cluster", "to", "partition")
     ADD_FIELD_NUMBER: _ClassVar[int]
     REMOVE_FIELD_NUMBER: _ClassVar[int]
+    BASED_ON_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     add: Member
     remove: int
+    based_on: int
     cluster: str
     to: int
     partition: int
-    def __init__(self, add: _Optional[_Union[Member, _Mapping]] = ..., remove: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
+    def __init__(self, add: _Optional[_Union[Member, _Mapping]] = ..., remove: _Optional[int] = ..., based_on: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class ChangeMembersReply(_message.Message):
     __slots__ = ("index", "refusal")
