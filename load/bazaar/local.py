@@ -1,15 +1,19 @@
 """A bazaar as `twistd bazaar` runs it on one machine."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
+from twisted.internet.task import deferLater
 
 from load.errors import CannotRun, NotInTime
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.runtime.address import Address
+from twisted_bazaar.runtime.exit_codes import FAILURE
 from twisted_bazaar.runtime.reactor import Reactor
 
 from .disks import Disks
@@ -56,6 +60,8 @@ class LocalFleet(Fleet):
         self._bazaar: Process | None = Process(reactor, command, self._log, variables)
         self._further = further
         self._added: dict[str, Process] = {}
+        self._joined: dict[str, str] = {}
+        """The addresses of further order replicas."""
         self._ports = Ports()
         self._stopping = False
 
@@ -149,6 +155,61 @@ class LocalFleet(Fleet):
         if self._bazaar is not None and self._bazaar.status is not None:
             raise CannotRun(last_message(self._log))
 
+    def replica_names(self) -> Sequence[str]:
+        """The names of the order replicas that `twistd bazaar` runs."""
+        return [name for name in self._table() if name.startswith("order-")]
+
+    def join(self, number: int) -> None:
+        """Start another order replica, which is to join the others, with the options of the first
+        one but for its id, place and peers."""
+        assert self.data is not None
+        name, address = f"order-{number}", self._ports.reserve(0)
+        table = self._table()
+        first = table["order-1"].command
+        own = {"--id": str(number), "--listen": str(address), "--data": str(self.data / name)}
+        command = [
+            f"{option}={own[option]}" if (option := word.partition("=")[0]) in own else word
+            for word in first
+            if not word.startswith("--peer=")
+        ]
+        peers = [
+            f"--peer={n.removeprefix('order-')}={table[n].address}" for n in self.replica_names()
+        ]
+        for word in command:
+            if word.startswith("--certificates="):
+                self._issue(Path(word.partition("=")[2]), name)
+        process = Process(
+            self.reactor, [*command, "--join", *peers], self._log, self._disks.environment
+        )
+        self._added[name], self._joined[name] = process, str(address)
+        process.on_end = lambda: self._ended(process)
+        process.start()
+
+    def _issue(self, certificates: Path, role: str) -> None:
+        """Give the role a certificate of the bazaar's own. It blocks for a moment."""
+        tool = [sys.executable, "-Pm", "twisted_bazaar", "certificates", "issue"]
+        subprocess.run([*tool, str(certificates), role], check=True, capture_output=True)
+
+    def address_of(self, number: int) -> str:
+        """Where the replica is that was started by `join`."""
+        return self._joined[f"order-{number}"]
+
+    async def leave(self, number: int, within: float) -> bool:
+        """The replica was removed: return whether it has ended by itself in time, with status 1.
+        Its folder is put away."""
+        assert self.data is not None
+        name = f"order-{number}"
+        process = self._added[name]
+        give_up = self.reactor.seconds() + within
+        while process.status != FAILURE and self.reactor.seconds() < give_up:
+            await deferLater(self.reactor, RELAUNCH_SECONDS)
+        ended = process.status == FAILURE
+        del self._added[name], self._joined[name]
+        process.on_end = None
+        await process.end()
+        (self.data / name).rename(self.data.with_name(f"removed-{name}"))
+        return ended
+
     def _add_frontend(self, name: str, cache: str) -> None:
         """Start one with the options of the first, but for its addresses and, with `own`, its
         cache."""
@@ -170,7 +231,8 @@ class LocalFleet(Fleet):
         self.caches.append(_cache(command))
 
     def _ended(self, process: Process) -> None:
-        if not self._stopping:
+        # One that cannot go on, such as a replica that was removed, would end again.
+        if not self._stopping and process.status != FAILURE:
             self.reactor.callLater(RELAUNCH_SECONDS, self._relaunch, process)
 
     def _relaunch(self, process: Process) -> None:

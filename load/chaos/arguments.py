@@ -55,6 +55,8 @@ def add_chaos(commands: "Commands") -> None:
                        " repeated")  # fmt: skip
     chaos.add_argument("--spare", action="append", default=[], metavar="NAME",
                        help="a process to leave alone; may be repeated")  # fmt: skip
+    chaos.add_argument("--no-members", action="store_true",
+                       help="add and remove no replicas meanwhile")  # fmt: skip
     chaos.add_argument("--replicas", type=count, help="of `twistd bazaar` (its own default)")
     chaos.add_argument("--cache", help="of `twistd bazaar` (its own default)")
     chaos.add_argument("--engine", default="", metavar="ENGINE",
@@ -119,6 +121,7 @@ def _options(asked: argparse.Namespace) -> "TrialOptions":
         spare=tuple(asked.spare),
         caches=asked.caches,
         only=tuple(asked.only),
+        members=not asked.no_members,
         bazaar_options=tuple(options),
         engine=asked.engine,
         partitions=asked.partitions or DEFAULT_PARTITIONS,
@@ -143,6 +146,7 @@ def _command(asked: argparse.Namespace, seed: int, options: list[str]) -> str:
         command += f" --{name} {share:g}" if share != 1 else ""
     command += "".join(f" --spare {name}" for name in asked.spare)
     command += "".join(f" --only {shlex.quote(text)}" for text in asked.only)
+    command += " --no-members" if asked.no_members else ""
     command += f" --caches {asked.caches}" if asked.caches else ""
     if asked.engine:
         command += f" --engine {shlex.quote(shown(asked.engine))}"

@@ -44,6 +44,8 @@ class TrialOptions(msgspec.Struct, frozen=True, kw_only=True):
     spare: tuple[str, ...] = ()
     caches: str = ""
     only: tuple[str, ...] = ()
+    members: bool = True
+    """Whether replicas are added and removed meanwhile."""
     bazaar_options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
     engine: str = ""
@@ -148,6 +150,7 @@ class Trial:
             spare=options.spare,
             caches=options.caches,
             only=options.only,
+            members=options.members,
             bazaar_options=(*options.bazaar_options, *of_engine),
             engine=engine,
             history=(options.history or self._folder / "history.jsonl").absolute(),

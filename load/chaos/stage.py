@@ -31,7 +31,9 @@ from twisted_bazaar.client.session import Session
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import monotonic_seconds
 
+from .changing_members import MEMBERS, MembersOperator
 from .clients import Clients, connections
+from .fault_types import matches
 from .figures import Figures, figures
 from .gaps import BACK_BOUND_SECONDS
 from .operators import Operator
@@ -70,6 +72,8 @@ class StageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the names of faults must contain, as `fault_types.matches` defines it."""
     bazaar_options: tuple[str, ...] = ()
     """For `twistd bazaar`."""
+    members: bool = True
+    """Whether replicas are added and removed meanwhile."""
     engine: str = ""
     """For `twistd bazaar`, if it is to have one, or `patroni`."""
     history: Path
@@ -218,12 +222,18 @@ class _Stage:
             seed=f"{options.seed}-{options.stage}",
             partitions=len(opening.positions) or 1,
         )
+        of_members = [*self._members_operators()]
         operators = list(self._operators(opening))
         clients.start()
         for operator in operators:
             operator.start()
+        for each in of_members:
+            each.start()
         await deferLater(self._reactor, WARM_UP_SECONDS)
         await self._in_time(self._inject_faults(lambda: clients.placed_at))
+        for each in of_members:
+            await each.stop()
+            self._problems += each.problems
         if self._servers is not None:
             await self._in_time(self._servers.settle())
         healed = monotonic_seconds()
@@ -269,6 +279,16 @@ class _Stage:
                 f"{self._options.seed}-{self._options.stage}-operator-{operated}",
                 partitions=operated,
                 members=[int(name.removeprefix("order-")) for name in self._replicas],
+            )
+
+    def _members_operators(self) -> Iterator[MembersOperator]:
+        """Who adds replicas and removes them, where a bazaar was started here that has replicas."""
+        options, fleet = self._options, self._fleet
+        wanted = options.members and matches(MEMBERS, options.only)
+        if wanted and isinstance(fleet, LocalFleet) and fleet.folders() is not None:
+            yield MembersOperator(
+                *(self._reactor, monotonic_seconds, fleet, options.folder / "members.log"),
+                *(self._history, self._tell, Random(f"{options.seed}-{options.stage}-members")),
             )
 
     async def _inject_faults(self, placed_at: Callable[[], float]) -> None:

@@ -56,6 +56,8 @@ def test_no_promise_is_broken_while_processes_are_killed_and_paused(
     assert hits(stage) > 20
     faults = sum(row["count"] for row in stage["figures"]["faults"])
     assert faults > 0
+    found = {record.what for record in read(history) if type(record) is Fault}
+    assert "add a replica" in found
     assert stage["orders"] > 20
     with capsys.disabled():
         print(f"\n  {faults} faults during {stage['orders']} orders: no promise broken")
