@@ -120,6 +120,11 @@ CASES = [
         f'bazaar_certificate_expiry_seconds{{{CATALOG}, role="ca"}}',
         *(15 * 86_400, 13 * 86_400, "c"),
     ),
+    turned(
+        "BazaarCertificateExpires",
+        f"bazaar_http_certificate_expiry_seconds{{{FRONTEND}}}",
+        *(15 * 86_400, 13 * 86_400, "f"),
+    ),
     turned("BazaarReplicaSuspect", f"bazaar_raft_suspect{{{ORDER}}}", 0, 1, "o"),
     turned(
         "BazaarFollowerLags", f'bazaar_raft_follower_lag_seconds{{{ORDER}, peer="2"}}', 4, 6, "o"
