@@ -44,7 +44,7 @@ def test_a_wrong_option_is_one_line_and_status_1(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_is_one_line_and_status_1(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert refused("--data=file", "--listen=tcp:0", cwd=tmp_path) == (
+    assert refused("--data=file", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path) == (
         f"bazaar: folder {tmp_path / 'file'} cannot be used: File exists"
     )
 
@@ -61,7 +61,7 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(tmp_path: Path) -> None:
 def test_a_listing_that_no_market_can_open_with_is_one_line_and_status_1(tmp_path: Path) -> None:
     listing = tmp_path / "listing.csv"
     listing.write_text("name,price,quantity\nBTC/USD,15.99,100\nbtc/usd,1,1\n")
-    assert refused(f"--listing={listing}", "--listen=tcp:0", cwd=tmp_path) == (
+    assert refused(f"--listing={listing}", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path) == (
         f"bazaar: {listing} line 3: 'btc/usd' is too like 'BTC/USD', which is listed, too"
     )
     assert not (tmp_path / "var" / "catalog").exists(), "nothing has started"
@@ -96,7 +96,7 @@ def test_a_second_bazaar_in_the_same_folder_is_refused_and_the_first_unharmed(
 ) -> None:
     first = start_bazaar("--cache=off", ready=False)
     before = first.processes()
-    assert refused(f"--data={first.data}", "--listen=tcp:0", cwd=tmp_path) == (
+    assert refused(f"--data={first.data}", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path) == (
         f"bazaar: folder {first.data} is in use by process {first.pid}"
     )
     assert first.processes().keys() == before.keys()
