@@ -12,12 +12,13 @@ import pytest
 
 from .bazaar import Bazaar
 from .raw_client import RawClient, request
+from .waiting import wait_until
 
 GREEDY, OTHER = "127.0.0.2", "127.0.0.1"
 """Addresses of this machine: two clients."""
 BATCHES, BATCH = 100, 100
 TRADE = {"name": "GameStart", "quantity": 1, "type": "sell"}
-OPTIONS = "--request-deadline=1", "--max-connections-per-address=150"
+OPTIONS = "--request-deadline=1", "--max-connections-per-address=150", "--public-metrics"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,8 @@ def connect(bazaar: Bazaar, source: str) -> socket.socket:
 
 
 def counted(bazaar: Bazaar, name: str) -> float:
-    """A metric of the front-end, with its labels."""
-    host, _, port = bazaar.processes()["frontend"]["internal"].rpartition(":")
-    with RawClient(f"{host}:{port}") as client:
+    """A metric of the front-end, with its labels, as it was a moment ago."""
+    with RawClient(":".join(map(str, address(bazaar)))) as client:
         client.send(request("GET", "/metrics"))
         answer = client.answer()
     assert answer is not None
@@ -108,13 +108,13 @@ def test_connections_beyond_the_bound_are_refused_and_counted_and_others_are_ser
             assert said.startswith(b"HTTP/1.1 429 ")
             assert b"too_many_connections" in said
         assert bazaar.request("GET", "/stocks/GameStart").status == 200
-        assert counted(bazaar, refused) == before + 5
+        wait_until(lambda: counted(bazaar, refused) == before + 5, "five are counted")
 
 
 @pytest.mark.slow
 def test_a_rate_is_told_and_kept(tmp_path: Path) -> None:
     # So slow that a busy machine gives none back meanwhile.
-    options = "--rate=0.5", "--burst=3", "--replicas=1", "--cache=off"
+    options = "--rate=0.5", "--burst=3", "--replicas=1", "--cache=off", "--public-metrics"
     with Bazaar(tmp_path / "rates", *options) as bazaar:
         answers = [bazaar.request("GET", "/stocks/GameStart") for _ in range(4)]
         limited = answers[-1]
@@ -123,4 +123,5 @@ def test_a_rate_is_told_and_kept(tmp_path: Path) -> None:
         assert limited.body["error"]["reason"] == "too_many_requests"
         time.sleep(int(limited.headers["Retry-After"]))
         assert bazaar.request("GET", "/stocks/GameStart").status == 200
-        assert counted(bazaar, 'bazaar_http_limited_requests_total{of="address"}') == 1
+        limited_requests = 'bazaar_http_limited_requests_total{of="address"}'
+        wait_until(lambda: counted(bazaar, limited_requests) == 1, "it is counted")

@@ -187,7 +187,8 @@ class FrontendMember(Process):
     def place(self, trade: Trade, answer: Callable[[Any], None]) -> None:
         """Have the leader decide `trade`; `answer` gets the outcome."""
         try:
-            self._queue.add(Pending(trade, answer, self.seconds + TIMING.deadline))
+            deadline = self.seconds + TIMING.deadline
+            self._queue.add(Pending(trade, answer, deadline, owner=_owner(trade)))
         except Overloaded as full:
             answer(full)
             return
@@ -197,8 +198,12 @@ class FrontendMember(Process):
         """Have the leader decide `trades`, in one call; `answer` gets the place of each, and its
         outcome."""
         deadline = self.seconds + TIMING.deadline
+        owner = _owner(trades[0]) if trades else ""
         self._queue.add_together(
-            [Pending(trade, partial(answer, place), deadline) for place, trade in enumerate(trades)]
+            [
+                Pending(trade, partial(answer, place), deadline, owner=owner)
+                for place, trade in enumerate(trades)
+            ]
         )
         self._pump()
 
@@ -436,3 +441,8 @@ class FrontendMember(Process):
         self._network.call(
             self, processes[0], serve, message, answered, lambda: answered(refused), CALL_SECONDS
         )
+
+
+def _owner(trade: Trade) -> str:
+    """The client that `trade` is of, by its key."""
+    return trade.key.rpartition("-")[0]
