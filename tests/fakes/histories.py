@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
-from twisted_bazaar.consensus.entries import GENESIS, Entry, Event, Opened, encode_entry
+from twisted_bazaar.consensus.entries import GENESIS, Entry, Event, Members, Opened, encode_entry
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.leases import Stamp
@@ -114,6 +114,8 @@ def trust(file: LogFile) -> None:
 
 def check(file: LogFile, entries: Sequence[Entry], term: int = 0, vote: int = 0) -> None:
     """Check that every way to read the log returns exactly `entries`."""
+    named = [(entry.index, entry.event) for entry in entries if isinstance(entry.event, Members)]
+    assert list(file.memberships) == named
     assert (file.term, file.vote) == (term, vote)
     assert (file.last_index, file.last_number) == (len(entries), number_of(entries))
     assert list(file.read(0, len(entries))) == list(entries)

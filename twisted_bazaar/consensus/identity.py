@@ -71,13 +71,9 @@ class Identity:
         refusal = not_meant(self._replica, cluster, message.to, "")
         if refusal is not None or isinstance(message, Poll):
             return refusal
-        sender, membership = _sender(message), self.membership(log)
-        if sender == self._replica or not (
-            sender in membership.ids or _may_be_new(message, cluster, membership)
-        ):
-            said = f", since entry {membership.index}" if membership.index else ""
-            members = _listed(membership.ids)
-            return f"replica {sender} is none of the other members, {members}{said}"
+        sender = _sender(message)
+        if refusal := self._stranger(sender, message, cluster, log):
+            return refusal
         if isinstance(message, Vote):
             ours = self.named(log)
             if ours is not None and _names_others(message.members_index, message.members, ours):
@@ -91,6 +87,22 @@ class Identity:
         if refusal is None and _contradicts(message, log):
             refusal = f"replica {sender} has another history than replica {self._replica}"
         return refusal
+
+    def _stranger(
+        self, sender: int, message: Append | Vote | Fetch, cluster: str, log: Log
+    ) -> str | None:
+        """Why `sender` has no say; None: it is another member, or may be one."""
+        # An entry that this replica lacks may have added the sender of an append, or of a vote
+        # request that names a later entry.
+        of_ours = bool(cluster) and message.cluster == cluster
+        if of_ours and isinstance(message, Append) and sender != self._replica:
+            return None
+        membership = self.membership(log)
+        is_new = isinstance(message, Vote) and message.members_index > membership.index
+        if sender != self._replica and (sender in membership.ids or (of_ours and is_new)):
+            return None
+        said = f", since entry {membership.index}" if membership.index else ""
+        return f"replica {sender} is none of the other members, {_listed(membership.ids)}{said}"
 
     def mistake(self, to: int, reply: PeerReply, cluster: str, log: Log) -> str | None:
         """Why `reply` is no answer of replica `to`; None: it is one.
@@ -157,14 +169,6 @@ def members_fit(recorded: Sequence[int], given: Iterable[int]) -> str | None:
     if not recorded or list(recorded) == named:
         return None
     return f"the log is of a cluster with replicas {_listed(recorded)}, not {_listed(named)}"
-
-
-def _may_be_new(message: Append | Vote | Fetch, cluster: str, membership: Membership) -> bool:
-    """Whether an entry that the receiver lacks may have made its sender a member. One that fetches
-    looks for a replica that has that entry."""
-    if not cluster or message.cluster != cluster or isinstance(message, Fetch):
-        return False
-    return isinstance(message, Append) or message.members_index > membership.index
 
 
 def _names_others(index: int, members: Sequence[int], ours: Membership) -> bool:

@@ -26,7 +26,7 @@ from tests.fakes.histories import (
     order,
     write,
 )
-from twisted_bazaar.consensus.entries import Entry, Opened
+from twisted_bazaar.consensus.entries import Entry, Event, MemberInfo, Members, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.storage.logfile import LogFile, LogReader
@@ -92,7 +92,7 @@ def test_any_writes_truncations_and_restarts_leave_the_last_state(data: st.DataO
         model: list[Entry] = []
         term, vote = 0, 0
         file = LogFile(folder, 3, Random(1), SMALL)
-        for deed in data.draw(st.lists(st.sampled_from("wwtvor"), max_size=25)):
+        for deed in data.draw(st.lists(st.sampled_from("wwtvomr"), max_size=25)):
             kept, count = len(model), 0
             if deed in "wt":
                 count = data.draw(st.integers(0, 9))
@@ -101,8 +101,10 @@ def test_any_writes_truncations_and_restarts_leave_the_last_state(data: st.DataO
             if deed == "v":
                 term, vote = term + data.draw(st.integers(0, 2)), data.draw(st.integers(0, 3))
             number = number_of(model[:kept])
-            events = [order(number + 1 + each) for each in range(count)]
-            made = extend(model[:kept], [Opened(leader=3)] if deed == "o" else events, term)
+            events: list[Event] = [order(number + 1 + each) for each in range(count)]
+            if deed in "om":
+                events = [Opened(leader=3) if deed == "o" else Members((MemberInfo(3),))]
+            made = extend(model[:kept], events, term)
             file.write(Write(term, vote, kept if deed == "t" else None, tuple(made)))
             model[kept:] = made
             if deed == "r":
