@@ -49,7 +49,7 @@ def settle(bazaar: Client, books: Books) -> None:
 
 URL, BOOKS, TRADES = sys.argv[1:] if len(sys.argv) == 4 else sys.exit(__doc__)
 books = Books(Path(BOOKS))
-with Client(URL) as bazaar:
+with Client(URL, api_key=os.environ.get("BAZAAR_API_KEY")) as bazaar:
     settle(bazaar, books)
     while len(books.entries) < int(TRADES):
         # A share of what most are left of, for no more than it costs now, within ten seconds.

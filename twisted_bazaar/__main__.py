@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("place", metavar="FOLDER", help=place)
         if run is _export:
             command.add_argument("--whole", action="store_true", help="prices and keys, too")
+            command.add_argument("--clients", action="store_true", help="who placed each, too")
     purpose = "write what a replica has released to a file, while it runs or not"
     backup = commands.add_parser("backup", help=purpose, description=purpose)
     backup.set_defaults(run=_backup)
@@ -108,11 +109,11 @@ def _export(asked: argparse.Namespace) -> None:
     if _is_engine(asked.place):
         from .tools.engine_inspection import export_engine
 
-        export_engine(asked.place, sys.stdout, asked.whole)
+        export_engine(asked.place, sys.stdout, asked.whole, asked.clients)
         return
     from .tools.inspection import export
 
-    export(Path(asked.place), sys.stdout, asked.whole)
+    export(Path(asked.place), sys.stdout, asked.whole, asked.clients)
 
 
 def _verify(asked: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
 
+from load.client.api_keys import api_key
 from load.client.http import NoAnswer, get
 from load.errors import CannotRun, NotInTime
 from load.history.records import Closing, Opening, Order, Quote
@@ -115,7 +116,7 @@ class _State(msgspec.Struct):
 
 
 async def _all(reactor: Reactor, url: str) -> _State:
-    session = Session(reactor, 1)
+    session = Session(reactor, 1, api_key())
     orders: list[Order] = []
     try:
         partitions = await _partitions(session, url)

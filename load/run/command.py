@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall
 from load import exit_codes
 from load.bazaar import state
 from load.client.api import Caller
+from load.client.api_keys import api_key
 from load.errors import CannotRun, NotInTime
 from load.history.records import History, Record
 from load.report.bar import Shown, bar_on
@@ -94,7 +95,7 @@ class Run:
     async def _stocks(self) -> Sequence[str]:
         """The names of the listed stocks. Raises `CannotRun` if the URL is not a bazaar's."""
         url = self._options.url
-        session = Session(self._reactor, 1)
+        session = Session(self._reactor, 1, api_key())
         caller = Caller(session, monotonic_seconds, [url], History(), 1)
         call = await caller.market(0, ANSWER_SECONDS)
         await session.close()
@@ -137,7 +138,7 @@ class Run:
             history,
             seed=str(options.seed),
             token=token_hex(6),
-            connect=lambda: Session(self._reactor, 1),
+            connect=lambda: Session(self._reactor, 1, api_key()),
         )
 
     async def _measure(self, workload: Workload, shown: Shown | None) -> RunReport:

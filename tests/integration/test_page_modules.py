@@ -129,11 +129,12 @@ def test_orders_of_several_partitions_are_each_shown_once(page: Page) -> None:
 def test_an_order_that_comes_twice_is_shown_once(page: Page) -> None:
     said = page.evaluate("""async () => {
       const sources = [], shown = [], states = [];
-      window.EventSource = class extends EventTarget {
-        constructor(url) { super(); sources.push([this, url]); }
-        close() {}
+      window.fetch = async (target) => {
+        const orders = JSON.stringify({ data: [{ number: 5 }] });
+        if (!target.startsWith("events")) return new Response(orders);
+        const start = (writer) => sources.push([writer, target]);
+        return new Response(new ReadableStream({ start }));
       };
-      window.fetch = async () => new Response(JSON.stringify({ data: [{ number: 5 }] }));
       const { Stream } = await import("./stream.js");
       new Stream({
         order: ({ number }) => shown.push(number),
@@ -147,16 +148,41 @@ def test_an_order_that_comes_twice_is_shown_once(page: Page) -> None:
         }
       };
       await until(() => sources.length === 1);
-      const [source, url] = sources[0];
-      source.dispatchEvent(new Event("open"));
+      const [writer, url] = sources[0];
       await until(() => states.includes("live"));
-      for (const number of [6, 6, 7, 5, 8]) {
-        const data = JSON.stringify({ number });
-        source.dispatchEvent(new MessageEvent("order", { data }));
+      const event = (number) => `event: order\\nid: ${number}\\ndata: {"number": ${number}}\\n\\n`;
+      const text = [6, 6, 7, 5, 8].map(event).join("");
+      // Pieces end anywhere.
+      for (let at = 0; at < text.length; at += 11) {
+        writer.enqueue(new TextEncoder().encode(text.slice(at, at + 11)));
       }
+      await until(() => shown.length === 3);
       return [url, shown];
     }""")
     assert said == ["events?after=5", [6, 7, 8]]
+
+
+def test_a_stream_shows_its_api_key_and_goes_on_after_the_last_id(page: Page) -> None:
+    said = page.evaluate("""async () => {
+      sessionStorage.setItem("bazaar-api-key", "bz_mine");
+      const asked = [];
+      window.fetch = async (target, { headers }) => {
+        asked.push([target, headers.Authorization, headers["Last-Event-ID"] ?? null]);
+        if (asked.length === 3) return new Response("", { status: 503 });
+        return new Response("retry: 1\\n\\nevent: order\\nid: p7\\ndata: {}\\n\\ndata: {}");
+      };
+      const { Source } = await import("./source.js");
+      const source = new Source("events?after=5");
+      const seen = [];
+      source.addEventListener("order", ({ data, lastEventId }) => seen.push([data, lastEventId]));
+      while (!source.isClosed) await new Promise((resume) => setTimeout(resume, 5));
+      return [asked, seen];
+    }""")
+    target, key = "events?after=5", "Bearer bz_mine"
+    assert said == [
+        [[target, key, None], [target, key, "p7"], [target, key, "p7"]],
+        [["{}", "p7"], ["{}", "p7"]],
+    ]
 
 
 def test_percentiles_and_restarts_are_counted_right(page: Page) -> None:

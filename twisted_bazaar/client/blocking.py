@@ -52,11 +52,13 @@ class Client:
     def __init__(
         self,
         *urls: str,
+        api_key: str | None = None,
         deadline: float = DEADLINE_SECONDS,
         random: Random | None = None,
     ) -> None:
-        """`deadline` is in seconds, for a call with all its attempts, where the call names no
-        other; `random` spreads the pauses between attempts."""
+        """`api_key` shows who calls, where the bazaar asks for that. `deadline` is in seconds, for
+        a call with all its attempts, where the call names no other; `random` spreads the pauses
+        between attempts."""
         self._core = Core(
             urls,
             seconds=time.monotonic,
@@ -64,6 +66,7 @@ class Client:
             fresh_key=lambda: uuid4().hex,
             deadline=deadline,
         )
+        self._api_key = api_key
         self._connections: dict[str, Connection] = {}
 
     ping = _call(Core.ping)
@@ -121,7 +124,7 @@ class Client:
                         # A connection of its own, as other calls are made while it is read.
                         if stream is not None:
                             stream.close()
-                        stream = Connection(url)
+                        stream = Connection(url, self._api_key)
                         reply = stream.open(request, seconds)
                     case Read(seconds):
                         assert stream is not None
@@ -136,7 +139,7 @@ class Client:
         match step:
             case Send(url, request, seconds):
                 if url not in self._connections:
-                    self._connections[url] = Connection(url)
+                    self._connections[url] = Connection(url, self._api_key)
                 return self._connections[url].send(request, seconds)
             case Pause(seconds):
                 time.sleep(seconds)

@@ -96,12 +96,14 @@ class Core:
         until: datetime | None = None,
         partition: int | None = None,
         cursor: str | None = None,
+        mine: bool | None = None,
         deadline: float | None = None,
     ) -> Steps[Page]:
         """Up to `limit` orders: those with numbers beyond `after` in that direction, of that stock
         and side, and decided in [`since`, `until`). A `cursor` goes on where its page ended, and
         brings its own filters. Of a market of several partitions, they are those of `partition`,
-        or without it those of all, by time; then `after` is not known."""
+        or without it those of all, by time; then `after` is not known. `mine`: only those that the
+        API key's client placed."""
         asked = requests.page(
             after=after,
             limit=limit,
@@ -112,6 +114,7 @@ class Core:
             until=until,
             partition=partition,
             cursor=cursor,
+            mine=mine,
         )
         return self._settle(asked, deadline)
 
@@ -126,6 +129,7 @@ class Core:
         since: datetime | None = None,
         until: datetime | None = None,
         partition: int | None = None,
+        mine: bool | None = None,
         deadline: float | None = None,
     ) -> Findings[Order]:
         """All orders that `page` would show, page by page, to the last that there is now. `limit`
@@ -139,6 +143,7 @@ class Core:
             since=since,
             until=until,
             partition=partition,
+            mine=mine,
             deadline=deadline,
         )
         while True:

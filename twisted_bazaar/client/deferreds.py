@@ -83,15 +83,17 @@ class Deferreds:
         self,
         reactor: Reactor,
         *urls: str,
+        api_key: str | None = None,
         deadline: float = DEADLINE_SECONDS,
         random: Random | None = None,
         session: Session | None = None,
     ) -> None:
-        """`deadline` is in seconds, for a call with all its attempts, where the call names no
+        """`api_key` shows who calls, where the bazaar asks for that; a `session` has its own.
+        `deadline` is in seconds, for a call with all its attempts, where the call names no
         other; `random` spreads the pauses between attempts. The connections are those of
         `session`, or the client's own."""
         self._reactor = reactor
-        self._session = session or Session(reactor, CONNECTIONS)
+        self._session = session or Session(reactor, CONNECTIONS, api_key)
         self._core = Core(
             urls,
             seconds=reactor.seconds,

@@ -22,7 +22,10 @@ _OF_THE_MOMENT = (
     "halted",
 )
 """The reasons for which a trade is refused that may be executed a moment later."""
-_NOT_JUDGED = ("", "foreign_host", "foreign_origin", "no_such_path", "method_not_allowed")
+_NOT_JUDGED = (
+    *("", "foreign_host", "foreign_origin", "no_such_path", "method_not_allowed"),
+    *("unauthenticated", "not_permitted"),
+)
 """The reasons for which a front-end, or a proxy that gives none, has not looked at the trade:
 another one may have taken it, or may take it."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .answers import Answer, Broken
-from .requests import Request
+from .requests import Request, authorization
 
 __all__ = ["Connection"]
 
@@ -43,7 +43,9 @@ class _Socket(socket.socket):
 class Connection:
     """To the server of `url`: made when it is needed, and kept. For one request at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        """`api_key` is sent with each request; None: none is."""
+        self._headers = authorization(api_key)
         address = urlsplit(url)
         self._http = http.client.HTTPConnection(address.hostname or "", address.port or 80)
         self._path = address.path
@@ -84,7 +86,8 @@ class Connection:
         try:
             connection.end_in(began + seconds - time.monotonic())
             self._http.request(
-                request.method, self._path + request.target, request.body, request.headers
+                *(request.method, self._path + request.target, request.body),
+                {**request.headers, **self._headers},
             )
             self._response = response = self._http.getresponse()
             body = b"" if stream and response.status == 200 else response.read()

@@ -18,6 +18,7 @@ from .values import Direction, EventName, Judged, Order, Page, Placed, Quote, Si
 __all__ = [
     "Call",
     "Request",
+    "authorization",
     "batch",
     "events",
     "find",
@@ -32,6 +33,7 @@ __all__ = [
 
 _SPECIAL = re.compile(r"[\\,]")
 """What has a backslash before it in a list of names."""
+_API_KEY = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 T = TypeVar("T")
 
 _JSON = {"Content-Type": "application/json"}
@@ -47,6 +49,16 @@ class Request(msgspec.Struct, frozen=True):
     """Path and query."""
     headers: dict[str, str] = {}
     body: bytes | None = None
+
+
+def authorization(api_key: str | None) -> dict[str, str]:
+    """The headers that show an API key; None: there is none. Raises `ValueError` if it cannot be
+    one."""
+    if api_key is None:
+        return {}
+    if _API_KEY.fullmatch(api_key) is None:
+        raise ValueError("an API key has only letters, digits and -._~+/=, without spaces")
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True):
@@ -102,6 +114,7 @@ def page(
     until: datetime | None = None,
     partition: int | None = None,
     cursor: str | None = None,
+    mine: bool | None = None,
 ) -> Call[Page]:
     request = _get(
         "/orders",
@@ -114,6 +127,7 @@ def page(
         until=_time(until, up=True),
         partition=partition,
         cursor=cursor,
+        mine="true" if mine else None,
     )
     return Call(request, answers.as_page)
 

@@ -33,7 +33,7 @@ from twisted.web.iweb import IResponse
 from ..runtime.http_client import BytesProducer, Endpoints
 from ..runtime.reactor import Reactor
 from .answers import Answer, Broken
-from .requests import Request
+from .requests import Request, authorization
 
 __all__ = ["Body", "Session", "Stream"]
 
@@ -54,8 +54,10 @@ class Session:
     client with one connection.
     """
 
-    def __init__(self, reactor: Reactor, connections: int) -> None:
+    def __init__(self, reactor: Reactor, connections: int, api_key: str | None = None) -> None:
+        """`api_key` is sent with each request; None: none is."""
         self._reactor = reactor
+        self._headers = authorization(api_key)
         # treq's own pool is global, and keeps two connections to a host.
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = connections
@@ -104,7 +106,9 @@ class Session:
         response: IResponse = await self._http.request(
             request.method,
             url + request.target,
-            headers=Headers({name: [value] for name, value in request.headers.items()}),
+            headers=Headers(
+                {name: [value] for name, value in (request.headers | self._headers).items()}
+            ),
             data=request.body,
             allow_redirects=False,
             unbuffered=True,

@@ -104,6 +104,8 @@ class Order(msgspec.Struct, frozen=True):
     event_id: str | None = None
     """From a stream of several partitions: `events(after=…)` goes on behind this order. None: its
     number does so."""
+    client: str | None = None
+    """Who placed it, where the bazaar asks for API keys; None: the client is not told."""
 
 
 class Page(msgspec.Struct, frozen=True):

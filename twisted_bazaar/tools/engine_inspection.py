@@ -36,7 +36,7 @@ class VerifiedPartition(msgspec.Struct, frozen=True):
     """The digest of the last entry, which names the whole log."""
 
 
-def export_engine(url: str, out: TextIO, whole: bool = False) -> None:
+def export_engine(url: str, out: TextIO, whole: bool = False, clients: bool = False) -> None:
     """Write the orders of the bazaar in the engine at `url` to `out` as an `OrderTable`, under the
     numbers that clients know: those of one partition by number, those of several by their time.
 
@@ -47,7 +47,7 @@ def export_engine(url: str, out: TextIO, whole: bool = False) -> None:
         partitions = engine.bazaar.partitions
         tails, _ = engine.tails()
         logs = [_orders(engine.log(tail.partition), tail.partition, tail.index) for tail in tails]
-        table = OrderTable(out, whole)
+        table = OrderTable(out, whole, clients)
         for _, partition, order in merge(*logs, key=lambda each: each[:2]):
             number = order_number(order.number, partition, partitions)
             table.write(number, order, order.price or 0)

@@ -35,7 +35,7 @@ class Verified(msgspec.Struct, frozen=True):
     """The digest of the last entry, which names the whole log."""
 
 
-def export(folder: Path, out: TextIO, whole: bool = False) -> None:
+def export(folder: Path, out: TextIO, whole: bool = False, clients: bool = False) -> None:
     """Write the orders in a replica's `folder` to `out` as an `OrderTable`, by number.
 
     Raises `Unusable` if the folder holds no log or a suspect one, and `Damaged` at an entry that
@@ -43,7 +43,7 @@ def export(folder: Path, out: TextIO, whole: bool = False) -> None:
     """
     log = LogReader(folder)
     _check_trust(folder, log)
-    table = OrderTable(out, whole)
+    table = OrderTable(out, whole, clients)
     listed: Mapping[str, int] = {}
     for chunk in _chunks(log):
         for event in (entry.event for entry in chunk):

@@ -3,6 +3,7 @@
 `status_answers` asks, `twisted_bazaar.status` judges, and `status_tables` shows.
 """
 
+import os
 import sys
 import time
 from argparse import Namespace
@@ -17,7 +18,7 @@ from twisted_bazaar.runtime.exit_codes import FAILURE, IMPAIRED, SUCCESS
 from twisted_bazaar.status.judgement import Condition, judge
 from twisted_bazaar.status.rates import rates
 
-from .status_answers import Answer, Place
+from .status_answers import API_KEY, Answer, Place
 from .status_tables import shown, unanswered
 
 __all__ = ["REDRAWN_EVERY_SECONDS", "show"]
@@ -33,7 +34,7 @@ def show(asked: Namespace, out: TextIO, sleep: Callable[[float], None] = time.sl
     """Print how the bazaar is, once, or each second until Ctrl-C. Returns the exit status: what is
     wrong, or was at last. Raises `Unusable` if it cannot be asked; once it was, `--watch` goes on
     asking."""
-    place = Place(asked.url, asked.data, asked.cacert)
+    place = Place(asked.url, asked.data, asked.cacert, os.environ.get(API_KEY, ""))
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console = Console(file=out, highlight=False, width=_PLAIN_COLUMNS, no_color=True)

@@ -14,10 +14,12 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.status.report import ClusterStatus
 
-__all__ = ["ANSWER_SECONDS", "DEFAULT_DATA", "DEFAULT_URL", "Answer", "Place"]
+__all__ = ["API_KEY", "ANSWER_SECONDS", "DEFAULT_DATA", "DEFAULT_URL", "Answer", "Place"]
 
 ANSWER_SECONDS = 3.0
 """A front-end that takes longer cannot be asked. It answers within half a second."""
+API_KEY = "BAZAAR_API_KEY"
+"""The environment variable of an API key: a command line is shown to all users of a machine."""
 DEFAULT_DATA = Path("var")
 DEFAULT_URL = "http://127.0.0.1:8081"
 """Where `twistd bazaar` listens if its operator names nothing else."""
@@ -37,15 +39,18 @@ class Answer(msgspec.Struct, frozen=True):
 class Place:
     """Where a front-end is asked, and which processes are those of its bazaar."""
 
-    def __init__(self, url: str | None, data: Path | None, trusted: str | None = None) -> None:
+    def __init__(
+        self, url: str | None, data: Path | None, trusted: str | None = None, api_key: str = ""
+    ) -> None:
         """`url` is that of a front-end, `data` the folder of a bazaar on this machine; None: none
         is given. `trusted` is the file of the certificates that are trusted where it is asked by
-        HTTPS; None: those that this system trusts. Raises `Unusable` if the one is no URL, or
-        another cannot be read."""
+        HTTPS; None: those that this system trusts. `api_key` is sent along; empty: none is. Raises
+        `Unusable` if the one is no URL, or another cannot be read."""
         # With another front-end, the folder that is here by chance may be of another bazaar.
         self._data = DEFAULT_DATA if data is None and url is None else data
         self._url = url
         self._trusted = trusted
+        self._api_key = api_key
         self._found_url = DEFAULT_URL
         if url is not None:
             _split(url)
@@ -84,7 +89,7 @@ class Place:
     def ask(self) -> Answer:
         """The answer of the front-end. Raises `Unusable` without one."""
         url = f"{self.url()}/status"
-        raw = _get(url, self._trusted)
+        raw = _get(url, self._trusted, self._api_key)
         try:
             return Answer(raw, msgspec.json.decode(raw, type=_Body).data)
         except msgspec.MsgspecError as why:
@@ -129,8 +134,8 @@ def _split(url: str) -> tuple[bool, str, int | None, str]:
     return parts.scheme == "https", host, port, parts.path
 
 
-def _get(url: str, trusted: str | None) -> bytes:
-    """The body of the answer to GET. `trusted` is as for `Place`."""
+def _get(url: str, trusted: str | None, api_key: str) -> bytes:
+    """The body of the answer to GET. `trusted` and `api_key` are as for `Place`."""
     is_secure, host, port, path = _split(url)
     connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
     if is_secure:
@@ -142,7 +147,8 @@ def _get(url: str, trusted: str | None) -> bytes:
             host, port, timeout=ANSWER_SECONDS, context=context
         )
     try:
-        connection.request("GET", path)
+        shown = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        connection.request("GET", path, headers=shown)
         response = connection.getresponse()
         status, body = response.status, response.read(_MAX_ANSWER_BYTES)
     except (OSError, ValueError, http.client.HTTPException) as why:
@@ -151,6 +157,8 @@ def _get(url: str, trusted: str | None) -> bytes:
         connection.close()
     if status == 404:
         raise Unusable(f"{url} is not there: the front-end is of an earlier release, or none")
+    if status in (401, 403):
+        raise Unusable(f"{url} needs the API key of a client that may read: {API_KEY} has none")
     if status != 200:
         raise Unusable(f"{url} answers with status {status}")
     return body

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from twisted_bazaar.client import Client, NotExecuted, Order, OutcomeUnknown, Unavailable
+from twisted_bazaar.client.plain_http import Connection
+from twisted_bazaar.client.requests import Request
 
 from .small_server import answer, small_server
 
@@ -54,6 +56,25 @@ def test_calls_keep_one_connection_and_close_it() -> None:
         client.ping()
         assert server.connections == 2
         client.close()
+
+
+def test_the_api_key_is_shown_with_each_request_also_of_a_stream() -> None:
+    with small_server(pong) as server:
+        with Client(server.url, api_key="bz_mine") as client:
+            client.ping()
+        stream = Connection(server.url, "bz_mine")
+        stream.open(Request("GET", "/events"), 5.0)
+        stream.close()
+        with Client(server.url) as client:
+            client.ping()
+    shown = [b"Authorization: Bearer bz_mine\r\n" in each for each in server.requests]
+    assert shown == [True, True, False]
+
+
+def test_an_api_key_that_could_be_none_is_not_sent() -> None:
+    with pytest.raises(ValueError, match="API key") as refused:
+        Client("http://127.0.0.1:1", api_key="bz_a\r\nHost: x").ping()
+    assert "bz_a" not in str(refused.value)
 
 
 def test_a_connection_that_the_server_has_closed_costs_no_attempt() -> None:

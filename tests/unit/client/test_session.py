@@ -119,6 +119,18 @@ async def test_an_answer_is_complete(server: Any) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_the_api_key_is_shown_with_each_request(server: Any) -> None:
+    from twisted.internet import reactor
+
+    session = Session(reactor, 1, "bz_mine")  # type: ignore[arg-type]
+    await session.send(server.url, a_get("/well"), 5.0)
+    await session.send(server.url, POST, 5.0)
+    assert [b"Bearer bz_mine" in each for each in server.requests] == [True, True]
+    assert b"Idempotency-Key: k" in server.requests[1]
+    await session.close()
+
+
+@pytest_twisted.ensureDeferred
 async def test_one_connection_is_kept_for_all_requests(server: Any) -> None:
     session = new_session(1)
     for _ in range(3):

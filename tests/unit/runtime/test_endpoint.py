@@ -52,6 +52,28 @@ def test_a_written_endpoint_reads_as_the_same_endpoint(text: str) -> None:
     assert meant(str(Endpoint.parse(text))) == meant(text)
 
 
+@pytest.mark.parametrize("text", SAME)
+def test_what_is_reached_from_this_machine_only_is_known(text: str) -> None:
+    expected = any(part in text for part in ("127.0.0.1", r"\:\:1", "unix")) and "fe80" not in text
+    assert Endpoint.parse(text).is_loopback is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "is_loopback"),
+    [
+        ("tcp:1:interface=localhost", True),
+        ("tcp:1:interface=127.9.9.9", True),
+        ("tcp:1:interface=0.0.0.0", False),
+        ("tcp:1:interface=127.example", False),
+        ("systemd:domain=INET:index=0", False),
+    ],
+)
+def test_an_interface_that_is_not_known_to_be_this_machines_alone_is_not_taken_for_one(
+    text: str, is_loopback: bool
+) -> None:
+    assert Endpoint.parse(text).is_loopback is is_loopback
+
+
 @pytest.mark.parametrize("text", [each for each in SAME if each.startswith("tcp")])
 def test_another_port_changes_nothing_else(text: str) -> None:
     kind, _, *rest = meant(text)

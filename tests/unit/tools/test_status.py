@@ -37,9 +37,11 @@ class Answers(BaseHTTPRequestHandler):
     code = 200
     body = b""
     asked: list[str] = []
+    shown: str | None = None
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
+        type(self).shown = self.headers["Authorization"]
         self.send_response(self.code)
         self.end_headers()
         self.wfile.write(self.body)
@@ -161,6 +163,20 @@ def test_another_answer_is_one_line_and_status_1(
     assert err.startswith(f"status: {frontend.url}/status ")
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_the_api_key_in_the_environment_is_shown_and_without_one_a_line_says_what_is_missing(
+    frontend: Frontend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAZAAR_API_KEY", "bz_mine")
+    assert main(["status", "--url", frontend.url]) == 0
+    assert frontend.answers.shown == "Bearer bz_mine"
+    monkeypatch.delenv("BAZAAR_API_KEY")
+    frontend.says(b"{}", 401)
+    assert main(["status", "--url", frontend.url]) == 1
+    assert frontend.answers.shown is None
+    [line] = capsys.readouterr().err.splitlines()
+    assert "BAZAAR_API_KEY" in line
 
 
 def test_json_is_printed_as_it_was_answered_and_judged_alike(

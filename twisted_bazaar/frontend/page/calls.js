@@ -1,5 +1,7 @@
 // Calls of the front-end's own API.
 
+import { admitted, shownKey, waitsForKey } from "./access.js";
+
 /** No answer came: the front-end does not run, or cannot be reached, or took too long. */
 export class Unreachable extends Error {}
 
@@ -8,12 +10,16 @@ const LOOKUP_MS = 5000;
 const TRADE_MS = 8000;
 
 async function call(target, options, milliseconds) {
+  // The page is loaded again once there is a key.
+  if (waitsForKey()) return new Promise(() => {});
   try {
     const answer = await fetch(target, {
       ...options,
+      headers: { ...options.headers, ...shownKey() },
       cache: "no-store",
       signal: AbortSignal.timeout(milliseconds),
     });
+    admitted(answer.status);
     const body = await answer.json();
     return { status: answer.status, body };
   } catch (why) {

@@ -1,6 +1,6 @@
 // The stream of events, without gaps and without doubles, over any number of connections.
 //
-// A browser connects again by itself with the id of the last order that it was given. Where it
+// A source connects again by itself with the id of the last order that it was given. Where it
 // gives up, because the answer was an error, a new stream begins behind the last order that was
 // shown. Before that, the newest number is asked for: if it is lower than what was shown, the log is
 // another one, and everything begins anew. Where there are several partitions, each has numbers of
@@ -8,6 +8,7 @@
 
 import { read } from "./calls.js";
 import { Shown } from "./shown.js";
+import { Source } from "./source.js";
 
 const AGAIN_MS = [500, 1000, 2000, 4000];
 // A browser makes six connections to a server, for all tabs together: hidden ones give theirs up.
@@ -76,13 +77,13 @@ export class Stream {
 
   #connect() {
     const after = this.#past.after;
-    const source = new EventSource(after === null ? "events" : `events?after=${after}`);
+    const source = new Source(after === null ? "events" : `events?after=${after}`);
     this.#source = source;
     this.#goal = null;
     source.addEventListener("open", () => this.#opened(source));
     source.addEventListener("error", () => {
       if (source !== this.#source) return;
-      if (source.readyState === EventSource.CLOSED) this.#again();
+      if (source.isClosed) this.#again();
       else this.#say("reconnecting");
     });
     const on = (kind, shown) =>
