@@ -144,6 +144,7 @@ class MembersOperator:
         process.start()
         await process.wait(ANSWER_SECONDS)
         await process.end()
-        self._history.add(Fault(what=what, names=names, began=began, ended=self._seconds()))
+        ended = self._seconds()
+        self._history.add(Fault(what=what, names=names, began=began, ended=ended, is_wanted=True))
         self.done += process.status == 0
         return process.status == 0

@@ -88,7 +88,13 @@ def figures(records: Iterable[Record], bounds: Mapping[str, float] | None = None
     records = list(records)
     calls = [each for each in records if isinstance(each, Call)]
     trades = [each for each in calls if isinstance(each, TradeCall)]
-    faults = sorted((r for r in records if isinstance(r, Fault)), key=lambda fault: fault.began)
+    injected = sorted((r for r in records if isinstance(r, Fault)), key=lambda fault: fault.began)
+    faults = [each for each in injected if not each.is_wanted]
+    wanted = [
+        msgspec.structs.replace(each, what=f"{each.what}, under faults")
+        for each in injected
+        if each.is_wanted
+    ]
     placed = sorted(
         (each for each in trades if each.verdict is Verdict.PLACED), key=lambda each: each.ended
     )
@@ -112,7 +118,11 @@ def figures(records: Iterable[Record], bounds: Mapping[str, float] | None = None
         seconds=end - begin,
         operations=_operations(calls),
         lookups=_lookups(lookups),
-        faults=fault_rows(faults, acknowledged, looked_up, settled),
+        faults=[
+            *fault_rows(faults, acknowledged, looked_up, settled),
+            # Those have faults meanwhile, and would overlap all of them.
+            *fault_rows(wanted, acknowledged, looked_up, settled),
+        ],
         calm_gap=calm_gap(faults, acknowledged),
         calm_lookup_gap=calm_gap(faults, looked_up),
         liveness=liveness(faults, bounds or {}, placed, lookups),

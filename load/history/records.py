@@ -184,6 +184,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fa
     """The processes that it was injected into."""
     began: float
     ended: float
+    is_wanted: bool = False
+    """It is no fault, but what an operator does while there are some."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="opening"):

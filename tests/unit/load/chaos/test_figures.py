@@ -61,6 +61,13 @@ def test_a_gap_during_several_faults_is_counted_as_overlapping() -> None:
     assert mingled == {OVERLAPPING: (2, 3.0)}
 
 
+def test_what_an_operator_does_meanwhile_overlaps_no_fault() -> None:
+    records = steady((1.0, 5.0), (8.0, 12.0))
+    change = msgspec.structs.replace(fault("add a replica", 2.0, 9.0), is_wanted=True)
+    found = gaps(*records, fault("kill", 5.0, 5.0), change)
+    assert found == {"kill": (1, 3.0), "add a replica, under faults": (1, 3.0)}
+
+
 def test_a_fault_without_effect_has_the_gap_of_any_other_time() -> None:
     records = steady((1.0, 12.0))
     assert gaps(*records, fault("kill redis", 5.05, 5.05)) == {"kill redis": (1, 0.1)}
