@@ -101,6 +101,11 @@ class ChangeRefused(BazaarError):
 class MembersRefused(BazaarError):
     """The members of the cluster cannot be changed in this way now. Nothing was changed."""
 
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        """`message` is one line for a person. `is_final`: to ask again later is of no use."""
+        super().__init__(message)
+        self.is_final = is_final
+
 
 class Malformed(BazaarError):
     """A message that no service of a bazaar sends. It changed nothing."""

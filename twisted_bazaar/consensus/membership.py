@@ -119,7 +119,7 @@ def next_members(
             return None
         there = [id for id, member in members.items() if member.address == change.address]
         if there:
-            raise MembersRefused(f"replica {there[0]} is at {change.address}")
+            raise MembersRefused(f"replica {there[0]} is at {change.address}", is_final=True)
         joining = known is None or known.joining
         members[change.id] = MemberInfo(change.id, change.address, joining)
     else:
@@ -155,5 +155,5 @@ def _changed(now: Membership, members: Iterable[MemberInfo]) -> Members:
         raise MembersRefused("another change of the members is under way")
     after = Membership(0, tuple(sorted(members, key=lambda member: member.id)))
     if not after.voters:
-        raise MembersRefused("no replica would be left that counts")
+        raise MembersRefused("no replica would be left that counts", is_final=True)
     return Members(after.members, () if after.voters == now.voters else now.voters)

@@ -206,7 +206,7 @@ class ReplicaClient(_Client):
                 return members_changed_from_wire(self._stub.ChangeMembers(request, **how))
             except grpc.RpcError as failure:
                 if is_unknown_to_peer(failure):
-                    raise MembersRefused(_NO_MEMBERS.format(self._replica)) from None
+                    raise MembersRefused(_NO_MEMBERS.format(self._replica), is_final=True) from None
                 raise
 
         return self._call_in_cluster(ask, request, lambda index: index, timeout)

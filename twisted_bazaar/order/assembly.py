@@ -228,6 +228,7 @@ def _check_members(config: OrderConfig, logfile: LogFile) -> None:
     else:
         recorded = logfile.openings[-1][1].members if logfile.openings else ()
         misfit = members_fit(recorded, (config.replica, *config.peers))
+        misfit = misfit and f"{misfit} (python -m twisted_bazaar members changes them)"
     if misfit:
         raise Unusable(f"--peer: {config.data}: {misfit}")
 

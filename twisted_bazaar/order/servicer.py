@@ -266,7 +266,7 @@ class Orders(OrdersServicer):
             change, base = member_change_from_wire(request), base_from_wire(request)
             index = await self._node.change_members(change, base)
         except MembersRefused as refusal:
-            return order_pb2.ChangeMembersReply(refusal=str(refusal))
+            return order_pb2.ChangeMembersReply(refusal=str(refusal), final=refusal.is_final)
         return order_pb2.ChangeMembersReply(index=index)
 
 

@@ -87,6 +87,6 @@ def members_changed_from_wire(wire: order_pb2.ChangeMembersReply) -> int:
     """The entry that begins the change; 0: it is so already. Raises `MembersRefused`."""
     if wire.refusal:
         bounds.check_text("refusal", wire.refusal)
-        raise MembersRefused(wire.refusal)
+        raise MembersRefused(wire.refusal, is_final=wire.final)
     bounds.check_integer("index", wire.index)
     return wire.index

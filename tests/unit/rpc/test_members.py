@@ -65,7 +65,9 @@ def test_members_cross_the_network() -> None:
 def test_what_came_of_a_change_is_told() -> None:
     Reply = order_pb2.ChangeMembersReply  # noqa: N806
     assert members_changed_from_wire(Reply(index=830)) == 830
-    with pytest.raises(MembersRefused, match="why"):
-        members_changed_from_wire(Reply(refusal="why"))
+    for final in (True, False):
+        with pytest.raises(MembersRefused, match="why") as refused:
+            members_changed_from_wire(Reply(refusal="why", final=final))
+        assert refused.value.is_final is final
     with pytest.raises(Malformed):
         members_changed_from_wire(Reply(index=-1))

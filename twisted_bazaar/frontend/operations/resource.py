@@ -146,7 +146,8 @@ class MarketOperations:
             case ChangeRefused():
                 refusal = Refusal(_REFUSED[error.refusal], str(error))
             case MembersRefused():
-                refusal = Refusal(Reason.MEMBERS_REFUSED, f"the replicas stay as they are: {error}")
+                reason = Reason.INVALID_FIELD if error.is_final else Reason.MEMBERS_REFUSED
+                refusal = Refusal(reason, f"the replicas stay as they are: {error}")
             case NotExecuted():
                 refusal = later(Reason.NOT_EXECUTED, f"nothing was changed: {error}")
             case OutcomeUnknown():

@@ -10,9 +10,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from tests.fakes.internal_endpoint import Answer, InternalEndpoint, request
+from twisted_bazaar.consensus.membership import MembersChange, RemoveMember
 from twisted_bazaar.errors import (
     BazaarError,
     ChangeRefused,
+    MembersRefused,
     NotExecuted,
     OutcomeUnknown,
     Unavailable,
@@ -41,6 +43,7 @@ class Operated:
         self.asked: list[Change] = []
         self.outcome: Any = 830
         self.led: list[tuple[int, int]] = []
+        self.members: list[tuple[MembersChange, int | None]] = []
         self.market = MarketOperations(
             Challenges(secret, b"key", lambda: f"nonce{next(numbers)}"),
             self,
@@ -51,6 +54,10 @@ class Operated:
 
     def change(self, change: Change) -> Deferred[int]:
         self.asked.append(change)
+        return self._answer()
+
+    def change_members(self, change: MembersChange, based_on: int | None) -> Deferred[int]:
+        self.members.append((change, based_on))
         return self._answer()
 
     def hand_over(self, partition: int, member: int) -> Deferred[None]:
@@ -190,6 +197,8 @@ def test_wrong_signatures_are_logged_at_a_bounded_rate(operated: Operated) -> No
         (ChangeRefused(ChangeRefusal.INVALID, "none"), 400, "invalid_field"),
         (ChangeRefused(ChangeRefusal.LISTED_ALREADY, "none"), 409, "listed_already"),
         (ChangeRefused(ChangeRefusal.TOO_MANY_STOCKS, "none"), 409, "too_many_stocks"),
+        (MembersRefused("a change is under way"), 409, "members_refused"),
+        (MembersRefused("none would be left", is_final=True), 400, "invalid_field"),
         (NotExecuted("none leads"), 503, "not_executed"),
         (OutcomeUnknown("lost"), 503, "outcome_unknown"),
         (Unavailable("gone"), 503, "unavailable"),
@@ -253,3 +262,10 @@ def test_it_is_not_there_unless_it_is_served() -> None:
     endpoint = InternalEndpoint(SECRET)
     assert endpoint.ask(request(b"GET", b"/market", b"")).code == 404
     assert endpoint.ask(request(b"POST", b"/market", b"{}")).code == 404
+
+
+def test_a_change_of_the_members_is_begun(operated: Operated) -> None:
+    body = b'{"operation": "remove-member", "member": 1, "based_on": 7}'
+    answer = operated.operate(body)
+    assert json.loads(answer.body) == {"data": {"index": 830}}
+    assert operated.members == [(RemoveMember(1), 7)]

@@ -459,9 +459,11 @@ class ChangeMembersRequest(_message.Message):
     def __init__(self, add: _Optional[_Union[Member, _Mapping]] = ..., remove: _Optional[int] = ..., based_on: _Optional[int] = ..., cluster: _Optional[str] = ..., to: _Optional[int] = ..., partition: _Optional[int] = ...) -> None: ...
 
 class ChangeMembersReply(_message.Message):
-    __slots__ = ("index", "refusal")
+    __slots__ = ("index", "refusal", "final")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
     index: int
     refusal: str
-    def __init__(self, index: _Optional[int] = ..., refusal: _Optional[str] = ...) -> None: ...
+    final: bool
+    def __init__(self, index: _Optional[int] = ..., refusal: _Optional[str] = ..., final: _Optional[bool] = ...) -> None: ...
