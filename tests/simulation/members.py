@@ -214,6 +214,14 @@ class OrderMember(Process):
         self._waiting[ticket] = respond
         return ticket
 
+    def give(self, message: None, reply: Respond) -> None:
+        """Another replica asks for a snapshot."""
+        self.archiving.give(message, reply)
+
+    def earlier(self, message: int, reply: Respond) -> None:
+        """Another replica asks for the entries up to an index."""
+        self.archiving.earlier(message, reply)
+
     def status(self, message: None, reply: Respond) -> None:
         replica = self.replica
         members = replica.committed_membership

@@ -62,9 +62,7 @@ class Archiving:
             self._lost(source)
 
         other = member.peers[source]
-        member.network.call(
-            member, other, other.archiving.give, None, came, lost, _TRANSFER_SECONDS
-        )
+        member.network.call(member, other, other.give, None, came, lost, _TRANSFER_SECONDS)
 
     def _lost(self, source: int) -> None:
         self._taking = False
@@ -105,7 +103,7 @@ class Archiving:
             other = member.world.aside.choice(list(member.peers.values()))
             upto = storage.beginning.index
             member.network.call(
-                member, other, other.archiving.earlier, upto, self._earlier_came, lambda: None, 0.5
+                member, other, other.earlier, upto, self._earlier_came, lambda: None, 0.5
             )
         member.later(0.3, self._fetch_earlier)
 
