@@ -10,6 +10,7 @@ network.
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from load.errors import CannotRun, NotInTime
 from twisted_bazaar.local import plan
+from twisted_bazaar.local.certificates import certificates_path, keep_certificates
 from twisted_bazaar.local.command_lines import twistd
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.local.secret import keep_secret
@@ -52,6 +54,8 @@ class NamespacedFleet(Fleet):
         data.mkdir(exist_ok=True)
         self._secret = data / "secret"
         keep_secret(self._secret, os.urandom)
+        keep_certificates(data, REPLICAS, time.time(), os.urandom)
+        self._inside = f"--certificates={certificates_path(data)}"
         self.frontends = ["frontend", *(f"frontend-{n}" for n in range(2, len(further) + 2))]
         self.orders = [f"order-{n}" for n in range(1, REPLICAS + 1)]
         self._log = folder / "log"
@@ -88,11 +92,11 @@ class NamespacedFleet(Fleet):
         replicas = [(n, f"{n}={self._host(f'order-{n}')}:{PORT}") for n in range(1, REPLICAS + 1)]
         own = [f"--listen={host}:{PORT}", f"--data={self._data / name}"]
         if name == "catalog":
-            return twistd("bazaar-catalog", *own, secret)
+            return twistd("bazaar-catalog", *own, secret, self._inside)
         if name in self.orders:
             number = int(name.removeprefix("order-"))
             peers = [f"--peer={address}" for n, address in replicas if n != number]
-            return twistd("bazaar-order", f"--id={number}", *own, *peers, catalog)
+            return twistd("bazaar-order", f"--id={number}", *own, *peers, catalog, self._inside)
         cache = self.caches[self.frontends.index(name)]
         return twistd(
             "bazaar-frontend",
@@ -100,8 +104,7 @@ class NamespacedFleet(Fleet):
             f"--internal=tcp:{PORT}:interface={host}",
             f"--advertise={host}:{PORT}",
             f"--cache=redis://{self._redis_address()}" if cache == "redis" else "--cache=memory",
-            catalog,
-            secret,
+            *(catalog, secret, self._inside, "--open"),
             *(f"--replica={address}" for _, address in replicas),
         )
 

@@ -167,7 +167,7 @@ def not_permitted(request: BazaarRequest, path: bytes) -> Refusal | None:
     method = f"http {path.decode('ascii', 'replace')}"
     if role is None or method not in ALLOWED or may_call(role, method):
         return None
-    return Refusal(Reason.NOT_SIGNED, f"{role} may not call this")
+    return Refusal(Reason.NOT_PERMITTED, f"{role} may not call this")
 
 
 def _only(request: BazaarRequest, name: bytes) -> bytes:
