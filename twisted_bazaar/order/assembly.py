@@ -116,7 +116,7 @@ def make_order_replica(
     pages = OrderPages(desk, node.last_number, logfile, index)
 
     def add_servicers(server: grpc.Server) -> None:
-        orders = Orders(node, pages, index, monotonic_seconds, following)
+        orders = Orders(node, pages, index, monotonic_seconds, following, config.inside.may_call)
         add_OrdersServicer_to_server(orders, server)
         add_ReplicationServicer_to_server(Replication(node), server)
 

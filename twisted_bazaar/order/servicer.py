@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import grpc
 
 from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.membership import AddMember
 from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
 from twisted_bazaar.errors import BazaarError, MembersRefused, NotOurs, Unusable
 from twisted_bazaar.market import Traded
@@ -33,6 +34,7 @@ from twisted_bazaar.rpc.wire import (
     to_wire,
     trade_from_wire,
 )
+from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.storage.index import Index
 from twisted_bazaar.tracing.followed import NONE
 
@@ -66,6 +68,12 @@ _FEW_KEYS = 64
 """Keys that are looked up on the reactor's thread at most: about half a millisecond."""
 _PROMPT_SECONDS = 0.005
 """Keys are looked up in less where the index is in memory."""
+
+
+_IN_PLAIN_TEXT = (
+    "other machines may reach {}, which would be called in plain text: --certificates must be "
+    "given to all (or --plain-inside)"
+)
 
 
 class _ForOneReplica(Protocol):
@@ -117,8 +125,11 @@ class Orders(OrdersServicer):
         index: Index,
         seconds: Callable[[], float],
         following: Following | None = None,
+        may_call: Callable[[Address], bool] = lambda place: True,
     ) -> None:
-        """`following` is told of trades and reads that are followed; None: none are."""
+        """`following` is told of trades and reads that are followed; None: none are. `may_call`
+        says whether a replica at an address may be a peer."""
+        self._may_call = may_call
         self._node = node
         self._pages = pages
         self._seconds = seconds
@@ -262,8 +273,11 @@ class Orders(OrdersServicer):
         self, request: order_pb2.ChangeMembersRequest, context: Context
     ) -> order_pb2.ChangeMembersReply:
         self._check_meant(request, context)
+        change, base = member_change_from_wire(request), base_from_wire(request)
+        if isinstance(change, AddMember) and not self._may_call(Address.parse(change.address)):
+            refusal = _IN_PLAIN_TEXT.format(change.address)
+            return order_pb2.ChangeMembersReply(refusal=refusal, final=True)
         try:
-            change, base = member_change_from_wire(request), base_from_wire(request)
             index = await self._node.change_members(change, base)
         except MembersRefused as refusal:
             return order_pb2.ChangeMembersReply(refusal=str(refusal), final=refusal.is_final)

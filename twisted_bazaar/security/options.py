@@ -25,6 +25,11 @@ class InsideConfig:
     exposed: str = ""
     """An address in plain text that other machines may reach; empty: there is none."""
 
+    def may_call(self, place: Address) -> bool:
+        """Whether a service that was told of `place` later may call it: in plain text only where
+        that was asked for, or no other machine is."""
+        return bool(self.certificates or self.exposed) or is_loopback(place)
+
 
 class InsideOptions(TracingOptions):
     """Adds how the services of a bazaar speak with one another."""
