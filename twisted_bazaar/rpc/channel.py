@@ -1,7 +1,7 @@
 """gRPC calls to other processes: each blocks a thread of a pool, and fires a Deferred."""
 
 from collections.abc import Callable, Collection
-from functools import lru_cache, partial
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -14,7 +14,7 @@ from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
-from twisted_bazaar.security.contexts import Certificates, Pem
+from twisted_bazaar.security.contexts import Certificates
 from twisted_bazaar.security.roles import Role
 
 from . import keepalive
@@ -194,10 +194,6 @@ def _connect(
     assert role is not None, "with certificates, each server has a role"
     # gRPC finds this name in the server's certificate.
     options = (*_OPTIONS, ("grpc.ssl_target_name_override", role.host_name))
-    return grpc.secure_channel(str(address), _credentials(certificates.pem), options=options)
-
-
-@lru_cache(maxsize=2)
-def _credentials(pem: Pem) -> grpc.ChannelCredentials:
-    """The same for all channels: gRPC makes one connection for those to one address."""
-    return grpc.ssl_channel_credentials(pem.authorities, pem.key, pem.certificate)
+    pem = certificates.pem
+    credentials = grpc.ssl_channel_credentials(pem.authorities, pem.key, pem.certificate)
+    return grpc.secure_channel(str(address), credentials, options=options)
