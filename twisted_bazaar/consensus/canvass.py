@@ -362,6 +362,8 @@ def _membership_of(reply: PollReply) -> Membership | None:
 
 
 _REFRESH_POLLS = 10
+"""To recall, peers that have answered are asked again after so many times as long as for an
+answer."""
 _RECALL_POLLS = 25
 """Two suspects wait for each other for so many times as long as for an answer, since one of them
 may be about to recall."""

@@ -26,6 +26,7 @@ from .voter import Voter
 __all__ = ["Nominee"]
 
 _ALONE_TIMEOUTS = 10
+"""How many election timeouts a follower hears no leader before it asks its peers by itself."""
 _BEHIND = "it is catching up"
 _HANGS = "its disk does not finish a write"
 _COUNTS_NOT = "it is joining, or was removed: it does not count"
