@@ -6,6 +6,7 @@ from typing import Any
 from twisted_bazaar.errors import BazaarError, KeyReused, NotExecuted, Rejected
 from twisted_bazaar.frontend.cache.quotes import LookupResult
 from twisted_bazaar.market import DEFAULT_LISTING, Judged, Order, Placed, Side, Trade
+from twisted_bazaar.order_keys import scoped
 
 from .frontends import FrontendMember
 from .members import TIMING
@@ -89,7 +90,8 @@ class Client(Process):
             key = self._free.pop()
         else:
             self._count += 1
-            key = f"{self.name}-{self._count}"
+            # All clients use the same keys, each as its own.
+            key = scoped(self.name, f"key-{self._count}")
         stock = self._stock()
         side = Side.BUY if random.random() < 0.6 else Side.SELL
         quantity = random.choice((1, 2, 5, 30))

@@ -19,6 +19,7 @@ from twisted_bazaar.frontend.election.leadership import Leadership
 from twisted_bazaar.frontend.lookups.queue import CacheRead, LookupQueue, UpstreamCall
 from twisted_bazaar.frontend.trading.queue import Batch, Pending, TradeQueue
 from twisted_bazaar.market import Change, ChangeRefusal, Placed, Stock, Trade
+from twisted_bazaar.order_keys import client_of
 from twisted_bazaar.rpc.push import Push, PushedQuote, Subscription
 from twisted_bazaar.sending import Sending
 
@@ -445,4 +446,4 @@ class FrontendMember(Process):
 
 def _owner(trade: Trade) -> str:
     """The client that `trade` is of, by its key."""
-    return trade.key.rpartition("-")[0]
+    return client_of(trade.key) or trade.key.rpartition("-")[0]

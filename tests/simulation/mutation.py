@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from . import (
     batch_mutants,  # noqa: F401
+    client_mutants,  # noqa: F401
     condition_mutants,  # noqa: F401
     election_mutants,  # noqa: F401 - they declare themselves
     engine_mutants,  # noqa: F401
@@ -290,6 +291,7 @@ SOONEST: dict[str, tuple[str, ...]] = {
     "trades_of_a_batch_are_each_an_order_though_their_leader_dies": (
         "trades_of_a_batch_share_a_key",
     ),
+    "a_key_is_each_clients_own_also_after_a_fail_over": ("clients_share_their_keys",),
     "a_claim_compares_the_beat": ("a_claim_ignores_the_beat",),
     "a_late_copy_of_a_beat_changes_nothing": ("a_late_beat_counts",),
     "a_leader_counts_on_a_write_from_when_it_sent_it": (

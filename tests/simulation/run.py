@@ -11,6 +11,7 @@ from twisted_bazaar.errors import InvariantBroken, Malformed
 from . import (
     batch_scenarios,  # noqa: F401 - they declare themselves
     cache_scenarios,  # noqa: F401
+    client_scenarios,  # noqa: F401
     condition_scenarios,  # noqa: F401
     engine_scenarios,  # noqa: F401
     identity_scenarios,  # noqa: F401
