@@ -113,9 +113,10 @@ def test_what_others_see_of_an_order_is_what_was_traded_and_not_by_whom(world: W
 
     def read(name: str) -> None:
         with world.client(name) as client:
-            for event in client.events(after=number - 1, events=["order"]):
-                streams[name].append(event)  # type: ignore[arg-type]
-                return
+            for event in client.events(after=0, events=["order"]):
+                if isinstance(event, Order) and event.number == number:
+                    streams[name].append(event)
+                    return
 
     readers = [threading.Thread(target=read, args=[name], daemon=True) for name in streams]
     for each in readers:
@@ -127,7 +128,8 @@ def test_what_others_see_of_an_order_is_what_was_traded_and_not_by_whom(world: W
         for path in (f"/orders/{number}", f"{OLD}/orders/{number}"):
             order = world.ask(name, "GET", path).body["data"]
             assert (order["client"], order["client_order_id"]) == expected
-        [order] = world.ask(name, "GET", f"/orders?after={number - 1}&limit=1").body["data"]
+        [order, *_] = world.ask(name, "GET", "/orders?direction=desc&limit=1").body["data"]
+        assert order["number"] == number
         assert (order["client"], order["client_order_id"]) == expected
         [event] = streams[name]
         assert (event.client, event.client_order_id) == expected

@@ -8,7 +8,7 @@ import msgspec
 
 from twisted_bazaar.access import ANONYMOUS, Client, Permission
 from twisted_bazaar.market import Order, Trade
-from twisted_bazaar.order_keys import client_of, own_key, scoped
+from twisted_bazaar.order_keys import SEPARATOR, client_of, own_key, scoped
 
 __all__ = ["OPERATOR", "is_shown_whole", "owned", "seen_by"]
 
@@ -31,9 +31,10 @@ def is_shown_whole(client: str, caller: Client) -> bool:
 
 def seen_by(caller: Client, order: Order) -> Order:
     """`order`, which has its key inside, as `caller` is shown it."""
-    client = client_of(order.key)
+    key = order.key
     if caller is ANONYMOUS:
-        return _replace(order, key=own_key(order.key)) if client else order
+        return _replace(order, key=own_key(key)) if SEPARATOR in key else order
+    client = client_of(key)
     if is_shown_whole(client, caller):
-        return _replace(order, key=own_key(order.key), client=client or None)
+        return _replace(order, key=own_key(key), client=client or None)
     return _replace(order, key="", client=None)

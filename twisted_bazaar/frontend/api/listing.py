@@ -220,9 +220,9 @@ def given_selection(given: Mapping[str, str], caller: Client = ANONYMOUS) -> Sel
         after = max(1, after)  # There is no order below number 1, nor below 0.
     side = TYPE.of(given)
     key, client = KEY_PARAMETER.of(given) or "", CLIENT.of(given) or ""
-    mine = MINE.of(given)
-    if mine and client:
-        message = "the query parameters mine and client cannot be given together"
+    mine = MINE.of(given) and caller.name
+    if mine and client not in ("", mine):
+        message = f"the orders of client {client} are not those of the caller, and mine is given"
         raise Refusal(Reason.INVALID_PARAMETER, message)
     selection = Selection(
         after=after or 0,

@@ -157,6 +157,14 @@ def test_the_orders_of_another_client_are_for_operators(frontend: FrontEnd, quer
     assert (answer.code, answer.reason) == (403, "not_permitted")
 
 
+def test_mine_and_client_together_are_the_orders_that_both_say(frontend: FrontEnd) -> None:
+    place(frontend, "alice")
+    assert len(shown(frontend, "alice", "/orders?mine=true&client=alice")) == 1
+    answer = frontend.ask("GET", "/orders?mine=true&client=alice", headers=key_of("op"))
+    assert (answer.code, answer.reason) == (400, "invalid_parameter")
+    assert FrontEnd().get("/orders?mine=true&client=alice").json["data"] == []
+
+
 @pytest.mark.parametrize("query", ["mine=true", "client_order_id=k"])
 def test_the_cursor_of_another_client_gives_no_right(frontend: FrontEnd, query: str) -> None:
     place(frontend, "alice")
