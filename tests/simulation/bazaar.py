@@ -419,12 +419,18 @@ class SimulatedBazaar:
         self._heal_options()
 
     def _heal_options(self) -> None:
-        """Replicas that ask who the members are ask those that are, if members have changed."""
+        """Replicas that ask who the members are ask those that are, if members have changed; so do
+        front-ends that know none of them."""
         members = self.members()
         for order in self.orders.values():
             if order.options is not None and order.disk.storage.suspect:
                 order.options = tuple(each for each in members if each != order.number)
                 self.crash(order.name, 0.01)
+        for frontend in self.frontends:
+            if frontend.options:
+                frontend.options = members
+                if frontend.members.isdisjoint(members):
+                    self.crash(frontend.name, 0.01)
 
     def _heal_disks(self) -> None:
         for order in self.orders.values():

@@ -98,7 +98,7 @@ class FrontendMember(Process):
         self._subscribing = False
         self.pushed = 0
         """Quotes that came in pushes and were kept."""
-        self._members: set[int] = set()
+        self.members: set[int] = set()
         """The replicas that it pings."""
         self._members_index = 0
         self._members_are(self.leadership.statuses)
@@ -109,7 +109,7 @@ class FrontendMember(Process):
     # The heartbeat.
 
     def _ping(self, replica: int) -> None:
-        if replica not in self._members:
+        if replica not in self.members:
             return
 
         def heard(status: Any) -> None:
@@ -132,8 +132,8 @@ class FrontendMember(Process):
         self._network.call(self, member, member.status, None, heard, silent, CALL_SECONDS)
 
     def _members_are(self, members: Iterable[int]) -> None:
-        before, self._members = self._members, set(members)
-        for replica in sorted(self._members - before):
+        before, self.members = self.members, set(members)
+        for replica in sorted(self.members - before):
             self._ping(replica)
 
     def _learn(self, status: Status) -> None:
