@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.certificates import issuing
+from twisted_bazaar.security.folder import CertificateFolder
+from twisted_bazaar.security.roles import Role
+
 from .bazaar import START_SECONDS
 from .cluster import Cluster
 from .waiting import wait_until
@@ -41,6 +45,8 @@ class ChangingCluster(Cluster):
         self.address[name] = str(self._ports.reserve(0))
         asked = [f"--peer={peer}={self.address[f'order-{peer}']}" for peer in peers]
         self._joined[name] = [f"--id={number}", "--join", *asked]
+        if self.certificates is not None:
+            CertificateFolder(self.certificates).issue([Role.order(number)], issuing())
         self.launch(name)
         return name
 
@@ -53,6 +59,7 @@ class ChangingCluster(Cluster):
     def members(self, *words: str, frontend: str = "frontend") -> subprocess.Popen[str]:
         """Begin `python -m twisted_bazaar members` with `words`."""
         where = [f"--frontend={self.internal[frontend]}", f"--secret-file={self.secret}"]
+        where += self._inside
         return subprocess.Popen(
             [sys.executable, "-m", "twisted_bazaar", "members", *words, *where],
             stdout=subprocess.PIPE,
