@@ -10,7 +10,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from .integration.chosen_engine import Chosen, choose, chosen
-from .integration.only_with_files import reason_to_skip
+from .integration.only_with_files import ONLY_IN_PLAIN_TEXT, reason_to_skip
 
 SEED = "FRESH_SEED"
 """In the environment: the first of the seeds that nobody has tried before."""
@@ -44,6 +44,10 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if chosen().certificates:
+        for item in items:
+            if item.path.stem in ONLY_IN_PLAIN_TEXT:
+                item.add_marker(pytest.mark.skip(reason=ONLY_IN_PLAIN_TEXT[item.path.stem]))
     if not chosen().is_engine:
         return
     missing = chosen().missing()

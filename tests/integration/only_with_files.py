@@ -3,7 +3,7 @@ says which suites run there."""
 
 import pytest
 
-__all__ = ["ONE_PARTITION", "ONLY_WITH_FILES", "reason_to_skip"]
+__all__ = ["ONE_PARTITION", "ONLY_IN_PLAIN_TEXT", "ONLY_WITH_FILES", "reason_to_skip"]
 
 ONLY_WITH_FILES = {
     "test_with_two_replicas_down_trades_and_lookups_are_refused_and_known_orders_shown": (
@@ -27,6 +27,11 @@ ONLY_WITH_FILES = {
     ),
 }
 """By test, or module: why it needs order logs in files."""
+
+ONLY_IN_PLAIN_TEXT = {
+    "test_push_faults": "a proxy reads, delays and repeats pushes",
+}
+"""By module: why its services cannot speak TLS."""
 
 _NUMBERS = "numbers of several partitions are not 1, 2, 3, and a list goes on by its cursor"
 _FIELDS = "orders and replicas show their partitions"
