@@ -13,6 +13,7 @@ from twisted_bazaar.consensus.messages import Apply
 from twisted_bazaar.leases import Stamp
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Listed, Listing, Side, Traded
+from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.logfile import LogFile
 
 AT = 1_790_000_000_000
@@ -91,9 +92,11 @@ SMALL = 900
 
 
 @contextmanager
-def opened(folder: Path, segment_bytes: int = SMALL) -> Iterator[LogFile]:
+def opened(
+    folder: Path, segment_bytes: int = SMALL, archive: Archive | None = None
+) -> Iterator[LogFile]:
     """The log of replica 3 in `folder`; a new one is trusted at once."""
-    file = LogFile(folder, 3, Random(1), segment_bytes)
+    file = LogFile(folder, 3, Random(1), segment_bytes, archive=archive)
     try:
         if file.fresh:
             trust(file)

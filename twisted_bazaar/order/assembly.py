@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from twisted_bazaar.consensus.identity import members_fit, never_members
+from twisted_bazaar.consensus.messages import MarketSnapshot
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.request_ids import RequestIds
@@ -41,11 +42,14 @@ from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.security.inside import open_certificates, opened
 from twisted_bazaar.security.roles import Kind, Role
+from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
+from twisted_bazaar.storage.stores import store_of
 from twisted_bazaar.tracing.export import make_tracing
 
+from .archiver import Archiver
 from .desk import TradingDesk
 from .disk import Disk
 from .figures import OrderFigures, show_replica
@@ -59,6 +63,7 @@ from .status import why_not_ready
 from .tap import OrderConfig
 from .transport import OrderTransport
 from .watches import WatchEnd
+from .whole_market import whole_market
 
 __all__ = ["make_order_replica"]
 
@@ -85,7 +90,7 @@ def make_order_replica(
     certificates = open_certificates(reactor, config.inside, role, metrics)
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
     asked, asks = CallFigures.of_server(metrics), CallFigures.of_client(metrics)
-    replica = _replica(config, logfile, index)
+    replica = _replica(config, logfile, index, lambda: whole_market(desk, replica.log))
     neighbours = len(config.peers) + len(config.catalogs)
     channels = Channels(reactor, max(1, _CALLS_PER_NEIGHBOUR * neighbours), asks, certificates)
     transport = OrderTransport(
@@ -98,12 +103,13 @@ def make_order_replica(
     peers, catalogs = _neighbours(config, replica, transport, channels, blocking, following)
     figures = OrderFigures(metrics, replica)
     desk = _desk(replica, logfile, index, following)
+    disk = Disk(reactor, monotonic_seconds, logfile, index, figures.wrote)
     node = OrderNode(
         reactor=reactor,
         seconds=monotonic_seconds,
         replica=replica,
         desk=desk,
-        disk=Disk(reactor, monotonic_seconds, logfile, index, figures.wrote),
+        disk=disk,
         peers=peers,
         catalogs=catalogs,
         timing=config.timing,
@@ -130,10 +136,29 @@ def make_order_replica(
     health = _health(reactor, replica, node)
     server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health, certificates)
     below = tracing.service, process_figures, *opened(certificates), channels, transport
-    return Layers(*below, node, server, WatchEnd(node.watches))
+    archiver = _archiver(reactor, config, logfile, index, disk)
+    return Layers(*below, node, *archiver, server, WatchEnd(node.watches))
 
 
-def _replica(config: OrderConfig, logfile: LogFile, index: Index) -> Replica:
+def _archiver(
+    reactor: Reactor, config: OrderConfig, logfile: LogFile, index: Index, disk: Disk
+) -> Sequence[Service]:
+    """What moves segments to the archive; none does, if all of the log is to be kept."""
+    archive = logfile.archive
+    if config.keep is None or archive is None:
+        return ()
+    # What is in the index is released.
+    return [
+        Archiver(
+            *(reactor, logfile, archive, config.keep, config.archive),
+            *(lambda: index.index, disk.sync_index),
+        )
+    ]
+
+
+def _replica(
+    config: OrderConfig, logfile: LogFile, index: Index, market: Callable[[], MarketSnapshot]
+) -> Replica:
     here = {config.replica: config.advertised, **config.peers}
     return Replica(
         replica=config.replica,
@@ -149,6 +174,7 @@ def _replica(config: OrderConfig, logfile: LogFile, index: Index) -> Replica:
         lag=_LAG_SECONDS,
         addresses={peer: str(at) for peer, at in here.items() if at is not None},
         join=config.join,
+        market=market,
     )
 
 
@@ -212,6 +238,8 @@ def _health(reactor: Reactor, replica: Replica, node: OrderNode) -> Health:
 def _first_prices(log: LogFile) -> Mapping[str, int]:
     """The prices of the first listing; none: there is no stock. Leaders' first entries are before
     it, and no order."""
+    if log.beginning.index:
+        return log.beginning.prices
     events = (log.read(after, after + 1)[0].event for after in range(log.last_index))
     return first_prices(events)
 
@@ -242,9 +270,18 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     claim(folder)
     check_is_no_member(folder)
     index_path = folder / "index.sqlite"
-    logfile = LogFile(folder, config.replica, _CHANCE, witness=witness_in(index_path))
+    archive = Archive(store_of(config.archive, folder))
+    logfile = LogFile(
+        *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(index_path), archive)
+    )
     _check_members(config, logfile)
     index = Index(index_path, logfile)
+    lacking, _ = archive.missing
+    if index.index < lacking:
+        raise Unusable(
+            f"{folder}: the index is gone, and the entries up to {lacking} are not in "
+            f"{archive.where}: empty the folder, and this replica takes a snapshot of another"
+        )
     log = Logger()
     if logfile.fresh:
         log.info("{folder}: new; it votes once all other replicas have been asked", folder=folder)

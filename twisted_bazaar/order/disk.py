@@ -78,6 +78,10 @@ class Disk:
         self._promptness.took(seconds)
         self._wrote(seconds)
 
+    def sync_index(self) -> Deferred[int]:
+        """Fires with the entry up to which the index is durable."""
+        return self._indexer.defer(self._reactor, self._index.sync)
+
     def index(self, update: IndexUpdate) -> Deferred[None]:
         """Fires when the index has taken in `update`."""
         return self._indexer.defer(

@@ -13,8 +13,12 @@ from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import Late, Process, prepare
 from twisted_bazaar.security.options import InsideConfig, InsideOptions
+from twisted_bazaar.storage.leaving import Keep
+from twisted_bazaar.storage.logfile import SEGMENT_BYTES
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig
+
+from .keeping import KEEP_HELP, bytes_of, parse_keep
 
 __all__ = ["Options", "OrderConfig", "makeService"]
 
@@ -48,6 +52,11 @@ class OrderConfig:
     """Whether it is to join a cluster, of which `peers` are members."""
     advertise: Address | None = attrs.field(default=None, kw_only=True)
     """Where the others reach it; None: at `listen`."""
+    keep: Keep | None = attrs.field(default=None, kw_only=True)
+    """What stays in the log at least; None: all."""
+    archive: str = attrs.field(default="", kw_only=True)
+    """Where entries are that have left the log; empty: in `data`."""
+    segment_bytes: int = attrs.field(default=SEGMENT_BYTES, kw_only=True)
 
     @property
     def advertised(self) -> Address | None:
@@ -81,6 +90,20 @@ class Options(InsideOptions):
         ],
         ["engine", None, None, ENGINE_HELP, engine_url],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
+        ["keep", None, None, KEEP_HELP, parse_keep],
+        [
+            "archive",
+            None,
+            "",
+            "Folder, or s3://BUCKET/PREFIX, of what has left the log; else DATA/archive.",
+        ],
+        [
+            "segment",
+            None,
+            SEGMENT_BYTES,
+            "Size at which a file of the log is closed, and the next one begun.",
+            bytes_of,
+        ],
     ]
     optFlags: ClassVar = [
         ["join", None, "Join the cluster of the peers, once an operator has added this replica."],
@@ -119,6 +142,9 @@ class Options(InsideOptions):
             inside=self.inside([self["listen"], *peers.values(), *self["catalog"]]),
             join=bool(self["join"]),
             advertise=self["advertise"],
+            keep=self["keep"],
+            archive=self["archive"],
+            segment_bytes=self["segment"],
         )
 
     def _check_engine(self) -> None:
@@ -126,6 +152,8 @@ class Options(InsideOptions):
             self.check_engine_timing()
             if self["join"]:
                 raise usage.UsageError("--join is for replicas: members of an engine just start")
+            if self["keep"]:
+                raise usage.UsageError("--keep is for replicas: an engine keeps all of its log")
         elif self["partitions"] > 1:
             raise usage.UsageError("--partitions must be 1 without --engine")
 

@@ -7,8 +7,7 @@ replica that shares the place, and those that a crash kept from being used.
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import Protocol
 
@@ -17,66 +16,13 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry, decode_entry
 from twisted_bazaar.errors import Damaged, Unavailable
 
 from .archived import TAIL_BYTES, Footer, Name, footer_of, lines_of, pack, parse_name
-from .files import replace_file, sync_folder
+from .stores import Store
 
-__all__ = ["Archive", "FolderStore", "Store"]
+__all__ = ["Archive"]
 
 _CACHED_FRAMES = 32
 """Some 256 KiB each."""
 _CACHED_FOOTERS = 256
-
-
-class Store(Protocol):
-    """Where the files are. On any thread; everything blocks, and raises OSError."""
-
-    @property
-    def where(self) -> str:
-        """The place, for the operator."""
-
-    def names(self) -> Collection[str]:
-        """The names of all files."""
-
-    def read(self, name: str, offset: int, size: int) -> bytes:
-        """So many bytes of a file."""
-
-    def tail(self, name: str, size: int) -> bytes:
-        """The last bytes of a file, so many or all."""
-
-    def put(self, name: str, content: bytes) -> None:
-        """Make a file, durably. One of that name is replaced whole."""
-
-
-class FolderStore:
-    """A `Store` that is a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    @property
-    def where(self) -> str:
-        return str(self._folder)
-
-    def names(self) -> Collection[str]:
-        try:
-            return [path.name for path in self._folder.iterdir()]
-        except FileNotFoundError:
-            return []
-
-    def read(self, name: str, offset: int, size: int) -> bytes:
-        with (self._folder / name).open("rb", buffering=0) as file:
-            file.seek(offset)
-            return file.read(size)
-
-    def tail(self, name: str, size: int) -> bytes:
-        with (self._folder / name).open("rb", buffering=0) as file:
-            file.seek(-min(size, file.seek(0, 2)), 2)
-            return file.read(size)
-
-    def put(self, name: str, content: bytes) -> None:
-        self._folder.mkdir(0o700, parents=True, exist_ok=True)
-        sync_folder(self._folder.parent)
-        replace_file(self._folder / name, content)
-        sync_folder(self._folder)
 
 
 class Archive:
@@ -139,7 +85,7 @@ class Archive:
                 continue
         return None
 
-    def add(self, entries: Sequence[Entry], number: int, before: str) -> None:
+    def add(self, entries: Iterable[Entry], number: int, before: str) -> None:
         """Make a durable file of `entries`, at least one, that follow order `number` and the
         history `before`. It counts once `link` finds it. Raises OSError."""
         name, content = pack(entries, number, before)

@@ -11,7 +11,7 @@ before them and up to the last one, so that files of another history are told ap
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
@@ -110,15 +110,16 @@ def parse_name(text: str) -> Name | None:
     return Name(int(first), int(last), int(number), before, digest)
 
 
-def pack(entries: Sequence[Entry], number: int, before: str) -> tuple[Name, bytes]:
+def pack(entries: Iterable[Entry], number: int, before: str) -> tuple[Name, bytes]:
     """The file that holds `entries`, at least one, which follow order `number` and the history
     `before`: its name, and its content."""
     compress = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress
     parts: list[bytes] = []
     firsts, offsets, others = [0], [0], list[int]()
     lines: list[bytes] = []
-    size = 0
+    size, first = 0, 0
     for place, entry in enumerate(entries):
+        first = first or entry.index
         if not isinstance(entry.event, Traded):
             others.append(place)
         if lines and size + len(entry.record) >= FRAME_BYTES:
@@ -132,8 +133,8 @@ def pack(entries: Sequence[Entry], number: int, before: str) -> tuple[Name, byte
     offsets.append(offsets[-1] + len(parts[-1]))
     footer = Footer(
         FORMAT,
-        entries[0].index,
-        len(entries),
+        first,
+        place + 1,
         number,
         tuple(others),
         tuple(firsts),
@@ -143,9 +144,8 @@ def pack(entries: Sequence[Entry], number: int, before: str) -> tuple[Name, byte
     trailer = len(text).to_bytes(4, "little") + crc32(text).to_bytes(4, "little")
     skipped = (len(text) + len(trailer)).to_bytes(4, "little")
     parts += (_SKIPPED, skipped, text, trailer)
-    last_number = number + len(entries) - len(others)
-    first, last = entries[0], entries[-1]
-    name = Name(first.index, last.index, last_number, before or GENESIS, last.digest)
+    last_number = number + place + 1 - len(others)
+    name = Name(first, entry.index, last_number, before or GENESIS, entry.digest)
     return name, b"".join(parts)
 
 

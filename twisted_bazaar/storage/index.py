@@ -252,6 +252,14 @@ class Index:
                 )
             return self._orders.matching(connection, stock, side, after, upto, limit, descending)
 
+    def sync(self) -> int:
+        """Make durable what is in the index, and return the last entry of that. Called by the
+        thread that writes. Raises `Unusable`."""
+        index = self.index
+        with self._checked():
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return index
+
     def close(self) -> None:
         """Close the file; each call under way closes its own connection."""
         self._closed.set()

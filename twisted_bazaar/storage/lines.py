@@ -32,6 +32,7 @@ __all__ = [
     "checksum",
     "close_lines",
     "closes",
+    "closing_with",
     "decode_line",
     "encode_note",
     "is_torn",
@@ -136,6 +137,11 @@ def decode_line(line: bytes) -> Entry | Note:
 def closes(closing: bytes, crc: int) -> bool:
     """Whether `closing` holds the checksum `crc`."""
     return closing in (_INNER % crc, _LAST % crc)
+
+
+def closing_with(crc: str) -> bytes:
+    """A closing that holds the checksum `crc`, eight hexadecimal digits."""
+    return _LAST % int(crc, 16)
 
 
 def checksum(closing: bytes) -> int:

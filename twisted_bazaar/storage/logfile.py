@@ -19,16 +19,20 @@ from pathlib import Path
 from random import Random
 from threading import Lock
 
-from twisted_bazaar.consensus.beginning import WHOLE
+from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.consensus.entries import Entry, Members, Opened
 from twisted_bazaar.consensus.log import Write
-from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
+from twisted_bazaar.errors import Damaged, InvariantBroken, Unavailable, Unusable
 from twisted_bazaar.market import Traded
 
+from .archive import Archive
+from .beginning import LogBeginning
+from .earlier import EarlierEntries
 from .files import sync_folder, write_all
 from .lines import CLOSING_BYTES, Boot, Truncated, Voted, close_lines, encode_note, resume
 from .mark import Mark, mark_path, read_mark
 from .recovery import Recovery
+from .stores import store_of
 from .trust import Witness, log_path, open_log
 
 __all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
@@ -40,11 +44,15 @@ SEGMENT_BYTES = 64 << 20
 class _StoredLog:
     """Reads a log on disk. May be used on any thread."""
 
-    def __init__(self, state: Recovery) -> None:
+    def __init__(self, state: Recovery, archive: Archive | None) -> None:
         self.torn = state.torn
         """Bytes of a torn write at the end, which are ignored."""
-        self.beginning = WHOLE
-        """Where the log begins."""
+        self.archive = archive
+        """Where the entries before the beginning are; None: nowhere in reach."""
+        if archive is not None:
+            archive.link(state.begins.before)
+        self.segments = state.segments
+        self.segments.left = self._archived
         self._state = state
         self._cluster = state.cluster
         self._lock = Lock()
@@ -57,6 +65,16 @@ class _StoredLog:
     @property
     def vote(self) -> int:
         return self._state.vote
+
+    @property
+    def beginning(self) -> Beginning:
+        """Where the log begins."""
+        return self._state.begins.before
+
+    @property
+    def end(self) -> int:
+        """The position after the last line."""
+        return self._state.end
 
     @property
     def cluster(self) -> str:
@@ -86,19 +104,44 @@ class _StoredLog:
     def index_of(self, number: int) -> int:
         """The index of order 1 <= `number` <= `last_number`.
 
-        Raises `Unavailable` if the log begins after it, `Damaged`, and OSError.
+        Raises `Unavailable` if it has left the log and is not in the archive, `Damaged`, and
+        OSError.
         """
         with self._lock:
-            found = self._state.places.index_of(number)
-        return found if isinstance(found, int) else found.find()
+            has_left = number <= self.beginning.number
+            found = 0 if has_left else self._state.places.index_of(number)
+        try:
+            if not has_left:
+                return found if isinstance(found, int) else found.find()
+        except FileNotFoundError:
+            pass  # Its segment has just left.
+        if self.archive is None:
+            raise Unavailable(f"order {number} is not on the disk of this replica")
+        return self.archive.index_of(number)
+
+    def number_at(self, index: int) -> int:
+        """The last order up to entry `beginning.index` <= `index` <= `last_index`. Raises
+        `Damaged` and OSError."""
+        with self._lock:
+            return self._state.places.number_at(index)
+
+    def _archived(self, after: int, upto: int) -> Sequence[Entry]:
+        if self.archive is None:
+            raise Unavailable(f"entry {after + 1} is not on the disk of this replica")
+        return self.archive.read(after, upto)
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         """The durable entries `after` < index <= `upto`, which are read when first used.
 
-        Their use raises `Damaged` if they are not as they were written.
+        Their use raises `Damaged` if they are not as they were written, and `Unavailable` if they
+        have left the log and cannot be had.
         """
         with self._lock:
-            return self._state.read(after, upto)
+            begins = self.beginning.index
+            if after >= begins or after >= upto:
+                return self._state.read(after, upto)
+            here = self._state.read(begins, max(begins, upto))
+        return EarlierEntries(self._archived, after, min(begins, upto), here)
 
     def digest_at(self, index: int) -> str:
         """The digest that names the history up to `index`; that of index 0 is `GENESIS`."""
@@ -116,6 +159,7 @@ class LogReader(_StoredLog):
     def __init__(self, folder: Path, whole: bool = False) -> None:
         """`whole`: every line is read now, whatever sidecars say."""
         log = log_path(folder)
+        archive: Archive | None = None
         with _usable(folder):
             # Before the log, as a running replica goes on writing.
             mark = read_mark(folder)
@@ -125,11 +169,14 @@ class LogReader(_StoredLog):
                 raise Unusable(f"{folder}: not the folder of an order replica")
             owner = mark.replica if mark else None
             state = Recovery(log, owner, mark, whole=whole)
+            if state.begins.position:
+                archive = Archive(store_of(state.begins.archive, folder))
         if not state.segments.starts or state.replica is None:
             raise Unusable(f"{folder}: holds no order log yet")
         if mark is None:
             raise Damaged(f"{mark_path(folder)}: is missing")
-        super().__init__(state)
+        with _usable(folder):
+            super().__init__(state, archive)
         self.replica = state.replica
         """The replica that owns the log."""
         self.suspect = mark.suspect
@@ -141,7 +188,7 @@ class LogFile(_StoredLog):
 
     Opening cuts off a torn write (`recovered`). A log that may lack anything else is set aside,
     and another one begun (`suspect`). `witness` knows an entry that the log must have. `random`
-    names the start. Raises `Unusable`.
+    names the start. `archive` has the entries before the beginning. Raises `Unusable`.
     """
 
     def __init__(
@@ -151,10 +198,11 @@ class LogFile(_StoredLog):
         random: Random,
         segment_bytes: int = SEGMENT_BYTES,
         witness: Witness | None = None,
+        archive: Archive | None = None,
     ) -> None:
         with _usable(folder):
             state, self._mark = open_log(folder, replica, witness)
-        super().__init__(state)
+            super().__init__(state, archive)
         self.replica = replica
         self.recovered: str | None = None
         """What was cut off of a torn write, for the operator; None: nothing."""
@@ -235,6 +283,11 @@ class LogFile(_StoredLog):
                     )
                 )
 
+    def leave(self, begins: LogBeginning) -> None:
+        """The log begins there from now on, as its folder and its archive say already."""
+        with self._lock:
+            self._state.leave(begins)
+
     def close(self) -> None:
         """Close the file. The log stays readable; nothing more can be written."""
         self._failed = True
@@ -246,6 +299,9 @@ class LogFile(_StoredLog):
     def _open(self) -> None:
         """Prepare the last file for appending."""
         state = self._state
+        if state.begins.position:
+            # What a crash has kept from being deleted.
+            state.segments.sweep(state.begins.position)
         if state.torn_header is not None:
             state.torn_header.unlink()
             sync_folder(state.segments.folder)

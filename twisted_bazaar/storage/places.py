@@ -186,6 +186,12 @@ class Places:
         self._spans.clear()
         self.open = OpenRun(self.open.start, index, number)
 
+    def leave(self, index: int, number: int) -> None:
+        """Entries up to `index`, and orders up to `number`, have left the log with the segments
+        that added them."""
+        self._first = (index, number)
+        self._spans = [span for span in self._spans if span.last > index]
+
     def go_on(self, start: int) -> None:
         """The segment that begins at `start` is the last one now."""
         self.seal(self.open)

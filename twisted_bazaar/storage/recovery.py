@@ -22,6 +22,7 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry, Members, Opened, de
 from twisted_bazaar.consensus.log import cluster_of
 from twisted_bazaar.errors import Damaged, NotUnderstood, Unusable
 
+from .beginning import LogBeginning, read_beginning
 from .lines import (
     CLOSING_BYTES,
     FORMAT,
@@ -34,6 +35,7 @@ from .lines import (
     checksum,
     close_lines,
     closes,
+    closing_with,
     decode_line,
     encode_note,
     is_torn,
@@ -70,18 +72,26 @@ class Recovery:
         writable: bool = False,
         whole: bool = False,
     ) -> None:
-        self.replica = replica
-        self.segments = Segments(folder, writable)
+        self.begins = read_beginning(folder) or LogBeginning()
+        """Where the log begins."""
+        before = self.begins.before
+        if self.begins.replica and replica not in (None, self.begins.replica):
+            owner = self.begins.replica
+            raise Unusable(f"{folder}: the log of replica {owner}, not of {replica}")
+        self.replica = self.begins.replica or replica
+        self.segments = Segments(folder, writable, self.begins.position)
         self.places = Places()
-        self.term = 0
-        self.vote = 0
+        self.places.begin(before.index, before.number)
+        self.term = self.begins.term
+        self.vote = self.begins.vote
         self.named = ""
         """The cluster that the last vote names; empty: none."""
         self.configurations: list[Entry] = []
-        """The `opened` and `members` entries, ascending."""
-        self.end = 0
+        """The `opened` and `members` entries after the beginning, ascending."""
+        self.end = self.begins.position
         """The position after the last whole line."""
-        self.closing = b""
+        previous = self.begins.previous
+        self.closing = closing_with(previous) if previous else b""
         """The closing of the last whole line; empty: there is none."""
         self.torn = 0
         """Bytes of a torn write after `end`, in the last segment."""
@@ -106,6 +116,8 @@ class Recovery:
     @property
     def cluster(self) -> str:
         """The cluster of this log; empty: none is known."""
+        if self.begins.before.index:
+            return self.begins.before.cluster
         if not self.places.last_index:
             return self.named
         self._cluster = self._cluster or cluster_of(self._entry(1))
@@ -114,20 +126,30 @@ class Recovery:
     @property
     def openings(self) -> Sequence[tuple[int, Opened]]:
         """The `opened` entries with their indexes, ascending."""
-        return [
+        later = [
             (entry.index, entry.event)
             for entry in self.configurations
             if isinstance(entry.event, Opened)
         ]
+        return [*self.begins.before.openings, *later]
 
     @property
     def memberships(self) -> Sequence[tuple[int, Members]]:
         """The `members` entries with their indexes, ascending."""
-        return [
+        later = [
             (entry.index, entry.event)
             for entry in self.configurations
             if isinstance(entry.event, Members)
         ]
+        return [*self.begins.before.memberships, *later]
+
+    def leave(self, begins: LogBeginning) -> None:
+        """The log begins there from now on: what is before has left it."""
+        before = begins.before
+        self.begins = begins
+        self.places.leave(before.index, before.number)
+        self.segments.starts = [s for s in self.segments.starts if s >= begins.position]
+        self.configurations = [e for e in self.configurations if e.index > before.index]
 
     def add(self, entry: Entry, position: int, is_order: bool) -> None:
         """`entry` is the next one, and begins at `position`."""
@@ -156,8 +178,9 @@ class Recovery:
 
     def known_digest(self, index: int) -> str | None:
         """That digest; None: entry `index` is to be read."""
-        if index == 0:
-            return GENESIS
+        before = self.begins.before
+        if index == before.index:
+            return before.digest
         ended, digest = self._ended
         return digest if index == ended else None
 
@@ -419,7 +442,7 @@ class Recovery:
     def _check_last_number(self) -> None:
         """Raises `Damaged` unless counting orders leads to the last one: its number is right."""
         number = self.places.last_number
-        if number == 0:
+        if number == self.begins.before.number:
             return
         found = self.places.index_of(number)
         index = found if isinstance(found, int) else found.find()
@@ -430,6 +453,8 @@ class Recovery:
 
     def _check_extent(self, mark: Mark) -> None:
         """Raises `Damaged` unless all is there that `mark` says was on disk."""
+        if mark.position <= self.begins.position:
+            return  # The beginning is newer than the mark, which is not synced.
         if not self.segments.starts:
             raise Damaged(f"{self.segments.folder}: all of the log is missing")
         if self.end < mark.position:

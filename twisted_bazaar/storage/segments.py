@@ -8,13 +8,15 @@ entry whose position is known can be read at any time, also while others are wri
 import os
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import overload
 
 from twisted_bazaar.consensus.entries import Entry, decode_entry
 from twisted_bazaar.errors import Damaged
 
+from .files import sync_folder
 from .lines import CLOSING_BYTES, check_lines, resume, sound_bytes
 from .places import Piece
 
@@ -31,13 +33,17 @@ class Segments:
     Not `writable`: what is found in the folder stays as it is.
     """
 
-    def __init__(self, folder: Path, writable: bool = False) -> None:
+    def __init__(self, folder: Path, writable: bool = False, begins: int = 0) -> None:
+        """`begins`: segments before this position have left the log."""
         self.folder = folder
         self.writable = writable
-        self.starts = sorted(
-            int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name)
-        )
-        """Only appended to, so that readers need no lock."""
+        found = (int(path.stem) for path in folder.iterdir() if _NAME.fullmatch(path.name))
+        self.starts = sorted(start for start in found if start >= begins)
+        """Appended to, or replaced whole by a list without the first ones: so readers need no
+        lock."""
+        self.left: Callable[[int, int], Sequence[Entry]] | None = None
+        """Reads the entries `after` < index <= `upto` whose segment has left the log; None: none
+        have."""
 
     def path(self, start: int) -> Path:
         """The file of the segment that begins at `start`."""
@@ -59,14 +65,30 @@ class Segments:
 
     def closing(self, position: int) -> bytes:
         """The closing of the line that ends at `position`; empty if there is none."""
-        start = self.starts[max(0, bisect_left(self.starts, position) - 1)]
+        starts = self.starts
+        start = starts[max(0, bisect_left(starts, position) - 1)]
         return self.bytes_of(start, max(0, position - start - CLOSING_BYTES), CLOSING_BYTES)
 
     def where(self, position: int) -> str:
         """The file and line number of a position, for a message."""
-        start = self.starts[bisect_right(self.starts, position) - 1]
+        starts = self.starts
+        start = starts[bisect_right(starts, position) - 1]
         number = self.bytes_of(start, 0, position - start).count(b"\n") + 1
         return f"{self.path(start)} line {number}"
+
+    def sweep(self, begins: int) -> None:
+        """Delete the segments before position `begins`, which have left the log. Raises OSError."""
+        gone = [
+            path
+            for path in sorted(self.folder.iterdir())
+            if _NAME.fullmatch(path.name) and int(path.stem) < begins
+        ]
+        for path in gone:
+            with suppress(FileNotFoundError):
+                os.unlink(path.with_suffix(".places"))
+            os.unlink(path)
+        if gone:
+            sync_folder(self.folder)
 
     def read(self, index: int, start: int, positions: Sequence[int], end: int) -> Iterator[Entry]:
         """The entries from `index` on that are at `positions` of the segment that begins at
@@ -122,10 +144,15 @@ class StoredEntries(Sequence[Entry]):
         if self._loaded is None:
             entries: list[Entry] = []
             for run, at, count in self._pieces:
-                positions, end = run.positions(at, count)
                 index = self._first + len(entries)
                 try:
+                    positions, end = run.positions(at, count)
                     entries += self._segments.read(index, run.start, positions, end)
+                except FileNotFoundError:
+                    left = self._segments.left
+                    if left is None:
+                        raise
+                    entries += left(index - 1, index - 1 + count)
                 except Damaged:
                     run.distrust()
                     raise
@@ -138,7 +165,11 @@ class StoredEntries(Sequence[Entry]):
         taken, left = 0, size
         for run, at, count in self._pieces:
             for more in range(0, count, _STEP_ENTRIES):
-                positions, end = run.positions(at + more, min(_STEP_ENTRIES, count - more))
+                try:
+                    positions, end = run.positions(at + more, min(_STEP_ENTRIES, count - more))
+                except FileNotFoundError:
+                    # The segment has just left the log.
+                    return self[: max(1, taken)]
                 first = positions[0]
                 if end - first > left:
                     taken += bisect_right(positions, first + left) - 1

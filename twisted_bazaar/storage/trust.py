@@ -21,6 +21,7 @@ import msgspec
 
 from twisted_bazaar.errors import Damaged, Unusable
 
+from .beginning import begin_path
 from .files import sync_folder
 from .mark import Mark, MarkFile, mark_path, read_mark
 from .origin import make_origin, origin_of
@@ -143,7 +144,7 @@ def _check_new(folder: Path, witness: Witness | None) -> None:
 
 def _check_owner(log: Path, replica: int) -> None:
     """Raises `Unusable` if a log, damaged or not, is of another replica."""
-    if not Segments(log).starts and any(log.iterdir()):
+    if not (Segments(log).starts or begin_path(log).exists()) and any(log.iterdir()):
         raise Unusable(f"{log}: not the log of an order replica")
     try:
         with _rot_is_damage(log):

@@ -1,0 +1,115 @@
+"""Moves closed segments of a log to its archive.
+
+A segment leaves once all of its entries are released and durably in the index, and it is older
+than what is to be kept. The steps make this safe over a crash at any moment:
+
+1. an archived file holds its entries, durably;
+2. the log durably begins after them (`beginning.py`);
+3. the segment is deleted.
+
+After a crash before step 2 the entries are in both places, and the file is made again, the same. A
+crash after it leaves a segment that is not of the log, which the next start deletes.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from twisted_bazaar.consensus.beginning import after
+from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.errors import Damaged
+from twisted_bazaar.ledger import first_prices
+
+from .archive import Archive
+from .beginning import LogBeginning, write_beginning
+from .lines import Segment, check_lines, decode_line
+from .logfile import LogFile
+from .segments import Segments
+
+__all__ = ["Keep", "boundary", "leave"]
+
+_HEADER_BYTES = 4096
+_CHUNK_ENTRIES = 4096
+
+
+class Keep(NamedTuple):
+    """What stays in the log at least."""
+
+    bytes: int = 0
+    entries: int = 0
+
+
+def boundary(log: LogFile, covered: int, keep: Keep) -> Segment | None:
+    """The first line of the first segment that stays, if those before it leave now; None: none do.
+
+    Entries up to `covered` are released, and in the index. Raises `Damaged` and OSError.
+    """
+    segments, before = log.segments, log.beginning
+    for start in segments.starts[1:]:
+        header = _header(segments, start)
+        if (
+            header.index > covered
+            or log.end - start < keep.bytes
+            or log.last_index - header.index < keep.entries
+        ):
+            return None
+        # Entries before it may have been truncated after it: then a later one is such a place.
+        if header.index >= before.index and log.digest_at(header.index) == header.digest:
+            return header
+    return None
+
+
+def _header(segments: Segments, start: int) -> Segment:
+    first = segments.bytes_of(start, 0, _HEADER_BYTES)
+    line = first[: first.find(b"\n") + 1]
+    header = decode_line(line[:-1]) if line else None
+    if not isinstance(header, Segment) or check_lines(line, int(header.previous, 16)) is None:
+        raise Damaged(f"{segments.path(start)}: the first line is not as it was written")
+    return header
+
+
+def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBeginning:
+    """Archive what is before the segment that begins with `stays`, at `place`, and make the log
+    begin there, durably. Returns the new beginning, for `LogFile.leave`.
+
+    On any thread. Raises `Damaged` and OSError.
+    """
+    before = log.beginning
+    begins = LogBeginning(
+        replica=log.replica,
+        position=stays.position,
+        term=stays.term,
+        vote=stays.vote,
+        previous=stays.previous,
+        archive=place,
+        before=before,
+    )
+    if stays.index > before.index:
+        archive.add(_entries(log, before.index, stays.index), before.number, before.digest)
+        [last] = log.read(stays.index - 1, stays.index)
+        prices = before.prices or first_prices(
+            entry.event for entry in _entries(log, before.index, stays.index)
+        )
+        begins = LogBeginning(
+            replica=log.replica,
+            position=stays.position,
+            term=stays.term,
+            vote=stays.vote,
+            previous=stays.previous,
+            archive=place,
+            before=after(
+                last,
+                number=log.number_at(stays.index),
+                cluster=log.cluster,
+                openings=log.openings,
+                memberships=log.memberships,
+                prices=prices,
+            ),
+        )
+        archive.link(begins.before)
+    write_beginning(log.segments.folder, begins)
+    return begins
+
+
+def _entries(log: LogFile, first: int, upto: int) -> Iterator[Entry]:
+    for at in range(first, upto, _CHUNK_ENTRIES):
+        yield from log.read(at, min(upto, at + _CHUNK_ENTRIES))

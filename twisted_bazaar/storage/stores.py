@@ -1,0 +1,81 @@
+"""Where archived files are: a folder, or a bucket of S3."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+from twisted_bazaar.errors import Unusable
+
+from .files import replace_file, sync_folder
+
+__all__ = ["FolderStore", "Store", "store_of"]
+
+_S3 = "s3://"
+
+
+class Store(Protocol):
+    """Where the files are. On any thread; everything blocks, and raises OSError."""
+
+    @property
+    def where(self) -> str:
+        """The place, for the operator."""
+
+    def names(self) -> Collection[str]:
+        """The names of all files."""
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """So many bytes of a file."""
+
+    def tail(self, name: str, size: int) -> bytes:
+        """The last bytes of a file, so many or all."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Make a file, durably. One of that name is replaced whole."""
+
+
+class FolderStore:
+    """A `Store` that is a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def where(self) -> str:
+        return str(self._folder)
+
+    def names(self) -> Collection[str]:
+        try:
+            return [path.name for path in self._folder.iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        with (self._folder / name).open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def tail(self, name: str, size: int) -> bytes:
+        with (self._folder / name).open("rb", buffering=0) as file:
+            file.seek(-min(size, file.seek(0, 2)), 2)
+            return file.read(size)
+
+    def put(self, name: str, content: bytes) -> None:
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
+        sync_folder(self._folder.parent)
+        replace_file(self._folder / name, content)
+        sync_folder(self._folder)
+
+
+def store_of(place: str, folder: Path) -> Store:
+    """The store at `place`: a folder, or s3://BUCKET/PREFIX; empty: beside the log in `folder`.
+    Raises `Unusable`."""
+    if not place:
+        return FolderStore(folder / "archive")
+    if not place.startswith(_S3):
+        return FolderStore(Path(place))
+    from .s3 import S3Store
+
+    bucket, _, prefix = place.removeprefix(_S3).partition("/")
+    if not bucket:
+        raise Unusable(f"{place}: names no bucket")
+    return S3Store(bucket, prefix)
