@@ -1,4 +1,4 @@
-"""`--keep`: how much of the log stays when segments leave it. Pure."""
+"""`--keep`: how much of the log stays when segments leave it."""
 
 import re
 

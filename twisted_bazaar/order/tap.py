@@ -96,6 +96,7 @@ class Options(InsideOptions):
             None,
             "",
             "Folder, or s3://BUCKET/PREFIX, of what has left the log; else DATA/archive.",
+            str,
         ],
         [
             "segment",

@@ -1,0 +1,98 @@
+"""Real replicas whose first entries have left the log."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .cluster import Cluster
+from .replicas import verify_all, wait_converged
+from .waiting import wait_until
+
+ORDERS = 300
+
+
+class ShortLogs(Cluster):
+    """Replicas that keep few entries in their logs."""
+
+    def command(self, name: str) -> list[str]:
+        short = ["--segment=8KiB", "--keep=20"] if name.startswith("order") else []
+        return [*super().command(name), *short]
+
+    def log_files(self, name: str) -> list[Path]:
+        return sorted((self.data / name / "log").glob("*.jsonl"))
+
+    def archived(self, name: str) -> list[Path]:
+        return sorted((self.data / name / "archive").glob("*.zst"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[ShortLogs]:
+    with ShortLogs(tmp_path / "cluster") as running:
+        yield running
+
+
+def place(cluster: ShortLogs, first: int, last: int) -> None:
+    """Place the orders `first` to `last`, ten in a request."""
+    for at in range(first, last + 1, 10):
+        batch = [
+            {
+                "name": "GameStart",
+                "type": ("sell", "buy")[n % 2],
+                "quantity": 1,
+                "client_order_id": f"key-{n}",
+            }
+            for n in range(at, min(at + 10, last + 1))
+        ]
+        answer = cluster.request("POST", "/orders/batch", {"orders": batch})
+        assert answer.status == 200, answer
+
+
+def wait_short(cluster: ShortLogs, *names: str) -> None:
+    """Wait until the first segments of these replicas have left."""
+
+    def short() -> bool:
+        return all(
+            len(cluster.log_files(name)) <= 2 and len(cluster.archived(name)) > 3 for name in names
+        )
+
+    wait_until(short, "segments have left", 20, cluster.tail)
+
+
+def check_reads(cluster: ShortLogs, last: int) -> None:
+    """The first and the last order are answered, by number, by key and in lists."""
+    for number in (1, 2, last):
+        order = cluster.request("GET", f"/orders/{number}").body["data"]
+        assert order["number"] == number
+        found = cluster.request("GET", f"/orders?client_order_id={order['client_order_id']}")
+        assert [each["number"] for each in found.body["data"]] == [number]
+    listed = cluster.request("GET", "/orders?name=GameStart&limit=5").body["data"]
+    assert [each["number"] for each in listed] == [1, 2, 3, 4, 5]
+
+
+def test_orders_that_have_left_the_logs_are_answered_verified_and_exported(
+    cluster: ShortLogs,
+) -> None:
+    place(cluster, 1, ORDERS)
+    wait_short(cluster, "order-1", "order-2", "order-3")
+    check_reads(cluster, ORDERS)
+    wait_converged(cluster, ORDERS)
+    cluster.kill("order-3")
+    cluster.launch("order-3")
+    wait_converged(cluster, ORDERS)
+    check_reads(cluster, ORDERS)
+    again = cluster.request(
+        *("POST", "/orders"),
+        {"name": "GameStart", "type": "buy", "quantity": 1, "client_order_id": "key-1"},
+    )
+    assert again.body["data"]["number"] == 1
+    verify_all(cluster)
+    exported = subprocess.run(
+        [sys.executable, "-m", "twisted_bazaar", "export", str(cluster.data / "order-3")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert len(exported.splitlines()) == ORDERS + 1
