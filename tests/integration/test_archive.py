@@ -1,5 +1,6 @@
 """Real replicas whose first entries have left the log."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .cluster import Cluster
-from .replicas import verify_all, wait_converged
+from .replicas import leader, verify_all, wait_converged
 from .waiting import wait_until
 
 ORDERS = 300
@@ -34,18 +35,16 @@ def cluster(tmp_path: Path) -> Iterator[ShortLogs]:
         yield running
 
 
+def trade(number: int) -> dict[str, object]:
+    side = ("sell", "buy")[number % 2]
+    key = f"key-{number}"
+    return {"name": "GameStart", "type": side, "quantity": 1, "client_order_id": key}
+
+
 def place(cluster: ShortLogs, first: int, last: int) -> None:
     """Place the orders `first` to `last`, ten in a request."""
     for at in range(first, last + 1, 10):
-        batch = [
-            {
-                "name": "GameStart",
-                "type": ("sell", "buy")[n % 2],
-                "quantity": 1,
-                "client_order_id": f"key-{n}",
-            }
-            for n in range(at, min(at + 10, last + 1))
-        ]
+        batch = [trade(number) for number in range(at, min(at + 10, last + 1))]
         answer = cluster.request("POST", "/orders/batch", {"orders": batch})
         assert answer.status == 200, answer
 
@@ -68,7 +67,7 @@ def check_reads(cluster: ShortLogs, last: int) -> None:
         assert order["number"] == number
         found = cluster.request("GET", f"/orders?client_order_id={order['client_order_id']}")
         assert [each["number"] for each in found.body["data"]] == [number]
-    listed = cluster.request("GET", "/orders?name=GameStart&limit=5").body["data"]
+    listed = cluster.request("GET", "/orders?stock=GameStart&limit=5").body["data"]
     assert [each["number"] for each in listed] == [1, 2, 3, 4, 5]
 
 
@@ -83,11 +82,8 @@ def test_orders_that_have_left_the_logs_are_answered_verified_and_exported(
     cluster.launch("order-3")
     wait_converged(cluster, ORDERS)
     check_reads(cluster, ORDERS)
-    again = cluster.request(
-        *("POST", "/orders"),
-        {"name": "GameStart", "type": "buy", "quantity": 1, "client_order_id": "key-1"},
-    )
-    assert again.body["data"]["number"] == 1
+    again = cluster.request("POST", "/orders", trade(1))
+    assert again.body["data"]["transaction_number"] == 1
     verify_all(cluster)
     exported = subprocess.run(
         [sys.executable, "-m", "twisted_bazaar", "export", str(cluster.data / "order-3")],
@@ -96,3 +92,36 @@ def test_orders_that_have_left_the_logs_are_answered_verified_and_exported(
         check=True,
     ).stdout
     assert len(exported.splitlines()) == ORDERS + 1
+
+
+def test_a_replica_with_an_empty_folder_takes_a_snapshot_while_trades_flow_and_then_leads(
+    cluster: ShortLogs,
+) -> None:
+    place(cluster, 1, ORDERS)
+    wait_short(cluster, "order-1", "order-2", "order-3")
+    cluster.kill("order-3")
+    shutil.rmtree(cluster.data / "order-3")
+    last = ORDERS
+    for _ in range(2):
+        # It is killed once, as soon as the snapshot is there, and goes on.
+        cluster.launch("order-3")
+        for _ in range(3):
+            place(cluster, last + 1, last + 20)
+            last += 20
+        wait_until(
+            lambda: (cluster.data / "order-3" / "log" / "begin").exists(),
+            "it has a snapshot",
+            20,
+            cluster.tail,
+        )
+        cluster.kill("order-3")
+    cluster.launch("order-3")
+    wait_converged(cluster, last)
+    # The highest id leads again once the others are away.
+    cluster.kill(leader(cluster))
+    wait_until(lambda: leader(cluster) == "order-3", "it leads", 20, cluster.tail)
+    place(cluster, last + 1, last + 20)
+    wait_until(lambda: cluster.archived("order-3"), "what is before", 20, cluster.tail)
+    check_reads(cluster, last)
+    again = cluster.request("POST", "/orders", trade(1))
+    assert again.body["data"]["transaction_number"] == 1

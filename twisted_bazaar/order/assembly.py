@@ -17,7 +17,6 @@ from twisted_bazaar.consensus.messages import MarketSnapshot
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http.request_ids import RequestIds
-from twisted_bazaar.ledger import first_prices
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
 from twisted_bazaar.metrics.process import ProcessFigures
@@ -26,6 +25,7 @@ from twisted_bazaar.rpc.bazaar.v1.replication_pb2_grpc import add_ReplicationSer
 from twisted_bazaar.rpc.channel import Channels
 from twisted_bazaar.rpc.figures import CallFigures
 from twisted_bazaar.rpc.frames.exchanges import (
+    FAR_BEHIND,
     REPLICATION,
     Blocking,
     decode_followed,
@@ -46,12 +46,15 @@ from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
+from twisted_bazaar.storage.snapshot import install_snapshot
 from twisted_bazaar.storage.stores import store_of
 from twisted_bazaar.tracing.export import make_tracing
 
+from .anew import Again, Anew
 from .archiver import Archiver
 from .desk import TradingDesk
 from .disk import Disk
+from .earlier import Fetcher
 from .figures import OrderFigures, show_replica
 from .following import Following, FollowingDesk
 from .neighbours import Catalog, Peer
@@ -59,6 +62,7 @@ from .node import OrderNode
 from .pages import OrderPages
 from .peers import Peers
 from .servicer import Orders, Replication
+from .snapshots import Outgoing, Taker
 from .status import why_not_ready
 from .tap import OrderConfig
 from .transport import OrderTransport
@@ -85,6 +89,16 @@ def make_order_replica(
 ) -> Service:
     """An order replica. `lost_lines` returns how many lines its log has lost. Raises `Unusable` if
     its folder cannot be used or read."""
+    claim(config.data)
+    return Anew(
+        partial(_make, reactor, config, lost_lines),
+        lambda why: stop_with(reactor, f"bazaar-order: {why}"),
+    )
+
+
+def _make(
+    reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], int], again: Again
+) -> Service:
     logfile, index = _open(config)
     metrics, role = Metrics(), Role.order(config.replica)
     certificates = open_certificates(reactor, config.inside, role, metrics)
@@ -119,14 +133,19 @@ def make_order_replica(
     )
     show_replica(metrics, replica, desk, node.watches, monotonic_seconds)
 
+    outgoing = Outgoing(replica, logfile, index, config.data, blocking, _CHANCE)
+    taker = Taker(
+        *(reactor, monotonic_seconds, replica, peers, config.data, config.archive, blocking, again)
+    )
     pages = OrderPages(desk, node.last_number, logfile, index)
 
     def add_servicers(server: grpc.Server) -> None:
         orders = Orders(node, pages, index, monotonic_seconds, following, config.inside.may_call)
         add_OrdersServicer_to_server(orders, server)
-        add_ReplicationServicer_to_server(Replication(node), server)
+        add_ReplicationServicer_to_server(Replication(node, outgoing), server)
 
-    answered = _answered(node, blocking, following, asked)
+    far = methods(FAR_BEHIND, outgoing.ask, blocking, node.cannot_read, figures=asked)
+    answered = {**_answered(node, blocking, following, asked), **far}
     frames = FrameServer(reactor, answered, transport.welcome, _CHANCE)
     probes = make_probes(
         *(reactor, metrics, lambda: why_not_ready(replica, monotonic_seconds()), time.time),
@@ -137,7 +156,18 @@ def make_order_replica(
     server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health, certificates)
     below = tracing.service, process_figures, *opened(certificates), channels, transport
     archiver = _archiver(reactor, config, logfile, index, disk)
-    return Layers(*below, node, *archiver, server, WatchEnd(node.watches))
+    fetcher = _fetcher(reactor, replica, peers, logfile, blocking)
+    return Layers(*below, node, *archiver, taker, *fetcher, server, WatchEnd(node.watches))
+
+
+def _fetcher(
+    reactor: Reactor, replica: Replica, peers: Peers, logfile: LogFile, blocking: Blocking
+) -> Sequence[Service]:
+    """What fetches entries that are before the log, and in no archive of this replica."""
+    archive = logfile.archive
+    if archive is None:
+        return ()
+    return [Fetcher(reactor, replica, peers, logfile, archive, blocking)]
 
 
 def _archiver(
@@ -211,7 +241,7 @@ def _neighbours(
 def _desk(
     replica: Replica, logfile: LogFile, index: Index, following: Following | None
 ) -> TradingDesk:
-    ledger = index.ledger(_first_prices(logfile))
+    ledger = index.ledger(logfile.first_prices())
     if following is None:
         return TradingDesk(replica, ledger, index.index)
     return FollowingDesk(replica, ledger, index.index, following=following)
@@ -233,15 +263,6 @@ def _health(reactor: Reactor, replica: Replica, node: OrderNode) -> Health:
         "bazaar.v1.Replication": lambda: bool(node.running),
     }
     return Health(reactor, services)
-
-
-def _first_prices(log: LogFile) -> Mapping[str, int]:
-    """The prices of the first listing; none: there is no stock. Leaders' first entries are before
-    it, and no order."""
-    if log.beginning.index:
-        return log.beginning.prices
-    events = (log.read(after, after + 1)[0].event for after in range(log.last_index))
-    return first_prices(events)
 
 
 def _check_members(config: OrderConfig, logfile: LogFile) -> None:
@@ -267,9 +288,13 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     Says in the log what was found to be wrong with them. Raises `Unusable`.
     """
     folder: Path = config.data
-    claim(folder)
     check_is_no_member(folder)
     index_path = folder / "index.sqlite"
+    try:
+        if begins := install_snapshot(folder, config.replica):
+            Logger().info("the log begins after entry {entry}, with a snapshot", entry=begins)
+    except OSError as why:
+        raise Unusable(f"{folder}: {why}") from why
     archive = Archive(store_of(config.archive, folder))
     logfile = LogFile(
         *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(index_path), archive)

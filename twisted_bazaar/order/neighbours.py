@@ -12,6 +12,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from twisted_bazaar.consensus.far_behind import Earlier, EarlierReply, Snapshot, SnapshotReply
 from twisted_bazaar.consensus.messages import Apply, ApplyReply, Fetch, PeerReply, PeerRequest
 from twisted_bazaar.errors import Malformed, Unavailable
 from twisted_bazaar.market import Listing
@@ -22,6 +23,7 @@ from twisted_bazaar.rpc.channel import Channel
 from twisted_bazaar.rpc.frames.channel import FrameChannel, NotFrames
 from twisted_bazaar.rpc.frames.exchanges import (
     APPLYING,
+    FAR_BEHIND,
     REPLICATION,
     Blocking,
     Exchange,
@@ -44,6 +46,7 @@ _Ways = Mapping[type[Any], tuple[Exchange, Callable[..., Any]]]
 Encoder = Callable[[Any], bytes]
 """`encode`, or what adds to it."""
 
+_COPY_SECONDS = 120.0
 _FETCH_SECONDS = 5.0
 """Bound for a fetch, which may read the log from a cold disk, for a listing, and for a snapshot."""
 
@@ -141,13 +144,18 @@ class Peer(_Called):
         encoder: Encoder = encode,
     ) -> None:
         """`blocking` runs what would hold up the reactor."""
-        ways = _by_request(REPLICATION, ReplicationStub(channel.grpc))
+        ways = _by_request((*REPLICATION, *FAR_BEHIND), ReplicationStub(channel.grpc))
         super().__init__(frames, channel, blocking, ways, encoder)
         self._timeout = timing.election_timeout
 
     def ask(self, message: PeerRequest) -> Deferred[PeerReply]:
         """Send a request; answers with the reply, and never before this returns."""
         return self._call(message, _FETCH_SECONDS if isinstance(message, Fetch) else self._timeout)
+
+    def ask_far_behind(self, message: Snapshot | Earlier) -> Deferred[SnapshotReply | EarlierReply]:
+        """As `ask`, for what has left the log. The first answer may take long: the peer copies its
+        index."""
+        return self._call(message, _COPY_SECONDS)
 
 
 class Catalog(_Called):

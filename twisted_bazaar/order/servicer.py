@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import grpc
 
 from twisted_bazaar.consensus.entries import Entry
+from twisted_bazaar.consensus.far_behind import Earlier, Snapshot
 from twisted_bazaar.consensus.membership import AddMember
 from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
 from twisted_bazaar.errors import BazaarError, MembersRefused, NotOurs, Unusable
@@ -44,6 +45,7 @@ from .node import OrderNode
 from .pages import OrderPages
 from .promptness import Promptness
 from .search import FoundOrders
+from .snapshots import Outgoing
 from .watches import Released
 
 __all__ = [
@@ -96,8 +98,15 @@ def _reading(node: OrderNode, context: Context) -> Iterator[None]:
 class Replication(ReplicationServicer):
     """The service for peers."""
 
-    def __init__(self, node: OrderNode) -> None:
+    def __init__(self, node: OrderNode, outgoing: Outgoing) -> None:
         self._node = node
+        self._outgoing = outgoing
+
+    async def Snapshot(self, request: replication_pb2.SnapshotRequest, context: Context) -> Any:
+        return to_wire(await self._outgoing.ask(from_wire(request, Snapshot)))
+
+    async def Earlier(self, request: replication_pb2.EarlierRequest, context: Context) -> Any:
+        return to_wire(await self._outgoing.ask(from_wire(request, Earlier)))
 
     async def Append(self, request: replication_pb2.AppendRequest, context: Context) -> Any:
         return to_wire(await self._node.request(from_wire(request, Append)))

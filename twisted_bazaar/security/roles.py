@@ -120,6 +120,8 @@ ALLOWED: Mapping[str, frozenset[Kind]] = {
     "frames.Vote": _ORDER_ONLY,
     "frames.Poll": _ORDER_ONLY,
     "frames.Fetch": _ORDER_ONLY,
+    "frames.Snapshot": _ORDER_ONLY,
+    "frames.Earlier": _ORDER_ONLY,
     "frames.Apply": _ORDER_ONLY,
     "frames.Push": frozenset({Kind.CATALOG}),
     "frames.Announcement": frozenset({Kind.CATALOG}),

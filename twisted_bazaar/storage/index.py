@@ -252,6 +252,19 @@ class Index:
                 )
             return self._orders.matching(connection, stock, side, after, upto, limit, descending)
 
+    def copy_to(self, path: Path) -> tuple[int, int]:
+        """Make a file of what is in the index now, and return its last entry and last order. On
+        any thread. Raises `Damaged` and `Unusable`."""
+        with self._checked(), self._reader() as connection:
+            target = sqlite3.connect(path, isolation_level=None)
+            try:
+                connection.backup(target)
+                target.execute("PRAGMA journal_mode = DELETE").fetchall()
+                position = _unsealed(target.execute(_POSITION).fetchone() or ())
+            finally:
+                target.close()
+        return position.entry, position.last_number
+
     def sync(self) -> int:
         """Make durable what is in the index, and return the last entry of that. Called by the
         thread that writes. Raises `Unusable`."""

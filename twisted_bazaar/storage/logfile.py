@@ -12,7 +12,7 @@ One `LogFile.write` is one `write` and one `fdatasync`.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +23,7 @@ from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.consensus.entries import Entry, Members, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unavailable, Unusable
+from twisted_bazaar.ledger import first_prices
 from twisted_bazaar.market import Traded
 
 from .archive import Archive
@@ -118,6 +119,14 @@ class _StoredLog:
         if self.archive is None:
             raise Unavailable(f"order {number} is not on the disk of this replica")
         return self.archive.index_of(number)
+
+    def first_prices(self) -> Mapping[str, int]:
+        """The prices of the first listing; none: there is no stock. Leaders' first entries are
+        before it, and no order."""
+        if self.beginning.index:
+            return self.beginning.prices
+        events = (self.read(after, after + 1)[0].event for after in range(self.last_index))
+        return first_prices(events)
 
     def number_at(self, index: int) -> int:
         """The last order up to entry `beginning.index` <= `index` <= `last_index`. Raises

@@ -14,6 +14,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from twisted_bazaar.consensus.far_behind import Earlier, EarlierReply, Snapshot, SnapshotReply
 from twisted_bazaar.consensus.messages import (
     Append,
     AppendReply,
@@ -37,6 +38,7 @@ from .server import Method
 
 __all__ = [
     "APPLYING",
+    "FAR_BEHIND",
     "REPLICATION",
     "Blocking",
     "Exchange",
@@ -84,6 +86,11 @@ REPLICATION: Sequence[Exchange] = (
     Exchange(4, "Fetch", Fetch, FetchReply, _PB.FetchRequest, _PB.FetchReply),
 )
 """Between order replicas."""
+FAR_BEHIND: Sequence[Exchange] = (
+    Exchange(6, "Snapshot", Snapshot, SnapshotReply, _PB.SnapshotRequest, _PB.SnapshotReply),
+    Exchange(7, "Earlier", Earlier, EarlierReply, _PB.EarlierRequest, _PB.EarlierReply),
+)
+"""Between order replicas, one of which is far behind."""
 APPLYING: Sequence[Exchange] = (
     Exchange(5, "Apply", Apply, ApplyReply, catalog_pb2.ApplyRequest, catalog_pb2.ApplyReply),
 )
