@@ -14,7 +14,7 @@ that a key has is to be checked in the log.
 import sqlite3
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -31,11 +31,11 @@ from twisted_bazaar.order_keys import SEPARATOR
 
 from .blocks import Matched
 from .client_orders import CLIENT_SCHEMA, ClientOrders
-from .links import HEAD, Link, insert, proves
+from .links import HEAD, Link, insert, proves, seal
 from .stock_orders import SCHEMA, StockOrders, Useless
 from .trust import Witness
 
-__all__ = ["Found", "History", "Index", "witness_in"]
+__all__ = ["Found", "History", "Index", "keys_are_linked", "witness_in"]
 
 _SCHEMA = f"""
 {SCHEMA}
@@ -406,6 +406,24 @@ def _written(connection: sqlite3.Connection) -> _Position:
     ((form,),) = connection.execute("PRAGMA user_version")
     statement = _POSITION_WITHOUT_CLIENTS if form == _WITHOUT_CLIENTS else _POSITION
     return _unsealed(connection.execute(statement).fetchone() or ())
+
+
+def keys_are_linked(path: Path) -> bool:
+    """Whether the keys of the index in `path` are all there, each row as it was written. Reads all
+    of them."""
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            expected = HEAD.key
+            for row in connection.execute("SELECT key, number, next, sum FROM keys ORDER BY key"):
+                link = Link(*row)
+                if link.key != expected or link != seal(*row[:3]):
+                    return False
+                expected = link.next
+            return not expected
+    except _BAD:
+        return False
 
 
 def _position_in(connection: sqlite3.Connection) -> _Position:

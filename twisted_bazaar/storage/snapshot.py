@@ -22,7 +22,7 @@ from twisted_bazaar.errors import Damaged
 
 from .beginning import LogBeginning, read_beginning, write_beginning
 from .files import replace_file, sync_folder
-from .index import witness_in
+from .index import keys_are_linked, witness_in
 from .lines import CLOSING_BYTES, check_lines, close_lines
 from .mark import read_mark
 from .recovery import Recovery
@@ -51,7 +51,7 @@ class Incoming:
         os.fsync(self._file)
         self.close()
         witness = witness_in(self._folder / _INDEX)
-        if witness is None:
+        if witness is None or not keys_are_linked(self._folder / _INDEX):
             return "its sums do not fit"
         if (witness.index, witness.digest) != (beginning.index, beginning.digest):
             return f"it is as of entry {witness.index}, not of {beginning.index}"
