@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from tests.fakes.certificates import ALL, FRONTEND, MONITOR, issuing, make_folder
-from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, FAR_BEHIND, REPLICATION
 from twisted_bazaar.rpc.push import (
     ANNOUNCEMENT_KIND,
     ANNOUNCEMENT_METHOD,
@@ -29,7 +29,7 @@ from .intruder import CLOSED, DENIED, Intruder
 MALFORMED = b"\xff"
 """No message: whom a service would serve is told so, and nothing is done."""
 FRAMES: Mapping[str, tuple[str, Mapping[int, str]]] = {
-    "order-1": ("order", {each.kind: each.path for each in REPLICATION}),
+    "order-1": ("order", {each.kind: each.path for each in (*REPLICATION, *FAR_BEHIND)}),
     "catalog": ("catalog", {each.kind: each.path for each in APPLYING}),
     "frontend": (
         "frontend",

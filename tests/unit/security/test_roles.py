@@ -7,7 +7,7 @@ from twisted_bazaar.frontend.operations.challenges import PATH as MARKET
 from twisted_bazaar.metrics.resource import PATH as METRICS
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.descriptions import V1, V1ALPHA
-from twisted_bazaar.rpc.frames.exchanges import APPLYING, REPLICATION
+from twisted_bazaar.rpc.frames.exchanges import APPLYING, FAR_BEHIND, REPLICATION
 from twisted_bazaar.rpc.push import ANNOUNCEMENT_METHOD, PATH, PUSH_METHOD
 from twisted_bazaar.security.roles import ALLOWED, Identity, Kind, Role, may_call
 
@@ -50,7 +50,7 @@ def test_every_method_kind_of_frame_and_path_has_a_row_and_every_row_is_one_of_t
     services = [each for file in files for each in file.DESCRIPTOR.services_by_name.values()]
     called = {f"/{each.full_name}/{name}" for each in services for name in each.methods_by_name}
     called |= {f"/{version}/ServerReflectionInfo" for version in (V1, V1ALPHA)}
-    called |= {each.path for each in (*REPLICATION, *APPLYING)}
+    called |= {each.path for each in (*REPLICATION, *FAR_BEHIND, *APPLYING)}
     called |= {PUSH_METHOD, ANNOUNCEMENT_METHOD}
     paths = [PATH, MARKET, METRICS, b"/livez", b"/readyz"]
     called |= {f"http {path.decode()}" for path in paths}
