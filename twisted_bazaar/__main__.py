@@ -11,7 +11,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from .errors import Unusable
+from .errors import Unavailable, Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
 from .tools import (
     backup_arguments,
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = asked.run(asked) or SUCCESS
         sys.stdout.flush()
-    except Unusable as error:
+    except (Unavailable, Unusable) as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
         return FAILURE
     except BrokenPipeError:

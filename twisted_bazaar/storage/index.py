@@ -14,7 +14,7 @@ that a key has is to be checked in the log.
 import sqlite3
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -24,18 +24,18 @@ from typing import Any, Protocol
 import msgspec
 
 from twisted_bazaar.consensus.entries import GENESIS, Entry
-from twisted_bazaar.errors import Damaged, InvariantBroken, NotUnderstood, Unusable
+from twisted_bazaar.errors import Damaged, InvariantBroken, NotUnderstood, Unavailable, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Side, Stock, Traded
 from twisted_bazaar.order_keys import SEPARATOR
 
 from .blocks import Matched
 from .client_orders import CLIENT_SCHEMA, ClientOrders
-from .links import HEAD, Link, insert, proves, seal
+from .links import HEAD, Link, insert, proves
 from .stock_orders import SCHEMA, StockOrders, Useless
 from .trust import Witness
 
-__all__ = ["Found", "History", "Index", "keys_are_linked", "witness_in"]
+__all__ = ["Found", "History", "Index", "witness_in"]
 
 _SCHEMA = f"""
 {SCHEMA}
@@ -327,7 +327,11 @@ class Index:
         self._clients.load(self._writer, position.client_orders, position.last_number)
         if position.entry > history.last_index:
             raise Useless(f"it goes to entry {position.entry}, the log to {history.last_index}")
-        if history.digest_at(position.entry) != position.digest:
+        try:
+            digest = history.digest_at(position.entry)
+        except Unavailable as why:
+            raise Useless(f"{why}") from None
+        if digest != position.digest:
             raise Useless(f"entry {position.entry} of the log is another one")
 
     def _connect(self) -> sqlite3.Connection:
@@ -406,24 +410,6 @@ def _written(connection: sqlite3.Connection) -> _Position:
     ((form,),) = connection.execute("PRAGMA user_version")
     statement = _POSITION_WITHOUT_CLIENTS if form == _WITHOUT_CLIENTS else _POSITION
     return _unsealed(connection.execute(statement).fetchone() or ())
-
-
-def keys_are_linked(path: Path) -> bool:
-    """Whether the keys of the index in `path` are all there, each row as it was written. Reads all
-    of them."""
-    try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as connection:
-            expected = HEAD.key
-            for row in connection.execute("SELECT key, number, next, sum FROM keys ORDER BY key"):
-                link = Link(*row)
-                if link.key != expected or link != seal(*row[:3]):
-                    return False
-                expected = link.next
-            return not expected
-    except _BAD:
-        return False
 
 
 def _position_in(connection: sqlite3.Connection) -> _Position:

@@ -22,8 +22,9 @@ from twisted_bazaar.errors import Damaged
 
 from .beginning import LogBeginning, read_beginning, write_beginning
 from .files import replace_file, sync_folder
-from .index import keys_are_linked, witness_in
+from .index import witness_in
 from .lines import CLOSING_BYTES, check_lines, close_lines
+from .linked_keys import keys_are_linked
 from .mark import read_mark
 from .recovery import Recovery
 from .trust import log_path

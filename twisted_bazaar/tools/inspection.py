@@ -42,6 +42,7 @@ def export(folder: Path, out: TextIO, whole: bool = False, clients: bool = False
     is not as it was written.
     """
     log = LogReader(folder)
+    _check_archive(folder, log)
     _check_trust(folder, log)
     table = OrderTable(out, whole, clients)
     listed: Mapping[str, int] = {}
@@ -62,6 +63,7 @@ def verify(folder: Path) -> Verified:
     first bad line or entry.
     """
     log = LogReader(folder, whole=True)
+    _check_archive(folder, log)
     ledger = Ledger()
     digest, term = GENESIS, 0
     for chunk in _chunks(log):
@@ -74,6 +76,13 @@ def verify(folder: Path) -> Verified:
             digest, term = entry.digest, entry.term
     _check_trust(folder, log)
     return Verified(log.replica, ledger.last_number, log.last_index, log.term, digest)
+
+
+def _check_archive(folder: Path, log: LogReader) -> None:
+    """Raises `Unusable` if entries have left the log in `folder`, and are not in its archive."""
+    if log.archive is not None and (lacking := log.archive.missing[0]):
+        where = log.archive.where
+        raise Unusable(f"{folder}: the entries up to {lacking} are not in {where}")
 
 
 def _check_trust(folder: Path, log: LogReader) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.histories import history, number_of, opened, trust, write
 from twisted_bazaar.consensus.entries import Entry
-from twisted_bazaar.errors import Damaged, NotUnderstood, Unavailable
+from twisted_bazaar.errors import Damaged, NotUnderstood, Unavailable, Unusable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.beginning import begin_path, read_beginning
@@ -20,6 +20,7 @@ from twisted_bazaar.storage.lines import close_lines
 from twisted_bazaar.storage.logfile import LogFile, LogReader
 from twisted_bazaar.storage.stores import FolderStore
 from twisted_bazaar.storage.trust import log_path
+from twisted_bazaar.tools.inspection import verify
 
 ENTRIES = history(60)
 ALL = Keep()
@@ -177,6 +178,8 @@ def test_without_its_archive_a_log_says_what_it_lacks(tmp_path: Path) -> None:
             log.index_of(1)
         assert log.archive is not None
         assert log.archive.missing == (begins.index, begins.digest)
+        with pytest.raises(Unusable, match="the entries up to .* are not in .*/archive"):
+            verify(tmp_path)
         after = list(log.read(begins.index, log.last_index))
         assert after == ENTRIES[begins.index :]
 
