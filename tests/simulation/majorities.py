@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from twisted_bazaar.consensus.entries import Entry
-from twisted_bazaar.consensus.log import MemoryStorage
 
+from .storages import KeptStorage
 from .truth import Violation
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _orders(leader: "OrderMember") -> Mapping[int, "OrderMember"]:
     return {**leader.peers, leader.number: leader}
 
 
-def _storages(leader: "OrderMember") -> Mapping[int, MemoryStorage]:
+def _storages(leader: "OrderMember") -> Mapping[int, KeptStorage]:
     return {number: order.disk.storage for number, order in _orders(leader).items()}
 
 
@@ -44,7 +44,7 @@ def check_commit(leader: "OrderMember", entry: Entry) -> None:
         raise Violation(2, f"{leader.name} commits {entry.index}, which is on {holders} only")
 
 
-def _holds(storage: MemoryStorage, entry: Entry) -> bool:
+def _holds(storage: KeptStorage, entry: Entry) -> bool:
     if entry.index <= storage.beginning.index:
         # What a log begins after was committed before.
         return True
@@ -53,12 +53,17 @@ def _holds(storage: MemoryStorage, entry: Entry) -> bool:
 
 
 def check_election(leader: "OrderMember") -> None:
-    """`leader` has just been elected. Who is in a later term by now may have voted for it."""
+    """`leader` has just been elected. Who is in a later term by now may have voted
+    for it; so may one that lost its disk since, and votes for no other in a term that it
+    recalled."""
     term, number = leader.replica.term, leader.number
     voters = {
         each
         for each, storage in _storages(leader).items()
-        if storage.suspect or storage.term > term or (storage.term, storage.vote) == (term, number)
+        if storage.suspect
+        or storage.term > term
+        or (storage.term, storage.vote) == (term, number)
+        or (storage.was_lost and (storage.term, storage.vote) == (term, each))
     }
     if not _suffice(leader, voters):
         raise Violation(1, f"{leader.name} leads in term {term} by the votes of {voters} only")

@@ -335,7 +335,7 @@ SOONEST_DRAWN: dict[str, int] = {
     "a_write_that_is_under_way_is_committed": 97,
     "a_snapshot_lacks_keys": 45,
     "a_log_begins_one_entry_too_late": 10,
-    "a_snapshot_holds_what_is_not_released": 10,
+    "a_snapshot_holds_what_is_not_released": 31,
     "what_is_not_released_leaves_the_log": 26,
     "a_replica_drops_a_log_that_has_the_entry": 10,
 }
