@@ -3,6 +3,8 @@
 A trade is in the books, with its key, before it is sent, and is sent again after any crash.
 
     python examples/bot.py http://127.0.0.1:8081 books.jsonl 10
+
+By HTTPS it knows the bazaar by the certificates in the file that SSL_CERT_FILE names.
 """
 
 import os

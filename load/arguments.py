@@ -59,12 +59,13 @@ def at_least(least: float, kind: type[N]) -> Callable[[str], N]:
 
 
 def bazaar_url(text: str) -> str:
-    """Read the URL of a front-end: http, with a host, and without a path."""
+    """Read the URL of a front-end: http or https, with a host, and without a path."""
     try:
         parts = urlsplit(text)
-        plain = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+        known = parts.scheme in ("http", "https")
+        plain = known and bool(parts.hostname) and parts.port != 0
     except ValueError:
         plain = False
     if not plain or not text.isascii() or parts.path.strip("/") or "@" in text or "?" in text:
         raise argparse.ArgumentTypeError(f"must be like {DEFAULT_URL}, not {text!r}")
-    return f"http://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc}"

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from .core import DEADLINE_SECONDS, Core
 from .forms import described_by
-from .plain_http import Connection
+from .plain_http import Connection, trusting
 from .steps import Findings, Found, Open, Pause, Read, Reply, Send, Step, Steps
 
 __all__ = ["Client"]
@@ -53,12 +53,15 @@ class Client:
         self,
         *urls: str,
         api_key: str | None = None,
+        trusted: str | None = None,
         deadline: float = DEADLINE_SECONDS,
         random: Random | None = None,
     ) -> None:
-        """`api_key` shows who calls, where the bazaar asks for that. `deadline` is in seconds, for
-        a call with all its attempts, where the call names no other; `random` spreads the pauses
-        between attempts."""
+        """`api_key` shows who calls, where the bazaar asks for that. `trusted` is a file of the
+        certificates, PEM, that a front-end with a URL of HTTPS is known by; None: those that this
+        system trusts. `deadline` is in seconds, for a call with all its attempts, where the call
+        names no other; `random` spreads the pauses between attempts. Raises OSError if `trusted`
+        cannot be read."""
         self._core = Core(
             urls,
             seconds=time.monotonic,
@@ -67,6 +70,8 @@ class Client:
             deadline=deadline,
         )
         self._api_key = api_key
+        is_secure = any(url.startswith("https:") for url in urls)
+        self._context = trusting(trusted) if is_secure else None
         self._connections: dict[str, Connection] = {}
 
     ping = _call(Core.ping)
@@ -124,7 +129,7 @@ class Client:
                         # A connection of its own, as other calls are made while it is read.
                         if stream is not None:
                             stream.close()
-                        stream = Connection(url, self._api_key)
+                        stream = Connection(url, self._api_key, self._context)
                         reply = stream.open(request, seconds)
                     case Read(seconds):
                         assert stream is not None
@@ -139,7 +144,7 @@ class Client:
         match step:
             case Send(url, request, seconds):
                 if url not in self._connections:
-                    self._connections[url] = Connection(url, self._api_key)
+                    self._connections[url] = Connection(url, self._api_key, self._context)
                 return self._connections[url].send(request, seconds)
             case Pause(seconds):
                 time.sleep(seconds)

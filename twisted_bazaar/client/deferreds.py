@@ -84,16 +84,19 @@ class Deferreds:
         reactor: Reactor,
         *urls: str,
         api_key: str | None = None,
+        trusted: str | None = None,
         deadline: float = DEADLINE_SECONDS,
         random: Random | None = None,
         session: Session | None = None,
     ) -> None:
-        """`api_key` shows who calls, where the bazaar asks for that; a `session` has its own.
-        `deadline` is in seconds, for a call with all its attempts, where the call names no
-        other; `random` spreads the pauses between attempts. The connections are those of
-        `session`, or the client's own."""
+        """`api_key` shows who calls, where the bazaar asks for that, and `trusted` is a file of the
+        certificates, PEM, that a front-end with a URL of HTTPS is known by; None: those that this
+        system trusts. A `session` has its own of both. `deadline` is in seconds, for a call with
+        all its attempts, where the call names no other; `random` spreads the pauses between
+        attempts. The connections are those of `session`, or the client's own. Raises OSError if
+        `trusted` cannot be read."""
         self._reactor = reactor
-        self._session = session or Session(reactor, CONNECTIONS, api_key)
+        self._session = session or Session(reactor, CONNECTIONS, api_key, trusted)
         self._core = Core(
             urls,
             seconds=reactor.seconds,

@@ -4,6 +4,7 @@ A request is sent once, and a call does not fail: `Broken` says what is known of
 an answer.
 """
 
+import ssl
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
 
@@ -15,11 +16,12 @@ from twisted.internet.error import (
     ConnectionAborted,
     ConnectionClosed,
 )
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import RequestNotSent
 from twisted.web.client import (
+    URI,
     Agent,
     HTTPConnectionPool,
     RequestTransmissionFailed,
@@ -32,6 +34,8 @@ from twisted.web.iweb import IResponse
 
 from ..runtime.http_client import BytesProducer, Endpoints
 from ..runtime.reactor import Reactor
+from ..security.transport import NothingSent
+from ..security.trusting import TrustingEndpoint
 from .answers import Answer, Broken
 from .requests import Request, authorization
 
@@ -54,8 +58,16 @@ class Session:
     client with one connection.
     """
 
-    def __init__(self, reactor: Reactor, connections: int, api_key: str | None = None) -> None:
-        """`api_key` is sent with each request; None: none is."""
+    def __init__(
+        self,
+        reactor: Reactor,
+        connections: int,
+        api_key: str | None = None,
+        trusted: str | None = None,
+    ) -> None:
+        """`api_key` is sent with each request; None: none is. `trusted` is a file of the
+        certificates, PEM, that a server with a URL of HTTPS is known by; None: those that this
+        system trusts. Raises OSError if it cannot be read."""
         self._reactor = reactor
         self._headers = authorization(api_key)
         # treq's own pool is global, and keeps two connections to a host.
@@ -64,7 +76,8 @@ class Session:
         self._pool.cachedConnectionTimeout = KEEP_SECONDS
         # Whether a request is sent again is for the caller to decide.
         self._pool.retryAutomatically = False
-        agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor, CONNECT_SECONDS), self._pool)
+        endpoints = _Endpoints(reactor, trusted)
+        agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._http = HTTPClient(agent, data_to_body_producer=BytesProducer)
 
     def send(self, url: str, request: Request, seconds: float) -> Deferred[Answer | Broken]:
@@ -115,6 +128,22 @@ class Session:
             reactor=cast(Any, self._reactor),
         )
         return response
+
+
+class _Endpoints(Endpoints):
+    """By TLS to URLs of HTTPS."""
+
+    def __init__(self, reactor: Reactor, trusted: str | None) -> None:
+        super().__init__(reactor, CONNECT_SECONDS)
+        self._context = None if trusted is None else ssl.create_default_context(cafile=trusted)
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        endpoint = super().endpointForURI(uri)
+        if uri.scheme != b"https":
+            return endpoint
+        # Reading whom the system trusts takes a while.
+        self._context = self._context or ssl.create_default_context()
+        return TrustingEndpoint(endpoint, uri.host.decode("ascii"), self._context)
 
 
 async def _whole(response: IResponse) -> Answer:
@@ -204,6 +233,9 @@ def _broken(failure: Failure) -> Broken:
     """What is known of a request without an answer; any other failure is raised."""
     if failure.check(ConnectError, ConnectingCancelledError, RequestNotSent):
         return Broken(f"no connection: {failure.value}", served=False)
+    for reason in getattr(failure.value, "reasons", ()):
+        if reason.check(NothingSent):
+            return Broken(f"no connection: {reason.value}", served=False)
     if failure.check(TimeoutError, CancelledError):
         return Broken("no answer in time")
     broken = (ResponseFailed, RequestTransmissionFailed, PotentialDataLoss)

@@ -19,7 +19,7 @@ class Frontends:
     clients is no failure."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        if not urls or any(not url.startswith("http://") for url in urls):
+        if not urls or any(not url.startswith(("http://", "https://")) for url in urls):
             raise ValueError(f"not the URLs of front-ends, as http://127.0.0.1:8081: {urls}")
         self._urls = [url.rstrip("/") for url in urls]
         self._at = 0

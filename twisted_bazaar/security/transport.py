@@ -32,6 +32,7 @@ from .roles import Identity, Role
 
 __all__ = [
     "NotAdmitted",
+    "NothingSent",
     "TlsClientEndpoint",
     "TlsServerEndpoint",
     "TlsTransport",
@@ -45,6 +46,10 @@ _MOST = 64 * 1024
 
 class NotAdmitted(Exception):
     """The other end has shown no certificate of this bazaar, or not the one that is meant."""
+
+
+class NothingSent(NotAdmitted):
+    """So it is, and nothing of what was written was sent: the handshake did not end."""
 
 
 def role_of(transport: Any) -> Role | None:
@@ -113,7 +118,7 @@ class TlsTransport(Protocol, WritesNow):
         if self._why is not None:
             reason = Failure(self._why)
         elif not self._open and reason.check(ConnectionDone):
-            reason = Failure(NotAdmitted("the other end gave up the TLS handshake"))
+            reason = Failure(NothingSent("the other end gave up the TLS handshake"))
         protocol.connectionLost(reason)
 
     def _shake_hands(self) -> bool:
@@ -166,7 +171,7 @@ class TlsTransport(Protocol, WritesNow):
         """The other end is not to be spoken with."""
         peer = self._out.getPeer()
         self._refused(getattr(peer, "host", "a local socket"), why)
-        self._why = NotAdmitted(why)
+        self._why = NotAdmitted(why) if self._open else NothingSent(why)
         self._closing = True
         # An alert.
         self._flush()

@@ -1,6 +1,4 @@
-"""TLS to servers that are not of the bazaar, such as a Redis: they are known by their host names,
-and trusted by whom this system trusts.
-"""
+"""TLS to servers that are known by their host names: a Redis, or a front-end from outside."""
 
 import ssl
 from typing import Any
@@ -19,11 +17,11 @@ class TrustingEndpoint:
     """Connects to another endpoint, where a server listens whose certificate is for `host`. The
     protocol is connected before the handshake; what it writes waits for it."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint, host: str) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, host: str, context: ssl.SSLContext) -> None:
+        """`context` trusts whom the server is to be known by."""
         self._endpoint = endpoint
         self._host = host
-        # Also what SSL_CERT_FILE names.
-        self._context = ssl.create_default_context()
+        self._context = context
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
         """Fires with the protocol, or fails as that of the other endpoint does."""

@@ -3,6 +3,7 @@
 `redis_values` defines keys and values; `breaker` decides when a command may be sent.
 """
 
+import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -76,7 +77,9 @@ class RedisCache(Service):
         self._timeout = timeout
         self._endpoint = client_endpoint(reactor, url.address, pause)
         if url.is_tls:
-            self._endpoint = TrustingEndpoint(self._endpoint, url.address.host)
+            # It trusts whom this system trusts, also what SSL_CERT_FILE names.
+            context = ssl.create_default_context()
+            self._endpoint = TrustingEndpoint(self._endpoint, url.address.host, context)
         self._breaker = Breaker(pause, _TICKS_PER_TIMEOUT, _MAX_COMMANDS_UNDER_WAY)
         self._connecting: Deferred[None] = succeed(None)
         self._connection: _Connection | None = None

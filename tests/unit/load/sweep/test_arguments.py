@@ -29,7 +29,7 @@ def test_shares_and_caches_are_lists() -> None:
         (["--p=0.5,0.50"], "argument --p: must not name one twice, as '0.5,0.50' does"),
         (["--caches=off,off"], "argument --caches: must not name one twice, as 'off,off' does"),
         (["--caches="], "argument --caches: must be like auto,off, not ''"),
-        (["--url=https://x"], "argument --url: must be like http://127.0.0.1:8081, not 'https://x"),
+        (["--url=ftp://x"], "argument --url: must be like http://127.0.0.1:8081, not 'ftp://x"),
         (["--url=http://127.0.0.1:1", "--caches=off"],
          "--caches is for bazaars that are started here, not with --url"),
         (["--clients=0"], "argument --clients: must be a whole number from 1, not '0'"),
