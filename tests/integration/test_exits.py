@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from .waiting import is_alive, wait_until
+
 TWISTD = [sys.executable, "-Pc", "from twisted.scripts.twistd import run; run()"]
 
 SERVICE = """
@@ -103,6 +105,17 @@ def test_a_service_that_cannot_go_on_says_so_stops_in_order_and_exits_with_1(
     assert err == "example: the disk has failed\n"
     assert "stopped\n" in out
     assert "Traceback" not in out
+
+
+def test_a_service_that_has_forked_says_in_its_log_file_why_it_cannot_go_on(tmp_path: Path) -> None:
+    line = "reactor.callLater(0.01, exits.stop_with, reactor, 'example: the disk has failed')"
+    (tmp_path / "example.tac").write_text(SERVICE.format(start=line))
+    subprocess.run(
+        [*TWISTD, "--pidfile=pid", "--logfile=log", "-y", "example.tac"], cwd=tmp_path, check=True
+    )
+    log = tmp_path / "log"
+    wait_until(lambda: log.exists() and "the disk has failed" in log.read_text(), "it is logged")
+    wait_until(lambda: not is_alive(int((tmp_path / "pid").read_text())), "it has ended")
 
 
 def test_a_failure_while_stopping_is_a_failure(start: Start) -> None:

@@ -121,6 +121,8 @@ def stop_with(reactor: Reactor, line: str) -> None:
         return
     _failed.add(reactor)
     _say(line)
+    if _is_unseen():
+        log.error("{line}", line=line)
     # twistd exits with 0 when its reactor stops. After all shutdown triggers is the last moment
     # to change that.
     reactor.addSystemEventTrigger("after", "shutdown", lambda: _leave(FAILURE))
@@ -200,6 +202,11 @@ def _end_in_time(reactor: Reactor) -> None:
 def _say(line: str) -> None:
     _errors.write(f"{line}\n".encode("utf-8", "backslashreplace"))
     _errors.start()
+
+
+def _is_unseen() -> bool:
+    """Whether standard error leads nowhere, as once twistd has forked: there is a log file then."""
+    return os.path.samestat(os.fstat(2), os.stat(os.devnull))
 
 
 def _leave(status: int) -> NoReturn:
