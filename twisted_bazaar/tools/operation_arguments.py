@@ -87,13 +87,18 @@ def add_member_arguments(parser: ArgumentParser) -> None:
 def _common() -> ArgumentParser:
     """Where the front-end is."""
     common = ArgumentParser(add_help=False)
+    common.add_argument("--data", type=Path, help="folder of a bazaar on this machine (var)")
     common.add_argument(
-        "--data", type=Path, default=Path("var"), help="folder of a bazaar on this machine (var)"
+        "--frontend",
+        metavar="HOST:PORT",
+        help="the internal endpoint of a front-end instead; without either, BAZAAR_FRONTEND "
+        "of the environment",
     )
     common.add_argument(
-        "--frontend", metavar="HOST:PORT", help="the internal endpoint of a front-end instead"
+        "--secret-file",
+        metavar="FILE",
+        help="the secret of that front-end (BAZAAR_SECRET_FILE of the environment)",
     )
-    common.add_argument("--secret-file", metavar="FILE", help="the secret of that front-end")
     common.add_argument(
         "--certificates",
         type=Path,

@@ -5,6 +5,7 @@ Where that is, and the secret, is found in the folder of a bazaar on one machine
 
 import http.client
 import json
+import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,9 @@ __all__ = ["ANSWER_SECONDS", "Operator", "Refused"]
 
 ANSWER_SECONDS = 60.0
 """A front-end answers sooner, unless its `--deadline` is longer."""
+FRONTEND = "BAZAAR_FRONTEND"
+"""The environment variable of `--frontend`, for who gives many commands."""
+SECRET_FILE = "BAZAAR_SECRET_FILE"
 
 
 class Refused(Unusable):
@@ -64,14 +68,20 @@ class Operator:
 
 def _where(asked: Namespace) -> tuple[Address, bytes, Path | None]:
     """The internal endpoint of a front-end, the secret to sign with, and certificates."""
-    if (asked.frontend is None) != (asked.secret_file is None):
+    frontend, secret = asked.frontend, asked.secret_file
+    if frontend is None and asked.data is None:
+        frontend = os.environ.get(FRONTEND)
+    if frontend and secret is None:
+        secret = os.environ.get(SECRET_FILE)
+    if bool(frontend) != bool(secret):
         raise Unusable("--frontend and --secret-file must be given together")
-    path = asked.secret_file or str(secret_path(asked.data))
+    data = asked.data or Path("var")
+    path = secret or str(secret_path(data))
     try:
-        if asked.frontend:
-            address, certificates = host_port(asked.frontend), asked.certificates
+        if frontend:
+            address, certificates = host_port(frontend), asked.certificates
         else:
-            address, found = _found_in(asked.data)
+            address, found = _found_in(data)
             certificates = asked.certificates or found
     except ValueError as why:
         raise Unusable(f"--frontend {why}") from None
