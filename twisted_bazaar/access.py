@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import attrs
 
+from .rate import Rate
+
 __all__ = [
     "ANONYMOUS",
     "MAX_CLIENT_NAME_CHARACTERS",
@@ -46,10 +48,8 @@ class Client:
     name: str
     """Of the form `CLIENT_NAME`; empty: it has shown no API key."""
     permissions: frozenset[Permission]
-    rate: float | None = None
-    """Requests a second that it may make in the long run; None: no limit of its own."""
-    burst: int | None = None
-    """Requests that it may make at once; None: what follows from `rate`."""
+    rate: Rate | None = None
+    """None: it may make any number of requests."""
 
     def may(self, permission: Permission) -> bool:
         """Whether it has `permission`."""

@@ -21,6 +21,7 @@ from zope.interface import implementer
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.metrics.figures import Counter
 from twisted_bazaar.runtime.endpoint import Endpoint
+from twisted_bazaar.runtime.file_state import FileState, file_state
 from twisted_bazaar.security.authority import read_certificates, seconds_left
 from twisted_bazaar.security.transport import TlsFactory
 
@@ -56,9 +57,9 @@ class EdgeFiles:
             Path(parameters) if parameters else None,
         )
 
-    def signature(self) -> tuple[object, ...]:
+    def state(self) -> tuple[FileState | None, ...]:
         """Another one once a file has changed."""
-        return tuple(_signature(path) for path in attrs.astuple(self) if path is not None)
+        return tuple(file_state(path) for path in attrs.astuple(self) if path is not None)
 
     def load(self) -> "tuple[ssl.SSLContext, x509.Certificate]":
         """A context for new connections, and the certificate. Raises `Unusable`."""
@@ -89,14 +90,6 @@ class EdgeFiles:
         return context, certificate
 
 
-def _signature(path: Path) -> object:
-    try:
-        known = path.stat()
-    except OSError:
-        return None
-    return known.st_mtime_ns, known.st_size, known.st_ino
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -116,7 +109,7 @@ class EdgeCertificate:
         self._seconds = seconds
         self._look_again_at = seconds() + CHECK_SECONDS
         # Before they are read: what changes meanwhile is read again.
-        self._seen = files.signature()
+        self._seen = files.state()
         self._context, self._certificate = files.load()
 
     def context(self) -> ssl.SSLContext:
@@ -128,10 +121,10 @@ class EdgeCertificate:
         return self._context
 
     def _look(self) -> None:
-        signature = self._files.signature()
-        if signature == self._seen:
+        state = self._files.state()
+        if state == self._seen:
             return
-        self._seen = signature
+        self._seen = state
         try:
             self._context, self._certificate = self._files.load()
         except Unusable as why:

@@ -22,6 +22,7 @@ __all__ = [
     "AUTHORITY_DAYS",
     "INSIDE",
     "ROLE_DAYS",
+    "SOON_SECONDS",
     "Authority",
     "Issued",
     "bazaar_of",
@@ -38,6 +39,8 @@ __all__ = [
 AUTHORITY_DAYS = 3653
 ROLE_DAYS = 397
 """How long a certificate of a role is valid, if no other time is asked for."""
+SOON_SECONDS = 14 * 86_400.0
+"""What is valid for less is said in the log, by `certificates show` and by the alert."""
 
 INSIDE = "inside.bazaar"
 """A host name in the certificate of every role, for those who ask all of them, as Prometheus does,

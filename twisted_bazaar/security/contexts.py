@@ -20,8 +20,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.runtime.file_state import FileState, file_state
 from twisted_bazaar.runtime.reactor import Reactor
 
+from .authority import SOON_SECONDS
 from .folder import CertificateFolder
 from .roles import Role
 from .transport import TlsClientEndpoint, TlsServerEndpoint
@@ -32,8 +34,6 @@ CHECK_SECONDS = 1.0
 """Between two looks at the files."""
 _LOG_SECONDS = 10.0
 """At most one log line in so many seconds reports connections that were refused."""
-_SOON_SECONDS = 14 * 86_400.0
-"""What is valid for less than this is said in the log."""
 
 
 @attrs.frozen
@@ -69,7 +69,7 @@ class Certificates(Service):
         self._reactor = reactor
         self._folder = CertificateFolder(folder)
         self._wall = wall
-        self._seen = self._signature()
+        self._seen = self._state()
         self._loaded = self._load()
         self._changed: list[Callable[[], None]] = []
         self._checking = LoopingCall(self._check)
@@ -125,10 +125,10 @@ class Certificates(Service):
         self._checking.stop()
 
     def _check(self) -> None:
-        signature = self._signature()
-        if signature == self._seen:
+        state = self._state()
+        if state == self._seen:
             return
-        self._seen = signature
+        self._seen = state
         try:
             loaded = self._load()
         except Unusable as why:
@@ -144,7 +144,7 @@ class Certificates(Service):
 
     def _say_what_expires(self) -> None:
         for name, left in self.seconds_left().items():
-            if left < _SOON_SECONDS:
+            if left < SOON_SECONDS:
                 self.log.warn(
                     "{folder}: the certificate of {name} expires in {days:.1f} days",
                     folder=self._folder.path,
@@ -156,17 +156,9 @@ class Certificates(Service):
         folder = self._folder
         return folder.authority_file, folder.certificate(self.role), folder.key(self.role)
 
-    def _signature(self) -> object:
+    def _state(self) -> tuple[FileState | None, ...]:
         """Another one once a file has changed."""
-
-        def of(path: Path) -> object:
-            try:
-                known = path.stat()
-            except OSError:
-                return None
-            return known.st_mtime_ns, known.st_size, known.st_ino
-
-        return tuple(map(of, self._files()))
+        return tuple(map(file_state, self._files()))
 
     def _load(self) -> _Loaded:
         folder, role = self._folder, self.role

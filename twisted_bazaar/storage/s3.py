@@ -1,14 +1,42 @@
-"""Archived files in a bucket of S3, by boto3, the extra `s3`. It takes its credentials, its region
-and its endpoint from where AWS's tools do."""
+"""Buckets of S3, by boto3, the extra `s3`: `S3Store` keeps an archive in one.
+
+Credentials, region and endpoint come from where AWS's tools have them: the environment, or files.
+"""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from twisted_bazaar.errors import Unusable
 
-__all__ = ["S3Store"]
+__all__ = ["S3Store", "bucket_and_key", "connect", "is_s3"]
 
 T = TypeVar("T")
+
+_S3 = "s3://"
+
+
+def is_s3(place: str) -> bool:
+    """Whether `place` is in S3, and not a path."""
+    return place.startswith(_S3)
+
+
+def bucket_and_key(place: str) -> tuple[str, str]:
+    """The two parts of s3://BUCKET/KEY. The key may be empty. Raises `Unusable`."""
+    bucket, _, key = place.removeprefix(_S3).partition("/")
+    if not bucket:
+        raise Unusable(f"{place}: names no bucket")
+    return bucket, key
+
+
+def connect() -> tuple[Any, tuple[type[Exception], ...]]:
+    """A client of S3, and what it raises. Raises `Unusable` if boto3 is not installed."""
+    try:
+        import boto3
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        raise Unusable("S3 needs boto3: pip install 'twisted-bazaar[s3]'") from None
+    return boto3.client("s3"), (Boto3Error, BotoCoreError, ClientError)
 
 
 class S3Store:
@@ -16,15 +44,9 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str) -> None:
         """Raises `Unusable` if boto3 is not installed."""
-        try:
-            import boto3
-            from botocore.exceptions import BotoCoreError, ClientError
-        except ImportError:
-            raise Unusable("an archive in S3 needs boto3: install twisted-bazaar[s3]") from None
-        self._errors = (BotoCoreError, ClientError)
+        self._client, self._errors = connect()
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._client: Any = boto3.client("s3")
 
     @property
     def where(self) -> str:

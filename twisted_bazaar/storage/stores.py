@@ -4,13 +4,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
-from twisted_bazaar.errors import Unusable
-
 from .files import replace_file, sync_folder
+from .s3 import S3Store, bucket_and_key, is_s3
 
 __all__ = ["FolderStore", "Store", "store_of"]
-
-_S3 = "s3://"
 
 
 class Store(Protocol):
@@ -71,11 +68,4 @@ def store_of(place: str, folder: Path) -> Store:
     Raises `Unusable`."""
     if not place:
         return FolderStore(folder / "archive")
-    if not place.startswith(_S3):
-        return FolderStore(Path(place))
-    from .s3 import S3Store
-
-    bucket, _, prefix = place.removeprefix(_S3).partition("/")
-    if not bucket:
-        raise Unusable(f"{place}: names no bucket")
-    return S3Store(bucket, prefix)
+    return S3Store(*bucket_and_key(place)) if is_s3(place) else FolderStore(Path(place))

@@ -10,6 +10,7 @@ from cryptography import x509
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.exit_codes import IMPAIRED, SUCCESS
 from twisted_bazaar.security.authority import (
+    SOON_SECONDS,
     bazaar_of,
     generation_of,
     is_issued_by,
@@ -19,10 +20,7 @@ from twisted_bazaar.security.authority import (
 from twisted_bazaar.security.folder import CertificateFolder, Issuing
 from twisted_bazaar.security.roles import Role
 
-__all__ = ["SOON_SECONDS", "run"]
-
-SOON_SECONDS = 14 * 86_400.0
-"""`show` ends with status 2 if a certificate has less left: the alert fires then, too."""
+__all__ = ["run"]
 
 _DAY = 86_400
 _THEN = "copy ca.crt to every machine; once all services have read it, 2 s later:"

@@ -9,6 +9,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
@@ -25,6 +26,7 @@ from twisted_bazaar.frontend.access.client_file import (
     read_clients,
     written,
 )
+from twisted_bazaar.rate import Rate
 from twisted_bazaar.storage.files import replace_file
 
 __all__ = ["run"]
@@ -82,18 +84,31 @@ def _told(client: Client, asked: Namespace) -> Client:
     """`client` with what the command line says of it."""
     if asked.permissions is not None:
         client = attrs.evolve(client, permissions=asked.permissions)
-    if asked.rate is not None:
-        client = attrs.evolve(client, rate=asked.rate or None)
-    if asked.burst is not None:
-        client = attrs.evolve(client, burst=asked.burst or None)
-    return client
+    return attrs.evolve(client, rate=_rate(client.rate, asked.rate, asked.burst))
+
+
+def _rate(former: Rate | None, per_second: float | None, burst: int | None) -> Rate | None:
+    """The rate of a client that had `former`. None is not told; 0 is no limit, and of `burst` what
+    `per_second` says."""
+    told: float | Decimal | None = per_second
+    if former is not None:
+        told = former.per_second if told is None else told
+        burst = former.burst if burst is None and not former.is_usual else burst
+    if told:
+        try:
+            return Rate.of(told, burst or None)
+        except ValueError as why:
+            raise Unusable(f"rate {why}") from None
+    if burst and per_second is None:
+        raise Unusable("--burst must be given with --rate")
+    return None
 
 
 def _list(entries: Entries, out: TextIO) -> None:
     for name, entry in sorted(entries.items()):
         client = entry.client
         permissions = ",".join(each for each in Permission if client.may(each)) or "none"
-        rate = "any rate" if client.rate is None else f"{client.rate:g}/s"
+        rate = "any rate" if client.rate is None else f"{client.rate.per_second.normalize():f}/s"
         keys = f"{len(entry.hashes)} API key{'' if len(entry.hashes) == 1 else 's'}"
         print(f"{name}: {permissions}; {rate}; {keys}", file=out)
 

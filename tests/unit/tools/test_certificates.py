@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from twisted_bazaar.__main__ import main
+from twisted_bazaar.security.authority import SOON_SECONDS
 from twisted_bazaar.security.folder import CertificateFolder
 from twisted_bazaar.security.roles import Role
-from twisted_bazaar.tools.certificates import SOON_SECONDS
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str | Path, status: int = 0) -> str:

@@ -7,6 +7,7 @@ import pytest
 from twisted_bazaar.__main__ import main
 from twisted_bazaar.access import Client, Permission
 from twisted_bazaar.frontend.access.client_file import hash_of, read_clients
+from twisted_bazaar.rate import Rate
 
 
 class Tool:
@@ -35,7 +36,7 @@ def test_a_client_that_is_added_has_the_api_key_that_is_printed(tool: Tool) -> N
     key = tool("add", "alice", "--rate=2.5", "--burst=7")
     assert tool.hashes("alice") == [hash_of(key.encode())]
     both = frozenset({Permission.READ, Permission.TRADE})
-    assert tool.client("alice") == Client("alice", both, 2.5, 7)
+    assert tool.client("alice") == Client("alice", both, Rate(2500, 7))
     assert tool("add", "bob", "--permissions=read,operate") != key
     assert tool.client("bob").permissions == {Permission.READ, Permission.OPERATE}
     assert key not in tool.path.read_text()
@@ -52,6 +53,11 @@ def test_an_api_key_is_replaced_in_two_steps_between_which_both_are_good(tool: T
 def test_what_a_client_may_do_is_changed_and_its_api_keys_stay(tool: Tool) -> None:
     tool("add", "alice", "--rate=5")
     before = tool.hashes("alice")
+    tool("change", "alice", "--rate=8")
+    assert tool.client("alice").rate == Rate(8000, 8)
+    tool("change", "alice", "--burst=3")
+    tool("change", "alice", "--rate=0.5")
+    assert tool.client("alice").rate == Rate(500, 3)
     tool("change", "alice", "--permissions=read", "--rate=0")
     assert tool.client("alice") == Client("alice", frozenset({Permission.READ}))
     assert tool.hashes("alice") == before
@@ -75,7 +81,10 @@ def test_clients_are_listed_and_removed(tool: Tool) -> None:
         (["rotate", "carol"], "there is no client carol"),
         (["remove", "carol"], "there is no client carol"),
         (["add", "carol", "--rate=-1"], "rate must be"),
+        (["add", "carol", "--rate=0.0001"], "rate must be"),
         (["change", "alice", "--rate=nan"], "rate must be"),
+        (["change", "alice", "--rate=inf"], "rate must be"),
+        (["change", "alice", "--burst=5"], "--burst must be given with --rate"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_the_file(

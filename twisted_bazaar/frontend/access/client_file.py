@@ -21,6 +21,7 @@ from typing import Any
 import attrs
 
 from twisted_bazaar.access import CLIENT_NAME, CLIENT_NAME_RULE, Client, Permission
+from twisted_bazaar.rate import Rate
 
 __all__ = [
     "API_KEY_BYTES",
@@ -35,8 +36,6 @@ __all__ = [
 API_KEY_BYTES = 32
 """Of chance, in each API key."""
 DEFAULT_PERMISSIONS = (Permission.READ, Permission.TRADE)
-MAX_RATE = 1_000_000
-MAX_BURST = 1_000_000
 
 _PREFIX = "bz_"
 """What an API key begins with: so that scanners for secrets know one."""
@@ -103,14 +102,7 @@ def _entry(name: str, table: Any) -> ClientEntry:
     if not _are_texts(permissions) or not {*permissions} <= {*Permission}:
         known = ", ".join(Permission)
         raise ValueError(f"{where} permissions must be a list of some of {known}")
-    rate = _number(where, "rate", table, MAX_RATE, (int, float))
-    burst = _number(where, "burst", table, MAX_BURST, (int,))
-    client = Client(
-        name,
-        frozenset(map(Permission, permissions)),
-        None if rate is None else float(rate),
-        None if burst is None else int(burst),
-    )
+    client = Client(name, frozenset(map(Permission, permissions)), _rate(where, table))
     return ClientEntry(client, tuple(dict.fromkeys(hashes)))
 
 
@@ -118,16 +110,20 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-def _number(
-    where: str, name: str, table: Mapping[str, Any], most: int, kinds: tuple[type, ...]
-) -> int | float | None:
-    value: int | float | None = table.get(name)
-    if value is None:
+def _rate(where: str, table: Mapping[str, Any]) -> Rate | None:
+    rate, burst = table.get("rate"), table.get("burst")
+    if rate is None:
+        if burst is not None:
+            raise ValueError(f"{where} burst must be given with rate")
         return None
-    if type(value) not in kinds or not 0 < value <= most:
-        kind = "a whole number" if kinds == (int,) else "a number"
-        raise ValueError(f"{where} {name} must be {kind} above 0, at most {most}, not {value!r}")
-    return value
+    if type(rate) not in (int, float):
+        raise ValueError(f"{where} rate must be a number, not {rate!r}")
+    if burst is not None and type(burst) is not int:
+        raise ValueError(f"{where} burst must be a whole number, not {burst!r}")
+    try:
+        return Rate.of(rate, burst)
+    except ValueError as why:
+        raise ValueError(f"{where} rate {why}") from None
 
 
 def written(entries: Sequence[ClientEntry]) -> str:
@@ -141,6 +137,7 @@ def _table(entry: ClientEntry) -> str:
     keys = hashes[0] if len(hashes) == 1 else f"[{', '.join(hashes)}]"
     permissions = ", ".join(f'"{each}"' for each in Permission if client.may(each))
     lines = [f'[clients."{client.name}"]', f"key_hash = {keys}", f"permissions = [{permissions}]"]
-    lines += [] if client.rate is None else [f"rate = {client.rate:.12g}"]
-    lines += [] if client.burst is None else [f"burst = {client.burst}"]
+    if client.rate is not None:
+        lines.append(f"rate = {float(client.rate.per_second):.12g}")
+        lines += [] if client.rate.is_usual else [f"burst = {client.rate.burst}"]
     return "\n".join([*lines, ""])

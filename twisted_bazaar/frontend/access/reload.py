@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.runtime.file_state import FileState, file_state
 
 from .client_file import read_clients
 from .gate import Gate
@@ -17,8 +18,6 @@ __all__ = ["CHECK_SECONDS", "MAX_FILE_BYTES", "ClientFile"]
 CHECK_SECONDS = 1.0
 """Between two looks at the file."""
 MAX_FILE_BYTES = 16 * 1024 * 1024
-
-_State = tuple[int, int, int]
 
 
 class ClientFile(Service):
@@ -38,7 +37,7 @@ class ClientFile(Service):
         self._reactor = reactor
         self._path = path
         self._changed = changed
-        self._seen: _State | None = None
+        self._seen: FileState | None = None
         self._wrong = ""
         """Why the file is not in force, as the log says; empty: it is."""
         self._call: IDelayedCall | None = None
@@ -83,14 +82,12 @@ class ClientFile(Service):
 
     def _read(self) -> bool:
         """Read the file if it has changed; returns whether it had."""
-        status = self._path.stat()
-        state = status.st_mtime_ns, status.st_size, status.st_ino
-        if state == self._seen:
+        state = file_state(self._path)
+        if state is not None and state == self._seen:
             return False
-        if status.st_size > MAX_FILE_BYTES:
+        if state is not None and state.size > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
         text = self._path.read_text("utf-8")
-        # What was written after the look has another state, and is read by the next one.
         self._seen = state
         entries = read_clients(text)
         self.gate.replace(entries.values())

@@ -7,7 +7,7 @@ of its trades. All counts are whole numbers, so that what is shown is exact to t
 
 import msgspec
 
-from .rate import Rate
+from twisted_bazaar.rate import Rate
 
 __all__ = ["Left", "TokenBucket"]
 

@@ -5,9 +5,9 @@ for each address: those without an API key, or with a wrong one, and all where t
 """
 
 from twisted_bazaar.access import Client
+from twisted_bazaar.rate import Rate
 
 from .bucket import Left, TokenBucket
-from .rate import Rate
 
 __all__ = ["MAX_ADDRESSES", "MAX_CLIENTS", "Limits"]
 
@@ -50,7 +50,6 @@ class Limits:
         self._each_address = each_address
         self._addresses = _Buckets(MAX_ADDRESSES)
         self._clients = _Buckets(MAX_CLIENTS)
-        self._rates: dict[tuple[float, int | None], Rate] = {}
 
     def take(
         self, client: Client, address: str, count: int, now: int, taken: int = 0
@@ -58,23 +57,11 @@ class Limits:
         """Take `count` tokens for a request of `client` from `address`; None: it is not limited.
         `taken` are those that the same request has taken before."""
         if client.name:
-            rate = self._rate_of(client)
-            if rate is None:
+            if client.rate is None:
                 return None
-            bucket = self._clients.of(client.name, rate, now)
+            bucket = self._clients.of(client.name, client.rate, now)
         elif self._each_address is None:
             return None
         else:
             bucket = self._addresses.of(address, self._each_address, now)
         return bucket.take(count, now, taken)
-
-    def _rate_of(self, client: Client) -> Rate | None:
-        if client.rate is None:
-            return None
-        given = client.rate, client.burst
-        rate = self._rates.get(given)
-        if rate is None:
-            if len(self._rates) >= MAX_CLIENTS:
-                self._rates.clear()
-            rate = self._rates[given] = Rate.of(*given)
-        return rate

@@ -9,9 +9,8 @@ from twisted.python import usage
 
 from twisted_bazaar.http.connections import REQUEST_SECONDS
 from twisted_bazaar.http.sources import MAX_CONNECTIONS_OF_ONE
+from twisted_bazaar.rate import Rate, read_rate
 from twisted_bazaar.runtime.options import Options, positive_int, seconds
-
-from .rate import Rate, read_rate
 
 __all__ = ["LimitConfig", "LimitOptions", "limit_arguments"]
 

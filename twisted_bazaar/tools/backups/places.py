@@ -1,8 +1,4 @@
-"""Where backups are: a file, or an object in S3, `s3://BUCKET/KEY`.
-
-The settings of S3 are those of boto3: region, credentials and `AWS_ENDPOINT_URL` of the
-environment, or its files.
-"""
+"""Where backups are: a file, or an object in S3, `s3://BUCKET/KEY`."""
 
 import os
 import tempfile
@@ -13,10 +9,9 @@ from typing import IO, Protocol
 
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.storage.files import sync_folder
+from twisted_bazaar.storage.s3 import bucket_and_key, connect, is_s3
 
 __all__ = ["opened", "written"]
-
-_S3 = "s3://"
 
 
 class _S3Client(Protocol):
@@ -29,7 +24,7 @@ def written(place: str) -> Iterator[IO[bytes]]:
     """A file whose content is at `place`, durably, once the block has ended; if it fails, `place`
     is as before. Raises `Unusable` if it cannot be written."""
     with _readable(place):
-        if place.startswith(_S3):
+        if is_s3(place):
             bucket, key = _parse(place)
             with tempfile.TemporaryFile() as file:
                 yield file
@@ -56,7 +51,7 @@ def written(place: str) -> Iterator[IO[bytes]]:
 def opened(place: str) -> Iterator[IO[bytes]]:
     """What is at `place`. Raises `Unusable` if it cannot be read."""
     with _readable(place):
-        if not place.startswith(_S3):
+        if not is_s3(place):
             with Path(place).open("rb") as file:
                 yield file
             return
@@ -69,8 +64,8 @@ def opened(place: str) -> Iterator[IO[bytes]]:
 
 
 def _parse(place: str) -> tuple[str, str]:
-    bucket, _, key = place.removeprefix(_S3).partition("/")
-    if not bucket or not key:
+    bucket, key = bucket_and_key(place)
+    if not key:
         raise Unusable(f"{place}: must be s3://BUCKET/KEY")
     return bucket, key
 
@@ -87,13 +82,8 @@ def _readable(place: str) -> Iterator[None]:
 @contextmanager
 def _s3(place: str) -> Iterator[_S3Client]:
     """A client. What it raises becomes one line."""
+    client, errors = connect()
     try:
-        import boto3
-        from boto3.exceptions import Boto3Error
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        raise Unusable("S3 needs boto3: pip install 'twisted-bazaar[s3]'") from None
-    try:
-        yield boto3.client("s3")
-    except (Boto3Error, BotoCoreError, ClientError) as error:
+        yield client
+    except errors as error:
         raise Unusable(f"{place}: {error}") from error

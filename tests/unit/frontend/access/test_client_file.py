@@ -9,6 +9,7 @@ from twisted_bazaar.frontend.access.client_file import (
     read_clients,
     written,
 )
+from twisted_bazaar.rate import Rate
 
 HASH = hash_of(b"bz_secret")
 OTHER = hash_of(b"bz_other")
@@ -27,14 +28,15 @@ def test_a_client_is_what_its_table_says() -> None:
     """
     read = read_clients(text)
     permissions = frozenset({Permission.READ, Permission.OPERATE})
-    assert read["alice"] == ClientEntry(Client("alice", permissions, 50.0, 100), (HASH,))
+    assert read["alice"] == ClientEntry(Client("alice", permissions, Rate(50_000, 100)), (HASH,))
     usual = frozenset({Permission.READ, Permission.TRADE})
     assert read["bot.7"] == ClientEntry(Client("bot.7", usual), (OTHER,))
 
 
 def test_what_is_written_is_read_again() -> None:
     entries = [
-        ClientEntry(Client("a.b", frozenset({Permission.READ}), 2.5, 7), (HASH, OTHER)),
+        ClientEntry(Client("a.b", frozenset({Permission.READ}), Rate(2_500, 7)), (HASH, OTHER)),
+        ClientEntry(Client("bot", frozenset(), Rate.of(0.001)), ()),
         ClientEntry(Client("nobody", frozenset()), ()),
     ]
     assert [*read_clients(written(entries)).values()] == entries
@@ -59,7 +61,11 @@ def test_what_is_written_is_read_again() -> None:
         ("[clients.a]\nrate = 0", "rate"),
         ("[clients.a]\nrate = true", "rate"),
         ("[clients.a]\nrate = nan", "rate"),
-        ("[clients.a]\nburst = 1.5", "burst"),
+        ("[clients.a]\nrate = inf", "rate"),
+        ("[clients.a]\nrate = 0.0001", "rate must be from 0.001"),
+        ("[clients.a]\nrate = 1\nburst = 1.5", "burst"),
+        ("[clients.a]\nrate = 1\nburst = 0", "at once"),
+        ("[clients.a]\nburst = 5", "burst must be given with rate"),
         (f"[clients.a]\nkey_hash = '{HASH}'\n[clients.b]\nkey_hash = '{HASH}'", "same API key"),
     ],
 )

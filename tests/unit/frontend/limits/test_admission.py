@@ -10,7 +10,7 @@ from twisted_bazaar.access import Client, Permission
 from twisted_bazaar.frontend.access.client_file import ClientEntry
 from twisted_bazaar.frontend.access.gate import Gate
 from twisted_bazaar.frontend.limits.limits import Limits
-from twisted_bazaar.frontend.limits.rate import Rate
+from twisted_bazaar.rate import Rate
 
 TRADE = {"name": "GameStart", "quantity": 1, "type": "buy"}
 STOCK = "/stocks/GameStart"
@@ -20,7 +20,11 @@ def gate(**rates: float | None) -> Gate:
     """Of a client of each name, whose API key is its name."""
     return Gate(
         ClientEntry(
-            Client(name, frozenset({Permission.READ, Permission.TRADE}), rate, 3),
+            Client(
+                name,
+                frozenset({Permission.READ, Permission.TRADE}),
+                None if rate is None else Rate.of(rate, 3),
+            ),
             (f"sha256:{sha256(name.encode()).hexdigest()}",),
         )
         for name, rate in rates.items()

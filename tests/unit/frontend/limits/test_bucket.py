@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_bazaar.frontend.limits.bucket import Left, TokenBucket
-from twisted_bazaar.frontend.limits.rate import Rate
+from twisted_bazaar.rate import Rate
 
 SECOND = 10**9
 

@@ -6,14 +6,14 @@ from twisted_bazaar.access import ANONYMOUS, UNKNOWN, Client, Permission
 from twisted_bazaar.frontend.limits import limits as module
 from twisted_bazaar.frontend.limits.bucket import Left
 from twisted_bazaar.frontend.limits.limits import Limits
-from twisted_bazaar.frontend.limits.rate import Rate
+from twisted_bazaar.rate import Rate
 
 SECOND = 10**9
 TWO = Rate(1_000, 2)
 
 
-def client(name: str, rate: float | None = 1.0, burst: int | None = 2) -> Client:
-    return Client(name, frozenset(Permission), rate, burst)
+def client(name: str, rate: Rate | None = TWO) -> Client:
+    return Client(name, frozenset(Permission), rate)
 
 
 def passes(limits: Limits, caller: Client, address: str, now: int = 0) -> bool:
@@ -45,13 +45,13 @@ def test_a_client_is_limited_by_its_name_wherever_it_calls_from() -> None:
 
 def test_a_client_without_a_rate_is_not_limited() -> None:
     limits = Limits(TWO)
-    assert limits.take(client("alice", None, None), "a", 1000, 0) is None
+    assert limits.take(client("alice", None), "a", 1000, 0) is None
 
 
 def test_a_client_whose_rate_is_changed_keeps_what_it_has_taken() -> None:
     limits = Limits()
-    assert limits.take(client("alice", 1.0, 10), "a", 8, 0) == Left(10, 2, 8)
-    assert limits.take(client("alice", 2.0, 20), "a", 2, 0) == Left(20, 10, 5)
+    assert limits.take(client("alice", Rate(1_000, 10)), "a", 8, 0) == Left(10, 2, 8)
+    assert limits.take(client("alice", Rate(2_000, 20)), "a", 2, 0) == Left(20, 10, 5)
 
 
 def test_the_address_that_was_heard_longest_ago_is_forgotten_first(

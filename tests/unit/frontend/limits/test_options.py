@@ -3,7 +3,7 @@
 import pytest
 
 from twisted_bazaar.frontend.limits.options import LimitConfig, LimitOptions, limit_arguments
-from twisted_bazaar.frontend.limits.rate import Rate
+from twisted_bazaar.rate import Rate
 
 
 def read(*given: str) -> LimitConfig:

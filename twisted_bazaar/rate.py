@@ -28,14 +28,26 @@ class Rate:
 
         Raises ValueError if either is out of range.
         """
-        thousandths = round(Decimal(str(per_second)) * 1000)
-        if not 1 <= thousandths <= 1000 * MAX_RATE:
+        # What is no number is in no range.
+        is_near = 0 < per_second <= MAX_RATE
+        thousandths = round(Decimal(str(per_second)) * 1000) if is_near else 0
+        if not thousandths:
             raise ValueError(f"must be from 0.001 to {MAX_RATE} a second, not {per_second}")
         if burst is None:
             burst = max(1, -(-thousandths // 1000))
         if not 1 <= burst <= MAX_RATE:
             raise ValueError(f"must be from 1 to {MAX_RATE} at once, not {burst}")
         return cls(thousandths, burst)
+
+    @property
+    def per_second(self) -> Decimal:
+        """Requests in the long run."""
+        return Decimal(self.thousandths) / 1000
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether `burst` is what comes in a second."""
+        return self == Rate.of(self.per_second)
 
 
 def read_rate(text: str) -> Decimal:

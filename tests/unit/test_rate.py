@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from twisted_bazaar.frontend.limits.rate import MAX_RATE, Rate, read_rate
+from twisted_bazaar.rate import MAX_RATE, Rate, read_rate
 
 
 @pytest.mark.parametrize(
