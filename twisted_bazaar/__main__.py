@@ -161,7 +161,10 @@ def _restore(asked: argparse.Namespace) -> None:
     from .tools.backups.restoring import restore
 
     ids = range(1, asked.replicas + 1)
-    made = restore(asked.places, asked.data, ids, asked.until, SystemRandom(), asked.name or "")
+    if asked.id and not asked.name:
+        raise Unusable("--id needs --name, which is the same for all replicas")
+    random, name = SystemRandom(), asked.name or ""
+    made = restore(asked.places, asked.data, ids, asked.until, random, name, asked.id)
     print(
         f"ok: name={made.cluster} last_number={made.last_number}"
         f" last_index={made.last_index} digest={made.digest}"

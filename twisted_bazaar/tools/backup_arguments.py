@@ -55,6 +55,18 @@ def add_restore_arguments(command: argparse.ArgumentParser) -> None:
         help="names the new bazaar, 16 hexadecimal digits; the same on each machine where folders "
         "are made. At random",
     )
+    command.add_argument(
+        "--id",
+        metavar="N",
+        type=_id,
+        help="make the folder of this replica only, which is DATA itself; with --name",
+    )
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"must be the id of a replica, not {text!r}")
+    return int(text)
 
 
 def _count(text: str) -> int:

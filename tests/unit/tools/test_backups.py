@@ -240,3 +240,27 @@ def test_a_restore_that_failed_is_begun_again(tmp_path: Path) -> None:
     restore([str(tmp_path / "backup")], data, [1], Until(), Random(1), NAME)
     with closing(LogFile(data / "order-1", 1, Random(2))) as file:
         assert (file.suspect, file.last_number) == (None, 9)
+
+
+def test_one_replica_is_restored_in_its_own_folder_and_fits_the_others(tmp_path: Path) -> None:
+    whole = restored(tmp_path, ENTRIES)
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    backup = str(tmp_path / "backup")
+    restore([backup], folder, [1, 2, 3], Until(), Random(3), NAME, only=2)
+    with closing(LogFile(folder, 2, Random(4))) as file:
+        assert (file.suspect, file.cluster) == (None, NAME)
+        assert list(file.read(0, file.last_index)) == whole
+    with pytest.raises(Unusable, match="is not empty"):
+        restore([backup], folder, [1, 2, 3], Until(), Random(3), NAME, only=2)
+    with pytest.raises(Unusable, match="no replica 4 of 3"):
+        restore([backup], tmp_path / "none", [1, 2, 3], Until(), Random(3), NAME, only=4)
+
+
+def test_one_replica_of_a_damaged_backup_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "backup").write_bytes(written(ENTRIES)[:-9])
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    with pytest.raises(Damaged):
+        restore([str(tmp_path / "backup")], folder, [1], Until(), Random(1), NAME, only=1)
+    assert not list(folder.iterdir())

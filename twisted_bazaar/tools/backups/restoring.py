@@ -54,9 +54,11 @@ def restore(
     until: Until,
     random: Random,
     cluster: str = "",
+    only: int | None = None,
 ) -> Restored:
     """Make `data`/order-N for each N of `replicas`, the ids of all replicas of the new bazaar, from
-    the backup at the first of `places` and the increments at the others, in their order.
+    the backup at the first of `places` and the increments at the others, in their order. With
+    `only`, one of `replicas`, just that one's folder is made, and it is `data`.
 
     `cluster` names the new bazaar; empty: at random. The same backups, ids and name make the same
     logs, so that each machine can make its own. A folder appears when it is whole: what is left of
@@ -67,6 +69,8 @@ def restore(
     """
     cluster = cluster or f"{random.getrandbits(64):016x}"
     members = tuple(sorted(replicas))
+    if only is not None:
+        return _restore_one(places, data, members, only, until, random, cluster)
     folders = {number: data / f"order-{number}" for number in members}
     for folder in data.glob("order-*"):
         if any(folder.iterdir()):
@@ -74,7 +78,7 @@ def restore(
     made = {number: data / f".restoring-{number}" for number in members}
     for folder in made.values():
         shutil.rmtree(folder, ignore_errors=True)
-    restored = _write(places, made, until, cluster, random)
+    restored = _write(places, made, members, until, cluster, random)
     for number, folder in folders.items():
         if folder.exists():
             folder.rmdir()
@@ -83,10 +87,40 @@ def restore(
     return restored
 
 
-def _write(
-    places: Sequence[str], folders: Mapping[int, Path], until: Until, cluster: str, random: Random
+def _restore_one(
+    places: Sequence[str],
+    folder: Path,
+    members: tuple[int, ...],
+    only: int,
+    until: Until,
+    random: Random,
+    cluster: str,
 ) -> Restored:
-    members = tuple(folders)
+    """Make the folder of one replica where it is to be. One that is cut short is suspect, until its
+    last line is written, and is not empty then."""
+    if only not in members:
+        raise Unusable(f"there is no replica {only} of {len(members)}")
+    if folder.exists() and any(folder.iterdir()):
+        raise Unusable(f"{folder}: is not empty; restore into another folder")
+    was_there = folder.exists()
+    try:
+        return _write(places, {only: folder}, members, until, cluster, random)
+    except BaseException:
+        for each in folder.glob("*"):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        if folder.exists() and not was_there:
+            folder.rmdir()
+        raise
+
+
+def _write(
+    places: Sequence[str],
+    folders: Mapping[int, Path],
+    members: tuple[int, ...],
+    until: Until,
+    cluster: str,
+    random: Random,
+) -> Restored:
     ledger = Ledger()
     digest, index, term, at = GENESIS, 0, 0, 0
     with ExitStack() as stack:
