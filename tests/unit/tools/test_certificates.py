@@ -43,9 +43,14 @@ def test_keep_does_nothing_the_second_time(
 ) -> None:
     words = ("keep", tmp_path / "ca", "frontend", "order-1", "--to-each", tmp_path)
     assert said(capsys, *words) == "ok: issued frontend, order-1\n"
-    before = {path: path.stat() for path in tmp_path.rglob("*.*")}
+
+    def files() -> dict[Path, tuple[int, int]]:
+        found = {path: path.stat() for path in tmp_path.rglob("*.*")}
+        return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in found.items()}
+
+    before = files()
     assert said(capsys, *words) == "ok: nothing was needed\n"
-    assert {path: path.stat() for path in tmp_path.rglob("*.*")} == before
+    assert files() == before
     assert (tmp_path / "order-1" / "order-1.key").exists()
 
 
