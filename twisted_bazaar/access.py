@@ -50,6 +50,8 @@ class Client:
     permissions: frozenset[Permission]
     rate: Rate | None = None
     """None: it may make any number of requests."""
+    shown: bytes = attrs.field(default=b"", eq=False, repr=False)
+    """The hash of the API key that it has shown; empty: this is what its file says of it."""
 
     def may(self, permission: Permission) -> bool:
         """Whether it has `permission`."""

@@ -4,18 +4,61 @@ import itertools
 import secrets
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from twisted_bazaar.security.folder import CertificateFolder, Issuing
 from twisted_bazaar.security.roles import Kind, Role
 
-__all__ = ["ALL", "CATALOG", "FRONTEND", "MONITOR", "OPERATOR", "issuing", "make_folder"]
+__all__ = [
+    "ALL",
+    "CATALOG",
+    "FRONTEND",
+    "MONITOR",
+    "OPERATOR",
+    "issuing",
+    "make_folder",
+    "make_named",
+]
 
 FRONTEND, CATALOG = Role(Kind.FRONTEND), Role(Kind.CATALOG)
 OPERATOR, MONITOR = Role(Kind.OPERATOR), Role(Kind.MONITOR)
 ALL = (FRONTEND, CATALOG, OPERATOR, MONITOR, *map(Role.order, (1, 2, 3)))
 
 _numbers = itertools.count(1)
+
+
+def make_named(
+    path: Path, by: CertificateFolder, role: Role, uris: Iterable[str], hosts: Iterable[str] = ()
+) -> CertificateFolder:
+    """A folder whose certificate of `role`, by the authority in `by`, has these names instead."""
+    authority = by.authority()
+    key = ec.generate_private_key(ec.SECP256R1())
+    begin = datetime.fromtimestamp(time.time() - 60, UTC)
+    names = [*map(x509.UniformResourceIdentifier, uris), *map(x509.DNSName, hosts)]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(role))]))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(next(_numbers))
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), False)
+        .sign(authority.key, hashes.SHA256())
+    )
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    made = CertificateFolder(path)
+    path.mkdir()
+    made.authority_file.write_bytes(by.authority_file.read_bytes())
+    made.certificate(role).write_bytes(certificate.public_bytes(pem))
+    made.key(role).write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
+    return made
 
 
 def issuing(days: float = 397, ago: float = 0.0) -> Issuing:

@@ -111,6 +111,8 @@ class EdgeCertificate:
         # Before they are read: what changes meanwhile is read again.
         self._seen = files.state()
         self._context, self._certificate = files.load()
+        self._wrong = ""
+        """Why what is in the files now is not in force, as the log says; empty: it is."""
 
     def context(self) -> ssl.SSLContext:
         """That of a new connection."""
@@ -124,16 +126,23 @@ class EdgeCertificate:
         state = self._files.state()
         if state == self._seen:
             return
-        self._seen = state
         try:
             self._context, self._certificate = self._files.load()
         except Unusable as why:
-            self.log.error("the new certificate for clients is not used: {why}", why=str(why))
-        else:
-            self.log.info(
-                "the certificate for clients was read again from {file}",
-                file=self._files.certificate,
-            )
+            # It is tried again, though the files stay as they are: there may be too many open files
+            # now.
+            if self._wrong != str(why):
+                self._wrong = str(why)
+                self.log.error(
+                    "the new certificate for clients is not used: {why}", why=self._wrong
+                )
+            return
+        self._seen = state
+        self._wrong = ""
+        self.log.info(
+            "the certificate for clients was read again from {file}",
+            file=self._files.certificate,
+        )
 
     def seconds_left(self, now: float) -> float:
         """For how long it is still valid. `now` is in seconds since 1970."""

@@ -1,6 +1,7 @@
 """Whether a file has changed, for those who read it again then."""
 
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 __all__ = ["FileState", "file_state"]
@@ -13,6 +14,8 @@ class FileState(NamedTuple):
     size: int
     """Bytes."""
     inode: int
+    is_regular: bool
+    """Whether it is neither a folder, nor a pipe or another thing that reading may wait for."""
 
 
 def file_state(path: Path) -> FileState | None:
@@ -24,4 +27,4 @@ def file_state(path: Path) -> FileState | None:
         known = path.stat()
     except OSError:
         return None
-    return FileState(known.st_mtime_ns, known.st_size, known.st_ino)
+    return FileState(known.st_mtime_ns, known.st_size, known.st_ino, S_ISREG(known.st_mode))

@@ -71,6 +71,8 @@ class Certificates(Service):
         self._wall = wall
         self._seen = self._state()
         self._loaded = self._load()
+        self._wrong = ""
+        """Why what is in the files now is not in force, as the log says; empty: it is."""
         self._changed: list[Callable[[], None]] = []
         self._checking = LoopingCall(self._check)
         self._checking.clock = reactor
@@ -128,12 +130,17 @@ class Certificates(Service):
         state = self._state()
         if state == self._seen:
             return
-        self._seen = state
         try:
             loaded = self._load()
         except Unusable as why:
-            self.log.error("new certificates are not used: {why}", why=why)
+            # They are tried again, though the files stay as they are: there may be too many open
+            # files now.
+            if self._wrong != str(why):
+                self._wrong = str(why)
+                self.log.error("new certificates are not used: {why}", why=self._wrong)
             return
+        self._seen = state
+        self._wrong = ""
         if loaded.pem == self._loaded.pem:
             return
         self._loaded = loaded

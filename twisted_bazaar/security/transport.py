@@ -26,6 +26,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.runtime.writing import WritesNow, write_now
 
 from .roles import Identity, Role
@@ -53,8 +54,14 @@ class NothingSent(NotAdmitted):
 
 
 def role_of(transport: Any) -> Role | None:
-    """The role of the other end; None: the connection is in plain text."""
-    return transport.role if isinstance(transport, TlsTransport) else None
+    """The role of the other end; None: the connection is in plain text, or its TLS is that for
+    clients. Raises `InvariantBroken` before the handshake is over: that would be taken for plain
+    text, in which all may be called."""
+    if not isinstance(transport, TlsTransport):
+        return None
+    if not transport.is_open:
+        raise InvariantBroken("the role of a connection is not known yet")
+    return transport.role
 
 
 Begin = Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
@@ -187,6 +194,11 @@ class TlsTransport(Protocol, WritesNow):
             self._out.write(self._outgoing.read())
 
     # Called by the protocol above.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is over."""
+        return self._open
 
     @property
     def disconnecting(self) -> bool:

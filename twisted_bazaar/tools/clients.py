@@ -8,7 +8,7 @@ import fcntl
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
@@ -36,7 +36,8 @@ Entries = dict[str, ClientEntry]
 
 def run(asked: Namespace, out: TextIO, random_bytes: Callable[[int], bytes]) -> None:
     """Run one operation. Raises `Unusable`."""
-    path: Path = asked.file
+    # A link stays one: others may read what it names by another name.
+    path: Path = asked.file.resolve()
     if asked.operation == "list":
         _list(_read(path), out)
         return
@@ -125,11 +126,18 @@ def _read(path: Path) -> Entries:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """The file keeps its mode: front-ends may be another user's."""
+    """The file keeps its mode and, where this user may give it away, its owner: front-ends may be
+    another user's."""
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        before = path.stat() if path.exists() else None
         replace_file(path, content)
-        path.chmod(mode)
+        if before is None:
+            path.chmod(0o644)
+            return
+        # Only root may, and then only root has to.
+        with suppress(PermissionError):
+            os.chown(path, before.st_uid, before.st_gid)
+        path.chmod(before.st_mode & 0o777)
     except OSError as why:
         raise Unusable(f"{path}: {why.strerror}") from None
 

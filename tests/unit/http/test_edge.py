@@ -74,6 +74,23 @@ def test_files_that_do_not_fit_leave_the_certificate_before_and_one_line(
     assert serial(certificate) == 3
 
 
+def test_files_that_cannot_be_read_for_a_while_are_read_once_they_can(
+    files: ServerFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(files: EdgeFiles) -> None:
+        raise Unusable("Too many open files")
+
+    clock = Clock()
+    certificate = EdgeCertificate(named(files), clock.seconds)
+    files.write(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(EdgeFiles, "load", fail)
+        clock.advance(CHECK_SECONDS)
+        assert serial(certificate) == 1
+    clock.advance(CHECK_SECONDS)
+    assert serial(certificate) == 2
+
+
 @pytest.mark.parametrize("missing", ["key", "certificate"])
 def test_a_file_that_is_not_there_is_one_line_that_names_it(
     files: ServerFiles, missing: str

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from tests.fakes.certificates import FRONTEND, issuing, make_folder
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.security.contexts import CHECK_SECONDS, Certificates
 from twisted_bazaar.security.folder import CertificateFolder
+from twisted_bazaar.security.roles import Role
 
 DAY = 86_400.0
 
@@ -71,6 +73,22 @@ def test_files_that_cannot_be_used_change_nothing_until_they_can(
     folder.issue([FRONTEND], issuing())
     assert service.after_a_check() != first
     assert service.changes == 1
+
+
+def test_files_that_cannot_be_read_for_a_while_are_in_use_once_they_can(
+    folder: CertificateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: CertificateFolder, role: Role) -> None:
+        raise Unusable("Too many open files")
+
+    service = Service(folder.path)
+    first = service.after_a_check()
+    folder.issue([FRONTEND], issuing())
+    with monkeypatch.context() as patched, capturedLogs() as events:
+        patched.setattr(CertificateFolder, "read", fail)
+        assert service.after_a_check() == service.after_a_check() == first
+    assert len(events) == 1
+    assert service.after_a_check() != first
 
 
 @pytest.mark.parametrize("missing", ["ca.crt", "frontend.crt", "frontend.key"])

@@ -12,12 +12,13 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from tests.fakes.certificates import CATALOG, FRONTEND, issuing, make_folder
+from tests.fakes.certificates import CATALOG, FRONTEND, issuing, make_folder, make_named
+from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.runtime.writing import write_now, writes_now
 from twisted_bazaar.security.contexts import context_of
 from twisted_bazaar.security.folder import CertificateFolder
 from twisted_bazaar.security.roles import Role
-from twisted_bazaar.security.transport import NotAdmitted, TlsTransport, role_of
+from twisted_bazaar.security.transport import NotAdmitted, NothingSent, TlsTransport, role_of
 
 ORDER_1, ORDER_2 = Role.order(1), Role.order(2)
 
@@ -191,6 +192,75 @@ def test_who_shows_no_certificate_of_this_bazaar_is_not_heard(
         assert refused[1].startswith(why)
         assert server.inner.lost is not None
         assert server.inner.lost.check(NotAdmitted)
+
+
+ODD_NAMES = {
+    "two roles": (["bazaar://{0}/frontend", "bazaar://{0}/order-3"], []),
+    "the same role twice": (["bazaar://{0}/order-3", "bazaar://{0}/order-3"], []),
+    "a wildcard": (
+        [
+            "bazaar://{0}/order-*",
+        ],
+        ["*.bazaar"],
+    ),
+    "any role": (["bazaar://{0}/*"], []),
+    "a number with a zero": (["bazaar://{0}/order-03"], []),
+    "no number": (["bazaar://{0}/order"], []),
+    "capitals": (["BAZAAR://{0}/Order-3"], []),
+    "more behind": (
+        [
+            "bazaar://{0}/order-3/",
+        ],
+        [],
+    ),
+    "a host name only": ([], ["order-3.bazaar"]),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_NAMES)
+def test_a_certificate_that_does_not_name_exactly_one_role_names_none(
+    ours: CertificateFolder, tmp_path: Path, odd: str
+) -> None:
+    uris, hosts = ODD_NAMES[odd]
+    bazaar = ours.authority().bazaar
+    role = Role.order(3)
+    theirs = make_named(tmp_path / "odd", ours, role, [uri.format(bazaar) for uri in uris], hosts)
+    server = server_end(contexts(ours, ORDER_2)[0])
+    client = client_end(contexts(theirs, role)[1])
+    meet(server, client)
+    assert server.inner.heard == b""
+    assert server.refused == [("192.0.2.7", "its certificate names no role")]
+    server, client = server_end(contexts(theirs, role)[0]), client_end(contexts(ours, FRONTEND)[1])
+    meet(server, client)
+    assert server.inner.heard == b""
+    assert client.refused == [("192.0.2.7", "it is None, not order-2")]
+
+
+def test_before_the_handshake_is_over_nobody_is_taken_for_one_in_plain_text(
+    ours: CertificateFolder,
+) -> None:
+    server = server_end(contexts(ours, ORDER_2)[0])
+    server.connect()
+    with pytest.raises(InvariantBroken):
+        role_of(server.tls)
+
+
+def test_whose_handshake_fails_is_told_that_nothing_was_sent(
+    ours: CertificateFolder, tmp_path: Path
+) -> None:
+    theirs = contexts(make_folder(tmp_path), ORDER_2)[0]
+    server, client = server_end(theirs), client_end(contexts(ours, FRONTEND)[1])
+    meet(server, client)
+    assert client.inner.lost is not None
+    assert client.inner.lost.check(NothingSent)
+    # What is changed on the way later may follow what was heard.
+    server, client = server_end(contexts(ours, ORDER_2)[0]), client_end(contexts(ours, FRONTEND)[1])
+    meet(server, client)
+    client.tls.dataReceived(b"\x17\x03\x03\x00\x20" + bytes(32))
+    pump(server, client)
+    assert client.inner.lost is not None
+    assert client.inner.lost.check(NotAdmitted)
+    assert not client.inner.lost.check(NothingSent)
 
 
 @pytest.mark.parametrize("text", [b"BAZAAR\r\n", b"PRI * HTTP/2.0\r\n", b"GET / HTTP/1.1\r\n\r\n"])

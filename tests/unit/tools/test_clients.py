@@ -108,3 +108,23 @@ def test_others_may_read_the_file_as_they_might_before(tool: Tool) -> None:
     tool.path.chmod(0o640)
     tool("rotate", "alice")
     assert tool.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_file_stays_its_owners(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.chown", lambda _, user, group: given.append((user, group)))
+    tool("add", "alice")
+    assert not given
+    before = tool.path.stat()
+    tool("rotate", "alice")
+    assert given == [(before.st_uid, before.st_gid)]
+
+
+def test_a_link_stays_one_and_what_it_names_is_changed(tool: Tool) -> None:
+    tool("add", "alice")
+    there = tool.path.with_name("there.toml")
+    tool.path.rename(there)
+    tool.path.symlink_to(there.name)
+    tool("remove", "alice")
+    assert tool.path.is_symlink()
+    assert "alice" not in there.read_text()

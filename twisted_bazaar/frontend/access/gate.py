@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import attrs
+
 from twisted_bazaar.access import UNKNOWN, Client, Permission
 from twisted_bazaar.http.refusals import Reason, Refusal
 
@@ -34,15 +36,19 @@ class Gate:
     def replace(self, entries: Iterable[ClientEntry]) -> None:
         """These are the clients from now on."""
         self._clients = {
-            (digest := bytes.fromhex(text.removeprefix("sha256:"))): (digest, entry.client)
+            (digest := bytes.fromhex(text.removeprefix("sha256:"))): (
+                digest,
+                attrs.evolve(entry.client, shown=digest),
+            )
             for entry in entries
             for text in entry.hashes
         }
 
     def has_lost(self, client: Client) -> bool:
-        """Whether `client`, once admitted, is there no longer, or may do something else now."""
-        now = (each for _, each in self._clients.values() if each.name == client.name)
-        return all(each.permissions != client.permissions for each in now)
+        """Whether `client`, once admitted, may do something else now, or nothing by the API key
+        that it has shown: that was retired, or the client removed."""
+        _, now = self._clients.get(client.shown, (_ABSENT, UNKNOWN))
+        return (now.name, now.permissions) != (client.name, client.permissions)
 
     def __len__(self) -> int:
         """How many API keys there are."""

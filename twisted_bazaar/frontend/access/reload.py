@@ -85,6 +85,9 @@ class ClientFile(Service):
         state = file_state(self._path)
         if state is not None and state == self._seen:
             return False
+        if state is not None and not state.is_regular:
+            # To read a pipe would wait for who writes to it.
+            raise ValueError("it is no file")
         if state is not None and state.size > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
         text = self._path.read_text("utf-8")

@@ -73,6 +73,8 @@ class EventFeed(Service):
         """How many have come up while there were readers."""
         self._opening = 0
         """Requests that wait for their first event."""
+        self._lost: Callable[[Client], bool] = lambda client: False
+        """Whether a client has lost what it had when its request came."""
         self._turns: Turns[EventStream] = Turns()
         self._following: list[Deferred[None]] = []
         """One for each partition while the feed runs."""
@@ -119,6 +121,8 @@ class EventFeed(Service):
             self._rest()
         if not self.running or self._journal is None:
             raise Unavailable("this front-end is stopping, or the order log was restored")
+        if self._lost(request.caller):
+            raise Unavailable("the client was changed while the stream was being opened")
         if request.has_client:
             compress = accepts_gzip(request.requestHeaders.getRawHeaders(_ACCEPTED))
             reader = self._reader(asked, compress)
@@ -240,7 +244,9 @@ class EventFeed(Service):
         return self.journal.lead(leadership.leader, leadership.term)
 
     def end_those(self, lost: Callable[[Client], bool]) -> None:
-        """End the streams of the clients that have `lost` what they had."""
+        """End the streams of the clients that have `lost` what they had, also those that are being
+        opened."""
+        self._lost = lost
         for stream in self._turns.all():
             if lost(stream.caller):
                 stream.end()

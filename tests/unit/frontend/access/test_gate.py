@@ -1,6 +1,7 @@
 import hmac
 from typing import Any
 
+import attrs
 import pytest
 
 from twisted_bazaar.access import UNKNOWN, Client, Permission
@@ -21,6 +22,10 @@ def gate() -> Gate:
     )
 
 
+def admitted(present: Gate, key: bytes) -> Client:
+    return present.admitted([b"Bearer " + key], Permission.READ)
+
+
 def refused(authorization: list[bytes] | None, permission: Permission) -> Refusal:
     with pytest.raises(Refusal) as caught:
         gate().admitted(authorization, permission)
@@ -31,7 +36,7 @@ def refused(authorization: list[bytes] | None, permission: Permission) -> Refusa
     "header", [b"Bearer bz_a", b"bearer bz_a", b"BEARER   bz_a", b"Bearer bz_a2", b"Bearer bz_a \t"]
 )
 def test_each_api_key_of_a_client_is_its_own(header: bytes) -> None:
-    assert gate().admitted([header], Permission.TRADE) is ALICE
+    assert gate().admitted([header], Permission.TRADE) == ALICE
 
 
 @pytest.mark.parametrize(
@@ -72,22 +77,33 @@ def test_a_client_without_the_permission_is_403() -> None:
 @pytest.mark.parametrize("headers", [None, [b"Bearer bz_x"], [b"Basic eA=="]])
 def test_what_needs_no_permission_is_open_to_all(headers: list[bytes] | None) -> None:
     assert gate().admitted(headers, None) is UNKNOWN
-    assert gate().admitted([b"Bearer bz_r"], None) is READER
+    assert gate().admitted([b"Bearer bz_r"], None) == READER
 
 
 def test_other_clients_from_now_on() -> None:
     present = gate()
     present.replace([ClientEntry(READER, (hash_of(b"bz_new"),))])
-    assert present.client_of(b"bz_new") is READER
+    assert present.client_of(b"bz_new") == READER
     assert present.client_of(b"bz_r") is present.client_of(b"bz_a") is None
 
 
 def test_who_is_removed_or_may_do_something_else_has_lost_what_it_had() -> None:
     present = gate()
-    assert not present.has_lost(READER)
+    reader, alice = admitted(present, b"bz_r"), admitted(present, b"bz_a")
+    assert not present.has_lost(reader)
     present.replace([ClientEntry(Client("reader", frozenset()), (hash_of(b"bz_r"),))])
-    assert present.has_lost(READER)
-    assert present.has_lost(ALICE)
+    assert present.has_lost(reader)
+    assert present.has_lost(alice)
+
+
+def test_who_has_shown_an_api_key_that_is_retired_has_lost_what_it_had() -> None:
+    present = gate()
+    former, newest = admitted(present, b"bz_a"), admitted(present, b"bz_a2")
+    present.replace([ClientEntry(ALICE, (hash_of(b"bz_a2"),))])
+    assert present.has_lost(former)
+    assert not present.has_lost(newest)
+    present.replace([ClientEntry(attrs.evolve(ALICE, rate=5.0), (hash_of(b"bz_a2"),))])
+    assert not present.has_lost(newest)
 
 
 def test_what_is_shown_is_compared_as_a_hash_and_in_constant_time(
@@ -102,7 +118,7 @@ def test_what_is_shown_is_compared_as_a_hash_and_in_constant_time(
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
     present = gate()
-    assert present.client_of(b"bz_a") is ALICE
+    assert present.client_of(b"bz_a") == ALICE
     assert present.client_of(b"bz_x") is None
     assert [len(each) for pair in compared for each in pair] == [32] * 4
 

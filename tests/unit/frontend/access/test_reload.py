@@ -79,6 +79,39 @@ def test_a_service_begins_with_no_file_that_it_cannot_use(tmp_path: Path) -> Non
         ClientFile(Clock(), path)  # type: ignore[arg-type]
 
 
+def test_a_file_that_cannot_be_read_for_a_while_is_read_once_it_can(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(path: Path, *_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    world.write(table("bob", "bz_b"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", deny)
+        assert len(world.later(5)) == 1
+    assert world.knows("bz_a")
+    assert len(world.later()) == 1
+    assert world.knows("bz_b")
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(world: World) -> None:
+    world.path.unlink()
+    os.mkfifo(world.path)
+    [line] = world.later(3)
+    assert "it is no file" in line
+    assert world.knows("bz_a")
+
+
+def test_a_file_may_be_a_link_that_is_turned_to_another(world: World, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text(table("bob", "bz_b"))
+    link = world.path.with_suffix(".new")
+    link.symlink_to("other")
+    link.replace(world.path)
+    world.later()
+    assert world.knows("bz_b")
+    assert not world.knows("bz_a")
+
+
 def test_a_stopped_service_looks_no_more(world: World) -> None:
     world.clients.stopService()
     assert world.clock.getDelayedCalls() == []

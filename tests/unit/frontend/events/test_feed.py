@@ -429,3 +429,17 @@ def test_orders_that_come_up_count_once_for_all_readers(world: World) -> None:
     assert (world.feed.readers, world.feed.orders) == (2, 2)
     reader.channel.connectionLost(Failure(ConnectionDone()))
     assert world.feed.readers == 1
+
+
+def test_a_stream_whose_client_is_removed_ends_also_while_it_is_being_opened() -> None:
+    world = World()
+    for replica in world.replicas.values():
+        replica.silent = True
+    opening = world.connect()
+    world.feed.end_those(lambda client: True)
+    for replica in world.replicas.values():
+        replica.silent = False
+        replica.tell()
+    world.pass_time(0.5)
+    assert opening.transport.value().startswith(b"HTTP/1.1 503 ")
+    assert world.feed.readers == 0
