@@ -189,4 +189,5 @@ def read_blocks(
 
 def named(number: int, name: str) -> tuple[int, str, int]:
     """The row of stock or client `number`, with its checksum."""
-    return number, name, crc32(name.encode("utf-8", "surrogatepass"), number)
+    # In a damaged table the name may be of another type.
+    return number, name, crc32(str(name).encode("utf-8", "surrogatepass"), number)

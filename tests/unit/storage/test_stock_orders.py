@@ -155,6 +155,7 @@ def test_damage_during_use_is_noticed(path: Path, statement: str, descending: bo
     [
         *SPOILT,
         "UPDATE listed SET name = 'Other' WHERE id = 1",
+        "UPDATE listed SET name = x'00' WHERE id = 1",
         "UPDATE listed SET id = 7 WHERE id = 1",
         "UPDATE listed SET sum = sum + 1 WHERE id = 0",
         "DELETE FROM listed WHERE id = 1",
