@@ -78,7 +78,8 @@ STRING = r'"(?:[^"\\]|\\.)*"'
 MATCHER = re.compile(rf"(\w+)\s*(=~|!~|!=|=)\s*({STRING})")
 GROUPING = re.compile(rf"\b(?:{GROUPING_WORDS})\s*\(([^)]*)\)")
 BRACED = rf'\{{((?:[^{{}}"]|{STRING})*)\}}'
-SELECTOR = re.compile(rf"(?<![\w.])([a-zA-Z_:][\w:]*+)\s*+(?:{BRACED})?+(?!\()")
+# A name after a quotation mark is an argument, as of label_replace.
+SELECTOR = re.compile(rf"(?<![\w.\"])([a-zA-Z_:][\w:]*+)\s*+(?:{BRACED})?+(?!\()")
 
 
 def selectors(expr: str) -> list[Selector]:

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
 
 from tests import ROOT
+from tests.fakes.edge_files import ServerFiles
 from tests.fakes.engine_world import EngineWorld, buy
 from tests.fakes.monitoring_files import (
     ALERTS,
@@ -19,6 +22,8 @@ from tests.fakes.monitoring_files import (
     queries,
     selectors,
 )
+from twisted_bazaar.frontend.figures import FrontendFigures
+from twisted_bazaar.http.edge import EdgeCertificate, EdgeFiles
 from twisted_bazaar.metrics.exposition import Exposition
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.order.partitioned.figures import MemberFigures
@@ -73,6 +78,18 @@ def of_a_member() -> str:
     return text.decode()
 
 
+def of_an_edge(folder: Path) -> str:
+    """What a front-end shows that serves clients by TLS, of what only such a one has."""
+    files = ServerFiles(folder)
+    files.write(1)
+    clock, metrics = Clock(), Metrics()
+    edge = EdgeCertificate(EdgeFiles(files.key, files.certificate), clock.seconds)
+    FrontendFigures(metrics, clock, int).show_edge(lambda: edge, clock.seconds)
+    text, _ = Exposition(metrics).write("")
+    shown = re.findall(r".*bazaar_http_certificate_expiry_seconds.*\n", text.decode())
+    return "".join(shown)
+
+
 def _made_elsewhere(bazaar: object, partition: int) -> NoReturn:
     raise AssertionError
 
@@ -91,6 +108,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Series:
             if name != "redis":
                 _add(found, scrape(bazaar, name))
     _add(found, samples(of_a_member()))
+    _add(found, samples(of_an_edge(tmp_path_factory.mktemp("edge"))))
     return found
 
 
