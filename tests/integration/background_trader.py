@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.02
 REQUEST_SECONDS = 15.0
 
 

@@ -9,9 +9,16 @@ from .bazaar import Bazaar
 
 
 @pytest.fixture(scope="module")
-def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
-    """A ready bazaar for all tests of a module, which may trade and must change nothing else."""
-    with Bazaar(tmp_path_factory.mktemp("bazaar")) as running:
+def bazaar(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bazaar]:
+    """A ready bazaar for all tests of a module, which may trade and must change nothing else.
+
+    A module that needs no three replicas says `BAZAAR_OPTIONS = ("--replicas=1",)`: each process
+    takes most of a second to start.
+    """
+    options: tuple[str, ...] = getattr(request.module, "BAZAAR_OPTIONS", ())
+    with Bazaar(tmp_path_factory.mktemp("bazaar"), *options) as running:
         yield running
 
 

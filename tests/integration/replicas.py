@@ -1,12 +1,11 @@
 """The states and logs of a bazaar's order replicas."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.commands import run
 from twisted_bazaar.partitions import partition_of
 
 from .bazaar import Bazaar
@@ -50,12 +49,7 @@ def wait_converged(bazaar: Bazaar, number: int, within: float = 20.0) -> None:
 def verify(place: Path | str) -> tuple[int, str]:
     """What `verify` says of a replica's folder, or of an engine: the number of orders, and the
     digest, or those of all partitions."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", "verify", str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run("verify", place)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     found = re.findall(r"last_number=(\d+).*digest=([0-9a-f]{32})", ran.stdout)
     assert found, ran.stdout

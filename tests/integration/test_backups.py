@@ -2,11 +2,9 @@
 
 import csv
 import io
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from tests.commands import run
 
 from .bazaar import Bazaar
 from .trader import Trader
@@ -15,17 +13,11 @@ from .waiting import wait_until
 CLIENTS = 8
 
 
-def _tool(*arguments: str | Path, fails: bool = False) -> str:
-    """What `python -m twisted_bazaar` prints; with `fails`, on standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == (1 if fails else 0), done.stderr or done.stdout
-    return done.stderr if fails else done.stdout
+def _tool(*arguments: str | Path) -> str:
+    """What `python -m twisted_bazaar` prints."""
+    done = run(*arguments)
+    assert done.returncode == 0, done
+    return done.stdout
 
 
 def _said(line: str) -> dict[str, str]:
@@ -47,7 +39,7 @@ def test_a_bazaar_is_restored_from_a_backup_and_an_increment_taken_while_it_trad
     tmp_path: Path,
 ) -> None:
     whole, increment = tmp_path / "whole", tmp_path / "increment"
-    with Bazaar(tmp_path / "before") as before:
+    with Bazaar(tmp_path / "before", "--replicas=1") as before:
         source = before.data / "order-1"
         address = before.processes()["frontend"]["address"]
         with Trader(address, ["GameStart", "FishCo"], CLIENTS) as trader:
@@ -108,46 +100,3 @@ def test_a_restored_bazaar_and_the_one_before_have_nothing_to_do_with_each_other
         assert stock.status == 200
         assert stock.body["data"]["quantity"] == 99
         assert bazaar.request("GET", "/orders/2").status == 404
-
-
-@pytest.mark.parametrize(
-    ("why", "command"),
-    [
-        ("order-1: is not empty; restore into another folder", "restore {backup} {data}"),
-        ("goes on after entry", "restore {increment} {empty}"),
-        ("end with order 1, before 9", "restore {backup} {empty} --until 9"),
-        ("no backup, or a damaged one", "restore {text} {empty}"),
-        ("not a whole one", "restore {cut} {empty}"),
-        ("No such file", "restore {empty}/none {empty}"),
-        ("not the folder of an order replica", "backup {empty} {empty}/file"),
-        ("of another log", "backup {data}/order-1 {empty}/file --since {other}"),
-    ],
-)
-def test_what_cannot_be_restored_is_one_line(
-    taken: dict[str, Path], tmp_path: Path, why: str, command: str
-) -> None:
-    named = {**taken, "empty": tmp_path}
-    line = _tool(*command.format(**named).split(), fails=True)
-    assert why in line
-    assert line.count("\n") == 1
-    assert not list(tmp_path.glob("order-*"))
-
-
-@pytest.fixture(scope="module")
-def taken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Backups of every kind, and the data that they are of."""
-    folder = tmp_path_factory.mktemp("backups")
-    files = {name: folder / name for name in ("backup", "increment", "other", "text", "cut")}
-    for name, asked in (("backup", "data"), ("other", "another")):
-        with Bazaar(folder / asked, "--replicas=1") as bazaar:
-            order = {"name": "GameStart", "quantity": 1, "type": "buy"}
-            assert bazaar.request("POST", "/orders", order).status == 200
-            source = bazaar.data / "order-1"
-        with Bazaar(folder / asked, "--replicas=1"):
-            pass  # A start brings the index up to date.
-        _tool("backup", source, files[name])
-        if name == "backup":
-            _tool("backup", source, files["increment"], "--since", files["backup"])
-    files["text"].write_text("a text\n")
-    files["cut"].write_bytes(files["backup"].read_bytes()[:-20])
-    return {**files, "data": folder / "data" / "data"}

@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests import ROOT
 from twisted_bazaar.client import Client, Order, Placed
@@ -16,8 +18,8 @@ from .killed_bot import BOT
 TRADES = 2
 """That the bot makes after each start."""
 
-PLACES = [
-    # Of its first trade: request 1 looks at the stocks, and request 2 is the trade.
+FIRST = [
+    # Request 1 looks at the stocks, and request 2 is the trade.
     ("asking", 1),
     ("half written", 1),
     ("written", 1),
@@ -27,9 +29,11 @@ PLACES = [
     ("answered", 2),
     ("half written", 2),
     ("written", 2),
-    # Of its second one.
-    ("asked", 4),
 ]
+"""Places of its first trade."""
+FEW = [("half written", 1), ("asked", 2)]
+SECOND = ("asked", 4)
+"""A place of its second trade."""
 RECONCILING = ("asked", 1)
 """It has a trade to send again, and is killed once it has."""
 
@@ -63,16 +67,19 @@ def assert_they_agree(books: dict[str, Placed | None], orders: list[Order]) -> N
     assert len(orders) == len(booked), "a trade was made twice"
 
 
+@pytest.mark.parametrize("first", [FEW, pytest.param(FIRST, marks=pytest.mark.slow)])
 def test_a_bot_that_is_killed_anywhere_has_right_books_once_it_has_run_again(
-    bazaar: Bazaar, tmp_path: Path
+    start_bazaar: Callable[..., Bazaar], tmp_path: Path, first: list[tuple[str, int]]
 ) -> None:
+    bazaar = start_bazaar("--replicas=1")
     books = tmp_path / "books.jsonl"
+    places = [*first, SECOND]
     with Client(bazaar.url) as client:
-        for nth, place in enumerate(PLACES, 1):
+        for nth, place in enumerate(places, 1):
             arguments = (bazaar.url, str(books), str(TRADES * nth))
             run_killed(place, *arguments)
-            if place == PLACES[-1]:
+            if place == SECOND:
                 run_killed(RECONCILING, *arguments)
             assert run(str(BOT), *arguments) == 0
             assert_they_agree(entries(books), list(client.orders()))
-    assert len(entries(books)) == TRADES * len(PLACES)
+    assert len(entries(books)) == TRADES * len(places)

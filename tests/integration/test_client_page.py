@@ -11,6 +11,7 @@ from .bazaar import Bazaar
 
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 URL = "http://127.0.0.1:8081"
+BAZAAR_OPTIONS = ("--replicas=1",)
 
 
 def test_the_code_of_the_page_runs(bazaar: Bazaar, tmp_path: Path) -> None:

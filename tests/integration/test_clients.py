@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run
 from twisted_bazaar.client import Client, Refused
 from twisted_bazaar.client.values import Order
 from twisted_bazaar.local.command_lines import twistd
@@ -23,12 +23,8 @@ OLD = "/api/frontend_service/trade"
 
 
 def tool(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run(*arguments)
+    assert done.returncode == 0, done
     return done.stdout.strip()
 
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -39,24 +38,23 @@ def ask(
         connection.close()
 
 
-def test_each_example_is_what_a_bazaar_answers(tmp_path: Path) -> None:
+def test_each_example_is_what_a_bazaar_answers(bazaar: Bazaar) -> None:
     # Routes import Klein, which installs a reactor: not while tests are collected.
     from twisted_bazaar.frontend.api.routes import Routes
 
     wrong: list[str] = []
     count = 0
-    with Bazaar(tmp_path / "bazaar") as bazaar:
-        for route in Routes.served.routes:
-            for example in route.operation.examples:
-                if example.met is not None:
-                    continue
-                headers, data = asked(example)
-                target = target_of(route, example)
-                answer = ask(bazaar, route.method, target, data, headers)
-                count += 1
-                expected = example.code, masked(answer_of(route, example))
-                if (answer.status, masked(answer.body)) != expected:
-                    wrong.append(f"{route.method} {target} {example.says}:\n{answer}\n{expected}")
+    for route in Routes.served.routes:
+        for example in route.operation.examples:
+            if example.met is not None:
+                continue
+            headers, data = asked(example)
+            target = target_of(route, example)
+            answer = ask(bazaar, route.method, target, data, headers)
+            count += 1
+            expected = example.code, masked(answer_of(route, example))
+            if (answer.status, masked(answer.body)) != expected:
+                wrong.append(f"{route.method} {target} {example.says}:\n{answer}\n{expected}")
     assert not wrong, "\n\n".join(wrong)
     assert count > 30
 

@@ -4,8 +4,6 @@ import contextlib
 import os
 import resource
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import run
 from twisted_bazaar.rpc.serving.server import GRACE_SECONDS
 from twisted_bazaar.storage.index import witness_in
 from twisted_bazaar.storage.logfile import LogReader
@@ -263,11 +262,7 @@ def test_two_damaged_replicas_stop_and_say_so(cluster: FaultyCluster) -> None:
     assert status == 1
     assert "there is nobody to recall it from" in log
     for name in damaged:
-        ran = subprocess.run(
-            [sys.executable, "-m", "twisted_bazaar", "verify", str(cluster.data / name)],
-            capture_output=True,
-            text=True,
-        )
+        ran = run("verify", cluster.data / name)
         assert ran.returncode == 1
         assert f"{name}: suspect, may lack orders: " in ran.stderr
         assert "line " in ran.stderr

@@ -3,7 +3,6 @@
 import socket
 from contextlib import closing
 from http.client import HTTPConnection
-from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,6 +12,7 @@ from .waiting import wait_until
 
 SCRAPE_SECONDS = 10.0
 SOON_SECONDS = 10.0
+BAZAAR_OPTIONS = ("--replicas=1",)
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -118,12 +118,3 @@ def test_a_stream_is_open_while_its_client_reads(bazaar: Bazaar) -> None:
 
 def test_clients_reach_no_metrics_unless_they_are_to(bazaar: Bazaar) -> None:
     assert bazaar.request("GET", "/metrics").status == 404
-
-
-def test_clients_reach_metrics_if_they_are_to(tmp_path: Path) -> None:
-    with Bazaar(tmp_path / "public", "--public-metrics", "--replicas=1") as bazaar:
-        public = HTTPConnection(bazaar.url.removeprefix("http://"))
-        info = [labels for name, labels in samples(public) if name == "bazaar_info"]
-        assert [dict(labels)["service"] for labels in info] == ["frontend"]
-        described = bazaar.request("GET", "/openapi.json").body["paths"]
-        assert "/metrics" not in described, "docs/reference.md says so"

@@ -95,7 +95,7 @@ def test_a_local_bazaar_with_a_full_pipe_trades_restarts_processes_and_stops(
             self.log.touch()
             return pipe.open()
 
-    with Unread(tmp_path, "--cache=off") as bazaar:
+    with Unread(tmp_path, "--replicas=1", "--cache=off") as bazaar:
         bazaar.wait_restarted("catalog", bazaar.kill("catalog"))
         bazaar.wait_ready()
         assert bazaar.request("POST", "/orders", BUY).status == 200

@@ -169,7 +169,11 @@ async def test_lookups_go_on_when_the_catalog_is_killed_and_the_standby_takes_ov
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("fault", [killed, paused], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(killed, marks=pytest.mark.slow), paused],
+    ids=lambda fault: fault.__name__,
+)
 async def test_the_leader_answers_lookups_when_no_catalog_is_left(
     cluster: Cluster, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:

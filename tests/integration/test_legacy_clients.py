@@ -9,6 +9,7 @@ from .legacy_client import NAMES, PREFIX, Session
 CLIENTS = 5
 LOOKUPS = 8
 PROBABILITY = 0.8
+BAZAAR_OPTIONS = ("--replicas=1",)
 
 
 def session(bazaar: Bazaar, host: str = "127.0.0.1") -> Session:

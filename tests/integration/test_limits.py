@@ -18,7 +18,12 @@ GREEDY, OTHER = "127.0.0.2", "127.0.0.1"
 """Addresses of this machine: two clients."""
 BATCHES, BATCH = 100, 100
 TRADE = {"name": "GameStart", "quantity": 1, "type": "sell"}
-OPTIONS = "--request-deadline=1", "--max-connections-per-address=150", "--public-metrics"
+OPTIONS = (
+    "--replicas=1",
+    "--request-deadline=1",
+    "--max-connections-per-address=150",
+    "--public-metrics",
+)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,9 @@ def test_a_rate_is_told_and_kept(tmp_path: Path) -> None:
         assert bazaar.request("GET", "/stocks/GameStart").status == 200
         limited_requests = 'bazaar_http_limited_requests_total{of="address"}'
         wait_until(lambda: counted(bazaar, limited_requests) == 1, "it is counted")
+
+
+def test_clients_reach_metrics_if_they_are_to(bazaar: Bazaar) -> None:
+    assert counted(bazaar, "bazaar_info{") == 1
+    described = bazaar.request("GET", "/openapi.json").body["paths"]
+    assert "/metrics" not in described, "docs/reference.md says so"

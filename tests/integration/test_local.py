@@ -68,11 +68,13 @@ def test_a_listing_that_no_market_can_open_with_is_one_line_and_status_1(tmp_pat
 
 
 def test_a_process_that_cannot_use_its_folder_ends_the_bazaar_with_its_line(tmp_path: Path) -> None:
-    folder = tmp_path / "var" / "order-2"
+    folder = tmp_path / "var" / "order-1"
     folder.parent.mkdir()
     folder.write_text("")
-    assert refused("--cache=off", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path) == (
-        f"bazaar: order-2 does not start: bazaar-order: folder {folder} cannot be used: File exists"
+    assert refused(
+        "--replicas=1", "--cache=off", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path
+    ) == (
+        f"bazaar: order-1 does not start: bazaar-order: folder {folder} cannot be used: File exists"
     )
     assert not (tmp_path / "var" / "processes.json").exists()
 
@@ -94,7 +96,7 @@ def test_a_process_that_has_served_is_restarted_until_its_folder_can_be_used(
 def test_a_second_bazaar_in_the_same_folder_is_refused_and_the_first_unharmed(
     start_bazaar: Start, tmp_path: Path
 ) -> None:
-    first = start_bazaar("--cache=off", ready=False)
+    first = start_bazaar("--replicas=1", "--cache=off", ready=False)
     before = first.processes()
     assert refused(f"--data={first.data}", "--listen=tcp:0:interface=127.0.0.1", cwd=tmp_path) == (
         f"bazaar: folder {first.data} is in use by process {first.pid}"
@@ -102,29 +104,14 @@ def test_a_second_bazaar_in_the_same_folder_is_refused_and_the_first_unharmed(
     assert first.processes().keys() == before.keys()
 
 
-def test_a_bazaar_gets_ready_and_lists_the_processes_that_are_promised(bazaar: Bazaar) -> None:
-    processes = bazaar.processes()
-    assert list(processes) == ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]
-    assert all(is_alive(row["pid"]) for row in processes.values())
-    assert bazaar.request("GET", "/ping").body == {"data": "pong"}
-
-
-def test_a_bazaar_makes_certificates_that_their_owner_alone_can_read(bazaar: Bazaar) -> None:
-    folder = CertificateFolder(bazaar.data / "certificates")
-    roles = ["frontend", "catalog", "order-1", "order-2", "order-3", "operator", "monitor"]
-    assert sorted(map(str, folder.roles())) == sorted(roles)
-    assert all(folder.read(role) for role in folder.roles())
-    assert {path.stat().st_mode & 0o077 for path in folder.path.iterdir()} == {0}
-
-
 def test_two_bazaars_live_side_by_side(start_bazaar: Start) -> None:
-    bazaars = [start_bazaar("--cache=off", ready=False) for _ in range(2)]
+    bazaars = [start_bazaar("--replicas=1", "--cache=off", ready=False) for _ in range(2)]
     addresses = [row["address"] for each in bazaars for row in each.processes().values()]
-    assert len(addresses) == len(set(addresses)) == 10
+    assert len(addresses) == len(set(addresses)) == 6
 
 
 def test_a_killed_process_is_back_within_a_second(start_bazaar: Start) -> None:
-    bazaar = start_bazaar("--cache=auto", ready=False)
+    bazaar = start_bazaar("--replicas=1", "--cache=auto", ready=False)
     address = bazaar.processes()["redis"]["address"]
     for _ in range(3):
         old = bazaar.kill("redis")
@@ -144,7 +131,7 @@ def test_a_killed_process_is_back_within_a_second(start_bazaar: Start) -> None:
 
 
 def test_stopping_leaves_nothing_behind(start_bazaar: Start) -> None:
-    bazaar = start_bazaar(ready=False)
+    bazaar = start_bazaar("--replicas=1", ready=False)
     bazaar.stop()
     assert not (bazaar.data / "processes.json").exists()
     bazaar.start(ready=False)
@@ -154,7 +141,7 @@ def test_stopping_leaves_nothing_behind(start_bazaar: Start) -> None:
 def test_a_bazaar_that_is_killed_takes_its_processes_with_it_and_can_start_again(
     start_bazaar: Start,
 ) -> None:
-    bazaar = start_bazaar(ready=False)
+    bazaar = start_bazaar("--replicas=1", ready=False)
     pids = [row["pid"] for row in bazaar.processes().values() if row["pid"]]
     os.kill(bazaar.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, pids)), "all are gone", why_not=bazaar.tail)
@@ -170,3 +157,18 @@ def test_an_option_may_come_from_the_environment_and_does_not_reach_the_processe
     processes = bazaar.processes()
     assert processes.keys() == {"frontend", "catalog", "order-1"}
     assert all("--lease=1.5" in row["command"] for row in processes.values())
+
+
+def test_a_bazaar_gets_ready_and_lists_the_processes_that_are_promised(bazaar: Bazaar) -> None:
+    processes = bazaar.processes()
+    assert list(processes) == ["frontend", "catalog", "order-1", "order-2", "order-3", "redis"]
+    assert all(is_alive(row["pid"]) for row in processes.values())
+    assert bazaar.request("GET", "/ping").body == {"data": "pong"}
+
+
+def test_a_bazaar_makes_certificates_that_their_owner_alone_can_read(bazaar: Bazaar) -> None:
+    folder = CertificateFolder(bazaar.data / "certificates")
+    roles = ["frontend", "catalog", "order-1", "order-2", "order-3", "operator", "monitor"]
+    assert sorted(map(str, folder.roles())) == sorted(roles)
+    assert all(folder.read(role) for role in folder.roles())
+    assert {path.stat().st_mode & 0o077 for path in folder.path.iterdir()} == {0}

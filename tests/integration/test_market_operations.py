@@ -1,12 +1,12 @@
 """`python -m twisted_bazaar market`, on real processes: what is changed, all clients see."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands import Ran, run
 
 from .bazaar import Answer, Bazaar
 from .cluster import Cluster
@@ -14,7 +14,6 @@ from .replicas import leader, verify_all
 from .waiting import wait_until
 
 SECRET = "0123456789abcdef\n"
-TOOL_SECONDS = 60.0
 SETTLED_SECONDS = 10.0
 
 
@@ -33,13 +32,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-def market(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", "market", *words],
-        capture_output=True,
-        text=True,
-        timeout=TOOL_SECONDS,
-    )
+def market(*words: str) -> Ran:
+    return run("market", *words)
 
 
 def operate(cluster: Cluster, *words: str, at: str = "frontend") -> str:

@@ -89,7 +89,12 @@ def at_random() -> Callable[[], PushFault]:
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("fault", [lost, answers_lost, late], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    # What of answers that are lost? They are as good as late to the catalog.
+    [lost, pytest.param(answers_lost, marks=pytest.mark.slow), late],
+    ids=lambda fault: fault.__name__,
+)
 async def test_a_front_end_without_pushes_shows_nothing_from_memory_and_delays_trades_once(
     world: World, fault: Callable[[], PushFault], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,13 +1,13 @@
 """Names with special characters are looked up, traded, cached, stored and exported."""
 
 import csv
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+
+from tests.commands import run
 
 from .bazaar import Bazaar
 from .waiting import wait_until
@@ -72,13 +72,8 @@ def test_every_call_serves_every_name_also_after_a_restart(bazaar: Bazaar, listi
 
 
 def test_no_exported_cell_is_a_formula(bazaar: Bazaar) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", "export", str(bazaar.data / "order-1")],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    ran = run("export", bazaar.data / "order-1")
+    assert ran.returncode == 0, ran
     header, *rows = csv.reader(ran.stdout.splitlines())
     assert header == ["transaction_number", "name", "type", "quantity"]
     assert [row[1].removeprefix("'") for row in rows] == NAMES

@@ -116,7 +116,7 @@ def kernel_queue() -> int:
 def test_three_hundred_may_come_in_at_once_while_the_front_end_is_busy(
     start_bazaar: Callable[..., Bazaar],
 ) -> None:
-    bazaar = start_bazaar("--cache=off")
+    bazaar = start_bazaar("--replicas=1", "--cache=off")
     host, _, port = bazaar.processes()["frontend"]["address"].rpartition(":")
     with ExitStack() as stack:
         busy = bazaar.kill("frontend", signal.SIGSTOP)

@@ -7,12 +7,12 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.commands import Ran, run
 from twisted_bazaar.local.command_lines import twistd
 
 from .background_trader import BackgroundTrader
@@ -22,7 +22,6 @@ from .waiting import wait_until
 REPLICAS = ("order-1", "order-2", "order-3")
 END_SECONDS = 10.0
 """By then a service that cannot start has said so and ended; it takes half a second."""
-TOOL_SECONDS = 30.0
 SETTLED_SECONDS = 10.0
 NOWHERE = "127.0.0.1:1"
 HEADER = ["transaction_number", "name", "type", "quantity", "price", "client_order_id"]
@@ -79,25 +78,9 @@ def orders(bazaar: Bazaar) -> list[list[str]]:
     return rows
 
 
-def ask(command: str, *folders: Path) -> list[subprocess.CompletedProcess[str]]:
-    """`python -m twisted_bazaar`, asked about all folders at once."""
-    words = [sys.executable, "-m", "twisted_bazaar", *command.split()]
-    running = [
-        subprocess.Popen(
-            [*words, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for folder in folders
-    ]
-    try:
-        outputs = [each.communicate(timeout=TOOL_SECONDS) for each in running]
-    finally:
-        for each in running:
-            each.kill()
-            each.wait()
-    return [
-        subprocess.CompletedProcess(each.args, each.returncode, *output)
-        for each, output in zip(running, outputs, strict=True)
-    ]
+def ask(command: str, *folders: Path) -> list[Ran]:
+    """`python -m twisted_bazaar`, asked about all folders."""
+    return [run(*command.split(), folder) for folder in folders]
 
 
 def exported(data: Path) -> list[list[list[str]]]:
@@ -203,6 +186,7 @@ def test_a_stopped_bazaar_exports_the_same_and_damage_is_found(
 
 # Services that cannot start
 
+LOCAL = ["bazaar", "--listen=tcp:0:interface=127.0.0.1"]
 ORDER = ["bazaar-order", "--id=1", f"--listen={NOWHERE}", "--data=data"]
 CATALOG = ["bazaar-catalog", f"--listen={NOWHERE}", "--data=data"]
 FRONTEND = ["bazaar-frontend", f"--catalog={NOWHERE}", f"--replica=1={NOWHERE}"]
@@ -255,9 +239,7 @@ def test_a_port_that_is_taken_is_one_line_that_names_it_and_status_1(
     assert str(port) in line
 
 
-@pytest.mark.parametrize(
-    "words", [["bazaar", "--listen=tcp:0"], ORDER, CATALOG], ids=lambda w: w[0]
-)
+@pytest.mark.parametrize("words", [LOCAL, ORDER, CATALOG], ids=lambda w: w[0])
 def test_a_folder_that_cannot_be_made_is_one_line_that_names_it_and_status_1(
     tmp_path: Path, words: Sequence[str]
 ) -> None:
@@ -269,7 +251,7 @@ def test_a_folder_that_cannot_be_made_is_one_line_that_names_it_and_status_1(
 
 @pytest.mark.parametrize(
     ("words", "name"),
-    [(["bazaar", "--listen=tcp:0"], ""), (ORDER, "order-1"), (CATALOG, "catalog")],
+    [(LOCAL, ""), (ORDER, "order-1"), (CATALOG, "catalog")],
     ids=["bazaar", "order", "catalog"],
 )
 def test_a_second_copy_in_a_folder_is_one_line_and_status_1_and_the_first_goes_on(
@@ -288,13 +270,8 @@ def test_market_finds_address_and_secret_in_the_folder_of_a_bazaar(
     bazaar: Bazaar, tmp_path: Path
 ) -> None:
     """Also where there is no cache, and so no push."""
-    words = [sys.executable, "-m", "twisted_bazaar", "market", "price", "GameStart", "15.99"]
-    said = []
-    for data in (bazaar.data, tmp_path):
-        done = subprocess.run(
-            [*words, f"--data={data}"], capture_output=True, text=True, timeout=TOOL_SECONDS
-        )
-        said.append((done.returncode, done.stdout, done.stderr))
+    words = ("market", "price", "GameStart", "15.99")
+    said = [run(*words, f"--data={data}") for data in (bazaar.data, tmp_path)]
     unreadable = f"market: {tmp_path}/processes.json cannot be read: No such file or directory"
     assert said == [
         (0, "ok: it was so already\n", ""),

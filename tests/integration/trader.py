@@ -5,15 +5,21 @@ import json
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from twisted_bazaar.partitions import local_number, partition_of
 
 from .bazaar import Bazaar
+from .waiting import wait_until
 
+FEW_STOCKS = ["GameStart", "FishCo", "BoarCo", "MenhirCo"]
 RETRY_SECONDS = 0.05
+THINK_SECONDS = 0.01
+"""Between two trades of a client: what is started meanwhile needs the processors, too."""
 
 
 class Acknowledged(NamedTuple):
@@ -42,11 +48,19 @@ class Trader:
     key, as often as it takes, as any careful client does. Use it as a context manager.
     """
 
-    def __init__(self, address: str, stocks: list[str], clients: int = 5, seed: int = 1) -> None:
+    def __init__(
+        self,
+        address: str,
+        stocks: list[str],
+        clients: int = 5,
+        seed: int = 1,
+        promised: list["Acknowledged"] | None = None,
+    ) -> None:
+        """`promised`: what was acknowledged to earlier ones of other seeds, to be added to."""
         host, _, port = address.rpartition(":")
         self._address = host, int(port)
         self._stocks = stocks
-        self.acknowledged: list[Acknowledged] = []
+        self.acknowledged = [] if promised is None else promised
         self.failed: list[Failed] = []
         self.broken: list[float] = []
         """When connections broke."""
@@ -80,7 +94,7 @@ class Trader:
     def _trade(self, choose: random.Random, client: int) -> None:
         count = 0
         connection = http.client.HTTPConnection(*self._address, timeout=10)
-        while not self._stop.is_set():
+        while not self._stop.wait(THINK_SECONDS):
             count += 1
             key = f"trader-{client}-{count}-{choose.getrandbits(32):x}"
             order = {
@@ -114,6 +128,23 @@ class Trader:
                 self.broken.append(time.monotonic())
                 if self._stop.wait(RETRY_SECONDS):
                     return 409, None
+
+
+PROMISED: defaultdict[Path, list[Acknowledged]] = defaultdict(list)
+"""What was acknowledged so far, by the folder of the bazaar: each test checks all of it."""
+
+
+def trader_of(bazaar: Bazaar) -> Trader:
+    """Clients of a bazaar that tests share, which none but these trade with."""
+    promised = PROMISED[bazaar.folder]
+    address = bazaar.processes()["frontend"]["address"]
+    return Trader(address, FEW_STOCKS, seed=1 + len(promised), promised=promised)
+
+
+def wait_trading(trader: Trader, orders: int = 20) -> None:
+    """Wait until so many more orders of `trader` are acknowledged."""
+    wanted = len(trader.acknowledged) + orders
+    wait_until(lambda: len(trader.acknowledged) >= wanted, f"{orders} more orders", 15)
 
 
 def all_orders(bazaar: Bazaar) -> list[dict[str, Any]]:

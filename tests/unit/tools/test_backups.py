@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from tests.commands import run
 from tests.fakes.histories import extend, history, ledger_of, opened
 from twisted_bazaar.consensus.entries import GENESIS, Entry, MemberInfo, Members, Opened
 from twisted_bazaar.consensus.log import Write
@@ -142,6 +143,46 @@ def test_a_backup_that_fails_leaves_the_one_before(replica: Path, tmp_path: Path
         take(replica, str(place), None, lambda: 7)
     assert place.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "order-3"]
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> dict[str, Path]:
+    """Backups of every kind, and the data that they are of."""
+    names = ("data", "empty", "backup", "increment", "other", "text", "cut")
+    files = {name: tmp_path / name for name in names}
+    files["empty"].mkdir()
+    log(files["data"] / "order-1", ENTRIES, indexed=3)
+    another = extend([], [Opened(leader=2), *(entry.event for entry in ENTRIES[1:])])
+    log(tmp_path / "another", another, indexed=3)
+    take(tmp_path / "another", str(files["other"]), None, lambda: 7)
+    take(files["data"] / "order-1", str(files["backup"]), None, lambda: 7)
+    take(files["data"] / "order-1", str(files["increment"]), str(files["backup"]), lambda: 8)
+    files["text"].write_text("a text\n")
+    files["cut"].write_bytes(files["backup"].read_bytes()[:-20])
+    return files
+
+
+@pytest.mark.parametrize(
+    ("why", "command"),
+    [
+        ("order-1: is not empty; restore into another folder", "restore {backup} {data}"),
+        ("goes on after entry", "restore {increment} {empty}"),
+        ("end with order 1, before 9", "restore {backup} {empty} --until 9"),
+        ("no backup, or a damaged one", "restore {text} {empty}"),
+        ("not a whole one", "restore {cut} {empty}"),
+        ("No such file", "restore {empty}/none {empty}"),
+        ("not the folder of an order replica", "backup {empty} {empty}/file"),
+        ("of another log", "backup {data}/order-1 {empty}/file --since {other}"),
+    ],
+)
+def test_what_cannot_be_restored_is_one_line(
+    taken: dict[str, Path], why: str, command: str
+) -> None:
+    ran = run(*command.format(**taken).split())
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert why in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert not list(taken["empty"].glob("order-*"))
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_their_history_of_a_correct_bazaar_is_accepted(seed: int) -> None:
 
 
 def test_they_make_every_kind_of_call_and_get_every_verdict() -> None:
-    _, history = trading(0.05, 1, seconds=300.0)
+    _, history = trading(0.05, 1, seconds=100.0)
     kinds = {type(record).__name__ for record in history.records}
     assert kinds >= {"TradeCall", "LookupCall", "MarketCall", "OrderCall", "PageCall"}
     met = {record.verdict for record in history.records if isinstance(record, TradeCall)}
