@@ -15,6 +15,7 @@ ONLY_WITH_FILES = {
     ),
     **dict.fromkeys(
         (
+            "test_archive",
             "test_disk_faults",
             "test_foreign_clusters",
             "test_members",

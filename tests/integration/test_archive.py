@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from .bazaar import Bazaar
 from .cluster import Cluster
 from .replicas import leader, verify_all, wait_converged
 from .waiting import wait_until
@@ -41,7 +42,7 @@ def trade(number: int) -> dict[str, object]:
     return {"name": "GameStart", "type": side, "quantity": 1, "client_order_id": key}
 
 
-def place(cluster: ShortLogs, first: int, last: int) -> None:
+def place(cluster: Bazaar, first: int, last: int) -> None:
     """Place the orders `first` to `last`, ten in a request."""
     for at in range(first, last + 1, 10):
         batch = [trade(number) for number in range(at, min(at + 10, last + 1))]
@@ -60,7 +61,7 @@ def wait_short(cluster: ShortLogs, *names: str) -> None:
     wait_until(short, "segments have left", 20, cluster.tail)
 
 
-def check_reads(cluster: ShortLogs, last: int) -> None:
+def check_reads(cluster: Bazaar, last: int) -> None:
     """The first and the last order are answered, by number, by key and in lists."""
     for number in (1, 2, last):
         order = cluster.request("GET", f"/orders/{number}").body["data"]
@@ -85,12 +86,7 @@ def test_orders_that_have_left_the_logs_are_answered_verified_and_exported(
     again = cluster.request("POST", "/orders", trade(1))
     assert again.body["data"]["transaction_number"] == 1
     verify_all(cluster)
-    exported = subprocess.run(
-        [sys.executable, "-m", "twisted_bazaar", "export", str(cluster.data / "order-3")],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    exported = run_tool("export", str(cluster.data / "order-3"))
     assert len(exported.splitlines()) == ORDERS + 1
 
 
@@ -125,3 +121,33 @@ def test_a_replica_with_an_empty_folder_takes_a_snapshot_while_trades_flow_and_t
     check_reads(cluster, last)
     again = cluster.request("POST", "/orders", trade(1))
     assert again.body["data"]["transaction_number"] == 1
+
+
+def test_the_replicas_of_a_bazaar_archive_in_one_place(tmp_path: Path) -> None:
+    place_of_all = tmp_path / "archive"
+    options = ("--keep=20", f"--archive={place_of_all}", "--cache=memory")
+    bazaar = Bazaar(tmp_path / "bazaar", *options, environment={"BAZAAR_SEGMENT": "8KiB"})
+    replicas = [bazaar.data / f"order-{number}" for number in (1, 2, 3)]
+
+    def short() -> bool:
+        return all(
+            (folder / "log" / "begin").exists() and len(list(folder.glob("log/*.jsonl"))) <= 2
+            for folder in replicas
+        )
+
+    with bazaar:
+        place(bazaar, 1, ORDERS)
+        wait_until(short, "segments have left", 20, bazaar.tail)
+        check_reads(bazaar, ORDERS)
+    assert not [folder for folder in replicas if (folder / "archive").exists()]
+    for folder in replicas:
+        verified = run_tool("verify", str(folder))
+        assert f"last_number={ORDERS}" in verified, verified
+    with bazaar:
+        check_reads(bazaar, ORDERS)
+
+
+def run_tool(*arguments: str) -> str:
+    """What a tool of ours prints."""
+    command = [sys.executable, "-m", "twisted_bazaar", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

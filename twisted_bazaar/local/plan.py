@@ -16,10 +16,12 @@ from twisted.logger import Logger
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.frontend.limits.options import LimitConfig, limit_arguments
 from twisted_bazaar.http.client_address import Network
+from twisted_bazaar.order.keeping import keep_argument
 from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import LogSettings
 from twisted_bazaar.runtime.options import timing_arguments
 from twisted_bazaar.runtime.redis_url import RedisUrl
+from twisted_bazaar.storage.leaving import Keep
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig, trace_arguments
 
@@ -55,6 +57,10 @@ class Config:
     engine: str | None = None
     """`embedded-postgres`, or the URL of an engine; None: each replica has a log of its own."""
     partitions: int = 1
+    keep: Keep | None = None
+    """What stays in the logs of replicas at least; None: all."""
+    archive: str = ""
+    """Where all replicas have what has left their logs; empty: each in its own folder."""
     listing: Path | None
     timing: Timing
     trace: TraceConfig | None = None
@@ -111,6 +117,8 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     listing = [f"--listing={config.listing}"] if config.listing else []
     own = [f"--listen={catalog}", f"--data={data / 'catalog'}", secret, *listing]
 
+    archiving = [f"--keep={keep_argument(config.keep)}"] if config.keep else []
+    archiving += [f"--archive={config.archive}"] if config.archive else []
     children = [
         Child(
             name="frontend",
@@ -132,7 +140,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
     for number, address in orders.items():
         own = [f"--id={number}", f"--listen={address}", f"--data={data / f'order-{number}'}"]
         own += [f"--peer={n}={other}" for n, other in orders.items() if n != number]
-        own += [f"--catalog={catalog}"]
+        own += [f"--catalog={catalog}", *archiving]
         children.append(
             Child(
                 name=f"order-{number}",

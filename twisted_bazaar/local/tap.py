@@ -16,6 +16,7 @@ from twisted_bazaar.engine.options import (
 )
 from twisted_bazaar.frontend.limits.options import LimitOptions
 from twisted_bazaar.http.client_address import read_network
+from twisted_bazaar.order.keeping import KEEP_HELP, archive_place, parse_keep
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.endpoint import DEFAULT_LISTEN
 from twisted_bazaar.runtime.redis_url import REDIS_HELP
@@ -79,6 +80,15 @@ class Options(LimitOptions, TracingOptions):
             engine,
         ],
         ["partitions", None, 1, PARTITIONS_HELP, partitions],
+        ["keep", None, None, KEEP_HELP, parse_keep],
+        [
+            "archive",
+            None,
+            "",
+            "Folder, or s3://BUCKET/PREFIX, of what has left the logs of all replicas; else each "
+            "has a folder of its own.",
+            archive_place,
+        ],
         ["clients", None, None, options.CLIENTS_HELP, options.readable_file],
         ["hsts", None, 0, options.HSTS_HELP, options.positive_int],
         ["listing", None, None, "CSV file of the stocks to open with.", options.readable_file],
@@ -104,6 +114,8 @@ class Options(LimitOptions, TracingOptions):
         options.check_hsts(self["hsts"], self["listen"])
         if self["engine"]:
             self.check_engine_timing()
+            if self["keep"]:
+                raise usage.UsageError("--keep is for replicas: an engine keeps all of its log")
         elif self["partitions"] > 1:
             raise usage.UsageError("--partitions must be 1 without --engine")
 
@@ -124,6 +136,8 @@ def makeService(config: Options) -> Service:
         replicas=config["replicas"],
         engine=config["engine"],
         partitions=config["partitions"],
+        keep=config["keep"],
+        archive=config["archive"],
         listing=config["listing"],
         hosts=config["host"],
         public_metrics=bool(config["public-metrics"]),

@@ -18,7 +18,7 @@ from twisted_bazaar.storage.logfile import SEGMENT_BYTES
 from twisted_bazaar.timing import Timing
 from twisted_bazaar.tracing.options import TraceConfig
 
-from .keeping import KEEP_HELP, bytes_of, parse_keep
+from .keeping import KEEP_HELP, archive_place, bytes_of, parse_keep
 
 __all__ = ["Options", "OrderConfig", "makeService"]
 
@@ -95,8 +95,9 @@ class Options(InsideOptions):
             "archive",
             None,
             "",
-            "Folder, or s3://BUCKET/PREFIX, of what has left the log; else DATA/archive.",
-            str,
+            "Folder, or s3://BUCKET/PREFIX, of what has left the log; else DATA/archive. Replicas "
+            "of one bazaar may share it.",
+            archive_place,
         ],
         [
             "segment",

@@ -1,19 +1,20 @@
 """The entries of one log that have left it, in compressed files in a folder or in S3.
 
 What counts is the chain of files that leads from where the log begins back to entry 1, by the
-digests in their names. Other files may lie there, too: those of another history, those of another
-replica that shares the place, and those that a crash kept from being used.
+digests in their names. Other files may lie there, too: those of another history, and those that a
+crash kept from being used. Replicas of one bazaar may share a place. Their files begin and end at
+different entries; a replica uses those of others, and adds none where they lead to its log.
 """
 
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from threading import Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.consensus.entries import GENESIS, Entry, decode_entry
-from twisted_bazaar.errors import Damaged, Unavailable
+from twisted_bazaar.errors import Damaged, NotUnderstood, Unavailable
 
 from .archived import TAIL_BYTES, Footer, Name, footer_of, lines_of, pack, parse_name
 from .stores import Store
@@ -23,6 +24,16 @@ __all__ = ["Archive"]
 _CACHED_FRAMES = 32
 """Some 256 KiB each."""
 _CACHED_FOOTERS = 256
+
+
+class _Piece(NamedTuple):
+    """The first entries of a file, or all of them."""
+
+    name: Name
+    last: int
+    """The last of these entries. What follows it in the file may be of another history."""
+    last_number: int
+    """The last order up to it."""
 
 
 class Archive:
@@ -36,8 +47,8 @@ class Archive:
         self._store = store
         self._lock = Lock()
         """Guards what follows."""
-        self._chain: Sequence[Name] = ()
-        """Ascending, one after the other. The last one may go on after `_ends`."""
+        self._chain: Sequence[_Piece] = ()
+        """Ascending, one after the other."""
         self._ends = 0
         """The log begins after this entry."""
         self._footers: OrderedDict[Name, Footer] = OrderedDict()
@@ -54,34 +65,45 @@ class Archive:
         history up to it; 0: all are here."""
         chain = self._chain
         if chain:
-            return chain[0].first - 1, chain[0].before
+            return chain[0].name.first - 1, chain[0].name.before
         return self._ends, self._end_digest
 
     _end_digest = GENESIS
 
     def link(self, beginning: Beginning) -> None:
         """The log begins there: look for the files that lead there. Raises OSError."""
-        found = [name for text in self._store.names() if (name := parse_name(text)) is not None]
-        chain: list[Name] = []
-        index, digest = beginning.index, beginning.digest
-        while index > 0 and (name := self._leading_to(index, digest, found)) is not None:
-            chain.append(name)
-            index, digest = name.first - 1, name.before
+        chain = self._leading_to(beginning)
         with self._lock:
-            self._chain, self._ends = tuple(reversed(chain)), beginning.index
+            self._chain, self._ends = chain, beginning.index
             self._end_digest = beginning.digest
 
-    def _leading_to(self, index: int, digest: str, found: Sequence[Name]) -> Name | None:
-        """A file that ends with this entry, or else has it somewhere."""
+    def reaches(self, beginning: Beginning) -> bool:
+        """Whether `link` would find files that lead from there back to entry 1, or as far as those
+        do that count now. Raises OSError."""
+        chain = self._leading_to(beginning)
+        return bool(chain) and chain[0].name.first - 1 <= self.missing[0]
+
+    def _leading_to(self, beginning: Beginning) -> Sequence[_Piece]:
+        found = [name for text in self._store.names() if (name := parse_name(text)) is not None]
+        chain: list[_Piece] = []
+        index, digest = beginning.index, beginning.digest
+        while index > 0 and (piece := self._ending_with(index, digest, found)) is not None:
+            chain.append(piece)
+            index, digest = piece.name.first - 1, piece.name.before
+        return tuple(reversed(chain))
+
+    def _ending_with(self, index: int, digest: str, found: Sequence[Name]) -> _Piece | None:
+        """A file that ends with this entry, or else the part of one that does."""
         having = [name for name in found if name.first <= index <= name.last]
         for name in having:
             if (name.last, name.digest) == (index, digest):
-                return name
+                return _Piece(name, index, name.last_number)
         for name in having:
             try:
                 if name.last != index and self._entry(name, index).digest == digest:
-                    return name
-            except Damaged:
+                    number = self._footer(name).number_at(index - name.first)
+                    return _Piece(name, index, number)
+            except (Damaged, NotUnderstood):
                 continue
         return None
 
@@ -106,24 +128,25 @@ class Archive:
         """The entries `after` < index <= `upto`, all of them before the log's beginning."""
         with self._lock:
             chain = self._chain
-        if upto > after and (not chain or after < chain[0].first - 1):
+        if upto > after and (not chain or after < chain[0].name.first - 1):
             raise Unavailable(f"entry {after + 1} is not in the archive of this replica")
         entries: list[Entry] = []
-        at = bisect_left(chain, after + 1, key=lambda name: name.last)
+        at = bisect_left(chain, after + 1, key=lambda piece: piece.last)
         while after < upto:
             if at == len(chain):
                 raise Unavailable(f"entry {after + 1} is not in the archive of this replica")
-            entries += self._read(chain[at], after + 1, min(upto, chain[at].last))
-            after, at = chain[at].last, at + 1
+            piece = chain[at]
+            entries += self._read(piece.name, after + 1, min(upto, piece.last))
+            after, at = piece.last, at + 1
         return entries
 
     def index_of(self, number: int) -> int:
         """The index of order `number`, which is before the log's beginning."""
         with self._lock:
             chain = self._chain
-        at = bisect_left(chain, number, key=lambda name: name.last_number)
+        at = bisect_left(chain, number, key=lambda piece: piece.last_number)
         if at < len(chain):
-            footer = self._footer(chain[at])
+            footer = self._footer(chain[at].name)
             if number > footer.number:
                 return footer.first + footer.place_of(number)
         raise Unavailable(f"order {number} is not in the archive of this replica")

@@ -10,7 +10,7 @@ before them and up to the last one, so that files of another history are told ap
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -85,6 +85,10 @@ class Footer(msgspec.Struct, frozen=True):
     def frame_of(self, place: int) -> int:
         """The frame that holds the entry at `place`."""
         return bisect_left(self.firsts, place + 1) - 1
+
+    def number_at(self, place: int) -> int:
+        """The last order up to the entry at `place`."""
+        return self.number + place + 1 - bisect_right(self.others, place)
 
     def place_of(self, number: int) -> int:
         """The place of order `number`, which is in the file."""

@@ -7,8 +7,9 @@ than what is to be kept. The steps make this safe over a crash at any moment:
 2. the log durably begins after them (`beginning.py`);
 3. the segment is deleted.
 
-After a crash before step 2 the entries are in both places, and the file is made again, the same. A
-crash after it leaves a segment that is not of the log, which the next start deletes.
+After a crash before step 2 the entries are in both places. A crash after it leaves a segment that
+is not of the log, which the next start deletes. Where replicas share an archive, a file of another
+one may hold the entries already; then none is made.
 """
 
 from collections.abc import Iterator
@@ -84,7 +85,6 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
         before=before,
     )
     if stays.index > before.index:
-        archive.add(_entries(log, before.index, stays.index), before.number, before.digest)
         [last] = log.read(stays.index - 1, stays.index)
         prices = before.prices or first_prices(
             entry.event for entry in _entries(log, before.index, stays.index)
@@ -105,6 +105,8 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
                 prices=prices,
             ),
         )
+        if not archive.reaches(begins.before):
+            archive.add(_entries(log, before.index, stays.index), before.number, before.digest)
         archive.link(begins.before)
     write_beginning(log.segments.folder, begins)
     return begins

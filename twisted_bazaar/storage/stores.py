@@ -1,10 +1,13 @@
 """Where archived files are: a folder, or a bucket of S3."""
 
+import os
+import tempfile
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from .files import replace_file, sync_folder
+from .files import sync_folder, write_all
 from .s3 import S3Store, bucket_and_key, is_s3
 
 __all__ = ["FolderStore", "Store", "store_of"]
@@ -59,7 +62,19 @@ class FolderStore:
     def put(self, name: str, content: bytes) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
         sync_folder(self._folder.parent)
-        replace_file(self._folder / name, content)
+        # Replicas that share the folder may make the same file at the same time.
+        file, aside = tempfile.mkstemp(".new", f"{name}.", self._folder)
+        try:
+            try:
+                write_all(file, content)
+                os.fsync(file)
+            finally:
+                os.close(file)
+            os.replace(aside, self._folder / name)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(aside)
+            raise
         sync_folder(self._folder)
 
 

@@ -11,6 +11,7 @@ from twisted_bazaar.errors import Unusable
 from twisted_bazaar.local import plan, tap
 from twisted_bazaar.local.ports import Ports
 from twisted_bazaar.local.supervisor import Child
+from twisted_bazaar.order.keeping import parse_keep
 from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.runtime.log_settings import Format, Level, LogSettings
 from twisted_bazaar.timing import Timing
@@ -66,6 +67,8 @@ def test_the_default_options_are_those_of_the_contract() -> None:
         "replicas": 3,
         "engine": None,
         "partitions": 1,
+        "keep": None,
+        "archive": "",
         "clients": None,
         "listing": None,
         "host": (),
@@ -112,6 +115,7 @@ def test_the_front_end_gets_the_names_by_which_it_is_reached(ports: Ports) -> No
         ("--listing=none.csv", "--listing must be a file that can be read, not 'none.csv'"),
         ("--engine=mysql://a/b", "--engine must be a URL that begins with postgresql://"),
         ("--partitions=2", "--partitions must be 1 without --engine"),
+        ("--keep=some", "--keep must be a size, as 2GiB, or a number of entries, not 'some'"),
         ("--heartbeat=1", "--heartbeat must be at most half of the election timeout"),
     ],
 )
@@ -162,6 +166,31 @@ def test_each_command_line_names_its_service(ports: Ports) -> None:
     services = ["bazaar-frontend", "bazaar-catalog", "bazaar-order"]
     for child, service in zip(plan.plan(config(replicas=1), ports), services, strict=True):
         assert child.command[3:6] == ["-n", "--pidfile=", service]
+
+
+@pytest.mark.parametrize("kept", ["2GiB", "1000000", "0"])
+def test_what_stays_in_the_log_and_where_the_rest_goes_is_said_to_replicas_alone(
+    ports: Ports, kept: str
+) -> None:
+    options = parse(f"--keep={kept}", "--archive=s3://bucket/bazaar")
+    asked = config(keep=options["keep"], archive=options["archive"])
+    for child in plan.plan(asked, ports):
+        said = [word for word in child.command if word.startswith(("--keep", "--archive"))]
+        if child.name.startswith("order"):
+            keep, archive = said
+            assert parse_keep(keep.removeprefix("--keep=")) == options["keep"]
+            assert archive == "--archive=s3://bucket/bazaar"
+        else:
+            assert not said
+
+
+def test_a_folder_of_the_archive_does_not_depend_on_where_a_process_runs() -> None:
+    assert parse("--archive=kept")["archive"] == str(Path.cwd() / "kept")
+
+
+def test_an_engine_keeps_all_of_its_log() -> None:
+    with pytest.raises(SystemExit, match="--keep is for replicas"):
+        parse("--engine=embedded-postgres", "--keep=2GiB")
 
 
 def test_the_form_and_level_of_the_log_are_passed_on_to_all(ports: Ports) -> None:
