@@ -47,6 +47,11 @@ class Block(NamedTuple):
     sum: int
     """The CRC-32 of the other fields."""
 
+    @property
+    def last_number(self) -> int:
+        """The last order in it."""
+        return self.number * BLOCK_ORDERS + len(self.orders) // 2
+
 
 class Matched(NamedTuple):
     """The orders that a search of blocks finds."""

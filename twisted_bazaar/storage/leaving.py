@@ -75,6 +75,25 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
     On any thread. Raises `Damaged` and OSError.
     """
     before = log.beginning
+    if stays.index > before.index:
+        [last] = log.read(stays.index - 1, stays.index)
+        prices = before.prices or first_prices(
+            entry.event for entry in _entries(log, before.index, stays.index)
+        )
+        left, before = (
+            before,
+            after(
+                last,
+                number=log.number_at(stays.index),
+                cluster=log.cluster,
+                openings=log.openings,
+                memberships=log.memberships,
+                prices=prices,
+            ),
+        )
+        if not archive.reaches(before):
+            archive.add(_entries(log, left.index, stays.index), left.number, left.digest)
+        archive.link(before)
     begins = LogBeginning(
         replica=log.replica,
         position=stays.position,
@@ -84,30 +103,6 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
         archive=place,
         before=before,
     )
-    if stays.index > before.index:
-        [last] = log.read(stays.index - 1, stays.index)
-        prices = before.prices or first_prices(
-            entry.event for entry in _entries(log, before.index, stays.index)
-        )
-        begins = LogBeginning(
-            replica=log.replica,
-            position=stays.position,
-            term=stays.term,
-            vote=stays.vote,
-            previous=stays.previous,
-            archive=place,
-            before=after(
-                last,
-                number=log.number_at(stays.index),
-                cluster=log.cluster,
-                openings=log.openings,
-                memberships=log.memberships,
-                prices=prices,
-            ),
-        )
-        if not archive.reaches(begins.before):
-            archive.add(_entries(log, before.index, stays.index), before.number, before.digest)
-        archive.link(begins.before)
     write_beginning(log.segments.folder, begins)
     return begins
 

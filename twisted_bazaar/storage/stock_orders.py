@@ -53,9 +53,7 @@ class _State(NamedTuple):
     @property
     def last_number(self) -> int:
         """The last order in the blocks."""
-        if self.last is None:
-            return 0
-        return self.last.number * BLOCK_ORDERS + len(self.last.orders) // 2
+        return 0 if self.last is None else self.last.last_number
 
 
 class StockOrders:
