@@ -12,4 +12,6 @@ A `Replica` is a `Nominee`, which canvasses its peers (`canvass`) and stands (`c
 is a `Voter`, which answers its peers; `leader` has what it keeps while it leads: who is how far,
 what is committed, which catalog holds a lease. What they say is in `messages`, and goes out
 through `outbox` once the `log` on disk holds what it rests on. `identity` keeps strangers out.
+`membership` says who the members are, and how that changes; `beginning` where a log begins, and
+`far_behind` what a replica asks for that lacks more than the logs of others hold.
 """

@@ -2,6 +2,7 @@
 
 Start with `site`: `BazaarSite` and `BazaarRequest`. `BazaarChannel` (`channel`) reads requests from
 a connection, `Connections` (`connections`) decides which connections to close; `listener` is the
-port, `streaming` sends large answers. `answers`, `refusals` and `hosts`, which are pure as is
-`connections`, are used wherever HTTP is served.
+port, `edge` its TLS, `streaming` sends large answers. `connections` and `sources`, which counts
+those of each address, are pure, as are `answers`, `refusals` and `hosts`, which are used wherever
+HTTP is served.
 """

