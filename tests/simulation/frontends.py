@@ -138,11 +138,11 @@ class FrontendMember(Process):
 
     def _learn(self, status: Status) -> None:
         """A replica says who the members are."""
-        if status.configuration_index <= self._members_index:
+        if status.members_index <= self._members_index:
             return
-        self._members_index = status.configuration_index
-        members = {member.id for member in status.configuration} | {*status.before}
-        joining = {member.id for member in status.configuration if member.joining}
+        self._members_index = status.members_index
+        members = {member.id for member in status.roster} | {*status.before}
+        joining = {member.id for member in status.roster if member.joining}
         self.leadership.members_are(members, joining)
         self._members_are(members)
 

@@ -238,8 +238,8 @@ class OrderMember(Process):
                 cluster=self.replica.cluster,
                 clock=self.seconds,
                 disk_seconds=replica.disk.seconds(self.seconds),
-                configuration=members.members if members.index else (),
-                configuration_index=members.index,
+                roster=members.members if members.index else (),
+                members_index=members.index,
                 before=members.before,
             )
         )

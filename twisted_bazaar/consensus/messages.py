@@ -366,10 +366,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How far the others are behind, as this leader knows; empty: it does not lead."""
     partitions: Sequence[PartitionStatus] = ()
     """All partitions, by number; empty: there is no engine."""
-    configuration: tuple[MemberInfo, ...] = ()
+    roster: tuple[MemberInfo, ...] = ()
     """The members, as the last committed entry that changed them has them, by id; empty: none
     did."""
-    configuration_index: int = 0
+    members_index: int = 0
     """Of that entry; 0: there is none."""
     before: tuple[int, ...] = ()
     """The voters before a change that is under way in that entry; empty: none is."""

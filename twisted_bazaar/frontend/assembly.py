@@ -36,7 +36,7 @@ from .api.old_system import public_site
 from .api.reports import Reports
 from .api.routes import Routes
 from .election.pings import Pings
-from .election.roll import Roll
+from .election.roster import Roster
 from .election.search import Search
 from .figures import FrontendFigures
 from .front import Front, front_of
@@ -138,16 +138,16 @@ def _pings(
         shared.wires.follow_members(shared.config, shared.members)
         pings.follow_members()
 
-    roll = Roll(shared.members, [each.leadership for each in partitions], changed)
+    roster = Roster(shared.members, [each.leadership for each in partitions], changed)
 
     def heard(status: Status) -> None:
-        roll.heard(status)
+        roster.heard(status)
         if front.heard is not None:
             front.heard(status)
 
     clients = status_clients(shared, shared.wires.pings)
     timing = shared.config.timing
-    pings = Pings(shared.reactor, clients, searches, timing, heard, roll.unanswered)
+    pings = Pings(shared.reactor, clients, searches, timing, heard, roster.unanswered)
     return pings
 
 

@@ -6,8 +6,8 @@ until they are final (`sendings` keeps late ones out). `servicer` is the gRPC se
 orders for it (`search` finds them), `neighbours` calls the peers and catalogs, `listing` takes the
 first stocks from a catalog. `peers` follows the members as they change. `archiver` moves what is
 old to the archive; `snapshots` gives and takes snapshots, after which `anew` begins another life of
-the replica, and `earlier` fetches what is before. `assembly` puts a replica together from the options in `tap`. Other
-packages reach a replica through gRPC only.
+the replica, and `earlier` fetches what is before. `assembly` puts a replica together from the
+options in `tap`. Other packages reach a replica through gRPC only.
 
     front-end ─▶ Orders ──────▶ OrderNode ─▶ TradingDesk     decide, observe
     peer ─────▶ Replication ──▶    │  └────▶ Replica         step, answered, applied, ready

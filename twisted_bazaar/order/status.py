@@ -26,8 +26,8 @@ def status_of(replica: Replica, desk: TradingDesk, now: float) -> Status:
         level=LEVEL,
         followers=replica.follower_lags(now),
         # Without an entry, each process has what its options say.
-        configuration=membership.members if membership.index else (),
-        configuration_index=membership.index,
+        roster=membership.members if membership.index else (),
+        members_index=membership.index,
         before=membership.before,
     )
 

@@ -121,15 +121,14 @@ def to_wire(message: msgspec.Struct) -> Any:
     if "partitions" in fields:
         for name in ("partitions", "placements"):
             fields[name] = [part_to_wire(part) for part in fields[name] or ()]
-        fields["configuration"] = members_to_wire(fields["configuration"] or ())
     return _WIRE_TYPES[type(message)](**fields)
 
 
 def from_wire(wire: Any, kind: type[Message]) -> Message:
     """The message of type `kind` that `to_wire` made `wire` of.
 
-    Raises `Malformed` if a field is out of its bounds, a
-    record is no log entry, or the records are not consecutive entries of one log.
+    Raises `Malformed` if a field is out of its bounds, a record is no log entry, or the records are
+    not consecutive entries of one log.
     """
     plan = _plan(kind)
     fields: dict[str, Any] = dict(zip(plan.names, plan.values(wire), strict=True))
@@ -152,8 +151,6 @@ def from_wire(wire: Any, kind: type[Message]) -> Message:
         fields["followers"] = _followers_from_wire(wire.followers)
         fields["partitions"] = partitions_from_wire(wire.partitions)
         fields["placements"] = placements_from_wire(wire.placements)
-        fields["configuration"] = members_from_wire(wire.configuration)
-        fields["before"] = ids_from_wire(wire.before)
     if plan.entries:
         entries = fields["entries"] = _entries_from_wire(wire.records, fields)
         if plan.proposed:
@@ -179,7 +176,7 @@ class _Plan(msgspec.Struct, frozen=True):
     proposed: bool
 
 
-_OF_STATUS = ("followers", "partitions", "placements", "configuration", "before")
+_OF_STATUS = ("followers", "partitions", "placements", "before")
 _APART = frozenset(("stamp", "snapshot", "members", "roster", "entries", "proposed", *_OF_STATUS))
 """The fields that are read each in its own way."""
 

@@ -104,7 +104,7 @@ def values(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.integers(0, 999)
     if hint is int:
         return ids if name in IDS else numbers
-    if name == "configuration":
+    if name == "roster":
         return st.lists(infos, max_size=9).map(tuple)
     if name in ("members", "before"):
         return st.lists(ids, max_size=9).map(tuple)

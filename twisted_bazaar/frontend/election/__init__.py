@@ -2,5 +2,5 @@
 
 `Leadership` (`leadership`) is pure: it decides which replica leads, and which to nominate. `Pings`
 (`pings`) asks the replicas how they are, and a `Search` (`search`) for each partition has them
-campaign. Start with `leadership`.
+campaign. `Roster` (`roster`) tells both who the members are. Start with `leadership`.
 """

@@ -26,7 +26,7 @@ class Members(Mapping[int, Address]):
         self._given = dict(given)
         self._where: dict[int, Address] = dict(sorted(given.items()))
         self._logged: dict[int, Address] = {}
-        """The addresses that the newest known configuration of the log names."""
+        """The addresses that the newest known entry about the members names."""
         self._places = {replica: (at, 0) for replica, at in given.items()}
         self._joining: Collection[int] = ()
         self._leaving: Collection[int] = ()
@@ -34,9 +34,9 @@ class Members(Mapping[int, Address]):
         """The voters before the change that is under way; empty: none is."""
         self._silent: dict[int, int] = {}
         self.of_cluster = ""
-        """The cluster of that configuration; empty: none is known."""
+        """The cluster of that entry; empty: none is known."""
         self.index = 0
-        """The entry that holds it."""
+        """Of that entry."""
 
     def __getitem__(self, replica: int) -> Address:
         return self._where[replica]
@@ -76,25 +76,23 @@ class Members(Mapping[int, Address]):
         `is_certain`: a majority of the members named its cluster. Before that, one wrong address
         must not lead to another bazaar: its members count only if they contradict no option.
         """
-        if not status.configuration:
+        if not status.roster:
             return False
-        if status.cluster == self.of_cluster and status.configuration_index <= self.index:
+        if status.cluster == self.of_cluster and status.members_index <= self.index:
             return False
-        logged = {
-            each.id: Address.parse(each.address) for each in status.configuration if each.address
-        }
+        logged = {each.id: Address.parse(each.address) for each in status.roster if each.address}
         if not is_certain and self._contradicts(logged):
             return False
         before, joined_before = self._where, self._joining
         where = {id_: self._address(id_, at) for id_, at in logged.items()}
         # Of those that are to leave, one may lead until the change is done.
-        others = {each.id for each in status.configuration}.union(status.before) - where.keys()
+        others = {each.id for each in status.roster}.union(status.before) - where.keys()
         where |= {id_: before[id_] for id_ in others & before.keys()}
         self._where = dict(sorted(where.items()))
-        self._joining = frozenset(each.id for each in status.configuration if each.joining)
+        self._joining = frozenset(each.id for each in status.roster if each.joining)
         self._logged, self.before = logged, status.before
-        self._leaving = where.keys() - {each.id for each in status.configuration}
-        self.of_cluster, self.index = status.cluster, status.configuration_index
+        self._leaving = where.keys() - {each.id for each in status.roster}
+        self.of_cluster, self.index = status.cluster, status.members_index
         for id_, at in where.items():
             if before.get(id_) != at:
                 self._places[id_] = at, self.index

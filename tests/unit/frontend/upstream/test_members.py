@@ -27,10 +27,10 @@ def says(
     return msgspec.structs.replace(
         follows(1),
         cluster=cluster,
-        configuration=tuple(
+        roster=tuple(
             MemberInfo(replica, str(at), replica in joining) for replica, at in members.items()
         ),
-        configuration_index=index,
+        members_index=index,
         before=before,
     )
 

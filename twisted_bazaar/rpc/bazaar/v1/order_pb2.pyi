@@ -297,7 +297,7 @@ class StatusRequest(_message.Message):
     def __init__(self, to: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers", "partitions", "placements", "configuration", "configuration_index", "before")
+    __slots__ = ("replica", "role", "term", "leader", "last_index", "last_number", "digest", "clock", "cluster", "disk_seconds", "level", "followers", "partitions", "placements", "roster", "members_index", "before")
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -312,8 +312,8 @@ class StatusReply(_message.Message):
     FOLLOWERS_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
     PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
-    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
-    CONFIGURATION_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_INDEX_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     replica: int
     role: str
@@ -329,10 +329,10 @@ class StatusReply(_message.Message):
     followers: _containers.RepeatedCompositeFieldContainer[FollowerLag]
     partitions: _containers.RepeatedCompositeFieldContainer[PartitionStatus]
     placements: _containers.RepeatedCompositeFieldContainer[Placement]
-    configuration: _containers.RepeatedCompositeFieldContainer[Member]
-    configuration_index: int
+    roster: _containers.RepeatedCompositeFieldContainer[Member]
+    members_index: int
     before: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ..., partitions: _Optional[_Iterable[_Union[PartitionStatus, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., configuration: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., configuration_index: _Optional[int] = ..., before: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, replica: _Optional[int] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[int] = ..., last_index: _Optional[int] = ..., last_number: _Optional[int] = ..., digest: _Optional[str] = ..., clock: _Optional[float] = ..., cluster: _Optional[str] = ..., disk_seconds: _Optional[float] = ..., level: _Optional[int] = ..., followers: _Optional[_Iterable[_Union[FollowerLag, _Mapping]]] = ..., partitions: _Optional[_Iterable[_Union[PartitionStatus, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., roster: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., members_index: _Optional[int] = ..., before: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Member(_message.Message):
     __slots__ = ("id", "address", "joining")

@@ -9,10 +9,10 @@ from twisted_bazaar.frontend.upstream.members import Members
 
 from .leadership import Leadership
 
-__all__ = ["Roll"]
+__all__ = ["Roster"]
 
 
-class Roll:
+class Roster:
     """Tells the `leaderships`, one for each partition, who the members are."""
 
     log = Logger()
