@@ -45,7 +45,7 @@ MAX_DURATION = 86_400.0
 """Seconds of a wait or a lease."""
 MAX_TEXT = 256
 MAX_KEY_BYTES = MAX_SCOPED_KEY_CHARACTERS
-"""Of a key inside, which is ASCII."""
+"""Of a scoped key, which is ASCII."""
 MAX_MILLISECONDS = 253_402_300_799_999
 """The end of the year 9999, the last that `datetime` knows."""
 MAX_ENTRIES = 1024

@@ -74,25 +74,22 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
 
     On any thread. Raises `Damaged` and OSError.
     """
-    before = log.beginning
-    if stays.index > before.index:
+    former = before = log.beginning
+    if stays.index > former.index:
         [last] = log.read(stays.index - 1, stays.index)
-        prices = before.prices or first_prices(
-            entry.event for entry in _entries(log, before.index, stays.index)
+        prices = former.prices or first_prices(
+            entry.event for entry in _entries(log, former.index, stays.index)
         )
-        left, before = (
-            before,
-            after(
-                last,
-                number=log.number_at(stays.index),
-                cluster=log.cluster,
-                openings=log.openings,
-                memberships=log.memberships,
-                prices=prices,
-            ),
+        before = after(
+            last,
+            number=log.number_at(stays.index),
+            cluster=log.cluster,
+            openings=log.openings,
+            memberships=log.memberships,
+            prices=prices,
         )
         if not archive.reaches(before):
-            archive.add(_entries(log, left.index, stays.index), left.number, left.digest)
+            archive.add(_entries(log, former.index, stays.index), former.number, former.digest)
         archive.link(before)
     begins = LogBeginning(
         replica=log.replica,

@@ -1,4 +1,4 @@
-"""What of an order a client is shown, and which key an order of its has inside. Pure.
+"""What of an order a client is shown, and which key its orders have in the log. Pure.
 
 Who placed an order is shown to that client and to operators; others see what was traded, not by
 whom. Where there is no file of clients, all see all.
@@ -19,7 +19,7 @@ _replace = msgspec.structs.replace
 
 
 def owned(trade: Trade, caller: Client) -> Trade:
-    """`trade` of `caller`, with its key inside."""
+    """`trade` of `caller`, with the scoped key."""
     name = caller.name
     return _replace(trade, key=scoped(name, trade.key)) if name else trade
 
@@ -30,7 +30,7 @@ def is_shown_whole(client: str, caller: Client) -> bool:
 
 
 def seen_by(caller: Client, order: Order) -> Order:
-    """`order`, which has its key inside, as `caller` is shown it."""
+    """`order`, which has its scoped key, as `caller` is shown it."""
     key = order.key
     if caller is ANONYMOUS:
         return _replace(order, key=own_key(key)) if SEPARATOR in key else order

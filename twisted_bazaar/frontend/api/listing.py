@@ -45,13 +45,13 @@ __all__ = [
     "given_cursor",
     "given_selection",
     "held_fields",
-    "inside",
     "is_possible",
     "limited",
     "no_cursor",
     "permitted",
     "shown_page",
     "shown_part",
+    "with_scoped_key",
 ]
 
 DEFAULT_PAGE = 100
@@ -184,8 +184,8 @@ def permitted(selection: Selection, caller: Client) -> Selection:
     return selection
 
 
-def inside(selection: Selection) -> Selection:
-    """`selection` with the key that the order has inside."""
+def with_scoped_key(selection: Selection) -> Selection:
+    """`selection` with the key that the log has, of the client that it names."""
     if not selection.key or not selection.client:
         return selection
     return msgspec.structs.replace(
@@ -240,7 +240,7 @@ def given_selection(given: Mapping[str, str], caller: Client = ANONYMOUS) -> Sel
 
 def asked_for(selection: Selection) -> Selection:
     """What to ask for, to answer `selection` with `shown_page`: one order more."""
-    return msgspec.structs.replace(inside(selection), limit=selection.limit + 1)
+    return msgspec.structs.replace(with_scoped_key(selection), limit=selection.limit + 1)
 
 
 def shown_page(selection: Selection, page: Page, caller: Client = ANONYMOUS) -> bytes:
@@ -254,7 +254,7 @@ def shown_part(selection: Selection, page: Page) -> tuple[Sequence[Order], bool,
     """The orders to show, whether there are more now, and the number after which they come, or come
     later."""
     if selection.key:
-        return _shown_one(inside(selection), page)
+        return _shown_one(with_scoped_key(selection), page)
     limit = selection.limit
     has_more = len(page.orders) > limit
     place = page.orders[limit - 1].number if has_more else page.examined

@@ -3,6 +3,6 @@ internal endpoint.
 
 `challenges` decides which requests are signed, and takes each once; `requests` decodes them; both
 are pure. `OperationService` (`service`) has the leader carry them out, and `resource` answers over
-HTTP; `shown` shows the partitions, and `members` the members. Start with `resource`. `assembly` uses
-this package, and `tools` uses `challenges`.
+HTTP; `shown` shows the partitions, and `members` the members. Start with `resource`. `assembly`
+uses this package, and `tools` uses `challenges`.
 """

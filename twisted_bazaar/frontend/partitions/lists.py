@@ -50,7 +50,7 @@ class MergedLists:
     async def _merged(
         self, asked: MergedList, request_id: str, context: TraceContext | None, caller: Client
     ) -> bytes:
-        merge = Merge(listing.inside(asked.selection), asked.positions)
+        merge = Merge(listing.with_scoped_key(asked.selection), asked.positions)
         while wanted := merge.wanted():
             pages = await self._pages(wanted, request_id, context)
             failures = [page for page in pages.values() if isinstance(page, BazaarError)]

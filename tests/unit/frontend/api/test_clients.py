@@ -185,7 +185,9 @@ def test_of_several_partitions_too_lists_and_cursors_are_the_callers() -> None:
 def test_an_unknown_outcome_names_the_clients_own_key() -> None:
     selection = listing.decode_selection(b"client_order_id=k", CLIENTS["alice"])
     assert (selection.client, selection.key) == ("alice", "k")
-    assert listing.inside(selection) == Selection(limit=selection.limit, key=scoped("alice", "k"))
+    assert listing.with_scoped_key(selection) == Selection(
+        limit=selection.limit, key=scoped("alice", "k")
+    )
 
 
 def test_cursors_without_a_client_are_those_of_earlier_releases() -> None:
