@@ -28,7 +28,7 @@ from tests.fakes.histories import (
 )
 from twisted_bazaar.consensus.entries import Entry, Event, MemberInfo, Members, Opened
 from twisted_bazaar.consensus.log import Write
-from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
+from twisted_bazaar.errors import Damaged, InvariantBroken, Unavailable, Unusable
 from twisted_bazaar.storage.logfile import LogFile, LogReader
 
 
@@ -279,7 +279,7 @@ def test_entries_are_read_when_they_are_first_used(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "log")
         for sequence, length in ((entries, 5), (part, 2)):
             assert len(sequence) == length
-            with pytest.raises(FileNotFoundError):
+            with pytest.raises(Unavailable):
                 list(sequence)
 
 
