@@ -17,6 +17,7 @@ from .run import run, shrink
 from .scenarios import SCENARIOS
 
 FRESH_SEEDS = 40
+CHUNK = 20
 FRESH_ENGINE_SEEDS = 5
 MUTANT_SEEDS = 120
 HINTED_RUNS = 4
@@ -45,7 +46,7 @@ def test_nothing_is_where_the_log_is_in_an_engine(fresh_seed: int) -> None:
 
 def test_nothing_is_lost_doubled_or_oversold_in_fresh_schedules(fresh_seed: int) -> None:
     base = fresh_seed
-    chunks = [range(at, at + 25) for at in range(base, base + FRESH_SEEDS, 25)]
+    chunks = [range(at, at + CHUNK) for at in range(base, base + FRESH_SEEDS, CHUNK)]
     with ProcessPoolExecutor(WORKERS) as pool:
         failures = [failure for found in pool.map(failing, chunks) for failure in found]
     assert not failures, "\n".join(
