@@ -23,6 +23,8 @@ _VARIES = re.compile(
     r"|(?P<entry>(?<=entry )\d+|(?<=last_index=)\d+|(?<=term=)\d+)"
     r"|(?P<space>[ ]+)"
 )
+_KILLED = re.compile(r"^\w+: line \d+: +\d+ Killed .*\n", re.MULTILINE)
+"""What bash says, with some later command, of one in the background that was killed."""
 _PATTERNS = {"any": ".*", "hex": "[0-9a-f]+", "entry": "[0-9]+", "space": " +"}
 
 
@@ -130,7 +132,7 @@ class Shell:
         # Its position is shared with the shell, which writes at the end.
         text = os.pread(self._output.fileno(), 1 << 20, self._read)
         self._read += len(text)
-        return text.decode()
+        return _KILLED.sub("", text.decode())
 
     def __enter__(self) -> Self:
         return self
