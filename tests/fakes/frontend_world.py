@@ -23,6 +23,7 @@ from twisted.web.resource import Resource
 from twisted_bazaar import errors
 from twisted_bazaar.frontend.access.gate import Gate
 from twisted_bazaar.frontend.api.entity_tags import entity_tag
+from twisted_bazaar.frontend.api.entrance import Entrance
 from twisted_bazaar.frontend.api.old_system import public_site
 from twisted_bazaar.frontend.api.order_lists import OneList
 from twisted_bazaar.frontend.api.reports import ReplicaReport
@@ -245,6 +246,7 @@ class FrontEnd:
         admission = None
         if limits is not None:
             admission = Admission(limits, self._nanoseconds, self.limited)
+        self.entrance = Entrance(gate, admission)
         routes = Routes(
             trades=self.bazaar,
             lookups=self.bazaar,
@@ -257,8 +259,7 @@ class FrontEnd:
             hosts=Hosts(HOSTS),
             notice=lambda: self.bazaar.notice,
             partitions=partitions,
-            gate=gate,
-            admission=admission,
+            entrance=self.entrance,
         )
         self.site = public_site(
             resource or routes.resource(),

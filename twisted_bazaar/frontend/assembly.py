@@ -32,6 +32,7 @@ from twisted_bazaar.tracing.export import make_tracing
 from twisted_bazaar.tracing.spans import Tracer
 
 from .access.reload import ClientFile
+from .api.entrance import Entrance
 from .api.old_system import public_site
 from .api.reports import Reports
 from .api.routes import Routes
@@ -102,8 +103,9 @@ def make_frontend(
     )
     own_lease = _own_lease(shared, partitions, internal)
     clients = _clients(reactor, config, front)
-    routes = _routes(shared, partitions, front, reports, own_lease, clients)
-    public = _public(reactor, config, routes, reports, figures, tracing.tracer, clients)
+    entrance = Entrance(clients.gate if clients else None, _admission(shared))
+    routes = _routes(shared, partitions, front, reports, own_lease, entrance)
+    public = _public(reactor, config, routes, reports, figures, tracing.tracer, entrance)
     return Layers(
         *(tracing.service, figures.process, *opened(certificates), *shared.wires.services),
         *(each.trades for each in partitions),
@@ -202,7 +204,7 @@ def _routes(
     front: Front,
     reports: Reports,
     own_lease: Callable[[], OwnLease],
-    clients: ClientFile | None,
+    entrance: Entrance,
 ) -> Routes:
     config = shared.config
     overview = Overview(
@@ -227,8 +229,7 @@ def _routes(
         hosts=Hosts(config.hosts, Endpoint.parse(config.listen).is_tls),
         notice=front.notice,
         partitions=config.partitions,
-        gate=clients.gate if clients else None,
-        admission=_admission(shared),
+        entrance=entrance,
     )
 
 
@@ -249,15 +250,14 @@ def _public(
     reports: Reports,
     figures: FrontendFigures,
     tracer: Tracer | None,
-    clients: ClientFile | None,
+    entrance: Entrance,
 ) -> Listener:
     """What clients reach: metrics only if they were asked for."""
     served = routes.resource()
     if config.public_metrics:
         # Clients may be many, and their calls must not take the time of trades.
         metrics = figures.resource(reports.readiness, reactor.seconds)
-        check = clients.gate.check_operator if clients else None
-        served = WithMetrics(metrics, served, check)
+        served = WithMetrics(metrics, served, entrance.admit_operator)
     request_ids = RequestIds(secrets.token_hex(5))
     limits = config.limits
     site = public_site(

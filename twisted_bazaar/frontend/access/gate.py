@@ -86,10 +86,6 @@ class Gate:
         shown = request.requestHeaders.getRawHeaders(b"Authorization")
         request.caller = self.admitted(shown, permission)
 
-    def check_operator(self, request: "BazaarRequest") -> None:
-        """As `admit`, for what only operators may see."""
-        self.admit(request, Permission.OPERATE)
-
     def _client(self, authorization: Sequence[bytes] | None) -> Client | Refusal:
         if not authorization:
             return _NO_KEY

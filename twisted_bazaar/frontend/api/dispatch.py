@@ -19,11 +19,10 @@ from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from twisted_bazaar.access import Permission
-from twisted_bazaar.frontend.access.gate import Gate
-from twisted_bazaar.frontend.limits.admission import Admission
 from twisted_bazaar.http import answers
-from twisted_bazaar.http.refusals import Refusal
 from twisted_bazaar.http.site import BazaarRequest
+
+from .entrance import Entrance
 
 __all__ = ["Dispatcher"]
 
@@ -46,17 +45,15 @@ class Dispatcher(Resource):
         app: Klein,
         failed: Callable[[Failure, BazaarRequest], bytes],
         permissions: Mapping[str, Permission | None],
-        gate: Gate | None = None,
-        admission: Admission | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
-        """`permissions` are what a client needs, by endpoint, if a `gate` asks for that. Calls that
-        need one pass `admission`, if there is one."""
+        """`permissions` are what a client needs, by endpoint. All calls pass the `entrance`, if
+        there is one."""
         super().__init__()
         self._app = app
         self._failed = failed
         self._permissions = permissions
-        self._gate = gate
-        self._admission = admission
+        self._entrance = entrance
         routes = app.url_map.bind("bazaar")
         fixed: dict[str, set[str]] = {}
         for rule in app.url_map.iter_rules():
@@ -89,8 +86,8 @@ class Dispatcher(Resource):
                 body: Any = self._options(request)
             else:
                 endpoint, request.route, arguments = self._find(request.method, request.path)
-                if self._gate is not None or self._admission is not None:
-                    self._admit(request, self._permissions[endpoint])
+                if self._entrance is not None:
+                    self._entrance.admit(request, self._permissions[endpoint])
                 body = self._app.execute_endpoint(endpoint, request, **arguments)
         except Exception:
             body = self._failed(Failure(), request)
@@ -99,20 +96,6 @@ class Dispatcher(Resource):
         else:
             request.respond(body)
         return NOT_DONE_YET
-
-    def _admit(self, request: BazaarRequest, permission: Permission | None) -> None:
-        """Let `request` pass, which needs `permission`. Raises `Refusal`."""
-        gate, admission = self._gate, self._admission
-        if gate is not None:
-            try:
-                gate.admit(request, permission)
-            except Refusal:
-                # It counts for its address: API keys are not tried without end.
-                if admission is not None:
-                    admission.admit(request)
-                raise
-        if admission is not None and permission is not None:
-            admission.admit(request)
 
     def _options(self, request: BazaarRequest) -> bytes:
         """The answer to OPTIONS at a path, or for the whole server (`*`)."""

@@ -15,10 +15,8 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from twisted_bazaar.errors import BazaarError
-from twisted_bazaar.frontend.access.gate import Gate
 from twisted_bazaar.frontend.access.orders import owned, seen_by
 from twisted_bazaar.frontend.cache.quotes import LookupResult
-from twisted_bazaar.frontend.limits.admission import Admission
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.frontend.page.files import INDEX, PageFiles
 from twisted_bazaar.frontend.partitions.streams import after_of
@@ -41,6 +39,7 @@ from .description import batch, live, market, reading, state, trading, watching
 from .description.page import POLICY
 from .dispatch import Dispatcher
 from .entity_tags import entity_tag, matches
+from .entrance import Entrance
 from .old_system import PREFIX as OLD
 from .requests import (
     MAX_STOCK_NAME_CHARACTERS,
@@ -80,11 +79,9 @@ class Routes:
         hosts: Hosts,
         notice: Callable[[], str | None] | None = None,
         partitions: int = 1,
-        gate: Gate | None = None,
-        admission: Admission | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
-        """`gate` asks for API keys; None: there is no file of clients, and all may do all.
-        `admission` limits how many requests each makes; None: no rate is limited. `notice` returns
+        """All requests pass the `entrance`; None: all may do all, at any rate. `notice` returns
         what operators should know of this front-end although it is ready. If there are several
         partitions, the others stand before what there is of each."""
         self._trades = trades
@@ -101,18 +98,22 @@ class Routes:
         self._hosts = hosts
         self._page = PageFiles.read()
         self._partitions = partitions
-        self._gate = gate
-        self._admission = admission
+        self._entrance = entrance or Entrance()
         self._after = streams.AFTER if partitions == 1 else after_of(partitions)
 
     def resource(self) -> Resource:
         """The resource that a `BazaarSite` serves."""
         self._description()  # Made now: the first client would make the others wait for it.
-        return Dispatcher(self.app, _failed, self.served.permissions, self._gate, self._admission)
+        asks = self._entrance != Entrance()
+        return Dispatcher(
+            self.app, _failed, self.served.permissions, self._entrance if asks else None
+        )
 
     def _description(self) -> Description:
         return self.served.description(
-            self._partitions, self._gate is not None, self._admission is not None
+            self._partitions,
+            self._entrance.gate is not None,
+            self._entrance.admission is not None,
         )
 
     @served(market.STOCK, "GET", "/stocks/<name>", OLD + "/trade/stocks/<name>")
@@ -175,8 +176,8 @@ class Routes:
         keys = self._check_change(request)
         validate = decode_validate(request.uri)
         decoded = decode_batch(request.content.read(), keys, self._fresh_key, validate)
-        if self._admission is not None:
-            self._admission.admit_trades(request, len(decoded))
+        if self._entrance.admission is not None:
+            self._entrance.admission.admit_trades(request, len(decoded))
         caller = request.caller
         trades = [owned(each, caller) for each in decoded if isinstance(each, Trade)]
         placed = self._trades.place_together(

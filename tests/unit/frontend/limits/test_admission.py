@@ -10,6 +10,9 @@ from twisted_bazaar.access import Client, Permission
 from twisted_bazaar.frontend.access.client_file import ClientEntry
 from twisted_bazaar.frontend.access.gate import Gate
 from twisted_bazaar.frontend.limits.limits import Limits
+from twisted_bazaar.metrics.exposition import Exposition
+from twisted_bazaar.metrics.figures import Metrics
+from twisted_bazaar.metrics.resource import MetricsResource, WithMetrics
 from twisted_bazaar.rate import Rate
 
 TRADE = {"name": "GameStart", "quantity": 1, "type": "buy"}
@@ -119,6 +122,17 @@ def test_a_wrong_api_key_counts_for_its_address_and_not_for_those_with_a_right_o
     assert frontend.get(STOCK).code == 429
     assert as_client(frontend, "alice").code == 200
     assert as_client(frontend, "wrong", "/ping").code == 200
+
+
+def test_metrics_for_clients_pass_the_same_entrance() -> None:
+    frontend = limited(burst=2, keys=gate(alice=1.0))
+    exposed = MetricsResource(Exposition(Metrics()))
+    entrance = frontend.entrance
+    metrics = WithMetrics(exposed, frontend.site.resource, entrance.admit_operator)
+    served = FrontEnd(resource=metrics)
+    assert [as_client(served, "wrong", "/metrics").code for _ in range(3)] == [401, 401, 429]
+    assert as_client(served, "alice", "/metrics").code == 429, "it may not, which counts as well"
+    assert as_client(served, "alice").code == 200
 
 
 def test_clients_without_a_rate_of_addresses_are_limited_by_name_alone() -> None:
