@@ -99,6 +99,8 @@ class TlsTransport(Protocol, WritesNow):
         """Whether the handshake is over."""
         self._closing = False
         """Whether nothing more is written."""
+        self._ends_writing = False
+        """Whether that is so once the handshake is over and what waits for it is written."""
         self._why: Exception | None = None
         """Why the connection ends, if not for a reason of the connection below."""
 
@@ -148,6 +150,9 @@ class TlsTransport(Protocol, WritesNow):
         for data in early:
             self._encrypt(data)
         self._flush()
+        if self._ends_writing:
+            self._closing = False
+            self.loseWriteConnection()
         return True
 
     def _decrypt(self) -> None:
@@ -233,9 +238,10 @@ class TlsTransport(Protocol, WritesNow):
         self._out.loseConnection()
 
     def loseWriteConnection(self) -> None:  # noqa: N802 - Twisted's name
-        """Write no more, but go on reading."""
+        """Write no more, but go on reading. What was written before waits for the handshake: a
+        connection that is refused is told so."""
         if not self._open:
-            self.abortConnection()
+            self._closing = self._ends_writing = True
             return
         self._say_goodbye()
         self._out.loseWriteConnection()

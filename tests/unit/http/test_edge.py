@@ -14,11 +14,15 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.fakes.edge_files import ServerFiles
+from tests.fakes.frontend_world import FrontEnd, Transport
 from tests.fakes.internal_endpoint import InternalEndpoint
+from tests.fakes.served import until
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http import edge
-from twisted_bazaar.http.edge import CHECK_SECONDS, EdgeCertificate, EdgeFiles
+from twisted_bazaar.http.connections import SECONDS, Phase
+from twisted_bazaar.http.edge import CHECK_SECONDS, EdgeCertificate, EdgeFiles, TlsEdge
 from twisted_bazaar.http.listener import Listener
+from twisted_bazaar.http.sources import Sources
 from twisted_bazaar.runtime.endpoint import Endpoint
 
 GET = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -231,3 +235,53 @@ def test_a_certificate_that_cannot_be_used_is_one_line_that_names_the_option(
     listener = Listener(reactor, endpoint, InternalEndpoint().site)  # type: ignore[arg-type]
     with pytest.raises(Unusable, match=f"^--listen {endpoint}: {files.key} cannot be read"):
         listener.startService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_too_many_is_told_so_by_tls(start: Start, files: ServerFiles) -> None:
+    listener = start(f"ssl:0:{files.endpoint}:interface=127.0.0.1")
+    site = listener._site
+    site.sources = Sources(1, lambda address: False)
+    port = listener.address.port
+    first = await deferToThread(socket.create_connection, ("127.0.0.1", port), 10)
+    await until(lambda: len(site.connections) == 1)
+    answer = await deferToThread(asked, port, files.trust())
+    assert answer.startswith(b"HTTP/1.1 429 ")
+    assert b"too_many_connections" in answer
+    first.close()
+    await until(lambda: len(site.connections) == 0)
+    assert (await deferToThread(asked, port, files.trust())).startswith(b"HTTP/1.1 404 ")
+
+
+class Below:
+    """An endpoint, whose factory a test uses."""
+
+    factory: Any
+
+    def listen(self, factory: Any) -> Any:
+        self.factory = factory
+
+
+class Ended(Transport):
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 - Twisted's name
+        pass
+
+
+@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01\x02\x00\x01\x00"])
+def test_who_never_ends_the_handshake_is_cut_off_as_an_idle_client_is(
+    files: ServerFiles, hello: bytes
+) -> None:
+    frontend = FrontEnd()
+    figures = frontend.site.figures
+    certificate = EdgeCertificate(named(files), frontend.clock.seconds)
+    below = Below()
+    TlsEdge(below, certificate, figures.failed_handshakes).listen(frontend.site)  # type: ignore[arg-type]
+    ends = [Ended() for _ in range(3)]
+    for each in ends:
+        tls = below.factory.buildProtocol(None)
+        tls.makeConnection(each)
+        tls.dataReceived(hello)
+    frontend.clock.pump([1.0] * (round(SECONDS[Phase.IDLE]) - 1))
+    assert not any(each.aborting for each in ends)
+    frontend.clock.pump([1.0] * 3)
+    assert all(each.aborting for each in ends)

@@ -318,6 +318,20 @@ def test_without_a_handshake_a_close_is_at_once(ours: CertificateFolder) -> None
     assert client.wire.aborted
 
 
+def test_without_a_handshake_what_is_written_last_waits_for_it(ours: CertificateFolder) -> None:
+    server, client = server_end(contexts(ours, ORDER_2)[0]), client_end(contexts(ours, FRONTEND)[1])
+    server.connect()
+    server.tls.write(b"refused")
+    server.tls.loseWriteConnection()
+    server.tls.write(b"too late")
+    assert server.tls.disconnecting
+    assert not server.wire.closing
+    client.connect()
+    pump(server, client)
+    assert client.inner.heard == b"refused"
+    assert server.wire.closing
+
+
 def test_bytes_that_were_changed_on_the_way_end_the_connection(ours: CertificateFolder) -> None:
     server, client = server_end(contexts(ours, ORDER_2)[0]), client_end(contexts(ours, FRONTEND)[1])
     meet(server, client)
