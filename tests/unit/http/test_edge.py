@@ -274,8 +274,8 @@ def test_who_never_ends_the_handshake_is_cut_off_as_an_idle_client_is(
     frontend = FrontEnd()
     figures = frontend.site.figures
     certificate = EdgeCertificate(named(files), frontend.clock.seconds)
-    below = Below()
-    TlsEdge(below, certificate, figures.failed_handshakes).listen(frontend.site)  # type: ignore[arg-type]
+    below: Any = Below()
+    TlsEdge(below, certificate, figures.failed_handshakes).listen(frontend.site)
     ends = [Ended() for _ in range(3)]
     for each in ends:
         tls = below.factory.buildProtocol(None)
