@@ -10,7 +10,7 @@
     {"operation": "add-member", "member": 4, "address": "10.0.0.4:7004"}    or it is there now
     {"operation": "remove-member", "member": 1}
     {"operation": "members"}
-    Both may have "based_on": the entry that says who the members are, as they were shown.
+    Both changes may have "based_on": the entry that says who the members are, as they were shown.
 
 As strict as bodies of trades are: unknown fields, fields given twice and fractions of cents are
 refused. Whether the market can be changed so, the leader decides.
