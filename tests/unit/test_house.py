@@ -166,6 +166,7 @@ PURE_MODULES = [
     "runtime.endpoint",
     "runtime.log_settings",
     "runtime.redis_url",
+    "runtime.seldom",
     "security.authority",
     "security.roles",
     "storage.archived",

@@ -7,13 +7,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_bazaar.errors import BazaarError, Malformed, NotAuthorised
+from twisted_bazaar.runtime.seldom import Seldom
 
 from .status import INTERNAL, number_of
 
 __all__ = ["Failures"]
 
-_LOG_SECONDS = 10.0
-"""At most one log line in so many seconds reports refusals."""
 _SAID_CHARACTERS = 300
 
 
@@ -26,8 +25,7 @@ class Failures:
         """`seconds` is a monotonic clock. `random` names the unexpected failures."""
         self._seconds = seconds
         self._random = random
-        self._log_again_at = float("-inf")
-        self._not_logged = 0
+        self._refusals = Seldom()
 
     def status(self, method: str, peer: object, failure: Failure) -> tuple[int, str]:
         """The number of the gRPC status of a call of `method` that failed, and its text."""
@@ -58,9 +56,8 @@ class Failures:
     def refused(self, what: str, peer: object, why: object, requests: str = "") -> None:
         """Log, at a bounded rate, that `what`, a method or a connection, was refused to `peer`.
         `requests` is what `request_ids.named_in` returns."""
-        now = self._seconds()
-        if now < self._log_again_at:
-            self._not_logged += 1
+        more = self._refusals.held_back(self._seconds())
+        if more is None:
             return
         self.log.warn(
             "{what} from {peer} was refused: {why}{requests} "
@@ -69,6 +66,5 @@ class Failures:
             peer=peer,
             why=f"{why!s:.{_SAID_CHARACTERS}}",
             requests=requests,
-            more=self._not_logged,
+            more=more,
         )
-        self._log_again_at, self._not_logged = now + _LOG_SECONDS, 0

@@ -1,8 +1,10 @@
 """The address of a service: a host and a TCP port. Pure."""
 
+from ipaddress import ip_address
+
 import attrs
 
-__all__ = ["Address"]
+__all__ = ["Address", "is_loopback"]
 
 
 @attrs.frozen(order=True, cache_hash=True)
@@ -32,3 +34,17 @@ class Address:
         if not (colon and host and host.isprintable() and " " not in host and 0 < number < 65536):
             raise ValueError(f"must be HOST:PORT with a port from 1 to 65535, not {text!r}")
         return cls(host, number)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it can be reached from this machine only."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens at `host` can be reached from this machine only. Of a name, but for
+    `localhost`, it is not known, and taken not to be so."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -5,9 +5,10 @@ check connects to it: all three read the string here.
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 
 import attrs
+
+from .address import is_loopback
 
 __all__ = ["DEFAULT_LISTEN", "Endpoint"]
 
@@ -101,11 +102,7 @@ class Endpoint:
         not known, and taken not to be so."""
         if self.kind == "unix":
             return True
-        host = self.arguments.get("interface", "")
-        try:
-            return host == "localhost" or ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.arguments.get("interface", ""))
 
     def with_port(self, port: int) -> "Endpoint":
         """The same endpoint at another port."""

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.file_state import FileState, file_state
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.seldom import Seldom
 
 from .authority import SOON_SECONDS
 from .folder import CertificateFolder
@@ -32,8 +33,6 @@ __all__ = ["CHECK_SECONDS", "Certificates", "Pem", "context_of"]
 
 CHECK_SECONDS = 1.0
 """Between two looks at the files."""
-_LOG_SECONDS = 10.0
-"""At most one log line in so many seconds reports connections that were refused."""
 
 
 @attrs.frozen
@@ -76,8 +75,7 @@ class Certificates(Service):
         self._changed: list[Callable[[], None]] = []
         self._checking = LoopingCall(self._check)
         self._checking.clock = reactor
-        self._log_again_at = float("-inf")
-        self._not_logged = 0
+        self._refusals = Seldom()
 
     @property
     def pem(self) -> Pem:
@@ -104,18 +102,16 @@ class Certificates(Service):
 
     def refused(self, peer: str, why: str) -> None:
         """A connection with `peer` was given up. Logs it, at a bounded rate."""
-        now = self._reactor.seconds()
-        if now < self._log_again_at:
-            self._not_logged += 1
+        more = self._refusals.held_back(self._reactor.seconds())
+        if more is None:
             return
         self.log.warn(
             "a connection with {peer} was given up: {why} "
             "({more} more since the last line like this)",
             peer=peer,
             why=why,
-            more=self._not_logged,
+            more=more,
         )
-        self._log_again_at, self._not_logged = now + _LOG_SECONDS, 0
 
     def startService(self) -> None:
         super().startService()

@@ -1,6 +1,5 @@
 """The options of each service for what it speaks with the other services of its bazaar."""
 
-import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.endpoint import Endpoint
 from twisted_bazaar.tracing.options import TracingOptions
 
-__all__ = ["InsideConfig", "InsideOptions", "is_loopback"]
+__all__ = ["InsideConfig", "InsideOptions"]
 
 
 @attrs.frozen
@@ -28,7 +27,7 @@ class InsideConfig:
     def may_call(self, place: Address) -> bool:
         """Whether a service that was told of `place` later may call it: in plain text only where
         that was asked for, or no other machine is."""
-        return bool(self.certificates or self.exposed) or is_loopback(place)
+        return bool(self.certificates or self.exposed) or place.is_loopback
 
 
 class InsideOptions(TracingOptions):
@@ -60,24 +59,10 @@ class InsideOptions(TracingOptions):
             if plain:
                 raise usage.UsageError("--plain-inside must not be given beside --certificates")
             return InsideConfig(folder)
-        exposed = next((str(each) for each in addresses if not is_loopback(each)), "")
+        exposed = next((str(each) for each in addresses if not each.is_loopback), "")
         if exposed and not plain:
             raise usage.UsageError(
                 "--certificates must be given (or --plain-inside, for plain text), "
                 f"as other machines may reach {exposed}"
             )
         return InsideConfig(None, exposed)
-
-
-def is_loopback(place: Address | Endpoint) -> bool:
-    """Whether only this machine reaches what listens there."""
-    if isinstance(place, Endpoint):
-        if place.kind == "unix":
-            return True
-        if not place.is_tcp:
-            return False
-    host = place.host.lower()
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -32,6 +32,7 @@ from twisted.logger import Logger
 
 from twisted_bazaar import __version__
 from twisted_bazaar.runtime.reactor import Reactor
+from twisted_bazaar.runtime.seldom import Seldom
 
 from .context import TraceContext
 from .options import TraceConfig
@@ -45,7 +46,6 @@ _EXPORT_MILLISECONDS = 1000
 """Between two exports."""
 _TIMEOUT_SECONDS = 5.0
 """Of one export."""
-_LOG_SECONDS = 10.0
 
 _KINDS = {Kind.SERVER: SpanKind.SERVER, Kind.CLIENT: SpanKind.CLIENT}
 
@@ -151,15 +151,12 @@ class _Handler(logging.Handler):
         super().__init__(logging.WARNING)
         self._log = log
         self._reactor = reactor
-        self._again_at = float("-inf")
-        self._not_logged = 0
+        self._line = Seldom()
 
     def emit(self, record: logging.LogRecord) -> None:
-        now = self._reactor.seconds()
-        if now < self._again_at:
-            self._not_logged += 1
+        more = self._line.held_back(self._reactor.seconds())
+        if more is None:
             return
-        more, self._not_logged, self._again_at = self._not_logged, 0, now + _LOG_SECONDS
         # This may be the thread that exports.
         self._reactor.callFromThread(self._say, record.getMessage()[:300], more)
 

@@ -37,13 +37,13 @@ from twisted_bazaar.rpc.push import (
     PushReply,
     encode,
 )
+from twisted_bazaar.runtime.seldom import Seldom
 from twisted_bazaar.security.roles import ALLOWED, may_call
 from twisted_bazaar.security.transport import role_of
 
 from .signed_pushes import NOT_SIGNED, SignedPushes, Taker
 
 __all__ = [
-    "LOG_SECONDS",
     "MAX_BUFFERED_BYTES",
     "MAX_CONNECTIONS",
     "MAX_HEADLESS_BUFFERED_BYTES",
@@ -53,8 +53,6 @@ __all__ = [
     "internal_site",
 ]
 
-LOG_SECONDS = 10.0
-"""At least so many seconds lie between two log lines about pushes with a wrong signature."""
 
 MAX_BUFFERED_BYTES = 2 * MAX_PUSH_BYTES
 """Of unfinished pushes, over all connections."""
@@ -97,8 +95,7 @@ class InvalidationResource(Resource):
         self._metrics = metrics
         self._pushes = SignedPushes(secret, subscriber)
         self._seconds = seconds
-        self._log_again_at = float("-inf")
-        self._not_logged = 0
+        self._refusals = Seldom()
 
     def render(self, request: BazaarRequest) -> int:
         if (refusal := not_permitted(request, request.path)) is not None:
@@ -142,9 +139,8 @@ class InvalidationResource(Resource):
     def not_signed(self, request: BazaarRequest) -> Refusal:
         """The answer to a push that is not signed. Logs it, at a bounded rate."""
         self._refused.value += 1
-        now = self._seconds()
-        if now < self._log_again_at:
-            self._not_logged += 1
+        more = self._refusals.held_back(self._seconds())
+        if more is None:
             return _NOT_SIGNED
         peer = request.getClientAddress()
         where = "a local socket" if isinstance(peer, UNIXAddress) else f"{peer.host}:{peer.port}"
@@ -153,10 +149,8 @@ class InvalidationResource(Resource):
             "(request {request_id}) ({more} more since the last line like this)",
             where=where,
             request_id=request.request_id,
-            more=self._not_logged,
+            more=more,
         )
-        self._log_again_at = now + LOG_SECONDS
-        self._not_logged = 0
         return _NOT_SIGNED
 
 

@@ -28,14 +28,13 @@ from twisted_bazaar.http import answers
 from twisted_bazaar.http.refusals import Reason, Refusal, later, refusal_of
 from twisted_bazaar.http.site import BazaarRequest
 from twisted_bazaar.market import Change, ChangeRefusal
+from twisted_bazaar.runtime.seldom import Seldom
 
 from .challenges import CHALLENGE_HEADER, SIGNATURE_HEADER, Challenges
 from .requests import ChangeMembers, Lead, Show, decode_operation
 
 __all__ = ["MarketOperations", "Operations"]
 
-_LOG_SECONDS = 10.0
-"""At least so many seconds lie between two log lines about wrong signatures."""
 
 _REFUSED = {
     ChangeRefusal.UNKNOWN_STOCK: Reason.UNKNOWN_STOCK,
@@ -78,7 +77,7 @@ class MarketOperations:
         self._operations = operations
         self._shown = shown
         self._seconds = seconds
-        self._log_again_at = float("-inf")
+        self._refusals = Seldom()
 
     def render(self, request: BazaarRequest) -> int:
         """Answer `request`, at once or later."""
@@ -158,8 +157,7 @@ class MarketOperations:
         return request.refuse(refusal)
 
     def _warn(self, why: str) -> None:
-        if self._seconds() >= self._log_again_at:
-            self._log_again_at = self._seconds() + _LOG_SECONDS
+        if self._refusals.held_back(self._seconds()) is not None:
             self.log.warn("a market operation is refused: {why}", why=why)
 
 

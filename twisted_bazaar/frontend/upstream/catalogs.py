@@ -11,12 +11,11 @@ from twisted_bazaar.frontend.cache.quotes import LookupReply
 from twisted_bazaar.frontend.clients import CatalogClient
 from twisted_bazaar.frontend.lookups.whole_market import MarketSnapshot
 from twisted_bazaar.rpc.push import Subscription
+from twisted_bazaar.runtime.seldom import Seldom
 from twisted_bazaar.timing import Timing
 
 __all__ = ["Catalogs"]
 
-_LOG_SECONDS = 10.0
-"""At least so many seconds lie between two log lines about refused subscriptions."""
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ class Catalogs:
         self._catalogs = list(catalogs)
         self._pause = self._timeout = timing.election_timeout
         self._market_timeout = timing.deadline / 2
-        self._log_again_at = float("-inf")
+        self._refusals = Seldom()
         self._passed_over_until: dict[CatalogClient, float] = {}
 
     def look_up(self, names: Sequence[str]) -> Deferred[LookupReply]:
@@ -66,9 +65,7 @@ class Catalogs:
         try:
             return await catalog.subscribe(subscription, self._timeout)
         except NotAuthorised as why:
-            now = self._seconds()
-            if now >= self._log_again_at:
-                self._log_again_at = now + _LOG_SECONDS
+            if self._refusals.held_back(self._seconds()) is not None:
                 self.log.warn("a catalog refuses this front-end: {why}", why=why)
             raise
 

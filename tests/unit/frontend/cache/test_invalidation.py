@@ -15,7 +15,6 @@ from tests.fakes.internal_endpoint import (
     request,
 )
 from twisted_bazaar.frontend.cache.invalidation import (
-    LOG_SECONDS,
     MAX_BUFFERED_BYTES,
     MAX_CONNECTIONS,
     MAX_HEADLESS_BUFFERED_BYTES,
@@ -24,6 +23,7 @@ from twisted_bazaar.frontend.cache.invalidation import (
 )
 from twisted_bazaar.http.site import CHECK_SECONDS, DISCARD_BYTES, MAX_BODY_BYTES
 from twisted_bazaar.rpc.push import MAX_PUSH_BYTES, decode_reply, encode, head_of, sign
+from twisted_bazaar.runtime.seldom import LOG_SECONDS
 
 SECRET = b"0123456789abcdef"
 BODY = encode(PUSH)
