@@ -53,6 +53,15 @@ class MonitoredCluster(FaultyCluster):
         self._pipe = os.pipe()
         self._name = ""
 
+    def command(self, name: str) -> list[str]:
+        archiving = [f"--archive={self.archive}", "--keep=1", "--segment=4KiB"]
+        return [*super().command(name), *(archiving if name == "order-1" else [])]
+
+    @property
+    def archive(self) -> Path:
+        """Of a replica whose log is short."""
+        return self.folder / "archive"
+
     def launch(self, name: str) -> None:
         self._name = name
         super().launch(name)
@@ -201,6 +210,7 @@ def test_every_alert_fires_on_its_fault_and_ends_after_it(world: World) -> None:
     quiet(world)
     restarts(world)
     a_certificate_expires(world)
+    an_archive_cannot_be_written(world)
     a_replica_stops_and_another_loses_its_disk(world)
     the_catalog_stops(world)
     nobody_reads(world)
@@ -249,6 +259,16 @@ def a_certificate_expires(world: World) -> None:
     with world.fault("a certificate is for 13 days", "BazaarCertificateExpires"):
         certificates.issue([CATALOG], issuing(days=13))
     certificates.issue([CATALOG], issuing())
+
+
+def an_archive_cannot_be_written(world: World) -> None:
+    archive = world.cluster.archive
+    wait_until(archive.exists, "entries are archived", 20.0, world.cluster.tail)
+    aside = archive.rename(archive.with_name("aside"))
+    with world.fault("the folder of an archive is a file", "BazaarArchiveFails"):
+        archive.touch()
+    archive.unlink()
+    aside.rename(archive)
 
 
 def a_replica_stops_and_another_loses_its_disk(world: World) -> None:

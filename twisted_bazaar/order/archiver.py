@@ -56,7 +56,14 @@ class Archiver(Service):
         clock: IReactorTime = reactor
         self._looking.clock = clock
         self._failed_at: float | None = None
+        self._failing_since: float | None = None
         self._said = ""
+
+    @property
+    def failing_seconds(self) -> float:
+        """Since when nothing leaves the log though something should; 0: it does."""
+        since = self._failing_since
+        return 0.0 if since is None else self._reactor.seconds() - since
 
     def startService(self) -> None:
         super().startService()
@@ -81,12 +88,15 @@ class Archiver(Service):
             while self.running and await self._archive_one():
                 pass
         except (BazaarError, OSError) as why:
-            self._failed_at = self._reactor.seconds()
+            self._failed_at = now = self._reactor.seconds()
+            if self._failing_since is None:
+                self._failing_since = now
             if str(why) != self._said:
                 self._said = str(why)
                 self.log.warn("nothing leaves the log: {why}", why=why)
         else:
-            self._failed_at, self._said = None, ""
+            self._failed_at = self._failing_since = None
+            self._said = ""
 
     async def _archive_one(self) -> bool:
         """Archive one segment; returns whether there was one."""

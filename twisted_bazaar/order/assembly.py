@@ -57,6 +57,7 @@ from .disk import Disk
 from .earlier import Fetcher
 from .figures import OrderFigures, show_replica
 from .following import Following, FollowingDesk
+from .log_figures import SnapshotFigures, show_log
 from .neighbours import Catalog, Peer
 from .node import OrderNode
 from .pages import OrderPages
@@ -91,13 +92,17 @@ def make_order_replica(
     its folder cannot be used or read."""
     claim(config.data)
     return Anew(
-        partial(_make, reactor, config, lost_lines),
+        partial(_make, reactor, config, lost_lines, SnapshotFigures()),
         lambda why: stop_with(reactor, f"bazaar-order: {why}"),
     )
 
 
 def _make(
-    reactor: Reactor, config: OrderConfig, lost_lines: Callable[[], int], again: Again
+    reactor: Reactor,
+    config: OrderConfig,
+    lost_lines: Callable[[], int],
+    snapshots: SnapshotFigures,
+    again: Again,
 ) -> Service:
     logfile, index = _open(config)
     metrics, role = Metrics(), Role.order(config.replica)
@@ -133,10 +138,15 @@ def _make(
     )
     show_replica(metrics, replica, desk, node.watches, monotonic_seconds)
 
-    outgoing = Outgoing(replica, logfile, index, config.data, blocking, _CHANCE)
-    taker = Taker(
-        *(reactor, monotonic_seconds, replica, peers, config.data, config.archive, blocking, again)
+    outgoing = Outgoing(
+        *(replica, logfile, index, config.data, blocking, _CHANCE, monotonic_seconds, snapshots)
     )
+    taker = Taker(
+        *(reactor, monotonic_seconds, replica, peers, config.data, config.archive, blocking, again),
+        snapshots,
+    )
+    archiver = _archiver(reactor, config, logfile, index, disk)
+    show_log(metrics, logfile, snapshots, lambda: sum(each.failing_seconds for each in archiver))
     pages = OrderPages(desk, node.last_number, logfile, index)
 
     def add_servicers(server: grpc.Server) -> None:
@@ -155,7 +165,6 @@ def _make(
     health = _health(reactor, replica, node)
     server = serve(*listens, add_servicers, frames, _CHANCE, probes, asked, health, certificates)
     below = tracing.service, process_figures, *opened(certificates), channels, transport
-    archiver = _archiver(reactor, config, logfile, index, disk)
     fetcher = _fetcher(reactor, replica, peers, logfile, blocking)
     return Layers(*below, node, *archiver, taker, *fetcher, server, WatchEnd(node.watches))
 
@@ -172,7 +181,7 @@ def _fetcher(
 
 def _archiver(
     reactor: Reactor, config: OrderConfig, logfile: LogFile, index: Index, disk: Disk
-) -> Sequence[Service]:
+) -> Sequence[Archiver]:
     """What moves segments to the archive; none does, if all of the log is to be kept."""
     archive = logfile.archive
     if config.keep is None or archive is None:

@@ -26,6 +26,7 @@ from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.snapshot import Incoming, use_snapshot
 
+from .log_figures import SnapshotFigures
 from .peers import Peers
 
 __all__ = ["Outgoing", "Taker"]
@@ -43,6 +44,7 @@ class _Copy(msgspec.Struct, frozen=True):
     path: Path
     beginning: bytes
     size: int
+    began: float
 
 
 class Outgoing:
@@ -56,6 +58,8 @@ class Outgoing:
         folder: Path,
         blocking: Blocking,
         random: Random,
+        seconds: Callable[[], float],
+        figures: SnapshotFigures,
     ) -> None:
         self._replica = replica
         self._logfile = logfile
@@ -63,6 +67,8 @@ class Outgoing:
         self._folder = folder / "snapshots"
         self._blocking = blocking
         self._random = random
+        self._seconds = seconds
+        self._figures = figures
         self._copies: dict[str, _Copy] = {}
 
     def ask(self, message: Snapshot | Earlier) -> Deferred[SnapshotReply | EarlierReply]:
@@ -86,7 +92,7 @@ class Outgoing:
         name = message.copy
         if not name:
             name = f"{self._random.getrandbits(64):016x}"
-            made = await self._blocking(self._make, name)
+            made = await self._blocking(self._make, name, self._seconds())
             while len(self._copies) >= _MAX_COPIES:
                 self._drop(next(iter(self._copies)))
             self._copies[name] = made
@@ -94,8 +100,9 @@ class Outgoing:
         if copy is None:
             raise Unavailable(f"there is no snapshot {name} here")
         data = await self._blocking(_read, copy.path, message.offset)
-        if message.offset + len(data) >= copy.size:
+        if message.offset + len(data) >= copy.size and name in self._copies:
             self._drop(name)
+            self._figures.ended("given", self._seconds() - copy.began)
         return SnapshotReply(
             replica=self._replica.id,
             copy=name,
@@ -105,7 +112,7 @@ class Outgoing:
             data=data,
         )
 
-    def _make(self, name: str) -> _Copy:
+    def _make(self, name: str, began: float) -> _Copy:
         """Copy the index as it is now. On a thread."""
         self._folder.mkdir(0o700, exist_ok=True)
         path = self._folder / f"{name}.sqlite"
@@ -125,7 +132,7 @@ class Outgoing:
                 memberships=log.memberships,
                 prices=beginning.prices or log.first_prices(),
             )
-        return _Copy(path, _encode(beginning), path.stat().st_size)
+        return _Copy(path, _encode(beginning), path.stat().st_size, began)
 
     def _drop(self, name: str) -> None:
         copy = self._copies.pop(name)
@@ -153,6 +160,7 @@ class Taker(Service):
         archive: str,
         blocking: Blocking,
         again: Callable[[Callable[[], None]], None],
+        figures: SnapshotFigures,
     ) -> None:
         """`archive` is where entries go that leave the log, as the option names it. `again` ends
         all services of this replica, calls a function, and begins anew."""
@@ -163,6 +171,7 @@ class Taker(Service):
         self._archive = archive
         self._blocking = blocking
         self._again = again
+        self._figures = figures
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
 
@@ -181,6 +190,7 @@ class Taker(Service):
 
     async def _take_from(self, source: int) -> None:
         where = {"source": source}
+        began = self._seconds()
         self.log.info("far behind: takes a snapshot of replica {source}", **where)
         try:
             beginning = await self._take(source)
@@ -190,9 +200,11 @@ class Taker(Service):
         if not self.running:
             return
         if beginning is None or not self._replica.may_begin_after(beginning):
+            self._figures.failed()
             self._replica.snapshot_lost(source, self._seconds())
         else:
             self._looking.stop()
+            self._figures.ended("taken", self._seconds() - began)
             self._again(partial(self._begin_after, beginning))
 
     async def _take(self, source: int) -> Beginning | None:

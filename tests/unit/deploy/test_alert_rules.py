@@ -145,6 +145,13 @@ CASES = [
         *SLOW_TIMES,
         "o",
     ),
+    Case(
+        "BazaarArchiveFails",
+        {f"bazaar_archive_failing_seconds{{{ORDER}}}": gauge((0, 1), (30, 12), (0, 1))},
+        ("55s", "10m55s", "13m5s"),
+        "12m55s",
+        "o",
+    ),
     turned("BazaarNoCatalogLease", f"bazaar_catalog_lease_held{{{CATALOG}}}", 1, 0, ""),
     turned("BazaarFrontendWithoutLease", f"bazaar_frontend_lease_held{{{FRONTEND}}}", 1, 0, "f"),
     *map(kept_out, KEPT_OUT),
