@@ -21,7 +21,8 @@ LIMIT = 64 * 1024
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckedMarket]:
     with Bazaar(
-        tmp_path_factory.mktemp("bad-input"), "--cache=off", "--host=shop.example"
+        tmp_path_factory.mktemp("bad-input"),
+        *("--replicas=1", "--cache=off", "--host=shop.example"),
     ) as bazaar:
         address = bazaar.processes()["frontend"]["address"]
         with BackgroundTrader(address, BACKGROUND_STOCK) as background:

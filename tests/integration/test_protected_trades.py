@@ -16,7 +16,7 @@ SELL = {**BUY, "type": "sell"}
 
 @pytest.fixture(scope="module")
 def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
-    with Bazaar(tmp_path_factory.mktemp("protected")) as running:
+    with Bazaar(tmp_path_factory.mktemp("protected"), "--replicas=1") as running:
         yield running
 
 

@@ -80,7 +80,7 @@ async def test_a_hundred_of_three_hundred_get_a_share_and_the_numbers_1_to_100(
 async def test_buyers_that_send_their_key_twice_at_once_get_one_answer_and_one_share(
     start_bazaar: Callable[..., Bazaar],
 ) -> None:
-    bazaar = start_bazaar("--cache=off")
+    bazaar = start_bazaar("--replicas=1", "--cache=off")
     once = [f"once-{n}" for n in range(BUYERS // 2)]
     twice = [f"twice-{n}" for n in range(BUYERS // 2)]
     keys = once + twice + twice
