@@ -36,7 +36,7 @@ class Permission(StrEnum):
     READ = "read"
     """See stocks, orders, events and the state of the bazaar."""
     TRADE = "trade"
-    """Place trades, and see its own orders by their keys."""
+    """Place trades."""
     OPERATE = "operate"
     """See whose each order is, and what only operators may see."""
 

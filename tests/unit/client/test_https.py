@@ -1,5 +1,6 @@
 """Both forms of the client reach a front-end by HTTPS, and tell it nothing before it is known."""
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,14 +28,20 @@ def files(tmp_path: Path) -> ServerFiles:
     return made
 
 
-@pytest_twisted.async_yield_fixture
-async def url(files: ServerFiles) -> AsyncIterator[str]:
-    """Of a front-end."""
+@pytest.fixture
+def frontend() -> FrontEnd:
     from twisted.internet import reactor
 
-    site = FrontEnd(reactor=reactor).site
+    return FrontEnd(reactor=reactor)
+
+
+@pytest_twisted.async_yield_fixture
+async def url(frontend: FrontEnd, files: ServerFiles) -> AsyncIterator[str]:
+    """Of the front-end."""
+    from twisted.internet import reactor
+
     endpoint = f"ssl:0:{files.endpoint}:interface=127.0.0.1"
-    listener = Listener(reactor, endpoint, site)  # type: ignore[arg-type]
+    listener = Listener(reactor, endpoint, frontend.site)  # type: ignore[arg-type]
     listener.startService()
     yield f"https://localhost:{listener.address.port}"
     await maybeDeferred(listener.stopService)
@@ -60,6 +67,33 @@ async def test_the_client_on_twisted_trades_by_https(url: str, files: ServerFile
     assert (await bazaar.stock("GameStart")).name == "GameStart"
     assert (await bazaar.place("GameStart", "buy", 1)).number == 1
     await bazaar.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_both_keep_their_connection(
+    url: str, frontend: FrontEnd, files: ServerFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twisted.internet import reactor
+
+    made: list[object] = []
+    site = frontend.site
+    real = site.channel_made
+    monkeypatch.setattr(site, "channel_made", lambda each: (made.append(each), real(each)))
+    trusted = str(files.certificate)
+    twisted = Deferreds(reactor, url, trusted=trusted)  # type: ignore[arg-type]
+    with Client(url, trusted=trusted) as blocking:
+        for _ in range(3):
+            await twisted.ping()
+            await deferToThread(blocking.ping)
+    await twisted.close()
+    assert len(made) == 2
+
+
+def test_a_server_that_does_not_answer_the_handshake_was_sent_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with Client(url, deadline=0.5) as bazaar, pytest.raises(NotExecuted, match="timed out"):
+            bazaar.place("GameStart", "buy", 1)
 
 
 @pytest_twisted.ensureDeferred

@@ -38,6 +38,9 @@ class ClientFile(Service):
         self._path = path
         self._changed = changed
         self._seen: FileState | None = None
+        """As it was when it was read."""
+        self._written: FileState | None = None
+        """As it was at the last look at which it was another one."""
         self._wrong = ""
         """Why the file is not in force, as the log says; empty: it is."""
         self._call: IDelayedCall | None = None
@@ -90,11 +93,22 @@ class ClientFile(Service):
             raise ValueError("it is no file")
         if state is not None and state.size > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
+        if self._is_being_written(state):
+            return False
         text = self._path.read_text("utf-8")
         self._seen = state
         entries = read_clients(text)
         self.gate.replace(entries.values())
         return True
+
+    def _is_being_written(self, state: FileState | None) -> bool:
+        """Whether the file may not be whole yet: it is the one that was read before, and was
+        written since the last look. Its first lines alone may say more than all of it: a client
+        without its line of permissions may trade."""
+        before, self._written = self._written, state
+        if state is None or self._seen is None or state.inode != self._seen.inode:
+            return False
+        return state != before
 
 
 def _said(why: OSError | ValueError) -> str:

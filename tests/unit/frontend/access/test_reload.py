@@ -5,6 +5,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from twisted_bazaar.access import Permission
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.frontend.access.client_file import hash_of
 from twisted_bazaar.frontend.access.reload import CHECK_SECONDS, ClientFile
@@ -92,6 +93,26 @@ def test_a_file_that_cannot_be_read_for_a_while_is_read_once_it_can(
     assert world.knows("bz_a")
     assert len(world.later()) == 1
     assert world.knows("bz_b")
+
+
+def test_a_file_that_is_being_written_is_not_read_before_it_is_whole(world: World) -> None:
+    whole = table("reader", "bz_r") + 'permissions = ["read"]\n'
+    first, last, _ = whole.splitlines(keepends=True)
+    with world.path.open("w") as file:
+        file.write(first)
+        file.flush()
+        assert not world.later()
+        file.write(last)
+        file.flush()
+        assert not world.later()
+        assert not world.knows("bz_r")
+        file.write(whole[len(first + last) :])
+    assert not world.later()
+    assert len(world.later()) == 1
+    client = world.clients.gate.client_of(b"bz_r")
+    assert client is not None
+    assert client.permissions == {Permission.READ}
+    assert not world.knows("bz_a")
 
 
 def test_a_pipe_in_place_of_the_file_is_not_waited_for(world: World) -> None:
