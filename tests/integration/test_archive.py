@@ -1,12 +1,12 @@
 """Real replicas whose first entries have left the log."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.commands import run
 
 from .bazaar import Bazaar
 from .cluster import Cluster
@@ -30,9 +30,10 @@ class ShortLogs(Cluster):
         return sorted((self.data / name / "archive").glob("*.zst"))
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[ShortLogs]:
-    with ShortLogs(tmp_path / "cluster") as running:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShortLogs]:
+    """Shared by the tests that use it; each places the first orders, once."""
+    with ShortLogs(tmp_path_factory.mktemp("short") / "cluster") as running:
         yield running
 
 
@@ -149,5 +150,6 @@ def test_the_replicas_of_a_bazaar_archive_in_one_place(tmp_path: Path) -> None:
 
 def run_tool(*arguments: str) -> str:
     """What a tool of ours prints."""
-    command = [sys.executable, "-m", "twisted_bazaar", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ran = run(*arguments)
+    assert ran.returncode == 0, ran
+    return ran.stdout

@@ -15,7 +15,7 @@ from tests.damage.power import Disk, Image
 from tests.fakes.histories import extend, files, history, order, trust, write
 
 LIVES = 8
-MORE_LIVES = 60
+MORE_LIVES = 40
 FEW = 10
 """A sync whose life in `SYNCS` no longer shows the need for it is to be given another."""
 
