@@ -233,8 +233,14 @@ class SimulatedBazaar:
                 raise Violation(6, f"{catalog.name} ends with another ledger")
 
     def _could_know(self, order: OrderMember, membership: Membership) -> bool:
-        """Whether one that `order`, which was removed, may ask could tell it so."""
-        was_member = not order.join or order.replica.log.has_named(order.number)
+        """Whether one that `order`, which was removed, may ask could tell it so. If what added it
+        was overwritten, it never was a member, and waits to be one."""
+        was_member = not order.join or any(
+            member.id == order.number
+            for entry in self.truth.entries
+            if isinstance(entry.event, Members)
+            for member in entry.event.members
+        )
         return was_member and any(
             peer in membership.ids and self.orders[peer].alive
             for peer in order.replica.membership.counted

@@ -97,6 +97,8 @@ class Canvass:
         self._membership = membership
         self.asked: set[int] = set()
         """The peers without whose answers it waits."""
+        self.hinted: set[int] = set()
+        """Others that are asked: `ask_also`."""
         self._silent: set[int] = set()
         self._answers: dict[int, PollReply] = {}
         self._poll_seconds = poll_seconds
@@ -121,6 +123,15 @@ class Canvass:
         for peer in gone:
             self._ask_at.pop(peer, None)
         self._ask_at |= dict.fromkeys(new, now)
+
+    def ask_also(self, peer: int, now: float) -> bool:
+        """Ask `peer`, too, which says that it leads: those that this replica knows as members may
+        all have been replaced. Its answer is not waited for. Returns whether that is new."""
+        if peer in self.asked or peer in self.hinted:
+            return False
+        self.hinted.add(peer)
+        self._ask_at[peer] = now
+        return True
 
     def furthest_membership(self, log: Log, named: Membership | None) -> Membership | None:
         """Who counts, as far as is known: what the furthest of all logs says of which anything is
@@ -174,6 +185,7 @@ class Canvass:
         if self.source == peer:
             self.source = None
         self._silent.discard(peer)
+        self.hinted.discard(peer)
         self._ask_again(peer, now)
 
     def _ask_again(self, peer: int, now: float) -> None:

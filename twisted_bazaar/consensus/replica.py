@@ -148,13 +148,12 @@ class Replica(Nominee):
 
     @property
     def neighbours(self) -> Mapping[int, str]:
-        """The other replicas that requests may go to, by id, and where they are, as far as the log
-        or the options say."""
+        """The replicas that requests may go to, by id, and where, as far as log or options say."""
         membership, canvass, leader = self.membership, self._canvass, self._leader_state
         where = {**self._addresses, **(canvass.addresses if canvass is not None else {})}
         where |= {member.id: member.address for member in membership.members if member.address}
-        peers = {*membership.ids, *(canvass.asked if canvass is not None else ())}
-        peers |= {*(leader.peers if leader is not None else ())}
+        asked = canvass.asked | canvass.hinted if canvass is not None else set()
+        peers = {*membership.ids, *asked, *(leader.peers if leader is not None else ())}
         return {peer: where.get(peer, "") for peer in sorted(peers - {self.id})}
 
     def follower_lags(self, now: float) -> Sequence[FollowerLag]:
@@ -404,6 +403,8 @@ class Replica(Nominee):
     def _on_append(self, message: Append, now: float, ticket: Ticket) -> None:
         if self.suspect:
             self._outbox.say([Reply(ticket, Declined("it is suspect"))])
+            if self._canvass is not None and self._canvass.ask_also(message.leader, now):
+                self._consider_canvass(now)
             return
         if message.term > self.term:
             self._adopt(message.term)

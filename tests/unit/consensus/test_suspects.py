@@ -3,7 +3,15 @@
 import pytest
 
 from tests.fakes.cluster import Cluster
-from tests.fakes.member import TIMING, Member, append, entries_of, poll_reply_with
+from tests.fakes.member import (
+    TIMING,
+    Member,
+    append,
+    append_with,
+    entries_of,
+    poll_reply_with,
+)
+from twisted_bazaar.consensus.entries import MemberInfo
 from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import (
     CampaignReply,
@@ -264,3 +272,36 @@ def test_a_copy_without_an_entry_takes_the_name_that_the_others_have() -> None:
     assert restored.replica.cluster == cluster.members[3].replica.cluster
     assert restored.replica.role is Role.FOLLOWER
     assert restored.replica.log.last_index == cluster.members[3].replica.log.last_index
+
+
+def test_a_leader_that_is_not_known_is_asked_who_the_members_are() -> None:
+    """All that the log and the options of the suspect name may have been replaced."""
+    member = suspect()
+    assert member.ask(append_with(term=7, leader=5, cluster="c")) == Declined("it is suspect")
+    (poll,) = [poll for poll in member.take(Poll) if poll.to == 5]
+    assert 5 in member.replica.neighbours
+    roster = (MemberInfo(4, "d:1"), MemberInfo(5, "e:1"), MemberInfo(1, "a:1", joining=True))
+    member.step(
+        poll_reply_with(
+            replica=5,
+            nonce=poll.message.nonce,
+            term=7,
+            last_index=9,
+            last_term=7,
+            members_index=8,
+            roster=roster,
+        )
+    )
+    assert {poll.to for poll in member.take(Poll)} == {4, 5}
+    assert set(member.replica.neighbours) >= {4, 5}
+
+
+def test_a_leader_that_is_not_known_is_asked_again_when_it_sends_again() -> None:
+    member = suspect()
+    heartbeat = append_with(term=7, leader=5, cluster="c")
+    for _ in range(2):
+        member.ask(heartbeat)
+        (poll,) = [poll for poll in member.take(Poll) if poll.to == 5]
+        member.ask(heartbeat)
+        assert not [poll for poll in member.take(Poll) if poll.to == 5]
+        member.replica.unreachable(poll, member.clock.now)
