@@ -135,6 +135,17 @@ def test_metrics_for_clients_pass_the_same_entrance() -> None:
     assert as_client(served, "alice").code == 200
 
 
+def test_metrics_count_for_no_rate_where_all_may_have_them() -> None:
+    frontend = limited(burst=1)
+    exposed = MetricsResource(Exposition(Metrics()))
+    admit = frontend.entrance.admit_operator
+    served = FrontEnd(resource=WithMetrics(exposed, frontend.site.resource, admit))
+    request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for _ in range(3):
+        assert served.connect().send(request).startswith(b"HTTP/1.1 200 ")
+    assert served.get(STOCK).code == 200
+
+
 def test_clients_without_a_rate_of_addresses_are_limited_by_name_alone() -> None:
     frontend = FrontEnd(limits=Limits(), gate=gate(alice=1.0))
     assert [as_client(frontend, "wrong").code for _ in range(9)] == [401] * 9

@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from load.__main__ import main
+from load.arguments import bazaar_url
 from load.sweep.arguments import add_sweep
 
 
@@ -47,3 +48,15 @@ def test_a_wrong_option_of_a_sweep_is_one_line_and_status_3(
     assert (left.value.code, said.out) == (3, "")
     assert said.err.startswith(f"load: {says}")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("http://127.0.0.1:8081", "http://127.0.0.1:8081"),
+        ("https://shop.example/", "https://shop.example"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_a_bazaar_is_reached_by_http_or_https(given: str, read: str) -> None:
+    assert bazaar_url(given) == read
