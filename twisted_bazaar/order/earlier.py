@@ -69,6 +69,8 @@ class Fetcher(Service):
 
     async def _fetch_all(self) -> None:
         try:
+            # It may be a shared one that has them by now, or can be reached again.
+            await self._blocking(self._archive.link, self._logfile.beginning)
             while self.running and self._archive.missing[0]:
                 await self._fetch_file()
         except (BazaarError, OSError) as why:
@@ -87,7 +89,7 @@ class Fetcher(Service):
         """Fetch as much as one archived file holds."""
         archive = self._archive
         upto, last_digest = archive.missing
-        after, digest, number = await self._blocking(archive.leading_from_start)
+        after, digest, number = await self._blocking(archive.leading_from_start, upto)
         before, first_number = digest, number
         entries: list[Entry] = []
         size = 0

@@ -71,11 +71,20 @@ class Archive:
     _end_digest = GENESIS
 
     def link(self, beginning: Beginning) -> None:
-        """The log begins there: look for the files that lead there. Raises OSError."""
-        chain = self._leading_to(beginning)
+        """The log begins there, or later: look for the files that lead there. Raises OSError,
+        and `Unavailable`."""
         with self._lock:
-            self._chain, self._ends = chain, beginning.index
-            self._end_digest = beginning.digest
+            if not self._chain:
+                # Also if no file can be looked for.
+                self._ends, self._end_digest = beginning.index, beginning.digest
+        chain = self._leading_to(beginning) if beginning.index else ()
+        with self._lock:
+            if beginning.index >= self._ends:
+                self._chain, self._ends = chain, beginning.index
+                self._end_digest = beginning.digest
+
+    def _names(self) -> list[Name]:
+        return [name for text in self._store.names() if (name := parse_name(text)) is not None]
 
     def reaches(self, beginning: Beginning) -> bool:
         """Whether `link` would find files that lead from there back to entry 1, or as far as those
@@ -84,7 +93,7 @@ class Archive:
         return bool(chain) and chain[0].name.first - 1 <= self.missing[0]
 
     def _leading_to(self, beginning: Beginning) -> Sequence[_Piece]:
-        found = [name for text in self._store.names() if (name := parse_name(text)) is not None]
+        found = self._names()
         chain: list[_Piece] = []
         index, digest = beginning.index, beginning.digest
         while index > 0 and (piece := self._ending_with(index, digest, found)) is not None:
@@ -113,10 +122,10 @@ class Archive:
         name, content = pack(entries, number, before)
         self._store.put(str(name), content)
 
-    def leading_from_start(self) -> tuple[int, str, int]:
-        """How far files lead from entry 1 on: the last entry, its digest, and the last order up to
-        it. Raises OSError."""
-        found = [name for text in self._store.names() if (name := parse_name(text)) is not None]
+    def leading_from_start(self, upto: int) -> tuple[int, str, int]:
+        """How far files lead from entry 1 on, of those that end with entry `upto` or before: the
+        last entry, its digest, and the last order up to it. Raises OSError."""
+        found = [name for name in self._names() if name.last <= upto]
         index, digest, number = 0, GENESIS, 0
         while True:
             follow = [n for n in found if n.first == index + 1 and n.before == digest]

@@ -11,6 +11,7 @@ start; that a key has no order is proved by the row before its place (`links.py`
 that a key has is to be checked in the log.
 """
 
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -271,6 +272,9 @@ class Index:
         index = self.index
         with self._checked():
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # A reader may have kept the checkpoint from all of it, and so from any sync.
+            with self._path.with_name(f"{self._path.name}-wal").open("rb") as file:
+                os.fsync(file.fileno())
         return index
 
     def close(self) -> None:
@@ -330,7 +334,8 @@ class Index:
         try:
             digest = history.digest_at(position.entry)
         except Unavailable as why:
-            raise Useless(f"{why}") from None
+            # It is older than the log's beginning, and may go on from there once that is at hand.
+            raise Unusable(f"{self._path}: goes to entry {position.entry}, and {why}") from None
         if digest != position.digest:
             raise Useless(f"entry {position.entry} of the log is another one")
 

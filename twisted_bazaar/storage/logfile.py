@@ -12,22 +12,23 @@ One `LogFile.write` is one `write` and one `fdatasync`.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 from threading import Lock
+from typing import TypeVar
 
 from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.consensus.entries import Entry, Members, Opened
 from twisted_bazaar.consensus.log import Write
-from twisted_bazaar.errors import Damaged, InvariantBroken, Unavailable, Unusable
+from twisted_bazaar.errors import Damaged, InvariantBroken, NotUnderstood, Unavailable, Unusable
 from twisted_bazaar.ledger import first_prices
 from twisted_bazaar.market import Traded
 
 from .archive import Archive
-from .beginning import LogBeginning
+from .beginning import LogBeginning, read_beginning
 from .earlier import EarlierEntries
 from .files import sync_folder, write_all
 from .lines import CLOSING_BYTES, Boot, Truncated, Voted, close_lines, encode_note, resume
@@ -37,6 +38,8 @@ from .stores import store_of
 from .trust import Witness, log_path, open_log
 
 __all__ = ["SEGMENT_BYTES", "LogFile", "LogReader"]
+
+T = TypeVar("T")
 
 SEGMENT_BYTES = 64 << 20
 """A segment of this size gets no further write; the log goes on in a new one."""
@@ -51,7 +54,7 @@ class _StoredLog:
         self.archive = archive
         """Where the entries before the beginning are; None: nowhere in reach."""
         if archive is not None:
-            archive.link(state.begins.before)
+            self._link(archive, state.begins.before)
         self.segments = state.segments
         self.segments.left = self._archived
         self._state = state
@@ -116,17 +119,14 @@ class _StoredLog:
                 return found if isinstance(found, int) else found.find()
         except FileNotFoundError:
             pass  # Its segment has just left.
-        if self.archive is None:
-            raise Unavailable(f"order {number} is not on the disk of this replica")
-        return self.archive.index_of(number)
+        return self._from_archive(lambda archive: archive.index_of(number), f"order {number}")
 
     def first_prices(self) -> Mapping[str, int]:
         """The prices of the first listing; none: there is no stock. Leaders' first entries are
         before it, and no order."""
-        if self.beginning.index:
-            return self.beginning.prices
-        events = (self.read(after, after + 1)[0].event for after in range(self.last_index))
-        return first_prices(events)
+        begins = self.beginning
+        later = (self.read(at, at + 1)[0].event for at in range(begins.index, self.last_index))
+        return begins.prices or first_prices(later)
 
     def number_at(self, index: int) -> int:
         """The last order up to entry `beginning.index` <= `index` <= `last_index`. Raises
@@ -135,9 +135,15 @@ class _StoredLog:
             return self._state.places.number_at(index)
 
     def _archived(self, after: int, upto: int) -> Sequence[Entry]:
+        return self._from_archive(lambda archive: archive.read(after, upto), f"entry {after + 1}")
+
+    def _link(self, archive: Archive, beginning: Beginning) -> None:
+        archive.link(beginning)
+
+    def _from_archive(self, read: Callable[[Archive], T], what: str) -> T:
         if self.archive is None:
-            raise Unavailable(f"entry {after + 1} is not on the disk of this replica")
-        return self.archive.read(after, upto)
+            raise Unavailable(f"{what} is not on the disk of this replica")
+        return read(self.archive)
 
     def read(self, after: int, upto: int) -> Sequence[Entry]:
         """The durable entries `after` < index <= `upto`, which are read when first used.
@@ -161,7 +167,8 @@ class _StoredLog:
 class LogReader(_StoredLog):
     """The log in a replica's folder, as it was when this object was made.
 
-    It writes nothing, and so may be made while the replica runs; a write under way is ignored.
+    It writes nothing, and so may be made while the replica runs; a write under way is ignored, and
+    what leaves the log is found in the archive.
     Raises `Unusable` if there is no log, `Damaged` if it is not as it was written.
     """
 
@@ -177,19 +184,34 @@ class LogReader(_StoredLog):
                     raise Damaged(f"{log}: is missing")
                 raise Unusable(f"{folder}: not the folder of an order replica")
             owner = mark.replica if mark else None
-            state = Recovery(log, owner, mark, whole=whole)
+            state = _state_in(log, owner, mark, whole)
             if state.begins.position:
                 archive = Archive(store_of(state.begins.archive, folder))
         if not state.segments.starts or state.replica is None:
             raise Unusable(f"{folder}: holds no order log yet")
         if mark is None:
             raise Damaged(f"{mark_path(folder)}: is missing")
+        self._folder = folder
         with _usable(folder):
             super().__init__(state, archive)
         self.replica = state.replica
         """The replica that owns the log."""
         self.suspect = mark.suspect
         """Why the log may lack what the replica acknowledged; None: it is trusted."""
+
+    def _from_archive(self, read: Callable[[Archive], T], what: str) -> T:
+        try:
+            return super()._from_archive(read, what)
+        except Unavailable:
+            # It may have left the log since this object was made.
+            begins = read_beginning(self.segments.folder)
+            if begins is None or begins.before.index <= self._state.begins.before.index:
+                raise
+            self._state.begins = begins
+            self.archive = Archive(store_of(begins.archive, self._folder))
+            with _usable(self._folder):
+                self._link(self.archive, begins.before)
+            return super()._from_archive(read, what)
 
 
 class LogFile(_StoredLog):
@@ -226,6 +248,18 @@ class LogFile(_StoredLog):
             except BaseException:
                 self.close()
                 raise
+
+    def _link(self, archive: Archive, beginning: Beginning) -> None:
+        # Nothing before the beginning is needed to go on.
+        with suppress(OSError):
+            archive.link(beginning)
+
+    def _from_archive(self, read: Callable[[Archive], T], what: str) -> T:
+        try:
+            return super()._from_archive(read, what)
+        except (Damaged, NotUnderstood) as why:
+            # This replica's own log is as it was written.
+            raise Unavailable(f"{what} is not read from the archive: {why}") from why
 
     @property
     def suspect(self) -> str | None:
@@ -389,3 +423,14 @@ def _usable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unusable(f"{folder}: {error}") from error
+
+
+def _state_in(log: Path, owner: int | None, mark: Mark | None, whole: bool) -> Recovery:
+    """The state of a log whose replica may be running: then segments may leave meanwhile."""
+    while True:
+        begins = read_beginning(log)
+        try:
+            return Recovery(log, owner, mark, whole=whole)
+        except (Damaged, FileNotFoundError):
+            if read_beginning(log) == begins:
+                raise

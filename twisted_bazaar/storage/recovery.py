@@ -179,6 +179,8 @@ class Recovery:
     def known_digest(self, index: int) -> str | None:
         """That digest; None: entry `index` is to be read."""
         before = self.begins.before
+        if not index:
+            return GENESIS
         if index == before.index:
             return before.digest
         ended, digest = self._ended
