@@ -5,7 +5,7 @@ archived, or was never here, as the replica took a snapshot. What later leaders 
 before is kept: who led under which configuration, and the prices of the first listing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -30,7 +30,8 @@ class Beginning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     openings: tuple[tuple[int, Opened], ...] = ()
     """The `opened` entries up to it with their indexes, ascending, as `condensed`."""
     memberships: tuple[tuple[int, Members], ...] = ()
-    """The last `members` entry up to it, with its index; empty: there is none."""
+    """The last `members` entry up to it, with its index, and those before it that are needed to
+    know who ever was a member, ascending; empty: there is none."""
     prices: Mapping[str, int] = msgspec.field(default_factory=dict)
     """The prices of the first listing, by stock."""
 
@@ -68,6 +69,18 @@ def after(
         number=number,
         cluster=cluster,
         openings=condensed(each for each in openings if each[0] <= entry.index),
-        memberships=tuple(members[-1:]),
+        memberships=_naming_all(members),
         prices=prices,
     )
+
+
+def _naming_all(memberships: Sequence[tuple[int, Members]]) -> tuple[tuple[int, Members], ...]:
+    """The last of `memberships`, and the last of those that name each other replica."""
+    kept: list[tuple[int, Members]] = []
+    named: set[int] = set()
+    for each in reversed(memberships):
+        ids = {member.id for member in each[1].members}
+        if not kept or not ids <= named:
+            kept.append(each)
+            named |= ids
+    return tuple(reversed(kept))

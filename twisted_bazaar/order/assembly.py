@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import attrs
 import grpc
 from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
@@ -43,11 +44,13 @@ from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.security.inside import open_certificates, opened
 from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.storage.archive import Archive
+from twisted_bazaar.storage.beginning import archive_of
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
 from twisted_bazaar.storage.snapshot import install_snapshot
 from twisted_bazaar.storage.stores import store_of
+from twisted_bazaar.storage.trust import log_path
 from twisted_bazaar.tracing.export import make_tracing
 
 from .anew import Again, Anew
@@ -104,6 +107,7 @@ def _make(
     snapshots: SnapshotFigures,
     again: Again,
 ) -> Service:
+    config = attrs.evolve(config, archive=_begun(config))
     logfile, index = _open(config)
     metrics, role = Metrics(), Role.order(config.replica)
     certificates = open_certificates(reactor, config.inside, role, metrics)
@@ -279,7 +283,10 @@ def _check_members(config: OrderConfig, logfile: LogFile) -> None:
 
     Options that are older than a change of the members are no mistake: the log knows better.
     """
-    if logfile.memberships:
+    if config.join and logfile.suspect:
+        # It may lack the entries that added those.
+        misfit = None
+    elif logfile.memberships:
         misfit = never_members(config.peers, logfile.openings, logfile.memberships)
     elif config.join:
         misfit = None
@@ -291,19 +298,26 @@ def _check_members(config: OrderConfig, logfile: LogFile) -> None:
         raise Unusable(f"--peer: {config.data}: {misfit}")
 
 
+def _begun(config: OrderConfig) -> str:
+    """Put a snapshot in place that has come, and return where the archive is: as the options say,
+    or else as the beginning of the log says. Raises `Unusable`."""
+    folder: Path = config.data
+    check_is_no_member(folder)
+    try:
+        if entry := install_snapshot(folder, config.replica):
+            Logger().info("the log begins after entry {entry}, with a snapshot", entry=entry)
+        return archive_of(log_path(folder), config.archive)
+    except OSError as why:
+        raise Unusable(f"{folder}: {why}") from why
+
+
 def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     """The log and the index in the folder, which is locked until the process ends.
 
     Says in the log what was found to be wrong with them. Raises `Unusable`.
     """
     folder: Path = config.data
-    check_is_no_member(folder)
     index_path = folder / "index.sqlite"
-    try:
-        if begins := install_snapshot(folder, config.replica):
-            Logger().info("the log begins after entry {entry}, with a snapshot", entry=begins)
-    except OSError as why:
-        raise Unusable(f"{folder}: {why}") from why
     archive = Archive(store_of(config.archive, folder))
     logfile = LogFile(
         *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(index_path), archive)

@@ -95,8 +95,8 @@ class Options(InsideOptions):
             "archive",
             None,
             "",
-            "Folder, or s3://BUCKET/PREFIX, of what has left the log; else DATA/archive. Replicas "
-            "of one bazaar may share it.",
+            "Folder, or s3://BUCKET/PREFIX, of what has left the log; else where the "
+            "log says that it is, or DATA/archive. Replicas of one bazaar may share it.",
             archive_place,
         ],
         [

@@ -17,7 +17,14 @@ from twisted_bazaar.errors import Damaged, NotUnderstood
 from .files import replace_file, sync_folder
 from .lines import CLOSING_BYTES, check_lines, close_lines
 
-__all__ = ["FORMAT", "LogBeginning", "begin_path", "read_beginning", "write_beginning"]
+__all__ = [
+    "FORMAT",
+    "LogBeginning",
+    "archive_of",
+    "begin_path",
+    "read_beginning",
+    "write_beginning",
+]
 
 FORMAT = 1
 
@@ -75,3 +82,16 @@ def write_beginning(log: Path, beginning: LogBeginning) -> None:
     """The log in the folder `log` begins there from now on, over any crash. Raises OSError."""
     replace_file(begin_path(log), close_lines([msgspec.json.encode(beginning)[:-1]], 0)[0])
     sync_folder(log)
+
+
+def archive_of(log: Path, place: str) -> str:
+    """Where the archive of the log in the folder `log` is: at `place`, and the log says so from now
+    on, durably; or, if that is empty, where the log says. Raises OSError, and `NotUnderstood`."""
+    try:
+        begins = read_beginning(log)
+    except Damaged:
+        return place  # The log is set aside.
+    if begins is None or not place or begins.archive == place:
+        return place or (begins.archive if begins else "")
+    write_beginning(log, msgspec.structs.replace(begins, archive=place))
+    return place

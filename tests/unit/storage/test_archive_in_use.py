@@ -14,11 +14,16 @@ from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.errors import Unavailable, Unusable
 from twisted_bazaar.storage import recovery
 from twisted_bazaar.storage.archive import Archive
-from twisted_bazaar.storage.beginning import LogBeginning, read_beginning
+from twisted_bazaar.storage.beginning import (
+    LogBeginning,
+    archive_of,
+    begin_path,
+    read_beginning,
+)
 from twisted_bazaar.storage.index import Index, witness_in
 from twisted_bazaar.storage.logfile import LogFile, LogReader
 from twisted_bazaar.storage.stores import FolderStore
-from twisted_bazaar.storage.trust import Witness
+from twisted_bazaar.storage.trust import Witness, log_path
 from twisted_bazaar.tools.backups.taking import end_of, take
 
 from .test_leaving import ENTRIES, archive_all, check, log_in, written
@@ -121,7 +126,7 @@ def test_a_tool_that_begins_while_segments_leave_begins_again(tmp_path: Path) ->
 
 
 def test_a_backup_is_taken_of_what_has_left_and_of_what_stays(tmp_path: Path) -> None:
-    folder, place = tmp_path / "order-3", tmp_path / "backup"
+    folder, backup = tmp_path / "order-3", tmp_path / "backup"
     written(folder)
     with log_in(folder) as log:
         indexed(folder, log, 55)
@@ -131,8 +136,8 @@ def test_a_backup_is_taken_of_what_has_left_and_of_what_stays(tmp_path: Path) ->
             write(log, [entry])
         # So the last digest that is known without reading is not that of the beginning.
         assert len(log.segments.starts) > 2
-    assert take(folder, str(place), None, lambda: 7).index == 55
-    assert end_of(str(place)).number == number_of(ENTRIES[:55])
+    assert take(folder, str(backup), None, lambda: 7).index == 55
+    assert end_of(str(backup)).number == number_of(ENTRIES[:55])
 
 
 def test_an_index_that_ends_before_the_log_begins_goes_on(tmp_path: Path) -> None:
@@ -197,3 +202,23 @@ def test_the_index_is_durable_when_it_says_so_though_it_is_being_copied(tmp_path
 def reopened(folder: Path, witness: Witness) -> LogFile:
     archive = Archive(FolderStore(folder / "archive"))
     return LogFile(folder, 3, Random(2), 900, witness, archive)
+
+
+def test_the_archive_stays_where_it_is_until_an_option_names_another_place(tmp_path: Path) -> None:
+    written(tmp_path)
+    log = log_path(tmp_path)
+    assert archive_of(log, "") == ""
+    assert archive_of(log, "s3://shelf") == "s3://shelf"
+    with log_in(tmp_path) as file:
+        archive_all(file)
+        begins = file.beginning
+    (tmp_path / "archive").rename(tmp_path / "moved")
+    moved = str(tmp_path / "moved")
+    assert archive_of(log, "") == ""
+    assert archive_of(log, moved) == moved
+    assert archive_of(log, "") == moved
+    reader = LogReader(tmp_path)
+    check(reader)
+    assert reader.beginning == begins
+    begin_path(log).write_bytes(b"damaged")
+    assert archive_of(log, "") == ""
