@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.errors import BazaarError, Damaged
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.threads import Threads
 from twisted_bazaar.storage.archive import Archive
@@ -41,9 +41,11 @@ class Archiver(Service):
         place: str,
         covered: Callable[[], int],
         sync_index: Callable[[], Deferred[int]],
+        cannot_read: Callable[[Exception], None],
     ) -> None:
         """`place` names the archive, as the option does. `covered`: entries up to this one are
-        released, and in the index. `sync_index` makes that durable, and fires with the entry."""
+        released, and in the index. `sync_index` makes that durable, and fires with the entry.
+        `cannot_read` is told that the log is not as it was written."""
         self._reactor = reactor
         self._logfile = logfile
         self._archive = archive
@@ -51,6 +53,7 @@ class Archiver(Service):
         self._place = place
         self._covered = covered
         self._sync_index = sync_index
+        self._cannot_read = cannot_read
         self._threads = Threads(1, "archive")
         self._looking = LoopingCall(self._look)
         clock: IReactorTime = reactor
@@ -87,6 +90,9 @@ class Archiver(Service):
         try:
             while self.running and await self._archive_one():
                 pass
+        except Damaged as why:
+            # Of the log itself: another start reads all of it, and sees what is left.
+            self._cannot_read(why)
         except (BazaarError, OSError) as why:
             self._failed_at = now = self._reactor.seconds()
             if self._failing_since is None:

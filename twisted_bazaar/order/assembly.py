@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +73,7 @@ from .transport import OrderTransport
 from .watches import WatchEnd
 from .whole_market import whole_market
 
-__all__ = ["make_order_replica"]
+__all__ = ["check_members", "make_order_replica"]
 
 _HANDLER_THREADS = 8
 """For what reads files."""
@@ -149,7 +149,7 @@ def _make(
         *(reactor, monotonic_seconds, replica, peers, config.data, config.archive, blocking, again),
         snapshots,
     )
-    archiver = _archiver(reactor, config, logfile, index, disk)
+    archiver = _archiver(reactor, config, logfile, index, disk, node.cannot_read)
     show_log(metrics, logfile, snapshots, lambda: sum(each.failing_seconds for each in archiver))
     pages = OrderPages(desk, node.last_number, logfile, index)
 
@@ -184,7 +184,12 @@ def _fetcher(
 
 
 def _archiver(
-    reactor: Reactor, config: OrderConfig, logfile: LogFile, index: Index, disk: Disk
+    reactor: Reactor,
+    config: OrderConfig,
+    logfile: LogFile,
+    index: Index,
+    disk: Disk,
+    cannot_read: Callable[[Exception], None],
 ) -> Sequence[Archiver]:
     """What moves segments to the archive; none does, if all of the log is to be kept."""
     archive = logfile.archive
@@ -194,7 +199,7 @@ def _archiver(
     return [
         Archiver(
             *(reactor, logfile, archive, config.keep, config.archive),
-            *(lambda: index.index, disk.sync_index),
+            *(lambda: index.index, disk.sync_index, cannot_read),
         )
     ]
 
@@ -278,24 +283,26 @@ def _health(reactor: Reactor, replica: Replica, node: OrderNode) -> Health:
     return Health(reactor, services)
 
 
-def _check_members(config: OrderConfig, logfile: LogFile) -> None:
+def check_members(
+    folder: Path, peers: Collection[int], replica: int, join: bool, logfile: LogFile
+) -> None:
     """Raises `Unusable` if the options name others than the log has as members, or ever had.
 
     Options that are older than a change of the members are no mistake: the log knows better.
     """
-    if config.join and logfile.suspect:
+    if join and logfile.suspect:
         # It may lack the entries that added those.
         misfit = None
     elif logfile.memberships:
-        misfit = never_members(config.peers, logfile.openings, logfile.memberships)
-    elif config.join:
+        misfit = never_members(peers, logfile.openings, logfile.memberships)
+    elif join:
         misfit = None
     else:
         recorded = logfile.openings[-1][1].members if logfile.openings else ()
-        misfit = members_fit(recorded, (config.replica, *config.peers))
+        misfit = members_fit(recorded, (replica, *peers))
         misfit = misfit and f"{misfit} (python -m twisted_bazaar members changes them)"
     if misfit:
-        raise Unusable(f"--peer: {config.data}: {misfit}")
+        raise Unusable(f"--peer: {folder}: {misfit}")
 
 
 def _begun(config: OrderConfig) -> str:
@@ -322,7 +329,7 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
     logfile = LogFile(
         *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(index_path), archive)
     )
-    _check_members(config, logfile)
+    check_members(folder, config.peers, config.replica, config.join, logfile)
     index = Index(index_path, logfile)
     lacking, _ = archive.missing
     if index.index < lacking:

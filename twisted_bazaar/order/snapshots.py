@@ -4,6 +4,7 @@
 (`Nominee.snapshot_from`), takes it in part by part, and has it put in place of log and index.
 """
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from twisted.logger import Logger
 from twisted_bazaar.consensus.beginning import Beginning, after
 from twisted_bazaar.consensus.far_behind import Earlier, EarlierReply, Snapshot, SnapshotReply
 from twisted_bazaar.consensus.identity import not_meant
+from twisted_bazaar.consensus.log import stretch_of
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
 from twisted_bazaar.rpc.frames.exchanges import Blocking
@@ -70,6 +72,8 @@ class Outgoing:
         self._seconds = seconds
         self._figures = figures
         self._copies: dict[str, _Copy] = {}
+        # Copies of an earlier life, which nobody can ask for.
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def ask(self, message: Snapshot | Earlier) -> Deferred[SnapshotReply | EarlierReply]:
         """Fails with `NotOurs` if it is for another replica, and with `Unavailable`."""
@@ -83,7 +87,7 @@ class Outgoing:
 
     def _earlier(self, message: Earlier, term: int) -> EarlierReply:
         upto = min(message.upto, message.after + _EARLIER_ENTRIES, self._logfile.last_index)
-        entries = tuple(self._logfile.read(message.after, max(message.after, upto)))
+        entries = stretch_of(tuple(self._logfile.read(message.after, max(message.after, upto))))
         return EarlierReply(
             replica=self._replica.id, term=term, after=message.after, entries=entries
         )
@@ -116,7 +120,14 @@ class Outgoing:
         """Copy the index as it is now. On a thread."""
         self._folder.mkdir(0o700, exist_ok=True)
         path = self._folder / f"{name}.sqlite"
-        path.unlink(missing_ok=True)
+        try:
+            return self._made(path)
+        except BaseException:
+            # It may have filled the disk.
+            path.unlink(missing_ok=True)
+            raise
+
+    def _made(self, path: Path) -> _Copy:
         entry, number = self._index.copy_to(path)
         log = self._logfile
         if entry == 0 or entry < log.beginning.index:
@@ -228,7 +239,11 @@ class Taker(Service):
             if (why := await self._blocking(incoming.check, beginning)) is not None:
                 raise Unavailable(why)
         except msgspec.DecodeError as why:
+            incoming.drop()
             raise Unavailable(f"it makes no sense: {why}") from None
+        except BaseException:
+            incoming.drop()  # It may have filled the disk.
+            raise
         finally:
             incoming.close()
         return beginning

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from twisted_bazaar.consensus.beginning import after
 from twisted_bazaar.consensus.entries import Entry
-from twisted_bazaar.errors import Damaged
+from twisted_bazaar.errors import Damaged, Unavailable
 from twisted_bazaar.ledger import first_prices
 
 from .archive import Archive
@@ -72,7 +72,7 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
     """Archive what is before the segment that begins with `stays`, at `place`, and make the log
     begin there, durably. Returns the new beginning, for `LogFile.leave`.
 
-    On any thread. Raises `Damaged` and OSError.
+    On any thread. Raises `Damaged` if the log is not as it was written, `Unavailable` and OSError.
     """
     former = before = log.beginning
     if stays.index > former.index:
@@ -91,6 +91,8 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
         if not archive.reaches(before):
             archive.add(_entries(log, former.index, stays.index), former.number, former.digest)
         archive.link(before)
+        if archive.missing[0] > former.index:
+            raise Unavailable(f"{archive.where}: entry {stays.index}, just put there, is missing")
     begins = LogBeginning(
         replica=log.replica,
         position=stays.position,

@@ -251,7 +251,7 @@ class LogFile(_StoredLog):
 
     def _link(self, archive: Archive, beginning: Beginning) -> None:
         # Nothing before the beginning is needed to go on.
-        with suppress(OSError):
+        with suppress(OSError, Unavailable):
             archive.link(beginning)
 
     def _from_archive(self, read: Callable[[Archive], T], what: str) -> T:

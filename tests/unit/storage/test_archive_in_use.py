@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from stat import S_ISREG
 from unittest.mock import patch
+from zlib import crc32
 
 import pytest
 
@@ -14,6 +15,7 @@ from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.errors import Unavailable, Unusable
 from twisted_bazaar.storage import recovery
 from twisted_bazaar.storage.archive import Archive
+from twisted_bazaar.storage.archived import Name
 from twisted_bazaar.storage.beginning import (
     LogBeginning,
     archive_of,
@@ -222,3 +224,36 @@ def test_the_archive_stays_where_it_is_until_an_option_names_another_place(tmp_p
     assert reader.beginning == begins
     begin_path(log).write_bytes(b"damaged")
     assert archive_of(log, "") == ""
+
+
+class Forgetful(FolderStore):
+    """A place that loses what is put there."""
+
+    def put(self, name: str, content: bytes) -> None:
+        pass
+
+
+def test_nothing_leaves_the_log_that_is_not_found_in_the_archive(tmp_path: Path) -> None:
+    written(tmp_path)
+    with opened(tmp_path, archive=Archive(Forgetful(tmp_path / "archive"))) as log:
+        with pytest.raises(Unavailable, match="just put there, is missing"):
+            archive_all(log)
+        assert log.beginning.index == 0
+    with log_in(tmp_path) as log:
+        check(log)
+
+
+def test_a_file_of_a_newer_release_in_a_shared_archive_is_none_of_this_log(tmp_path: Path) -> None:
+    written(tmp_path)
+    with log_in(tmp_path) as log:
+        archive_all(log)
+        begins = log.beginning.index
+    name = Name(1, begins + 5, begins + 3, "0" * 32, "f" * 32)
+    text = b'{"format":9}'
+    trailer = len(text).to_bytes(4, "little") + crc32(text).to_bytes(4, "little")
+    (tmp_path / "archive" / str(name)).write_bytes(text + trailer)
+    for path in (tmp_path / "archive").glob(f"*-{begins:020}-*"):
+        path.unlink()
+    with log_in(tmp_path) as log:
+        assert log.archive is not None
+        assert log.archive.missing[0] == begins

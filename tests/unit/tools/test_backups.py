@@ -1,10 +1,12 @@
 """What a backup holds, how damage to it is noticed, and what is restored from it."""
 
+import errno
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -305,3 +307,33 @@ def test_one_replica_of_a_damaged_backup_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Damaged):
         restore([str(tmp_path / "backup")], folder, [1], Until(), Random(1), NAME, only=1)
     assert not list(folder.iterdir())
+
+
+def test_a_restored_bazaar_never_has_the_name_of_the_one_before(tmp_path: Path) -> None:
+    """Else old catalogs and replicas would take its history for theirs."""
+    out = io.BytesIO()
+    start = Start(cluster=NAME, after=0, number=0, digest=GENESIS, made=7)
+    writer = BackupWriter(out, start, term=0, at=0)
+    writer.add(ENTRIES)
+    writer.finish()
+    (tmp_path / "old").write_bytes(out.getvalue())
+    with pytest.raises(Unusable, match="the new one needs another name"):
+        restore([str(tmp_path / "old")], tmp_path / "data", [1], Until(), Random(1), NAME)
+    assert not (tmp_path / "data" / "order-1").exists()
+
+
+def test_a_disk_that_is_full_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "backup").write_bytes(written(ENTRIES))
+    data = tmp_path / "data"
+    places = [str(tmp_path / "backup")]
+    calls: list[int] = []
+
+    def full(file: int) -> None:
+        calls.append(file)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with patch("os.fdatasync", full), pytest.raises(Unusable, match="No space left"):
+        restore(places, data, [1], Until(), Random(1), NAME)
+    assert not (data / "order-1").exists()
+    assert restore(places, data, [1], Until(), Random(1), NAME).last_number == 9

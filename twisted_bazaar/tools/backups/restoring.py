@@ -65,8 +65,23 @@ def restore(
     an attempt that failed is removed by the next one.
 
     Raises `Unusable` if a folder is there already, if the backups do not follow one another, or if
-    they do not reach `until`, and `Damaged` if one is not as it was written.
+    they do not reach `until`, if they are of a bazaar named `cluster`, or if the disk fails, and
+    `Damaged` if one is not as it was written.
     """
+    try:
+        return _restore(places, data, replicas, until, random, cluster)
+    except OSError as error:
+        raise Unusable(f"{data}: {error}") from error
+
+
+def _restore(
+    places: Sequence[str],
+    data: Path,
+    replicas: Sequence[int],
+    until: Until,
+    random: Random,
+    cluster: str,
+) -> Restored:
     cluster = cluster or f"{random.getrandbits(64):016x}"
     members = tuple(sorted(replicas))
     if only is not None:
@@ -127,7 +142,7 @@ def _write(
         logs = [LogFile(folder, number, random) for number, folder in folders.items()]
         for log in logs:
             stack.callback(log.close)
-        for chunk in _entries(places, until):
+        for chunk in _entries(places, until, cluster):
             renamed: list[Entry] = []
             for entry in chunk:
                 new = _of_cluster(entry, digest, cluster, members)
@@ -151,14 +166,16 @@ def _write(
     )
 
 
-def _entries(places: Sequence[str], until: Until) -> Iterator[Sequence[Entry]]:
-    """The entries of all backups up to `until`, in order."""
+def _entries(places: Sequence[str], until: Until, cluster: str) -> Iterator[Sequence[Entry]]:
+    """The entries of all backups up to `until`, in order. None may be of `cluster`."""
     index, number, digest = 0, 0, GENESIS
     ended = False
     for place in places:
         with opened(place) as file:
             backup = BackupReader(file, place)
             start = backup.start
+            if start.cluster == cluster:
+                raise Unusable(f"{place}: of bazaar {cluster}; the new one needs another name")
             if (start.after, start.digest) != (index, digest):
                 before = f"the backup before it ends with entry {index}" if index else "none is"
                 raise Unusable(f"{place}: goes on after entry {start.after}, and {before}")
