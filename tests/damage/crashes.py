@@ -4,6 +4,7 @@ Everything acknowledged must be there, and a loss of power alone must make nothi
 write under way may be there in part. A suspect log stays so until it is written as trusted.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from tests.fakes.histories import LISTED, extend, number_of, order
 from twisted_bazaar.consensus.entries import Entry, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.storage.leaving import Keep, boundary, leave
 from twisted_bazaar.storage.logfile import LogFile
 
 from .judge import Lost
@@ -57,7 +59,8 @@ class Life:
     At every step so many `images` of the disk after a loss of power are judged.
     """
 
-    def __init__(self, random: Random, syncs: Syncs, images: int) -> None:
+    def __init__(self, random: Random, syncs: Syncs, images: int, archives: bool) -> None:
+        """`archives`: what is released leaves the log now and then."""
         self.judged = 0
         """How many images were."""
         self.sites: set[str] = set()
@@ -65,6 +68,10 @@ class Life:
         self._random = random
         self._syncs = syncs
         self._images = images
+        self._archives = archives
+        self._released = 0
+        self.left = 0
+        """How many segments have left the log."""
         self._state = State()
         self._write: Write | None = None
         self._trusted = self._harmed = False
@@ -93,8 +100,10 @@ class Life:
 
     def _harm(self, image: Image) -> None:
         """Damage that cannot be the end of a write: in the very first line."""
-        first = str(DATA / "log" / f"{0:020}.jsonl")
-        if self._trusted and (content := image[first]):
+        begin = image.get(str(DATA / "log" / "begin"))
+        start = json.loads(begin)["position"] if begin else 0
+        first = str(DATA / "log" / f"{start:020}.jsonl")
+        if self._trusted and (content := image.get(first)):
             image[first] = content[:5] + b"?" + content[6:]
             self._harmed, self._trusted, self._new = True, False, False
 
@@ -112,6 +121,8 @@ class Life:
                 self._opened(file)
                 for _ in zip(range(self._random.randint(0, 5)), deeds, strict=False):
                     self._do(file)
+                    if self._archives and file.suspect is None:
+                        self._archive(file)
                 file.close()
             except Killed:
                 disk.forget_process()
@@ -136,6 +147,8 @@ class Life:
         self._new = file.fresh
         self._harmed = False
         self._write = None
+        if self._released > file.last_index:
+            self._released = 0  # The log was set aside.
 
     def _do(self, file: LogFile) -> None:
         self._write = self._next_write()
@@ -145,13 +158,24 @@ class Life:
         self._new &= not self._trusted
         self._write = None
 
+    def _archive(self, file: LogFile) -> None:
+        """Some more is released; one segment leaves, if it may."""
+        self._released = self._random.randint(self._released, file.last_index)
+        stays = boundary(file, self._released, Keep())
+        if stays is not None:
+            assert file.archive is not None
+            begins = leave(file, file.archive, stays, "")
+            file.leave(begins)
+            file.segments.sweep(begins.position)
+            self.left += 1
+
     def _next_write(self) -> Write:
         entries, term, vote = self._state
         trusted = self._random.random() < 0.4
         term = max(1, term + self._random.choice((0, 0, 0, 1)))
         kept = len(entries)
         if entries and self._random.random() < 0.2:
-            kept, term = self._random.randint(0, len(entries)), term + 1
+            kept, term = self._random.randint(self._released, len(entries)), term + 1
         number = number_of(entries[:kept])
         events = [order(number + 1 + each) for each in range(self._random.choice((0, 1, 1, 3, 12)))]
         made = extend(entries[:kept], [Opened(leader=2), LISTED] if kept == 0 else events, term)
@@ -227,9 +251,9 @@ def check(file: LogFile, expected: Expected) -> None:
         )
 
 
-def live(seed: int, syncs: Syncs = lambda _: True, images: int = 3) -> Life:
+def live(seed: int, syncs: Syncs = lambda _: True, images: int = 3, archives: bool = False) -> Life:
     """One life. Raises `Lost`, with the seed."""
-    life = Life(Random(f"crashes {seed}"), syncs, images)
+    life = Life(Random(f"crashes {seed}"), syncs, images, archives)
     with without_waiting():
         try:
             life.run()

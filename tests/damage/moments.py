@@ -12,8 +12,10 @@ from unittest.mock import patch
 from tests.fakes.histories import LISTED, extend, ledger_of, number_of, order
 from twisted_bazaar.consensus.entries import Entry, Opened
 from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import SEGMENT_BYTES, LogFile
+from twisted_bazaar.storage.stores import FolderStore
 from twisted_bazaar.storage.trust import Witness
 
 __all__ = [
@@ -74,7 +76,8 @@ def log_in_place(
         patch("twisted_bazaar.storage.trust.origin_of", lambda folder: "here"),
         patch("twisted_bazaar.storage.trust.make_origin", lambda folder: "here"),
     ):
-        return LogFile(folder, REPLICA, random, segment_bytes, witness)
+        archive = Archive(FolderStore(folder / "archive"))
+        return LogFile(folder, REPLICA, random, segment_bytes, witness, archive)
 
 
 def moments(random: Random) -> list[Moment]:

@@ -107,8 +107,7 @@ def _make(
     snapshots: SnapshotFigures,
     again: Again,
 ) -> Service:
-    config = attrs.evolve(config, archive=_begun(config))
-    logfile, index = _open(config)
+    config, logfile, index = _open(config)
     metrics, role = Metrics(), Role.order(config.replica)
     certificates = open_certificates(reactor, config.inside, role, metrics)
     process_figures = ProcessFigures(reactor, metrics, "order", str(config.replica), lost_lines)
@@ -318,11 +317,13 @@ def _begun(config: OrderConfig) -> str:
         raise Unusable(f"{folder}: {why}") from why
 
 
-def _open(config: OrderConfig) -> tuple[LogFile, Index]:
-    """The log and the index in the folder, which is locked until the process ends.
+def _open(config: OrderConfig) -> tuple[OrderConfig, LogFile, Index]:
+    """The log and the index in the folder, which is locked until the process ends, and the options,
+    which say where the archive is.
 
     Says in the log what was found to be wrong with them. Raises `Unusable`.
     """
+    config = attrs.evolve(config, archive=_begun(config))
     folder: Path = config.data
     index_path = folder / "index.sqlite"
     archive = Archive(store_of(config.archive, folder))
@@ -348,4 +349,4 @@ def _open(config: OrderConfig) -> tuple[LogFile, Index]:
         )
     for remark in filter(None, (logfile.recovered, index.rebuilt)):
         log.warn("{remark}", remark=remark)
-    return logfile, index
+    return config, logfile, index

@@ -121,13 +121,13 @@ class Outgoing:
         self._folder.mkdir(0o700, exist_ok=True)
         path = self._folder / f"{name}.sqlite"
         try:
-            return self._made(path)
+            return self._made(path, began)
         except BaseException:
             # It may have filled the disk.
             path.unlink(missing_ok=True)
             raise
 
-    def _made(self, path: Path) -> _Copy:
+    def _made(self, path: Path, began: float) -> _Copy:
         entry, number = self._index.copy_to(path)
         log = self._logfile
         if entry == 0 or entry < log.beginning.index:

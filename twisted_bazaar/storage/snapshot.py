@@ -93,12 +93,13 @@ def install_snapshot(folder: Path, replica: int) -> int:
         return 0
     log = log_path(folder)
     known = read_beginning(log)
+    # Those of the index before: SQLite would apply them to this one.
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.unlink(folder / f"{_INDEX}{suffix}")
     if (aside / _INDEX).exists():
-        for suffix in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                os.unlink(folder / f"{_INDEX}{suffix}")
         os.replace(aside / _INDEX, folder / _INDEX)
-        sync_folder(folder)
+    sync_folder(folder)
     if known is None or known.before != ready.before:
         state = Recovery(log, replica, read_mark(folder))
         begins = msgspec.structs.replace(
@@ -112,6 +113,7 @@ def install_snapshot(folder: Path, replica: int) -> int:
         )
         write_beginning(log, begins)
     os.unlink(aside / "ready")
+    sync_folder(aside)
     shutil.rmtree(aside, ignore_errors=True)
     sync_folder(folder)
     return ready.before.index

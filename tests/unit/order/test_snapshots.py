@@ -35,7 +35,7 @@ def test_a_copy_that_cannot_be_made_is_removed_and_so_are_those_of_before(tmp_pa
     (tmp_path / "snapshots").mkdir()
     (tmp_path / "snapshots" / "of-before.sqlite").touch()
     index = Mock(copy_to=full)
-    outgoing = Outgoing(replica(), Mock(), index, tmp_path, at_once, Random(1))
+    outgoing = Outgoing(replica(), Mock(), index, tmp_path, at_once, Random(1), lambda: 0.0, Mock())
     whys: list[Failure] = []
     outgoing.ask(Snapshot(replica=2, cluster="c", to=1)).addErrback(whys.append)
     assert whys[0].check(Unusable)
@@ -53,7 +53,7 @@ def test_a_snapshot_that_does_not_come_whole_is_removed(tmp_path: Path) -> None:
     peers = Mock(get=lambda _: Mock(ask_far_behind=lambda _: parts.pop(0)))
     clock: Any = Clock()
     again = Mock()
-    taker = Taker(clock, clock.seconds, asker, peers, tmp_path, "", at_once, again)
+    taker = Taker(clock, clock.seconds, asker, peers, tmp_path, "", at_once, again, Mock())
     taker.startService()
     clock.advance(0.1)
     asker.snapshot_lost.assert_called_once_with(2, 0.1)

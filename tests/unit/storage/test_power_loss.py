@@ -13,6 +13,7 @@ from tests.damage.judge import Lost
 from tests.damage.moments import log_in_place, scratch, without_waiting
 from tests.damage.power import Disk, Image
 from tests.fakes.histories import extend, files, history, order, trust, write
+from twisted_bazaar.errors import Unavailable
 
 LIVES = 8
 MORE_LIVES = 40
@@ -55,6 +56,22 @@ def test_a_loss_of_power_loses_nothing_acknowledged_and_makes_nothing_suspect(
         print(
             f"\n  {len(lives)} lives, {judged} states of a disk after a loss of power: all are well"
         )
+
+
+@pytest.mark.parametrize(
+    "lives", [range(3), pytest.param(range(3, 80), marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_nor_does_one_while_segments_leave_the_log(lives: range) -> None:
+    lived = [live(seed, archives=True) for seed in lives]
+    assert all(life.left for life in lived)
+
+
+@pytest.mark.parametrize(
+    "site", ["stores.put file", "stores.put folder", "beginning.write_beginning folder"]
+)
+def test_every_sync_is_needed_before_a_segment_leaves(site: str) -> None:
+    with pytest.raises((Lost, Unavailable)):
+        live(0, lambda at: at != site, archives=True)
 
 
 @pytest.mark.parametrize(

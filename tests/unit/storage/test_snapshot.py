@@ -145,3 +145,19 @@ def test_a_snapshot_with_a_changed_byte_is_not_good(
     incoming = Incoming(tmp_path / "source")
     incoming.add(0, bytes(content))
     assert incoming.check(beginning) is not None
+
+
+def test_what_sqlite_kept_beside_the_index_before_is_never_applied_to_the_new_one(
+    tmp_path: Path, source: tuple[Path, Beginning]
+) -> None:
+    """A loss of power may keep the renaming of the index, and not what was removed before it."""
+    folder = tmp_path / "behind"
+    behind(folder)
+    copy, beginning = source
+    received(folder, copy, beginning)
+    use_snapshot(folder, beginning, "")
+    (folder / "snapshot" / "index.sqlite").replace(folder / "index.sqlite")
+    (folder / "index.sqlite-wal").write_bytes(b"of the index before")
+    assert install_snapshot(folder, 3) == 42
+    assert not (folder / "index.sqlite-wal").exists()
+    check_begun(folder, beginning)

@@ -69,7 +69,7 @@ def restore(
     `Damaged` if one is not as it was written.
     """
     try:
-        return _restore(places, data, replicas, until, random, cluster)
+        return _restore(places, data, replicas, until, random, cluster, only)
     except OSError as error:
         raise Unusable(f"{data}: {error}") from error
 
@@ -81,6 +81,7 @@ def _restore(
     until: Until,
     random: Random,
     cluster: str,
+    only: int | None,
 ) -> Restored:
     cluster = cluster or f"{random.getrandbits(64):016x}"
     members = tuple(sorted(replicas))
