@@ -18,6 +18,8 @@ class Disk:
 
     def __init__(self, world: World) -> None:
         self.storage = KeptStorage(suspect=NEW, fresh=True)
+        self.votes: set[tuple[int, int]] = set()
+        """Each term and vote that were ever on it, also before it was lost or replaced."""
         self._world = world
         self._writing: Write | None = None
         self._held: Callable[[Write], None] = lambda write: None
@@ -44,7 +46,7 @@ class Disk:
     def _written(self, write: Write, done: Callable[[Write], None]) -> None:
         if self._writing is write:
             self._writing = None
-            self.storage.write(write)
+            self._keep(write)
             done(write)
 
     def finish(self) -> None:
@@ -58,14 +60,18 @@ class Disk:
         if write is None or self.stuck:
             self.stuck = False
             return
-        random, old = self._world.random, self.storage
+        random = self._world.random
         truncate = [] if write.truncate is None else [write.truncate]
         lines = random.randint(0, 1 + len(truncate) + len(write.entries))
         if lines == 0:
             return
         kept = write.entries[: max(0, lines - 1 - len(truncate))]
         cut = write.truncate if truncate and lines > 1 else None
-        old.write(Write(write.term, write.vote, cut, kept, cluster=write.cluster))
+        self._keep(Write(write.term, write.vote, cut, kept, cluster=write.cluster))
+
+    def _keep(self, write: Write) -> None:
+        self.storage.write(write)
+        self.votes.add((write.term, write.vote))
 
     def copy(self) -> KeptStorage:
         """A copy of what is on disk now."""

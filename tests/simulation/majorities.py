@@ -53,17 +53,9 @@ def _holds(storage: KeptStorage, entry: Entry) -> bool:
 
 
 def check_election(leader: "OrderMember") -> None:
-    """`leader` has just been elected. Who is in a later term by now may have voted
-    for it; so may one that lost its disk since, and votes for no other in a term that it
-    recalled."""
-    term, number = leader.replica.term, leader.number
-    voters = {
-        each
-        for each, storage in _storages(leader).items()
-        if storage.suspect
-        or storage.term > term
-        or (storage.term, storage.vote) == (term, number)
-        or (storage.was_lost and (storage.term, storage.vote) == (term, each))
-    }
+    """`leader` has just been elected: each vote for it was on a disk before it was sent, whatever
+    has become of the disk since."""
+    vote = (leader.replica.term, leader.number)
+    voters = {each for each, order in _orders(leader).items() if vote in order.disk.votes}
     if not _suffice(leader, voters):
-        raise Violation(1, f"{leader.name} leads in term {term} by the votes of {voters} only")
+        raise Violation(1, f"{leader.name} leads in term {vote[0]} by the votes of {voters} only")

@@ -187,7 +187,6 @@ class OrderMember(Process):
         elif copy.suspect == NEW:
             # It was copied before there was a leader: what came since is lost.
             copy.suspect = "a copy of a new one"
-        copy.was_lost = True
         self.disk.storage = copy
         self.indexed = 0
 

@@ -11,7 +11,7 @@ from .members import OrderMember
 from .scenarios import elected, flows, part, scenario, scenario_with, wait
 from .truth import Violation
 
-__all__: list[str] = []
+__all__ = ["begin", "ended"]
 
 
 def _asked(leader: OrderMember, change: MembersChange) -> Any:
@@ -21,7 +21,7 @@ def _asked(leader: OrderMember, change: MembersChange) -> Any:
     return answers[0]
 
 
-def _begin(bazaar: SimulatedBazaar, change: MembersChange) -> None:
+def begin(bazaar: SimulatedBazaar, change: MembersChange) -> None:
     """Ask whoever leads for `change`, until it has begun."""
     wait(
         bazaar,
@@ -31,7 +31,7 @@ def _begin(bazaar: SimulatedBazaar, change: MembersChange) -> None:
     )
 
 
-def _ended(bazaar: SimulatedBazaar, *voters: int) -> None:
+def ended(bazaar: SimulatedBazaar, *voters: int) -> None:
     """Wait until the members are `voters`, and no change is under way."""
 
     def so() -> bool:
@@ -45,7 +45,7 @@ def _joins(bazaar: SimulatedBazaar, number: int) -> OrderMember:
     """A new machine for replica `number` joins, and counts in the end."""
     order = bazaar.new_replica(number)
     order.start()
-    _begin(bazaar, AddMember(number, order.name))
+    begin(bazaar, AddMember(number, order.name))
     wait(bazaar, lambda: number in bazaar.membership().voters, f"{order.name} counts", 5.0)
     return order
 
@@ -60,8 +60,8 @@ def _two_are_left(bazaar: SimulatedBazaar) -> tuple[OrderMember, OrderMember]:
     """The leader, and the only other member."""
     leader = elected(bazaar)
     other, gone = (order for order in bazaar.orders.values() if order is not leader)
-    _begin(bazaar, RemoveMember(gone.number))
-    _ended(bazaar, *sorted((leader.number, other.number)))
+    begin(bazaar, RemoveMember(gone.number))
+    ended(bazaar, *sorted((leader.number, other.number)))
     _stops(bazaar, gone)
     return elected(bazaar), next(order for order in (leader, other) if order is not elected(bazaar))
 
@@ -72,10 +72,10 @@ def a_dead_replica_is_replaced_by_a_new_machine(bazaar: SimulatedBazaar) -> None
     dead, kept = (order for order in bazaar.orders.values() if order is not leader)
     flows(bazaar, 0.5)
     dead.crash()
-    _begin(bazaar, RemoveMember(dead.number))
+    begin(bazaar, RemoveMember(dead.number))
     flows(bazaar, 1.0)
     _joins(bazaar, 4)
-    _ended(bazaar, *sorted((leader.number, kept.number, 4)))
+    ended(bazaar, *sorted((leader.number, kept.number, 4)))
     flows(bazaar, 0.5)
     # What was removed comes back, and disturbs nobody.
     terms = bazaar.truth.terms
@@ -91,12 +91,12 @@ def three_become_five_and_three_again(bazaar: SimulatedBazaar) -> None:
     for number in (4, 5):
         _joins(bazaar, number)
         flows(bazaar, 0.2)
-    _ended(bazaar, 1, 2, 3, 4, 5)
+    ended(bazaar, 1, 2, 3, 4, 5)
     for number in (1, 4):
-        _begin(bazaar, RemoveMember(number))
+        begin(bazaar, RemoveMember(number))
         wait(bazaar, lambda: number not in bazaar.members(), f"{number} is gone", 5.0)  # noqa: B023
         _stops(bazaar, bazaar.orders[number])
-    _ended(bazaar, 2, 3, 5)
+    ended(bazaar, 2, 3, 5)
     flows(bazaar, 1.0)
 
 
@@ -104,7 +104,7 @@ def three_become_five_and_three_again(bazaar: SimulatedBazaar) -> None:
 def the_leader_is_removed(bazaar: SimulatedBazaar) -> None:
     """It leads until the change is done, and stops then; another leads."""
     leader = elected(bazaar)
-    _begin(bazaar, RemoveMember(leader.number))
+    begin(bazaar, RemoveMember(leader.number))
     _stops(bazaar, leader)
     elected(bazaar, but=leader)
     flows(bazaar, 1.0)
@@ -116,7 +116,7 @@ def who_is_joining_does_not_count(bazaar: SimulatedBazaar) -> None:
     leader = elected(bazaar)
     first, second = (order for order in bazaar.orders.values() if order is not leader)
     new = bazaar.new_replica(4)
-    _begin(bazaar, AddMember(4, new.name))
+    begin(bazaar, AddMember(4, new.name))
     first.crash()
     flows(bazaar, 0.5)
     first.start()
@@ -194,7 +194,7 @@ def _forgets(bazaar: SimulatedBazaar, is_time: Callable[[OrderMember], bool]) ->
     leader, lagging = _two_are_left(bazaar)
     new = bazaar.new_replica(4)
     new.start()
-    _begin(bazaar, AddMember(4, new.name))
+    begin(bazaar, AddMember(4, new.name))
     wait(bazaar, lambda: is_time(leader), "the change is under way", 5.0)
     part(bazaar, lagging, 0.8)
     world = bazaar.world
@@ -234,10 +234,10 @@ def a_leader_is_lost_while_the_voters_change(bazaar: SimulatedBazaar) -> None:
     elected(bazaar)
     new = bazaar.new_replica(4)
     new.start()
-    _begin(bazaar, AddMember(4, new.name))
+    begin(bazaar, AddMember(4, new.name))
     wait(bazaar, lambda: elected(bazaar).replica.membership.before, "voters change", 5.0)
     leader = elected(bazaar)
     leader.crash()
     flows(bazaar, 2.0)
     leader.start()
-    _ended(bazaar, 1, 2, 3, 4)
+    ended(bazaar, 1, 2, 3, 4)

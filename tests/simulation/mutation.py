@@ -34,6 +34,17 @@ __all__ = ["Verdict", "hunt", "main"]
 
 
 SOONEST: dict[str, tuple[str, ...]] = {
+    "who_took_a_snapshot_knows_the_members_and_who_led": (
+        "a_snapshot_lacks_the_members",
+        "a_snapshot_lacks_who_led",
+    ),
+    "a_voter_takes_a_snapshot_between_two_requests_of_one_term": (
+        "a_vote_is_forgotten_with_the_log",
+        "a_term_is_forgotten_with_the_log",
+    ),
+    "a_suspect_that_took_a_snapshot_lacks_what_came_after_it": (
+        "a_suspect_is_trusted_with_its_snapshot",
+    ),
     "three_become_five_and_three_again": (
         "only_the_old_majority_commits_a_change",
         "only_the_new_majority_commits_a_change",

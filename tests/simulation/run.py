@@ -21,6 +21,7 @@ from . import (
     proposal_scenarios,  # noqa: F401
     quote_scenarios,  # noqa: F401
     sending_scenarios,  # noqa: F401
+    snapshot_scenarios,  # noqa: F401
     term_scenarios,  # noqa: F401
     trade_scenarios,  # noqa: F401
 )

@@ -1,4 +1,9 @@
-"""Deliberate faults in what leaves the log, and in what replaces a log."""
+"""Deliberate faults in what leaves the log, and in what replaces a log.
+
+None is that a replica does not know the beginning of its log to be committed, after it has lost its
+index: it then applies nothing until the next message of a leader says how far the log is committed.
+What is before the beginning is truncated neither way, as an append that begins there fits.
+"""
 
 from typing import Any
 
@@ -53,3 +58,35 @@ def and_asks_its_leader_for_a_snapshot(
     original(self, message, now, ticket)
     if not self.suspect and self.log.last_index > self.log.begins + 20:
         self.snapshot_from = message.leader
+
+
+def _without(snapshot: Any, **lost: Any) -> Any:
+    return snapshot._replace(beginning=msgspec.structs.replace(snapshot.beginning, **lost))
+
+
+@mutant(KeptStorage, "begin")
+def a_snapshot_lacks_the_members(original: Any, self: Any, snapshot: Any) -> None:
+    original(self, _without(snapshot, memberships=()))
+
+
+@mutant(KeptStorage, "begin")
+def a_snapshot_lacks_who_led(original: Any, self: Any, snapshot: Any) -> None:
+    original(self, _without(snapshot, openings=()))
+
+
+@mutant(KeptStorage, "begin")
+def a_vote_is_forgotten_with_the_log(original: Any, self: Any, snapshot: Any) -> None:
+    original(self, snapshot)
+    self.vote = 0
+
+
+@mutant(KeptStorage, "begin")
+def a_term_is_forgotten_with_the_log(original: Any, self: Any, snapshot: Any) -> None:
+    original(self, snapshot)
+    self.term, self.vote = snapshot.beginning.term, 0
+
+
+@mutant(KeptStorage, "begin")
+def a_suspect_is_trusted_with_its_snapshot(original: Any, self: Any, snapshot: Any) -> None:
+    original(self, snapshot)
+    self.suspect = None

@@ -27,8 +27,6 @@ class KeptStorage(MemoryStorage):
         self, suspect: str | None = None, fresh: bool = False, copied: bool = False
     ) -> None:
         super().__init__(suspect, fresh, copied)
-        self.was_lost = suspect not in (None, "new")
-        """Whether its replica lost an earlier storage, or has a copy of it."""
         self.ledger = Ledger()
         """The market where the log begins."""
         self.orders: dict[str, Traded] = {}
