@@ -22,6 +22,7 @@ from twisted_bazaar.consensus.identity import not_meant
 from twisted_bazaar.consensus.log import stretch_of
 from twisted_bazaar.consensus.replica import Replica
 from twisted_bazaar.errors import BazaarError, NotOurs, Unavailable
+from twisted_bazaar.rpc.bounds import MAX_ENTRIES
 from twisted_bazaar.rpc.frames.exchanges import Blocking
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.storage.index import Index
@@ -36,7 +37,6 @@ __all__ = ["Outgoing", "Taker"]
 _PART_BYTES = 512 << 10
 _MAX_COPIES = 2
 """Of different replicas, or of one that began again."""
-_EARLIER_ENTRIES = 2048
 _LOOK_SECONDS = 0.1
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(Beginning).decode
@@ -86,7 +86,7 @@ class Outgoing:
         return Deferred.fromCoroutine(self._part(message))
 
     def _earlier(self, message: Earlier, term: int) -> EarlierReply:
-        upto = min(message.upto, message.after + _EARLIER_ENTRIES, self._logfile.last_index)
+        upto = min(message.upto, message.after + MAX_ENTRIES, self._logfile.last_index)
         entries = stretch_of(tuple(self._logfile.read(message.after, max(message.after, upto))))
         return EarlierReply(
             replica=self._replica.id, term=term, after=message.after, entries=entries

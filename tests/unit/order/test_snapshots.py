@@ -10,9 +10,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from twisted_bazaar.consensus.far_behind import Snapshot, SnapshotReply
+from tests.fakes.histories import history
+from twisted_bazaar.consensus.far_behind import Earlier, EarlierReply, Snapshot, SnapshotReply
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.order.snapshots import Outgoing, Taker
+from twisted_bazaar.rpc.bounds import MAX_ENTRIES
+from twisted_bazaar.rpc.wire import from_wire, to_wire
 
 
 def at_once(call: Callable[..., Any], *given: Any) -> Deferred[Any]:
@@ -61,3 +64,17 @@ def test_a_snapshot_that_does_not_come_whole_is_removed(tmp_path: Path) -> None:
     assert not parts
     assert not (tmp_path / "snapshot").exists()
     taker.stopService()
+
+
+def test_earlier_entries_are_as_many_as_a_message_may_have(tmp_path: Path) -> None:
+    entries = history(3000)
+    log = Mock(last_index=len(entries), read=lambda after, upto: entries[after:upto])
+    asked: Any = replica()
+    asked.term = 1
+    outgoing = Outgoing(asked, log, Mock(), tmp_path, at_once, Random(1), lambda: 0.0, Mock())
+    replies: list[Any] = []
+    earlier = Earlier(replica=2, cluster="c", to=1, after=5, upto=2500)
+    outgoing.ask(earlier).addCallback(replies.append)
+    (reply,) = replies
+    assert from_wire(to_wire(reply), EarlierReply) == reply
+    assert list(reply.entries) == entries[5 : 5 + MAX_ENTRIES]
