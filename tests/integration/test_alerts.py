@@ -264,8 +264,12 @@ def a_certificate_expires(world: World) -> None:
 def an_archive_cannot_be_written(world: World) -> None:
     archive = world.cluster.archive
     wait_until(archive.exists, "entries are archived", 20.0, world.cluster.tail)
-    aside = archive.rename(archive.with_name("aside"))
-    with world.fault("the folder of an archive is a file", "BazaarArchiveFails"):
+    with (
+        world.fault("the folder of an archive is a file", "BazaarArchiveFails"),
+        # It would make the folder again in between.
+        world.cluster.paused("order-1"),
+    ):
+        aside = archive.rename(archive.with_name("aside"))
         archive.touch()
     archive.unlink()
     aside.rename(archive)
