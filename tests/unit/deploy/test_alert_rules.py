@@ -147,9 +147,9 @@ CASES = [
     ),
     Case(
         "BazaarArchiveFails",
-        {f"bazaar_archive_failing_seconds{{{ORDER}}}": gauge((0, 1), (30, 12), (0, 1))},
-        ("55s", "10m55s", "13m5s"),
-        "12m55s",
+        {f"bazaar_archive_failing_seconds{{{ORDER}}}": gauge((0, 1), (30, 7), (0, 1))},
+        ("55s", "5m55s", "8m5s"),
+        "7m55s",
         "o",
     ),
     turned("BazaarNoCatalogLease", f"bazaar_catalog_lease_held{{{CATALOG}}}", 1, 0, ""),
