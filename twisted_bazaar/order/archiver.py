@@ -10,7 +10,7 @@ from collections.abc import Callable
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from twisted_bazaar.errors import BazaarError, Damaged
@@ -88,8 +88,12 @@ class Archiver(Service):
 
     async def _archive_all(self) -> None:
         try:
-            while self.running and await self._archive_one():
-                pass
+            while self.running:
+                began = self._reactor.seconds()
+                if not await self._archive_one():
+                    break
+                # To compress a segment takes a second of CPU, which trades need as well.
+                await deferLater(self._reactor, self._reactor.seconds() - began)
         except Damaged as why:
             # Of the log itself: another start reads all of it, and sees what is left.
             self._cannot_read(why)
