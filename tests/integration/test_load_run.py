@@ -269,7 +269,7 @@ def test_a_server_that_is_not_there_is_one_line_and_status_3() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--url=https://x"], "argument --url: must be like http://127.0.0.1:8081, not 'https://"),
+        (["--url=ftp://x"], "argument --url: must be like http://127.0.0.1:8081, not 'ftp://x'"),
         (["--url=http://x/y"], "argument --url: must be like http://127.0.0.1:8081, not 'http://"),
         (["--url=http://x:0"], "argument --url: must be like http://127.0.0.1:8081, not 'http://"),
         (["--clients=0"], "argument --clients: must be a whole number from 1, not '0'"),

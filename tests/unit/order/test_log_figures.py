@@ -36,6 +36,10 @@ def shown(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
+def raising(error: Exception) -> None:
+    raise error
+
+
 def archiving(clock: Clock, log: LogFile, archive: Archive) -> Archiver:
     with patch("twisted_bazaar.order.archiver.Threads", AtOnce):
         return Archiver(
@@ -46,6 +50,7 @@ def archiving(clock: Clock, log: LogFile, archive: Archive) -> Archiver:
             "",
             lambda: log.last_index,
             lambda: succeed(log.last_index),
+            raising,
         )
 
 
