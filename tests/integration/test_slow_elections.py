@@ -3,10 +3,12 @@
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .cluster import Cluster
 from .faulty_cluster import FaultyCluster
 from .replicas import leader, wait_converged
 from .waiting import wait_until
@@ -17,20 +19,28 @@ REPLICAS = ("order-1", "order-2", "order-3")
 
 
 class ElectingCluster(FaultyCluster):
-    """A cluster in which a replica may have a wrong address of a peer."""
+    """A cluster in which replica 3 may not reach replica 1, which all others call by a name."""
 
-    lost: tuple[str, str] | None = None
-    """The first does not reach the second."""
+    no_names = False
+    """Whether replica 3, when it is launched, finds no address for any name."""
 
     def command(self, name: str) -> list[str]:
-        command = super().command(name)
-        if self.lost and self.lost[0] == name:
-            number, nowhere = self.lost[1][-1], "127.0.0.1:9"
-            command = [
-                f"--peer={number}={nowhere}" if each.startswith(f"--peer={number}=") else each
-                for each in command
-            ]
-        return command
+        return [
+            each.replace("127.0.0.1", "localhost") if each.startswith("--peer=1=") else each
+            for each in super().command(name)
+        ]
+
+    def launch(self, name: str) -> None:
+        if not (self.no_names and name == "order-3"):
+            super().launch(name)
+            return
+        ours = self._environment
+        folder = str(Path(__file__).parent / "hang_injection")
+        sign = str(self.folder / "hangs")
+        self._environment = {**ours, "PYTHONPATH": folder, "HANG": "names", "HANG_SIGN": sign}
+        # Without the slow disks, which are injected in the same way.
+        Cluster.launch(self, name)
+        self._environment = ours
 
     def rows(self) -> dict[str, Any]:
         """What `/replicas` says of each, by the name of its process."""
@@ -77,7 +87,7 @@ def test_a_suspect_with_the_highest_id_delays_no_election(cluster: ElectingClust
     cluster.buys(5)
     cluster.kill("order-3")
     shutil.rmtree(cluster.data / "order-3")
-    cluster.lost = ("order-3", "order-1")
+    cluster.no_names = True
     cluster.launch("order-3")
     wait_until(lambda: cluster.rows()["order-3"]["role"] == "suspect", "suspect", 10, cluster.tail)
     if leader(cluster) == "order-1":
@@ -86,7 +96,7 @@ def test_a_suspect_with_the_highest_id_delays_no_election(cluster: ElectingClust
     cluster.launch("order-2")
     cluster.buys(8)
     assert cluster.rows()["order-3"]["role"] == "suspect"
-    cluster.lost = None
+    cluster.no_names = False
     cluster.kill("order-3")
     cluster.launch("order-3")
     wait_converged(cluster, 2)

@@ -15,6 +15,7 @@ from twisted_bazaar.runtime.exits import STOP_SECONDS
 
 from .waiting import wait_until
 
+LISTEN = "--listen=tcp:0:interface=127.0.0.1"
 HANG = Path(__file__).parent / "hang_injection"
 START_SECONDS = 30.0
 SLACK_SECONDS = 1.5
@@ -106,7 +107,7 @@ def test_a_process_in_which_a_call_hangs_stops_in_time_with_status_0(
         return start(what, "bazaar-catalog", listen, "--data=data")
 
     def frontend(what: str, *options: str) -> Service:
-        return start(what, "bazaar-frontend", "--listen=tcp:0", *options)
+        return start(what, "bazaar-frontend", LISTEN, *options)
 
     def listening() -> str:
         return f"--listen={ports.reserve(0)}"
@@ -131,7 +132,13 @@ def test_a_process_in_which_a_call_hangs_stops_in_time_with_status_0(
             "a replica that never gets to run": (order("start", listening()), bound),
             "a replica on a disk that hangs": (order("disk", listening()), bound),
             "a bazaar with replicas on disks that hang": (
-                start("disk", "bazaar", "--listen=tcp:0", "--cache=off", "--data=data"),
+                start(
+                    "disk",
+                    "bazaar",
+                    "--listen=tcp:0:interface=127.0.0.1",
+                    "--cache=off",
+                    "--data=data",
+                ),
                 bound,
             ),
         }
