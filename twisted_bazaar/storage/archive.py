@@ -122,6 +122,10 @@ class Archive:
         name, content = pack(entries, number, before)
         self._store.put(str(name), content)
 
+    def settle(self) -> None:
+        """Make what was found there durable. Raises OSError."""
+        self._store.settle()
+
     def leading_from_start(self, upto: int) -> tuple[int, str, int]:
         """How far files lead from entry 1 on, of those that end with entry `upto` or before: the
         last entry, its digest, and the last order up to it. Raises OSError."""

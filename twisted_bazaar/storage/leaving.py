@@ -88,7 +88,9 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
             memberships=log.memberships,
             prices=prices,
         )
-        if not archive.reaches(before):
+        if archive.reaches(before):
+            archive.settle()
+        else:
             archive.add(_entries(log, former.index, stays.index), former.number, former.digest)
         archive.link(before)
         if archive.missing[0] > former.index:

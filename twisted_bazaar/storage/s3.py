@@ -72,6 +72,9 @@ class S3Store:
         key = self._prefix + name
         self._asked(lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=content))
 
+    def settle(self) -> None:
+        """What is there is durable."""
+
     def _get(self, name: str, part: str) -> bytes:
         def got() -> bytes:
             answer = self._client.get_object(

@@ -32,6 +32,10 @@ class Store(Protocol):
     def put(self, name: str, content: bytes) -> None:
         """Make a file, durably. One of that name is replaced whole."""
 
+    def settle(self) -> None:
+        """Make durable which files are there. One that a process has put there which was killed
+        since may not be."""
+
 
 class FolderStore:
     """A `Store` that is a folder."""
@@ -75,6 +79,11 @@ class FolderStore:
             with suppress(OSError):
                 os.unlink(aside)
             raise
+        sync_folder(self._folder)
+
+    def settle(self) -> None:
+        # The content of a file is on disk before it has its name.
+        sync_folder(self._folder.parent)
         sync_folder(self._folder)
 
 

@@ -1,7 +1,7 @@
 """A loss of power at any moment loses nothing acknowledged. See `tests/damage/crashes.py`."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -59,9 +59,12 @@ def test_a_loss_of_power_loses_nothing_acknowledged_and_makes_nothing_suspect(
 
 
 @pytest.mark.parametrize(
-    "lives", [range(3), pytest.param(range(3, 80), marks=pytest.mark.slow)], ids=["few", "many"]
+    "lives",
+    # In life 67 a replica is killed after it has made a file, and the next finds it.
+    [(0, 1, 67), pytest.param(range(2, 80), marks=pytest.mark.slow)],
+    ids=["few", "many"],
 )
-def test_nor_does_one_while_segments_leave_the_log(lives: range) -> None:
+def test_nor_does_one_while_segments_leave_the_log(lives: Iterable[int]) -> None:
     lived = [live(seed, archives=True) for seed in lives]
     assert all(life.left for life in lived)
 
