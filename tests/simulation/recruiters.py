@@ -68,6 +68,11 @@ class Recruiter(Process):
                 ask(self._bazaar, self._change, lambda _: None, lambda: not self._retired)
         self.later(self.world.random.uniform(0.02, 0.3), self._act)
 
+    def _crash(self, name: str) -> None:
+        """A new replica crashes, unless faults have ended."""
+        if not self._retired:
+            self._bazaar.crash(name, 0.3)
+
     def _is_done(self, change: MembersChange) -> bool:
         membership = self._bazaar.membership()
         if isinstance(change, AddMember):
@@ -99,5 +104,5 @@ class Recruiter(Process):
         self.world.after(random.uniform(0.0, 0.5), order.start)
         if random.random() < 0.3:
             # It is gone for a while, and back with what it has.
-            self.world.after(random.uniform(0.3, 1.5), bazaar.crash, order.name, 0.3)
+            self.world.after(random.uniform(0.3, 1.5), self._crash, order.name)
         return AddMember(new, order.name)
