@@ -295,7 +295,9 @@ class Nominee(Voter):
 
     def snapshot_lost(self, source: int, now: float) -> None:
         """The snapshot of replica `source` did not come, or is not good."""
-        self.snapshot_from = 0
+        if self.snapshot_from == source:
+            # Otherwise another one is wanted by now, and is yet to be taken.
+            self.snapshot_from = 0
         if self._canvass is not None and self._canvass.source == source:
             self._canvass.lost(source, now)
             self._consider_canvass(now)

@@ -450,3 +450,13 @@ def test_what_is_acknowledged_and_then_fetched_away_is_sent_again() -> None:
         leading.pass_time(TIMING.heartbeat)
     assert life.storage.entries == leading.storage.entries
     assert leading.replica.commit == long + 1
+
+
+def test_a_snapshot_that_is_lost_late_gives_up_no_other() -> None:
+    """By then the replica may want that of another peer."""
+    member = follower(1, 1)
+    member.replica.snapshot_from = 3
+    member.replica.snapshot_lost(2, member.clock.now)
+    assert member.replica.snapshot_from == 3
+    member.replica.snapshot_lost(3, member.clock.now)
+    assert member.replica.snapshot_from == 0
