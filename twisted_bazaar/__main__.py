@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import Unavailable, Unusable
 from .runtime.exit_codes import FAILURE, SUCCESS
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from .tools.inspection import Verified
 
 __all__ = ["main"]
+
+
+class _Run(Protocol):
+    """Does what a command says, and returns its exit status; None: success."""
+
+    __name__: str
+
+    def __call__(self, asked: argparse.Namespace, /) -> int | None: ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,57 +56,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m twisted_bazaar", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for run, purpose in (
-        (_export, "print all orders as CSV"),
-        (_verify, "check the whole log, and print its last number and digest"),
-        (_health, "ask the service that BAZAAR_LISTEN and BAZAAR_ID describe whether it lives"),
-    ):
-        name = run.__name__.strip("_")
-        command = commands.add_parser(name, help=purpose, description=purpose)
+
+    def add(run: _Run, purpose: str, told: str = "") -> argparse.ArgumentParser:
+        """The command that is named as its function is; its description has `told`, too."""
+        command = commands.add_parser(
+            run.__name__.strip("_"),
+            help=purpose,
+            description=f"{purpose}. {told}" if told else purpose,
+        )
         command.set_defaults(run=run)
-        if run is not _health:
-            place = "the folder of a replica, such as var/order-1, or the URL of an engine"
-            place += ", postgresql://…" if run is _export else ", postgresql://…, or a backup"
-            command.add_argument("place", metavar="FOLDER", help=place)
-        if run is _export:
-            command.add_argument("--whole", action="store_true", help="prices and keys, too")
-            command.add_argument("--clients", action="store_true", help="who placed each, too")
-    purpose = "write what a replica has released to a file, while it runs or not"
-    backup = commands.add_parser("backup", help=purpose, description=purpose)
-    backup.set_defaults(run=_backup)
-    backup_arguments.add_backup_arguments(backup)
-    purpose = "make the folders of the replicas of a new bazaar from backups"
-    restore = commands.add_parser("restore", help=purpose, description=purpose)
-    restore.set_defaults(run=_restore)
-    backup_arguments.add_restore_arguments(restore)
-    purpose = "change the market: list stocks, change prices, halt and resume trading"
-    market = commands.add_parser("market", help=purpose, description=purpose)
-    market.set_defaults(run=_market)
-    operation_arguments.add_arguments(market)
-    purpose = "show the partitions of a bazaar with an engine, and move stocks and leaders"
-    partitions = commands.add_parser("partitions", help=purpose, description=purpose)
-    partitions.set_defaults(run=_partitions)
-    operation_arguments.add_partition_arguments(partitions)
-    purpose = "show the replicas of the order log; add, remove and replace them"
-    members = commands.add_parser("members", help=purpose, description=purpose)
-    members.set_defaults(run=_members)
-    operation_arguments.add_member_arguments(members)
-    purpose = "show how a bazaar is"
-    told = "Exit status 0: all is well; 1: no trade is possible, or no front-end answers; 2: else."
-    status = commands.add_parser("status", help=purpose, description=f"{purpose}. {told}")
-    status.set_defaults(run=_status)
-    status_arguments.add_arguments(status)
-    purpose = "make and issue the certificates of a bazaar, and replace its authority"
-    told = "show ends with status 2 if something has expired, or will within 14 days."
-    certificates = commands.add_parser(
-        "certificates", help=purpose, description=f"{purpose}. {told}"
+        return command
+
+    place = "the folder of a replica, such as var/order-1, or the URL of an engine, postgresql://…"
+    export = add(_export, "print all orders as CSV")
+    export.add_argument("place", metavar="FOLDER", help=place)
+    export.add_argument("--whole", action="store_true", help="prices and keys, too")
+    export.add_argument("--clients", action="store_true", help="who placed each, too")
+    verify = add(_verify, "check the whole log, and print its last number and digest")
+    verify.add_argument("place", metavar="FOLDER", help=f"{place}, or a backup")
+    add(_health, "ask the service that BAZAAR_LISTEN and BAZAAR_ID describe whether it lives")
+    backup_arguments.add_backup_arguments(
+        add(_backup, "write what a replica has released to a file, while it runs or not")
     )
-    certificates.set_defaults(run=_certificates)
-    certificate_arguments.add_arguments(certificates)
-    purpose = "change the file of --clients: add a client and print its API key, remove one"
-    clients = commands.add_parser("clients", help=purpose, description=purpose)
-    clients.set_defaults(run=_clients)
-    client_arguments.add_arguments(clients)
+    backup_arguments.add_restore_arguments(
+        add(_restore, "make the folders of the replicas of a new bazaar from backups")
+    )
+    operation_arguments.add_arguments(
+        add(_market, "change the market: list stocks, change prices, halt and resume trading")
+    )
+    operation_arguments.add_partition_arguments(
+        add(
+            _partitions,
+            "show the partitions of a bazaar with an engine, and move stocks and leaders",
+        )
+    )
+    operation_arguments.add_member_arguments(
+        add(_members, "show the replicas of the order log; add, remove and replace them")
+    )
+    status_arguments.add_arguments(
+        add(
+            _status,
+            "show how a bazaar is",
+            "Exit status 0: all is well; 1: no trade is possible, or nothing answers; 2: else.",
+        )
+    )
+    certificate_arguments.add_arguments(
+        add(
+            _certificates,
+            "make and issue the certificates of a bazaar, and replace its authority",
+            "show ends with status 2 if something has expired, or will within 14 days.",
+        )
+    )
+    client_arguments.add_arguments(
+        add(
+            _clients,
+            "change the file of --clients: add a client and print its API key, remove one",
+        )
+    )
     return parser
 
 

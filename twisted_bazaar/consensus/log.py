@@ -89,7 +89,7 @@ class Storage(Protocol):
     @property
     def memberships(self) -> Sequence[tuple[int, Members]]:
         """The durable `members` entries with their indexes, ascending. Of those before the
-        beginning there is the last one."""
+        beginning there are as many as `Beginning.memberships` has."""
 
     @property
     def suspect(self) -> str | None:

@@ -45,7 +45,7 @@ from twisted_bazaar.security.inside import open_certificates, opened
 from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.beginning import archive_of
-from twisted_bazaar.storage.index import Index, witness_in
+from twisted_bazaar.storage.index import Index, index_path, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
 from twisted_bazaar.storage.snapshot import install_snapshot
@@ -325,13 +325,13 @@ def _open(config: OrderConfig) -> tuple[OrderConfig, LogFile, Index]:
     """
     config = attrs.evolve(config, archive=_begun(config))
     folder: Path = config.data
-    index_path = folder / "index.sqlite"
+    place = index_path(folder)
     archive = Archive(store_of(config.archive, folder))
     logfile = LogFile(
-        *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(index_path), archive)
+        *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(place), archive)
     )
     check_members(folder, config.peers, config.replica, config.join, logfile)
-    index = Index(index_path, logfile)
+    index = Index(place, logfile)
     lacking, _ = archive.missing
     if index.index < lacking:
         raise Unusable(

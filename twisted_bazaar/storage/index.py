@@ -36,7 +36,7 @@ from .links import HEAD, Link, insert, proves
 from .stock_orders import SCHEMA, StockOrders, Useless
 from .trust import Witness
 
-__all__ = ["Found", "History", "Index", "witness_in"]
+__all__ = ["Found", "History", "Index", "index_path", "witness_in"]
 
 _SCHEMA = f"""
 {SCHEMA}
@@ -381,6 +381,11 @@ class Index:
     def _delete(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def index_path(folder: Path) -> Path:
+    """Where the index is, in the folder of a replica or of a snapshot."""
+    return folder / "index.sqlite"
 
 
 def witness_in(path: Path) -> Witness | None:

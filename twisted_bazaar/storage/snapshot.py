@@ -22,7 +22,7 @@ from twisted_bazaar.errors import Damaged
 
 from .beginning import LogBeginning, read_beginning, write_beginning
 from .files import replace_file, sync_folder
-from .index import witness_in
+from .index import index_path, witness_in
 from .lines import CLOSING_BYTES, check_lines, close_lines
 from .linked_keys import keys_are_linked
 from .mark import read_mark
@@ -30,8 +30,6 @@ from .recovery import Recovery
 from .trust import log_path
 
 __all__ = ["Incoming", "install_snapshot", "use_snapshot"]
-
-_INDEX = "index.sqlite"
 
 
 class Incoming:
@@ -41,7 +39,7 @@ class Incoming:
         self._folder = folder / "snapshot"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(0o700)
-        self._file = os.open(self._folder / _INDEX, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.open(index_path(self._folder), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def add(self, offset: int, data: bytes) -> None:
         """The next part."""
@@ -51,8 +49,8 @@ class Incoming:
         """It is whole, and on disk. Why it is not good; None: it is."""
         os.fsync(self._file)
         self.close()
-        witness = witness_in(self._folder / _INDEX)
-        if witness is None or not keys_are_linked(self._folder / _INDEX):
+        witness = witness_in(index_path(self._folder))
+        if witness is None or not keys_are_linked(index_path(self._folder)):
             return "its sums do not fit"
         if (witness.index, witness.digest) != (beginning.index, beginning.digest):
             return f"it is as of entry {witness.index}, not of {beginning.index}"
@@ -96,9 +94,9 @@ def install_snapshot(folder: Path, replica: int) -> int:
     # Those of the index before: SQLite would apply them to this one.
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
-            os.unlink(folder / f"{_INDEX}{suffix}")
-    if (aside / _INDEX).exists():
-        os.replace(aside / _INDEX, folder / _INDEX)
+            os.unlink(f"{index_path(folder)}{suffix}")
+    if index_path(aside).exists():
+        os.replace(index_path(aside), index_path(folder))
     sync_folder(folder)
     if known is None or known.before != ready.before:
         state = Recovery(log, replica, read_mark(folder))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twisted_bazaar.errors import Damaged, Unusable
-from twisted_bazaar.storage.index import witness_in
+from twisted_bazaar.storage.index import index_path, witness_in
 from twisted_bazaar.storage.logfile import LogReader
 
 from .file_format import BackupReader, BackupWriter, End, Start
@@ -29,7 +29,7 @@ def take(folder: Path, place: str, since: str | None, milliseconds: Callable[[],
     begins = None if since is None else end_of(since)
     made = milliseconds()
     # The index first: the log goes on, and has what the index has.
-    released = witness_in(folder / "index.sqlite")
+    released = witness_in(index_path(folder))
     log = LogReader(folder)
     if log.suspect is not None:
         raise Unusable(f"{folder}: suspect, may lack orders: {log.suspect}")
