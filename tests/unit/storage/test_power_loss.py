@@ -66,7 +66,8 @@ def test_a_loss_of_power_loses_nothing_acknowledged_and_makes_nothing_suspect(
 )
 def test_nor_does_one_while_segments_leave_the_log(lives: Iterable[int]) -> None:
     lived = [live(seed, archives=True) for seed in lives]
-    assert all(life.left for life in lived)
+    # One that is killed early again and again may have none that left.
+    assert sum(life.left for life in lived) > 2 * len(lived)
 
 
 @pytest.mark.parametrize(
