@@ -8,6 +8,7 @@
             Overloaded       after a pause
             Rejected         once the market has changed
         OutcomeUnknown       send the trade again with the same key only
+            OrderUnread      later
         KeyReused            never send it again with this key
         ChangeRefused        ask for another change of the market
         MembersRefused       ask for another change of the members, or later
@@ -36,6 +37,7 @@ __all__ = [
     "NotLeader",
     "NotOurs",
     "NotUnderstood",
+    "OrderUnread",
     "OutcomeUnknown",
     "Overloaded",
     "Rejected",
@@ -83,6 +85,10 @@ class Rejected(NotExecuted):
 
 class OutcomeUnknown(BazaarError):
     """The trade may have been executed or not: only sending the same key again tells."""
+
+
+class OrderUnread(OutcomeUnknown):
+    """The key has an order, which the leader cannot read now: it may be of another trade."""
 
 
 class KeyReused(BazaarError):

@@ -247,7 +247,7 @@ class TradingDesk:
             # An order of another stock may not be committed: only what moved is known to be.
             order = order if order.stock == trade.stock else None
         if order is None:
-            return None
+            return known.unread.get(trade.key)
         assert isinstance(order, Traded)
         if not order.fulfils(trade):
             return KeyReused(f"key {trade.key} belongs to order {order.number}, another trade")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from twisted_bazaar.consensus.entries import Entry
-from twisted_bazaar.errors import BazaarError
+from twisted_bazaar.errors import BazaarError, OrderUnread
 from twisted_bazaar.market import Change, Judged, Placed, Stock, Trade, Traded
 from twisted_bazaar.sending import UNGUARDED, Sending
 from twisted_bazaar.tracing.followed import NONE, Followed
@@ -20,13 +20,16 @@ class Known(msgspec.Struct, frozen=True):
     """What the index on disk says of the keys of a batch."""
 
     orders: Mapping[str, Traded]
-    """By key. A key that is not here has no order among the entries up to `index`."""
+    """By key. A key that is neither here nor in `unread` has no order among the entries up to
+    `index`."""
     index: int
     """The last entry that the index had taken in when it was read."""
     elsewhere: Mapping[str, tuple[int, Traded]] = {}
     """By key: an order in another partition, and which that is."""
     searched: Collection[int] = ()
     """The other partitions that were searched."""
+    unread: Mapping[str, OrderUnread] = {}
+    """The keys of orders that cannot be read now."""
 
 
 class IndexUpdate(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The gRPC services of an order replica. Handlers run on the reactor.
 
-Files are read before or after the node is called: the index, for the keys of a batch, and the log,
-for orders. That is done on a thread, but for keys while the index proves prompt.
+Files are read before or after the node is called: the index, for the keys of a batch, and the log
+or its archive, for orders. That is done on a thread, but for keys while the index proves prompt.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +14,14 @@ from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.far_behind import Earlier, Snapshot
 from twisted_bazaar.consensus.membership import AddMember
 from twisted_bazaar.consensus.messages import Append, Fetch, Poll, Vote
-from twisted_bazaar.errors import BazaarError, MembersRefused, NotOurs, Unusable
+from twisted_bazaar.errors import (
+    BazaarError,
+    MembersRefused,
+    NotOurs,
+    OrderUnread,
+    Unavailable,
+    Unusable,
+)
 from twisted_bazaar.market import Traded
 from twisted_bazaar.rpc.bazaar.v1 import market_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.bazaar.v1.order_pb2_grpc import OrdersServicer
@@ -36,7 +43,7 @@ from twisted_bazaar.rpc.wire import (
     trade_from_wire,
 )
 from twisted_bazaar.runtime.address import Address
-from twisted_bazaar.storage.index import Index
+from twisted_bazaar.storage.index import Found, Index
 from twisted_bazaar.tracing.followed import NONE
 
 from .desk import Known
@@ -166,9 +173,12 @@ class Orders(OrdersServicer):
             with _reading(self._node, context):
                 keys = [trade.key for trade in trades]
                 if self._promptness.prompt and len(keys) <= _FEW_KEYS:
-                    known, took = self._look_up(keys)
+                    found, took = self._look_up(keys)
                 else:
-                    known, took = await context.defer(self._look_up, keys)
+                    found, took = await context.defer(self._look_up, keys)
+                known = Known({}, found.index)
+                if found.numbers:
+                    known = await context.defer(self._read, found)
             self._promptness.took(took)
             outcomes = await self._node.trade(trades, known, sending, took, whose)
             if outcomes is not None:
@@ -181,14 +191,25 @@ class Orders(OrdersServicer):
         if self._following is not None:
             self._following.read_by_call(what, context)
 
-    def _look_up(self, keys: Sequence[str]) -> tuple[Known, float]:
+    def _look_up(self, keys: Sequence[str]) -> tuple[Found, float]:
         """What the index knows of `keys`, and how many seconds that took. On any thread."""
         began = self._seconds()
         found = self._index.find(keys)
-        orders = {
-            key: self._pages.order_of(key, number)[1] for key, number in found.numbers.items()
-        }
-        return Known(orders, found.index), self._seconds() - began
+        return found, self._seconds() - began
+
+    def _read(self, found: Found) -> Known:
+        """The orders that were found. Not on the reactor's thread: they may be in an archive.
+
+        One that cannot be had now holds up no trade of another key.
+        """
+        orders: dict[str, Traded] = {}
+        unread: dict[str, OrderUnread] = {}
+        for key, number in found.numbers.items():
+            try:
+                _, orders[key] = self._pages.order_of(key, number)
+            except Unavailable as why:
+                unread[key] = OrderUnread(str(why))
+        return Known(orders, found.index, unread=unread)
 
     async def Change(
         self, request: order_pb2.ChangeRequest, context: Context

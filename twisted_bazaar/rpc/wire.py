@@ -21,6 +21,7 @@ from twisted_bazaar.errors import (
     KeyReused,
     Malformed,
     NotLeader,
+    OrderUnread,
     OutcomeUnknown,
     Overloaded,
     Rejected,
@@ -443,6 +444,8 @@ def outcome_to_wire(outcome: Placed | Judged | BazaarError) -> order_pb2.Outcome
             return order_pb2.Outcome(retry=order_pb2.RETRY_NOT_LEADER)
         case Overloaded():
             return order_pb2.Outcome(retry=order_pb2.RETRY_OVERLOADED)
+        case OrderUnread():
+            return order_pb2.Outcome(retry=order_pb2.RETRY_ORDER_UNREAD)
         case _:
             return order_pb2.Outcome(retry=order_pb2.RETRY_OUTCOME_UNKNOWN)
 
@@ -468,5 +471,7 @@ def outcome_from_wire(wire: order_pb2.Outcome) -> Placed | Judged | BazaarError:
             return NotLeader()
         case "retry" if wire.retry == order_pb2.RETRY_OVERLOADED:
             return Overloaded("the leader has too many trades under way")
+        case "retry" if wire.retry == order_pb2.RETRY_ORDER_UNREAD:
+            return OrderUnread("the leader cannot read the order of this key now")
         case _:
             return OutcomeUnknown("the leader changed")

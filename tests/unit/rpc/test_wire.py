@@ -21,6 +21,7 @@ from twisted_bazaar.errors import (
     NotExecuted,
     NotLeader,
     NotOurs,
+    OrderUnread,
     OutcomeUnknown,
     Overloaded,
     Rejected,
@@ -358,6 +359,7 @@ OUTCOMES = [
     NotLeader(),
     Overloaded("full"),
     OutcomeUnknown("who knows"),
+    OrderUnread("not here"),
 ]
 
 

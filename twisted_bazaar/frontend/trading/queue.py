@@ -22,6 +22,7 @@ from twisted_bazaar.errors import (
     KeyReused,
     NotExecuted,
     NotLeader,
+    OrderUnread,
     OutcomeUnknown,
     Overloaded,
     Rejected,
@@ -197,6 +198,10 @@ class TradeQueue(Generic[T]):
         for pending, outcome in zip(batch.pending, outcomes, strict=True):
             if isinstance(outcome, NotLeader):
                 again.append(pending)
+            elif isinstance(outcome, OrderUnread):
+                self._settle(
+                    pending, NotExecuted(str(outcome)) if pending.trade.validate else outcome
+                )
             elif isinstance(outcome, OutcomeUnknown):
                 pending.doubtful = True
                 again.append(pending)

@@ -26,6 +26,7 @@ class Retry(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RETRY_NOT_LEADER: _ClassVar[Retry]
     RETRY_OVERLOADED: _ClassVar[Retry]
     RETRY_OUTCOME_UNKNOWN: _ClassVar[Retry]
+    RETRY_ORDER_UNREAD: _ClassVar[Retry]
 
 class ChangeRefusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,6 +47,7 @@ RETRY_UNSPECIFIED: Retry
 RETRY_NOT_LEADER: Retry
 RETRY_OVERLOADED: Retry
 RETRY_OUTCOME_UNKNOWN: Retry
+RETRY_ORDER_UNREAD: Retry
 CHANGE_REFUSAL_UNSPECIFIED: ChangeRefusal
 CHANGE_REFUSAL_UNKNOWN_STOCK: ChangeRefusal
 CHANGE_REFUSAL_LISTED_ALREADY: ChangeRefusal
