@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def test_the_replicas_of_a_bazaar_archive_in_one_place(tmp_path: Path) -> None:
         assert f"last_number={ORDERS}" in verified, verified
     with bazaar:
         check_reads(bazaar, ORDERS)
+    place_of_all.rename(tmp_path / "elsewhere")
+    with bazaar:
+        assert bazaar.request("POST", "/orders", trade(ORDERS + 1)).status == 200
+        with ThreadPoolExecutor(2) as threads:
+            # Both are in one batch, again and again.
+            lost = [threads.submit(bazaar.request, "POST", "/orders", trade(1)) for _ in range(20)]
+            place(bazaar, ORDERS + 2, ORDERS + 101)
+        reasons = {each.result().body["error"]["reason"] for each in lost}
+    assert reasons == {"outcome_unknown"}
 
 
 def run_tool(*arguments: str) -> str:
