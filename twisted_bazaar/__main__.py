@@ -44,13 +44,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = asked.run(asked) or SUCCESS
         sys.stdout.flush()
     except (Unavailable, Unusable) as error:
-        print(f"{asked.command}: {error}", file=sys.stderr)
-        return FAILURE
+        return _failed(asked.command, error)
     except BrokenPipeError:
-        # The reader has closed the pipe. What is left must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has closed the pipe.
+        _end_output()
         return SUCCESS
+    except OSError as error:
+        # What it prints cannot be written; or else a file failed that no tool minds.
+        return _failed(asked.command, error)
     return status
+
+
+def _failed(command: str, why: Exception) -> int:
+    print(f"{command}: {why}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _end_output()
+    return FAILURE
+
+
+def _end_output() -> None:
+    """What is left to be printed must not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,8 @@
 """`python -m twisted_bazaar clients`: changes the file of clients.
 
 The file is replaced whole, so a front-end that reads it finds the old one or the new one. Comments
-in it are lost. Two changes at a time take turns.
+in it are lost. Two changes at a time take turns. An API key is printed before it is good: one that
+nobody has read is in no file.
 """
 
 import fcntl
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
+from stat import S_ISREG
 from typing import TextIO
 
 import attrs
@@ -27,7 +29,7 @@ from twisted_bazaar.frontend.access.client_file import (
     written,
 )
 from twisted_bazaar.rate import Rate
-from twisted_bazaar.storage.files import replace_file
+from twisted_bazaar.storage.files import sync_folder, write_all
 
 __all__ = ["run"]
 
@@ -36,13 +38,12 @@ Entries = dict[str, ClientEntry]
 
 def run(asked: Namespace, out: TextIO, random_bytes: Callable[[int], bytes]) -> None:
     """Run one operation. Raises `Unusable`."""
-    # A link stays one: others may read what it names by another name.
-    path: Path = asked.file.resolve()
+    path = _resolved(asked.file)
     if asked.operation == "list":
         _list(_read(path), out)
         return
     with _turn(path):
-        entries = _read(path) if path.exists() or asked.operation != "add" else {}
+        entries = _read(path, is_new=asked.operation == "add")
         said = _changed(entries, asked, lambda: api_key(random_bytes(API_KEY_BYTES)))
         content = written([*entries.values()])
         try:
@@ -50,8 +51,7 @@ def run(asked: Namespace, out: TextIO, random_bytes: Callable[[int], bytes]) -> 
             assert read_clients(content) == entries
         except ValueError as why:
             raise Unusable(str(why)) from None
-        _replace(path, content.encode())
-    print(said, file=out)
+        _replace(path, content.encode(), lambda: print(said, file=out, flush=True))
 
 
 def _changed(entries: Entries, asked: Namespace, fresh_key: Callable[[], str]) -> str:
@@ -114,32 +114,69 @@ def _list(entries: Entries, out: TextIO) -> None:
         print(f"{name}: {permissions}; {rate}; {keys}", file=out)
 
 
-def _read(path: Path) -> Entries:
+def _resolved(file: Path) -> Path:
+    """The file that `file` names. A link stays one: others may read what it names by another
+    name."""
     try:
+        return file.resolve()
+    except (OSError, RuntimeError):
+        # That of links which lead to each other is a RuntimeError.
+        raise Unusable(f"{file}: it names no file") from None
+
+
+def _read(path: Path, *, is_new: bool = False) -> Entries:
+    """The clients in the file. One that `is_new` may be missing, and then has none."""
+    try:
+        if not S_ISREG(path.stat().st_mode):
+            # To read a pipe would wait for who writes to it, and a device would be replaced.
+            raise Unusable(f"{path}: it is no file")
         return dict(read_clients(path.read_text("utf-8")))
     except UnicodeDecodeError:
         raise Unusable(f"{path}: it is not UTF-8 text") from None
     except OSError as why:
+        if is_new and isinstance(why, FileNotFoundError):
+            return {}
         raise Unusable(f"{path}: {why.strerror}") from None
     except ValueError as why:
         raise Unusable(f"{path}: {why}") from None
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, say: Callable[[], None]) -> None:
     """The file keeps its mode and, where this user may give it away, its owner: front-ends may be
-    another user's."""
+    another user's. `say` is called when nothing but its name is left to be done; if that fails, the
+    file stays as it was."""
+    new = path.with_name(f".{path.name}.new")
     try:
-        before = path.stat() if path.exists() else None
-        replace_file(path, content)
-        if before is None:
-            path.chmod(0o644)
-            return
-        # Only root may, and then only root has to.
-        with suppress(PermissionError):
-            os.chown(path, before.st_uid, before.st_gid)
-        path.chmod(before.st_mode & 0o777)
+        try:
+            new.unlink(missing_ok=True)
+            _write(new, content, path.stat() if path.exists() else None)
+            try:
+                say()
+            except OSError as why:
+                said = f"nothing is changed, as nothing can be printed: {why.strerror}"
+                raise Unusable(said) from None
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
     except OSError as why:
         raise Unusable(f"{path}: {why.strerror}") from None
+
+
+def _write(path: Path, content: bytes, like: os.stat_result | None) -> None:
+    """Make the file, for those who may read one that is `like` it; None: for all."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        write_all(file, content)
+        if like is not None:
+            # Only root may, and then only root has to.
+            with suppress(PermissionError):
+                os.chown(file, like.st_uid, like.st_gid)
+        os.fchmod(file, 0o644 if like is None else like.st_mode & 0o777)
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """The tool for the file of clients: each API key is printed once, and only its hash is kept."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,6 +121,53 @@ def test_the_file_stays_its_owners(tool: Tool, monkeypatch: pytest.MonkeyPatch) 
     before = tool.path.stat()
     tool("rotate", "alice")
     assert given == [(before.st_uid, before.st_gid)]
+
+
+def test_what_others_have_beside_the_file_stays(tool: Tool) -> None:
+    beside = tool.path.with_suffix(".new")
+    beside.write_text("kept")
+    tool("add", "alice")
+    tool("rotate", "alice")
+    assert beside.read_text() == "kept"
+    assert {each.name for each in tool.path.parent.iterdir()} == {tool.path.name, beside.name}
+
+
+@pytest.mark.parametrize("end", ["full", "closed"])
+def test_an_api_key_that_cannot_be_printed_is_not_in_the_file(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "clients.toml"
+    command = [sys.executable, "-m", "twisted_bazaar", "clients", "add", str(path), "alice"]
+    read, write = os.pipe()
+    os.close(read)
+    with open("/dev/full", "wb") as full, os.fdopen(write, "wb") as closed:
+        out = full if end == "full" else closed
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False)
+    [line] = done.stderr.decode().splitlines()
+    assert (done.returncode, line.startswith("clients: nothing is changed")) == (1, True)
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("operation", ["add", "rotate", "list"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "long", "deep"])
+def test_what_is_no_file_of_clients_is_one_line_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], operation: str, kind: str
+) -> None:
+    path = tmp_path / ("x" * 300 if kind == "long" else "clients.toml")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind == "deep":
+        path.write_text("a = " + "[" * 5000)
+    before = [(each.name, each.lstat()) for each in tmp_path.iterdir()]
+    name = [] if operation == "list" else ["alice"]
+    assert main(["clients", operation, str(path), *name]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("clients: ")
+    assert [(each.name, each.lstat().st_ino) for each in tmp_path.iterdir()] == [
+        (name, state.st_ino) for name, state in before
+    ]
 
 
 def test_a_link_stays_one_and_what_it_names_is_changed(tool: Tool) -> None:
