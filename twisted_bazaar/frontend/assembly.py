@@ -11,8 +11,10 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.application.service import Service
+from twisted.internet.threads import deferToThreadPool
 
 from twisted_bazaar.consensus.messages import Status
 from twisted_bazaar.http.access_log import AccessLog
@@ -175,7 +177,10 @@ def _clients(reactor: Reactor, config: FrontendConfig, front: Front) -> ClientFi
     """Reads the file of clients, if there is one."""
     if config.clients is None:
         return None
-    return ClientFile(reactor, config.clients, lambda gate: front.feed.end_those(gate.has_lost))
+    blocking = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    return ClientFile(
+        reactor, config.clients, blocking, lambda gate: front.feed.end_those(gate.has_lost)
+    )
 
 
 def _own_lease(

@@ -68,11 +68,13 @@ def read_clients(text: str) -> Mapping[str, ClientEntry]:
     """The clients in a file, by name. Raises ValueError with what is wrong, in one line."""
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as why:
+    except ValueError as why:
         raise ValueError(f"it is no TOML: {why}") from None
+    except RecursionError:
+        raise ValueError("it is no file of clients: it nests too deeply") from None
     unknown = content.keys() - {"clients"}
     if unknown:
-        raise ValueError(f"unknown field {min(unknown)}; it has tables [clients.NAME] only")
+        raise ValueError(f"unknown field {_cut(min(unknown))}; it has tables [clients.NAME] only")
     tables = content.get("clients", {})
     if not isinstance(tables, dict):
         raise ValueError("clients must be tables, [clients.NAME]")
@@ -87,13 +89,13 @@ def read_clients(text: str) -> Mapping[str, ClientEntry]:
 
 def _entry(name: str, table: Any) -> ClientEntry:
     if CLIENT_NAME.fullmatch(name) is None:
-        raise ValueError(f"the name of a client must be {CLIENT_NAME_RULE}, not {name!r}")
+        raise ValueError(f"the name of a client must be {CLIENT_NAME_RULE}, not {_cut(name)}")
     where = f"client {name}:"
     if not isinstance(table, dict):
         raise ValueError(f"{where} it must be a table, [clients.{name}]")
     unknown = table.keys() - _FIELDS
     if unknown:
-        raise ValueError(f"{where} unknown field {min(unknown)}")
+        raise ValueError(f"{where} unknown field {_cut(min(unknown))}")
     hashes = table.get("key_hash", [])
     hashes = [hashes] if isinstance(hashes, str) else hashes
     if not _are_texts(hashes) or not all(_HASH.fullmatch(each) for each in hashes):
@@ -104,6 +106,11 @@ def _entry(name: str, table: Any) -> ClientEntry:
         raise ValueError(f"{where} permissions must be a list of some of {known}")
     client = Client(name, frozenset(map(Permission, permissions)), _rate(where, table))
     return ClientEntry(client, tuple(dict.fromkeys(hashes)))
+
+
+def _cut(value: object) -> str:
+    """`value` for a message of one line."""
+    return f"{value!r:.80}"
 
 
 def _are_texts(value: Any) -> bool:
@@ -117,9 +124,9 @@ def _rate(where: str, table: Mapping[str, Any]) -> Rate | None:
             raise ValueError(f"{where} burst must be given with rate")
         return None
     if type(rate) not in (int, float):
-        raise ValueError(f"{where} rate must be a number, not {rate!r}")
+        raise ValueError(f"{where} rate must be a number, not {_cut(rate)}")
     if burst is not None and type(burst) is not int:
-        raise ValueError(f"{where} burst must be a whole number, not {burst!r}")
+        raise ValueError(f"{where} burst must be a whole number, not {_cut(burst)}")
     try:
         return Rate.of(rate, burst)
     except ValueError as why:
