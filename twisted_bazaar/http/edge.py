@@ -7,12 +7,14 @@ whatever renews a certificate needs to tell no process. Connections that stand k
 import os
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import attrs
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
@@ -68,30 +70,43 @@ class EdgeFiles:
         context.options |= ssl.OP_NO_RENEGOTIATION
         # What it is not told a client may take for HTTP/2.
         context.set_alpn_protocols(["http/1.1"])
-        pem = _read(self.certificate)
-        try:
-            certificate = read_certificates(pem)[0]
-        except Unusable as why:
-            raise Unusable(f"{self.certificate}: {why}") from None
-        chain = b"" if self.chain is None else _read(self.chain)
+        shown = [*_certificates(self.certificate)]
+        if self.chain is not None:
+            shown += _certificates(self.chain)
         _read(self.key)
-        try:
-            if self.dh_parameters is not None:
+        if self.dh_parameters is not None:
+            _read(self.dh_parameters)
+            try:
                 context.load_dh_params(os.fspath(self.dh_parameters))
-            # It reads files only. What is in this one is public.
+            except (ssl.SSLError, OSError) as why:
+                raise Unusable(f"{self.dh_parameters} holds no parameters: {why}") from None
+        try:
+            # It reads files only. What is in this one is public: the key may be in the same file as
+            # the certificate, and stays there.
             with tempfile.NamedTemporaryFile() as both:
-                both.write(pem + b"\n" + chain)
+                both.writelines(each.public_bytes(Encoding.PEM) for each in shown)
                 both.flush()
                 # Without a password it would ask for one on the terminal.
                 context.load_cert_chain(both.name, self.key, lambda: "")
         except (ssl.SSLError, OSError) as why:
             files = f"{self.certificate} and {self.key}"
             raise Unusable(f"{files} are no certificate with its key: {why}") from None
-        return context, certificate
+        return context, shown[0]
+
+
+def _certificates(path: Path) -> Sequence[x509.Certificate]:
+    pem = _read(path)
+    try:
+        return read_certificates(pem)
+    except Unusable as why:
+        raise Unusable(f"{path}: {why}") from None
 
 
 def _read(path: Path) -> bytes:
     try:
+        if not S_ISREG(path.stat().st_mode):
+            # To read a pipe would wait for who writes to it.
+            raise Unusable(f"{path} is no file")
         return path.read_bytes()
     except OSError as why:
         raise Unusable(f"{path} cannot be read: {why.strerror}") from None

@@ -1,5 +1,6 @@
 """Clients are served by TLS, with the certificate that is in the files now."""
 
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -103,6 +104,49 @@ def test_a_file_that_is_not_there_is_one_line_that_names_it(
     path.unlink()
     with pytest.raises(Unusable, match=f"^{path} cannot be read: No such file") as refused:
         EdgeCertificate(named(files), Clock().seconds)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("which", ["key", "certificate"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(files: ServerFiles, which: str) -> None:
+    clock = Clock()
+    certificate = EdgeCertificate(named(files), clock.seconds)
+    path: Path = getattr(files, which)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Unusable, match=f"^{path} is no file$"):
+        EdgeCertificate(named(files), clock.seconds)
+    with capturedLogs() as events:
+        clock.advance(CHECK_SECONDS)
+        assert serial(certificate) == 1
+    assert [formatEvent(event) for event in events] == [
+        f"the new certificate for clients is not used: {path} is no file"
+    ]
+
+
+def test_a_key_beside_its_certificate_is_written_nowhere_else(
+    files: ServerFiles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    both = tmp_path / "server.pem"
+    both.write_bytes(files.key.read_bytes() + files.certificate.read_bytes())
+    read: list[bytes] = []
+
+    def load(context: ssl.SSLContext, certificate: str, *others: Any) -> None:
+        read.append(Path(certificate).read_bytes())
+        loading(context, certificate, *others)
+
+    loading = ssl.SSLContext.load_cert_chain
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    _, certificate = EdgeFiles.of(Endpoint.parse(f"ssl:0:{both}")).load()
+    assert certificate.serial_number == 1
+    [content] = read
+    assert b"PRIVATE" not in content
+
+
+def test_wrong_parameters_are_one_line_that_names_their_file(files: ServerFiles) -> None:
+    text = f"ssl:0:{files.endpoint}:dhParameters={files.certificate}"
+    with pytest.raises(Unusable, match=f"^{files.certificate} holds no parameters") as refused:
+        EdgeFiles.of(Endpoint.parse(text)).load()
     assert "\n" not in str(refused.value)
 
 
