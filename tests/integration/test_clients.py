@@ -167,6 +167,9 @@ def test_a_client_that_is_removed_is_refused_soon_and_its_streams_end(world: Wor
 def test_no_api_key_is_in_any_log_and_the_access_log_names_clients(world: World) -> None:
     world.ask("bob", "GET", "/stocks/GameStart")
     wait_until(lambda: "bob at 127.0.0.1" in world.bazaar.log.read_text(), "a line of bob's")
+    world.ask("eve", "POST", "/orders", trade("eve"))
+    refused = 'eve at 127.0.0.1 "POST /orders" 403'
+    wait_until(lambda: refused in world.bazaar.log.read_text(), "what eve may not do")
     text = world.bazaar.log.read_text()
     for key in world.keys.values():
         assert key not in text

@@ -72,19 +72,14 @@ class Gate:
 
         None is a permission that all have: then the client may be `UNKNOWN`.
         """
-        client = self._client(authorization)
-        if isinstance(client, Client):
-            if permission is None or client.may(permission):
-                return client
-            raise _not_permitted(client, permission)
-        if permission is None:
-            return UNKNOWN
-        raise client
+        return _check(self._client(authorization), permission)
 
     def admit(self, request: "BazaarRequest", permission: Permission | None) -> None:
-        """Let `request` pass, and tell it its client. Raises `Refusal`."""
-        shown = request.requestHeaders.getRawHeaders(b"Authorization")
-        request.caller = self.admitted(shown, permission)
+        """Let `request` pass, and tell it its client, also if that lacks the permission. Raises
+        `Refusal`."""
+        found = self._client(request.requestHeaders.getRawHeaders(b"Authorization"))
+        request.caller = found if isinstance(found, Client) else UNKNOWN
+        _check(found, permission)
 
     def _client(self, authorization: Sequence[bytes] | None) -> Client | Refusal:
         if not authorization:
@@ -93,6 +88,16 @@ class Gate:
         if matched is None:
             return _MALFORMED
         return self.client_of(matched[1]) or _WRONG_KEY
+
+
+def _check(found: Client | Refusal, permission: Permission | None) -> Client:
+    if permission is None:
+        return found if isinstance(found, Client) else UNKNOWN
+    if not isinstance(found, Client):
+        raise found
+    if not found.may(permission):
+        raise _not_permitted(found, permission)
+    return found
 
 
 def _unauthenticated(message: str, error: bytes = b"") -> Refusal:

@@ -19,13 +19,16 @@ TRADE = {"name": "GameStart", "quantity": 1, "type": "buy"}
 STOCK = "/stocks/GameStart"
 
 
-def gate(**rates: float | None) -> Gate:
+BOTH = frozenset({Permission.READ, Permission.TRADE})
+
+
+def gate(permissions: frozenset[Permission] = BOTH, **rates: float | None) -> Gate:
     """Of a client of each name, whose API key is its name."""
     return Gate(
         ClientEntry(
             Client(
                 name,
-                frozenset({Permission.READ, Permission.TRADE}),
+                permissions,
                 None if rate is None else Rate.of(rate, 3),
             ),
             (f"sha256:{sha256(name.encode()).hexdigest()}",),
@@ -116,6 +119,12 @@ def test_each_client_has_the_rate_of_its_own() -> None:
     assert (frontend.limited.of_client.value, frontend.limited.of_address.value) == (1, 0)
 
 
+def test_what_a_client_may_not_do_counts_for_the_client() -> None:
+    frontend = limited(burst=1, keys=gate(frozenset(), alice=1.0))
+    assert [as_client(frontend, "alice").code for _ in range(4)] == [403, 403, 403, 429]
+    assert (frontend.limited.of_client.value, frontend.limited.of_address.value) == (1, 0)
+
+
 def test_a_wrong_api_key_counts_for_its_address_and_not_for_those_with_a_right_one() -> None:
     frontend = limited(burst=2, keys=gate(alice=1.0))
     assert [as_client(frontend, "wrong").code for _ in range(3)] == [401, 401, 429]
@@ -131,8 +140,9 @@ def test_metrics_for_clients_pass_the_same_entrance() -> None:
     metrics = WithMetrics(exposed, frontend.site.resource, entrance.admit_operator)
     served = FrontEnd(resource=metrics)
     assert [as_client(served, "wrong", "/metrics").code for _ in range(3)] == [401, 401, 429]
-    assert as_client(served, "alice", "/metrics").code == 429, "it may not, which counts as well"
-    assert as_client(served, "alice").code == 200
+    codes = [as_client(served, "alice", "/metrics").code for _ in range(4)]
+    assert codes == [403, 403, 403, 429], "it may not, which counts as well"
+    assert as_client(served, "alice").code == 429
 
 
 def test_metrics_count_for_no_rate_where_all_may_have_them() -> None:
