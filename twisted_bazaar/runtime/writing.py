@@ -7,9 +7,11 @@ all else that the turn does delays it. A socket nearly always has room, so it is
 
 from typing import Any
 
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.tcp import Connection
+from twisted.python.components import proxyForInterface
 
-__all__ = ["WritesNow", "write_now", "writes_now"]
+__all__ = ["AtOnce", "WritesNow", "write_now", "writes_now"]
 
 
 class WritesNow:
@@ -47,3 +49,13 @@ def write_now(transport: Any, data: bytes) -> None:
         transport.write_now(data)
         return
     transport.write(data)
+
+
+class AtOnce(proxyForInterface(ITCPTransport, "below")):  # type: ignore[misc]
+    """A transport for a protocol of a library, which writes in Twisted's way: what it writes leaves
+    by `write_now`."""
+
+    below: ITCPTransport
+
+    def write(self, data: bytes) -> None:
+        write_now(self.below, data)

@@ -9,7 +9,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactor, StringTransport
 
-from twisted_bazaar.runtime.writing import write_now, writes_now
+from twisted_bazaar.runtime.writing import AtOnce, write_now, writes_now
 
 
 class Pair:
@@ -108,3 +108,12 @@ def test_tls_is_not_written_around(pair: Pair) -> None:
     assert not writes_now(transport)
     write_now(transport, b"secret")
     assert (written, pair.received()) == ([b"secret"], b"")
+
+
+def test_what_a_library_writes_to_a_transport_at_once_leaves_at_once(pair: Pair) -> None:
+    transport = AtOnce(pair.transport)
+    transport.write(b"first")
+    assert pair.received() == b"first"
+    assert not pair.watched
+    transport.loseConnection()
+    assert pair.transport.disconnecting

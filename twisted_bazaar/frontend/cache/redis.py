@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults, succeed
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,6 +18,7 @@ from txredisapi import InvalidResponse, RedisError, RedisProtocol, ResponseError
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.redis_url import RedisUrl
 from twisted_bazaar.runtime.tcp import client_endpoint
+from twisted_bazaar.runtime.writing import AtOnce
 from twisted_bazaar.security.transport import NotAdmitted
 from twisted_bazaar.security.trusting import TrustingEndpoint
 
@@ -272,6 +273,9 @@ class _Connection(RedisProtocol):  # type: ignore[misc]
         super().__init__(charset=None, convertNumbers=False)
         self.gone: Deferred[str] = Deferred()
         """Fires when it has ended, with why."""
+
+    def makeConnection(self, transport: ITCPTransport) -> None:  # noqa: N802 - Twisted's name
+        super().makeConnection(AtOnce(transport))
 
     def connectionMade(self) -> Any:
         # Nagle's algorithm would hold back a command until the reply to the one before.

@@ -31,7 +31,7 @@ class _Buckets:
             if len(self._buckets) >= self._most:
                 del self._buckets[next(iter(self._buckets))]
             bucket = TokenBucket(rate, now)
-        elif bucket.rate != rate:
+        elif bucket.rate is not rate and bucket.rate != rate:
             bucket.change(rate, now)
         # The last in order is the one that was used last.
         self._buckets[owner] = bucket
