@@ -54,22 +54,21 @@ class TokenBucket:
         it lets through in the long run stays the same.
         """
         self._fill(now)
-        needed = min(taken + count, self.rate.burst)
+        burst = self.rate.burst
+        needed = min(taken + count, burst)
+        retry_after = None
         if self._parts < (needed - taken) * _PARTS:
-            return self._left(max(1, self._seconds_until(needed * _PARTS)))
-        self._parts -= count * _PARTS
-        return self._left()
+            retry_after = max(1, self._seconds_until(needed * _PARTS))
+        else:
+            self._parts -= count * _PARTS
+        remaining = self._parts // _PARTS if self._parts > 0 else 0
+        return Left(burst, remaining, self._seconds_until(burst * _PARTS), retry_after)
 
     def _fill(self, now: int) -> None:
         filled = self._parts + (now - self._at) * self.rate.thousandths
-        self._parts = min(filled, self.rate.burst * _PARTS)
+        full = self.rate.burst * _PARTS
+        self._parts = filled if filled < full else full
         self._at = now
-
-    def _left(self, retry_after: int | None = None) -> Left:
-        limit = self.rate.burst
-        return Left(
-            limit, max(0, self._parts // _PARTS), self._seconds_until(limit * _PARTS), retry_after
-        )
 
     def _seconds_until(self, parts: int) -> int:
         return -(-(parts - self._parts) // (self.rate.thousandths * _NANOSECONDS))
