@@ -150,6 +150,8 @@ def _recover(world: World, bazaar: SimulatedBazaar, plan: Plan) -> None:
         # All may be halted until an operator is answered.
         quiet += TIMING.deadline
     _soon(world, quiet, lambda: _check_flows(bazaar, before, quiet))
+    # One that has just been removed may have led until now.
+    _soon(world, quiet, lambda: _check_led(bazaar))
     _check_sticky(world, bazaar)
     for client in bazaar.clients:
         client.idle = True
@@ -182,6 +184,11 @@ def _check_flows(bazaar: SimulatedBazaar, before: Mapping[str, int], quiet: floa
     bazaar.check_members()
     for name in bazaar.without_lease():
         raise Violation(11, f"{name} has no lease {quiet} s after the faults")
+
+
+def _check_led(bazaar: SimulatedBazaar) -> None:
+    if not bazaar.leading():
+        raise Violation(11, "no replica leads")
 
 
 def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
