@@ -246,9 +246,9 @@ class SimulatedBazaar:
             for peer in order.replica.membership.counted
         )
 
-    def leading(self) -> object:
-        """Names who leads."""
-        return self.leader()
+    def leading(self) -> Sequence[str]:
+        """Who leads; an empty name: none does."""
+        return [self.leader()]
 
     def without_lease(self) -> Sequence[str]:
         """The front-ends that have a cache, and no lease, though none keeps them out."""

@@ -142,7 +142,7 @@ class ManyBazaar:
         leaders = [name for lane in self.lanes if (name := lane.leader())]
         return self.world.aside.choice(leaders) if leaders else ""
 
-    def leading(self) -> object:
+    def leading(self) -> Sequence[str]:
         return [lane.leader() for lane in self.lanes]
 
     def without_lease(self) -> Sequence[str]:

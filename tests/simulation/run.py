@@ -187,7 +187,7 @@ def _check_flows(bazaar: SimulatedBazaar, before: Mapping[str, int], quiet: floa
 
 
 def _check_led(bazaar: SimulatedBazaar) -> None:
-    if not bazaar.leading():
+    if not all(bazaar.leading()):
         raise Violation(11, "no replica leads")
 
 
@@ -199,7 +199,7 @@ def _check_sticky(world: World, bazaar: SimulatedBazaar) -> None:
             bazaar.nominate(frontend.name, order.name)
             world.run(world.now + 0.05)
     if (bazaar.leading(), bazaar.truth.terms) != (leader, terms):
-        raise Violation(11, f"{leader} led and was deposed by a nomination")
+        raise Violation(11, f"{', '.join(leader)} led and was deposed by a nomination")
 
 
 def _check_converged(bazaar: SimulatedBazaar) -> None:
