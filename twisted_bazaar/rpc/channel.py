@@ -18,7 +18,7 @@ from twisted_bazaar.security.contexts import Certificates
 from twisted_bazaar.security.roles import Role
 
 from . import keepalive
-from .figures import CANCELLED, DEADLINE_EXCEEDED, OK, UNAVAILABLE, CallFigures
+from .figures import CANCELLED, DEADLINE_EXCEEDED, OK, UNAVAILABLE, CallFigures, MethodFigures
 from .reconnect import ReconnectingChannel, Rpc
 from .status import error_of, number_in
 
@@ -95,14 +95,15 @@ class Channel:
         answer = self._threads.defer(self._reactor, wait)
         if self._figures is not None and isinstance(rpc, Rpc):
             figures = self._figures.of_path(rpc.path)
-
-            def ended(answered: Answer | Failure) -> Answer | Failure:
-                given_up = isinstance(answered, Failure) and answered.check(CancelledError)
-                figures.ended(CANCELLED if given_up else status, self._reactor.seconds() - began)
-                return answered
-
-            answer.addBoth(ended)
+            answer.addBoth(lambda answered: self._ended(answered, figures, status, began))
         return answer
+
+    def _ended(
+        self, answered: Answer | Failure, figures: MethodFigures, status: int, began: float
+    ) -> Answer | Failure:
+        given_up = isinstance(answered, Failure) and answered.check(CancelledError)
+        figures.ended(CANCELLED if given_up else status, self._reactor.seconds() - began)
+        return answered
 
 
 class Channels(Service):
