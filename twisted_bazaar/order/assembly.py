@@ -50,6 +50,7 @@ from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
 from twisted_bazaar.storage.snapshot import install_snapshot
 from twisted_bazaar.storage.stores import store_of
+from twisted_bazaar.storage.timely import TimelyStore
 from twisted_bazaar.storage.trust import log_path
 from twisted_bazaar.tracing.export import make_tracing
 
@@ -326,7 +327,7 @@ def _open(config: OrderConfig) -> tuple[OrderConfig, LogFile, Index]:
     config = attrs.evolve(config, archive=_begun(config))
     folder: Path = config.data
     place = index_path(folder)
-    archive = Archive(store_of(config.archive, folder))
+    archive = Archive(TimelyStore(store_of(config.archive, folder, hurried=True)))
     logfile = LogFile(
         *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(place), archive)
     )

@@ -13,6 +13,8 @@ __all__ = ["S3Store", "bucket_and_key", "connect", "is_s3"]
 T = TypeVar("T")
 
 _S3 = "s3://"
+_CONNECT_SECONDS, _SECONDS = 2, 5
+"""Of a client in a hurry, for one answer."""
 
 
 def is_s3(place: str) -> bool:
@@ -28,23 +30,36 @@ def bucket_and_key(place: str) -> tuple[str, str]:
     return bucket, key
 
 
-def connect() -> tuple[Any, tuple[type[Exception], ...]]:
-    """A client of S3, and what it raises. Raises `Unusable` if boto3 is not installed."""
+def connect(hurried: bool = False) -> tuple[Any, tuple[type[Exception], ...]]:
+    """A client of S3, and what it raises. `hurried`: it gives up after seconds, not minutes.
+
+    Raises `Unusable` if boto3 is not installed, or if AWS's settings make no sense.
+    """
     try:
         import boto3
         from boto3.exceptions import Boto3Error
+        from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
         raise Unusable("S3 needs boto3: pip install 'twisted-bazaar[s3]'") from None
-    return boto3.client("s3"), (Boto3Error, BotoCoreError, ClientError)
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1}
+    )
+    try:
+        client = boto3.client("s3", config=config if hurried else None)
+    except (BotoCoreError, ValueError) as error:
+        raise Unusable(f"S3: {error}") from error
+    return client, (Boto3Error, BotoCoreError, ClientError)
 
 
 class S3Store:
     """A `Store` of objects whose keys begin with a prefix."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
-        """Raises `Unusable` if boto3 is not installed."""
-        self._client, self._errors = connect()
+    def __init__(self, bucket: str, prefix: str, hurried: bool = False) -> None:
+        """`hurried`: for a replica, which does not wait long for what it reads. Raises as
+        `connect` does."""
+        self._client, self._errors = connect(hurried)
+        self._writer = connect()[0] if hurried else self._client
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -70,7 +85,7 @@ class S3Store:
 
     def put(self, name: str, content: bytes) -> None:
         key = self._prefix + name
-        self._asked(lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=content))
+        self._asked(lambda: self._writer.put_object(Bucket=self._bucket, Key=key, Body=content))
 
     def settle(self) -> None:
         """What is there is durable."""

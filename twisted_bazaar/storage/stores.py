@@ -87,9 +87,11 @@ class FolderStore:
         sync_folder(self._folder)
 
 
-def store_of(place: str, folder: Path) -> Store:
+def store_of(place: str, folder: Path, hurried: bool = False) -> Store:
     """The store at `place`: a folder, or s3://BUCKET/PREFIX; empty: beside the log in `folder`.
-    Raises `Unusable`."""
+    `hurried`: one in S3 is given up on after seconds. Raises `Unusable`."""
     if not place:
         return FolderStore(folder / "archive")
-    return S3Store(*bucket_and_key(place)) if is_s3(place) else FolderStore(Path(place))
+    if is_s3(place):
+        return S3Store(*bucket_and_key(place), hurried)
+    return FolderStore(Path(place))

@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.histories import history, opened, write
 from twisted_bazaar.errors import Unavailable, Unusable
 from twisted_bazaar.storage.archive import Archive
+from twisted_bazaar.storage.s3 import S3Store
 from twisted_bazaar.storage.stores import store_of
 
 from .test_leaving import archive_all, check
@@ -51,3 +52,27 @@ def test_a_bucket_that_is_not_there_is_unavailable(tmp_path: Path, bucket: str) 
         archive.read(0, 1)
     with pytest.raises(Unusable, match="names no bucket"):
         store_of("s3://", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AWS_PROFILE", "none"), ("AWS_ENDPOINT_URL", "no address")]
+)
+def test_settings_that_make_no_sense_are_said_in_one_line(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    # The session that boto3 keeps has read the settings.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(Unusable, match=f"S3: .*{value}"):
+        store_of(f"s3://{bucket}/bazaar", tmp_path)
+
+
+def test_a_replica_waits_for_an_answer_of_s3_for_seconds_not_minutes(
+    tmp_path: Path, bucket: str
+) -> None:
+    store = store_of(f"s3://{bucket}/bazaar", tmp_path, hurried=True)
+    assert isinstance(store, S3Store)
+    config = store._client.meta.config
+    assert config.connect_timeout + config.read_timeout < 10
+    assert config.retries["total_max_attempts"] == 1
+    assert store._writer.meta.config.read_timeout >= 60, "a large file takes its time"
