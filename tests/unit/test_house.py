@@ -118,6 +118,7 @@ PURE_MODULES = [
     "frontend.events.merged_journal",
     "frontend.events.merged_reader",
     "frontend.events.reader",
+    "frontend.events.shares",
     "frontend.events.turns",
     "frontend.limits.bucket",
     "frontend.limits.figures",

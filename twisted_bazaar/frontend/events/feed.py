@@ -32,6 +32,7 @@ from .journal import Journal
 from .news import News
 from .reader import Reader
 from .replay import MAX_PAGES, OrderPages
+from .shares import Shares
 from .source import PAGE_ORDERS
 from .stream import EventStream, set_headers
 from .turns import Turns, asking_seconds
@@ -63,7 +64,7 @@ class EventFeed(Service):
         self._seconds = seconds
         self._partitions = partitions
         self._timing = timing
-        self._max_readers = max_readers
+        self._shares = Shares(max_readers)
         self._pages = [
             OrderPages(each.source.older, PAGE_ORDERS, MAX_PAGES // len(partitions) or 1)
             for each in partitions
@@ -109,28 +110,42 @@ class EventFeed(Service):
         return Deferred.fromCoroutine(self._open(request, asked))
 
     async def _open(self, request: BazaarRequest, asked: Asked) -> None:
-        if len(self._turns) + self._opening >= self._max_readers:
-            message = f"overloaded: {self._max_readers} readers are connected; connect again later"
-            raise later(Reason.OVERLOADED, message)
+        self._take_place(request.caller.name)
         self._opening += 1
+        stream = None
         try:
             await self._first_news_came()
             await self._check(asked)
+            stream = self._stream(request, asked)
         finally:
             self._opening -= 1
+            if stream is None:
+                self._shares.left(request.caller.name)
             self._rest()
+        if stream is not None:
+            self._turns.add(stream)
+            stream.begin()
+            self._serve_soon()
+
+    def _take_place(self, client: str) -> None:
+        """Raises `Refusal` if there is no room for a reader of `client`."""
+        if not self._shares.take(client):
+            own = self._shares.of(client)
+            who = f"{own} readers of client {client}" if client and own else "too many readers"
+            message = f"overloaded: {who} are connected; connect again later"
+            raise later(Reason.OVERLOADED, message)
+
+    def _stream(self, request: BazaarRequest, asked: Asked) -> EventStream | None:
+        """The stream that is to begin now; None: its client has hung up. Raises `Unavailable`."""
         if not self.running or self._journal is None:
             raise Unavailable("this front-end is stopping, or the order log was restored")
         if self._lost(request.caller):
             raise Unavailable("the client was changed while the stream was being opened")
-        if request.has_client:
-            compress = accepts_gzip(request.requestHeaders.getRawHeaders(_ACCEPTED))
-            reader = self._reader(asked, compress)
-            stream = EventStream(request, reader, self, self._seconds)
-            self._turns.add(stream)
-            stream.begin()
-            self._serve_soon()
-        self._rest()
+        if not request.has_client:
+            return None
+        compress = accepts_gzip(request.requestHeaders.getRawHeaders(_ACCEPTED))
+        reader = self._reader(asked, compress)
+        return EventStream(request, reader, self, self._seconds)
 
     async def _check(self, asked: Asked) -> None:
         """See that there is what `asked` names. Raises `Refusal`, and `Unavailable`."""
@@ -159,6 +174,7 @@ class EventFeed(Service):
 
     def ended(self, stream: EventStream) -> None:
         self._turns.remove(stream)
+        self._shares.left(stream.caller.name)
         self._rest()
 
     # What is new.

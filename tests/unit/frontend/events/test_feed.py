@@ -13,6 +13,7 @@ from twisted.web.server import NOT_DONE_YET
 from tests.fakes.event_log import EventLog, last_id_in, numbers_in
 from tests.fakes.frontend_world import Connection, FrontEnd
 from tests.fakes.replicas import follows, leads
+from twisted_bazaar.access import ANONYMOUS, Client, Permission
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.frontend.api.streams import decode_asked
 from twisted_bazaar.frontend.election.leadership import Leadership
@@ -85,6 +86,7 @@ class World(Resource):
 
     def __init__(self, max_readers: int = 10) -> None:
         super().__init__()
+        self.caller = ANONYMOUS
         self.frontend = FrontEnd(resource=self)
         self.clock: Clock = self.frontend.clock
         self.log = EventLog()
@@ -104,6 +106,7 @@ class World(Resource):
         return succeed(self.log.order(number) if there else None)
 
     def render(self, request: BazaarRequest) -> int:
+        request.caller = self.caller
         query = request.uri.partition(b"?")[2]
         header = request.requestHeaders.getRawHeaders(b"Last-Event-ID")
 
@@ -112,7 +115,8 @@ class World(Resource):
             assert refusal is not None, failure
             request.answer(refusal)
 
-        self.feed.open(request, decode_asked(query, header)).addErrback(refused)
+        asked = decode_asked(query, header, caller=self.caller)
+        self.feed.open(request, asked).addErrback(refused)
         return NOT_DONE_YET
 
     def trade(self, count: int = 1) -> None:
@@ -274,6 +278,42 @@ def test_no_more_readers_than_are_allowed() -> None:
     readers = [world.connect() for _ in range(3)]
     assert [reader.transport.value()[9:12] for reader in readers] == [b"200", b"200", b"503"]
     readers[0].hang_up()
+    assert world.connect().transport.value()[9:12] == b"200"
+
+
+def test_one_client_cannot_have_all_readers() -> None:
+    world = World(max_readers=6)
+    alice, bob = (Client(name, frozenset({Permission.READ})) for name in ("alice", "bob"))
+
+    def codes(caller: Client, count: int) -> list[bytes]:
+        world.caller = caller
+        readers.extend(world.connect() for _ in range(count))
+        return [reader.transport.value()[9:12] for reader in readers[-count:]]
+
+    readers: list[Connection] = []
+    assert codes(alice, 4) == [b"200", b"200", b"200", b"503"]
+    refused = readers[-1].transport.value()
+    assert b"overloaded" in refused
+    assert b"3 readers of client alice" in refused
+    assert codes(bob, 1) == [b"200"]
+    for reader in readers[:2]:
+        reader.hang_up()
+    assert codes(alice, 2) == [b"200", b"503"]
+    world.feed.stopService()
+    assert [world.feed._shares.of(name) for name in ("alice", "bob")] == [0, 0]
+
+
+def test_a_reader_that_is_refused_or_hangs_up_early_takes_no_place() -> None:
+    world = World(max_readers=1)
+    assert world.connect("after=9").transport.value()[9:12] == b"400"
+    for replica in world.replicas.values():
+        replica.silent = True
+    world.pass_time(2.0)
+    world.connect().hang_up()
+    world.pass_time(TIMING.deadline + 1)
+    for replica in world.replicas.values():
+        replica.silent = False
+    world.pass_time(2.0)
     assert world.connect().transport.value()[9:12] == b"200"
 
 
