@@ -2,6 +2,9 @@
 
 import os
 
+from load.errors import CannotRun
+from twisted_bazaar.client.requests import authorization
+
 __all__ = ["VARIABLE", "api_key"]
 
 VARIABLE = "BAZAAR_API_KEY"
@@ -9,5 +12,11 @@ VARIABLE = "BAZAAR_API_KEY"
 
 
 def api_key() -> str | None:
-    """The one in the environment; None: there is none."""
-    return os.environ.get(VARIABLE) or None
+    """The one in the environment, which may end with a line end; None: there is none. Raises
+    `CannotRun`."""
+    key = os.environ.get(VARIABLE, "").strip() or None
+    try:
+        authorization(key)
+    except ValueError as why:
+        raise CannotRun(f"{VARIABLE} holds none: {why}") from None
+    return key

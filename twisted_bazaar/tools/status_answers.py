@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from twisted_bazaar.client.requests import authorization
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.status.report import ClusterStatus
@@ -44,13 +45,17 @@ class Place:
     ) -> None:
         """`url` is that of a front-end, `data` the folder of a bazaar on this machine; None: none
         is given. `trusted` is the file of the certificates that are trusted where it is asked by
-        HTTPS; None: those that this system trusts. `api_key` is sent along; empty: none is. Raises
-        `Unusable` if the one is no URL, or another cannot be read."""
+        HTTPS; None: those that this system trusts. `api_key` is sent along, without white space
+        around it; empty: none is. Raises `Unusable` if the one is no URL, or another cannot be
+        read, or be an API key."""
         # With another front-end, the folder that is here by chance may be of another bazaar.
         self._data = DEFAULT_DATA if data is None and url is None else data
         self._url = url
         self._trusted = trusted
-        self._api_key = api_key
+        try:
+            self._headers = authorization(api_key.strip() or None)
+        except ValueError as why:
+            raise Unusable(f"{API_KEY} holds none: {why}") from None
         self._found_url = DEFAULT_URL
         if url is not None:
             _split(url)
@@ -89,7 +94,7 @@ class Place:
     def ask(self) -> Answer:
         """The answer of the front-end. Raises `Unusable` without one."""
         url = f"{self.url()}/status"
-        raw = _get(url, self._trusted, self._api_key)
+        raw = _get(url, self._trusted, self._headers)
         try:
             return Answer(raw, msgspec.json.decode(raw, type=_Body).data)
         except msgspec.MsgspecError as why:
@@ -134,8 +139,8 @@ def _split(url: str) -> tuple[bool, str, int | None, str]:
     return parts.scheme == "https", host, port, parts.path
 
 
-def _get(url: str, trusted: str | None, api_key: str) -> bytes:
-    """The body of the answer to GET. `trusted` and `api_key` are as for `Place`."""
+def _get(url: str, trusted: str | None, headers: Mapping[str, str]) -> bytes:
+    """The body of the answer to GET. `trusted` is as for `Place`."""
     is_secure, host, port, path = _split(url)
     connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
     if is_secure:
@@ -147,8 +152,7 @@ def _get(url: str, trusted: str | None, api_key: str) -> bytes:
             host, port, timeout=ANSWER_SECONDS, context=context
         )
     try:
-        shown = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        connection.request("GET", path, headers=shown)
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         status, body = response.status, response.read(_MAX_ANSWER_BYTES)
     except (OSError, ValueError, http.client.HTTPException) as why:
@@ -158,7 +162,7 @@ def _get(url: str, trusted: str | None, api_key: str) -> bytes:
     if status == 404:
         raise Unusable(f"{url} is not there: the front-end is of an earlier release, or none")
     if status in (401, 403):
-        raise Unusable(f"{url} needs the API key of a client that may read: {API_KEY} has none")
+        raise Unusable(f"{url} needs the API key of a client that may read, in {API_KEY}")
     if status != 200:
         raise Unusable(f"{url} answers with status {status}")
     return body

@@ -179,6 +179,23 @@ def test_the_api_key_in_the_environment_is_shown_and_without_one_a_line_says_wha
     assert "BAZAAR_API_KEY" in line
 
 
+@pytest.mark.parametrize("key", ["bz_mi\nne", "bz mine", "ключ"])
+def test_what_cannot_be_an_api_key_is_a_line_without_it(
+    frontend: Frontend,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    monkeypatch.setenv("BAZAAR_API_KEY", "bz_mine\n")
+    assert main(["status", "--url", frontend.url]) == 0
+    assert frontend.answers.shown == "Bearer bz_mine"
+    monkeypatch.setenv("BAZAAR_API_KEY", key)
+    assert main(["status", "--url", frontend.url]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("status: BAZAAR_API_KEY ")
+    assert (said.count("\n"), key in said, "mi" in said) == (1, False, False)
+
+
 def test_json_is_printed_as_it_was_answered_and_judged_alike(
     frontend: Frontend, capsys: pytest.CaptureFixture[str]
 ) -> None:
