@@ -92,6 +92,13 @@ class Archive:
         chain = self._leading_to(beginning)
         return bool(chain) and chain[0].name.first - 1 <= self.missing[0]
 
+    def lost(self, beginning: Beginning) -> int:
+        """The last entry before there that was here when `link` looked, and is not found now; 0:
+        there is none. Raises OSError, and `Unavailable`."""
+        chain = self._leading_to(beginning)
+        missing = chain[0].name.first - 1 if chain else beginning.index
+        return missing if missing > self.missing[0] else 0
+
     def _leading_to(self, beginning: Beginning) -> Sequence[_Piece]:
         found = self._names()
         chain: list[_Piece] = []

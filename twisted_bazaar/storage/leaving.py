@@ -9,15 +9,16 @@ than what is to be kept. The steps make this safe over a crash at any moment:
 
 After a crash before step 2 the entries are in both places. A crash after it leaves a segment that
 is not of the log, which the next start deletes. Where replicas share an archive, a file of another
-one may hold the entries already; then none is made.
+one may hold the entries already; then that is checked, and none is made. Nothing leaves while what
+left before is not in the archive, though it was: the disk may be gone.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from twisted_bazaar.consensus.beginning import after
+from twisted_bazaar.consensus.beginning import Beginning, after
 from twisted_bazaar.consensus.entries import Entry
-from twisted_bazaar.errors import Damaged, Unavailable
+from twisted_bazaar.errors import Damaged, NotUnderstood, Unavailable
 from twisted_bazaar.ledger import first_prices
 
 from .archive import Archive
@@ -88,13 +89,19 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
             memberships=log.memberships,
             prices=prices,
         )
-        if archive.reaches(before):
+        if lost := archive.lost(former):
+            # Another disk may be there, or none.
+            raise Unavailable(f"{archive.where}: entries up to {lost} were there, and are not now")
+        found = archive.reaches(before)
+        if found:
             archive.settle()
         else:
             archive.add(_entries(log, former.index, stays.index), former.number, former.digest)
         archive.link(before)
         if archive.missing[0] > former.index:
             raise Unavailable(f"{archive.where}: entry {stays.index}, just put there, is missing")
+        if found:
+            _check(archive, former, stays.index)
     begins = LogBeginning(
         replica=log.replica,
         position=stays.position,
@@ -106,6 +113,20 @@ def leave(log: LogFile, archive: Archive, stays: Segment, place: str) -> LogBegi
     )
     write_beginning(log.segments.folder, begins)
     return begins
+
+
+def _check(archive: Archive, former: Beginning, upto: int) -> None:
+    """Raises `Unavailable` unless the entries after `former` can be read from `archive`: another
+    replica has put them there, long ago perhaps."""
+    digest = former.digest
+    try:
+        for at in range(former.index, upto, _CHUNK_ENTRIES):
+            for entry in archive.read(at, min(upto, at + _CHUNK_ENTRIES)):
+                if not entry.follows(digest):
+                    raise Damaged(f"entry {entry.index} is another one than in the log")
+                digest = entry.digest
+    except (Damaged, NotUnderstood) as why:
+        raise Unavailable(f"{archive.where}: {why}: remove that file") from why
 
 
 def _entries(log: LogFile, first: int, upto: int) -> Iterator[Entry]:

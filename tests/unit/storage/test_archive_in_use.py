@@ -243,6 +243,26 @@ def test_nothing_leaves_the_log_that_is_not_found_in_the_archive(tmp_path: Path)
         check(log)
 
 
+def test_nothing_leaves_the_log_while_what_left_before_is_not_there(tmp_path: Path) -> None:
+    """The disk of the archive is not mounted: what went to the folder would be lost with it."""
+    written(tmp_path, ENTRIES[:30])
+    shelf, away = tmp_path / "archive", tmp_path / "away"
+    with log_in(tmp_path) as log:
+        archive_all(log)
+        begins = log.beginning.index
+        shelf.rename(away)
+        for at in range(30, 60, 3):
+            write(log, ENTRIES[at : at + 3])
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=f"up to {begins} were there, and are not now"):
+                archive_all(log)
+        assert not shelf.exists()
+        assert log.beginning.index == begins
+        away.rename(shelf)
+        assert archive_all(log)
+        check(log)
+
+
 def test_a_file_of_a_newer_release_in_a_shared_archive_is_none_of_this_log(tmp_path: Path) -> None:
     written(tmp_path)
     with log_in(tmp_path) as log:

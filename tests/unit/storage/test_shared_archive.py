@@ -12,6 +12,7 @@ import pytest
 from tests.fakes.histories import extend, history, number_of, opened, order, trust, write
 from twisted_bazaar.consensus.beginning import Beginning
 from twisted_bazaar.consensus.entries import GENESIS, Entry
+from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.storage.archive import Archive
 from twisted_bazaar.storage.leaving import Keep, boundary, leave
@@ -91,6 +92,33 @@ def test_what_a_file_of_another_replica_holds_is_not_archived_again(tmp_path: Pa
             pass
         assert logs[2].beginning.index >= logs[1].beginning.index - 10
         assert len(set((tmp_path / "shared").iterdir()) - files) <= 1
+        check(logs[2])
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
+def test_nothing_leaves_a_log_for_a_damaged_file_of_another_replica(
+    tmp_path: Path, damage: str
+) -> None:
+    with sharing(tmp_path) as logs:
+        for log in logs.values():
+            for at in range(0, len(ENTRIES), 3):
+                write(log, ENTRIES[at : at + 3])
+        assert leaves(logs[1])
+        [file] = (tmp_path / "shared").iterdir()
+        whole = file.read_bytes()
+        middle = len(whole) // 4
+        bad = {
+            "flipped": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+            "cut": whole[:-20],
+            "empty": b"",
+        }
+        file.write_bytes(bad[damage])
+        with pytest.raises(Unavailable, match="remove that file"):
+            leaves(logs[2])
+        assert logs[2].beginning.index == 0
+        check(logs[2])
+        file.unlink()
+        assert leaves(logs[2])
         check(logs[2])
 
 
