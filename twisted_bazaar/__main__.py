@@ -39,6 +39,9 @@ class _Run(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    if sys.stdout is None:
+        # It is closed: what is printed is lost, and no file may be opened in its place.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     asked = _parser().parse_args(arguments)
     try:
         status: int = asked.run(asked) or SUCCESS

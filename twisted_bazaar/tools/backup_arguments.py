@@ -9,6 +9,8 @@ from .backups.until import Until
 
 __all__ = ["add_backup_arguments", "add_restore_arguments"]
 
+_DIGITS = 16
+"""Of the largest number of an order."""
 _PLACE = "a file, or s3://BUCKET/KEY"
 
 
@@ -70,13 +72,13 @@ def _id(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) % 2 == 0:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 3 or int(text) % 2 == 0:
         raise argparse.ArgumentTypeError(f"must be odd, not {text!r}")
     return int(text)
 
 
 def _limit(text: str) -> Until:
-    if text.isascii() and text.isdecimal():
+    if text.isascii() and text.isdecimal() and len(text) <= _DIGITS:
         if int(text) == 0:
             raise argparse.ArgumentTypeError("the first order is number 1")
         return Until(number=int(text))

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,7 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry, MemberInfo, Members
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, NotUnderstood, Unusable
 from twisted_bazaar.market import Traded
+from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.storage.index import Index
 from twisted_bazaar.storage.logfile import LogFile, LogReader
 from twisted_bazaar.tools.backups.file_format import BackupReader, BackupWriter, End, Start
@@ -147,10 +149,15 @@ def test_a_backup_that_fails_leaves_the_one_before(replica: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "order-3"]
 
 
+def read_bytes(path: Path) -> bytes | int:
+    """What is in a file, or which kind of another thing it is."""
+    return path.read_bytes() if path.is_file() else path.stat().st_mode
+
+
 @pytest.fixture
 def taken(tmp_path: Path) -> dict[str, Path]:
     """Backups of every kind, and the data that they are of."""
-    names = ("data", "empty", "backup", "increment", "other", "text", "cut")
+    names = ("data", "empty", "backup", "increment", "other", "text", "cut", "pipe")
     files = {name: tmp_path / name for name in names}
     files["empty"].mkdir()
     log(files["data"] / "order-1", ENTRIES, indexed=3)
@@ -159,6 +166,7 @@ def taken(tmp_path: Path) -> dict[str, Path]:
     take(tmp_path / "another", str(files["other"]), None, lambda: 7)
     take(files["data"] / "order-1", str(files["backup"]), None, lambda: 7)
     take(files["data"] / "order-1", str(files["increment"]), str(files["backup"]), lambda: 8)
+    os.mkfifo(files["pipe"])
     files["text"].write_text("a text\n")
     files["cut"].write_bytes(files["backup"].read_bytes()[:-20])
     return files
@@ -175,16 +183,23 @@ def taken(tmp_path: Path) -> dict[str, Path]:
         ("No such file", "restore {empty}/none {empty}"),
         ("not the folder of an order replica", "backup {empty} {empty}/file"),
         ("of another log", "backup {data}/order-1 {empty}/file --since {other}"),
+        ("does not begin where", "backup {data}/order-1 {backup} --since {backup}"),
+        ("does not begin where", "backup {data}/order-1 {backup} --since {increment}"),
+        ("no backup", "backup {data}/order-1 {text} --since {backup}"),
+        ("is there, and no file", "backup {data}/order-1 {empty}"),
+        ("is there, and no file", "backup {data}/order-1 {pipe}"),
     ],
 )
 def test_what_cannot_be_restored_is_one_line(
     taken: dict[str, Path], why: str, command: str
 ) -> None:
+    before = {name: read_bytes(path) for name, path in taken.items()}
     ran = run(*command.format(**taken).split())
     assert (ran.returncode, ran.stdout) == (1, "")
     assert why in ran.stderr
     assert ran.stderr.count("\n") == 1
-    assert not list(taken["empty"].glob("order-*"))
+    assert not list(taken["empty"].iterdir())
+    assert {name: read_bytes(path) for name, path in taken.items()} == before
 
 
 @pytest.fixture
@@ -270,6 +285,43 @@ def test_a_bazaar_is_restored_up_to_an_order_or_a_time(
 def test_what_comes_after_the_last_order_is_not_restored(tmp_path: Path) -> None:
     more = extend(ENTRIES, [Opened(leader=2, cluster="c", members=(1, 2, 3))], term=2)
     assert len(restored(tmp_path, [*ENTRIES, *more], Until(number=9))) == len(ENTRIES) + 1
+
+
+def test_an_increment_is_taken_again(taken: dict[str, Path]) -> None:
+    since = str(taken["backup"])
+    end = take(taken["data"] / "order-1", str(taken["increment"]), since, lambda: 9)
+    assert end_of(str(taken["increment"])) == end
+
+
+@pytest.mark.parametrize("words", ["--replicas ٣", "--replicas 1001", f"--until {'9' * 5000}"])
+def test_a_number_that_is_none_is_a_wrong_argument(taken: dict[str, Path], words: str) -> None:
+    ran = run("restore", taken["backup"], taken["empty"], *words.split())
+    assert ran.returncode == 2
+    assert "must be" in ran.stderr
+    assert not list(taken["empty"].iterdir())
+
+
+def test_a_folder_that_is_a_link_is_refused_before_anything_is_made(
+    taken: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "volume").mkdir()
+    (taken["empty"] / "order-2").symlink_to(tmp_path / "volume")
+    ran = run("restore", taken["backup"], taken["empty"])
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert [path.name for path in taken["empty"].iterdir()] == ["order-2"]
+
+
+def test_of_two_restores_at_once_one_is_refused(taken: dict[str, Path]) -> None:
+    claimed = claim(taken["empty"] / ".restoring")
+    ran = run("restore", taken["backup"], taken["empty"])
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "in use by process" in ran.stderr
+    claimed.release()
+    # As after a kill: what was made is removed.
+    (taken["empty"] / ".restoring" / "order-7").mkdir()
+    assert run("restore", taken["backup"], taken["empty"]).returncode == 0
+    names = sorted(path.name for path in taken["empty"].iterdir())
+    assert names == ["order-1", "order-2", "order-3"]
 
 
 def test_a_restore_that_failed_is_begun_again(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ def written(place: str) -> Iterator[IO[bytes]]:
                     client.upload_fileobj(file, bucket, key)
             return
         path = Path(place)
+        if path.exists() and not path.is_file():
+            # As root, a device would be replaced.
+            raise Unusable(f"{place}: is there, and no file")
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as new:

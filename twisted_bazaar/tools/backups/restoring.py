@@ -8,7 +8,7 @@ no cached quote, no position in a stream.
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 
@@ -27,6 +27,7 @@ from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, InvariantBroken, Unusable
 from twisted_bazaar.ledger import Ledger
 from twisted_bazaar.market import Traded
+from twisted_bazaar.runtime.folder_lock import claim
 from twisted_bazaar.storage.files import sync_folder
 from twisted_bazaar.storage.logfile import LogFile
 
@@ -91,16 +92,30 @@ def _restore(
     for folder in data.glob("order-*"):
         if any(folder.iterdir()):
             raise Unusable(f"{folder}: is not empty; restore into another folder")
-    made = {number: data / f".restoring-{number}" for number in members}
-    for folder in made.values():
-        shutil.rmtree(folder, ignore_errors=True)
-    restored = _write(places, made, members, until, cluster, random)
-    for number, folder in folders.items():
-        if folder.exists():
-            folder.rmdir()
-        made[number].rename(folder)
-    sync_folder(data)
-    return restored
+    aside = data / ".restoring"
+    # Another attempt may be under way. What one has left that was killed goes.
+    claimed = claim(aside)
+    try:
+        _empty(aside)
+        for folder in folders.values():
+            # It may be a link, or a disk of its own: then nothing is begun.
+            with suppress(FileNotFoundError):
+                folder.rmdir()
+        made = {number: aside / folder.name for number, folder in folders.items()}
+        restored = _write(places, made, members, until, cluster, random)
+        for number, folder in folders.items():
+            made[number].rename(folder)
+        sync_folder(data)
+        return restored
+    finally:
+        # It may have filled the disk.
+        shutil.rmtree(aside, ignore_errors=True)
+        claimed.release()
+
+
+def _empty(aside: Path) -> None:
+    for left in aside.glob("order-*"):
+        shutil.rmtree(left)
 
 
 def _restore_one(

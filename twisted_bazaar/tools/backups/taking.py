@@ -10,6 +10,7 @@ from pathlib import Path
 from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.storage.index import index_path, witness_in
 from twisted_bazaar.storage.logfile import LogReader
+from twisted_bazaar.storage.s3 import is_s3
 
 from .file_format import BackupReader, BackupWriter, End, Start
 from .places import opened, written
@@ -39,7 +40,7 @@ def take(folder: Path, place: str, since: str | None, milliseconds: Callable[[],
         raise Damaged(f"{folder}: entry {released.index} is another one than in its index")
     start = Start(cluster=log.cluster, after=0, number=0, digest=log.digest_at(0), made=made)
     term = at = 0
-    if begins is not None:
+    if since is not None and begins is not None:
         if begins.index > released.index:
             raise Unusable(
                 f"{since}: ends with entry {begins.index}, and {folder} with {released.index}"
@@ -54,11 +55,30 @@ def take(folder: Path, place: str, since: str | None, milliseconds: Callable[[],
             made=made,
         )
         term, at = begins.term, begins.at
+        _check_replaces_none(place, since, start)
+    if log.archive is not None and start.after < (lacking := log.archive.missing[0]):
+        where = log.archive.where
+        raise Unusable(f"{folder}: the entries up to {lacking} are not in {where}")
     with written(place) as out:
         writer = BackupWriter(out, start, term, at)
         for after in range(start.after, released.index, _CHUNK_ENTRIES):
             writer.add(log.read(after, min(after + _CHUNK_ENTRIES, released.index)))
         return writer.finish()
+
+
+def _check_replaces_none(place: str, since: str, start: Start) -> None:
+    """Raises `Unusable` if an increment that begins with `start` would replace another backup at
+    `place`, such as the one that it is since: neither could be restored then."""
+    if is_s3(place):
+        other = place == since
+    elif not Path(place).is_file() or not Path(place).stat().st_size:
+        other = False
+    else:
+        with opened(place) as file:
+            there = BackupReader(file, place).start
+        other = (there.after, there.digest) != (start.after, start.digest)
+    if other:
+        raise Unusable(f"{place}: is there, and does not begin where {since} ends")
 
 
 def end_of(place: str) -> End:
