@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -181,17 +182,24 @@ def new_name(random_bytes: Callable[[int], bytes]) -> str:
 def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates in a PEM file, at least one. Raises `Unusable`."""
     try:
-        return tuple(x509.load_pem_x509_certificates(pem))
+        found = tuple(x509.load_pem_x509_certificates(pem))
     except ValueError:
         raise Unusable("it holds no certificate") from None
+    try:
+        for each in found:
+            # They are decoded when they are first asked for.
+            _ = each.subject, each.issuer, each.public_key(), each.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm):
+        raise Unusable("it holds a certificate that cannot be read") from None
+    return found
 
 
 def read_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     """The private key in a PEM file. Raises `Unusable`."""
     try:
         key = serialization.load_pem_private_key(pem, None)
-    except (ValueError, TypeError):
-        raise Unusable("it holds no private key, or one with a password") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Unusable("it holds no private key, one with a password, or an unknown one") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Unusable("its key is not of an elliptic curve")
     return key
@@ -225,7 +233,10 @@ def identity_of(certificate: x509.Certificate) -> Identity | None:
     depends on its issuer."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except (
+        *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+        ValueError,
+    ):
         return None
     uris = extension.value.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:

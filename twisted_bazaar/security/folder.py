@@ -26,6 +26,7 @@ from .authority import (
     ROLE_DAYS,
     Authority,
     Issued,
+    bazaar_of,
     belongs,
     identity_of,
     is_issued_by,
@@ -81,9 +82,19 @@ class CertificateFolder:
 
     def authority(self) -> Authority:
         """The one that issues: the trusted one that `ca.key` is the key of."""
-        if not self.authority_key.exists():
+        if not self.issues():
             raise Unusable(f"{self.path} has no ca.key: certificates are issued elsewhere")
         return self._authority_of(self.authority_key)
+
+    def issues(self) -> bool:
+        """Whether certificates are issued here. Ends what a crash has interrupted of `create`."""
+        if _is_there(self.authority_key):
+            return True
+        if not (_is_there(self.authority_file) and _is_there(self.next_key)):
+            return False
+        self._authority_of(self.next_key)
+        self._rename(self.next_key, self.authority_key)
+        return True
 
     def read(self, role: Role) -> x509.Certificate:
         """The certificate of `role`, which has its key beside it, is for that role, and is issued
@@ -114,23 +125,37 @@ class CertificateFolder:
 
     def create(self, bazaar: str, issuing: Issuing) -> Authority:
         """Make the authority of a new bazaar. The folder must have none."""
-        if self.authority_file.exists():
+        if _is_there(self.authority_file):
             raise Unusable(f"{self.path} has an authority")
+        if _is_there(self.authority_key) or self.roles():
+            # A new key would leave nothing of the authority that all processes trust.
+            raise Unusable(f"{self.path} has lost its ca.crt: every process has a copy")
         made = Authority.make(bazaar, 1, issuing.now, issuing.serial())
-        # The certificate comes last: a folder that has one is complete.
-        self._write(self.authority_key, made.issued.key)
+        # `issues` goes on from here.
+        self._write(self.next_key, made.issued.key)
         self._write(self.authority_file, made.issued.certificate)
+        self._rename(self.next_key, self.authority_key)
         return made
 
     def issue(self, roles: Iterable[Role], issuing: Issuing, to: Path | None = None) -> None:
         """Issue a certificate for each of `roles`, with the authority's beside it if it is for
-        another folder, `to`. What is there of these roles is replaced."""
+        another folder, `to`. What is there of these roles is replaced, unless it is another
+        bazaar's."""
         authority = self.authority()
         other = self if to is None else CertificateFolder(to)
         if other is not self:
+            other._check_is_of(authority.bazaar)
             other._write(other.authority_file, self._read(self.authority_file))
         for role in roles:
             other._keep(role, authority.issue(role, issuing.now, issuing.serial(), issuing.days))
+
+    def _check_is_of(self, bazaar: str) -> None:
+        """Raises `Unusable` if there is another bazaar's authority here."""
+        if not _is_there(self.authority_file):
+            return
+        for each in self.authorities():
+            if (other := bazaar_of(each)) != bazaar:
+                raise Unusable(f"{self.path} has certificates of bazaar {other}, not of {bazaar}")
 
     def keep(
         self,
@@ -145,16 +170,17 @@ class CertificateFolder:
 
         With `folder_of` each role has a folder of its own, with what is trusted beside it.
         """
-        if not self.authority_file.exists():
+        if not _is_there(self.authority_file):
             self.create(bazaar(), issuing)
-        if not self.authority_key.exists():
+        if not self.issues():
             # It was copied here, and so is what expires.
             return []
-        issuer = self.authority().certificate
+        authority = self.authority()
         issued: list[Role] = []
         for role in roles:
             folder = self if folder_of is None else CertificateFolder(folder_of(role))
-            if folder._is_kept(role, issuer, self.authorities(), issuing.now):
+            folder._check_is_of(authority.bazaar)
+            if folder._is_kept(role, authority.certificate, self.authorities(), issuing.now):
                 continue
             self.issue([role], issuing, None if folder is self else folder.path)
             issued.append(role)
@@ -200,7 +226,7 @@ class CertificateFolder:
         present = self.authorities()
         if len(present) < 2:
             raise Unusable(f"{self.authority_file} has one authority: there is no next one")
-        if self.next_key.exists():
+        if _is_there(self.next_key):
             self._authority_of(self.next_key)
             self._rename(self.next_key, self.authority_key)
         roles = self.roles()
@@ -212,7 +238,7 @@ class CertificateFolder:
         present = self.authorities()
         if len(present) < 2:
             raise Unusable(f"{self.authority_file} has one authority: there is no former one")
-        if self.next_key.exists():
+        if _is_there(self.next_key):
             raise Unusable(f"{self.next_key} issues nothing yet: the roles come first")
         issuer = self.authority().certificate
         for role in self.roles():
@@ -222,7 +248,8 @@ class CertificateFolder:
 
     def _authority_of(self, path: Path) -> Authority:
         """The trusted authority whose key is in the file `path`."""
-        key = _naming(path, lambda: read_key(self._read(path)))
+        pem = self._read(path)
+        key = _naming(path, lambda: read_key(pem))
         for each in self.authorities():
             if belongs(each, key):
                 return Authority(each, key)
@@ -261,6 +288,17 @@ class CertificateFolder:
             sync_folder(self.path)
         except OSError as why:
             raise Unusable(f"{path} cannot be written: {why.strerror}") from None
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file. Raises `Unusable` if that cannot be told."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as why:
+        raise Unusable(f"{path} cannot be looked at: {why.strerror}") from None
+    return True
 
 
 def _naming(path: Path, read: Callable[[], _Read]) -> _Read:

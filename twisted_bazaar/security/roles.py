@@ -10,10 +10,12 @@ from enum import StrEnum
 
 import attrs
 
+from twisted_bazaar.replica_ids import MAX_REPLICA
+
 __all__ = ["ALLOWED", "Identity", "Kind", "Role", "may_call"]
 
 _IDENTITY = re.compile(r"bazaar://([0-9a-f]{8})/([a-z0-9-]+)")
-_ORDER = re.compile(r"order-([1-9][0-9]{0,8})")
+_ORDER = re.compile(r"order-([1-9][0-9]{0,9})")
 
 
 class Kind(StrEnum):
@@ -41,7 +43,7 @@ class Role:
     def parse(cls, text: str) -> "Role":
         """Read what `str` gives. Raises ValueError."""
         order = _ORDER.fullmatch(text)
-        if order is not None:
+        if order is not None and int(order[1]) <= MAX_REPLICA:
             return cls(Kind.ORDER, int(order[1]))
         if text == Kind.ORDER or text not in set(Kind):
             others = ", ".join(kind for kind in Kind if kind != Kind.ORDER)

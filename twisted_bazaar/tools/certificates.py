@@ -77,7 +77,7 @@ def _show(folder: CertificateFolder, out: TextIO, now: float) -> int:
     """Print a line for each authority and each role."""
     authorities = folder.authorities()
     is_sound = True
-    issuer = folder.authority().certificate if folder.authority_key.exists() else None
+    issuer = folder.authority().certificate if folder.issues() else None
     for each in authorities:
         what = f"authority {generation_of(each)} of bazaar {bazaar_of(each)}"
         what += ", which issues" if each == issuer else ""

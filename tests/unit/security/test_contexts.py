@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from tests.fakes.certificates import FRONTEND, issuing, make_folder
+from tests.fakes.certificates import FRONTEND, UNKNOWN_KEY, issuing, make_folder
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.security.contexts import CHECK_SECONDS, Certificates
 from twisted_bazaar.security.folder import CertificateFolder
@@ -88,6 +88,17 @@ def test_files_that_cannot_be_read_for_a_while_are_in_use_once_they_can(
         patched.setattr(CertificateFolder, "read", fail)
         assert service.after_a_check() == service.after_a_check() == first
     assert len(events) == 1
+    assert service.after_a_check() != first
+
+
+def test_a_key_of_an_unknown_kind_is_not_the_last_that_is_looked_at(
+    folder: CertificateFolder,
+) -> None:
+    service = Service(folder.path)
+    first = service.after_a_check()
+    folder.key(FRONTEND).write_bytes(UNKNOWN_KEY)
+    assert service.after_a_check() == first
+    folder.issue([FRONTEND], issuing())
     assert service.after_a_check() != first
 
 

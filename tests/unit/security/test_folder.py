@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests.fakes.certificates import UNKNOWN_CERTIFICATE, UNKNOWN_KEY
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.security import folder as folder_module
 from twisted_bazaar.security.authority import identity_of, is_issued_by, seconds_left
 from twisted_bazaar.security.folder import RENEW_SECONDS, CertificateFolder, Issuing
 from twisted_bazaar.security.roles import Identity, Kind, Role
@@ -197,6 +199,11 @@ def test_no_certificate_outlives_its_authority(tmp_path: Path) -> None:
             "is not by an authority of",
         ),
         (lambda f: f.authority_file.write_bytes(b""), "ca.crt: it holds no certificate"),
+        (lambda f: f.key(CATALOG).write_bytes(UNKNOWN_KEY), "catalog.key: it holds no private key"),
+        (
+            lambda f: f.certificate(CATALOG).write_bytes(UNKNOWN_CERTIFICATE),
+            "catalog.crt: it holds a certificate that cannot be read",
+        ),
     ],
 )
 def test_files_that_do_not_fit_are_named_in_one_line(
@@ -206,6 +213,107 @@ def test_files_that_do_not_fit_are_named_in_one_line(
     spoil(folder)
     with pytest.raises(Unusable, match=why) as caught:
         folder.read(CATALOG)
+    assert "\n" not in str(caught.value)
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, operation: int) -> None:
+    """The process ends before that operation on files, from 0."""
+    operations = itertools.count()
+
+    def counted(call: Callable[..., object]) -> Callable[..., object]:
+        def operate(*arguments: object) -> object:
+            if next(operations) >= operation:
+                raise Killed
+            return call(*arguments)
+
+        return operate
+
+    monkeypatch.setattr(folder_module, "replace_file", counted(folder_module.replace_file))
+    monkeypatch.setattr(Path, "replace", counted(Path.replace))
+
+
+def repeat_until_whole(step: Callable[[], object]) -> None:
+    """Kill `step` before its first operation on files and begin it again; then at its second, and
+    so on, until it ends."""
+    for operation in itertools.count():
+        with pytest.MonkeyPatch.context() as patched:
+            kill_at(patched, operation)
+            try:
+                step()
+            except Killed:
+                continue
+            return
+
+
+def test_what_is_killed_at_any_file_is_done_by_the_same_command_given_again(
+    tmp_path: Path,
+) -> None:
+    folder = CertificateFolder(tmp_path / "certificates")
+    repeat_until_whole(lambda: folder.keep(lambda: "3f9c12ab", ROLES, issuing()))
+    (first,) = folder.authorities()
+    repeat_until_whole(lambda: folder.trust_next(issuing()))
+    repeat_until_whole(lambda: folder.issue_by_next(issuing()))
+    repeat_until_whole(folder.distrust_former)
+    (second,) = folder.authorities()
+    assert second != first
+    assert all(is_issued_by(folder.read(role), second) for role in ROLES)
+    assert not folder.next_key.exists()
+
+
+@pytest.mark.parametrize("operation", range(3))
+def test_an_authority_that_was_half_made_issues(tmp_path: Path, operation: int) -> None:
+    folder = CertificateFolder(tmp_path / "certificates")
+    with pytest.MonkeyPatch.context() as patched:
+        kill_at(patched, operation)
+        with pytest.raises(Killed):
+            folder.create("3f9c12ab", issuing())
+    assert folder.keep(lambda: "3f9c12ab", ROLES, issuing()) == ROLES
+    assert folder.read(CATALOG)
+
+
+@pytest.mark.parametrize("keeps", ["key", "roles"])
+def test_an_authority_whose_certificate_is_lost_is_not_made_anew(
+    tmp_path: Path, keeps: str
+) -> None:
+    """Its key, and what it has issued, would be worth nothing."""
+    folder = made(tmp_path)
+    copy = folder.authority_file.read_bytes()
+    for path in tmp_path.iterdir():
+        if path == folder.authority_file or (path == folder.authority_key) != (keeps == "key"):
+            path.unlink()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for make in (
+        lambda: folder.create("00000000", issuing()),
+        lambda: folder.keep(lambda: "00000000", ROLES, issuing()),
+    ):
+        with pytest.raises(Unusable, match="has lost its ca.crt: every process has a copy"):
+            make()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    folder.authority_file.write_bytes(copy)
+    assert folder.keep(lambda: "00000000", ROLES, issuing()) == (ROLES if keeps == "key" else [])
+
+
+def test_what_is_issued_does_not_replace_what_is_another_bazaars(tmp_path: Path) -> None:
+    ours, theirs = made(tmp_path / "ours"), made(tmp_path / "theirs", "00000000")
+    before = {path: path.read_bytes() for path in theirs.path.iterdir()}
+    why = "theirs has certificates of bazaar 00000000, not of 3f9c12ab"
+    with pytest.raises(Unusable, match=why):
+        ours.issue([FRONTEND], issuing(), to=theirs.path)
+    with pytest.raises(Unusable, match=why):
+        ours.keep(lambda: "", [FRONTEND], issuing(), lambda role: theirs.path)
+    assert {path: path.read_bytes() for path in theirs.path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/folder"])
+def test_a_folder_that_cannot_be_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    folder = CertificateFolder(tmp_path / name)
+    with pytest.raises(Unusable, match="ca.crt cannot be looked at: ") as caught:
+        folder.keep(lambda: "3f9c12ab", ROLES, issuing())
     assert "\n" not in str(caught.value)
 
 

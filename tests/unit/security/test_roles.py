@@ -5,6 +5,7 @@ from grpc_health.v1 import health_pb2
 
 from twisted_bazaar.frontend.operations.challenges import PATH as MARKET
 from twisted_bazaar.metrics.resource import PATH as METRICS
+from twisted_bazaar.replica_ids import MAX_REPLICA
 from twisted_bazaar.rpc.bazaar.v1 import catalog_pb2, order_pb2, replication_pb2
 from twisted_bazaar.rpc.descriptions import V1, V1ALPHA
 from twisted_bazaar.rpc.frames.exchanges import APPLYING, FAR_BEHIND, REPLICATION
@@ -14,7 +15,11 @@ from twisted_bazaar.security.roles import ALLOWED, Identity, Kind, Role, may_cal
 ROLES = [Role(Kind.FRONTEND), Role(Kind.CATALOG), Role.order(1), Role.order(12)]
 
 
-@pytest.mark.parametrize("role", [*ROLES, Role(Kind.OPERATOR), Role(Kind.MONITOR)], ids=str)
+@pytest.mark.parametrize(
+    "role",
+    [*ROLES, Role.order(MAX_REPLICA), Role(Kind.OPERATOR), Role(Kind.MONITOR)],
+    ids=str,
+)
 def test_a_role_and_an_identity_are_read_as_they_are_written(role: Role) -> None:
     assert Role.parse(str(role)) == role
     identity = Identity("3f9c12ab", role)
@@ -22,7 +27,11 @@ def test_a_role_and_an_identity_are_read_as_they_are_written(role: Role) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "order", "order-0", "order-01", "order-x", "Frontend", "frontend-1", "catalog\n"]
+    "text",
+    [
+        *("", "order", "order-0", "order-01", "order-x", "Frontend", "frontend-1", "catalog\n"),
+        f"order-{MAX_REPLICA + 1}",
+    ],
 )
 def test_another_text_is_no_role(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
