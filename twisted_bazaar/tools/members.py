@@ -69,6 +69,7 @@ class _Shown(msgspec.Struct):
 class _Step:
     """One change of the members."""
 
+    member: int
     what: str
     """Said when it is done."""
     operation: dict[str, str | int]
@@ -112,6 +113,7 @@ def _add(member: int, address: str) -> _Step:
         return bool(known and known.state != "leaving" and known.address == address)
 
     return _Step(
+        member,
         what=f"replica {member} is a member, at {address}",
         operation={"operation": "add-member", "member": member, "address": address},
         done=lambda shown: shown.counts(member, address),
@@ -125,6 +127,7 @@ def _remove(member: int) -> _Step:
         return known is None or known.state == "leaving"
 
     return _Step(
+        member,
         what=f"replica {member} is no member",
         operation={"operation": "remove-member", "member": member},
         done=lambda shown: shown.is_gone(member),
@@ -165,7 +168,7 @@ class _Progress:
                     f"{step.what}: not yet after {self._timeout:.0f} s; to ask again goes on"
                 )
             if step.begun(shown) or self._seconds() < self._wait_until:
-                self._say(_far(shown))
+                self._say(_far(shown, step.member))
             else:
                 self._say(self._ask(step, shown))
             self._pause(PAUSE_SECONDS)
@@ -191,14 +194,14 @@ class _Progress:
             print(line, file=self._out, flush=True)
 
 
-def _far(shown: _Shown) -> str:
-    """How far the change that is under way is."""
-    for each in shown.members:
-        if each.joining:
-            if not each.reachable:
-                return f"replica {each.member} is to join: it does not answer at {each.address}"
-            behind = "" if each.behind is None else f", {each.behind} entries behind"
-            return f"replica {each.member} is joining{behind}"
+def _far(shown: _Shown, member: int) -> str:
+    """How far the change of `member` is. Another one may be joining meanwhile, or never come."""
+    known = shown.find(member)
+    if known is not None and known.state == "joining":
+        if not known.reachable:
+            return f"replica {member} is to join: it does not answer at {known.address}"
+        behind = "" if known.behind is None else f", {known.behind} entries behind"
+        return f"replica {member} is joining{behind}"
     return "the members that count are changing" if not shown.settled else ""
 
 

@@ -6,6 +6,7 @@ Where that is, and the secret, is found in the folder of a bazaar on one machine
 import http.client
 import json
 import os
+import ssl
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from twisted_bazaar.local.secret import secret_path
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.options import host_port, secret_file
 from twisted_bazaar.security.roles import Kind, Role
+from twisted_bazaar.security.transport import in_words
 
 from .tls_connection import connect_inside
 
@@ -130,9 +132,17 @@ def _send(operator: Operator, body: bytes) -> Any:
         connection.request("POST", PATH.decode(), body, headers)
         return _data(connection.getresponse())
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as why:
-        raise Unusable(f"{address}/market does not answer: {why!r:.120}{unknown}") from None
+        raise Unusable(f"{address}/market does not answer: {_said(why)}{unknown}") from None
     finally:
         connection.close()
+
+
+def _said(why: Exception) -> str:
+    if isinstance(why, ssl.SSLError):
+        return in_words(why)
+    if isinstance(why, OSError) and why.strerror:
+        return why.strerror
+    return f"{why!r:.120}"
 
 
 def _data(response: http.client.HTTPResponse) -> Any:

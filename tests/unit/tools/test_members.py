@@ -8,6 +8,7 @@ import pytest
 
 from twisted_bazaar import __main__
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.replica_ids import MAX_REPLICA
 from twisted_bazaar.tools import members
 from twisted_bazaar.tools.signed_operations import Operator, Refused
 
@@ -47,7 +48,11 @@ class Frontend:
 
     def settle(self) -> None:
         self.index += 1
-        self.states = {id_: "member" for id_, state in self.states.items() if state != "leaving"}
+        self.states = {
+            id_: state if id_ in self.dead and state == "joining" else "member"
+            for id_, state in self.states.items()
+            if state != "leaving"
+        }
 
     def state(self) -> Mapping[str, Any]:
         shown = [
@@ -137,6 +142,18 @@ def test_one_that_never_comes_is_waited_for_in_vain(frontend: Frontend) -> None:
     assert frontend.told == [ADD]
 
 
+def test_one_that_never_joins_holds_up_no_other(frontend: Frontend) -> None:
+    """Such as one that was added at a mistyped address."""
+    frontend.states[9], frontend.dead = "joining", {9}
+    assert said(frontend, "add", "4", AT.format(4)) == [
+        "replica 4 is joining, 1200 entries behind",
+        "replica 4 is a member, at 10.0.0.4:7000 (entry 11)",
+        "ok: the replicas are 1, 2, 3, 4, 9, by entry 11",
+    ]
+    assert said(frontend, "remove", "1")[-2].startswith("replica 1 is no member")
+    assert said(frontend, "remove", "9")[-1] == "ok: the replicas are 2, 3, 4, by entry 33"
+
+
 def test_the_members_are_shown(frontend: Frontend) -> None:
     frontend.states[4], frontend.dead = "joining", {2}
     table = [line.split() for line in said(frontend, "show")]
@@ -150,7 +167,15 @@ def test_the_members_are_shown(frontend: Frontend) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["add", "0", "a:1"], ["add", "4", "nowhere"], ["remove", "x"], ["remove"]]
+    "words",
+    [
+        ["add", "0", "a:1"],
+        ["add", str(MAX_REPLICA + 1), "a:1"],
+        ["add", "4", "nowhere"],
+        ["add", "4", f"{'a' * 254}:1"],
+        ["remove", "x"],
+        ["remove"],
+    ],
 )
 def test_an_argument_that_is_none_is_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit):

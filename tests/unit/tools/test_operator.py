@@ -2,12 +2,14 @@
 with."""
 
 import json
+import ssl
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pytest
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.tools import signed_operations
 from twisted_bazaar.tools.operation_arguments import add_member_arguments
 from twisted_bazaar.tools.signed_operations import Operator
 
@@ -54,6 +56,40 @@ def test_what_is_on_the_command_line_wins(data: Path, tmp_path: Path) -> None:
     (tmp_path / "other").write_text("another secret, which is long enough")
     found = Operator.find(asked("--secret-file", tmp_path / "other"))
     assert found.secret.startswith(b"another")
+
+
+class Unanswered:
+    def __init__(self, why: Exception) -> None:
+        self._why = why
+
+    def request(self, *_: object) -> None:
+        raise self._why
+
+    def close(self) -> None:
+        pass
+
+
+def _unusual() -> ssl.SSLError:
+    why = ssl.SSLError(1, "[SSL] …")
+    why.reason = "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+    return why
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("why", "line"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+        (_unusual(), "it refuses this process's certificate: sslv3 alert certificate expired"),
+    ],
+)
+def test_why_nothing_answers_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, why: Exception, line: str
+) -> None:
+    monkeypatch.setattr(signed_operations, "connect_inside", lambda *_: Unanswered(why))
+    with pytest.raises(Unusable) as caught:
+        Operator.find(asked()).operate({"operation": "members"})
+    assert str(caught.value) == f"front:8091/market does not answer: {line}"
 
 
 def test_a_secret_of_the_environment_alone_names_no_front_end(

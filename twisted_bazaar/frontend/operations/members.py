@@ -57,5 +57,5 @@ class MembersShown:
             )
             for each in states
         ]
-        settled = not members.before and not members.joining
+        settled = not members.before
         return succeed(answers.success(_Shown(members.index, leadership.leader, settled, shown)))
