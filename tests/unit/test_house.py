@@ -29,6 +29,7 @@ PURE_MODULES = [
     "order_keys",
     "partitions",
     "rate",
+    "replica_ids",
     "engine.options",
     "engine.rows",
     "engine.memory",

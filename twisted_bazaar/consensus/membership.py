@@ -19,6 +19,7 @@ from .entries import MemberInfo, Members
 from .progress import majority
 
 __all__ = [
+    "MAX_MEMBERS",
     "AddMember",
     "MembersChange",
     "Membership",
@@ -30,6 +31,10 @@ __all__ = [
     "removed",
     "settled",
 ]
+
+
+MAX_MEMBERS = 64
+"""Those that are joining or leaving included. Each is named in every answer to a ping."""
 
 
 class AddMember(msgspec.Struct, frozen=True):
@@ -120,6 +125,8 @@ def next_members(
         there = [id for id, member in members.items() if member.address == change.address]
         if there:
             raise MembersRefused(f"replica {there[0]} is at {change.address}", is_final=True)
+        if known is None and len(now.ids) >= MAX_MEMBERS:
+            raise MembersRefused(f"there are {MAX_MEMBERS} members, the most", is_final=True)
         joining = known is None or known.joining
         members[change.id] = MemberInfo(change.id, change.address, joining)
     else:

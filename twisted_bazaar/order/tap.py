@@ -9,6 +9,7 @@ from twisted.application.service import Service
 from twisted.python import usage
 
 from twisted_bazaar.engine.options import ENGINE_HELP, PARTITIONS_HELP, engine_url, partitions
+from twisted_bazaar.replica_ids import read_replica
 from twisted_bazaar.runtime import options
 from twisted_bazaar.runtime.address import Address
 from twisted_bazaar.runtime.services import Late, Process, prepare
@@ -72,7 +73,7 @@ class Options(InsideOptions):
     synopsis = "[options]"
     longdesc = f"One replica of the order service. {InsideOptions.longdesc}"
     optParameters: ClassVar = [
-        ["id", None, None, "This replica's id, from 1.", options.positive_int],
+        ["id", None, None, "This replica's id, from 1.", read_replica],
         ["listen", None, None, "HOST:PORT to serve gRPC on.", options.host_port],
         [
             "advertise",

@@ -13,6 +13,7 @@ from twisted_bazaar.errors import Malformed
 from twisted_bazaar.market import MAX_PRICE, MAX_SHARES, MAX_STOCKS, MAX_TRADE_QUANTITY
 from twisted_bazaar.order_keys import MAX_SCOPED_KEY_CHARACTERS
 from twisted_bazaar.partitions import MAX_PARTITIONS
+from twisted_bazaar.replica_ids import MAX_REPLICA
 
 __all__ = [
     "MAX_DURATION",
@@ -23,6 +24,7 @@ __all__ = [
     "MAX_MEMBERS",
     "MAX_MILLISECONDS",
     "MAX_NAMES",
+    "MAX_REFUSAL",
     "MAX_PRICE",
     "MAX_TERM_STEP_ANSWERED",
     "MAX_TERM_STEP_ASKED",
@@ -38,12 +40,14 @@ __all__ = [
 
 MAX_INTEGER = 2**53 - 1
 """Of terms, indexes, order numbers, rounds, nonces and lives: exact in every JSON reader."""
-MAX_ID = 2**31 - 1
+MAX_ID = MAX_REPLICA
 MAX_SECONDS = 2.0**40
 """The reading of a clock."""
 MAX_DURATION = 86_400.0
 """Seconds of a wait or a lease."""
 MAX_TEXT = 256
+MAX_REFUSAL = 1024
+"""Of why a change of the members is refused, which may name addresses and all members."""
 MAX_KEY_BYTES = MAX_SCOPED_KEY_CHARACTERS
 """Of a scoped key, which is ASCII."""
 MAX_MILLISECONDS = 253_402_300_799_999

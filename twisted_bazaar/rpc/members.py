@@ -86,7 +86,7 @@ def member_change_from_wire(wire: order_pb2.ChangeMembersRequest) -> MembersChan
 def members_changed_from_wire(wire: order_pb2.ChangeMembersReply) -> int:
     """The entry that begins the change; 0: it is so already. Raises `MembersRefused`."""
     if wire.refusal:
-        bounds.check_text("refusal", wire.refusal)
+        bounds.check_text("refusal", wire.refusal, bounds.MAX_REFUSAL)
         raise MembersRefused(wire.refusal, is_final=wire.final)
     bounds.check_integer("index", wire.index)
     return wire.index

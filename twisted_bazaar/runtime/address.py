@@ -4,7 +4,10 @@ from ipaddress import ip_address
 
 import attrs
 
-__all__ = ["Address", "is_loopback"]
+__all__ = ["MAX_HOST", "Address", "is_loopback"]
+
+MAX_HOST = 253
+"""Characters of a host name (RFC 1035)."""
 
 
 @attrs.frozen(order=True, cache_hash=True)
@@ -31,8 +34,9 @@ class Address:
             host = ""
         # isdecimal alone would admit digits of other scripts, and int() takes "7_003".
         number = int(port) if port.isascii() and port.isdecimal() and len(port) <= 5 else 0
-        if not (colon and host and host.isprintable() and " " not in host and 0 < number < 65536):
-            raise ValueError(f"must be HOST:PORT with a port from 1 to 65535, not {text!r}")
+        is_host = 0 < len(host) <= MAX_HOST and host.isprintable() and " " not in host
+        if not (colon and is_host and 0 < number < 65536):
+            raise ValueError(f"must be HOST:PORT with a port from 1 to 65535, not {text!r:.80}")
         return cls(host, number)
 
     @property

@@ -21,6 +21,7 @@ from twisted.internet import endpoints
 from twisted.python import reflect, usage
 
 from twisted_bazaar import __version__
+from twisted_bazaar.replica_ids import MAX_REPLICA, read_replica
 from twisted_bazaar.timing import Timing
 
 from .address import Address
@@ -113,9 +114,11 @@ def id_address(text: str) -> tuple[int, Address]:
     """ID=HOST:PORT, the address of the order replica with that id."""
     number, _, address = text.strip().partition("=")
     try:
-        return positive_int(number), Address.parse(address)
+        return read_replica(number), Address.parse(address)
     except ValueError:
-        raise ValueError(f"must be ID=HOST:PORT with an id from 1, not {text!r}") from None
+        raise ValueError(
+            f"must be ID=HOST:PORT with an id from 1 to {MAX_REPLICA}, not {text!r}"
+        ) from None
 
 
 def folder(text: str) -> Path:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from twisted_bazaar.frontend.api.times import TIME_RULE, milliseconds_of
+from twisted_bazaar.replica_ids import read_replica
 
 from .backups.until import Until
 
@@ -66,9 +67,10 @@ def add_restore_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _id(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"must be the id of a replica, not {text!r}")
-    return int(text)
+    try:
+        return read_replica(text)
+    except ValueError as why:
+        raise argparse.ArgumentTypeError(str(why)) from None
 
 
 def _count(text: str) -> int:

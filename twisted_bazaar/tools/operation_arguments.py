@@ -8,6 +8,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
+from twisted_bazaar.replica_ids import read_replica
 from twisted_bazaar.runtime.address import Address
 
 __all__ = ["add_arguments", "add_member_arguments", "add_partition_arguments"]
@@ -118,9 +119,10 @@ def _price(text: str) -> str:
 
 
 def _member(text: str) -> int:
-    if not 0 < (member := _whole(text)) < 2**31:
-        raise ArgumentTypeError(f"must be the id of a replica, from 1, not {text!r:.80}")
-    return member
+    try:
+        return read_replica(text)
+    except ValueError as why:
+        raise ArgumentTypeError(str(why)) from None
 
 
 def _address(text: str) -> str:

@@ -6,6 +6,7 @@ from tests.fakes.histories import extend, history
 from twisted_bazaar.consensus.entries import MemberInfo, Members
 from twisted_bazaar.consensus.log import Log, MemoryStorage, Write
 from twisted_bazaar.consensus.membership import (
+    MAX_MEMBERS,
     AddMember,
     Membership,
     RemoveMember,
@@ -16,6 +17,7 @@ from twisted_bazaar.consensus.membership import (
     settled,
 )
 from twisted_bazaar.errors import MembersRefused
+from twisted_bazaar.rpc import bounds
 
 OPTIONS = {1: "a:1", 2: "b:2", 3: "c:3"}
 FIRST = first_membership(1, [2, 3], join=False)
@@ -94,6 +96,16 @@ def test_what_cannot_be_is_refused() -> None:
         next_members(FIRST, AddMember(4, "b:2"), OPTIONS)
     with pytest.raises(MembersRefused, match="no replica would be left"):
         next_members(first_membership(1, [], join=False), RemoveMember(1), {})
+
+
+def test_there_are_no_more_members_than_an_answer_to_a_ping_names() -> None:
+    now = FIRST
+    for id_ in range(4, MAX_MEMBERS + 1):
+        now = after(next_members(now, AddMember(id_, f"d:{id_}"), OPTIONS))
+    assert len(now.ids) == MAX_MEMBERS <= bounds.MAX_MEMBERS
+    with pytest.raises(MembersRefused, match="there are 64 members, the most"):
+        next_members(now, AddMember(1000, "e:1"), {})
+    assert next_members(now, AddMember(1, "e:1"), {})
 
 
 def test_the_newest_entry_of_the_log_counts_until_it_is_truncated() -> None:

@@ -29,6 +29,7 @@ from twisted_bazaar.consensus.membership import AddMember, MembersChange, Remove
 from twisted_bazaar.http.refusals import Reason, Refusal, shown
 from twisted_bazaar.market import Change, Halted, Listed, Listing, Move, Repriced, Resumed
 from twisted_bazaar.partitions import MAX_PARTITIONS
+from twisted_bazaar.replica_ids import MAX_REPLICA
 from twisted_bazaar.runtime.address import Address
 
 __all__ = ["ChangeMembers", "Lead", "Operation", "Show", "decode_operation"]
@@ -151,7 +152,7 @@ def _lead(fields: Mapping[str, Any]) -> Lead:
 def _member(value: object) -> int:
     rule = "be the id of an order replica"
     member = _number("member", rule, value, 1)
-    if not 1 <= member < 2**31:
+    if not 1 <= member <= MAX_REPLICA:
         raise _wrong("member", rule, value)
     return member
 
