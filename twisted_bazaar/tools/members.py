@@ -22,6 +22,8 @@ __all__ = ["operate"]
 PAUSE_SECONDS = 0.2
 TELL_SECONDS = 2.0
 """Between two lines that say how far a step is."""
+DEAD_SECONDS = 5.0
+"""A member that does not answer for so long is dead. One that is started anew is not."""
 
 _MEMBERS = {"operation": "members"}
 
@@ -76,6 +78,8 @@ class _Step:
     done: Callable[[_Shown], bool]
     begun: Callable[[_Shown], bool]
     """Whether it need not be asked for."""
+    without: int = 0
+    """A member that must be removed first if it is dead; 0: none."""
 
 
 def operate(
@@ -101,9 +105,9 @@ def _steps(asked: Namespace, shown: _Shown) -> Sequence[_Step]:
         return [_remove(asked.old)]
     if asked.old == asked.new:
         return [_add(asked.new, asked.address)]
-    steps = [_add(asked.new, asked.address), _remove(asked.old)]
-    old = shown.find(asked.old)
     # A new replica asks all others first, and one that is dead would never answer.
+    steps = [attrs.evolve(_add(asked.new, asked.address), without=asked.old), _remove(asked.old)]
+    old = shown.find(asked.old)
     return steps if old is None or old.reachable else steps[::-1]
 
 
@@ -158,6 +162,8 @@ class _Progress:
         self._said = ""
         self._say_at = 0.0
         self._wait_until = 0.0
+        self._silent_since: float | None = None
+        """Since when the member that the step is without, if it is dead, has not answered."""
 
     def carry_out(self, step: _Step) -> None:
         """Return once `step` is done. Raises `Unusable`."""
@@ -167,12 +173,23 @@ class _Progress:
                 raise Unusable(
                     f"{step.what}: not yet after {self._timeout:.0f} s; to ask again goes on"
                 )
+            if step.without and self._is_dead(shown.find(step.without)):
+                self.carry_out(_remove(step.without))
+                continue
             if step.begun(shown) or self._seconds() < self._wait_until:
                 self._say(_far(shown, step.member))
             else:
                 self._say(self._ask(step, shown))
             self._pause(PAUSE_SECONDS)
         print(f"{step.what} (entry {shown.index})", file=self._out, flush=True)
+
+    def _is_dead(self, member: _Member | None) -> bool:
+        if member is None or member.reachable:
+            self._silent_since = None
+            return False
+        if self._silent_since is None:
+            self._silent_since = self._seconds()
+        return self._seconds() - self._silent_since >= DEAD_SECONDS
 
     def _ask(self, step: _Step, shown: _Shown) -> str:
         try:

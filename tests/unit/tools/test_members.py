@@ -10,6 +10,7 @@ from twisted_bazaar import __main__
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.replica_ids import MAX_REPLICA
 from twisted_bazaar.tools import members
+from twisted_bazaar.tools.members import DEAD_SECONDS
 from twisted_bazaar.tools.signed_operations import Operator, Refused
 
 AT = "10.0.0.{}:7000"
@@ -118,6 +119,44 @@ def test_a_dead_one_leaves_first_as_a_new_one_asks_all(frontend: Frontend) -> No
     frontend.dead = {1}
     said(frontend, "replace", "1", "4", AT.format(4))
     assert frontend.told == [REMOVE, ADD]
+
+
+def test_one_that_dies_meanwhile_leaves_before_the_new_one_has_asked_it(
+    frontend: Frontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = frontend.state
+
+    def state() -> Mapping[str, Any]:
+        frontend.dead = {1} if frontend.now > 2 else set()
+        # It has asked all others only once none of them is dead.
+        if frontend.states.get(1) == "member" and 4 in frontend.states:
+            frontend.left = 2
+        return look()
+
+    monkeypatch.setattr(frontend, "state", state)
+    frontend.slow = 20
+    said(frontend, "replace", "1", "4", AT.format(4))
+    assert frontend.told == [ADD, REMOVE]
+    assert frontend.now < 600
+    assert 1 not in frontend.states
+
+
+def test_one_that_is_started_anew_meanwhile_is_waited_for(
+    frontend: Frontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = frontend.state
+
+    def state() -> Mapping[str, Any]:
+        frontend.dead = {1} if 2 < frontend.now < 2 + DEAD_SECONDS - 1 else set()
+        return look()
+
+    monkeypatch.setattr(frontend, "state", state)
+    frontend.slow = 60
+    lines = said(frontend, "replace", "1", "4", AT.format(4))
+    assert [line for line in lines if " is a member" in line or " is no member" in line] == [
+        "replica 4 is a member, at 10.0.0.4:7000 (entry 11)",
+        "replica 1 is no member (entry 22)",
+    ]
 
 
 def test_a_refusal_is_said_and_asked_again(frontend: Frontend) -> None:
