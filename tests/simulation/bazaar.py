@@ -234,10 +234,11 @@ class SimulatedBazaar:
 
     def _could_know(self, order: OrderMember, membership: Membership) -> bool:
         """Whether one that `order`, which was removed, may ask could tell it so. If what added it
-        was overwritten, it never was a member, and waits to be one."""
+        was overwritten, or it has lost its log since, it knows of no time when it was a member, and
+        waits to be one."""
         was_member = not order.join or any(
             member.id == order.number
-            for entry in self.truth.entries
+            for entry in self.truth.entries[: order.replica.log.last_index]
             if isinstance(entry.event, Members)
             for member in entry.event.members
         )
