@@ -32,7 +32,7 @@ __all__ = [
 
 FIELDS = (
     *("request_id", "trace_id", "number", "index", "term", "replica"),
-    *("method", "path", "route", "code", "bytes", "seconds", "client", "user_agent"),
+    *("method", "path", "route", "code", "bytes", "seconds", "client", "caller", "user_agent"),
 )
 """What an event may carry beside its message: JSON has these names. All other values of an event
 are in its message only."""

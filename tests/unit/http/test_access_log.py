@@ -13,6 +13,7 @@ from twisted.logger import LogEvent, capturedLogs
 
 from tests.fakes.frontend_world import FrontEnd
 from tests.fakes.served import Served, serving, until
+from twisted_bazaar.access import Client
 from twisted_bazaar.http.access_log import AccessLog
 from twisted_bazaar.http.client_address import TrustedProxies, read_network
 from twisted_bazaar.http.site import BazaarRequest
@@ -82,6 +83,19 @@ async def test_a_request_is_one_event_with_what_was_asked_and_answered(
     assert f'127.0.0.1 "GET /orders/1" 404 {len(body)} bytes in ' in text
     assert "request_id=mine route=/orders/<number> user_agent='an \"agent\"'" in text
     assert "key" not in text
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_client_that_has_shown_an_api_key_is_named_in_a_field_of_its_own(
+    served: Served, events: list[LogEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BazaarRequest, "caller", Client("alice", frozenset()))
+    await served.send(b"GET /ping HTTP/1.1\r\n%b\r\n" % CLOSE)
+    event = only(events)
+    assert (event["caller"], event["client"]) == ("alice", "127.0.0.1")
+    assert 'alice at 127.0.0.1 "GET /ping" 200 ' in event["message"]
+    text = text_line(logged(events)[0]).decode()
+    assert text.count("alice") == 1
 
 
 @pytest_twisted.ensureDeferred
