@@ -19,7 +19,7 @@ async function call(target, options, milliseconds) {
       cache: "no-store",
       signal: AbortSignal.timeout(milliseconds),
     });
-    admitted(answer.status);
+    admitted(answer.status, options.method !== "POST");
     const body = await answer.json();
     return { status: answer.status, body };
   } catch (why) {

@@ -36,7 +36,7 @@ export class Source extends EventTarget {
       const options = { headers, cache: "no-store", signal: this.#stop.signal };
       const answer = await fetch(this.#target, options);
       if (answer.status !== 200) {
-        admitted(answer.status);
+        admitted(answer.status, true);
         this.isClosed = true;
       } else {
         this.dispatchEvent(new Event("open"));
