@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from random import SystemRandom
+from signal import SIGINT
 from typing import TYPE_CHECKING, Protocol
 
 from .errors import Unavailable, Unusable
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has closed the pipe.
         _end_output()
         return SUCCESS
+    except KeyboardInterrupt:
+        print(f"{asked.command}: interrupted", file=sys.stderr)
+        return 128 + SIGINT
     except OSError as error:
         # What it prints cannot be written; or else a file failed that no tool minds.
         return _failed(asked.command, error)

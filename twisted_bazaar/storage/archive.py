@@ -8,7 +8,8 @@ different entries; a replica uses those of others, and adds none where they lead
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple, Protocol
 
@@ -189,7 +190,9 @@ class Archive:
         entries = [decode_entry(record) for record in records]
         for index, entry in enumerate(entries, first):
             if entry.index != index:
-                raise Damaged(f"{name}: entry {entry.index}, where entry {index} should be")
+                raise Damaged(
+                    f"{self._place}/{name}: entry {entry.index}, where entry {index} should be"
+                )
         return entries
 
     def _footer(self, name: Name) -> Footer:
@@ -207,11 +210,12 @@ class Archive:
 
     def _load_footer(self, name: Name, size: int) -> Footer:
         tail = self._had(name, lambda: self._store.tail(str(name), size))
-        footer = footer_of(tail, name)
+        with self._located():
+            footer = footer_of(tail, name)
         if isinstance(footer, Footer):
             return footer
         if len(tail) < size:
-            raise Damaged(f"{self.where}: {name}: is cut off")
+            raise Damaged(f"{self._place}/{name}: is cut off")
         return self._load_footer(name, footer)
 
     def _lines(self, name: Name, footer: Footer, number: int) -> list[bytes]:
@@ -223,12 +227,25 @@ class Archive:
                 return known
         begin, end = footer.offsets[number : number + 2]
         frame = self._had(name, lambda: self._store.read(str(name), begin, end - begin))
-        lines = lines_of(frame, footer, number, name)
+        with self._located():
+            lines = lines_of(frame, footer, number, name)
         with self._lock:
             self._frames[key] = lines
             while len(self._frames) > _CACHED_FRAMES:
                 self._frames.popitem(last=False)
         return lines
+
+    @property
+    def _place(self) -> str:
+        return self.where.rstrip("/")
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        """What is wrong with a file also says where the file is."""
+        try:
+            yield
+        except (Damaged, NotUnderstood) as error:
+            raise type(error)(f"{self._place}/{error}") from None
 
     def _had(self, name: Name, read: "Read") -> bytes:
         try:

@@ -123,10 +123,10 @@ def _check(archive: Archive, former: Beginning, upto: int) -> None:
         for at in range(former.index, upto, _CHUNK_ENTRIES):
             for entry in archive.read(at, min(upto, at + _CHUNK_ENTRIES)):
                 if not entry.follows(digest):
-                    raise Damaged(f"entry {entry.index} is another one than in the log")
+                    raise Damaged(f"{archive.where}: entry {entry.index} is another one")
                 digest = entry.digest
     except (Damaged, NotUnderstood) as why:
-        raise Unavailable(f"{archive.where}: {why}: remove that file") from why
+        raise Unavailable(f"{why}: remove that file") from why
 
 
 def _entries(log: LogFile, first: int, upto: int) -> Iterator[Entry]:

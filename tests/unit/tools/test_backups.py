@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.commands import run
-from tests.fakes.histories import extend, history, ledger_of, opened
+from tests.fakes.histories import extend, history, ledger_of, opened, write
+from tests.unit.storage.test_leaving import archive_all, log_in
 from twisted_bazaar.consensus.entries import GENESIS, Entry, MemberInfo, Members, Opened
 from twisted_bazaar.consensus.log import Write
 from twisted_bazaar.errors import Damaged, NotUnderstood, Unusable
@@ -389,3 +390,32 @@ def test_a_disk_that_is_full_is_said_in_one_line(tmp_path: Path) -> None:
         restore(places, data, [1], Until(), Random(1), NAME)
     assert not (data / "order-1").exists()
     assert restore(places, data, [1], Until(), Random(1), NAME).last_number == 9
+
+
+def test_a_restore_that_is_interrupted_leaves_nothing(taken: dict[str, Path]) -> None:
+    with patch("os.fdatasync", side_effect=KeyboardInterrupt):
+        ran = run("restore", taken["backup"], taken["empty"])
+    assert (ran.returncode, ran.stderr) == (130, "restore: interrupted\n")
+    assert not list(taken["empty"].iterdir())
+
+
+def test_entries_that_a_replica_lacks_are_said_to_be_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "order-3"
+    with log_in(folder) as file:
+        for entry in ENTRIES:
+            write(file, [entry])
+        archive_all(file)
+        begins = file.beginning.index
+        index = Index(folder / "index.sqlite", file)
+        ledger = ledger_of(ENTRIES)
+        index.write(ENTRIES, ledger.stocks.values(), ledger.last_number)
+        index.close()
+    shelf, away = folder / "archive", tmp_path / "away"
+    whole, increment = str(tmp_path / "whole"), str(tmp_path / "increment")
+    take(folder, whole, None, lambda: 7)
+    shelf.rename(away)
+    ran = run("backup", folder, tmp_path / "b")
+    assert ran.stderr == f"backup: {folder}: the entries up to {begins} are not in {shelf}\n"
+    assert not (tmp_path / "b").exists()
+    # What comes after that needs no archive.
+    assert take(folder, increment, whole, lambda: 8).index == len(ENTRIES)
