@@ -35,6 +35,7 @@ __all__ = [
     "read_certificates",
     "read_key",
     "seconds_left",
+    "seconds_until_valid",
 ]
 
 AUTHORITY_DAYS = 3653
@@ -256,6 +257,12 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
         # It raises ValueError, TypeError or InvalidSignature.
         return False
     return True
+
+
+def seconds_until_valid(certificate: x509.Certificate, now: float) -> float:
+    """In how long it begins to be valid; not positive: it has begun. `now` is in seconds since
+    1970."""
+    return certificate.not_valid_before_utc.timestamp() - now
 
 
 def seconds_left(certificate: x509.Certificate, now: float) -> float:

@@ -8,7 +8,9 @@ look changed a second later, and they are read again.
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from stat import S_IMODE, S_IRWXO
 
 import attrs
 from twisted.application.service import Service
@@ -52,6 +54,8 @@ class _Loaded:
     ends: Mapping[str, float]
     """When the certificates expire, in seconds since 1970: that of the role, and of `ca` the one
     that expires first."""
+    begin: float
+    """When the certificate of the role begins to be valid."""
 
 
 class Certificates(Service):
@@ -115,7 +119,7 @@ class Certificates(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._say_what_expires()
+        self._say_what_is_wrong()
         self._checking.start(CHECK_SECONDS, now=False)
 
     def stopService(self) -> None:
@@ -141,19 +145,38 @@ class Certificates(Service):
             return
         self._loaded = loaded
         self.log.info("certificates were read again from {folder}", folder=self._folder.path)
-        self._say_what_expires()
+        self._say_what_is_wrong()
         for changed in self._changed:
             changed()
 
-    def _say_what_expires(self) -> None:
+    def _say_what_is_wrong(self) -> None:
+        if (early := self._loaded.begin - self._wall()) > 0:
+            self.log.error(
+                "{folder}: the certificate of {name} is not valid for another {days:.1f} days: "
+                "is the clock right?",
+                folder=self._folder.path,
+                name=str(self.role),
+                days=early / 86_400,
+            )
         for name, left in self.seconds_left().items():
-            if left < SOON_SECONDS:
+            if left <= 0:
+                self.log.error(
+                    "{folder}: the certificate of {name} has expired: the other services refuse it",
+                    folder=self._folder.path,
+                    name=name,
+                )
+            elif left < SOON_SECONDS:
                 self.log.warn(
                     "{folder}: the certificate of {name} expires in {days:.1f} days",
                     folder=self._folder.path,
                     name=name,
                     days=left / 86_400,
                 )
+
+        key = self._folder.key(self.role)
+        with suppress(OSError):
+            if (mode := S_IMODE(key.stat().st_mode)) & S_IRWXO:
+                self.log.warn("{key}: open to other users (mode {mode:o})", key=key, mode=mode)
 
     def _files(self) -> tuple[Path, Path, Path]:
         folder = self._folder
@@ -176,7 +199,8 @@ class Certificates(Service):
             raise Unusable(f"{why.filename} cannot be read: {why.strerror}") from None
         server = context_of(folder, role, ssl.PROTOCOL_TLS_SERVER)
         client = context_of(folder, role, ssl.PROTOCOL_TLS_CLIENT)
-        return _Loaded(server, client, pem, ends)
+        begin = certificate.not_valid_before_utc.timestamp()
+        return _Loaded(server, client, pem, ends, begin)
 
 
 def context_of(folder: CertificateFolder, role: Role, protocol: int) -> ssl.SSLContext:

@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from twisted_bazaar.errors import Unusable
+from twisted_bazaar.runtime.file_state import file_state
 from twisted_bazaar.storage.files import replace_file, sync_folder
 
 from .authority import (
@@ -33,6 +34,7 @@ from .authority import (
     read_certificates,
     read_key,
     seconds_left,
+    seconds_until_valid,
 )
 from .roles import Role
 
@@ -201,8 +203,11 @@ class CertificateFolder:
                 self._write_authorities(trusted)
         except Unusable:
             return False
-        return is_issued_by(certificate, issuer) and (
-            seconds_left(certificate, now) >= RENEW_SECONDS
+        return (
+            is_issued_by(certificate, issuer)
+            # It was issued while a clock was ahead.
+            and seconds_until_valid(certificate, now) <= 0
+            and seconds_left(certificate, now) >= RENEW_SECONDS
         )
 
     # Replacing the authority: three steps, between which all services read the files again.
@@ -269,6 +274,10 @@ class CertificateFolder:
         return _naming(path, lambda: read_certificates(pem))
 
     def _read(self, path: Path) -> bytes:
+        state = file_state(path)
+        if state is not None and not state.is_regular:
+            # Reading from a pipe would wait for ever.
+            raise Unusable(f"{path} is no regular file")
         try:
             return path.read_bytes()
         except OSError as why:

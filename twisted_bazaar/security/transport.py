@@ -389,8 +389,8 @@ def _role_in(tls: ssl.SSLObject) -> Role | None:
         return None
 
 
-_EXPIRED = 10
-"""OpenSSL's number for what is wrong with a certificate."""
+_EARLY, _EXPIRED = 9, 10
+"""OpenSSL's numbers for what is wrong with a certificate."""
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNSUPPORTED_PROTOCOL"}
 
 
@@ -399,6 +399,10 @@ def in_words(why: ssl.SSLError) -> str:
     if isinstance(why, ssl.SSLCertVerificationError):
         if why.verify_code == _EXPIRED:
             return "its certificate has expired"
+        if why.verify_code == _EARLY:
+            return (
+                "its certificate is not valid yet: the clock here, or where it was made, is wrong"
+            )
         return f"its certificate is not trusted: {why.verify_message}"
     reason = why.reason or "unknown"
     if reason in _NO_TLS:

@@ -16,6 +16,7 @@ from twisted_bazaar.security.authority import (
     is_issued_by,
     new_name,
     seconds_left,
+    seconds_until_valid,
 )
 from twisted_bazaar.security.folder import CertificateFolder, Issuing
 from twisted_bazaar.security.roles import Role
@@ -98,9 +99,13 @@ def _print(out: TextIO, what: str, certificate: x509.Certificate, now: float) ->
     """Whether it is valid for long enough."""
     left = seconds_left(certificate, now)
     end = datetime.fromtimestamp(now + left, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    state = "has expired" if left <= 0 else f"{left / _DAY:.0f} days left"
+    early = seconds_until_valid(certificate, now)
+    if early > 0:
+        state = f"not valid for another {early / _DAY:.1f} days"
+    else:
+        state = "has expired" if left <= 0 else f"{left / _DAY:.0f} days left"
     print(f"{what}: until {end}, {state}", file=out)
-    return left >= SOON_SECONDS
+    return early <= 0 and left >= SOON_SECONDS
 
 
 def _listed(roles: Iterable[Role]) -> str:

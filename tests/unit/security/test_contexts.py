@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.fakes.certificates import FRONTEND, UNKNOWN_KEY, issuing, make_folder
 from twisted_bazaar.errors import Unusable
@@ -119,6 +119,35 @@ def test_it_tells_for_how_long_its_certificates_are_valid(folder: CertificateFol
     left = service.certificates.seconds_left()
     assert left["frontend"] == pytest.approx(13 * DAY, abs=60)
     assert left["ca"] == pytest.approx(3646 * DAY, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("days", "ago", "line"),
+    [
+        (2, 3, "{}: the certificate of frontend has expired: the other services refuse it"),
+        (
+            *(30, -2),
+            "{}: the certificate of frontend is not valid for another 2.0 days: is the clock "
+            "right?",
+        ),
+        (3, 0, "{}: the certificate of frontend expires in 3.0 days"),
+    ],
+)
+def test_a_certificate_that_others_refuse_is_said_at_the_start(
+    folder: CertificateFolder, days: float, ago: float, line: str
+) -> None:
+    folder.issue([FRONTEND], issuing(days, ago))
+    with capturedLogs() as events:
+        Service(folder.path)
+    assert [formatEvent(event) for event in events] == [line.format(folder.path)]
+
+
+def test_a_key_that_others_may_read_is_said_at_the_start(folder: CertificateFolder) -> None:
+    folder.key(FRONTEND).chmod(0o644)
+    with capturedLogs() as events:
+        Service(folder.path)
+    line = f"{folder.key(FRONTEND)}: open to other users (mode 644)"
+    assert [formatEvent(event) for event in events] == [line]
 
 
 def test_only_tls_1_3_is_spoken_and_no_session_is_resumed(folder: CertificateFolder) -> None:

@@ -1,6 +1,7 @@
 """The files of an authority and of the roles, made, kept and replaced."""
 
 import itertools
+import os
 import shutil
 import ssl
 import time
@@ -142,6 +143,12 @@ def test_keep_makes_what_is_missing_and_issues_again_what_expires_soon(tmp_path:
     assert folder.authority_file.read_bytes() == authority
 
 
+def test_what_was_issued_while_a_clock_was_ahead_is_issued_again(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    folder.issue([CATALOG], issuing(NOW + DAY))
+    assert folder.keep(lambda: "", ROLES, issuing()) == [CATALOG]
+
+
 def test_keep_leaves_a_folder_alone_whose_certificates_are_issued_elsewhere(
     tmp_path: Path,
 ) -> None:
@@ -200,6 +207,10 @@ def test_no_certificate_outlives_its_authority(tmp_path: Path) -> None:
         ),
         (lambda f: f.authority_file.write_bytes(b""), "ca.crt: it holds no certificate"),
         (lambda f: f.key(CATALOG).write_bytes(UNKNOWN_KEY), "catalog.key: it holds no private key"),
+        (
+            lambda f: (f.key(CATALOG).unlink(), os.mkfifo(f.key(CATALOG))),
+            "catalog.key is no regular file",
+        ),
         (
             lambda f: f.certificate(CATALOG).write_bytes(UNKNOWN_CERTIFICATE),
             "catalog.crt: it holds a certificate that cannot be read",

@@ -159,6 +159,12 @@ def test_bytes_may_come_one_at_a_time(ours: CertificateFolder) -> None:
     assert server.inner.heard == b"greetingone by one"
 
 
+def early(folder: Path, ours: CertificateFolder) -> CertificateFolder:
+    """With one of our certificates, which is valid from the day after tomorrow."""
+    ours.issue([FRONTEND], issuing(days=2, ago=-2), folder)
+    return CertificateFolder(folder)
+
+
 def expired(folder: Path, ours: CertificateFolder) -> CertificateFolder:
     """With one of our certificates, which was valid until yesterday."""
     ours.issue([FRONTEND], issuing(days=2, ago=3), folder)
@@ -180,6 +186,7 @@ def test_who_shows_no_certificate_of_this_bazaar_is_not_heard(
         "it shows no certificate": none,
         "its certificate is not trusted": foreign,
         "its certificate has expired": contexts(expired(tmp_path / "old", ours), FRONTEND)[1],
+        "its certificate is not valid yet": contexts(early(tmp_path / "new", ours), FRONTEND)[1],
         "it does not speak TLS 1.3": old,
     }
     for why, context in callers.items():

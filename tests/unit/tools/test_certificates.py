@@ -1,5 +1,6 @@
 """`python -m twisted_bazaar certificates`: what it writes, says, and how it ends."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,17 @@ def test_show_lists_what_is_there_and_its_status_says_what_expires(
     (tmp_path / "catalog.key").unlink()
     shown = said(capsys, "show", tmp_path, status=2)
     assert f"catalog: {tmp_path / 'catalog.key'} cannot be read: No such file" in shown
+
+
+def test_show_says_what_is_not_valid_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(capsys, "init", tmp_path)
+    said(capsys, "issue", tmp_path, "frontend")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    lines = said(capsys, "show", tmp_path, status=2).splitlines()
+    assert [line.rpartition(", ")[2] for line in lines] == ["not valid for another 1.0 days"] * 2
 
 
 def test_the_three_steps_of_a_rotation_each_name_the_next(
