@@ -26,7 +26,7 @@ from twisted_bazaar.runtime.file_state import FileState, file_state
 from twisted_bazaar.runtime.reactor import Reactor
 from twisted_bazaar.runtime.seldom import Seldom
 
-from .authority import SOON_SECONDS
+from .authority import SOON_SECONDS, identity_of
 from .folder import CertificateFolder
 from .roles import Role
 from .transport import TlsClientEndpoint, TlsServerEndpoint
@@ -56,6 +56,8 @@ class _Loaded:
     that expires first."""
     begin: float
     """When the certificate of the role begins to be valid."""
+    bazaar: str
+    """The name of the one that they are for."""
 
 
 class Certificates(Service):
@@ -132,6 +134,7 @@ class Certificates(Service):
             return
         try:
             loaded = self._load()
+            self._check_is_better(loaded)
         except Unusable as why:
             # They are tried again, though the files stay as they are: there may be too many open
             # files now.
@@ -148,6 +151,16 @@ class Certificates(Service):
         self._say_what_is_wrong()
         for changed in self._changed:
             changed()
+
+    def _check_is_better(self, new: _Loaded) -> None:
+        """Raises `Unusable` if those in force work, and the others would refuse `new` ones."""
+        now, name = self._wall(), str(self.role)
+        if new.bazaar != self._loaded.bazaar:
+            raise Unusable(
+                f"{self._folder.path} is of bazaar {new.bazaar}, not of {self._loaded.bazaar}"
+            )
+        if not new.begin <= now < new.ends[name] and now < self._loaded.ends[name]:
+            raise Unusable(f"{self._folder.certificate(self.role)} is not valid at this time")
 
     def _say_what_is_wrong(self) -> None:
         if (early := self._loaded.begin - self._wall()) > 0:
@@ -200,7 +213,8 @@ class Certificates(Service):
         server = context_of(folder, role, ssl.PROTOCOL_TLS_SERVER)
         client = context_of(folder, role, ssl.PROTOCOL_TLS_CLIENT)
         begin = certificate.not_valid_before_utc.timestamp()
-        return _Loaded(server, client, pem, ends, begin)
+        identity = identity_of(certificate)
+        return _Loaded(server, client, pem, ends, begin, identity.bazaar if identity else "")
 
 
 def context_of(folder: CertificateFolder, role: Role, protocol: int) -> ssl.SSLContext:

@@ -102,6 +102,35 @@ def test_a_key_of_an_unknown_kind_is_not_the_last_that_is_looked_at(
     assert service.after_a_check() != first
 
 
+@pytest.mark.parametrize(("days", "ago"), [(2, 3), (30, -2)])
+def test_one_that_is_not_valid_now_does_not_take_the_place_of_one_that_is(
+    folder: CertificateFolder, days: float, ago: float
+) -> None:
+    service = Service(folder.path)
+    first = service.after_a_check()
+    folder.issue([FRONTEND], issuing(days, ago))
+    with capturedLogs() as events:
+        assert service.after_a_check() == service.after_a_check() == first
+    (line,) = map(formatEvent, events)
+    assert line == (
+        f"new certificates are not used: {folder.certificate(FRONTEND)} is not valid at this time"
+    )
+    service.now += 400 * DAY
+    assert service.after_a_check() != first, "neither is valid"
+
+
+def test_a_whole_folder_of_another_bazaar_is_not_used(
+    folder: CertificateFolder, tmp_path: Path
+) -> None:
+    service = Service(folder.path)
+    first = service.after_a_check()
+    for path in make_folder(tmp_path / "other", [FRONTEND]).path.iterdir():
+        shutil.copy(path, folder.path)
+    with capturedLogs() as events:
+        assert service.after_a_check() == first
+    assert "is of bazaar" in str(formatEvent(events[0]))
+
+
 @pytest.mark.parametrize("missing", ["ca.crt", "frontend.crt", "frontend.key"])
 def test_a_service_without_its_files_does_not_start(
     folder: CertificateFolder, missing: str
