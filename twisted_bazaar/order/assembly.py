@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted_bazaar.consensus.identity import members_fit, never_members
 from twisted_bazaar.consensus.messages import MarketSnapshot
 from twisted_bazaar.consensus.replica import Replica
-from twisted_bazaar.errors import Unusable
+from twisted_bazaar.errors import Damaged, Unusable
 from twisted_bazaar.http.request_ids import RequestIds
 from twisted_bazaar.metrics.figures import Metrics
 from twisted_bazaar.metrics.probes import make_probes
@@ -44,14 +44,14 @@ from twisted_bazaar.runtime.services import Layers, monotonic_seconds
 from twisted_bazaar.security.inside import open_certificates, opened
 from twisted_bazaar.security.roles import Kind, Role
 from twisted_bazaar.storage.archive import Archive
-from twisted_bazaar.storage.beginning import archive_of
+from twisted_bazaar.storage.beginning import archive_of, read_beginning
 from twisted_bazaar.storage.index import Index, index_path, witness_in
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.owner import check_is_no_member
 from twisted_bazaar.storage.snapshot import install_snapshot
 from twisted_bazaar.storage.stores import store_of
 from twisted_bazaar.storage.timely import TimelyStore
-from twisted_bazaar.storage.trust import log_path
+from twisted_bazaar.storage.trust import Witness, log_path
 from twisted_bazaar.tracing.export import make_tracing
 
 from .anew import Again, Anew
@@ -74,7 +74,7 @@ from .transport import OrderTransport
 from .watches import WatchEnd
 from .whole_market import whole_market
 
-__all__ = ["check_members", "make_order_replica"]
+__all__ = ["archive_in", "check_members", "make_order_replica"]
 
 _HANDLER_THREADS = 8
 """For what reads files."""
@@ -318,6 +318,18 @@ def _begun(config: OrderConfig) -> str:
         raise Unusable(f"{folder}: {why}") from why
 
 
+def archive_in(config: OrderConfig, witness: Witness | None) -> Archive:
+    """The archive, which is not waited for long: nothing that it holds is needed to trade, unless
+    the index, which `witness` says goes so far, is to be made of it."""
+    try:
+        begins = read_beginning(log_path(config.data))
+    except Damaged:
+        begins = None  # The log is set aside.
+    if begins is not None and (witness.index if witness else 0) < begins.before.index:
+        return Archive(store_of(config.archive, config.data))
+    return Archive(TimelyStore(store_of(config.archive, config.data, hurried=True)))
+
+
 def _open(config: OrderConfig) -> tuple[OrderConfig, LogFile, Index]:
     """The log and the index in the folder, which is locked until the process ends, and the options,
     which say where the archive is.
@@ -327,10 +339,9 @@ def _open(config: OrderConfig) -> tuple[OrderConfig, LogFile, Index]:
     config = attrs.evolve(config, archive=_begun(config))
     folder: Path = config.data
     place = index_path(folder)
-    archive = Archive(TimelyStore(store_of(config.archive, folder, hurried=True)))
-    logfile = LogFile(
-        *(folder, config.replica, _CHANCE, config.segment_bytes, witness_in(place), archive)
-    )
+    witness = witness_in(place)
+    archive = archive_in(config, witness)
+    logfile = LogFile(*(folder, config.replica, _CHANCE, config.segment_bytes, witness, archive))
     check_members(folder, config.peers, config.replica, config.join, logfile)
     index = Index(place, logfile)
     lacking, _ = archive.missing
