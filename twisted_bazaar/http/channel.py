@@ -7,13 +7,12 @@ waits forever, and has no public way to change that. So some private methods are
 each has a test that fails if Twisted renames it. Nothing here knows what a request means.
 """
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ISSLTransport
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -27,6 +26,7 @@ from twisted_bazaar.runtime.writing import write_now
 from . import answers
 from .connections import Phase
 from .figures import OTHER
+from .heads import CONTROLS, MAX_LENGTH_DIGITS, REQUEST_LINE, HeadReader, cannot_be_request
 from .refusals import Reason, Refusal, later
 from .request_ids import HEADER
 
@@ -37,16 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["HSTS_HEADER", "BazaarChannel", "phrase"]
 
 HSTS_HEADER = b"Strict-Transport-Security"
-
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/1\.[01])" % _TOKEN)
-_METHODS = (
-    *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT"),
-    b"\r\n",  # one empty line may precede a request
-)
-_VERSIONS = (b"HTTP/1.1\r", b"HTTP/1.0\r")
-_CONTROLS = re.compile(rb"[\0-\x08\n-\x1f\x7f]")
-_MAX_LENGTH_DIGITS = 15
 
 _MALFORMED = Refusal(Reason.MALFORMED, "the request is not well-formed HTTP/1.1")
 _TOO_SLOW = Refusal(Reason.TOO_SLOW, "the request took too long to come")
@@ -64,6 +54,7 @@ class BazaarChannel(HTTPChannel):
 
     site: "BazaarSite"
     transport: Any
+    requestFactory: Any
     _networkProducer: Any
     _path: Any
 
@@ -90,10 +81,14 @@ class BazaarChannel(HTTPChannel):
     """The address that it counts for in the site's `sources`; None: it does not count there."""
     _empty_line = False
     """Whether an empty line has come where a request line was expected; a second is refused."""
+    _peer: IAddress | None = None
+    _host: IAddress | None = None
+    """Both ends, once a request has asked for them: the transport asks the system each time."""
 
     # Lifetime
 
     def connectionMade(self) -> None:
+        self._heads = HeadReader()
         super().connectionMade()
         self.site.channel_made(self)
 
@@ -189,48 +184,72 @@ class BazaarChannel(HTTPChannel):
         """The IP address at the other end."""
         return getattr(self.transport.getPeer(), "host", "")
 
+    def getPeer(self) -> IAddress:
+        if self._peer is None:
+            self._peer = self.transport.getPeer()
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        if self._host is None:
+            self._host = self.transport.getHost()
+        return self._host
+
     # Requests
 
     def dataReceived(self, data: bytes) -> None:
-        LineReceiver.dataReceived(self, data)
+        more = data
+        begun = self._buffer or self.requests or self._busyReceiving or self._empty_line
+        if self.line_mode and not begun:
+            self._buffer, more = data, b""
+            self._take_whole()
+        if more or self._buffer:
+            LineReceiver.dataReceived(self, more)
         if (self._buffer or self.requests) and not (self._handlingRequest or self._busyReceiving):
             self._incomplete(data)
+
+    def _take_whole(self) -> None:
+        """Take requests from the buffer, while each has come whole and is usual. The others, and
+        what has come of the next, stay there: they are taken line by line, which costs more."""
+        site = self.site
+        self._busyReceiving = True
+        try:
+            while self._buffer and self.line_mode:
+                whole = self._heads.whole_request(self._buffer, site.max_body_bytes)
+                if whole is None:
+                    return
+                self._command, self._path, self._version, headers, body, self._buffer = whole
+                request = self._begin_request()
+                request.requestHeaders.take(headers)
+                self.persistent = self.checkPersistence(request, self._version)
+                request.gotLength(len(body))
+                if self._refused:
+                    return
+                if body:
+                    request.handleContentChunk(body)
+                self.allContentReceived()
+        finally:
+            self._busyReceiving = False
 
     def _incomplete(self, data: bytes) -> None:
         """Part of a request has come; `data` is its last piece."""
         if self._refused:
             return
         phase = Phase.HEAD if self.line_mode else Phase.BODY
-        if self._cannot_be_http(len(data)) if self.line_mode else self._cannot_be_chunk():
+        if self.line_mode:
+            is_none = cannot_be_request(self._buffer, len(data), in_headers=bool(self.requests))
+        else:
+            is_none = self._cannot_be_chunk()
+        if is_none:
             self.refuse(_MALFORMED)
         elif self.site.connections.phase(self) is not phase:
             self._enter(phase)
-
-    def _cannot_be_http(self, new: int) -> bool:
-        """Whether the line that has begun, with `new` bytes since the last call, cannot be one of
-        HTTP. Other protocols may never send a line end, so their first bytes decide."""
-        begun = self._buffer
-        # A line feed alone ends no line, and a carriage return precedes one.
-        if _CONTROLS.search(begun[-new - 1 :].removesuffix(b"\r")):
-            return True
-        if self.requests:
-            return False
-        method, space, rest = begun.partition(b" ")
-        if not space:
-            return not any(known.startswith(method) for known in _METHODS)
-        target, space, version = rest.partition(b" ")
-        return (
-            method not in _METHODS
-            or not target.isascii()
-            or (space != b"" and not any(known.startswith(version) for known in _VERSIONS))
-        )
 
     def _cannot_be_chunk(self) -> bool:
         """Whether the chunk length or trailer that has begun cannot be one."""
         decoder = self._transferDecoder
         if not isinstance(decoder, _ChunkedTransferDecoder) or decoder.state == "BODY":
             return False
-        return _CONTROLS.search(decoder._buffer.removesuffix(b"\r")) is not None
+        return CONTROLS.search(decoder._buffer.removesuffix(b"\r")) is not None
 
     def lineReceived(self, line: bytes) -> None:
         self._receivedHeaderSize += len(line)
@@ -256,15 +275,20 @@ class BazaarChannel(HTTPChannel):
             self._empty_line = True
             return
         self._empty_line = False
-        matched = _REQUEST_LINE.fullmatch(line)
+        matched = REQUEST_LINE.fullmatch(line)
         if matched is None:
             self.refuse(_MALFORMED)
             return
         self._command, self._path, self._version = matched.groups()
-        request: BazaarRequest = self.requestFactory(self, False)  # type: ignore[assignment]
+        self._begin_request()
+
+    def _begin_request(self) -> "BazaarRequest":
+        """Make the request whose first line has come."""
+        request: BazaarRequest = self.requestFactory(self, False)
         self.requests.append(request)
         if self.site.access_log is not None:
             request.begin(self._command, self._path, self.site.seconds())
+        return request
 
     def lineLengthExceeded(self, line: bytes) -> None:
         self._refuse_head(too_long=True)
@@ -278,7 +302,7 @@ class BazaarChannel(HTTPChannel):
         method, as it has chosen a decoder already.
         """
         if header == b"Content-Length":
-            if len(data) > _MAX_LENGTH_DIGITS and data.isdigit():
+            if len(data) > MAX_LENGTH_DIGITS and data.isdigit():
                 self.refuse(self.site.too_large)
                 return False
         elif header == b"Transfer-Encoding":
@@ -323,17 +347,15 @@ class BazaarChannel(HTTPChannel):
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         # Kept until the body follows, in the same turn: so both leave together, and at once.
-        lines = [
-            b"%b: %b\r\n" % (name, value)
-            for name, values in headers.getAllRawHeaders()
-            for value in values
-        ]
-        lines.append(self.requests[0].more_head)
-        self._head = b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines))
+        request: BazaarRequest = self.requests[0]
+        lines = request.first_head, request.responseHeaders.lines(), request.more_head
+        self._head = b"%b %b %b\r\n%b%b%b\r\n" % (version, code, reason, *lines)
 
     def write(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        write_now(self.transport, head + data)
+        if self._head:
+            head, self._head = self._head, b""
+            data = head + data
+        write_now(self.transport, data)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
@@ -380,8 +402,10 @@ class BazaarChannel(HTTPChannel):
         self._handlingRequest = False
         self._enter(Phase.IDLE, now)
         self._networkProducer.resumeProducing()
-        data = b"".join(self._dataBuffer)
-        self._dataBuffer = []
+        data = b""
+        if self._dataBuffer:
+            data = b"".join(self._dataBuffer)
+            self._dataBuffer = []
         self.setLineMode(data)
         if self._handlingRequest or self._busyReceiving:
             return

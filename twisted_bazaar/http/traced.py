@@ -43,8 +43,8 @@ class TracedRequest(BazaarRequest):
         self._span = self.tracer.begin(_name(method), Kind.SERVER, self.trace_context, attributes)
         super().process()
 
-    def finish(self) -> None:
-        super().finish()
+    def answered(self, now: float) -> None:
+        super().answered(now)
         self._end("")
 
     def connectionLost(self, reason: Failure) -> None:

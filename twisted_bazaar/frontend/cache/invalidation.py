@@ -7,7 +7,6 @@ Of a body more than a little is kept only if its head, which is signed as well, 
 """
 
 from collections.abc import Callable
-from typing import cast
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReactorTime
@@ -157,7 +156,7 @@ class InvalidationResource(Resource):
 def not_permitted(request: BazaarRequest, path: bytes) -> Refusal | None:
     """The answer to a caller whose role may not call `path`; None: it may, or callers have no
     roles, as they speak plain text."""
-    role = role_of(cast(BazaarChannel, request.channel).transport)
+    role = role_of(request.channel.transport)
     method = f"http {path.decode('ascii', 'replace')}"
     if role is None or method not in ALLOWED or may_call(role, method):
         return None
