@@ -296,6 +296,12 @@ def test_what_comes_while_an_answer_is_sent_follows_what_has_come_before() -> No
     assert seen == see(*pieces, reader=LineByLine(), while_answering=inside)
 
 
+@pytest.mark.parametrize("name", ["a body", "chunks", "a cookie"])
+def test_thousands_of_requests_may_come_at_once(name: str) -> None:
+    data = {**USUAL, **ODD}[name]
+    assert len(see(data * 2000).asked) >= 2000
+
+
 PARTS = st.sampled_from(
     [
         *(get(), SIZED, get(b"Connection: close"), get(target=b"/later"), b"\r\n", b"\r", b"\n"),
