@@ -222,6 +222,8 @@ class BazaarChannel(HTTPChannel):
                 request.requestHeaders.take(headers)
                 self.persistent = self.checkPersistence(request, self._version)
                 request.gotLength(len(body))
+                if self._refused:
+                    return
                 if body:
                     request.handleContentChunk(body)
                 self.allContentReceived()

@@ -70,6 +70,7 @@ USUAL = {
     "one that is answered later": get(target=b"/later") + SIZED + get(target=b"/later") + get(),
     "one without an end": get(target=b"/endless") + get(),
     "a large answer": get(target=b"/large") + get(),
+    "one that is refused by its head": get(target=b"/refused") + get() + SIZED,
     "no content": get(target=b"/204") + get(target=b"/304") + get(),
     "a failure": get(target=b"/fails") + get(),
 }
@@ -169,6 +170,15 @@ class Answering(Resource):
         return NOT_DONE_YET
 
 
+class Refusing(BazaarRequest):
+    """May be refused by its head alone."""
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        if self.channel._path == b"/refused" and self.channel._command == b"GET":
+            self.channel.refuse(self.too_large)
+
+
 class Stream:
     def end(self) -> None: ...
 
@@ -209,7 +219,8 @@ class Seen(NamedTuple):
     """What was sent after each piece, and after each answer that was given later."""
     events: list[dict[str, object]]
     phases: list[Phase]
-    ended: tuple[bool, bool, bool]
+    ended: tuple[int, bool, bool, bool]
+    """How many requests have no answer, and how the connection is closed."""
 
     @property
     def whatever_the_pieces(self) -> tuple[object, ...]:
@@ -223,6 +234,7 @@ def see(
     ids = map("id-{}".format, itertools.count(1)).__next__
     site = BazaarSite(resource, clock, clock.seconds, ids, max_body_bytes=LIMIT)
     site.access_log = lines
+    site.requestFactory = Refusing  # type: ignore[assignment]
     connection = Connection(site)
     if reader is not None:
         connection.channel._heads = reader
@@ -248,7 +260,8 @@ def see(
         resource.waiting.pop(0).respond(b"late")
         sent.append(connection.transport.value())
     transport = connection.transport
-    ended = transport.disconnecting, transport.half_closed, transport.aborting
+    waiting = len(connection.channel.requests)
+    ended = waiting, transport.disconnecting, transport.half_closed, transport.aborting
     return Seen(resource.asked, sent, lines.events, phases, ended)
 
 
