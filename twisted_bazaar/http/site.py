@@ -340,10 +340,11 @@ def _too_large(most: int) -> Refusal:
 
 
 def _well_formed(path: bytes) -> bool:
-    """Whether `path` is UTF-8 without empty segments."""
+    """Whether `path`, which is ASCII as all of a request line is, stands for UTF-8 without empty
+    segments."""
     if not path.startswith(b"/") or path.find(b"//") >= 0:
         return False
-    if _PERCENT not in path and path.isascii():
+    if _PERCENT not in path:
         return True
     try:
         unquote_to_bytes(path).decode("utf-8")

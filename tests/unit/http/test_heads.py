@@ -173,7 +173,7 @@ class Answering(Resource):
 class Refusing(BazaarRequest):
     """May be refused by its head alone."""
 
-    def gotLength(self, length: int | None) -> None:
+    def gotLength(self, length: int | None) -> None:  # noqa: N802
         super().gotLength(length)
         if self.channel._path == b"/refused" and self.channel._command == b"GET":
             self.channel.refuse(self.too_large)
