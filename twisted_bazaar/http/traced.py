@@ -4,6 +4,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from twisted_bazaar.security.transport import TlsTransport
 from twisted_bazaar.tracing.context import TraceContext
 from twisted_bazaar.tracing.spans import Kind, Span, Tracer, Value
 
@@ -31,7 +32,7 @@ class TracedRequest(BazaarRequest):
         method = self.method.decode("ascii") if self.method in _METHODS else "_OTHER"
         attributes: dict[str, Value] = {
             "http.request.method": method,
-            "url.scheme": "https" if self.isSecure() else "http",
+            "url.scheme": _scheme(self.channel),
             "url.path": _shown(self.uri.partition(b"?")[0]),
             "network.protocol.version": _shown(self.clientproto.removeprefix(b"HTTP/")),
             "client.address": self.client_address,
@@ -80,3 +81,8 @@ def _name(method: str) -> str:
 
 def _shown(text: bytes) -> str:
     return text[:_SHOWN_CHARACTERS].decode("latin-1")
+
+
+def _scheme(channel: Any) -> str:
+    # Twisted's `isSecure` knows its own TLS only.
+    return "https" if isinstance(channel.transport, TlsTransport) else "http"

@@ -18,12 +18,14 @@ from tests.fakes.edge_files import ServerFiles
 from tests.fakes.frontend_world import FrontEnd, Transport
 from tests.fakes.internal_endpoint import InternalEndpoint
 from tests.fakes.served import until
+from tests.fakes.tracer import FakeTracer
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http import edge
 from twisted_bazaar.http.connections import SECONDS, Phase
 from twisted_bazaar.http.edge import CHECK_SECONDS, EdgeCertificate, EdgeFiles, TlsEdge
 from twisted_bazaar.http.listener import Listener
 from twisted_bazaar.http.sources import Sources
+from twisted_bazaar.http.traced import trace_requests
 from twisted_bazaar.runtime.endpoint import Endpoint
 
 GET = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -231,6 +233,21 @@ async def test_requests_are_answered_by_tls_and_say_that_it_is_to_be_used(
     assert refused.startswith(b"HTTP/1.1 400 ")
     assert b"\r\nStrict-Transport-Security: max-age=60\r\n" in refused
     assert listener.url == f"https://127.0.0.1:{listener.address.port}"
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_span_of_a_request_by_tls_says_so(start: Start, files: ServerFiles) -> None:
+    for endpoint, scheme in (
+        (f"ssl:0:{files.endpoint}:interface=127.0.0.1", "https"),
+        ("tcp:0:interface=127.0.0.1", "http"),
+    ):
+        listener = start(endpoint)
+        tracer = FakeTracer(all_of_them=True)
+        trace_requests(listener._site, tracer)
+        context = files.trust() if scheme == "https" else None
+        await deferToThread(asked, listener.address.port, context)
+        [span] = tracer.spans
+        assert span.attributes["url.scheme"] == scheme
 
 
 @pytest_twisted.ensureDeferred
