@@ -120,7 +120,9 @@ def test_clients_trade_by_tls_and_a_certificate_is_replaced_without_a_restart(
     # The connection that stands is served on.
     assert ask(kept, "/stocks/GameStart")[0] == 200
     assert served.process_id("frontend") == pid
-    assert "the certificate for clients was read again" in served.log.read_text()
+    # The line goes through the process that writes the log.
+    said = "the certificate for clients was read again"
+    wait_until(lambda: said in served.log.read_text(), "the log says so", 10)
 
     shown = tool("status", "--data", str(served.data), "--cacert", str(files.certificate))
     assert "https://127.0.0.1:" in shown.stdout, shown.stderr
