@@ -294,6 +294,22 @@ def test_an_increment_is_taken_again(taken: dict[str, Path]) -> None:
     assert end_of(str(taken["increment"])) == end
 
 
+def test_a_replica_that_is_behind_replaces_no_later_backup(tmp_path: Path) -> None:
+    place = str(tmp_path / "b")
+    ahead, behind = tmp_path / "order-1", tmp_path / "order-2"
+    log(ahead, ENTRIES, indexed=9)
+    log(behind, ENTRIES, indexed=3)
+    take(behind, place, None, lambda: 7)
+    end = take(ahead, place, None, lambda: 8)
+    with pytest.raises(Unusable, match="ends with entry 9; this one with 3"):
+        take(behind, place, None, lambda: 9)
+    assert end_of(place) == end
+    # A damaged one holds nothing.
+    whole = (tmp_path / "b").read_bytes()
+    (tmp_path / "b").write_bytes(whole[:-9])
+    assert take(behind, place, None, lambda: 10).index == 3
+
+
 @pytest.mark.parametrize("words", ["--replicas ٣", "--replicas 1001", f"--until {'9' * 5000}"])
 def test_a_number_that_is_none_is_a_wrong_argument(taken: dict[str, Path], words: str) -> None:
     ran = run("restore", taken["backup"], taken["empty"], *words.split())

@@ -55,10 +55,10 @@ def take(folder: Path, place: str, since: str | None, milliseconds: Callable[[],
             made=made,
         )
         term, at = begins.term, begins.at
-        _check_replaces_none(place, since, start)
     if log.archive is not None and start.after < (lacking := log.archive.missing[0]):
         where = log.archive.where
         raise Unusable(f"{folder}: the entries up to {lacking} are not in {where}")
+    _check_replaces_none(place, since, start, released.index)
     with written(place) as out:
         writer = BackupWriter(out, start, term, at)
         for after in range(start.after, released.index, _CHUNK_ENTRIES):
@@ -66,19 +66,28 @@ def take(folder: Path, place: str, since: str | None, milliseconds: Callable[[],
         return writer.finish()
 
 
-def _check_replaces_none(place: str, since: str, start: Start) -> None:
-    """Raises `Unusable` if an increment that begins with `start` would replace another backup at
-    `place`, such as the one that it is since: neither could be restored then."""
+def _check_replaces_none(place: str, since: str | None, start: Start, upto: int) -> None:
+    """Raises `Unusable` if the backup that begins with `start` and ends with entry `upto` would
+    replace one at `place` that holds what it does not: an increment the backup that it is since, or
+    that of a replica that is behind a later one."""
     if is_s3(place):
-        other = place == since
-    elif not Path(place).is_file() or not Path(place).stat().st_size:
-        other = False
-    else:
-        with opened(place) as file:
-            there = BackupReader(file, place).start
-        other = (there.after, there.digest) != (start.after, start.digest)
-    if other:
+        if place == since:
+            raise Unusable(f"{place}: is what the increment follows")
+        return
+    if not Path(place).is_file() or not Path(place).stat().st_size:
+        return
+    with opened(place) as file:
+        try:
+            there = BackupReader(file, place)
+            ends = there.last_line().index
+        except Damaged:
+            if since is None:
+                return  # It holds nothing that can be restored.
+            raise
+    if since is not None and (there.start.after, there.start.digest) != (start.after, start.digest):
         raise Unusable(f"{place}: is there, and does not begin where {since} ends")
+    if there.start.cluster == start.cluster and ends > upto:
+        raise Unusable(f"{place}: is there, and ends with entry {ends}; this one with {upto}")
 
 
 def end_of(place: str) -> End:
