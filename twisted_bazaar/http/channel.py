@@ -12,7 +12,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -447,7 +447,7 @@ class BazaarChannel(HTTPChannel):
             now = self.site.seconds()
             self.site.access_log.refused(self, refusal, body, request_id, now)
         self._discard_input()
-        if self._ended or ISSLTransport.providedBy(self.transport):
+        if self._ended:
             self.loseConnection()
             return
         # Closing with bytes unread would reset the connection, and the client could lose the
