@@ -20,6 +20,7 @@ from .progress import majority
 
 __all__ = [
     "MAX_MEMBERS",
+    "REMOVED",
     "AddMember",
     "MembersChange",
     "Membership",
@@ -150,6 +151,10 @@ def promoted(now: Membership, replica: int) -> Members:
 def settled(now: Membership) -> Members:
     """The entry that ends the change under way."""
     return Members(now.members)
+
+
+REMOVED = "it was removed"
+"""The last words of `removed`."""
 
 
 def removed(replica: int, index: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 from twisted.logger import Logger
 
+from twisted_bazaar.consensus.membership import REMOVED
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.frontend.limits.options import LimitConfig, limit_arguments
 from twisted_bazaar.http.client_address import Network
@@ -147,6 +148,7 @@ def plan(config: Config, ports: Ports) -> list[Child]:
                 address=str(address),
                 command=twistd("bazaar-order", *own, *shared),
                 announces=True,
+                leaves_with=REMOVED,
                 environment=engine.environment,
             )
         )

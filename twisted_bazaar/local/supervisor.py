@@ -69,6 +69,8 @@ class Child:
     """Whether it says when it serves (see `announcement`)."""
     stops_last: bool = False
     """Whether it stops after all others, which use it to their end."""
+    leaves_with: str = ""
+    """How its last line ends if it fails because the others go on without it; empty: never."""
     stop_signal: str = "TERM"
     """What tells it to stop; without the `SIG`."""
     account: str = ":"
@@ -87,7 +89,7 @@ class Supervisor(procmon.ProcessMonitor):
 
     A child that has served is restarted whenever it ends. One that ends with status 1 before it
     has ever served cannot use its folder or its options, and a restart would not help: `refused`
-    is called, once, with one line.
+    is called, once, with one line. One that the others go on without is left out.
     """
 
     log = Logger()
@@ -155,7 +157,12 @@ class Supervisor(procmon.ProcessMonitor):
         self.threshold = 1 if blameless else 10
         life = self._lives.pop(name)
         super()._monitoredProcessExited(name, reason)
-        if self.running and name not in self._served and _status(reason) == FAILURE:
+        failed = self.running and _status(reason) == FAILURE
+        leaves_with = self._children[name].leaves_with
+        if failed and leaves_with and life.last_words.endswith(leaves_with):
+            self.restart[name].cancel()
+            self.log.warn("{name} is not started again: {words}", name=name, words=life.last_words)
+        elif failed and name not in self._served:
             self._give_up(name, life)
         elif self.running:
             pause = max(0.0, self.restart[name].getTime() - self._clock.seconds())

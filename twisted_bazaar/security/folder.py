@@ -131,7 +131,9 @@ class CertificateFolder:
             raise Unusable(f"{self.path} has an authority")
         if _is_there(self.authority_key) or self.roles():
             # A new key would leave nothing of the authority that all processes trust.
-            raise Unusable(f"{self.path} has lost its ca.crt: every process has a copy")
+            raise Unusable(
+                f"{self.path} has lost its ca.crt: copy that of any process, or remove what is here"
+            )
         made = Authority.make(bazaar, 1, issuing.now, issuing.serial())
         # `issues` goes on from here.
         self._write(self.next_key, made.issued.key)

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
+from twisted_bazaar.consensus.membership import REMOVED, removed
 from twisted_bazaar.local.console import Console
 from twisted_bazaar.local.supervisor import Child, Supervisor
 from twisted_bazaar.runtime import exits
@@ -311,6 +312,26 @@ def test_a_process_that_has_served_is_restarted_though_it_exits_with_1(tmp_path:
         supervised.world.advance(60)
         assert len(supervised.world.started) == lives
     assert supervised.refused == []
+
+
+@pytest.mark.parametrize("has_served", [True, False])
+def test_a_replica_that_was_removed_is_left_out_and_the_others_go_on(
+    tmp_path: Path, has_served: bool
+) -> None:
+    replica = Child(
+        name="order-2", address="a:4", command=["keep"], announces=True, leaves_with=REMOVED
+    )
+    supervised = Supervised(tmp_path, CATALOG, replica)
+    process = supervised.newest
+    if has_served:
+        process.protocol.childDataReceived(DESCRIPTOR, b"serving\n")
+    line = f"bazaar-order: replica 2 must stop: {removed(2, 21)}\n"
+    process.protocol.childDataReceived(2, line.encode())
+    process.exit(1)
+    supervised.world.advance(60)
+    assert supervised.refused == []
+    assert len(supervised.world.started) == 2
+    assert supervised.rows()[1]["pid"] is None
 
 
 @pytest.mark.parametrize("end", [0, 2, signal.SIGKILL, signal.SIGSEGV])

@@ -301,7 +301,7 @@ def test_an_authority_whose_certificate_is_lost_is_not_made_anew(
         lambda: folder.create("00000000", issuing()),
         lambda: folder.keep(lambda: "00000000", ROLES, issuing()),
     ):
-        with pytest.raises(Unusable, match="has lost its ca.crt: every process has a copy"):
+        with pytest.raises(Unusable, match="has lost its ca.crt: copy that of any process"):
             make()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     folder.authority_file.write_bytes(copy)
