@@ -23,6 +23,8 @@ __all__ = [
     "archive_of",
     "begin_path",
     "read_beginning",
+    "read_from",
+    "text_of",
     "write_beginning",
 ]
 
@@ -56,12 +58,17 @@ def begin_path(log: Path) -> Path:
 
 
 def read_beginning(log: Path) -> LogBeginning | None:
-    """Where the log in the folder `log` begins; None: with entry 1.
+    """Where the log in the folder `log` begins; None: with entry 1. Raises as `read_from` does."""
+    return read_from(begin_path(log))
+
+
+def read_from(path: Path) -> LogBeginning | None:
+    """The beginning of a log that `text_of` made of it is in the file `path`; None: there is no
+    file.
 
     Raises `Damaged` if the file is not as it was written, `NotUnderstood` if a newer release wrote
     it, and OSError.
     """
-    path = begin_path(log)
     try:
         line = path.read_bytes()
     except FileNotFoundError:
@@ -78,9 +85,14 @@ def read_beginning(log: Path) -> LogBeginning | None:
         raise Damaged(f"{path}: {error}") from None
 
 
+def text_of(beginning: LogBeginning) -> bytes:
+    """The content of a file that says where a log begins."""
+    return close_lines([msgspec.json.encode(beginning)[:-1]], 0)[0]
+
+
 def write_beginning(log: Path, beginning: LogBeginning) -> None:
     """The log in the folder `log` begins there from now on, over any crash. Raises OSError."""
-    replace_file(begin_path(log), close_lines([msgspec.json.encode(beginning)[:-1]], 0)[0])
+    replace_file(begin_path(log), text_of(beginning))
     sync_folder(log)
 
 

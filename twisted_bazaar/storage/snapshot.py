@@ -18,12 +18,10 @@ from pathlib import Path
 import msgspec
 
 from twisted_bazaar.consensus.beginning import Beginning
-from twisted_bazaar.errors import Damaged
 
-from .beginning import LogBeginning, read_beginning, write_beginning
+from .beginning import LogBeginning, read_beginning, read_from, text_of, write_beginning
 from .files import replace_file, sync_folder
 from .index import index_path, witness_in
-from .lines import CLOSING_BYTES, check_lines, close_lines
 from .linked_keys import keys_are_linked
 from .mark import read_mark
 from .recovery import Recovery
@@ -72,8 +70,7 @@ def use_snapshot(folder: Path, beginning: Beginning, archive: str) -> None:
     """The next start in `folder` uses the snapshot there, durably. Raises OSError."""
     ready = LogBeginning(before=beginning, archive=archive)
     sync_folder(folder / "snapshot")
-    text = close_lines([msgspec.json.encode(ready)[:-1]], 0)[0]
-    replace_file(folder / "snapshot" / "ready", text)
+    replace_file(folder / "snapshot" / "ready", text_of(ready))
     sync_folder(folder / "snapshot")
     sync_folder(folder)
 
@@ -85,7 +82,7 @@ def install_snapshot(folder: Path, replica: int) -> int:
     Term and vote stay, and so does what the mark says. Raises OSError, and what `Recovery` raises.
     """
     aside = folder / "snapshot"
-    ready = _read_ready(aside / "ready")
+    ready = read_from(aside / "ready")
     if ready is None:
         shutil.rmtree(aside, ignore_errors=True)
         return 0
@@ -115,13 +112,3 @@ def install_snapshot(folder: Path, replica: int) -> int:
     shutil.rmtree(aside, ignore_errors=True)
     sync_folder(folder)
     return ready.before.index
-
-
-def _read_ready(path: Path) -> LogBeginning | None:
-    try:
-        line = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    if check_lines(line, 0) is None:
-        raise Damaged(f"{path}: the checksum does not fit")
-    return msgspec.json.decode(line[:-CLOSING_BYTES] + b"}", type=LogBeginning)

@@ -9,8 +9,10 @@ from tests.fakes.histories import extend, history, ledger_of, opened, order, wri
 from twisted_bazaar.consensus.beginning import Beginning, after
 from twisted_bazaar.consensus.entries import Entry
 from twisted_bazaar.consensus.log import Write
+from twisted_bazaar.errors import NotUnderstood
 from twisted_bazaar.ledger import first_prices
 from twisted_bazaar.storage.index import Index, witness_in
+from twisted_bazaar.storage.lines import close_lines
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.snapshot import Incoming, install_snapshot, use_snapshot
 
@@ -161,3 +163,20 @@ def test_what_sqlite_kept_beside_the_index_before_is_never_applied_to_the_new_on
     assert install_snapshot(folder, 3) == 42
     assert not (folder / "index.sqlite-wal").exists()
     check_begun(folder, beginning)
+
+
+def test_a_snapshot_that_a_newer_release_has_taken_is_left_as_it_is(
+    tmp_path: Path, source: tuple[Path, Beginning]
+) -> None:
+    copy, beginning = source
+    folder = tmp_path / "order-3"
+    behind(folder)
+    received(folder, copy, beginning)
+    use_snapshot(folder, beginning, "")
+    ready = folder / "snapshot" / "ready"
+    ready.write_bytes(close_lines([b'{"format":9,"before":"of another form"'], 0)[0])
+    before = (folder / "index.sqlite").read_bytes()
+    with pytest.raises(NotUnderstood, match="format 9 is not known to this release"):
+        install_snapshot(folder, 3)
+    assert ready.exists()
+    assert (folder / "index.sqlite").read_bytes() == before
