@@ -11,9 +11,13 @@ can read it at any time; between the two files of a role they may find a key tha
 the certificate, and then keep what they have.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import attrs
 from cryptography import x509
@@ -41,6 +45,8 @@ from .roles import Role
 __all__ = ["RENEW_SECONDS", "CertificateFolder", "Issuing"]
 
 _Read = TypeVar("_Read")
+_Made = TypeVar("_Made")
+_P = ParamSpec("_P")
 
 RENEW_SECONDS = 30 * 86_400.0
 """A certificate with less left is issued again by `keep`."""
@@ -57,6 +63,29 @@ class Issuing:
     days: float = ROLE_DAYS
 
 
+def _alone(
+    *, make: bool = False
+) -> Callable[
+    [Callable[Concatenate["CertificateFolder", _P], _Made]],
+    Callable[Concatenate["CertificateFolder", _P], _Made],
+]:
+    """What is done while the folder is `locked`. With `make` it is made if it is missing."""
+
+    def decorate(
+        change: Callable[Concatenate["CertificateFolder", _P], _Made],
+    ) -> Callable[Concatenate["CertificateFolder", _P], _Made]:
+        @wraps(change)
+        def alone(folder: "CertificateFolder", /, *args: _P.args, **kwargs: _P.kwargs) -> _Made:
+            if make:
+                folder.make()
+            with folder.locked():
+                return change(folder, *args, **kwargs)
+
+        return alone
+
+    return decorate
+
+
 class CertificateFolder:
     """The certificates in the folder `path`. Everything raises `Unusable`, with one line that names
     the file."""
@@ -67,6 +96,7 @@ class CertificateFolder:
         """The authorities that are trusted: what every process of the bazaar has."""
         self.authority_key = path / "ca.key"
         self.next_key = path / "ca-next.key"
+        self._is_locked = False
 
     def certificate(self, role: Role) -> Path:
         """The file of its certificate."""
@@ -94,8 +124,9 @@ class CertificateFolder:
             return True
         if not (_is_there(self.authority_file) and _is_there(self.next_key)):
             return False
-        self._authority_of(self.next_key)
-        self._rename(self.next_key, self.authority_key)
+        with self.locked():
+            self._authority_of(self.next_key)
+            self._rename(self.next_key, self.authority_key)
         return True
 
     def read(self, role: Role) -> x509.Certificate:
@@ -125,6 +156,34 @@ class CertificateFolder:
 
     # Writing.
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """No other process issues here meanwhile: of two, one could make the key of an authority,
+        and the other its certificate."""
+        if self._is_locked:
+            yield
+            return
+        try:
+            held = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as why:
+            raise Unusable(f"{self.path} cannot be used: {why.strerror}") from None
+        try:
+            self._lock(held)
+            self._is_locked = True
+            yield
+        finally:
+            self._is_locked = False
+            os.close(held)
+
+    def _lock(self, held: int) -> None:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unusable(f"{self.path} is being changed by another process") from None
+        except OSError as why:
+            raise Unusable(f"{self.path} cannot be locked: {why.strerror}") from None
+
+    @_alone(make=True)
     def create(self, bazaar: str, issuing: Issuing) -> Authority:
         """Make the authority of a new bazaar. The folder must have none."""
         if _is_there(self.authority_file):
@@ -141,6 +200,7 @@ class CertificateFolder:
         self._rename(self.next_key, self.authority_key)
         return made
 
+    @_alone()
     def issue(self, roles: Iterable[Role], issuing: Issuing, to: Path | None = None) -> None:
         """Issue a certificate for each of `roles`, with the authority's beside it if it is for
         another folder, `to`. What is there of these roles is replaced, unless it is another
@@ -149,6 +209,7 @@ class CertificateFolder:
         other = self if to is None else CertificateFolder(to)
         if other is not self:
             other._check_is_of(authority.bazaar)
+            other.make()
             other._write(other.authority_file, self._read(self.authority_file))
         for role in roles:
             other._keep(role, authority.issue(role, issuing.now, issuing.serial(), issuing.days))
@@ -161,6 +222,7 @@ class CertificateFolder:
             if (other := bazaar_of(each)) != bazaar:
                 raise Unusable(f"{self.path} has certificates of bazaar {other}, not of {bazaar}")
 
+    @_alone(make=True)
     def keep(
         self,
         bazaar: Callable[[], str],
@@ -214,6 +276,7 @@ class CertificateFolder:
 
     # Replacing the authority: three steps, between which all services read the files again.
 
+    @_alone()
     def trust_next(self, issuing: Issuing) -> Authority:
         """Make the next authority, and trust it beside the one that issues. Step 1."""
         present = self.authorities()
@@ -227,6 +290,7 @@ class CertificateFolder:
         self._write_authorities((*present, following.certificate))
         return following
 
+    @_alone()
     def issue_by_next(self, issuing: Issuing) -> list[Role]:
         """Issue every role of this folder by the next authority. Step 2; may be repeated. Returns
         the roles."""
@@ -240,6 +304,7 @@ class CertificateFolder:
         self.issue(roles, issuing)
         return roles
 
+    @_alone()
     def distrust_former(self) -> None:
         """Trust the authority that issues, and no other. Step 3."""
         present = self.authorities()
@@ -292,9 +357,15 @@ class CertificateFolder:
         except OSError as why:
             raise Unusable(f"{path} cannot be renamed: {why.strerror}") from None
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def make(self) -> None:
+        """Make the folder, unless it is there."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as why:
+            raise Unusable(f"{self.path} cannot be made: {why.strerror}") from None
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
             replace_file(path, content)
             sync_folder(self.path)
         except OSError as why:

@@ -308,6 +308,24 @@ def test_an_authority_whose_certificate_is_lost_is_not_made_anew(
     assert folder.keep(lambda: "00000000", ROLES, issuing()) == (ROLES if keeps == "key" else [])
 
 
+def test_two_processes_do_not_change_an_authority_at_once(tmp_path: Path) -> None:
+    folder, other = made(tmp_path), CertificateFolder(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with other.locked():
+        for change in (
+            lambda: folder.create("00000000", issuing()),
+            lambda: folder.issue(ROLES, issuing()),
+            lambda: folder.keep(lambda: "00000000", ROLES, issuing()),
+            lambda: folder.trust_next(issuing()),
+            lambda: folder.issue_by_next(issuing()),
+            lambda: folder.distrust_former(),
+        ):
+            with pytest.raises(Unusable, match="is being changed by another process"):
+                change()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    folder.issue(ROLES, issuing())
+
+
 def test_what_is_issued_does_not_replace_what_is_another_bazaars(tmp_path: Path) -> None:
     ours, theirs = made(tmp_path / "ours"), made(tmp_path / "theirs", "00000000")
     before = {path: path.read_bytes() for path in theirs.path.iterdir()}
@@ -323,7 +341,7 @@ def test_what_is_issued_does_not_replace_what_is_another_bazaars(tmp_path: Path)
 def test_a_folder_that_cannot_be_is_named_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     folder = CertificateFolder(tmp_path / name)
-    with pytest.raises(Unusable, match="ca.crt cannot be looked at: ") as caught:
+    with pytest.raises(Unusable, match="cannot be made: ") as caught:
         folder.keep(lambda: "3f9c12ab", ROLES, issuing())
     assert "\n" not in str(caught.value)
 
