@@ -1,9 +1,12 @@
 """Files that are replaced whole, and folders whose names are durable. Everything raises OSError."""
 
+import fcntl
 import os
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
-__all__ = ["replace_file", "sync_folder", "write_all"]
+__all__ = ["claim_unfinished", "remove_unfinished", "replace_file", "sync_folder", "write_all"]
 
 
 def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
@@ -40,3 +43,23 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def claim_unfinished(file: int) -> None:
+    """The file, open at a descriptor, is being made until that is closed: `remove_unfinished`
+    leaves it alone, where the disk knows locks."""
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def remove_unfinished(folder: Path, before: str, after: str = "") -> None:
+    """Remove the files in `folder` whose names begin and end so, and which no process makes: those
+    who made them were killed. Raises nothing: they only take room."""
+    for path in folder.glob(f"{escape(before)}*{escape(after)}"):
+        with suppress(OSError):
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+            finally:
+                os.close(file)

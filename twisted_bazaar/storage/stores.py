@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from .files import sync_folder, write_all
+from .files import claim_unfinished, remove_unfinished, sync_folder, write_all
 from .s3 import S3Store, bucket_and_key, is_s3
 
 __all__ = ["FolderStore", "Store", "store_of"]
@@ -67,9 +67,11 @@ class FolderStore:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
         sync_folder(self._folder.parent)
         # Replicas that share the folder may make the same file at the same time.
+        remove_unfinished(self._folder, f"{name}.", ".new")
         file, aside = tempfile.mkstemp(".new", f"{name}.", self._folder)
         try:
             try:
+                claim_unfinished(file)
                 write_all(file, content)
                 os.fsync(file)
             finally:

@@ -15,6 +15,7 @@ from twisted_bazaar.consensus.entries import GENESIS, Entry
 from twisted_bazaar.errors import Unavailable
 from twisted_bazaar.market import Traded
 from twisted_bazaar.storage.archive import Archive
+from twisted_bazaar.storage.files import claim_unfinished
 from twisted_bazaar.storage.leaving import Keep, boundary, leave
 from twisted_bazaar.storage.logfile import LogFile
 from twisted_bazaar.storage.stores import FolderStore
@@ -190,3 +191,16 @@ def test_a_file_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     ):
         FolderStore(tmp_path).put("file", b"some")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_maker_left_that_was_killed_goes_and_what_is_being_made_stays(
+    tmp_path: Path,
+) -> None:
+    left, being_made, other = (tmp_path / name for name in ("file.1.new", "file.2.new", "g.1.new"))
+    for path in (left, being_made, other):
+        path.write_bytes(b"some")
+    with being_made.open("rb") as file:
+        claim_unfinished(file.fileno())
+        FolderStore(tmp_path).put("file", b"all")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["file", "file.2.new", "g.1.new"]

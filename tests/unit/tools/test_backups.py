@@ -12,7 +12,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -72,6 +72,7 @@ def test_an_increment_without_entries_ends_where_it_begins() -> None:
     assert read(written([], end)) == ([], end)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_damaged_backup_is_taken_for_a_whole_one(data: st.DataObject) -> None:
     whole = written(ENTRIES)
@@ -435,3 +436,11 @@ def test_entries_that_a_replica_lacks_are_said_to_be_elsewhere(tmp_path: Path) -
     assert not (tmp_path / "b").exists()
     # What comes after that needs no archive.
     assert take(folder, increment, whole, lambda: 8).index == len(ENTRIES)
+
+
+def test_what_a_backup_left_that_was_killed_goes_with_the_next_one(
+    replica: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".b.abc.unfinished").write_bytes(b"some")
+    take(replica, str(tmp_path / "b"), None, lambda: 7)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "order-3"]

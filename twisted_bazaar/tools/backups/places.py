@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from twisted_bazaar.errors import Unusable
-from twisted_bazaar.storage.files import sync_folder
+from twisted_bazaar.storage.files import claim_unfinished, remove_unfinished, sync_folder
 from twisted_bazaar.storage.s3 import bucket_and_key, connect, is_s3
 
 __all__ = ["opened", "written"]
+
+_UNFINISHED = ".unfinished"
 
 
 class _S3Client(Protocol):
@@ -36,10 +38,12 @@ def written(place: str) -> Iterator[IO[bytes]]:
         if path.exists() and not path.is_file():
             # As root, a device would be replaced.
             raise Unusable(f"{place}: is there, and no file")
+        remove_unfinished(path.parent, f".{path.name}.", _UNFINISHED)
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
+            dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED, delete=False
         ) as new:
             try:
+                claim_unfinished(new.fileno())
                 yield new.file
                 new.flush()
                 os.fsync(new.fileno())
