@@ -46,7 +46,9 @@ PATHS = {
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("intruders")
-    with Cluster(folder / "cluster", tls=True) as running:
+    # An election of their own, on a busy machine, would look like something that was written.
+    patient = "--election-timeout=1.5", "--lease=2", "--deadline=9"
+    with Cluster(folder / "cluster", *patient, tls=True) as running:
         yield running
 
 
