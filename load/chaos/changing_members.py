@@ -21,6 +21,8 @@ from load.history.records import Fault, History
 from load.report.outputs import Tell
 from twisted_bazaar.runtime.reactor import Reactor
 
+from .fault_types import Action
+
 __all__ = ["MEMBERS", "MembersOperator"]
 
 MEMBERS = "change members"
@@ -127,11 +129,21 @@ class MembersOperator:
         return done
 
     async def _gone(self, member: int) -> None:
-        """A replica was removed: it ends by itself, if it ever was a member."""
+        """A replica was removed: it ends by itself, if it knows that it was a member."""
         self._added.remove(member)
         came = member in self._came
-        if not await self._fleet.leave(member, LEFT_SECONDS if came else 0.0) and came:
+        left = await self._fleet.leave(member, LEFT_SECONDS if came else 0.0)
+        if not left and came and not self._was_emptied(member):
             self.problems.append(f"replica {member} was removed, and does not end")
+
+    def _was_emptied(self, member: int) -> bool:
+        """Whether its folder was. Then it waits to be added, like a new one."""
+        return any(
+            isinstance(each, Fault)
+            and each.what.startswith(Action.EMPTY_FOLDER)
+            and f"order-{member}" in each.names
+            for each in self._history.records
+        )
 
     async def _do(self, what: str, members: Sequence[int], *words: str) -> bool:
         """Give one command, and record it. Returns whether it was done."""

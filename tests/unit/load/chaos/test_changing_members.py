@@ -74,9 +74,18 @@ class Tool:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize(
+    ("ends", "emptied", "problems"),
+    [(True, False, False), (False, False, True), (False, True, False)],
+    ids=["they end", "they go on", "they go on with empty folders"],
+)
 def test_in_the_end_the_replicas_are_those_of_the_beginning(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int, ends: bool
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    seed: int,
+    ends: bool,
+    emptied: bool,
+    problems: bool,
 ) -> None:
     Tool.asked, Tool.members = [], {1, 2, 3}
     monkeypatch.setattr(changing_members, "Process", Tool)
@@ -88,6 +97,10 @@ def test_in_the_end_the_replicas_are_those_of_the_beginning(
     operator = MembersOperator(
         *(reactor, clock.seconds, given, tmp_path / "log", history, said.append, Random(seed))
     )
+    if emptied:
+        names = tuple(f"order-{member}" for member in range(4, 1000))
+        what = "empty folder of a replica"
+        history.add(Fault(what=what, names=names, began=0.0, ended=1.0, is_wanted=True))
     operator.start()
     clock.pump([0.5] * 400)
     ended: Deferred[None] = Deferred.fromCoroutine(operator.stop())
@@ -98,6 +111,7 @@ def test_in_the_end_the_replicas_are_those_of_the_beginning(
     assert not fleet.running
     assert sorted(fleet.left) == list(range(4, 4 + len(fleet.left)))
     assert {words[0] for words in Tool.asked} == {"add", "replace", "remove"}
-    assert len([each for each in history.records if isinstance(each, Fault)]) == len(Tool.asked)
+    faults = [each for each in history.records if isinstance(each, Fault)]
+    assert len(faults) == len(Tool.asked) + emptied
     assert len(said) == len(Tool.asked)
-    assert bool(operator.problems) != ends
+    assert bool(operator.problems) == problems
