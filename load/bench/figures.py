@@ -88,7 +88,7 @@ def judge(samples: Samples) -> Sequence[Judged]:
     """The ratios with their bounds. Each is the median of the ratios within a round, as what slows
     the whole machine down slows both sides."""
     bounds = [
-        (Subject.CACHED, Subject.KLEIN_GET, 32, 0.85),
+        (Subject.CACHED, Subject.KLEIN_GET, 32, 2.0),
         (Subject.TRADES, Subject.KLEIN_POST, 32, 0.55),
         (Subject.TRADES, Subject.KLEIN_POST, 128, 0.70),
         (Subject.TRADES, Subject.ORDINARY, 1, 0.6),
