@@ -5,7 +5,9 @@ there are.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import attrs
 
@@ -19,6 +21,7 @@ __all__ = [
     "UNKNOWN",
     "Client",
     "Permission",
+    "Recognized",
 ]
 
 MAX_CLIENT_NAME_CHARACTERS = 32
@@ -56,6 +59,15 @@ class Client:
     def may(self, permission: Permission) -> bool:
         """Whether it has `permission`."""
         return permission in self.permissions
+
+
+class Recognized(NamedTuple):
+    """Whom a connection was found to be of: the client of what it has `shown`, if `known` are the
+    clients that there are. It counts only for these very objects."""
+
+    shown: Sequence[bytes] | None
+    known: Mapping[bytes, tuple[bytes, Client]]
+    client: Client
 
 
 ANONYMOUS = Client("", frozenset(Permission))

@@ -20,6 +20,7 @@ from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+from twisted_bazaar.access import Recognized
 from twisted_bazaar.errors import InvariantBroken
 from twisted_bazaar.runtime.writing import write_now
 
@@ -79,6 +80,8 @@ class BazaarChannel(HTTPChannel):
     """What writes an answer without end; then the phase is `EVENTS`."""
     counted_from: str | None = None
     """The address that it counts for in the site's `sources`; None: it does not count there."""
+    recognized: Recognized | None = None
+    """Whose its last request was, for what asks for API keys."""
     _empty_line = False
     """Whether an empty line has come where a request line was expected; a second is refused."""
     _peer: IAddress | None = None

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from twisted_bazaar.access import UNKNOWN, Client, Permission
+from twisted_bazaar.access import UNKNOWN, Client, Permission, Recognized
 from twisted_bazaar.http.refusals import Reason, Refusal
 
 from .client_file import ClientEntry
 
 if TYPE_CHECKING:
+    from twisted_bazaar.http.channel import BazaarChannel
     from twisted_bazaar.http.site import BazaarRequest
 
 __all__ = ["CHALLENGE", "Gate"]
@@ -77,7 +78,16 @@ class Gate:
     def admit(self, request: "BazaarRequest", permission: Permission | None) -> None:
         """Let `request` pass, and tell it its client, also if that lacks the permission. Raises
         `Refusal`."""
-        found = self._client(request.requestHeaders.getRawHeaders(b"Authorization"))
+        shown = request.requestHeaders.getRawHeaders(b"Authorization")
+        connection: BazaarChannel = request.channel
+        last = connection.recognized
+        # A connection on which the same headers come again has the same object for them.
+        if last is not None and last.shown is shown and last.known is self._clients:
+            found: Client | Refusal = last.client
+        else:
+            found = self._client(shown)
+            if isinstance(found, Client):
+                connection.recognized = Recognized(shown, self._clients, found)
         request.caller = found if isinstance(found, Client) else UNKNOWN
         _check(found, permission)
 

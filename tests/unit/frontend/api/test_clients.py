@@ -82,6 +82,25 @@ def test_only_what_shows_nothing_of_the_market_is_open(frontend: FrontEnd) -> No
     } & {path for method, path, _ in calls() if method == "POST"}
 
 
+def test_on_one_connection_each_request_is_of_the_client_whose_api_key_it_shows_now() -> None:
+    def entry(name: str, key: str, *permissions: Permission) -> ClientEntry:
+        return ClientEntry(Client(name, frozenset(permissions)), (hash_of(key.encode()),))
+
+    gate = Gate([entry("alice", "bz_a", Permission.READ), entry("bob", "bz_b", Permission.TRADE)])
+    connection = FrontEnd(gate=gate).connect()
+
+    def status(key: str) -> int:
+        lines = f"GET /stocks HTTP/1.1\r\nHost: bazaar\r\nAuthorization: Bearer {key}\r\n\r\n"
+        return int(connection.send(lines.encode()).split()[1])
+
+    assert [status("bz_a"), status("bz_a"), status("bz_b"), status("bz_c")] == [200, 200, 403, 401]
+    assert status("bz_a") == status("bz_a") == 200
+    gate.replace([entry("alice", "bz_a", Permission.TRADE), entry("bob", "bz_b", Permission.READ)])
+    assert [status("bz_a"), status("bz_a"), status("bz_b")] == [403, 403, 200]
+    gate.replace([])
+    assert [status("bz_b"), status("bz_b")] == [401, 401]
+
+
 def test_two_clients_may_use_the_same_key_and_each_has_its_own_order(frontend: FrontEnd) -> None:
     first, second = place(frontend, "alice"), place(frontend, "bob", quantity=7)
     assert [each.json["data"]["transaction_number"] for each in (first, second)] == [1, 2]
