@@ -42,9 +42,14 @@ class Archiving:
     # Snapshots.
 
     def give(self, message: None, reply: "Respond") -> None:
-        """Another replica asks for a snapshot."""
+        """Another replica asks for a snapshot. One whose index is made anew, of the archive, has
+        none to give."""
         member = self._member
-        reply(member.disk.storage.snapshot(member.indexed))
+        storage = member.disk.storage
+        if 0 < member.indexed >= storage.beginning.index:
+            reply(storage.snapshot(member.indexed))
+        else:
+            reply(Unavailable("the index does not go as far as the log begins"))
 
     def look(self) -> None:
         """Begin to take a snapshot if the replica wants one."""
@@ -55,6 +60,9 @@ class Archiving:
         self._taking = True
 
         def came(snapshot: Any) -> None:
+            if isinstance(snapshot, Unavailable):
+                lost()
+                return
             # The parts of it take their time, while the replica goes on.
             member.later(member.world.random.random() * 0.2, self._came, source, snapshot)
 

@@ -125,8 +125,9 @@ class Canvass:
         self._ask_at |= dict.fromkeys(new, now)
 
     def ask_also(self, peer: int, now: float) -> bool:
-        """Ask `peer`, too, which says that it leads: those that this replica knows as members may
-        all have been replaced. Its answer is not waited for. Returns whether that is new."""
+        """Ask `peer`, too, which leads or wants to, and takes this replica for a member: those that
+        this replica knows as members may all have been replaced. Its answer is not waited for.
+        Returns whether that is new."""
         if peer in self.asked or peer in self.hinted:
             return False
         self.hinted.add(peer)

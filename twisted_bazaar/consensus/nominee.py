@@ -193,6 +193,11 @@ class Nominee(Voter):
         reply = campaign_reply(outcome, self.id, self.term)
         self._outbox.say(Reply(ticket, reply) for ticket, _ in tickets)
 
+    def _ask_also(self, peer: int, now: float) -> None:
+        """`peer` has sent a request. While this replica is suspect, it asks it, too."""
+        if self.suspect and self._canvass is not None and self._canvass.ask_also(peer, now):
+            self._consider_canvass(now)
+
     def _on_poll_reply(self, message: PollReply, now: float) -> None:
         """Raises `Unusable` if this replica is a member no longer."""
         self._levels[message.replica] = message.level

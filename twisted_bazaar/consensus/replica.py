@@ -287,6 +287,7 @@ class Replica(Nominee):
                 self._on_vote(request, now, ticket)
             case Poll():
                 self._on_poll(request, now, ticket)
+                self._ask_also(request.replica, now)
             case Fetch():
                 self._on_fetch(request, ticket)
 
@@ -403,8 +404,7 @@ class Replica(Nominee):
     def _on_append(self, message: Append, now: float, ticket: Ticket) -> None:
         if self.suspect:
             self._outbox.say([Reply(ticket, Declined("it is suspect"))])
-            if self._canvass is not None and self._canvass.ask_also(message.leader, now):
-                self._consider_canvass(now)
+            self._ask_also(message.leader, now)
             return
         if message.term > self.term:
             self._adopt(message.term)

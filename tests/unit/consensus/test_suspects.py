@@ -14,6 +14,7 @@ from tests.fakes.member import (
 from twisted_bazaar.consensus.entries import MemberInfo
 from twisted_bazaar.consensus.log import MemoryStorage, Write
 from twisted_bazaar.consensus.messages import (
+    Append,
     CampaignReply,
     Declined,
     Fetch,
@@ -274,10 +275,16 @@ def test_a_copy_without_an_entry_takes_the_name_that_the_others_have() -> None:
     assert restored.replica.log.last_index == cluster.members[3].replica.log.last_index
 
 
-def test_a_leader_that_is_not_known_is_asked_who_the_members_are() -> None:
+REQUESTS = [append_with(term=7, leader=5, cluster="c"), Poll(replica=5, nonce=1, to=1)]
+"""Of a leader, and of one that cannot lead without the vote of the suspect."""
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=["append", "poll"])
+def test_a_peer_that_is_not_known_is_asked_who_the_members_are(request_: Append | Poll) -> None:
     """All that the log and the options of the suspect name may have been replaced."""
     member = suspect()
-    assert member.ask(append_with(term=7, leader=5, cluster="c")) == Declined("it is suspect")
+    answer = member.ask(request_)
+    assert answer == Declined("it is suspect") or isinstance(answer, PollReply)
     (poll,) = [poll for poll in member.take(Poll) if poll.to == 5]
     assert 5 in member.replica.neighbours
     roster = (MemberInfo(4, "d:1"), MemberInfo(5, "e:1"), MemberInfo(1, "a:1", joining=True))
@@ -296,12 +303,14 @@ def test_a_leader_that_is_not_known_is_asked_who_the_members_are() -> None:
     assert set(member.replica.neighbours) >= {4, 5}
 
 
-def test_a_leader_that_is_not_known_is_asked_again_when_it_sends_again() -> None:
+@pytest.mark.parametrize("request_", REQUESTS, ids=["append", "poll"])
+def test_a_peer_that_is_not_known_is_asked_again_when_it_sends_again(
+    request_: Append | Poll,
+) -> None:
     member = suspect()
-    heartbeat = append_with(term=7, leader=5, cluster="c")
     for _ in range(2):
-        member.ask(heartbeat)
+        member.ask(request_)
         (poll,) = [poll for poll in member.take(Poll) if poll.to == 5]
-        member.ask(heartbeat)
+        member.ask(request_)
         assert not [poll for poll in member.take(Poll) if poll.to == 5]
         member.replica.unreachable(poll, member.clock.now)
