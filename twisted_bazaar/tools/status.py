@@ -4,10 +4,12 @@
 """
 
 import os
+import signal
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from types import FrameType
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -41,12 +43,16 @@ def show(asked: Namespace, out: TextIO, sleep: Callable[[float], None] = time.sl
     watch = _Watch(place, console, sleep)
     if not asked.watch:
         return watch.print_once(asked.json)
+    former = signal.signal(signal.SIGINT, watch.interrupt)
     try:
         if asked.json or not console.is_terminal:
             watch.print_each_second(asked.json)
-        watch.redraw_each_second()
+        else:
+            watch.redraw_each_second()
     except KeyboardInterrupt:
         pass
+    finally:
+        signal.signal(signal.SIGINT, former)
     return watch.exit_status
 
 
@@ -65,7 +71,14 @@ class _Watch:
         self._seconds = seconds
         self._sleep = sleep
         self._last: Answer | None = None
+        self._interrupted = False
         self.exit_status = FAILURE
+
+    def interrupt(self, signal_: int, frame: FrameType | None) -> None:
+        """End it, for a signal. Python drops an exception that is raised while it frees an object:
+        then it ends before the next answer."""
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def print_once(self, as_json: bool) -> int:
         """Print the present answer; returns the exit status."""
@@ -75,7 +88,7 @@ class _Watch:
 
     def print_each_second(self, as_json: bool) -> None:
         """Print each answer below the last one, until Ctrl-C."""
-        while True:
+        while not self._interrupted:
             began = self._seconds()
             try:
                 self.print_once(as_json)
@@ -86,7 +99,7 @@ class _Watch:
     def redraw_each_second(self) -> None:
         """Show the last answer in place, until Ctrl-C."""
         with Live(console=self._console, auto_refresh=False, transient=False) as live:
-            while True:
+            while not self._interrupted:
                 began = self._seconds()
                 live.update(self._present(), refresh=True)
                 self._wait(began)

@@ -1,11 +1,13 @@
 """`python -m twisted_bazaar status`: what it shows, where it asks, and how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,21 @@ def test_with_watch_each_answer_is_printed_below_the_last_where_there_is_no_term
     out, err = capsys.readouterr()
     assert out.index("all is well") < out.index("works, but something is wrong")
     assert err == f"status: {frontend.url}/status answers with status 503\n"
+
+
+def test_a_ctrl_c_whose_exception_gets_lost_ends_it_as_well(
+    frontend: Frontend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(_: float) -> None:
+        assert len(frontend.answers.asked) == 1
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    asked = Namespace(url=frontend.url, data=None, cacert=None, watch=True, json=True)
+    assert show(asked, sys.stdout, interrupt) == 0
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_front_end_and_process_ids_are_found_in_the_folder(
