@@ -178,7 +178,7 @@ def test_a_restored_folder_has_no_vote(tmp_path: Path, in_place: bool) -> None:
         wait_converged(own, 1)
         own.kill("order-1")
         for number in (2, 3, 4):
-            buy(own, f"key-{number}", number)
+            bought(own, f"key-{number}", number)
         own.kill("order-2")
         own.kill("order-3")
         if in_place:
