@@ -65,19 +65,12 @@ class Gate:
         known, client = self._clients.get(digest, (_ABSENT, UNKNOWN))
         return client if hmac.compare_digest(known, digest) else None
 
-    def admitted(
-        self, authorization: Sequence[bytes] | None, permission: Permission | None
-    ) -> Client:
-        """The client that sent these headers `Authorization`, if it has `permission`. Raises
+    def admit(self, request: "BazaarRequest", permission: Permission | None) -> None:
+        """Let `request` pass, and tell it its client, also if that lacks the permission. Raises
         `Refusal`.
 
         None is a permission that all have: then the client may be `UNKNOWN`.
         """
-        return _check(self._client(authorization), permission)
-
-    def admit(self, request: "BazaarRequest", permission: Permission | None) -> None:
-        """Let `request` pass, and tell it its client, also if that lacks the permission. Raises
-        `Refusal`."""
         shown = request.requestHeaders.getRawHeaders(b"Authorization")
         connection: BazaarChannel = request.channel
         last = connection.recognized
@@ -89,7 +82,12 @@ class Gate:
             if isinstance(found, Client):
                 connection.recognized = Recognized(shown, self._clients, found)
         request.caller = found if isinstance(found, Client) else UNKNOWN
-        _check(found, permission)
+        if permission is None:
+            return
+        if not isinstance(found, Client):
+            raise found
+        if not found.may(permission):
+            raise _not_permitted(found, permission)
 
     def _client(self, authorization: Sequence[bytes] | None) -> Client | Refusal:
         if not authorization:
@@ -98,16 +96,6 @@ class Gate:
         if matched is None:
             return _MALFORMED
         return self.client_of(matched[1]) or _WRONG_KEY
-
-
-def _check(found: Client | Refusal, permission: Permission | None) -> Client:
-    if permission is None:
-        return found if isinstance(found, Client) else UNKNOWN
-    if not isinstance(found, Client):
-        raise found
-    if not found.may(permission):
-        raise _not_permitted(found, permission)
-    return found
 
 
 def _unauthenticated(message: str, error: bytes = b"") -> Refusal:

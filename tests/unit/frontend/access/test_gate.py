@@ -1,4 +1,5 @@
 import hmac
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -22,13 +23,26 @@ def gate() -> Gate:
     )
 
 
-def admitted(present: Gate, key: bytes) -> Client:
-    return present.admitted([b"Bearer " + key], Permission.READ)
+def admitted(
+    present: Gate, authorization: list[bytes] | None, permission: Permission | None
+) -> Client:
+    """The client of a request with these headers, which `present` lets pass."""
+    headers = SimpleNamespace(getRawHeaders={b"Authorization": authorization}.get)
+    request: Any = SimpleNamespace(
+        requestHeaders=headers, channel=SimpleNamespace(recognized=None), caller=None
+    )
+    present.admit(request, permission)
+    caller: Client = request.caller
+    return caller
+
+
+def shown(present: Gate, key: bytes) -> Client:
+    return admitted(present, [b"Bearer " + key], Permission.READ)
 
 
 def refused(authorization: list[bytes] | None, permission: Permission) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        gate().admitted(authorization, permission)
+        admitted(gate(), authorization, permission)
     return caught.value
 
 
@@ -36,7 +50,7 @@ def refused(authorization: list[bytes] | None, permission: Permission) -> Refusa
     "header", [b"Bearer bz_a", b"bearer bz_a", b"BEARER   bz_a", b"Bearer bz_a2", b"Bearer bz_a \t"]
 )
 def test_each_api_key_of_a_client_is_its_own(header: bytes) -> None:
-    assert gate().admitted([header], Permission.TRADE) == ALICE
+    assert admitted(gate(), [header], Permission.TRADE) == ALICE
 
 
 @pytest.mark.parametrize(
@@ -76,8 +90,8 @@ def test_a_client_without_the_permission_is_403() -> None:
 
 @pytest.mark.parametrize("headers", [None, [b"Bearer bz_x"], [b"Basic eA=="]])
 def test_what_needs_no_permission_is_open_to_all(headers: list[bytes] | None) -> None:
-    assert gate().admitted(headers, None) is UNKNOWN
-    assert gate().admitted([b"Bearer bz_r"], None) == READER
+    assert admitted(gate(), headers, None) is UNKNOWN
+    assert admitted(gate(), [b"Bearer bz_r"], None) == READER
 
 
 def test_other_clients_from_now_on() -> None:
@@ -89,7 +103,7 @@ def test_other_clients_from_now_on() -> None:
 
 def test_who_is_removed_or_may_do_something_else_has_lost_what_it_had() -> None:
     present = gate()
-    reader, alice = admitted(present, b"bz_r"), admitted(present, b"bz_a")
+    reader, alice = shown(present, b"bz_r"), shown(present, b"bz_a")
     assert not present.has_lost(reader)
     present.replace([ClientEntry(Client("reader", frozenset()), (hash_of(b"bz_r"),))])
     assert present.has_lost(reader)
@@ -98,7 +112,7 @@ def test_who_is_removed_or_may_do_something_else_has_lost_what_it_had() -> None:
 
 def test_who_has_shown_an_api_key_that_is_retired_has_lost_what_it_had() -> None:
     present = gate()
-    former, newest = admitted(present, b"bz_a"), admitted(present, b"bz_a2")
+    former, newest = shown(present, b"bz_a"), shown(present, b"bz_a2")
     present.replace([ClientEntry(ALICE, (hash_of(b"bz_a2"),))])
     assert present.has_lost(former)
     assert not present.has_lost(newest)
