@@ -28,9 +28,10 @@ __all__ = ["Learners"]
 _SILENT_HEARTBEATS = 3
 """A catalog that works answers within this time: it is asked every heartbeat, and may hold its
 answer back for one."""
-_NOTICE_SECONDS = 0.002
-"""How long a catalog is not told that an entry is committed, if the next proposal, which says it,
-too, follows as quickly as the last one did."""
+_LEAST_NOTICE_SECONDS, _MOST_NOTICE_SECONDS = 0.002, 0.005
+"""How long a catalog is not told that an entry is committed, as the next proposal says it, too:
+between these two, twice as long as the last proposal took to follow. If it took longer than the
+most, the catalog is told at once."""
 _STUCK_LEASES = 2
 """A catalog that works clears an entry within this time: it waits for its front-ends for one
 lease at most."""
@@ -133,8 +134,8 @@ class Learners:
         the next tick."""
         self._commit_seen, self._commit_seen_at = 0, now
         """The commit index, and since when it is that."""
-        self._proposals_follow = False
-        """Whether the last proposal came within `_NOTICE_SECONDS` of the commit before it."""
+        self._notice_after = 0.0
+        """How long what is committed waits for the next proposal, in seconds."""
         self._history = ""
         last = log.last_index
         self._learners = {name: _Learner(name, last, now) for name in names}
@@ -164,8 +165,8 @@ class Learners:
             last = self._log.last_index if hears_proposals else commit
             untold = learner.sent_commit < commit or learner.sent_last < last
             lag = 0.0
-            if self._proposals_follow and hears_proposals and learner.knows_of(last, commit):
-                lag = _NOTICE_SECONDS
+            if hears_proposals and learner.knows_of(last, commit):
+                lag = self._notice_after
             if learner.due(now, commit, 0, heartbeat, untold=untold, lag=lag):
                 learner.sending(now, 0)
                 message = self._apply(learner, last, commit, now)
@@ -174,7 +175,7 @@ class Learners:
                 learner.offered = 0
                 if message.proposed:
                     learner.offered = end
-                    self._proposals_follow = now - self._commit_seen_at <= _NOTICE_SECONDS
+                    self._notice_after = _notice_after(now - self._commit_seen_at)
                 learner.sent_last = max(learner.sent_last, learner.offered, min(last, commit))
                 requests.append(LearnerRequest(name, message))
             elif hears_proposals and learner.due_notice(released):
@@ -354,3 +355,10 @@ class Learners:
         """How many entries of this log each catalog has not cleared, by name."""
         last = self._log.last_index
         return {name: max(0, last - each.match) for name, each in self._learners.items()}
+
+
+def _notice_after(took: float) -> float:
+    """For how long a commit waits for the next proposal, if the last one took so long to follow."""
+    if took > _MOST_NOTICE_SECONDS:
+        return 0.0
+    return min(max(2 * took, _LEAST_NOTICE_SECONDS), _MOST_NOTICE_SECONDS)

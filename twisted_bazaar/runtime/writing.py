@@ -40,11 +40,13 @@ def write_now(transport: Any, data: bytes) -> None:
             # Both parts of Twisted's buffer. The first may keep what was sent up to `offset`.
             and not (transport._tempDataBuffer or transport.dataBuffer)
         ):
-            sent = transport.writeSomeData(data)
+            try:
+                sent = transport.socket.send(data)
+            except OSError:
+                sent = 0
             if sent == len(data):
                 return
-            if isinstance(sent, int):
-                data = data[sent:]
+            data = data[sent:]
     elif isinstance(transport, WritesNow):
         transport.write_now(data)
         return

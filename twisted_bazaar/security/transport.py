@@ -41,8 +41,8 @@ __all__ = [
     "role_of",
 ]
 
-_MOST = 64 * 1024
-"""Bytes that are decrypted at a time; a record has 16 KiB at most."""
+_MOST = 16 * 1024
+"""Bytes that are decrypted at a time: what a record has at most, so that nothing of one is left."""
 
 
 class NotAdmitted(Exception):
@@ -116,9 +116,31 @@ class TlsTransport(Protocol, WritesNow):
     def dataReceived(self, data: bytes) -> None:
         if self._why is not None:
             return
-        self._incoming.write(data)
-        if self._open or self._shake_hands():
-            self._decrypt()
+        incoming = self._incoming
+        incoming.write(data)
+        if not (self._open or self._shake_hands()):
+            return
+        parts: list[bytes] = []
+        ended = False
+        try:
+            while incoming.pending:
+                part = self._tls.read(_MOST)
+                if not part:
+                    ended = True
+                    break
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as why:
+            self._fail(in_words(why))
+            return
+        if self._outgoing.pending:
+            self._flush()
+        if parts and self.protocol is not None:
+            self.protocol.dataReceived(parts[0] if len(parts) == 1 else b"".join(parts))
+        if ended:
+            # The other end has written its last.
+            self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closing = True
@@ -154,30 +176,6 @@ class TlsTransport(Protocol, WritesNow):
             self._closing = False
             self.loseWriteConnection()
         return True
-
-    def _decrypt(self) -> None:
-        tls, incoming = self._tls, self._incoming
-        parts: list[bytes] = []
-        ended = False
-        try:
-            while incoming.pending or tls.pending():
-                part = tls.read(_MOST)
-                if not part:
-                    ended = True
-                    break
-                parts.append(part)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as why:
-            self._fail(in_words(why))
-            return
-        if self._outgoing.pending:
-            self._flush()
-        if parts and self.protocol is not None:
-            self.protocol.dataReceived(parts[0] if len(parts) == 1 else b"".join(parts))
-        if ended:
-            # The other end has written its last.
-            self.loseConnection()
 
     def _fail(self, why: str) -> None:
         """The other end is not to be spoken with."""

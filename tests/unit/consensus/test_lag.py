@@ -149,6 +149,32 @@ def test_a_commit_is_told_alone_if_no_trade_follows_in_time(busy: Cluster) -> No
     assert leader.replica.wake_at is None
 
 
+@pytest.mark.parametrize(
+    ("took", "waits"), [(0.0, 0.002), (0.002, 0.004), (0.004, 0.005), (0.006, None)]
+)
+def test_a_commit_waits_twice_as_long_as_the_last_trade_took_to_follow(
+    busy: Cluster, took: float, waits: float | None
+) -> None:
+    """But two milliseconds at least, and five at most."""
+    leader = busy.members[3]
+    wake(leader)
+    busy.carry_out(leader)
+    busy.run()
+    busy.pass_time(TICK)
+    for key in ("third", "fourth"):
+        busy.trade(3, buy(key))
+        busy.run()
+        busy.clock.now += took
+    busy.trade(3, buy("fifth"))
+    busy.run()
+    told = busy.learners[CATALOG].applied
+    if waits is None:
+        assert told == leader.replica.commit
+    else:
+        assert told == leader.replica.commit - 1
+        assert leader.replica.wake_at == pytest.approx(busy.clock.now + waits)
+
+
 def test_where_trades_are_rare_a_commit_is_told_at_once(busy: Cluster) -> None:
     learner = busy.learners[CATALOG]
     busy.pass_time(0.1)

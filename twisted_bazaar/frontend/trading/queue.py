@@ -135,6 +135,11 @@ class TradeQueue(Generic[T]):
         """How many trades wait to be sent."""
         return len(self._lanes)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether so many batches are under way that no other one is sent."""
+        return len(self._in_flight) >= self._max_in_flight
+
     def add(self, pending: Pending[T]) -> None:
         """Take in a trade. Raises `Overloaded` if its client has too many open."""
         left = self._capacity - self._open - 1
@@ -164,7 +169,7 @@ class TradeQueue(Generic[T]):
         `level` is what the leader understands; None: it has not said. Then trades that a leader of
         level 0 would not judge by all that they say wait; if it is 0, they are `NotExecuted`.
         """
-        if not leader or not self._lanes or len(self._in_flight) >= self._max_in_flight:
+        if not leader or not self._lanes or self.is_busy:
             return None
         pending = self._lanes.take(MAX_BATCH_TRADES) if level else self._next_for(level)
         if not pending:

@@ -61,7 +61,7 @@ class TradeService(Service):
         self._queue: TradeQueue[_Ticket] = TradeQueue()
         self._pump_call: IDelayedCall | None = None
         self._gather_until = float("-inf")
-        self._gather_count = 0
+        self._gather_count = 1
         """The next batch waits until then, or until it has so many trades."""
         self._expiring = LoopingCall(self._expire)
         self._expiring.clock = reactor
@@ -110,7 +110,6 @@ class TradeService(Service):
             pending.context = context
         if self._following is not None:
             self._following.taken(pending)
-        # Trades of one reactor turn go in one batch.
         self._pump_soon()
         return answer
 
@@ -149,21 +148,20 @@ class TradeService(Service):
         self._pump()
 
     def _pump_soon(self) -> None:
-        wait = self._gather_seconds()
-        if self._pump_call is None:
-            self._pump_call = self._reactor.callLater(wait, self._pump_called)
-        elif not wait:
-            self._pump_call.reset(0)
-
-    def _gather_seconds(self) -> float:
-        """For how long the next batch waits for more trades."""
-        if self._queue.waiting >= self._gather_count:
-            return 0.0
-        return max(0.0, self._gather_until - self._seconds())
+        """Send the next batch once it has as many trades as are expected, or has waited for them
+        long enough. While one is under way `_go_on` sees to it."""
+        if self._queue.is_busy:
+            return
+        left = self._gather_until - self._seconds()
+        if left > 0 and self._queue.waiting >= self._gather_count:
+            self._pump()
+        elif self._pump_call is None:
+            # Nothing is expected: trades of one reactor turn go in one batch.
+            self._pump_call = self._reactor.callLater(max(0.0, left), self._pump_called)
 
     def _pump_called(self) -> None:
         self._pump_call = None
-        if self._gather_seconds() > 0:
+        if self._queue.waiting < self._gather_count and self._seconds() < self._gather_until:
             self._pump_soon()
         else:
             self._pump()
@@ -219,9 +217,9 @@ class TradeService(Service):
             self._leadership.doubt(batch.leader)
 
     def _go_on(self, _: None, batch: Batch[_Ticket]) -> None:
-        if len(batch.pending) > 1:
-            self._gather_until = self._seconds() + _GATHER_SECONDS
-            self._gather_count = self._queue.waiting + len(batch.pending)
+        answered = len(batch.pending)
+        self._gather_until = self._seconds() + _GATHER_SECONDS
+        self._gather_count = self._queue.waiting + answered if answered > 1 else 1
         self._answer()
         if self._queue.waiting:
             self._pump_soon()

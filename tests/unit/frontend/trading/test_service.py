@@ -141,8 +141,25 @@ def test_the_next_batch_waits_a_millisecond_for_clients_answered_together(led: D
 def test_a_single_client_does_not_wait_for_others(led: Desk) -> None:
     led.place(1)
     led.call().reply(placed(1))
-    led.place(2)
-    assert keys(led.call()) == ["key-2"]
+    led.trading.place(trade(2))
+    assert keys(led.call()) == ["key-2"], "not even for the end of the turn"
+
+
+def test_the_last_of_those_that_are_expected_takes_all_with_it(led: Desk) -> None:
+    led.place(1, 2)
+    led.call().reply(placed(1, 2))
+    led.trading.place(trade(3))
+    assert not led.replicas[3].open("trade")
+    led.trading.place(trade(4))
+    assert keys(led.call()) == ["key-3", "key-4"]
+
+
+def test_after_a_pause_what_comes_in_one_turn_goes_in_one_batch_again(led: Desk) -> None:
+    led.place(1)
+    led.call().reply(placed(1))
+    led.clock.advance(0.01)
+    led.place(2, 3)
+    assert keys(led.call()) == ["key-2", "key-3"]
 
 
 def test_trades_wait_while_no_replica_leads(desk: Desk) -> None:
