@@ -86,7 +86,8 @@ class _Stocks(msgspec.Struct):
 class Fleet(ABC):
     """A running bazaar. `LocalFleet` and `NamespacedFleet` are the two kinds."""
 
-    def __init__(self, reactor: Reactor, data: Path | None) -> None:
+    def __init__(self, reactor: Reactor, data: Path | None, api_key: str | None = None) -> None:
+        """`api_key` is for what this asks the front-ends; None: they ask for none."""
         self.reactor = reactor
         self.data = data
         """The folder of its files; None: it may not be read."""
@@ -94,7 +95,7 @@ class Fleet(ABC):
         """Of the front-ends."""
         self.caches: list[str] = []
         """Where each front-end caches: `redis`, `memory` or `off`."""
-        self._session = Session(reactor, 2)
+        self._session = Session(reactor, 2, api_key)
         self._paused: dict[str, int] = {}
 
     # Processes, and what faults are injected into.

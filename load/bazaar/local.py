@@ -45,11 +45,12 @@ class LocalFleet(Fleet):
         further: Sequence[str],
         options: Sequence[str],
         engine: str = "",
+        api_key: str | None = None,
     ) -> None:
         """`further` is where each further front-end caches: `shared`, with the first one, or
         `own`, in its memory. `options` are for `twistd bazaar`, and so is `engine`, if it has
-        one."""
-        super().__init__(reactor, folder / "data")
+        one. `api_key` is that of a client who may read, if they name clients."""
+        super().__init__(reactor, folder / "data", api_key)
         self._log = folder / "log"
         listen = "--listen=tcp:0:interface=127.0.0.1"
         command = twistd("bazaar", listen, f"--data={self.data}", *options)

@@ -17,13 +17,14 @@ __all__ = ["Generator", "ask"]
 
 _WRK = """
 local paths, bodies = {%(paths)s}, {%(bodies)s}
-local count, headers = 0, {["Content-Type"] = "application/json"}
+local count, headers = 0, {%(headers)s}
 function request()
   count = count + 1
   if #bodies > 0 then
+    headers["Content-Type"] = "application/json"
     return wrk.format("POST", "/orders", headers, bodies[(count - 1) %% #bodies + 1])
   end
-  return wrk.format("GET", paths[(count - 1) %% #paths + 1])
+  return wrk.format("GET", paths[(count - 1) %% #paths + 1], headers)
 end
 function done(summary, latency, requests)
   local e = summary.errors
@@ -37,10 +38,16 @@ end
 class Generator:
     """Sends requests of one kind to one front-end, over kept connections."""
 
-    def __init__(self, folder: Path) -> None:
-        """Scripts are written to `folder`."""
+    def __init__(self, folder: Path, api_key: str | None = None) -> None:
+        """Scripts are written to `folder`. `wrk` sends `api_key` with each request, if there is
+        one."""
         self._folder = folder
         self._wrk = shutil.which("wrk")
+        self._headers = "" if api_key is None else f'Authorization = "Bearer {api_key}"'
+
+    @property
+    def is_wrk(self) -> bool:
+        return self._wrk is not None
 
     @property
     def name(self) -> str:
@@ -70,8 +77,10 @@ class Generator:
         paths = [f"/stocks/{name}" for name in stocks] if kind == "lookups" else []
         bodies = [trade(name, side) for name in stocks for side in ("buy", "sell")]
         listed = {
-            "paths": _lua(paths), "bodies": _lua(bodies if kind == "trades" else [])
-        }  # fmt: skip
+            "paths": _lua(paths),
+            "bodies": _lua(bodies if kind == "trades" else []),
+            "headers": self._headers,
+        }
         script.write_text(_WRK % listed)
         return await ask(
             [self._wrk, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout=8s", "-s",
