@@ -131,6 +131,7 @@ PURE_MODULES = [
     "frontend.overview.parts",
     "frontend.overview.several",
     "frontend.trading.figures",
+    "frontend.trading.gathering",
     "frontend.trading.lanes",
     "frontend.upstream.members",
     "frontend.trading.queue",

@@ -20,16 +20,12 @@ from twisted_bazaar.tracing.context import TraceContext
 
 from .figures import TradeFigures
 from .following import TradeFollowing, followed_in
+from .gathering import Gathering
 from .queue import Batch, Outcome, Pending, TradeQueue
 
 __all__ = ["TradeService"]
 
 _Ticket = Deferred[Placed | Judged]
-
-_GATHER_SECONDS = 0.001
-"""Clients that were answered together trade again within a moment. The next batch waits until as
-many have, and so long at most: else it would leave at once with those that came before, and clients
-would settle into two groups that wait for each other's batches."""
 
 
 class TradeService(Service):
@@ -60,9 +56,7 @@ class TradeService(Service):
         self._following = following
         self._queue: TradeQueue[_Ticket] = TradeQueue()
         self._pump_call: IDelayedCall | None = None
-        self._gather_until = float("-inf")
-        self._gather_count = 1
-        """The next batch waits until then, or until it has so many trades."""
+        self._gathering = Gathering()
         self._expiring = LoopingCall(self._expire)
         self._expiring.clock = reactor
         self._expiry_seconds = timing.ping
@@ -148,21 +142,27 @@ class TradeService(Service):
         self._pump()
 
     def _pump_soon(self) -> None:
-        """Send the next batch once it has as many trades as are expected, or has waited for them
-        long enough. While one is under way `_go_on` sees to it."""
-        if self._queue.is_busy:
+        """Send the next batch when `Gathering` says. While one is under way `_go_on` sees to it."""
+        queue, gathering = self._queue, self._gathering
+        if queue.is_busy:
             return
-        left = self._gather_until - self._seconds()
-        if left > 0 and self._queue.waiting >= self._gather_count:
+        now = self._seconds()
+        if gathering.is_complete(queue.waiting, now):
             self._pump()
-        elif self._pump_call is None:
-            # Nothing is expected: trades of one reactor turn go in one batch.
-            self._pump_call = self._reactor.callLater(max(0.0, left), self._pump_called)
+            return
+        gathering.came(now)
+        if self._pump_call is None:
+            # Also if it waits for none: trades of one reactor turn go in one batch.
+            self._pump_after(gathering.seconds_left(queue.waiting, now))
+
+    def _pump_after(self, seconds: float) -> None:
+        self._pump_call = self._reactor.callLater(seconds, self._pump_called)
 
     def _pump_called(self) -> None:
         self._pump_call = None
-        if self._queue.waiting < self._gather_count and self._seconds() < self._gather_until:
-            self._pump_soon()
+        left = self._gathering.seconds_left(self._queue.waiting, self._seconds())
+        if left > 0:
+            self._pump_after(left)
         else:
             self._pump()
 
@@ -217,10 +217,9 @@ class TradeService(Service):
             self._leadership.doubt(batch.leader)
 
     def _go_on(self, _: None, batch: Batch[_Ticket]) -> None:
-        answered = len(batch.pending)
-        self._gather_until = self._seconds() + _GATHER_SECONDS
-        self._gather_count = self._queue.waiting + answered if answered > 1 else 1
+        waiting = self._queue.waiting
         self._answer()
+        self._gathering.answered(len(batch.pending), waiting, self._seconds())
         if self._queue.waiting:
             self._pump_soon()
 
