@@ -29,7 +29,12 @@ _METHODS = (
 )
 _VERSIONS = (b"HTTP/1.1\r", b"HTTP/1.0\r")
 _FIRST_LINE = re.compile(REQUEST_LINE.pattern + rb"\r\n")
+_LENGTH = re.compile(
+    rb"(?:\A|\r\n)[Cc]ontent-[Ll]ength: *([0-9]{1,%d}) *(?=\r\n|\Z)" % MAX_LENGTH_DIGITS
+)
+"""The line of a body's length, as it is usually written."""
 _CONTROL_BYTES = bytes(byte for byte in range(128) if CONTROLS.match(bytes([byte])))
+_UNUSUAL = {b"Content-Length", b"Transfer-Encoding", b"Expect"}
 _USUAL_BYTES = 4096
 _USUAL_HEADERS = 64
 """Both are below the limits of a channel, and bound what a connection keeps."""
@@ -41,15 +46,14 @@ that follow."""
 
 class HeadReader:
     """Reads the usual requests of one connection. It keeps the headers of the last one, as most
-    clients send the same with each request."""
+    clients send the same with each request, but for the length of the body."""
 
-    __slots__ = ("_headers", "_length", "_lines")
+    __slots__ = ("_headers", "_lines")
 
     def __init__(self) -> None:
         self._lines = b""
         self._headers: dict[bytes, list[bytes]] = {}
         """What `_lines` say. The values are shared by requests, which do not change them."""
-        self._length = 0
 
     def whole_request(self, data: bytes, most_body_bytes: int) -> WholeRequest | None:
         """The request that `data` begins with. None: it has not come whole, or it is not usual, as
@@ -59,14 +63,18 @@ class HeadReader:
         if matched is None or end < 0:
             return None
         lines = data[matched.end() : end]
+        found = _LENGTH.search(lines)
+        if found is not None:
+            lines = lines[: found.start()] + lines[found.end() :]
         if lines != self._lines and not self._read(lines):
             return None
         begin = end + 4
         method, target, version = matched.groups()
         headers = self._headers.copy()
-        length = self._length
-        if not length:
+        if found is None:
             return method, target, version, headers, b"", data[begin:]
+        headers[b"Content-Length"] = [found[1]]
+        length = int(found[1])
         end = begin + length
         if end > len(data) or length > most_body_bytes:
             return None
@@ -74,8 +82,9 @@ class HeadReader:
 
     def _read(self, lines: bytes) -> bool:
         """Read these header lines. Returns whether they are usual; else what is kept stays."""
-        split = lines.split(b"\r\n") if lines else []
-        line_ends = 2 * max(len(split) - 1, 0)
+        # Where the line of a length was the first one, the next has the line end before it.
+        split = lines.removeprefix(b"\r\n").split(b"\r\n") if lines else []
+        line_ends = lines.count(b"\r\n") * 2
         if len(split) > _USUAL_HEADERS or (
             len(lines.translate(None, _CONTROL_BYTES)) != len(lines) - line_ends
         ):
@@ -87,12 +96,10 @@ class HeadReader:
                 headers.setdefault(canonical(name), []).append(value.strip(b" \t"))
         except ValueError:
             return False
-        if b"Transfer-Encoding" in headers or b"Expect" in headers:
+        # A second length, or one in another form, may have to be refused.
+        if not headers.keys().isdisjoint(_UNUSUAL):
             return False
-        lengths = headers.get(b"Content-Length", [b"0"])
-        if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > MAX_LENGTH_DIGITS:
-            return False
-        self._lines, self._headers, self._length = lines, headers, int(lengths[0])
+        self._lines, self._headers = lines, headers
         return True
 
 

@@ -101,6 +101,8 @@ ODD = {
     "a space before the colon": get(b"X : a"),
     "a continued line": get(b"X: a", b" b: c"),
     "a line continued by a tab": get(b"X: a", b"\tb"),
+    "two lengths apart": post(b"Content-Length: 5", b"X: a", b"content-length: 5", body=b"abcde"),
+    "a length and another header in one": post(b"X: a\r\n\tContent-Length: 5", body=b"abcde"),
     "two lengths": post(b"Content-Length: 5", b"Content-Length: 5", body=b"abcde"),
     "two other lengths": post(b"Content-Length: 5", b"Content-Length: 0", body=b"abcde"),
     "two lengths in one": post(b"Content-Length: 5, 5", body=b"abcde"),
@@ -377,3 +379,33 @@ def test_what_is_kept_of_the_last_head_is_not_taken_for_another() -> None:
     assert reader.whole_request(SIZED, 5) is not None
     assert reader.whole_request(SIZED, 4) is None
     assert reader.whole_request(SIZED[:-1], 5) is None
+
+
+def test_headers_that_differ_in_the_length_only_are_the_same_objects() -> None:
+    """By that an API key is recognized without its hash."""
+    reader = HeadReader()
+    key = b"Authorization: Bearer a"
+    heads = [
+        (b"Content-Length: 5", key, b"X: a"),
+        (b"content-length:12 ", key, b"X: a"),
+        (b"Content-Length: 0", key, b"X: a"),
+    ]
+    shown = []
+    for lines in heads:
+        length = int(lines[0].partition(b":")[2])
+        whole = reader.whole_request(head(b"POST /now HTTP/1.1", *lines) + length * b"b", LIMIT)
+        assert whole is not None
+        assert whole[3][b"Content-Length"] == [b"%d" % length]
+        assert whole[4:] == (length * b"b", b"")
+        shown.append(whole[3][b"Authorization"])
+    assert shown[0] is shown[1] is shown[2]
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_the_length_may_stand_anywhere(at: int) -> None:
+    lines = [b"X: a", b"Y: b"]
+    lines.insert(at, b"Content-Length: 2")
+    whole = HeadReader().whole_request(head(b"POST /now HTTP/1.1", *lines) + b"bbGET", LIMIT)
+    assert whole is not None
+    assert whole[3] == {b"X": [b"a"], b"Y": [b"b"], b"Content-Length": [b"2"]}
+    assert whole[4:] == (b"bb", b"GET")
