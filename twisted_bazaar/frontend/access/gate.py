@@ -76,18 +76,18 @@ class Gate:
         last = connection.recognized
         # A connection on which the same headers come again has the same object for them.
         if last is not None and last.shown is shown and last.known is self._clients:
-            found: Client | Refusal = last.client
+            client = request.caller = last.client
         else:
             found = self._client(shown)
-            if isinstance(found, Client):
-                connection.recognized = Recognized(shown, self._clients, found)
-        request.caller = found if isinstance(found, Client) else UNKNOWN
-        if permission is None:
-            return
-        if not isinstance(found, Client):
-            raise found
-        if not found.may(permission):
-            raise _not_permitted(found, permission)
+            if isinstance(found, Refusal):
+                request.caller = UNKNOWN
+                if permission is None:
+                    return
+                raise found
+            client = request.caller = found
+            connection.recognized = Recognized(shown, self._clients, found)
+        if permission is not None and permission not in client.permissions:
+            raise _not_permitted(client, permission)
 
     def _client(self, authorization: Sequence[bytes] | None) -> Client | Refusal:
         if not authorization:
