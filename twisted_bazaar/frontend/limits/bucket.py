@@ -53,24 +53,16 @@ class TokenBucket:
         What takes more than a full bucket has needs a full one: the bucket owes the rest, and what
         it lets through in the long run stays the same.
         """
-        # Each request comes here: `_fill` and `_seconds_until` are written out.
-        rate = self.rate
-        burst, thousandths = rate.burst, rate.thousandths
-        full = burst * _PARTS
-        parts = self._parts + (now - self._at) * thousandths
-        if parts > full:
-            parts = full
-        self._at = now
-        needed = taken + count if taken + count < burst else burst
+        self._fill(now)
+        burst = self.rate.burst
+        needed = min(taken + count, burst)
         retry_after = None
-        if parts < (needed - taken) * _PARTS:
-            self._parts = parts
+        if self._parts < (needed - taken) * _PARTS:
             retry_after = max(1, self._seconds_until(needed * _PARTS))
         else:
-            self._parts = parts = parts - count * _PARTS
-        remaining = parts // _PARTS if parts > 0 else 0
-        reset = -(-(full - parts) // (thousandths * _NANOSECONDS))
-        return Left(burst, remaining, reset, retry_after)
+            self._parts -= count * _PARTS
+        remaining = self._parts // _PARTS if self._parts > 0 else 0
+        return Left(burst, remaining, self._seconds_until(burst * _PARTS), retry_after)
 
     def _fill(self, now: int) -> None:
         filled = self._parts + (now - self._at) * self.rate.thousandths
