@@ -56,6 +56,8 @@ class Broken(msgspec.Struct, frozen=True):
     why: str
     served: bool = True
     """Whether the request may have been served."""
+    late: bool = False
+    """Whether all that is known is that the time ran out."""
 
 
 class _Data(msgspec.Struct, Generic[T]):

@@ -38,14 +38,13 @@ def settle_each(
         call = requests.batch([each.trade for each in left], [each.key for each in left])
         reply = yield Send(url, call.request, attempts.timeout())
         assert isinstance(reply, Answer | Broken)
-        answered = isinstance(reply, Answer)
         outcomes = call.understand(reply) if isinstance(reply, Answer) else _none(reply, left)
         again: list[_Open] = []
         for each, outcome in zip(left, outcomes, strict=True):
             if isinstance(outcome, NotExecuted | OutcomeUnknown):
                 again.append(each)
             if isinstance(outcome, CallFailed):
-                known[each.place] = each.doubt.after(outcome, answered=answered)
+                known[each.place] = each.doubt.after(outcome, reply)
             else:
                 known[each.place] = outcome
         left = again

@@ -15,6 +15,7 @@ from .requests import Request, authorization
 __all__ = ["Connection", "trusting"]
 
 CHUNK_BYTES = 1 << 16
+SHORTEST_SECONDS = 0.001
 
 
 class _Bounded(socket.socket):
@@ -107,10 +108,14 @@ class Connection:
 
     def _ask(self, request: Request, seconds: float, *, stream: bool) -> Answer | Broken:
         began = time.monotonic()
+        # Zero would not wait for the connection, and fail as if there were none.
+        seconds = max(SHORTEST_SECONDS, seconds)
         try:
             connection = self._connected(seconds)
         except OSError as why:
             self.close()
+            if isinstance(why, TimeoutError):
+                return Broken("no connection in time", served=False, late=True)
             return Broken(f"no connection: {why}", served=False)
         try:
             connection.end_in(began + seconds - time.monotonic())
@@ -122,6 +127,8 @@ class Connection:
             body = b"" if stream and response.status == 200 else response.read()
         except (OSError, http.client.HTTPException) as why:
             self.close()
+            if isinstance(why, TimeoutError):
+                return Broken("no answer in time", late=True)
             return Broken(f"the connection broke: {why or why.__class__.__name__}")
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, headers, body)
@@ -140,7 +147,7 @@ class Connection:
         if self._context is None:
             return _Bounded(fileno=plain.detach())
         # For the handshake as a whole.
-        plain.settimeout(max(0.001, ends - time.monotonic()))
+        plain.settimeout(max(SHORTEST_SECONDS, ends - time.monotonic()))
         try:
             secure = self._context.wrap_socket(plain, server_hostname=self._http.host)
         except BaseException:

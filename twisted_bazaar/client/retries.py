@@ -7,6 +7,7 @@ not, as the same request would be refused again.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .answers import Answer, Broken
 from .errors import CallFailed, NotExecuted, OutcomeUnknown, Refused
 
 if TYPE_CHECKING:
@@ -47,32 +48,42 @@ class Attempts:
 
 
 class Doubt:
-    """What the earlier attempts of one call have left open.
+    """What the earlier attempts of one call have left open, and what was told of them.
 
     An attempt whose outcome is unknown may have been executed. If it was not even answered, it may
     still arrive: then a refusal of a later attempt does not settle it, unless that refusal holds
     for good. Any other refusal of the trade settles it, as the leader looks for the key before it
     judges. A front-end or proxy that does not look at the trade says nothing of earlier attempts.
+
+    The last attempt of a call often only runs out of time. What the one before it met is told then.
     """
 
     def __init__(self) -> None:
         self._unknown = False
         self._may_arrive = False
+        self._met = ""
+        """What the last attempt met that did not only run out of time; empty: none did."""
 
-    def after(self, failed: CallFailed, *, answered: bool) -> CallFailed:
-        """What is known of the call after an attempt that `failed`."""
+    def after(self, failed: CallFailed, reply: Answer | Broken) -> CallFailed:
+        """What is known of the call after an attempt that `failed` with this `reply`."""
         if isinstance(failed, OutcomeUnknown):
             self._unknown = True
-            self._may_arrive = self._may_arrive or not answered
+            self._may_arrive = self._may_arrive or isinstance(reply, Broken)
         settled = True
         if isinstance(failed, NotExecuted):
             settled = not self._unknown
         elif isinstance(failed, Refused):
             settled = failed.for_good or not (self._may_arrive if failed.judged else self._unknown)
-        if settled:
-            return failed
-        return OutcomeUnknown(
-            f"{failed}; an earlier attempt may have been executed, or may still be",
+        message = str(failed)
+        if not (isinstance(reply, Broken) and reply.late):
+            self._met = message
+        elif self._met:
+            message += f"; the attempt before: {self._met}"
+        if not settled:
+            message += "; an earlier attempt may have been executed, or may still be"
+        kind = type(failed) if settled else OutcomeUnknown
+        return kind(
+            message,
             code=failed.code,
             reason=failed.reason,
             client_order_id=failed.client_order_id,

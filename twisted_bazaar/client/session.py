@@ -5,7 +5,7 @@ an answer.
 """
 
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 from treq.client import HTTPClient
@@ -231,13 +231,16 @@ class Stream(Protocol):
 
 def _broken(failure: Failure) -> Broken:
     """What is known of a request without an answer; any other failure is raised."""
-    if failure.check(ConnectError, ConnectingCancelledError, RequestNotSent):
+    if failure.check(ConnectingCancelledError):
+        return Broken("no connection in time", served=False, late=True)
+    if failure.check(ConnectError, RequestNotSent):
         return Broken(f"no connection: {failure.value}", served=False)
-    for reason in getattr(failure.value, "reasons", ()):
+    reasons: Sequence[Failure] = getattr(failure.value, "reasons", ())
+    for reason in reasons:
         if reason.check(NothingSent):
             return Broken(f"no connection: {reason.value}", served=False)
-    if failure.check(TimeoutError, CancelledError):
-        return Broken("no answer in time")
+    if any(each.check(TimeoutError, CancelledError) for each in (failure, *reasons)):
+        return Broken("no answer in time", late=True)
     broken = (ResponseFailed, RequestTransmissionFailed, PotentialDataLoss)
     if failure.check(*broken, ConnectionClosed, ConnectionAborted):
         return Broken(f"the connection broke: {failure.value}"[:MESSAGE_CHARACTERS])

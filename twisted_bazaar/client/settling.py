@@ -47,7 +47,7 @@ def settle(
         try:
             return call.value(reply)
         except CallFailed as why:
-            known = doubt.after(why, answered=isinstance(reply, Answer))
+            known = doubt.after(why, reply)
             if isinstance(why, Refused):
                 raise known from None
             pause = attempts.pause(why.retry_after)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twisted_bazaar.client.answers import Answer
+from twisted_bazaar.client.answers import Answer, Broken
 from twisted_bazaar.client.errors import (
     CallFailed,
     NotExecuted,
@@ -249,6 +249,9 @@ def test_only_urls_of_front_ends_are_taken() -> None:
 
 REJECTED = failure(409, "not_enough_shares")
 MALFORMED = Answer(200, {}, b'{"data":{}}')
+LATE = Broken("no answer in time", late=True)
+NOT_SENT_LATE = Broken("no connection in time", served=False, late=True)
+REJECTED_CERTIFICATE = Broken("no connection: certificate", served=False)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +299,29 @@ def test_what_is_known_of_a_trade_is_no_more_than_its_attempts_say(
         world.run(world.core.place("Fish", "buy", 5))
     assert type(caught.value) is known
     assert caught.value.client_order_id == "key-1"
+
+
+@pytest.mark.parametrize("late", [LATE, NOT_SENT_LATE])
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        ([], ""),
+        ([REJECTED_CERTIFICATE], "; the attempt before: no connection: certificate"),
+        ([REJECTED_CERTIFICATE, LATE], "; the attempt before: no connection: certificate"),
+        ([REJECTED_CERTIFICATE, UNKNOWN], "; the attempt before: because outcome_unknown"),
+    ],
+)
+def test_a_call_whose_time_runs_out_tells_what_an_earlier_attempt_met(
+    before: list[Any], told: str, late: Broken
+) -> None:
+    world = Scripted(*before, *[late] * 40)
+    with pytest.raises((NotExecuted, OutcomeUnknown)) as caught:
+        world.run(world.core.place("Fish", "buy", 5))
+    assert str(caught.value).startswith(late.why + told)
+    world = Scripted(*before, *[late] * 40)
+    with pytest.raises(Unavailable) as missed:
+        world.run(world.core.stocks())
+    assert str(missed.value) == late.why + told
 
 
 def test_a_read_that_is_not_answered_is_unavailable() -> None:
