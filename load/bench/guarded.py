@@ -1,11 +1,13 @@
 """What certificates, API keys and rates cost: a bazaar in plain text, one with TLS between its
 processes, and one that asks for API keys as well and limits each client's rate, in turns.
 
-    python -m load.bench.guarded [--rounds 12] [--seconds 2] [--connections 1,5,32,128]
+    python -m load.bench.guarded [--starts 6] [--rounds 2] [--seconds 2] [--connections 1,5,32,128]
 
 All are started first; those that are not measured are stopped (SIGSTOP) meanwhile. Each round
-compares them within seconds, so that a machine that becomes slower is so for all; what is printed
-are the medians of these comparisons, and the middle half of them in brackets. It needs `wrk`.
+compares them within seconds, so that a machine that becomes slower is so for all. After so many
+rounds all are started anew: two starts of the same bazaar differ by up to a tenth, for as long as
+they run, and a second one in plain text shows by how much. What is printed are the medians of all
+comparisons, and the middle half of them in brackets. It needs `wrk`.
 """
 
 import argparse
@@ -39,15 +41,17 @@ from .generator import Generator
 from .speed import STOCKS, WARM_UP_SECONDS, rest, wake
 from .stretches import cpu_us, stretch
 
-__all__ = ["ALL", "PLAIN", "TLS", "main", "page", "turns"]
+__all__ = ["AGAIN", "ALL", "PLAIN", "TLS", "main", "page", "turns"]
 
-PLAIN, TLS, ALL = "plain text", "TLS", "TLS, API keys, rates"
+PLAIN, AGAIN, TLS, ALL = "plain text", "plain text again", "TLS", "TLS, API keys, rates"
 RATE = 1_000_000
 """Requests a second that the client may make: more than it can."""
 LOOKUP_CONNECTIONS = 32
 
 Taken = Mapping[str, Sequence[Sample]]
 """The samples of each kind of bazaar, by round."""
+_Samples = Mapping[tuple[str, int], dict[str, list[Sample]]]
+"""The same by what was measured, with so many connections."""
 
 
 class _Guarded:
@@ -60,8 +64,14 @@ class _Guarded:
 
 
 class _Bench:
-    def __init__(self, reactor: Reactor, folder: Path, asked: argparse.Namespace) -> None:
+    """One start of all kinds. What is measured comes to `taken`."""
+
+    def __init__(
+        self, reactor: Reactor, folder: Path, asked: argparse.Namespace, taken: "_Samples"
+    ) -> None:
         self._asked = asked
+        self._taken = taken
+        folder.mkdir()
         key = api_key(os.urandom(API_KEY_BYTES))
         permissions = frozenset({Permission.READ, Permission.TRADE})
         client = Client("bench", permissions, Rate.of(RATE))
@@ -69,12 +79,14 @@ class _Bench:
         clients.write_text(written([ClientEntry(client, (hash_of(key.encode()),))]))
         self._kinds = {
             PLAIN: _Guarded(reactor, folder / "plain", ["--plain-inside"], None),
+            AGAIN: _Guarded(reactor, folder / "again", ["--plain-inside"], None),
             TLS: _Guarded(reactor, folder / "tls", [], None),
             ALL: _Guarded(reactor, folder / "all", [f"--clients={clients}"], key),
         }
 
-    async def run(self) -> None:
-        """Start all, measure, print, end all. Raises `CannotRun`, `NotInTime`."""
+    async def run(self, start: int) -> None:
+        """Start all for the `start`th time, measure, and end all. Raises `CannotRun`,
+        `NotInTime`."""
         asked, kinds = self._asked, self._kinds
         if not all(kind.generator.is_wrk for kind in kinds.values()):
             raise CannotRun("there is no wrk")
@@ -83,16 +95,14 @@ class _Bench:
                 await kind.bazaar.start()
                 rest(kind.bazaar)
             what = [("trades", connections) for connections in asked.connections]
-            taken: dict[tuple[str, int], dict[str, list[Sample]]]
-            taken = defaultdict(lambda: defaultdict(list))
-            for number in range(asked.rounds):
-                print(f"round {number + 1} of {asked.rounds}", file=sys.stderr, flush=True)
+            first = start * asked.rounds
+            for number in range(first, first + asked.rounds):
+                rounds = asked.starts * asked.rounds
+                print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
                 for load, connections in (*what, ("lookups", LOOKUP_CONNECTIONS)):
                     for name in turns(list(kinds), number):
                         sample = await self._take(kinds[name], load, connections)
-                        taken[load, connections][name].append(sample)
-            for (load, connections), samples in taken.items():
-                print("\n".join(page(load, connections, samples)), flush=True)
+                        self._taken[load, connections][name].append(sample)
         finally:
             for kind in kinds.values():
                 kind.bazaar.heal()
@@ -109,7 +119,8 @@ class _Bench:
 
 
 def turns(names: Sequence[str], number: int) -> Sequence[str]:
-    """The order in round `number`: each comes first, last, and after each other as often."""
+    """The order in round `number`: each comes at each place as often, and after each of its
+    neighbours as often as before it."""
     first = number % len(names)
     order = [*names[first:], *names[:first]]
     return order if number // len(names) % 2 == 0 else order[::-1]
@@ -147,11 +158,15 @@ def _compared(
 
 
 async def _measure(reactor: Reactor, asked: argparse.Namespace) -> None:
+    taken: _Samples = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory(prefix="bazaar-guarded-") as name:
         try:
-            await _Bench(reactor, Path(name), asked).run()
+            for start in range(asked.starts):
+                await _Bench(reactor, Path(name, str(start)), asked, taken).run(start)
         except (CannotRun, NotInTime) as why:
             raise SystemExit(f"bench: {why}") from None
+    for (load, connections), samples in taken.items():
+        print("\n".join(page(load, connections, samples)))
 
 
 def _counts(text: str) -> Sequence[int]:
@@ -160,7 +175,8 @@ def _counts(text: str) -> Sequence[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m load.bench.guarded")
-    parser.add_argument("--rounds", type=at_least(1, int), default=12)
+    parser.add_argument("--starts", type=at_least(1, int), default=6)
+    parser.add_argument("--rounds", type=at_least(1, int), default=2, help="after each start")
     parser.add_argument("--seconds", type=at_least(1, int), default=2, help="each measured stretch")
     parser.add_argument("--connections", type=_counts, default=[1, 5, 32, 128])
     asked = parser.parse_args()

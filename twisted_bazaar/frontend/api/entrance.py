@@ -20,26 +20,24 @@ class Entrance:
     gate: Gate | None = None
     admission: Admission | None = None
 
-    def admit(self, request: BazaarRequest, permission: Permission | None) -> None:
+    def admit(
+        self, request: BazaarRequest, permission: Permission | None, counts: bool = True
+    ) -> None:
         """Let `request` pass, which needs `permission`, and counts if it needs one. Raises
         `Refusal`."""
-        self._ask(request, permission)
-        if self.admission is not None and permission is not None:
-            self.admission.admit(request)
+        admission = self.admission
+        if self.gate is not None:
+            try:
+                self.gate.admit(request, permission)
+            except Refusal:
+                # It counts for its address: API keys are not tried without end.
+                if admission is not None:
+                    admission.admit(request)
+                raise
+        if admission is not None and counts and permission is not None:
+            admission.admit(request)
 
     def admit_operator(self, request: BazaarRequest) -> None:
         """The same for what only operators may see. Only one that may not counts: figures are
         wanted most when there are too many requests."""
-        self._ask(request, Permission.OPERATE)
-
-    def _ask(self, request: BazaarRequest, permission: Permission | None) -> None:
-        """See that the client of `request` has `permission`. Raises `Refusal`."""
-        if self.gate is None:
-            return
-        try:
-            self.gate.admit(request, permission)
-        except Refusal:
-            # It counts for its address: API keys are not tried without end.
-            if self.admission is not None:
-                self.admission.admit(request)
-            raise
+        self.admit(request, Permission.OPERATE, counts=False)

@@ -1,6 +1,7 @@
 """Lets requests pass as far as the rates of their clients allow, and tells each what is left."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from twisted_bazaar.http.refusals import Reason, Refusal
 from twisted_bazaar.http.site import BazaarRequest
@@ -12,6 +13,7 @@ __all__ = ["Admission", "too_many"]
 
 
 _LINES = b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
+_CACHED_LINES = 4096
 
 
 class Admission:
@@ -25,27 +27,32 @@ class Admission:
         self._nanoseconds = nanoseconds
         self._figures = figures
 
-    def admit(self, request: BazaarRequest) -> None:
-        """Let `request` pass, whose caller is known. Raises `Refusal` if there were too many."""
-        self._take(request, 1, 0)
-
     def admit_trades(self, request: BazaarRequest, trades: int) -> None:
-        """The same for a batch of so many trades, which has passed as one request before."""
+        """Let a batch of so many trades pass, which has passed as one request before. Raises
+        `Refusal` if there were too many."""
         if trades > 1:
-            self._take(request, trades - 1, 1)
+            self.admit(request, trades - 1, 1)
 
-    def _take(self, request: BazaarRequest, count: int, taken: int) -> None:
+    def admit(self, request: BazaarRequest, count: int = 1, taken: int = 0) -> None:
+        """Let `request` pass, whose caller is known, and which counts as `count`; `taken` of it has
+        passed before. Raises `Refusal` if there were too many."""
         caller = request.caller
         address = "" if caller.name else request.network
         left = self._limits.take(caller, address, count, self._nanoseconds(), taken)
         if left is None:
             return
-        request.more_head = _LINES % (left.limit, left.remaining, left.reset)
+        request.more_head = _lines(left.limit, left.remaining, left.reset)
         if left.retry_after is not None:
             figures = self._figures
             counter = figures.of_client if caller.name else figures.of_address
             counter.value += 1
             raise too_many(left.retry_after)
+
+
+@lru_cache(_CACHED_LINES)
+def _lines(limit: int, remaining: int, reset: int) -> bytes:
+    # Most clients are told the same few over and over.
+    return _LINES % (limit, remaining, reset)
 
 
 def too_many(seconds: int) -> Refusal:

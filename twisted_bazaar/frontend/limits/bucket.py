@@ -32,19 +32,25 @@ class Left(msgspec.Struct, frozen=True):
 class TokenBucket:
     """The tokens of one client. `now` is nanoseconds on a clock that never goes back."""
 
-    __slots__ = ("_at", "_parts", "rate")
+    __slots__ = ("_a_second", "_at", "_full", "_missing", "rate")
 
     def __init__(self, rate: Rate, now: int) -> None:
         """It is full."""
-        self.rate = rate
-        self._parts = rate.burst * _PARTS
+        self._missing = 0
+        """Parts that a full bucket has and this one has not. More than those: it owes the rest."""
         self._at = now
+        self._set(rate)
+
+    def _set(self, rate: Rate) -> None:
+        self.rate = rate
+        self._full = rate.burst * _PARTS
+        self._a_second = rate.thousandths * _NANOSECONDS
+        """Parts that it is filled with in a second."""
 
     def change(self, rate: Rate, now: int) -> None:
         """From now on the rate is another one. What was taken stays taken."""
         self._fill(now)
-        self._parts += (rate.burst - self.rate.burst) * _PARTS
-        self.rate = rate
+        self._set(rate)
 
     def take(self, count: int, now: int, taken: int = 0) -> Left:
         """Take `count` tokens, at least 1, if they are there. `taken` are those that the same
@@ -54,21 +60,20 @@ class TokenBucket:
         it lets through in the long run stays the same.
         """
         self._fill(now)
-        burst = self.rate.burst
-        needed = min(taken + count, burst)
+        full, a_second = self._full, self._a_second
+        needed = (taken + count) * _PARTS
+        lacking = self._missing + (needed if needed < full else full) - full
         retry_after = None
-        if self._parts < (needed - taken) * _PARTS:
-            retry_after = max(1, self._seconds_until(needed * _PARTS))
+        # Sent again, the request takes once more what it has taken.
+        if lacking > taken * _PARTS:
+            retry_after = max(1, -(-lacking // a_second))
         else:
-            self._parts -= count * _PARTS
-        remaining = self._parts // _PARTS if self._parts > 0 else 0
-        return Left(burst, remaining, self._seconds_until(burst * _PARTS), retry_after)
+            self._missing += count * _PARTS
+        missing = self._missing
+        remaining = (full - missing) // _PARTS if missing < full else 0
+        return Left(self.rate.burst, remaining, -(-missing // a_second), retry_after)
 
     def _fill(self, now: int) -> None:
-        filled = self._parts + (now - self._at) * self.rate.thousandths
-        full = self.rate.burst * _PARTS
-        self._parts = filled if filled < full else full
+        missing = self._missing - (now - self._at) * self.rate.thousandths
+        self._missing = missing if missing > 0 else 0
         self._at = now
-
-    def _seconds_until(self, parts: int) -> int:
-        return -(-(parts - self._parts) // (self.rate.thousandths * _NANOSECONDS))
