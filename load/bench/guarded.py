@@ -91,9 +91,9 @@ class _Bench:
         if not all(kind.generator.is_wrk for kind in kinds.values()):
             raise CannotRun("there is no wrk")
         try:
-            for kind in kinds.values():
-                await kind.bazaar.start()
-                rest(kind.bazaar)
+            for name in turns(list(kinds), start):
+                await kinds[name].bazaar.start()
+                rest(kinds[name].bazaar)
             what = [("trades", connections) for connections in asked.connections]
             first = start * asked.rounds
             for number in range(first, first + asked.rounds):

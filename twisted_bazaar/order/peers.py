@@ -13,7 +13,7 @@ from .neighbours import Peer
 
 __all__ = ["Peers"]
 
-_UNREACHED_LOOKS = 50
+_UNREACHED_LOOKS = 17
 """About a second: an address at which a replica was not reached at so many looks in a row gives way
 to the other."""
 

@@ -7,7 +7,7 @@ from twisted_bazaar.order.peers import Peers
 from twisted_bazaar.runtime.address import Address
 
 TWO, THREE = Address("b", 2), Address("c", 3)
-SECOND = 50
+SECOND = 17
 """So many looks."""
 
 
