@@ -23,8 +23,8 @@ FILES ?= 10000
 
 help:
 	@echo "make run    start the bazaar on http://127.0.0.1:8081, until Ctrl-C"
-	@echo "make test   run the whole test suite"
-	@echo "make test-slow   run what takes long: other clusters, slow disks, late calls, the load client"
+	@echo "make test   run the test suite, but for what takes long"
+	@echo "make test-slow   run what takes long: archives, backups, members, other clusters, slow disks"
 	@echo "make test-engine   run what is promised in an engine as well, with one partition and with four"
 	@echo "make test-tools  install what some tests need, and are skipped without: Chromium, Prometheus, Patroni"
 	@echo "make picture  take the picture of the live page that the README opens with"

@@ -14,6 +14,8 @@ from .cluster import Cluster
 from .replicas import leader, verify_all, wait_converged
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 ORDERS = 300
 
 

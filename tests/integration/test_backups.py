@@ -4,11 +4,15 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
+
 from tests.commands import run
 
 from .bazaar import Bazaar
 from .trader import Trader
 from .waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 CLIENTS = 8
 

@@ -15,6 +15,8 @@ from .cluster import Cluster
 from .intruder import CLOSED, DENIED, Intruder
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 15.0
 READ = "certificates were read again"
 

@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 
 from .bazaar import Bazaar
+
+pytestmark = pytest.mark.slow
 
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 URL = "http://127.0.0.1:8081"

@@ -13,6 +13,8 @@ from twisted_bazaar.partitions import local_number, partition_of
 
 from .bazaar import Bazaar
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = "--engine=embedded-postgres", "--partitions=2"
 
 

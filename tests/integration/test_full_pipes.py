@@ -17,6 +17,8 @@ from .bazaar import Bazaar
 from .cluster import Cluster
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SLACK_SECONDS = 1.5
 BUY = {"name": "GameStart", "quantity": 1, "type": "buy"}
 

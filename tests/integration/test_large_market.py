@@ -22,6 +22,8 @@ from twisted_bazaar.market import MAX_STOCKS
 from .bazaar import Answer, Bazaar
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 20.0
 NAMES = [f"{number:05}".ljust(64, "🐟") for number in range(MAX_STOCKS)]
 """Of 241 bytes each."""
@@ -154,7 +156,6 @@ def test_another_leader_takes_over_the_largest_market(bazaar: Bazaar) -> None:
     assert max(map(len, log.splitlines())) < 4000, "no line of log holds a listing"
 
 
-@pytest.mark.slow
 def test_a_replica_that_lost_its_folder_recovers_the_largest_market(bazaar: Bazaar) -> None:
     bazaar.stop()
     shutil.rmtree(bazaar.data / "order-1")

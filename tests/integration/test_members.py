@@ -11,6 +11,8 @@ from .replicas import leader, verify
 from .trader import Trader, check_nothing_lost
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 STOCKS = ["GameStart", "BoarCo", "FishCo"]
 
 
@@ -48,7 +50,6 @@ def test_a_dead_replica_is_replaced_by_one_elsewhere_while_clients_trade(
     check(bazaar, trader, 2, 3, 4)
 
 
-@pytest.mark.slow
 def test_three_replicas_become_five_and_three_again_while_clients_trade(
     bazaar: ChangingCluster,
 ) -> None:
@@ -73,7 +74,6 @@ def test_three_replicas_become_five_and_three_again_while_clients_trade(
     check(bazaar, trader, 3, 4, 5)
 
 
-@pytest.mark.slow
 def test_a_leader_that_is_removed_hands_over_and_ends_with_one_line(
     bazaar: ChangingCluster,
 ) -> None:
@@ -102,7 +102,6 @@ def test_a_leader_that_is_removed_hands_over_and_ends_with_one_line(
     check(bazaar, trader, *numbers)
 
 
-@pytest.mark.slow
 def test_a_service_that_is_restarted_with_old_options_finds_the_new_members(
     bazaar: ChangingCluster,
 ) -> None:

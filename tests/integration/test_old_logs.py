@@ -24,6 +24,8 @@ from .bazaar import Bazaar
 from .inside import channel_to
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 REPLICAS = (1, 2, 3)
 SECONDS = 5.0
 MADE = FreshKeys(Random(1))()

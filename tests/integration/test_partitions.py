@@ -13,6 +13,8 @@ from .partitioned import PartitionedCluster
 from .postgres_servers import PostgresServers
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 PARTITIONS = 4
 STOCKS = ("BankCo", "BoarCo", "CityCorp", "DruidCo", "FishCo",
           "FreedomCo", "GameStart", "MenhirCo", "MindComp", "RomanCo")  # fmt: skip
@@ -143,7 +145,6 @@ def test_one_list_has_the_orders_of_all_partitions_by_time(cluster: PartitionedC
         assert found.partition == home("MindComp", PARTITIONS), "it was moved since"
 
 
-@pytest.mark.slow
 def test_one_stream_has_every_order_once_over_a_fail_over_and_a_new_front_end(
     cluster: PartitionedCluster,
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from .bazaar import Bazaar
 
+pytestmark = pytest.mark.slow
+
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 NONSENSE = {
     "GRPC_DNS_RESOLVER": "native",

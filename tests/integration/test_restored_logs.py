@@ -16,6 +16,8 @@ from .cluster import Cluster
 from .redis_server import Redis
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 LEASE = 0.5
 IN_MEMORY, IN_REDIS = BOTH = "frontend", "frontend-2"
 ORDERS = "order-1", "order-2", "order-3"
@@ -122,7 +124,6 @@ class Trades(Thread):
         self.join()
 
 
-@pytest.mark.slow
 def test_a_front_end_that_is_paused_repeatedly_is_kept_out(cluster: Cluster) -> None:
     name = LEFT
     quantity = look_up(cluster, IN_MEMORY, name)[0]

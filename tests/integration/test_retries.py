@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
 
 import httpx
+import pytest
 import requests
 from urllib3.util import Retry
 
 from .bazaar import Bazaar
 from .waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 DEADLINE_SECONDS = 1.5
 TRADE = {"name": "GameStart", "quantity": 5, "type": "buy"}

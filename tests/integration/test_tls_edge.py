@@ -20,6 +20,8 @@ from .redis_server import Redis
 from .tls_proxy import TlsProxy
 from .waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Bazaar]
 PASSWORD = "hush-7f3b"
 
