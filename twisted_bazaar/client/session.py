@@ -31,6 +31,7 @@ from twisted.web.client import (
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
+from zope.interface import implementer
 
 from ..runtime.http_client import BytesProducer, Endpoints
 from ..runtime.reactor import Reactor
@@ -143,7 +144,19 @@ class _Endpoints(Endpoints):
             return endpoint
         # Reading whom the system trusts takes a while.
         self._context = self._context or ssl.create_default_context()
-        return TrustingEndpoint(endpoint, uri.host.decode("ascii"), self._context)
+        return _Known(TrustingEndpoint(endpoint, uri.host.decode("ascii"), self._context))
+
+
+@implementer(IStreamClientEndpoint)
+class _Known:
+    """Is connected once the server is known: what has waited for that in vain was not sent."""
+
+    def __init__(self, endpoint: TrustingEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803 - Twisted's name
+        connected = self._endpoint.connect(protocolFactory)
+        return connected.addCallback(lambda protocol: protocol.transport.opened())
 
 
 async def _whole(response: IResponse) -> Answer:
@@ -233,12 +246,9 @@ def _broken(failure: Failure) -> Broken:
     """What is known of a request without an answer; any other failure is raised."""
     if failure.check(ConnectingCancelledError):
         return Broken("no connection in time", served=False, late=True)
-    if failure.check(ConnectError, RequestNotSent):
+    if failure.check(ConnectError, RequestNotSent, NothingSent):
         return Broken(f"no connection: {failure.value}", served=False)
     reasons: Sequence[Failure] = getattr(failure.value, "reasons", ())
-    for reason in reasons:
-        if reason.check(NothingSent):
-            return Broken(f"no connection: {reason.value}", served=False)
     if any(each.check(TimeoutError, CancelledError) for each in (failure, *reasons)):
         return Broken("no answer in time", late=True)
     broken = (ResponseFailed, RequestTransmissionFailed, PotentialDataLoss)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -90,6 +90,9 @@ class TlsTransport(Protocol, WritesNow):
         """Of the other end, once the handshake is over."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = begin(self._incoming, self._outgoing)
+        # Each of these methods of `ssl` calls one of the same name below it, and does no more.
+        below: Any = self._tls._sslobj  # type: ignore[attr-defined]
+        self._read, self._write = below.read, below.write
         self._mistake = mistake
         self._refused = refused
         self._out: Any = None
@@ -103,6 +106,8 @@ class TlsTransport(Protocol, WritesNow):
         """Whether that is so once the handshake is over and what waits for it is written."""
         self._why: Exception | None = None
         """Why the connection ends, if not for a reason of the connection below."""
+        self._opening: Deferred[Any] | None = None
+        """Waits for the end of the handshake."""
 
     # Called by the connection below.
 
@@ -124,7 +129,7 @@ class TlsTransport(Protocol, WritesNow):
         ended = False
         try:
             while incoming.pending:
-                part = self._tls.read(_MOST)
+                part = self._read(_MOST)
                 if not part:
                     ended = True
                     break
@@ -151,6 +156,10 @@ class TlsTransport(Protocol, WritesNow):
         elif not self._open and reason.check(ConnectionDone):
             reason = Failure(NothingSent("the other end gave up the TLS handshake"))
         protocol.connectionLost(reason)
+        if (opening := self._opening) is not None:
+            self._opening = None
+            why = reason.value
+            opening.errback(why if isinstance(why, NothingSent) else NothingSent(str(why)))
 
     def _shake_hands(self) -> bool:
         """Go on with the handshake. Returns whether it is over."""
@@ -175,6 +184,9 @@ class TlsTransport(Protocol, WritesNow):
         if self._ends_writing:
             self._closing = False
             self.loseWriteConnection()
+        if (opening := self._opening) is not None:
+            self._opening = None
+            opening.callback(self.protocol)
         return True
 
     def _fail(self, why: str) -> None:
@@ -188,9 +200,9 @@ class TlsTransport(Protocol, WritesNow):
         self._out.loseConnection()
 
     def _encrypt(self, data: bytes) -> None:
-        sent = self._tls.write(data)
+        sent = self._write(data)
         while sent < len(data):
-            sent += self._tls.write(data[sent:])
+            sent += self._write(data[sent:])
 
     def _flush(self) -> None:
         if self._outgoing.pending:
@@ -202,6 +214,20 @@ class TlsTransport(Protocol, WritesNow):
     def is_open(self) -> bool:
         """Whether the handshake is over."""
         return self._open
+
+    def opened(self) -> Deferred[Any]:
+        """Fires with the protocol once the handshake is over, and fails with `NothingSent` if the
+        connection ends before. Cancelling it closes the connection, and is a
+        `ConnectingCancelledError`. To be called once, right after the connection is made."""
+
+        def give_up(opening: Deferred[Any]) -> None:
+            self._opening = None
+            self.abortConnection()
+            opening.errback(ConnectingCancelledError(self.getPeer()))
+
+        assert not self._open
+        self._opening = Deferred(give_up)
+        return self._opening
 
     @property
     def disconnecting(self) -> bool:
@@ -219,7 +245,10 @@ class TlsTransport(Protocol, WritesNow):
 
     def write_now(self, data: bytes) -> None:
         if self._open and not self._closing and data:
-            self._encrypt(data)
+            # Most messages are one record.
+            sent = self._write(data)
+            if sent < len(data):
+                self._encrypt(data[sent:])
             write_now(self._out, self._outgoing.read())
         else:
             self.write(data)

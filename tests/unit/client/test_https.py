@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
+from twisted.internet import protocol
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.threads import deferToThread
 
@@ -20,6 +21,22 @@ from twisted_bazaar.client.plain_http import Connection, trusting
 from twisted_bazaar.client.requests import Request
 from twisted_bazaar.client.session import Session
 from twisted_bazaar.http.listener import Listener
+
+
+class Closing(protocol.Protocol):
+    """Closes when the first bytes come."""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+class Resetting(protocol.Protocol):
+    """Resets the connection then."""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.abortConnection()
 
 
 @pytest.fixture
@@ -90,12 +107,42 @@ async def test_both_keep_their_connection(
     assert len(made) == 2
 
 
-def test_a_server_that_does_not_answer_the_handshake_was_sent_nothing() -> None:
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_does_not_answer_the_handshake_was_sent_nothing() -> None:
+    from twisted.internet import reactor
+
+    missed = pytest.raises(NotExecuted, match="no connection in time")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        missed = pytest.raises(NotExecuted, match="no connection in time")
-        with Client(url, deadline=0.5) as bazaar, missed:
-            bazaar.place("GameStart", "buy", 1)
+        with Client(url, deadline=0.5) as blocking, missed:
+            blocking.place("GameStart", "buy", 1)
+        bazaar = Deferreds(reactor, url, deadline=0.5)  # type: ignore[arg-type]
+        with missed:
+            await bazaar.place("GameStart", "buy", 1)
+
+
+@pytest.mark.parametrize("server", [Closing, Resetting])
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_closes_in_the_handshake_was_sent_nothing(
+    server: type[protocol.Protocol],
+) -> None:
+    from twisted.internet import reactor
+
+    port = reactor.listenTCP(  # type: ignore[attr-defined]
+        0, protocol.Factory.forProtocol(server), interface="127.0.0.1"
+    )
+    url = f"https://127.0.0.1:{port.getHost().port}"
+    request = Request("POST", "/orders", {}, b"{}")
+    session = Session(reactor, 1)  # type: ignore[arg-type]
+    for sent in (
+        await session.send(url, request, 20.0),
+        await deferToThread(Connection(url).send, request, 20.0),
+    ):
+        assert isinstance(sent, Broken)
+        assert not sent.served
+        assert not sent.late
+        assert sent.why.startswith("no connection: ")
+    await port.stopListening()
 
 
 @pytest_twisted.ensureDeferred
