@@ -78,7 +78,7 @@ class Doubt:
         if not (isinstance(reply, Broken) and reply.late):
             self._met = message
         elif self._met:
-            message += f"; the attempt before: {self._met}"
+            message += f"; before that: {self._met}"
         if not settled:
             message += "; an earlier attempt may have been executed, or may still be"
         kind = type(failed) if settled else OutcomeUnknown

@@ -306,9 +306,9 @@ def test_what_is_known_of_a_trade_is_no_more_than_its_attempts_say(
     ("before", "told"),
     [
         ([], ""),
-        ([REJECTED_CERTIFICATE], "; the attempt before: no connection: certificate"),
-        ([REJECTED_CERTIFICATE, LATE], "; the attempt before: no connection: certificate"),
-        ([REJECTED_CERTIFICATE, UNKNOWN], "; the attempt before: because outcome_unknown"),
+        ([REJECTED_CERTIFICATE], "; before that: no connection: certificate"),
+        ([REJECTED_CERTIFICATE, LATE], "; before that: no connection: certificate"),
+        ([REJECTED_CERTIFICATE, UNKNOWN], "; before that: because outcome_unknown"),
     ],
 )
 def test_a_call_whose_time_runs_out_tells_what_an_earlier_attempt_met(

@@ -23,8 +23,8 @@ class Entrance:
     def admit(
         self, request: BazaarRequest, permission: Permission | None, counts: bool = True
     ) -> None:
-        """Let `request` pass, which needs `permission`, and counts if it needs one. Raises
-        `Refusal`."""
+        """Let `request` pass, which needs `permission`. One that passes counts if `counts`, and it
+        needs one; one that may not always does. Raises `Refusal`."""
         admission = self.admission
         if self.gate is not None:
             try:

@@ -34,8 +34,8 @@ class Admission:
             self.admit(request, trades - 1, 1)
 
     def admit(self, request: BazaarRequest, count: int = 1, taken: int = 0) -> None:
-        """Let `request` pass, whose caller is known, and which counts as `count`; `taken` of it has
-        passed before. Raises `Refusal` if there were too many."""
+        """Let `request` pass, whose caller is known, and which counts as `count`, beside the
+        `taken` that it has passed as before. Raises `Refusal` if there were too many."""
         caller = request.caller
         address = "" if caller.name else request.network
         left = self._limits.take(caller, address, count, self._nanoseconds(), taken)
