@@ -49,7 +49,8 @@ class ServerFiles:
     def remove(self) -> None:
         """Remove everything. The servers must have ended."""
         for disk in self._mounted:
-            subprocess.run(["umount", disk], check=True)
+            # A process that was killed may hold it for a moment longer.
+            subprocess.run(["umount", "--lazy", disk], check=True)
         self._mounted.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 

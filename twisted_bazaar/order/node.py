@@ -16,7 +16,7 @@ the disk is not prompt, and wait for calls by gRPC.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count, cycle
+from itertools import count
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -122,7 +122,6 @@ class OrderNode(Service):
         self._remarks = Remarks(folder)
         self._indexing = False
         self._tick_seconds = timing.heartbeat / 3
-        self._once_a_heartbeat = cycle((True, False, False))
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._first_listing = FirstListing(
@@ -444,7 +443,8 @@ class OrderNode(Service):
         self._end(f"the log cannot be written: {failure.getErrorMessage()}")
 
     def _update_index(self) -> None:
-        # So seldom, a transaction takes in many entries. It is never ahead of the log on disk.
+        # Once a tick, so that a transaction takes in many entries. The index must never be ahead
+        # of this replica's own log on disk.
         upto = min(self._replica.released, self._replica.log.durable)
         if self._indexing or (update := self._desk.to_index(upto)) is None:
             return
@@ -461,10 +461,9 @@ class OrderNode(Service):
     def _tick(self) -> None:
         if not self._stopped:
             self._feed(self._replica.tick, self._seconds())
-            if next(self._once_a_heartbeat):
-                self._peers.look()
-                self._update_index()
+            self._peers.tick()
             self._remarks.disk(self._replica.disk.remark(self._seconds()))
+            self._update_index()
             self._remarks.kept_out(self._replica.backoff)
 
     def _wants_listing(self) -> bool:
