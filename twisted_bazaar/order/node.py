@@ -461,7 +461,7 @@ class OrderNode(Service):
     def _tick(self) -> None:
         if not self._stopped:
             self._feed(self._replica.tick, self._seconds())
-            self._peers.tick()
+            self._peers.look()
             self._remarks.disk(self._replica.disk.remark(self._seconds()))
             self._update_index()
             self._remarks.kept_out(self._replica.backoff)

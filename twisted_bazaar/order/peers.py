@@ -13,15 +13,13 @@ from .neighbours import Peer
 
 __all__ = ["Peers"]
 
-_TICKS_A_LOOK = 3
-"""So a look, which costs as much as the rest of a tick, comes once a heartbeat."""
-_UNREACHED_LOOKS = 17
+_UNREACHED_LOOKS = 50
 """About a second: an address at which a replica was not reached at so many looks in a row gives way
 to the other."""
 
 
 class Peers:
-    """By id: the replicas that can be called now. `tick` is to be called again and again."""
+    """By id: the replicas that can be called now. `look` is to be called again and again."""
 
     def __init__(
         self,
@@ -42,7 +40,6 @@ class Peers:
         self._said: dict[int, str] = {}
         """What the log said last, by id; empty: nothing."""
         self._unreached: dict[int, int] = {}
-        self._ticks = 0
 
     def get(self, replica: int) -> Peer | None:
         """The one with that id; None: it is no member, or nothing says where it is."""
@@ -52,12 +49,6 @@ class Peers:
             self.look()
             peer = self._peers.get(replica)
         return peer
-
-    def tick(self) -> None:
-        """Time has passed. Call it three times a heartbeat."""
-        if self._ticks % _TICKS_A_LOOK == 0:
-            self.look()
-        self._ticks += 1
 
     def look(self) -> None:
         """Call the replicas that are to be called now, and no others."""
