@@ -4,7 +4,6 @@ Importing this module imports Klein, and so installs the reactor: only test modu
 """
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,11 +68,3 @@ def serving(frontend: FrontEnd) -> Iterator[Served]:
     yield Served(frontend, port.getHost().port)
     pytest_twisted.blockon(maybeDeferred(port.stopListening))
     pytest_twisted.blockon(frontend.site.drain())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the reactor run until `condition` holds."""
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await deferToThread(time.sleep, 0.01)

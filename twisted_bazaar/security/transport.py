@@ -90,9 +90,6 @@ class TlsTransport(Protocol, WritesNow):
         """Of the other end, once the handshake is over."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = begin(self._incoming, self._outgoing)
-        # Each of these methods of `ssl` calls one of the same name below it, and does no more.
-        below: Any = self._tls._sslobj  # type: ignore[attr-defined]
-        self._read, self._write = below.read, below.write
         self._mistake = mistake
         self._refused = refused
         self._out: Any = None
@@ -129,7 +126,7 @@ class TlsTransport(Protocol, WritesNow):
         ended = False
         try:
             while incoming.pending:
-                part = self._read(_MOST)
+                part = self._tls.read(_MOST)
                 if not part:
                     ended = True
                     break
@@ -200,9 +197,9 @@ class TlsTransport(Protocol, WritesNow):
         self._out.loseConnection()
 
     def _encrypt(self, data: bytes) -> None:
-        sent = self._write(data)
+        sent = self._tls.write(data)
         while sent < len(data):
-            sent += self._write(data[sent:])
+            sent += self._tls.write(data[sent:])
 
     def _flush(self) -> None:
         if self._outgoing.pending:
@@ -245,10 +242,7 @@ class TlsTransport(Protocol, WritesNow):
 
     def write_now(self, data: bytes) -> None:
         if self._open and not self._closing and data:
-            # Most messages are one record.
-            sent = self._write(data)
-            if sent < len(data):
-                self._encrypt(data[sent:])
+            self._encrypt(data)
             write_now(self._out, self._outgoing.read())
         else:
             self.write(data)

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.task import deferLater
 
 from tests.fakes.internal_endpoint import LIFE, PUSH, REPLY, TOKEN, InternalEndpoint
+from tests.fakes.until import until
 from tests.fakes.wrong_frontends import AT_ONCE, NEVER, OK, WHOLE, ServerFactory
 from twisted_bazaar.catalog import push_client as catalog_push
 from twisted_bazaar.catalog.push_client import MAX_REPLY_BYTES, PushClient
@@ -32,13 +33,6 @@ async def turn(seconds: float = 0.0) -> None:
     from twisted.internet import reactor
 
     await deferLater(reactor, seconds)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await turn(0.005)
 
 
 async def unavailable(pushed: Deferred[Any]) -> str:

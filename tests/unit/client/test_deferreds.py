@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from tests.fakes.leaks import nothing_leaks  # noqa: F401
+from tests.fakes.until import until
 from twisted_bazaar.client.deferreds import Deferreds
 from twisted_bazaar.client.errors import OutcomeUnknown, Unavailable
 from twisted_bazaar.client.values import Event, Order
@@ -60,16 +61,6 @@ async def server() -> AsyncIterator[Any]:
     yield factory
     await factory.client.close()
     await port.stopListening()
-
-
-async def until(happened: Any) -> None:
-    from twisted.internet import reactor
-
-    for _ in range(500):
-        if happened():
-            return
-        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
-    raise AssertionError("not within 5 s")
 
 
 @pytest_twisted.ensureDeferred

@@ -1,7 +1,7 @@
 """HTTP sessions: connections are kept, and a request without an answer has a precise outcome."""
 
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.fakes.until import until
 from twisted_bazaar.client.answers import Broken
 from twisted_bazaar.client.plain_http import Connection
 from twisted_bazaar.client.requests import Request
@@ -104,14 +105,6 @@ async def passed(seconds: float) -> None:
     from twisted.internet import reactor
 
     await deferLater(reactor, seconds)  # type: ignore[arg-type]
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if happened():
-            return
-        await passed(0.01)
-    raise AssertionError("not within 5 s")
 
 
 TIMES = {"silent": 1.0, "half": 1.0, "broken": 20.0, "cut": 20.0}

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import LogEvent, capturedLogs
 
 from tests.fakes.frontend_world import FrontEnd
-from tests.fakes.served import Served, serving, until
+from tests.fakes.served import Served, serving
+from tests.fakes.until import until
 from twisted_bazaar.access import Client
 from twisted_bazaar.http.access_log import AccessLog
 from twisted_bazaar.http.client_address import TrustedProxies, read_network

@@ -17,8 +17,8 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.fakes.edge_files import ServerFiles
 from tests.fakes.frontend_world import FrontEnd, Transport
 from tests.fakes.internal_endpoint import InternalEndpoint
-from tests.fakes.served import until
 from tests.fakes.tracer import FakeTracer
+from tests.fakes.until import until
 from twisted_bazaar.errors import Unusable
 from twisted_bazaar.http import edge
 from twisted_bazaar.http.connections import SECONDS, Phase

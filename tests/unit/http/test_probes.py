@@ -16,7 +16,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
 
-from tests.fakes.served import read_all, until
+from tests.fakes.served import read_all
+from tests.fakes.until import until
 from twisted_bazaar.http import probes
 from twisted_bazaar.http.connections import Phase
 from twisted_bazaar.http.probes import MAX_CONNECTIONS, METHODS, Probes, ProbeSite, readiness

@@ -14,7 +14,8 @@ from twisted.web.resource import Resource
 
 from tests.fakes.frontend_world import FrontEnd, failures_logged
 from tests.fakes.placed import number_in
-from tests.fakes.served import Served, read_all, serving, until
+from tests.fakes.served import Served, read_all, serving
+from tests.fakes.until import until
 from twisted_bazaar.http import channel
 from twisted_bazaar.http.refusals import Reason
 from twisted_bazaar.market import Placed, Side, Trade

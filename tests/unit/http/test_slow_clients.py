@@ -15,7 +15,8 @@ from twisted.web.server import NOT_DONE_YET
 
 from tests.fakes.frontend_world import Connection, FrontEnd
 from tests.fakes.placed import number_in
-from tests.fakes.served import Served, read_all, serving, until
+from tests.fakes.served import Served, read_all, serving
+from tests.fakes.until import until
 from twisted_bazaar.http import site
 from twisted_bazaar.http.connections import REQUEST_SECONDS, SECONDS, Phase
 from twisted_bazaar.market import Placed
